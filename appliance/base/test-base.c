@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <errno.h>
+
+#include <cmocka.h>
+
+#include "buf.h"
+#include "list.h"
+#include "netaddr.h"
+#include "reader.h"
+#include "siphash.h"
+
+static void test_reader_reads(void **state)
+{
+	static const uint8_t in[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17};
+	struct reader r = reader_init(bytes_of(in, sizeof in));
+
+	assert_int_equal(reader_u8(&r), 1);
+	assert_int_equal(reader_u16be(&r), 0x0203);
+	assert_int_equal(reader_u32be(&r), 0x04050607);
+	assert_int_equal(reader_u16le(&r), 0x0908);
+	assert_int_equal(reader_u32le(&r), 0x0d0c0b0a);
+	assert_int_equal(reader_pos(&r), 13);
+	struct reader sub = reader_sub(&r, 3);
+	assert_int_equal(reader_left(&sub), 3);
+	assert_int_equal(reader_left(&r), 1);
+	assert_int_equal(reader_u16be(&sub), 0x0e0f);
+	assert_true(reader_ok(&r));
+}
+
+static void test_reader_error_is_sticky(void **state)
+{
+	static const uint8_t in[] = {1, 2, 3};
+	struct reader r = reader_init(bytes_of(in, sizeof in));
+
+	assert_int_equal(reader_u32be(&r), 0);
+	assert_false(reader_ok(&r));
+	assert_int_equal(reader_u8(&r), 0); /* although one byte would be there */
+	assert_int_equal(reader_left(&r), 0);
+	assert_int_equal(reader_pos(&r), 0);
+
+	uint8_t out[4] = {9, 9, 9, 9};
+	reader_copy(&r, out, 4);
+	assert_int_equal(out[0], 0);
+	struct reader sub = reader_sub(&r, 1);
+	assert_false(reader_ok(&sub));
+}
+
+static void test_reader_edges(void **state)
+{
+	struct reader none = reader_init(BYTES_NONE);
+	assert_int_equal(reader_bytes(&none, 0).n, 0);
+	assert_true(reader_ok(&none));
+	reader_skip(&none, SIZE_MAX); /* a length no pointer sum could survive */
+	assert_false(reader_ok(&none));
+}
+
+static void test_buf_ceiling(void **state)
+{
+	struct buf b = BUF_INIT(10);
+
+	assert_int_equal(buf_u64be(&b, 1), 0);
+	assert_int_equal(buf_u32be(&b, 2), -ENOBUFS);
+	assert_int_equal(buf_u8(&b, 3), -ENOBUFS); /* sticky, though it would fit */
+	assert_int_equal(b.n, 8);
+	buf_reset(&b);
+	assert_int_equal(buf_append(&b, "0123456789", 10), 0);
+	buf_consume(&b, 4);
+	assert_memory_equal(b.p, "456789", 6);
+	buf_consume(&b, 100);
+	assert_int_equal(b.n, 0);
+	assert_int_equal(buf_printf(&b, "%d-%s", 42, "ab"), 0);
+	assert_memory_equal(b.p, "42-ab", 5);
+	buf_deinit(&b);
+}
+
+static void test_netaddr(void **state)
+{
+	struct endpoint e;
+	char out[ENDPOINT_STRLEN];
+
+	assert_int_equal(endpoint_parse("10.9.0.1:80", false, &e), 0);
+	assert_string_equal(endpoint_format(&e, out), "10.9.0.1:80");
+	assert_int_equal(endpoint_parse("[fd00::1]:8080", false, &e), 0);
+	assert_string_equal(endpoint_format(&e, out), "[fd00::1]:8080");
+	assert_int_equal(endpoint_parse("fd00::1", true, &e), 0);
+	assert_int_equal(e.port, 0);
+	assert_int_equal(endpoint_parse("10.9.0.1", false, &e), -EINVAL);
+	assert_int_equal(endpoint_parse("10.9.0.1:", true, &e), -EINVAL);
+	assert_int_equal(endpoint_parse("10.9.0.1:65536", true, &e), -EINVAL);
+	assert_int_equal(endpoint_parse("10.9.0.1:-1", true, &e), -EINVAL);
+	assert_int_equal(endpoint_parse("[fd00::1]x", true, &e), -EINVAL);
+	assert_int_equal(endpoint_parse("web1", true, &e), -EINVAL);
+}
+
+static void test_sockaddr_round_trip(void **state)
+{
+	static const char *const text[] = {"192.0.2.7:443", "[2001:db8::7]:1"};
+
+	for (size_t i = 0; i < 2; i++) {
+		struct endpoint e, back;
+		struct sockaddr_storage ss;
+		assert_int_equal(endpoint_parse(text[i], false, &e), 0);
+		assert_true(endpoint_to_sockaddr(&e, &ss) > 0);
+		assert_int_equal(endpoint_from_sockaddr((struct sockaddr *)&ss, &back), 0);
+		assert_true(endpoint_eq(&e, &back));
+	}
+}
+
+/* Vectors of the SipHash paper's reference code: key 00..0f, input 00..(n-1). */
+static void test_siphash_vectors(void **state)
+{
+	static const uint64_t expect[] = {
+		UINT64_C(0x726fdb47dd0e0e31), UINT64_C(0x74f839c593dc67fd),
+		UINT64_C(0x0d6c8009d9a94f5a), UINT64_C(0x85676696d7fb7e2d),
+		UINT64_C(0xcf2794e0277187b7), UINT64_C(0x18765564cd99a68d),
+		UINT64_C(0xcbc9466e58fee3ce), UINT64_C(0xab0200f58b01d137),
+		UINT64_C(0x93f5f5799a932462),
+	};
+	struct siphash_key key = {{UINT64_C(0x0706050403020100), UINT64_C(0x0f0e0d0c0b0a0908)}};
+	uint8_t in[8];
+
+	for (size_t n = 0; n < 9; n++) {
+		assert_true(siphash(in, n, &key, 2, 4) == expect[n]);
+		if (n < 8)
+			in[n] = (uint8_t)n;
+	}
+}
+
+static void test_list(void **state)
+{
+	struct list head, a, b;
+
+	list_init(&head);
+	list_init(&a);
+	list_init(&b);
+	list_add_tail(&head, &a);
+	list_add_tail(&head, &b);
+	assert_ptr_equal(head.next, &a);
+	list_for_each_safe(it, tmp, &head)
+		list_del(it);
+	assert_true(list_empty(&head));
+	list_del(&a); /* in no list: harmless */
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_reader_reads),
+		cmocka_unit_test(test_reader_error_is_sticky),
+		cmocka_unit_test(test_reader_edges),
+		cmocka_unit_test(test_buf_ceiling),
+		cmocka_unit_test(test_netaddr),
+		cmocka_unit_test(test_sockaddr_round_trip),
+		cmocka_unit_test(test_siphash_vectors),
+		cmocka_unit_test(test_list),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * config: the text of the operator to a validated struct.
+ *
+ * YAML subset: no anchors, aliases, tags, duplicate keys, second documents. One
+ * table describes every key (type, unit, default, bounds); scalars are typed by
+ * that table, never guessed. Unknown keys are errors with a did-you-mean. All
+ * errors of a file are reported at once, each as
+ *	file:line:col: what is wrong
+ *	  the source line
+ *	       ^
+ * Durations need a unit (us, ms, s, m, h), sizes too (B, KiB, MiB, GiB).
+ */
+#ifndef APPLIANCE_CONFIG_H
+#define APPLIANCE_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "bytes.h"
+#include "log.h"
+#include "netaddr.h"
+
+enum config_fence_policy {
+	CONFIG_FENCE_NONE,     /* the command, if any, is not called */
+	CONFIG_FENCE_PARALLEL, /* called; the takeover does not wait for it */
+	CONFIG_FENCE_REQUIRED, /* must exit 0 in time, or there is no takeover */
+};
+
+struct config_health {
+	int64_t interval_ns, timeout_ns;
+	uint32_t fall, rise;
+};
+
+struct config_service {
+	uint16_t port;
+	char *protocol; /* module name */
+};
+
+struct config_backup {
+	struct netaddr address;
+};
+
+struct config_server {
+	char *name; /* [A-Za-z0-9_-], at most 32 */
+	struct netaddr *addresses; /* all protected addresses */
+	uint32_t address_count;
+	char *interface; /* where they are taken over; default: the first capture interface */
+	struct config_backup *backups; /* at least one for each family of addresses */
+	uint32_t backup_count;
+	char **fence_command; /* NULL-terminated; NULL: none */
+	int64_t fence_timeout_ns;
+	enum config_fence_policy fence_policy;
+	struct config_service *services;
+	uint32_t service_count;
+	struct config_health health;
+};
+
+struct config {
+	/* appliance */
+	char *state_dir, *control_socket, *modules_dir;
+	enum log_format log;
+	/* capture */
+	char **interfaces;
+	uint32_t interface_count;
+	uint32_t workers;
+	uint64_t ring_bytes;
+	uint64_t buffer_bytes; /* capture.buffer: what streams of one worker may hold; default 256MiB */
+	uint32_t max_flows;    /* capture.max_flows, per worker; default 200000 */
+	/* store */
+	int64_t store_interval_ns; /* store.interval; default 10ms */
+	uint64_t store_bytes;	   /* store.size: ceiling of the environment; default 1GiB */
+	/* recovery */
+	uint32_t recovery_threads;  /* recovery.threads; default 1 */
+	int64_t probe_timeout_ns;   /* recovery.probe_timeout: how long a client's answer is waited for; default 50ms */
+	/* metrics; listen.addr.family NETADDR_NONE: off */
+	struct endpoint metrics_listen;
+	/* control.group: group that owns the control socket, NULL: root only */
+	struct config_server *servers;
+	uint32_t server_count;
+};
+
+enum config_outcome {
+	CONFIG_OK = 0,
+	CONFIG_INVALID = 1, /* errors were written to @errors */
+};
+
+/* The pure half: text to struct. @name is what messages call the file. CONFIG_*, or -ENOMEM. */
+int config_parse(struct bytes text, const char *name, FILE *errors, struct config **ret);
+/* Reads the file and parses it. CONFIG_*, or negative errno when it cannot be read. */
+int config_load(const char *path, FILE *errors, struct config **ret);
+struct config *config_free(struct config *c); /* NULL is fine; returns NULL */
+
+/* How long a server may be dead before it is noticed, at most: (fall * interval) + timeout. */
+int64_t config_detection_bound_ns(const struct config_health *h);
+
+/* The effective configuration as YAML, defaults included. */
+void config_dump(const struct config *c, FILE *out);
+
+/* "300ms", "1.5s" ... for people; writes at most @size bytes and terminates. */
+const char *config_format_duration(int64_t ns, char *out, size_t size);
+
+#endif

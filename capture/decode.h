@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * decode: a frame to a TCP segment. Pure: bytes in, values out.
+ *
+ * Understands Ethernet (802.1Q and 802.1ad tags, stacked; PPPoE session),
+ * Linux cooked v1/v2, BSD null/loop, raw IP; IPv4 with options; IPv6 with
+ * hop-by-hop, routing and destination options headers. Checksums are never
+ * tested: on a tap most are left to the offload engine (research: a quarter of
+ * all captured TCP packets have "bad" ones).
+ *
+ * A super-packet made by GRO/TSO is one long segment here: its payload may be
+ * larger than any MSS. An IP total length of 0 (BIG TCP, TSO on some drivers)
+ * means "as long as the frame".
+ */
+#ifndef CAPTURE_DECODE_H
+#define CAPTURE_DECODE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bytes.h"
+#include "frame.h"
+#include "netaddr.h"
+
+enum decode_outcome {
+	DECODE_TCP = 0,	     /* *ret is filled */
+	DECODE_NOT_TCP = 1,  /* some other protocol: nothing wrong */
+	DECODE_FRAGMENT = 2, /* part of a fragmented IP packet; addresses are filled, ports are not */
+	DECODE_TRUNCATED = 3, /* the capture cut it inside a header we need */
+	DECODE_MALFORMED = 4, /* lengths contradict each other */
+};
+
+/* TCP flags as on the wire (RFC 9293 section 3.1, RFC 3168). */
+enum tcp_flag {
+	TCP_FIN = 0x01,
+	TCP_SYN = 0x02,
+	TCP_RST = 0x04,
+	TCP_PSH = 0x08,
+	TCP_ACK = 0x10,
+	TCP_URG = 0x20,
+	TCP_ECE = 0x40,
+	TCP_CWR = 0x80,
+};
+
+/* Which options a segment carried, as bits of tcp_options.seen. */
+enum tcp_option_bit {
+	TCP_OPT_MSS = 1 << 0,
+	TCP_OPT_WSCALE = 1 << 1,
+	TCP_OPT_SACK_PERM = 1 << 2,
+	TCP_OPT_SACK = 1 << 3,
+	TCP_OPT_TIMESTAMP = 1 << 4,
+	TCP_OPT_MPTCP = 1 << 5, /* kind 30, RFC 8684 */
+	TCP_OPT_MD5 = 1 << 6,	/* kind 19, RFC 2385 */
+	TCP_OPT_AO = 1 << 7,	/* kind 29, RFC 5925 */
+	TCP_OPT_TFO = 1 << 8,	/* kind 34, RFC 7413 */
+	TCP_OPT_BAD = 1 << 15,	/* the option area is malformed; what came before it is valid */
+};
+
+struct tcp_options {
+	uint16_t seen;	/* enum tcp_option_bit */
+	uint16_t mss;
+	uint8_t wscale;	/* as sent, may exceed 14 */
+	uint32_t tsval, tsecr;
+};
+
+struct segment {
+	struct endpoint src, dst;
+	uint32_t seq, ack;
+	uint16_t window; /* as on the wire, not scaled */
+	uint8_t flags;
+	uint8_t ttl; /* or hop limit */
+	uint8_t tos; /* or traffic class */
+	bool vlan_present;
+	uint16_t vlan_tci;	/* outermost tag */
+	bool mac_valid;		/* the two below: only from Ethernet */
+	uint8_t src_mac[6], dst_mac[6];
+	bool outgoing;
+	struct tcp_options opt;
+	uint32_t payload_len;	/* on the wire */
+	struct bytes payload;	/* captured; shorter than payload_len when the capture cut it */
+	int64_t time_ns;
+};
+
+/* *ret is complete on DECODE_TCP; on DECODE_FRAGMENT only addresses and time are valid. */
+enum decode_outcome decode_frame(const struct frame *f, struct segment *ret);
+
+/* Parses a TCP option area. Used by decode_frame; public for its fuzzer and tests. */
+void decode_tcp_options(struct bytes area, struct tcp_options *ret);
+
+#endif

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * flow: what the box knows of one TCP connection to a protected service.
+ *
+ * Everything that is needed to become the server in the middle of it. Owned by
+ * the flow table of one worker (track.h), changed only by it; the callbacks of
+ * struct track_sink may read all of it and may write only `user`.
+ *
+ * Offsets: see stream.h. Offset -1 is the SYN. An offset `o` of a direction has
+ * the wire sequence number isn + 1 + o (modulo 2^32).
+ */
+#ifndef CAPTURE_FLOW_H
+#define CAPTURE_FLOW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "list.h"
+#include "netaddr.h"
+#include "stream.h"
+
+/* Directions index every two-element array below. The same numbers as in the module SDK. */
+enum flow_dir {
+	FLOW_TO_SERVER = 0,
+	FLOW_TO_CLIENT = 1,
+};
+
+enum flow_state {
+	FLOW_SYN_SENT,	  /* the client's SYN was seen, no answer yet: not live */
+	FLOW_SYN_RCVD,	  /* the server's SYN-ACK was seen, not yet the client's ACK */
+	FLOW_ESTABLISHED, /* both directions open, or one of them finished: see fin_seen */
+	FLOW_CLOSED,	  /* reset, or both FINs acknowledged: about to be removed */
+	FLOW_STATE_COUNT_,
+};
+
+/* What makes a connection doubtful. Bits of flow.marks; names in flow_mark_name(). */
+enum flow_mark {
+	FLOW_MARK_MIDSTREAM = 1 << 0,  /* SYN or SYN-ACK not seen: options unknown */
+	FLOW_MARK_MPTCP = 1 << 1,      /* both sides carried MPTCP in the handshake */
+	FLOW_MARK_MD5_AO = 1 << 2,     /* TCP MD5 or TCP-AO signatures */
+	FLOW_MARK_TFO_DATA = 1 << 3,   /* data in the SYN */
+	FLOW_MARK_URGENT = 1 << 4,     /* urgent data seen */
+	FLOW_MARK_TRUNCATED = 1 << 5,  /* the capture cut payload of this connection */
+	FLOW_MARK_FRAGMENT = 1 << 6,   /* IP fragments between these addresses */
+	FLOW_MARK_GAP_TO_SERVER = 1 << 7,  /* bytes of the client were lost by the capture */
+	FLOW_MARK_GAP_TO_CLIENT = 1 << 8,  /* bytes of the server were lost by the capture */
+	FLOW_MARK_LOG_CEILING = 1 << 9,	   /* a buffer ceiling cut the log */
+	FLOW_MARK_ECN = 1 << 10,	   /* ECN was negotiated (not a fault) */
+	FLOW_MARK_CAPTURE_DROPS = 1 << 11, /* the ring dropped packets while it lived (not a fault) */
+	FLOW_MARK_BAD_OPTIONS = 1 << 12,   /* malformed options in a handshake segment */
+};
+
+/* What one end said in its SYN. */
+struct flow_syn_options {
+	bool seen;
+	uint16_t mss;	     /* 0: option absent */
+	uint8_t wscale;	     /* at most 14; 0 when absent */
+	bool wscale_present;
+	bool sack, timestamp;
+};
+
+struct flow {
+	struct endpoint server, client;
+	uint16_t service;    /* index the caller gave for `server` (track_config.services) */
+	uint8_t state;	     /* enum flow_state */
+	bool vlan_present;
+	uint16_t vlan_tci;
+	uint16_t marks;	     /* enum flow_mark */
+	uint8_t client_mac[6]; /* source of the client's frames: the client, or the router to it */
+	uint8_t server_mac[6];
+	uint8_t ttl, tos;    /* of the server's last packet */
+	uint32_t id;	     /* unique in its worker; never 0 */
+
+	uint32_t isn[2];     /* [FLOW_TO_SERVER]: the client's initial sequence number */
+	struct flow_syn_options syn[2]; /* same index: [FLOW_TO_SERVER] is what the client offered */
+	struct stream stream[2];
+
+	/* Highest offset acknowledged: acked[FLOW_TO_CLIENT] is the server's SND.UNA as the
+	 * client told it; acked[FLOW_TO_SERVER] is the server's RCV.NXT as the server told it. */
+	uint64_t acked[2];
+	/* FIN of each direction: its offset is the end of data; the FIN takes one more number. */
+	bool fin_seen[2], fin_acked[2];
+	uint64_t fin_off[2];
+
+	/* Windows in bytes, scaled. [FLOW_TO_CLIENT] is what the client advertised, i.e. what
+	 * limits the server's sending. */
+	uint32_t window[2], window_max[2];
+	uint32_t window_seq[2];	/* wire seq of the segment that set window (SND.WL1) */
+	/* Highest right edge ever advertised (ack + window), as offset + 1 + 0 = stream offset.
+	 * [FLOW_TO_SERVER]: what the server allowed the client to send up to. */
+	uint64_t edge[2];
+
+	bool ts_ok;		/* timestamps agreed in the handshake */
+	uint32_t tsval[2];	/* last TSval of each sender, [FLOW_TO_CLIENT] = the server's */
+	int64_t tsval_ns[2];	/* capture time of it */
+	uint32_t tsval_first;	/* first TSval of the server and its time: gives its clock rate */
+	int64_t tsval_first_ns;
+
+	int64_t opened_ns, last_ns[2]; /* capture times; last_ns per sender's direction */
+	uint64_t packets[2];
+	uint64_t retransmits[2]; /* segments with nothing new in them but old data */
+
+	/* Set by track_probe_begin(); answered once the client sent any segment after it. */
+	bool probe_wanted, probe_answered;
+
+	void *user;		/* the caller's: module state and the like */
+	struct list dirty;	/* caller's list of flows changed since the last store flush */
+
+	/* Private to track.c. */
+	uint64_t hash;
+	struct list lru;
+	int64_t hole_since_ns[2];
+};
+
+/* A connection is live when a client may be waiting on it. */
+static inline bool flow_is_live(const struct flow *f)
+{
+	return f->state == FLOW_SYN_RCVD || f->state == FLOW_ESTABLISHED;
+}
+
+static inline uint32_t flow_seq(const struct flow *f, enum flow_dir dir, uint64_t off)
+{
+	return f->isn[dir] + 1 + (uint32_t)off;
+}
+
+/* Ticks per second of the server's TSval clock: 1000, 250, 100 or 1000000; 0 when not known yet. */
+uint32_t flow_ts_hz(const struct flow *f);
+
+const char *flow_state_name(enum flow_state s);
+/* Name of the lowest bit of @mark: "midstream", "mptcp" ... */
+const char *flow_mark_name(enum flow_mark mark);
+
+#endif

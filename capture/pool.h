@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * pool: blocks of memory in power-of-two sizes with one ceiling for all.
+ *
+ * One pool per worker, no locks. Freed blocks are kept on a free list per size
+ * and used again, so that the packet path touches warm memory and rarely calls
+ * malloc. The ceiling counts bytes handed out.
+ */
+#ifndef CAPTURE_POOL_H
+#define CAPTURE_POOL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define POOL_MIN_SHIFT 11 /* 2 KiB */
+#define POOL_MAX_SHIFT 26 /* 64 MiB: no single stream may hold more */
+#define POOL_CLASSES   (POOL_MAX_SHIFT - POOL_MIN_SHIFT + 1)
+
+struct pool_block {
+	struct pool_block *next_free;
+	uint32_t shift; /* size is 1 << shift */
+	uint8_t data[];
+};
+
+struct pool {
+	size_t used, max;	/* bytes handed out; ceiling */
+	size_t idle, idle_max;	/* bytes on the free lists; more than idle_max is returned to libc */
+	uint64_t refused;	/* requests the ceiling or malloc refused */
+	struct pool_block *free[POOL_CLASSES];
+};
+
+void pool_init(struct pool *p, size_t max_bytes, size_t idle_max_bytes);
+void pool_deinit(struct pool *p);
+/* A block of at least @n bytes, or NULL (counted in refused). Content undefined. */
+struct pool_block *pool_get(struct pool *p, size_t n);
+void pool_put(struct pool *p, struct pool_block *b); /* NULL is fine */
+
+static inline size_t pool_block_size(const struct pool_block *b)
+{
+	return (size_t)1 << b->shift;
+}
+
+#endif

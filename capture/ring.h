@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * ring: a TPACKET_V3 receive ring on one interface.
+ *
+ * Blocks are leases: frames are parsed in place and the block goes back to the
+ * kernel when the callback has seen all of them. All rings of one group share
+ * the traffic by PACKET_FANOUT_HASH (with DEFRAG): both directions of a flow
+ * meet in the same ring. The in-kernel filter passes IPv4 and IPv6 packets from
+ * and to the protected addresses (with and without VLAN tag), nothing else.
+ *
+ * Socket calls are in ring-sys.c so that tests can replace them.
+ */
+#ifndef CAPTURE_RING_H
+#define CAPTURE_RING_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "frame.h"
+#include "netaddr.h"
+
+struct ring;
+
+struct ring_config {
+	const char *interface;
+	size_t ring_bytes;	/* rounded down to whole blocks, at least 4 */
+	size_t block_bytes;	/* power of two; 0 means 1 MiB */
+	uint32_t retire_ms;	/* block timeout = delivery latency; 0 means 2 */
+	uint16_t fanout_group;	/* same for all rings of an interface; joined only if fanout_size > 1 */
+	uint16_t fanout_size;
+	bool promiscuous;
+	bool ignore_outgoing;	/* PACKET_IGNORE_OUTGOING */
+	const struct netaddr *addresses; /* protected; empty list: no filter, every packet */
+	uint32_t address_count;
+};
+
+struct ring_stats {
+	uint64_t packets;    /* seen by the ring */
+	uint64_t drops;	     /* lost because the ring was full */
+	uint64_t freezes;    /* times the ring was full */
+	uint64_t truncated;  /* frames longer than a block could hold */
+};
+
+/* 0 or negative errno; *ret_where names the step that failed ("bind", "mmap" ...), static text. */
+int ring_open(const struct ring_config *cfg, struct ring **ret, const char **ret_where);
+struct ring *ring_close(struct ring *r); /* NULL is fine; returns NULL */
+
+/* To be polled for POLLIN. */
+int ring_fd(const struct ring *r);
+
+/*
+ * Delivers the frames of all blocks that are ready, at most @max_blocks, without
+ * waiting. Returns the number of blocks, or negative errno (-ENETDOWN: interface
+ * went down or away). A callback that returns nonzero ends it after its block.
+ */
+int ring_read(struct ring *r, uint32_t max_blocks, frame_fn fn, void *ctx);
+
+/* Adds what the kernel counted since the last call. 0 or negative errno. */
+int ring_stats(struct ring *r, struct ring_stats *io);
+
+/*
+ * The filter text given to pcap_compile(): e.g. "ip host 10.9.0.1 or (vlan and ip
+ * host 10.9.0.1)". For tests and for `--check-config`.
+ */
+int ring_filter_text(const struct netaddr *addresses, uint32_t count, char *out, size_t size);
+
+#endif

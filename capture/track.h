@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * track: the flow table and TCP state of one worker.
+ *
+ * Pure: segments and their capture time go in, callbacks come out. The same
+ * code runs behind the live ring, the dry run, the tests and the fuzzer. One
+ * struct track per worker thread, no locks.
+ *
+ * Orientation: a flow is picked up when the destination of a SYN is a protected
+ * service. A segment of a connection whose handshake was not seen makes a flow
+ * marked FLOW_MARK_MIDSTREAM: it is counted, listed and refused, never restored
+ * (its options are unknown).
+ */
+#ifndef CAPTURE_TRACK_H
+#define CAPTURE_TRACK_H
+
+#include "decode.h"
+#include "flow.h"
+#include "siphash.h"
+
+struct track;
+
+struct track_config {
+	uint32_t max_flows;	  /* ceiling of the table */
+	size_t buffer_max;	  /* bytes all streams together may hold */
+	size_t stream_max;	  /* bytes one direction may hold (log and held ranges) */
+	int64_t idle_timeout_ns;  /* flows silent for so long are dropped; 0: never */
+	int64_t hole_timeout_ns;  /* an acknowledged hole older than this is declared a gap */
+	struct siphash_key key;	  /* random for the live box, fixed in tests */
+	/* Protected services: exact address and port; port 0 = every port of the address.
+	 * Copied. A flow's `service` is the index in this array. */
+	const struct endpoint *services;
+	uint32_t service_count;
+	/* Addresses whose connections are not tracked (the box's own probes). Copied. */
+	const struct netaddr *ignore_clients;
+	uint32_t ignore_count;
+};
+
+enum track_close {
+	TRACK_CLOSE_FIN,     /* both directions finished and acknowledged */
+	TRACK_CLOSE_RST,     /* a valid RST of either side */
+	TRACK_CLOSE_TIMEOUT, /* idle_timeout_ns */
+	TRACK_CLOSE_REUSED,  /* a new SYN on the same 4-tuple */
+	TRACK_CLOSE_EVICTED, /* the table was full: the longest silent half-open flow went */
+	TRACK_CLOSE_DROPPED, /* track_drop() or track_free() */
+};
+
+/* What track tells its owner, synchronously, from track_segment() and the calls below. */
+struct track_sink {
+	/* A new flow (state SYN_SENT, or midstream). */
+	void (*open)(void *ctx, struct flow *f);
+	/*
+	 * In-order bytes of one direction, each byte exactly once. The view is valid
+	 * during the call. The callee says what must stay readable with track_keep_from().
+	 */
+	void (*data)(void *ctx, struct flow *f, enum flow_dir dir, uint64_t off, struct bytes b);
+	/* [from, to) was lost by the capture; data goes on at `to`. */
+	void (*gap)(void *ctx, struct flow *f, enum flow_dir dir, uint64_t from, uint64_t to);
+	/* All data of a direction was delivered and its FIN is in order at @off. */
+	void (*fin)(void *ctx, struct flow *f, enum flow_dir dir, uint64_t off);
+	/* Anything of the flow changed that the store should know (once per segment). */
+	void (*changed)(void *ctx, struct flow *f);
+	/* The flow is about to be freed: drop `user`, leave the dirty list. */
+	void (*close)(void *ctx, struct flow *f, enum track_close why);
+};
+
+struct track_stats {
+	uint64_t segments;	     /* accepted into a flow */
+	uint64_t ignored;	     /* not of a protected service, or of an ignored client */
+	uint64_t flows_opened, flows_closed, flows_midstream;
+	uint64_t table_full;	     /* new flows not tracked: ceiling */
+	uint64_t gaps[2], gap_bytes[2];
+	uint64_t out_of_order[2], retransmits[2];
+	uint64_t buffer_refused;     /* bytes not kept: a ceiling */
+	uint64_t bad_rst;	     /* RST outside the window: not believed (RFC 5961) */
+	uint64_t bad_seq;	     /* segments far outside any window: not believed */
+};
+
+/* NULL on lack of memory. @sink is copied, @ctx handed to each callback. */
+struct track *track_new(const struct track_config *cfg, const struct track_sink *sink, void *ctx);
+void track_free(struct track *t); /* closes all flows first; NULL is fine */
+
+/*
+ * One segment. Its time must not run backwards by more than reordering between
+ * queues does; the highest seen is "now". Returns the flow it belonged to (still
+ * valid), or NULL when there was none or it was closed by the segment.
+ */
+struct flow *track_segment(struct track *t, const struct segment *s);
+
+/* A fragment between these addresses: marks the flows concerned. */
+void track_fragment(struct track *t, const struct segment *s);
+
+/* Capture loss: marks every live flow FLOW_MARK_CAPTURE_DROPS. */
+void track_capture_drops(struct track *t);
+
+/* Time passes without packets: idle flows and old acknowledged holes are dealt with. */
+void track_tick(struct track *t, int64_t now_ns);
+
+/*
+ * The log of @dir is needed from @off on. [FLOW_TO_CLIENT] additionally always
+ * holds what the client has not acknowledged. Initially nothing else is kept.
+ * Callable from the data callback with @off up to the end of the bytes shown.
+ */
+void track_keep_from(struct track *t, struct flow *f, enum flow_dir dir, uint64_t off);
+
+/* Contiguous view of a log: see stream_view(). */
+struct bytes track_log(const struct flow *f, enum flow_dir dir, uint64_t off);
+
+/*
+ * Declares every acknowledged hole of @f a gap now, whatever its age: called
+ * before a snapshot is taken, when no more of the old server's packets can come.
+ */
+void track_settle(struct track *t, struct flow *f);
+
+/* From now on the client's next segment sets probe_answered. */
+void track_probe_begin(struct flow *f);
+
+/* Flows in no particular order; the callback may track_drop() the flow it is given. */
+void track_each(struct track *t, void (*fn)(void *ctx, struct flow *f), void *ctx);
+struct flow *track_find(struct track *t, const struct endpoint *server,
+			const struct endpoint *client);
+void track_drop(struct track *t, struct flow *f);
+
+uint32_t track_count(const struct track *t);	   /* flows in the table */
+uint32_t track_live_count(const struct track *t);  /* of them live and not midstream */
+const struct track_stats *track_stats(const struct track *t);
+const struct pool *track_pool(const struct track *t);
+
+#endif

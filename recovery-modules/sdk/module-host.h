@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * module-host: loads recovery modules and checks what they claim.
+ *
+ * Modules are found as DIR/<protocol>.so. Loaded with RTLD_NOW | RTLD_LOCAL and
+ * never unloaded: flows hold their state. A file is refused, with a sentence that
+ * says why, when it or its directory is writable for others than root and the
+ * process's own user, when the symbol is missing, when ABI or size differ, when
+ * its name is not the protocol's, or a callback is missing.
+ */
+#ifndef SDK_MODULE_HOST_H
+#define SDK_MODULE_HOST_H
+
+#include "recovery-module.h"
+
+struct module_host;
+
+struct module_host *module_host_new(const char *dir);
+struct module_host *module_host_free(struct module_host *h); /* returns NULL; modules stay mapped */
+
+/*
+ * The module for @protocol, loading it on first use. Not thread-safe: all modules
+ * are loaded while the configuration is read. 0, -ENOENT, -EPERM, -ENOEXEC, -ENOMEM;
+ * on failure @error (terminated) says what and where.
+ */
+int module_host_get(struct module_host *h, const char *protocol, const struct jeebs_module **ret,
+		    char *error, size_t error_size);
+
+#endif

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * recovery-module.h: the contract between the appliance and a recovery module.
+ *
+ * THEORY OF OPERATION
+ *
+ * A module knows one protocol. It is a shared object that exports one constant,
+ * `jeebs_module` (see JEEBS_MODULE_EXPORT). It has two halves.
+ *
+ * Live: while the protected server lives, the host shows the module the bytes of
+ * both directions of each connection, in order, each byte once, in chunks of any
+ * size. The module keeps a small state and tells the host which bytes must stay
+ * readable (the log). It must cope with gaps: bytes the capture lost.
+ *
+ * Recovery: when the server has died, the host asks `plan`, which is pure: given
+ * the state and the logs, continue how, or refuse why. The dry run prints exactly
+ * this answer. If the plan is to continue, the connection to the client is
+ * restored and `resume` drives it as an event-driven state machine between the
+ * client's side and a connection to the backup ("backend"). Both sides are bytes,
+ * never descriptors: they may come from TCP or from a decrypting layer below.
+ *
+ * GLOSSARY
+ *   flow       one connection between a client and the protected service
+ *   direction  JEEBS_TO_SERVER (client's bytes) or JEEBS_TO_CLIENT (server's bytes)
+ *   offset     position in a direction; 0 is the first data byte
+ *   log        bytes of a direction that the host still holds
+ *   gap        bytes that were on the wire but not captured
+ *   cut        the instant of death: how far each direction had come
+ *
+ * RULES
+ *   - Truth of the byte stream: at an offset the old server has put on the wire,
+ *     the client gets exactly the same byte or nothing. A module that cannot
+ *     prove what it would send refuses, with a reason.
+ *   - The host owns every buffer; a view is valid during the call that hands it
+ *     over. A module copies what it needs later into its state.
+ *   - No threads, files, sockets, clocks, globals that change, no allocation: the
+ *     host gives each flow `state_size` zeroed bytes, aligned for any type, and
+ *     moves them never. A module may be called from several threads, but for one
+ *     flow never from two at once.
+ *   - The same bytes in any chunking give the same state, plan and output.
+ *   - `close` is called once for each successful `open`, also after a failure.
+ *   - All bytes shown are hostile. So is what `restore` is given.
+ */
+#ifndef JEEBS_RECOVERY_MODULE_H
+#define JEEBS_RECOVERY_MODULE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define JEEBS_MODULE_ABI 1u
+
+#define JEEBS_TO_SERVER 0u
+#define JEEBS_TO_CLIENT 1u
+
+struct jeebs_bytes {
+	const uint8_t *p;
+	size_t n;
+};
+
+/* Opaque to a module. */
+struct jeebs_flow; /* a watched connection */
+struct jeebs_join; /* a connection being continued */
+
+/* The service as configured. Valid for the module's life with the flow. */
+struct jeebs_service {
+	uint16_t port;
+	uint16_t reserved_[3];
+	const char *protocol; /* the configured name, e.g. "http" */
+};
+
+/* Outcomes of the live callbacks. */
+#define JEEBS_OK      0 /* go on */
+#define JEEBS_GIVE_UP 1 /* nothing can be recovered any more: no further calls until plan, which says why */
+
+/* Live services. Callable from open, data, gap and fin. */
+struct jeebs_live_ops {
+	/*
+	 * The log of @dir must hold everything from @off on. At first nothing is kept
+	 * of JEEBS_TO_SERVER; JEEBS_TO_CLIENT always keeps at least what the client has
+	 * not acknowledged. Moves forward only. @off may be at most the end of the bytes
+	 * shown so far. To keep bytes of the current chunk, @off lies inside it: what
+	 * has not been asked for when the callback returns is forgotten.
+	 */
+	void (*keep_from)(struct jeebs_flow *f, uint32_t dir, uint64_t off);
+	/*
+	 * A contiguous view of the log at @off; shorter than asked for at a buffer's end
+	 * (call again at off + n), empty where the log ends or does not reach. The chunk
+	 * being shown is not in the log yet. Valid until the callback returns.
+	 */
+	struct jeebs_bytes (*log)(struct jeebs_flow *f, uint32_t dir, uint64_t off);
+};
+
+/* The instant of death, for plan and resume. */
+struct jeebs_cut {
+	/*
+	 * to_server_end: every byte of the client before it was captured; the client
+	 * will be told (TCP ACK) that they arrived, so they must all be dealt with.
+	 * to_client_end: the next byte to be produced has this offset. Everything before
+	 * it was on the wire, and what the client does not have yet the host sends itself.
+	 * to_client_acked: what the client has acknowledged, at most to_client_end.
+	 */
+	uint64_t to_server_end;
+	uint64_t to_client_end;
+	uint64_t to_client_acked;
+	uint8_t client_fin; /* the client has finished sending, at to_server_end */
+	uint8_t server_fin; /* the old server had finished sending, at to_client_end */
+	uint8_t reserved_[6];
+	struct jeebs_flow *flow;
+	struct jeebs_bytes (*log)(struct jeebs_flow *f, uint32_t dir, uint64_t off);
+};
+
+#define JEEBS_CONTINUE 0u
+#define JEEBS_REFUSE   1u
+
+#define JEEBS_STYLE_PROXY      0u /* re-ask the backup, suppress what was delivered, pass through */
+#define JEEBS_STYLE_STANDALONE 1u /* the module answers itself */
+#define JEEBS_STYLE_INTEGRATED 2u /* the connection is handed to a local program */
+
+#define JEEBS_DETAIL_MAX 160
+
+struct jeebs_plan {
+	uint32_t verdict; /* JEEBS_CONTINUE or JEEBS_REFUSE */
+	uint32_t style;
+	/*
+	 * A stable word with dashes, static text: the reason of a refusal
+	 * ("request-not-idempotent") or the manner of continuing ("range", "idle",
+	 * "replay"). Shows in logs, metrics and reports.
+	 */
+	const char *reason;
+	char detail[JEEBS_DETAIL_MAX]; /* one sentence for people, terminated; no payload bytes */
+};
+
+/* What happens to a connection being continued. */
+#define JEEBS_EV_START	       0u /* first call; both logs are readable, `cut` is valid */
+#define JEEBS_EV_CLIENT_DATA   1u /* bytes from the client, offsets continue at to_server_end */
+#define JEEBS_EV_CLIENT_EOF    2u
+#define JEEBS_EV_BACKEND_UP    3u /* the connection asked for is established */
+#define JEEBS_EV_BACKEND_DATA  4u
+#define JEEBS_EV_BACKEND_EOF   5u
+#define JEEBS_EV_BACKEND_FAILED 6u /* could not connect, or it was reset */
+
+/*
+ * Services of resume. What to_client and to_backend queue is copied. The host
+ * reads no further from one side while too much is queued for the other.
+ */
+struct jeebs_join_ops {
+	void (*to_client)(struct jeebs_join *j, struct jeebs_bytes b);
+	/* May be used before the connection is up: it is sent when it is. Connects if needed. */
+	void (*to_backend)(struct jeebs_join *j, struct jeebs_bytes b);
+	/* After everything queued: no more data in that direction (TCP FIN). */
+	void (*finish_client)(struct jeebs_join *j);
+	void (*finish_backend)(struct jeebs_join *j);
+	/*
+	 * From now on bytes of @dir go through untouched and unseen, end of stream
+	 * included: JEEBS_TO_SERVER client to backend, JEEBS_TO_CLIENT backend to client.
+	 * With JEEBS_TO_SERVER the backend is connected when the first byte comes. In a
+	 * data event it applies to bytes after the chunk being shown. Once both
+	 * directions pass through, the module is not called again except for close.
+	 */
+	void (*pass)(struct jeebs_join *j, uint32_t dir);
+	/* Resets the client's connection at once. @reason: as in struct jeebs_plan, static text. */
+	void (*abort)(struct jeebs_join *j, const char *reason);
+};
+
+struct jeebs_module {
+	uint32_t abi;	     /* JEEBS_MODULE_ABI; the host refuses anything else */
+	uint32_t size;	     /* sizeof(struct jeebs_module) */
+	const char *name;    /* the `protocol` it serves */
+	const char *version;
+	uint32_t state_size; /* bytes of state per flow */
+	uint32_t reserved_;
+
+	/* Live half. */
+	int (*open)(void *state, struct jeebs_flow *f, const struct jeebs_live_ops *ops,
+		    const struct jeebs_service *svc);
+	int (*data)(void *state, uint32_t dir, uint64_t off, struct jeebs_bytes b, int64_t now_ns);
+	int (*gap)(void *state, uint32_t dir, uint64_t from, uint64_t to);
+	int (*fin)(void *state, uint32_t dir, uint64_t off);
+	/*
+	 * Serialises the state, versioned, big-endian, into @out of @cap bytes. Returns
+	 * the length; more than @cap means nothing was written and so much is needed.
+	 */
+	size_t (*checkpoint)(const void *state, uint8_t *out, size_t cap);
+	/*
+	 * Into a state fresh from open. JEEBS_OK, or JEEBS_GIVE_UP for input it does not
+	 * understand. Logs hold what was kept when the checkpoint was made.
+	 */
+	int (*restore)(void *state, struct jeebs_bytes checkpoint);
+
+	/* Recovery half. */
+	void (*plan)(const void *state, const struct jeebs_cut *cut, struct jeebs_plan *ret);
+	/*
+	 * After a plan that continues, with the same cut. @b is empty except for the data
+	 * events. The cut and its logs are valid during JEEBS_EV_START only.
+	 */
+	void (*resume)(void *state, const struct jeebs_cut *cut, struct jeebs_join *j,
+		       const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b);
+
+	void (*close)(void *state);
+};
+
+/* In exactly one source file of the module: JEEBS_MODULE_EXPORT(http_module) */
+#ifdef JEEBS_MODULE_STATIC
+/* Tests and fuzzers link several modules directly, each under its own name. */
+#define JEEBS_MODULE_EXPORT(object) struct jeebs_module_static_unused_
+#else
+#define JEEBS_MODULE_EXPORT(object)                                                                \
+	__attribute__((visibility("default"))) extern const struct jeebs_module jeebs_module       \
+		__attribute__((alias(#object)))
+#endif
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
