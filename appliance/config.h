@@ -43,7 +43,7 @@ struct config_backup {
 };
 
 struct config_server {
-	char *name; /* [A-Za-z0-9_-], at most 32 */
+	char *name;                /* [A-Za-z0-9_-], at most 32 */
 	struct netaddr *addresses; /* all protected addresses */
 	uint32_t address_count;
 	char *interface; /* where they are taken over; default: the first capture interface */
@@ -66,17 +66,18 @@ struct config {
 	uint32_t interface_count;
 	uint32_t workers;
 	uint64_t ring_bytes;
-	uint64_t buffer_bytes; /* capture.buffer: what streams of one worker may hold; default 256MiB */
+	uint64_t buffer_bytes; /* capture.buffer: what streams of one worker may hold; default
+				  256MiB */
 	uint32_t max_flows;    /* capture.max_flows, per worker; default 200000 */
 	/* store */
 	int64_t store_interval_ns; /* store.interval; default 10ms */
-	uint64_t store_bytes;	   /* store.size: ceiling of the environment; default 1GiB */
+	uint64_t store_bytes;      /* store.size: ceiling of the environment; default 1GiB */
 	/* recovery */
-	uint32_t recovery_threads;  /* recovery.threads; default 1 */
-	int64_t probe_timeout_ns;   /* recovery.probe_timeout: how long a client's answer is waited for; default 50ms */
+	uint32_t recovery_threads; /* recovery.threads; default 1 */
+	int64_t probe_timeout_ns;  /* recovery.probe_timeout: how long a client's answer is waited
+				      for; default 50ms */
 	/* metrics; listen.addr.family NETADDR_NONE: off */
 	struct endpoint metrics_listen;
-	/* control.group: group that owns the control socket, NULL: root only */
 	struct config_server *servers;
 	uint32_t server_count;
 };

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * config-check: what one key alone cannot show to be wrong.
+ */
+#ifndef APPLIANCE_CONFIG_CHECK_H
+#define APPLIANCE_CONFIG_CHECK_H
+
+#include "config-yaml.h"
+#include "config.h"
+
+/*
+ * Reports every contradiction between values at the place of the later one.
+ * @root is the tree @c was filled from. Values that did not parse are zero in @c;
+ * they have been reported and are left out here.
+ */
+void config_check(const struct config *c, const struct config_node *root,
+		  struct config_report *report);
+
+#endif

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * config-value: one scalar between its text and its field, as its key's type says.
+ */
+#ifndef APPLIANCE_CONFIG_VALUE_H
+#define APPLIANCE_CONFIG_VALUE_H
+
+#include "config-schema.h"
+
+#define CONFIG_WHY_STRLEN 200
+
+/*
+ * Parses @text into @field (an entry of the list, or base + key->offset); a heap
+ * string replaces and frees what was there. 0; CONFIG_INVALID with the rest of a
+ * sentence that starts with the key's name in @why; -ENOMEM.
+ */
+int config_value_parse(const struct config_key *key, const char *text, void *field,
+		       char why[static CONFIG_WHY_STRLEN]);
+
+/* Prints @field so that it parses to the same value again, in any YAML context. */
+void config_value_print(const struct config_key *key, const void *field, FILE *out);
+
+#endif
