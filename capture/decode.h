@@ -10,7 +10,8 @@
  *
  * A super-packet made by GRO/TSO is one long segment here: its payload may be
  * larger than any MSS. An IP total length of 0 (BIG TCP, TSO on some drivers)
- * means "as long as the frame".
+ * means "as long as the frame". A frame shorter on the wire than its IP packet
+ * claims to be is malformed: no receiver would have taken it.
  */
 #ifndef CAPTURE_DECODE_H
 #define CAPTURE_DECODE_H

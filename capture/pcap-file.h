@@ -6,7 +6,7 @@
  * variant) and pcapng (both byte orders, several sections, interfaces with own
  * link type, snaplen and time resolution; SPB, EPB and obsolete PB; others are
  * skipped) in blocks of 1 MiB by read(2): memory does not grow with the file.
- * Parsing is pure (pcap_file_feed) and separate from reading.
+ * Parsing is pure (pcap-parser.h) and separate from reading.
  */
 #ifndef CAPTURE_PCAP_FILE_H
 #define CAPTURE_PCAP_FILE_H

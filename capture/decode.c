@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "decode.h"
+
+#include <stddef.h>
+
+/* Ethertypes and IP protocol numbers (IANA), as far as they lead to TCP. */
+enum {
+	TYPE_IPV4 = 0x0800,
+	TYPE_IPV6 = 0x86dd,
+	TYPE_VLAN = 0x8100,     /* 802.1Q */
+	TYPE_QINQ = 0x88a8,     /* 802.1ad */
+	TYPE_QINQ_OLD = 0x9100, /* what switches used before 802.1ad */
+	TYPE_PPPOE = 0x8864,    /* RFC 2516, session stage */
+
+	PPP_IPV4 = 0x0021,
+	PPP_IPV6 = 0x0057,
+
+	PROTO_HOPOPT = 0,
+	PROTO_TCP = 6,
+	PROTO_ROUTING = 43,
+	PROTO_FRAGMENT = 44,
+	PROTO_DSTOPT = 60,
+};
+
+/* TCP option kinds (IANA). */
+enum {
+	KIND_END = 0,
+	KIND_NOP = 1,
+	KIND_MSS = 2,
+	KIND_WSCALE = 3,
+	KIND_SACK_PERM = 4,
+	KIND_SACK = 5,
+	KIND_TIMESTAMP = 8,
+	KIND_MD5 = 19,
+	KIND_AO = 29,
+	KIND_MPTCP = 30,
+	KIND_TFO = 34,
+};
+
+#define ETHERNET_HEADER 14
+#define IPV4_HEADER     20
+#define IPV6_HEADER     40
+#define TCP_HEADER      20
+
+/*
+ * What is left of the frame. @wire counts bytes that were on the wire, @captured
+ * those of them we have: captured <= wire. Both are needed, since a header beyond
+ * @wire contradicts the lengths around it while one beyond @captured was cut.
+ */
+struct layer {
+	const uint8_t *p;
+	size_t captured, wire;
+};
+
+static inline uint16_t be16(const uint8_t *p)
+{
+	return (uint16_t)(p[0] << 8 | p[1]);
+}
+
+static inline uint32_t be32(const uint8_t *p)
+{
+	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+/* The next @n bytes, or NULL when they were not captured. */
+static inline const uint8_t *layer_take(struct layer *l, size_t n)
+{
+	const uint8_t *p = l->p;
+
+	if (n > l->captured)
+		return NULL;
+	l->p += n;
+	l->captured -= n;
+	l->wire -= n;
+	return p;
+}
+
+/* Why layer_take(l, n) gave nothing. */
+static inline enum decode_outcome layer_lacks(const struct layer *l, size_t n)
+{
+	return n > l->wire ? DECODE_MALFORMED : DECODE_TRUNCATED;
+}
+
+/* Cuts what lies behind the next @n bytes of the wire: padding, trailers. */
+static inline bool layer_limit(struct layer *l, size_t n)
+{
+	if (n > l->wire)
+		return false;
+	l->wire = n;
+	if (l->captured > n)
+		l->captured = n;
+	return true;
+}
+
+static void option_timestamp(const uint8_t *p, struct tcp_options *ret)
+{
+	ret->seen |= TCP_OPT_TIMESTAMP;
+	ret->tsval = be32(p);
+	ret->tsecr = be32(p + 4);
+}
+
+/* @n is the length of the value alone. False: no such option may have this length. */
+static bool option_value(uint8_t kind, const uint8_t *p, size_t n, struct tcp_options *ret)
+{
+	switch (kind) {
+	case KIND_MSS:
+		if (n != 2)
+			return false;
+		ret->seen |= TCP_OPT_MSS;
+		ret->mss = be16(p);
+		return true;
+	case KIND_WSCALE:
+		if (n != 1)
+			return false;
+		ret->seen |= TCP_OPT_WSCALE;
+		ret->wscale = p[0];
+		return true;
+	case KIND_TIMESTAMP:
+		if (n != 8)
+			return false;
+		option_timestamp(p, ret);
+		return true;
+	default:
+		return true;
+	}
+}
+
+/* Options of which only the presence matters here. */
+static bool option_presence(uint8_t kind, size_t n, struct tcp_options *ret)
+{
+	static const struct {
+		uint8_t kind, least, step; /* value length: @least + k * @step */
+		uint16_t bit;
+	} known[] = {
+		{KIND_SACK_PERM, 0, 0, TCP_OPT_SACK_PERM},
+		{KIND_SACK, 8, 8, TCP_OPT_SACK},
+		{KIND_MD5, 16, 0, TCP_OPT_MD5},
+		{KIND_AO, 2, 1, TCP_OPT_AO},
+		{KIND_MPTCP, 1, 1, TCP_OPT_MPTCP},
+		{KIND_TFO, 0, 1, TCP_OPT_TFO},
+	};
+
+	for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+		if (known[i].kind != kind)
+			continue;
+		size_t more = n - known[i].least;
+		if (n < known[i].least || (known[i].step ? more % known[i].step : more))
+			return false;
+		ret->seen |= known[i].bit;
+	}
+	return true;
+}
+
+void decode_tcp_options(struct bytes area, struct tcp_options *ret)
+{
+	const uint8_t *p = area.p;
+	size_t left = area.n;
+
+	*ret = (struct tcp_options){0};
+	/* The layout of RFC 7323 appendix A, which nearly every segment has. */
+	if (left == 12 && be32(p) == 0x0101080a) {
+		option_timestamp(p + 4, ret);
+		return;
+	}
+	while (left > 0 && p[0] != KIND_END) {
+		if (p[0] == KIND_NOP) {
+			p++;
+			left--;
+			continue;
+		}
+		if (left < 2 || p[1] < 2 || p[1] > left ||
+		    !option_value(p[0], p + 2, (size_t)p[1] - 2, ret) ||
+		    !option_presence(p[0], (size_t)p[1] - 2, ret)) {
+			ret->seen |= TCP_OPT_BAD;
+			return;
+		}
+		left -= p[1];
+		p += p[1];
+	}
+}
+
+static inline enum decode_outcome decode_tcp(struct layer l, struct segment *ret)
+{
+	const uint8_t *p = layer_take(&l, TCP_HEADER);
+
+	if (!p)
+		return layer_lacks(&l, TCP_HEADER);
+	size_t header = (size_t)(p[12] >> 4) * 4;
+	if (header < TCP_HEADER)
+		return DECODE_MALFORMED;
+	size_t option_bytes = header - TCP_HEADER;
+	const uint8_t *options = layer_take(&l, option_bytes);
+	if (!options)
+		return layer_lacks(&l, option_bytes);
+
+	ret->src.port = be16(p);
+	ret->dst.port = be16(p + 2);
+	ret->seq = be32(p + 4);
+	ret->ack = be32(p + 8);
+	ret->flags = p[13];
+	ret->window = be16(p + 14);
+	decode_tcp_options(bytes_of(options, option_bytes), &ret->opt);
+	ret->payload_len = (uint32_t)l.wire;
+	ret->payload = bytes_of(l.p, l.captured);
+	return DECODE_TCP;
+}
+
+static inline void set_addresses(struct segment *ret, const uint8_t *src, size_t n, uint8_t family)
+{
+	memcpy(ret->src.addr.b, src, n);
+	memcpy(ret->dst.addr.b, src + n, n);
+	ret->src.addr.family = ret->dst.addr.family = family;
+}
+
+static inline enum decode_outcome decode_ipv4(struct layer l, struct segment *ret)
+{
+	struct layer packet = l;
+	const uint8_t *p = layer_take(&l, IPV4_HEADER);
+
+	if (!p)
+		return layer_lacks(&l, IPV4_HEADER);
+	size_t header = (size_t)(p[0] & 0x0f) * 4;
+	size_t total = be16(p + 2);
+	if (total == 0)
+		total = packet.wire;
+	if (p[0] >> 4 != 4 || header < IPV4_HEADER || total < header ||
+	    !layer_limit(&l, total - IPV4_HEADER))
+		return DECODE_MALFORMED;
+	if (p[9] != PROTO_TCP)
+		return DECODE_NOT_TCP;
+	set_addresses(ret, p + 12, 4, NETADDR_V4);
+	ret->tos = p[1];
+	ret->ttl = p[8];
+	if (be16(p + 6) & 0x3fff) /* more fragments, or an offset */
+		return DECODE_FRAGMENT;
+	if (header > IPV4_HEADER && !layer_take(&l, header - IPV4_HEADER))
+		return DECODE_TRUNCATED;
+	return decode_tcp(l, ret);
+}
+
+/*
+ * The protocol after an IPv6 fragment header. In any fragment but the first the
+ * rest of the chain is elsewhere, so a chain that goes on may be TCP.
+ */
+static enum decode_outcome fragment_of(uint8_t next)
+{
+	switch (next) {
+	case PROTO_TCP:
+	case PROTO_HOPOPT:
+	case PROTO_ROUTING:
+	case PROTO_DSTOPT:
+		return DECODE_FRAGMENT;
+	default:
+		return DECODE_NOT_TCP;
+	}
+}
+
+/* RFC 8200 section 4. Each header takes 8 bytes at least: the frame bounds the loop. */
+static enum decode_outcome decode_ipv6_extensions(struct layer l, uint8_t next, struct segment *ret)
+{
+	while (next != PROTO_TCP) {
+		if (next != PROTO_HOPOPT && next != PROTO_ROUTING && next != PROTO_DSTOPT &&
+		    next != PROTO_FRAGMENT)
+			return DECODE_NOT_TCP;
+		const uint8_t *p = layer_take(&l, 8);
+		if (!p)
+			return layer_lacks(&l, 8);
+		if (next == PROTO_FRAGMENT) {
+			/* Offset 0 and no more fragments is a whole packet (RFC 6946). */
+			if (be16(p + 2) & 0xfff9)
+				return fragment_of(p[0]);
+		} else {
+			size_t more = (size_t)p[1] * 8;
+			if (!layer_take(&l, more))
+				return layer_lacks(&l, more);
+		}
+		next = p[0];
+	}
+	return decode_tcp(l, ret);
+}
+
+static inline enum decode_outcome decode_ipv6(struct layer l, struct segment *ret)
+{
+	const uint8_t *p = layer_take(&l, IPV6_HEADER);
+
+	if (!p)
+		return layer_lacks(&l, IPV6_HEADER);
+	/* Length 0 is a jumbogram (RFC 2675), made by BIG TCP: as long as the frame. */
+	size_t length = be16(p + 4);
+	if (p[0] >> 4 != 6 || (length > 0 && !layer_limit(&l, length)))
+		return DECODE_MALFORMED;
+	set_addresses(ret, p + 8, 16, NETADDR_V6);
+	ret->tos = (uint8_t)(p[0] << 4 | p[1] >> 4);
+	ret->ttl = p[7];
+	return decode_ipv6_extensions(l, p[6], ret);
+}
+
+static enum decode_outcome decode_raw(struct layer l, struct segment *ret)
+{
+	if (l.captured == 0)
+		return layer_lacks(&l, 1);
+	return l.p[0] >> 4 == 6 ? decode_ipv6(l, ret) : decode_ipv4(l, ret);
+}
+
+/* RFC 2516 section 4, then the PPP protocol number, never compressed there (section 7). */
+static enum decode_outcome decode_pppoe(struct layer l, struct segment *ret)
+{
+	const uint8_t *p = layer_take(&l, 6);
+
+	if (!p)
+		return layer_lacks(&l, 6);
+	if (p[1] != 0)
+		return DECODE_NOT_TCP;
+	if (p[0] != 0x11 || !layer_limit(&l, be16(p + 4)))
+		return DECODE_MALFORMED;
+	p = layer_take(&l, 2);
+	if (!p)
+		return layer_lacks(&l, 2);
+	switch (be16(p)) {
+	case PPP_IPV4:
+		return decode_ipv4(l, ret);
+	case PPP_IPV6:
+		return decode_ipv6(l, ret);
+	default:
+		return DECODE_NOT_TCP;
+	}
+}
+
+/* What follows an ethertype: tags, then a packet. The outermost tag is the one reported. */
+static inline enum decode_outcome decode_type(struct layer l, uint16_t type, struct segment *ret)
+{
+	while (type == TYPE_VLAN || type == TYPE_QINQ || type == TYPE_QINQ_OLD) {
+		const uint8_t *p = layer_take(&l, 4);
+		if (!p)
+			return layer_lacks(&l, 4);
+		if (!ret->vlan_present) {
+			ret->vlan_present = true;
+			ret->vlan_tci = be16(p);
+		}
+		type = be16(p + 2);
+	}
+	switch (type) {
+	case TYPE_IPV4:
+		return decode_ipv4(l, ret);
+	case TYPE_IPV6:
+		return decode_ipv6(l, ret);
+	case TYPE_PPPOE:
+		return decode_pppoe(l, ret);
+	default:
+		return DECODE_NOT_TCP;
+	}
+}
+
+static inline enum decode_outcome decode_ethernet(struct layer l, struct segment *ret)
+{
+	const uint8_t *p = layer_take(&l, ETHERNET_HEADER);
+
+	if (!p)
+		return layer_lacks(&l, ETHERNET_HEADER);
+	memcpy(ret->dst_mac, p, 6);
+	memcpy(ret->src_mac, p + 6, 6);
+	ret->mac_valid = true;
+	return decode_type(l, be16(p + 12), ret);
+}
+
+/* Linux cooked: tcpdump.org/linktypes/LINKTYPE_LINUX_SLL and _SLL2. Packet type 4: outgoing. */
+static enum decode_outcome decode_sll(struct layer l, struct segment *ret)
+{
+	const uint8_t *p = layer_take(&l, 16);
+
+	if (!p)
+		return layer_lacks(&l, 16);
+	ret->outgoing = be16(p) == 4;
+	return decode_type(l, be16(p + 14), ret);
+}
+
+static enum decode_outcome decode_sll2(struct layer l, struct segment *ret)
+{
+	const uint8_t *p = layer_take(&l, 20);
+
+	if (!p)
+		return layer_lacks(&l, 20);
+	ret->outgoing = p[10] == 4;
+	return decode_type(l, be16(p), ret);
+}
+
+/*
+ * BSD loopback: a 32-bit address family, in the byte order of the capturing host
+ * (NULL) or the network (LOOP). Families are small numbers: the order shows.
+ * AF_INET is 2 everywhere; AF_INET6 is 10 Linux, 24 NetBSD and OpenBSD, 28 FreeBSD, 30 Darwin.
+ */
+static enum decode_outcome decode_loop(struct layer l, struct segment *ret)
+{
+	const uint8_t *p = layer_take(&l, 4);
+
+	if (!p)
+		return layer_lacks(&l, 4);
+	uint32_t family = be32(p);
+	if (family > UINT16_MAX)
+		family = __builtin_bswap32(family);
+	switch (family) {
+	case 2:
+		return decode_ipv4(l, ret);
+	case 10:
+	case 24:
+	case 28:
+	case 30:
+		return decode_ipv6(l, ret);
+	default:
+		return DECODE_NOT_TCP;
+	}
+}
+
+enum decode_outcome decode_frame(const struct frame *f, struct segment *ret)
+{
+	struct layer l = {f->data.p, f->data.n, f->wire_len};
+
+	if (l.wire < l.captured) /* some writers leave the original length 0 */
+		l.wire = l.captured;
+	*ret = (struct segment){
+		.vlan_present = f->vlan_present,
+		.vlan_tci = f->vlan_present ? f->vlan_tci : 0,
+		.outgoing = f->outgoing,
+		.time_ns = f->time_ns,
+	};
+	if (f->link == FRAME_LINK_ETHERNET)
+		return decode_ethernet(l, ret);
+	switch (f->link) {
+	case FRAME_LINK_NULL:
+	case FRAME_LINK_LOOP:
+		return decode_loop(l, ret);
+	case FRAME_LINK_SLL:
+		return decode_sll(l, ret);
+	case FRAME_LINK_SLL2:
+		return decode_sll2(l, ret);
+	case FRAME_LINK_RAW:
+	case FRAME_LINK_RAW_OLD:
+		return decode_raw(l, ret);
+	case FRAME_LINK_IPV4:
+		return decode_ipv4(l, ret);
+	case FRAME_LINK_IPV6:
+		return decode_ipv6(l, ret);
+	default:
+		return DECODE_NOT_TCP;
+	}
+}

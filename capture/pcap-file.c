@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "pcap-file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "pcap-parser.h"
+
+#define BLOCK_BYTES  ((size_t)1 << 20)
+#define BLOCK_AT     PCAP_RECORD_MAX
+#define BUFFER_BYTES (BLOCK_AT + BLOCK_BYTES)
+
+_Static_assert(BLOCK_BYTES >= PCAP_RECORD_MAX, "a full block must hold a whole record");
+
+/*
+ * Each block is read to the same place of one buffer; the unused end of the
+ * block before stands right in front of it. That is twice as fast as mmap() of
+ * the file, whose pages fault one by one, and memory does not grow.
+ */
+struct pcap_file {
+	int fd;
+	bool at_end;
+	size_t start, end; /* the unused bytes of buffer */
+	uint8_t *buffer;
+	struct pcap_parser parser;
+};
+
+static void pcap_file_reset(struct pcap_file *pf)
+{
+	pcap_parser_deinit(&pf->parser);
+	pf->at_end = false;
+	pf->start = pf->end = BLOCK_AT;
+}
+
+int pcap_file_open(const char *path, struct pcap_file **ret)
+{
+	struct pcap_file *pf = calloc(1, sizeof *pf);
+
+	if (!pf)
+		return -ENOMEM;
+	pf->fd = strcmp(path, "-") == 0 ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)
+					: open(path, O_RDONLY | O_CLOEXEC);
+	if (pf->fd < 0) {
+		int r = -errno;
+		pcap_file_close(pf);
+		return r;
+	}
+	pf->buffer = aligned_alloc(4096, BUFFER_BYTES);
+	if (!pf->buffer) {
+		pcap_file_close(pf);
+		return -ENOMEM;
+	}
+	pcap_file_reset(pf);
+	*ret = pf;
+	return 0;
+}
+
+struct pcap_file *pcap_file_close(struct pcap_file *pf)
+{
+	if (!pf)
+		return NULL;
+	cleanup_closep(&pf->fd);
+	pcap_parser_deinit(&pf->parser);
+	free(pf->buffer);
+	free(pf);
+	return NULL;
+}
+
+/*
+ * Adds bytes behind the unused ones. What was used frees room only once all of
+ * what is left lies in the block; before that nothing was used of a record that
+ * is still growing, so a slow pipe does not move its bytes again and again.
+ */
+static int pcap_file_fill(struct pcap_file *pf)
+{
+	size_t left = pf->end - pf->start;
+
+	if (pf->start > BLOCK_AT) {
+		memmove(pf->buffer + BLOCK_AT - left, pf->buffer + pf->start, left);
+		pf->start = BLOCK_AT - left;
+		pf->end = BLOCK_AT;
+	}
+	for (;;) {
+		ssize_t n = read(pf->fd, pf->buffer + pf->end, BUFFER_BYTES - pf->end);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		pf->at_end = n == 0;
+		pf->end += (size_t)n;
+		return 0;
+	}
+}
+
+int pcap_file_run(struct pcap_file *pf, frame_fn fn, void *ctx)
+{
+	for (;;) {
+		size_t used;
+		int r = pcap_parser_feed(&pf->parser,
+					 bytes_of(pf->buffer + pf->start, pf->end - pf->start), fn,
+					 ctx, &used);
+		pf->start += used;
+		if (r)
+			return r;
+		if (pf->at_end)
+			return pcap_parser_end(&pf->parser, pf->end - pf->start);
+		r = pcap_file_fill(pf);
+		if (r < 0)
+			return r;
+	}
+}
+
+const struct pcap_file_position *pcap_file_position(const struct pcap_file *pf)
+{
+	return &pf->parser.at;
+}
+
+int pcap_file_rewind(struct pcap_file *pf)
+{
+	if (lseek(pf->fd, 0, SEEK_SET) < 0)
+		return -errno;
+	pcap_file_reset(pf);
+	return 0;
+}
+
+int pcap_file_parse(struct bytes file, frame_fn fn, void *ctx, struct pcap_file_position *ret)
+{
+	struct pcap_parser p;
+	size_t used;
+
+	pcap_parser_init(&p);
+	int r = pcap_parser_feed(&p, file, fn, ctx, &used);
+	if (r == 0)
+		r = pcap_parser_end(&p, file.n - used);
+	*ret = p.at;
+	pcap_parser_deinit(&p);
+	return r;
+}
