@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * metrics: what is counted, and how Prometheus reads it.
+ *
+ * One table (metrics.c) names every metric, its type, help and labels; docs and
+ * dashboards quote that table. Labels have a fixed set of values, from the
+ * configuration or from an enum below, so that every series is there from the
+ * start with 0 and none is ever labelled by client or connection.
+ *
+ * Any thread may write: values are relaxed atomics. They are shared, so the packet
+ * path counts in its own struct and publishes with metrics_add_since() once per
+ * block or tick, never per packet.
+ *
+ * A series is named by the indexes of its label values, in the order of the labels:
+ *
+ *	metrics_add(m, METRIC_FAILOVERS, METRIC_AT(server, METRIC_OUTCOME_SUCCESS), 1);
+ */
+#ifndef APPLIANCE_METRICS_H
+#define APPLIANCE_METRICS_H
+
+#include <stdint.h>
+
+#include "buf.h"
+#include "config.h"
+
+/* In brackets: the labels. server, interface: as in the configuration. protocol:
+ * metrics_protocol(). */
+enum metric {
+	METRIC_BUILD_INFO,           /* set by metrics_new() */
+	METRIC_PROCESS_START,        /* set by metrics_new() */
+	METRIC_SERVER_STATE,         /* metrics_set_state() */
+	METRIC_SERVER_READY,         /* [server] 0 or 1 */
+	METRIC_CONNECTIONS_TRACKED,  /* [server, protocol, 0 or 1: migratable] */
+	METRIC_FAILOVERS,            /* [server, METRIC_OUTCOME_*] */
+	METRIC_CONNECTIONS_MIGRATED, /* [server, protocol, METRIC_RESULT_*] */
+	METRIC_CONNECTIONS_REFUSED,  /* [server, metrics_reason()] */
+	METRIC_FAILOVER_DURATION,    /* histogram [server] */
+	METRIC_PHASE_DURATION,       /* histogram [METRIC_PHASE_*] */
+	METRIC_HEALTH_FAILURES,      /* [server, METRIC_CHECK_*, METRIC_FAILURE_*] */
+	METRIC_HEALTH_SUPPRESSED,    /* [server, METRIC_RULE_*] */
+	METRIC_CAPTURE_PACKETS,      /* [interface] */
+	METRIC_CAPTURE_DROPPED,      /* [interface, METRIC_DROP_*] */
+	METRIC_CAPTURE_TRUNCATED,    /* [interface] */
+	METRIC_TCP_SEGMENTS,
+	METRIC_TCP_FLOWS_OPENED,
+	METRIC_TCP_FLOWS_CLOSED,
+	METRIC_TCP_FLOWS_MIDSTREAM,
+	METRIC_TCP_FLOWS_REFUSED,  /* the table was full */
+	METRIC_TCP_GAPS,           /* [server, 0 to the server, 1 to the client] */
+	METRIC_TCP_GAP_BYTES,      /* [server, direction] */
+	METRIC_TCP_OUT_OF_ORDER,   /* [direction] */
+	METRIC_TCP_RETRANSMITS,    /* [direction] */
+	METRIC_TCP_REJECTED,       /* [METRIC_REJECT_*] */
+	METRIC_TCP_BUFFER_REFUSED, /* bytes */
+	METRIC_STORE_BYTES,
+	METRIC_STORE_LIMIT_BYTES,
+	METRIC_STORE_RECORDS,
+	METRIC_STORE_COMMIT_DURATION, /* histogram */
+	METRIC_STORE_ERRORS,
+	METRIC_LOOP_LAG,        /* histogram [METRIC_LOOP_*] */
+	METRIC_CONTROL_REFUSED, /* [METRIC_CONTROL_*] */
+	METRIC_COUNT_,
+};
+
+enum {
+	METRIC_STATE_UNKNOWN,
+	METRIC_STATE_HEALTHY,
+	METRIC_STATE_SUSPECT,
+	METRIC_STATE_SERVICE_DOWN,
+	METRIC_STATE_DOWN,
+	METRIC_STATE_TAKING_OVER,
+	METRIC_STATE_TAKEN_OVER
+};
+enum {
+	METRIC_OUTCOME_SUCCESS,
+	METRIC_OUTCOME_ABORTED,
+	METRIC_OUTCOME_FAILED
+};
+enum {
+	METRIC_RESULT_CONTINUED,
+	METRIC_RESULT_RESET,
+	METRIC_RESULT_LOST
+};
+enum {
+	METRIC_PHASE_DETECT,
+	METRIC_PHASE_FENCE,
+	METRIC_PHASE_GUARD,
+	METRIC_PHASE_ANNOUNCE,
+	METRIC_PHASE_PROBE,
+	METRIC_PHASE_RESTORE,
+	METRIC_PHASE_RECOVER
+};
+enum {
+	METRIC_CHECK_NEIGHBOUR,
+	METRIC_CHECK_TCP
+}; /* as enum health_kind */
+enum {
+	METRIC_FAILURE_REFUSED,
+	METRIC_FAILURE_TIMEOUT,
+	METRIC_FAILURE_ERROR
+};
+enum {
+	METRIC_RULE_NEVER_HEALTHY,
+	METRIC_RULE_TRAFFIC_SEEN,
+	METRIC_RULE_SELF_LAG,
+	METRIC_RULE_PROBE_ERROR,
+	METRIC_RULE_HOLD
+};
+enum {
+	METRIC_DROP_RING,
+	METRIC_DROP_QUEUE
+};
+enum {
+	METRIC_REJECT_BAD_RST,
+	METRIC_REJECT_BAD_SEQ
+};
+enum {
+	METRIC_LOOP_HEALTH,
+	METRIC_LOOP_FAILOVER,
+	METRIC_LOOP_RECOVERY
+};
+enum {
+	METRIC_CONTROL_CLIENTS,
+	METRIC_CONTROL_LINES,
+	METRIC_CONTROL_REPLIES,
+	METRIC_CONTROL_TIMEOUTS
+};
+
+#define METRIC_LABELS_MAX  3
+#define METRIC_REASONS_MAX 64 /* distinct reasons; later ones count as "other" */
+
+struct metric_at {
+	uint16_t i[METRIC_LABELS_MAX];
+};
+#define METRIC_AT(...) ((struct metric_at){{__VA_ARGS__}})
+
+struct metrics;
+
+/*
+ * The label values are copied from @c. Series are made only for protocols that a
+ * server really has. 0 or -ENOMEM.
+ */
+int metrics_new(const struct config *c, struct metrics **ret);
+struct metrics *metrics_free(struct metrics *m); /* NULL is fine; returns NULL */
+
+/* The index of a protocol of the configuration. */
+uint16_t metrics_protocol(const struct metrics *m, const char *protocol);
+/* The index of a reason of refusal; makes one up to METRIC_REASONS_MAX, else that of "other". */
+uint16_t metrics_reason(struct metrics *m, const char *reason);
+
+/* Counters. */
+void metrics_add(struct metrics *m, enum metric metric, struct metric_at at, uint64_t n);
+/* Adds what @total has grown by since the last call; *io_last belongs to the caller's thread. */
+void metrics_add_since(struct metrics *m, enum metric metric, struct metric_at at, uint64_t total,
+		       uint64_t *io_last);
+/* Gauges. */
+void metrics_set(struct metrics *m, enum metric metric, struct metric_at at, int64_t value);
+void metrics_set_state(struct metrics *m, uint16_t server, uint16_t state);
+/* Histograms: buckets from 5 ms (1 ms for the event loop and the store) to 10 s. */
+void metrics_observe_ns(struct metrics *m, enum metric metric, struct metric_at at, int64_t ns);
+
+/* Everything in text format 0.0.4, appended to @out. 0, or buf_error(). */
+int metrics_write(struct metrics *m, struct buf *out);
+
+#endif
