@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "ring-block.h"
+
+#include <errno.h>
+#include <linux/if_packet.h>
+#include <stdbool.h>
+
+#include "clock.h"
+
+/* The link-layer address, with the packet's direction, stands right behind the packet's header. */
+#define ADDRESS_AT TPACKET_ALIGN(sizeof(struct tpacket3_hdr))
+#define HEADER     (ADDRESS_AT + sizeof(struct sockaddr_ll))
+
+/* *ret_step leads to the next frame; 0 at the last one. */
+static bool frame_at(struct bytes block, size_t at, struct frame *ret, size_t *ret_step)
+{
+	if (at % _Alignof(struct tpacket3_hdr) || at > block.n || block.n - at < HEADER)
+		return false;
+	const struct tpacket3_hdr *h = (const void *)(block.p + at);
+	const struct sockaddr_ll *from = (const void *)(block.p + at + ADDRESS_AT);
+	size_t room = block.n - at;
+	if (h->tp_mac > room || h->tp_snaplen > room - h->tp_mac)
+		return false;
+
+	*ret = (struct frame){
+		.data = bytes_of(block.p + at + h->tp_mac, h->tp_snaplen),
+		.wire_len = h->tp_len,
+		.time_ns = h->tp_sec * NS_PER_S + h->tp_nsec,
+		.link = FRAME_LINK_ETHERNET,
+		.vlan_present = h->tp_status & TP_STATUS_VLAN_VALID,
+		.vlan_tci = (uint16_t)h->hv1.tp_vlan_tci,
+		.outgoing = from->sll_pkttype == PACKET_OUTGOING,
+	};
+	*ret_step = h->tp_next_offset;
+	return true;
+}
+
+int ring_block_walk(struct bytes block, frame_fn fn, void *ctx, uint64_t *io_truncated)
+{
+	const struct tpacket_block_desc *desc = (const void *)block.p;
+	bool stopped = false;
+
+	if (block.n < sizeof *desc)
+		return -EBADMSG;
+	size_t at = desc->hdr.bh1.offset_to_first_pkt;
+	for (uint32_t left = desc->hdr.bh1.num_pkts; left > 0; left--) {
+		struct frame f;
+		size_t step;
+
+		if (!frame_at(block, at, &f, &step) || (step == 0 && left > 1))
+			return -EBADMSG;
+		if (f.data.n < f.wire_len)
+			(*io_truncated)++;
+		if (fn(ctx, &f))
+			stopped = true;
+		at += step;
+	}
+	return stopped ? RING_BLOCK_STOPPED : RING_BLOCK_DONE;
+}

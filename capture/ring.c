@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "ring.h"
+
+#include <errno.h>
+#include <linux/bpf_common.h>
+#include <linux/if_packet.h>
+#include <pcap/pcap.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cleanup.h"
+#include "ring-block.h"
+#include "ring-sys.h"
+
+/* Smaller blocks cut super-packets silently; 1 MiB also holds those of BIG TCP. */
+#define BLOCK_BYTES_DEFAULT ((size_t)1 << 20)
+#define BLOCK_BYTES_MIN     4096
+#define BLOCKS_MIN          4
+#define RING_BYTES_MAX      ((size_t)1 << 40)
+#define RETIRE_MS_DEFAULT   2
+/* Longest way to write one address twice, each time with what joins it to the next. */
+#define FILTER_TEXT_PER_ADDRESS 128
+#define FILTER_TEXT_FIXED       64
+#define FILTER_SNAPLEN          262144
+
+struct ring {
+	int fd;
+	uint8_t *map;
+	size_t map_bytes, block_bytes;
+	uint32_t block_count;
+	uint32_t next;      /* block the kernel hands over next */
+	uint64_t truncated; /* since the last ring_stats() */
+};
+
+/* Appends like snprintf; *io_used grows by what would have been written. */
+__attribute__((format(printf, 4, 5))) static void text_add(char *out, size_t size, size_t *io_used,
+							   const char *fmt, ...)
+{
+	va_list ap;
+	size_t at = *io_used < size ? *io_used : size;
+
+	va_start(ap, fmt);
+	int n = vsnprintf(out + at, size - at, fmt, ap);
+	va_end(ap);
+	*io_used += (size_t)n;
+}
+
+static void text_add_hosts(char *out, size_t size, size_t *io_used, const struct netaddr *addresses,
+			   uint32_t count)
+{
+	char text[NETADDR_STRLEN];
+
+	for (uint32_t i = 0; i < count; i++)
+		text_add(out, size, io_used, "%s%s host %s", i ? " or " : "",
+			 addresses[i].family == NETADDR_V6 ? "ip6" : "ip",
+			 netaddr_format(&addresses[i], text));
+}
+
+/*
+ * The kernel moves the outermost tag to the metadata, before the filter: the
+ * first alternative matches frames with one tag or none. A second tag stays in
+ * the frame; "vlan" matches it and moves the offsets of everything behind it in
+ * the text, hence this order.
+ */
+int ring_filter_text(const struct netaddr *addresses, uint32_t count, char *out, size_t size)
+{
+	size_t used = 0;
+
+	text_add(out, size, &used, "%s", "");
+	text_add_hosts(out, size, &used, addresses, count);
+	if (count > 0) {
+		text_add(out, size, &used, " or (vlan and (");
+		text_add_hosts(out, size, &used, addresses, count);
+		text_add(out, size, &used, "))");
+	}
+	return used < size ? 0 : -ENOBUFS;
+}
+
+static int ring_compile(const struct netaddr *addresses, uint32_t count, struct bpf_program *ret)
+{
+	size_t size = FILTER_TEXT_FIXED + (size_t)count * FILTER_TEXT_PER_ADDRESS;
+	_cleanup_free_ char *text = malloc(size);
+	pcap_t *pcap;
+
+	if (!text)
+		return -ENOMEM;
+	int r = ring_filter_text(addresses, count, text, size);
+	if (r < 0)
+		return r;
+	pcap = pcap_open_dead(DLT_EN10MB, FILTER_SNAPLEN);
+	if (!pcap)
+		return -ENOMEM;
+	/* The text is ours: what can fail is memory, or a program beyond what libpcap can jump. */
+	r = pcap_compile(pcap, ret, text, 1, PCAP_NETMASK_UNKNOWN) < 0 ? -E2BIG : 0;
+	pcap_close(pcap);
+	return r;
+}
+
+static int ring_attach_filter(int fd, const struct netaddr *addresses, uint32_t count)
+{
+	struct bpf_program program;
+
+	if (count == 0)
+		return 0;
+	int r = ring_compile(addresses, count, &program);
+	if (r < 0)
+		return r;
+	r = program.bf_len > BPF_MAXINSNS
+		    ? -E2BIG
+		    : ring_sys_filter(fd, program.bf_insns, (uint16_t)program.bf_len);
+	pcap_freecode(&program);
+	return r;
+}
+
+/* The kernel checks the size of a block; here is checked that nothing overflows on the way there.
+ */
+static int ring_dimension(struct ring *r, const struct ring_config *cfg)
+{
+	size_t block = cfg->block_bytes ? cfg->block_bytes : BLOCK_BYTES_DEFAULT;
+	size_t count = cfg->ring_bytes / block;
+
+	if (block < BLOCK_BYTES_MIN || (block & (block - 1)) != 0 || block > UINT32_MAX ||
+	    cfg->ring_bytes > RING_BYTES_MAX)
+		return -EINVAL;
+	if (count < BLOCKS_MIN)
+		count = BLOCKS_MIN;
+	r->block_bytes = block;
+	r->block_count = (uint32_t)count;
+	r->map_bytes = count * block;
+	return 0;
+}
+
+/* Bind comes last, so that no packet arrives that is not wanted; a fanout group needs it before. */
+static int ring_prepare(struct ring *r, const struct ring_config *cfg, const char **where)
+{
+	int index = 0;
+
+	*where = "size";
+	int e = ring_dimension(r, cfg);
+	if (e < 0)
+		return e;
+	*where = "socket";
+	r->fd = ring_sys_socket();
+	if (r->fd < 0)
+		return r->fd;
+	*where = "interface";
+	e = ring_sys_interface(r->fd, cfg->interface, &index);
+	if (e < 0)
+		return e;
+	*where = "ring";
+	e = ring_sys_setup(r->fd, r->block_bytes, r->block_count,
+			   cfg->retire_ms ? cfg->retire_ms : RETIRE_MS_DEFAULT);
+	if (e < 0)
+		return e;
+	*where = "filter";
+	e = ring_attach_filter(r->fd, cfg->addresses, cfg->address_count);
+	if (e < 0)
+		return e;
+	*where = "ignore-outgoing";
+	e = cfg->ignore_outgoing ? ring_sys_ignore_outgoing(r->fd) : 0;
+	if (e < 0)
+		return e;
+	*where = "mmap";
+	e = ring_sys_map(r->fd, r->map_bytes, &r->map);
+	if (e < 0)
+		return e;
+	*where = "promiscuous";
+	e = cfg->promiscuous ? ring_sys_promiscuous(r->fd, index) : 0;
+	if (e < 0)
+		return e;
+	*where = "bind";
+	e = ring_sys_bind(r->fd, index);
+	if (e < 0)
+		return e;
+	*where = "fanout";
+	return cfg->fanout_size > 1 ? ring_sys_fanout(r->fd, cfg->fanout_group) : 0;
+}
+
+int ring_open(const struct ring_config *cfg, struct ring **ret, const char **ret_where)
+{
+	struct ring *r = calloc(1, sizeof *r);
+
+	*ret_where = "memory";
+	if (!r)
+		return -ENOMEM;
+	r->fd = -1;
+	int e = ring_prepare(r, cfg, ret_where);
+	if (e < 0) {
+		ring_close(r);
+		return e;
+	}
+	*ret = r;
+	return 0;
+}
+
+struct ring *ring_close(struct ring *r)
+{
+	if (!r)
+		return NULL;
+	if (r->map)
+		ring_sys_unmap(r->map, r->map_bytes);
+	if (r->fd >= 0)
+		ring_sys_close(r->fd);
+	free(r);
+	return NULL;
+}
+
+int ring_fd(const struct ring *r)
+{
+	return r->fd;
+}
+
+int ring_read(struct ring *r, uint32_t max_blocks, frame_fn fn, void *ctx)
+{
+	uint32_t done = 0;
+	int e = 0;
+
+	while (done < max_blocks && e == 0) {
+		uint8_t *block = r->map + (size_t)r->next * r->block_bytes;
+		uint32_t *status = &((struct tpacket_block_desc *)block)->hdr.bh1.block_status;
+
+		/* Acquire: the frames are read after the kernel gave the block away ... */
+		if (!(__atomic_load_n(status, __ATOMIC_ACQUIRE) & TP_STATUS_USER))
+			break;
+		e = ring_block_walk(bytes_of(block, r->block_bytes), fn, ctx, &r->truncated);
+		/* ... and release: before it gets it back. */
+		__atomic_store_n(status, TP_STATUS_KERNEL, __ATOMIC_RELEASE);
+		r->next = r->next + 1 == r->block_count ? 0 : r->next + 1;
+		done++;
+	}
+	if (e < 0)
+		return e;
+	/* A socket error wakes poll() like a block does; it is told once the ring is empty. */
+	return done > 0 ? (int)done : ring_sys_error(r->fd);
+}
+
+int ring_stats(struct ring *r, struct ring_stats *io)
+{
+	struct ring_sys_counters c;
+	int e = ring_sys_counters(r->fd, &c);
+
+	if (e < 0)
+		return e;
+	io->packets += c.packets;
+	io->drops += c.drops;
+	io->freezes += c.freezes;
+	io->truncated += r->truncated;
+	r->truncated = 0;
+	return 0;
+}
