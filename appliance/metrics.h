@@ -2,7 +2,7 @@
 /*
  * metrics: what is counted, and how Prometheus reads it.
  *
- * One table (metrics.c) names every metric, its type, help and labels; docs and
+ * One table (metrics-table.c) names every metric, its type, help and labels; docs and
  * dashboards quote that table. Labels have a fixed set of values, from the
  * configuration or from an enum below, so that every series is there from the
  * start with 0 and none is ever labelled by client or connection.
@@ -23,7 +23,7 @@
 #include "buf.h"
 #include "config.h"
 
-/* In brackets: the labels. server, interface: as in the configuration. protocol:
+/* In brackets: the labels. server, interface: index in the configuration. protocol:
  * metrics_protocol(). */
 enum metric {
 	METRIC_BUILD_INFO,           /* set by metrics_new() */
@@ -35,9 +35,11 @@ enum metric {
 	METRIC_CONNECTIONS_MIGRATED, /* [server, protocol, METRIC_RESULT_*] */
 	METRIC_CONNECTIONS_REFUSED,  /* [server, metrics_reason()] */
 	METRIC_FAILOVER_DURATION,    /* histogram [server] */
-	METRIC_PHASE_DURATION,       /* histogram [METRIC_PHASE_*] */
-	METRIC_HEALTH_FAILURES,      /* [server, METRIC_CHECK_*, METRIC_FAILURE_*] */
-	METRIC_HEALTH_SUPPRESSED,    /* [server, METRIC_RULE_*] */
+	METRIC_PHASE_DURATION,       /* histogram [enum failover_phase] */
+	METRIC_FENCING_ACTIONS,      /* [server, 0: failed, 1: ok] */
+	METRIC_ADDRESS_CONFLICTS,    /* [server] */
+	METRIC_HEALTH_FAILURES,      /* [server, enum health_kind, METRIC_FAILURE_*] */
+	METRIC_HEALTH_SUPPRESSED,    /* [server, enum health_rule - 1] */
 	METRIC_CAPTURE_PACKETS,      /* [interface] */
 	METRIC_CAPTURE_DROPPED,      /* [interface, METRIC_DROP_*] */
 	METRIC_CAPTURE_TRUNCATED,    /* [interface] */
@@ -46,10 +48,10 @@ enum metric {
 	METRIC_TCP_FLOWS_CLOSED,
 	METRIC_TCP_FLOWS_MIDSTREAM,
 	METRIC_TCP_FLOWS_REFUSED,  /* the table was full */
-	METRIC_TCP_GAPS,           /* [server, 0 to the server, 1 to the client] */
-	METRIC_TCP_GAP_BYTES,      /* [server, direction] */
-	METRIC_TCP_OUT_OF_ORDER,   /* [direction] */
-	METRIC_TCP_RETRANSMITS,    /* [direction] */
+	METRIC_TCP_GAPS,           /* [server, enum flow_dir] */
+	METRIC_TCP_GAP_BYTES,      /* [server, enum flow_dir] */
+	METRIC_TCP_OUT_OF_ORDER,   /* [enum flow_dir] */
+	METRIC_TCP_RETRANSMITS,    /* [enum flow_dir] */
 	METRIC_TCP_REJECTED,       /* [METRIC_REJECT_*] */
 	METRIC_TCP_BUFFER_REFUSED, /* bytes */
 	METRIC_STORE_BYTES,
@@ -62,68 +64,58 @@ enum metric {
 	METRIC_COUNT_,
 };
 
-enum {
+/* Values of labels; server states start like enum health_state.
+ */
+enum metric_state {
 	METRIC_STATE_UNKNOWN,
 	METRIC_STATE_HEALTHY,
 	METRIC_STATE_SUSPECT,
 	METRIC_STATE_SERVICE_DOWN,
 	METRIC_STATE_DOWN,
 	METRIC_STATE_TAKING_OVER,
-	METRIC_STATE_TAKEN_OVER
+	METRIC_STATE_TAKEN_OVER,
 };
-enum {
+
+enum metric_outcome {
 	METRIC_OUTCOME_SUCCESS,
-	METRIC_OUTCOME_ABORTED,
-	METRIC_OUTCOME_FAILED
+	METRIC_OUTCOME_ABORTED, /* called off before the address moved */
+	METRIC_OUTCOME_FAILED,
 };
-enum {
+
+enum metric_result {
 	METRIC_RESULT_CONTINUED,
-	METRIC_RESULT_RESET,
-	METRIC_RESULT_LOST
+	METRIC_RESULT_RESET, /* refused: see jeebs_connections_refused_total */
+	METRIC_RESULT_LOST,  /* continued, and reset by us later */
 };
-enum {
-	METRIC_PHASE_DETECT,
-	METRIC_PHASE_FENCE,
-	METRIC_PHASE_GUARD,
-	METRIC_PHASE_ANNOUNCE,
-	METRIC_PHASE_PROBE,
-	METRIC_PHASE_RESTORE,
-	METRIC_PHASE_RECOVER
-};
-enum {
-	METRIC_CHECK_NEIGHBOUR,
-	METRIC_CHECK_TCP
-}; /* as enum health_kind */
-enum {
+
+enum metric_failure {
 	METRIC_FAILURE_REFUSED,
 	METRIC_FAILURE_TIMEOUT,
-	METRIC_FAILURE_ERROR
+	METRIC_FAILURE_ERROR,
 };
-enum {
-	METRIC_RULE_NEVER_HEALTHY,
-	METRIC_RULE_TRAFFIC_SEEN,
-	METRIC_RULE_SELF_LAG,
-	METRIC_RULE_PROBE_ERROR,
-	METRIC_RULE_HOLD
+
+enum metric_drop {
+	METRIC_DROP_RING,  /* the packet ring was full */
+	METRIC_DROP_QUEUE, /* taken from the ring, but not dealt with */
 };
-enum {
-	METRIC_DROP_RING,
-	METRIC_DROP_QUEUE
-};
-enum {
+
+enum metric_reject {
 	METRIC_REJECT_BAD_RST,
-	METRIC_REJECT_BAD_SEQ
+	METRIC_REJECT_BAD_SEQ,
 };
-enum {
+
+enum metric_loop {
+	METRIC_LOOP_CAPTURE,
 	METRIC_LOOP_HEALTH,
 	METRIC_LOOP_FAILOVER,
-	METRIC_LOOP_RECOVERY
+	METRIC_LOOP_RECOVERY,
 };
-enum {
+
+enum metric_control {
 	METRIC_CONTROL_CLIENTS,
 	METRIC_CONTROL_LINES,
 	METRIC_CONTROL_REPLIES,
-	METRIC_CONTROL_TIMEOUTS
+	METRIC_CONTROL_TIMEOUTS,
 };
 
 #define METRIC_LABELS_MAX  3
@@ -143,7 +135,7 @@ struct metrics;
 int metrics_new(const struct config *c, struct metrics **ret);
 struct metrics *metrics_free(struct metrics *m); /* NULL is fine; returns NULL */
 
-/* The index of a protocol of the configuration. */
+/* The index of a protocol; it must be one of the configuration. */
 uint16_t metrics_protocol(const struct metrics *m, const char *protocol);
 /* The index of a reason of refusal; makes one up to METRIC_REASONS_MAX, else that of "other". */
 uint16_t metrics_reason(struct metrics *m, const char *reason);
@@ -155,11 +147,11 @@ void metrics_add_since(struct metrics *m, enum metric metric, struct metric_at a
 		       uint64_t *io_last);
 /* Gauges. */
 void metrics_set(struct metrics *m, enum metric metric, struct metric_at at, int64_t value);
-void metrics_set_state(struct metrics *m, uint16_t server, uint16_t state);
-/* Histograms: buckets from 5 ms (1 ms for the event loop and the store) to 10 s. */
+void metrics_set_state(struct metrics *m, uint16_t server, enum metric_state state);
+/* Histograms: buckets from 1 ms to 10 s. A negative time counts as 0. */
 void metrics_observe_ns(struct metrics *m, enum metric metric, struct metric_at at, int64_t ns);
 
 /* Everything in text format 0.0.4, appended to @out. 0, or buf_error(). */
-int metrics_write(struct metrics *m, struct buf *out);
+int metrics_write(const struct metrics *m, struct buf *out);
 
 #endif
