@@ -26,53 +26,66 @@ enum flow_dir {
 };
 
 enum flow_state {
-	FLOW_SYN_SENT,	  /* the client's SYN was seen, no answer yet: not live */
-	FLOW_SYN_RCVD,	  /* the server's SYN-ACK was seen, not yet the client's ACK */
+	FLOW_SYN_SENT,    /* the client's SYN was seen, no answer yet: not live */
+	FLOW_SYN_RCVD,    /* the server's SYN-ACK was seen, not yet the client's ACK */
 	FLOW_ESTABLISHED, /* both directions open, or one of them finished: see fin_seen */
-	FLOW_CLOSED,	  /* reset, or both FINs acknowledged: about to be removed */
+	FLOW_CLOSED,      /* reset, or both FINs acknowledged: about to be removed */
 	FLOW_STATE_COUNT_,
 };
 
 /* What makes a connection doubtful. Bits of flow.marks; names in flow_mark_name(). */
 enum flow_mark {
-	FLOW_MARK_MIDSTREAM = 1 << 0,  /* SYN or SYN-ACK not seen: options unknown */
-	FLOW_MARK_MPTCP = 1 << 1,      /* both sides carried MPTCP in the handshake */
-	FLOW_MARK_MD5_AO = 1 << 2,     /* TCP MD5 or TCP-AO signatures */
-	FLOW_MARK_TFO_DATA = 1 << 3,   /* data in the SYN */
-	FLOW_MARK_URGENT = 1 << 4,     /* urgent data seen */
-	FLOW_MARK_TRUNCATED = 1 << 5,  /* the capture cut payload of this connection */
-	FLOW_MARK_FRAGMENT = 1 << 6,   /* IP fragments between these addresses */
-	FLOW_MARK_GAP_TO_SERVER = 1 << 7,  /* bytes of the client were lost by the capture */
-	FLOW_MARK_GAP_TO_CLIENT = 1 << 8,  /* bytes of the server were lost by the capture */
-	FLOW_MARK_LOG_CEILING = 1 << 9,	   /* a buffer ceiling cut the log */
-	FLOW_MARK_ECN = 1 << 10,	   /* ECN was negotiated (not a fault) */
-	FLOW_MARK_CAPTURE_DROPS = 1 << 11, /* the ring dropped packets while it lived (not a fault) */
-	FLOW_MARK_BAD_OPTIONS = 1 << 12,   /* malformed options in a handshake segment */
+	FLOW_MARK_MIDSTREAM = 1 << 0,     /* SYN or SYN-ACK not seen: options unknown */
+	FLOW_MARK_MPTCP = 1 << 1,         /* both sides carried MPTCP in the handshake */
+	FLOW_MARK_MD5_AO = 1 << 2,        /* TCP MD5 or TCP-AO signatures */
+	FLOW_MARK_TFO_DATA = 1 << 3,      /* data in the SYN */
+	FLOW_MARK_URGENT = 1 << 4,        /* urgent data seen */
+	FLOW_MARK_TRUNCATED = 1 << 5,     /* the capture cut payload of this connection */
+	FLOW_MARK_FRAGMENT = 1 << 6,      /* IP fragments between these addresses */
+	FLOW_MARK_GAP_TO_SERVER = 1 << 7, /* bytes of the client were lost by the capture */
+	FLOW_MARK_GAP_TO_CLIENT = 1 << 8, /* bytes of the server were lost by the capture */
+	FLOW_MARK_LOG_CEILING = 1 << 9,   /* a buffer ceiling cut the log */
+	FLOW_MARK_ECN = 1 << 10,          /* ECN was negotiated (not a fault) */
+	FLOW_MARK_CAPTURE_DROPS = 1
+				  << 11, /* the ring dropped packets while it lived (not a fault) */
+	FLOW_MARK_BAD_OPTIONS = 1 << 12, /* malformed options in a handshake segment */
 };
 
 /* What one end said in its SYN. */
 struct flow_syn_options {
 	bool seen;
-	uint16_t mss;	     /* 0: option absent */
-	uint8_t wscale;	     /* at most 14; 0 when absent */
+	uint16_t mss;   /* 0: option absent */
+	uint8_t wscale; /* at most 14; 0 when absent */
 	bool wscale_present;
 	bool sack, timestamp;
+	bool mptcp, ecn; /* ecn: asked for in a SYN, agreed to in a SYN-ACK */
 };
+
+/* What a segment says about the other direction. */
+struct flow_ack {
+	bool seen;
+	bool syn; /* its window is never scaled */
+	uint16_t window;
+	uint32_t seq, ack;
+};
+
+struct segment;
 
 struct flow {
 	struct endpoint server, client;
-	uint16_t service;    /* index the caller gave for `server` (track_config.services) */
-	uint8_t state;	     /* enum flow_state */
+	uint16_t service; /* index the caller gave for `server` (track_config.services) */
+	uint8_t state;    /* enum flow_state */
 	bool vlan_present;
 	uint16_t vlan_tci;
-	uint16_t marks;	     /* enum flow_mark */
+	uint16_t marks;        /* enum flow_mark */
 	uint8_t client_mac[6]; /* source of the client's frames: the client, or the router to it */
 	uint8_t server_mac[6];
-	uint8_t ttl, tos;    /* of the server's last packet */
-	uint32_t id;	     /* unique in its worker; never 0 */
+	uint8_t ttl, tos; /* of the server's last packet */
+	uint32_t id;      /* unique in its worker; never 0 */
 
-	uint32_t isn[2];     /* [FLOW_TO_SERVER]: the client's initial sequence number */
-	struct flow_syn_options syn[2]; /* same index: [FLOW_TO_SERVER] is what the client offered */
+	uint32_t isn[2]; /* [FLOW_TO_SERVER]: the client's initial sequence number */
+	struct flow_syn_options
+		syn[2]; /* same index: [FLOW_TO_SERVER] is what the client offered */
 	struct stream stream[2];
 
 	/* Highest offset acknowledged: acked[FLOW_TO_CLIENT] is the server's SND.UNA as the
@@ -85,15 +98,15 @@ struct flow {
 	/* Windows in bytes, scaled. [FLOW_TO_CLIENT] is what the client advertised, i.e. what
 	 * limits the server's sending. */
 	uint32_t window[2], window_max[2];
-	uint32_t window_seq[2];	/* wire seq of the segment that set window (SND.WL1) */
-	/* Highest right edge ever advertised (ack + window), as offset + 1 + 0 = stream offset.
-	 * [FLOW_TO_SERVER]: what the server allowed the client to send up to. */
+	uint32_t window_seq[2]; /* wire seq of the segment that set window (SND.WL1) */
+	/* Highest right edge ever advertised (ack + window), as an offset of the direction it
+	 * limits. [FLOW_TO_SERVER]: what the server allowed the client to send up to. */
 	uint64_t edge[2];
 
-	bool ts_ok;		/* timestamps agreed in the handshake */
-	uint32_t tsval[2];	/* last TSval of each sender, [FLOW_TO_CLIENT] = the server's */
-	int64_t tsval_ns[2];	/* capture time of it */
-	uint32_t tsval_first;	/* first TSval of the server and its time: gives its clock rate */
+	bool ts_ok;           /* timestamps agreed in the handshake */
+	uint32_t tsval[2];    /* newest TSval of each sender, [FLOW_TO_CLIENT] = the server's */
+	int64_t tsval_ns[2];  /* capture time of its first appearance; 0: none seen */
+	uint32_t tsval_first; /* first TSval of the server and its time: gives its clock rate */
 	int64_t tsval_first_ns;
 
 	int64_t opened_ns, last_ns[2]; /* capture times; last_ns per sender's direction */
@@ -103,13 +116,25 @@ struct flow {
 	/* Set by track_probe_begin(); answered once the client sent any segment after it. */
 	bool probe_wanted, probe_answered;
 
-	void *user;		/* the caller's: module state and the like */
-	struct list dirty;	/* caller's list of flows changed since the last store flush */
+	void *user;        /* the caller's: module state and the like */
+	struct list dirty; /* caller's list of flows changed since the last store flush */
 
-	/* Private to track.c. */
+	/* Private to track. */
 	uint64_t hash;
-	struct list lru;
-	int64_t hole_since_ns[2];
+	struct list lru; /* by lru_ns, the last time it was put to the end */
+	int64_t lru_ns;
+	struct list hole;         /* flows with an acknowledged hole ... */
+	int64_t hole_since_ns[2]; /* ... since when `next` stands before it; 0: none */
+	uint64_t keep_asked[2];   /* track_keep_from(), TRACK_KEEP_NOTHING at first */
+	uint64_t log_end[2];      /* while bytes are shown: where the log ends for the callee */
+	uint32_t window_ack[2];   /* SND.WL2 beside window_seq */
+	bool window_seen[2];
+	bool fin_shown[2]; /* the fin callback was called */
+	bool resync[2];    /* capture loss: believe the next segment wherever it is */
+	bool counted_live;
+	bool isn_known[2];
+	struct flow_ack early;     /* the client's ACK was captured before the SYN-ACK */
+	struct segment *reuse_syn; /* a new SYN on a live flow, until the server answers it */
 };
 
 /* A connection is live when a client may be waiting on it. */

@@ -23,9 +23,11 @@ struct pool_block {
 };
 
 struct pool {
-	size_t used, max;	/* bytes handed out; ceiling */
-	size_t idle, idle_max;	/* bytes on the free lists; more than idle_max is returned to libc */
-	uint64_t refused;	/* requests the ceiling or malloc refused */
+	size_t used, max;      /* bytes handed out; ceiling */
+	size_t block_max;      /* largest request: the ceiling of one stream; pool_init() sets the
+				  largest block */
+	size_t idle, idle_max; /* bytes on the free lists; more than idle_max is returned to libc */
+	uint64_t refused;      /* requests the ceiling or malloc refused */
 	struct pool_block *free[POOL_CLASSES];
 };
 

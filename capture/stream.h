@@ -13,7 +13,8 @@
  * buffer until the hole fills (retransmission, reordering) or is declared a gap.
  *
  * Memory is a circular buffer taken from a pool shared by all streams of one
- * worker; it goes back to the pool as soon as nothing is kept.
+ * worker; it goes back to the pool as soon as nothing is kept. From keep to the
+ * end of the last range it spans at most pool.block_max bytes.
  *
  * Pure: no clock, no I/O. Not thread-safe: a stream belongs to one worker.
  */
@@ -36,10 +37,11 @@ struct stream_range {
 struct stream {
 	uint64_t next;
 	uint64_t keep;
-	uint64_t high; /* highest end ever pushed, filled or not */
-	uint64_t lost; /* bytes declared gaps, in total */
+	uint64_t shown; /* end of what the last stream_push() handed out; next at any other time */
+	uint64_t high;  /* highest end ever pushed, filled or not */
+	uint64_t lost;  /* bytes declared gaps, in total */
 	uint64_t gap_end; /* end of the last declared gap; bytes before it are not all in the log */
-	struct pool_block *block; /* NULL: nothing kept */
+	struct pool_block *block;   /* NULL: nothing kept */
 	struct stream_range *range; /* sorted, disjoint, all beyond next; NULL: none */
 	uint16_t range_count;
 };
@@ -48,7 +50,8 @@ enum stream_outcome {
 	STREAM_ADVANCED = 0,  /* next moved: call stream_take() until it is empty */
 	STREAM_HELD = 1,      /* beyond a hole: kept for later */
 	STREAM_DUPLICATE = 2, /* nothing new in it */
-	STREAM_E_CEILING = 3, /* the buffer ceiling or STREAM_RANGES_MAX is reached: bytes not kept */
+	STREAM_E_CEILING =
+		3, /* the buffer ceiling or STREAM_RANGES_MAX is reached: bytes not kept */
 };
 
 /* All zero is a valid empty stream; deinit gives memory back and leaves it empty. */
@@ -63,7 +66,8 @@ void stream_deinit(struct stream *s, struct pool *pool);
  * whoever reads the stream, who may move keep, and then calls stream_commit()
  * with it: only then, and only from keep on, bytes are copied to the log. When
  * that filled a hole, stream_next_held() delivers the bytes that became in
- * order, one view at a time.
+ * order, one view at a time. A held range cuts *ret_new short: push @data again
+ * when stream_next_held() is empty, until the outcome is another one.
  */
 enum stream_outcome stream_push(struct stream *s, struct pool *pool, uint64_t off,
 				struct bytes data, uint64_t *ret_off, struct bytes *ret_new);
@@ -71,8 +75,8 @@ enum stream_outcome stream_push(struct stream *s, struct pool *pool, uint64_t of
 /*
  * Ends a stream_push() that returned STREAM_ADVANCED: next moves past @data and
  * the part at or after keep is copied. 0, or STREAM_E_CEILING: next moved, but
- * the log now starts no earlier than what could be kept (keep moved up, and
- * *ret_lost_from tells the lowest offset that is missing from the log).
+ * the log now starts no earlier than what could be kept: keep moved up from
+ * *ret_lost_from, the lowest offset that is missing from the log.
  */
 int stream_commit(struct stream *s, struct pool *pool, uint64_t off, struct bytes data,
 		  uint64_t *ret_lost_from);
@@ -84,7 +88,10 @@ int stream_commit(struct stream *s, struct pool *pool, uint64_t off, struct byte
  */
 struct bytes stream_next_held(struct stream *s, uint64_t *ret_off);
 
-/* Declares [next, to) lost, moves next to @to, and keep with it. to > next. */
+/*
+ * Declares [next, to) lost, moves next to @to, and keep with it. to > next, and
+ * not beyond the first held range, which stream_next_held() delivers next.
+ */
 void stream_gap(struct stream *s, struct pool *pool, uint64_t to);
 
 /* Offset of the first byte of the first held range; next when there is none. */
@@ -92,7 +99,8 @@ uint64_t stream_first_held(const struct stream *s);
 
 /*
  * The log is needed from @off on (it never moves backwards and never beyond
- * next). Memory that nobody needs goes back to the pool.
+ * next; between push and commit, never beyond the bytes handed out). Memory that
+ * nobody needs goes back to the pool.
  */
 void stream_keep_from(struct stream *s, struct pool *pool, uint64_t off);
 

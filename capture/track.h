@@ -7,9 +7,18 @@
  * struct track per worker thread, no locks.
  *
  * Orientation: a flow is picked up when the destination of a SYN is a protected
- * service. A segment of a connection whose handshake was not seen makes a flow
- * marked FLOW_MARK_MIDSTREAM: it is counted, listed and refused, never restored
- * (its options are unknown).
+ * service. A segment with payload of a connection whose handshake was not seen
+ * makes a flow marked FLOW_MARK_MIDSTREAM: it is counted, listed and refused,
+ * never restored (its options are unknown), so nothing of it is shown or kept.
+ * When only one of the two SYNs was seen the flow is marked too, but followed in
+ * full: the other one may come, late, and clears the mark. What trails behind a
+ * connection that just closed does not make a new flow.
+ *
+ * What is believed (RFC 9293 section 3.10.7, RFC 5961): a segment that starts not
+ * beyond the right edge advertised by its receiver plus one window, with an ACK
+ * not older than one window; a RST within the receiver's window; a SYN on a live
+ * flow when the server answers it. Everything else is counted and changes nothing.
+ * An ACK may be ahead of captured data by up to 1 GiB: captures reorder and lose.
  */
 #ifndef CAPTURE_TRACK_H
 #define CAPTURE_TRACK_H
@@ -21,14 +30,16 @@
 struct track;
 
 struct track_config {
-	uint32_t max_flows;	  /* ceiling of the table */
-	size_t buffer_max;	  /* bytes all streams together may hold */
-	size_t stream_max;	  /* bytes one direction may hold (log and held ranges) */
-	int64_t idle_timeout_ns;  /* flows silent for so long are dropped; 0: never */
-	int64_t hole_timeout_ns;  /* an acknowledged hole older than this is declared a gap */
-	struct siphash_key key;	  /* random for the live box, fixed in tests */
-	/* Protected services: exact address and port; port 0 = every port of the address.
-	 * Copied. A flow's `service` is the index in this array. */
+	uint32_t max_flows;      /* ceiling of the table */
+	size_t buffer_max;       /* bytes all streams together may hold */
+	size_t stream_max;       /* bytes one direction may hold (log and held ranges) */
+	int64_t idle_timeout_ns; /* flows silent for so long, or 1/16 longer, are dropped; 0: never
+				  */
+	int64_t hole_timeout_ns; /* an acknowledged hole older than this is declared a gap */
+	struct siphash_key key;  /* random for the live box, fixed in tests */
+	/* Protected services: exact address and port; port 0 = every port of the address, which
+	 * is used when no service names the port. Copied. A flow's `service` is the index in this
+	 * array. */
 	const struct endpoint *services;
 	uint32_t service_count;
 	/* Addresses whose connections are not tracked (the box's own probes). Copied. */
@@ -40,7 +51,7 @@ enum track_close {
 	TRACK_CLOSE_FIN,     /* both directions finished and acknowledged */
 	TRACK_CLOSE_RST,     /* a valid RST of either side */
 	TRACK_CLOSE_TIMEOUT, /* idle_timeout_ns */
-	TRACK_CLOSE_REUSED,  /* a new SYN on the same 4-tuple */
+	TRACK_CLOSE_REUSED,  /* a new SYN on the same 4-tuple, which the server answered */
 	TRACK_CLOSE_EVICTED, /* the table was full: the longest silent half-open flow went */
 	TRACK_CLOSE_DROPPED, /* track_drop() or track_free() */
 };
@@ -56,24 +67,26 @@ struct track_sink {
 	void (*data)(void *ctx, struct flow *f, enum flow_dir dir, uint64_t off, struct bytes b);
 	/* [from, to) was lost by the capture; data goes on at `to`. */
 	void (*gap)(void *ctx, struct flow *f, enum flow_dir dir, uint64_t from, uint64_t to);
-	/* All data of a direction was delivered and its FIN is in order at @off. */
+	/* All data of a direction was delivered and its FIN is in order at @off. Once. */
 	void (*fin)(void *ctx, struct flow *f, enum flow_dir dir, uint64_t off);
 	/* Anything of the flow changed that the store should know (once per segment). */
 	void (*changed)(void *ctx, struct flow *f);
 	/* The flow is about to be freed: drop `user`, leave the dirty list. */
 	void (*close)(void *ctx, struct flow *f, enum track_close why);
 };
+/* A callback may be NULL. From within one, only track_keep_from() and track_log() are allowed. */
 
 struct track_stats {
-	uint64_t segments;	     /* accepted into a flow */
-	uint64_t ignored;	     /* not of a protected service, or of an ignored client */
-	uint64_t flows_opened, flows_closed, flows_midstream;
-	uint64_t table_full;	     /* new flows not tracked: ceiling */
+	uint64_t segments; /* accepted into a flow */
+	uint64_t ignored;  /* not of a protected service, of an ignored client, of no flow */
+	uint64_t flows_opened, flows_closed;
+	uint64_t flows_midstream; /* of the opened: established without both SYNs seen */
+	uint64_t table_full;      /* new flows not tracked: ceiling */
 	uint64_t gaps[2], gap_bytes[2];
 	uint64_t out_of_order[2], retransmits[2];
-	uint64_t buffer_refused;     /* bytes not kept: a ceiling */
-	uint64_t bad_rst;	     /* RST outside the window: not believed (RFC 5961) */
-	uint64_t bad_seq;	     /* segments far outside any window: not believed */
+	uint64_t buffer_refused; /* bytes not kept: a ceiling */
+	uint64_t bad_rst;        /* RST outside the window: not believed (RFC 5961) */
+	uint64_t bad_seq;        /* segments far outside any window: not believed */
 };
 
 /* NULL on lack of memory. @sink is copied, @ctx handed to each callback. */
@@ -87,7 +100,10 @@ void track_free(struct track *t); /* closes all flows first; NULL is fine */
  */
 struct flow *track_segment(struct track *t, const struct segment *s);
 
-/* A fragment between these addresses: marks the flows concerned. */
+/*
+ * A fragment between these addresses: marks the flows concerned, within 10 ms of
+ * track time or at the next tick (all flows are looked at, once for many fragments).
+ */
 void track_fragment(struct track *t, const struct segment *s);
 
 /* Capture loss: marks every live flow FLOW_MARK_CAPTURE_DROPS. */
@@ -96,14 +112,21 @@ void track_capture_drops(struct track *t);
 /* Time passes without packets: idle flows and old acknowledged holes are dealt with. */
 void track_tick(struct track *t, int64_t now_ns);
 
+/* No byte is asked for: the state of each direction until the first track_keep_from(). */
+#define TRACK_KEEP_NOTHING UINT64_MAX
+
 /*
- * The log of @dir is needed from @off on. [FLOW_TO_CLIENT] additionally always
- * holds what the client has not acknowledged. Initially nothing else is kept.
- * Callable from the data callback with @off up to the end of the bytes shown.
+ * The log of @dir is needed from @off on: these bytes and all that follow them,
+ * in later chunks too, until a later call asks from further on. @off is at most
+ * the end of the bytes shown so far; so who needs nothing but may need more
+ * later asks from the end of each chunk (it costs no copy), who never will says
+ * TRACK_KEEP_NOTHING. A byte that is not asked for when the data callback showing
+ * it returns is forgotten; asking for it later has no effect.
+ * [FLOW_TO_CLIENT] additionally always holds what the client has not acknowledged.
  */
 void track_keep_from(struct track *t, struct flow *f, enum flow_dir dir, uint64_t off);
 
-/* Contiguous view of a log: see stream_view(). */
+/* Contiguous view of a log: see stream_view(). The chunk being shown is not in it yet. */
 struct bytes track_log(const struct flow *f, enum flow_dir dir, uint64_t off);
 
 /*
@@ -121,8 +144,8 @@ struct flow *track_find(struct track *t, const struct endpoint *server,
 			const struct endpoint *client);
 void track_drop(struct track *t, struct flow *f);
 
-uint32_t track_count(const struct track *t);	   /* flows in the table */
-uint32_t track_live_count(const struct track *t);  /* of them live and not midstream */
+uint32_t track_count(const struct track *t);      /* flows in the table */
+uint32_t track_live_count(const struct track *t); /* of them live and not midstream */
 const struct track_stats *track_stats(const struct track *t);
 const struct pool *track_pool(const struct track *t);
 

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "track-internal.h"
+
+static uint64_t min_u64(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static uint64_t max_u64(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+void track_apply_keep(struct track *t, struct flow *f, enum flow_dir d)
+{
+	uint64_t from = f->keep_asked[d];
+
+	if (d == FLOW_TO_CLIENT)
+		from = min_u64(from, f->acked[d]);
+	stream_keep_from(&f->stream[d], &t->pool, from);
+}
+
+void track_keep_from(struct track *t, struct flow *f, enum flow_dir dir, uint64_t off)
+{
+	uint64_t asked = f->keep_asked[dir];
+
+	if (off != TRACK_KEEP_NOTHING) {
+		off = min_u64(off, f->stream[dir].shown);
+		if (asked != TRACK_KEEP_NOTHING)
+			off = max_u64(off, asked);
+	}
+	f->keep_asked[dir] = off;
+	/* The bytes being shown may lie in the buffer: show() releases them after the callback. */
+	if (f->log_end[dir] == UINT64_MAX)
+		track_apply_keep(t, f, dir);
+}
+
+struct bytes track_log(const struct flow *f, enum flow_dir dir, uint64_t off)
+{
+	if (off >= f->log_end[dir])
+		return BYTES_NONE;
+	return bytes_head(stream_view(&f->stream[dir], off), (size_t)(f->log_end[dir] - off));
+}
+
+static void show(struct track *t, struct flow *f, enum flow_dir d, uint64_t off, struct bytes b)
+{
+	f->log_end[d] = off;
+	if (t->sink.data)
+		t->sink.data(t->ctx, f, d, off, b);
+	f->log_end[d] = UINT64_MAX;
+	track_apply_keep(t, f, d);
+}
+
+static void show_held(struct track *t, struct flow *f, enum flow_dir d)
+{
+	uint64_t off;
+	struct bytes b;
+
+	while ((b = stream_next_held(&f->stream[d], &off)).n > 0)
+		show(t, f, d, off, b);
+}
+
+static void show_new(struct track *t, struct flow *f, enum flow_dir d, uint64_t off, struct bytes b)
+{
+	uint64_t lost_from;
+
+	show(t, f, d, off, b);
+	if (stream_commit(&f->stream[d], &t->pool, off, b, &lost_from) == STREAM_E_CEILING) {
+		t->stats.buffer_refused += f->stream[d].keep - lost_from;
+		track_mark(t, f, FLOW_MARK_LOG_CEILING, 0);
+	}
+	show_held(t, f, d);
+}
+
+void track_show_fin(struct track *t, struct flow *f, enum flow_dir d)
+{
+	if (!f->fin_seen[d] || f->fin_shown[d] || f->stream[d].next != f->fin_off[d])
+		return;
+	f->fin_shown[d] = true;
+	if (t->sink.fin && !flow_is_opaque(f))
+		t->sink.fin(t->ctx, f, d, f->fin_off[d]);
+}
+
+/* All of one segment's captured bytes. The loop goes round again only where held ranges were in
+ * between. */
+static bool push(struct track *t, struct flow *f, enum flow_dir d, uint64_t off, struct bytes b)
+{
+	enum stream_outcome o;
+	bool advanced = false;
+	uint64_t new_off;
+	struct bytes new;
+
+	while ((o = stream_push(&f->stream[d], &t->pool, off, b, &new_off, &new)) ==
+	       STREAM_ADVANCED) {
+		show_new(t, f, d, new_off, new);
+		advanced = true;
+	}
+	switch (o) {
+	case STREAM_HELD:
+		t->stats.out_of_order[d]++;
+		break;
+	case STREAM_E_CEILING:
+		t->stats.buffer_refused += b.n;
+		break;
+	case STREAM_DUPLICATE:
+		if (advanced)
+			break;
+		/* A keep-alive may carry one byte of no meaning (RFC 9293 section 3.8.4). */
+		if (b.n == 1 && off + 1 == f->stream[d].next && f->acked[d] >= off + 1)
+			break;
+		f->retransmits[d]++;
+		t->stats.retransmits[d]++;
+		break;
+	case STREAM_ADVANCED:
+		break;
+	}
+	return advanced;
+}
+
+/* Only the position is followed. */
+static bool skip(struct flow *f, enum flow_dir d, uint64_t end)
+{
+	struct stream *s = &f->stream[d];
+
+	if (end <= s->next)
+		return false;
+	s->next = s->keep = s->shown = s->high = end;
+	return true;
+}
+
+bool track_data(struct track *t, struct flow *f, enum flow_dir d, int64_t off, uint32_t wire_len,
+		struct bytes b)
+{
+	if (wire_len > b.n)
+		track_mark(t, f, FLOW_MARK_TRUNCATED, 0);
+	if (off < 0) {
+		b = bytes_from(b, (size_t)-off);
+		wire_len = (uint64_t)-off < wire_len ? (uint32_t)(wire_len + off) : 0;
+		off = 0;
+	}
+
+	uint64_t from = (uint64_t)off, end = from + wire_len;
+	if (f->fin_seen[d]) {
+		end = min_u64(end, f->fin_off[d]);
+		b = end > from ? bytes_head(b, (size_t)(end - from)) : BYTES_NONE;
+	}
+	if (flow_is_opaque(f))
+		return skip(f, d, end);
+	if (b.n == 0 || !push(t, f, d, from, b))
+		return false;
+	f->hole_since_ns[d] = 0; /* it moved: another hole, if any */
+	track_note_hole(t, f, d);
+	return true;
+}
+
+void track_note_hole(struct track *t, struct flow *f, enum flow_dir d)
+{
+	bool hole = f->acked[d] > f->stream[d].next && !flow_is_opaque(f);
+
+	if (!hole) {
+		f->hole_since_ns[d] = 0;
+		if (f->hole_since_ns[flow_other(d)] == 0)
+			list_del(&f->hole);
+		return;
+	}
+	if (f->hole_since_ns[d] == 0)
+		f->hole_since_ns[d] = t->now_ns ? t->now_ns : 1;
+	if (list_empty(&f->hole))
+		list_add_tail(&t->holes, &f->hole);
+}
+
+bool track_declare_gaps(struct track *t, struct flow *f, enum flow_dir d)
+{
+	struct stream *s = &f->stream[d];
+	bool any = false;
+
+	while (f->acked[d] > s->next && !flow_is_opaque(f)) {
+		uint64_t from = s->next, held = stream_first_held(s);
+		uint64_t to = held > from ? min_u64(held, f->acked[d]) : f->acked[d];
+
+		stream_gap(s, &t->pool, to);
+		t->stats.gaps[d]++;
+		t->stats.gap_bytes[d] += to - from;
+		track_mark(t, f,
+			   d == FLOW_TO_SERVER ? FLOW_MARK_GAP_TO_SERVER : FLOW_MARK_GAP_TO_CLIENT,
+			   0);
+		if (t->sink.gap)
+			t->sink.gap(t->ctx, f, d, from, to);
+		show_held(t, f, d);
+		any = true;
+	}
+	track_note_hole(t, f, d);
+	track_show_fin(t, f, d);
+	return any;
+}
+
+bool track_expire_holes(struct track *t, struct flow *f)
+{
+	bool any = false;
+
+	for (int d = 0; d < 2; d++) {
+		/* What a capture cut off does not come later: a retransmission is cut as well. */
+		int64_t age = f->marks & FLOW_MARK_TRUNCATED ? 0 : t->hole_timeout_ns;
+
+		if (f->hole_since_ns[d] != 0 && t->now_ns - f->hole_since_ns[d] >= age)
+			any |= track_declare_gaps(t, f, (enum flow_dir)d);
+	}
+	return any;
+}
+
+void track_settle(struct track *t, struct flow *f)
+{
+	bool any = track_declare_gaps(t, f, FLOW_TO_SERVER);
+
+	any |= track_declare_gaps(t, f, FLOW_TO_CLIENT);
+	if (any && t->sink.changed)
+		t->sink.changed(t->ctx, f);
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What the files of the tracker share: track.c (life of a flow, time, the public
+ * calls), track-segment.c (the rules of TCP), track-data.c (bytes, holes, logs).
+ */
+#ifndef CAPTURE_TRACK_INTERNAL_H
+#define CAPTURE_TRACK_INTERNAL_H
+
+#include "flow-table.h"
+#include "pool.h"
+#include "service-map.h"
+#include "track.h"
+
+/* Flows whose trailing packets must not look like a new connection. Direct-mapped. */
+#define TRACK_CLOSED_SLOTS 4096
+/* Address pairs with fragments that wait for the next housekeeping. */
+#define TRACK_FRAGMENT_PAIRS 16
+
+struct track {
+	struct track_sink sink;
+	void *ctx;
+	struct flow_table table;
+	struct service_map services;
+	struct netaddr *ignore;
+	uint32_t ignore_count;
+	struct pool pool;
+	struct track_stats stats;
+	int64_t now_ns, housekeeping_ns;
+	int64_t idle_timeout_ns, hole_timeout_ns;
+	struct list lru, half_open; /* half_open: SYN_SENT; both by lru_ns */
+	struct list holes;
+	uint32_t live_count;
+	struct closed_slot {
+		uint64_t hash;
+		int64_t until_ns;
+	} * closed;
+	struct netaddr fragment[TRACK_FRAGMENT_PAIRS][2];
+	uint32_t fragment_count; /* more than TRACK_FRAGMENT_PAIRS: too many to tell apart */
+};
+
+/* Where a segment belongs. */
+struct track_place {
+	struct flow_key key;
+	uint64_t hash;
+	enum flow_dir dir; /* of the segment's bytes */
+	uint16_t service;
+};
+
+static inline enum flow_dir flow_other(enum flow_dir d)
+{
+	return d == FLOW_TO_SERVER ? FLOW_TO_CLIENT : FLOW_TO_SERVER;
+}
+
+/* Picked up from data alone: no byte of it is shown or kept. */
+static inline bool flow_is_opaque(const struct flow *f)
+{
+	return !f->syn[0].seen && !f->syn[1].seen;
+}
+
+/* track.c. NULL: a ceiling, counted. The open callback has not been called: see track_announce().
+ */
+struct flow *track_open(struct track *t, const struct track_place *p, enum flow_state state);
+void track_announce(struct track *t, struct flow *f);
+void track_close(struct track *t, struct flow *f, enum track_close why);
+void track_set_state(struct track *t, struct flow *f, enum flow_state state);
+void track_mark(struct track *t, struct flow *f, uint16_t set, uint16_t clear);
+void track_touch(struct track *t, struct flow *f);
+
+/* track-segment.c. The flow, or NULL when the segment closed it or none was made of it. */
+struct flow *track_pick_up(struct track *t, const struct track_place *p, const struct segment *s);
+struct flow *track_follow(struct track *t, struct flow *f, const struct track_place *p,
+			  const struct segment *s);
+
+/* track-data.c */
+/* Bytes of the wire at @off: at most @wire_len, @b of them captured. True when next moved. */
+bool track_data(struct track *t, struct flow *f, enum flow_dir d, int64_t off, uint32_t wire_len,
+		struct bytes b);
+/* Releases what neither the user nor the client's ACK asks for. */
+void track_apply_keep(struct track *t, struct flow *f, enum flow_dir d);
+/* acked or next of @d changed: does an acknowledged hole begin or end? */
+void track_note_hole(struct track *t, struct flow *f, enum flow_dir d);
+/* Declares acknowledged holes gaps: those older than the timeout, or all of them. True if any. */
+bool track_expire_holes(struct track *t, struct flow *f);
+bool track_declare_gaps(struct track *t, struct flow *f, enum flow_dir d);
+/* Calls fin when everything before it was shown. */
+void track_show_fin(struct track *t, struct flow *f, enum flow_dir d);
+
+#endif

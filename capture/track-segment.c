@@ -1,0 +1,496 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The rules of TCP, seen from between the two ends. A segment of direction d
+ * carries bytes of d and acknowledges bytes of the other one, a. Wire numbers
+ * become offsets here, once, relative to where the direction stands: so a wrap
+ * is no special case anywhere.
+ */
+#include <stdlib.h>
+
+#include "track-internal.h"
+
+/* Largest window there is (RFC 7323 section 2.3): no honest number is further away. */
+#define FAR INT64_C(0x40000000)
+/* Windows below this, or not seen yet, do not make the tracker stricter. */
+#define SLACK_MIN 65536
+
+#define WSCALE_MAX 14
+
+static uint64_t base_of(const struct flow *f, enum flow_dir d)
+{
+	return f->acked[d] > f->stream[d].next ? f->acked[d] : f->stream[d].next;
+}
+
+static int64_t position(const struct flow *f, enum flow_dir d, uint32_t seq)
+{
+	uint64_t base = base_of(f, d);
+
+	return (int64_t)base + (int32_t)(seq - flow_seq(f, d, base));
+}
+
+static int64_t slack(const struct flow *f, enum flow_dir d)
+{
+	return f->window_max[d] > SLACK_MIN ? f->window_max[d] : SLACK_MIN;
+}
+
+/* How far a sender may have gone: what the receiver allowed, or what was seen. */
+static int64_t reach(const struct flow *f, enum flow_dir d)
+{
+	uint64_t r = base_of(f, d);
+
+	if (f->edge[d] > r)
+		r = f->edge[d];
+	return (int64_t)(f->stream[d].high > r ? f->stream[d].high : r);
+}
+
+/* ---- handshake ---- */
+
+static void agree(struct track *t, struct flow *f)
+{
+	const struct flow_syn_options *c = &f->syn[FLOW_TO_SERVER], *s = &f->syn[FLOW_TO_CLIENT];
+	uint16_t set = 0;
+
+	if (!c->seen || !s->seen)
+		return;
+	f->ts_ok = c->timestamp && s->timestamp;
+	if (c->mptcp && s->mptcp)
+		set |= FLOW_MARK_MPTCP;
+	if (c->ecn && s->ecn)
+		set |= FLOW_MARK_ECN;
+	track_mark(t, f, set, FLOW_MARK_MIDSTREAM);
+}
+
+/* A SYN of direction @d with the ISN the connection goes by. */
+static void learn_syn(struct track *t, struct flow *f, enum flow_dir d, const struct segment *s)
+{
+	const struct tcp_options *o = &s->opt;
+	uint8_t ecn = s->flags & (TCP_ECE | TCP_CWR);
+	uint16_t set = 0;
+
+	f->isn[d] = s->seq;
+	f->isn_known[d] = true;
+	f->syn[d] = (struct flow_syn_options){
+		.seen = true,
+		.mss = o->seen & TCP_OPT_MSS ? o->mss : 0,
+		.wscale_present = o->seen & TCP_OPT_WSCALE,
+		.sack = o->seen & TCP_OPT_SACK_PERM,
+		.timestamp = o->seen & TCP_OPT_TIMESTAMP,
+		.mptcp = o->seen & TCP_OPT_MPTCP,
+		.ecn = ecn == (s->flags & TCP_ACK ? TCP_ECE : TCP_ECE | TCP_CWR),
+	};
+	if (f->syn[d].wscale_present)
+		f->syn[d].wscale = o->wscale < WSCALE_MAX ? o->wscale : WSCALE_MAX;
+	if (o->seen & TCP_OPT_BAD)
+		set |= FLOW_MARK_BAD_OPTIONS;
+	if (s->payload_len > 0)
+		set |= FLOW_MARK_TFO_DATA;
+	track_mark(t, f, set, 0);
+	agree(t, f);
+	if (f->state == FLOW_SYN_SENT && d == FLOW_TO_CLIENT)
+		track_set_state(t, f, FLOW_SYN_RCVD);
+}
+
+enum syn_kind {
+	SYN_FIRST,   /* to be learned */
+	SYN_AGAIN,   /* a retransmission */
+	SYN_ANOTHER, /* the client's, of a new connection on the same 4-tuple */
+	SYN_ANSWER,  /* the server's, to such a one that was set aside */
+	SYN_WRONG,   /* fits nothing */
+};
+
+/* Does the ACK of the server's segment lie in what the client has sent? */
+static bool ack_fits_client(const struct flow *f, const struct segment *s)
+{
+	int64_t off = position(f, FLOW_TO_SERVER, s->ack);
+
+	return s->flags & TCP_ACK && off >= 0 && off <= (int64_t)f->stream[FLOW_TO_SERVER].high;
+}
+
+static bool answers_reuse(const struct flow *f, const struct segment *s)
+{
+	const struct segment *syn = f->reuse_syn;
+
+	return syn && s->flags & TCP_ACK && s->ack - (syn->seq + 1) <= syn->payload_len;
+}
+
+static enum syn_kind syn_kind(const struct flow *f, enum flow_dir d, const struct segment *s)
+{
+	if (f->isn_known[d] && s->seq == f->isn[d])
+		return f->syn[d].seen || flow_is_opaque(f) ? SYN_AGAIN : SYN_FIRST;
+	if (d == FLOW_TO_SERVER)
+		return s->flags & TCP_ACK ? SYN_WRONG : SYN_ANOTHER;
+	if (answers_reuse(f, s))
+		return SYN_ANSWER;
+	/* No ACK: both ends open at once (RFC 9293 section 3.5, figure 7), "split handshake". */
+	if (!f->isn_known[d])
+		return !(s->flags & TCP_ACK) || ack_fits_client(f, s) ? SYN_FIRST : SYN_WRONG;
+	/* Answered anew, with another number (SYN cookies): the client has not taken the first. */
+	if (f->state == FLOW_SYN_RCVD && f->stream[d].high == 0 && ack_fits_client(f, s))
+		return SYN_FIRST;
+	return SYN_WRONG;
+}
+
+/*
+ * A SYN on a live flow proves nothing: anybody can forge one, and the server
+ * would answer with its old numbers (RFC 5961 section 4). It waits for the answer.
+ */
+static void set_aside(struct flow *f, const struct segment *s)
+{
+	if (!f->reuse_syn && !(f->reuse_syn = malloc(sizeof *s)))
+		return;
+	*f->reuse_syn = *s;
+	f->reuse_syn->payload = BYTES_NONE;
+}
+
+static struct flow *replace(struct track *t, struct flow *f, const struct track_place *p,
+			    const struct segment *answer)
+{
+	struct segment syn = *f->reuse_syn;
+	struct track_place place = *p;
+
+	track_close(t, f, TRACK_CLOSE_REUSED);
+	place.dir = FLOW_TO_SERVER;
+	f = track_pick_up(t, &place, &syn);
+	return f ? track_follow(t, f, p, answer) : NULL;
+}
+
+/*
+ * The server goes on, but its SYN-ACK was not captured: its numbers are those the
+ * client acknowledged, if it did, or begin here.
+ */
+static bool adopt(struct track *t, struct flow *f, const struct segment *s)
+{
+	if (s->payload_len == 0 || !ack_fits_client(f, s))
+		return false;
+	f->isn[FLOW_TO_CLIENT] = (f->early.seen ? f->early.ack : s->seq) - 1;
+	f->isn_known[FLOW_TO_CLIENT] = true;
+	track_mark(t, f, FLOW_MARK_MIDSTREAM, 0);
+	track_set_state(t, f, FLOW_ESTABLISHED);
+	return true;
+}
+
+/* ---- what is believed ---- */
+
+static bool seq_believable(const struct flow *f, enum flow_dir d, int64_t off)
+{
+	int64_t base = (int64_t)base_of(f, d);
+
+	if (off < base - FAR)
+		return false;
+	if (f->resync[d] || flow_is_opaque(f))
+		return off <= base + FAR;
+	/* Where it starts, not where it ends: offload makes segments as large as a window. */
+	return off <= reach(f, d) + slack(f, d);
+}
+
+static bool ack_believable(const struct flow *f, enum flow_dir a, int64_t off)
+{
+	if (off > (int64_t)base_of(f, a) + FAR)
+		return false;
+	if (f->state == FLOW_SYN_RCVD && a == FLOW_TO_CLIENT)
+		return off >= 0 && off <= reach(f, a);
+	if (f->resync[flow_other(a)] || flow_is_opaque(f))
+		return off >= (int64_t)base_of(f, a) - FAR;
+	return off >= (int64_t)f->acked[a] - slack(f, a);
+}
+
+static struct flow *take_rst(struct track *t, struct flow *f, enum flow_dir d,
+			     const struct segment *s)
+{
+	bool believed;
+
+	if (!f->isn_known[d]) {
+		believed = ack_fits_client(f, s); /* connection refused */
+	} else {
+		int64_t off = position(f, d, s->seq), low = (int64_t)f->stream[d].next;
+		if ((int64_t)f->acked[d] < low)
+			low = (int64_t)f->acked[d];
+		/* One more: a FIN takes a number. */
+		believed = off >= low && off <= reach(f, d) + 1;
+		if (f->resync[d] || flow_is_opaque(f))
+			believed = seq_believable(f, d, off);
+	}
+	if (!believed) {
+		t->stats.bad_rst++;
+		return f;
+	}
+	t->stats.segments++;
+	f->packets[d]++;
+	track_close(t, f, TRACK_CLOSE_RST);
+	return NULL;
+}
+
+/* ---- what a segment tells ---- */
+
+static void observe_timestamp(struct flow *f, enum flow_dir d, const struct segment *s)
+{
+	int64_t when = s->time_ns ? s->time_ns : 1;
+
+	if (!(s->opt.seen & TCP_OPT_TIMESTAMP))
+		return;
+	if (f->tsval_ns[d] != 0 && (int32_t)(s->opt.tsval - f->tsval[d]) <= 0)
+		return;
+	if (d == FLOW_TO_CLIENT && f->tsval_first_ns == 0) {
+		f->tsval_first = s->opt.tsval;
+		f->tsval_first_ns = when;
+	}
+	f->tsval[d] = s->opt.tsval;
+	f->tsval_ns[d] = when;
+}
+
+static void observe(struct track *t, struct flow *f, enum flow_dir d, const struct segment *s)
+{
+	uint16_t set = 0;
+
+	f->packets[d]++;
+	if (s->time_ns > f->last_ns[d])
+		f->last_ns[d] = s->time_ns;
+	f->vlan_present = s->vlan_present;
+	f->vlan_tci = s->vlan_tci;
+	if (s->mac_valid)
+		memcpy(d == FLOW_TO_SERVER ? f->client_mac : f->server_mac, s->src_mac, 6);
+	if (d == FLOW_TO_CLIENT) {
+		f->ttl = s->ttl;
+		f->tos = s->tos;
+	}
+	observe_timestamp(f, d, s);
+	if (s->flags & TCP_URG)
+		set |= FLOW_MARK_URGENT;
+	if (s->opt.seen & (TCP_OPT_MD5 | TCP_OPT_AO))
+		set |= FLOW_MARK_MD5_AO;
+	if (set & ~f->marks)
+		track_mark(t, f, set, 0);
+	track_touch(t, f);
+}
+
+static uint32_t scaled(const struct flow *f, enum flow_dir d, const struct flow_ack *k)
+{
+	bool both = f->syn[0].wscale_present && f->syn[1].wscale_present;
+
+	return (uint32_t)k->window << (both && !k->syn ? f->syn[d].wscale : 0);
+}
+
+/*
+ * RFC 9293 section 3.10.7.4: an older segment must not overwrite a newer window.
+ * @off is what it acknowledges, @una what had been acknowledged before it.
+ */
+static void take_window(struct flow *f, enum flow_dir d, const struct flow_ack *k, int64_t off,
+			int64_t una)
+{
+	enum flow_dir a = flow_other(d);
+	uint32_t window = scaled(f, d, k);
+	bool newer = off > una || (int32_t)(k->seq - f->window_seq[a]) > 0 ||
+		     (k->seq == f->window_seq[a] && (int32_t)(k->ack - f->window_ack[a]) >= 0);
+
+	if (off >= 0 && (uint64_t)off + window > f->edge[a])
+		f->edge[a] = (uint64_t)off + window;
+	if (window > f->window_max[a])
+		f->window_max[a] = window;
+	if (f->window_seen[a] && (off < una || !newer))
+		return;
+	f->window_seen[a] = true;
+	f->window[a] = window;
+	f->window_seq[a] = k->seq;
+	f->window_ack[a] = k->ack;
+}
+
+/* False: it acknowledges what cannot have been sent. */
+static bool take_ack(struct track *t, struct flow *f, enum flow_dir d, const struct flow_ack *k,
+		     int64_t off)
+{
+	enum flow_dir a = flow_other(d);
+	int64_t una = (int64_t)f->acked[a] + f->fin_acked[a];
+
+	if (f->fin_seen[a] && off > (int64_t)f->fin_off[a] + 1)
+		return false;
+	take_window(f, d, k, off, una);
+	if (off > una) {
+		f->fin_acked[a] = f->fin_seen[a] && off > (int64_t)f->fin_off[a];
+		f->acked[a] = (uint64_t)off - f->fin_acked[a];
+		track_note_hole(t, f, a);
+		if (a == FLOW_TO_CLIENT)
+			track_apply_keep(t, f, a);
+	}
+	if (f->state == FLOW_SYN_RCVD && d == FLOW_TO_SERVER && off >= 0)
+		track_set_state(t, f, FLOW_ESTABLISHED);
+	return true;
+}
+
+static void take_fin(struct track *t, struct flow *f, enum flow_dir d, uint64_t end)
+{
+	if (f->fin_seen[d]) {
+		if (end == f->fin_off[d])
+			f->retransmits[d]++;
+		return;
+	}
+	/* Bytes beyond it were seen or acknowledged: not the end. */
+	if (end < f->stream[d].high || end + 1 < f->acked[d]) {
+		t->stats.bad_seq++;
+		return;
+	}
+	f->fin_seen[d] = true;
+	f->fin_off[d] = end;
+	if (f->acked[d] > end) { /* its ACK was captured before it */
+		f->acked[d] = end;
+		f->fin_acked[d] = true;
+		track_note_hole(t, f, d);
+	}
+}
+
+/* The client's ACK that was captured before the SYN-ACK it answers. */
+static void take_early(struct track *t, struct flow *f)
+{
+	struct flow_ack k = f->early;
+	int64_t off = position(f, FLOW_TO_CLIENT, k.ack);
+
+	if (!k.seen || !f->isn_known[FLOW_TO_CLIENT])
+		return;
+	f->early.seen = false;
+	if (ack_believable(f, FLOW_TO_CLIENT, off))
+		take_ack(t, f, FLOW_TO_SERVER, &k, off);
+}
+
+/* The ACK, or the lack of one. False: not believed. */
+static bool acknowledge(struct track *t, struct flow *f, enum flow_dir d, const struct segment *s)
+{
+	enum flow_dir a = flow_other(d);
+	struct flow_ack k = {
+		.seen = s->flags & TCP_ACK,
+		.syn = s->flags & TCP_SYN,
+		.window = s->window,
+		.seq = s->seq,
+		.ack = s->ack,
+	};
+
+	if (!k.seen) {
+		if (k.syn)
+			take_window(f, d, &k, 0, (int64_t)f->acked[a]);
+		return true;
+	}
+	if (!f->isn_known[a]) {
+		if (!f->early.seen) /* the first one tells the server's ISN */
+			f->early = k;
+		return true;
+	}
+	int64_t off = position(f, a, k.ack);
+	if (!ack_believable(f, a, off) || !take_ack(t, f, d, &k, off))
+		return false;
+	if (d == FLOW_TO_SERVER && f->probe_wanted)
+		f->probe_answered = true;
+	return true;
+}
+
+static struct flow *close_if_finished(struct track *t, struct flow *f)
+{
+	if (!f->fin_acked[0] || !f->fin_acked[1])
+		return f;
+	/* Both ends have everything: what was not captured will not come again. */
+	track_declare_gaps(t, f, FLOW_TO_SERVER);
+	track_declare_gaps(t, f, FLOW_TO_CLIENT);
+	track_close(t, f, TRACK_CLOSE_FIN);
+	return NULL;
+}
+
+static struct flow *take(struct track *t, struct flow *f, enum flow_dir d, const struct segment *s)
+{
+	if (!f->isn_known[d] && !adopt(t, f, s)) {
+		t->stats.bad_seq++;
+		return f;
+	}
+	int64_t off = position(f, d, s->seq) + (s->flags & TCP_SYN ? 1 : 0);
+	if (!seq_believable(f, d, off) || !acknowledge(t, f, d, s)) {
+		t->stats.bad_seq++;
+		return f;
+	}
+	f->resync[d] = false;
+	t->stats.segments++;
+	observe(t, f, d, s);
+	take_early(t, f);
+	if (s->payload_len > 0)
+		track_data(t, f, d, off, s->payload_len, s->payload);
+	if (s->flags & TCP_FIN && off + (int64_t)s->payload_len >= 0)
+		take_fin(t, f, d, (uint64_t)(off + (int64_t)s->payload_len));
+	track_show_fin(t, f, d);
+	if (f->marks & FLOW_MARK_TRUNCATED)
+		track_expire_holes(t, f);
+	if (t->sink.changed)
+		t->sink.changed(t->ctx, f);
+	return close_if_finished(t, f);
+}
+
+struct flow *track_follow(struct track *t, struct flow *f, const struct track_place *p,
+			  const struct segment *s)
+{
+	enum flow_dir d = p->dir;
+
+	/*
+	 * Before anything else: an old hole must be closed when a keep-alive comes, or
+	 * the byte of no meaning it may carry would be taken for the missing one.
+	 */
+	if (track_expire_holes(t, f) && t->sink.changed)
+		t->sink.changed(t->ctx, f);
+	if (s->flags & TCP_RST)
+		return take_rst(t, f, d, s);
+	if (!(s->flags & TCP_SYN))
+		return take(t, f, d, s);
+
+	switch (s->flags & TCP_FIN ? SYN_WRONG : syn_kind(f, d, s)) {
+	case SYN_FIRST:
+		learn_syn(t, f, d, s);
+		return take(t, f, d, s);
+	case SYN_AGAIN:
+		f->retransmits[d]++;
+		/* A client that gets no answer may offer less. */
+		if (f->state == FLOW_SYN_SENT)
+			learn_syn(t, f, d, s);
+		return take(t, f, d, s);
+	case SYN_ANOTHER:
+		if (f->state == FLOW_SYN_SENT || flow_is_opaque(f)) {
+			track_close(t, f, TRACK_CLOSE_REUSED);
+			return track_pick_up(t, p, s);
+		}
+		set_aside(f, s);
+		return f;
+	case SYN_ANSWER:
+		return replace(t, f, p, s);
+	case SYN_WRONG:
+		break;
+	}
+	t->stats.bad_seq++;
+	return f;
+}
+
+/* One half of a handshake, the other half unseen: the ACK tells where the client's bytes begin. */
+static void begin_from_answer(struct track *t, struct flow *f, const struct segment *s)
+{
+	f->isn[FLOW_TO_SERVER] = s->ack - 1;
+	f->isn_known[FLOW_TO_SERVER] = true;
+	track_mark(t, f, FLOW_MARK_MIDSTREAM, 0);
+	learn_syn(t, f, FLOW_TO_CLIENT, s);
+}
+
+static void begin_midstream(struct track *t, struct flow *f, enum flow_dir d,
+			    const struct segment *s)
+{
+	f->isn[d] = s->seq - 1;
+	f->isn[flow_other(d)] = s->ack - 1;
+	f->isn_known[0] = f->isn_known[1] = true;
+	track_mark(t, f, FLOW_MARK_MIDSTREAM, 0);
+	track_set_state(t, f, FLOW_ESTABLISHED);
+}
+
+struct flow *track_pick_up(struct track *t, const struct track_place *p, const struct segment *s)
+{
+	struct flow *f = track_open(t, p, FLOW_SYN_SENT);
+
+	if (!f)
+		return NULL;
+	if (!(s->flags & TCP_SYN))
+		begin_midstream(t, f, p->dir, s);
+	else if (s->flags & TCP_ACK)
+		begin_from_answer(t, f, s);
+	else
+		learn_syn(t, f, p->dir, s);
+	track_announce(t, f);
+	return take(t, f, p->dir, s);
+}

@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "track.h"
+
+#include <stdlib.h>
+
+#include "clock.h"
+#include "track-internal.h"
+
+#define HOUSEKEEPING_NS  (10 * NS_PER_MS)
+#define CLOSED_MEMORY_NS (2 * NS_PER_S)
+#define IDLE_BUFFERS_MAX ((size_t)16 << 20)
+
+struct track *track_new(const struct track_config *cfg, const struct track_sink *sink, void *ctx)
+{
+	struct track *t = calloc(1, sizeof *t);
+
+	if (!t)
+		return NULL;
+	t->sink = *sink;
+	t->ctx = ctx;
+	t->idle_timeout_ns = cfg->idle_timeout_ns;
+	t->hole_timeout_ns = cfg->hole_timeout_ns;
+	list_init(&t->lru);
+	list_init(&t->half_open);
+	list_init(&t->holes);
+	pool_init(&t->pool, cfg->buffer_max, IDLE_BUFFERS_MAX);
+	if (cfg->stream_max < t->pool.block_max)
+		t->pool.block_max = cfg->stream_max;
+
+	t->closed = calloc(TRACK_CLOSED_SLOTS, sizeof t->closed[0]);
+	t->ignore = calloc(cfg->ignore_count + 1, sizeof t->ignore[0]);
+	if (!t->closed || !t->ignore || flow_table_init(&t->table, cfg->max_flows, &cfg->key) < 0 ||
+	    service_map_init(&t->services, cfg->services, cfg->service_count) < 0) {
+		track_free(t);
+		return NULL;
+	}
+	t->ignore_count = cfg->ignore_count;
+	if (cfg->ignore_count > 0)
+		memcpy(t->ignore, cfg->ignore_clients, cfg->ignore_count * sizeof t->ignore[0]);
+	return t;
+}
+
+void track_free(struct track *t)
+{
+	if (!t)
+		return;
+	for (uint32_t i = 0; i < flow_table_places(&t->table); i++) {
+		struct flow *f = flow_table_at(&t->table, i);
+		if (f)
+			track_close(t, f, TRACK_CLOSE_DROPPED);
+	}
+	flow_table_deinit(&t->table);
+	service_map_deinit(&t->services);
+	pool_deinit(&t->pool);
+	free(t->closed);
+	free(t->ignore);
+	free(t);
+}
+
+static void count_live(struct track *t, struct flow *f)
+{
+	bool live = flow_is_live(f) && !(f->marks & FLOW_MARK_MIDSTREAM);
+
+	if (live && !f->counted_live)
+		t->live_count++;
+	if (!live && f->counted_live)
+		t->live_count--;
+	f->counted_live = live;
+}
+
+void track_mark(struct track *t, struct flow *f, uint16_t set, uint16_t clear)
+{
+	f->marks = (uint16_t)((f->marks | set) & ~clear);
+	count_live(t, f);
+}
+
+static void to_lru_end(struct track *t, struct flow *f)
+{
+	list_del(&f->lru);
+	list_add_tail(f->state == FLOW_SYN_SENT ? &t->half_open : &t->lru, &f->lru);
+	f->lru_ns = t->now_ns;
+}
+
+void track_set_state(struct track *t, struct flow *f, enum flow_state state)
+{
+	f->state = (uint8_t)state;
+	to_lru_end(t, f);
+	count_live(t, f);
+	if (state == FLOW_ESTABLISHED && f->marks & FLOW_MARK_MIDSTREAM)
+		t->stats.flows_midstream++;
+}
+
+/*
+ * The list is walked only for idle flows, so its order need not be exact: a busy
+ * flow moves once in a while, not with each packet (its neighbours are cold memory).
+ */
+void track_touch(struct track *t, struct flow *f)
+{
+	if (f->state == FLOW_SYN_SENT ||
+	    (t->idle_timeout_ns > 0 && t->now_ns - f->lru_ns > t->idle_timeout_ns / 16))
+		to_lru_end(t, f);
+}
+
+static struct flow *add_or_evict(struct track *t, const struct track_place *p)
+{
+	struct flow *f = flow_table_add(&t->table, &p->key, p->hash);
+
+	if (f || list_empty(&t->half_open))
+		return f;
+	track_close(t, list_entry(t->half_open.next, struct flow, lru), TRACK_CLOSE_EVICTED);
+	return flow_table_add(&t->table, &p->key, p->hash);
+}
+
+struct flow *track_open(struct track *t, const struct track_place *p, enum flow_state state)
+{
+	struct flow *f = add_or_evict(t, p);
+
+	if (!f) {
+		t->stats.table_full++;
+		return NULL;
+	}
+	f->service = p->service;
+	f->opened_ns = t->now_ns;
+	list_init(&f->lru);
+	list_init(&f->hole);
+	list_init(&f->dirty);
+	for (int d = 0; d < 2; d++) {
+		f->keep_asked[d] = TRACK_KEEP_NOTHING;
+		f->log_end[d] = UINT64_MAX;
+	}
+	f->state = (uint8_t)state;
+	to_lru_end(t, f);
+	t->stats.flows_opened++;
+	return f;
+}
+
+void track_announce(struct track *t, struct flow *f)
+{
+	if (t->sink.open)
+		t->sink.open(t->ctx, f);
+}
+
+static struct closed_slot *closed_slot(const struct track *t, uint64_t hash)
+{
+	return &t->closed[(hash >> 32) % TRACK_CLOSED_SLOTS];
+}
+
+void track_close(struct track *t, struct flow *f, enum track_close why)
+{
+	f->state = FLOW_CLOSED;
+	count_live(t, f);
+	if (t->sink.close)
+		t->sink.close(t->ctx, f, why);
+	if (why != TRACK_CLOSE_TIMEOUT && why != TRACK_CLOSE_REUSED)
+		*closed_slot(t, f->hash) =
+			(struct closed_slot){f->hash, t->now_ns + CLOSED_MEMORY_NS};
+	list_del(&f->lru);
+	list_del(&f->hole);
+	stream_deinit(&f->stream[0], &t->pool);
+	stream_deinit(&f->stream[1], &t->pool);
+	free(f->reuse_syn);
+	flow_table_remove(&t->table, f);
+	t->stats.flows_closed++;
+}
+
+static void mark_fragments(struct track *t)
+{
+	bool all = t->fragment_count > TRACK_FRAGMENT_PAIRS;
+
+	for (uint32_t i = 0; i < flow_table_places(&t->table) && t->fragment_count > 0; i++) {
+		struct flow *f = flow_table_at(&t->table, i);
+		bool hit = all;
+
+		for (uint32_t k = 0; f && !hit && k < t->fragment_count; k++) {
+			const struct netaddr *pair = t->fragment[k];
+			hit = (netaddr_eq(&f->server.addr, &pair[0]) &&
+			       netaddr_eq(&f->client.addr, &pair[1])) ||
+			      (netaddr_eq(&f->server.addr, &pair[1]) &&
+			       netaddr_eq(&f->client.addr, &pair[0]));
+		}
+		if (f && hit)
+			track_mark(t, f, FLOW_MARK_FRAGMENT, 0);
+	}
+	t->fragment_count = 0;
+}
+
+static void close_idle(struct track *t, struct list *l)
+{
+	while (!list_empty(l)) {
+		struct flow *f = list_entry(l->next, struct flow, lru);
+		if (t->now_ns - f->lru_ns < t->idle_timeout_ns + t->idle_timeout_ns / 16)
+			return;
+		track_close(t, f, TRACK_CLOSE_TIMEOUT);
+	}
+}
+
+static void housekeeping(struct track *t)
+{
+	t->housekeeping_ns = t->now_ns + HOUSEKEEPING_NS;
+	list_for_each_safe (it, tmp, &t->holes) {
+		struct flow *f = list_entry(it, struct flow, hole);
+		if (track_expire_holes(t, f) && t->sink.changed)
+			t->sink.changed(t->ctx, f);
+	}
+	if (t->idle_timeout_ns > 0) {
+		close_idle(t, &t->half_open);
+		close_idle(t, &t->lru);
+	}
+	mark_fragments(t);
+}
+
+void track_tick(struct track *t, int64_t now_ns)
+{
+	if (now_ns > t->now_ns)
+		t->now_ns = now_ns;
+	housekeeping(t);
+}
+
+static struct flow *find_as(const struct track *t, const struct segment *s, enum flow_dir d,
+			    int32_t service, struct track_place *ret)
+{
+	ret->key.server = d == FLOW_TO_SERVER ? s->dst : s->src;
+	ret->key.client = d == FLOW_TO_SERVER ? s->src : s->dst;
+	ret->hash = flow_table_hash(&t->table, &ret->key);
+	ret->dir = d;
+	ret->service = (uint16_t)service;
+	return flow_table_find(&t->table, &ret->key, ret->hash);
+}
+
+/* The flow of @s, or NULL and in *ret the place of a new one. False: of no protected service. */
+static bool find(const struct track *t, const struct segment *s, struct track_place *ret,
+		 struct flow **ret_flow)
+{
+	int32_t dst = service_map_find(&t->services, &s->dst);
+
+	*ret_flow = NULL;
+	if (dst != SERVICE_NONE) {
+		*ret_flow = find_as(t, s, FLOW_TO_SERVER, dst, ret);
+		if (*ret_flow)
+			return true;
+	}
+	int32_t src = service_map_find(&t->services, &s->src);
+	if (src == SERVICE_NONE)
+		return dst != SERVICE_NONE;
+	struct track_place as_src;
+	*ret_flow = find_as(t, s, FLOW_TO_CLIENT, src, &as_src);
+	/* Two protected servers talk to each other: who answers a SYN is the server. */
+	if (*ret_flow || dst == SERVICE_NONE ||
+	    (s->flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK))
+		*ret = as_src;
+	return true;
+}
+
+static bool client_ignored(const struct track *t, const struct netaddr *client)
+{
+	for (uint32_t i = 0; i < t->ignore_count; i++) {
+		if (netaddr_eq(&t->ignore[i], client))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * May a segment in the middle of a connection we do not know make a flow? Not when
+ * the connection just ended, and not when it carries nothing: acknowledgements and
+ * FINs trail behind. With a service of all ports the side with the lower port is
+ * taken for the server, else connections the server itself opened would count.
+ */
+static bool midstream_plausible(const struct track *t, const struct track_place *p,
+				const struct segment *s)
+{
+	const struct closed_slot *c = closed_slot(t, p->hash);
+
+	if (!(s->flags & TCP_ACK) || s->payload_len == 0)
+		return false;
+	if (c->hash == p->hash && t->now_ns < c->until_ns)
+		return false;
+	return !t->services.any_port || p->key.server.port < p->key.client.port;
+}
+
+static bool opens(const struct track *t, const struct track_place *p, const struct segment *s)
+{
+	uint8_t kind = s->flags & (TCP_SYN | TCP_ACK | TCP_FIN | TCP_RST);
+
+	if (client_ignored(t, &p->key.client.addr))
+		return false;
+	if (kind == TCP_SYN)
+		return p->dir == FLOW_TO_SERVER;
+	if (kind == (TCP_SYN | TCP_ACK))
+		return p->dir == FLOW_TO_CLIENT;
+	return !(kind & (TCP_SYN | TCP_RST)) && midstream_plausible(t, p, s);
+}
+
+struct flow *track_segment(struct track *t, const struct segment *s)
+{
+	struct track_place p;
+	struct flow *f;
+
+	if (s->time_ns > t->now_ns)
+		t->now_ns = s->time_ns;
+	if (t->now_ns >= t->housekeeping_ns)
+		housekeeping(t);
+
+	if (!find(t, s, &p, &f) || (!f && !opens(t, &p, s))) {
+		t->stats.ignored++;
+		return NULL;
+	}
+	return f ? track_follow(t, f, &p, s) : track_pick_up(t, &p, s);
+}
+
+void track_fragment(struct track *t, const struct segment *s)
+{
+	uint32_t n = t->fragment_count;
+
+	if (!service_map_has_address(&t->services, &s->src.addr) &&
+	    !service_map_has_address(&t->services, &s->dst.addr))
+		return;
+	if (n > 0 && n <= TRACK_FRAGMENT_PAIRS &&
+	    netaddr_eq(&t->fragment[n - 1][0], &s->src.addr) &&
+	    netaddr_eq(&t->fragment[n - 1][1], &s->dst.addr))
+		return;
+	if (n < TRACK_FRAGMENT_PAIRS) {
+		t->fragment[n][0] = s->src.addr;
+		t->fragment[n][1] = s->dst.addr;
+	}
+	if (n <= TRACK_FRAGMENT_PAIRS)
+		t->fragment_count++;
+}
+
+void track_capture_drops(struct track *t)
+{
+	for (uint32_t i = 0; i < flow_table_places(&t->table); i++) {
+		struct flow *f = flow_table_at(&t->table, i);
+		if (!f || !flow_is_live(f))
+			continue;
+		track_mark(t, f, FLOW_MARK_CAPTURE_DROPS, 0);
+		f->resync[0] = f->resync[1] = true;
+	}
+}
+
+void track_probe_begin(struct flow *f)
+{
+	f->probe_wanted = true;
+	f->probe_answered = false;
+}
+
+void track_each(struct track *t, void (*fn)(void *ctx, struct flow *f), void *ctx)
+{
+	for (uint32_t i = 0; i < flow_table_places(&t->table); i++) {
+		struct flow *f = flow_table_at(&t->table, i);
+		if (f)
+			fn(ctx, f);
+	}
+}
+
+struct flow *track_find(struct track *t, const struct endpoint *server,
+			const struct endpoint *client)
+{
+	struct flow_key k = {*server, *client};
+
+	return flow_table_find(&t->table, &k, flow_table_hash(&t->table, &k));
+}
+
+void track_drop(struct track *t, struct flow *f)
+{
+	track_close(t, f, TRACK_CLOSE_DROPPED);
+}
+
+uint32_t track_count(const struct track *t)
+{
+	return t->table.count;
+}
+
+uint32_t track_live_count(const struct track *t)
+{
+	return t->live_count;
+}
+
+const struct track_stats *track_stats(const struct track *t)
+{
+	return &t->stats;
+}
+
+const struct pool *track_pool(const struct track *t)
+{
+	return &t->pool;
+}
