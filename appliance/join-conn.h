@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * join-conn: one joined connection.
+ *
+ * Two sides, client and backend. Direction d (JEEBS_TO_SERVER, JEEBS_TO_CLIENT)
+ * is read from side d and queued for the other side; so at most one receive and one
+ * send per side are with the kernel, and the order of bytes is the order of one queue.
+ *
+ * LIFE. join_new() -> join_start() -> any number of join_completed() -> the end.
+ * Every completion changes the state and is followed by join_settle(), which
+ * submits what the state calls for.
+ *
+ * DEATH. `pending` has one bit per operation the kernel may still complete (also
+ * cancellations), set when the entry is written into the submission queue and cleared by its
+ * completion, which comes exactly once. A join is ended by join_settle() alone, when it
+ * is `dying` and `pending` is 0. Hence:
+ *   - No completion can name a join that is gone: its bit would have been set.
+ *   - No operation can touch a freed queue, chunk or address: each lives until the end, and a
+ *     lost backend's queue until no bit of that side is set.
+ *   - A descriptor is closed only without a bit of its side, so neither a queued entry nor a
+ *     cancellation by descriptor can meet a number that was given to somebody else.
+ *   - It does come to an end: while dying, each side with a bit and no cancellation
+ *     under way gets one (again, if one completed without effect); the kernel completes what it
+ * cancels, and a dying join submits nothing else. A connect's time limit ends with the connect.
+ *   - Who calls join_settle() does not touch the join afterwards.
+ */
+#ifndef APPLIANCE_JOIN_CONN_H
+#define APPLIANCE_JOIN_CONN_H
+
+#include <netinet/in.h>
+
+#include "join-queue.h"
+#include "join-thread.h"
+
+enum join_side_index {
+	JOIN_CLIENT = JEEBS_TO_SERVER,
+	JOIN_BACKEND = JEEBS_TO_CLIENT,
+};
+
+/* What the kernel does for a join; low bits of user_data. The first three come once per side. */
+enum join_op {
+	JOIN_OP_RECV = 0,
+	JOIN_OP_SEND = 2,
+	JOIN_OP_CANCEL = 4,
+	JOIN_OP_CONNECT = 6,
+	JOIN_OP_TIMEOUT = 7,
+};
+#define JOIN_OP_MASK UINT64_C(7)
+
+enum join_backend {
+	JOIN_BACKEND_NONE,   /* nobody has asked for it */
+	JOIN_BACKEND_WANTED, /* to be connected */
+	JOIN_BACKEND_CONNECTING,
+	JOIN_BACKEND_UP,
+	JOIN_BACKEND_LOST, /* failed or reset; never comes back */
+};
+
+struct join_side {
+	int fd;                /* -1: none (any more) */
+	bool ended;            /* its peer sends no more */
+	bool finish;           /* it is to be told so after `out` ... */
+	bool finished;         /* ... and has been */
+	bool watched;          /* for a reset */
+	struct join_queue out; /* to be sent to it */
+	struct list park;      /* in thread->parked */
+	struct join *join;
+};
+
+struct join {
+	struct list node; /* in one of the thread's mail, held, joins */
+	struct list again;
+	struct join_thread *thread;
+	struct join_side side[2];
+	uint8_t pending; /* 1 << enum join_op */
+	uint8_t pass;    /* 1 << direction */
+	uint8_t backend; /* enum join_backend */
+	bool dying;
+	bool lingering;   /* the dying has begun */
+	bool told;        /* the module was called: its wishes may have changed anything */
+	bool started_out; /* JOIN_FIRST_BYTE was reported */
+	uint32_t group;
+	const char *reason;      /* of dying; NULL: in order */
+	const char *lost_reason; /* of the backend */
+
+	uint64_t id;
+	size_t first_out_n;
+	uint64_t to_client_bytes, to_server_bytes;
+	union {
+		struct sockaddr sa;
+		struct sockaddr_in in;
+		struct sockaddr_in6 in6;
+	} backend_address;
+	socklen_t backend_address_n;
+
+	const struct jeebs_module *module;
+	void *module_state;
+	struct jeebs_cut cut;
+	struct join_log log[2];
+	void *ctx;
+	void (*state_free)(void *ctx, void *module_state);
+	void (*report)(void *ctx, const struct join_report *r);
+};
+
+/* 0; -ENOMEM or -EAFNOSUPPORT: nothing was taken. */
+int join_new(const struct join_request *r, struct join **ret);
+
+/* In the loop. Each of these but join_abort() may end the join: the caller forgets it. */
+void join_start(struct join *j);
+void join_completed(struct join *j, enum join_op op, int res, uint32_t flags);
+void join_settle(struct join *j);
+/* A parked side may try again. The submission queue has room for one entry. */
+void join_unpark(struct join_side *side);
+
+/* The watch found an error or hang-up behind the end of the stream. */
+void join_broken(struct join_side *side);
+
+/* Only marks; join_settle() does it. The first reason counts. */
+void join_abort(struct join *j, const char *reason);
+
+#endif

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "join-conn.h"
+#include "join-thread.h"
+#include "join.h"
+
+#define THREADS_MAX 64
+#define BUFFERS_MAX 32768 /* the kernel's, for a ring of provided buffers */
+
+struct join_pool {
+	struct join_config config;
+	atomic_uint_fast64_t refused;
+	uint32_t thread_count; /* initialised ones */
+	struct join_thread threads[];
+};
+
+static bool config_ok(const struct join_config *c)
+{
+	return c->threads >= 1 && c->threads <= THREADS_MAX && c->max_joins >= 1 &&
+	       c->buffers >= 1 && c->buffers <= BUFFERS_MAX &&
+	       (c->buffers & (c->buffers - 1)) == 0 && c->buffer_bytes >= 1 &&
+	       c->connect_timeout_ns > 0;
+}
+
+int join_pool_new(const struct join_config *config, struct join_pool **ret)
+{
+	if (!config_ok(config))
+		return -EINVAL;
+	struct join_pool *p = calloc(1, sizeof *p + config->threads * sizeof p->threads[0]);
+	if (p == NULL)
+		return -ENOMEM;
+	p->config = *config;
+	while (p->thread_count < config->threads) {
+		int r = join_thread_init(&p->threads[p->thread_count++], &p->config);
+		if (r < 0) {
+			join_pool_free(p);
+			return r;
+		}
+	}
+	*ret = p;
+	return 0;
+}
+
+struct join_pool *join_pool_free(struct join_pool *p)
+{
+	if (p == NULL)
+		return NULL;
+	for (uint32_t i = 0; i < p->thread_count; i++)
+		join_thread_deinit(&p->threads[i]);
+	free(p);
+	return NULL;
+}
+
+static struct join_thread *least_busy(struct join_pool *p)
+{
+	struct join_thread *best = &p->threads[0];
+	for (uint32_t i = 1; i < p->thread_count; i++) {
+		if (atomic_load_explicit(&p->threads[i].count.active, memory_order_relaxed) <
+		    atomic_load_explicit(&best->count.active, memory_order_relaxed))
+			best = &p->threads[i];
+	}
+	return best;
+}
+
+/* A thread with room, the place in it taken; NULL when there is none. */
+static struct join_thread *reserve(struct join_pool *p)
+{
+	for (;;) {
+		struct join_thread *t = least_busy(p);
+		uint_fast64_t n = atomic_load_explicit(&t->count.active, memory_order_relaxed);
+		if (n >= p->config.max_joins)
+			return NULL;
+		if (atomic_compare_exchange_strong(&t->count.active, &n, n + 1))
+			return t;
+	}
+}
+
+int join_submit(struct join_pool *p, const struct join_request *r)
+{
+	struct join_thread *t = reserve(p);
+	if (t == NULL) {
+		join_count(&p->refused, 1);
+		return -ENOSPC;
+	}
+	struct join *j;
+	int err = join_new(r, &j);
+	if (err < 0) {
+		join_count(&t->count.active, -UINT64_C(1));
+		return err;
+	}
+	join_thread_post(t, j, r->hold);
+	return 0;
+}
+
+uint32_t join_release(struct join_pool *p, uint32_t group)
+{
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < p->thread_count; i++)
+		n += join_thread_release(&p->threads[i], group);
+	return n;
+}
+
+uint64_t join_active(const struct join_pool *p)
+{
+	struct join_stats s;
+	join_pool_stats(p, &s);
+	return s.active;
+}
+
+static uint64_t read_count(const atomic_uint_fast64_t *counter)
+{
+	return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+void join_pool_stats(const struct join_pool *p, struct join_stats *ret)
+{
+	struct join_stats s = {.refused = read_count(&p->refused)};
+	for (uint32_t i = 0; i < p->thread_count; i++) {
+		const struct join_counters *c = &p->threads[i].count;
+		s.active += read_count(&c->active);
+		s.held += read_count(&c->held);
+		s.closed += read_count(&c->closed);
+		s.aborted += read_count(&c->aborted);
+		s.to_client_bytes += read_count(&c->to_client_bytes);
+		s.to_server_bytes += read_count(&c->to_server_bytes);
+		s.queue_ceiling += read_count(&c->queue_ceiling);
+		s.buffer_starved += read_count(&c->buffer_starved);
+	}
+	*ret = s;
+}

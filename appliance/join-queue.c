@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "join-queue.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* Small pieces of a module share a chunk of this size. */
+#define CHUNK_MIN 4096
+
+struct join_chunk {
+	struct join_chunk *next;
+	uint8_t *p;
+	size_t off, end, cap; /* [off, end) is unsent */
+	bool lent;
+	uint32_t buffer; /* if lent */
+};
+
+static struct join_chunk *chunk_new(uint8_t *p, size_t n, size_t cap)
+{
+	struct join_chunk *c = malloc(sizeof *c);
+	if (c != NULL)
+		*c = (struct join_chunk){.p = p, .end = n, .cap = cap};
+	return c;
+}
+
+static void chunk_free(struct join_chunk *c, struct join_buffer *pool)
+{
+	if (c->lent)
+		join_buffer_put(pool, c->buffer);
+	else
+		free(c->p);
+	free(c);
+}
+
+static void queue_add(struct join_queue *q, struct join_chunk *c)
+{
+	if (q->tail != NULL)
+		q->tail->next = c;
+	else
+		q->head = c;
+	q->tail = c;
+	q->bytes += c->end - c->off;
+}
+
+/* Room behind the tail is used even while the tail is being sent: that send ends before it. */
+static size_t fill_tail(struct join_queue *q, struct bytes b)
+{
+	struct join_chunk *c = q->tail;
+	if (c == NULL || c->lent)
+		return 0;
+	struct bytes part = bytes_head(b, c->cap - c->end);
+	if (part.n == 0)
+		return 0;
+	memcpy(c->p + c->end, part.p, part.n);
+	c->end += part.n;
+	q->bytes += part.n;
+	return part.n;
+}
+
+int join_queue_copy(struct join_queue *q, struct bytes b)
+{
+	size_t room = q->tail != NULL && !q->tail->lent ? q->tail->cap - q->tail->end : 0;
+	struct bytes rest = bytes_from(b, room);
+	if (rest.n > 0) {
+		size_t cap = rest.n < CHUNK_MIN ? CHUNK_MIN : rest.n;
+		uint8_t *p = malloc(cap);
+		struct join_chunk *c = p != NULL ? chunk_new(p, rest.n, cap) : NULL;
+		if (c == NULL) {
+			free(p);
+			return -ENOMEM;
+		}
+		memcpy(p, rest.p, rest.n);
+		fill_tail(q, b);
+		queue_add(q, c);
+		return 0;
+	}
+	fill_tail(q, b);
+	return 0;
+}
+
+int join_queue_adopt(struct join_queue *q, uint8_t *p, size_t n)
+{
+	struct join_chunk *c = chunk_new(p, n, n);
+	if (c == NULL)
+		return -ENOMEM;
+	queue_add(q, c);
+	return 0;
+}
+
+int join_queue_lend(struct join_queue *q, struct join_buffer *pool, uint32_t id, size_t n)
+{
+	struct join_chunk *c = chunk_new(pool->memory + (size_t)id * pool->bytes, n, n);
+	if (c == NULL)
+		return -ENOMEM;
+	c->lent = true;
+	c->buffer = id;
+	queue_add(q, c);
+	return 0;
+}
+
+struct bytes join_queue_head(const struct join_queue *q)
+{
+	const struct join_chunk *c = q->head;
+	return c == NULL ? BYTES_NONE : bytes_of(c->p + c->off, c->end - c->off);
+}
+
+bool join_queue_head_is_lent(const struct join_queue *q)
+{
+	return q->head != NULL && q->head->lent;
+}
+
+void join_queue_consume(struct join_queue *q, struct join_buffer *pool, size_t n)
+{
+	struct join_chunk *c = q->head;
+	c->off += n;
+	q->bytes -= n;
+	if (c->off < c->end)
+		return;
+	q->head = c->next;
+	if (q->head == NULL)
+		q->tail = NULL;
+	chunk_free(c, pool);
+}
+
+int join_queue_settle(struct join_queue *q, struct join_buffer *pool)
+{
+	struct join_chunk *c = q->head;
+	if (c == NULL || !c->lent)
+		return 0;
+	size_t n = c->end - c->off;
+	uint8_t *p = malloc(n);
+	if (p == NULL)
+		return -ENOMEM;
+	memcpy(p, c->p + c->off, n);
+	join_buffer_put(pool, c->buffer);
+	c->p = p;
+	c->off = 0;
+	c->end = c->cap = n;
+	c->lent = false;
+	return 0;
+}
+
+void join_queue_clear(struct join_queue *q, struct join_buffer *pool)
+{
+	while (q->head != NULL) {
+		struct join_chunk *c = q->head;
+		q->head = c->next;
+		chunk_free(c, pool);
+	}
+	*q = (struct join_queue){0};
+}

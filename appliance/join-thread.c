@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "join-thread.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "join-conn.h"
+#include "log.h"
+
+#define SQ_ENTRIES 512
+/* A burst larger than this is kept by the kernel (IORING_FEAT_NODROP); this is only the fast path.
+ */
+#define CQ_ENTRIES 4096
+
+static void move_all(struct list *from, struct list *to)
+{
+	while (!list_empty(from)) {
+		struct list *node = from->next;
+		list_del(node);
+		list_add_tail(to, node);
+	}
+}
+
+static void wake(struct join_thread *t)
+{
+	uint64_t one = 1;
+	/* Fails only when the counter is full: then it is awake anyway. */
+	if (write(t->wake_fd, &one, sizeof one) < 0)
+		return;
+}
+
+void join_thread_post(struct join_thread *t, struct join *j, bool hold)
+{
+	j->thread = t;
+	pthread_mutex_lock(&t->lock);
+	list_add_tail(hold ? &t->held : &t->mail, &j->node);
+	if (hold)
+		join_count(&t->count.held, 1);
+	pthread_mutex_unlock(&t->lock);
+	if (!hold)
+		wake(t);
+}
+
+uint32_t join_thread_release(struct join_thread *t, uint32_t group)
+{
+	uint32_t n = 0;
+	pthread_mutex_lock(&t->lock);
+	list_for_each_safe (it, tmp, &t->held) {
+		if (list_entry(it, struct join, node)->group != group)
+			continue;
+		list_del(it);
+		list_add_tail(&t->mail, it);
+		n++;
+	}
+	join_count(&t->count.held, -(uint64_t)n);
+	pthread_mutex_unlock(&t->lock);
+	if (n > 0)
+		wake(t);
+	return n;
+}
+
+/* Everybody is reset, also who never started. */
+static void stop_joins(struct join_thread *t)
+{
+	t->stopping = true;
+	list_for_each_safe (it, tmp, &t->joins) {
+		struct join *j = list_entry(it, struct join, node);
+		join_abort(j, "pool-closed");
+		join_settle(j);
+	}
+}
+
+static void read_mail(struct join_thread *t)
+{
+	struct list mail;
+	list_init(&mail);
+	pthread_mutex_lock(&t->lock);
+	move_all(&t->mail, &mail);
+	bool stop = t->stop;
+	if (stop) {
+		move_all(&t->held, &mail);
+		atomic_store_explicit(&t->count.held, 0, memory_order_relaxed);
+	}
+	pthread_mutex_unlock(&t->lock);
+
+	if (stop) {
+		move_all(&mail, &t->joins);
+		stop_joins(t);
+		return;
+	}
+	while (!list_empty(&mail)) {
+		struct join *j = list_entry(mail.next, struct join, node);
+		list_del(&j->node);
+		list_add_tail(&t->joins, &j->node);
+		join_start(j);
+	}
+}
+
+int join_thread_watch(struct join_thread *t, int fd, struct join_side *side)
+{
+	/* No events: errors and hang-ups are always reported. */
+	struct epoll_event e = {.events = EPOLLONESHOT, .data.ptr = side};
+	return epoll_ctl(t->watch_fd, EPOLL_CTL_ADD, fd, &e) < 0 ? -errno : 0;
+}
+
+void join_thread_unwatch(struct join_thread *t, int fd)
+{
+	epoll_ctl(t->watch_fd, EPOLL_CTL_DEL, fd, NULL);
+}
+
+/* One at a time: it may end its join, and with it the other side. */
+static void read_watch(struct join_thread *t)
+{
+	struct epoll_event e;
+	while (epoll_wait(t->watch_fd, &e, 1, 0) == 1)
+		join_broken(e.data.ptr);
+}
+
+/* The loop's own operations, distinguished from those of joins by their small numbers. */
+enum own_op {
+	OWN_WAKE = 1,
+	OWN_WATCH = 2,
+};
+
+static struct io_uring_sqe *own_entry(struct join_thread *t, bool *io_armed)
+{
+	if (*io_armed || t->stopping)
+		return NULL;
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&t->ring);
+	*io_armed = sqe != NULL;
+	return sqe;
+}
+
+static void arm_own(struct join_thread *t)
+{
+	struct io_uring_sqe *sqe = own_entry(t, &t->wake_armed);
+	if (sqe != NULL) {
+		io_uring_prep_read(sqe, t->wake_fd, &t->wake_count, sizeof t->wake_count, 0);
+		io_uring_sqe_set_data64(sqe, OWN_WAKE);
+	}
+	sqe = own_entry(t, &t->watch_armed);
+	if (sqe != NULL) {
+		io_uring_prep_poll_add(sqe, t->watch_fd, POLLIN);
+		io_uring_sqe_set_data64(sqe, OWN_WATCH);
+	}
+}
+
+static void unpark(struct join_thread *t)
+{
+	/* As many as there are buffers; who then finds none is parked again behind the others. */
+	uint32_t n = t->buffers.free < SQ_ENTRIES / 2 ? t->buffers.free : SQ_ENTRIES / 2;
+	for (; n > 0 && !list_empty(&t->parked); n--) {
+		if (!join_thread_room(t, 1))
+			return;
+		join_unpark(list_entry(t->parked.next, struct join_side, park));
+	}
+}
+
+static void settle_again(struct join_thread *t)
+{
+	struct list again;
+	list_init(&again);
+	move_all(&t->again, &again);
+	while (!list_empty(&again)) {
+		struct join *j = list_entry(again.next, struct join, again);
+		list_del(&j->again);
+		join_settle(j);
+	}
+}
+
+static void submit(struct join_thread *t)
+{
+	bool busy = !list_empty(&t->again) || (!list_empty(&t->parked) && t->buffers.free > 0);
+	int r = busy ? io_uring_submit_and_get_events(&t->ring)
+		     : io_uring_submit_and_wait(&t->ring, 1);
+	if (r >= 0 || r == -EINTR || r == -EAGAIN || r == -EBUSY)
+		return;
+	/* The kernel refuses our own ring: no connection of this thread can go on, nor end. */
+	log_event(LOG_ERROR, "join-ring-failed", LOG_ERR(r));
+	abort();
+}
+
+/* The loop's own are looked after when the joins are through. */
+static void complete(struct join_thread *t)
+{
+	struct io_uring_cqe *cqe;
+	unsigned head, n = 0;
+	bool mail = false, watch = false;
+	io_uring_for_each_cqe(&t->ring, head, cqe)
+	{
+		n++;
+		if (cqe->user_data == OWN_WAKE)
+			mail = true;
+		else if (cqe->user_data == OWN_WATCH)
+			watch = true;
+		else
+			join_completed((void *)(uintptr_t)(cqe->user_data & ~JOIN_OP_MASK),
+				       (enum join_op)(cqe->user_data & JOIN_OP_MASK), cqe->res,
+				       cqe->flags);
+	}
+	io_uring_cq_advance(&t->ring, n);
+	if (watch) {
+		t->watch_armed = false;
+		read_watch(t);
+	}
+	if (mail) {
+		t->wake_armed = false;
+		read_mail(t);
+	}
+}
+
+static void run(struct join_thread *t)
+{
+	while (!t->stopping || !list_empty(&t->joins)) {
+		arm_own(t);
+		submit(t);
+		/* Who has waited goes before who completes now, in a queue just emptied. */
+		unpark(t);
+		settle_again(t);
+		complete(t);
+	}
+}
+
+static int open_ring(struct join_thread *t)
+{
+	/* Completions run in this thread only, when it asks for them (since 6.1). */
+	struct io_uring_params params = {
+		.flags = IORING_SETUP_CQSIZE | IORING_SETUP_SINGLE_ISSUER |
+			 IORING_SETUP_DEFER_TASKRUN,
+		.cq_entries = CQ_ENTRIES,
+	};
+	int r = io_uring_queue_init_params(SQ_ENTRIES, &t->ring, &params);
+	if (r < 0)
+		return r;
+	r = join_buffer_init(&t->buffers, &t->ring, t->config->buffers, t->config->buffer_bytes);
+	if (r < 0)
+		io_uring_queue_exit(&t->ring);
+	return r;
+}
+
+/* The ring is opened here: it obeys the thread that made it only. */
+static void *thread_main(void *arg)
+{
+	struct join_thread *t = arg;
+	int r = open_ring(t);
+	t->ready_result = r;
+	sem_post(&t->ready);
+	if (r < 0)
+		return NULL;
+	run(t);
+	io_uring_queue_exit(&t->ring);
+	join_buffer_deinit(&t->buffers);
+	return NULL;
+}
+
+int join_thread_init(struct join_thread *t, const struct join_config *config)
+{
+	*t = (struct join_thread){.config = config, .wake_fd = -1, .watch_fd = -1};
+	list_init(&t->joins);
+	list_init(&t->again);
+	list_init(&t->parked);
+	list_init(&t->mail);
+	list_init(&t->held);
+	t->connect_timeout.tv_sec = config->connect_timeout_ns / NS_PER_S;
+	t->connect_timeout.tv_nsec = config->connect_timeout_ns % NS_PER_S;
+	pthread_mutex_init(&t->lock, NULL);
+	sem_init(&t->ready, 0, 0);
+
+	t->wake_fd = eventfd(0, EFD_CLOEXEC);
+	if (t->wake_fd < 0)
+		return -errno;
+	t->watch_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (t->watch_fd < 0)
+		return -errno;
+
+	/* Signals are for the thread that waits for them. */
+	sigset_t all, before;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	int r = pthread_create(&t->thread, NULL, thread_main, t);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (r != 0)
+		return -r;
+	t->running = true;
+	pthread_setname_np(t->thread, "join");
+	while (sem_wait(&t->ready) < 0) /* EINTR */
+		;
+	return t->ready_result;
+}
+
+void join_thread_deinit(struct join_thread *t)
+{
+	if (t->running) {
+		pthread_mutex_lock(&t->lock);
+		t->stop = true;
+		pthread_mutex_unlock(&t->lock);
+		wake(t);
+		pthread_join(t->thread, NULL);
+	}
+	if (t->wake_fd >= 0)
+		close(t->wake_fd);
+	if (t->watch_fd >= 0)
+		close(t->watch_fd);
+	sem_destroy(&t->ready);
+	pthread_mutex_destroy(&t->lock);
+}

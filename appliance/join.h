@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * join: continues restored connections. Each is joined to a connection to the
+ * backup by the `resume` half of a recovery module, or by nothing (pass-through).
+ *
+ * A pool has threads, each an io_uring loop that owns its joins alone; a join stays
+ * in its thread. An idle join costs its struct, the module's state and one waiting
+ * receive: bytes live in buffers which all joins of a thread share.
+ *
+ * What it promises:
+ *   - Each direction is one queue: bytes leave in the order in which they were put
+ *     in, each once, and the end of a stream only after them.
+ *   - `first_out` reaches the client before anything else.
+ *   - Back-pressure: a direction that passes through is not read while the chunk before
+ *     it is unsent, one that a module sees not while more than a buffer is queued for
+ *     the other side (for the client too, as long as no backup was asked for).
+ *   - An end of stream is passed on as such (half-close). When both have been, the join ends.
+ *   - A reset is passed on as a reset, in both directions.
+ *   - No idle limit: the protocols have their own. A client that vanished is found by TCP
+ *     itself (retransmission, or keep-alive after net.ipv4.tcp_keepalive_time).
+ *
+ * For modules (recovery-module.h): there is one connection to the backup in a join's
+ * life. It is made on the first to_backend, or the first byte or end that passes to the
+ * server. Where both directions pass through and the client ends before a backup was asked for,
+ * nobody is asked: the client is finished. What is sent to a backend that has failed, and what is
+ * sent after a finish, resets the client ("backend-failed", "module-misused").
+ */
+#ifndef APPLIANCE_JOIN_H
+#define APPLIANCE_JOIN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "netaddr.h"
+#include "recovery-module.h"
+
+struct join_config {
+	uint32_t threads;   /* 1..64 */
+	uint32_t max_joins; /* per thread, held ones included */
+	uint32_t buffers;   /* shared receive buffers per thread: a power of two, at most 32768 */
+	uint32_t buffer_bytes; /* of each */
+	size_t queue_bytes;    /* what a module may have queued for one side; beyond it the join is
+				  reset */
+	int64_t connect_timeout_ns; /* to the backup */
+};
+
+#define JOIN_CONFIG_DEFAULT                                   \
+	((struct join_config){.threads = 1,                   \
+			      .max_joins = 16384,             \
+			      .buffers = 128,                 \
+			      .buffer_bytes = 64 * 1024,      \
+			      .queue_bytes = 8 * 1024 * 1024, \
+			      .connect_timeout_ns = INT64_C(3000000000)})
+
+enum join_event {
+	JOIN_FIRST_BYTE, /* the client's socket took a byte for the first time */
+	JOIN_CLOSED,     /* both sides finished in order */
+	JOIN_ABORTED,    /* reset, or the client went away; `reason` says why */
+};
+
+struct join_report {
+	uint64_t id;
+	enum join_event event;
+	/*
+	 * JOIN_ABORTED: what the module gave, or of the engine: "backend-failed" (never
+	 * connected), "backend-reset", "client-reset", "client-lost", "queue-ceiling",
+	 * "module-misused", "no-memory", "pool-closed". Static text.
+	 */
+	const char *reason;
+	int64_t now_ns;                            /* CLOCK_MONOTONIC */
+	uint64_t to_client_bytes, to_server_bytes; /* taken by the sockets so far */
+};
+
+/* The bytes [off, off + n) of one direction. */
+struct join_log {
+	uint64_t off;
+	uint8_t *p; /* malloc()ed, or NULL */
+	size_t n;
+};
+
+struct join_request {
+	uint64_t id;
+	int client_fd; /* a connected TCP socket; its file becomes blocking */
+	/*
+	 * Bytes before cut.to_client_end that the client's socket has not been given yet.
+	 * malloc()ed, or NULL.
+	 */
+	uint8_t *first_out;
+	size_t first_out_n;
+	struct endpoint backend;
+
+	/*
+	 * What continues it. NULL: both directions pass through. `cut.flow` and `cut.log` are the
+	 * engine's and need not be set. With cut.client_fin the end of the client's stream is taken
+	 * as come, because a socket restored behind the FIN never reports it; with cut.server_fin
+	 * the client is finished after first_out, as the old server had done.
+	 */
+	const struct jeebs_module *module;
+	void *module_state;
+	struct jeebs_cut cut;
+	struct join_log log[2]; /* by direction; freed after JEEBS_EV_START */
+
+	/* Waits, untouched, until join_release() names its group. */
+	bool hold;
+	uint32_t group;
+
+	/*
+	 * Both are called in the join's thread. `state_free` calls the module's close and frees
+	 * the state; it is called once, before the last report (NULL where there is no state).
+	 * JOIN_CLOSED or JOIN_ABORTED is that last report: then the descriptors are closed and
+	 * nothing of the join remains. They must not call join_pool_free().
+	 */
+	void *ctx;
+	void (*state_free)(void *ctx, void *module_state);
+	void (*report)(void *ctx, const struct join_report *r);
+};
+
+struct join_stats {
+	uint64_t active; /* held ones included */
+	uint64_t held;
+	uint64_t closed, aborted; /* ended, by how */
+	uint64_t to_client_bytes, to_server_bytes;
+	uint64_t refused;        /* submissions refused: every thread was at max_joins */
+	uint64_t queue_ceiling;  /* joins reset because a module queued too much */
+	uint64_t buffer_starved; /* receives that had to wait for a shared buffer */
+};
+
+struct join_pool;
+
+/* 0, -EINVAL (configuration, or a kernel before 6.1), or what the kernel said (-ENOSYS, -EPERM,
+ * -ENOMEM). */
+int join_pool_new(const struct join_config *config, struct join_pool **ret);
+/* Resets what is still joined ("pool-closed"), ends the threads. Returns NULL; NULL is fine. */
+struct join_pool *join_pool_free(struct join_pool *p);
+
+/*
+ * Takes over what the request owns (descriptor, first_out, logs, module state) and
+ * hands it to the least busy thread. Thread-safe. 0; on failure the caller still owns everything:
+ * -ENOSPC every thread is at its ceiling, -ENOMEM, -EAFNOSUPPORT no backend address.
+ */
+int join_submit(struct join_pool *p, const struct join_request *r);
+
+/* Lets the held joins of @group go, in the order of submission. Thread-safe. Returns how many. */
+uint32_t join_release(struct join_pool *p, uint32_t group);
+
+/* Joins that have not ended: what keeps a process with a taken address alive. Thread-safe. */
+uint64_t join_active(const struct join_pool *p);
+/* Thread-safe; each number is exact, together they are a snapshot in passing. */
+void join_pool_stats(const struct join_pool *p, struct join_stats *ret);
+
+#endif

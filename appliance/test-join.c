@@ -1,0 +1,778 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What a join does for one connection: order, ends, resets, modules. test-join-load.c has many. */
+#include "test-join-rig.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "clock.h"
+
+#define KIB (size_t)1024
+#define MIB (1024 * KIB)
+
+static struct join_config config(void)
+{
+	return JOIN_CONFIG_DEFAULT;
+}
+
+static struct jeebs_bytes text(const char *s)
+{
+	return (struct jeebs_bytes){(const uint8_t *)s, strlen(s)};
+}
+
+/* A module is one function of a test, with a little state that outlives the join. */
+
+struct script {
+	void (*step)(struct script *s, const struct jeebs_cut *cut, struct jeebs_join *j,
+		     const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b);
+	char seen[64]; /* a letter per event */
+	size_t transformed[2];
+	uint32_t number;
+};
+
+static void resume(void *state, const struct jeebs_cut *cut, struct jeebs_join *j,
+		   const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b)
+{
+	struct script *s = *(struct script **)state;
+	size_t n = strlen(s->seen);
+	if (n < sizeof s->seen - 1)
+		s->seen[n] = "SdeUDEF"[event];
+	s->step(s, cut, j, ops, event, b);
+}
+
+static const struct jeebs_module script_module = {
+	.abi = JEEBS_MODULE_ABI,
+	.size = sizeof(struct jeebs_module),
+	.name = "script",
+	.version = "1",
+	.state_size = sizeof(struct script *),
+	.resume = resume,
+};
+
+static void with_script(struct join_request *q, struct script *s)
+{
+	struct script **state = malloc(sizeof(struct script *));
+	assert_non_null(state);
+	*state = s;
+	q->module = &script_module;
+	q->module_state = state;
+}
+
+static uint8_t *copy_of(const void *p, size_t n)
+{
+	uint8_t *c = malloc(n);
+	assert_non_null(c);
+	return memcpy(c, p, n);
+}
+
+/* Pass-through --------------------------------------------------------------- */
+
+static void test_pass_and_half_close_by_client(void **st)
+{
+	struct rig *r = rig_new(config());
+	int client = rig_client(r, 1);
+	rig_send(client, "request", 7);
+	assert_int_equal(shutdown(client, SHUT_WR), 0);
+
+	int backend = rig_accept(r);
+	rig_expect_bytes(backend, "request");
+	rig_expect_eof(backend);
+	struct rig_flow reader = {.fd = client, .seed = 3, .n = MIB, .finish = true};
+	rig_start_recv(&reader);
+	rig_send_stream(backend, 3, MIB);
+	close(backend);
+	rig_join(&reader);
+
+	rig_expect(r, 1, NULL);
+	assert_int_equal(r->end[1].to_server_bytes, 7);
+	assert_int_equal(r->end[1].to_client_bytes, MIB);
+	assert_true(r->end[1].first_byte);
+	close(client);
+	rig_free(r);
+}
+
+static void test_half_close_by_backend(void **st)
+{
+	struct rig *r = rig_new(config());
+	int client = rig_client(r, 1);
+	rig_send(client, "x", 1);
+	int backend = rig_accept(r);
+	rig_send(backend, "answer", 6);
+	assert_int_equal(shutdown(backend, SHUT_WR), 0);
+	rig_expect_bytes(client, "answer");
+	rig_expect_eof(client);
+
+	rig_expect_bytes(backend, "x");
+	struct rig_flow reader = {.fd = backend, .seed = 4, .n = MIB, .finish = true};
+	rig_start_recv(&reader);
+	rig_send_stream(client, 4, MIB);
+	close(client);
+	rig_join(&reader);
+	rig_expect(r, 1, NULL);
+	close(backend);
+	rig_free(r);
+}
+
+static void test_client_ends_without_a_word(void **st)
+{
+	struct rig *r = rig_new(config());
+	int client = rig_client(r, 1);
+	assert_int_equal(shutdown(client, SHUT_WR), 0);
+	rig_expect_eof(client);
+	rig_expect(r, 1, NULL);
+	close(client);
+
+	/* And nobody had been asked. */
+	struct pollfd asked = {.fd = r->listener, .events = POLLIN};
+	assert_int_equal(poll(&asked, 1, 0), 0);
+	rig_free(r);
+}
+
+static void test_reset_is_passed_on(void **st)
+{
+	struct rig *r = rig_new(config());
+	int client = rig_client(r, 1);
+	rig_send(client, "x", 1);
+	int backend = rig_accept(r);
+	rig_expect_bytes(backend, "x");
+	rig_reset(client);
+	rig_expect_reset(backend);
+	rig_expect(r, 1, "client-reset");
+	close(backend);
+
+	client = rig_client(r, 2);
+	rig_send(client, "x", 1);
+	backend = rig_accept(r);
+	rig_expect_bytes(backend, "x");
+	rig_reset(backend);
+	rig_expect_reset(client);
+	rig_expect(r, 2, "backend-reset");
+	close(client);
+	rig_free(r);
+}
+
+/* Nothing is read from a client that has ended, and nothing sent: still its reset is noticed. */
+static void test_reset_behind_the_end(void **st)
+{
+	struct rig *r = rig_new(config());
+	int client = rig_client(r, 1);
+	rig_send(client, "x", 1);
+	assert_int_equal(shutdown(client, SHUT_WR), 0);
+	int backend = rig_accept(r);
+	rig_expect_bytes(backend, "x");
+	rig_expect_eof(backend);
+	rig_reset(client);
+	rig_expect_reset_behind_eof(backend);
+	rig_expect(r, 1, "client-reset");
+	close(backend);
+	rig_free(r);
+}
+
+static void test_backend_refuses(void **st)
+{
+	struct rig *r = rig_new(config());
+	int client;
+	struct join_request q = rig_request(r, 1, &client);
+	close(rig_listen(1, &q.backend)); /* nobody listens there any more */
+	rig_submit(r, &q);
+	rig_send(client, "x", 1);
+	rig_expect_reset(client);
+	rig_expect(r, 1, "backend-failed");
+	close(client);
+	rig_free(r);
+}
+
+static void test_backend_does_not_answer(void **st)
+{
+	struct join_config c = config();
+	c.connect_timeout_ns = 100 * NS_PER_MS;
+	struct rig *r = rig_new(c);
+	int client;
+	struct join_request q = rig_request(r, 1, &client);
+	/* A listener whose queue is full lets SYNs go by. */
+	int full = rig_listen(0, &q.backend);
+	int filler = rig_connect(&q.backend);
+	rig_submit(r, &q);
+	rig_send(client, "x", 1);
+	rig_expect_reset(client);
+	rig_expect(r, 1, "backend-failed");
+	close(client);
+	close(filler);
+	close(full);
+	rig_free(r);
+}
+
+static void test_first_out_goes_first(void **st)
+{
+	struct rig *r = rig_new(config());
+	int client;
+	struct join_request q = rig_request(r, 1, &client);
+	rig_shrink(client, SO_RCVBUF);
+	struct rig_stream s = rig_stream(7);
+	q.first_out_n = 4 * MIB;
+	q.first_out = malloc(q.first_out_n);
+	assert_non_null(q.first_out);
+	rig_stream_next(&s, q.first_out, q.first_out_n);
+	rig_submit(r, &q);
+
+	/* The backup has answered before the client reads a byte. */
+	rig_send(client, "x", 1);
+	int backend = rig_accept(r);
+	rig_expect_bytes(backend, "x");
+	rig_send(backend, "answer", 6);
+	close(backend);
+	rig_recv_stream(client, 7, 4 * MIB);
+	rig_expect_bytes(client, "answer");
+	rig_expect_eof(client);
+	close(client);
+	rig_expect(r, 1, NULL);
+	rig_free(r);
+}
+
+static void test_ends_before_the_cut(void **st)
+{
+	struct rig *r = rig_new(config());
+	int client;
+	struct join_request q = rig_request(r, 1, &client);
+	q.first_out_n = 4;
+	q.first_out = copy_of("tail", 4);
+	q.cut.client_fin = q.cut.server_fin = 1;
+	rig_submit(r, &q);
+	rig_expect_bytes(client, "tail");
+	rig_expect_eof(client);
+	rig_expect(r, 1, NULL);
+	close(client);
+	rig_free(r);
+}
+
+/* How much of what the backup sent the engine has read: all but what lies in two socket buffers. */
+static void test_slow_client_stops_the_backend(void **st)
+{
+	struct join_config c = config();
+	c.buffer_bytes = 16 * KIB;
+	struct rig *r = rig_new(c);
+	int client;
+	struct join_request q = rig_request(r, 1, &client);
+	rig_shrink(client, SO_RCVBUF);
+	rig_submit(r, &q);
+	rig_send(client, "x", 1);
+	int backend = rig_accept(r);
+	rig_expect_bytes(backend, "x");
+
+	struct rig_flow writer = {.fd = backend, .seed = 9, .n = 64 * MIB, .finish = true};
+	rig_start_send(&writer);
+	rig_recv_stream(client, 9, 8 * KIB); /* it flows */
+	struct join_stats s;
+	join_pool_stats(r->pool, &s);
+	/* The socket's send buffer can be 4 MiB (tcp_wmem); the engine adds less than a chunk. */
+	assert_true(s.to_client_bytes < 16 * MIB);
+
+	struct rig_stream skip = rig_stream(9);
+	uint8_t *piece = malloc(64 * MIB), *got = malloc(64 * MIB);
+	assert_non_null(piece);
+	assert_non_null(got);
+	rig_stream_next(&skip, piece, 64 * MIB);
+	rig_recv(client, got, 64 * MIB - 8 * KIB);
+	assert_memory_equal(got, piece + 8 * KIB, 64 * MIB - 8 * KIB);
+	rig_expect_eof(client);
+	free(piece);
+	free(got);
+	rig_join(&writer);
+	close(client);
+	close(backend);
+	rig_expect(r, 1, NULL);
+	rig_free(r);
+}
+
+/* Modules ---------------------------------------------------------------------- */
+
+static void step_transform(struct script *s, const struct jeebs_cut *cut, struct jeebs_join *j,
+			   const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b)
+{
+	uint8_t flipped[4096];
+	uint32_t dir = event == JEEBS_EV_CLIENT_DATA ? JEEBS_TO_SERVER : JEEBS_TO_CLIENT;
+	if (event != JEEBS_EV_CLIENT_DATA && event != JEEBS_EV_BACKEND_DATA)
+		return;
+	assert_true(b.n <= sizeof flipped);
+	for (size_t i = 0; i < b.n; i++)
+		flipped[i] = b.p[i] ^ 0xff;
+	if (dir == JEEBS_TO_SERVER)
+		ops->to_backend(j, (struct jeebs_bytes){flipped, b.n});
+	else
+		ops->to_client(j, (struct jeebs_bytes){flipped, b.n});
+	s->transformed[dir] += b.n;
+	if (s->transformed[dir] > s->number)
+		ops->pass(j, dir);
+}
+
+static void check_half_flipped(int fd, uint64_t seed, size_t n, size_t flipped)
+{
+	struct rig_stream s = rig_stream(seed);
+	uint8_t *want = malloc(n), *got = malloc(n);
+	assert_non_null(want);
+	assert_non_null(got);
+	rig_stream_next(&s, want, n);
+	rig_recv(fd, got, n);
+	rig_expect_eof(fd);
+	for (size_t i = 0; i < flipped; i++)
+		want[i] ^= 0xff;
+	assert_memory_equal(got, want, n);
+	free(want);
+	free(got);
+}
+
+/* The module changes the first bytes of both directions and lets go in the middle of the stream. */
+static void transform_then_pass(uint32_t buffer_bytes, uint32_t after)
+{
+	struct join_config c = config();
+	c.buffer_bytes = buffer_bytes;
+	struct rig *r = rig_new(c);
+	struct script s = {.step = step_transform, .number = after};
+	int client;
+	struct join_request q = rig_request(r, 1, &client);
+	with_script(&q, &s);
+	rig_submit(r, &q);
+
+	struct rig_flow up = {.fd = client, .seed = 1, .n = 256 * KIB, .finish = true};
+	rig_start_send(&up);
+	int backend = rig_accept(r);
+	struct rig_flow down = {.fd = backend, .seed = 2, .n = 256 * KIB, .finish = true};
+	rig_start_send(&down);
+	rig_join(&down); /* the socket buffers hold it */
+	rig_join(&up);
+
+	rig_expect(r, 1, NULL); /* now the script's numbers are at rest */
+	assert_true(s.transformed[JEEBS_TO_SERVER] > after);
+	assert_true(s.transformed[JEEBS_TO_CLIENT] > after);
+	check_half_flipped(backend, 1, 256 * KIB, s.transformed[JEEBS_TO_SERVER]);
+	check_half_flipped(client, 2, 256 * KIB, s.transformed[JEEBS_TO_CLIENT]);
+	assert_int_equal(r->states_freed, 1);
+	close(client);
+	close(backend);
+	rig_free(r);
+}
+
+static void test_transform_then_pass(void **st)
+{
+	transform_then_pass(1000, 4321);
+	transform_then_pass(4096, 0);
+	transform_then_pass(7, 20);
+}
+
+static void step_replay(struct script *s, const struct jeebs_cut *cut, struct jeebs_join *j,
+			const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b)
+{
+	if (event == JEEBS_EV_START) {
+		struct jeebs_bytes log = cut->log(cut->flow, JEEBS_TO_SERVER, 102);
+		assert_int_equal(log.n, 6);
+		ops->to_backend(j, log);
+		assert_int_equal(cut->log(cut->flow, JEEBS_TO_SERVER, 99).n, 0);
+		assert_int_equal(cut->log(cut->flow, JEEBS_TO_SERVER, 108).n, 0);
+		assert_int_equal(cut->log(cut->flow, JEEBS_TO_CLIENT, 50).n, 2);
+		assert_int_equal(cut->to_server_end, 108);
+	} else {
+		assert_int_equal(cut->log(cut->flow, JEEBS_TO_SERVER, 102).n, 0);
+	}
+	if (event == JEEBS_EV_BACKEND_UP) {
+		ops->pass(j, JEEBS_TO_CLIENT);
+		ops->pass(j, JEEBS_TO_SERVER);
+	}
+}
+
+static void test_logs_are_replayed(void **st)
+{
+	struct rig *r = rig_new(config());
+	struct script s = {.step = step_replay};
+	int client;
+	struct join_request q = rig_request(r, 1, &client);
+	with_script(&q, &s);
+	q.cut.to_server_end = 108;
+	q.log[JEEBS_TO_SERVER] = (struct join_log){100, copy_of("..GET /x", 8), 8};
+	q.log[JEEBS_TO_CLIENT] = (struct join_log){50, copy_of("ok", 2), 2};
+	rig_submit(r, &q);
+
+	int backend = rig_accept(r);
+	rig_expect_bytes(backend, "GET /x");
+	rig_send(client, " more", 5);
+	rig_expect_bytes(backend, " more");
+	rig_send(backend, "page", 4);
+	close(client);
+	close(backend);
+	rig_wait(r, 1);
+	assert_string_equal(s.seen, "SU");
+	rig_free(r);
+}
+
+static void step_ends(struct script *s, const struct jeebs_cut *cut, struct jeebs_join *j,
+		      const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b)
+{
+	if (event == JEEBS_EV_CLIENT_DATA)
+		ops->to_backend(j, b);
+	if (event == JEEBS_EV_CLIENT_EOF) {
+		ops->to_backend(j, text("."));
+		ops->finish_backend(j);
+	}
+	if (event == JEEBS_EV_BACKEND_DATA)
+		ops->to_client(j, b);
+	if (event == JEEBS_EV_BACKEND_EOF) {
+		ops->to_client(j, text("!"));
+		ops->finish_client(j);
+	}
+}
+
+static void test_module_sees_the_ends(void **st)
+{
+	struct rig *r = rig_new(config());
+	struct script s = {.step = step_ends};
+	int client = -1;
+	struct join_request q = rig_request(r, 1, &client);
+	with_script(&q, &s);
+	rig_submit(r, &q);
+	rig_send(client, "abc", 3);
+	int backend = rig_accept(r);
+	rig_expect_bytes(backend, "abc");
+	assert_int_equal(shutdown(client, SHUT_WR), 0);
+	rig_expect_bytes(backend, ".");
+	rig_expect_eof(backend);
+	rig_send(backend, "def", 3);
+	close(backend);
+	rig_expect_bytes(client, "def!");
+	rig_expect_eof(client);
+	rig_expect(r, 1, NULL);
+	close(client);
+	assert_string_equal(s.seen, "SdUeDE");
+	rig_free(r);
+}
+
+/* A module that passes to the server only, a client that had ended before the cut. */
+static void step_one_way(struct script *s, const struct jeebs_cut *cut, struct jeebs_join *j,
+			 const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b)
+{
+	if (event == JEEBS_EV_START)
+		ops->pass(j, JEEBS_TO_SERVER);
+	else if (event == JEEBS_EV_BACKEND_DATA)
+		ops->to_client(j, b);
+	else if (event == JEEBS_EV_BACKEND_EOF)
+		ops->finish_client(j);
+}
+
+static void test_end_before_the_cut_reaches_the_backend(void **st)
+{
+	struct rig *r = rig_new(config());
+	struct script s = {.step = step_one_way};
+	int client;
+	struct join_request q = rig_request(r, 1, &client);
+	with_script(&q, &s);
+	q.cut.client_fin = 1;
+	rig_submit(r, &q);
+	int backend = rig_accept(r);
+	rig_expect_eof(backend);
+	rig_send(backend, "count: 0", 8);
+	close(backend);
+	rig_expect_bytes(client, "count: 0");
+	rig_expect_eof(client);
+	rig_expect(r, 1, NULL);
+	assert_string_equal(s.seen, "SUDE");
+	close(client);
+	rig_free(r);
+}
+
+static void step_standalone(struct script *s, const struct jeebs_cut *cut, struct jeebs_join *j,
+			    const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b)
+{
+	if (event == JEEBS_EV_CLIENT_DATA)
+		ops->to_backend(j, b);
+	if (event == JEEBS_EV_BACKEND_FAILED) {
+		ops->to_client(j, text("sorry"));
+		ops->finish_client(j);
+	}
+}
+
+static void test_module_outlives_its_backend(void **st)
+{
+	struct rig *r = rig_new(config());
+	for (uint64_t id = 1; id <= 2; id++) {
+		struct script s = {.step = step_standalone};
+		int client;
+		struct join_request q = rig_request(r, id, &client);
+		with_script(&q, &s);
+		if (id == 1)
+			close(rig_listen(1, &q.backend));
+		rig_submit(r, &q);
+		rig_send(client, "x", 1);
+		if (id == 2)
+			rig_reset(rig_accept(r));
+		rig_expect_bytes(client, "sorry");
+		rig_expect_eof(client);
+		close(client);
+		rig_expect(r, id, NULL);
+		assert_string_equal(s.seen, id == 1 ? "SdFe" : "SdUFe");
+	}
+	rig_free(r);
+}
+
+static void step_abort(struct script *s, const struct jeebs_cut *cut, struct jeebs_join *j,
+		       const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b)
+{
+	ops->to_client(j, text("not to be relied upon"));
+	ops->to_backend(j, text("nor this"));
+	if (event != s->number)
+		return;
+	ops->abort(j, "digest-mismatch");
+	ops->abort(j, "too-late");
+	ops->to_client(j, text("never"));
+	ops->pass(j, JEEBS_TO_CLIENT);
+}
+
+static void abort_at(uint32_t event)
+{
+	struct rig *r = rig_new(config());
+	struct script s = {.step = step_abort, .number = event};
+	int client, backend = -1;
+	struct join_request q = rig_request(r, 1, &client);
+	with_script(&q, &s);
+	rig_submit(r, &q);
+	if (event == JEEBS_EV_CLIENT_DATA)
+		rig_send(client, "x", 1);
+	if (event == JEEBS_EV_BACKEND_DATA) {
+		backend = rig_accept(r);
+		rig_send(backend, "y", 1);
+	}
+	rig_expect_reset(client);
+	rig_expect(r, 1, "digest-mismatch");
+	if (backend >= 0) {
+		rig_expect_reset(backend);
+		close(backend);
+	}
+	close(client);
+	assert_int_equal(r->states_freed, 1);
+	rig_free(r);
+}
+
+static void test_module_aborts(void **st)
+{
+	abort_at(JEEBS_EV_START);
+	abort_at(JEEBS_EV_CLIENT_DATA);
+	abort_at(JEEBS_EV_BACKEND_UP);
+	abort_at(JEEBS_EV_BACKEND_DATA);
+}
+
+static void step_flood(struct script *s, const struct jeebs_cut *cut, struct jeebs_join *j,
+		       const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b)
+{
+	static const uint8_t kib[1024];
+	if (event != JEEBS_EV_START)
+		return;
+	for (uint32_t i = 0; i < s->number; i++)
+		ops->to_client(j, (struct jeebs_bytes){kib, sizeof kib});
+	ops->finish_client(j);
+}
+
+static void test_queue_ceiling(void **st)
+{
+	struct join_config c = config();
+	c.queue_bytes = 64 * KIB;
+	struct rig *r = rig_new(c);
+	struct script fits = {.step = step_flood, .number = 64};
+	struct script floods = {.step = step_flood, .number = 65};
+	int client;
+	struct join_request q = rig_request(r, 1, &client);
+	with_script(&q, &fits);
+	q.first_out_n = 6;
+	q.first_out = copy_of("before", 6); /* does not count: it is not the module's */
+	rig_submit(r, &q);
+	rig_expect_bytes(client, "before");
+	uint8_t *got = malloc(64 * KIB);
+	assert_non_null(got);
+	rig_recv(client, got, 64 * KIB);
+	free(got);
+	rig_expect_eof(client);
+	close(client);
+	rig_expect(r, 1, NULL);
+
+	q = rig_request(r, 2, &client);
+	with_script(&q, &floods);
+	rig_submit(r, &q);
+	rig_expect_reset(client);
+	rig_expect(r, 2, "queue-ceiling");
+	close(client);
+	struct join_stats s;
+	join_pool_stats(r->pool, &s);
+	assert_int_equal(s.queue_ceiling, 1);
+	assert_int_equal(s.aborted, 1);
+	rig_free(r);
+}
+
+static void step_misuse(struct script *s, const struct jeebs_cut *cut, struct jeebs_join *j,
+			const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b)
+{
+	ops->finish_client(j);
+	ops->to_client(j, text("after the end"));
+}
+
+static void test_bytes_after_the_end_reset(void **st)
+{
+	struct rig *r = rig_new(config());
+	struct script s = {.step = step_misuse};
+	int client;
+	struct join_request q = rig_request(r, 1, &client);
+	with_script(&q, &s);
+	rig_submit(r, &q);
+	rig_expect_reset(client);
+	rig_expect(r, 1, "module-misused");
+	close(client);
+	rig_free(r);
+}
+
+/* A module that answers itself, and a client that writes without reading: its own queue stops it.
+ */
+static void step_echo(struct script *s, const struct jeebs_cut *cut, struct jeebs_join *j,
+		      const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b)
+{
+	if (event == JEEBS_EV_CLIENT_DATA)
+		ops->to_client(j, b);
+	if (event == JEEBS_EV_CLIENT_EOF)
+		ops->finish_client(j);
+}
+
+static void test_echo_is_bounded(void **st)
+{
+	struct join_config c = config();
+	c.buffer_bytes = 16 * KIB;
+	c.queue_bytes = 2 * c.buffer_bytes; /* would be hit at once without back-pressure */
+	struct rig *r = rig_new(c);
+	struct script s = {.step = step_echo};
+	int client;
+	struct join_request q = rig_request(r, 1, &client);
+	with_script(&q, &s);
+	rig_submit(r, &q);
+	struct rig_flow up = {.fd = client, .seed = 5, .n = 32 * MIB, .finish = true};
+	rig_start_send(&up);
+	rig_recv_stream(client, 5, 32 * MIB);
+	rig_expect_eof(client);
+	rig_join(&up);
+	close(client);
+	rig_expect(r, 1, NULL);
+	rig_free(r);
+}
+
+/* The pool -------------------------------------------------------------------- */
+
+static void test_held_until_released(void **st)
+{
+	struct rig *r = rig_new(config());
+	int client[3];
+	for (uint64_t id = 0; id < 3; id++) {
+		struct join_request q = rig_request(r, id, &client[id]);
+		q.hold = true;
+		q.group = id == 2 ? 8 : 7;
+		q.first_out_n = 2;
+		q.first_out = copy_of("ok", 2);
+		rig_submit(r, &q);
+	}
+	struct join_stats s;
+	join_pool_stats(r->pool, &s);
+	assert_int_equal(s.held, 3);
+	assert_int_equal(s.active, 3);
+
+	assert_int_equal(join_release(r->pool, 9), 0);
+	assert_int_equal(join_release(r->pool, 7), 2);
+	rig_expect_bytes(client[0], "ok");
+	rig_expect_bytes(client[1], "ok");
+	char c;
+	assert_int_equal(recv(client[2], &c, 1, MSG_DONTWAIT), -1);
+	assert_int_equal(errno, EAGAIN);
+	join_pool_stats(r->pool, &s);
+	assert_int_equal(s.held, 1);
+
+	r->pool = join_pool_free(r->pool);
+	for (int i = 0; i < 3; i++) {
+		rig_expect_reset(client[i]);
+		close(client[i]);
+		rig_expect(r, (uint64_t)i, "pool-closed");
+	}
+	rig_free(r);
+}
+
+static void test_join_ceiling(void **st)
+{
+	struct join_config c = config();
+	c.threads = 2;
+	c.max_joins = 3;
+	struct rig *r = rig_new(c);
+	int client[7];
+	for (uint64_t id = 0; id < 6; id++)
+		client[id] = rig_client(r, id);
+	struct join_request q = rig_request(r, 6, &client[6]);
+	assert_int_equal(join_submit(r->pool, &q), -ENOSPC);
+	struct join_stats s;
+	join_pool_stats(r->pool, &s);
+	assert_int_equal(s.refused, 1);
+	assert_int_equal(s.active, 6);
+
+	/* A place that becomes free is used again. The request is still ours. */
+	close(client[0]);
+	rig_expect(r, 0, NULL);
+	while (join_active(r->pool) == 6)
+		;
+	assert_int_equal(join_submit(r->pool, &q), 0);
+	for (int i = 1; i < 7; i++)
+		close(client[i]);
+	rig_wait_all(r, 7);
+	rig_free(r);
+}
+
+static void test_bad_requests(void **st)
+{
+	struct join_config c = config();
+	struct join_pool *p = NULL;
+	c.buffers = 3;
+	assert_int_equal(join_pool_new(&c, &p), -EINVAL);
+	c = config();
+	c.threads = 0;
+	assert_int_equal(join_pool_new(&c, &p), -EINVAL);
+	assert_null(p);
+
+	struct rig *r = rig_new(config());
+	int client;
+	struct join_request q = rig_request(r, 1, &client);
+	q.backend = (struct endpoint){0};
+	assert_int_equal(join_submit(r->pool, &q), -EAFNOSUPPORT);
+	assert_int_equal(join_active(r->pool), 0);
+	close(q.client_fd);
+	close(client);
+	rig_free(r);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_pass_and_half_close_by_client),
+		cmocka_unit_test(test_half_close_by_backend),
+		cmocka_unit_test(test_client_ends_without_a_word),
+		cmocka_unit_test(test_reset_is_passed_on),
+		cmocka_unit_test(test_reset_behind_the_end),
+		cmocka_unit_test(test_backend_refuses),
+		cmocka_unit_test(test_backend_does_not_answer),
+		cmocka_unit_test(test_first_out_goes_first),
+		cmocka_unit_test(test_ends_before_the_cut),
+		cmocka_unit_test(test_slow_client_stops_the_backend),
+		cmocka_unit_test(test_transform_then_pass),
+		cmocka_unit_test(test_logs_are_replayed),
+		cmocka_unit_test(test_module_sees_the_ends),
+		cmocka_unit_test(test_end_before_the_cut_reaches_the_backend),
+		cmocka_unit_test(test_module_outlives_its_backend),
+		cmocka_unit_test(test_module_aborts),
+		cmocka_unit_test(test_queue_ceiling),
+		cmocka_unit_test(test_bytes_after_the_end_reset),
+		cmocka_unit_test(test_echo_is_bounded),
+		cmocka_unit_test(test_held_until_released),
+		cmocka_unit_test(test_join_ceiling),
+		cmocka_unit_test(test_bad_requests),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
