@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Asking the backend again: the client's own bytes, from the log. */
+#include "http.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "http-date.h"
+
+struct ask {
+	const struct jeebs_cut *cut;
+	struct jeebs_join *j;
+	const struct jeebs_join_ops *ops;
+};
+
+static struct jeebs_bytes view(const struct jeebs_cut *cut, uint64_t from, uint64_t to)
+{
+	struct jeebs_bytes v = cut->log(cut->flow, JEEBS_TO_SERVER, from);
+
+	if (v.n > to - from)
+		v.n = (size_t)(to - from);
+	return v;
+}
+
+void http_ask_log(const struct jeebs_cut *cut, struct jeebs_join *j,
+		  const struct jeebs_join_ops *ops, uint64_t from, uint64_t to)
+{
+	while (from < to) {
+		struct jeebs_bytes v = view(cut, from, to);
+		if (v.n == 0)
+			return;
+		ops->to_backend(j, v);
+		from += v.n;
+	}
+}
+
+/* Offset after the LF that ends the line at @from, at most @to. */
+static uint64_t line_end(const struct jeebs_cut *cut, uint64_t from, uint64_t to)
+{
+	while (from < to) {
+		struct jeebs_bytes v = view(cut, from, to);
+		if (v.n == 0)
+			return to;
+		const uint8_t *lf = memchr(v.p, '\n', v.n);
+		if (lf)
+			return from + (uint64_t)(lf - v.p) + 1;
+		from += v.n;
+	}
+	return to;
+}
+
+/* The first bytes of the line at @from, in lower case, in @out of 9 bytes; unused ones are zero. */
+static void line_begin(const struct jeebs_cut *cut, uint64_t from, uint64_t to, char out[static 9])
+{
+	memset(out, 0, 9);
+	for (size_t n = 0; n < 9 && from < to; from++, n++) {
+		struct jeebs_bytes v = view(cut, from, to);
+		if (v.n == 0)
+			return;
+		out[n] = (char)(v.p[0] >= 'A' && v.p[0] <= 'Z' ? v.p[0] | 0x20 : v.p[0]);
+	}
+}
+
+static void ask_text(const struct ask *a, const void *p, size_t n)
+{
+	a->ops->to_backend(a->j, (struct jeebs_bytes){p, n});
+}
+
+static void ask_range(const struct http *s, const struct ask *a)
+{
+	const struct http_answer *w = &s->answer;
+	uint64_t first = (w->status == 206 ? w->range_first : 0) + s->delivered;
+	uint64_t last = w->status == 206 ? w->range_last : w->length - 1;
+	char line[96], date[HTTP_DATE_LEN];
+	int n = snprintf(line, sizeof line,
+			 "Range: bytes=%" PRIu64 "-%" PRIu64 "\r\nIf-Range: ", first, last);
+
+	ask_text(a, line, (size_t)n);
+	if (w->flags & HTTP_ANSWER_STRONG) {
+		ask_text(a, s->etag.text, s->etag.n);
+	} else {
+		http_date_format(w->modified_s, date);
+		ask_text(a, date, sizeof date);
+	}
+	ask_text(a, "\r\n", 2);
+}
+
+void http_ask_rest(const struct http *s, const struct jeebs_cut *cut, struct jeebs_join *j,
+		   const struct jeebs_join_ops *ops)
+{
+	const struct http_request *q = http_oldest(s);
+	const struct ask a = {cut, j, ops};
+	uint64_t at = q->start, head_end = q->start + q->head_n;
+	bool dropped = false;
+
+	while (at < head_end) {
+		char begin[9];
+		uint64_t end = line_end(cut, at, head_end);
+		line_begin(cut, at, head_end, begin);
+		bool folded = begin[0] == ' ' || begin[0] == '\t'; /* continues the line above */
+		if (!folded)
+			dropped = memcmp(begin, "range:", 6) == 0 ||
+				  memcmp(begin, "if-range:", 9) == 0;
+		if (end == head_end)
+			ask_range(s, &a); /* this is the empty line */
+		if (!dropped)
+			http_ask_log(cut, j, ops, at, end);
+		at = end;
+	}
+	http_ask_log(cut, j, ops, head_end, cut->to_server_end);
+}

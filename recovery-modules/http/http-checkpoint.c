@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The state as bytes: version 1, big-endian. The answer, its entity tag and the
+ * digest are there only while a response body is being delivered.
+ *
+ *	u8 version, reason, flags, informational, queue_n
+ *	2 x side: u64 next, start, keep; u8 phase, scan; body: u64 left; u32 line; u8 kind, step,
+ *digits queue_n x: u64 start; u32 head_n; u8 method, flags [u64 delivered; answer: 8 x u64, u16
+ *status, u8 kind, flags; u8 etag_n, etag; digest: u64 total_len, 4 x u64, total_len modulo 32
+ *bytes]
+ */
+#include "http.h"
+
+#include <string.h>
+
+#include "reader.h"
+
+#define VERSION 1u
+
+#define FLAG_CLOSED      0x01u
+#define FLAG_UPLOADING   0x02u
+#define FLAG_DIGEST_LOST 0x04u
+#define FLAG_KEPT(dir)   (0x08u << (dir))
+#define FLAGS_ALL        0x1fu
+
+#define SIDE_BYTES     41u
+#define REQUEST_BYTES  14u
+#define RESPONSE_BYTES (8u + 68u + 1u + HTTP_ETAG_MAX + 40u + 32u)
+#define CHECKPOINT_MAX (5u + 2u * SIDE_BYTES + HTTP_QUEUE_MAX * REQUEST_BYTES + RESPONSE_BYTES)
+
+/* 9999-12-31: the last date that can be written. */
+#define DATE_MAX_S INT64_C(253402300799)
+
+struct writer {
+	uint8_t p[CHECKPOINT_MAX];
+	size_t n;
+};
+
+static void put(struct writer *w, uint64_t v, unsigned bytes)
+{
+	for (unsigned i = 0; i < bytes; i++)
+		w->p[w->n++] = (uint8_t)(v >> (8 * (bytes - 1 - i)));
+}
+
+static void put_bytes(struct writer *w, const void *p, size_t n)
+{
+	memcpy(w->p + w->n, p, n);
+	w->n += n;
+}
+
+static void put_side(struct writer *w, const struct http_side *side)
+{
+	put(w, side->next, 8);
+	put(w, side->start, 8);
+	put(w, side->keep, 8);
+	put(w, side->phase, 1);
+	put(w, side->scan, 1);
+	put(w, side->body.left, 8);
+	put(w, side->body.line, 4);
+	put(w, side->body.kind, 1);
+	put(w, side->body.step, 1);
+	put(w, side->body.digits, 1);
+}
+
+static void put_response(struct writer *w, const struct http *s)
+{
+	const struct http_answer *a = &s->answer;
+
+	put(w, s->delivered, 8);
+	put(w, a->length, 8);
+	put(w, a->range_first, 8);
+	put(w, a->range_last, 8);
+	put(w, a->range_total, 8);
+	put(w, a->entity, 8);
+	put(w, a->etag_hash, 8);
+	put(w, (uint64_t)a->modified_s, 8);
+	put(w, (uint64_t)a->date_s, 8);
+	put(w, a->status, 2);
+	put(w, a->kind, 1);
+	put(w, a->flags, 1);
+	put(w, s->etag.n, 1);
+	put_bytes(w, s->etag.text, s->etag.n);
+	put(w, s->digest.total_len, 8);
+	for (int i = 0; i < 4; i++)
+		put(w, s->digest.v[i], 8);
+	put_bytes(w, s->digest.mem64, s->digest.total_len % 32);
+}
+
+static bool has_response(const struct http *s)
+{
+	return s->side[JEEBS_TO_CLIENT].phase == HTTP_IN_BODY;
+}
+
+size_t http_checkpoint(const void *state, uint8_t *out, size_t cap)
+{
+	const struct http *s = state;
+	/* Of a connection that was given up, only the reason matters. */
+	const struct http gone = {.reason = s->reason};
+	struct writer w = {.n = 0};
+	unsigned flags = 0;
+
+	if (s->reason != HTTP_FINE)
+		s = &gone;
+	if (s->closed)
+		flags |= FLAG_CLOSED;
+	if (s->uploading)
+		flags |= FLAG_UPLOADING;
+	if (s->digest_lost)
+		flags |= FLAG_DIGEST_LOST;
+	for (unsigned dir = 0; dir < 2; dir++) {
+		if (s->side[dir].kept)
+			flags |= FLAG_KEPT(dir);
+	}
+
+	put(&w, VERSION, 1);
+	put(&w, s->reason, 1);
+	put(&w, flags, 1);
+	put(&w, s->informational, 1);
+	put(&w, s->queue_n, 1);
+	put_side(&w, &s->side[JEEBS_TO_SERVER]);
+	put_side(&w, &s->side[JEEBS_TO_CLIENT]);
+	for (unsigned i = 0; i < s->queue_n; i++) {
+		const struct http_request *q = http_queued(s, i);
+		put(&w, q->start, 8);
+		put(&w, q->head_n, 4);
+		put(&w, q->method, 1);
+		put(&w, q->flags, 1);
+	}
+	if (has_response(s))
+		put_response(&w, s);
+	if (w.n <= cap)
+		memcpy(out, w.p, w.n);
+	return w.n;
+}
+
+static void get_side(struct reader *r, struct http_side *side, bool kept)
+{
+	side->next = reader_u64be(r);
+	side->start = reader_u64be(r);
+	side->keep = reader_u64be(r);
+	side->kept = kept;
+	side->phase = reader_u8(r);
+	side->scan = reader_u8(r);
+	side->body.left = reader_u64be(r);
+	side->body.line = reader_u32be(r);
+	side->body.kind = reader_u8(r);
+	side->body.step = reader_u8(r);
+	side->body.digits = reader_u8(r);
+}
+
+static void get_response(struct reader *r, struct http *s)
+{
+	struct http_answer *a = &s->answer;
+
+	s->delivered = reader_u64be(r);
+	a->length = reader_u64be(r);
+	a->range_first = reader_u64be(r);
+	a->range_last = reader_u64be(r);
+	a->range_total = reader_u64be(r);
+	a->entity = reader_u64be(r);
+	a->etag_hash = reader_u64be(r);
+	a->modified_s = (int64_t)reader_u64be(r);
+	a->date_s = (int64_t)reader_u64be(r);
+	a->status = reader_u16be(r);
+	a->kind = reader_u8(r);
+	a->flags = reader_u8(r);
+	s->etag.n = reader_u8(r);
+	if (s->etag.n > sizeof s->etag.text) {
+		r->failed = true;
+		return;
+	}
+	reader_copy(r, s->etag.text, s->etag.n);
+	XXH64_reset(&s->digest, 0);
+	s->digest.total_len = reader_u64be(r);
+	for (int i = 0; i < 4; i++)
+		s->digest.v[i] = reader_u64be(r);
+	s->digest.memsize = (XXH32_hash_t)(s->digest.total_len % 32);
+	reader_copy(r, s->digest.mem64, s->digest.memsize);
+}
+
+static bool valid_side(const struct http_side *side)
+{
+	const struct http_body *b = &side->body;
+
+	if (side->phase >= HTTP_PHASE_COUNT_ || side->scan > 2 || !http_body_valid(b))
+		return false;
+	if (side->phase == HTTP_IN_HEAD)
+		return side->start <= side->next && side->next - side->start <= HTTP_HEAD_MAX;
+	if (side->phase == HTTP_IN_BODY)
+		return b->kind != HTTP_BODY_NONE && b->step != HTTP_STEP_DONE &&
+		       b->step != HTTP_STEP_BAD;
+	return true;
+}
+
+static bool valid_queue(const struct http *s)
+{
+	uint64_t at = 0;
+
+	for (unsigned i = 0; i < s->queue_n; i++) {
+		const struct http_request *q = http_queued(s, i);
+		if (q->start < at || q->start > s->side[JEEBS_TO_SERVER].next ||
+		    q->head_n > HTTP_HEAD_MAX ||
+		    q->head_n > s->side[JEEBS_TO_SERVER].next - q->start)
+			return false;
+		at = q->start + q->head_n;
+	}
+	/* What is being sent was asked for; an upload without a request was answered early. */
+	if (s->queue_n == 0 && s->side[JEEBS_TO_CLIENT].phase != HTTP_BETWEEN)
+		return false;
+	bool sending = s->side[JEEBS_TO_SERVER].phase == HTTP_IN_BODY;
+	return s->uploading ? sending && s->queue_n == 0 : !sending || s->queue_n > 0;
+}
+
+/* It goes into a request to the backend: RFC 9110 section 8.8.3. */
+static bool valid_etag(const struct http_etag *e)
+{
+	if (e->n < 2 || e->text[0] != '"' || e->text[e->n - 1] != '"')
+		return false;
+	for (unsigned i = 1; i + 1 < e->n; i++) {
+		if (e->text[i] < 0x20 || e->text[i] == 0x7f)
+			return false;
+	}
+	return true;
+}
+
+static bool valid_response(const struct http *s)
+{
+	const struct http_answer *a = &s->answer;
+	const struct http_body *b = &s->side[JEEBS_TO_CLIENT].body;
+
+	if (a->flags & HTTP_ANSWER_STRONG && !valid_etag(&s->etag))
+		return false;
+	if (a->flags & HTTP_ANSWER_MODIFIED && (a->modified_s < 0 || a->modified_s > DATE_MAX_S))
+		return false;
+	if (a->flags & HTTP_ANSWER_DATED && (a->date_s < 0 || a->date_s > DATE_MAX_S))
+		return false;
+	if (a->flags & HTTP_ANSWER_RANGE &&
+	    (a->range_first > a->range_last || a->range_last >= a->range_total))
+		return false;
+	if (b->kind != a->kind || b->kind == HTTP_BODY_NONE)
+		return false;
+	return b->kind != HTTP_BODY_LENGTH ||
+	       (s->delivered < a->length && b->left == a->length - s->delivered);
+}
+
+int http_restore(void *state, struct jeebs_bytes checkpoint)
+{
+	struct http *s = state;
+	struct reader r = reader_init(bytes_of(checkpoint.p, checkpoint.n));
+
+	if (reader_u8(&r) != VERSION)
+		return JEEBS_GIVE_UP;
+	s->reason = reader_u8(&r);
+	uint8_t flags = reader_u8(&r);
+	s->informational = reader_u8(&r);
+	s->queue_n = reader_u8(&r);
+	s->queue_first = 0;
+	if (s->reason >= HTTP_REASON_COUNT_ || flags & ~FLAGS_ALL || s->queue_n > HTTP_QUEUE_MAX)
+		return JEEBS_GIVE_UP;
+	s->closed = flags & FLAG_CLOSED;
+	s->uploading = flags & FLAG_UPLOADING;
+	s->digest_lost = flags & FLAG_DIGEST_LOST;
+	for (unsigned dir = 0; dir < 2; dir++)
+		get_side(&r, &s->side[dir], flags & FLAG_KEPT(dir));
+	for (unsigned i = 0; i < s->queue_n; i++) {
+		struct http_request *q = &s->queue[i];
+		q->start = reader_u64be(&r);
+		q->head_n = reader_u32be(&r);
+		q->method = reader_u8(&r);
+		q->flags = reader_u8(&r);
+	}
+	if (has_response(s))
+		get_response(&r, s);
+	if (!reader_ok(&r) || reader_left(&r) > 0)
+		return JEEBS_GIVE_UP;
+	if (!valid_side(&s->side[JEEBS_TO_SERVER]) || !valid_side(&s->side[JEEBS_TO_CLIENT]) ||
+	    !valid_queue(s) || (has_response(s) && !valid_response(s)))
+		return JEEBS_GIVE_UP;
+	return JEEBS_OK;
+}

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "http-head.h"
+
+#include <string.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "http-date.h"
+
+/* Response fields that matter beyond what llhttp itself understands. */
+enum field {
+	FIELD_OTHER,
+	FIELD_ACCEPT_RANGES,
+	FIELD_CONTENT_ENCODING,
+	FIELD_CONTENT_RANGE,
+	FIELD_CONTENT_TYPE,
+	FIELD_DATE,
+	FIELD_ETAG,
+	FIELD_LAST_MODIFIED,
+	FIELD_TRANSFER_ENCODING,
+};
+
+static const struct {
+	const char *name;
+	uint8_t n;
+} field_names[] = {
+	[FIELD_OTHER] = {"", 0},
+	[FIELD_ACCEPT_RANGES] = {"accept-ranges", 13},
+	[FIELD_CONTENT_ENCODING] = {"content-encoding", 16},
+	[FIELD_CONTENT_RANGE] = {"content-range", 13},
+	[FIELD_CONTENT_TYPE] = {"content-type", 12},
+	[FIELD_DATE] = {"date", 4},
+	[FIELD_ETAG] = {"etag", 4},
+	[FIELD_LAST_MODIFIED] = {"last-modified", 13},
+	[FIELD_TRANSFER_ENCODING] = {"transfer-encoding", 17},
+};
+
+static int on_field(llhttp_t *p, const char *at, size_t n)
+{
+	struct http_head *h = p->data;
+
+	for (size_t i = 0; i < n && h->name_n <= sizeof h->name; i++) {
+		if (h->name_n < sizeof h->name)
+			h->name[h->name_n] = (uint8_t)(at[i] | 0x20);
+		h->name_n++;
+	}
+	return 0;
+}
+
+static int on_field_complete(llhttp_t *p)
+{
+	struct http_head *h = p->data;
+
+	h->field = FIELD_OTHER;
+	for (uint8_t i = 1; i < sizeof field_names / sizeof field_names[0]; i++) {
+		if (field_names[i].n == h->name_n &&
+		    memcmp(field_names[i].name, h->name, h->name_n) == 0)
+			h->field = i;
+	}
+	h->name_n = 0;
+	h->value_n = 0;
+	return 0;
+}
+
+static int on_value(llhttp_t *p, const char *at, size_t n)
+{
+	struct http_head *h = p->data;
+
+	if (h->field == FIELD_OTHER)
+		return 0;
+	if (h->field == FIELD_CONTENT_TYPE || h->field == FIELD_CONTENT_ENCODING) {
+		/* FNV-1a, byte by byte: the same for every chunking. */
+		for (size_t i = 0; i < n; i++)
+			h->answer->entity =
+				(h->answer->entity ^ (uint8_t)at[i]) * UINT64_C(0x100000001b3);
+		return 0;
+	}
+	/* value_n one beyond the buffer says "too long". */
+	size_t room = HTTP_VALUE_MAX - (h->value_n > HTTP_VALUE_MAX ? HTTP_VALUE_MAX : h->value_n);
+	if (n > room) {
+		h->value_n = HTTP_VALUE_MAX + 1;
+		return 0;
+	}
+	memcpy(h->value + h->value_n, at, n);
+	h->value_n = (uint8_t)(h->value_n + n);
+	return 0;
+}
+
+static bool value_is(const struct http_head *h, const char *lower)
+{
+	size_t n = strlen(lower);
+
+	if (h->value_n != n)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		if ((h->value[i] | 0x20) != (lower[i] | 0x20))
+			return false;
+	}
+	return true;
+}
+
+static void take_etag(struct http_head *h)
+{
+	struct http_answer *a = h->answer;
+	uint8_t n = h->value_n;
+
+	/* Two of them are none that can be relied upon. */
+	if (a->flags & HTTP_ANSWER_ETAG) {
+		a->flags &= (uint8_t)~HTTP_ANSWER_STRONG;
+		return;
+	}
+	a->flags |= HTTP_ANSWER_ETAG;
+	if (n < 2 || n > sizeof h->etag->text || h->value[0] != '"' || h->value[n - 1] != '"')
+		return;
+	a->flags |= HTTP_ANSWER_STRONG;
+	a->etag_hash = XXH64(h->value, n, 0);
+	if (h->etag) {
+		h->etag->n = n;
+		memcpy(h->etag->text, h->value, n);
+	}
+}
+
+static bool number(const uint8_t *p, size_t n, size_t *io_i, uint64_t *ret)
+{
+	uint64_t v = 0;
+	size_t i = *io_i;
+
+	for (; i < n && p[i] >= '0' && p[i] <= '9'; i++) {
+		if (v > (UINT64_C(1) << 59))
+			return false;
+		v = v * 10 + (uint64_t)(p[i] - '0');
+	}
+	if (i == *io_i)
+		return false;
+	*io_i = i;
+	*ret = v;
+	return true;
+}
+
+/* "bytes 10-19/100" or "bytes 10-19/" followed by an asterisk. */
+static void take_content_range(struct http_head *h)
+{
+	struct http_answer *a = h->answer;
+	const uint8_t *p = h->value;
+	size_t n = h->value_n, i = 6;
+
+	a->flags &= (uint8_t)~HTTP_ANSWER_RANGE;
+	if (n > HTTP_VALUE_MAX || n < 6 || memcmp(p, "bytes ", 6) != 0)
+		return;
+	if (!number(p, n, &i, &a->range_first) || i == n || p[i++] != '-')
+		return;
+	if (!number(p, n, &i, &a->range_last) || i == n || p[i++] != '/')
+		return;
+	if (i + 1 == n && p[i] == '*') {
+		a->range_total = UINT64_MAX;
+		i++;
+	} else if (!number(p, n, &i, &a->range_total)) {
+		return;
+	}
+	if (i == n && a->range_first <= a->range_last && a->range_last < a->range_total)
+		a->flags |= HTTP_ANSWER_RANGE;
+}
+
+static void take_date(struct http_head *h, int64_t *ret_s, uint8_t flag)
+{
+	if (h->value_n <= HTTP_VALUE_MAX &&
+	    http_date_parse((struct jeebs_bytes){h->value, h->value_n}, ret_s))
+		h->answer->flags |= flag;
+}
+
+static int on_value_complete(llhttp_t *p)
+{
+	struct http_head *h = p->data;
+	struct http_answer *a = h->answer;
+
+	switch (h->field) {
+	case FIELD_ACCEPT_RANGES:
+		if (value_is(h, "none"))
+			a->flags |= HTTP_ANSWER_NO_RANGES;
+		break;
+	case FIELD_CONTENT_ENCODING:
+	case FIELD_CONTENT_TYPE:
+		/* Ends the value, and keeps the two fields apart. */
+		a->entity = (a->entity ^ (UINT64_C(0x100) + h->field)) * UINT64_C(0x100000001b3);
+		break;
+	case FIELD_CONTENT_RANGE:
+		take_content_range(h);
+		break;
+	case FIELD_DATE:
+		take_date(h, &a->date_s, HTTP_ANSWER_DATED);
+		break;
+	case FIELD_ETAG:
+		take_etag(h);
+		break;
+	case FIELD_LAST_MODIFIED:
+		take_date(h, &a->modified_s, HTTP_ANSWER_MODIFIED);
+		break;
+	case FIELD_TRANSFER_ENCODING:
+		if (!value_is(h, "chunked"))
+			a->flags |= HTTP_ANSWER_CODED;
+		break;
+	default:
+		break;
+	}
+	return 0;
+}
+
+static bool idempotent(uint8_t method)
+{
+	switch (method) {
+	case HTTP_GET:
+	case HTTP_HEAD:
+	case HTTP_OPTIONS:
+	case HTTP_TRACE:
+	case HTTP_PUT:
+	case HTTP_DELETE:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static int on_ask_complete(llhttp_t *p)
+{
+	struct http_head *h = p->data;
+	struct http_ask *a = h->ask;
+
+	h->complete = true;
+	a->method = p->method;
+	a->flags = idempotent(p->method) ? HTTP_ASK_IDEMPOTENT : 0;
+	a->kind = HTTP_BODY_NONE;
+	if (p->flags & F_CHUNKED) {
+		a->kind = HTTP_BODY_CHUNKED;
+	} else if (p->flags & F_CONTENT_LENGTH) {
+		a->kind = HTTP_BODY_LENGTH;
+		a->length = p->content_length;
+	}
+	return HPE_PAUSED;
+}
+
+static int on_answer_complete(llhttp_t *p)
+{
+	struct http_head *h = p->data;
+	struct http_answer *a = h->answer;
+
+	h->complete = true;
+	a->status = p->status_code;
+	if (p->flags & F_CHUNKED) {
+		a->kind = HTTP_BODY_CHUNKED;
+	} else if (p->flags & F_CONTENT_LENGTH && !(p->flags & F_TRANSFER_ENCODING)) {
+		a->kind = HTTP_BODY_LENGTH;
+		a->length = p->content_length;
+	} else {
+		a->kind = HTTP_BODY_CLOSE;
+	}
+	bool old_version = p->http_major < 1 || (p->http_major == 1 && p->http_minor == 0);
+	if (old_version ? !(p->flags & F_CONNECTION_KEEP_ALIVE) : p->flags & F_CONNECTION_CLOSE)
+		a->flags |= HTTP_ANSWER_CLOSE;
+	return HPE_PAUSED;
+}
+
+static const llhttp_settings_t ask_settings = {.on_headers_complete = on_ask_complete};
+
+static const llhttp_settings_t answer_settings = {
+	.on_header_field = on_field,
+	.on_header_field_complete = on_field_complete,
+	.on_header_value = on_value,
+	.on_header_value_complete = on_value_complete,
+	.on_headers_complete = on_answer_complete,
+};
+
+void http_head_init_ask(struct http_head *h, struct http_ask *ret)
+{
+	memset(ret, 0, sizeof *ret);
+	h->ask = ret;
+	h->complete = false;
+	llhttp_init(&h->llhttp, HTTP_REQUEST, &ask_settings);
+	h->llhttp.data = h;
+}
+
+void http_head_init_answer(struct http_head *h, struct http_answer *ret, struct http_etag *ret_etag)
+{
+	memset(ret, 0, sizeof *ret);
+	if (ret_etag)
+		ret_etag->n = 0;
+	h->answer = ret;
+	h->etag = ret_etag;
+	h->complete = false;
+	h->field = FIELD_OTHER;
+	h->name_n = h->value_n = 0;
+	llhttp_init(&h->llhttp, HTTP_RESPONSE, &answer_settings);
+	h->llhttp.data = h;
+}
+
+bool http_head_feed(struct http_head *h, struct jeebs_bytes b)
+{
+	/* Complete before its empty line: llhttp and http_head_end() disagree about where it ends.
+	 */
+	if (h->complete)
+		return false;
+	llhttp_errno_t e = llhttp_execute(&h->llhttp, (const char *)b.p, b.n);
+	return e == HPE_OK || (h->complete && e == HPE_PAUSED);
+}
+
+bool http_head_finish(struct http_head *h)
+{
+	return h->complete;
+}
+
+bool http_head_end(uint8_t *io_scan, struct jeebs_bytes b, size_t *ret_end)
+{
+	/* 0: in a line; 1: after LF; 2: after LF CR */
+	for (size_t i = 0; i < b.n;) {
+		if (*io_scan == 0) {
+			const uint8_t *lf = memchr(b.p + i, '\n', b.n - i);
+			if (!lf)
+				return false;
+			i = (size_t)(lf - b.p) + 1;
+			*io_scan = 1;
+			continue;
+		}
+		uint8_t c = b.p[i++];
+		if (c == '\n') {
+			*io_scan = 0;
+			*ret_end = i;
+			return true;
+		}
+		*io_scan = c == '\r' && *io_scan == 1 ? 2 : 0;
+	}
+	return false;
+}
+
+enum http_body_kind http_answer_body(const struct http_answer *a, uint8_t method)
+{
+	if (method == HTTP_HEAD || a->status == 204 || a->status == 304 || a->status < 200)
+		return HTTP_BODY_NONE;
+	return a->kind;
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * http-head: the head of a message, read by llhttp and boiled down to what a
+ * recovery needs. Where a head ends is found by http_head_end() first; llhttp is
+ * shown exactly the head and never keeps a position for us.
+ */
+#ifndef HTTP_HEAD_H
+#define HTTP_HEAD_H
+
+#include <stdbool.h>
+
+#include <llhttp.h>
+
+#include "http-body.h"
+#include "recovery-module.h"
+
+#define HTTP_HEAD_MAX  32768u /* bytes of a head, start line to empty line */
+#define HTTP_ETAG_MAX  96u    /* longer ones are not used */
+#define HTTP_VALUE_MAX 96u
+
+/* Bits of http_ask.flags. */
+#define HTTP_ASK_IDEMPOTENT 0x01u /* RFC 9110 section 9.2.2 */
+#define HTTP_ASK_GAP        0x02u /* bytes of its body were lost */
+
+/* What a request head says. */
+struct http_ask {
+	uint64_t length; /* of the body */
+	uint8_t kind;    /* enum http_body_kind */
+	uint8_t method;  /* enum llhttp_method */
+	uint8_t flags;
+};
+
+/* Bits of http_answer.flags. */
+#define HTTP_ANSWER_CLOSE     0x01u /* the server closes after it */
+#define HTTP_ANSWER_CODED     0x02u /* a transfer coding besides chunked */
+#define HTTP_ANSWER_NO_RANGES 0x04u /* Accept-Ranges: none */
+#define HTTP_ANSWER_ETAG      0x08u /* an ETag is there, of whatever kind */
+#define HTTP_ANSWER_STRONG    0x10u /* the ETag is strong and not too long: etag_hash is valid */
+#define HTTP_ANSWER_MODIFIED  0x20u /* modified_s is valid */
+#define HTTP_ANSWER_DATED     0x40u /* date_s is valid */
+#define HTTP_ANSWER_RANGE     0x80u /* range_* are valid: one range of bytes */
+
+/* What a response head says. */
+struct http_answer {
+	uint64_t length;
+	uint64_t range_first, range_last;
+	uint64_t range_total; /* UINT64_MAX: "*" */
+	uint64_t entity;      /* digest of Content-Type and Content-Encoding */
+	uint64_t etag_hash;
+	int64_t modified_s; /* Last-Modified */
+	int64_t date_s;
+	uint16_t status;
+	uint8_t kind; /* enum http_body_kind, for a request that allows a body */
+	uint8_t flags;
+	uint32_t reserved_;
+};
+
+/* A strong entity tag with its quotes; n 0: none. */
+struct http_etag {
+	uint8_t n;
+	uint8_t text[HTTP_ETAG_MAX - 1];
+};
+
+/* Reads one head, in pieces. Must not move between init and the last feed. */
+struct http_head {
+	llhttp_t llhttp;
+	struct http_ask *ask;
+	struct http_answer *answer;
+	struct http_etag *etag; /* may be NULL */
+	uint8_t field, name_n, value_n;
+	bool complete;
+	uint8_t name[20];
+	uint8_t value[HTTP_VALUE_MAX];
+};
+
+void http_head_init_ask(struct http_head *h, struct http_ask *ret);
+void http_head_init_answer(struct http_head *h, struct http_answer *ret,
+			   struct http_etag *ret_etag);
+/* The next piece of a head. False: malformed. */
+bool http_head_feed(struct http_head *h, struct jeebs_bytes b);
+/* After the last piece: true when it was one whole head; only then the results are valid. */
+bool http_head_finish(struct http_head *h);
+
+/*
+ * Looks for the empty line that ends a head (CRLF or bare LF). *io_scan is 0 at
+ * the start of a head and carries over between pieces. True: *ret_end is the
+ * number of bytes of @b that belong to the head.
+ */
+bool http_head_end(uint8_t *io_scan, struct jeebs_bytes b, size_t *ret_end);
+
+/* How the body of the final response @a to @method is framed (RFC 9112 section 6.3). */
+enum http_body_kind http_answer_body(const struct http_answer *a, uint8_t method);
+
+#endif

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The live half: follows both directions while the protected server lives. */
+#include "http.h"
+
+static int give_up(struct http *s, enum http_reason reason)
+{
+	s->reason = (uint8_t)reason;
+	return JEEBS_GIVE_UP;
+}
+
+static void keep_from(struct http *s, uint32_t dir, uint64_t off)
+{
+	struct http_side *side = &s->side[dir];
+
+	if (side->kept && off <= side->keep)
+		return;
+	side->kept = true;
+	side->keep = off;
+	s->ops->keep_from(s->flow, dir, off);
+}
+
+/*
+ * Requests are kept from the oldest that may be asked again on; what cannot be
+ * asked again need not be kept. Of the responses an unfinished head is enough.
+ */
+static void keep_needed(struct http *s)
+{
+	const struct http_side *ask = &s->side[JEEBS_TO_SERVER];
+	const struct http_side *answer = &s->side[JEEBS_TO_CLIENT];
+	uint64_t from = ask->phase == HTTP_IN_HEAD ? ask->start : ask->next;
+
+	for (unsigned i = 0; i < s->queue_n; i++) {
+		const struct http_request *q = http_queued(s, i);
+		if (q->flags & HTTP_ASK_IDEMPOTENT) {
+			from = q->start;
+			break;
+		}
+	}
+	keep_from(s, JEEBS_TO_SERVER, from);
+	keep_from(s, JEEBS_TO_CLIENT, answer->phase == HTTP_IN_HEAD ? answer->start : answer->next);
+}
+
+/* Feeds [side->start, off + end), whose part before @off is in the log and the rest in @b. */
+static enum http_reason read_head(struct http *s, uint32_t dir, struct http_head *h, uint64_t off,
+				  struct jeebs_bytes b)
+{
+	uint64_t at = s->side[dir].start;
+
+	while (at < off) {
+		struct jeebs_bytes v = s->ops->log(s->flow, dir, at);
+		if (v.n == 0)
+			return HTTP_LOG_LOST;
+		if (v.n > off - at)
+			v.n = (size_t)(off - at);
+		if (!http_head_feed(h, v))
+			return HTTP_NOT_HTTP;
+		at += v.n;
+	}
+	if (!http_head_feed(h, b) || !http_head_finish(h))
+		return HTTP_NOT_HTTP;
+	return HTTP_FINE;
+}
+
+static enum http_reason request_head(struct http *s, uint64_t off, struct jeebs_bytes b)
+{
+	struct http_side *side = &s->side[JEEBS_TO_SERVER];
+	struct http_head h;
+	struct http_ask ask;
+
+	if (s->queue_n == HTTP_QUEUE_MAX)
+		return HTTP_PIPELINE_TOO_DEEP;
+	http_head_init_ask(&h, &ask);
+	enum http_reason r = read_head(s, JEEBS_TO_SERVER, &h, off, b);
+	if (r != HTTP_FINE)
+		return r;
+
+	unsigned last = (s->queue_first + s->queue_n) % HTTP_QUEUE_MAX;
+	s->queue[last] = (struct http_request){
+		.start = side->start,
+		.head_n = (uint32_t)(off + b.n - side->start),
+		.method = ask.method,
+		.flags = ask.flags,
+	};
+	s->queue_n++;
+	http_body_init(&side->body, (enum http_body_kind)ask.kind, ask.length);
+	side->phase = http_body_done(&side->body) ? HTTP_BETWEEN : HTTP_IN_BODY;
+	return HTTP_FINE;
+}
+
+static void request_body_done(struct http *s)
+{
+	s->side[JEEBS_TO_SERVER].phase = HTTP_BETWEEN;
+	s->uploading = false;
+}
+
+static void response_done(struct http *s)
+{
+	struct http_side *side = &s->side[JEEBS_TO_CLIENT];
+
+	if (s->answer.flags & HTTP_ANSWER_CLOSE || side->body.kind == HTTP_BODY_CLOSE)
+		s->closed = true;
+	side->phase = HTTP_BETWEEN;
+	s->queue_first = (uint8_t)((s->queue_first + 1) % HTTP_QUEUE_MAX);
+	s->queue_n--;
+	s->informational = 0;
+	s->digest_lost = false;
+	s->uploading = s->queue_n == 0 && s->side[JEEBS_TO_SERVER].phase == HTTP_IN_BODY;
+}
+
+static enum http_reason response_head(struct http *s, uint64_t off, struct jeebs_bytes b)
+{
+	struct http_side *side = &s->side[JEEBS_TO_CLIENT];
+	uint8_t method = http_oldest(s)->method;
+	struct http_head h;
+
+	http_head_init_answer(&h, &s->answer, &s->etag);
+	enum http_reason r = read_head(s, JEEBS_TO_CLIENT, &h, off, b);
+	if (r != HTTP_FINE)
+		return r;
+	if (s->answer.status < 100 || s->answer.status > 999)
+		return HTTP_NOT_HTTP;
+	if (s->answer.status == 101 || (method == HTTP_CONNECT && s->answer.status / 100 == 2))
+		return HTTP_UPGRADED;
+	if (s->answer.status < 200) {
+		if (s->informational < UINT8_MAX)
+			s->informational++;
+		side->phase = HTTP_BETWEEN;
+		return HTTP_FINE;
+	}
+
+	http_body_init(&side->body, http_answer_body(&s->answer, method), s->answer.length);
+	side->phase = HTTP_IN_BODY;
+	s->delivered = 0;
+	XXH64_reset(&s->digest, 0);
+	if (http_body_done(&side->body))
+		response_done(s);
+	return HTTP_FINE;
+}
+
+/*
+ * Takes bytes of a head from @b, which begins at @off. *ret_n: how many were
+ * taken, to the end of the head or all.
+ */
+static enum http_reason take_head(struct http *s, uint32_t dir, uint64_t off, struct jeebs_bytes b,
+				  size_t *ret_n)
+{
+	struct http_side *side = &s->side[dir];
+	size_t end = b.n;
+	bool whole = http_head_end(&side->scan, b, &end);
+
+	if (off - side->start > HTTP_HEAD_MAX || end > HTTP_HEAD_MAX - (off - side->start))
+		return HTTP_HEAD_TOO_LONG;
+	*ret_n = end;
+	if (!whole)
+		return HTTP_FINE;
+	struct jeebs_bytes part = {b.p, end};
+	return dir == JEEBS_TO_SERVER ? request_head(s, off, part) : response_head(s, off, part);
+}
+
+static enum http_reason take_body(struct http *s, uint32_t dir, struct jeebs_bytes b, size_t *ret_n)
+{
+	struct http_side *side = &s->side[dir];
+	struct jeebs_bytes data;
+
+	*ret_n = http_body_take(&side->body, b, &data);
+	if (side->body.step == HTTP_STEP_BAD)
+		return HTTP_NOT_HTTP;
+	if (dir == JEEBS_TO_CLIENT && data.n > 0) {
+		s->delivered += data.n;
+		if (!s->digest_lost)
+			XXH64_update(&s->digest, data.p, data.n);
+	}
+	if (http_body_done(&side->body)) {
+		if (dir == JEEBS_TO_SERVER)
+			request_body_done(s);
+		else
+			response_done(s);
+	}
+	return HTTP_FINE;
+}
+
+/* The first byte after a message. */
+static enum http_reason begin_message(struct http *s, uint32_t dir, uint64_t off,
+				      struct jeebs_bytes b, size_t *ret_n)
+{
+	struct http_side *side = &s->side[dir];
+
+	*ret_n = 0;
+	if (dir == JEEBS_TO_SERVER) {
+		/* Empty lines before a request are ignored: RFC 9112 section 2.2. */
+		while (*ret_n < b.n && (b.p[*ret_n] == '\r' || b.p[*ret_n] == '\n'))
+			(*ret_n)++;
+		if (*ret_n > 0)
+			return HTTP_FINE;
+	} else if (s->queue_n == 0) {
+		return HTTP_RESPONSE_UNASKED;
+	}
+	side->start = off;
+	side->scan = 0;
+	side->phase = HTTP_IN_HEAD;
+	return HTTP_FINE;
+}
+
+static enum http_reason take(struct http *s, uint32_t dir, uint64_t off, struct jeebs_bytes b,
+			     size_t *ret_n)
+{
+	switch (s->side[dir].phase) {
+	case HTTP_IN_HEAD:
+		return take_head(s, dir, off, b, ret_n);
+	case HTTP_IN_BODY:
+		return take_body(s, dir, b, ret_n);
+	default:
+		return begin_message(s, dir, off, b, ret_n);
+	}
+}
+
+int http_open(void *state, struct jeebs_flow *f, const struct jeebs_live_ops *ops,
+	      const struct jeebs_service *svc)
+{
+	struct http *s = state;
+
+	(void)svc;
+	s->flow = f;
+	s->ops = ops;
+	return JEEBS_OK;
+}
+
+int http_data(void *state, uint32_t dir, uint64_t off, struct jeebs_bytes b, int64_t now_ns)
+{
+	struct http *s = state;
+	uint64_t end = off + b.n;
+
+	(void)now_ns;
+	while (b.n > 0 && !s->closed) {
+		size_t n;
+		enum http_reason r = take(s, dir, off, b, &n);
+		if (r != HTTP_FINE)
+			return give_up(s, r);
+		off += n;
+		b.p += n;
+		b.n -= n;
+	}
+	s->side[dir].next = end;
+	keep_needed(s);
+	return JEEBS_OK;
+}
+
+int http_gap(void *state, uint32_t dir, uint64_t from, uint64_t to)
+{
+	struct http *s = state;
+	struct http_side *side = &s->side[dir];
+
+	side->next = to;
+	if (s->closed) {
+		keep_needed(s);
+		return JEEBS_OK;
+	}
+	if (side->phase != HTTP_IN_BODY || !http_body_skip(&side->body, to - from))
+		return give_up(s, dir == JEEBS_TO_SERVER ? HTTP_REQUEST_GAP : HTTP_RESPONSE_GAP);
+
+	if (dir == JEEBS_TO_SERVER) {
+		/* The body being sent belongs to the newest request, unless that was answered
+		 * already. */
+		if (!s->uploading)
+			s->queue[(s->queue_first + s->queue_n - 1u) % HTTP_QUEUE_MAX].flags |=
+				HTTP_ASK_GAP;
+		if (http_body_done(&side->body))
+			request_body_done(s);
+	} else {
+		s->delivered += to - from;
+		s->digest_lost = true;
+		if (http_body_done(&side->body))
+			response_done(s);
+	}
+	keep_needed(s);
+	return JEEBS_OK;
+}
+
+int http_fin(void *state, uint32_t dir, uint64_t off)
+{
+	struct http *s = state;
+	struct http_side *side = &s->side[dir];
+
+	(void)off;
+	if (dir == JEEBS_TO_CLIENT && side->phase == HTTP_IN_BODY && http_body_eof(&side->body))
+		response_done(s);
+	return JEEBS_OK;
+}

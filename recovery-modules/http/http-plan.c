@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The decision: continue how, or refuse why. */
+#include "http.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+/* How much older than the response a Last-Modified must be to count as strong (RFC 9110 section
+ * 8.8.2.2 says one second; clocks of file servers differ by more). */
+#define MODIFIED_AGE_MIN_S 60
+
+static const char *const reason_names[HTTP_REASON_COUNT_] = {
+	[HTTP_FINE] = "",
+	[HTTP_REQUEST_GAP] = "request-gap",
+	[HTTP_RESPONSE_GAP] = "response-gap",
+	[HTTP_PIPELINE_TOO_DEEP] = "pipeline-too-deep",
+	[HTTP_UPGRADED] = "upgraded",
+	[HTTP_NOT_HTTP] = "not-http",
+	[HTTP_HEAD_TOO_LONG] = "head-too-long",
+	[HTTP_LOG_LOST] = "log-lost",
+	[HTTP_RESPONSE_UNASKED] = "response-unasked",
+};
+
+const char *http_reason_name(enum http_reason reason)
+{
+	return reason_names[reason];
+}
+
+static void refuse(struct http_decision *d, const char *reason)
+{
+	d->refused = true;
+	d->reason = reason;
+}
+
+static void go_on(struct http_decision *d, enum http_mode mode)
+{
+	static const char *const names[] = {
+		[HTTP_MODE_IDLE] = "idle",     [HTTP_MODE_FINISHED] = "finished",
+		[HTTP_MODE_REPLAY] = "replay", [HTTP_MODE_HEAD] = "head",
+		[HTTP_MODE_RANGE] = "range",   [HTTP_MODE_DIGEST] = "digest",
+	};
+
+	d->refused = false;
+	d->mode = mode;
+	d->reason = names[mode];
+}
+
+static bool log_holds(const struct jeebs_cut *cut, uint32_t dir, uint64_t from, uint64_t to)
+{
+	while (from < to) {
+		struct jeebs_bytes v = cut->log(cut->flow, dir, from);
+		if (v.n == 0)
+			return false;
+		if (v.n >= to - from)
+			return true;
+		from += v.n;
+	}
+	return true;
+}
+
+uint64_t http_ask_from(const struct http *s, const struct jeebs_cut *cut)
+{
+	const struct http_request *q = http_oldest(s);
+
+	if (q)
+		return q->start;
+	if (s->side[JEEBS_TO_SERVER].phase == HTTP_IN_HEAD)
+		return s->side[JEEBS_TO_SERVER].start;
+	return cut->to_server_end;
+}
+
+/*
+ * A representation that can be named: by a strong entity tag, or by its date
+ * where that is strong too and there is no tag (RFC 9110 section 13.1.5).
+ */
+static bool strong_validator(const struct http_answer *a)
+{
+	if (a->flags & HTTP_ANSWER_ETAG)
+		return a->flags & HTTP_ANSWER_STRONG;
+	return a->flags & HTTP_ANSWER_MODIFIED && a->flags & HTTP_ANSWER_DATED &&
+	       a->date_s - a->modified_s >= MODIFIED_AGE_MIN_S;
+}
+
+/* The rest of the cut response can be asked for by its position. */
+static bool range_possible(const struct http *s)
+{
+	const struct http_answer *a = &s->answer;
+
+	if (http_oldest(s)->method != HTTP_GET || a->flags & HTTP_ANSWER_NO_RANGES)
+		return false;
+	if (s->side[JEEBS_TO_CLIENT].body.kind != HTTP_BODY_LENGTH || s->delivered == 0 ||
+	    s->delivered >= a->length || !strong_validator(a))
+		return false;
+	if (a->status == 206)
+		return a->flags & HTTP_ANSWER_RANGE &&
+		       a->range_last - a->range_first == a->length - 1;
+	return a->status == 200;
+}
+
+/* A cut inside text of which only the length is known. */
+static const char *unknown_text(const struct http_body *b)
+{
+	switch (b->step) {
+	case HTTP_STEP_EXTENSION:
+		return "chunk-extension";
+	case HTTP_STEP_TRAILER_LINE:
+		return "trailer-cut";
+	case HTTP_STEP_TRAILER:
+	case HTTP_STEP_END_LF:
+		return b->line > 0 ? "trailer-cut" : NULL;
+	default:
+		return NULL;
+	}
+}
+
+static void decide_body(const struct http *s, struct http_decision *d)
+{
+	const char *unknown = unknown_text(&s->side[JEEBS_TO_CLIENT].body);
+
+	if (range_possible(s))
+		go_on(d, HTTP_MODE_RANGE);
+	else if (s->answer.flags & HTTP_ANSWER_CODED)
+		refuse(d, "transfer-coding");
+	else if (unknown)
+		refuse(d, unknown);
+	else if (s->digest_lost)
+		refuse(d, "response-gap");
+	else
+		go_on(d, HTTP_MODE_DIGEST);
+}
+
+static const char *cannot_ask_again(const struct http *s, const struct jeebs_cut *cut)
+{
+	for (unsigned i = 0; i < s->queue_n; i++) {
+		if (!(http_queued(s, i)->flags & HTTP_ASK_IDEMPOTENT))
+			return "request-not-idempotent";
+	}
+	for (unsigned i = 0; i < s->queue_n; i++) {
+		if (http_queued(s, i)->flags & HTTP_ASK_GAP)
+			return "request-gap";
+	}
+	/* The tail of an upload that was answered early means nothing to a backend. */
+	if (s->uploading ||
+	    !log_holds(cut, JEEBS_TO_SERVER, http_ask_from(s, cut), cut->to_server_end))
+		return "request-log-incomplete";
+	return NULL;
+}
+
+static void decide_open(const struct http *s, const struct jeebs_cut *cut, struct http_decision *d)
+{
+	const struct http_side *answer = &s->side[JEEBS_TO_CLIENT];
+	const char *cannot = cannot_ask_again(s, cut);
+
+	if (cannot) {
+		refuse(d, cannot);
+	} else if (s->queue_n == 0) {
+		bool idle = s->side[JEEBS_TO_SERVER].phase == HTTP_BETWEEN;
+		if (idle && cut->client_fin)
+			go_on(d, HTTP_MODE_FINISHED);
+		else
+			go_on(d, idle ? HTTP_MODE_IDLE : HTTP_MODE_REPLAY);
+	} else if (answer->phase == HTTP_IN_BODY) {
+		decide_body(s, d);
+	} else if (answer->phase == HTTP_IN_HEAD) {
+		if (log_holds(cut, JEEBS_TO_CLIENT, answer->start, cut->to_client_end))
+			go_on(d, HTTP_MODE_HEAD);
+		else
+			refuse(d, "response-log-incomplete");
+	} else {
+		go_on(d, s->informational ? HTTP_MODE_HEAD : HTTP_MODE_REPLAY);
+	}
+}
+
+void http_decide(const struct http *s, const struct jeebs_cut *cut, struct http_decision *ret)
+{
+	const struct http_side *answer = &s->side[JEEBS_TO_CLIENT];
+
+	*ret = (struct http_decision){0};
+	if (s->reason != HTTP_FINE)
+		refuse(ret, http_reason_name((enum http_reason)s->reason));
+	else if (s->side[JEEBS_TO_SERVER].next != cut->to_server_end ||
+		 answer->next != cut->to_client_end)
+		refuse(ret, "state-stale");
+	else if (cut->server_fin && answer->phase != HTTP_BETWEEN)
+		refuse(ret, "truncated-by-server");
+	else if (cut->server_fin || s->closed)
+		go_on(ret, HTTP_MODE_FINISHED);
+	else
+		decide_open(s, cut, ret);
+}
+
+static void describe_refusal(const struct http *s, char *out, size_t n)
+{
+	snprintf(out, n, "%u requests unanswered, %s", s->queue_n,
+		 s->side[JEEBS_TO_CLIENT].phase == HTTP_IN_BODY   ? "a response body cut"
+		 : s->side[JEEBS_TO_CLIENT].phase == HTTP_IN_HEAD ? "a response head cut"
+								  : "no response begun");
+}
+
+static void describe(const struct http *s, const struct jeebs_cut *cut, enum http_mode mode,
+		     char *out, size_t n)
+{
+	const struct http_side *answer = &s->side[JEEBS_TO_CLIENT];
+
+	switch (mode) {
+	case HTTP_MODE_IDLE:
+		snprintf(out, n, "nothing is outstanding; further requests go to the backend");
+		break;
+	case HTTP_MODE_FINISHED:
+		snprintf(out, n, "everything was answered; the connection is closed in order");
+		break;
+	case HTTP_MODE_REPLAY:
+		snprintf(out, n, "%u requests unanswered, %" PRIu64 " bytes are asked again",
+			 s->queue_n, cut->to_server_end - http_ask_from(s, cut));
+		break;
+	case HTTP_MODE_HEAD:
+		snprintf(out, n,
+			 "%" PRIu64 " bytes of the response head were delivered; asked again",
+			 answer->phase == HTTP_IN_HEAD ? cut->to_client_end - answer->start : 0);
+		break;
+	case HTTP_MODE_RANGE:
+		snprintf(out, n,
+			 "status %u, %" PRIu64 " of %" PRIu64
+			 " body bytes delivered; the rest is asked for by range",
+			 s->answer.status, s->delivered, s->answer.length);
+		break;
+	case HTTP_MODE_DIGEST:
+		snprintf(out, n,
+			 "status %u, %" PRIu64 " body bytes delivered; asked again and compared",
+			 s->answer.status, s->delivered);
+		break;
+	}
+}
+
+void http_plan(const void *state, const struct jeebs_cut *cut, struct jeebs_plan *ret)
+{
+	const struct http *s = state;
+	struct http_decision d;
+
+	http_decide(s, cut, &d);
+	*ret = (struct jeebs_plan){
+		.verdict = d.refused ? JEEBS_REFUSE : JEEBS_CONTINUE,
+		.style = JEEBS_STYLE_PROXY,
+		.reason = d.reason,
+	};
+	if (d.refused)
+		describe_refusal(s, ret->detail, sizeof ret->detail);
+	else
+		describe(s, cut, d.mode, ret->detail, sizeof ret->detail);
+}

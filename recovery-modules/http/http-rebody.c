@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Recovery of a response whose head the client has, and whose body was cut.
+ *
+ * Two positions: `in`, in the backend's body, and `out`, in the old server's body as
+ * the client sees it (side[JEEBS_TO_CLIENT].body). First `in` is brought to the cut,
+ * comparing the digest of the data on the way. Then data goes from `in` to `out`,
+ * each in its own framing. As soon as both stand at the same place, which is the
+ * rule when both servers frame alike, the backend's bytes are forwarded as they
+ * are. When they stand at different places inside chunked bodies, the client's
+ * chunk is completed and one chunk of ours fills up to the next place they share.
+ */
+#include "http.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+struct join {
+	struct jeebs_join *j;
+	const struct jeebs_join_ops *ops;
+};
+
+static bool give_up(const struct join *x, const char *reason)
+{
+	x->ops->abort(x->j, reason);
+	return false;
+}
+
+static void to_client(const struct join *x, struct jeebs_bytes b)
+{
+	if (b.n > 0)
+		x->ops->to_client(x->j, b);
+}
+
+static void text(const struct join *x, const char *t)
+{
+	to_client(x, (struct jeebs_bytes){(const uint8_t *)t, strlen(t)});
+}
+
+void http_rebody_start(struct http *s)
+{
+	struct http_rebody *r = &s->resume.rebody;
+
+	memset(r, 0, sizeof *r);
+	r->digest = XXH64_digest(&s->digest);
+	XXH64_reset(&s->digest, 0);
+	http_head_init_answer(&r->head, &r->answer, NULL);
+}
+
+/* The response is complete. @rest: bytes of the backend behind it. */
+static bool finished(struct http *s, const struct join *x, struct jeebs_bytes rest)
+{
+	s->resume.over = true;
+	if (s->resume.finish) {
+		x->ops->finish_client(x->j);
+		return true;
+	}
+	to_client(x, rest);
+	x->ops->pass(x->j, JEEBS_TO_CLIENT);
+	return true;
+}
+
+/*
+ * The client's framing up to and including the beginning of a chunk, so that data
+ * can follow. @size is what a new chunk is given.
+ */
+static bool open_chunk(struct http_body *out, const struct join *x, uint64_t size)
+{
+	char line[32];
+	const char *before = "";
+
+	switch (out->step) {
+	case HTTP_STEP_DATA_CR:
+		before = "\r\n";
+		break;
+	case HTTP_STEP_DATA_LF:
+		before = "\n";
+		break;
+	case HTTP_STEP_SIZE:
+		/* A size of zeros only can still become any size, if it does not grow too long. */
+		if (out->left == 0 && out->digits < 8)
+			break;
+		text(x, "\r");
+		/* fall through */
+	case HTTP_STEP_SIZE_LF:
+		if (out->left == 0)
+			return give_up(x, "content-differs"); /* the last chunk was announced */
+		text(x, "\n");
+		out->step = HTTP_STEP_DATA;
+		return true;
+	default:
+		return give_up(x, "content-differs");
+	}
+	snprintf(line, sizeof line, "%s%" PRIx64 "\r\n", before, size);
+	text(x, line);
+	out->left = size;
+	out->step = HTTP_STEP_DATA;
+	return true;
+}
+
+/* Data for a chunked client; @chunk is what is left of the backend's body or chunk, @data included.
+ */
+static bool out_chunked(struct http_body *out, const struct join *x, struct jeebs_bytes data,
+			uint64_t chunk)
+{
+	while (data.n > 0) {
+		if (out->step != HTTP_STEP_DATA && !open_chunk(out, x, chunk))
+			return false;
+		struct jeebs_bytes part = {data.p, data.n < out->left ? data.n : (size_t)out->left};
+		to_client(x, part);
+		data.p += part.n;
+		data.n -= part.n;
+		chunk -= part.n;
+		out->left -= part.n;
+		if (out->left == 0) {
+			out->step = HTTP_STEP_DATA_CR;
+			out->digits = 0;
+		}
+	}
+	return true;
+}
+
+/* Data for a client that counts. The last byte waits for the proof that it is the last. */
+static bool out_length(struct http *s, const struct join *x, struct jeebs_bytes data)
+{
+	struct http_rebody *r = &s->resume.rebody;
+	struct http_body *out = &s->side[JEEBS_TO_CLIENT].body;
+
+	if (data.n > out->left)
+		return give_up(x, "length-differs");
+	out->left -= data.n;
+	if (out->left == 0) {
+		r->held = data.p[--data.n];
+		r->holding = true;
+	}
+	to_client(x, data);
+	return true;
+}
+
+static bool out_data(struct http *s, const struct join *x, struct jeebs_bytes data, uint64_t chunk)
+{
+	struct http_body *out = &s->side[JEEBS_TO_CLIENT].body;
+
+	switch (out->kind) {
+	case HTTP_BODY_CHUNKED:
+		return out_chunked(out, x, data, chunk);
+	case HTTP_BODY_LENGTH:
+		return out_length(s, x, data);
+	default:
+		to_client(x, data);
+		return true;
+	}
+}
+
+/* The backend's body has ended: so must the client's. What is left of the framing is sent. */
+static bool end_chunked(const struct http_body *out, const struct join *x)
+{
+	switch (out->step) {
+	case HTTP_STEP_DATA_CR:
+		text(x, "\r\n0\r\n\r\n");
+		return true;
+	case HTTP_STEP_DATA_LF:
+		text(x, "\n0\r\n\r\n");
+		return true;
+	case HTTP_STEP_SIZE:
+		if (out->digits == 0) {
+			text(x, "0\r\n\r\n");
+			return true;
+		}
+		if (out->left > 0)
+			break;
+		text(x, "\r\n\r\n");
+		return true;
+	case HTTP_STEP_SIZE_LF:
+		if (out->left > 0)
+			break;
+		text(x, "\n\r\n");
+		return true;
+	case HTTP_STEP_TRAILER:
+		text(x, "\r\n");
+		return true;
+	case HTTP_STEP_END_LF:
+		text(x, "\n");
+		return true;
+	default:
+		break;
+	}
+	return give_up(x, "content-differs");
+}
+
+static bool in_ended(struct http *s, const struct join *x, struct jeebs_bytes rest)
+{
+	struct http_rebody *r = &s->resume.rebody;
+	const struct http_body *out = &s->side[JEEBS_TO_CLIENT].body;
+
+	if (r->verify > 0)
+		return give_up(x, "content-differs");
+	if (!r->raw && out->kind == HTTP_BODY_CHUNKED && !end_chunked(out, x))
+		return false;
+	if (!r->raw && out->kind == HTTP_BODY_LENGTH) {
+		if (!r->holding)
+			return give_up(x, "length-differs");
+		to_client(x, (struct jeebs_bytes){&r->held, 1});
+	}
+	return finished(s, x, rest);
+}
+
+/* Data that the client has already: is it what the backend has there? */
+static bool verify(struct http *s, const struct join *x, struct jeebs_bytes data)
+{
+	struct http_rebody *r = &s->resume.rebody;
+
+	XXH64_update(&s->digest, data.p, data.n);
+	r->verify -= data.n;
+	if (r->verify == 0 && XXH64_digest(&s->digest) != r->digest)
+		return give_up(x, "content-differs");
+	return true;
+}
+
+static bool same_place(const struct http *s)
+{
+	const struct http_rebody *r = &s->resume.rebody;
+
+	return r->verify == 0 && http_body_same_place(&r->in, &s->side[JEEBS_TO_CLIENT].body);
+}
+
+/* One step of the backend's body: *ret_n bytes of @b. */
+static bool body_step(struct http *s, const struct join *x, struct jeebs_bytes b, size_t *ret_n)
+{
+	struct http_rebody *r = &s->resume.rebody;
+	struct jeebs_bytes data;
+	uint64_t chunk = r->in.kind == HTTP_BODY_CLOSE ? b.n : r->in.left;
+
+	/* So that a view of data never reaches across the cut. */
+	if (r->verify > 0 && b.n > r->verify)
+		b.n = (size_t)r->verify;
+	*ret_n = http_body_take(&r->in, b, &data);
+	if (r->in.step == HTTP_STEP_BAD)
+		return give_up(x, "backend-not-http");
+	if (r->raw) {
+		to_client(x, (struct jeebs_bytes){b.p, *ret_n});
+		return true;
+	}
+	if (data.n == 0)
+		return true;
+	return r->verify > 0 ? verify(s, x, data) : out_data(s, x, data, chunk);
+}
+
+static bool body_data(struct http *s, const struct join *x, struct jeebs_bytes b)
+{
+	struct http_rebody *r = &s->resume.rebody;
+
+	for (;;) {
+		if (!r->raw && same_place(s)) {
+			r->raw = true;
+			/* The end is not ours to see, unless we are to close the connection there.
+			 */
+			if (!s->resume.finish || r->in.kind == HTTP_BODY_CLOSE) {
+				s->resume.finish = false;
+				return finished(s, x, b);
+			}
+		}
+		if (http_body_done(&r->in))
+			return in_ended(s, x, b);
+		if (b.n == 0)
+			return true;
+		size_t n;
+		if (!body_step(s, x, b, &n))
+			return false;
+		b.p += n;
+		b.n -= n;
+	}
+}
+
+static bool same_validator(const struct http_answer *old, const struct http_answer *new)
+{
+	if (old->flags & HTTP_ANSWER_STRONG)
+		return new->flags &HTTP_ANSWER_STRONG &&new->etag_hash == old->etag_hash;
+	/* A 206 to If-Range may leave Last-Modified out: RFC 9110 section 15.3.7. */
+	return !(new->flags &HTTP_ANSWER_MODIFIED) || new->modified_s == old->modified_s;
+}
+
+/* A 206 to the range that http_ask_rest() asked for. */
+static bool accept_range(struct http *s, const struct join *x)
+{
+	const struct http_answer *old = &s->answer;
+	struct http_rebody *r = &s->resume.rebody;
+	const struct http_answer *new = &r->answer;
+	uint64_t first = (old->status == 206 ? old->range_first : 0) + s->delivered;
+	uint64_t last = old->status == 206 ? old->range_last : old->length - 1;
+	uint64_t total = old->status == 206 ? old->range_total : old->length;
+
+	if (!same_validator(old, new))
+		return give_up(x, "validator-differs");
+	if (!(new->flags &HTTP_ANSWER_RANGE) || new->range_first != first ||
+	    new->range_last != last || (new->range_total != total &&total != UINT64_MAX))
+		return give_up(x, "range-differs");
+	if (new->kind == HTTP_BODY_LENGTH &&new->length != last - first + 1)
+		return give_up(x, "length-differs");
+	r->verify = 0;
+	return true;
+}
+
+/* The whole body again: what was delivered of it is compared. */
+static bool accept_whole(struct http *s, const struct join *x)
+{
+	const struct http_answer *old = &s->answer;
+	struct http_rebody *r = &s->resume.rebody;
+	const struct http_answer *new = &r->answer;
+	uint8_t out = s->side[JEEBS_TO_CLIENT].body.kind;
+
+	if (new->status != old->status)
+		return give_up(x, "status-differs");
+	if (new->entity != old->entity)
+		return give_up(x, "entity-differs");
+	if ((old->flags ^ new->flags) & HTTP_ANSWER_RANGE ||
+	    (old->flags & HTTP_ANSWER_RANGE &&
+	     (old->range_first != new->range_first || old->range_last != new->range_last ||
+	      old->range_total != new->range_total)))
+		return give_up(x, "range-differs");
+	if (out == HTTP_BODY_LENGTH && new->kind == HTTP_BODY_LENGTH &&new->length != old->length)
+		return give_up(x, "length-differs");
+	/* An end that cannot be told from a failure must not become one that looks complete. */
+	if (out == HTTP_BODY_CHUNKED && new->kind == HTTP_BODY_CLOSE)
+		return give_up(x, "framing-differs");
+	if (s->digest_lost)
+		return give_up(x, "content-unproven");
+	r->verify = s->delivered;
+	return true;
+}
+
+static bool head_complete(struct http *s, const struct join *x)
+{
+	struct http_rebody *r = &s->resume.rebody;
+
+	if (!http_head_finish(&r->head))
+		return give_up(x, "backend-not-http");
+	if (r->answer.status < 200 && r->answer.status != 101) {
+		http_head_init_answer(&r->head, &r->answer, NULL);
+		r->head_bytes = 0;
+		return true;
+	}
+	if (r->answer.flags & HTTP_ANSWER_CODED)
+		return give_up(x, "framing-differs");
+	bool range = s->resume.mode == HTTP_MODE_RANGE && r->answer.status == 206;
+	if (range ? !accept_range(s, x) : !accept_whole(s, x))
+		return false;
+	enum http_body_kind kind = http_answer_body(&r->answer, s->resume.method);
+	http_body_init(&r->in, kind, r->answer.length);
+	r->in_body = true;
+	return true;
+}
+
+static bool head_data(struct http *s, const struct join *x, struct jeebs_bytes b, size_t *ret_n)
+{
+	struct http_rebody *r = &s->resume.rebody;
+	size_t n = b.n;
+	bool whole = http_head_end(&r->scan, b, &n);
+
+	*ret_n = n;
+	r->head_bytes += n;
+	if (r->head_bytes > HTTP_HEAD_MAX ||
+	    !http_head_feed(&r->head, (struct jeebs_bytes){b.p, n}))
+		return give_up(x, "backend-not-http");
+	return !whole || head_complete(s, x);
+}
+
+bool http_rebody_data(struct http *s, struct jeebs_join *j, const struct jeebs_join_ops *ops,
+		      struct jeebs_bytes b)
+{
+	const struct join x = {j, ops};
+
+	while (!s->resume.rebody.in_body) {
+		size_t n;
+		if (b.n == 0)
+			return true;
+		if (!head_data(s, &x, b, &n))
+			return false;
+		b.p += n;
+		b.n -= n;
+	}
+	return body_data(s, &x, b);
+}
+
+bool http_rebody_eof(struct http *s, struct jeebs_join *j, const struct jeebs_join_ops *ops)
+{
+	const struct join x = {j, ops};
+	struct http_rebody *r = &s->resume.rebody;
+
+	if (!r->in_body || !http_body_eof(&r->in))
+		return give_up(&x, "backend-closed");
+	s->resume.finish = true; /* there is no backend any more to continue with */
+	return in_ended(s, &x, (struct jeebs_bytes){NULL, 0});
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "http.h"
+
+static void http_close(void *state)
+{
+	(void)state; /* owns nothing */
+}
+
+const struct jeebs_module http_module = {
+	.abi = JEEBS_MODULE_ABI,
+	.size = sizeof(struct jeebs_module),
+	.name = "http",
+	.version = JEEBS_VERSION,
+	.state_size = sizeof(struct http),
+	.open = http_open,
+	.data = http_data,
+	.gap = http_gap,
+	.fin = http_fin,
+	.checkpoint = http_checkpoint,
+	.restore = http_restore,
+	.plan = http_plan,
+	.resume = http_resume,
+	.close = http_close,
+};
+
+JEEBS_MODULE_EXPORT(http_module);

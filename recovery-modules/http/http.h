@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * http: the state of one HTTP/1 connection, shared by the files of this module.
+ *
+ * THEORY OF OPERATION
+ *
+ * Live, each direction is a sequence of messages: between messages, in a head, in
+ * a body. Heads are kept in the log until they are complete, then boiled down to
+ * numbers. Bodies are skipped by counting. Requests wait in a queue until their
+ * response is complete; the log holds the client's bytes from the oldest of them
+ * on, so that they can be asked again. The body of the current response is
+ * digested after removal of the chunk framing.
+ *
+ * At a failover the state says which response is cut, and where. http_decide()
+ * chooses the manner of continuing, the same for plan and resume.
+ */
+#ifndef HTTP_HTTP_H
+#define HTTP_HTTP_H
+
+#include <stdbool.h>
+
+#define XXH_INLINE_ALL
+#define XXH_STATIC_LINKING_ONLY
+#include <xxhash.h>
+
+#include "http-body.h"
+#include "http-head.h"
+#include "http-rehead.h"
+#include "recovery-module.h"
+
+#define HTTP_QUEUE_MAX 16u
+
+/* Why nothing can be recovered any more. Names in http_reason_name(); the numbers are in
+ * checkpoints. */
+enum http_reason {
+	HTTP_FINE = 0,
+	HTTP_REQUEST_GAP = 1,
+	HTTP_RESPONSE_GAP = 2,
+	HTTP_PIPELINE_TOO_DEEP = 3,
+	HTTP_UPGRADED = 4,
+	HTTP_NOT_HTTP = 5,
+	HTTP_HEAD_TOO_LONG = 6,
+	HTTP_LOG_LOST = 7,
+	HTTP_RESPONSE_UNASKED = 8,
+	HTTP_REASON_COUNT_,
+};
+
+const char *http_reason_name(enum http_reason reason);
+
+enum http_phase {
+	HTTP_BETWEEN, /* messages */
+	HTTP_IN_HEAD,
+	HTTP_IN_BODY,
+	HTTP_PHASE_COUNT_,
+};
+
+/* A request whose response is not complete. */
+struct http_request {
+	uint64_t start; /* offset of its first byte */
+	uint32_t head_n;
+	uint8_t method; /* enum llhttp_method */
+	uint8_t flags;  /* HTTP_ASK_* */
+	uint16_t reserved_;
+};
+
+/* One direction. */
+struct http_side {
+	uint64_t next;  /* offset of the next byte to be shown */
+	uint64_t start; /* of the current message */
+	uint64_t keep;  /* the log was asked for from here on, */
+	struct http_body body;
+	bool kept;     /* if it was asked for at all */
+	uint8_t phase; /* enum http_phase */
+	uint8_t scan;  /* of http_head_end() */
+};
+
+enum http_mode {
+	HTTP_MODE_IDLE,
+	HTTP_MODE_FINISHED,
+	HTTP_MODE_REPLAY,
+	HTTP_MODE_HEAD,
+	HTTP_MODE_RANGE,
+	HTTP_MODE_DIGEST,
+};
+
+/* Recovery of a response whose body was cut. */
+struct http_rebody {
+	struct http_answer answer; /* the backend's */
+	struct http_body in;       /* position in its body */
+	uint64_t verify;           /* data bytes still to be compared with what was delivered */
+	uint64_t digest;           /* of what was delivered */
+	uint64_t head_bytes;       /* of the backend's current head */
+	struct http_head head;
+	uint8_t scan;
+	bool in_body;
+	bool raw;     /* positions agree: the backend's framing is forwarded as it is */
+	bool holding; /* `held` is the last byte of the body, kept back until the end is proven */
+	uint8_t held;
+};
+
+struct http_resume {
+	uint8_t mode;   /* enum http_mode */
+	uint8_t method; /* of the request that is asked again */
+	bool over;      /* nothing left to do */
+	bool finish;    /* the client's side is closed after this response */
+	union {
+		struct http_rehead rehead;
+		struct http_rebody rebody;
+	};
+};
+
+struct http {
+	struct jeebs_flow *flow;
+	const struct jeebs_live_ops *ops;
+	struct http_side side[2];
+	uint8_t reason;   /* enum http_reason */
+	bool closed;      /* a response that ends the connection is complete */
+	bool uploading;   /* the request in side[JEEBS_TO_SERVER] was answered before its end */
+	bool digest_lost; /* bytes of the current response's body were lost */
+	uint8_t informational; /* 1xx responses to the oldest request, saturating */
+	uint8_t queue_first, queue_n;
+	/* The current response, from the end of its head to the end of its body. */
+	uint64_t delivered; /* data bytes of its body that were on the wire */
+	struct http_answer answer;
+	struct http_etag etag;
+	XXH64_state_t digest;
+	union {
+		struct http_request queue[HTTP_QUEUE_MAX];
+		struct http_resume resume; /* from JEEBS_EV_START on: the queue is gone */
+	};
+};
+
+/* How to continue. */
+struct http_decision {
+	bool refused;
+	enum http_mode mode;
+	const char *reason; /* static */
+};
+
+static inline const struct http_request *http_oldest(const struct http *s)
+{
+	return s->queue_n ? &s->queue[s->queue_first] : NULL;
+}
+
+static inline const struct http_request *http_queued(const struct http *s, unsigned i)
+{
+	return &s->queue[(s->queue_first + i) % HTTP_QUEUE_MAX];
+}
+
+/* http-live.c */
+int http_open(void *state, struct jeebs_flow *f, const struct jeebs_live_ops *ops,
+	      const struct jeebs_service *svc);
+int http_data(void *state, uint32_t dir, uint64_t off, struct jeebs_bytes b, int64_t now_ns);
+int http_gap(void *state, uint32_t dir, uint64_t from, uint64_t to);
+int http_fin(void *state, uint32_t dir, uint64_t off);
+
+/* http-checkpoint.c */
+size_t http_checkpoint(const void *state, uint8_t *out, size_t cap);
+int http_restore(void *state, struct jeebs_bytes checkpoint);
+
+/* http-plan.c */
+void http_decide(const struct http *s, const struct jeebs_cut *cut, struct http_decision *ret);
+/* Offset from which the client's bytes are asked again; to_server_end when there is nothing. */
+uint64_t http_ask_from(const struct http *s, const struct jeebs_cut *cut);
+void http_plan(const void *state, const struct jeebs_cut *cut, struct jeebs_plan *ret);
+
+/* http-resume.c */
+void http_resume(void *state, const struct jeebs_cut *cut, struct jeebs_join *j,
+		 const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b);
+
+/* http-rebody.c. False: it aborted the connection. */
+void http_rebody_start(struct http *s);
+bool http_rebody_data(struct http *s, struct jeebs_join *j, const struct jeebs_join_ops *ops,
+		      struct jeebs_bytes b);
+bool http_rebody_eof(struct http *s, struct jeebs_join *j, const struct jeebs_join_ops *ops);
+
+/* http-ask.c */
+/* Queues the log of the client's bytes in [from, to). */
+void http_ask_log(const struct jeebs_cut *cut, struct jeebs_join *j,
+		  const struct jeebs_join_ops *ops, uint64_t from, uint64_t to);
+/* The same, with the Range and If-Range fields of the oldest request replaced by the rest of the
+ * cut response. */
+void http_ask_rest(const struct http *s, const struct jeebs_cut *cut, struct jeebs_join *j,
+		   const struct jeebs_join_ops *ops);
+
+/* http.c */
+extern const struct jeebs_module http_module;
+
+#endif

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "test-server.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct test_server test_server_init(void)
+{
+	return (struct test_server){
+		.date = "Sat, 21 Nov 2026 03:36:41 GMT",
+		.name = "test/1.0",
+		.etag = "\"5f3c-1a2b\"",
+		.modified = "Sun, 06 Nov 1994 08:49:37 GMT",
+		.type = "text/plain",
+		.content = 1,
+		.length = 150,
+		.chunk = 40,
+		.in = BUF_INIT(1u << 20),
+	};
+}
+
+void test_server_deinit(struct test_server *s)
+{
+	buf_deinit(&s->in);
+}
+
+struct request {
+	char method[16], path[64];
+	char range[64], if_range[64];
+	size_t body;
+	bool chunked_body;
+	bool close;
+};
+
+static void field(const char *line, size_t n, const char *name, char *out, size_t cap)
+{
+	size_t k = strlen(name);
+
+	if (n <= k + 1 || strncasecmp(line, name, k) != 0 || line[k] != ':')
+		return;
+	line += k + 1;
+	n -= k + 1;
+	while (n > 0 && *line == ' ') {
+		line++;
+		n--;
+	}
+	snprintf(out, cap, "%.*s", (int)n, line);
+}
+
+/* A whole request head at @p: its length, or 0. */
+static size_t parse(const char *p, size_t n, struct request *q)
+{
+	const char *end = memmem(p, n, "\r\n\r\n", 4);
+	char length[16] = "", coding[16] = "", connection[16] = "";
+
+	memset(q, 0, sizeof *q);
+	if (!end)
+		return 0;
+	sscanf(p, "%15s %63s", q->method, q->path);
+	for (const char *line = p; line < end + 2;) {
+		const char *eol = memmem(line, (size_t)(end + 2 - line), "\r\n", 2);
+		size_t k = (size_t)(eol - line);
+		field(line, k, "content-length", length, sizeof length);
+		field(line, k, "transfer-encoding", coding, sizeof coding);
+		field(line, k, "connection", connection, sizeof connection);
+		field(line, k, "range", q->range, sizeof q->range);
+		field(line, k, "if-range", q->if_range, sizeof q->if_range);
+		line = eol + 2;
+	}
+	q->body = strtoul(length, NULL, 10);
+	q->chunked_body = strcmp(coding, "chunked") == 0;
+	q->close = strcmp(connection, "close") == 0;
+	return (size_t)(end + 4 - p);
+}
+
+static uint8_t content(const struct test_server *s, const char *path, size_t i)
+{
+	/* Printable, without CR or LF, different for each path and seed. */
+	return (uint8_t)('!' + (i * 7 + i / 13 + s->content * 31 + strlen(path) * 3) % 90);
+}
+
+enum framing {
+	COUNTED,
+	CHUNKED,
+	UNTIL,
+};
+
+static void send_body(const struct test_server *s, const struct request *q, struct buf *out,
+		      enum framing framing, size_t from, size_t to)
+{
+	uint8_t byte;
+
+	for (size_t i = from; i < to; i++) {
+		size_t left = to - i, chunk = s->chunk < left ? s->chunk : left;
+		bool first = (i - from) % s->chunk == 0;
+		if (framing == CHUNKED && first)
+			buf_printf(out, "%s%zx\r\n", i > from ? "\r\n" : "", chunk);
+		byte = content(s, q->path, i);
+		buf_append(out, &byte, 1);
+	}
+	if (framing != CHUNKED)
+		return;
+	buf_printf(out, "%s0\r\n", to > from ? "\r\n" : "");
+	if (strcmp(q->path, "/trailer") == 0)
+		buf_printf(out, "X-Sum: 42\r\n");
+	buf_printf(out, "\r\n");
+}
+
+static bool path_is(const struct request *q, const char *path)
+{
+	return strcmp(q->path, path) == 0;
+}
+
+/* Returns true when the connection ends after it. */
+static bool answer(const struct test_server *s, const struct request *q, struct buf *out)
+{
+	bool named = path_is(q, "/file") || path_is(q, "/dated");
+	enum framing framing = COUNTED;
+	size_t from = 0, to = s->length;
+	int status = 200;
+	bool close = q->close || path_is(q, "/bye");
+
+	if (path_is(q, "/chunked") || path_is(q, "/trailer"))
+		framing = CHUNKED;
+	if (s->swap_framing)
+		framing = framing == CHUNKED ? COUNTED : CHUNKED;
+	if (path_is(q, "/until") || s->close_framing)
+		framing = UNTIL;
+	if (path_is(q, "/empty"))
+		to = 0;
+	if (path_is(q, "/none"))
+		status = 204;
+	if (path_is(q, "/same"))
+		status = 304;
+	if (path_is(q, "/missing"))
+		status = 404;
+	bool current = q->if_range[0] == 0 ||
+		       strcmp(q->if_range, path_is(q, "/file") ? s->etag : s->modified) == 0;
+	if (named && !s->no_ranges && current &&
+	    sscanf(q->range, "bytes=%zu-%zu", &from, &to) == 2 && from <= to && to < s->length) {
+		status = 206;
+		to++;
+	} else {
+		from = 0;
+		to = path_is(q, "/empty") ? 0 : s->length;
+	}
+
+	if (path_is(q, "/continue"))
+		buf_printf(out, "HTTP/1.1 100 Continue\r\n\r\n");
+	buf_printf(out, "HTTP/1.1 %d Some Reason\r\nServer: %s\r\nDate: %s\r\nContent-Type: %s\r\n",
+		   status, s->name, s->date, s->type);
+	if (named)
+		buf_printf(out, "Last-Modified: %s\r\n", s->modified);
+	if (path_is(q, "/file"))
+		buf_printf(out, "ETag: %s\r\n", s->etag);
+	if (path_is(q, "/weak"))
+		buf_printf(out, "ETag: W/%s\r\n", s->etag);
+	if (named)
+		buf_printf(out, "Accept-Ranges: bytes\r\n");
+	if (status == 206)
+		buf_printf(out, "Content-Range: bytes %zu-%zu/%zu\r\n", from, to - 1, s->length);
+	close |= framing == UNTIL;
+	buf_printf(out, "Connection: %s\r\n", close ? "close" : "keep-alive");
+	if (status != 204 && status != 304 && framing == COUNTED)
+		buf_printf(out, "Content-Length: %zu\r\n", to - from);
+	if (status != 204 && status != 304 && framing == CHUNKED)
+		buf_printf(out, "Transfer-Encoding: chunked\r\n");
+	buf_printf(out, "X-Last: yes\r\n\r\n");
+	if (status != 204 && status != 304 && strcmp(q->method, "HEAD") != 0)
+		send_body(s, q, out, framing, from, to);
+	return close;
+}
+
+/* The length of the request body at @p of @n bytes; false: not all of it is there. */
+static bool body_there(const struct request *q, const char *p, size_t n, size_t *ret)
+{
+	*ret = q->body;
+	if (q->chunked_body) {
+		const char *end = memmem(p, n, "0\r\n\r\n", 5);
+		*ret = end ? (size_t)(end + 5 - p) : n + 1;
+	}
+	return *ret <= n;
+}
+
+static void limit(struct test_server *s, struct buf *out, size_t before, size_t max, bool *flag)
+{
+	if (max == 0 || s->sent + (out->n - before) < max)
+		return;
+	out->n = before + (max - s->sent);
+	*flag = s->closed = true;
+}
+
+void test_server_receive(void *ctx, struct bytes b, bool eof, struct buf *out, bool *close,
+			 bool *fail)
+{
+	struct test_server *s = ctx;
+	size_t before = out->n, body;
+	struct request q;
+
+	buf_bytes(&s->in, b);
+	while (!s->closed) {
+		const char *p = (const char *)s->in.p;
+		size_t n = s->in.n ? parse(p, s->in.n, &q) : 0;
+		if (n == 0 || !body_there(&q, p + n, s->in.n - n, &body))
+			break;
+		buf_consume(&s->in, n + body);
+		s->requests++;
+		if (s->garbage)
+			buf_printf(out, "220 mail.example ESMTP\r\n\r\n");
+		else
+			s->closed = answer(s, &q, out);
+		*close = s->closed;
+	}
+	limit(s, out, before, s->fail_after, fail);
+	limit(s, out, before, s->close_after, close);
+	s->sent += out->n - before;
+	if (eof && !s->closed)
+		*close = s->closed = true;
+	assert(buf_error(out) == 0 && buf_error(&s->in) == 0);
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * harness: drives a module over streams in memory, as the appliance does over
+ * captured ones. For unit tests, fuzzers and the every-cut drill. Pure: no clock,
+ * no I/O, the same input gives the same run.
+ *
+ *	harness_init(&h, &http_module, &options);
+ *	harness_data(&h, JEEBS_TO_SERVER, request);	// live half, any number of times
+ *	harness_data(&h, JEEBS_TO_CLIENT, half_a_response);
+ *	harness_plan(&h, &plan);			// the server dies here
+ *	if (plan.verdict == JEEBS_CONTINUE)
+ *		harness_resume(&h, &backend, further_bytes_of_the_client, client_ends);
+ *	... h.client holds what the client gets behind the cut ...
+ *	harness_deinit(&h);
+ *
+ * Live: chunks are cut as the options say, logs hold exactly what the module
+ * asked for and are shown in views as short as the options say. The client
+ * acknowledges everything at once, so that nothing is in a log by luck.
+ *
+ * Recovery: a join with a backend that is a callback. Queues are drained between
+ * two events; what they may hold is bounded by options.queue_max per event. A
+ * backend that produces more than options.output_max for the client ends the run
+ * (outcome HARNESS_OUTPUT_MAX): no run lasts for ever.
+ *
+ * What the module does against its contract is found and kept in h.violation (the
+ * first one, static text): tests demand NULL, fuzzers abort.
+ */
+#ifndef SDK_HARNESS_H
+#define SDK_HARNESS_H
+
+#include <stdbool.h>
+
+#include "buf.h"
+#include "recovery-module.h"
+
+/* How a stream is cut in chunks. Zero: not at all. */
+struct harness_chunks {
+	size_t max;    /* longest chunk; 0: no limit */
+	uint64_t seed; /* not 0: lengths are pseudo-random in 1..max (max 0: 1..1500) */
+};
+
+struct harness_options {
+	struct harness_chunks live;    /* both directions while watching */
+	struct harness_chunks backend; /* what the backend answers */
+	size_t view_max;               /* longest view of a log; 0: no limit */
+	size_t log_max;                /* ceiling of each log; 0: 64 MiB */
+	size_t queue_max;              /* per queue and event; 0: 1 MiB */
+	size_t output_max;             /* for the client in total; 0: 64 MiB */
+};
+
+/*
+ * The backend. @receive is called with what the module or the client sent it, and
+ * with @eof once when that side has finished. It appends its answer to @answer and
+ * sets *close to finish after it, or *fail to reset the connection.
+ */
+struct harness_backend {
+	void (*receive)(void *ctx, struct bytes b, bool eof, struct buf *answer, bool *close,
+			bool *fail);
+	void *ctx;
+	bool refuse; /* it cannot be connected */
+};
+
+enum harness_outcome {
+	HARNESS_LIVE,       /* not resumed yet */
+	HARNESS_JOINED,     /* nothing more to do; the client's side is open */
+	HARNESS_FINISHED,   /* the client was sent a FIN after h.client */
+	HARNESS_ABORTED,    /* the client was reset: h.abort_reason */
+	HARNESS_OUTPUT_MAX, /* a bound of the options ended the run */
+};
+
+struct harness_run;
+
+struct harness_log {
+	struct buf bytes;
+	uint64_t base; /* offset of bytes.p[0] */
+	uint64_t next; /* end of the stream so far */
+	uint64_t keep; /* as asked for */
+	bool kept;     /* anything asked for at all */
+	bool fin;
+};
+
+struct harness {
+	/* For the caller to read. */
+	bool gave_up;          /* the live half returned JEEBS_GIVE_UP */
+	const char *violation; /* of the contract; NULL: none */
+	enum harness_outcome outcome;
+	const char *abort_reason; /* static */
+	struct buf client;        /* what the client gets behind the cut */
+	struct buf backend;       /* what the backend got */
+	bool asked;               /* a connection to the backend was wanted */
+
+	/* Private. */
+	const struct jeebs_module *module;
+	void *state;
+	struct harness_options options;
+	uint64_t random;
+	struct harness_log log[2];
+	bool live_call;  /* a live callback is running, */
+	uint32_t dir;    /* for this direction, */
+	uint64_t end;    /* up to here */
+	bool logs_shown; /* a callback is running that may read the logs */
+	struct jeebs_cut cut;
+	struct harness_run *run; /* during harness_resume */
+};
+
+/* 0, -ENOMEM, or -EPROTO when the module's open does not return JEEBS_OK. @options may be NULL. */
+int harness_init(struct harness *h, const struct jeebs_module *m,
+		 const struct harness_options *options);
+void harness_deinit(struct harness *h);
+
+/* The live half. After a give-up they only move the end of the stream. */
+void harness_data(struct harness *h, uint32_t dir, struct bytes b);
+void harness_gap(struct harness *h, uint32_t dir, uint64_t n);
+void harness_fin(struct harness *h, uint32_t dir);
+/* Checkpoint, a fresh state, restore. 0, -EPROTO when restore refuses, -ENOMEM. */
+int harness_reopen(struct harness *h);
+/* Appends the state's checkpoint to @out. 0 or -ENOMEM. */
+int harness_checkpoint(struct harness *h, struct buf *out);
+/* A fresh state from a hostile checkpoint; both logs stay. True when it was accepted. */
+bool harness_restore(struct harness *h, struct bytes checkpoint);
+
+/* The server dies now. May be called again after further data. */
+void harness_plan(struct harness *h, struct jeebs_plan *ret);
+
+/*
+ * After a plan that continues. @more: what the client goes on to send, @client_eof:
+ * and then finishes. Runs until nothing moves any more.
+ */
+void harness_resume(struct harness *h, const struct harness_backend *backend, struct bytes more,
+		    bool client_eof);
+
+#endif

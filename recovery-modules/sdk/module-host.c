@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "module-host.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MODULES_MAX   32
+#define STATE_MAX     (64u * 1024u) /* per flow: more is a mistake */
+#define PROTOCOL_MAX  32
+#define MODULE_SYMBOL "jeebs_module"
+
+struct module_host {
+	char *dir;
+	size_t count;
+	const struct jeebs_module *modules[MODULES_MAX];
+};
+
+struct module_host *module_host_new(const char *dir)
+{
+	struct module_host *h = calloc(1, sizeof *h);
+
+	if (!h)
+		return NULL;
+	h->dir = strdup(dir);
+	if (!h->dir)
+		return module_host_free(h);
+	return h;
+}
+
+struct module_host *module_host_free(struct module_host *h)
+{
+	if (h)
+		free(h->dir);
+	free(h);
+	return NULL;
+}
+
+/* A name that cannot leave the folder. */
+static bool protocol_ok(const char *protocol)
+{
+	size_t n = strlen(protocol);
+
+	return n > 0 && n <= PROTOCOL_MAX &&
+	       strspn(protocol, "abcdefghijklmnopqrstuvwxyz0123456789-_") == n;
+}
+
+static bool only_ours(const struct stat *st)
+{
+	bool owner = st->st_uid == 0 || st->st_uid == geteuid();
+	/* The group is one more who could write, unless it is root's. */
+	bool group = (st->st_mode & S_IWGRP) && st->st_gid != 0;
+
+	return owner && !group && !(st->st_mode & S_IWOTH);
+}
+
+static int check_owner(const char *path, mode_t type, char *error, size_t error_size)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0) {
+		int r = errno == EACCES ? -EPERM : -ENOENT;
+		snprintf(error, error_size, "%s: %s", path, strerror(errno));
+		return r;
+	}
+	if ((st.st_mode & S_IFMT) != type) {
+		snprintf(error, error_size, "%s: not a %s", path,
+			 type == S_IFDIR ? "directory" : "regular file");
+		return -ENOEXEC;
+	}
+	if (!only_ours(&st)) {
+		snprintf(error, error_size,
+			 "%s: owned or writable by others than root and this process's user", path);
+		return -EPERM;
+	}
+	return 0;
+}
+
+static bool complete(const struct jeebs_module *m)
+{
+	return m->name && m->version && m->open && m->data && m->gap && m->fin && m->checkpoint &&
+	       m->restore && m->plan && m->resume && m->close;
+}
+
+/* What the module claims. 0 or -ENOEXEC. */
+static int check_module(const struct jeebs_module *m, const char *path, const char *protocol,
+			char *error, size_t error_size)
+{
+	if (m->abi != JEEBS_MODULE_ABI) {
+		snprintf(error, error_size, "%s: module ABI %u, this program needs %u", path,
+			 m->abi, JEEBS_MODULE_ABI);
+		return -ENOEXEC;
+	}
+	if (m->size != sizeof *m) {
+		snprintf(error, error_size, "%s: module description of %u bytes, expected %zu",
+			 path, m->size, sizeof *m);
+		return -ENOEXEC;
+	}
+	if (!complete(m)) {
+		snprintf(error, error_size, "%s: the module lacks a callback or its name", path);
+		return -ENOEXEC;
+	}
+	if (strcmp(m->name, protocol) != 0) {
+		snprintf(error, error_size, "%s: the module serves \"%.32s\", not \"%s\"", path,
+			 m->name, protocol);
+		return -ENOEXEC;
+	}
+	if (m->state_size > STATE_MAX) {
+		snprintf(error, error_size, "%s: %u bytes of state per connection, the limit is %u",
+			 path, m->state_size, STATE_MAX);
+		return -ENOEXEC;
+	}
+	return 0;
+}
+
+static int load(const char *path, const char *protocol, const struct jeebs_module **ret,
+		char *error, size_t error_size)
+{
+	void *object = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+
+	if (!object) {
+		snprintf(error, error_size, "%s: %s", path, dlerror());
+		return -ENOEXEC;
+	}
+	const struct jeebs_module *m = dlsym(object, MODULE_SYMBOL);
+	if (!m) {
+		snprintf(error, error_size,
+			 "%s: no symbol " MODULE_SYMBOL ": not a recovery module", path);
+		return -ENOEXEC;
+	}
+	int r = check_module(m, path, protocol, error, error_size);
+	if (r == 0)
+		*ret = m;
+	return r;
+}
+
+int module_host_get(struct module_host *h, const char *protocol, const struct jeebs_module **ret,
+		    char *error, size_t error_size)
+{
+	char path[PATH_MAX];
+	int r;
+
+	for (size_t i = 0; i < h->count; i++) {
+		if (strcmp(h->modules[i]->name, protocol) == 0) {
+			*ret = h->modules[i];
+			return 0;
+		}
+	}
+	if (!protocol_ok(protocol)) {
+		snprintf(error, error_size, "\"%.64s\" is not a protocol's name", protocol);
+		return -ENOENT;
+	}
+	if (h->count == MODULES_MAX) {
+		snprintf(error, error_size, "%s: more than %d modules", h->dir, MODULES_MAX);
+		return -ENOMEM;
+	}
+	if (snprintf(path, sizeof path, "%s/%s.so", h->dir, protocol) >= (int)sizeof path) {
+		snprintf(error, error_size, "%.64s...: the path is too long", h->dir);
+		return -ENOENT;
+	}
+	r = check_owner(h->dir, S_IFDIR, error, error_size);
+	if (r == 0)
+		r = check_owner(path, S_IFREG, error, error_size);
+	if (r == 0)
+		r = load(path, protocol, &h->modules[h->count], error, error_size);
+	if (r < 0)
+		return r;
+	*ret = h->modules[h->count++];
+	return 0;
+}
