@@ -20,19 +20,19 @@
 
 struct snapshot {
 	struct endpoint server, client;
-	uint32_t snd_una; /* oldest byte the client has not acknowledged */
-	uint32_t snd_nxt; /* next byte to be sent (what is between the two is in flight) */
-	uint32_t rcv_nxt; /* next byte expected from the client; its FIN counted if client_fin */
+	uint32_t snd_una;    /* oldest byte the client has not acknowledged */
+	uint32_t snd_nxt;    /* next byte to be sent (what is between the two is in flight) */
+	uint32_t rcv_nxt;    /* next byte expected from the client; its FIN counted if client_fin */
 	uint32_t snd_wnd;    /* client's window, bytes, scaled */
 	uint32_t snd_wl1;    /* wire seq of the segment that set it */
 	uint32_t max_window; /* largest the client ever advertised */
 	uint32_t rcv_edge;   /* highest right edge the server ever advertised (wire seq) */
-	uint16_t mss;	     /* what the client announced; 536 (v4) or 1220 (v6) when absent */
+	uint16_t mss;        /* what the client announced; 536 (v4) or 1220 (v6) when absent */
 	uint8_t snd_wscale, rcv_wscale;
 	bool wscale_ok, sack_ok, ts_ok;
-	uint32_t tsval;	   /* server's last TSval ... */
-	int64_t tsval_ns;  /* ... and when it was seen, CLOCK_REALTIME */
-	uint32_t ts_hz;	   /* its clock; 0 unknown */
+	uint32_t tsval;     /* server's last TSval ... */
+	int64_t tsval_ns;   /* ... and when it was seen, CLOCK_REALTIME */
+	uint32_t ts_hz;     /* its clock; 0 unknown */
 	uint32_t ts_recent; /* client's last TSval: what a probe must echo */
 	uint8_t ttl, tos;
 	bool vlan_present;

@@ -7,7 +7,7 @@
  * will be split off. Nothing here knows what the bytes mean.
  *
  * Order of a takeover (why: research, "RST leak"):
- *	guard_up  ->  address_add + announce  ->  probe_send, answers from the ring
+ *	guard_up  ->  address_add + announce  ->  probes, answers from the ring
  *	->  restore_socket for each, RST for the refused  ->  guard_open
  * An address without sockets makes the kernel answer RST at once.
  */
@@ -26,43 +26,63 @@
 /*
  * The table "jeebs-<name>" (family inet) belongs to this process: it is created
  * with the owner flag and vanishes with the netlink socket, whatever way the
- * process ends. guard_cleanup_stale() removes tables of that prefix which nobody
- * owns (kernels before 5.12, or made by hand) at start.
+ * process ends (not on kernels before 5.12: see guard_cleanup_stale()).
  *
- * Guarded: packets to the protected endpoints are dropped in prerouting (the
- * ring still sees them), and RST from them in output.
+ * Closed, from guard_up(): TCP packets to the protected endpoints are dropped in prerouting
+ * (the ring still sees them), unless restore_socket() has completed a socket of this process
+ * or another for their flow: each flow is let in by itself, at the moment it can be served,
+ * so no ACK of a restored connection is lost while others are still being built.
  *
- * Open: packets of pending flows (restored later, see guard_pending) are still
- * dropped. New connections (SYN without ACK, not of a restored flow) to a port
- * are DNATed to the backup and masqueraded. Everything else reaches the sockets.
+ * Open, from guard_open(): new connections (SYN without ACK, no restored flow) are DNATed to
+ * the backup and masqueraded; packets of pending flows are still dropped until their
+ * socket is complete; everything else reaches the kernel, which answers RST.
+ *
+ * Packets of restored flows are never tracked and meet no NAT. The connections of
+ * other ports of the address are not guarded.
  */
 struct guard;
 
 struct guard_service {
 	struct endpoint service; /* protected address and port */
-	struct endpoint backup;	 /* where new connections go; same family */
+	struct endpoint backup;  /* where new connections go; same family */
 };
 
-/* Creates the table, guarding @svc. 0 or negative errno. */
+#define GUARD_SERVICES_MAX 1024
+#define GUARD_FLOWS_MAX    200000
+
+/*
+ * Creates the table, guarding @svc. 0 or negative errno: -EEXIST when a process guards
+ * this name already (or left a table that guard_cleanup_stale() removes), -E2BIG,
+ * -EAFNOSUPPORT.
+ */
 int guard_up(const char *name, const struct guard_service *svc, uint32_t count, struct guard **ret);
 
-/* Flows that stay dropped after guard_open(), by client endpoint and service. */
+/* A flow, by client endpoint and service. */
 struct guard_flow {
 	struct endpoint server, client;
 };
 
 /*
- * One batch: general drop off, redirection of new connections on, and only
- * @pending still dropped.
+ * One batch: general drop off, and only @pending still dropped. On failure
+ * (-E2BIG beyond GUARD_FLOWS_MAX) the guard stays closed.
  */
 int guard_open(struct guard *g, const struct guard_flow *pending, uint32_t count);
-/* These are restored or refused now: let their packets in. */
+/*
+ * These are no longer pending: what still comes for those without a socket is answered
+ * with RST. Restored ones need it only so that the set does not grow. All of them or, on
+ * failure (-ENOENT: one was not pending), none.
+ */
 int guard_release(struct guard *g, const struct guard_flow *flows, uint32_t count);
 /* Removes the table; NULL is fine. Returns NULL. */
 struct guard *guard_down(struct guard *g);
 /* Removes leftovers of an earlier process. Number removed, or negative errno. */
 int guard_cleanup_stale(void);
-/* Lets the kernel forward between clients and backup on @interface; *ret_changed: was off. */
+/*
+ * Lets the kernel forward between clients and backup on @interface, or stops it;
+ * *ret_changed: it was the other way before. IPv4 and, from Linux 6.17, IPv6 forward
+ * by interface. Before 6.17 IPv6 knows only "all": the box then no longer listens to router
+ * advertisements on interfaces whose accept_ra is not 2.
+ */
 int guard_forwarding(const char *interface, uint8_t family, bool on, bool *ret_changed);
 
 /* ---- address ---------------------------------------------------------------------------- */
@@ -70,17 +90,18 @@ int guard_forwarding(const char *interface, uint8_t family, bool on, bool *ret_c
 /*
  * Adds @addr/32 (or /128, without duplicate address detection) to @interface with
  * a limited lifetime (ADDRESS_LIFETIME_S): an address whose owner died vanishes by
- * itself. Adding it again renews it; do so every ADDRESS_RENEW_S.
+ * itself. Adding it again renews it; do so every ADDRESS_RENEW_S. It is deprecated from
+ * the start, so the box's own connections do not choose it as their source.
  */
 #define ADDRESS_LIFETIME_S 30
-#define ADDRESS_RENEW_S	   10
+#define ADDRESS_RENEW_S    10
 int address_add(const char *interface, const struct netaddr *addr);
 /* 0 also when it was not there. */
 int address_del(const char *interface, const struct netaddr *addr);
 /* Is @addr on some interface of this host? 1, 0, or negative errno. */
 int address_present(const struct netaddr *addr);
 
-/* The box's own addresses on @interface: count (at most @max written), or negative errno. */
+/* The addresses on @interface: how many there are (at most @max written), or negative errno. */
 int address_list(const char *interface, struct netaddr *out, uint32_t max);
 /* Index and MAC of an interface. 0 or negative errno. */
 int address_link(const char *interface, int *ret_ifindex, uint8_t ret_mac[6]);
@@ -110,7 +131,10 @@ struct link_answer {
 	uint8_t mac[6];
 	bool gratuitous; /* nobody asked: an announcement */
 };
-/* Next ARP reply or advertisement received: 1, 0 when there is none, or negative errno. */
+/*
+ * Next ARP reply, gratuitous ARP or advertisement received: 1, 0 when there is none, or
+ * negative errno. In a bounded number of frames: 0 may leave the descriptor readable.
+ */
 int link_receive(struct link *l, struct link_answer *ret);
 
 /* ---- probe -------------------------------------------------------------------------------- */
@@ -142,21 +166,29 @@ struct restore_options {
 	size_t as_sent;
 	/* The bytes [snd_una, snd_nxt), in up to two views. Without the FIN's number. */
 	struct bytes in_flight[2];
+	/* What is beyond as_sent is left to the caller: *ret_unsent is all of it. */
+	bool defer_send;
 };
 
 /*
- * Builds the socket: nonblocking, close-on-exec, out of repair mode, REUSEADDR set,
- * buffers autotuned. *ret_unsent: how much of in_flight beyond as_sent the socket did not take;
- * the caller sends the last *ret_unsent bytes when it becomes writable.
- * On failure nothing was sent and nothing remains; *ret_step names the step
- * ("bind", "connect", "window" ...), static text.
+ * Builds the socket: nonblocking, close-on-exec, out of repair mode, REUSEADDR and NODELAY
+ * set, buffers autotuned, admitted by the guard. *ret_unsent: how much of in_flight beyond
+ * as_sent the socket did not take; the caller sends the last *ret_unsent bytes when it becomes
+ * writable.
+ * FINs: the client's, if it was acknowledged, is behind us: the socket never reports end of
+ * file, the caller knows it. The old server's, if the client acknowledged it, is part of the socket
+ * (it is write-closed, in_flight must be empty); if it did not, the caller calls
+ * shutdown(SHUT_WR) after the last unsent byte.
+ * On failure nothing was sent and nothing remains, except for the step "send", where
+ * the client may have received bytes; *ret_step names the step ("bind", "connect", "window" ...),
+ * static text. -EINVAL at "snapshot": in_flight is not what lies between snd_una and snd_nxt.
  */
 int restore_socket(const struct snapshot *s, const struct restore_options *o, int64_t now_ns,
 		   int *ret_fd, size_t *ret_unsent, const char **ret_step);
 
 /* Closes a restored socket without a FIN or RST leaving the box. */
 void restore_abandon(int fd);
-/* Closes it with a RST to the client. */
+/* Closes it with a RST to the client, also while the guard is closed. */
 void restore_reset(int fd);
 
 #endif

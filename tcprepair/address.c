@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "tcprepair.h"
+
+#include <errno.h>
+#include <linux/if_addr.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <net/if_arp.h>
+#include <sys/ioctl.h>
+
+#include "cleanup.h"
+#include "netlink.h"
+
+int address_link(const char *interface, int *ret_ifindex, uint8_t ret_mac[6])
+{
+	_cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq index = {0}, hardware = {0};
+
+	if (fd < 0)
+		return -errno;
+	if (strlen(interface) >= IFNAMSIZ)
+		return -ENODEV;
+	strcpy(index.ifr_name, interface);
+	strcpy(hardware.ifr_name, interface);
+	if (ioctl(fd, SIOCGIFINDEX, &index) < 0 || ioctl(fd, SIOCGIFHWADDR, &hardware) < 0)
+		return -errno;
+	if (hardware.ifr_hwaddr.sa_family != ARPHRD_ETHER &&
+	    hardware.ifr_hwaddr.sa_family != ARPHRD_LOOPBACK)
+		return -EPFNOSUPPORT;
+	*ret_ifindex = index.ifr_ifindex;
+	memcpy(ret_mac, hardware.ifr_hwaddr.sa_data, 6);
+	return 0;
+}
+
+static int call(struct bytes message, netlink_fn fn, void *data)
+{
+	struct netlink n;
+	int r = netlink_open(NETLINK_ROUTE, &n);
+
+	if (r < 0)
+		return r;
+	r = netlink_call(&n, message, fn, data);
+	netlink_close(&n);
+	return r;
+}
+
+/* The part that adding and removing have in common. */
+static struct nlmsghdr *message(char *out, uint16_t type, uint16_t flags, const char *interface,
+				const struct netaddr *addr)
+{
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(out);
+	struct ifaddrmsg *ifa = mnl_nlmsg_put_extra_header(nlh, sizeof *ifa);
+	size_t n = addr->family == NETADDR_V6 ? 16 : 4;
+
+	nlh->nlmsg_type = type;
+	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | flags;
+	ifa->ifa_family = addr->family == NETADDR_V6 ? AF_INET6 : AF_INET;
+	ifa->ifa_prefixlen = (uint8_t)(n * 8);
+	ifa->ifa_index = if_nametoindex(interface);
+	mnl_attr_put(nlh, IFA_LOCAL, n, addr->b);
+	mnl_attr_put(nlh, IFA_ADDRESS, n, addr->b);
+	return nlh;
+}
+
+int address_add(const char *interface, const struct netaddr *addr)
+{
+	_Alignas(struct nlmsghdr) char out[256];
+	/* Preferred for no time at all: never the source of the box's own connections. */
+	struct ifa_cacheinfo life = {.ifa_valid = ADDRESS_LIFETIME_S, .ifa_prefered = 0};
+
+	if (addr->family == NETADDR_NONE)
+		return -EAFNOSUPPORT;
+	if (if_nametoindex(interface) == 0)
+		return -ENODEV;
+	struct nlmsghdr *nlh =
+		message(out, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, interface, addr);
+	mnl_attr_put(nlh, IFA_CACHEINFO, sizeof life, &life);
+	if (addr->family == NETADDR_V6)
+		mnl_attr_put_u32(nlh, IFA_FLAGS, IFA_F_NODAD);
+	return call(bytes_of(out, nlh->nlmsg_len), NULL, NULL);
+}
+
+int address_del(const char *interface, const struct netaddr *addr)
+{
+	_Alignas(struct nlmsghdr) char out[256];
+
+	if (addr->family == NETADDR_NONE)
+		return -EAFNOSUPPORT;
+	if (if_nametoindex(interface) == 0)
+		return -ENODEV;
+	const struct nlmsghdr *nlh = message(out, RTM_DELADDR, 0, interface, addr);
+	int r = call(bytes_of(out, nlh->nlmsg_len), NULL, NULL);
+	return r == -EADDRNOTAVAIL ? 0 : r;
+}
+
+/* A walk over all addresses. */
+struct walk {
+	uint32_t ifindex; /* 0: all */
+	struct netaddr *out;
+	uint32_t max, count;
+	const struct netaddr *wanted;
+	bool found;
+};
+
+/* IFA_LOCAL is the host's own on point-to-point links, where IFA_ADDRESS is the peer's. */
+static int pick_local(const struct nlattr *attr, void *data)
+{
+	const struct nlattr **local = data;
+	uint16_t type = mnl_attr_get_type(attr);
+
+	if (type == IFA_LOCAL || (type == IFA_ADDRESS && !*local))
+		*local = attr;
+	return MNL_CB_OK;
+}
+
+static int walk_one(const struct nlmsghdr *nlh, void *data)
+{
+	struct walk *w = data;
+	const struct ifaddrmsg *ifa = mnl_nlmsg_get_payload(nlh);
+	const struct nlattr *local = NULL;
+
+	if (nlh->nlmsg_type != RTM_NEWADDR || (w->ifindex && ifa->ifa_index != w->ifindex))
+		return 0;
+	mnl_attr_parse(nlh, sizeof *ifa, pick_local, &local);
+	size_t n = ifa->ifa_family == AF_INET6 ? 16 : 4;
+	if (!local || mnl_attr_get_payload_len(local) != n)
+		return 0;
+	struct netaddr a = {.family = n == 16 ? NETADDR_V6 : NETADDR_V4};
+	memcpy(a.b, mnl_attr_get_payload(local), n);
+	if (w->wanted && netaddr_eq(&a, w->wanted))
+		w->found = true;
+	if (w->count < w->max)
+		w->out[w->count] = a;
+	w->count++;
+	return 0;
+}
+
+static int walk(struct walk *w)
+{
+	_Alignas(struct nlmsghdr) char out[64];
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(out);
+
+	nlh->nlmsg_type = RTM_GETADDR;
+	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	mnl_nlmsg_put_extra_header(nlh, sizeof(struct ifaddrmsg));
+	return call(bytes_of(out, nlh->nlmsg_len), walk_one, w);
+}
+
+int address_present(const struct netaddr *addr)
+{
+	struct walk w = {.wanted = addr};
+	int r = walk(&w);
+
+	return r < 0 ? r : w.found;
+}
+
+int address_list(const char *interface, struct netaddr *out, uint32_t max)
+{
+	struct walk w = {.ifindex = if_nametoindex(interface), .out = out, .max = max};
+
+	if (w.ifindex == 0)
+		return -ENODEV;
+	int r = walk(&w);
+	return r < 0 ? r : (int)w.count;
+}

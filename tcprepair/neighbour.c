@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "neighbour.h"
+
+#include <linux/if_ether.h>
+#include <net/if_arp.h>
+#include <netinet/icmp6.h>
+#include <netinet/in.h>
+
+#include "checksum.h"
+#include "reader.h"
+
+#define ETHERNET_HEADER 14
+#define IP6_HEADER      40
+#define ND_SIZE         32 /* header, target, link-layer address option */
+#define ND_HOP_LIMIT    255
+
+static const uint8_t broadcast[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+
+static uint8_t *put_u16(uint8_t *p, uint16_t v)
+{
+	p[0] = (uint8_t)(v >> 8);
+	p[1] = (uint8_t)v;
+	return p + 2;
+}
+
+static uint8_t *put(uint8_t *p, const void *from, size_t n)
+{
+	memcpy(p, from, n);
+	return p + n;
+}
+
+static uint8_t *put_ethernet(uint8_t *p, const uint8_t dst[6], const uint8_t src[6], uint16_t type)
+{
+	p = put(p, dst, 6);
+	p = put(p, src, 6);
+	return put_u16(p, type);
+}
+
+static size_t build_arp(uint16_t op, const uint8_t mac[6], const struct netaddr *sender,
+			const uint8_t target_mac[6], const struct netaddr *target, uint8_t *out)
+{
+	uint8_t *p = put_ethernet(out, broadcast, mac, ETH_P_ARP);
+
+	p = put_u16(p, ARPHRD_ETHER);
+	p = put_u16(p, ETH_P_IP);
+	*p++ = 6;
+	*p++ = 4;
+	p = put_u16(p, op);
+	p = put(p, mac, 6);
+	p = put(p, sender->b, 4);
+	p = put(p, target_mac, 6);
+	p = put(p, target->b, 4);
+	return (size_t)(p - out);
+}
+
+/* @flags: first byte after the checksum, which only advertisements have. */
+static size_t build_nd(uint8_t type, uint8_t flags, const uint8_t mac[6], const struct netaddr *src,
+		       const struct netaddr *dst, const struct netaddr *target, uint8_t *out)
+{
+	const uint8_t group_mac[6] = {0x33, 0x33, dst->b[12], dst->b[13], dst->b[14], dst->b[15]};
+	uint8_t *p = put_ethernet(out, group_mac, mac, ETH_P_IPV6);
+
+	p = put(p, (const uint8_t[4]){0x60}, 4);
+	p = put_u16(p, ND_SIZE);
+	*p++ = IPPROTO_ICMPV6;
+	*p++ = ND_HOP_LIMIT;
+	p = put(p, src->b, 16);
+	p = put(p, dst->b, 16);
+	uint8_t *nd = p;
+	p = put(p, (const uint8_t[8]){type, 0, 0, 0, flags}, 8);
+	p = put(p, target->b, 16);
+	*p++ = type == ND_NEIGHBOR_ADVERT ? ND_OPT_TARGET_LINKADDR : ND_OPT_SOURCE_LINKADDR;
+	*p++ = 1; /* in units of 8 bytes */
+	p = put(p, mac, 6);
+	uint32_t sum = checksum_pseudo(src, dst, IPPROTO_ICMPV6, ND_SIZE);
+	put_u16(nd + 2, checksum_fold(checksum_add(sum, bytes_of(nd, ND_SIZE))));
+	return (size_t)(p - out);
+}
+
+size_t neighbour_announce_arp(const struct netaddr *addr, const uint8_t mac[6], bool reply,
+			      uint8_t out[static NEIGHBOUR_FRAME_MAX])
+{
+	static const uint8_t unknown[6];
+
+	return reply ? build_arp(ARPOP_REPLY, mac, addr, mac, addr, out)
+		     : build_arp(ARPOP_REQUEST, mac, addr, unknown, addr, out);
+}
+
+size_t neighbour_announce_nd(const struct netaddr *addr, const uint8_t mac[6],
+			     uint8_t out[static NEIGHBOUR_FRAME_MAX])
+{
+	static const struct netaddr all_nodes = {
+		.b = {0xff, 0x02, [15] = 1},
+		.family = NETADDR_V6,
+	};
+	const uint8_t override = 0x20; /* RFC 4861 section 4.4: R, S, O from the top */
+
+	return build_nd(ND_NEIGHBOR_ADVERT, override, mac, addr, &all_nodes, addr, out);
+}
+
+size_t neighbour_ask(const struct netaddr *addr, const struct netaddr *own, const uint8_t mac[6],
+		     uint8_t out[static NEIGHBOUR_FRAME_MAX])
+{
+	static const uint8_t unknown[6];
+
+	if (addr->family == NETADDR_V4)
+		return build_arp(ARPOP_REQUEST, mac, own, unknown, addr, out);
+	struct netaddr group = {
+		.b = {0xff, 0x02, [11] = 1, [12] = 0xff, addr->b[13], addr->b[14], addr->b[15]},
+		.family = NETADDR_V6,
+	};
+	return build_nd(ND_NEIGHBOR_SOLICIT, 0, mac, own, &group, addr, out);
+}
+
+static bool parse_arp(struct reader *r, struct link_answer *ret)
+{
+	struct link_answer a = {.addr.family = NETADDR_V4};
+	uint8_t target[4];
+	uint16_t hardware = reader_u16be(r), protocol = reader_u16be(r);
+	uint8_t hardware_n = reader_u8(r), protocol_n = reader_u8(r);
+	uint16_t op = reader_u16be(r);
+
+	reader_copy(r, a.mac, sizeof a.mac);
+	reader_copy(r, a.addr.b, 4);
+	reader_skip(r, 6);
+	reader_copy(r, target, 4);
+	if (!reader_ok(r) || hardware != ARPHRD_ETHER || protocol != ETH_P_IP || hardware_n != 6 ||
+	    protocol_n != 4)
+		return false;
+	a.gratuitous = memcmp(a.addr.b, target, 4) == 0;
+	if (op != ARPOP_REPLY && !(op == ARPOP_REQUEST && a.gratuitous))
+		return false;
+	*ret = a;
+	return true;
+}
+
+/* The sender's MAC when the option is missing: legal in answers to unicast solicitations. */
+static bool parse_advertisement(struct reader *r, const uint8_t sender[6], struct link_answer *ret)
+{
+	struct link_answer a = {.addr.family = NETADDR_V6};
+
+	memcpy(a.mac, sender, sizeof a.mac);
+	uint8_t type = reader_u8(r), code = reader_u8(r);
+	reader_skip(r, 2);
+	uint8_t flags = reader_u8(r);
+	reader_skip(r, 3);
+	reader_copy(r, a.addr.b, 16);
+	if (!reader_ok(r) || type != ND_NEIGHBOR_ADVERT || code != 0 || a.addr.b[0] == 0xff)
+		return false;
+	while (reader_left(r) > 0) {
+		uint8_t option = reader_u8(r), units = reader_u8(r);
+		if (units == 0)
+			return false;
+		struct reader body = reader_sub(r, (size_t)units * 8 - 2);
+		if (option == ND_OPT_TARGET_LINKADDR)
+			reader_copy(&body, a.mac, sizeof a.mac);
+	}
+	if (!reader_ok(r))
+		return false;
+	a.gratuitous = !(flags & 0x40); /* Solicited */
+	*ret = a;
+	return true;
+}
+
+static bool parse_ip6(struct reader *r, const uint8_t sender[6], struct link_answer *ret)
+{
+	struct netaddr src = {.family = NETADDR_V6}, dst = {.family = NETADDR_V6};
+
+	reader_skip(r, 4);
+	uint16_t payload_n = reader_u16be(r);
+	uint8_t next = reader_u8(r), hop_limit = reader_u8(r);
+	reader_copy(r, src.b, 16);
+	reader_copy(r, dst.b, 16);
+	struct bytes payload = reader_bytes(r, payload_n);
+	if (!reader_ok(r) || next != IPPROTO_ICMPV6 || hop_limit != ND_HOP_LIMIT)
+		return false;
+	uint32_t sum = checksum_pseudo(&src, &dst, IPPROTO_ICMPV6, payload.n);
+	if (checksum_fold(checksum_add(sum, payload)) != 0)
+		return false;
+	struct reader nd = reader_init(payload);
+	return parse_advertisement(&nd, sender, ret);
+}
+
+bool neighbour_parse(struct bytes frame, struct link_answer *ret)
+{
+	struct reader r = reader_init(frame);
+	uint8_t sender[6];
+
+	reader_skip(&r, 6);
+	reader_copy(&r, sender, 6);
+	switch (reader_u16be(&r)) {
+	case ETH_P_ARP:
+		return parse_arp(&r, ret);
+	case ETH_P_IPV6:
+		return parse_ip6(&r, sender, ret);
+	default:
+		return false;
+	}
+}
