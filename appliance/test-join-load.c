@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Many joins at once: volume, buffers that run out, lives of every kind. */
+#include "test-join-rig.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "clock.h"
+
+#define KIB (size_t)1024
+#define MIB (1024 * KIB)
+
+/* Both directions of one connection, each with its sender and its receiver. */
+struct duplex {
+	struct rig_flow up_send, up_recv, down_send, down_recv;
+};
+
+static void duplex_start(struct duplex *d, int client, int backend, uint64_t seed, size_t n)
+{
+	d->up_send = (struct rig_flow){.fd = client, .seed = seed, .n = n, .finish = true};
+	d->up_recv = (struct rig_flow){.fd = backend, .seed = seed, .n = n, .finish = true};
+	d->down_send = (struct rig_flow){.fd = backend, .seed = seed + 1, .n = n, .finish = true};
+	d->down_recv = (struct rig_flow){.fd = client, .seed = seed + 1, .n = n, .finish = true};
+	rig_start_send(&d->up_send);
+	rig_start_recv(&d->up_recv);
+	rig_start_send(&d->down_send);
+	rig_start_recv(&d->down_recv);
+}
+
+static void duplex_join(struct duplex *d)
+{
+	rig_join(&d->up_send);
+	rig_join(&d->up_recv);
+	rig_join(&d->down_send);
+	rig_join(&d->down_recv);
+}
+
+/* The client and the backup of a new join, connected: the client has sent, the backup got, a word.
+ */
+static void connect_through(struct rig *r, uint64_t id, int *ret_client, int *ret_backend)
+{
+	*ret_client = rig_client(r, id);
+	rig_send(*ret_client, "hello", 5);
+	*ret_backend = rig_accept(r);
+	rig_expect_bytes(*ret_backend, "hello");
+}
+
+static void test_bulk_both_ways(void **st)
+{
+	struct rig *r = rig_new(JOIN_CONFIG_DEFAULT);
+	int client, backend;
+	connect_through(r, 1, &client, &backend);
+	rig_shrink(client, SO_RCVBUF); /* the slow reader */
+	rig_shrink(backend, SO_SNDBUF);
+	struct duplex d;
+	duplex_start(&d, client, backend, 11, 64 * MIB);
+	duplex_join(&d);
+	rig_expect(r, 1, NULL);
+	assert_int_equal(r->end[1].to_server_bytes, 64 * MIB + 5);
+	assert_int_equal(r->end[1].to_client_bytes, 64 * MIB);
+	close(client);
+	close(backend);
+	rig_free(r);
+}
+
+/* One shared buffer of an odd size for many busy joins: nobody starves, nothing is mixed up. */
+static void test_buffers_run_out(void **st)
+{
+	enum {
+		JOINS = 24
+	};
+	struct join_config c = JOIN_CONFIG_DEFAULT;
+	c.buffers = 1;
+	c.buffer_bytes = 4093;
+	struct rig *r = rig_new(c);
+	int client[JOINS], backend[JOINS];
+	struct duplex d[JOINS];
+	for (uint64_t i = 0; i < JOINS; i++)
+		connect_through(r, i, &client[i], &backend[i]);
+	for (uint64_t i = 0; i < JOINS; i++)
+		duplex_start(&d[i], client[i], backend[i], 2 * i + 1, 256 * KIB);
+	for (int i = 0; i < JOINS; i++) {
+		duplex_join(&d[i]);
+		close(client[i]);
+		close(backend[i]);
+	}
+	rig_wait_all(r, JOINS);
+	struct join_stats s;
+	join_pool_stats(r->pool, &s);
+	assert_true(s.buffer_starved > 0);
+	assert_int_equal(s.closed, JOINS);
+	rig_free(r);
+}
+
+/* A client that does not read keeps no shared buffer: the others go on with the only one there is.
+ */
+static void test_stalled_clients_hold_no_buffer(void **st)
+{
+	enum {
+		STALLED = 8
+	};
+	struct join_config c = JOIN_CONFIG_DEFAULT;
+	c.buffers = 1;
+	struct rig *r = rig_new(c);
+	int client[STALLED], backend[STALLED];
+	struct rig_flow writer[STALLED];
+	for (uint64_t i = 0; i < STALLED; i++) {
+		connect_through(r, i, &client[i], &backend[i]);
+		rig_shrink(client[i], SO_RCVBUF);
+		writer[i] = (struct rig_flow){.fd = backend[i], .seed = i + 1, .n = 16 * MIB};
+		rig_start_send(&writer[i]);
+	}
+	int busy, busy_backend;
+	connect_through(r, STALLED, &busy, &busy_backend);
+	struct duplex d;
+	duplex_start(&d, busy, busy_backend, 99, 16 * MIB);
+	duplex_join(&d);
+	close(busy);
+	close(busy_backend);
+	rig_expect(r, STALLED, NULL);
+
+	for (uint64_t i = 0; i < STALLED; i++) {
+		rig_recv_stream(client[i], i + 1, 16 * MIB);
+		rig_join(&writer[i]);
+		close(client[i]);
+		close(backend[i]);
+	}
+	rig_wait_all(r, STALLED + 1);
+	rig_free(r);
+}
+
+/* As many as the limit of descriptors allows, at most @want; each needs four here. */
+static uint32_t affordable(uint32_t want)
+{
+	struct rlimit l;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &l), 0);
+	l.rlim_cur = l.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &l);
+	rlim_t n = (l.rlim_cur - 100) / 4;
+	return n < want ? (uint32_t)n : want;
+}
+
+static void test_thousands_idle_then_all_speak(void **st)
+{
+	struct join_config c = JOIN_CONFIG_DEFAULT;
+	uint32_t n = affordable(2000);
+	c.threads = 2;
+	struct rig *r = rig_new(c);
+	int *client = calloc(n, sizeof *client), *backend = calloc(n, sizeof *backend);
+	assert_non_null(client);
+	assert_non_null(backend);
+	for (uint64_t i = 0; i < n; i++)
+		client[i] = rig_client(r, i);
+
+	for (uint64_t i = 0; i < n; i++)
+		rig_send(client[i], &i, sizeof i);
+	for (uint32_t i = 0; i < n; i++) {
+		uint64_t who;
+		int fd = rig_accept(r);
+		rig_recv(fd, &who, sizeof who);
+		assert_true(who < n && backend[who] == 0);
+		backend[who] = fd;
+	}
+	for (uint64_t i = 0; i < n; i++) {
+		uint64_t answer = ~i;
+		rig_send(backend[i], &answer, sizeof answer);
+	}
+	for (uint64_t i = 0; i < n; i++) {
+		uint64_t answer;
+		rig_recv(client[i], &answer, sizeof answer);
+		assert_true(answer == ~i);
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		close(client[i]);
+		rig_expect_eof(backend[i]);
+		close(backend[i]);
+	}
+	rig_wait_all(r, n);
+	struct join_stats s;
+	join_pool_stats(r->pool, &s);
+	assert_int_equal(s.closed, n);
+	assert_int_equal(s.to_client_bytes, n * sizeof(uint64_t));
+	assert_int_equal(s.to_server_bytes, n * sizeof(uint64_t));
+	free(client);
+	free(backend);
+	rig_free(r);
+}
+
+/* The pool ends in the middle of everything: queues full both ways, connecting, held, idle. */
+static void test_pool_ends_in_the_middle(void **st)
+{
+	enum {
+		BUSY = 16,
+		ALL = 2 * BUSY
+	};
+	static const uint8_t junk[64 * 1024];
+	struct join_config c = JOIN_CONFIG_DEFAULT;
+	c.threads = 2;
+	struct rig *r = rig_new(c);
+	int client[ALL], backend[BUSY];
+	struct endpoint silent;
+	int full = rig_listen(0, &silent);
+	int filler = rig_connect(&silent);
+	for (uint64_t i = 0; i < BUSY; i++) {
+		connect_through(r, i, &client[i], &backend[i]);
+		while (send(client[i], junk, sizeof junk, MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
+			;
+		while (send(backend[i], junk, sizeof junk, MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
+			;
+	}
+	for (uint64_t i = BUSY; i < ALL; i++) {
+		struct join_request q = rig_request(r, i, &client[i]);
+		q.hold = i % 3 == 0;
+		if (i % 3 == 1)
+			q.backend = silent;
+		rig_submit(r, &q);
+		rig_send(client[i], "x", 1);
+	}
+	r->pool = join_pool_free(r->pool);
+	for (uint64_t i = 0; i < ALL; i++) {
+		rig_expect_reset(client[i]);
+		close(client[i]);
+		rig_expect(r, i, "pool-closed");
+		if (i < BUSY) {
+			rig_expect_reset(backend[i]);
+			close(backend[i]);
+		}
+	}
+	close(filler);
+	close(full);
+	rig_free(r);
+}
+
+/* Lives of every kind ------------------------------------------------------------ */
+
+enum {
+	WORKERS = 4,
+	LIVES = 150
+};
+
+struct worker {
+	struct rig *r;
+	uint32_t index;
+	pthread_t thread;
+};
+
+/* The first byte from the client says what this connection's backup does. */
+static void *serve(void *arg)
+{
+	int fd = (int)(intptr_t)arg;
+	uint8_t piece[8192];
+	ssize_t n = recv(fd, piece, 1, 0);
+	if (n == 1 && piece[0] == 'r') {
+		rig_reset(fd);
+		return NULL;
+	}
+	while (n == 1 && piece[0] == 'e') {
+		ssize_t k = recv(fd, piece + 1, sizeof piece - 1, 0);
+		if (k <= 0)
+			break;
+		if (send(fd, piece + 1, (size_t)k, MSG_NOSIGNAL) != k)
+			break;
+	}
+	close(fd);
+	return NULL;
+}
+
+static void *run_backup(void *arg)
+{
+	struct rig *r = arg;
+	pthread_t threads[WORKERS * LIVES];
+	uint32_t n = 0;
+	for (;;) {
+		int fd = accept4(r->listener, NULL, NULL, SOCK_CLOEXEC);
+		if (fd < 0)
+			break; /* shut down: the test is over */
+		rig_time_limit(fd);
+		pthread_create(&threads[n++], NULL, serve, (void *)(intptr_t)fd);
+	}
+	while (n > 0)
+		pthread_join(threads[--n], NULL);
+	return NULL;
+}
+
+static void *run_lives(void *arg)
+{
+	struct worker *w = arg;
+	static const char kinds[] = "eercax";
+	uint32_t random = w->index * 2654435761u + 1;
+	for (uint32_t i = 0; i < LIVES; i++) {
+		random = random * 1664525u + 1013904223u;
+		uint64_t id = w->index * LIVES + i;
+		char kind = kinds[(random >> 8) % (sizeof kinds - 1)];
+		size_t n = (random >> 12) % 50000 + 1;
+		int fd = rig_client(w->r, id);
+		rig_send(fd, &kind, 1);
+		if (kind == 'e') { /* echo, exactly */
+			rig_send_stream(fd, id + 1, n);
+			shutdown(fd, SHUT_WR);
+			rig_recv_stream(fd, id + 1, n);
+			rig_expect_eof(fd);
+		} else if (kind == 'r') {
+			rig_expect_reset(fd);
+		} else if (kind == 'c') { /* the backup closes */
+			rig_expect_eof(fd);
+		} else if (kind == 'a') { /* the client resets, sometimes at once */
+			if (random & 1 << 20)
+				rig_expect_eof(fd);
+			rig_reset(fd);
+			continue;
+		}
+		close(fd);
+	}
+	return NULL;
+}
+
+static void test_lives_of_every_kind(void **st)
+{
+	struct join_config c = JOIN_CONFIG_DEFAULT;
+	c.threads = 2;
+	c.buffers = 2;
+	c.buffer_bytes = 5000;
+	struct rig *r = rig_new(c);
+	pthread_t backup;
+	assert_int_equal(pthread_create(&backup, NULL, run_backup, r), 0);
+	struct worker w[WORKERS];
+	for (uint32_t i = 0; i < WORKERS; i++) {
+		w[i] = (struct worker){.r = r, .index = i};
+		assert_int_equal(pthread_create(&w[i].thread, NULL, run_lives, &w[i]), 0);
+	}
+	for (uint32_t i = 0; i < WORKERS; i++)
+		pthread_join(w[i].thread, NULL);
+	rig_wait_all(r, WORKERS * LIVES);
+	while (join_active(r->pool) > 0) /* the last one is being put away */
+		;
+	struct join_stats s;
+	join_pool_stats(r->pool, &s);
+	assert_int_equal(s.closed + s.aborted, WORKERS * LIVES);
+	shutdown(r->listener, SHUT_RDWR);
+	pthread_join(backup, NULL);
+	rig_free(r);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_bulk_both_ways),
+		cmocka_unit_test(test_buffers_run_out),
+		cmocka_unit_test(test_stalled_clients_hold_no_buffer),
+		cmocka_unit_test(test_thousands_idle_then_all_speak),
+		cmocka_unit_test(test_pool_ends_in_the_middle),
+		cmocka_unit_test(test_lives_of_every_kind),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
