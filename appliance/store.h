@@ -3,8 +3,8 @@
  * store: connection records on disk, for the box's own restart.
  *
  * One LMDB environment, <state_dir>/flows, one owner (a lock forbids a second process),
- * one thread that writes: each submitted batch is one transaction. Only this file's .c
- * knows LMDB.
+ * one thread that writes: each submitted batch is one transaction, or several when it is large
+ * against the ceiling. Only this file's .c knows LMDB.
  *
  * The records are worth something as long as the machine has not been booted again: the
  * clients would not have waited. So nothing is ever synced to the disk, and an environment of
@@ -49,9 +49,10 @@ struct store_loaded {
 	uint64_t usable;
 	uint64_t other_boot, too_old, other_version, malformed;
 	bool environment_other_boot; /* all of it was of another boot and removed unread */
-	bool environment_bad; /* damaged or of another LMDB: moved to flows/data.mdb.bad-<time> */
-	bool space_reserved;  /* the disk has promised `size` bytes; else records may fail when it
-				 fills */
+	/* Damaged, of another LMDB, or too large for `size`: moved to flows/data.mdb.bad-<time>. */
+	bool environment_bad;
+	/* The file system has promised `size` bytes. Else writing is slower and may fail. */
+	bool space_reserved;
 };
 
 struct store_stats {
@@ -86,7 +87,8 @@ int store_load(struct store *s, int (*fn)(void *ctx, const struct store_record *
  * Hands over what is in @b and leaves it empty; never waits for the disk. An empty batch is
  * nothing. 0, or -EAGAIN: the queue is full, @b is untouched. Then go on adding to the same
  * batch and submit it at the next interval: what was added must stay in it, above all
- * deletions, and so the order of changes to one connection is kept.
+ * deletions, and so the order of changes to one connection is kept. A failure
+ * of the disk is not told here, see stats.errors.
  */
 int store_submit(struct store *s, struct store_batch *b);
 

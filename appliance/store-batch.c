@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "store-batch.h"
+
+#include <errno.h>
+
+/* In memory only: u8 kind, key, and for a record u32 length and its bytes. */
+enum kind {
+	KIND_PUT,
+	KIND_DEL,
+};
+
+void store_batch_init(struct store_batch *b, size_t puts_max_bytes, uint32_t dels_max)
+{
+	if (puts_max_bytes > STORE_BATCH_MAX_BYTES)
+		puts_max_bytes = STORE_BATCH_MAX_BYTES;
+	*b = (struct store_batch){
+		.ops = BUF_INIT(0), .puts_max_bytes = puts_max_bytes, .dels_max = dels_max};
+}
+
+void store_batch_deinit(struct store_batch *b)
+{
+	buf_deinit(&b->ops);
+	store_batch_reset(b);
+}
+
+void store_batch_reset(struct store_batch *b)
+{
+	buf_reset(&b->ops);
+	b->puts_bytes = 0;
+	b->puts = b->dels = 0;
+}
+
+#define DEL_BYTES (1 + STORE_KEY_BYTES)
+
+static size_t puts_room(const struct store_batch *b)
+{
+	return b->puts_max_bytes - b->puts_bytes;
+}
+
+static size_t dels_room(const struct store_batch *b)
+{
+	return (size_t)(b->dels_max - b->dels) * DEL_BYTES;
+}
+
+/* Begins a change that may take @room bytes. */
+static void op_begin(struct store_batch *b, size_t room, enum kind kind, const uint8_t *key)
+{
+	b->ops.max = b->ops.n + room;
+	buf_u8(&b->ops, (uint8_t)kind);
+	buf_append(&b->ops, key, STORE_KEY_BYTES);
+}
+
+/* Takes back what a failed change has added since @start. */
+static int op_undo(struct store_batch *b, size_t start, int r)
+{
+	b->ops.n = start;
+	b->ops.error = 0;
+	return r;
+}
+
+int store_batch_put(struct store_batch *b, const struct store_record *rec, size_t log_max)
+{
+	uint8_t key[STORE_KEY_BYTES];
+	size_t start = b->ops.n;
+
+	store_key(&rec->snapshot.server, &rec->snapshot.client, key);
+	op_begin(b, puts_room(b), KIND_PUT, key);
+	size_t length_at = b->ops.n;
+	buf_u32be(&b->ops, 0);
+	size_t value_at = b->ops.n;
+	int r = store_record_encode(rec, log_max, &b->ops);
+	if (buf_error(&b->ops) < 0)
+		r = buf_error(&b->ops);
+	if (r < 0)
+		return op_undo(b, start, r);
+	uint32_t n = __builtin_bswap32((uint32_t)(b->ops.n - value_at));
+	memcpy(b->ops.p + length_at, &n, sizeof n);
+	b->puts_bytes += b->ops.n - start;
+	b->puts++;
+	return 0;
+}
+
+int store_batch_del(struct store_batch *b, const struct endpoint *server,
+		    const struct endpoint *client)
+{
+	uint8_t key[STORE_KEY_BYTES];
+	size_t start = b->ops.n;
+
+	if (b->dels == b->dels_max)
+		return -ENOBUFS;
+	store_key(server, client, key);
+	/* More room than it takes, for the buffer to grow in strides. */
+	op_begin(b, puts_room(b) + dels_room(b), KIND_DEL, key);
+	if (buf_error(&b->ops) < 0)
+		return op_undo(b, start, buf_error(&b->ops));
+	b->dels++;
+	return 0;
+}
+
+bool store_batch_next(struct reader *ops, struct store_op *ret)
+{
+	struct store_op op = {.del = reader_u8(ops) == KIND_DEL};
+
+	op.key = reader_bytes(ops, STORE_KEY_BYTES);
+	if (!op.del)
+		op.value = reader_bytes(ops, reader_u32be(ops));
+	if (!reader_ok(ops))
+		return false;
+	*ret = op;
+	return true;
+}

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "store-format.h"
+
+#include <errno.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+/*
+ *	u16	version			u16	marks
+ *	16	boot id			u8	flow state
+ *	u64	mono_ns			u32[2]	isn
+ *	u64	real_ns			u8 + n	server name, protocol, module
+ *	u16 + n	snapshot		u32 + n	checkpoint
+ *	twice:	u64 keep, from, next, acked, then the bytes [from, next)
+ *	u64	XXH3 of everything before it
+ */
+#define CHECKSUM_BYTES 8
+
+/* ---- key ---------------------------------------------------------------------------------- */
+
+static uint8_t *key_endpoint(uint8_t *p, const struct endpoint *e)
+{
+	*p++ = e->addr.family;
+	memcpy(p, e->addr.b, sizeof e->addr.b);
+	p += sizeof e->addr.b;
+	*p++ = 0;
+	*p++ = (uint8_t)(e->port >> 8);
+	*p++ = (uint8_t)e->port;
+	return p;
+}
+
+void store_key(const struct endpoint *server, const struct endpoint *client,
+	       uint8_t out[static STORE_KEY_BYTES])
+{
+	key_endpoint(key_endpoint(out, server), client);
+}
+
+/* ---- encode ------------------------------------------------------------------------------- */
+
+static bool name_ok(struct bytes name, bool optional)
+{
+	return name.n <= STORE_NAME_MAX && (optional || name.n > 0);
+}
+
+static bool log_ok(const struct store_log *l)
+{
+	return l->keep <= l->from && l->from <= l->next && l->part[0].n <= l->next - l->from &&
+	       l->part[1].n == l->next - l->from - l->part[0].n;
+}
+
+static void encode_name(struct buf *out, struct bytes name)
+{
+	buf_u8(out, (uint8_t)name.n);
+	buf_bytes(out, name);
+}
+
+static int encode_snapshot(struct buf *out, const struct snapshot *s)
+{
+	size_t at = out->n;
+
+	buf_u16be(out, 0);
+	int r = snapshot_encode(s, out);
+	if (r < 0)
+		return r;
+	size_t n = out->n - at - 2;
+	out->p[at] = (uint8_t)(n >> 8);
+	out->p[at + 1] = (uint8_t)n;
+	return 0;
+}
+
+static void encode_log(struct buf *out, const struct store_log *l, size_t log_max)
+{
+	uint64_t n = l->next - l->from;
+	size_t cut = n > log_max ? (size_t)(n - log_max) : 0;
+
+	buf_u64be(out, l->keep);
+	buf_u64be(out, l->from + cut);
+	buf_u64be(out, l->next);
+	buf_u64be(out, l->acked);
+	buf_bytes(out, bytes_from(l->part[0], cut));
+	buf_bytes(out, bytes_from(l->part[1], cut > l->part[0].n ? cut - l->part[0].n : 0));
+}
+
+int store_record_encode(const struct store_record *rec, size_t log_max, struct buf *out)
+{
+	size_t start = out->n;
+
+	if (!name_ok(rec->server_name, false) || !name_ok(rec->protocol, false) ||
+	    !name_ok(rec->module, true) || rec->checkpoint.n > STORE_CHECKPOINT_MAX ||
+	    !log_ok(&rec->log[0]) || !log_ok(&rec->log[1]))
+		return -EINVAL;
+	buf_u16be(out, STORE_VERSION);
+	buf_append(out, rec->boot_id, sizeof rec->boot_id);
+	buf_u64be(out, (uint64_t)rec->mono_ns);
+	buf_u64be(out, (uint64_t)rec->real_ns);
+	int r = encode_snapshot(out, &rec->snapshot);
+	if (r < 0)
+		return r;
+	buf_u16be(out, rec->marks);
+	buf_u8(out, rec->flow_state);
+	buf_u32be(out, rec->isn[0]);
+	buf_u32be(out, rec->isn[1]);
+	encode_name(out, rec->server_name);
+	encode_name(out, rec->protocol);
+	encode_name(out, rec->module);
+	buf_u32be(out, (uint32_t)rec->checkpoint.n);
+	buf_bytes(out, rec->checkpoint);
+	for (int i = 0; i < 2; i++)
+		encode_log(out, &rec->log[i], log_max < STORE_LOG_MAX ? log_max : STORE_LOG_MAX);
+	if (buf_error(out) < 0)
+		return buf_error(out);
+	return buf_u64be(out, XXH3_64bits(out->p + start, out->n - start));
+}
+
+/* ---- decode ------------------------------------------------------------------------------- */
+
+static bool checksum_ok(struct bytes value)
+{
+	struct reader r = reader_init(value);
+
+	if (value.n < CHECKSUM_BYTES)
+		return false;
+	struct bytes covered = reader_bytes(&r, value.n - CHECKSUM_BYTES);
+	return reader_u64be(&r) == XXH3_64bits(covered.p, covered.n);
+}
+
+/* What disagrees with the format makes the reader fail, like missing bytes. */
+static void demand(struct reader *r, bool holds)
+{
+	r->failed |= !holds;
+}
+
+static struct bytes decode_name(struct reader *r, bool optional)
+{
+	struct bytes name = reader_bytes(r, reader_u8(r));
+
+	demand(r, name_ok(name, optional));
+	return name;
+}
+
+static enum store_decode decode_snapshot(struct reader *r, struct snapshot *ret)
+{
+	struct reader s = reader_sub(r, reader_u16be(r));
+
+	switch (snapshot_decode(&s, ret)) {
+	case SNAPSHOT_OK:
+		demand(r, reader_left(&s) == 0);
+		return STORE_DECODE_OK;
+	case SNAPSHOT_E_VERSION:
+		return STORE_DECODE_VERSION;
+	case SNAPSHOT_E_MALFORMED:
+		break;
+	}
+	return STORE_DECODE_MALFORMED;
+}
+
+static void decode_log(struct reader *r, struct store_log *l)
+{
+	l->keep = reader_u64be(r);
+	l->from = reader_u64be(r);
+	l->next = reader_u64be(r);
+	l->acked = reader_u64be(r);
+	demand(r, l->keep <= l->from && l->from <= l->next && l->next - l->from <= STORE_LOG_MAX);
+	if (reader_ok(r))
+		l->part[0] = reader_bytes(r, (size_t)(l->next - l->from));
+}
+
+static void decode_times(struct reader *r, struct store_record *rec)
+{
+	uint64_t mono_ns = reader_u64be(r), real_ns = reader_u64be(r);
+
+	demand(r, mono_ns <= INT64_MAX && real_ns <= INT64_MAX);
+	rec->mono_ns = (int64_t)mono_ns;
+	rec->real_ns = (int64_t)real_ns;
+}
+
+enum store_decode store_record_decode(struct bytes value, struct store_record *ret)
+{
+	struct store_record rec = {0};
+	struct reader r = reader_init(value);
+
+	/* First: another version may close its records in another way. */
+	uint16_t version = reader_u16be(&r);
+	if (reader_ok(&r) && version != STORE_VERSION)
+		return STORE_DECODE_VERSION;
+	if (!checksum_ok(value))
+		return STORE_DECODE_MALFORMED;
+	reader_copy(&r, rec.boot_id, sizeof rec.boot_id);
+	decode_times(&r, &rec);
+	enum store_decode outcome = decode_snapshot(&r, &rec.snapshot);
+	if (outcome != STORE_DECODE_OK)
+		return outcome;
+	rec.marks = reader_u16be(&r);
+	rec.flow_state = reader_u8(&r);
+	rec.isn[0] = reader_u32be(&r);
+	rec.isn[1] = reader_u32be(&r);
+	rec.server_name = decode_name(&r, false);
+	rec.protocol = decode_name(&r, false);
+	rec.module = decode_name(&r, true);
+	uint32_t n = reader_u32be(&r);
+	demand(&r, n <= STORE_CHECKPOINT_MAX);
+	rec.checkpoint = reader_bytes(&r, n);
+	decode_log(&r, &rec.log[0]);
+	decode_log(&r, &rec.log[1]);
+	demand(&r, reader_left(&r) == CHECKSUM_BYTES);
+	if (!reader_ok(&r))
+		return STORE_DECODE_MALFORMED;
+	*ret = rec;
+	return STORE_DECODE_OK;
+}

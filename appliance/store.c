@@ -1,0 +1,720 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "store.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <lmdb.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "cleanup.h"
+#include "clock.h"
+#include "store-queue.h"
+
+#define FOLDER     "flows"
+#define DATA       "data.mdb"
+#define LOCK       "lock.mdb"
+#define OWNER      "owner" /* locked by its owner; holds the boot id */
+#define BAD_SUFFIX ".bad-"
+#define PATH_LEN   4096
+
+#define RESERVE_SHARE 8    /* of the environment, for deletions and pages in transition */
+#define WEIGH_RECORDS 4096 /* of one transaction at start */
+
+struct counters {
+	_Atomic uint64_t bytes_used, records, batches, commits;
+	_Atomic int64_t commit_last_ns, commit_max_ns;
+	_Atomic uint64_t puts, dels, puts_dropped, deferred, errors;
+	_Atomic int last_error;
+	_Atomic bool broken;
+};
+
+struct store {
+	struct store_config cfg;
+	char path[PATH_LEN]; /* of the folder */
+	int folder_fd, owner_fd;
+	MDB_env *env;
+	MDB_dbi dbi;
+	uint32_t page_bytes;
+	uint64_t bytes_limit;
+	uint64_t txn_bytes; /* of records in one transaction */
+	struct store_queue queue;
+	pthread_t thread;
+	bool running;
+	struct counters count;
+};
+
+/* The one place where LMDB's codes become ours. */
+static int lmdb_error(int rc)
+{
+	switch (rc) {
+	case MDB_SUCCESS:
+		return 0;
+	case MDB_NOTFOUND:
+		return -ENOENT;
+	case MDB_MAP_FULL: /* the environment's ceiling, not the disk's */
+	case MDB_TXN_FULL:
+		return -EDQUOT;
+	case MDB_PAGE_NOTFOUND:
+	case MDB_CORRUPTED:
+	case MDB_PANIC:
+	case MDB_INVALID:
+	case MDB_VERSION_MISMATCH:
+	case MDB_INCOMPATIBLE:
+		return -EBADMSG;
+	case MDB_BAD_VALSIZE:
+		return -EINVAL;
+	default:
+		return rc > 0 ? -rc : -EIO;
+	}
+}
+
+int store_boot_id(uint8_t ret[static STORE_BOOT_ID_BYTES])
+{
+	char text[64];
+	uint8_t id[STORE_BOOT_ID_BYTES];
+	size_t digits = 0;
+
+	_cleanup_close_ int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	ssize_t n = read(fd, text, sizeof text);
+	if (n < 0)
+		return -errno;
+	for (ssize_t i = 0; i < n && digits < 2 * sizeof id; i++) {
+		int c = text[i];
+		int v = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+		if (v < 0)
+			continue;
+		id[digits / 2] = (uint8_t)(digits % 2 ? id[digits / 2] | v : v << 4);
+		digits++;
+	}
+	if (digits != 2 * sizeof id)
+		return -EBADMSG;
+	memcpy(ret, id, sizeof id);
+	return 0;
+}
+
+/* ---- transactions of the store's thread ---------------------------------------------------- */
+
+struct tally {
+	uint64_t puts, dels, dropped;
+};
+
+static uint64_t used_bytes(const struct store *s, MDB_txn *txn, uint64_t *ret_records)
+{
+	MDB_stat st;
+
+	if (mdb_stat(txn, s->dbi, &st) != 0)
+		return 0;
+	*ret_records = st.ms_entries;
+	return (2 + st.ms_branch_pages + st.ms_leaf_pages + st.ms_overflow_pages) * s->page_bytes;
+}
+
+/* What a value takes: pages of its own when it is large, its share of half-full leaves else. */
+static uint64_t cost_bytes(const struct store *s, size_t value_n)
+{
+	uint64_t node = STORE_KEY_BYTES + 16 + value_n;
+
+	if (node * 2 <= s->page_bytes)
+		return node * 2;
+	return (value_n + 16 + s->page_bytes - 1) / s->page_bytes * s->page_bytes + 256;
+}
+
+/* May this record go in? One that is there may be replaced by one of its size at any time. */
+static bool fits(const struct store *s, MDB_txn *txn, MDB_val *key, size_t value_n)
+{
+	uint64_t records, old = 0;
+	MDB_val there;
+
+	if (mdb_get(txn, s->dbi, key, &there) == 0)
+		old = cost_bytes(s, there.mv_size);
+	uint64_t cost = cost_bytes(s, value_n);
+	return cost <= old || used_bytes(s, txn, &records) + cost - old <= s->bytes_limit;
+}
+
+static int apply_op(struct store *s, MDB_txn *txn, const struct store_op *op,
+		    uint64_t *io_projected, struct tally *t)
+{
+	MDB_val key = {op->key.n, (void *)op->key.p};
+	MDB_val value = {op->value.n, (void *)op->value.p};
+
+	if (op->del) {
+		int rc = mdb_del(txn, s->dbi, &key, NULL);
+		t->dels++;
+		return rc == MDB_NOTFOUND ? 0 : lmdb_error(rc);
+	}
+	*io_projected += cost_bytes(s, op->value.n);
+	if (*io_projected > s->bytes_limit && !fits(s, txn, &key, op->value.n)) {
+		t->dropped++;
+		return 0;
+	}
+	t->puts++;
+	return lmdb_error(mdb_put(txn, s->dbi, &key, &value, 0));
+}
+
+static void publish(struct store *s, uint64_t used, uint64_t records, const struct tally *t)
+{
+	struct counters *c = &s->count;
+
+	atomic_store_explicit(&c->bytes_used, used, memory_order_relaxed);
+	atomic_store_explicit(&c->records, records, memory_order_relaxed);
+	atomic_fetch_add_explicit(&c->commits, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&c->puts, t->puts, memory_order_relaxed);
+	atomic_fetch_add_explicit(&c->dels, t->dels, memory_order_relaxed);
+	atomic_fetch_add_explicit(&c->puts_dropped, t->dropped, memory_order_relaxed);
+}
+
+/* All changes of @ops, or none. */
+static int apply_once(struct store *s, struct bytes ops)
+{
+	struct reader r = reader_init(ops);
+	struct tally t = {0};
+	struct store_op op;
+	uint64_t records = 0;
+	MDB_txn *txn;
+
+	int e = lmdb_error(mdb_txn_begin(s->env, NULL, 0, &txn));
+	if (e < 0)
+		return e;
+	uint64_t projected = used_bytes(s, txn, &records);
+	while (e == 0 && store_batch_next(&r, &op))
+		e = apply_op(s, txn, &op, &projected, &t);
+	if (e < 0) {
+		mdb_txn_abort(txn);
+		return e;
+	}
+	uint64_t used = used_bytes(s, txn, &records);
+	e = lmdb_error(mdb_txn_commit(txn));
+	if (e == 0)
+		publish(s, used, records, &t);
+	return e;
+}
+
+static void give_up(struct store *s, const struct store_op *op, uint32_t count, int e)
+{
+	if (e == -EDQUOT && !op->del) {
+		atomic_fetch_add_explicit(&s->count.puts_dropped, 1, memory_order_relaxed);
+		return;
+	}
+	atomic_fetch_add_explicit(&s->count.errors, count, memory_order_relaxed);
+	atomic_store_explicit(&s->count.last_error, e, memory_order_relaxed);
+	if (e == -EBADMSG)
+		atomic_store(&s->count.broken, true);
+}
+
+/* EIO is what LMDB makes of a short write, above all on a full disk. */
+static bool is_full(int e)
+{
+	return e == -EDQUOT || e == -ENOSPC || e == -EIO;
+}
+
+/*
+ * A ceiling, ours or the disk's, spoils a whole transaction although most of it may fit, above
+ * all deletions: then each half is tried by itself, down to the change that does not. Order is
+ * kept.
+ */
+static void apply_or_halve(struct store *s, struct bytes ops)
+{
+	struct reader r = reader_init(ops);
+	struct store_op first = {0}, op;
+	uint32_t count = 0;
+
+	int e = atomic_load(&s->count.broken) ? -EBADMSG : apply_once(s, ops);
+	if (e == 0)
+		return;
+	while (store_batch_next(&r, &op)) {
+		if (count++ == 0)
+			first = op;
+	}
+	if (!is_full(e) || count <= 1) {
+		give_up(s, &first, count, e);
+		return;
+	}
+	r = reader_init(ops);
+	for (uint32_t i = 0; i < count / 2; i++)
+		store_batch_next(&r, &op);
+	apply_or_halve(s, bytes_head(ops, reader_pos(&r)));
+	apply_or_halve(s, bytes_from(ops, reader_pos(&r)));
+}
+
+/* The changes from the beginning of @ops that may share a transaction; at least one. */
+static size_t one_transaction(const struct store *s, struct bytes ops)
+{
+	struct reader r = reader_init(ops);
+	struct store_op op;
+	uint64_t cost = 0;
+	size_t end = 0;
+
+	while (store_batch_next(&r, &op)) {
+		cost += op.del ? 0 : cost_bytes(s, op.value.n);
+		if (end > 0 && cost > s->txn_bytes)
+			break;
+		end = reader_pos(&r);
+	}
+	return end;
+}
+
+/*
+ * Pages that a transaction frees serve the next but one at the earliest. So what replaces
+ * records in a full environment comes in pieces of which the reserve holds several.
+ */
+static void apply(struct store *s, struct bytes ops)
+{
+	while (ops.n > 0) {
+		size_t n = one_transaction(s, ops);
+		apply_or_halve(s, bytes_head(ops, n));
+		ops = bytes_from(ops, n);
+	}
+}
+
+static void *store_main(void *arg)
+{
+	struct store *s = arg;
+	struct buf ops = BUF_INIT(0);
+
+	while (store_queue_pop(&s->queue, &ops)) {
+		int64_t began_ns = clock_mono_ns();
+		apply(s, buf_view(&ops));
+		int64_t took_ns = clock_mono_ns() - began_ns;
+		atomic_store_explicit(&s->count.commit_last_ns, took_ns, memory_order_relaxed);
+		if (took_ns > atomic_load_explicit(&s->count.commit_max_ns, memory_order_relaxed))
+			atomic_store_explicit(&s->count.commit_max_ns, took_ns,
+					      memory_order_relaxed);
+		atomic_fetch_add_explicit(&s->count.batches, 1, memory_order_relaxed);
+		if (s->cfg.committed)
+			s->cfg.committed(s->cfg.ctx, took_ns);
+	}
+	buf_deinit(&ops);
+	return NULL;
+}
+
+/* Signals are for the threads that know what to do with them. */
+static int start_thread(struct store *s)
+{
+	sigset_t all, old;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	int r = pthread_create(&s->thread, NULL, store_main, s);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (r != 0)
+		return -r;
+	pthread_setname_np(s->thread, "store");
+	s->running = true;
+	return 0;
+}
+
+/* ---- what is on the disk ------------------------------------------------------------------- */
+
+static int open_folder(struct store *s)
+{
+	if (snprintf(s->path, sizeof s->path, "%s/" FOLDER, s->cfg.state_dir) >=
+	    (int)sizeof s->path)
+		return -ENAMETOOLONG;
+	if (mkdir(s->path, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	s->folder_fd = open(s->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (s->folder_fd < 0 || fchmod(s->folder_fd, 0700) < 0)
+		return -errno;
+	s->owner_fd = openat(s->folder_fd, OWNER, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (s->owner_fd < 0)
+		return -errno;
+	if (flock(s->owner_fd, LOCK_EX | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK ? -EBUSY : -errno;
+	return 0;
+}
+
+static int remove_environment(struct store *s)
+{
+	if (unlinkat(s->folder_fd, LOCK, 0) < 0 && errno != ENOENT)
+		return -errno;
+	if (unlinkat(s->folder_fd, DATA, 0) < 0 && errno != ENOENT)
+		return -errno;
+	return 0;
+}
+
+/*
+ * After a crash of the machine unsynced pages may be torn, and LMDB trusts its pages: an
+ * environment of another boot is not opened at all.
+ */
+static int drop_other_boot(struct store *s, struct store_loaded *l)
+{
+	uint8_t id[STORE_BOOT_ID_BYTES];
+
+	if (pread(s->owner_fd, id, sizeof id, 0) == sizeof id &&
+	    memcmp(id, s->cfg.boot_id, sizeof id) == 0)
+		return 0;
+	l->environment_other_boot = faccessat(s->folder_fd, DATA, F_OK, 0) == 0;
+	int r = remove_environment(s);
+	if (r < 0)
+		return r;
+	if (pwrite(s->owner_fd, s->cfg.boot_id, sizeof id, 0) != sizeof id)
+		return errno ? -errno : -EIO;
+	return 0;
+}
+
+/* At most one is kept: it is for a look by people, not an archive. */
+static int remove_set_aside(struct store *s)
+{
+	DIR *d = opendir(s->path);
+	const struct dirent *e;
+
+	if (!d)
+		return -errno;
+	while ((e = readdir(d))) {
+		if (strncmp(e->d_name, DATA BAD_SUFFIX, strlen(DATA BAD_SUFFIX)) == 0)
+			unlinkat(s->folder_fd, e->d_name, 0);
+	}
+	closedir(d);
+	return 0;
+}
+
+static int set_aside(struct store *s)
+{
+	char name[64];
+
+	int r = remove_set_aside(s);
+	if (r < 0)
+		return r;
+	snprintf(name, sizeof name, DATA BAD_SUFFIX "%lld",
+		 (long long)(clock_real_ns() / NS_PER_S));
+	if (renameat(s->folder_fd, DATA, s->folder_fd, name) < 0 && errno != ENOENT)
+		return -errno;
+	return remove_environment(s);
+}
+
+/*
+ * A full disk under a writable mapping is a SIGBUS. So the mapping is written to directly only
+ * when the file system has promised all of it.
+ */
+static bool reserve_space(struct store *s)
+{
+	_cleanup_close_ int fd = openat(s->folder_fd, DATA, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	return fd >= 0 && fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)s->cfg.size) == 0;
+}
+
+static void close_environment(struct store *s)
+{
+	if (s->env)
+		mdb_env_close(s->env);
+	s->env = NULL;
+}
+
+static int open_database(struct store *s)
+{
+	MDB_txn *txn;
+	MDB_stat st;
+
+	int e = lmdb_error(mdb_txn_begin(s->env, NULL, 0, &txn));
+	if (e < 0)
+		return e;
+	e = lmdb_error(mdb_dbi_open(txn, NULL, 0, &s->dbi));
+	if (e == 0)
+		e = lmdb_error(mdb_stat(txn, s->dbi, &st));
+	if (e < 0) {
+		mdb_txn_abort(txn);
+		return e;
+	}
+	s->page_bytes = st.ms_psize;
+	return lmdb_error(mdb_txn_commit(txn));
+}
+
+/* An environment made with a larger ceiling: LMDB would keep to that one. */
+static int hold_to_size(struct store *s)
+{
+	MDB_envinfo info;
+	struct stat st;
+	int fd;
+
+	int e = lmdb_error(mdb_env_info(s->env, &info));
+	if (e < 0)
+		return e;
+	if (info.me_mapsize > s->cfg.size)
+		return -EBADMSG;
+	e = lmdb_error(mdb_env_get_fd(s->env, &fd));
+	if (e < 0)
+		return e;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	/* Behind the map nothing is in use. */
+	return (uint64_t)st.st_size > s->cfg.size && ftruncate(fd, (off_t)s->cfg.size) < 0 ? -errno
+											   : 0;
+}
+
+static int open_environment(struct store *s, struct store_loaded *l)
+{
+	/* NOMETASYNC and MAPASYNC say nothing beside NOSYNC; NORDAHEAD would only slow the one
+	 * sequential read at start. */
+	unsigned flags = MDB_NOSYNC;
+
+	l->space_reserved = reserve_space(s);
+	if (l->space_reserved)
+		flags |= MDB_WRITEMAP;
+	int e = lmdb_error(mdb_env_create(&s->env));
+	if (e == 0)
+		e = lmdb_error(mdb_env_set_mapsize(s->env, s->cfg.size));
+	if (e == 0)
+		e = lmdb_error(mdb_env_open(s->env, s->path, flags, 0600));
+	if (e == 0)
+		e = open_database(s);
+	if (e == 0)
+		e = hold_to_size(s);
+	if (e < 0)
+		close_environment(s);
+	return e;
+}
+
+/* ---- weighing records at start ------------------------------------------------------------- */
+
+static bool key_is_its_own(const struct store_record *rec, const MDB_val *key)
+{
+	uint8_t own[STORE_KEY_BYTES];
+
+	store_key(&rec->snapshot.server, &rec->snapshot.client, own);
+	return key->mv_size == sizeof own && memcmp(key->mv_data, own, sizeof own) == 0;
+}
+
+/* The counter of what the record is; `usable` or a reason to delete it. */
+static uint64_t *weigh(const struct store *s, struct store_loaded *l, const MDB_val *key,
+		       const MDB_val *value, int64_t now_ns)
+{
+	struct store_record rec;
+
+	switch (store_record_decode(bytes_of(value->mv_data, value->mv_size), &rec)) {
+	case STORE_DECODE_OK:
+		break;
+	case STORE_DECODE_VERSION:
+		return &l->other_version;
+	case STORE_DECODE_MALFORMED:
+		return &l->malformed;
+	}
+	if (!key_is_its_own(&rec, key))
+		return &l->malformed;
+	if (memcmp(rec.boot_id, s->cfg.boot_id, sizeof rec.boot_id) != 0)
+		return &l->other_boot;
+	if (rec.mono_ns > now_ns) /* no clock of this boot has said that */
+		return &l->malformed;
+	if (s->cfg.max_age_ns > 0 && now_ns - rec.mono_ns > s->cfg.max_age_ns)
+		return &l->too_old;
+	return &l->usable;
+}
+
+struct place {
+	uint8_t key[512]; /* LMDB's keys have at most 511 bytes */
+	size_t n;         /* 0: the beginning */
+};
+
+static int step(MDB_cursor *c, MDB_cursor_op op, MDB_val *key, MDB_val *value)
+{
+	return lmdb_error(mdb_cursor_get(c, key, value, op));
+}
+
+/* From *io on, at most WEIGH_RECORDS; *io is then the first that is left, -ENOENT: none is. */
+static int weigh_some(struct store *s, MDB_txn *txn, struct store_loaded *l, struct place *io)
+{
+	MDB_val key = {io->n, io->key}, value;
+	int64_t now_ns = clock_mono_ns();
+	MDB_cursor *c;
+
+	int e = lmdb_error(mdb_cursor_open(txn, s->dbi, &c));
+	if (e < 0)
+		return e;
+	e = step(c, io->n ? MDB_SET_RANGE : MDB_FIRST, &key, &value);
+	for (int i = 0; e == 0 && i < WEIGH_RECORDS; i++) {
+		uint64_t *outcome = weigh(s, l, &key, &value, now_ns);
+		(*outcome)++;
+		if (outcome != &l->usable)
+			e = lmdb_error(mdb_cursor_del(c, 0));
+		if (e == 0)
+			e = step(c, MDB_NEXT, &key, &value);
+	}
+	if (e == 0) {
+		memcpy(io->key, key.mv_data, key.mv_size);
+		io->n = key.mv_size;
+	}
+	mdb_cursor_close(c);
+	return e;
+}
+
+/* In several transactions: one has a ceiling, too. */
+static int weigh_all(struct store *s, struct store_loaded *l)
+{
+	struct place at = {.n = 0};
+	MDB_txn *txn;
+
+	for (int e = 0; e != -ENOENT;) {
+		int r = lmdb_error(mdb_txn_begin(s->env, NULL, 0, &txn));
+		if (r < 0)
+			return r;
+		e = weigh_some(s, txn, l, &at);
+		if (e < 0 && e != -ENOENT) {
+			mdb_txn_abort(txn);
+			return e;
+		}
+		uint64_t records = 0, used = used_bytes(s, txn, &records);
+		r = lmdb_error(mdb_txn_commit(txn));
+		if (r < 0)
+			return r;
+		atomic_store_explicit(&s->count.bytes_used, used, memory_order_relaxed);
+		atomic_store_explicit(&s->count.records, records, memory_order_relaxed);
+	}
+	return 0;
+}
+
+static int open_and_weigh(struct store *s, struct store_loaded *l)
+{
+	int e = open_environment(s, l);
+
+	if (e == 0)
+		e = weigh_all(s, l);
+	if (e != -EBADMSG)
+		return e;
+	close_environment(s);
+	e = set_aside(s);
+	if (e < 0)
+		return e;
+	*l = (struct store_loaded){.environment_other_boot = l->environment_other_boot,
+				   .environment_bad = true};
+	e = open_environment(s, l);
+	return e < 0 ? e : weigh_all(s, l);
+}
+
+/* ---- lifecycle ----------------------------------------------------------------------------- */
+
+static struct store *store_free(struct store *s)
+{
+	close_environment(s);
+	store_queue_deinit(&s->queue);
+	if (s->folder_fd >= 0)
+		close(s->folder_fd);
+	if (s->owner_fd >= 0)
+		close(s->owner_fd); /* and somebody else may have it */
+	free(s);
+	return NULL;
+}
+
+int store_open(const struct store_config *cfg, struct store **ret, struct store_loaded *ret_loaded)
+{
+	struct store_loaded loaded = {0};
+	uint32_t queue_max = cfg->queue_max ? cfg->queue_max : STORE_QUEUE_DEFAULT;
+
+	if (cfg->size < STORE_SIZE_MIN || cfg->size > INT64_MAX || queue_max > STORE_QUEUE_MAX)
+		return -EINVAL;
+	struct store *s = calloc(1, sizeof *s);
+	if (!s)
+		return -ENOMEM;
+	s->cfg = *cfg;
+	s->cfg.size -= cfg->size % (uint64_t)sysconf(_SC_PAGESIZE);
+	s->folder_fd = s->owner_fd = -1;
+	s->bytes_limit = s->cfg.size - s->cfg.size / RESERVE_SHARE;
+	s->txn_bytes = s->cfg.size / RESERVE_SHARE / 4;
+	store_queue_init(&s->queue, queue_max);
+	int r = open_folder(s);
+	if (r == 0)
+		r = drop_other_boot(s, &loaded);
+	if (r == 0)
+		r = open_and_weigh(s, &loaded);
+	if (r == 0)
+		r = start_thread(s);
+	if (r < 0) {
+		store_free(s);
+		return r;
+	}
+	*ret = s;
+	*ret_loaded = loaded;
+	return 0;
+}
+
+int store_load(struct store *s, int (*fn)(void *ctx, const struct store_record *r), void *ctx)
+{
+	struct store_record rec;
+	MDB_val key, value;
+	MDB_cursor *c;
+	MDB_txn *txn;
+
+	int e = lmdb_error(mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn));
+	if (e < 0)
+		return e;
+	e = lmdb_error(mdb_cursor_open(txn, s->dbi, &c));
+	if (e < 0) {
+		mdb_txn_abort(txn);
+		return e;
+	}
+	while ((e = step(c, MDB_NEXT, &key, &value)) == 0) {
+		struct bytes v = bytes_of(value.mv_data, value.mv_size);
+		if (store_record_decode(v, &rec) != STORE_DECODE_OK)
+			continue; /* weighed before: only a race with another writer could do that
+				   */
+		e = fn(ctx, &rec);
+		if (e != 0)
+			break;
+	}
+	mdb_cursor_close(c);
+	mdb_txn_abort(txn);
+	return e == -ENOENT ? 0 : e;
+}
+
+int store_submit(struct store *s, struct store_batch *b)
+{
+	if (store_batch_empty(b))
+		return 0;
+	int r = store_queue_push(&s->queue, b);
+	if (r < 0)
+		atomic_fetch_add_explicit(&s->count.deferred, 1, memory_order_relaxed);
+	return r;
+}
+
+#define LOAD(field) atomic_load_explicit(&s->count.field, memory_order_relaxed)
+
+void store_stats(const struct store *s, struct store_stats *ret)
+{
+	*ret = (struct store_stats){
+		.bytes_used = LOAD(bytes_used),
+		.bytes_limit = s->bytes_limit,
+		.records = LOAD(records),
+		.batches = LOAD(batches),
+		.commits = LOAD(commits),
+		.commit_last_ns = LOAD(commit_last_ns),
+		.commit_max_ns = LOAD(commit_max_ns),
+		.puts = LOAD(puts),
+		.dels = LOAD(dels),
+		.puts_dropped = LOAD(puts_dropped),
+		.deferred = LOAD(deferred),
+		.errors = LOAD(errors),
+		.last_error = LOAD(last_error),
+		.broken = LOAD(broken),
+	};
+}
+
+static void end_thread(struct store *s)
+{
+	store_queue_close(&s->queue);
+	if (s->running)
+		pthread_join(s->thread, NULL);
+	s->running = false;
+}
+
+struct store *store_close(struct store *s)
+{
+	if (!s)
+		return NULL;
+	end_thread(s);
+	return store_free(s);
+}
+
+struct store *store_clear(struct store *s)
+{
+	if (!s)
+		return NULL;
+	end_thread(s);
+	close_environment(s);
+	remove_environment(s); /* what cannot be removed is of another boot or too old next time */
+	return store_free(s);
+}
