@@ -20,13 +20,14 @@
 #include "bytes.h"
 #include "netaddr.h"
 
-#define CONTROL_API              1
-#define CONTROL_LINE_MAX_BYTES   (64 * 1024)
-#define CONTROL_REPLY_MAX_BYTES  (16 * 1024 * 1024)
+#define CONTROL_API 1
+
+#define CONTROL_LINE_MAX_BYTES   ((size_t)64 << 10)
+#define CONTROL_REPLY_MAX_BYTES  ((size_t)64 << 20)  /* 100,000 connections take about 40 MiB */
+#define CONTROL_QUEUE_MAX_BYTES  ((size_t)128 << 20) /* replies of all clients together */
 #define CONTROL_CLIENTS_MAX      32
-#define CONTROL_QUEUE_MAX_BYTES  (64 * 1024 * 1024) /* replies of all clients together */
-#define CONTROL_WRITE_TIMEOUT_NS (INT64_C(10) * 1000 * 1000 * 1000)
-#define CONTROL_IDLE_TIMEOUT_NS  (INT64_C(300) * 1000 * 1000 * 1000)
+#define CONTROL_WRITE_TIMEOUT_NS INT64_C(10000000000)  /* without any progress */
+#define CONTROL_IDLE_TIMEOUT_NS  INT64_C(300000000000) /* without a request */
 
 /* Why an operation was not done. @code: a stable word with dashes ("unknown-server"). */
 struct control_error {
