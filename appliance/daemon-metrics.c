@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Carries what the threads counted into the metrics, and surveys the flow tables
+ * for what would be continued.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "clock.h"
+#include "daemon.h"
+#include "log.h"
+
+#define SURVEY_MIN_NS (5 * NS_PER_S)
+/* A survey costs a worker about a microsecond per flow: stay below one per cent of its time. */
+#define SURVEY_NS_PER_FLOW (100 * NS_PER_US)
+
+/* Totals as last told; metrics_add_since() adds what they have grown by. */
+struct published_worker {
+	uint64_t packets, drops, truncated, segments, opened, closed, midstream, full;
+	uint64_t out_of_order[2], retransmits[2], bad_rst, bad_seq, buffer;
+};
+
+struct published_server {
+	uint64_t gaps[2], gap_bytes[2];
+	uint64_t failures[HEALTH_KIND_COUNT_][HEALTH_RESULT_COUNT_];
+	uint64_t suppressed[HEALTH_RULE_COUNT_];
+};
+
+struct daemon_published {
+	struct published_worker *worker;
+	struct published_server *server;
+	uint64_t store_errors, control[4];
+	int64_t surveyed_ns, survey_pause_ns;
+};
+
+int daemon_metrics_open(struct daemon *d)
+{
+	const struct config *c = d->config;
+	struct endpoint listen = c->metrics_listen;
+	int r = metrics_new(c, &d->metrics);
+
+	if (r < 0)
+		return r;
+	d->published = calloc(1, sizeof *d->published);
+	if (!d->published)
+		return -ENOMEM;
+	d->published->worker = calloc(c->workers, sizeof *d->published->worker);
+	d->published->server = calloc(c->server_count, sizeof *d->published->server);
+	if (!d->published->worker || !d->published->server)
+		return -ENOMEM;
+	if (listen.addr.family == NETADDR_NONE)
+		return 0;
+	/* Served from the start; /readyz says no until servers proved healthy. */
+	r = metrics_http_open(&listen, d->metrics, daemon_ready, d, &d->http);
+	if (r < 0)
+		log_event(LOG_ERROR, "metrics-not-opened", LOG_ERR(r));
+	return r;
+}
+
+void daemon_metrics_close(struct daemon *d)
+{
+	d->http = metrics_http_close(d->http);
+	if (d->published) {
+		free(d->published->worker);
+		free(d->published->server);
+	}
+	free(d->published);
+	d->published = NULL;
+	d->metrics = metrics_free(d->metrics);
+}
+
+static uint64_t get(const _Atomic uint64_t *v)
+{
+	return atomic_load_explicit(v, memory_order_relaxed);
+}
+
+static void publish_worker(struct daemon *d, uint32_t i)
+{
+	const struct worker_counters *c = worker_counters(d->workers[i]);
+	struct published_worker *p = &d->published->worker[i];
+	struct metrics *m = d->metrics;
+	const struct metric_at none = METRIC_AT(0);
+
+	/* A worker reads all interfaces; its ring counts are told under the first. */
+	metrics_add_since(m, METRIC_CAPTURE_PACKETS, none, get(&c->ring_packets), &p->packets);
+	metrics_add_since(m, METRIC_CAPTURE_DROPPED, METRIC_AT(0, METRIC_DROP_RING),
+			  get(&c->ring_drops), &p->drops);
+	metrics_add_since(m, METRIC_CAPTURE_TRUNCATED, none, get(&c->ring_truncated),
+			  &p->truncated);
+	metrics_add_since(m, METRIC_TCP_SEGMENTS, none, get(&c->tcp), &p->segments);
+	metrics_add_since(m, METRIC_TCP_FLOWS_OPENED, none, get(&c->flows_opened), &p->opened);
+	metrics_add_since(m, METRIC_TCP_FLOWS_CLOSED, none, get(&c->flows_closed), &p->closed);
+	metrics_add_since(m, METRIC_TCP_FLOWS_MIDSTREAM, none, get(&c->flows_midstream),
+			  &p->midstream);
+	metrics_add_since(m, METRIC_TCP_FLOWS_REFUSED, none, get(&c->table_full), &p->full);
+	for (uint16_t dir = 0; dir < 2; dir++) {
+		metrics_add_since(m, METRIC_TCP_OUT_OF_ORDER, METRIC_AT(dir),
+				  get(&c->out_of_order[dir]), &p->out_of_order[dir]);
+		metrics_add_since(m, METRIC_TCP_RETRANSMITS, METRIC_AT(dir),
+				  get(&c->retransmits[dir]), &p->retransmits[dir]);
+	}
+	metrics_add_since(m, METRIC_TCP_REJECTED, METRIC_AT(METRIC_REJECT_BAD_RST),
+			  get(&c->bad_rst), &p->bad_rst);
+	metrics_add_since(m, METRIC_TCP_REJECTED, METRIC_AT(METRIC_REJECT_BAD_SEQ),
+			  get(&c->bad_seq), &p->bad_seq);
+	metrics_add_since(m, METRIC_TCP_BUFFER_REFUSED, none, get(&c->buffer_refused), &p->buffer);
+	metrics_observe_ns(m, METRIC_LOOP_LAG, METRIC_AT(METRIC_LOOP_CAPTURE),
+			   atomic_load_explicit(&c->lag_ns, memory_order_relaxed));
+}
+
+static uint16_t state_number(struct daemon *d, uint32_t server, const struct health_view *v)
+{
+	switch (failover_state(d->failover, server)) {
+	case FAILOVER_RUNNING:
+		return METRIC_STATE_TAKING_OVER;
+	case FAILOVER_HELD:
+		return METRIC_STATE_TAKEN_OVER;
+	default:
+		return (uint16_t)v->state; /* numbered alike */
+	}
+}
+
+static void publish_health(struct daemon *d, uint16_t i, const struct health_view *v)
+{
+	static const struct {
+		enum health_result result;
+		enum metric_failure failure;
+	} failure[] = {{HEALTH_REFUSED, METRIC_FAILURE_REFUSED},
+		       {HEALTH_SILENT, METRIC_FAILURE_TIMEOUT},
+		       {HEALTH_ERROR, METRIC_FAILURE_ERROR}};
+	struct published_server *p = &d->published->server[i];
+
+	for (uint16_t k = 0; k < HEALTH_KIND_COUNT_; k++)
+		for (size_t f = 0; f < sizeof failure / sizeof failure[0]; f++)
+			metrics_add_since(d->metrics, METRIC_HEALTH_FAILURES,
+					  METRIC_AT(i, k, (uint16_t)failure[f].failure),
+					  v->stats.results[k][failure[f].result],
+					  &p->failures[k][failure[f].result]);
+	for (uint16_t rule = 1; rule < HEALTH_RULE_COUNT_; rule++)
+		metrics_add_since(d->metrics, METRIC_HEALTH_SUPPRESSED,
+				  METRIC_AT(i, (uint16_t)(rule - 1)), v->stats.suppressed[rule],
+				  &p->suppressed[rule]);
+}
+
+static void publish_server(struct daemon *d, uint16_t i)
+{
+	struct published_server *p = &d->published->server[i];
+	const struct worker_evidence *e = &d->evidence[i];
+	struct health_view v;
+
+	health_loop_view(d->health, i, &v);
+	metrics_set_state(d->metrics, i, state_number(d, i, &v));
+	metrics_set(d->metrics, METRIC_SERVER_READY, METRIC_AT(i), daemon_not_ready(d, i) == NULL);
+	publish_health(d, i, &v);
+	for (uint16_t dir = 0; dir < 2; dir++) {
+		metrics_add_since(d->metrics, METRIC_TCP_GAPS, METRIC_AT(i, dir),
+				  get(&e->gaps[dir]), &p->gaps[dir]);
+		metrics_add_since(d->metrics, METRIC_TCP_GAP_BYTES, METRIC_AT(i, dir),
+				  get(&e->gap_bytes[dir]), &p->gap_bytes[dir]);
+	}
+}
+
+static void publish_rest(struct daemon *d)
+{
+	struct daemon_published *p = d->published;
+	struct control_stats cs = control_stats(d->control);
+	struct store_stats st;
+
+	store_stats(d->store, &st);
+	metrics_set(d->metrics, METRIC_STORE_BYTES, METRIC_AT(0), (int64_t)st.bytes_used);
+	metrics_set(d->metrics, METRIC_STORE_LIMIT_BYTES, METRIC_AT(0), (int64_t)st.bytes_limit);
+	metrics_set(d->metrics, METRIC_STORE_RECORDS, METRIC_AT(0), (int64_t)st.records);
+	metrics_add_since(d->metrics, METRIC_STORE_ERRORS, METRIC_AT(0),
+			  st.errors + st.puts_dropped, &p->store_errors);
+	const uint64_t refused[] = {
+		[METRIC_CONTROL_CLIENTS] = cs.clients_refused,
+		[METRIC_CONTROL_LINES] = cs.lines_refused,
+		[METRIC_CONTROL_REPLIES] = cs.replies_refused,
+		[METRIC_CONTROL_TIMEOUTS] = cs.clients_timed_out,
+	};
+	for (uint16_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
+		metrics_add_since(d->metrics, METRIC_CONTROL_REFUSED, METRIC_AT(i), refused[i],
+				  &p->control[i]);
+}
+
+/* ---- survey ------------------------------------------------------------------------------------
+ */
+
+/* Per service: how many live flows would be continued, and how many not. */
+struct survey {
+	struct daemon *d;
+	uint64_t (*count)[2]; /* by service, by continuable */
+	uint64_t flows;
+};
+
+static void survey_flow(void *ctx, struct flow *f)
+{
+	struct survey *s = ctx;
+	struct jeebs_flow *jf = watch_flow(f);
+	struct plan p;
+
+	s->flows++;
+	if (!jf || !flow_is_live(f))
+		return;
+	plan_make(jf, &p);
+	s->count[jf->service - s->d->services][p.cont]++;
+}
+
+static void survey_worker(struct worker *w, void *arg)
+{
+	track_each(watch_track(worker_watch(w)), survey_flow, arg);
+}
+
+static void tell_survey(struct daemon *d, const struct survey *s)
+{
+	for (uint32_t i = 0; i < d->config->server_count; i++) {
+		uint64_t live = 0, cont = 0;
+		for (uint32_t k = 0; k < d->service_count; k++)
+			if (d->services[k].server == i) {
+				live += s->count[k][0] + s->count[k][1];
+				cont += s->count[k][1];
+			}
+		atomic_store(&d->survey[i].live, live);
+		atomic_store(&d->survey[i].continuable, cont);
+	}
+	/* Services of one server may share a protocol: series are sums. */
+	for (uint32_t k = 0; k < d->service_count; k++)
+		for (uint16_t cont = 0; cont < 2; cont++) {
+			const struct watch_service *a = &d->services[k];
+			uint64_t sum = 0;
+			for (uint32_t j = 0; j < d->service_count; j++)
+				if (d->services[j].server == a->server &&
+				    strcmp(d->services[j].protocol, a->protocol) == 0)
+					sum += s->count[j][cont];
+			metrics_set(d->metrics, METRIC_CONNECTIONS_TRACKED,
+				    METRIC_AT(a->server, metrics_protocol(d->metrics, a->protocol),
+					      cont),
+				    (int64_t)sum);
+		}
+}
+
+static void survey(struct daemon *d, int64_t now_ns)
+{
+	struct daemon_published *p = d->published;
+	struct survey s = {.d = d};
+
+	if (now_ns - p->surveyed_ns < p->survey_pause_ns)
+		return;
+	p->surveyed_ns = now_ns;
+	s.count = calloc(d->service_count, sizeof *s.count);
+	if (!s.count)
+		return;
+	for (uint32_t i = 0; i < d->worker_count; i++)
+		worker_call(d->workers[i], survey_worker, &s);
+	tell_survey(d, &s);
+	free(s.count);
+	p->survey_pause_ns = (int64_t)s.flows * SURVEY_NS_PER_FLOW;
+	if (p->survey_pause_ns < SURVEY_MIN_NS)
+		p->survey_pause_ns = SURVEY_MIN_NS;
+}
+
+void daemon_metrics_publish(struct daemon *d, int64_t now_ns)
+{
+	for (uint32_t i = 0; i < d->worker_count; i++)
+		publish_worker(d, i);
+	for (uint32_t i = 0; i < d->config->server_count; i++)
+		publish_server(d, (uint16_t)i);
+	publish_rest(d);
+	survey(d, now_ns);
+}
+
+/* ---- failover ----------------------------------------------------------------------------------
+ */
+
+/* A phase lasts from the end of the last one that happened to its own. */
+void daemon_metrics_failover(struct daemon *d, uint32_t server, const struct failover_summary *s)
+{
+	const struct metric_at at = METRIC_AT((uint16_t)server);
+	int64_t from = s->alive_ns;
+
+	metrics_add(d->metrics, METRIC_FAILOVERS,
+		    METRIC_AT((uint16_t)server,
+			      s->aborted ? METRIC_OUTCOME_ABORTED : METRIC_OUTCOME_SUCCESS),
+		    1);
+	for (uint16_t p = 0; p < FAILOVER_PHASE_COUNT_; p++) {
+		if (!s->at_ns[p])
+			continue;
+		metrics_observe_ns(d->metrics, METRIC_PHASE_DURATION, METRIC_AT(p),
+				   s->at_ns[p] > from ? s->at_ns[p] - from : 0);
+		from = s->at_ns[p];
+	}
+	if (!s->aborted && s->at_ns[FAILOVER_OPEN])
+		metrics_observe_ns(d->metrics, METRIC_FAILOVER_DURATION, at,
+				   s->at_ns[FAILOVER_OPEN] - s->alive_ns);
+}

@@ -1,0 +1,514 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * THREADS
+ *
+ *	main		signals, metrics, life of all others
+ *	worker 0..n	ring, flow table, modules' live half	     (worker.h)
+ *	store		LMDB commits				     (store.h)
+ *	health		probes and verdicts			     (health-loop.h)
+ *	failover	takeovers, and keeping what was taken	     (failover.h)
+ *	join 0..n	continued connections, io_uring		     (join.h)
+ *	control, http	jeebsctl and Prometheus
+ *
+ * They are started in that order and ended in the reverse. A verdict goes from
+ * health to failover; failover asks workers for connections and gives sockets to
+ * joins. Nobody waits for a thread started before it while that one waits for it:
+ * calls go only "up" this list (failover and control into workers).
+ */
+#include "daemon.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "clock.h"
+#include "log.h"
+#include "tcprepair.h"
+
+#define EXIT_UNAVAILABLE  69
+#define EXIT_CONFIG       78
+#define TICK_NS           (200 * NS_PER_MS)
+#define OWN_ADDRESSES_MAX 64
+#define STATE_MAX_AGE_NS  (600 * NS_PER_S)
+#define STREAM_MAX_BYTES  ((size_t)16 << 20)
+#define IDLE_TIMEOUT_NS   (2 * 3600 * NS_PER_S) /* as long as TCP keep-alive waits by default */
+#define HOLE_TIMEOUT_NS   (200 * NS_PER_MS)
+
+/* ---- messages between threads ------------------------------------------------------------------
+ */
+
+static void on_verdict(void *ctx, uint32_t server, enum health_verdict v, enum health_rule rule,
+		       int64_t alive_ns)
+{
+	struct daemon *d = ctx;
+	const char *name = d->config->servers[server].name;
+	struct failover_cause cause = {.reason = "host-down", .alive_ns = alive_ns, .silent = true};
+
+	switch (v) {
+	case HEALTH_V_NONE:
+		break;
+	case HEALTH_V_HEALTHY:
+		log_event(LOG_NOTICE, "server-healthy", LOG_STR("server", name));
+		break;
+	case HEALTH_V_SUSPECT:
+		log_event(LOG_NOTICE, "server-suspect", LOG_STR("server", name));
+		break;
+	case HEALTH_V_SERVICE_DOWN:
+		log_event(LOG_WARNING, "service-down", LOG_STR("server", name),
+			  LOG_STR("detail", "the host answers: no takeover"));
+		break;
+	case HEALTH_V_SUPPRESSED:
+		log_event(LOG_WARNING, "verdict-suppressed", LOG_STR("server", name),
+			  LOG_STR("rule", health_rule_name(rule)));
+		break;
+	case HEALTH_V_DOWN:
+		log_event(LOG_WARNING, "server-down", LOG_STR("server", name),
+			  LOG_MS("silent_ms", clock_mono_ns() - alive_ns));
+		failover_request(d->failover, server, &cause);
+		break;
+	}
+}
+
+static void on_health_lag(void *ctx, int64_t lag_ns)
+{
+	struct daemon *d = ctx;
+
+	metrics_observe_ns(d->metrics, METRIC_LOOP_LAG, METRIC_AT(METRIC_LOOP_HEALTH), lag_ns);
+}
+
+static void on_failover_state(void *ctx, uint32_t server, enum failover_state state)
+{
+	struct daemon *d = ctx;
+
+	if (state == FAILOVER_RUNNING && d->health)
+		health_loop_pause(d->health, server);
+}
+
+static void on_connection(void *ctx, uint32_t server, const struct watch_service *service,
+			  const struct endpoint *client, const struct plan *plan)
+{
+	struct daemon *d = ctx;
+	uint16_t protocol = metrics_protocol(d->metrics, service->protocol);
+	uint16_t result = plan->cont ? METRIC_RESULT_CONTINUED : METRIC_RESULT_RESET;
+
+	metrics_add(d->metrics, METRIC_CONNECTIONS_MIGRATED,
+		    METRIC_AT((uint16_t)server, protocol, result), 1);
+	if (!plan->cont)
+		metrics_add(d->metrics, METRIC_CONNECTIONS_REFUSED,
+			    METRIC_AT((uint16_t)server, metrics_reason(d->metrics, plan->reason)),
+			    1);
+}
+
+static void on_join_aborted(void *ctx, uint32_t server, const char *reason)
+{
+	struct daemon *d = ctx;
+
+	/* The client's own doing is no loss of ours. */
+	if (strcmp(reason, "client-reset") != 0 && strcmp(reason, "client-lost") != 0)
+		metrics_add(d->metrics, METRIC_CONNECTIONS_REFUSED,
+			    METRIC_AT((uint16_t)server, metrics_reason(d->metrics, reason)), 1);
+}
+
+static void on_address_conflict(void *ctx, uint32_t server)
+{
+	struct daemon *d = ctx;
+
+	metrics_add(d->metrics, METRIC_ADDRESS_CONFLICTS, METRIC_AT((uint16_t)server), 1);
+}
+
+static void on_fenced(void *ctx, uint32_t server, bool ok)
+{
+	struct daemon *d = ctx;
+
+	metrics_add(d->metrics, METRIC_FENCING_ACTIONS,
+		    METRIC_AT((uint16_t)server, ok), 1);
+}
+
+static void on_failover_done(void *ctx, uint32_t server, const struct failover_summary *s)
+{
+	struct daemon *d = ctx;
+
+	daemon_metrics_failover(d, server, s);
+	if (s->aborted && d->health)
+		health_loop_retry(d->health, server);
+}
+
+/* ---- start
+ * ---------------------------------------------------------------------------------------- */
+
+static int load_services(struct daemon *d)
+{
+	const struct config *c = d->config;
+	uint32_t n = 0;
+	char error[256];
+
+	for (uint32_t i = 0; i < c->server_count; i++)
+		n += c->servers[i].address_count * c->servers[i].service_count;
+	d->services = calloc(n, sizeof *d->services);
+	d->server_names = calloc(c->server_count, sizeof *d->server_names);
+	d->modules = module_host_new(c->modules_dir);
+	if (!d->services || !d->server_names || !d->modules)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < c->server_count; i++) {
+		const struct config_server *s = &c->servers[i];
+		d->server_names[i] = s->name;
+		for (uint32_t k = 0; k < s->service_count; k++) {
+			const struct jeebs_module *m;
+			int r = module_host_get(d->modules, s->services[k].protocol, &m, error,
+						sizeof error);
+			if (r < 0) {
+				log_event(LOG_ERROR, "module-refused", LOG_STR("server", s->name),
+					  LOG_STR("protocol", s->services[k].protocol),
+					  LOG_STR("detail", error), LOG_ERR(r));
+				return r;
+			}
+			for (uint32_t a = 0; a < s->address_count; a++)
+				d->services[d->service_count++] = (struct watch_service){
+					.endpoint = {.addr = s->addresses[a],
+						     .port = s->services[k].port},
+					.module = m,
+					.protocol = s->services[k].protocol,
+					.server = (uint16_t)i};
+		}
+	}
+	return 0;
+}
+
+static void on_store_commit(void *ctx, int64_t duration_ns)
+{
+	struct daemon *d = ctx;
+
+	metrics_observe_ns(d->metrics, METRIC_STORE_COMMIT_DURATION, METRIC_AT(0), duration_ns);
+}
+
+static int make_state_dir(const char *path)
+{
+	if (mkdir(path, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	return 0;
+}
+
+static int open_store(struct daemon *d)
+{
+	struct store_loaded loaded;
+	struct store_config sc = {
+		.state_dir = d->config->state_dir,
+		.size = d->config->store_bytes,
+		.max_age_ns = STATE_MAX_AGE_NS,
+		.committed = on_store_commit,
+		.ctx = d,
+	};
+	int r = make_state_dir(d->config->state_dir);
+
+	if (r == 0)
+		r = store_boot_id(d->boot_id);
+	memcpy(sc.boot_id, d->boot_id, sizeof sc.boot_id);
+	if (r == 0)
+		r = store_open(&sc, &d->store, &loaded);
+	if (r < 0) {
+		log_event(LOG_ERROR, "store-not-opened", LOG_STR("state_dir", d->config->state_dir),
+			  LOG_ERR(r));
+		return r;
+	}
+	log_event(LOG_INFO, "store-loaded", LOG_INT("usable", loaded.usable),
+		  LOG_INT("other_boot", loaded.other_boot), LOG_INT("too_old", loaded.too_old),
+		  LOG_INT("other_version", loaded.other_version),
+		  LOG_INT("malformed", loaded.malformed),
+		  LOG_INT("environment_replaced", loaded.environment_bad));
+	return 0;
+}
+
+/* Every interface has as many rings as there are workers, sharing its traffic. */
+static void describe_rings(struct daemon *d, const struct netaddr *protected_addrs, uint32_t n)
+{
+	const struct config *c = d->config;
+	uint16_t base = (uint16_t)(getpid() & 0x7fff);
+
+	for (uint32_t i = 0; i < c->interface_count; i++)
+		d->rings[i] = (struct ring_config){
+			.interface = c->interfaces[i],
+			.ring_bytes = c->ring_bytes,
+			.fanout_group = (uint16_t)(base + i),
+			.fanout_size = (uint16_t)c->workers,
+			.promiscuous = true,
+			.ignore_outgoing = true,
+			.addresses = protected_addrs,
+			.address_count = n,
+		};
+}
+
+static uint32_t protected_addresses(const struct config *c, struct netaddr **ret)
+{
+	uint32_t n = 0;
+	struct netaddr *p;
+
+	for (uint32_t i = 0; i < c->server_count; i++)
+		n += c->servers[i].address_count;
+	p = calloc(n, sizeof *p);
+	n = 0;
+	for (uint32_t i = 0; p && i < c->server_count; i++)
+		for (uint32_t a = 0; a < c->servers[i].address_count; a++)
+			p[n++] = c->servers[i].addresses[a];
+	*ret = p;
+	return n;
+}
+
+static uint32_t own_addresses(const struct config *c, struct netaddr out[static OWN_ADDRESSES_MAX])
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < c->server_count; i++) {
+		int got = address_list(c->servers[i].interface, out + n, OWN_ADDRESSES_MAX - n);
+		if (got > 0)
+			n += (uint32_t)got;
+	}
+	return n;
+}
+
+static int start_workers(struct daemon *d)
+{
+	const struct config *c = d->config;
+	struct netaddr own[OWN_ADDRESSES_MAX];
+	_cleanup_free_ struct netaddr *addrs = NULL;
+	uint32_t n = protected_addresses(c, &addrs);
+	struct worker_config wc = {
+		.ring_count = c->interface_count,
+		.watch =
+			{
+				.track =
+					{
+						.max_flows = c->max_flows,
+						.buffer_max = c->buffer_bytes,
+						.stream_max = STREAM_MAX_BYTES,
+						.idle_timeout_ns = IDLE_TIMEOUT_NS,
+						.hole_timeout_ns = HOLE_TIMEOUT_NS,
+						.ignore_clients = own,
+						.ignore_count = own_addresses(c, own),
+					},
+				.services = d->services,
+				.service_count = d->service_count,
+			},
+		.server_count = c->server_count,
+		.server_names = d->server_names,
+		.evidence = d->evidence,
+		.store = d->store,
+		.store_interval_ns = c->store_interval_ns,
+	};
+
+	d->rings = calloc(c->interface_count, sizeof *d->rings);
+	d->workers = calloc(c->workers, sizeof(struct worker *));
+	if (!addrs || !d->rings || !d->workers)
+		return -ENOMEM;
+	if (getrandom(&wc.watch.track.key, sizeof wc.watch.track.key, 0) < 0)
+		return -errno;
+	memcpy(wc.boot_id, d->boot_id, sizeof wc.boot_id);
+	describe_rings(d, addrs, n);
+	wc.rings = d->rings;
+	for (uint32_t i = 0; i < c->workers; i++) {
+		const char *where = "";
+		wc.index = (uint16_t)i;
+		int r = worker_start(&wc, &d->workers[i], &where);
+		if (r < 0) {
+			log_event(LOG_ERROR, "capture-not-started", LOG_INT("worker", i),
+				  LOG_STR("step", where), LOG_ERR(r));
+			return r;
+		}
+		d->worker_count = i + 1;
+	}
+	return 0;
+}
+
+static int start_joins(struct daemon *d)
+{
+	struct join_config jc = JOIN_CONFIG_DEFAULT;
+
+	jc.threads = d->config->recovery_threads;
+	int r = join_pool_new(&jc, &d->joins);
+	if (r < 0)
+		log_event(LOG_ERROR, "recovery-not-started", LOG_ERR(r));
+	return r;
+}
+
+static int start_failover(struct daemon *d)
+{
+	struct failover_config fc = {
+		.config = d->config,
+		.workers = d->workers,
+		.worker_count = d->worker_count,
+		.services = d->services,
+		.service_count = d->service_count,
+		.joins = d->joins,
+		.observer = {.ctx = d,
+			     .state = on_failover_state,
+			     .connection = on_connection,
+			     .join_aborted = on_join_aborted,
+			     .address_conflict = on_address_conflict,
+			     .fenced = on_fenced,
+			     .done = on_failover_done},
+	};
+	int r = failover_start(&fc, &d->failover);
+
+	if (r < 0)
+		log_event(LOG_ERROR, "failover-not-started", LOG_ERR(r));
+	return r;
+}
+
+static int start_health(struct daemon *d)
+{
+	struct health_loop_config hc = {
+		.config = d->config,
+		.evidence = d->evidence,
+		.observer = {.ctx = d, .verdict = on_verdict, .lag = on_health_lag},
+	};
+	int r = health_loop_start(&hc, &d->health);
+
+	if (r < 0)
+		log_event(LOG_ERROR, "health-not-started", LOG_ERR(r));
+	return r;
+}
+
+static int open_control(struct daemon *d)
+{
+	int r = control_open(d->config->control_socket, &daemon_control_ops, d, &d->control);
+
+	if (r < 0)
+		log_event(LOG_ERROR, "control-not-opened",
+			  LOG_STR("socket", d->config->control_socket), LOG_ERR(r));
+	return r;
+}
+
+/* Sockets of thousands of clients, and one to the backup for each. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit lim;
+
+	if (getrlimit(RLIMIT_NOFILE, &lim) == 0) {
+		lim.rlim_cur = lim.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &lim);
+	}
+}
+
+static void log_started(const struct daemon *d)
+{
+	for (uint32_t i = 0; i < d->config->server_count; i++) {
+		const struct config_server *s = &d->config->servers[i];
+		log_event(LOG_INFO, "watching", LOG_STR("server", s->name),
+			  LOG_STR("interface", s->interface),
+			  LOG_MS("detection_bound_ms", config_detection_bound_ns(&s->health)));
+	}
+	log_event(LOG_NOTICE, "started", LOG_STR("version", JEEBS_VERSION),
+		  LOG_INT("workers", d->worker_count), LOG_INT("servers", d->config->server_count));
+}
+
+static int start(struct daemon *d)
+{
+	const uint32_t n = d->config->server_count;
+	int r = failover_cleanup_stale(d->config);
+
+	if (r < 0) {
+		log_event(LOG_ERROR, "cleanup-failed", LOG_ERR(r));
+		return r;
+	}
+	raise_descriptor_limit();
+	d->evidence = aligned_alloc(_Alignof(struct worker_evidence), n * sizeof *d->evidence);
+	d->survey = calloc(n, sizeof *d->survey);
+	d->hold = calloc(n, sizeof *d->hold);
+	if (!d->evidence || !d->survey || !d->hold)
+		return -ENOMEM;
+	memset(d->evidence, 0, n * sizeof *d->evidence);
+	if ((r = load_services(d)) < 0 || (r = daemon_metrics_open(d)) < 0 ||
+	    (r = open_store(d)) < 0 || (r = start_workers(d)) < 0 || (r = start_joins(d)) < 0 ||
+	    (r = start_failover(d)) < 0 || (r = start_health(d)) < 0 || (r = open_control(d)) < 0)
+		return r;
+	log_started(d);
+	return 0;
+}
+
+/* In reverse order. Every part may be missing. */
+static void stop(struct daemon *d)
+{
+	d->control = control_close(d->control);
+	d->health = health_loop_stop(d->health);
+	failover_halt(d->failover);
+	d->joins = join_pool_free(d->joins);
+	d->failover = failover_free(d->failover);
+	for (uint32_t i = 0; i < d->worker_count; i++)
+		worker_stop(d->workers[i]);
+	d->store = store_clear(d->store);
+	daemon_metrics_close(d);
+	module_host_free(d->modules);
+	free(d->workers);
+	free(d->rings);
+	free(d->services);
+	free(d->server_names);
+	free(d->evidence);
+	free(d->survey);
+	free(d->hold);
+}
+
+/* ---- main loop ----------------------------------------------------------------------------------
+ */
+
+/*
+ * The first SIGTERM after a takeover is an announcement only: the box is the
+ * server now, and ending it ends the connections. The second is meant.
+ */
+static bool should_end(struct daemon *d, bool *io_told)
+{
+	uint32_t held = failover_held_count(d->failover);
+
+	if (held == 0 || *io_told)
+		return true;
+	*io_told = true;
+	log_event(LOG_WARNING, "still-serving", LOG_INT("servers", held),
+		  LOG_INT("connections", join_active(d->joins)),
+		  LOG_STR("detail", "connections end with this process: "
+				    "send the signal again to end it"));
+	return false;
+}
+
+static void main_loop(struct daemon *d, int signals)
+{
+	bool told = false;
+
+	for (;;) {
+		struct pollfd p = {.fd = signals, .events = POLLIN};
+		struct signalfd_siginfo si;
+		poll(&p, 1, (int)(TICK_NS / NS_PER_MS));
+		if (read(signals, &si, sizeof si) == sizeof si && should_end(d, &told))
+			return;
+		daemon_metrics_publish(d, clock_mono_ns());
+	}
+}
+
+int daemon_run(const struct config *c)
+{
+	struct daemon d = {.config = c, .started_ns = clock_mono_ns()};
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	_cleanup_close_ int signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (signals < 0)
+		return EXIT_UNAVAILABLE;
+	int r = start(&d);
+	if (r == 0) {
+		main_loop(&d, signals);
+		log_event(LOG_NOTICE, "stopping", LOG_INT("connections", join_active(d.joins)));
+	}
+	stop(&d);
+	if (r == 0)
+		return 0;
+	return r == -ENOENT || r == -ENOEXEC ? EXIT_CONFIG : EXIT_UNAVAILABLE;
+}

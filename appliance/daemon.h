@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * daemon: starts the threads in order, hands messages between them, ends them in
+ * reverse order. The only place that knows all rooms.
+ */
+#ifndef APPLIANCE_DAEMON_H
+#define APPLIANCE_DAEMON_H
+
+#include <stdatomic.h>
+
+#include "config.h"
+#include "control.h"
+#include "failover.h"
+#include "health-loop.h"
+#include "join.h"
+#include "metrics-http.h"
+#include "metrics.h"
+#include "module-host.h"
+#include "store.h"
+#include "worker.h"
+
+/* What the last survey of the flow tables found, per server. */
+struct daemon_survey {
+	_Atomic uint64_t live, continuable;
+};
+
+struct daemon {
+	const struct config *config;
+	int64_t started_ns;
+	struct module_host *modules;
+	struct watch_service *services;
+	uint32_t service_count;
+	const char **server_names;
+	struct worker_evidence *evidence; /* by server, written by workers */
+	struct daemon_survey *survey;     /* by server, written by the main thread */
+	_Atomic bool *hold;               /* by server */
+	uint8_t boot_id[STORE_BOOT_ID_BYTES];
+	struct store *store;
+	struct metrics *metrics;
+	struct metrics_http *http;
+	struct ring_config *rings;
+	struct worker **workers;
+	uint32_t worker_count;
+	struct join_pool *joins;
+	struct failover *failover;
+	struct health_loop *health;
+	struct control *control;
+	struct daemon_published *published; /* what metrics were told last; main thread only */
+};
+
+/* Runs until it is told to end. Returns an exit code (sysexits(3)). */
+int daemon_run(const struct config *c);
+
+/* ---- daemon-control.c, daemon-metrics.c: private to the daemon ------------------------------ */
+
+extern const struct control_ops daemon_control_ops;
+
+/* Word for a server's state: failover's when there is one, else health's. Static text. */
+const char *daemon_server_state(struct daemon *d, uint32_t server);
+/* Would a takeover work now? NULL: yes; else why not, static text. */
+const char *daemon_not_ready(struct daemon *d, uint32_t server);
+bool daemon_ready(void *ctx, char why[static METRICS_HTTP_WHY_STRLEN]);
+
+int daemon_metrics_open(struct daemon *d);
+void daemon_metrics_close(struct daemon *d);
+/* Carries what threads counted into the metrics; main thread, several times a second. */
+void daemon_metrics_publish(struct daemon *d, int64_t now_ns);
+void daemon_metrics_failover(struct daemon *d, uint32_t server, const struct failover_summary *s);
+
+#endif

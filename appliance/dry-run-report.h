@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * dry-run-report: what a drill found, as a table for people or as JSON.
+ *
+ * The JSON is stable: `"api": 1`; fields are only ever added. docs/dry-run.md
+ * describes each.
+ */
+#ifndef APPLIANCE_DRY_RUN_REPORT_H
+#define APPLIANCE_DRY_RUN_REPORT_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+#include "plan.h"
+
+struct dry_run_row {
+	struct endpoint server, client;
+	uint8_t state; /* enum flow_state */
+	int64_t age_ns;
+	uint64_t bytes_to_server, bytes_to_client; /* on the wire until the cut */
+	uint64_t in_flight, retained;
+	struct plan plan;
+};
+
+struct dry_run_report {
+	const char *file;
+	/* What was read. */
+	uint64_t packets, tcp_packets, not_tcp, fragments, malformed, truncated_headers;
+	int64_t first_ns, last_ns; /* capture times; last_ns up to the cut */
+	bool complete;             /* false: damage at packet `packets` + 1 */
+	uint64_t error_offset;
+	const char *error; /* NULL when complete */
+	/* Where it was cut. */
+	uint64_t cut_packet;
+	int64_t cut_ns; /* relative to first_ns */
+	int64_t detection_bound_ns;
+	const char **servers; /* names or addresses, count */
+	uint32_t server_count;
+	struct track_stats track;
+	struct dry_run_row *rows;
+	uint32_t row_count;
+	uint32_t continued, refused;
+};
+
+int dry_run_report_table(const struct dry_run_report *r, FILE *out); /* 0 or -ENOMEM */
+int dry_run_report_json(const struct dry_run_report *r, FILE *out);
+
+#endif

@@ -1,0 +1,479 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * THEORY OF OPERATION
+ *
+ * Up to three passes over the file, each reading it in blocks, so that memory
+ * follows the live connections and not the file:
+ *	1. `--server auto` only: who answered SYNs most
+ *	2. the default cut only: where most connections were live, and for how long
+ *	3. the drill: track until the cut, settle each live flow, ask for its plan
+ * Passes 2 and 3 run the tracker and modules of the live box.
+ */
+#include "dry-run.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "clock.h"
+#include "decode.h"
+#include "dry-run-report.h"
+#include "module-host.h"
+#include "pcap-file.h"
+#include "plan.h"
+#include "watch.h"
+
+#define EXIT_REFUSED     1
+#define EXIT_DATA        65 /* sysexits(3) EX_DATAERR */
+#define EXIT_NO_INPUT    66
+#define EXIT_NO_MEMORY   70
+#define EXIT_CONFIG      78
+#define RESPONDERS_MAX   4096
+#define DRILL_MAX_FLOWS  4000000
+#define DRILL_BUFFER_MAX ((size_t)4 << 30)
+#define DRILL_STREAM_MAX ((size_t)16 << 20)
+#define HOLE_TIMEOUT_NS  (200 * NS_PER_MS)
+/* Detection with the configuration's defaults, for drills without one. */
+#define DEFAULT_HEALTH ((struct config_health){100 * NS_PER_MS, 100 * NS_PER_MS, 3, 3})
+
+static const uint16_t http_ports[] = {80, 8000, 8008, 8080, 8081, 8888, 3128};
+
+struct responder {
+	struct endpoint server;
+	uint64_t answered;
+};
+
+struct drill {
+	const struct dry_run_options *opt;
+	FILE *err;
+	struct pcap_file *file;
+	struct module_host *modules;
+	struct watch_service *services;
+	uint32_t service_count;
+	const struct jeebs_module *http; /* for a server given without protocol */
+	struct watch *watch;
+	struct responder *responders; /* pass 1 */
+	uint32_t responder_count;
+	struct busiest {         /* pass 2 */
+		uint32_t live;   /* most connections at once */
+		uint64_t from;   /* first packet of the present stretch with so many; 0: none */
+		uint64_t length; /* packets of the longest such stretch */
+		uint64_t middle; /* its middle packet */
+	} busiest;
+	uint64_t stop_packet; /* pass 3; 0: time or end */
+	int64_t stop_ns;      /* absolute; INT64_MAX: none */
+	int r;
+	struct dry_run_report report;
+};
+
+int dry_run_parse_cut(const char *text, struct dry_run_options *io)
+{
+	char *end;
+
+	if (strcmp(text, "end") == 0) {
+		io->cut = DRY_RUN_CUT_END;
+		return 0;
+	}
+	if (strncmp(text, "packet:", 7) == 0) {
+		errno = 0;
+		unsigned long long n = strtoull(text + 7, &end, 10);
+		if (errno || end == text + 7 || *end || text[7] == '-' || n == 0)
+			return -EINVAL;
+		io->cut = DRY_RUN_CUT_PACKET;
+		io->cut_packet = n;
+		return 0;
+	}
+	double s = strtod(text, &end);
+	if (end == text || (*end && strcmp(end, "s") != 0) || !(s >= 0 && s < 1e9))
+		return -EINVAL;
+	io->cut = DRY_RUN_CUT_TIME;
+	io->cut_ns = (int64_t)(s * 1e9);
+	return 0;
+}
+
+/* ---- pass 1: who is the server ---------------------------------------------------------- */
+
+static int count_responder(void *ctx, const struct frame *f)
+{
+	struct drill *d = ctx;
+	struct segment s;
+
+	if (decode_frame(f, &s) != DECODE_TCP ||
+	    (s.flags & (TCP_SYN | TCP_ACK | TCP_RST)) != (TCP_SYN | TCP_ACK))
+		return 0;
+	struct endpoint e = {.addr = s.src.addr}; /* port 0: all services of the address */
+	for (uint32_t i = 0; i < d->responder_count; i++) {
+		if (endpoint_eq(&d->responders[i].server, &e)) {
+			d->responders[i].answered++;
+			return 0;
+		}
+	}
+	if (d->responder_count < RESPONDERS_MAX)
+		d->responders[d->responder_count++] = (struct responder){e, 1};
+	return 0;
+}
+
+/* ---- passes 2 and 3 --------------------------------------------------------------------- */
+
+static void track_frame(struct drill *d, const struct frame *f)
+{
+	struct dry_run_report *rep = &d->report;
+	struct segment s;
+
+	switch (decode_frame(f, &s)) {
+	case DECODE_TCP:
+		rep->tcp_packets++;
+		track_segment(watch_track(d->watch), &s);
+		break;
+	case DECODE_FRAGMENT:
+		rep->fragments++;
+		track_fragment(watch_track(d->watch), &s);
+		break;
+	case DECODE_NOT_TCP:
+		rep->not_tcp++;
+		break;
+	case DECODE_TRUNCATED:
+		rep->truncated_headers++;
+		break;
+	case DECODE_MALFORMED:
+		rep->malformed++;
+		break;
+	}
+}
+
+static void end_stretch(struct busiest *b, uint64_t packet)
+{
+	if (b->from && packet - b->from > b->length) {
+		b->length = packet - b->from;
+		b->middle = b->from + b->length / 2;
+	}
+	b->from = 0;
+}
+
+static int find_busiest(void *ctx, const struct frame *f)
+{
+	struct drill *d = ctx;
+	struct busiest *b = &d->busiest;
+	uint64_t packet = ++d->report.packets;
+
+	track_frame(d, f);
+	uint32_t live = track_live_count(watch_track(d->watch));
+	if (live > b->live)
+		*b = (struct busiest){.live = live};
+	if (live < b->live || live == 0)
+		end_stretch(b, packet);
+	else if (!b->from)
+		b->from = packet;
+	return 0;
+}
+
+static int run_until_cut(void *ctx, const struct frame *f)
+{
+	struct drill *d = ctx;
+	struct dry_run_report *rep = &d->report;
+
+	if (rep->packets == 0) {
+		rep->first_ns = f->time_ns;
+		if (d->opt->cut == DRY_RUN_CUT_TIME)
+			d->stop_ns = f->time_ns + d->opt->cut_ns;
+	}
+	if (f->time_ns > d->stop_ns)
+		return 1;
+	rep->packets++;
+	rep->last_ns = f->time_ns > rep->last_ns ? f->time_ns : rep->last_ns;
+	track_frame(d, f);
+	return d->stop_packet && rep->packets >= d->stop_packet;
+}
+
+static const struct jeebs_module *choose_by_port(void *ctx, uint16_t port)
+{
+	const struct drill *d = ctx;
+
+	if (d->opt->protocol)
+		return d->http; /* loaded by name: whatever was asked for */
+	for (size_t i = 0; i < sizeof http_ports / sizeof http_ports[0]; i++)
+		if (http_ports[i] == port)
+			return d->http;
+	return NULL;
+}
+
+static int new_watch(struct drill *d)
+{
+	struct watch_config wc = {
+		.track =
+			{
+				.max_flows = DRILL_MAX_FLOWS,
+				.buffer_max = DRILL_BUFFER_MAX,
+				.stream_max = DRILL_STREAM_MAX,
+				.hole_timeout_ns = HOLE_TIMEOUT_NS,
+				/* A fixed key: the same file gives the same report. */
+				.key = {{UINT64_C(0x6a65656273), UINT64_C(0x6472696c6c)}},
+			},
+		.services = d->services,
+		.service_count = d->service_count,
+		.choose_module = d->opt->config ? NULL : choose_by_port,
+		.ctx = d,
+	};
+
+	d->watch = watch_free(d->watch);
+	d->watch = watch_new(&wc);
+	return d->watch ? 0 : -ENOMEM;
+}
+
+/* ---- services --------------------------------------------------------------------------- */
+
+static int load_module(struct drill *d, const char *protocol, const struct jeebs_module **ret)
+{
+	char error[256];
+	int r = module_host_get(d->modules, protocol, ret, error, sizeof error);
+
+	if (r < 0)
+		fprintf(d->err, "jeebs-appliance: module %s: %s\n", protocol, error);
+	return r;
+}
+
+static int services_from_config(struct drill *d)
+{
+	const struct config *c = d->opt->config;
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < c->server_count; i++)
+		n += c->servers[i].address_count * c->servers[i].service_count;
+	d->services = calloc(n + 1, sizeof *d->services);
+	d->report.servers = calloc(c->server_count + 1, sizeof *d->report.servers);
+	if (!d->services || !d->report.servers)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < c->server_count; i++) {
+		const struct config_server *s = &c->servers[i];
+		d->report.servers[d->report.server_count++] = s->name;
+		for (uint32_t k = 0; k < s->service_count; k++) {
+			const struct jeebs_module *m;
+			int r = load_module(d, s->services[k].protocol, &m);
+			if (r < 0)
+				return r;
+			for (uint32_t a = 0; a < s->address_count; a++)
+				d->services[d->service_count++] = (struct watch_service){
+					.endpoint = {.addr = s->addresses[a],
+						     .port = s->services[k].port},
+					.module = m,
+					.protocol = s->services[k].protocol,
+					.server = (uint16_t)i};
+		}
+	}
+	return 0;
+}
+
+static int pick_responder(struct drill *d, struct endpoint *ret)
+{
+	const struct responder *best = NULL;
+
+	d->responders = calloc(RESPONDERS_MAX, sizeof *d->responders);
+	if (!d->responders)
+		return -ENOMEM;
+	int r = pcap_file_run(d->file, count_responder, d);
+	if (r < 0)
+		return r;
+	for (uint32_t i = 0; i < d->responder_count; i++)
+		if (!best || d->responders[i].answered > best->answered)
+			best = &d->responders[i];
+	/* Damage further on is reported by the drill itself, which gets just as far. */
+	if (!best)
+		return r == PCAP_FILE_END ? -ENOENT : r;
+	*ret = best->server;
+	return pcap_file_rewind(d->file);
+}
+
+static int services_from_server(struct drill *d)
+{
+	struct endpoint server = d->opt->server;
+	char text[ENDPOINT_STRLEN];
+	const char *protocol = d->opt->protocol ? d->opt->protocol : "http";
+
+	int r = load_module(d, protocol, &d->http);
+	if (r < 0)
+		return r;
+	if (d->opt->server_auto && (r = pick_responder(d, &server)) != 0)
+		return r;
+	d->services = calloc(1, sizeof *d->services);
+	d->report.servers = calloc(1, sizeof *d->report.servers);
+	char *name = strdup(server.port ? endpoint_format(&server, text)
+					: netaddr_format(&server.addr, text));
+	if (!d->services || !d->report.servers || !name) {
+		free(name);
+		return -ENOMEM;
+	}
+	d->services[0] =
+		(struct watch_service){.endpoint = server, .module = d->http, .protocol = protocol};
+	d->service_count = 1;
+	d->report.servers[0] = name;
+	d->report.server_count = 1;
+	return 0;
+}
+
+/* ---- the report ------------------------------------------------------------------------- */
+
+static void plan_row(void *ctx, struct flow *f)
+{
+	struct drill *d = ctx;
+	struct dry_run_report *rep = &d->report;
+
+	if (!flow_is_live(f) || !f->user || d->r < 0)
+		return;
+	if (rep->row_count % 1024 == 0) {
+		void *p = realloc(rep->rows, (rep->row_count + 1024) * sizeof *rep->rows);
+		if (!p) {
+			d->r = -ENOMEM;
+			return;
+		}
+		rep->rows = p;
+	}
+	track_settle(watch_track(d->watch), f);
+	struct dry_run_row *row = &rep->rows[rep->row_count++];
+	const struct stream *in = &f->stream[FLOW_TO_SERVER], *out = &f->stream[FLOW_TO_CLIENT];
+	*row = (struct dry_run_row){
+		.server = f->server,
+		.client = f->client,
+		.state = f->state,
+		.age_ns = rep->last_ns - f->opened_ns,
+		.bytes_to_server = in->next,
+		.bytes_to_client = out->next,
+		.in_flight = plan_in_flight(f),
+		.retained = (in->next - in->keep) + (out->next - out->keep),
+	};
+	plan_make(watch_flow(f), &row->plan);
+	if (row->plan.cont)
+		rep->continued++;
+	else
+		rep->refused++;
+}
+
+static int by_client(const void *a, const void *b)
+{
+	const struct dry_run_row *x = a, *y = b;
+	int r = memcmp(&x->client.addr, &y->client.addr, sizeof x->client.addr);
+
+	if (r == 0)
+		r = (x->client.port > y->client.port) - (x->client.port < y->client.port);
+	return r ? r : memcmp(&x->server, &y->server, sizeof x->server);
+}
+
+static int report_cut(struct drill *d)
+{
+	struct dry_run_report *rep = &d->report;
+	const struct config *c = d->opt->config;
+	struct config_health health = c && c->server_count ? c->servers[0].health : DEFAULT_HEALTH;
+
+	rep->cut_packet = rep->packets;
+	rep->cut_ns = rep->last_ns - rep->first_ns;
+	rep->detection_bound_ns = config_detection_bound_ns(&health);
+	rep->track = *track_stats(watch_track(d->watch));
+	track_each(watch_track(d->watch), plan_row, d);
+	if (d->r < 0)
+		return d->r;
+	if (rep->row_count)
+		qsort(rep->rows, rep->row_count, sizeof *rep->rows, by_client);
+	return 0;
+}
+
+static int run_passes(struct drill *d, FILE *out)
+{
+	const struct dry_run_options *o = d->opt;
+	int r = o->config ? services_from_config(d) : services_from_server(d);
+
+	if (r != 0)
+		return r;
+	if (o->cut == DRY_RUN_CUT_BUSIEST) {
+		if ((r = new_watch(d)) < 0 || (r = pcap_file_run(d->file, find_busiest, d)) < 0)
+			return r;
+		end_stretch(&d->busiest, d->report.packets + 1);
+		/* Nobody was ever live: the end is as good as any. */
+		d->stop_packet = d->busiest.middle ? d->busiest.middle : d->report.packets;
+		if ((r = pcap_file_rewind(d->file)) < 0)
+			return r;
+		uint32_t servers = d->report.server_count;
+		const char **names = d->report.servers;
+		d->report = (struct dry_run_report){
+			.file = o->path, .servers = names, .server_count = servers};
+	}
+	if (o->cut == DRY_RUN_CUT_PACKET)
+		d->stop_packet = o->cut_packet;
+	if ((r = new_watch(d)) < 0 || (r = pcap_file_run(d->file, run_until_cut, d)) < 0)
+		return r;
+	if (r == PCAP_FILE_NOT_A_CAPTURE)
+		return r;
+	int damage = r;
+	d->report.complete = r == PCAP_FILE_END || r == PCAP_FILE_STOPPED;
+	if (!d->report.complete) {
+		const struct pcap_file_position *pos = pcap_file_position(d->file);
+		d->report.error = pos->detail;
+		d->report.error_offset = pos->offset;
+	}
+	if ((r = report_cut(d)) < 0)
+		return r;
+	r = o->json ? dry_run_report_json(&d->report, out) : dry_run_report_table(&d->report, out);
+	return r < 0 ? r : damage;
+}
+
+/* One exit code and one sentence for each way a drill can end. */
+static int conclude(const struct drill *d, int r)
+{
+	const struct pcap_file_position *pos = pcap_file_position(d->file);
+	const char *path = d->opt->path;
+
+	switch (r) {
+	case PCAP_FILE_END:
+	case PCAP_FILE_STOPPED:
+		return d->report.refused ? EXIT_REFUSED : 0;
+	case PCAP_FILE_TRUNCATED:
+	case PCAP_FILE_CORRUPT:
+	case PCAP_FILE_NOT_A_CAPTURE:
+		fprintf(d->err, "jeebs-appliance: %s: packet %llu, offset %llu: %s\n", path,
+			(unsigned long long)pos->packet + 1, (unsigned long long)pos->offset,
+			pos->detail);
+		return EXIT_DATA;
+	case -ENOENT:
+		fprintf(d->err,
+			"jeebs-appliance: %s: nobody answers a SYN in this capture: "
+			"say --server ADDR\n",
+			path);
+		return EXIT_CONFIG;
+	case -ESPIPE:
+		fprintf(d->err,
+			"jeebs-appliance: %s: cannot be read twice: give --server ADDR and "
+			"--fail-at, or a file\n",
+			path);
+		return EXIT_NO_INPUT;
+	case -ENOMEM:
+		fprintf(d->err, "jeebs-appliance: out of memory\n");
+		return EXIT_NO_MEMORY;
+	default:
+		fprintf(d->err, "jeebs-appliance: %s: %s\n", path, log_strerror(r));
+		return EXIT_NO_INPUT;
+	}
+}
+
+int dry_run(const struct dry_run_options *o, FILE *out, FILE *err)
+{
+	struct drill d = {.opt = o, .err = err, .stop_ns = INT64_MAX, .report = {.file = o->path}};
+	int code;
+	int r = pcap_file_open(o->path, &d.file);
+
+	if (r < 0) {
+		fprintf(err, "jeebs-appliance: %s: %s\n", o->path, log_strerror(r));
+		return EXIT_NO_INPUT;
+	}
+	d.modules = module_host_new(o->modules_dir);
+	r = d.modules ? run_passes(&d, out) : -ENOMEM;
+	/* A module that cannot be had was explained where it was asked for. */
+	code = d.service_count == 0 && (r == -ENOEXEC || r == -EPERM) ? EXIT_CONFIG
+								      : conclude(&d, r);
+	if (!o->config && d.report.server_count)
+		free((char *)d.report.servers[0]);
+	free(d.report.servers);
+	free(d.report.rows);
+	free(d.responders);
+	watch_free(d.watch);
+	free(d.services);
+	module_host_free(d.modules);
+	pcap_file_close(d.file);
+	return code;
+}

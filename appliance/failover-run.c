@@ -1,0 +1,764 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * THEORY OF OPERATION
+ *
+ * The order of a takeover, and why it is this one:
+ *
+ *	fence	 before anything of ours is visible: the old server must not speak again.
+ *	guard	 from here on packets to the address are dropped. An address without sockets
+ *		 makes the kernel answer RST at once and kills connections.
+ *	address  added, announced, and announced again later by the failover thread.
+ *	probes	 each client is asked for its true ACK (probe.h). Its answer passes the ring,
+ *		 the worker sees it, takes the flow out of its table and hands it over by value.
+ *	sockets  built as answers come. What is refused gets its RST at its true sequence number.
+ *	open	 one batch: the guard goes, except for clients that have not answered; new
+ *		 connections go to the backup; the joins may send.
+ *
+ * Then, stepped by the thread: clients that did not answer are asked again (Linux answers
+ * at most one such probe every 500 ms), and at last restored without an answer, with what
+ * is in flight taken as sent: slow for the client (its RTO), but never wrong.
+ *
+ * A takeover can be called off until the address is added. After that it goes on, one
+ * connection failing alone.
+ */
+#include "failover-run.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "clock.h"
+#include "fence.h"
+#include "log.h"
+
+#define PROBE_REPEAT_NS    (550 * NS_PER_MS)
+#define PROBE_GIVE_UP_NS   (1700 * NS_PER_MS)
+#define FIRST_BYTE_WAIT_NS (1000 * NS_PER_MS)
+#define ADDRESS_CHECK_NS   (50 * NS_PER_MS)
+
+struct asked {
+	uint64_t key; /* worker and flow */
+	struct snapshot snapshot;
+	bool done;
+};
+
+struct failover_run {
+	struct failover_summary summary;
+	struct takeover_inbox inbox;
+	struct asked *asked;
+	uint32_t asked_count, asked_cap, outstanding;
+	uint32_t *index; /* open addressing over asked: position + 1; 0 empty */
+	uint32_t index_mask;
+	bool open;
+	bool sending; /* some continued connection has bytes for its client */
+	int64_t repeat_ns, give_up_ns, first_byte_until_ns;
+	struct fence fence;
+	bool fence_running;
+};
+
+static void mark(struct failover_server *s, enum failover_phase p)
+{
+	struct failover_summary *sum = &s->run->summary;
+	static const char *const event[FAILOVER_PHASE_COUNT_] = {
+		[FAILOVER_DETECTED] = "failover-detected",
+		[FAILOVER_FENCE] = "failover-fence",
+		[FAILOVER_GUARD] = "failover-guard",
+		[FAILOVER_ADDRESS] = "failover-address",
+		[FAILOVER_PROBES] = "failover-probes",
+		[FAILOVER_SOCKETS] = "failover-sockets",
+		[FAILOVER_OPEN] = "failover-open",
+		[FAILOVER_FIRST_BYTE] = "failover-first-byte",
+	};
+
+	if (!sum->at_ns[p])
+		sum->at_ns[p] = clock_mono_ns();
+	log_event(LOG_INFO, event[p], LOG_STR("failover", sum->id), LOG_STR("server", s->cfg->name),
+		  LOG_MS("at_ms", sum->at_ns[p] - sum->alive_ns));
+}
+
+static void connection_done(struct failover_server *s, const struct takeover_item *item,
+			    const struct plan *plan)
+{
+	const struct failover_observer *o = &s->env->observer;
+	char client[ENDPOINT_STRLEN], server[ENDPOINT_STRLEN];
+
+	if (plan->cont)
+		s->run->summary.continued++;
+	else
+		s->run->summary.refused++;
+	log_event(LOG_DEBUG, plan->cont ? "connection-continued" : "connection-refused",
+		  LOG_STR("failover", s->run->summary.id),
+		  LOG_STR("client", endpoint_format(&item->snapshot.client, client)),
+		  LOG_STR("service", endpoint_format(&item->snapshot.server, server)),
+		  LOG_STR("module", plan->module), LOG_STR("reason", plan->reason),
+		  LOG_STR("detail", plan->detail), LOG_INT("answered", item->answered));
+	o->connection(o->ctx, s->index, item->service, &item->snapshot.client, plan);
+}
+
+/* ---- one connection ----------------------------------------------------------------------- */
+
+static void refuse(struct failover_server *s, struct takeover_item *item)
+{
+	uint8_t frame[PROBE_FRAME_MAX];
+	size_t n = probe_build_rst(&item->snapshot, link_mac(s->link), frame);
+
+	/* Lost or unacceptable (no answer to the probe)? Then the kernel, which has no such
+	 * socket, answers the client's next segment with a RST. */
+	int r = link_send(s->link, bytes_of(frame, n));
+	if (r < 0)
+		log_event(LOG_WARNING, "reset-not-sent", LOG_STR("server", s->cfg->name),
+			  LOG_ERR(r));
+	connection_done(s, item, &item->plan);
+}
+
+static void refuse_because(struct failover_server *s, struct takeover_item *item,
+			   const char *reason, const char *detail)
+{
+	item->plan.cont = false;
+	item->plan.reason = reason;
+	snprintf(item->plan.detail, sizeof item->plan.detail, "%s", detail);
+	refuse(s, item);
+}
+
+/* What a join needs of us; freed with its last report. */
+struct joined {
+	struct failover_server *server; /* outlives all joins */
+	const struct jeebs_module *module;
+};
+
+/* In a join thread. */
+static void on_join_report(void *ctx, const struct join_report *r)
+{
+	struct joined *j = ctx;
+	struct failover_server *s = j->server;
+	int64_t none = 0;
+
+	switch (r->event) {
+	case JOIN_FIRST_BYTE:
+		atomic_compare_exchange_strong(&s->first_byte_ns, &none, r->now_ns);
+		return;
+	case JOIN_ABORTED:
+		log_event(LOG_DEBUG, "connection-aborted", LOG_STR("server", s->cfg->name),
+			  LOG_STR("reason", r->reason), LOG_INT("to_client", r->to_client_bytes),
+			  LOG_INT("to_server", r->to_server_bytes));
+		s->env->observer.join_aborted(s->env->observer.ctx, s->index, r->reason);
+		break;
+	case JOIN_CLOSED:
+		break;
+	}
+	free(j);
+}
+
+static void on_state_free(void *ctx, void *state)
+{
+	const struct joined *j = ctx;
+
+	j->module->close(state);
+	free(state);
+}
+
+static const struct config_backup *backup_for(const struct config_server *cfg, uint8_t family)
+{
+	for (uint32_t i = 0; i < cfg->backup_count; i++)
+		if (cfg->backups[i].address.family == family)
+			return &cfg->backups[i];
+	return NULL;
+}
+
+static int submit(struct failover_server *s, struct takeover_item *item, int fd, size_t unsent)
+{
+	const struct config_backup *b = backup_for(s->cfg, item->snapshot.server.addr.family);
+	const struct takeover_log *out = &item->log[FLOW_TO_CLIENT];
+	struct joined *joined = malloc(sizeof *joined);
+	struct join_request rq = {
+		.id = (uint64_t)item->worker << 32 | item->flow,
+		.client_fd = fd,
+		.backend = {.addr = b->address, .port = item->snapshot.server.port},
+		.module = item->module,
+		.module_state = item->state,
+		.cut = item->cut,
+		.hold = !s->run->open,
+		.group = s->index,
+		.ctx = joined,
+		.state_free = on_state_free,
+		.report = on_join_report,
+	};
+
+	if (!joined)
+		return -ENOMEM;
+	*joined = (struct joined){s, item->module};
+	if (unsent > 0) {
+		/* The log ends where the old server's last byte was: the tail is what is missing.
+		 */
+		rq.first_out = malloc(unsent);
+		if (!rq.first_out) {
+			free(joined);
+			return -ENOMEM;
+		}
+		memcpy(rq.first_out, out->bytes.p + out->bytes.n - unsent, unsent);
+		rq.first_out_n = unsent;
+	}
+	for (int dir = 0; dir < 2; dir++)
+		rq.log[dir] = (struct join_log){item->log[dir].off, item->log[dir].bytes.p,
+						item->log[dir].bytes.n};
+	int r = join_submit(s->env->joins, &rq);
+	if (r < 0) {
+		free(rq.first_out);
+		free(joined);
+		return r;
+	}
+	/* Owned by the join now. */
+	item->state = NULL;
+	item->log[0].bytes = item->log[1].bytes = BUF_INIT(0);
+	return 0;
+}
+
+static struct bytes in_flight(const struct takeover_item *item)
+{
+	const struct takeover_log *out = &item->log[FLOW_TO_CLIENT];
+	uint64_t acked = item->cut.to_client_acked;
+
+	return bytes_from(buf_view(&out->bytes), acked > out->off ? acked - out->off : 0);
+}
+
+static void let_in(struct failover_server *s, const struct takeover_item *item)
+{
+	struct guard_flow gf = {item->snapshot.server, item->snapshot.client};
+
+	if (!s->run->open)
+		return;
+	int r = guard_release(s->guard, &gf, 1);
+	if (r < 0)
+		log_event(LOG_ERROR, "guard-release-failed", LOG_STR("server", s->cfg->name),
+			  LOG_ERR(r));
+}
+
+static void restore(struct failover_server *s, struct takeover_item *item)
+{
+	struct bytes flight = in_flight(item);
+	struct restore_options o = {
+		.as_sent = item->answered ? 0 : flight.n,
+		.in_flight = {flight},
+		.defer_send = true,
+	};
+	const char *step = "";
+	size_t unsent = 0;
+	int fd = -1;
+
+	int r = restore_socket(&item->snapshot, &o, clock_real_ns(), &fd, &unsent, &step);
+	if (r < 0) {
+		log_event(LOG_WARNING, "restore-failed", LOG_STR("server", s->cfg->name),
+			  LOG_STR("step", step), LOG_ERR(r));
+		refuse_because(s, item, "restore-failed", log_strerror(r));
+		return;
+	}
+	let_in(s, item);
+	if (flight.n > 0)
+		s->run->sending = true;
+	r = submit(s, item, fd, unsent);
+	if (r < 0) {
+		restore_abandon(fd);
+		refuse_because(s, item, "join-refused", log_strerror(r));
+		return;
+	}
+	connection_done(s, item, &item->plan);
+}
+
+static void settle(struct failover_server *s, struct takeover_item *item)
+{
+	if (!item->answered && item->handshake_only) {
+		/* Perhaps the client never saw the SYN-ACK: it sends its SYN again, to the backup.
+		 */
+		s->run->summary.gone++;
+		let_in(s, item);
+		return;
+	}
+	if (!item->answered)
+		s->run->summary.unanswered++;
+	if (item->plan.cont) {
+		restore(s, item);
+		return;
+	}
+	refuse(s, item);
+	let_in(s, item);
+}
+
+/* ---- who was asked ------------------------------------------------------------------------- */
+
+static uint64_t item_key(const struct takeover_item *item)
+{
+	return (uint64_t)item->worker << 32 | item->flow;
+}
+
+static uint32_t key_slot(const struct failover_run *run, uint64_t key)
+{
+	/* Our own numbers, not a stranger's: multiplicative hashing is enough. */
+	return (uint32_t)(key * UINT64_C(0x9e3779b97f4a7c15) >> 32) & run->index_mask;
+}
+
+static int remember(struct failover_run *run, const struct takeover_item *item)
+{
+	if (run->asked_count == run->asked_cap) {
+		uint32_t cap = run->asked_cap ? run->asked_cap * 2 : 256;
+		struct asked *p = realloc(run->asked, cap * sizeof *p);
+		if (!p)
+			return -ENOMEM;
+		run->asked = p;
+		run->asked_cap = cap;
+	}
+	run->asked[run->asked_count++] =
+		(struct asked){.key = item_key(item), .snapshot = item->snapshot};
+	run->outstanding++;
+	return 0;
+}
+
+static int build_index(struct failover_run *run)
+{
+	uint32_t size = 16;
+
+	while (size < run->asked_count * 2)
+		size *= 2;
+	run->index = calloc(size, sizeof *run->index);
+	if (!run->index)
+		return -ENOMEM;
+	run->index_mask = size - 1;
+	for (uint32_t i = 0; i < run->asked_count; i++) {
+		uint32_t at = key_slot(run, run->asked[i].key);
+		while (run->index[at])
+			at = (at + 1) & run->index_mask;
+		run->index[at] = i + 1;
+	}
+	return 0;
+}
+
+static struct asked *find_asked(struct failover_run *run, uint64_t key)
+{
+	for (uint32_t at = key_slot(run, key); run->index[at]; at = (at + 1) & run->index_mask)
+		if (run->asked[run->index[at] - 1].key == key)
+			return &run->asked[run->index[at] - 1];
+	return NULL;
+}
+
+static void send_probes(struct failover_server *s)
+{
+	struct failover_run *run = s->run;
+	uint8_t frame[PROBE_FRAME_MAX];
+	int64_t now = clock_real_ns();
+	int failed = 0;
+
+	for (uint32_t i = 0; i < run->asked_count; i++) {
+		if (run->asked[i].done)
+			continue;
+		size_t n = probe_build(&run->asked[i].snapshot, link_mac(s->link), now, frame);
+		int r = link_send(s->link, bytes_of(frame, n));
+		if (r < 0)
+			failed = r;
+	}
+	if (failed)
+		log_event(LOG_WARNING, "probe-not-sent", LOG_STR("server", s->cfg->name),
+			  LOG_ERR(failed));
+}
+
+static void take_item(struct failover_server *s, struct takeover_item *item)
+{
+	struct failover_run *run = s->run;
+	struct asked *a = run->index ? find_asked(run, item_key(item)) : NULL;
+
+	if (a && !a->done) {
+		a->done = true;
+		run->outstanding--;
+	}
+	if (item->kind == TAKEOVER_READY) {
+		settle(s, item);
+	} else {
+		run->summary.gone++;
+		let_in(s, item);
+	}
+	takeover_item_free(item);
+}
+
+static void take_items(struct failover_server *s, int64_t deadline_ns)
+{
+	struct list items;
+
+	list_init(&items);
+	takeover_inbox_take(&s->run->inbox, deadline_ns, &items);
+	list_for_each_safe (it, tmp, &items) {
+		list_del(it);
+		take_item(s, list_entry(it, struct takeover_item, node));
+	}
+}
+
+struct begin_call {
+	uint32_t server;
+	struct takeover_inbox *inbox;
+};
+
+static void call_begin(struct worker *w, void *arg)
+{
+	const struct begin_call *c = arg;
+
+	worker_takeover_begin(w, c->server, c->inbox);
+}
+
+static void call_collect(struct worker *w, void *arg)
+{
+	worker_takeover_collect(w, *(const uint32_t *)arg);
+}
+
+static void call_end(struct worker *w, void *arg)
+{
+	worker_takeover_end(w, *(const uint32_t *)arg, false);
+}
+
+static void ask_workers(struct failover_server *s)
+{
+	struct failover_run *run = s->run;
+	struct begin_call c = {s->index, &run->inbox};
+	struct list items, early;
+
+	for (uint32_t i = 0; i < s->env->worker_count; i++)
+		worker_call(s->env->workers[i], call_begin, &c);
+	/* Everybody to be asked is in the inbox by now; some may have spoken meanwhile. */
+	list_init(&items);
+	list_init(&early);
+	takeover_inbox_take(&run->inbox, 0, &items);
+	list_for_each_safe (it, tmp, &items) {
+		struct takeover_item *item = list_entry(it, struct takeover_item, node);
+		list_del(it);
+		if (item->kind != TAKEOVER_PROBE) {
+			list_add_tail(&early, it);
+			continue;
+		}
+		if (remember(run, item) < 0)
+			log_event(LOG_ERROR, "takeover-item-lost", LOG_ERR(-ENOMEM));
+		takeover_item_free(item);
+	}
+	run->summary.live = run->asked_count;
+	if (build_index(run) < 0)
+		log_event(LOG_ERROR, "takeover-item-lost", LOG_ERR(-ENOMEM));
+	list_for_each_safe (it, tmp, &early) {
+		list_del(it);
+		take_item(s, list_entry(it, struct takeover_item, node));
+	}
+}
+
+/* ---- phases -------------------------------------------------------------------------------- */
+
+static int phase_fence(struct failover_server *s, const struct failover_cause *cause)
+{
+	const struct config_server *cfg = s->cfg;
+	const struct failover_observer *o = &s->env->observer;
+	char address[NETADDR_STRLEN];
+
+	if (cfg->fence_policy == CONFIG_FENCE_NONE || !cfg->fence_command)
+		return 0;
+	int64_t deadline = clock_mono_ns() + cfg->fence_timeout_ns;
+	int r = fence_start(cfg->fence_command, cfg->name,
+			    netaddr_format(&cfg->addresses[0], address), cause->reason, deadline,
+			    &s->run->fence);
+	if (r == 0 && cfg->fence_policy == CONFIG_FENCE_PARALLEL && cause->silent) {
+		s->run->fence_running = true;
+		mark(s, FAILOVER_FENCE);
+		return 0;
+	}
+	bool ok = r == 0 && fence_wait(&s->run->fence) == FENCE_OK;
+	mark(s, FAILOVER_FENCE);
+	o->fenced(o->ctx, s->index, ok);
+	if (ok)
+		return 0;
+	log_event(LOG_ERROR, "fence-failed", LOG_STR("server", cfg->name),
+		  LOG_STR("command", cfg->fence_command[0]),
+		  LOG_INT("status", s->run->fence.status),
+		  LOG_STR("error", r < 0 ? log_strerror(r) : "program failed"));
+	bool go_on = cfg->fence_policy == CONFIG_FENCE_PARALLEL && cause->silent;
+	if (!go_on)
+		s->run->summary.aborted = "fence-failed";
+	return go_on ? 0 : -EPERM;
+}
+
+/* A server that has not fallen silent by itself must not answer any more. */
+static int phase_address_check(struct failover_server *s)
+{
+	struct netaddr own[64];
+	int64_t until = clock_mono_ns() + ADDRESS_CHECK_NS;
+	int n = address_list(s->cfg->interface, own, 64);
+
+	for (uint32_t i = 0; i < s->cfg->address_count; i++)
+		for (int k = 0; k < n; k++)
+			if (own[k].family == s->cfg->addresses[i].family)
+				link_ask(s->link, &s->cfg->addresses[i], &own[k]);
+	while (clock_mono_ns() < until) {
+		struct link_answer a;
+		struct timespec pause = {.tv_nsec = NS_PER_MS};
+		while (link_receive(s->link, &a) > 0)
+			for (uint32_t i = 0; i < s->cfg->address_count; i++)
+				if (netaddr_eq(&a.addr, &s->cfg->addresses[i])) {
+					s->run->summary.aborted = "address-in-use";
+					return -EADDRINUSE;
+				}
+		nanosleep(&pause, NULL);
+	}
+	return 0;
+}
+
+static int phase_guard(struct failover_server *s)
+{
+	const struct config_server *cfg = s->cfg;
+	uint32_t n = 0;
+	struct guard_service *svc =
+		calloc((size_t)cfg->address_count * cfg->service_count, sizeof *svc);
+
+	if (!svc)
+		return -ENOMEM;
+	for (uint32_t a = 0; a < cfg->address_count; a++)
+		for (uint32_t k = 0; k < cfg->service_count; k++, n++) {
+			const struct config_backup *b = backup_for(cfg, cfg->addresses[a].family);
+			svc[n].service = (struct endpoint){.addr = cfg->addresses[a],
+							   .port = cfg->services[k].port};
+			svc[n].backup = (struct endpoint){.addr = b->address,
+							  .port = cfg->services[k].port};
+		}
+	int r = guard_up(cfg->name, svc, n, &s->guard);
+	free(svc);
+	if (r == 0)
+		mark(s, FAILOVER_GUARD);
+	return r;
+}
+
+static int phase_address(struct failover_server *s)
+{
+	for (uint32_t i = 0; i < s->cfg->address_count; i++) {
+		const struct netaddr *a = &s->cfg->addresses[i];
+		bool changed = false;
+		int v6 = a->family == NETADDR_V6;
+		int r = address_add(s->cfg->interface, a);
+		if (r < 0)
+			return r;
+		s->addresses_added = i + 1;
+		r = link_announce(s->link, a);
+		if (r < 0)
+			log_event(LOG_WARNING, "announce-failed", LOG_STR("server", s->cfg->name),
+				  LOG_ERR(r));
+		r = guard_forwarding(s->cfg->interface, a->family, true, &changed);
+		if (r < 0)
+			log_event(LOG_WARNING, "forwarding-failed", LOG_STR("server", s->cfg->name),
+				  LOG_STR("detail", "new connections will not reach the backup"),
+				  LOG_ERR(r));
+		s->forwarding[v6] = s->forwarding[v6] || changed;
+	}
+	int64_t now = clock_mono_ns();
+	s->announced = 1;
+	s->announce_ns = now + 50 * NS_PER_MS;
+	s->renew_ns = now + ADDRESS_RENEW_S * NS_PER_S;
+	mark(s, FAILOVER_ADDRESS);
+	return 0;
+}
+
+static void phase_open(struct failover_server *s)
+{
+	struct failover_run *run = s->run;
+	struct guard_flow *pending = calloc(run->outstanding + 1, sizeof *pending);
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; pending && i < run->asked_count; i++)
+		if (!run->asked[i].done && n < run->outstanding)
+			pending[n++] = (struct guard_flow){run->asked[i].snapshot.server,
+							   run->asked[i].snapshot.client};
+	int r = guard_open(s->guard, pending, n);
+	if (r < 0) {
+		/* Better open than closed for ever: without our table the sockets still work,
+		 * only new connections do not reach the backup. */
+		log_event(LOG_ERROR, "guard-open-failed", LOG_STR("server", s->cfg->name),
+			  LOG_ERR(r));
+		s->guard = guard_down(s->guard);
+	}
+	free(pending);
+	run->open = true;
+	join_release(s->env->joins, s->index);
+	mark(s, FAILOVER_OPEN);
+}
+
+static void run_free(struct failover_server *s)
+{
+	struct failover_run *run = s->run;
+
+	s->run = NULL;
+	takeover_inbox_deinit(&run->inbox);
+	free(run->asked);
+	free(run->index);
+	free(run);
+}
+
+static void call_off(struct failover_server *s, int r)
+{
+	const struct failover_observer *o = &s->env->observer;
+
+	if (!s->run->summary.aborted)
+		s->run->summary.aborted = "system-error";
+	log_event(LOG_ERROR, "failover-aborted", LOG_STR("failover", s->run->summary.id),
+		  LOG_STR("server", s->cfg->name), LOG_STR("reason", s->run->summary.aborted),
+		  LOG_ERR(r));
+	if (s->run->fence_running)
+		fence_wait(&s->run->fence);
+	failover_server_release(s);
+	o->done(o->ctx, s->index, &s->run->summary);
+	run_free(s);
+}
+
+static int prepare(struct failover_server *s, const struct failover_cause *cause)
+{
+	int r = link_open(s->cfg->interface, &s->link);
+
+	if (r == 0)
+		r = phase_fence(s, cause);
+	if (r == 0 && !cause->silent)
+		r = phase_address_check(s);
+	if (r == 0)
+		r = phase_guard(s);
+	if (r == 0)
+		r = phase_address(s);
+	return r;
+}
+
+int failover_run_begin(struct failover_server *s, const struct failover_cause *cause)
+{
+	struct failover_run *run = calloc(1, sizeof *run);
+
+	if (!run)
+		return -ENOMEM;
+	s->run = run;
+	takeover_inbox_init(&run->inbox);
+	run->summary.alive_ns = cause->alive_ns;
+	snprintf(run->summary.id, sizeof run->summary.id, "%s-%lld", s->cfg->name,
+		 (long long)(clock_real_ns() / NS_PER_MS));
+	atomic_store(&s->first_byte_ns, 0);
+	failover_server_set_state(s, FAILOVER_RUNNING);
+	log_event(LOG_NOTICE, "failover-begin", LOG_STR("failover", run->summary.id),
+		  LOG_STR("server", s->cfg->name), LOG_STR("reason", cause->reason));
+	mark(s, FAILOVER_DETECTED);
+
+	int r = prepare(s, cause);
+	if (r < 0) {
+		call_off(s, r);
+		return r;
+	}
+	ask_workers(s);
+	send_probes(s);
+	mark(s, FAILOVER_PROBES);
+	int64_t now = clock_mono_ns(), until = now + s->env->config->probe_timeout_ns;
+	run->repeat_ns = now + PROBE_REPEAT_NS;
+	run->give_up_ns = now + PROBE_GIVE_UP_NS;
+	while (run->outstanding > 0 && clock_mono_ns() < until)
+		take_items(s, until);
+	mark(s, FAILOVER_SOCKETS);
+	phase_open(s);
+	run->first_byte_until_ns = clock_mono_ns() + FIRST_BYTE_WAIT_NS;
+	failover_server_set_state(s, FAILOVER_HELD);
+	return 0;
+}
+
+/* ---- afterwards ---------------------------------------------------------------------------- */
+
+static void finish(struct failover_server *s)
+{
+	const struct failover_observer *o = &s->env->observer;
+	struct failover_summary *sum = &s->run->summary;
+	char took[FAILOVER_PHASE_COUNT_][32];
+
+	for (uint32_t i = 0; i < s->env->worker_count; i++)
+		worker_call(s->env->workers[i], call_end, &s->index);
+	for (int p = 0; p < FAILOVER_PHASE_COUNT_; p++)
+		snprintf(took[p], sizeof took[p], "%.3f",
+			 sum->at_ns[p] ? (double)(sum->at_ns[p] - sum->alive_ns) / 1e6 : 0.0);
+	log_event(LOG_NOTICE, "failover-summary", LOG_STR("failover", sum->id),
+		  LOG_STR("server", s->cfg->name), LOG_INT("live", sum->live),
+		  LOG_INT("continued", sum->continued), LOG_INT("refused", sum->refused),
+		  LOG_INT("gone", sum->gone), LOG_INT("unanswered", sum->unanswered),
+		  LOG_STR("detected_ms", took[FAILOVER_DETECTED]),
+		  LOG_STR("open_ms", took[FAILOVER_OPEN]),
+		  LOG_STR("first_byte_ms", took[FAILOVER_FIRST_BYTE]));
+	o->done(o->ctx, s->index, sum);
+	run_free(s);
+}
+
+static void step_fence(struct failover_server *s, int64_t now)
+{
+	const struct failover_observer *o = &s->env->observer;
+
+	if (!s->run->fence_running)
+		return;
+	enum fence_outcome out = fence_poll(&s->run->fence, now);
+	if (out == FENCE_RUNNING)
+		return;
+	s->run->fence_running = false;
+	o->fenced(o->ctx, s->index, out == FENCE_OK);
+	log_event(out == FENCE_OK ? LOG_INFO : LOG_ERROR,
+		  out == FENCE_OK ? "fence-done" : "fence-failed", LOG_STR("server", s->cfg->name),
+		  LOG_INT("status", s->run->fence.status));
+}
+
+bool failover_run_step(struct failover_server *s, int64_t now)
+{
+	struct failover_run *run = s->run;
+
+	take_items(s, 0);
+	step_fence(s, now);
+	if (run->outstanding > 0 && now >= run->give_up_ns) {
+		for (uint32_t i = 0; i < s->env->worker_count; i++)
+			worker_call(s->env->workers[i], call_collect, &s->index);
+		take_items(s, 0);
+		run->outstanding = 0;
+	} else if (run->outstanding > 0 && now >= run->repeat_ns) {
+		send_probes(s);
+		run->repeat_ns = now + PROBE_REPEAT_NS;
+	}
+	int64_t first = atomic_load(&s->first_byte_ns);
+	if (first && !run->summary.at_ns[FAILOVER_FIRST_BYTE]) {
+		run->summary.at_ns[FAILOVER_FIRST_BYTE] = first;
+		mark(s, FAILOVER_FIRST_BYTE);
+	}
+	bool waits_for_byte =
+		run->summary.continued > 0 && !first && now < run->first_byte_until_ns;
+	if (run->outstanding > 0 || run->fence_running || waits_for_byte)
+		return false;
+	finish(s);
+	return true;
+}
+
+void failover_run_cancel(struct failover_server *s)
+{
+	if (!s->run)
+		return;
+	for (uint32_t i = 0; i < s->env->worker_count; i++)
+		worker_call(s->env->workers[i], call_end, &s->index);
+	if (s->run->fence_running)
+		fence_wait(&s->run->fence);
+	run_free(s);
+}
+
+void failover_server_release(struct failover_server *s)
+{
+	for (uint32_t i = 0; i < s->addresses_added; i++) {
+		int r = address_del(s->cfg->interface, &s->cfg->addresses[i]);
+		if (r < 0)
+			log_event(LOG_ERROR, "address-not-removed", LOG_STR("server", s->cfg->name),
+				  LOG_ERR(r));
+	}
+	s->addresses_added = 0;
+	for (int v6 = 0; v6 < 2; v6++)
+		if (s->forwarding[v6])
+			guard_forwarding(s->cfg->interface, v6 ? NETADDR_V6 : NETADDR_V4, false,
+					 &s->forwarding[v6]);
+	s->forwarding[0] = s->forwarding[1] = false;
+	s->guard = guard_down(s->guard);
+	s->link = link_close(s->link);
+	failover_server_set_state(s, FAILOVER_ABORTED);
+}
+
+void failover_server_set_state(struct failover_server *s, enum failover_state state)
+{
+	const struct failover_observer *o = &s->env->observer;
+
+	atomic_store(&s->state, (int)state);
+	o->state(o->ctx, s->index, state);
+}

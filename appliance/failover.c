@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "failover.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "failover-run.h"
+#include "log.h"
+
+#define STEP_INTERVAL_NS (5 * NS_PER_MS)
+#define CONFLICT_LOG_NS  NS_PER_S
+
+/*
+ * When the neighbours are told again, after the first announcement: a burst for
+ * switches and hosts that missed it, then a refresh for as long as it is held.
+ */
+static const int64_t announce_pause_ns[] = {
+	50 * NS_PER_MS,  50 * NS_PER_MS,   100 * NS_PER_MS,   200 * NS_PER_MS,
+	600 * NS_PER_MS, 4000 * NS_PER_MS, 60000 * NS_PER_MS,
+};
+#define ANNOUNCE_STEPS (sizeof announce_pause_ns / sizeof announce_pause_ns[0])
+
+struct request {
+	struct list node;
+	uint32_t server;
+	struct failover_cause cause;
+};
+
+struct failover {
+	struct failover_config cfg;
+	struct failover_server *server;
+	int64_t conflict_logged_ns;
+	pthread_t thread;
+	bool started;
+	int wake;             /* eventfd */
+	pthread_mutex_t lock; /* protects requests and stop */
+	struct list requests;
+	bool stop;
+};
+
+const char *failover_state_name(enum failover_state s)
+{
+	static const char *const name[] = {
+		[FAILOVER_NONE] = "watching",
+		[FAILOVER_RUNNING] = "taking-over",
+		[FAILOVER_HELD] = "taken-over",
+		[FAILOVER_ABORTED] = "aborted",
+	};
+	_Static_assert(sizeof name / sizeof name[0] == FAILOVER_STATE_COUNT_, "a name for each");
+	return name[s];
+}
+
+const char *failover_phase_name(enum failover_phase p)
+{
+	static const char *const name[] = {
+		[FAILOVER_DETECTED] = "detect", [FAILOVER_FENCE] = "fence",
+		[FAILOVER_GUARD] = "guard",     [FAILOVER_ADDRESS] = "address",
+		[FAILOVER_PROBES] = "probe",    [FAILOVER_SOCKETS] = "restore",
+		[FAILOVER_OPEN] = "open",       [FAILOVER_FIRST_BYTE] = "first-byte",
+	};
+	_Static_assert(sizeof name / sizeof name[0] == FAILOVER_PHASE_COUNT_, "a name for each");
+	return name[p];
+}
+
+/* ---- keeping what was taken ---------------------------------------------------------------- */
+
+static void announce(struct failover_server *s, int64_t now)
+{
+	if (now < s->announce_ns)
+		return;
+	size_t step = s->announced < ANNOUNCE_STEPS ? s->announced : ANNOUNCE_STEPS - 1;
+	s->announced++;
+	s->announce_ns = now + announce_pause_ns[step];
+	for (uint32_t i = 0; i < s->addresses_added; i++)
+		link_announce(s->link, &s->cfg->addresses[i]);
+}
+
+static void renew(struct failover_server *s, int64_t now)
+{
+	if (now < s->renew_ns)
+		return;
+	s->renew_ns = now + ADDRESS_RENEW_S * NS_PER_S;
+	for (uint32_t i = 0; i < s->addresses_added; i++) {
+		int r = address_add(s->cfg->interface, &s->cfg->addresses[i]);
+		if (r < 0) {
+			log_event(LOG_ERROR, "address-not-renewed", LOG_STR("server", s->cfg->name),
+				  LOG_ERR(r));
+			s->renew_ns = now + NS_PER_S;
+		}
+	}
+}
+
+/* Somebody else says our address is his: the old server came back unfenced. */
+static void watch_conflicts(struct failover *f, struct failover_server *s, int64_t now)
+{
+	const struct failover_observer *o = &f->cfg.observer;
+	struct link_answer a;
+	bool conflict = false;
+
+	while (link_receive(s->link, &a) > 0)
+		for (uint32_t i = 0; i < s->addresses_added; i++)
+			if (netaddr_eq(&a.addr, &s->cfg->addresses[i]) &&
+			    memcmp(a.mac, link_mac(s->link), sizeof a.mac) != 0)
+				conflict = true;
+	if (!conflict || now - f->conflict_logged_ns < CONFLICT_LOG_NS)
+		return;
+	f->conflict_logged_ns = now;
+	log_event(LOG_ERROR, "address-conflict", LOG_STR("server", s->cfg->name),
+		  LOG_STR("detail", "another host answers for a taken address: fence it"));
+	o->address_conflict(o->ctx, s->index);
+	s->announce_ns = now; /* say again who lives here */
+}
+
+static void keep(struct failover *f, struct failover_server *s, int64_t now)
+{
+	if (s->addresses_added == 0)
+		return;
+	announce(s, now);
+	renew(s, now);
+	watch_conflicts(f, s, now);
+	if (s->run)
+		failover_run_step(s, now);
+}
+
+/* ---- thread --------------------------------------------------------------------------------- */
+
+static struct request *next_request(struct failover *f, bool *ret_stop)
+{
+	struct request *rq = NULL;
+
+	pthread_mutex_lock(&f->lock);
+	*ret_stop = f->stop;
+	if (!list_empty(&f->requests)) {
+		rq = list_entry(f->requests.next, struct request, node);
+		list_del(&rq->node);
+	}
+	pthread_mutex_unlock(&f->lock);
+	return rq;
+}
+
+static int wait_ms(const struct failover *f, int64_t now)
+{
+	int64_t next = now + NS_PER_S;
+
+	for (uint32_t i = 0; i < f->cfg.config->server_count; i++) {
+		const struct failover_server *s = &f->server[i];
+		if (s->run && next > now + STEP_INTERVAL_NS)
+			next = now + STEP_INTERVAL_NS;
+		if (s->addresses_added && s->announce_ns < next)
+			next = s->announce_ns;
+	}
+	return next > now ? (int)((next - now) / NS_PER_MS) + 1 : 0;
+}
+
+static void *failover_main(void *arg)
+{
+	struct failover *f = arg;
+	struct pollfd p = {.fd = f->wake, .events = POLLIN};
+	bool stop = false;
+
+	while (!stop) {
+		uint64_t n;
+		struct request *rq;
+		poll(&p, 1, wait_ms(f, clock_mono_ns()));
+		(void)!read(f->wake, &n, sizeof n);
+		while ((rq = next_request(f, &stop)) && !stop) {
+			failover_run_begin(&f->server[rq->server], &rq->cause);
+			free(rq);
+		}
+		free(rq);
+		for (uint32_t i = 0; i < f->cfg.config->server_count; i++)
+			keep(f, &f->server[i], clock_mono_ns());
+	}
+	return NULL;
+}
+
+int failover_request(struct failover *f, uint32_t server, const struct failover_cause *cause)
+{
+	struct request *rq = calloc(1, sizeof *rq);
+	int expect_none = FAILOVER_NONE, expect_aborted = FAILOVER_ABORTED;
+	_Atomic int *state = &f->server[server].state;
+	uint64_t one = 1;
+
+	if (!rq)
+		return -ENOMEM;
+	/* Whoever turns the state takes it over: verdict and operator may come at once. */
+	if (!atomic_compare_exchange_strong(state, &expect_none, FAILOVER_RUNNING) &&
+	    !atomic_compare_exchange_strong(state, &expect_aborted, FAILOVER_RUNNING)) {
+		free(rq);
+		return -EALREADY;
+	}
+	rq->server = server;
+	rq->cause = *cause;
+	pthread_mutex_lock(&f->lock);
+	list_add_tail(&f->requests, &rq->node);
+	pthread_mutex_unlock(&f->lock);
+	(void)!write(f->wake, &one, sizeof one);
+	return 0;
+}
+
+enum failover_state failover_state(const struct failover *f, uint32_t server)
+{
+	return (enum failover_state)atomic_load(&f->server[server].state);
+}
+
+uint32_t failover_held_count(const struct failover *f)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < f->cfg.config->server_count; i++) {
+		enum failover_state s = failover_state(f, i);
+		n += s == FAILOVER_HELD || s == FAILOVER_RUNNING;
+	}
+	return n;
+}
+
+static int start_thread(struct failover *f)
+{
+	sigset_t all, old;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	int r = pthread_create(&f->thread, NULL, failover_main, f);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	f->started = r == 0;
+	return -r;
+}
+
+int failover_start(const struct failover_config *cfg, struct failover **ret)
+{
+	struct failover *f = calloc(1, sizeof *f);
+	int r;
+
+	if (!f)
+		return -ENOMEM;
+	f->cfg = *cfg;
+	list_init(&f->requests);
+	pthread_mutex_init(&f->lock, NULL);
+	f->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	f->server = calloc(cfg->config->server_count, sizeof *f->server);
+	r = f->wake < 0 ? -errno : f->server ? 0 : -ENOMEM;
+	for (uint32_t i = 0; r == 0 && i < cfg->config->server_count; i++) {
+		f->server[i].env = &f->cfg;
+		f->server[i].cfg = &cfg->config->servers[i];
+		f->server[i].index = i;
+	}
+	if (r == 0)
+		r = start_thread(f);
+	if (r < 0) {
+		failover_free(f);
+		return r;
+	}
+	*ret = f;
+	return 0;
+}
+
+void failover_halt(struct failover *f)
+{
+	uint64_t one = 1;
+
+	if (!f || !f->started)
+		return;
+	pthread_mutex_lock(&f->lock);
+	f->stop = true;
+	pthread_mutex_unlock(&f->lock);
+	(void)!write(f->wake, &one, sizeof one);
+	pthread_join(f->thread, NULL);
+	f->started = false;
+	for (uint32_t i = 0; i < f->cfg.config->server_count; i++)
+		failover_run_cancel(&f->server[i]);
+}
+
+struct failover *failover_free(struct failover *f)
+{
+	if (!f)
+		return NULL;
+	failover_halt(f);
+	for (uint32_t i = 0; f->server && i < f->cfg.config->server_count; i++)
+		if (failover_state(f, i) != FAILOVER_NONE)
+			failover_server_release(&f->server[i]);
+	list_for_each_safe (it, tmp, &f->requests) {
+		list_del(it);
+		free(list_entry(it, struct request, node));
+	}
+	if (f->wake >= 0)
+		close(f->wake);
+	pthread_mutex_destroy(&f->lock);
+	free(f->server);
+	free(f);
+	return NULL;
+}
+
+int failover_cleanup_stale(const struct config *c)
+{
+	char text[NETADDR_STRLEN];
+	int r = guard_cleanup_stale();
+
+	if (r < 0)
+		return r;
+	if (r > 0)
+		log_event(LOG_WARNING, "stale-rules-removed", LOG_INT("tables", r));
+	for (uint32_t i = 0; i < c->server_count; i++) {
+		const struct config_server *s = &c->servers[i];
+		for (uint32_t a = 0; a < s->address_count; a++) {
+			r = address_present(&s->addresses[a]);
+			if (r > 0)
+				r = address_del(s->interface, &s->addresses[a]);
+			else if (r == 0)
+				continue;
+			log_event(r < 0 ? LOG_ERROR : LOG_WARNING, "stale-address-removed",
+				  LOG_STR("server", s->name),
+				  LOG_STR("address", netaddr_format(&s->addresses[a], text)),
+				  LOG_ERR(r));
+			if (r < 0)
+				return r;
+		}
+	}
+	return 0;
+}

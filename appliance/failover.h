@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * failover: the thread that takes over dead servers and keeps what it took.
+ *
+ * One takeover after the other, in the order of the verdicts; a takeover whose
+ * last clients have not answered yet does not hold up the next. The order of one
+ * is told on top of failover-run.c.
+ */
+#ifndef APPLIANCE_FAILOVER_H
+#define APPLIANCE_FAILOVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config.h"
+#include "join.h"
+#include "plan.h"
+#include "worker.h"
+
+enum failover_state {
+	FAILOVER_NONE,    /* the server serves */
+	FAILOVER_RUNNING, /* being taken over */
+	FAILOVER_HELD,    /* its address is ours */
+	FAILOVER_ABORTED, /* called off before its address moved */
+	FAILOVER_STATE_COUNT_,
+};
+
+/* Phases of a takeover; each has a moment in the timeline. */
+enum failover_phase {
+	FAILOVER_DETECTED,   /* the verdict, or the operator's word */
+	FAILOVER_FENCE,      /* the fence program ended, or was started (parallel) */
+	FAILOVER_GUARD,      /* packets to the address are held back */
+	FAILOVER_ADDRESS,    /* address added, first announcement sent */
+	FAILOVER_PROBES,     /* all clients asked */
+	FAILOVER_SOCKETS,    /* the first wave is restored or refused */
+	FAILOVER_OPEN,       /* guard open: clients and sockets talk */
+	FAILOVER_FIRST_BYTE, /* a client's socket took the first byte */
+	FAILOVER_PHASE_COUNT_,
+};
+
+struct failover_summary {
+	char id[64];      /* "web1-1763696201123": server and start, milliseconds since the epoch */
+	int64_t alive_ns; /* CLOCK_MONOTONIC: last proof of life; the zero of the timeline */
+	int64_t at_ns[FAILOVER_PHASE_COUNT_]; /* CLOCK_MONOTONIC; 0: did not happen */
+	uint32_t live, continued, refused, gone, unanswered;
+	const char *aborted; /* why it was called off, static; NULL: it was not */
+};
+
+struct failover_observer {
+	void *ctx;
+	/* In the failover thread, or where said otherwise; must not block. */
+	void (*state)(void *ctx, uint32_t server, enum failover_state state);
+	void (*connection)(void *ctx, uint32_t server, const struct watch_service *service,
+			   const struct endpoint *client, const struct plan *plan);
+	/* A continued connection ended by a reset of ours. In a join thread. */
+	void (*join_aborted)(void *ctx, uint32_t server, const char *reason);
+	void (*address_conflict)(void *ctx, uint32_t server);
+	void (*fenced)(void *ctx, uint32_t server, bool ok);
+	void (*done)(void *ctx, uint32_t server, const struct failover_summary *s);
+};
+
+struct failover_config {
+	const struct config *config; /* all of these outlive the thread */
+	struct worker **workers;
+	uint32_t worker_count;
+	const struct watch_service *services;
+	uint32_t service_count;
+	struct join_pool *joins;
+	struct failover_observer observer;
+};
+
+struct failover;
+
+/* 0 or negative errno. */
+int failover_start(const struct failover_config *cfg, struct failover **ret);
+/*
+ * In this order at the end: halt (no takeover begins or goes on), then the caller
+ * frees the join pool, so that clients get their RST while the address is ours, then
+ * free: addresses, rules and forwarding are taken back. NULL is fine; free returns NULL.
+ */
+void failover_halt(struct failover *f);
+struct failover *failover_free(struct failover *f);
+
+/* Why a takeover is asked for. */
+struct failover_cause {
+	const char *reason; /* "host-down", "operator"; static */
+	int64_t alive_ns;   /* CLOCK_MONOTONIC: last proof of life */
+	/* The verdict rests on a server that has fallen silent; else (operator) it must be
+	 * fenced, and its address is asked for before it is taken. */
+	bool silent;
+};
+
+/* Queues a takeover. 0, -EALREADY: running or held. Thread-safe. */
+int failover_request(struct failover *f, uint32_t server, const struct failover_cause *cause);
+enum failover_state failover_state(const struct failover *f, uint32_t server);
+/* Servers whose address is ours. Thread-safe. */
+uint32_t failover_held_count(const struct failover *f);
+
+const char *failover_state_name(enum failover_state s);
+/* "detect", "fence", "guard" ... as in logs and metrics. */
+const char *failover_phase_name(enum failover_phase p);
+
+/*
+ * At start: removes rules and addresses an earlier run left behind, aloud.
+ * 0 or negative errno.
+ */
+int failover_cleanup_stale(const struct config *c);
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * fence: calls the operator's program that silences a dead server for good
+ * (switch port off, power off) before its address moves.
+ *
+ * The program gets its configured arguments and, in its environment,
+ * JEEBS_SERVER, JEEBS_ADDRESS and JEEBS_REASON. Its output goes to our stderr.
+ * It succeeded when it exits 0 within the time limit; beyond it, its whole
+ * process group is killed.
+ */
+#ifndef APPLIANCE_FENCE_H
+#define APPLIANCE_FENCE_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+enum fence_outcome {
+	FENCE_OK = 0,
+	FENCE_RUNNING = 1,
+	FENCE_FAILED = 2,  /* exit code other than 0, or a signal */
+	FENCE_TIMEOUT = 3, /* killed */
+};
+
+struct fence {
+	pid_t pid;
+	int64_t deadline_ns; /* CLOCK_MONOTONIC */
+	int status;          /* as from waitpid, once ended */
+};
+
+/* Starts the program. 0 or negative errno (-ENOENT: no such program). */
+int fence_start(char *const argv[], const char *server, const char *address, const char *reason,
+		int64_t deadline_ns, struct fence *ret);
+/* Has it ended? Kills it past its deadline. FENCE_*. */
+enum fence_outcome fence_poll(struct fence *f, int64_t now_ns);
+/* Waits for its end. Never FENCE_RUNNING. */
+enum fence_outcome fence_wait(struct fence *f);
+
+#endif

@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "health-loop.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "health-probe.h"
+#include "log.h"
+#include "tcprepair.h"
+
+#define OWN_ADDRESSES_MAX  64
+#define WAIT_MAX_NS        (100 * NS_PER_MS)
+#define PROBE_ERROR_LOG_NS (10 * NS_PER_S)
+
+/* One TCP probe of one round. Rounds overlap when the timeout exceeds the interval. */
+struct probe {
+	struct health_probe_tcp tcp;
+	uint32_t round;
+	uint32_t index; /* of the service endpoint */
+};
+
+struct watched {
+	const struct config_server *cfg;
+	struct health health;
+	struct link *link;
+	struct netaddr own[OWN_ADDRESSES_MAX];
+	int own_count;
+	struct probe *probe; /* endpoints * rounds that may be open at once */
+	uint32_t probe_count, endpoint_count;
+	enum health_result last[HEALTH_KIND_COUNT_];
+	uint32_t round; /* the last one started: ARP answers count for it */
+	int64_t error_logged_ns;
+	bool paused;
+};
+
+struct health_loop {
+	struct health_loop_config cfg;
+	pthread_mutex_t lock; /* protects everything in server[] */
+	struct watched *server;
+	struct pollfd *poll;
+	uint32_t poll_max;
+	pthread_t thread;
+	bool started;
+	int wake;
+	_Atomic bool stop;
+};
+
+/* ---- probes --------------------------------------------------------------------------------- */
+
+static void record(struct watched *w, uint32_t round, enum health_kind kind, uint32_t index,
+		   enum health_result r, int error, int64_t now)
+{
+	if (r == HEALTH_ERROR && now - w->error_logged_ns > PROBE_ERROR_LOG_NS) {
+		w->error_logged_ns = now;
+		log_event(LOG_WARNING, "probe-failed", LOG_STR("server", w->cfg->name),
+			  LOG_STR("check", kind == HEALTH_TCP ? "tcp" : "neighbour"),
+			  LOG_ERR(error));
+	}
+	w->last[kind] = r;
+	health_result(&w->health, round, kind, index, r, now);
+}
+
+static const struct netaddr *own_address(const struct watched *w, uint8_t family)
+{
+	for (int i = 0; i < w->own_count; i++) {
+		bool link_local = w->own[i].family == NETADDR_V6 && w->own[i].b[0] == 0xfe &&
+				  (w->own[i].b[1] & 0xc0) == 0x80;
+		if (w->own[i].family == family && !link_local)
+			return &w->own[i];
+	}
+	return NULL;
+}
+
+static void endpoint_of(const struct watched *w, uint32_t index, struct endpoint *ret)
+{
+	const struct config_server *c = w->cfg;
+
+	*ret = (struct endpoint){.addr = c->addresses[index / c->service_count],
+				 .port = c->services[index % c->service_count].port};
+}
+
+static struct probe *free_probe(struct watched *w)
+{
+	for (uint32_t i = 0; i < w->probe_count; i++)
+		if (w->probe[i].tcp.fd < 0)
+			return &w->probe[i];
+	return NULL;
+}
+
+static void ask_neighbours(struct watched *w, uint32_t round, int64_t now)
+{
+	for (uint32_t i = 0; i < w->cfg->address_count; i++) {
+		const struct netaddr *a = &w->cfg->addresses[i];
+		const struct netaddr *own = own_address(w, a->family);
+		int r = own ? link_ask(w->link, a, own) : -EADDRNOTAVAIL;
+		if (r < 0)
+			record(w, round, HEALTH_NEIGHBOUR, i, HEALTH_ERROR, r, now);
+	}
+}
+
+static void connect_services(struct watched *w, uint32_t round, int64_t now)
+{
+	for (uint32_t i = 0; i < w->endpoint_count; i++) {
+		struct probe *p = free_probe(w);
+		struct endpoint to;
+		int error = -ENOBUFS;
+		enum health_result r = HEALTH_ERROR;
+		endpoint_of(w, i, &to);
+		if (p)
+			r = health_probe_tcp_start(&p->tcp, &to, own_address(w, to.addr.family),
+						   &error);
+		if (p && r == HEALTH_PENDING) {
+			p->round = round;
+			p->index = i;
+		} else {
+			record(w, round, HEALTH_TCP, i, r, error, now);
+		}
+	}
+}
+
+static void start_round(struct watched *w, uint32_t round, int64_t now)
+{
+	w->round = round;
+	w->own_count = address_list(w->cfg->interface, w->own, OWN_ADDRESSES_MAX);
+	ask_neighbours(w, round, now);
+	connect_services(w, round, now);
+}
+
+static void end_round(struct watched *w, uint32_t round, int64_t now)
+{
+	for (uint32_t i = 0; i < w->probe_count; i++) {
+		struct probe *p = &w->probe[i];
+		if (p->tcp.fd < 0 || p->round != round)
+			continue;
+		health_probe_tcp_stop(&p->tcp);
+		w->last[HEALTH_TCP] = HEALTH_SILENT;
+	}
+}
+
+static void read_neighbours(struct watched *w, int64_t now)
+{
+	struct link_answer a;
+
+	while (link_receive(w->link, &a) > 0)
+		for (uint32_t i = 0; i < w->cfg->address_count; i++)
+			if (netaddr_eq(&a.addr, &w->cfg->addresses[i]) &&
+			    memcmp(a.mac, link_mac(w->link), sizeof a.mac) != 0)
+				record(w, w->round, HEALTH_NEIGHBOUR, i, HEALTH_OK, 0, now);
+}
+
+static void read_probes(struct watched *w, int64_t now)
+{
+	for (uint32_t i = 0; i < w->probe_count; i++) {
+		struct probe *p = &w->probe[i];
+		int error = 0;
+		if (p->tcp.fd < 0)
+			continue;
+		uint32_t round = p->round, index = p->index;
+		enum health_result r = health_probe_tcp_check(&p->tcp, &error);
+		if (r != HEALTH_PENDING)
+			record(w, round, HEALTH_TCP, index, r, error, now);
+	}
+}
+
+/* ---- loop ----------------------------------------------------------------------------------- */
+
+static void read_evidence(struct health_loop *l, uint32_t server, int64_t real_minus_mono)
+{
+	int64_t seen =
+		atomic_load_explicit(&l->cfg.evidence[server].server_ns, memory_order_relaxed);
+
+	if (seen > 0)
+		health_traffic(&l->server[server].health, seen - real_minus_mono);
+}
+
+static void stop_probes(struct watched *w)
+{
+	for (uint32_t i = 0; i < w->probe_count; i++)
+		health_probe_tcp_stop(&w->probe[i].tcp);
+}
+
+/* A verdict is told after the lock is given back. */
+struct told {
+	enum health_verdict verdict;
+	enum health_rule rule;
+	int64_t alive_ns;
+};
+
+static struct told tick(struct watched *w, int64_t now)
+{
+	struct told t = {.verdict = HEALTH_V_NONE};
+
+	for (;;) {
+		struct health_action a = health_tick(&w->health, now);
+		switch (a.kind) {
+		case HEALTH_NOTHING:
+			return t;
+		case HEALTH_START_ROUND:
+			start_round(w, a.round, now);
+			break;
+		case HEALTH_END_ROUND:
+			end_round(w, a.round, now);
+			break;
+		case HEALTH_VERDICT:
+			t = (struct told){a.verdict, a.rule,
+					  health_last_proof_of_life_ns(&w->health)};
+			if (a.verdict == HEALTH_V_DOWN) {
+				stop_probes(w);
+				w->paused = true;
+			}
+			return t;
+		}
+	}
+}
+
+static void turn(struct health_loop *l, uint32_t i, int64_t real_minus_mono)
+{
+	struct watched *w = &l->server[i];
+	const struct health_observer *o = &l->cfg.observer;
+	struct told t;
+
+	do {
+		pthread_mutex_lock(&l->lock);
+		int64_t now = clock_mono_ns();
+		t = (struct told){.verdict = HEALTH_V_NONE};
+		if (!w->paused) {
+			read_neighbours(w, now);
+			read_probes(w, now);
+			read_evidence(l, i, real_minus_mono);
+			t = tick(w, now);
+		}
+		pthread_mutex_unlock(&l->lock);
+		if (t.verdict != HEALTH_V_NONE)
+			o->verdict(o->ctx, i, t.verdict, t.rule, t.alive_ns);
+	} while (t.verdict != HEALTH_V_NONE);
+}
+
+/* Descriptors to wait for, and until when. */
+static uint32_t prepare_poll(struct health_loop *l, int64_t *io_deadline)
+{
+	uint32_t n = 0;
+
+	l->poll[n++] = (struct pollfd){.fd = l->wake, .events = POLLIN};
+	pthread_mutex_lock(&l->lock);
+	for (uint32_t i = 0; i < l->cfg.config->server_count; i++) {
+		struct watched *w = &l->server[i];
+		if (w->paused)
+			continue;
+		int64_t d = health_next_deadline(&w->health);
+		if (d < *io_deadline)
+			*io_deadline = d;
+		l->poll[n++] = (struct pollfd){.fd = link_fd(w->link), .events = POLLIN};
+		for (uint32_t k = 0; k < w->probe_count; k++)
+			if (w->probe[k].tcp.fd >= 0)
+				l->poll[n++] = (struct pollfd){.fd = w->probe[k].tcp.fd,
+							       .events = POLLOUT};
+	}
+	pthread_mutex_unlock(&l->lock);
+	return n;
+}
+
+static void *loop_main(void *arg)
+{
+	struct health_loop *l = arg;
+
+	while (!atomic_load(&l->stop)) {
+		int64_t now = clock_mono_ns(), deadline = now + WAIT_MAX_NS;
+		uint64_t drained;
+		uint32_t n = prepare_poll(l, &deadline);
+		int64_t wait = deadline > now ? deadline - now : 0;
+		struct timespec ts = {.tv_sec = wait / NS_PER_S, .tv_nsec = wait % NS_PER_S};
+		ppoll(l->poll, n, &ts, NULL);
+		(void)!read(l->wake, &drained, sizeof drained);
+		int64_t late = clock_mono_ns() - deadline;
+		if (late > 0)
+			l->cfg.observer.lag(l->cfg.observer.ctx, late);
+		int64_t offset = clock_real_ns() - clock_mono_ns();
+		for (uint32_t i = 0; i < l->cfg.config->server_count; i++)
+			turn(l, i, offset);
+	}
+	return NULL;
+}
+
+/* ---- from other threads -----------------------------------------------------------------------
+ */
+
+static void wake(struct health_loop *l)
+{
+	uint64_t one = 1;
+
+	(void)!write(l->wake, &one, sizeof one);
+}
+
+void health_loop_view(struct health_loop *l, uint32_t server, struct health_view *ret)
+{
+	const struct watched *w = &l->server[server];
+
+	pthread_mutex_lock(&l->lock);
+	*ret = (struct health_view){
+		.state = health_state(&w->health),
+		.rule = w->health.rule,
+		.neighbour = w->last[HEALTH_NEIGHBOUR],
+		.tcp = w->last[HEALTH_TCP],
+		.failed_rounds = w->health.failed,
+		.hold = w->health.hold,
+		.stats = *health_stats(&w->health),
+	};
+	pthread_mutex_unlock(&l->lock);
+}
+
+void health_loop_hold(struct health_loop *l, uint32_t server, bool on)
+{
+	pthread_mutex_lock(&l->lock);
+	health_hold(&l->server[server].health, on);
+	pthread_mutex_unlock(&l->lock);
+	wake(l);
+}
+
+void health_loop_retry(struct health_loop *l, uint32_t server)
+{
+	pthread_mutex_lock(&l->lock);
+	l->server[server].paused = false;
+	health_retry(&l->server[server].health, clock_mono_ns());
+	pthread_mutex_unlock(&l->lock);
+	wake(l);
+}
+
+void health_loop_pause(struct health_loop *l, uint32_t server)
+{
+	pthread_mutex_lock(&l->lock);
+	l->server[server].paused = true;
+	stop_probes(&l->server[server]);
+	pthread_mutex_unlock(&l->lock);
+}
+
+/* ---- life ----------------------------------------------------------------------------------- */
+
+static int watched_init(struct watched *w, const struct config_server *c, int64_t now)
+{
+	w->cfg = c;
+	w->endpoint_count = c->address_count * c->service_count;
+	struct health_config hc = {
+		.interval_ns = c->health.interval_ns,
+		.timeout_ns = c->health.timeout_ns,
+		.fall = c->health.fall,
+		.rise = c->health.rise,
+		.probes = {[HEALTH_NEIGHBOUR] = c->address_count, [HEALTH_TCP] = w->endpoint_count},
+	};
+	uint32_t rounds = (uint32_t)(c->health.timeout_ns / c->health.interval_ns) + 2;
+	int r = health_init(&w->health, &hc, now);
+	if (r < 0)
+		return r;
+	w->probe_count = w->endpoint_count * rounds;
+	w->probe = calloc(w->probe_count, sizeof *w->probe);
+	if (!w->probe)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < w->probe_count; i++)
+		w->probe[i].tcp = HEALTH_PROBE_TCP_INIT;
+	return link_open(c->interface, &w->link);
+}
+
+static int start_thread(struct health_loop *l)
+{
+	sigset_t all, old;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	int r = pthread_create(&l->thread, NULL, loop_main, l);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	l->started = r == 0;
+	return -r;
+}
+
+int health_loop_start(const struct health_loop_config *cfg, struct health_loop **ret)
+{
+	struct health_loop *l = calloc(1, sizeof *l);
+	int r = 0;
+
+	if (!l)
+		return -ENOMEM;
+	l->cfg = *cfg;
+	pthread_mutex_init(&l->lock, NULL);
+	l->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	l->server = calloc(cfg->config->server_count, sizeof *l->server);
+	if (l->wake < 0 || !l->server)
+		r = -ENOMEM;
+	l->poll_max = 1;
+	for (uint32_t i = 0; r == 0 && i < cfg->config->server_count; i++) {
+		r = watched_init(&l->server[i], &cfg->config->servers[i], clock_mono_ns());
+		l->poll_max += 1 + l->server[i].probe_count;
+	}
+	if (r == 0 && !(l->poll = calloc(l->poll_max, sizeof *l->poll)))
+		r = -ENOMEM;
+	if (r == 0)
+		r = start_thread(l);
+	if (r < 0) {
+		health_loop_stop(l);
+		return r;
+	}
+	*ret = l;
+	return 0;
+}
+
+struct health_loop *health_loop_stop(struct health_loop *l)
+{
+	if (!l)
+		return NULL;
+	if (l->started) {
+		atomic_store(&l->stop, true);
+		wake(l);
+		pthread_join(l->thread, NULL);
+	}
+	for (uint32_t i = 0; l->server && i < l->cfg.config->server_count; i++) {
+		struct watched *w = &l->server[i];
+		if (w->probe)
+			stop_probes(w);
+		free(w->probe);
+		link_close(w->link);
+	}
+	if (l->wake >= 0)
+		close(l->wake);
+	pthread_mutex_destroy(&l->lock);
+	free(l->server);
+	free(l->poll);
+	free(l);
+	return NULL;
+}

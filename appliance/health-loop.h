@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * health-loop: the thread that probes all protected servers and hands verdicts on.
+ *
+ * It owns one struct health and the probe sockets per server; the pure verdict is
+ * in health.h. Evidence of the wire comes from the workers as atomics.
+ */
+#ifndef APPLIANCE_HEALTH_LOOP_H
+#define APPLIANCE_HEALTH_LOOP_H
+
+#include "config.h"
+#include "health.h"
+#include "worker.h"
+
+struct health_observer {
+	void *ctx;
+	/* In the loop's thread; must not block. @alive_ns: last proof of life, CLOCK_MONOTONIC. */
+	void (*verdict)(void *ctx, uint32_t server, enum health_verdict v, enum health_rule rule,
+			int64_t alive_ns);
+	void (*lag)(void *ctx, int64_t lag_ns);
+};
+
+struct health_loop_config {
+	const struct config *config;            /* outlives the loop, as evidence does */
+	const struct worker_evidence *evidence; /* by server */
+	struct health_observer observer;
+};
+
+/* What is known of a server, by value. */
+struct health_view {
+	enum health_state state;
+	enum health_rule rule;             /* that suppresses a verdict now */
+	enum health_result neighbour, tcp; /* last results */
+	uint32_t failed_rounds;
+	bool hold;
+	struct health_stats stats;
+};
+
+struct health_loop;
+
+int health_loop_start(const struct health_loop_config *cfg, struct health_loop **ret);
+struct health_loop *health_loop_stop(struct health_loop *l); /* NULL is fine; returns NULL */
+
+/* All of these from any thread. */
+void health_loop_view(struct health_loop *l, uint32_t server, struct health_view *ret);
+void health_loop_hold(struct health_loop *l, uint32_t server, bool on);
+/* The takeover was called off: SUSPECT again. */
+void health_loop_retry(struct health_loop *l, uint32_t server);
+/* The address is ours: stop probing. */
+void health_loop_pause(struct health_loop *l, uint32_t server);
+
+#endif

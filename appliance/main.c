@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Arguments and exit codes; no logic. */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config.h"
+#include "daemon.h"
+#include "dry-run.h"
+#include "log.h"
+
+#define EXIT_USAGE     64 /* sysexits(3) */
+#define EXIT_CONFIG    78
+#define DEFAULT_CONFIG "/etc/jeebs/jeebs.yaml"
+
+static const char usage_text[] =
+	"Usage: jeebs-appliance [-c FILE] [-d]\n"
+	"       jeebs-appliance [-c FILE] -t | --dump-config\n"
+	"       jeebs-appliance --dry-run CAPTURE [--server ADDR[:PORT]|auto | -c FILE]\n"
+	"                       [--fail-at TIME|packet:N|end] [-o json|table]\n"
+	"\n"
+	"  -c, --config FILE     configuration (default " DEFAULT_CONFIG ")\n"
+	"  -t, --check-config    check it, print the computed detection bounds, end\n"
+	"      --dump-config     print the effective configuration, defaults included\n"
+	"  -d, --debug           log each connection's fate, and more\n"
+	"  -n, --dry-run CAPTURE drill on a pcap or pcapng file; '-' is standard input\n"
+	"      --server WHO      the protected server of a drill; auto: who answered SYNs most\n"
+	"      --protocol NAME   module for all its ports (default: http on well-known ports)\n"
+	"      --modules DIR     folder of the recovery modules\n"
+	"      --fail-at WHEN    seconds after the first packet, packet:N, or end\n"
+	"                        (default: the instant with most live connections)\n"
+	"  -o, --output FORMAT   of a drill: table (default) or json\n"
+	"  -h, --help, --version\n"
+	"\n"
+	"Exit codes: 0 ok; of a drill: 0 all live connections would continue, 1 some would be\n"
+	"refused, 65 the capture is damaged, 66 it cannot be read; 64 usage; 69 cannot start;\n"
+	"78 configuration.\n";
+
+enum {
+	OPT_DUMP = 256,
+	OPT_SERVER,
+	OPT_PROTOCOL,
+	OPT_MODULES,
+	OPT_FAIL_AT,
+	OPT_VERSION,
+};
+
+static const struct option long_options[] = {
+	{"config", required_argument, NULL, 'c'},
+	{"check-config", no_argument, NULL, 't'},
+	{"dump-config", no_argument, NULL, OPT_DUMP},
+	{"debug", no_argument, NULL, 'd'},
+	{"dry-run", required_argument, NULL, 'n'},
+	{"server", required_argument, NULL, OPT_SERVER},
+	{"protocol", required_argument, NULL, OPT_PROTOCOL},
+	{"modules", required_argument, NULL, OPT_MODULES},
+	{"fail-at", required_argument, NULL, OPT_FAIL_AT},
+	{"output", required_argument, NULL, 'o'},
+	{"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, OPT_VERSION},
+	{0},
+};
+
+struct arguments {
+	const char *config_path;
+	bool check, dump, debug, dry;
+	bool done; /* --help or --version: everything was said */
+	struct dry_run_options drill;
+};
+
+static int usage_error(const char *what, const char *value)
+{
+	fprintf(stderr, "jeebs-appliance: %s: %s\nTry 'jeebs-appliance --help'.\n", what, value);
+	return EXIT_USAGE;
+}
+
+static int take_option(int opt, struct arguments *a)
+{
+	switch (opt) {
+	case 'c':
+		a->config_path = optarg;
+		return 0;
+	case 't':
+		a->check = true;
+		return 0;
+	case OPT_DUMP:
+		a->dump = true;
+		return 0;
+	case 'd':
+		a->debug = true;
+		return 0;
+	case 'n':
+		a->dry = true;
+		a->drill.path = optarg;
+		return 0;
+	case OPT_SERVER:
+		a->drill.server_auto = strcmp(optarg, "auto") == 0;
+		if (!a->drill.server_auto && endpoint_parse(optarg, true, &a->drill.server) < 0)
+			return usage_error("not an address or ADDRESS:PORT", optarg);
+		return 0;
+	case OPT_PROTOCOL:
+		a->drill.protocol = optarg;
+		return 0;
+	case OPT_MODULES:
+		a->drill.modules_dir = optarg;
+		return 0;
+	case OPT_FAIL_AT:
+		if (dry_run_parse_cut(optarg, &a->drill) < 0)
+			return usage_error("not a time, packet:N or end", optarg);
+		return 0;
+	case 'o':
+		a->drill.json = strcmp(optarg, "json") == 0;
+		if (!a->drill.json && strcmp(optarg, "table") != 0)
+			return usage_error("not a format (table, json)", optarg);
+		return 0;
+	case 'h':
+		fputs(usage_text, stdout);
+		a->done = true;
+		return 0;
+	case OPT_VERSION:
+		puts("jeebs-appliance " JEEBS_VERSION);
+		a->done = true;
+		return 0;
+	default:
+		fputs("Try 'jeebs-appliance --help'.\n", stderr);
+		return EXIT_USAGE;
+	}
+}
+
+static int load(const char *path, struct config **ret)
+{
+	int r = config_load(path, stderr, ret);
+
+	if (r < 0) {
+		fprintf(stderr, "jeebs-appliance: %s: %s\n", path, log_strerror(r));
+		return EXIT_CONFIG;
+	}
+	return r == CONFIG_OK ? 0 : EXIT_CONFIG;
+}
+
+static int check_config(const struct config *c, const char *path)
+{
+	char bound[32];
+
+	for (uint32_t i = 0; i < c->server_count; i++) {
+		const struct config_server *s = &c->servers[i];
+		config_format_duration(config_detection_bound_ns(&s->health), bound, sizeof bound);
+		printf("%s: death is noticed within %s\n", s->name, bound);
+	}
+	printf("%s: ok\n", path);
+	return 0;
+}
+
+static int drill(struct arguments *a)
+{
+	struct config *c = NULL;
+	bool by_server = a->drill.server_auto || a->drill.server.addr.family != NETADDR_NONE;
+
+	if (by_server == (a->config_path != NULL))
+		return usage_error("--dry-run", "needs either --server or --config");
+	if (a->config_path) {
+		int code = load(a->config_path, &c);
+		if (code)
+			return code;
+		a->drill.config = c;
+		if (!a->drill.modules_dir)
+			a->drill.modules_dir = c->modules_dir;
+	}
+	if (!a->drill.modules_dir)
+		a->drill.modules_dir = JEEBS_MODULES_DIR;
+	int code = dry_run(&a->drill, stdout, stderr);
+	config_free(c);
+	return code;
+}
+
+static int serve(const struct arguments *a)
+{
+	const char *path = a->config_path ? a->config_path : DEFAULT_CONFIG;
+	struct config *c;
+	int code = load(path, &c);
+
+	if (code)
+		return code;
+	if (a->check) {
+		code = check_config(c, path);
+	} else if (a->dump) {
+		config_dump(c, stdout);
+	} else {
+		log_init(c->log, a->debug ? LOG_DEBUG : LOG_INFO);
+		code = daemon_run(c);
+	}
+	config_free(c);
+	return code;
+}
+
+int main(int argc, char **argv)
+{
+	struct arguments a = {0};
+	int opt;
+
+	while ((opt = getopt_long(argc, argv, "c:tdn:o:h", long_options, NULL)) != -1) {
+		int code = take_option(opt, &a);
+		if (code || a.done)
+			return code;
+	}
+	if (optind < argc)
+		return usage_error("unexpected argument", argv[optind]);
+	return a.dry ? drill(&a) : serve(&a);
+}

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "plan.h"
+
+#include <stdio.h>
+
+#define MSS_DEFAULT_V4 536 /* RFC 9293 section 3.7.1 */
+#define MSS_DEFAULT_V6 1220
+
+static void refuse(struct plan *p, const char *reason, const char *detail)
+{
+	p->cont = false;
+	p->reason = reason;
+	snprintf(p->detail, sizeof p->detail, "%s", detail);
+}
+
+/* What no module can mend: the mark, the word for it, and the sentence. */
+static const struct {
+	uint16_t mark;
+	const char *reason, *detail;
+} mark_refusals[] = {
+	{FLOW_MARK_MIDSTREAM, "handshake-not-seen",
+	 "the connection is older than the capture: its TCP options are unknown"},
+	{FLOW_MARK_MPTCP, "mptcp", "Multipath TCP was negotiated: its state cannot be restored"},
+	{FLOW_MARK_MD5_AO, "tcp-signed", "segments carry TCP MD5 or TCP-AO signatures"},
+	{FLOW_MARK_URGENT, "urgent-data", "urgent data was seen: its mark cannot be restored"},
+	{FLOW_MARK_FRAGMENT, "ip-fragments",
+	 "IP fragments between these hosts were not reassembled"},
+	{FLOW_MARK_BAD_OPTIONS, "bad-options", "malformed TCP options in the handshake"},
+};
+
+static bool refused_by_mark(const struct flow *f, struct plan *p)
+{
+	for (size_t i = 0; i < sizeof mark_refusals / sizeof mark_refusals[0]; i++) {
+		if (f->marks & mark_refusals[i].mark) {
+			refuse(p, mark_refusals[i].reason, mark_refusals[i].detail);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Every byte that must be sent again, and every byte the client can no longer send again. */
+static bool refused_by_loss(const struct flow *f, struct plan *p)
+{
+	const struct stream *in = &f->stream[FLOW_TO_SERVER];
+	const struct stream *out = &f->stream[FLOW_TO_CLIENT];
+
+	if (f->acked[FLOW_TO_SERVER] > in->next) {
+		refuse(p, "client-bytes-lost",
+		       "the server acknowledged bytes of the client that were not captured");
+		return true;
+	}
+	if (plan_in_flight(f) == 0)
+		return false;
+	if (out->gap_end > f->acked[FLOW_TO_CLIENT]) {
+		refuse(p, "server-bytes-lost", "bytes in flight to the client were not captured");
+		return true;
+	}
+	if (out->keep > f->acked[FLOW_TO_CLIENT]) {
+		refuse(p, "log-ceiling", "more bytes are in flight than the buffers may hold");
+		return true;
+	}
+	return false;
+}
+
+static struct jeebs_bytes cut_log(struct jeebs_flow *jf, uint32_t dir, uint64_t off)
+{
+	if (dir > JEEBS_TO_CLIENT)
+		return (struct jeebs_bytes){NULL, 0};
+	struct bytes b = track_log(jf->flow, (enum flow_dir)dir, off);
+	return (struct jeebs_bytes){b.p, b.n};
+}
+
+/* A FIN counts once all data before it is there. */
+static bool fin_in_order(const struct flow *f, enum flow_dir dir)
+{
+	return f->fin_seen[dir] && f->fin_off[dir] == f->stream[dir].next;
+}
+
+void plan_cut(struct jeebs_flow *jf, struct jeebs_cut *ret)
+{
+	const struct flow *f = jf->flow;
+	uint64_t end = f->stream[FLOW_TO_CLIENT].next;
+	uint64_t acked = f->acked[FLOW_TO_CLIENT];
+
+	*ret = (struct jeebs_cut){
+		.to_server_end = f->stream[FLOW_TO_SERVER].next,
+		.to_client_end = end,
+		.to_client_acked = acked < end ? acked : end,
+		.client_fin = fin_in_order(f, FLOW_TO_SERVER),
+		.server_fin = fin_in_order(f, FLOW_TO_CLIENT),
+		.flow = jf,
+		.log = cut_log,
+	};
+}
+
+void plan_make(struct jeebs_flow *jf, struct plan *ret)
+{
+	struct jeebs_plan mp = {.verdict = JEEBS_REFUSE, .reason = "no-verdict"};
+	struct jeebs_cut cut;
+
+	*ret = (struct plan){.module = "-"};
+	if (refused_by_mark(jf->flow, ret))
+		return;
+	if (!jf->opened || !jf->state) {
+		refuse(ret, "no-module", "no recovery module is configured for this service");
+		return;
+	}
+	ret->module = jf->module->name;
+	if (refused_by_loss(jf->flow, ret))
+		return;
+	plan_cut(jf, &cut);
+	jf->module->plan(jf->state, &cut, &mp);
+	ret->cont = mp.verdict == JEEBS_CONTINUE;
+	ret->reason = mp.reason ? mp.reason : "unnamed";
+	memcpy(ret->detail, mp.detail, sizeof ret->detail);
+	ret->detail[sizeof ret->detail - 1] = 0;
+}
+
+void plan_snapshot(const struct flow *f, struct snapshot *ret)
+{
+	const struct flow_syn_options *client = &f->syn[FLOW_TO_SERVER];
+	const struct flow_syn_options *server = &f->syn[FLOW_TO_CLIENT];
+	uint64_t out_end = f->stream[FLOW_TO_CLIENT].next;
+	uint64_t una = out_end - plan_in_flight(f);
+	bool client_fin = fin_in_order(f, FLOW_TO_SERVER);
+	bool server_fin = fin_in_order(f, FLOW_TO_CLIENT);
+	uint16_t mss_default =
+		f->client.addr.family == NETADDR_V6 ? MSS_DEFAULT_V6 : MSS_DEFAULT_V4;
+
+	*ret = (struct snapshot){
+		.server = f->server,
+		.client = f->client,
+		.snd_una = flow_seq(f, FLOW_TO_CLIENT, una) +
+			   (f->fin_acked[FLOW_TO_CLIENT] && una == out_end),
+		.snd_nxt = flow_seq(f, FLOW_TO_CLIENT, out_end) + server_fin,
+		.rcv_nxt = flow_seq(f, FLOW_TO_SERVER, f->stream[FLOW_TO_SERVER].next) + client_fin,
+		.snd_wnd = f->window[FLOW_TO_CLIENT],
+		.snd_wl1 = f->window_seq[FLOW_TO_CLIENT],
+		.max_window = f->window_max[FLOW_TO_CLIENT],
+		.rcv_edge = flow_seq(f, FLOW_TO_SERVER, f->edge[FLOW_TO_SERVER]),
+		.mss = client->mss ? client->mss : mss_default,
+		.wscale_ok = client->wscale_present && server->wscale_present,
+		.sack_ok = client->sack && server->sack,
+		.ts_ok = f->ts_ok,
+		.tsval = f->tsval[FLOW_TO_CLIENT],
+		.tsval_ns = f->tsval_ns[FLOW_TO_CLIENT],
+		.ts_hz = flow_ts_hz(f),
+		.ts_recent = f->tsval[FLOW_TO_SERVER],
+		.ttl = f->ttl,
+		.tos = f->tos,
+		.vlan_present = f->vlan_present,
+		.vlan_tci = f->vlan_tci,
+		.client_fin = client_fin,
+		.server_fin = server_fin,
+	};
+	if (ret->wscale_ok) {
+		ret->snd_wscale = client->wscale;
+		ret->rcv_wscale = server->wscale;
+	}
+	memcpy(ret->client_mac, f->client_mac, sizeof ret->client_mac);
+	memcpy(ret->server_mac, f->server_mac, sizeof ret->server_mac);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * plan: would this connection be continued now, and how; or why not.
+ *
+ * Pure. First the transport decides (could a socket be restored without losing
+ * or inventing a byte), then the module. The live takeover, `jeebsctl explain`
+ * and the dry run all ask here, so they cannot differ.
+ */
+#ifndef APPLIANCE_PLAN_H
+#define APPLIANCE_PLAN_H
+
+#include <stdbool.h>
+
+#include "snapshot.h"
+#include "watch.h"
+
+struct plan {
+	bool cont;
+	const char *module; /* "-" when none */
+	const char *reason; /* of the refusal, or the manner of continuing; static */
+	char detail[JEEBS_DETAIL_MAX];
+};
+
+/*
+ * @jf must be live (flow_is_live) and settled (track_settle) when the server is
+ * really dead; on a running connection the answer is a preview.
+ */
+void plan_make(struct jeebs_flow *jf, struct plan *ret);
+
+/* The cut of a flow as the module sees it. Its log callback reads the flow's logs. */
+void plan_cut(struct jeebs_flow *jf, struct jeebs_cut *ret);
+
+/* The connection as the old server's end of it. */
+void plan_snapshot(const struct flow *f, struct snapshot *ret);
+
+/* Bytes on the wire to the client that it has not acknowledged. */
+static inline uint64_t plan_in_flight(const struct flow *f)
+{
+	const struct stream *s = &f->stream[FLOW_TO_CLIENT];
+	return s->next > f->acked[FLOW_TO_CLIENT] ? s->next - f->acked[FLOW_TO_CLIENT] : 0;
+}
+
+#endif

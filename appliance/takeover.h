@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * takeover: what a worker tells the failover thread about the connections of a
+ * dead server. Messages by value: nothing in them points into a worker's tables.
+ *
+ * For each live connection first TAKEOVER_PROBE, then exactly one of
+ * TAKEOVER_READY (to be restored or refused as its plan says) or TAKEOVER_GONE.
+ */
+#ifndef APPLIANCE_TAKEOVER_H
+#define APPLIANCE_TAKEOVER_H
+
+#include <pthread.h>
+
+#include "buf.h"
+#include "list.h"
+#include "plan.h"
+
+enum takeover_kind {
+	TAKEOVER_PROBE, /* live: ask its client for the true ACK */
+	TAKEOVER_READY, /* taken out of the worker: everything is in the item */
+	TAKEOVER_GONE,  /* it ended meanwhile (the client's RST, or both FINs) */
+};
+
+/* A copy of [keep, next) of one direction. */
+struct takeover_log {
+	uint64_t off;
+	struct buf bytes;
+};
+
+struct takeover_item {
+	struct list node;
+	enum takeover_kind kind;
+	uint16_t worker;
+	uint32_t flow; /* struct flow.id: unique in its worker */
+	struct snapshot snapshot;
+	bool handshake_only; /* SYN_RCVD: the client may not have the SYN-ACK */
+	/* TAKEOVER_READY only: */
+	bool answered; /* the snapshot is the client's own answer */
+	struct plan plan;
+	struct jeebs_cut cut; /* flow and log unset */
+	struct takeover_log log[2];
+	const struct watch_service *service;
+	const struct jeebs_module *module;
+	void *state; /* owned; close with the module, then free */
+};
+
+struct takeover_inbox {
+	pthread_mutex_t lock;  /* protects items */
+	pthread_cond_t filled; /* CLOCK_MONOTONIC */
+	struct list items;
+};
+
+void takeover_inbox_init(struct takeover_inbox *in);
+void takeover_inbox_deinit(struct takeover_inbox *in); /* frees what is still in it */
+void takeover_inbox_put(struct takeover_inbox *in, struct takeover_item *item);
+/* Moves all items to the end of @out, waiting for the first until @deadline_ns. */
+void takeover_inbox_take(struct takeover_inbox *in, int64_t deadline_ns, struct list *out);
+
+/*
+ * Takes @jf out of its worker's hands: settles the flow, makes its plan, copies
+ * its logs, moves the module's state. NULL on lack of memory: @jf is unchanged.
+ */
+struct takeover_item *takeover_extract(struct jeebs_flow *jf, uint16_t worker, bool answered);
+/* A PROBE or GONE item. */
+struct takeover_item *takeover_note(const struct jeebs_flow *jf, uint16_t worker,
+				    enum takeover_kind kind);
+/* Closes the module's state and frees everything; NULL is fine. */
+void takeover_item_free(struct takeover_item *item);
+
+#endif

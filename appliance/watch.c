@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "watch.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* The two halves of the product agree on the numbers of directions. */
+_Static_assert(FLOW_TO_SERVER == (int)JEEBS_TO_SERVER, "direction numbers");
+_Static_assert(FLOW_TO_CLIENT == (int)JEEBS_TO_CLIENT, "direction numbers");
+
+struct watch {
+	struct track *track;
+	struct watch_config cfg;
+	struct list dirty;
+	/* Freed connections, kept for the next: opening a flow calls no malloc. */
+	struct jeebs_flow **spare;
+	uint32_t spare_count;
+	size_t state_max;
+};
+
+#define WATCH_SPARE_MAX 1024
+
+static void live_keep_from(struct jeebs_flow *jf, uint32_t dir, uint64_t off)
+{
+	if (dir <= JEEBS_TO_CLIENT)
+		track_keep_from(jf->watch->track, jf->flow, (enum flow_dir)dir, off);
+}
+
+static struct jeebs_bytes live_log(struct jeebs_flow *jf, uint32_t dir, uint64_t off)
+{
+	if (dir > JEEBS_TO_CLIENT)
+		return (struct jeebs_bytes){NULL, 0};
+	struct bytes b = track_log(jf->flow, (enum flow_dir)dir, off);
+	return (struct jeebs_bytes){b.p, b.n};
+}
+
+static const struct jeebs_live_ops live_ops = {
+	.keep_from = live_keep_from,
+	.log = live_log,
+};
+
+static struct jeebs_flow *flow_block_get(struct watch *w)
+{
+	if (w->spare_count > 0) {
+		struct jeebs_flow *jf = w->spare[--w->spare_count];
+		void *state = jf->state;
+		if (state)
+			memset(state, 0, w->state_max);
+		*jf = (struct jeebs_flow){.state = state};
+		return jf;
+	}
+	struct jeebs_flow *jf = calloc(1, sizeof *jf);
+	if (jf && w->state_max && !(jf->state = calloc(1, w->state_max))) {
+		free(jf);
+		return NULL;
+	}
+	return jf;
+}
+
+static void flow_block_put(struct watch *w, struct jeebs_flow *jf)
+{
+	if ((jf->state || !w->state_max) && w->spare_count < WATCH_SPARE_MAX) {
+		w->spare[w->spare_count++] = jf;
+		return;
+	}
+	free(jf->state);
+	free(jf);
+}
+
+static void on_open(void *ctx, struct flow *f)
+{
+	struct watch *w = ctx;
+	struct jeebs_flow *jf = flow_block_get(w);
+
+	list_init(&f->dirty);
+	f->user = jf;
+	if (!jf)
+		return; /* out of memory: tracked, refused as no-module */
+	jf->watch = w;
+	jf->flow = f;
+	jf->service = &w->cfg.services[f->service];
+	jf->module = w->cfg.choose_module ? w->cfg.choose_module(w->cfg.ctx, f->server.port)
+					  : jf->service->module;
+	if (!jf->module || (f->marks & FLOW_MARK_MIDSTREAM)) {
+		jf->gave_up = true;
+		return;
+	}
+	jf->module_service.port = f->server.port;
+	jf->module_service.protocol = jf->service->protocol;
+	jf->opened = jf->module->open(jf->state, jf, &live_ops, &jf->module_service) == JEEBS_OK;
+	jf->gave_up = !jf->opened;
+}
+
+/* A module that gave up keeps nothing more; its plan will say why. */
+static void give_up(struct watch *w, struct jeebs_flow *jf)
+{
+	jf->gave_up = true;
+	for (int dir = 0; dir < 2; dir++)
+		track_keep_from(w->track, jf->flow, (enum flow_dir)dir, UINT64_MAX);
+}
+
+static void on_data(void *ctx, struct flow *f, enum flow_dir dir, uint64_t off, struct bytes b)
+{
+	struct jeebs_flow *jf = f->user;
+	int64_t now = f->last_ns[dir];
+
+	if (!jf || jf->gave_up)
+		return;
+	if (jf->module->data(jf->state, dir, off, (struct jeebs_bytes){b.p, b.n}, now) != JEEBS_OK)
+		give_up(ctx, jf);
+}
+
+static void on_gap(void *ctx, struct flow *f, enum flow_dir dir, uint64_t from, uint64_t to)
+{
+	struct watch *w = ctx;
+	struct jeebs_flow *jf = f->user;
+
+	if (jf && w->cfg.hooks.gap)
+		w->cfg.hooks.gap(w->cfg.ctx, jf, dir, to - from);
+	if (!jf || jf->gave_up)
+		return;
+	if (jf->module->gap(jf->state, dir, from, to) != JEEBS_OK)
+		give_up(ctx, jf);
+}
+
+static void on_fin(void *ctx, struct flow *f, enum flow_dir dir, uint64_t off)
+{
+	struct jeebs_flow *jf = f->user;
+
+	if (!jf || jf->gave_up)
+		return;
+	if (jf->module->fin(jf->state, dir, off) != JEEBS_OK)
+		give_up(ctx, jf);
+}
+
+static void on_changed(void *ctx, struct flow *f)
+{
+	struct watch *w = ctx;
+
+	if (list_empty(&f->dirty))
+		list_add_tail(&w->dirty, &f->dirty);
+}
+
+static void on_close(void *ctx, struct flow *f, enum track_close why)
+{
+	struct watch *w = ctx;
+	struct jeebs_flow *jf = f->user;
+
+	list_del(&f->dirty);
+	if (!jf)
+		return;
+	if (w->cfg.hooks.closed)
+		w->cfg.hooks.closed(w->cfg.ctx, jf, why);
+	if (jf->opened && jf->state)
+		jf->module->close(jf->state);
+	f->user = NULL;
+	flow_block_put(w, jf);
+}
+
+static const struct track_sink sink = {
+	.open = on_open,
+	.data = on_data,
+	.gap = on_gap,
+	.fin = on_fin,
+	.changed = on_changed,
+	.close = on_close,
+};
+
+struct watch *watch_new(const struct watch_config *cfg)
+{
+	struct watch *w = calloc(1, sizeof *w);
+	struct endpoint *services = calloc(cfg->service_count + 1, sizeof *services);
+
+	if (!w || !services || !(w->spare = calloc(WATCH_SPARE_MAX, sizeof(struct jeebs_flow *)))) {
+		free(services);
+		return watch_free(w);
+	}
+	w->cfg = *cfg;
+	list_init(&w->dirty);
+	for (uint32_t i = 0; i < cfg->service_count; i++) {
+		const struct jeebs_module *m = cfg->services[i].module;
+		services[i] = cfg->services[i].endpoint;
+		if (m && m->state_size > w->state_max)
+			w->state_max = m->state_size;
+	}
+	struct track_config tc = cfg->track;
+	tc.services = services;
+	tc.service_count = cfg->service_count;
+	w->track = track_new(&tc, &sink, w);
+	free(services);
+	return w->track ? w : watch_free(w);
+}
+
+struct watch *watch_free(struct watch *w)
+{
+	if (!w)
+		return NULL;
+	track_free(w->track);
+	for (uint32_t i = 0; i < w->spare_count; i++) {
+		free(w->spare[i]->state);
+		free(w->spare[i]);
+	}
+	free(w->spare);
+	free(w);
+	return NULL;
+}
+
+struct track *watch_track(struct watch *w)
+{
+	return w->track;
+}
+
+struct list *watch_dirty(struct watch *w)
+{
+	return &w->dirty;
+}
+
+void *watch_detach(struct jeebs_flow *jf)
+{
+	void *state = jf->state;
+
+	jf->state = NULL;
+	jf->gave_up = true;
+	return state;
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * watch: joins the tracker with the recovery modules.
+ *
+ * One struct watch per worker thread, or one for a dry run: it owns the flow
+ * table and, for each flow, the module's state. Pure like the tracker: segments
+ * and their time go in. What changed is collected in a dirty list for the store.
+ *
+ * struct jeebs_flow, opaque to modules, is one watched connection. It lives as
+ * long as its flow, unless watch_detach() takes the module's state out of it.
+ */
+#ifndef APPLIANCE_WATCH_H
+#define APPLIANCE_WATCH_H
+
+#include "list.h"
+#include "recovery-module.h"
+#include "track.h"
+
+struct watch_service {
+	struct endpoint endpoint;          /* port 0: every port of the address */
+	const struct jeebs_module *module; /* NULL: tracked, listed and refused */
+	const char *protocol;              /* configured name; outlives the watch */
+	uint16_t server;                   /* index of the server it belongs to */
+};
+
+struct jeebs_flow {
+	struct watch *watch;
+	struct flow *flow;
+	const struct watch_service *service;
+	const struct jeebs_module *module;
+	struct jeebs_service module_service;
+	void *state;    /* module->state_size bytes; NULL without module or after watch_detach() */
+	bool opened;    /* the module's open succeeded: its close is owed */
+	bool gave_up;   /* the module wants no more bytes */
+	bool stored;    /* the store holds a record of it */
+	bool extracted; /* its takeover has left for the failover thread */
+};
+
+struct watch_hooks {
+	/* Bytes of one direction were lost by the capture. */
+	void (*gap)(void *ctx, const struct jeebs_flow *jf, enum flow_dir dir, uint64_t bytes);
+	/* The flow is about to go. Its state is still there unless it was detached. */
+	void (*closed)(void *ctx, struct jeebs_flow *jf, enum track_close why);
+};
+
+struct watch;
+
+/*
+ * @track: limits and key; its services and sink are filled in here. @services is
+ * borrowed for the watch's life. Modules chosen for port-0 services by
+ * watch_module_fn, or the service's own when it is NULL.
+ */
+typedef const struct jeebs_module *(*watch_module_fn)(void *ctx, uint16_t port);
+
+struct watch_config {
+	struct track_config track;
+	const struct watch_service *services;
+	uint32_t service_count;
+	watch_module_fn choose_module; /* NULL: the service's module */
+	struct watch_hooks hooks;      /* a member may be NULL */
+	void *ctx;
+};
+
+struct watch *watch_new(const struct watch_config *cfg);
+struct watch *watch_free(struct watch *w); /* NULL is fine; returns NULL */
+
+static inline struct jeebs_flow *watch_flow(struct flow *f)
+{
+	return f->user;
+}
+
+struct track *watch_track(struct watch *w);
+/* Flows (member `dirty`) changed since they were taken from it. */
+struct list *watch_dirty(struct watch *w);
+
+/* Takes the module's state out of a flow: the caller now closes and frees it. */
+void *watch_detach(struct jeebs_flow *jf);
+
+#endif

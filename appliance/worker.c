@@ -1,0 +1,487 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "worker.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "decode.h"
+#include "log.h"
+#include "worker-store.h"
+
+#define BLOCKS_PER_TURN  16
+#define RINGS_MAX        16
+#define TICK_INTERVAL_NS (10 * NS_PER_MS)
+
+struct worker_task {
+	struct list node;
+	void (*fn)(struct worker *w, void *arg);
+	void *arg;
+	sem_t done;
+};
+
+/* How far the takeover of one server is. */
+struct worker_taking {
+	bool taken;                   /* its packets no longer open flows */
+	struct takeover_inbox *inbox; /* NULL: all collected */
+};
+
+struct worker {
+	struct worker_config cfg;
+	struct ring *ring[RINGS_MAX];
+	struct ring_stats ring_stats;
+	uint64_t drops_seen;
+	struct watch *watch;
+	struct worker_store store;
+	struct worker_taking *taking; /* by server */
+	uint32_t taken_count;
+	pthread_t thread;
+	bool started;
+	int wake;             /* eventfd */
+	pthread_mutex_t lock; /* protects tasks and stop */
+	struct list tasks;
+	bool stop;
+	/* Thread-local counting; published now and then. */
+	uint64_t packets, tcp, not_tcp, fragments, malformed;
+	int64_t published_ns, ticked_ns, longest_turn_ns;
+	struct worker_counters counters;
+};
+
+/* ---- frames --------------------------------------------------------------------------------- */
+
+static void note_evidence(struct worker *w, uint32_t server, bool from_server, int64_t time_ns)
+{
+	struct worker_evidence *e = &w->cfg.evidence[server];
+	_Atomic int64_t *at = from_server ? &e->server_ns : &e->client_ns;
+
+	/* Workers race only to write nearly the same time. */
+	if (time_ns > atomic_load_explicit(at, memory_order_relaxed))
+		atomic_store_explicit(at, time_ns, memory_order_relaxed);
+}
+
+static void put_or_complain(struct worker_taking *t, struct takeover_item *item)
+{
+	if (item)
+		takeover_inbox_put(t->inbox, item);
+	else
+		log_event(LOG_ERROR, "takeover-item-lost", LOG_ERR(-ENOMEM));
+}
+
+static void hand_over(struct worker *w, struct jeebs_flow *jf, bool answered)
+{
+	struct worker_taking *t = &w->taking[jf->service->server];
+	struct takeover_item *item = takeover_extract(jf, w->cfg.index, answered);
+
+	/* Without memory the flow is dropped and on_closed() reports it gone: the kernel, by
+	 * then owner of the address, answers its client with a RST. */
+	if (item)
+		takeover_inbox_put(t->inbox, item);
+	track_drop(watch_track(w->watch), jf->flow);
+}
+
+static void on_gap(void *ctx, const struct jeebs_flow *jf, enum flow_dir dir, uint64_t bytes)
+{
+	struct worker *w = ctx;
+	struct worker_evidence *e = &w->cfg.evidence[jf->service->server];
+
+	atomic_fetch_add_explicit(&e->gaps[dir], 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&e->gap_bytes[dir], bytes, memory_order_relaxed);
+}
+
+static void on_closed(void *ctx, struct jeebs_flow *jf, enum track_close why)
+{
+	struct worker *w = ctx;
+	struct worker_taking *t = &w->taking[jf->service->server];
+
+	worker_store_closed(&w->store, jf);
+	if (t->inbox && !jf->extracted && jf->flow->probe_wanted)
+		put_or_complain(t, takeover_note(jf, w->cfg.index, TAKEOVER_GONE));
+}
+
+/* The flow of a segment of a server that was taken over; NULL: none of our business any more. */
+static bool concerns_pending_flow(struct worker *w, const struct segment *s)
+{
+	struct track *t = watch_track(w->watch);
+
+	return track_find(t, &s->dst, &s->src) || track_find(t, &s->src, &s->dst);
+}
+
+static bool is_taken(const struct worker *w, const struct segment *s)
+{
+	const struct watch_config *wc = &w->cfg.watch;
+
+	for (uint32_t i = 0; i < wc->service_count; i++) {
+		const struct endpoint *e = &wc->services[i].endpoint;
+		if (w->taking[wc->services[i].server].taken &&
+		    (endpoint_eq(e, &s->dst) || endpoint_eq(e, &s->src)))
+			return true;
+	}
+	return false;
+}
+
+static void on_segment(struct worker *w, const struct segment *s)
+{
+	/* While nothing is taken over, which is nearly always, this costs one comparison. */
+	if (w->taken_count > 0 && is_taken(w, s) && !concerns_pending_flow(w, s))
+		return;
+	struct flow *f = track_segment(watch_track(w->watch), s);
+	if (!f || !f->user)
+		return;
+	struct jeebs_flow *jf = watch_flow(f);
+	note_evidence(w, jf->service->server, endpoint_eq(&s->src, &f->server), s->time_ns);
+	if (f->probe_answered && w->taking[jf->service->server].inbox)
+		hand_over(w, jf, true);
+}
+
+static int on_frame(void *ctx, const struct frame *f)
+{
+	struct worker *w = ctx;
+	struct segment s;
+
+	w->packets++;
+	switch (decode_frame(f, &s)) {
+	case DECODE_TCP:
+		w->tcp++;
+		on_segment(w, &s);
+		break;
+	case DECODE_FRAGMENT:
+		w->fragments++;
+		track_fragment(watch_track(w->watch), &s);
+		break;
+	case DECODE_NOT_TCP:
+		w->not_tcp++;
+		break;
+	case DECODE_TRUNCATED:
+	case DECODE_MALFORMED:
+		w->malformed++;
+		break;
+	}
+	return 0;
+}
+
+/* ---- takeover ------------------------------------------------------------------------------- */
+
+struct begin {
+	struct worker *w;
+	uint32_t server;
+};
+
+static void begin_flow(void *ctx, struct flow *f)
+{
+	struct begin *b = ctx;
+	struct worker *w = b->w;
+	struct jeebs_flow *jf = watch_flow(f);
+
+	if (!jf || jf->service->server != b->server)
+		return;
+	if (!flow_is_live(f) || (f->marks & FLOW_MARK_MIDSTREAM)) {
+		/* A SYN not answered is sent again and reaches the backup; a connection older than
+		 * the box gets the kernel's RST. */
+		track_drop(watch_track(w->watch), f);
+		return;
+	}
+	track_settle(watch_track(w->watch), f);
+	track_probe_begin(f);
+	put_or_complain(&w->taking[b->server], takeover_note(jf, w->cfg.index, TAKEOVER_PROBE));
+}
+
+void worker_takeover_begin(struct worker *w, uint32_t server, struct takeover_inbox *inbox)
+{
+	struct begin b = {w, server};
+
+	if (!w->taking[server].taken)
+		w->taken_count++;
+	w->taking[server] = (struct worker_taking){.taken = true, .inbox = inbox};
+	track_each(watch_track(w->watch), begin_flow, &b);
+}
+
+static void collect_flow(void *ctx, struct flow *f)
+{
+	struct begin *b = ctx;
+	struct jeebs_flow *jf = watch_flow(f);
+
+	if (jf && jf->service->server == b->server)
+		hand_over(b->w, jf, false);
+}
+
+void worker_takeover_collect(struct worker *w, uint32_t server)
+{
+	struct begin b = {w, server};
+
+	if (w->taking[server].inbox)
+		track_each(watch_track(w->watch), collect_flow, &b);
+}
+
+static void drop_flow(void *ctx, struct flow *f)
+{
+	struct begin *b = ctx;
+	struct jeebs_flow *jf = watch_flow(f);
+
+	if (jf && jf->service->server == b->server)
+		track_drop(watch_track(b->w->watch), f);
+}
+
+void worker_takeover_end(struct worker *w, uint32_t server, bool watch_again)
+{
+	struct begin b = {w, server};
+
+	w->taking[server].inbox = NULL;
+	track_each(watch_track(w->watch), drop_flow, &b);
+	if (watch_again && w->taking[server].taken) {
+		w->taking[server].taken = false;
+		w->taken_count--;
+	}
+}
+
+/* ---- thread --------------------------------------------------------------------------------- */
+
+static void run_tasks(struct worker *w)
+{
+	struct list todo;
+	uint64_t n;
+
+	(void)!read(w->wake, &n, sizeof n);
+	list_init(&todo);
+	pthread_mutex_lock(&w->lock);
+	list_for_each_safe (it, tmp, &w->tasks) {
+		list_del(it);
+		list_add_tail(&todo, it);
+	}
+	pthread_mutex_unlock(&w->lock);
+	list_for_each_safe (it, tmp, &todo) {
+		struct worker_task *t = list_entry(it, struct worker_task, node);
+		list_del(it);
+		t->fn(w, t->arg);
+		sem_post(&t->done); /* the caller's stack: not touched after this */
+	}
+}
+
+static void read_rings(struct worker *w)
+{
+	for (uint32_t i = 0; i < w->cfg.ring_count; i++) {
+		int r = ring_read(w->ring[i], BLOCKS_PER_TURN, on_frame, w);
+		if (r < 0 && r != -ENETDOWN)
+			log_event(LOG_ERROR, "ring-read-failed",
+				  LOG_STR("interface", w->cfg.rings[i].interface), LOG_ERR(r));
+	}
+}
+
+static void read_ring_stats(struct worker *w)
+{
+	for (uint32_t i = 0; i < w->cfg.ring_count; i++)
+		ring_stats(w->ring[i], &w->ring_stats);
+	if (w->ring_stats.drops > w->drops_seen) {
+		w->drops_seen = w->ring_stats.drops;
+		track_capture_drops(watch_track(w->watch));
+	}
+}
+
+#define PUBLISH(field, value) \
+	atomic_store_explicit(&w->counters.field, (value), memory_order_relaxed)
+
+static void publish(struct worker *w)
+{
+	struct track *t = watch_track(w->watch);
+	const struct track_stats *s = track_stats(t);
+
+	PUBLISH(packets, w->packets);
+	PUBLISH(tcp, w->tcp);
+	PUBLISH(not_tcp, w->not_tcp);
+	PUBLISH(fragments, w->fragments);
+	PUBLISH(malformed, w->malformed);
+	PUBLISH(ring_packets, w->ring_stats.packets);
+	PUBLISH(ring_drops, w->ring_stats.drops);
+	PUBLISH(ring_freezes, w->ring_stats.freezes);
+	PUBLISH(ring_truncated, w->ring_stats.truncated);
+	PUBLISH(flows, track_count(t));
+	PUBLISH(live, track_live_count(t));
+	PUBLISH(flows_opened, s->flows_opened);
+	PUBLISH(flows_closed, s->flows_closed);
+	PUBLISH(flows_midstream, s->flows_midstream);
+	PUBLISH(table_full, s->table_full);
+	for (int dir = 0; dir < 2; dir++) {
+		PUBLISH(out_of_order[dir], s->out_of_order[dir]);
+		PUBLISH(retransmits[dir], s->retransmits[dir]);
+	}
+	PUBLISH(buffer_used, track_pool(t)->used);
+	PUBLISH(buffer_refused, s->buffer_refused);
+	PUBLISH(bad_rst, s->bad_rst);
+	PUBLISH(bad_seq, s->bad_seq);
+	PUBLISH(ignored, s->ignored);
+	PUBLISH(store_deferred, w->store.deferred);
+	PUBLISH(store_record_errors, w->store.record_errors);
+	PUBLISH(lag_ns, w->longest_turn_ns);
+	w->longest_turn_ns = 0;
+}
+
+static bool should_stop(struct worker *w)
+{
+	pthread_mutex_lock(&w->lock);
+	bool stop = w->stop;
+	pthread_mutex_unlock(&w->lock);
+	return stop;
+}
+
+static void after_packets(struct worker *w, int64_t now)
+{
+	worker_store_flush(&w->store, w->watch, now);
+	if (now - w->ticked_ns >= TICK_INTERVAL_NS) {
+		w->ticked_ns = now;
+		track_tick(watch_track(w->watch), clock_real_ns());
+	}
+	if (now - w->published_ns >= WORKER_PUBLISH_NS) {
+		w->published_ns = now;
+		read_ring_stats(w);
+		publish(w);
+	}
+}
+
+static void *worker_main(void *arg)
+{
+	struct worker *w = arg;
+	struct pollfd p[RINGS_MAX + 1];
+
+	for (uint32_t i = 0; i < w->cfg.ring_count; i++)
+		p[i] = (struct pollfd){.fd = ring_fd(w->ring[i]), .events = POLLIN};
+	p[w->cfg.ring_count] = (struct pollfd){.fd = w->wake, .events = POLLIN};
+	while (!should_stop(w)) {
+		poll(p, w->cfg.ring_count + 1, (int)(TICK_INTERVAL_NS / NS_PER_MS));
+		int64_t start = clock_mono_ns();
+		read_rings(w);
+		if (p[w->cfg.ring_count].revents)
+			run_tasks(w);
+		int64_t now = clock_mono_ns();
+		after_packets(w, now);
+		if (now - start > w->longest_turn_ns)
+			w->longest_turn_ns = now - start;
+	}
+	run_tasks(w);
+	return NULL;
+}
+
+void worker_call(struct worker *w, void (*fn)(struct worker *w, void *arg), void *arg)
+{
+	struct worker_task t = {.fn = fn, .arg = arg};
+	uint64_t one = 1;
+
+	list_init(&t.node);
+	sem_init(&t.done, 0, 0);
+	pthread_mutex_lock(&w->lock);
+	list_add_tail(&w->tasks, &t.node);
+	pthread_mutex_unlock(&w->lock);
+	(void)!write(w->wake, &one, sizeof one);
+	while (sem_wait(&t.done) < 0 && errno == EINTR)
+		;
+	sem_destroy(&t.done);
+}
+
+static int open_rings(struct worker *w, const char **ret_where)
+{
+	if (w->cfg.ring_count > RINGS_MAX) {
+		*ret_where = "too many capture interfaces";
+		return -EINVAL;
+	}
+	for (uint32_t i = 0; i < w->cfg.ring_count; i++) {
+		int r = ring_open(&w->cfg.rings[i], &w->ring[i], ret_where);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int start_thread(struct worker *w)
+{
+	sigset_t all, old;
+
+	/* Signals belong to the main thread. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	int r = pthread_create(&w->thread, NULL, worker_main, w);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	w->started = r == 0;
+	return -r;
+}
+
+int worker_start(const struct worker_config *cfg, struct worker **ret, const char **ret_where)
+{
+	struct worker *w = aligned_alloc(64, (sizeof *w + 63) / 64 * 64);
+	int r;
+
+	*ret_where = "memory";
+	if (!w)
+		return -ENOMEM;
+	memset(w, 0, sizeof *w);
+	w->cfg = *cfg;
+	w->wake = -1;
+	list_init(&w->tasks);
+	pthread_mutex_init(&w->lock, NULL);
+	w->cfg.watch.hooks = (struct watch_hooks){.gap = on_gap, .closed = on_closed};
+	w->cfg.watch.ctx = w;
+	w->taking = calloc(cfg->server_count, sizeof *w->taking);
+	w->watch = watch_new(&w->cfg.watch);
+	worker_store_init(&w->store, &w->cfg);
+	r = w->taking && w->watch ? 0 : -ENOMEM;
+	if (r == 0)
+		r = open_rings(w, ret_where);
+	if (r == 0) {
+		*ret_where = "eventfd";
+		w->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		r = w->wake < 0 ? -errno : 0;
+	}
+	if (r == 0) {
+		*ret_where = "thread";
+		r = start_thread(w);
+	}
+	if (r < 0) {
+		worker_stop(w);
+		return r;
+	}
+	*ret = w;
+	return 0;
+}
+
+struct worker *worker_stop(struct worker *w)
+{
+	uint64_t one = 1;
+
+	if (!w)
+		return NULL;
+	if (w->started) {
+		pthread_mutex_lock(&w->lock);
+		w->stop = true;
+		pthread_mutex_unlock(&w->lock);
+		(void)!write(w->wake, &one, sizeof one);
+		pthread_join(w->thread, NULL);
+	}
+	for (uint32_t i = 0; i < w->cfg.ring_count && i < RINGS_MAX; i++)
+		ring_close(w->ring[i]);
+	watch_free(w->watch);
+	worker_store_deinit(&w->store);
+	if (w->wake >= 0)
+		close(w->wake);
+	free(w->taking);
+	pthread_mutex_destroy(&w->lock);
+	free(w);
+	return NULL;
+}
+
+const struct worker_counters *worker_counters(const struct worker *w)
+{
+	return &w->counters;
+}
+
+struct watch *worker_watch(struct worker *w)
+{
+	return w->watch;
+}
+
+uint16_t worker_index(const struct worker *w)
+{
+	return w->cfg.index;
+}

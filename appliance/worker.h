@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * worker: one capture thread: its rings, its shard of the flow table, its part of
+ * the store's batches.
+ *
+ * Each worker reads ring number `index` of every capture interface; the kernel's
+ * fanout hash sends both directions of a flow to the same index. Nothing in here
+ * is shared except what this header says: published counters and evidence are
+ * atomics, everything else happens inside worker_call().
+ */
+#ifndef APPLIANCE_WORKER_H
+#define APPLIANCE_WORKER_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "ring.h"
+#include "store.h"
+#include "takeover.h"
+#include "watch.h"
+
+/*
+ * What the wire says about one protected server, written by all workers. Times
+ * are CLOCK_REALTIME of capture, 0: never.
+ */
+struct worker_evidence {
+	_Alignas(64) _Atomic int64_t server_ns; /* last TCP segment sent by the server */
+	_Atomic int64_t client_ns;              /* last one sent to it */
+	_Atomic uint64_t gaps[2], gap_bytes[2]; /* by direction: lost by the capture */
+};
+
+/* Counters a worker publishes every WORKER_PUBLISH_NS: read at any time, relaxed. */
+#define WORKER_PUBLISH_NS (50 * NS_PER_MS)
+struct worker_counters {
+	_Alignas(64) _Atomic uint64_t packets, tcp, not_tcp, fragments, malformed;
+	_Atomic uint64_t ring_packets, ring_drops, ring_freezes, ring_truncated;
+	_Atomic uint64_t flows, live;
+	_Atomic uint64_t flows_opened, flows_closed, flows_midstream, table_full;
+	_Atomic uint64_t out_of_order[2], retransmits[2];
+	_Atomic uint64_t buffer_used, buffer_refused, bad_rst, bad_seq, ignored;
+	_Atomic uint64_t store_deferred, store_record_errors;
+	_Atomic int64_t lag_ns; /* longest turn of its loop since the last publication */
+};
+
+struct worker_config {
+	uint16_t index;
+	const struct ring_config *rings; /* one per interface, with fanout already set */
+	uint32_t ring_count;
+	struct watch_config watch; /* hooks are the worker's own */
+	uint32_t server_count;
+	const char *const *server_names;  /* for store records; outlive the worker */
+	struct worker_evidence *evidence; /* by server */
+	struct store *store;              /* NULL: no store */
+	int64_t store_interval_ns;
+	uint8_t boot_id[16];
+};
+
+struct worker;
+
+/* Opens the rings and starts the thread. 0 or negative errno; *ret_where: what failed. */
+int worker_start(const struct worker_config *cfg, struct worker **ret, const char **ret_where);
+/* Ends the thread and frees everything; NULL is fine. Returns NULL. */
+struct worker *worker_stop(struct worker *w);
+
+const struct worker_counters *worker_counters(const struct worker *w);
+
+/*
+ * Runs @fn in the worker's thread and waits for it. From any other thread. @fn must
+ * be short: packets wait meanwhile in the ring.
+ */
+void worker_call(struct worker *w, void (*fn)(struct worker *w, void *arg), void *arg);
+
+/* Inside worker_call() only. */
+struct watch *worker_watch(struct worker *w);
+uint16_t worker_index(const struct worker *w);
+
+/* ---- takeover; inside worker_call() only ---------------------------------------------------- */
+
+/*
+ * The server is dead: puts a TAKEOVER_PROBE item for each of its live flows into
+ * @inbox, and from then on a READY or GONE item for each, as clients answer. New
+ * connections to it are no longer tracked. Its flows that are not live are dropped.
+ */
+void worker_takeover_begin(struct worker *w, uint32_t server, struct takeover_inbox *inbox);
+/* No longer waits for answers: every flow of the server that is left becomes READY, unanswered. */
+void worker_takeover_collect(struct worker *w, uint32_t server);
+/*
+ * Every flow of the server was collected: the inbox may go. With @watch_again it is
+ * tracked anew (the takeover was called off).
+ */
+void worker_takeover_end(struct worker *w, uint32_t server, bool watch_again);
+
+#endif
