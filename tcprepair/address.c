@@ -6,10 +6,15 @@
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <net/if_arp.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 
 #include "cleanup.h"
+#include "clock.h"
 #include "netlink.h"
+
+/* An IPv6 address is in force after microseconds; on a link that is down, never. */
+#define IN_FORCE_NS (250 * NS_PER_MS)
 
 int address_link(const char *interface, int *ret_ifindex, uint8_t ret_mac[6])
 {
@@ -62,22 +67,81 @@ static struct nlmsghdr *message(char *out, uint16_t type, uint16_t flags, const 
 	return nlh;
 }
 
-int address_add(const char *interface, const struct netaddr *addr)
+static int add(const char *interface, const struct netaddr *addr)
 {
 	_Alignas(struct nlmsghdr) char out[256];
 	/* Preferred for no time at all: never the source of the box's own connections. */
 	struct ifa_cacheinfo life = {.ifa_valid = ADDRESS_LIFETIME_S, .ifa_prefered = 0};
 
-	if (addr->family == NETADDR_NONE)
-		return -EAFNOSUPPORT;
-	if (if_nametoindex(interface) == 0)
-		return -ENODEV;
 	struct nlmsghdr *nlh =
 		message(out, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, interface, addr);
 	mnl_attr_put(nlh, IFA_CACHEINFO, sizeof life, &life);
 	if (addr->family == NETADDR_V6)
-		mnl_attr_put_u32(nlh, IFA_FLAGS, IFA_F_NODAD);
+		mnl_attr_put_u32(nlh, IFA_FLAGS, IFA_F_NODAD | IFA_F_NOPREFIXROUTE);
 	return call(bytes_of(out, nlh->nlmsg_len), NULL, NULL);
+}
+
+static int route_one(const struct nlmsghdr *nlh, void *data)
+{
+	const struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
+	bool *local = data;
+
+	*local = nlh->nlmsg_type == RTM_NEWROUTE && rtm->rtm_type == RTN_LOCAL;
+	return 0;
+}
+
+/* Does the kernel take packets for the IPv6 @addr as its own? */
+static int is_local(const struct netaddr *addr, bool *ret)
+{
+	_Alignas(struct nlmsghdr) char out[128];
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(out);
+	struct rtmsg *rtm = mnl_nlmsg_put_extra_header(nlh, sizeof *rtm);
+
+	nlh->nlmsg_type = RTM_GETROUTE;
+	nlh->nlmsg_flags = NLM_F_REQUEST;
+	rtm->rtm_family = AF_INET6;
+	rtm->rtm_dst_len = 128;
+	mnl_attr_put(nlh, RTA_DST, 16, addr->b);
+	*ret = false;
+	int r = call(bytes_of(out, nlh->nlmsg_len), route_one, ret);
+	return r == -ENETUNREACH || r == -EHOSTUNREACH ? 0 : r;
+}
+
+/*
+ * The kernel acknowledges an IPv6 address before it is in force: a worker inserts its route.
+ * A packet in between is not ours yet, and the answer to a window probe is such a packet.
+ */
+static int add_and_wait(const char *interface, const struct netaddr *addr)
+{
+	_cleanup_(netlink_close) struct netlink routes = {.fd = -1};
+	int64_t end = clock_mono_ns() + IN_FORCE_NS;
+	int group = RTNLGRP_IPV6_ROUTE;
+	bool local;
+
+	int r = netlink_open(NETLINK_ROUTE, &routes);
+	if (r < 0)
+		return r;
+	if (setsockopt(routes.fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) < 0)
+		return -errno;
+	r = add(interface, addr);
+	while (r == 0 && (r = is_local(addr, &local)) == 0 && !local) {
+		struct pollfd p = {.fd = routes.fd, .events = POLLIN};
+		int64_t left = end - clock_mono_ns();
+		if (left <= 0 || poll(&p, 1, (int)(left / NS_PER_MS) + 1) == 0)
+			return -ETIMEDOUT;
+		while (recv(routes.fd, &(char){0}, 1, MSG_DONTWAIT | MSG_TRUNC) > 0)
+			;
+	}
+	return r;
+}
+
+int address_add(const char *interface, const struct netaddr *addr)
+{
+	if (addr->family == NETADDR_NONE)
+		return -EAFNOSUPPORT;
+	if (if_nametoindex(interface) == 0)
+		return -ENODEV;
+	return addr->family == NETADDR_V6 ? add_and_wait(interface, addr) : add(interface, addr);
 }
 
 int address_del(const char *interface, const struct netaddr *addr)

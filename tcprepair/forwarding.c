@@ -35,7 +35,7 @@ static int sysctl_write(const char *path, bool on)
 
 static int change(const char *path, bool on, bool *ret_changed)
 {
-	bool was;
+	bool was = false;
 	int r = sysctl_read(path, &was);
 
 	if (r == 0 && was != on)

@@ -91,7 +91,8 @@ int guard_forwarding(const char *interface, uint8_t family, bool on, bool *ret_c
  * Adds @addr/32 (or /128, without duplicate address detection) to @interface with
  * a limited lifetime (ADDRESS_LIFETIME_S): an address whose owner died vanishes by
  * itself. Adding it again renews it; do so every ADDRESS_RENEW_S. It is deprecated from
- * the start, so the box's own connections do not choose it as their source.
+ * the start, so the box's own connections do not choose it as their source. When
+ * it returns the kernel takes packets for it; -ETIMEDOUT when it does not (link down).
  */
 #define ADDRESS_LIFETIME_S 30
 #define ADDRESS_RENEW_S    10
