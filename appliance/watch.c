@@ -67,6 +67,21 @@ static void flow_block_put(struct watch *w, struct jeebs_flow *jf)
 	free(jf);
 }
 
+/*
+ * Not before the handshake was seen: a connection older than the box is refused
+ * whatever a module would say, and a SYN may be captured after its answer.
+ */
+static void open_module(struct jeebs_flow *jf)
+{
+	if (jf->opened || jf->gave_up || (jf->flow->marks & FLOW_MARK_MIDSTREAM))
+		return;
+	jf->module_service.port = jf->flow->server.port;
+	jf->module_service.protocol = jf->service->protocol;
+	jf->opened = jf->module &&
+		     jf->module->open(jf->state, jf, &live_ops, &jf->module_service) == JEEBS_OK;
+	jf->gave_up = !jf->opened;
+}
+
 static void on_open(void *ctx, struct flow *f)
 {
 	struct watch *w = ctx;
@@ -81,14 +96,16 @@ static void on_open(void *ctx, struct flow *f)
 	jf->service = &w->cfg.services[f->service];
 	jf->module = w->cfg.choose_module ? w->cfg.choose_module(w->cfg.ctx, f->server.port)
 					  : jf->service->module;
-	if (!jf->module || (f->marks & FLOW_MARK_MIDSTREAM)) {
-		jf->gave_up = true;
-		return;
-	}
-	jf->module_service.port = f->server.port;
-	jf->module_service.protocol = jf->service->protocol;
-	jf->opened = jf->module->open(jf->state, jf, &live_ops, &jf->module_service) == JEEBS_OK;
-	jf->gave_up = !jf->opened;
+	open_module(jf);
+}
+
+/* Is there a module that wants to know? */
+static bool listens(struct jeebs_flow *jf)
+{
+	if (!jf)
+		return false;
+	open_module(jf);
+	return jf->opened && !jf->gave_up;
 }
 
 /* A module that gave up keeps nothing more; its plan will say why. */
@@ -104,7 +121,7 @@ static void on_data(void *ctx, struct flow *f, enum flow_dir dir, uint64_t off, 
 	struct jeebs_flow *jf = f->user;
 	int64_t now = f->last_ns[dir];
 
-	if (!jf || jf->gave_up)
+	if (!listens(jf))
 		return;
 	if (jf->module->data(jf->state, dir, off, (struct jeebs_bytes){b.p, b.n}, now) != JEEBS_OK)
 		give_up(ctx, jf);
@@ -117,7 +134,7 @@ static void on_gap(void *ctx, struct flow *f, enum flow_dir dir, uint64_t from, 
 
 	if (jf && w->cfg.hooks.gap)
 		w->cfg.hooks.gap(w->cfg.ctx, jf, dir, to - from);
-	if (!jf || jf->gave_up)
+	if (!listens(jf))
 		return;
 	if (jf->module->gap(jf->state, dir, from, to) != JEEBS_OK)
 		give_up(ctx, jf);
@@ -127,7 +144,7 @@ static void on_fin(void *ctx, struct flow *f, enum flow_dir dir, uint64_t off)
 {
 	struct jeebs_flow *jf = f->user;
 
-	if (!jf || jf->gave_up)
+	if (!listens(jf))
 		return;
 	if (jf->module->fin(jf->state, dir, off) != JEEBS_OK)
 		give_up(ctx, jf);
@@ -136,7 +153,10 @@ static void on_fin(void *ctx, struct flow *f, enum flow_dir dir, uint64_t off)
 static void on_changed(void *ctx, struct flow *f)
 {
 	struct watch *w = ctx;
+	struct jeebs_flow *jf = f->user;
 
+	if (jf)
+		open_module(jf);
 	if (list_empty(&f->dirty))
 		list_add_tail(&w->dirty, &f->dirty);
 }
