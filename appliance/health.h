@@ -163,7 +163,8 @@ void health_result(struct health *h, uint32_t round, enum health_kind kind, uint
 
 /*
  * The ring saw a TCP segment from the server's MAC, captured at @seen_ns. The capture
- * time, not the time of reading: what lies between delays the verdict.
+ * time, not the time of reading: what lies between delays the verdict. Brought over from
+ * another clock it must not lie in the future: it would veto until then.
  */
 void health_traffic(struct health *h, int64_t seen_ns);
 

@@ -126,7 +126,7 @@ static uint64_t cost_bytes(const struct store *s, size_t value_n)
 	return (value_n + 16 + s->page_bytes - 1) / s->page_bytes * s->page_bytes + 256;
 }
 
-/* May this record go in? One that is there may be replaced by one of its size at any time. */
+/* May this record go in? What it replaces makes room for it. */
 static bool fits(const struct store *s, MDB_txn *txn, MDB_val *key, size_t value_n)
 {
 	uint64_t records, old = 0;
@@ -134,8 +134,7 @@ static bool fits(const struct store *s, MDB_txn *txn, MDB_val *key, size_t value
 
 	if (mdb_get(txn, s->dbi, key, &there) == 0)
 		old = cost_bytes(s, there.mv_size);
-	uint64_t cost = cost_bytes(s, value_n);
-	return cost <= old || used_bytes(s, txn, &records) + cost - old <= s->bytes_limit;
+	return used_bytes(s, txn, &records) + cost_bytes(s, value_n) <= s->bytes_limit + old;
 }
 
 static int apply_op(struct store *s, MDB_txn *txn, const struct store_op *op,
@@ -426,26 +425,15 @@ static int open_database(struct store *s)
 	return lmdb_error(mdb_txn_commit(txn));
 }
 
-/* An environment made with a larger ceiling: LMDB would keep to that one. */
+/* An environment that has outgrown a ceiling made smaller: LMDB would keep to its own. */
 static int hold_to_size(struct store *s)
 {
 	MDB_envinfo info;
-	struct stat st;
-	int fd;
 
 	int e = lmdb_error(mdb_env_info(s->env, &info));
 	if (e < 0)
 		return e;
-	if (info.me_mapsize > s->cfg.size)
-		return -EBADMSG;
-	e = lmdb_error(mdb_env_get_fd(s->env, &fd));
-	if (e < 0)
-		return e;
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	/* Behind the map nothing is in use. */
-	return (uint64_t)st.st_size > s->cfg.size && ftruncate(fd, (off_t)s->cfg.size) < 0 ? -errno
-											   : 0;
+	return info.me_mapsize > s->cfg.size ? -EBADMSG : 0;
 }
 
 static int open_environment(struct store *s, struct store_loaded *l)

@@ -260,7 +260,9 @@ static void test_service_down_is_not_host_down(void **state)
 		assert_int_equal(health_stats(&s.h)->rounds_silent, 0);
 		/* It comes back after `rise`. */
 		s.refusing_services = s.silent_services = false;
-		sim_run_for(&s, 500 * MS);
+		sim_run_for(&s, 50 * MS);
+		assert_int_equal(health_state(&s.h), HEALTH_SERVICE_DOWN);
+		sim_run_for(&s, 450 * MS);
 		assert_int_equal(s.verdicts, 4);
 		assert_int_equal(s.verdict[3], HEALTH_V_HEALTHY);
 		assert_int_equal(health_services_down(&s.h), 0);
@@ -353,10 +355,10 @@ static void test_own_lateness_is_noticed(void **state)
 	for (int i = 0; i < 10; i++) {
 		s.now_ns += 400 * MS; /* nothing read, nothing ticked */
 		s.opens = 0;          /* and the answers of that time are lost */
+		uint32_t started = s.started;
 		sim_tick(&s);
 		assert_int_not_equal(health_state(&s.h), HEALTH_DOWN);
-		/* Probing once more, again too late to read the answer. */
-		s.opens = 0;
+		assert_int_equal(s.started, started + 1); /* what was missed is not made up for */
 	}
 	assert_true(health_stats(&s.h)->rounds_discarded > 3);
 	assert_true(health_stats(&s.h)->suppressed[HEALTH_RULE_SELF_LAG] > 3);
@@ -419,6 +421,58 @@ static void test_overlapping_rounds(void **state)
 	assert_in_range(s.started - s.ended, 0, 5);
 }
 
+/* Several rounds end at once, because the loop is a little late: still in their order. */
+static void test_rounds_end_in_order(void **state)
+{
+	static const struct health_config cfg = {20 * MS, 100 * MS, 3, 2, {1, 1}};
+
+	for (int phase = 0; phase < 10; phase++) {
+		struct sim s;
+		sim_init(&s, &cfg);
+		sim_run_for(&s, 500 * MS + phase * 20 * MS + MS);
+		int64_t first_ns = s.now_ns - MS + 20 * MS;
+		s.dies_ns = s.now_ns;
+		sim_run_for(&s, 110 * MS);
+		s.now_ns += 45 * MS; /* half of the timeout is tolerated */
+		sim_tick(&s);
+		assert_true(health_first_failed_ns(&s.h) == first_ns);
+		assert_int_equal(health_stats(&s.h)->rounds_silent, 2);
+	}
+}
+
+/* A little late at each turn: the rounds keep their pace all the same. */
+static void test_lateness_does_not_add_up(void **state)
+{
+	struct sim s;
+
+	sim_init(&s, &fast);
+	int64_t began_ns = s.now_ns;
+	for (int i = 0; i < 100; i++) {
+		s.now_ns = health_next_deadline(&s.h) + 10 * MS;
+		sim_tick(&s);
+		for (uint32_t k = 0; k < s.opens; k++)
+			sim_answer(&s, s.open[k]);
+		s.opens = 0;
+		sim_tick(&s);
+	}
+	assert_int_equal(s.started, 100);
+	assert_true(s.now_ns - began_ns < 100 * 50 * MS);
+}
+
+static void test_refusal_is_a_sign_of_life(void **state)
+{
+	static const struct health_config cfg = {50 * MS, 50 * MS, 3, 2, {0, 1}};
+	struct sim s;
+
+	sim_init(&s, &cfg);
+	sim_run_for(&s, 500 * MS);
+	s.refusing_services = true;
+	sim_run_for(&s, 1000 * MS);
+	EXPECT_VERDICTS(&s, HEALTH_V_HEALTHY, HEALTH_V_SUSPECT, HEALTH_V_SERVICE_DOWN);
+	health_result(&s.h, s.h.last_round, HEALTH_TCP, 0, HEALTH_REFUSED, s.now_ns + MS);
+	assert_true(health_last_proof_of_life_ns(&s.h) == s.now_ns + MS);
+}
+
 /* A server that answers, but always after the timeout, lives. */
 static void test_late_answers_are_signs_of_life(void **state)
 {
@@ -443,6 +497,7 @@ static void test_down_is_final_until_told(void **state)
 	assert_int_equal(health_state(&s.h), HEALTH_DOWN);
 	assert_true(health_next_deadline(&s.h) == INT64_MAX);
 	uint32_t started = s.started, verdicts = s.verdicts;
+	int64_t first_failed_ns = health_first_failed_ns(&s.h);
 	/* The taken address answers: that must not look like a return. */
 	health_result(&s.h, s.h.last_round, HEALTH_NEIGHBOUR, 0, HEALTH_OK, s.now_ns);
 	health_traffic(&s.h, s.now_ns);
@@ -450,6 +505,7 @@ static void test_down_is_final_until_told(void **state)
 	assert_int_equal(health_state(&s.h), HEALTH_DOWN);
 	assert_int_equal(s.started, started);
 	assert_int_equal(s.verdicts, verdicts);
+	assert_true(health_first_failed_ns(&s.h) == first_failed_ns);
 
 	/* The takeover failed: it is tried again with fresh evidence. */
 	health_retry(&s.h, s.now_ns);
@@ -533,6 +589,9 @@ int main(void)
 		cmocka_unit_test(test_told_lag_spoils_rounds),
 		cmocka_unit_test(test_unsent_probes_are_no_evidence),
 		cmocka_unit_test(test_overlapping_rounds),
+		cmocka_unit_test(test_rounds_end_in_order),
+		cmocka_unit_test(test_lateness_does_not_add_up),
+		cmocka_unit_test(test_refusal_is_a_sign_of_life),
 		cmocka_unit_test(test_late_answers_are_signs_of_life),
 		cmocka_unit_test(test_down_is_final_until_told),
 		cmocka_unit_test(test_ceilings),

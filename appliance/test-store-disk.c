@@ -148,6 +148,16 @@ static void overwrite_file(long from, size_t n, int with)
 	fclose(f);
 }
 
+static void make_older_set_aside(void)
+{
+	char path[64];
+
+	snprintf(path, sizeof path, "%s/flows/data.mdb.bad-1", dir);
+	FILE *f = fopen(path, "w");
+	assert_non_null(f);
+	fclose(f);
+}
+
 static void test_damaged_environment(void **state)
 {
 	struct store_loaded l;
@@ -159,6 +169,7 @@ static void test_damaged_environment(void **state)
 		put(&b, 1, bytes_str("x"));
 		submit(s, &b);
 		store_close(s);
+		make_older_set_aside();
 		if (damage == 0)
 			overwrite_file(0, 8192, 0x5a); /* not LMDB at all */
 		else if (damage == 1)
