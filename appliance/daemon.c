@@ -56,7 +56,7 @@ static void on_verdict(void *ctx, uint32_t server, enum health_verdict v, enum h
 	case HEALTH_V_NONE:
 		break;
 	case HEALTH_V_HEALTHY:
-		log_event(LOG_NOTICE, "server-healthy", LOG_STR("server", name));
+		log_event(LOG_NOTICE, "server-up", LOG_STR("server", name));
 		break;
 	case HEALTH_V_SUSPECT:
 		log_event(LOG_NOTICE, "server-suspect", LOG_STR("server", name));
