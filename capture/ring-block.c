@@ -47,12 +47,14 @@ int ring_block_walk(struct bytes block, frame_fn fn, void *ctx, uint64_t *io_tru
 		struct frame f;
 		size_t step;
 
-		if (!frame_at(block, at, &f, &step) || (step == 0 && left > 1))
+		if (!frame_at(block, at, &f, &step))
 			return -EBADMSG;
 		if (f.data.n < f.wire_len)
 			(*io_truncated)++;
 		if (fn(ctx, &f))
 			stopped = true;
+		if (step == 0 && left > 1)
+			return -EBADMSG;
 		at += step;
 	}
 	return stopped ? RING_BLOCK_STOPPED : RING_BLOCK_DONE;

@@ -1,0 +1,668 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The ring without a kernel: ring-sys is replaced below, blocks are built in memory. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <errno.h>
+#include <linux/if_packet.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+#include <pcap/pcap.h>
+
+#include "clock.h"
+#include "ring-block.h"
+#include "ring-sys.h"
+#include "ring.h"
+
+#define BLOCK 4096
+
+/* ---- the kernel of these tests ---- */
+
+static struct {
+	char calls[256];
+	const char *fail; /* this call returns -EIO */
+	int open_fds, maps;
+	uint8_t *map;
+	size_t map_bytes;
+	uint32_t block_count, retire_ms;
+	uint16_t filter_len, group;
+	struct ring_sys_counters counters;
+	int error;
+} sys;
+
+static int sys_call(const char *name)
+{
+	size_t n = strlen(sys.calls);
+
+	snprintf(sys.calls + n, sizeof sys.calls - n, "%s%s", n ? " " : "", name);
+	return sys.fail && strcmp(sys.fail, name) == 0 ? -EIO : 0;
+}
+
+int ring_sys_socket(void)
+{
+	if (sys_call("socket") < 0)
+		return -EIO;
+	sys.open_fds++;
+	return 77;
+}
+
+int ring_sys_interface(int fd, const char *name, int *ret_index)
+{
+	assert_string_equal(name, "eth9");
+	*ret_index = 9;
+	return sys_call("interface");
+}
+
+int ring_sys_setup(int fd, size_t block_bytes, uint32_t block_count, uint32_t retire_ms)
+{
+	sys.block_count = block_count;
+	sys.retire_ms = retire_ms;
+	return sys_call("ring");
+}
+
+int ring_sys_filter(int fd, void *instructions, uint16_t count)
+{
+	sys.filter_len = count;
+	return sys_call("filter");
+}
+
+int ring_sys_ignore_outgoing(int fd)
+{
+	return sys_call("ignore-outgoing");
+}
+
+int ring_sys_map(int fd, size_t bytes, uint8_t **ret)
+{
+	if (sys_call("mmap") < 0)
+		return -EIO;
+	sys.map = *ret = aligned_alloc(4096, bytes);
+	assert_non_null(sys.map);
+	memset(sys.map, 0, bytes);
+	sys.map_bytes = bytes;
+	sys.maps++;
+	return 0;
+}
+
+int ring_sys_promiscuous(int fd, int index)
+{
+	assert_int_equal(index, 9);
+	return sys_call("promiscuous");
+}
+
+int ring_sys_bind(int fd, int index)
+{
+	assert_int_equal(index, 9);
+	return sys_call("bind");
+}
+
+int ring_sys_fanout(int fd, uint16_t group)
+{
+	sys.group = group;
+	return sys_call("fanout");
+}
+
+int ring_sys_counters(int fd, struct ring_sys_counters *ret)
+{
+	*ret = sys.counters;
+	return sys_call("counters");
+}
+
+int ring_sys_error(int fd)
+{
+	return sys.error;
+}
+
+void ring_sys_unmap(uint8_t *map, size_t bytes)
+{
+	assert_ptr_equal(map, sys.map);
+	assert_int_equal(bytes, sys.map_bytes);
+	free(map);
+	sys.maps--;
+}
+
+void ring_sys_close(int fd)
+{
+	assert_int_equal(fd, 77);
+	sys.open_fds--;
+}
+
+/* ---- blocks ---- */
+
+struct fake_frame {
+	const char *data;
+	uint32_t captured, wire, status, tci;
+	uint8_t pkttype;
+};
+
+#define PACKET_AT 128 /* of the packet behind its header */
+
+/* The first frame at 48, each next one 256 bytes further. */
+static void block_fill(uint8_t *block, const struct fake_frame *frames, uint32_t count)
+{
+	struct tpacket_block_desc *d = (void *)block;
+
+	d->hdr.bh1.num_pkts = count;
+	d->hdr.bh1.offset_to_first_pkt = 48;
+	for (uint32_t i = 0; i < count; i++) {
+		struct tpacket3_hdr *h = (void *)(block + 48 + 256 * i);
+		struct sockaddr_ll *from =
+			(void *)((uint8_t *)h + TPACKET_ALIGN(sizeof(struct tpacket3_hdr)));
+		*h = (struct tpacket3_hdr){
+			.tp_next_offset = i + 1 < count ? 256 : 0,
+			.tp_sec = 1700000000,
+			.tp_nsec = i,
+			.tp_snaplen = frames[i].captured,
+			.tp_len = frames[i].wire,
+			.tp_status = TP_STATUS_USER | frames[i].status,
+			.tp_mac = PACKET_AT,
+			.hv1.tp_vlan_tci = frames[i].tci,
+		};
+		from->sll_pkttype = frames[i].pkttype;
+		memcpy((uint8_t *)h + PACKET_AT, frames[i].data, frames[i].captured);
+	}
+}
+
+struct seen {
+	uint32_t count;
+	struct frame last[16];
+	char first_byte[17];
+	uint32_t stop_at;
+};
+
+static int see(void *ctx, const struct frame *f)
+{
+	struct seen *s = ctx;
+
+	assert_true(s->count < 16);
+	s->last[s->count] = *f;
+	s->first_byte[s->count++] = f->data.n ? (char)f->data.p[0] : '-';
+	return s->stop_at == s->count;
+}
+
+static const struct fake_frame three[] = {
+	{"abc", 3, 3, 0, 0x123, PACKET_HOST},
+	{"de", 2, 9, TP_STATUS_VLAN_VALID | TP_STATUS_VLAN_TPID_VALID, 0x2064, PACKET_OTHERHOST},
+	{"fgh", 3, 3, TP_STATUS_VLAN_VALID | TP_STATUS_LOSING, 0, PACKET_OUTGOING},
+};
+
+static void test_block_frames(void **state)
+{
+	_Alignas(16) uint8_t block[BLOCK] = {0};
+	struct seen s = {0};
+	uint64_t truncated = 5;
+
+	block_fill(block, three, 3);
+	assert_int_equal(ring_block_walk(bytes_of(block, BLOCK), see, &s, &truncated),
+			 RING_BLOCK_DONE);
+	assert_int_equal(s.count, 3);
+	assert_int_equal(truncated, 6);
+	for (uint32_t i = 0; i < 3; i++) {
+		assert_int_equal(s.last[i].data.n, three[i].captured);
+		assert_memory_equal(s.last[i].data.p, three[i].data, three[i].captured);
+		assert_int_equal(s.last[i].wire_len, three[i].wire);
+		assert_int_equal(s.last[i].time_ns, 1700000000 * NS_PER_S + i);
+		assert_int_equal(s.last[i].link, FRAME_LINK_ETHERNET);
+		assert_int_equal(s.last[i].vlan_present, i > 0);
+		assert_int_equal(s.last[i].outgoing, i == 2);
+	}
+	assert_int_equal(s.last[1].vlan_tci, 0x2064);
+	assert_int_equal(s.last[2].vlan_tci, 0);
+}
+
+static void test_block_empty(void **state)
+{
+	_Alignas(16) uint8_t block[BLOCK] = {0};
+	struct seen s = {0};
+	uint64_t truncated = 0;
+
+	block_fill(block, NULL, 0);
+	assert_int_equal(ring_block_walk(bytes_of(block, BLOCK), see, &s, &truncated), 0);
+	assert_int_equal(s.count, 0);
+}
+
+static void test_block_is_delivered_whole_when_stopped(void **state)
+{
+	_Alignas(16) uint8_t block[BLOCK] = {0};
+	struct seen s = {.stop_at = 1};
+	uint64_t truncated = 0;
+
+	block_fill(block, three, 3);
+	assert_int_equal(ring_block_walk(bytes_of(block, BLOCK), see, &s, &truncated),
+			 RING_BLOCK_STOPPED);
+	assert_int_equal(s.count, 3);
+}
+
+/* Damages the second frame (or the block) and expects what came before it, and no more. */
+static void expect_bad(void (*damage)(uint8_t *block, struct tpacket3_hdr *second),
+		       uint32_t frames_before)
+{
+	uint8_t *block = aligned_alloc(16, BLOCK); /* on the heap: ASan sees its end */
+	struct seen s = {0};
+	uint64_t truncated = 0;
+
+	assert_non_null(block);
+	memset(block, 0, BLOCK);
+	block_fill(block, three, 3);
+	damage(block, (void *)(block + 48 + 256));
+	assert_int_equal(ring_block_walk(bytes_of(block, BLOCK), see, &s, &truncated), -EBADMSG);
+	assert_int_equal(s.count, frames_before);
+	free(block);
+}
+
+static void first_outside(uint8_t *block, struct tpacket3_hdr *h)
+{
+	((struct tpacket_block_desc *)(void *)block)->hdr.bh1.offset_to_first_pkt = BLOCK - 16;
+}
+
+static void first_unaligned(uint8_t *block, struct tpacket3_hdr *h)
+{
+	((struct tpacket_block_desc *)(void *)block)->hdr.bh1.offset_to_first_pkt = 49;
+}
+
+static void too_many_packets(uint8_t *block, struct tpacket3_hdr *h)
+{
+	((struct tpacket_block_desc *)(void *)block)->hdr.bh1.num_pkts = UINT32_MAX;
+}
+
+static void next_outside(uint8_t *block, struct tpacket3_hdr *h)
+{
+	h->tp_next_offset = UINT32_MAX - 7;
+}
+
+static void next_is_itself(uint8_t *block, struct tpacket3_hdr *h)
+{
+	h->tp_next_offset = 0;
+}
+
+static void packet_outside(uint8_t *block, struct tpacket3_hdr *h)
+{
+	h->tp_mac = UINT16_MAX;
+}
+
+static void packet_over_the_end(uint8_t *block, struct tpacket3_hdr *h)
+{
+	h->tp_snaplen = BLOCK - 48 - 256 - PACKET_AT + 1;
+}
+
+static void packet_of_any_length(uint8_t *block, struct tpacket3_hdr *h)
+{
+	h->tp_snaplen = UINT32_MAX;
+}
+
+static void test_block_bad_offsets(void **state)
+{
+	expect_bad(first_outside, 0);
+	expect_bad(first_unaligned, 0);
+	expect_bad(too_many_packets, 3);
+	expect_bad(next_outside, 2);
+	expect_bad(next_is_itself, 2);
+	expect_bad(packet_outside, 1);
+	expect_bad(packet_over_the_end, 1);
+	expect_bad(packet_of_any_length, 1);
+}
+
+/* ---- opening ---- */
+
+static const struct netaddr protected_v4 = {{10, 9, 0, 1}, NETADDR_V4};
+
+static struct ring_config config_of_all_steps(void)
+{
+	return (struct ring_config){
+		.interface = "eth9",
+		.ring_bytes = 4 * BLOCK,
+		.block_bytes = BLOCK,
+		.fanout_group = 11,
+		.fanout_size = 2,
+		.promiscuous = true,
+		.ignore_outgoing = true,
+		.addresses = &protected_v4,
+		.address_count = 1,
+	};
+}
+
+static const char all_steps[] =
+	"socket interface ring filter ignore-outgoing mmap promiscuous bind fanout";
+
+static int sys_reset(void **state)
+{
+	memset(&sys, 0, sizeof sys);
+	return 0;
+}
+
+static int sys_closed(void **state)
+{
+	return sys.open_fds || sys.maps;
+}
+
+static void test_open_order(void **state)
+{
+	struct ring_config cfg = config_of_all_steps();
+	struct ring *r = NULL;
+	const char *where;
+
+	assert_int_equal(ring_open(&cfg, &r, &where), 0);
+	assert_string_equal(sys.calls, all_steps);
+	assert_int_equal(ring_fd(r), 77);
+	assert_int_equal(sys.group, 11);
+	assert_int_equal(sys.retire_ms, 2);
+	assert_true(sys.filter_len > 4);
+	assert_null(ring_close(r));
+	assert_null(ring_close(NULL));
+}
+
+static void test_open_only_what_is_asked_for(void **state)
+{
+	struct ring_config cfg = {
+		.interface = "eth9", .ring_bytes = 100, .block_bytes = BLOCK, .fanout_size = 1};
+	struct ring *r = NULL;
+	const char *where;
+
+	assert_int_equal(ring_open(&cfg, &r, &where), 0);
+	assert_string_equal(sys.calls, "socket interface ring mmap bind");
+	assert_int_equal(sys.block_count, 4); /* the least */
+	ring_close(r);
+}
+
+static void test_open_default_block(void **state)
+{
+	struct ring_config cfg = {.interface = "eth9", .ring_bytes = (9 << 20) - 1, .retire_ms = 7};
+	struct ring *r = NULL;
+	const char *where;
+
+	assert_int_equal(ring_open(&cfg, &r, &where), 0);
+	assert_int_equal(sys.block_count, 8);
+	assert_int_equal(sys.map_bytes, 8 << 20);
+	assert_int_equal(sys.retire_ms, 7);
+	ring_close(r);
+}
+
+static void test_open_bad_sizes(void **state)
+{
+	static const size_t bad[] = {1, 2048, 4095, 4097, 3 << 20, SIZE_MAX / 2 + 1};
+
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		struct ring_config cfg = config_of_all_steps();
+		struct ring *r = NULL;
+		const char *where;
+		cfg.block_bytes = bad[i];
+		assert_int_equal(ring_open(&cfg, &r, &where), -EINVAL);
+		assert_string_equal(where, "size");
+		assert_null(r);
+	}
+	struct ring_config cfg = config_of_all_steps();
+	struct ring *r = NULL;
+	const char *where;
+	cfg.ring_bytes = SIZE_MAX;
+	assert_int_equal(ring_open(&cfg, &r, &where), -EINVAL);
+	assert_string_equal(sys.calls, "");
+}
+
+static void test_open_failures(void **state)
+{
+	char steps[sizeof all_steps], *save = NULL;
+
+	strcpy(steps, all_steps);
+	for (char *s = strtok_r(steps, " ", &save); s; s = strtok_r(NULL, " ", &save)) {
+		struct ring_config cfg = config_of_all_steps();
+		struct ring *r = NULL;
+		const char *where = NULL;
+		sys_reset(NULL);
+		sys.fail = s;
+		assert_int_equal(ring_open(&cfg, &r, &where), -EIO);
+		assert_string_equal(where, s);
+		assert_null(r);
+		assert_int_equal(sys_closed(NULL), 0);
+	}
+}
+
+/* ---- reading ---- */
+
+static struct ring *open_four_blocks(void)
+{
+	struct ring_config cfg = config_of_all_steps();
+	struct ring *r = NULL;
+	const char *where;
+
+	assert_int_equal(ring_open(&cfg, &r, &where), 0);
+	return r;
+}
+
+static struct tpacket_block_desc *sys_block(uint32_t i)
+{
+	return (void *)(sys.map + (size_t)i * BLOCK);
+}
+
+/* The kernel hands over block @i with one frame whose only byte is @name. */
+static void sys_hand_over(uint32_t i, const char *name)
+{
+	const struct fake_frame f = {name, 1, 1, 0, 0, PACKET_HOST};
+
+	block_fill((uint8_t *)sys_block(i), &f, 1);
+	sys_block(i)->hdr.bh1.block_status = TP_STATUS_USER;
+}
+
+static void test_read_in_order_and_around(void **state)
+{
+	struct ring *r = open_four_blocks();
+	struct seen s = {0};
+
+	assert_int_equal(ring_read(r, 8, see, &s), 0);
+	sys_hand_over(0, "a");
+	sys_hand_over(1, "b");
+	sys_hand_over(2, "c");
+	assert_int_equal(ring_read(r, 2, see, &s), 2); /* at most two */
+	assert_int_equal(sys_block(0)->hdr.bh1.block_status, TP_STATUS_KERNEL);
+	assert_int_equal(sys_block(1)->hdr.bh1.block_status, TP_STATUS_KERNEL);
+	assert_int_equal(sys_block(2)->hdr.bh1.block_status, TP_STATUS_USER);
+	sys_hand_over(3, "d");
+	sys_hand_over(0, "e");
+	assert_int_equal(ring_read(r, 8, see, &s), 3);
+	assert_string_equal(s.first_byte, "abcde");
+	assert_int_equal(ring_read(r, 8, see, &s), 0);
+	ring_close(r);
+}
+
+static void test_read_stops_after_the_block(void **state)
+{
+	struct ring *r = open_four_blocks();
+	struct seen s = {.stop_at = 1};
+
+	sys_hand_over(0, "a");
+	sys_hand_over(1, "b");
+	assert_int_equal(ring_read(r, 8, see, &s), 1);
+	assert_string_equal(s.first_byte, "a");
+	assert_int_equal(ring_read(r, 8, see, &s), 1);
+	assert_string_equal(s.first_byte, "ab");
+	ring_close(r);
+}
+
+static void test_read_gives_back_a_bad_block(void **state)
+{
+	struct ring *r = open_four_blocks();
+	struct seen s = {0};
+
+	sys_hand_over(0, "a");
+	sys_hand_over(1, "b");
+	sys_block(0)->hdr.bh1.offset_to_first_pkt = BLOCK;
+	assert_int_equal(ring_read(r, 8, see, &s), -EBADMSG);
+	assert_int_equal(sys_block(0)->hdr.bh1.block_status, TP_STATUS_KERNEL);
+	assert_int_equal(ring_read(r, 8, see, &s), 1);
+	assert_string_equal(s.first_byte, "b");
+	ring_close(r);
+}
+
+static void test_read_tells_that_the_interface_went_down(void **state)
+{
+	struct ring *r = open_four_blocks();
+	struct seen s = {0};
+
+	sys_hand_over(0, "a");
+	sys.error = -ENETDOWN;
+	assert_int_equal(ring_read(r, 8, see, &s), 1); /* what came before it first */
+	assert_int_equal(ring_read(r, 8, see, &s), -ENETDOWN);
+	ring_close(r);
+}
+
+static void test_stats_add_up(void **state)
+{
+	struct ring *r = open_four_blocks();
+	struct ring_stats st = {.packets = 1000};
+	const struct fake_frame cut = {"x", 1, 70000, 0, 0, PACKET_HOST};
+	struct seen s = {0};
+
+	sys_hand_over(0, "a");
+	block_fill((uint8_t *)sys_block(0), &cut, 1);
+	assert_int_equal(ring_read(r, 8, see, &s), 1);
+	sys.counters = (struct ring_sys_counters){10, 3, 1};
+	assert_int_equal(ring_stats(r, &st), 0);
+	sys.counters = (struct ring_sys_counters){5, 0, 0};
+	assert_int_equal(ring_stats(r, &st), 0);
+	assert_int_equal(st.packets, 1015);
+	assert_int_equal(st.drops, 3);
+	assert_int_equal(st.freezes, 1);
+	assert_int_equal(st.truncated, 1);
+	sys.fail = "counters";
+	assert_int_equal(ring_stats(r, &st), -EIO);
+	ring_close(r);
+}
+
+/* ---- the filter ---- */
+
+static const struct netaddr two[] = {
+	{{10, 9, 0, 1}, NETADDR_V4},
+	{{0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}, NETADDR_V6},
+};
+
+static void test_filter_text(void **state)
+{
+	static const char want[] = "ip host 10.9.0.1 or ip6 host fd00::1 or "
+				   "(vlan and (ip host 10.9.0.1 or ip6 host fd00::1))";
+	char text[256];
+
+	assert_int_equal(ring_filter_text(two, 2, text, sizeof text), 0);
+	assert_string_equal(text, want);
+	assert_int_equal(ring_filter_text(two, 2, text, sizeof want), 0);
+	assert_int_equal(ring_filter_text(two, 2, text, sizeof want - 1), -ENOBUFS);
+	assert_int_equal(ring_filter_text(two, 2, NULL, 0), -ENOBUFS);
+	assert_int_equal(ring_filter_text(NULL, 0, text, sizeof text), 0);
+	assert_string_equal(text, "");
+}
+
+static bool filter_passes(struct bpf_program *program, const uint8_t *frame, uint32_t n)
+{
+	struct pcap_pkthdr h = {.caplen = n, .len = n};
+
+	return pcap_offline_filter(program, &h, frame) != 0;
+}
+
+/* An Ethernet frame with @tags in-band tags and an IP header between these last address bytes. */
+static uint32_t filter_frame(uint8_t *b, int tags, bool v6, uint8_t src, uint8_t dst,
+			     uint16_t fragment)
+{
+	uint8_t *p = b;
+
+	memset(b, 0, 128);
+	p += 12;
+	for (int i = 0; i < tags; i++) {
+		memcpy(p, i + 1 < tags ? "\x88\xa8\0\5" : "\x81\0\0\6", 4);
+		p += 4;
+	}
+	memcpy(p, v6 ? "\x86\xdd\x60" : "\x08\0\x45", 3);
+	p += 2;
+	if (v6) {
+		p[8] = p[24] = 0xfd;
+		p[23] = src;
+		p[39] = dst;
+		return (uint32_t)(p - b) + 60;
+	}
+	p[6] = (uint8_t)(fragment >> 8);
+	p[7] = (uint8_t)fragment;
+	p[9] = 6;
+	p[12] = p[16] = 10;
+	p[13] = p[17] = 9;
+	p[15] = src;
+	p[19] = dst;
+	return (uint32_t)(p - b) + 40;
+}
+
+static void test_filter_passes_the_protected_alone(void **state)
+{
+	char text[256];
+	uint8_t b[128];
+	struct bpf_program program;
+	pcap_t *pcap = pcap_open_dead(DLT_EN10MB, 262144);
+
+	assert_int_equal(ring_filter_text(two, 2, text, sizeof text), 0);
+	assert_int_equal(pcap_compile(pcap, &program, text, 1, PCAP_NETMASK_UNKNOWN), 0);
+	for (int tags = 0; tags <= 1; tags++) {
+		for (int v6 = 0; v6 <= 1; v6++) {
+			assert_true(filter_passes(&program, b, filter_frame(b, tags, v6, 1, 2, 0)));
+			assert_true(filter_passes(&program, b, filter_frame(b, tags, v6, 2, 1, 0)));
+			assert_false(
+				filter_passes(&program, b, filter_frame(b, tags, v6, 2, 3, 0)));
+		}
+		/* Fragments, the first and the last. */
+		assert_true(filter_passes(&program, b, filter_frame(b, tags, false, 1, 2, 0x2000)));
+		assert_true(filter_passes(&program, b, filter_frame(b, tags, false, 2, 1, 0x00b9)));
+	}
+	uint32_t n = filter_frame(b, 0, false, 1, 2, 0);
+	b[13] = 0x06; /* ARP */
+	assert_false(filter_passes(&program, b, n));
+	pcap_freecode(&program);
+	pcap_close(pcap);
+}
+
+/* The kernel takes 4096 instructions: what does not fit is refused, not cut. */
+static void test_filter_ceiling(void **state)
+{
+	struct netaddr many[200];
+	struct ring_config cfg = config_of_all_steps();
+	struct ring *r = NULL;
+	const char *where;
+
+	for (size_t i = 0; i < sizeof many / sizeof many[0]; i++) {
+		memset(many[i].b, 0xfd,
+		       sizeof many[i].b); /* the longest text an address can have */
+		many[i].b[15] = (uint8_t)i;
+		many[i].family = NETADDR_V6;
+	}
+	cfg.addresses = many;
+	cfg.address_count = 100;
+	assert_int_equal(ring_open(&cfg, &r, &where), 0);
+	ring_close(r);
+	r = NULL;
+	cfg.address_count = sizeof many / sizeof many[0];
+	assert_int_equal(ring_open(&cfg, &r, &where), -E2BIG);
+	assert_string_equal(where, "filter");
+	assert_null(r);
+}
+
+#define with_sys(f) cmocka_unit_test_setup_teardown(f, sys_reset, sys_closed)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_block_frames),
+		cmocka_unit_test(test_block_empty),
+		cmocka_unit_test(test_block_is_delivered_whole_when_stopped),
+		cmocka_unit_test(test_block_bad_offsets),
+		with_sys(test_open_order),
+		with_sys(test_open_only_what_is_asked_for),
+		with_sys(test_open_default_block),
+		with_sys(test_open_bad_sizes),
+		with_sys(test_open_failures),
+		with_sys(test_read_in_order_and_around),
+		with_sys(test_read_stops_after_the_block),
+		with_sys(test_read_gives_back_a_bad_block),
+		with_sys(test_read_tells_that_the_interface_went_down),
+		with_sys(test_stats_add_up),
+		cmocka_unit_test(test_filter_text),
+		cmocka_unit_test(test_filter_passes_the_protected_alone),
+		with_sys(test_filter_ceiling),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
