@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Input: a list of commands of 6 bytes (what, offset delta, length, value). A
+ * plain array of "first copy of each byte" is the model the stream must agree with.
+ */
+#include <stdlib.h>
+
+#include "pool.h"
+#include "reader.h"
+#include "stream.h"
+
+#define SPACE 65536
+
+struct model {
+	struct stream s;
+	struct pool pool;
+	uint8_t byte[SPACE]; /* as first pushed and not refused */
+	bool have[SPACE];
+	uint64_t shown, keep;
+};
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define CHECK(x)                 \
+	do {                     \
+		if (!(x))        \
+			abort(); \
+	} while (0)
+
+static void check_log(const struct model *m)
+{
+	const struct stream *s = &m->s;
+	uint64_t off = s->keep;
+
+	CHECK(s->keep <= s->next && s->next == s->shown && s->next <= s->high);
+	CHECK(s->next == m->shown && s->range_count <= STREAM_RANGES_MAX);
+	CHECK((s->range == NULL) == (s->range_count == 0));
+	while (off < s->next) {
+		struct bytes b = stream_view(s, off);
+		CHECK(b.n > 0 && memcmp(b.p, m->byte + off, b.n) == 0);
+		off += b.n;
+	}
+	uint64_t last = s->next;
+	for (int i = 0; i < s->range_count; i++) {
+		CHECK(s->range[i].from > last && s->range[i].to > s->range[i].from);
+		last = s->range[i].to;
+	}
+	CHECK(last - s->keep <= m->pool.block_max);
+	CHECK(m->pool.used == (s->block ? pool_block_size(s->block) : 0));
+	CHECK((s->block != NULL) >= (last > s->keep));
+}
+
+static void show(struct model *m, uint64_t off, struct bytes b)
+{
+	CHECK(off == m->shown && b.n > 0);
+	for (size_t i = 0; i < b.n; i++) {
+		CHECK(!m->have[off + i] || m->byte[off + i] == b.p[i]);
+		m->byte[off + i] = b.p[i];
+		m->have[off + i] = true;
+	}
+	m->shown += b.n;
+	stream_keep_from(&m->s, &m->pool, m->keep);
+}
+
+static void show_held(struct model *m)
+{
+	uint64_t off;
+	struct bytes b;
+
+	while ((b = stream_next_held(&m->s, &off)).n > 0)
+		show(m, off, b);
+}
+
+static void push(struct model *m, uint64_t off, struct bytes b)
+{
+	enum stream_outcome o;
+	uint64_t at, lost;
+	struct bytes new;
+
+	while ((o = stream_push(&m->s, &m->pool, off, b, &at, &new)) == STREAM_ADVANCED) {
+		uint64_t before = m->s.keep;
+		show(m, at, new);
+		if (stream_commit(&m->s, &m->pool, at, new, &lost) != 0)
+			CHECK(lost >= before && lost < m->s.keep);
+		show_held(m);
+	}
+	for (size_t i = 0; o == STREAM_HELD && i < b.n; i++) {
+		if (!m->have[off + i])
+			m->byte[off + i] = b.p[i];
+		m->have[off + i] = true;
+	}
+}
+
+static void step(struct model *m, struct reader *r)
+{
+	static uint8_t fill[4096];
+	uint8_t what = reader_u8(r);
+	uint64_t delta = reader_u16be(r) % 8192;
+	size_t n = reader_u16be(r) % sizeof fill;
+	uint8_t value = reader_u8(r);
+	uint64_t off = m->s.next + delta;
+
+	off -= off < 2048 ? 0 : 2048;
+	if (off + n > SPACE || m->s.next + 8192 > SPACE)
+		return;
+	switch (what % 4) {
+	case 0:
+	case 1:
+		memset(fill, value, n);
+		push(m, off, bytes_of(fill, n));
+		break;
+	case 2:
+		m->keep = off;
+		stream_keep_from(&m->s, &m->pool, off);
+		break;
+	case 3:
+		if (m->s.range_count && off > stream_first_held(&m->s))
+			off = stream_first_held(&m->s);
+		if (off <= m->s.next)
+			break;
+		stream_gap(&m->s, &m->pool, off);
+		m->shown = off;
+		show_held(m);
+		break;
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct model *m = calloc(1, sizeof *m);
+	struct reader r = reader_init(bytes_of(data, size));
+
+	CHECK(m);
+	pool_init(&m->pool, (size_t)1 << (11 + reader_u8(&r) % 6), 4096);
+	m->pool.block_max = 1000 + (size_t)reader_u8(&r) * 64;
+	while (reader_left(&r) >= 6) {
+		step(m, &r);
+		check_log(m);
+	}
+	stream_deinit(&m->s, &m->pool);
+	CHECK(m->pool.used == 0);
+	pool_deinit(&m->pool);
+	free(m);
+	return 0;
+}

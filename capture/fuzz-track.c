@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Input: a list of segments of 16 bytes between few endpoints. Numbers are small
+ * distances from where the flow stands (so that most of them matter) or arbitrary.
+ * Every byte of a segment has the value of its distance from the ISN as picked by
+ * the input, so overlaps differ; the first one shown is what the log must hold.
+ */
+#include <stdlib.h>
+
+#include "clock.h"
+#include "reader.h"
+#include "track.h"
+
+#define HISTORY 65536
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define CHECK(x)                 \
+	do {                     \
+		if (!(x))        \
+			abort(); \
+	} while (0)
+
+struct watched {
+	uint64_t at[2];
+	bool fin[2];
+	uint8_t byte[2][HISTORY];
+	bool have[2][HISTORY];
+};
+
+struct world {
+	struct track *t;
+	uint8_t keep[2]; /* what the data callback asks for: see ask() */
+	int64_t now;
+	uint32_t open;
+};
+
+static void on_open(void *ctx, struct flow *f)
+{
+	struct world *w = ctx;
+
+	f->user = calloc(1, sizeof(struct watched));
+	CHECK(f->user && f->id != 0);
+	w->open++;
+}
+
+static void ask(const struct world *w, struct flow *f, enum flow_dir d, uint64_t off, size_t n)
+{
+	switch (w->keep[d] % 4) {
+	case 1:
+		track_keep_from(w->t, f, d, off + n);
+		break;
+	case 2:
+		track_keep_from(w->t, f, d, off + w->keep[d] % (n + 1));
+		break;
+	case 3:
+		track_keep_from(w->t, f, d, 0);
+		break;
+	}
+}
+
+static void on_data(void *ctx, struct flow *f, enum flow_dir d, uint64_t off, struct bytes b)
+{
+	struct watched *u = f->user;
+
+	CHECK(off == u->at[d] && b.n > 0 && !u->fin[d]);
+	for (size_t i = 0; i < b.n && off + i < HISTORY; i++) {
+		u->byte[d][off + i] = b.p[i];
+		u->have[d][off + i] = true;
+	}
+	u->at[d] += b.n;
+	CHECK(track_log(f, d, off).n == 0);
+	ask(ctx, f, d, off, b.n);
+	for (size_t i = 0; i < b.n && off + i < HISTORY; i++)
+		CHECK(u->byte[d][off + i] == b.p[i]); /* the view outlives the release */
+}
+
+static void on_gap(void *ctx, struct flow *f, enum flow_dir d, uint64_t from, uint64_t to)
+{
+	struct watched *u = f->user;
+
+	CHECK(from == u->at[d] && to > from && !u->fin[d]);
+	u->at[d] = to;
+}
+
+static void on_fin(void *ctx, struct flow *f, enum flow_dir d, uint64_t off)
+{
+	struct watched *u = f->user;
+
+	CHECK(off == u->at[d] && !u->fin[d]);
+	u->fin[d] = true;
+}
+
+static void on_close(void *ctx, struct flow *f, enum track_close why)
+{
+	struct world *w = ctx;
+
+	free(f->user);
+	w->open--;
+}
+
+static void check_flow(void *ctx, struct flow *f)
+{
+	const struct watched *u = f->user;
+	bool opaque = !f->syn[0].seen && !f->syn[1].seen;
+
+	for (int d = 0; d < 2; d++) {
+		const struct stream *s = &f->stream[d];
+		uint64_t off = s->keep;
+
+		CHECK(s->keep <= s->next && s->next == s->shown);
+		CHECK(opaque || s->next == u->at[d]);
+		CHECK(!f->fin_seen[d] || s->next <= f->fin_off[d]);
+		CHECK(!f->fin_acked[d] || (f->fin_seen[d] && f->acked[d] == f->fin_off[d]));
+		CHECK(f->window_max[d] >= f->window[d]);
+		CHECK(s->next - s->keep <= 20000);
+		CHECK(d == FLOW_TO_SERVER || opaque || s->keep <= f->acked[d] ||
+		      f->marks & (FLOW_MARK_LOG_CEILING | FLOW_MARK_GAP_TO_CLIENT));
+		while (off < s->next && off < HISTORY) {
+			struct bytes b = track_log(f, (enum flow_dir)d, off);
+			CHECK(b.n > 0);
+			for (size_t i = 0; i < b.n && off + i < HISTORY; i++)
+				CHECK(u->have[d][off + i] && u->byte[d][off + i] == b.p[i]);
+			off += b.n;
+		}
+	}
+}
+
+/* Near where the direction stands, or anywhere. */
+static uint32_t number(const struct flow *f, enum flow_dir d, uint8_t how, uint16_t v)
+{
+	uint32_t base = f ? flow_seq(f, d, f->stream[d].next) : 0;
+
+	if (how & 1)
+		return (uint32_t)v << 16;
+	if (how & 2)
+		return base + v - 1;
+	return base + (v % 4096) - 1024;
+}
+
+static void step(struct world *w, struct reader *r, const struct endpoint *server,
+		 struct endpoint client)
+{
+	static uint8_t fill[4096];
+	uint8_t what = reader_u8(r), how = reader_u8(r), who = reader_u8(r);
+	struct segment s = {.flags = reader_u8(r), .time_ns = w->now};
+	uint16_t seq = reader_u16be(r), ack = reader_u16be(r);
+
+	client.port = (uint16_t)(client.port + who % 3);
+	enum flow_dir d = who & 4 ? FLOW_TO_CLIENT : FLOW_TO_SERVER;
+	struct flow *f = track_find(w->t, server, &client);
+	s.src = d ? *server : client;
+	s.dst = d ? client : *server;
+	s.seq = number(f, d, how, seq);
+	s.ack = number(f, d ? FLOW_TO_SERVER : FLOW_TO_CLIENT, how >> 2, ack);
+	s.window = reader_u16be(r);
+	s.opt.seen = reader_u16be(r);
+	s.opt.wscale = reader_u8(r) % 20;
+	s.payload_len = how & 16 ? 0 : reader_u16be(r) % sizeof fill;
+	memset(fill, reader_u8(r), s.payload_len);
+	s.payload = bytes_of(fill, how & 32 ? s.payload_len / 2 : s.payload_len);
+	w->now += (int64_t)(how >> 6) * 20 * NS_PER_MS;
+
+	switch (what % 16) {
+	case 0:
+		track_tick(w->t, w->now);
+		break;
+	case 1:
+		if (f)
+			track_settle(w->t, f);
+		break;
+	case 2:
+		if (f)
+			track_keep_from(w->t, f, d, seq);
+		break;
+	case 3:
+		if (f && seq % 16 == 0)
+			track_drop(w->t, f);
+		break;
+	case 4:
+		track_capture_drops(w->t);
+		break;
+	case 5:
+		w->keep[d] = (uint8_t)seq;
+		break;
+	default:
+		track_segment(w->t, &s);
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const struct track_sink sink = {
+		.open = on_open, .data = on_data, .gap = on_gap, .fin = on_fin, .close = on_close};
+	struct endpoint server = {.addr = {.b = {10, 0, 0, 1}, .family = NETADDR_V4}, .port = 80};
+	struct endpoint client = {.addr = {.b = {10, 0, 0, 2}, .family = NETADDR_V4}, .port = 9000};
+	struct track_config cfg = {
+		.max_flows = 2,
+		.buffer_max = 65536,
+		.stream_max = 20000,
+		.idle_timeout_ns = NS_PER_S,
+		.hole_timeout_ns = 50 * NS_PER_MS,
+		.services = &server,
+		.service_count = 1,
+	};
+	struct reader r = reader_init(bytes_of(data, size));
+	struct world w = {.now = NS_PER_S};
+
+	w.t = track_new(&cfg, &sink, &w);
+	CHECK(w.t);
+	while (reader_left(&r) >= 16) {
+		step(&w, &r, &server, client);
+		track_each(w.t, check_flow, &w);
+		CHECK(w.open == track_count(w.t) && w.open <= 2);
+		CHECK(track_live_count(w.t) <= w.open);
+	}
+	track_free(w.t);
+	CHECK(w.open == 0);
+	return 0;
+}
