@@ -56,18 +56,6 @@ const char *failover_state_name(enum failover_state s)
 	return name[s];
 }
 
-const char *failover_phase_name(enum failover_phase p)
-{
-	static const char *const name[] = {
-		[FAILOVER_DETECTED] = "detect", [FAILOVER_FENCE] = "fence",
-		[FAILOVER_GUARD] = "guard",     [FAILOVER_ADDRESS] = "address",
-		[FAILOVER_PROBES] = "probe",    [FAILOVER_SOCKETS] = "restore",
-		[FAILOVER_OPEN] = "open",       [FAILOVER_FIRST_BYTE] = "first-byte",
-	};
-	_Static_assert(sizeof name / sizeof name[0] == FAILOVER_PHASE_COUNT_, "a name for each");
-	return name[p];
-}
-
 /* ---- keeping what was taken ---------------------------------------------------------------- */
 
 static void announce(struct failover_server *s, int64_t now)

@@ -97,8 +97,6 @@ enum failover_state failover_state(const struct failover *f, uint32_t server);
 uint32_t failover_held_count(const struct failover *f);
 
 const char *failover_state_name(enum failover_state s);
-/* "detect", "fence", "guard" ... as in logs and metrics. */
-const char *failover_phase_name(enum failover_phase p);
 
 /*
  * At start: removes rules and addresses an earlier run left behind, aloud.
