@@ -50,17 +50,19 @@ static void field(const char *line, size_t n, const char *name, char *out, size_
 }
 
 /* A whole request head at @p: its length, or 0. */
-static size_t parse(const char *p, size_t n, struct request *q)
+static size_t parse(const uint8_t *p, size_t n, struct request *q)
 {
-	const char *end = memmem(p, n, "\r\n\r\n", 4);
-	char length[16] = "", coding[16] = "", connection[16] = "";
+	const uint8_t *end = memmem(p, n, "\r\n\r\n", 4);
+	char head[1024], length[16] = "", coding[16] = "", connection[16] = "";
 
 	memset(q, 0, sizeof *q);
 	if (!end)
 		return 0;
-	sscanf(p, "%15s %63s", q->method, q->path);
-	for (const char *line = p; line < end + 2;) {
-		const char *eol = memmem(line, (size_t)(end + 2 - line), "\r\n", 2);
+	int head_n = snprintf(head, sizeof head, "%.*s", (int)(end + 2 - p), (const char *)p);
+	assert(head_n < (int)sizeof head);
+	sscanf(head, "%15s %63s", q->method, q->path);
+	for (const char *line = head; *line;) {
+		const char *eol = strstr(line, "\r\n");
 		size_t k = (size_t)(eol - line);
 		field(line, k, "content-length", length, sizeof length);
 		field(line, k, "transfer-encoding", coding, sizeof coding);
@@ -174,11 +176,11 @@ static bool answer(const struct test_server *s, const struct request *q, struct 
 }
 
 /* The length of the request body at @p of @n bytes; false: not all of it is there. */
-static bool body_there(const struct request *q, const char *p, size_t n, size_t *ret)
+static bool body_there(const struct request *q, const uint8_t *p, size_t n, size_t *ret)
 {
 	*ret = q->body;
 	if (q->chunked_body) {
-		const char *end = memmem(p, n, "0\r\n\r\n", 5);
+		const uint8_t *end = memmem(p, n, "0\r\n\r\n", 5);
 		*ret = end ? (size_t)(end + 5 - p) : n + 1;
 	}
 	return *ret <= n;
@@ -201,7 +203,7 @@ void test_server_receive(void *ctx, struct bytes b, bool eof, struct buf *out, b
 
 	buf_bytes(&s->in, b);
 	while (!s->closed) {
-		const char *p = (const char *)s->in.p;
+		const uint8_t *p = s->in.p;
 		size_t n = s->in.n ? parse(p, s->in.n, &q) : 0;
 		if (n == 0 || !body_there(&q, p + n, s->in.n - n, &body))
 			break;

@@ -83,13 +83,15 @@ static void log_keep_from(struct jeebs_flow *f, uint32_t dir, uint64_t off)
 	struct harness *h = (struct harness *)f;
 	struct harness_log *l = &h->log[dir & 1];
 
+	uint64_t end = dir == h->dir ? h->end : l->next;
+
 	if (!h->live_call || dir > 1)
 		violation(h, "keep_from outside of a live callback");
-	else if (off > (dir == h->dir ? h->end : l->next))
+	else if (off > end && !h->misled)
 		violation(h, "keep_from beyond the bytes shown");
-	else if (l->kept && off < l->keep)
+	else if (l->kept && off < l->keep && !h->misled)
 		violation(h, "keep_from backwards");
-	if (h->violation)
+	if (h->violation || off > end || (l->kept && off < l->keep))
 		return;
 	l->kept = true;
 	l->keep = off;
@@ -254,7 +256,7 @@ int harness_checkpoint(struct harness *h, struct buf *out)
 	return 0;
 }
 
-bool harness_restore(struct harness *h, struct bytes checkpoint)
+static bool restore(struct harness *h, struct bytes checkpoint)
 {
 	h->module->close(h->state);
 	bool ok = open_state(h) == 0 &&
@@ -269,13 +271,19 @@ bool harness_restore(struct harness *h, struct bytes checkpoint)
 	return ok;
 }
 
+bool harness_restore(struct harness *h, struct bytes checkpoint)
+{
+	h->misled = true;
+	return restore(h, checkpoint);
+}
+
 int harness_reopen(struct harness *h)
 {
 	struct buf before = BUF_INIT(1u << 20), after = BUF_INIT(1u << 20);
 	bool gave_up = h->gave_up;
 	int r = harness_checkpoint(h, &before);
 
-	if (r == 0 && !harness_restore(h, buf_view(&before)))
+	if (r == 0 && !restore(h, buf_view(&before)))
 		r = -EPROTO;
 	h->gave_up = gave_up;
 	if (r == 0)

@@ -95,6 +95,7 @@ struct harness {
 	struct harness_options options;
 	uint64_t random;
 	struct harness_log log[2];
+	bool misled;     /* by harness_restore() */
 	bool live_call;  /* a live callback is running, */
 	uint32_t dir;    /* for this direction, */
 	uint64_t end;    /* up to here */
@@ -116,7 +117,11 @@ void harness_fin(struct harness *h, uint32_t dir);
 int harness_reopen(struct harness *h);
 /* Appends the state's checkpoint to @out. 0 or -ENOMEM. */
 int harness_checkpoint(struct harness *h, struct buf *out);
-/* A fresh state from a hostile checkpoint; both logs stay. True when it was accepted. */
+/*
+ * A fresh state from a hostile checkpoint; both logs stay. True when it was accepted.
+ * From then on the module believes positions that are not so: what it asks the log
+ * to keep is no violation any more.
+ */
 bool harness_restore(struct harness *h, struct bytes checkpoint);
 
 /* The server dies now. May be called again after further data. */
