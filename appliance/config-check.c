@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "config-check.h"
 
+#include "health.h"
+
 struct check {
 	const struct config *c;
 	const struct config_node *servers;
@@ -141,6 +143,23 @@ static void check_services(const struct check *k, uint32_t index)
 	}
 }
 
+/* What struct health can hold: probes in a round, and rounds that overlap. */
+static void check_health(const struct check *k, uint32_t index)
+{
+	const struct config_server *s = &k->c->servers[index];
+	const struct config_node *node = config_node_entry(k->servers, index);
+
+	if (s->address_count * s->service_count > HEALTH_PROBES_MAX)
+		config_report_error(k->report, place_of(config_node_get(node, "services")),
+				    "addresses times services is %u, more than %d",
+				    s->address_count * s->service_count, HEALTH_PROBES_MAX);
+	if (s->health.interval_ns > 0 &&
+	    s->health.timeout_ns / s->health.interval_ns > HEALTH_ROUNDS_MAX - 2)
+		config_report_error(k->report, place_of(node),
+				    "the health timeout is more than %d intervals",
+				    HEALTH_ROUNDS_MAX - 2);
+}
+
 static void check_interfaces(const struct check *k, const struct config_node *root)
 {
 	const struct config_node *list =
@@ -170,5 +189,6 @@ void config_check(const struct config *c, const struct config_node *root,
 		check_backups(&k, i);
 		check_fence(&k, i);
 		check_services(&k, i);
+		check_health(&k, i);
 	}
 }

@@ -6,6 +6,7 @@
 #include <sys/un.h>
 
 #include "clock.h"
+#include "health.h"
 
 #define KIB              INT64_C(1024)
 #define MIB              (KIB * 1024)
@@ -78,9 +79,9 @@ const struct config_key config_keys[] = {
 	 .max = 3600 * NS_PER_S, .doc = "time between two probes"},
 	{"defaults.health.timeout", CONFIG_DURATION, DEFAULT(timeout_ns), .fallback = "100ms", .min = NS_PER_MS,
 	 .max = 60 * NS_PER_S, .doc = "how long the answer to a probe is waited for"},
-	{"defaults.health.fall", CONFIG_COUNT, DEFAULT(fall), .fallback = "3", .min = 1, .max = 100,
+	{"defaults.health.fall", CONFIG_COUNT, DEFAULT(fall), .fallback = "3", .min = 1, .max = HEALTH_FALL_MAX,
 	 .doc = "failed probes in a row that make a server suspect"},
-	{"defaults.health.rise", CONFIG_COUNT, DEFAULT(rise), .fallback = "3", .min = 1, .max = 100,
+	{"defaults.health.rise", CONFIG_COUNT, DEFAULT(rise), .fallback = "3", .min = 1, .max = HEALTH_FALL_MAX,
 	 .doc = "answered probes in a row that make it healthy again"},
 
 	{"servers", CONFIG_GROUP, .required = true, LIST(struct config, servers, server_count, 1, 256),
@@ -115,9 +116,9 @@ const struct config_key config_keys[] = {
 	 .max = 3600 * NS_PER_S, .doc = "time between two probes"},
 	{"servers[].health.timeout", CONFIG_DURATION, SERVER(health.timeout_ns), .min = NS_PER_MS,
 	 .max = 60 * NS_PER_S, .doc = "how long the answer to a probe is waited for"},
-	{"servers[].health.fall", CONFIG_COUNT, SERVER(health.fall), .min = 1, .max = 100,
+	{"servers[].health.fall", CONFIG_COUNT, SERVER(health.fall), .min = 1, .max = HEALTH_FALL_MAX,
 	 .doc = "failed probes in a row that make a server suspect"},
-	{"servers[].health.rise", CONFIG_COUNT, SERVER(health.rise), .min = 1, .max = 100,
+	{"servers[].health.rise", CONFIG_COUNT, SERVER(health.rise), .min = 1, .max = HEALTH_FALL_MAX,
 	 .doc = "answered probes in a row that make it healthy again"},
 };
 /* clang-format on */
@@ -183,6 +184,14 @@ static unsigned edit_distance(const char *a, const char *b)
 	return d[an][bn];
 }
 
+/* "proto" and "protocol": one begins with the other. */
+static bool is_beginning(const char *a, const char *b)
+{
+	size_t an = strlen(a), bn = strlen(b), n = an < bn ? an : bn;
+
+	return n >= 4 && strncmp(a, b, n) == 0;
+}
+
 const struct config_key *config_key_suggest(const struct config_key *parent, const char *name)
 {
 	const struct config_key *best = NULL;
@@ -192,7 +201,7 @@ const struct config_key *config_key_suggest(const struct config_key *parent, con
 		const char *leaf = config_key_leaf(&config_keys[i], parent);
 		if (!leaf)
 			continue;
-		unsigned distance = edit_distance(name, leaf);
+		unsigned distance = is_beginning(name, leaf) ? 1 : edit_distance(name, leaf);
 		if (distance < best_distance && distance < strlen(leaf)) {
 			best_distance = distance;
 			best = &config_keys[i];

@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <libsmartcols.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,6 +81,14 @@ static const json_t *find_value(const json_t *object, const char *path)
 	return object;
 }
 
+/* One decimal is enough for people; none when it is zero. */
+static void append_real(struct buf *b, double value)
+{
+	double tenths = round(value * 10);
+
+	buf_printf(b, fmod(tenths, 10) == 0 ? "%.0f" : "%.1f", tenths / 10);
+}
+
 static void append_value(struct buf *b, const json_t *value)
 {
 	size_t i;
@@ -93,7 +102,7 @@ static void append_value(struct buf *b, const json_t *value)
 		buf_printf(b, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
 		return;
 	case JSON_REAL:
-		buf_printf(b, "%.3f", json_real_value(value));
+		append_real(b, json_real_value(value));
 		return;
 	case JSON_TRUE:
 	case JSON_FALSE:

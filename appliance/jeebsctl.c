@@ -36,7 +36,7 @@ static const struct table_column server_columns[] = {
 static const struct table_column connection_columns[] = {
 	{"client", "client", true, false},
 	{"server", "server", true, false},
-	{"port", "service", true, true},
+	{"port", "service", false, true},
 	{"protocol", "protocol", true, false},
 	{"state", "state", true, false},
 	{"age", "age_s", true, true},
@@ -75,7 +75,7 @@ struct verb {
 
 static int64_t number(const json_t *object, const char *key)
 {
-	return json_integer_value(json_object_get(object, key));
+	return (int64_t)json_number_value(json_object_get(object, key));
 }
 
 static const char *text(const json_t *object, const char *key)
@@ -173,7 +173,7 @@ static json_t *request_explain(const struct invocation *v)
 /* "  options: mss=1460 sack=yes" for each group of details. */
 static int print_groups(const json_t *data)
 {
-	static const char *const groups[] = {"options", "offsets", "log"};
+	static const char *const groups[] = {"options", "to_server", "to_client"};
 	const char *key;
 	json_t *value;
 
@@ -215,8 +215,8 @@ static int print_explain(const struct invocation *v, const json_t *data)
 		_cleanup_free_ char *line = table_text(sentence);
 		printf("  %s\n", line ? line : "");
 	}
-	printf("  service: %s port %" PRId64 ", %s by module %s\n", text(data, "server"),
-	       number(data, "service"), text(data, "protocol"), text(data, "module"));
+	printf("  service: %s, %s by module %s\n", text(data, "server"), text(data, "protocol"),
+	       text(data, "module"));
 	printf("  state: %s for %" PRId64 " s, %" PRId64 " bytes to the client, %" PRId64
 	       " to the server, %" PRId64 " in flight, %" PRId64 " retained\n",
 	       text(data, "state"), number(data, "age_s"), number(data, "bytes_to_client"),

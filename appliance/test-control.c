@@ -37,8 +37,8 @@ static json_t *op_status(void *ctx, struct control_error *e)
 {
 	const struct asked *a = ctx;
 
-	return json_pack("{s:s s:i s:i s:s s:i s:i s:i s:i s:{s:i s:i} s:{s:i s:i s:i} s:b}",
-			 "version", "0.1.0", "pid", 42, "uptime_s", 90061, "state", a->state,
+	return json_pack("{s:s s:i s:f s:s s:i s:i s:i s:i s:{s:i s:i} s:{s:i s:i s:i} s:b}",
+			 "version", "0.1.0", "pid", 42, "uptime_s", 90061.25, "state", a->state,
 			 "servers", 2, "connections", 1300, "live", 1210, "continuable", 1204,
 			 "capture", "packets", 5000, "drops", 1, "store", "bytes", 3 << 19,
 			 "limit_bytes", 1 << 30, "records", 1204, "hold", 0);
@@ -46,19 +46,19 @@ static json_t *op_status(void *ctx, struct control_error *e)
 
 static json_t *op_servers(void *ctx, struct control_error *e)
 {
-	return json_pack("[{s:s s:s s:b s:n s:[s s] s:s s:[s] s:i s:i s:{s:s s:s s:i} s:i s:b}]",
+	return json_pack("[{s:s s:s s:b s:n s:[s s] s:s s:[s] s:i s:i s:{s:s s:s s:i} s:f s:b}]",
 			 "name", "web1", "state", "healthy", "ready", 1, "not_ready_reason",
 			 "addresses", "10.9.0.1", "fd00::1", "interface", "eth0", "backups",
 			 "10.9.0.2", "connections", 13, "live", 12, "last_probe", "arp", "ok",
-			 "tcp", "refused", "missed", 3, "detection_bound_ms", 400, "hold", 0);
+			 "tcp", "refused", "missed", 3, "detection_bound_ms", 400.0, "hold", 0);
 }
 
 static json_t *connection(const char *client)
 {
-	return json_pack("{s:s s:s s:i s:s s:s s:i s:i s:i s:i s:i s:s s:s s:s s:s}", "client",
-			 client, "server", "web1", "service", 80, "protocol", "http", "state",
-			 "established", "age_s", 12, "bytes_to_client", 1000, "bytes_to_server",
-			 100, "in_flight", 10, "retained", 20, "verdict",
+	return json_pack("{s:s s:s s:i s:s s:s s:f s:i s:i s:i s:i s:s s:s s:s s:s}", "client",
+			 client, "server", "10.9.0.1:80", "service", 80, "protocol", "http",
+			 "state", "established", "age_s", 12.34, "bytes_to_client", 1000,
+			 "bytes_to_server", 100, "in_flight", 10, "retained", 20, "verdict",
 			 strcmp(client, "10.9.0.7:51512") == 0 ? "continue" : "refuse", "module",
 			 "http", "reason", "range", "detail", "sent again from byte 1000");
 }
@@ -570,8 +570,10 @@ static void test_jeebsctl_tables(void **state)
 	assert_int_equal(jeebsctl(f, "show servers -o interface,Name", out, sizeof out), 0);
 	assert_string_equal(out, "INTERFACE NAME\neth0      web1\n");
 	assert_int_equal(
-		jeebsctl(f, "show connections web1 -o client,verdict,reason", out, sizeof out), 0);
-	assert_string_equal(out, "CLIENT         VERDICT  REASON\n10.9.0.7:51512 continue range\n");
+		jeebsctl(f, "show connections web1 -o client,age,verdict,reason", out, sizeof out),
+		0);
+	assert_string_equal(
+		out, "CLIENT          AGE VERDICT  REASON\n10.9.0.7:51512 12.3 continue range\n");
 	assert_string_equal(f->asked.last, "connections of web1");
 	assert_int_equal(jeebsctl(f, "show servers -o nome", out, sizeof out), 64);
 	assert_non_null(strstr(out, "no column 'nome'; there are: name state"));
