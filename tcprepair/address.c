@@ -13,7 +13,7 @@
 #include "clock.h"
 #include "netlink.h"
 
-/* An IPv6 address is in force after microseconds; on a link that is down, never. */
+/* An IPv6 address is in force after microseconds, unless the kernel's workers are stuck. */
 #define IN_FORCE_NS (250 * NS_PER_MS)
 
 int address_link(const char *interface, int *ret_ifindex, uint8_t ret_mac[6])

@@ -51,9 +51,9 @@ struct guard_service {
 #define GUARD_FLOWS_MAX    200000
 
 /*
- * Creates the table, guarding @svc. 0 or negative errno: -EEXIST when a process guards
- * this name already (or left a table that guard_cleanup_stale() removes), -E2BIG,
- * -EAFNOSUPPORT.
+ * Creates the table, guarding @svc. 0 or negative errno: -EPERM also when another process
+ * guards this name, -EEXIST when one left a table that guard_cleanup_stale() removes,
+ * -E2BIG, -EAFNOSUPPORT.
  */
 int guard_up(const char *name, const struct guard_service *svc, uint32_t count, struct guard **ret);
 
@@ -92,7 +92,7 @@ int guard_forwarding(const char *interface, uint8_t family, bool on, bool *ret_c
  * a limited lifetime (ADDRESS_LIFETIME_S): an address whose owner died vanishes by
  * itself. Adding it again renews it; do so every ADDRESS_RENEW_S. It is deprecated from
  * the start, so the box's own connections do not choose it as their source. When
- * it returns the kernel takes packets for it; -ETIMEDOUT when it does not (link down).
+ * it returns the kernel takes packets for it; -ETIMEDOUT when it does not.
  */
 #define ADDRESS_LIFETIME_S 30
 #define ADDRESS_RENEW_S    10
