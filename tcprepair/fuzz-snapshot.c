@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What decodes must encode to the same bytes again, and every frame made from it must
+ * fit. The first 8 bytes are the time.
+ */
+#include <stdlib.h>
+
+#include "tcprepair.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check_frames(const struct snapshot *s, int64_t now_ns)
+{
+	static const uint8_t mac[6];
+	uint8_t out[PROBE_FRAME_MAX];
+
+	if (snapshot_tsval_at(s, now_ns) & 1)
+		abort();
+	if (probe_build(s, mac, now_ns, out) > sizeof out ||
+	    probe_build_rst(s, mac, out) > sizeof out)
+		abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct reader r = reader_init(bytes_of(data, size));
+	int64_t now_ns = (int64_t)reader_u64be(&r);
+	size_t start = reader_pos(&r);
+	struct buf b = BUF_INIT(1024);
+	struct snapshot s;
+
+	if (snapshot_decode(&r, &s) == SNAPSHOT_OK) {
+		check_frames(&s, now_ns);
+		if (snapshot_encode(&s, &b) < 0 ||
+		    !bytes_eq(buf_view(&b), bytes_of(data + start, reader_pos(&r) - start)))
+			abort();
+	}
+	buf_deinit(&b);
+	return 0;
+}
