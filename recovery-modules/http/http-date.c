@@ -46,6 +46,14 @@ static void date_from_days(int64_t days, int *ret_year, int *ret_month, int *ret
 	*ret_day = (int)(days - days_from_date(year, month, 1)) + 1;
 }
 
+static int days_in_month(int year, int month)
+{
+	static const uint8_t days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+	bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+
+	return days[month - 1] + (month == 2 && leap);
+}
+
 void http_date_format(int64_t s, char out[static HTTP_DATE_LEN])
 {
 	int year, month, day;
@@ -59,27 +67,31 @@ void http_date_format(int64_t s, char out[static HTTP_DATE_LEN])
 	memcpy(out, text, HTTP_DATE_LEN);
 }
 
+/* Everything of the form that is the same in each date. */
+static bool separators(const uint8_t *p)
+{
+	return p[3] == ',' && p[4] == ' ' && p[7] == ' ' && p[11] == ' ' && p[16] == ' ' &&
+	       p[19] == ':' && p[22] == ':' && memcmp(p + 25, " GMT", 4) == 0;
+}
+
 bool http_date_parse(struct jeebs_bytes text, int64_t *ret_s)
 {
 	const uint8_t *p = text.p;
 	int year, day, hour, minute, second, month = 0;
-	char again[HTTP_DATE_LEN];
 
-	if (text.n != HTTP_DATE_LEN || !digits(p + 5, 2, &day) || !digits(p + 12, 4, &year) ||
-	    !digits(p + 17, 2, &hour) || !digits(p + 20, 2, &minute) || !digits(p + 23, 2, &second))
+	if (text.n != HTTP_DATE_LEN || !separators(p) || !digits(p + 5, 2, &day) ||
+	    !digits(p + 12, 4, &year) || !digits(p + 17, 2, &hour) || !digits(p + 20, 2, &minute) ||
+	    !digits(p + 23, 2, &second))
 		return false;
 	while (month < 12 && memcmp(months + month * 3, p + 8, 3) != 0)
 		month++;
-	if (month == 12 || year < 1970 || day < 1 || day > 31 || hour > 23 || minute > 59 ||
-	    second > 59)
+	if (month++ == 12 || year < 1970 || day < 1 || day > days_in_month(year, month) ||
+	    hour > 23 || minute > 59 || second > 59)
 		return false;
 
-	int64_t s =
-		days_from_date(year, month + 1, day) * 86400 + hour * 3600 + minute * 60 + second;
-	/* Proves the rest: separators, weekday, day of the month. */
-	http_date_format(s, again);
-	if (memcmp(again, p, HTTP_DATE_LEN) != 0)
+	int64_t days = days_from_date(year, month, day);
+	if (memcmp(weekdays + days % 7 * 3, p, 3) != 0)
 		return false;
-	*ret_s = s;
+	*ret_s = days * 86400 + hour * 3600 + minute * 60 + second;
 	return true;
 }

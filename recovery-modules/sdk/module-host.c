@@ -122,22 +122,26 @@ static int check_module(const struct jeebs_module *m, const char *path, const ch
 static int load(const char *path, const char *protocol, const struct jeebs_module **ret,
 		char *error, size_t error_size)
 {
-	void *object = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+	void *object = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 
 	if (!object) {
 		snprintf(error, error_size, "%s: %s", path, dlerror());
 		return -ENOEXEC;
 	}
 	const struct jeebs_module *m = dlsym(object, MODULE_SYMBOL);
-	if (!m) {
+	int r = -ENOEXEC;
+	if (m)
+		r = check_module(m, path, protocol, error, error_size);
+	else
 		snprintf(error, error_size,
 			 "%s: no symbol " MODULE_SYMBOL ": not a recovery module", path);
-		return -ENOEXEC;
+	if (r < 0) {
+		dlclose(object);
+		return r;
 	}
-	int r = check_module(m, path, protocol, error, error_size);
-	if (r == 0)
-		*ret = m;
-	return r;
+	/* @object is kept open for ever: flows hold its functions. */
+	*ret = m;
+	return 0;
 }
 
 int module_host_get(struct module_host *h, const char *protocol, const struct jeebs_module **ret,

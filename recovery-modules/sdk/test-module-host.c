@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "module-host.h"
+
+/* A folder of modules of its own for each test. */
+struct folder {
+	char dir[64];
+	struct module_host *host;
+	char error[512];
+};
+
+static int setup(void **state)
+{
+	struct folder *f = calloc(1, sizeof *f);
+
+	assert_non_null(f);
+	strcpy(f->dir, "/tmp/test-module-host.XXXXXX");
+	assert_non_null(mkdtemp(f->dir));
+	f->host = module_host_new(f->dir);
+	assert_non_null(f->host);
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct folder *f = *state;
+	char path[128];
+
+	snprintf(path, sizeof path, "%s/probe.so", f->dir);
+	unlink(path);
+	assert_int_equal(rmdir(f->dir), 0);
+	assert_null(module_host_free(f->host));
+	free(f);
+	return 0;
+}
+
+/* Puts the module with @fault into the folder as probe.so. */
+static void install(const struct folder *f, const char *fault, mode_t mode)
+{
+	static char copy[8 << 20];
+	char path[512];
+
+	snprintf(path, sizeof path, TEST_MODULES "/test-%s.so", fault);
+	FILE *in = fopen(path, "rb");
+	assert_non_null(in);
+	size_t n = fread(copy, 1, sizeof copy, in);
+	assert_true(n > 0 && n < sizeof copy);
+	fclose(in);
+	snprintf(path, sizeof path, "%s/probe.so", f->dir);
+	FILE *out = fopen(path, "wb");
+	assert_non_null(out);
+	assert_int_equal(fwrite(copy, 1, n, out), n);
+	assert_int_equal(fclose(out), 0);
+	assert_int_equal(chmod(path, mode), 0);
+}
+
+static void assert_refused(struct folder *f, int error, const char *says)
+{
+	const struct jeebs_module *m = NULL;
+
+	memset(f->error, 'x', sizeof f->error);
+	assert_int_equal(module_host_get(f->host, "probe", &m, f->error, sizeof f->error), error);
+	assert_null(m);
+	assert_non_null(memchr(f->error, 0, sizeof f->error));
+	assert_non_null(strstr(f->error, says));
+	assert_non_null(strstr(f->error, f->dir));
+}
+
+static void test_loads_once(void **state)
+{
+	struct folder *f = *state;
+	const struct jeebs_module *m, *again;
+
+	install(f, "right", 0644);
+	assert_int_equal(module_host_get(f->host, "probe", &m, f->error, sizeof f->error), 0);
+	assert_string_equal(m->name, "probe");
+	assert_int_equal(m->open(NULL, NULL, NULL, NULL), JEEBS_OK);
+	/* From memory: the file may be gone. */
+	char path[128];
+	snprintf(path, sizeof path, "%s/probe.so", f->dir);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(module_host_get(f->host, "probe", &again, f->error, sizeof f->error), 0);
+	assert_ptr_equal(m, again);
+	/* Never unloaded. */
+	f->host = module_host_free(f->host);
+	assert_int_equal(m->open(NULL, NULL, NULL, NULL), JEEBS_OK);
+}
+
+static void test_refuses_what_claims_wrongly(void **state)
+{
+	static const struct {
+		const char *fault, *says;
+	} cases[] = {
+		{"abi", "ABI 2"},
+		{"size", "8 bytes"},
+		{"state", "1000000 bytes of state"},
+		{"callback", "callback"},
+		{"symbol", "jeebs_module"},
+	};
+	struct folder *f = *state;
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		/* A new inode each time: what was mapped stays mapped. */
+		char path[128];
+		snprintf(path, sizeof path, "%s/probe.so", f->dir);
+		unlink(path);
+		install(f, cases[i].fault, 0644);
+		assert_refused(f, -ENOEXEC, cases[i].says);
+	}
+}
+
+static void test_refuses_another_name(void **state)
+{
+	struct folder *f = *state;
+	const struct jeebs_module *m;
+	char from[128], to[128];
+
+	install(f, "right", 0644);
+	snprintf(from, sizeof from, "%s/probe.so", f->dir);
+	snprintf(to, sizeof to, "%s/other.so", f->dir);
+	assert_int_equal(rename(from, to), 0);
+	assert_int_equal(module_host_get(f->host, "other", &m, f->error, sizeof f->error),
+			 -ENOEXEC);
+	assert_non_null(strstr(f->error, "\"probe\", not \"other\""));
+	assert_int_equal(unlink(to), 0);
+}
+
+static void test_refuses_what_others_can_write(void **state)
+{
+	struct folder *f = *state;
+	char path[128];
+
+	snprintf(path, sizeof path, "%s/probe.so", f->dir);
+	install(f, "right", 0666);
+	assert_refused(f, -EPERM, "others");
+	assert_int_equal(chmod(path, 0644), 0);
+	assert_int_equal(chmod(f->dir, 0777), 0);
+	assert_refused(f, -EPERM, "others");
+	assert_int_equal(chmod(f->dir, 0700), 0);
+	if (geteuid() != 0)
+		return;
+	/* Only root can give a file away: a stranger owns it, or a stranger's group may write. */
+	assert_int_equal(chown(path, 12345, 0), 0);
+	assert_refused(f, -EPERM, "others");
+	assert_int_equal(chown(path, 0, 12345), 0);
+	assert_int_equal(chmod(path, 0664), 0);
+	assert_refused(f, -EPERM, "others");
+}
+
+static void test_refuses_what_is_not_there_or_no_module(void **state)
+{
+	struct folder *f = *state;
+	char path[128];
+
+	assert_refused(f, -ENOENT, "No such file");
+	snprintf(path, sizeof path, "%s/probe.so", f->dir);
+	assert_int_equal(mkdir(path, 0755), 0);
+	assert_refused(f, -ENOEXEC, "not a regular file");
+	assert_int_equal(rmdir(path), 0);
+	FILE *out = fopen(path, "wb");
+	assert_non_null(out);
+	fputs("not an object", out);
+	fclose(out);
+	assert_refused(f, -ENOEXEC, "probe.so");
+}
+
+static void test_refuses_names_that_leave_the_folder(void **state)
+{
+	static const char *const names[] = {"",
+					    "../probe",
+					    "a/b",
+					    "HTTP",
+					    ".",
+					    "a.b",
+					    "0123456789012345678901234567890123456789"};
+	struct folder *f = *state;
+	const struct jeebs_module *m;
+
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		assert_int_equal(module_host_get(f->host, names[i], &m, f->error, sizeof f->error),
+				 -ENOENT);
+		assert_non_null(strstr(f->error, "not a protocol's name"));
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_loads_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_refuses_what_claims_wrongly, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_refuses_another_name, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_refuses_what_others_can_write, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_refuses_what_is_not_there_or_no_module, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_refuses_names_that_leave_the_folder, setup,
+						teardown),
+	};
+	return cmocka_run_group_tests_name("module-host", tests, NULL, NULL);
+}
