@@ -162,7 +162,8 @@ static void unknown_block(struct buf *b, uint32_t n)
 	struct buf body = BUF_INIT(FILE_MAX);
 
 	assert_int_equal(buf_reserve(&body, n), 0);
-	memset(body.p, 0xee, n);
+	if (n)
+		memset(body.p, 0xee, n);
 	body.n = n;
 	block(b, 0x0badc0de, &body);
 	buf_deinit(&body);
