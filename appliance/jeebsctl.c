@@ -116,7 +116,7 @@ static int print_status(const struct invocation *v, const json_t *data)
 	const json_t *capture = json_object_get(data, "capture");
 	const json_t *store = json_object_get(data, "store");
 	const char *state = text(data, "state");
-	int64_t up = number(data, "uptime_s");
+	int64_t up = number(data, "uptime_s"), servers = number(data, "servers");
 
 	if (is_watching(data))
 		fputs("OK", stdout);
@@ -125,8 +125,8 @@ static int print_status(const struct invocation *v, const json_t *data)
 	else
 		for (; *state; state++)
 			putchar(toupper((unsigned char)*state));
-	printf(" %" PRId64 " servers, %" PRId64 " of %" PRId64 " live connections continuable\n",
-	       number(data, "servers"), number(data, "continuable"), number(data, "live"));
+	printf(" %" PRId64 " server%s, %" PRId64 " of %" PRId64 " live connections continuable\n",
+	       servers, servers == 1 ? "" : "s", number(data, "continuable"), number(data, "live"));
 	printf("version %s, pid %" PRId64 ", up %" PRId64 "d %02d:%02d:%02d\n",
 	       text(data, "version"), number(data, "pid"), up / 86400, (int)(up / 3600 % 24),
 	       (int)(up / 60 % 60), (int)(up % 60));
