@@ -48,8 +48,8 @@ struct join_config {
 #define JOIN_CONFIG_DEFAULT                                   \
 	((struct join_config){.threads = 1,                   \
 			      .max_joins = 16384,             \
-			      .buffers = 128,                 \
-			      .buffer_bytes = 64 * 1024,      \
+			      .buffers = 32,                  \
+			      .buffer_bytes = 128 * 1024,     \
 			      .queue_bytes = 8 * 1024 * 1024, \
 			      .connect_timeout_ns = INT64_C(3000000000)})
 

@@ -25,7 +25,7 @@
 		}                                                                               \
 	} while (0)
 
-static int count_fds(void)
+int rig_count_fds(void)
 {
 	int n = 0;
 	DIR *d = opendir("/proc/self/fd");
@@ -104,7 +104,7 @@ struct rig *rig_new(struct join_config config)
 {
 	struct rig *r = calloc(1, sizeof *r);
 	require(r != NULL);
-	r->fds_before = count_fds();
+	r->fds_before = rig_count_fds();
 	pthread_mutex_init(&r->lock, NULL);
 	pthread_cond_init(&r->changed, NULL);
 	r->listener = rig_listen(4096, &r->backend);
@@ -119,7 +119,7 @@ void rig_free(struct rig *r)
 {
 	r->pool = join_pool_free(r->pool);
 	close(r->listener);
-	assert_int_equal(count_fds(), r->fds_before);
+	assert_int_equal(rig_count_fds(), r->fds_before);
 	pthread_mutex_destroy(&r->lock);
 	pthread_cond_destroy(&r->changed);
 	free(r);
@@ -199,6 +199,21 @@ void rig_expect(struct rig *r, uint64_t id, const char *reason)
 		assert_null(e.reason);
 	else
 		assert_string_equal(e.reason, reason);
+}
+
+int rig_other_end(int fd)
+{
+	struct sockaddr_in peer, own;
+	socklen_t n = sizeof peer;
+	require(getpeername(fd, (struct sockaddr *)&peer, &n) == 0);
+	for (int other = 0; other < 1024; other++) {
+		n = sizeof own;
+		if (getsockname(other, (struct sockaddr *)&own, &n) == 0 &&
+		    own.sin_port == peer.sin_port && own.sin_addr.s_addr == peer.sin_addr.s_addr)
+			return other;
+	}
+	require(false);
+	return -1;
 }
 
 void rig_reset(int fd)

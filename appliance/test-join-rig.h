@@ -59,8 +59,11 @@ void rig_expect(struct rig *r, uint64_t id, const char *reason);
 /* Freed bytes of a module's state are counted in r->states_freed; ctx is the rig. */
 void rig_state_free(void *ctx, void *state);
 
+int rig_count_fds(void); /* of this process */
 int rig_listen(int backlog, struct endpoint *ret);
 int rig_connect(const struct endpoint *e);
+/* The engine's descriptor of a connection the rig has accepted: it is in this process too. */
+int rig_other_end(int fd);
 void rig_time_limit(int fd);
 void rig_reset(int fd);            /* closes with a RST */
 void rig_shrink(int fd, int what); /* SO_RCVBUF or SO_SNDBUF, as small as loopback flows with */
