@@ -1,0 +1,503 @@
+# The lab: network namespaces, real servers and clients, and a cable to pull. Sourced, not run.
+#
+#              jb-$$-sw: br0, a switch in hub mode (every port sees every frame)
+#            ┌───────────┬───────────┬───────────┐
+#         server       backup       box        client           10.9.0.0/24, fd09::/64
+#        10.9.0.1     10.9.0.2    10.9.0.3    10.9.0.10
+#
+# With `lab_up --router` the client sits behind a router (10.8.0.10, fd08::10), so that its
+# frames carry the router's MAC. In each namespace the interface is called eth0.
+#
+# Everything waits on a condition with a deadline. All that is started here is ended by its
+# process id when the script ends, in whatever way; namespaces and files go with it.
+
+set -euo pipefail
+
+lab_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+: "${JEEBS_BUILD:=$lab_root/build}"
+JEEBS_BUILD=$(cd "$lab_root" && realpath -m "$JEEBS_BUILD")
+lab_tools=$JEEBS_BUILD/bench
+lab_prefix=jb-$$
+lab_name=$(basename "$0" .sh)
+lab_dir=
+lab_namespaces=()
+lab_verdict=
+lab_keep=${JEEBS_LAB_KEEP:-}
+
+# ---- verdicts: one line, exit status 0, 1 or 77 ---------------------------------------------
+
+pass() {
+	lab_verdict=pass
+	printf 'ok    %-28s %s\n' "${lab_name#test-}" "$*"
+	exit 0
+}
+
+fail() {
+	lab_verdict=fail
+	printf 'FAIL  %-28s %s\n' "${lab_name#test-}" "$*"
+	exit 1
+}
+
+skip() {
+	lab_verdict=skip
+	printf 'skip  %-28s %s\n' "${lab_name#test-}" "$*"
+	exit 77
+}
+
+note() { printf '# %s\n' "$*" >&2; }
+
+need() {
+	local tool
+	for tool; do
+		command -v "$tool" >/dev/null || skip "$tool is not installed"
+	done
+}
+
+# ---- beginning and end -----------------------------------------------------------------------
+
+lab_init() {
+	((EUID == 0)) || skip "namespaces need root"
+	need ip curl nginx
+	trap lab_finish EXIT
+	trap 'exit 129' HUP
+	trap 'exit 130' INT
+	trap 'exit 143' TERM
+	lab_dir=$(mktemp -d "${TMPDIR:-/tmp}/$lab_prefix-XXXXXX")
+	chmod 755 "$lab_dir"
+	mkdir "$lab_dir/get" "$lab_dir/www"
+	: >"$lab_dir/appliance.log"
+	exec 3>&2 # where the lab itself speaks, also when a step's stderr goes to a file
+}
+
+lab_finish() {
+	local status=$?
+	trap '' HUP INT TERM
+	trap - EXIT
+	set +e
+	if [[ -z $lab_verdict && $lab_name == test-* ]] && ((status != 0)); then
+		printf 'FAIL  %-28s %s\n' "${lab_name#test-}" "ended with status $status"
+	fi
+	lab_end_processes
+	lab_remove_namespaces
+	if [[ -n $lab_keep ]] || { [[ $lab_name == test-* ]] && ((status != 0 && status != 77)); }; then
+		lab_keep_evidence
+	fi
+	[[ -n $lab_dir && -z $lab_keep ]] && rm -rf "$lab_dir"
+	exit "$status"
+}
+
+lab_alive() { kill -0 "$1" 2>/dev/null; }
+
+# Process ids that belong to the lab: started here, or living in its namespaces.
+lab_processes() {
+	local ns
+	jobs -pr
+	jobs -ps
+	for ns in "${lab_namespaces[@]}"; do
+		ip netns pids "$ns" 2>/dev/null
+	done
+}
+
+lab_end_processes() {
+	local round pids
+	for round in {1..100}; do
+		mapfile -t pids <<<"$(lab_processes)"
+		[[ ${pids[0]} ]] || return 0
+		if ((round == 1)); then
+			kill -TERM "${pids[@]}" 2>/dev/null
+			kill -CONT "${pids[@]}" 2>/dev/null
+		elif ((round == 2)) || ((round == 40)); then
+			# A second TERM ends an appliance that serves restored connections.
+			kill -"$( ((round == 2)) && echo TERM || echo KILL)" "${pids[@]}" 2>/dev/null
+		fi
+		sleep 0.03
+	done
+}
+
+lab_remove_namespaces() {
+	local ns
+	for ns in "${lab_namespaces[@]}"; do
+		ip netns del "$ns" 2>/dev/null
+	done
+}
+
+# What a failed test leaves: in $JEEBS_LAB_EVIDENCE/<test>, or told where the temporary files are.
+lab_keep_evidence() {
+	rm -rf "$lab_dir/www" "$lab_dir"/www-*
+	if [[ -n ${JEEBS_LAB_EVIDENCE:-} ]]; then
+		rm -rf "${JEEBS_LAB_EVIDENCE:?}/$lab_name"
+		mkdir -p "$JEEBS_LAB_EVIDENCE"
+		cp -r "$lab_dir" "$JEEBS_LAB_EVIDENCE/$lab_name"
+		echo "# evidence: $JEEBS_LAB_EVIDENCE/$lab_name" >&2
+	else
+		lab_keep=yes
+		echo "# evidence: $lab_dir" >&2
+	fi
+}
+
+# wait_for SECONDS WHAT CONDITION...: until the condition holds; otherwise the test fails.
+wait_for() {
+	local what=$2
+	wait_until "$1" "${@:3}" || fail "waited $1 s in vain for $what"
+}
+
+# wait_until SECONDS CONDITION...: status 0 as soon as it holds, 1 at the deadline.
+wait_until() {
+	local deadline_us=$((${EPOCHREALTIME/./} + $1 * 1000000))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		((${EPOCHREALTIME/./} < deadline_us)) || return 1
+		sleep 0.01
+	done
+}
+
+# ---- topology --------------------------------------------------------------------------------
+
+ns() { echo "$lab_prefix-$1"; }
+
+in_ns() {
+	local name=$1
+	shift
+	ip netns exec "$lab_prefix-$name" "$@"
+}
+
+# For what runs in the background: the subshell of `&` becomes the program itself, so that its
+# process id is in $!.
+in_ns_exec() {
+	local name=$1
+	shift
+	exec ip netns exec "$lab_prefix-$name" "$@"
+}
+
+lab_namespace() {
+	ip netns add "$(ns "$1")"
+	lab_namespaces+=("$(ns "$1")")
+	ip -n "$(ns "$1")" link set lo up
+}
+
+# lab_port NAME NETWORK HOST: the namespace's eth0, plugged into the switch.
+lab_port() {
+	local name=$1 v4=10.$2.0.$3 v6=fd0$2::$3 dev=${4:-eth0}
+	ip -n "$(ns "$name")" link add "$dev" type veth peer name "$name" netns "$(ns sw)"
+	ip -n "$(ns sw)" link set "$name" master br0 up
+	lab_address "$name" "$dev" "$v4" "$v6"
+}
+
+lab_address() {
+	local netns
+	netns=$(ns "$1")
+	ip netns exec "$netns" sysctl -qw "net.ipv6.conf.$2.accept_dad=0" "net.ipv6.conf.$2.router_solicitations=0"
+	ip -n "$netns" address add "$3/24" dev "$2"
+	ip -n "$netns" address add "$4/64" dev "$2" nodad
+	ip -n "$netns" link set "$2" up
+}
+
+lab_switch() {
+	lab_namespace sw
+	ip netns exec "$(ns sw)" sysctl -qw net.ipv6.conf.default.disable_ipv6=1
+	ip -n "$(ns sw)" link add br0 type bridge ageing_time 0 stp_state 0 mcast_snooping 0
+	ip -n "$(ns sw)" link set br0 up
+}
+
+lab_up_router() {
+	lab_namespace router
+	lab_port router 9 254
+	ip -n "$(ns client)" link add eth0 type veth peer name eth1 netns "$(ns router)"
+	lab_address client eth0 10.8.0.10 fd08::10
+	lab_address router eth1 10.8.0.254 fd08::254
+	in_ns router sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
+	ip -n "$(ns client)" route add default via 10.8.0.254
+	ip -n "$(ns client)" -6 route add default via fd08::254
+	local name
+	for name in server backup box; do
+		ip -n "$(ns "$name")" route add default via 10.9.0.254
+		ip -n "$(ns "$name")" -6 route add default via fd09::254
+	done
+}
+
+# lab_up [--router] [--no-offload]
+lab_up() {
+	local router= offload=yes option name
+	for option; do
+		case $option in
+		--router) router=yes ;;
+		--no-offload) offload= ;;
+		*) fail "lab_up: unknown option $option" ;;
+		esac
+	done
+	lab_switch
+	for name in server backup box client; do
+		lab_namespace "$name"
+	done
+	lab_port server 9 1
+	lab_port backup 9 2
+	lab_port box 9 3
+	if [[ $router ]]; then
+		lab_up_router
+	else
+		lab_port client 9 10
+	fi
+	if [[ ! $offload ]]; then
+		need ethtool
+		for name in server backup box client ${router:+router}; do
+			in_ns "$name" ethtool -K eth0 tso off gso off gro off tx off rx off >/dev/null
+		done
+	fi
+	wait_for 5 "the network" lab_connected
+	lab_record
+}
+
+# Every port of the switch forwards.
+lab_connected() {
+	! in_ns sw sh -c 'cat /sys/class/net/*/brport/state' | grep -qv '^3$'
+}
+
+# What the appliance's port sees, for whoever has to understand a failure.
+lab_record() {
+	[[ ${JEEBS_LAB_RECORD:-yes} == yes ]] && command -v tcpdump >/dev/null || return 0
+	lab_capture box.pcap -s 160 -c 400000
+}
+
+# lab_capture FILE OPTION...: tcpdump on the appliance's port; process id in $lab_tcpdump.
+lab_capture() {
+	local file=$lab_dir/$1
+	shift
+	in_ns_exec box tcpdump -Z root -i eth0 -n -U -B 8192 -w "$file" "$@" tcp or arp or icmp6 \
+		2>"$file.log" &
+	lab_tcpdump=$!
+	wait_for 5 "tcpdump" grep -q 'listening on' "$file.log"
+}
+
+lab_capture_end() {
+	kill -TERM "$lab_tcpdump"
+	wait "$lab_tcpdump" 2>/dev/null || true
+}
+
+# pull_cable NAME: at the switch. The instant goes to $lab_dir/cut.
+pull_cable() {
+	cut_mark
+	ip -n "$(ns sw)" link set "$1" down
+}
+
+cut_mark() {
+	echo "$EPOCHREALTIME" >"$lab_dir/cut.new"
+	mv "$lab_dir/cut.new" "$lab_dir/cut"
+}
+
+# ---- servers ---------------------------------------------------------------------------------
+
+# make_files NAME...: the same files for both servers (pattern.h: the name says the content).
+make_files() {
+	"$lab_tools/make-pattern" "$lab_dir/www" "$@"
+	(cd "$lab_dir/www" && touch -d '2026-01-01 00:00:00 UTC' "$@")
+}
+
+# start_nginx NAME [DIRECTORY [SITE]]: in the namespace of that name, on port 80, both families.
+# Locations, besides the files themselves:
+#	/padded/F   a head of more than 4 KiB
+#	/chunked/F  Transfer-Encoding: chunked, no validators
+#	/paced/F    20 MB/s, so that it is the server who limits
+#	/held/F     not answered for a long time (unless SITE is "backup")
+start_nginx() {
+	local name=$1 www=${2:-$lab_dir/www} site=${3:-$1} dir=$lab_dir/nginx-$1
+	mkdir -p "$dir"
+	nginx_config "$www" "$dir" "$site" >"$dir/nginx.conf"
+	in_ns_exec "$name" nginx -p "$dir" -c "$dir/nginx.conf" -e "$dir/error.log" 2>>"$dir/error.log" &
+	printf -v "nginx_$name" %s "$!"
+	wait_for 5 "nginx on $name" in_ns "$name" curl -sf -o /dev/null "http://127.0.0.1/held/0.bin"
+}
+
+nginx_config() {
+	local www=$1 dir=$2 held=
+	local pad
+	printf -v pad '%04000d' 0
+	# The first request passes (it was asked for at the start), each further one waits a minute more.
+	[[ $3 == backup ]] || held='limit_req zone=held burst=10000;'
+	: >"$www/0.bin"
+	cat <<END
+daemon off;
+user root;
+worker_processes 1;
+pid $dir/pid;
+events { worker_connections 8192; }
+http {
+	access_log $dir/access.log;
+	client_body_temp_path $dir/body;
+	proxy_temp_path $dir/proxy;
+	fastcgi_temp_path $dir/fastcgi;
+	uwsgi_temp_path $dir/uwsgi;
+	scgi_temp_path $dir/scgi;
+	sendfile on;
+	tcp_nopush on;
+	types { }
+	default_type application/octet-stream;
+	limit_req_zone \$server_port zone=held:64k rate=1r/m;
+	server {
+		listen 80 backlog=4096;
+		listen [::]:80 backlog=4096;
+		root $www;
+		location /padded/ { alias $www/; add_header X-Pad "$pad"; }
+		location /chunked/ { alias $www/; ssi on; ssi_types *; }
+		location /paced/ { alias $www/; limit_rate 20m; }
+		location /held/ { alias $www/; $held }
+	}
+}
+END
+}
+
+# How many requests the nginx of that name has answered (besides the lab's own).
+served() { grep -vc '"GET /held/0.bin ' "$lab_dir/nginx-$1/access.log" || true; }
+
+# ---- the appliance ---------------------------------------------------------------------------
+
+# Tests change these before appliance_start.
+lab_health='{interval: 50ms, timeout: 50ms, fall: 3, rise: 3}'
+lab_addresses='[10.9.0.1, "fd09::1"]'
+lab_backups='[{address: 10.9.0.2}, {address: "fd09::2"}]'
+lab_fence=
+lab_protocol=http
+lab_extra= # further top-level lines
+
+appliance_config() {
+	cat <<END
+appliance:
+  state_dir: $lab_dir/state
+  control_socket: $lab_dir/control.sock
+  modules_dir: $(lab_modules)
+  log: json
+capture:   {interfaces: [eth0], workers: 2, ring: 64MiB}
+metrics:   {listen: "127.0.0.1:9817"}
+defaults:  {health: $lab_health}
+servers:
+  - name: web1
+    addresses: $lab_addresses
+    interface: eth0
+    backups: $lab_backups
+    ${lab_fence:+fence: $lab_fence}
+    services:
+      - {port: 80, protocol: $lab_protocol}
+$lab_extra
+END
+}
+
+lab_modules() { dirname "$(find "$JEEBS_BUILD/recovery-modules" -name 'http.so' -print -quit)"; }
+
+# appliance_start [OPTION...]: in the box, with the configuration above; process id in $appliance.
+appliance_start() {
+	local program=$JEEBS_BUILD/appliance/jeebs-appliance
+	[[ -x $program ]] || skip "no $program"
+	mkdir -p "$lab_dir/state"
+	appliance_config >"$lab_dir/appliance.yaml"
+	# shellcheck disable=SC2086
+	in_ns_exec box $JEEBS_LAB_WRAP "$program" -c "$lab_dir/appliance.yaml" "$@" 2>>"$lab_dir/appliance.log" &
+	appliance=$!
+	wait_for 10 "the appliance to watch web1" appliance_watches
+}
+: "${JEEBS_LAB_WRAP:=}" # e.g. valgrind, or strace -f -o FILE
+
+appliance_watches() {
+	lab_alive "$appliance" || fail "the appliance ended: $(tail -n1 "$lab_dir/appliance.log")"
+	event server-up
+}
+
+# event NAME [TEXT]: has the appliance logged it (with a line that contains TEXT)?
+event() { grep -F "\"event\":\"$1\"" "$lab_dir/appliance.log" | grep -qF -- "${2:-}"; }
+
+# event_field NAME FIELD: of the last such event; empty without one.
+event_field() {
+	grep -F "\"event\":\"$1\"" "$lab_dir/appliance.log" | tail -n1 |
+		sed -nE "s/.*\"$2\":(\"([^\"]*)\"|([-0-9.]+)).*/\2\3/p"
+}
+
+jeebsctl() { in_ns box "$JEEBS_BUILD/appliance/jeebsctl" --socket "$lab_dir/control.sock" "$@"; }
+
+taken_over() { event failover-open; }
+
+# appliance_signal SIGNAL: and no waiting.
+appliance_signal() { kill -"$1" "$appliance"; }
+
+# appliance_wait SECONDS: until it has ended; its exit status in $appliance_status.
+appliance_wait() {
+	wait_for "$1" "the appliance to end" lab_ended "$appliance"
+	appliance_status=0
+	wait "$appliance" || appliance_status=$?
+}
+
+lab_ended() { ! lab_alive "$1"; }
+
+# What a takeover leaves in the box: empty when nothing is left.
+box_traces() {
+	in_ns box nft list tables | grep -F jeebs || true
+	ip -n "$(ns box)" address show dev eth0 | grep -E '10\.9\.0\.1/|fd09::1/' || true
+	[[ ! -e $lab_dir/control.sock ]] || echo "control.sock"
+}
+
+# ---- stock clients ---------------------------------------------------------------------------
+
+# get ID CURL-ARGUMENTS...: curl in the client, in the background, its output through stallcat.
+get() {
+	local id=$1
+	shift
+	get_with "$id" curl -sS --fail -o - "$@"
+}
+
+# get_with ID PROGRAM...: any client that writes bodies to its standard output.
+get_with() {
+	local id=$1 base=$lab_dir/get/$1
+	shift
+	(
+		set +e
+		ip netns exec "$(ns client)" "$@" 2>"$base.err" |
+			"$lab_tools/stallcat" --mark "$lab_dir/cut" --progress "$base.progress" >"$base.json"
+		echo "${PIPESTATUS[0]}" >"$base.exit.new"
+		mv "$base.exit.new" "$base.exit"
+	) &
+}
+
+get_bytes() {
+	local n
+	n=$(head -c 20 "$lab_dir/get/$1.progress" 2>/dev/null || true)
+	echo "$((10#${n:-0}))"
+}
+
+get_ended() { [[ -e $lab_dir/get/$1.exit ]]; }
+
+# In the middle: not ended, and at least so many bytes have come.
+get_reached() { ! get_ended "$1" && (($(get_bytes "$1") >= $2)); }
+
+# get_wait SECONDS ID...
+get_wait() {
+	local seconds=$1 id
+	shift
+	for id; do
+		wait_for "$seconds" "client '$id' to end" get_ended "$id"
+	done
+}
+
+get_exit() { cat "$lab_dir/get/$1.exit"; }
+get_error() { tail -n1 "$lab_dir/get/$1.err"; }
+get_field() { sed -nE "s/.*\"$2\":\"?([^,\"}]*).*/\1/p" "$lab_dir/get/$1.json"; }
+
+# What a client must have received when it asked for these files one after another.
+files_sum() { (cd "$lab_dir/www" && cat "$@") | sha256sum | cut_field; }
+cut_field() { local first _; read -r first _ && echo "$first"; }
+
+# get_check ID FILE...: exit status 0 and every byte right, or the test fails.
+get_check() {
+	local id=$1
+	shift
+	[[ $(get_exit "$id") == 0 ]] || fail "client '$id': exit $(get_exit "$id"): $(get_error "$id")"
+	[[ $(get_field "$id" sha256) == "$(files_sum "$@")" ]] ||
+		fail "client '$id': wrong bytes ($(get_field "$id" bytes) of them)"
+}
+
+# The longest stall since the cut among these clients, in whole milliseconds.
+longest_stall() {
+	local id longest=0 ms
+	for id; do
+		ms=$(get_field "$id" stall_ms)
+		ms=${ms%.*}
+		((ms > longest)) && longest=$ms
+	done
+	echo "$longest"
+}
