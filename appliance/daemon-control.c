@@ -260,7 +260,8 @@ static json_t *op_status(void *ctx, struct control_error *e)
 	for (uint32_t i = 0; i < d->worker_count; i++) {
 		const struct worker_counters *c = worker_counters(d->workers[i]);
 		packets += (json_int_t)atomic_load(&c->packets);
-		drops += (json_int_t)atomic_load(&c->ring_drops);
+		for (uint32_t k = 0; k < d->config->interface_count; k++)
+			drops += (json_int_t)atomic_load(&c->ring[k].drops);
 	}
 	store_stats(d->store, &st);
 	const char *state = overall_state(d, &hold);
@@ -438,6 +439,10 @@ static json_t *op_failover(void *ctx, const char *server, uid_t uid, struct cont
 	bool answers = v.neighbour == HEALTH_OK || v.tcp == HEALTH_OK || v.tcp == HEALTH_REFUSED;
 	if (v.hold)
 		return control_fail(e, "hold", "%s is on hold", server);
+	if (v.state == HEALTH_UNKNOWN && !fenced)
+		return control_fail(
+			e, "never-healthy",
+			"%s has not been seen healthy, and no fence program is configured", server);
 	if (answers && !fenced)
 		return control_fail(e, "server-alive",
 				    "%s answers and no fence program is configured: "

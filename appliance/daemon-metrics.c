@@ -16,7 +16,10 @@
 
 /* Totals as last told; metrics_add_since() adds what they have grown by. */
 struct published_worker {
-	uint64_t packets, drops, truncated, segments, opened, closed, midstream, full;
+	struct {
+		uint64_t packets, drops, truncated;
+	} ring[WORKER_RINGS_MAX];
+	uint64_t segments, opened, closed, midstream, full;
 	uint64_t out_of_order[2], retransmits[2], bad_rst, bad_seq, buffer;
 };
 
@@ -36,7 +39,6 @@ struct daemon_published {
 int daemon_metrics_open(struct daemon *d)
 {
 	const struct config *c = d->config;
-	struct endpoint listen = c->metrics_listen;
 	int r = metrics_new(c, &d->metrics);
 
 	if (r < 0)
@@ -48,10 +50,16 @@ int daemon_metrics_open(struct daemon *d)
 	d->published->server = calloc(c->server_count, sizeof *d->published->server);
 	if (!d->published->worker || !d->published->server)
 		return -ENOMEM;
-	if (listen.addr.family == NETADDR_NONE)
+	return 0;
+}
+
+int daemon_metrics_listen(struct daemon *d)
+{
+	const struct endpoint *listen = &d->config->metrics_listen;
+
+	if (listen->addr.family == NETADDR_NONE)
 		return 0;
-	/* Served from the start; /readyz says no until servers proved healthy. */
-	r = metrics_http_open(&listen, d->metrics, daemon_ready, d, &d->http);
+	int r = metrics_http_open(listen, d->metrics, daemon_ready, d, &d->http);
 	if (r < 0)
 		log_event(LOG_ERROR, "metrics-not-opened", LOG_ERR(r));
 	return r;
@@ -59,7 +67,6 @@ int daemon_metrics_open(struct daemon *d)
 
 void daemon_metrics_close(struct daemon *d)
 {
-	d->http = metrics_http_close(d->http);
 	if (d->published) {
 		free(d->published->worker);
 		free(d->published->server);
@@ -81,12 +88,15 @@ static void publish_worker(struct daemon *d, uint32_t i)
 	struct metrics *m = d->metrics;
 	const struct metric_at none = METRIC_AT(0);
 
-	/* A worker reads all interfaces; its ring counts are told under the first. */
-	metrics_add_since(m, METRIC_CAPTURE_PACKETS, none, get(&c->ring_packets), &p->packets);
-	metrics_add_since(m, METRIC_CAPTURE_DROPPED, METRIC_AT(0, METRIC_DROP_RING),
-			  get(&c->ring_drops), &p->drops);
-	metrics_add_since(m, METRIC_CAPTURE_TRUNCATED, none, get(&c->ring_truncated),
-			  &p->truncated);
+	for (uint16_t k = 0; k < d->config->interface_count; k++) {
+		const struct worker_ring_counters *r = &c->ring[k];
+		metrics_add_since(m, METRIC_CAPTURE_PACKETS, METRIC_AT(k), get(&r->packets),
+				  &p->ring[k].packets);
+		metrics_add_since(m, METRIC_CAPTURE_DROPPED, METRIC_AT(k, METRIC_DROP_RING),
+				  get(&r->drops), &p->ring[k].drops);
+		metrics_add_since(m, METRIC_CAPTURE_TRUNCATED, METRIC_AT(k), get(&r->truncated),
+				  &p->ring[k].truncated);
+	}
 	metrics_add_since(m, METRIC_TCP_SEGMENTS, none, get(&c->tcp), &p->segments);
 	metrics_add_since(m, METRIC_TCP_FLOWS_OPENED, none, get(&c->flows_opened), &p->opened);
 	metrics_add_since(m, METRIC_TCP_FLOWS_CLOSED, none, get(&c->flows_closed), &p->closed);

@@ -10,10 +10,9 @@
  *	join 0..n	continued connections, io_uring		     (join.h)
  *	control, http	jeebsctl and Prometheus
  *
- * They are started in that order and ended in the reverse. A verdict goes from
- * health to failover; failover asks workers for connections and gives sockets to
- * joins. Nobody waits for a thread started before it while that one waits for it:
- * calls go only "up" this list (failover and control into workers).
+ * A verdict goes from health to failover; failover asks workers for connections and
+ * gives sockets to joins. Only workers are waited for (worker_call(), by failover,
+ * control and main), and they wait for nobody.
  */
 #include "daemon.h"
 
@@ -128,8 +127,7 @@ static void on_fenced(void *ctx, uint32_t server, bool ok)
 {
 	struct daemon *d = ctx;
 
-	metrics_add(d->metrics, METRIC_FENCING_ACTIONS,
-		    METRIC_AT((uint16_t)server, ok), 1);
+	metrics_add(d->metrics, METRIC_FENCING_ACTIONS, METRIC_AT((uint16_t)server, ok), 1);
 }
 
 static void on_failover_done(void *ctx, uint32_t server, const struct failover_summary *s)
@@ -261,11 +259,17 @@ static uint32_t protected_addresses(const struct config *c, struct netaddr **ret
 	return n;
 }
 
+/* Where the box's own probes come from: the interfaces of all servers, each once. */
 static uint32_t own_addresses(const struct config *c, struct netaddr out[static OWN_ADDRESSES_MAX])
 {
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < c->server_count; i++) {
+		bool listed = false;
+		for (uint32_t k = 0; k < i; k++)
+			listed |= strcmp(c->servers[k].interface, c->servers[i].interface) == 0;
+		if (listed)
+			continue;
 		int got = address_list(c->servers[i].interface, out + n, OWN_ADDRESSES_MAX - n);
 		if (got > 0)
 			n += (uint32_t)got;
@@ -343,8 +347,7 @@ static int start_failover(struct daemon *d)
 		.config = d->config,
 		.workers = d->workers,
 		.worker_count = d->worker_count,
-		.services = d->services,
-		.service_count = d->service_count,
+		.evidence = d->evidence,
 		.joins = d->joins,
 		.observer = {.ctx = d,
 			     .state = on_failover_state,
@@ -426,18 +429,23 @@ static int start(struct daemon *d)
 	memset(d->evidence, 0, n * sizeof *d->evidence);
 	if ((r = load_services(d)) < 0 || (r = daemon_metrics_open(d)) < 0 ||
 	    (r = open_store(d)) < 0 || (r = start_workers(d)) < 0 || (r = start_joins(d)) < 0 ||
-	    (r = start_failover(d)) < 0 || (r = start_health(d)) < 0 || (r = open_control(d)) < 0)
+	    (r = start_failover(d)) < 0 || (r = start_health(d)) < 0 || (r = open_control(d)) < 0 ||
+	    (r = daemon_metrics_listen(d)) < 0)
 		return r;
 	log_started(d);
 	return 0;
 }
 
-/* In reverse order. Every part may be missing. */
+/*
+ * Who asks goes before who is asked; every part may be missing. Failover is halted before
+ * health ends, which it calls; health's verdicts to a halted failover stay in its queue.
+ */
 static void stop(struct daemon *d)
 {
+	d->http = metrics_http_close(d->http);
 	d->control = control_close(d->control);
-	d->health = health_loop_stop(d->health);
 	failover_halt(d->failover);
+	d->health = health_loop_stop(d->health);
 	d->joins = join_pool_free(d->joins);
 	d->failover = failover_free(d->failover);
 	for (uint32_t i = 0; i < d->worker_count; i++)
@@ -483,8 +491,13 @@ static void main_loop(struct daemon *d, int signals)
 		struct pollfd p = {.fd = signals, .events = POLLIN};
 		struct signalfd_siginfo si;
 		poll(&p, 1, (int)(TICK_NS / NS_PER_MS));
-		if (read(signals, &si, sizeof si) == sizeof si && should_end(d, &told))
-			return;
+		if (read(signals, &si, sizeof si) == sizeof si) {
+			if (si.ssi_signo == SIGHUP)
+				log_event(LOG_WARNING, "reload-not-supported",
+					  LOG_STR("detail", "restart to read the configuration"));
+			else if (should_end(d, &told))
+				return;
+		}
 		daemon_metrics_publish(d, clock_mono_ns());
 	}
 }
@@ -497,6 +510,7 @@ int daemon_run(const struct config *c)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	_cleanup_close_ int signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);

@@ -62,6 +62,8 @@ const char *daemon_not_ready(struct daemon *d, uint32_t server);
 bool daemon_ready(void *ctx, char why[static METRICS_HTTP_WHY_STRLEN]);
 
 int daemon_metrics_open(struct daemon *d);
+/* Last at start and first to end: /readyz asks all the others. */
+int daemon_metrics_listen(struct daemon *d);
 void daemon_metrics_close(struct daemon *d);
 /* Carries what threads counted into the metrics; main thread, several times a second. */
 void daemon_metrics_publish(struct daemon *d, int64_t now_ns);

@@ -34,6 +34,8 @@
 #define PROBE_GIVE_UP_NS   (1700 * NS_PER_MS)
 #define FIRST_BYTE_WAIT_NS (1000 * NS_PER_MS)
 #define ADDRESS_CHECK_NS   (50 * NS_PER_MS)
+/* Two conversions of one capture time between clocks do not differ by more. */
+#define SAME_SIGN_OF_LIFE_NS (5 * NS_PER_MS)
 
 struct asked {
 	uint64_t key; /* worker and flow */
@@ -525,6 +527,22 @@ static int phase_guard(struct failover_server *s)
 	return r;
 }
 
+/*
+ * The last look at the wire: a server that has spoken since the verdict lives, and
+ * two owners of an address are worse than none.
+ */
+static int phase_still_silent(struct failover_server *s, const struct failover_cause *cause)
+{
+	int64_t seen =
+		atomic_load_explicit(&s->env->evidence[s->index].server_ns, memory_order_relaxed);
+	int64_t seen_mono = seen - clock_real_ns() + clock_mono_ns();
+
+	if (seen == 0 || seen_mono <= cause->alive_ns + SAME_SIGN_OF_LIFE_NS)
+		return 0;
+	s->run->summary.aborted = "traffic-seen";
+	return -EADDRINUSE;
+}
+
 static int phase_address(struct failover_server *s)
 {
 	for (uint32_t i = 0; i < s->cfg->address_count; i++) {
@@ -615,6 +633,8 @@ static int prepare(struct failover_server *s, const struct failover_cause *cause
 		r = phase_address_check(s);
 	if (r == 0)
 		r = phase_guard(s);
+	if (r == 0 && cause->silent)
+		r = phase_still_silent(s, cause);
 	if (r == 0)
 		r = phase_address(s);
 	return r;

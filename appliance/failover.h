@@ -63,8 +63,7 @@ struct failover_config {
 	const struct config *config; /* all of these outlive the thread */
 	struct worker **workers;
 	uint32_t worker_count;
-	const struct watch_service *services;
-	uint32_t service_count;
+	const struct worker_evidence *evidence; /* by server */
 	struct join_pool *joins;
 	struct failover_observer observer;
 };

@@ -151,6 +151,8 @@ void plan_snapshot(const struct flow *f, struct snapshot *ret)
 		.tos = f->tos,
 		.vlan_present = f->vlan_present,
 		.vlan_tci = f->vlan_tci,
+		.probe_byte_ok = una > 0 && f->acked_byte_end == una,
+		.probe_byte = f->acked_byte,
 		.client_fin = client_fin,
 		.server_fin = server_fin,
 	};

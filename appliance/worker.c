@@ -16,7 +16,6 @@
 #include "worker-store.h"
 
 #define BLOCKS_PER_TURN  16
-#define RINGS_MAX        16
 #define TICK_INTERVAL_NS (10 * NS_PER_MS)
 
 struct worker_task {
@@ -34,8 +33,8 @@ struct worker_taking {
 
 struct worker {
 	struct worker_config cfg;
-	struct ring *ring[RINGS_MAX];
-	struct ring_stats ring_stats;
+	struct ring *ring[WORKER_RINGS_MAX];
+	struct ring_stats ring_stats[WORKER_RINGS_MAX];
 	uint64_t drops_seen;
 	struct watch *watch;
 	struct worker_store store;
@@ -274,10 +273,14 @@ static void read_rings(struct worker *w)
 
 static void read_ring_stats(struct worker *w)
 {
-	for (uint32_t i = 0; i < w->cfg.ring_count; i++)
-		ring_stats(w->ring[i], &w->ring_stats);
-	if (w->ring_stats.drops > w->drops_seen) {
-		w->drops_seen = w->ring_stats.drops;
+	uint64_t drops = 0;
+
+	for (uint32_t i = 0; i < w->cfg.ring_count; i++) {
+		ring_stats(w->ring[i], &w->ring_stats[i]);
+		drops += w->ring_stats[i].drops;
+	}
+	if (drops > w->drops_seen) {
+		w->drops_seen = drops;
 		track_capture_drops(watch_track(w->watch));
 	}
 }
@@ -295,10 +298,12 @@ static void publish(struct worker *w)
 	PUBLISH(not_tcp, w->not_tcp);
 	PUBLISH(fragments, w->fragments);
 	PUBLISH(malformed, w->malformed);
-	PUBLISH(ring_packets, w->ring_stats.packets);
-	PUBLISH(ring_drops, w->ring_stats.drops);
-	PUBLISH(ring_freezes, w->ring_stats.freezes);
-	PUBLISH(ring_truncated, w->ring_stats.truncated);
+	for (uint32_t i = 0; i < w->cfg.ring_count; i++) {
+		PUBLISH(ring[i].packets, w->ring_stats[i].packets);
+		PUBLISH(ring[i].drops, w->ring_stats[i].drops);
+		PUBLISH(ring[i].freezes, w->ring_stats[i].freezes);
+		PUBLISH(ring[i].truncated, w->ring_stats[i].truncated);
+	}
 	PUBLISH(flows, track_count(t));
 	PUBLISH(live, track_live_count(t));
 	PUBLISH(flows_opened, s->flows_opened);
@@ -345,7 +350,7 @@ static void after_packets(struct worker *w, int64_t now)
 static void *worker_main(void *arg)
 {
 	struct worker *w = arg;
-	struct pollfd p[RINGS_MAX + 1];
+	struct pollfd p[WORKER_RINGS_MAX + 1];
 
 	for (uint32_t i = 0; i < w->cfg.ring_count; i++)
 		p[i] = (struct pollfd){.fd = ring_fd(w->ring[i]), .events = POLLIN};
@@ -383,7 +388,7 @@ void worker_call(struct worker *w, void (*fn)(struct worker *w, void *arg), void
 
 static int open_rings(struct worker *w, const char **ret_where)
 {
-	if (w->cfg.ring_count > RINGS_MAX) {
+	if (w->cfg.ring_count > WORKER_RINGS_MAX) {
 		*ret_where = "too many capture interfaces";
 		return -EINVAL;
 	}
@@ -459,7 +464,7 @@ struct worker *worker_stop(struct worker *w)
 		(void)!write(w->wake, &one, sizeof one);
 		pthread_join(w->thread, NULL);
 	}
-	for (uint32_t i = 0; i < w->cfg.ring_count && i < RINGS_MAX; i++)
+	for (uint32_t i = 0; i < w->cfg.ring_count && i < WORKER_RINGS_MAX; i++)
 		ring_close(w->ring[i]);
 	watch_free(w->watch);
 	worker_store_deinit(&w->store);

@@ -31,14 +31,20 @@ struct worker_evidence {
 
 /* Counters a worker publishes every WORKER_PUBLISH_NS: read at any time, relaxed. */
 #define WORKER_PUBLISH_NS (50 * NS_PER_MS)
+#define WORKER_RINGS_MAX  16
+
+struct worker_ring_counters {
+	_Atomic uint64_t packets, drops, freezes, truncated;
+};
+
 struct worker_counters {
 	_Alignas(64) _Atomic uint64_t packets, tcp, not_tcp, fragments, malformed;
-	_Atomic uint64_t ring_packets, ring_drops, ring_freezes, ring_truncated;
 	_Atomic uint64_t flows, live;
 	_Atomic uint64_t flows_opened, flows_closed, flows_midstream, table_full;
 	_Atomic uint64_t out_of_order[2], retransmits[2];
 	_Atomic uint64_t buffer_used, buffer_refused, bad_rst, bad_seq, ignored;
 	_Atomic uint64_t store_deferred, store_record_errors;
+	struct worker_ring_counters ring[WORKER_RINGS_MAX]; /* by interface */
 	_Atomic int64_t lag_ns; /* longest turn of its loop since the last publication */
 };
 

@@ -91,6 +91,10 @@ struct flow {
 	/* Highest offset acknowledged: acked[FLOW_TO_CLIENT] is the server's SND.UNA as the
 	 * client told it; acked[FLOW_TO_SERVER] is the server's RCV.NXT as the server told it. */
 	uint64_t acked[2];
+	/* The byte before acked[FLOW_TO_CLIENT], if it was captured: acked_byte_end is the
+	 * offset behind it, 0 when none was. A probe that carries it is always answered. */
+	uint8_t acked_byte;
+	uint64_t acked_byte_end;
 	/* FIN of each direction: its offset is the end of data; the FIN takes one more number. */
 	bool fin_seen[2], fin_acked[2];
 	uint64_t fin_off[2];

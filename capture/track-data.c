@@ -11,12 +11,27 @@ static uint64_t max_u64(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
+static void remember_acked_byte(struct flow *f)
+{
+	uint64_t acked = f->acked[FLOW_TO_CLIENT];
+
+	if (acked == 0 || acked == f->acked_byte_end)
+		return;
+	struct bytes b = stream_view(&f->stream[FLOW_TO_CLIENT], acked - 1);
+	if (b.n > 0) {
+		f->acked_byte = b.p[0];
+		f->acked_byte_end = acked;
+	}
+}
+
 void track_apply_keep(struct track *t, struct flow *f, enum flow_dir d)
 {
 	uint64_t from = f->keep_asked[d];
 
-	if (d == FLOW_TO_CLIENT)
+	if (d == FLOW_TO_CLIENT) {
 		from = min_u64(from, f->acked[d]);
+		remember_acked_byte(f);
+	}
 	stream_keep_from(&f->stream[d], &t->pool, from);
 }
 

@@ -24,7 +24,8 @@ struct frame {
 
 static void put(struct frame *f, const void *p, size_t n)
 {
-	memcpy(f->p + f->n, p, n);
+	if (n > 0)
+		memcpy(f->p + f->n, p, n);
 	f->n += n;
 }
 
@@ -90,10 +91,12 @@ static void put_ip6(struct frame *f, const struct snapshot *s, size_t payload)
 }
 
 static size_t build(const struct snapshot *s, const uint8_t mac[6], uint32_t seq, uint8_t flags,
-		    uint16_t window, const uint32_t ts[2], uint8_t out[static PROBE_FRAME_MAX])
+		    uint16_t window, const uint32_t ts[2], struct bytes data,
+		    uint8_t out[static PROBE_FRAME_MAX])
 {
 	struct frame f = {out, 0};
-	size_t tcp_n = TCP_HEADER_SIZE + (ts ? TCP_TS_SIZE : 0);
+	size_t header_n = TCP_HEADER_SIZE + (ts ? TCP_TS_SIZE : 0);
+	size_t tcp_n = header_n + data.n;
 
 	put_ethernet(&f, s, mac);
 	if (s->server.addr.family == NETADDR_V6)
@@ -105,7 +108,7 @@ static size_t build(const struct snapshot *s, const uint8_t mac[6], uint32_t seq
 	put_u16(&f, s->client.port);
 	put_u32(&f, seq);
 	put_u32(&f, s->rcv_nxt);
-	put_u8(&f, (uint8_t)(tcp_n / 4 << 4));
+	put_u8(&f, (uint8_t)(header_n / 4 << 4));
 	put_u8(&f, flags);
 	put_u16(&f, window);
 	put_u32(&f, 0); /* checksum, urgent pointer */
@@ -114,6 +117,7 @@ static size_t build(const struct snapshot *s, const uint8_t mac[6], uint32_t seq
 		put_u32(&f, ts[0]);
 		put_u32(&f, ts[1]);
 	}
+	put(&f, data.p, data.n);
 	uint32_t sum = checksum_pseudo(&s->server.addr, &s->client.addr, IPPROTO_TCP, tcp_n);
 	set_u16(tcp + 16, checksum_fold(checksum_add(sum, bytes_of(tcp, tcp_n))));
 	assert(f.n <= PROBE_FRAME_MAX);
@@ -134,12 +138,14 @@ size_t probe_build(const struct snapshot *s, const uint8_t mac[6], int64_t now_n
 {
 	const uint32_t ts[2] = {snapshot_tsval_at(s, now_ns), s->ts_recent};
 
+	struct bytes data = s->probe_byte_ok ? bytes_of(&s->probe_byte, 1) : BYTES_NONE;
+
 	return build(s, mac, s->snd_una - 1, TCP_FLAG_ACK, window_field(s), s->ts_ok ? ts : NULL,
-		     out);
+		     data, out);
 }
 
 size_t probe_build_rst(const struct snapshot *s, const uint8_t mac[6],
 		       uint8_t out[static PROBE_FRAME_MAX])
 {
-	return build(s, mac, s->snd_una, TCP_FLAG_RST | TCP_FLAG_ACK, 0, NULL, out);
+	return build(s, mac, s->snd_una, TCP_FLAG_RST | TCP_FLAG_ACK, 0, NULL, BYTES_NONE, out);
 }

@@ -15,7 +15,8 @@ enum flag {
 	FLAG_VLAN = 1 << 3,
 	FLAG_CLIENT_FIN = 1 << 4,
 	FLAG_SERVER_FIN = 1 << 5,
-	FLAG_ALL = (1 << 6) - 1,
+	FLAG_PROBE_BYTE = 1 << 6,
+	FLAG_ALL = (1 << 7) - 1,
 };
 
 static size_t addr_bytes(uint8_t family)
@@ -28,7 +29,8 @@ static uint8_t flags_of(const struct snapshot *s)
 	return (uint8_t)((s->wscale_ok ? FLAG_WSCALE : 0) | (s->sack_ok ? FLAG_SACK : 0) |
 			 (s->ts_ok ? FLAG_TS : 0) | (s->vlan_present ? FLAG_VLAN : 0) |
 			 (s->client_fin ? FLAG_CLIENT_FIN : 0) |
-			 (s->server_fin ? FLAG_SERVER_FIN : 0));
+			 (s->server_fin ? FLAG_SERVER_FIN : 0) |
+			 (s->probe_byte_ok ? FLAG_PROBE_BYTE : 0));
 }
 
 int snapshot_encode(const struct snapshot *s, struct buf *out)
@@ -61,6 +63,8 @@ int snapshot_encode(const struct snapshot *s, struct buf *out)
 	buf_u16be(out, s->vlan_tci);
 	buf_append(out, s->client_mac, sizeof s->client_mac);
 	buf_append(out, s->server_mac, sizeof s->server_mac);
+	if (s->probe_byte_ok)
+		buf_u8(out, s->probe_byte);
 	return buf_error(out);
 }
 
@@ -79,6 +83,7 @@ static void flags_apply(struct snapshot *s, uint8_t flags)
 	s->vlan_present = flags & FLAG_VLAN;
 	s->client_fin = flags & FLAG_CLIENT_FIN;
 	s->server_fin = flags & FLAG_SERVER_FIN;
+	s->probe_byte_ok = flags & FLAG_PROBE_BYTE;
 }
 
 /* Only what no connection can have: a strange but possible one is for the restore to refuse. */
@@ -130,6 +135,8 @@ enum snapshot_outcome snapshot_decode(struct reader *r, struct snapshot *ret)
 	s.vlan_tci = reader_u16be(r);
 	reader_copy(r, s.client_mac, sizeof s.client_mac);
 	reader_copy(r, s.server_mac, sizeof s.server_mac);
+	if (s.probe_byte_ok)
+		s.probe_byte = reader_u8(r);
 	if (!reader_ok(r) || !possible(&s, flags))
 		return SNAPSHOT_E_MALFORMED;
 	*ret = s;

@@ -39,6 +39,13 @@ struct snapshot {
 	uint16_t vlan_tci;
 	uint8_t client_mac[6]; /* where frames to the client go on the link */
 	uint8_t server_mac[6];
+	/*
+	 * The byte at snd_una - 1, when known. Linux answers an empty probe at most once in
+	 * 500 ms, and a client with a closed window has just answered the old server's; one that
+	 * carries data the client already has is always answered.
+	 */
+	bool probe_byte_ok;
+	uint8_t probe_byte;
 	bool client_fin; /* the client's FIN was received and acknowledged by the old server */
 	bool server_fin; /* the old server's FIN was on the wire, at snd_nxt - 1 */
 };

@@ -79,6 +79,23 @@ static void test_probe_v4(void **state)
 	assert_memory_equal(out + n - 12, timestamps, 12);
 }
 
+/* With the byte the client has there: one more than the headers, covered by the checksum. */
+static void test_probe_byte(void **state)
+{
+	struct snapshot s = example("10.9.0.1:80", "10.9.0.10:40000");
+	uint8_t out[PROBE_FRAME_MAX];
+
+	s.probe_byte_ok = true;
+	s.probe_byte = 0xa5;
+	size_t n = probe_build(&s, own_mac, NS_PER_S, out);
+	assert_int_equal(n, 14 + 20 + 32 + 1);
+	assert_int_equal(out[16] << 8 | out[17], 20 + 32 + 1);
+	assert_int_equal(out[14 + 20 + 12] >> 4, 8);
+	assert_int_equal(out[n - 1], 0xa5);
+	assert_tcp_checksum(&s, bytes_of(out + 34, n - 34));
+	assert_int_equal(probe_build_rst(&s, own_mac, out), 14 + 20 + 20);
+}
+
 static void test_probe_v6_vlan(void **state)
 {
 	struct snapshot s = example("[fd00::1]:80", "[fd00::a]:40000");
@@ -264,6 +281,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_checksum),
 		cmocka_unit_test(test_probe_v4),
+		cmocka_unit_test(test_probe_byte),
 		cmocka_unit_test(test_probe_v6_vlan),
 		cmocka_unit_test(test_probe_window),
 		cmocka_unit_test(test_rst),

@@ -64,6 +64,8 @@ static void assert_same(const struct snapshot *a, const struct snapshot *b)
 	assert_true(a->tsval_ns == b->tsval_ns);
 	assert_int_equal(a->ts_hz, b->ts_hz);
 	assert_int_equal(a->ts_recent, b->ts_recent);
+	assert_int_equal(a->probe_byte_ok, b->probe_byte_ok);
+	assert_int_equal(a->probe_byte, b->probe_byte);
 	assert_int_equal(a->ttl, b->ttl);
 	assert_int_equal(a->tos, b->tos);
 	assert_int_equal(a->vlan_present, b->vlan_present);
@@ -111,7 +113,7 @@ static void test_round_trip(void **state)
 	round_trip(s);
 	round_trip(example("[fd00::1]:443", "[fd00::2]:1"));
 	/* Every flag on its own place. */
-	for (unsigned i = 0; i < 64; i++) {
+	for (unsigned i = 0; i < 128; i++) {
 		s.wscale_ok = i & 1;
 		s.snd_wscale = s.rcv_wscale = i & 1 ? 14 : 0;
 		s.sack_ok = i & 2;
@@ -119,6 +121,8 @@ static void test_round_trip(void **state)
 		s.vlan_present = i & 8;
 		s.client_fin = i & 16;
 		s.server_fin = i & 32;
+		s.probe_byte_ok = i & 64;
+		s.probe_byte = i & 64 ? 0xa5 : 0;
 		round_trip(s);
 	}
 }
@@ -217,6 +221,14 @@ static void test_format_is_fixed(void **state)
 	assert_int_equal(b.n, sizeof expected);
 	assert_memory_equal(b.p, expected, sizeof expected);
 	buf_deinit(&b);
+
+	/* The byte of the probe, when there is one, is the last. */
+	s.probe_byte_ok = true;
+	s.probe_byte = 0xa5;
+	b = encoded(&s);
+	assert_int_equal(b.n, sizeof expected + 1);
+	assert_int_equal(b.p[b.n - 1], 0xa5);
+	buf_deinit(&b);
 }
 
 static void test_short_is_malformed(void **state)
@@ -271,7 +283,7 @@ static void test_impossible_is_malformed(void **state)
 	struct buf b = encoded(&good);
 	struct snapshot out;
 	size_t left, flags_at = 2 + 12 + 28 + 4;
-	b.p[flags_at] |= 0x40;
+	b.p[flags_at] |= 0x80;
 	assert_int_equal(decoded(buf_view(&b), &out, &left), SNAPSHOT_E_MALFORMED);
 	buf_deinit(&b);
 }
