@@ -1,0 +1,545 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The ring on a real veth pair, in a network namespace of its own: frames are
+ * sent on jeebs-a and captured on jeebs-b. Needs root; skipped aloud otherwise.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "buf.h"
+#include "clock.h"
+#include "decode.h"
+#include "ring.h"
+
+#define BLOCK     (128u << 10)
+#define SEEN_MAX  64
+#define DEADLINE  (10 * NS_PER_S)
+#define FRAME_MAX 65536
+
+static int send_a = -1, send_b = -1; /* packet sockets on both ends */
+static bool have_namespace;
+
+/* ---- the wire ---- */
+
+static int packet_socket(const char *interface)
+{
+	struct sockaddr_ll addr = {.sll_family = AF_PACKET};
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+
+	addr.sll_ifindex = (int)if_nametoindex(interface);
+	assert_true(fd >= 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof addr), 0);
+	return fd;
+}
+
+static void run(const char *command)
+{
+	if (system(command) != 0)
+		fail_msg("failed: %s", command);
+}
+
+static int make_namespace(void **state)
+{
+	if (geteuid() != 0 || unshare(CLONE_NEWNET) < 0) {
+		print_message("test-ring-live: all tests skipped: no right to make a network "
+			      "namespace\n");
+		return 0;
+	}
+	/* No frames but ours: IPv6 would announce itself. */
+	int fd = open("/proc/sys/net/ipv6/conf/default/disable_ipv6", O_WRONLY);
+	if (fd >= 0) {
+		assert_int_equal(write(fd, "1", 1), 1);
+		close(fd);
+	}
+	run("ip link add jeebs-a mtu 65000 type veth peer name jeebs-b mtu 65000");
+	run("ip link set jeebs-a up && ip link set jeebs-b up");
+	send_a = packet_socket("jeebs-a");
+	send_b = packet_socket("jeebs-b");
+	have_namespace = true;
+	return 0;
+}
+
+static int drop_namespace(void **state)
+{
+	if (send_a >= 0)
+		close(send_a);
+	if (send_b >= 0)
+		close(send_b);
+	return 0;
+}
+
+static void need_namespace(void)
+{
+	if (!have_namespace)
+		skip();
+}
+
+/* One frame: who to whom (last bytes of 10.9.0.x or fd00::x), and what it is told apart by. */
+struct wire_frame {
+	uint8_t src, dst;
+	uint16_t src_port, dst_port;
+	bool v6;
+	uint16_t outer, inner; /* VLAN ids; 0: no tag */
+	uint16_t fragment;
+	uint32_t seq;
+	uint32_t payload;
+};
+
+static void put_ip(struct buf *b, const struct wire_frame *w)
+{
+	if (w->v6) {
+		buf_u32be(b, 0x60000000);
+		buf_u32be(b, (20 + w->payload) << 16 | 6 << 8 | 64);
+		for (int i = 0; i < 2; i++) {
+			buf_u64be(b, UINT64_C(0xfd00000000000000));
+			buf_u64be(b, i ? w->dst : w->src);
+		}
+		return;
+	}
+	buf_u16be(b, 0x4500);
+	buf_u16be(b, (uint16_t)(40 + w->payload));
+	buf_u16be(b, 1);
+	buf_u16be(b, w->fragment);
+	buf_u32be(b, 64 << 24 | 6 << 16);
+	buf_u32be(b, 0x0a090000u | w->src);
+	buf_u32be(b, 0x0a090000u | w->dst);
+}
+
+static void send_frame(int fd, const struct wire_frame *w)
+{
+	struct buf b = BUF_INIT(FRAME_MAX);
+
+	buf_append(&b, "\x02\0\0\0\0\x0b\x02\0\0\0\0\x0a", 12);
+	if (w->outer)
+		buf_u32be(&b, (w->inner ? 0x88a80000u : 0x81000000u) | w->outer);
+	if (w->inner)
+		buf_u32be(&b, 0x81000000u | w->inner);
+	buf_u16be(&b, w->v6 ? 0x86dd : 0x0800);
+	put_ip(&b, w);
+	buf_u16be(&b, w->src_port);
+	buf_u16be(&b, w->dst_port);
+	buf_u32be(&b, w->seq);
+	buf_u32be(&b, 0);
+	buf_u32be(&b, 0x50100000 | 501);
+	buf_u32be(&b, 0);
+	for (uint32_t i = 0; i < w->payload; i++)
+		buf_u8(&b, (uint8_t)(w->seq + i));
+	assert_int_equal(buf_error(&b), 0);
+	assert_int_equal(send(fd, b.p, b.n, 0), b.n);
+	buf_deinit(&b);
+}
+
+/* ---- what a ring saw ---- */
+
+struct seen {
+	uint32_t count;
+	bool marker; /* the frame with sequence number MARKER came */
+	struct got {
+		enum decode_outcome outcome;
+		struct segment s;
+		size_t captured;
+		uint32_t wire_len;
+		bool tag_in_metadata, payload_ok;
+	} got[SEEN_MAX];
+};
+
+#define MARKER 0xffffffffu
+
+static bool payload_as_sent(const struct segment *s)
+{
+	for (size_t i = 0; i < s->payload.n; i++)
+		if (s->payload.p[i] != (uint8_t)(s->seq + i))
+			return false;
+	return true;
+}
+
+static int see(void *ctx, const struct frame *f)
+{
+	struct seen *seen = ctx;
+	struct got g = {
+		.captured = f->data.n, .wire_len = f->wire_len, .tag_in_metadata = f->vlan_present};
+
+	g.outcome = decode_frame(f, &g.s);
+	if (g.outcome == DECODE_TCP) {
+		g.payload_ok = payload_as_sent(&g.s);
+		if (g.s.seq == MARKER) {
+			seen->marker = true;
+			return 0;
+		}
+	}
+	if (seen->count < SEEN_MAX)
+		seen->got[seen->count] = g;
+	seen->count++;
+	return 0;
+}
+
+/* Reads until the marker came, or the deadline. */
+static void read_to_marker(struct ring *r, struct seen *seen)
+{
+	int64_t deadline = clock_mono_ns() + DEADLINE;
+
+	while (!seen->marker && clock_mono_ns() < deadline) {
+		struct pollfd p = {.fd = ring_fd(r), .events = POLLIN};
+		assert_true(poll(&p, 1, 100) >= 0);
+		assert_true(ring_read(r, 16, see, seen) >= 0);
+	}
+	assert_true(seen->marker);
+}
+
+static void send_marker(int fd)
+{
+	send_frame(fd, &(struct wire_frame){.src = 2, .dst = 1, .seq = MARKER});
+}
+
+static struct ring *open_ring(struct ring_config cfg)
+{
+	struct ring *r = NULL;
+	const char *where = NULL;
+
+	if (!cfg.interface)
+		cfg.interface = "jeebs-b";
+	if (!cfg.block_bytes)
+		cfg.block_bytes = BLOCK;
+	int e = ring_open(&cfg, &r, &where);
+	if (e < 0)
+		fail_msg("%s: %s", where, strerror(-e));
+	return r;
+}
+
+static const struct netaddr protected[] = {
+	{{10, 9, 0, 1}, NETADDR_V4},
+	{{0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}, NETADDR_V6},
+};
+
+/* ---- tests ---- */
+
+static void test_content_tags_and_filter(void **state)
+{
+	static const struct {
+		struct wire_frame w;
+		bool passes;
+		enum decode_outcome outcome;
+	} row[] = {
+		{{.src = 2, .dst = 1, .seq = 1, .payload = 100}, true, DECODE_TCP},
+		{{.src = 1, .dst = 2, .seq = 2, .payload = 1460}, true, DECODE_TCP},
+		{{.src = 2, .dst = 3, .seq = 3}, false, 0},
+		{{.src = 2, .dst = 1, .v6 = true, .seq = 4, .payload = 7}, true, DECODE_TCP},
+		{{.src = 1, .dst = 2, .v6 = true, .seq = 5}, true, DECODE_TCP},
+		{{.src = 3, .dst = 2, .v6 = true, .seq = 6}, false, 0},
+		{{.src = 2, .dst = 1, .outer = 100, .seq = 7, .payload = 9}, true, DECODE_TCP},
+		{{.src = 2, .dst = 3, .outer = 100, .seq = 8}, false, 0},
+		{{.src = 1, .dst = 2, .v6 = true, .outer = 100, .seq = 9}, true, DECODE_TCP},
+		{{.src = 2, .dst = 1, .outer = 100, .inner = 200, .seq = 10}, true, DECODE_TCP},
+		{{.src = 2, .dst = 3, .outer = 100, .inner = 200, .seq = 11}, false, 0},
+		{{.src = 1, .dst = 2, .v6 = true, .outer = 100, .inner = 200, .seq = 12},
+		 true,
+		 DECODE_TCP},
+		{{.src = 2, .dst = 1, .fragment = 0x2000, .payload = 16}, true, DECODE_FRAGMENT},
+		{{.src = 1, .dst = 2, .fragment = 0x0003, .payload = 16}, true, DECODE_FRAGMENT},
+		{{.src = 2, .dst = 3, .fragment = 0x2000, .payload = 16}, false, 0},
+		/* As one segment what GRO made of many. */
+		{{.src = 1, .dst = 2, .seq = 13, .payload = 64000}, true, DECODE_TCP},
+	};
+	struct seen seen = {0};
+	uint32_t k = 0;
+
+	need_namespace();
+	struct ring *r = open_ring((struct ring_config){
+		.ring_bytes = 8 * BLOCK, .addresses = protected, .address_count = 2});
+	int64_t before = clock_real_ns();
+	for (size_t i = 0; i < sizeof row / sizeof row[0]; i++)
+		send_frame(send_a, &row[i].w);
+	send_marker(send_a);
+	read_to_marker(r, &seen);
+	for (size_t i = 0; i < sizeof row / sizeof row[0]; i++) {
+		const struct wire_frame *w = &row[i].w;
+		if (!row[i].passes)
+			continue;
+		assert_true(k < seen.count);
+		const struct got *g = &seen.got[k++];
+		assert_int_equal(g->outcome, row[i].outcome);
+		assert_true(g->s.time_ns >= before && g->s.time_ns <= clock_real_ns());
+		assert_int_equal(g->captured, g->wire_len);
+		assert_int_equal(g->s.src.addr.family, w->v6 ? NETADDR_V6 : NETADDR_V4);
+		assert_int_equal(g->s.src.addr.b[w->v6 ? 15 : 3], w->src);
+		assert_int_equal(g->s.dst.addr.b[w->v6 ? 15 : 3], w->dst);
+		assert_int_equal(g->tag_in_metadata, w->outer != 0);
+		if (row[i].outcome != DECODE_TCP)
+			continue;
+		assert_int_equal(g->s.seq, w->seq);
+		assert_int_equal(g->s.payload.n, w->payload);
+		assert_true(g->payload_ok);
+		assert_int_equal(g->s.vlan_present, w->outer != 0);
+		assert_int_equal(g->s.vlan_tci, w->outer);
+	}
+	assert_int_equal(seen.count, k);
+	ring_close(r);
+}
+
+static void test_without_addresses_all_pass(void **state)
+{
+	struct seen seen = {0};
+
+	need_namespace();
+	struct ring *r = open_ring((struct ring_config){.ring_bytes = 4 * BLOCK});
+	send_frame(send_a, &(struct wire_frame){.src = 7, .dst = 8, .seq = 1});
+	assert_int_equal(send(send_a, "\x02\0\0\0\0\x0b\x02\0\0\0\0\x0a\x08\x06", 14, 0), 14);
+	send_marker(send_a);
+	read_to_marker(r, &seen);
+	assert_int_equal(seen.count, 2);
+	assert_int_equal(seen.got[0].s.src.addr.b[3], 7);
+	assert_int_equal(seen.got[1].outcome, DECODE_NOT_TCP);
+	ring_close(r);
+}
+
+static void test_outgoing(void **state)
+{
+	need_namespace();
+	for (int ignore = 0; ignore < 2; ignore++) {
+		struct seen seen = {0};
+		struct ring *r = open_ring(
+			(struct ring_config){.ring_bytes = 4 * BLOCK, .ignore_outgoing = ignore});
+		send_frame(send_b, &(struct wire_frame){.src = 1, .dst = 2, .seq = 1});
+		send_frame(send_a, &(struct wire_frame){.src = 2, .dst = 1, .seq = 2});
+		send_marker(send_a);
+		read_to_marker(r, &seen);
+		assert_int_equal(seen.count, ignore ? 1 : 2);
+		if (!ignore) {
+			assert_int_equal(seen.got[0].s.seq, 1);
+			assert_true(seen.got[0].s.outgoing);
+		}
+		assert_int_equal(seen.got[seen.count - 1].s.seq, 2);
+		assert_false(seen.got[seen.count - 1].s.outgoing);
+		ring_close(r);
+	}
+}
+
+#define FLOWS 64
+
+/* One worker: which flows it saw, by client port, and in how many packets. */
+struct worker {
+	struct ring *r;
+	pthread_t thread;
+	atomic_uint *total;
+	unsigned int packets[FLOWS][2]; /* per direction */
+	int error;
+};
+
+static int count_flow(void *ctx, const struct frame *f)
+{
+	struct worker *w = ctx;
+	struct segment s;
+
+	if (decode_frame(f, &s) != DECODE_TCP)
+		return 0;
+	bool to_server = s.dst.port == 80;
+	unsigned int flow = (to_server ? s.src.port : s.dst.port) - 40000u;
+	if (flow < FLOWS) {
+		w->packets[flow][to_server]++;
+		atomic_fetch_add(w->total, 1);
+	}
+	return 0;
+}
+
+static void *work(void *arg)
+{
+	struct worker *w = arg;
+	int64_t deadline = clock_mono_ns() + DEADLINE;
+
+	while (atomic_load(w->total) < FLOWS * 6 && clock_mono_ns() < deadline) {
+		struct pollfd p = {.fd = ring_fd(w->r), .events = POLLIN};
+		poll(&p, 1, 10);
+		int n = ring_read(w->r, 16, count_flow, w);
+		if (n < 0)
+			w->error = n;
+	}
+	return NULL;
+}
+
+static void test_fanout_keeps_flows_together(void **state)
+{
+	struct worker w[2] = {0};
+	atomic_uint total = 0;
+	unsigned int flows_of[2] = {0};
+
+	need_namespace();
+	for (int i = 0; i < 2; i++) {
+		w[i].total = &total;
+		w[i].r = open_ring((struct ring_config){.ring_bytes = 4 * BLOCK,
+							.fanout_group = 4242,
+							.fanout_size = 2,
+							.addresses = protected,
+							.address_count = 2});
+	}
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&w[i].thread, NULL, work, &w[i]), 0);
+	for (uint32_t k = 0; k < 3 * FLOWS; k++) {
+		struct wire_frame f = {.src = 2,
+				       .dst = 1,
+				       .src_port = (uint16_t)(40000 + k % FLOWS),
+				       .dst_port = 80,
+				       .v6 = k % 2,
+				       .seq = k};
+		send_frame(send_a, &f);
+		struct wire_frame back = {.src = 1,
+					  .dst = 2,
+					  .src_port = 80,
+					  .dst_port = f.src_port,
+					  .v6 = f.v6,
+					  .seq = k};
+		send_frame(send_a, &back);
+	}
+	for (int i = 0; i < 2; i++) {
+		pthread_join(w[i].thread, NULL);
+		assert_int_equal(w[i].error, 0);
+		ring_close(w[i].r);
+	}
+	for (int flow = 0; flow < FLOWS; flow++) {
+		int owner = w[0].packets[flow][0] > 0 ? 0 : 1;
+		flows_of[owner]++;
+		for (int to_server = 0; to_server < 2; to_server++) {
+			assert_int_equal(w[owner].packets[flow][to_server], 3);
+			assert_int_equal(w[!owner].packets[flow][to_server], 0);
+		}
+	}
+	assert_true(flows_of[0] > 0);
+	assert_true(flows_of[1] > 0);
+}
+
+static void test_frame_longer_than_a_block(void **state)
+{
+	struct seen seen = {0};
+	struct ring_stats st = {0};
+
+	need_namespace();
+	struct ring *r =
+		open_ring((struct ring_config){.ring_bytes = 8 * 16384, .block_bytes = 16384});
+	send_frame(send_a, &(struct wire_frame){.src = 1, .dst = 2, .seq = 5, .payload = 40000});
+	send_marker(send_a);
+	read_to_marker(r, &seen);
+	assert_int_equal(seen.count, 1);
+	assert_int_equal(seen.got[0].wire_len, 40054);
+	assert_true(seen.got[0].captured < 16384);
+	assert_int_equal(seen.got[0].outcome, DECODE_TCP);
+	assert_int_equal(seen.got[0].s.payload_len, 40000);
+	assert_true(seen.got[0].s.payload.n < 16384);
+	assert_true(seen.got[0].payload_ok);
+	assert_int_equal(ring_stats(r, &st), 0);
+	assert_int_equal(st.truncated, 1);
+	assert_int_equal(st.drops, 0);
+	ring_close(r);
+}
+
+/* A full ring loses frames, and says how many: nothing is unaccounted for. */
+static void test_drops_are_counted(void **state)
+{
+	const uint32_t sent = 2000;
+	struct seen seen = {0};
+	struct ring_stats st = {0}, again;
+
+	need_namespace();
+	struct ring *r = open_ring(
+		(struct ring_config){.ring_bytes = 4 * 4096, .block_bytes = 4096, .retire_ms = 1});
+	for (uint32_t i = 0; i < sent; i++)
+		send_frame(send_a,
+			   &(struct wire_frame){.src = 2, .dst = 1, .seq = i, .payload = 9});
+	assert_int_equal(ring_stats(r, &st), 0);
+	assert_true(st.drops > 0);
+	assert_true(st.freezes > 0);
+	assert_int_equal(st.packets, sent);
+	again = st;
+	assert_int_equal(ring_stats(r, &again), 0); /* reading resets the kernel, not the sum */
+	assert_int_equal(again.drops, st.drops);
+	int64_t deadline = clock_mono_ns() + DEADLINE;
+	while (seen.count < sent - st.drops && clock_mono_ns() < deadline)
+		assert_true(ring_read(r, 16, see, &seen) >= 0);
+	assert_int_equal(seen.count, sent - st.drops);
+	ring_close(r);
+}
+
+static bool is_promiscuous(void)
+{
+	return system("ip -d link show jeebs-b | grep -q 'promiscuity 1'") == 0;
+}
+
+static void test_promiscuity_ends_with_the_ring(void **state)
+{
+	need_namespace();
+	struct ring *r =
+		open_ring((struct ring_config){.ring_bytes = 4 * BLOCK, .promiscuous = true});
+	assert_true(is_promiscuous());
+	ring_close(r);
+	assert_false(is_promiscuous());
+}
+
+static void test_interface_errors(void **state)
+{
+	struct ring_config cfg = {.interface = "jeebs-none", .ring_bytes = 4 * BLOCK};
+	struct ring *r = NULL;
+	const char *where = NULL;
+
+	need_namespace();
+	assert_int_equal(ring_open(&cfg, &r, &where), -ENODEV);
+	assert_string_equal(where, "interface");
+	cfg.interface = "a-name-longer-than-any-interface";
+	assert_int_equal(ring_open(&cfg, &r, &where), -ENODEV);
+	assert_string_equal(where, "interface");
+	assert_null(r);
+}
+
+static void test_interface_goes_down(void **state)
+{
+	struct seen seen = {0};
+
+	need_namespace();
+	struct ring *r = open_ring((struct ring_config){.ring_bytes = 4 * BLOCK});
+	assert_int_equal(ring_read(r, 16, see, &seen), 0);
+	run("ip link set jeebs-b down");
+	struct pollfd p = {.fd = ring_fd(r), .events = POLLIN};
+	assert_int_equal(poll(&p, 1, 5000), 1);
+	assert_int_equal(ring_read(r, 16, see, &seen), -ENETDOWN);
+	/* It comes back by itself, and the ring goes on. */
+	run("ip link set jeebs-b up");
+	int64_t deadline = clock_mono_ns() + DEADLINE;
+	while (!seen.marker && clock_mono_ns() < deadline) {
+		send_marker(send_a);
+		assert_true(poll(&p, 1, 100) >= 0);
+		assert_true(ring_read(r, 16, see, &seen) >= 0);
+	}
+	assert_true(seen.marker);
+	ring_close(r);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_content_tags_and_filter),
+		cmocka_unit_test(test_without_addresses_all_pass),
+		cmocka_unit_test(test_outgoing),
+		cmocka_unit_test(test_fanout_keeps_flows_together),
+		cmocka_unit_test(test_frame_longer_than_a_block),
+		cmocka_unit_test(test_drops_are_counted),
+		cmocka_unit_test(test_promiscuity_ends_with_the_ring),
+		cmocka_unit_test(test_interface_errors),
+		cmocka_unit_test(test_interface_goes_down),
+	};
+
+	return cmocka_run_group_tests(tests, make_namespace, drop_namespace);
+}
