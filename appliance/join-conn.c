@@ -420,8 +420,8 @@ static void pass_ends(struct join *j)
 	if (!client->ended || !passes(j, JOIN_CLIENT))
 		return;
 	if (j->backend == JOIN_BACKEND_NONE && j->pass == PASS_BOTH) {
-		client->finish =
-			true; /* the client says goodbye to a backup that never heard of it */
+		/* Goodbye to a backup that never heard of this client. */
+		client->finish = true;
 		return;
 	}
 	want_backend(j);

@@ -22,6 +22,8 @@
  *   - It does come to an end: while dying, each side with a bit and no cancellation
  *     under way gets one (again, if one completed without effect); the kernel completes what it
  * cancels, and a dying join submits nothing else. A connect's time limit ends with the connect.
+ *   - No report of the watch names a join that is gone: a descriptor leaves the watch before it is
+ *     closed, and reports are fetched one at a time.
  *   - Who calls join_settle() does not touch the join afterwards.
  */
 #ifndef APPLIANCE_JOIN_CONN_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Many joins at once: volume, buffers that run out, lives of every kind. */
+/* The pool, and many joins at once: volume, buffers that run out, lives of every kind. */
 #include "test-join-rig.h"
 
 #include <errno.h>
@@ -241,6 +241,94 @@ static void test_pool_ends_in_the_middle(void **st)
 	rig_free(r);
 }
 
+/* The pool -------------------------------------------------------------------- */
+
+static void test_held_until_released(void **st)
+{
+	struct rig *r = rig_new(JOIN_CONFIG_DEFAULT);
+	int client[3];
+	for (uint64_t id = 0; id < 3; id++) {
+		struct join_request q = rig_request(r, id, &client[id]);
+		q.hold = true;
+		q.group = id == 2 ? 8 : 7;
+		q.first_out_n = 2;
+		q.first_out = rig_copy("ok", 2);
+		rig_submit(r, &q);
+	}
+	struct join_stats s;
+	join_pool_stats(r->pool, &s);
+	assert_int_equal(s.held, 3);
+	assert_int_equal(s.active, 3);
+
+	assert_int_equal(join_release(r->pool, 9), 0);
+	assert_int_equal(join_release(r->pool, 7), 2);
+	rig_expect_bytes(client[0], "ok");
+	rig_expect_bytes(client[1], "ok");
+	char c;
+	assert_int_equal(recv(client[2], &c, 1, MSG_DONTWAIT), -1);
+	assert_int_equal(errno, EAGAIN);
+	join_pool_stats(r->pool, &s);
+	assert_int_equal(s.held, 1);
+
+	r->pool = join_pool_free(r->pool);
+	for (int i = 0; i < 3; i++) {
+		rig_expect_reset(client[i]);
+		close(client[i]);
+		rig_expect(r, (uint64_t)i, "pool-closed");
+	}
+	rig_free(r);
+}
+
+static void test_join_ceiling(void **st)
+{
+	struct join_config c = JOIN_CONFIG_DEFAULT;
+	c.threads = 2;
+	c.max_joins = 3;
+	struct rig *r = rig_new(c);
+	int client[7];
+	for (uint64_t id = 0; id < 6; id++)
+		client[id] = rig_client(r, id);
+	struct join_request q = rig_request(r, 6, &client[6]);
+	assert_int_equal(join_submit(r->pool, &q), -ENOSPC);
+	struct join_stats s;
+	join_pool_stats(r->pool, &s);
+	assert_int_equal(s.refused, 1);
+	assert_int_equal(s.active, 6);
+
+	/* A place that becomes free is used again. The request is still ours. */
+	close(client[0]);
+	rig_expect(r, 0, NULL);
+	while (join_active(r->pool) == 6)
+		;
+	assert_int_equal(join_submit(r->pool, &q), 0);
+	for (int i = 1; i < 7; i++)
+		close(client[i]);
+	rig_wait_all(r, 7);
+	rig_free(r);
+}
+
+static void test_bad_requests(void **st)
+{
+	struct join_config c = JOIN_CONFIG_DEFAULT;
+	struct join_pool *p = NULL;
+	c.buffers = 3;
+	assert_int_equal(join_pool_new(&c, &p), -EINVAL);
+	c = JOIN_CONFIG_DEFAULT;
+	c.threads = 0;
+	assert_int_equal(join_pool_new(&c, &p), -EINVAL);
+	assert_null(p);
+
+	struct rig *r = rig_new(JOIN_CONFIG_DEFAULT);
+	int client;
+	struct join_request q = rig_request(r, 1, &client);
+	q.backend = (struct endpoint){0};
+	assert_int_equal(join_submit(r->pool, &q), -EAFNOSUPPORT);
+	assert_int_equal(join_active(r->pool), 0);
+	close(q.client_fd);
+	close(client);
+	rig_free(r);
+}
+
 /* Lives of every kind ------------------------------------------------------------ */
 
 enum {
@@ -359,6 +447,9 @@ int main(void)
 		cmocka_unit_test(test_stalled_clients_hold_no_buffer),
 		cmocka_unit_test(test_thousands_idle_then_all_speak),
 		cmocka_unit_test(test_pool_ends_in_the_middle),
+		cmocka_unit_test(test_held_until_released),
+		cmocka_unit_test(test_join_ceiling),
+		cmocka_unit_test(test_bad_requests),
 		cmocka_unit_test(test_lives_of_every_kind),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -229,6 +229,13 @@ void rig_shrink(int fd, int what)
 	require(setsockopt(fd, SOL_SOCKET, what, &n, sizeof n) == 0);
 }
 
+uint8_t *rig_copy(const void *p, size_t n)
+{
+	uint8_t *c = malloc(n);
+	require(c != NULL);
+	return memcpy(c, p, n);
+}
+
 void rig_send(int fd, const void *p, size_t n)
 {
 	const uint8_t *at = p;

@@ -68,6 +68,7 @@ void rig_time_limit(int fd);
 void rig_reset(int fd);            /* closes with a RST */
 void rig_shrink(int fd, int what); /* SO_RCVBUF or SO_SNDBUF, as small as loopback flows with */
 
+uint8_t *rig_copy(const void *p, size_t n); /* for a request to own */
 void rig_send(int fd, const void *p, size_t n);
 void rig_recv(int fd, void *p, size_t n);
 void rig_expect_bytes(int fd, const char *text);

@@ -64,13 +64,6 @@ static void with_script(struct join_request *q, struct script *s)
 	q->module_state = state;
 }
 
-static uint8_t *copy_of(const void *p, size_t n)
-{
-	uint8_t *c = malloc(n);
-	assert_non_null(c);
-	return memcpy(c, p, n);
-}
-
 /* Pass-through --------------------------------------------------------------- */
 
 static void test_pass_and_half_close_by_client(void **st)
@@ -241,7 +234,7 @@ static void test_ends_before_the_cut(void **st)
 	int client;
 	struct join_request q = rig_request(r, 1, &client);
 	q.first_out_n = 4;
-	q.first_out = copy_of("tail", 4);
+	q.first_out = rig_copy("tail", 4);
 	q.cut.client_fin = q.cut.server_fin = 1;
 	rig_submit(r, &q);
 	rig_expect_bytes(client, "tail");
@@ -257,7 +250,7 @@ static void test_server_had_finished(void **st)
 	int client;
 	struct join_request q = rig_request(r, 1, &client);
 	q.first_out_n = 4;
-	q.first_out = copy_of("tail", 4);
+	q.first_out = rig_copy("tail", 4);
 	q.cut.server_fin = 1;
 	rig_submit(r, &q);
 	rig_expect_bytes(client, "tail");
@@ -425,8 +418,8 @@ static void test_logs_are_replayed(void **st)
 	struct join_request q = rig_request(r, 1, &client);
 	with_script(&q, &s);
 	q.cut.to_server_end = 108;
-	q.log[JEEBS_TO_SERVER] = (struct join_log){100, copy_of("..GET /x", 8), 8};
-	q.log[JEEBS_TO_CLIENT] = (struct join_log){50, copy_of("ok", 2), 2};
+	q.log[JEEBS_TO_SERVER] = (struct join_log){100, rig_copy("..GET /x", 8), 8};
+	q.log[JEEBS_TO_CLIENT] = (struct join_log){50, rig_copy("ok", 2), 2};
 	rig_submit(r, &q);
 
 	int backend = rig_accept(r);
@@ -654,7 +647,7 @@ static void test_queue_ceiling(void **st)
 	struct join_request q = rig_request(r, 1, &client);
 	with_script(&q, &fits);
 	q.first_out_n = 6;
-	q.first_out = copy_of("before", 6); /* does not count: it is not the module's */
+	q.first_out = rig_copy("before", 6); /* does not count: it is not the module's */
 	rig_submit(r, &q);
 	rig_expect_bytes(client, "before");
 	rig_recv_stream(client, 6, 64 * 1000);
@@ -728,94 +721,6 @@ static void test_echo_is_bounded(void **st)
 	rig_free(r);
 }
 
-/* The pool -------------------------------------------------------------------- */
-
-static void test_held_until_released(void **st)
-{
-	struct rig *r = rig_new(config());
-	int client[3];
-	for (uint64_t id = 0; id < 3; id++) {
-		struct join_request q = rig_request(r, id, &client[id]);
-		q.hold = true;
-		q.group = id == 2 ? 8 : 7;
-		q.first_out_n = 2;
-		q.first_out = copy_of("ok", 2);
-		rig_submit(r, &q);
-	}
-	struct join_stats s;
-	join_pool_stats(r->pool, &s);
-	assert_int_equal(s.held, 3);
-	assert_int_equal(s.active, 3);
-
-	assert_int_equal(join_release(r->pool, 9), 0);
-	assert_int_equal(join_release(r->pool, 7), 2);
-	rig_expect_bytes(client[0], "ok");
-	rig_expect_bytes(client[1], "ok");
-	char c;
-	assert_int_equal(recv(client[2], &c, 1, MSG_DONTWAIT), -1);
-	assert_int_equal(errno, EAGAIN);
-	join_pool_stats(r->pool, &s);
-	assert_int_equal(s.held, 1);
-
-	r->pool = join_pool_free(r->pool);
-	for (int i = 0; i < 3; i++) {
-		rig_expect_reset(client[i]);
-		close(client[i]);
-		rig_expect(r, (uint64_t)i, "pool-closed");
-	}
-	rig_free(r);
-}
-
-static void test_join_ceiling(void **st)
-{
-	struct join_config c = config();
-	c.threads = 2;
-	c.max_joins = 3;
-	struct rig *r = rig_new(c);
-	int client[7];
-	for (uint64_t id = 0; id < 6; id++)
-		client[id] = rig_client(r, id);
-	struct join_request q = rig_request(r, 6, &client[6]);
-	assert_int_equal(join_submit(r->pool, &q), -ENOSPC);
-	struct join_stats s;
-	join_pool_stats(r->pool, &s);
-	assert_int_equal(s.refused, 1);
-	assert_int_equal(s.active, 6);
-
-	/* A place that becomes free is used again. The request is still ours. */
-	close(client[0]);
-	rig_expect(r, 0, NULL);
-	while (join_active(r->pool) == 6)
-		;
-	assert_int_equal(join_submit(r->pool, &q), 0);
-	for (int i = 1; i < 7; i++)
-		close(client[i]);
-	rig_wait_all(r, 7);
-	rig_free(r);
-}
-
-static void test_bad_requests(void **st)
-{
-	struct join_config c = config();
-	struct join_pool *p = NULL;
-	c.buffers = 3;
-	assert_int_equal(join_pool_new(&c, &p), -EINVAL);
-	c = config();
-	c.threads = 0;
-	assert_int_equal(join_pool_new(&c, &p), -EINVAL);
-	assert_null(p);
-
-	struct rig *r = rig_new(config());
-	int client;
-	struct join_request q = rig_request(r, 1, &client);
-	q.backend = (struct endpoint){0};
-	assert_int_equal(join_submit(r->pool, &q), -EAFNOSUPPORT);
-	assert_int_equal(join_active(r->pool), 0);
-	close(q.client_fd);
-	close(client);
-	rig_free(r);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -840,9 +745,6 @@ int main(void)
 		cmocka_unit_test(test_queue_ceiling),
 		cmocka_unit_test(test_bytes_after_the_end_reset),
 		cmocka_unit_test(test_echo_is_bounded),
-		cmocka_unit_test(test_held_until_released),
-		cmocka_unit_test(test_join_ceiling),
-		cmocka_unit_test(test_bad_requests),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
