@@ -80,7 +80,10 @@ int rig_listen(int backlog, struct endpoint *ret)
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct sockaddr_in sin = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t n = sizeof sin;
+	int on = 1;
 	require(fd >= 0);
+	/* A port with connections in TIME_WAIT will do. */
+	require(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0);
 	require(bind(fd, (struct sockaddr *)&sin, n) == 0);
 	require(listen(fd, backlog) == 0);
 	require(getsockname(fd, (struct sockaddr *)&sin, &n) == 0);
@@ -107,7 +110,9 @@ struct rig *rig_new(struct join_config config)
 	r->fds_before = rig_count_fds();
 	pthread_mutex_init(&r->lock, NULL);
 	pthread_cond_init(&r->changed, NULL);
+	pthread_mutex_init(&r->connecting, NULL);
 	r->listener = rig_listen(4096, &r->backend);
+	r->service_listener = rig_listen(1, &r->service);
 	int err = join_pool_new(&config, &r->pool);
 	if (err < 0)
 		fprintf(stderr, "join_pool_new: %s\n", strerror(-err));
@@ -119,20 +124,22 @@ void rig_free(struct rig *r)
 {
 	r->pool = join_pool_free(r->pool);
 	close(r->listener);
+	close(r->service_listener);
 	assert_int_equal(rig_count_fds(), r->fds_before);
 	pthread_mutex_destroy(&r->lock);
+	pthread_mutex_destroy(&r->connecting);
 	pthread_cond_destroy(&r->changed);
 	free(r);
 }
 
 struct join_request rig_request(struct rig *r, uint64_t id, int *ret_client)
 {
-	struct endpoint service;
-	int listener = rig_listen(1, &service);
-	*ret_client = rig_connect(&service);
-	int server = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	/* One at a time: what is accepted must be what was connected. */
+	pthread_mutex_lock(&r->connecting);
+	*ret_client = rig_connect(&r->service);
+	int server = accept4(r->service_listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	pthread_mutex_unlock(&r->connecting);
 	require(server >= 0);
-	close(listener);
 	return (struct join_request){
 		.id = id,
 		.client_fd = server,

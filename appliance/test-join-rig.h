@@ -32,6 +32,9 @@ struct rig {
 	struct join_pool *pool;
 	int listener; /* the backup */
 	struct endpoint backend;
+	int service_listener; /* where clients connect to what becomes a join's client_fd */
+	struct endpoint service;
+	pthread_mutex_t connecting;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	struct rig_end end[RIG_JOINS]; /* under lock */
