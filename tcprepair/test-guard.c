@@ -458,6 +458,11 @@ static void test_port_used_again(void **state)
 	assert_int_equal(bind(again, (struct sockaddr *)&from, n), 0);
 	n = endpoint_to_sockaddr(&svc.service, &to);
 	assert_true(connect(again, (struct sockaddr *)&to, n) < 0 && errno == EINPROGRESS);
+	lab_wait(again, POLLOUT);
+	struct tcp_info info = {0};
+	n = sizeof info;
+	assert_int_equal(getsockopt(again, IPPROTO_TCP, TCP_INFO, &info, &n), 0);
+	assert_int_equal(info.tcpi_total_retrans, 0); /* our TIME_WAIT did not swallow the SYN */
 	expect_backup_serves(l, again, listener, NETADDR_V4);
 	close(again);
 	close(listener);

@@ -82,6 +82,19 @@ static void plug_in(const struct lab *l, enum lab_host host)
 		hosts[host].host, hosts[host].host);
 }
 
+/* Carrier and forwarding come by the kernel's workers; a frame sent before is lost. */
+static void until_up(const struct lab *l)
+{
+	lab_enter(l, LAB_HUB);
+	lab_run("timeout 10 sh -c 'until [ $(bridge link | grep -c forwarding) = %d ]; do :; done'",
+		LAB_HUB);
+	for (int i = 0; i < LAB_HUB; i++) {
+		lab_enter(l, i);
+		lab_run("timeout 10 sh -c "
+			"'until ip link show eth0 | grep -q \"state UP\"; do :; done'");
+	}
+}
+
 int lab_setup(void **state)
 {
 	struct lab *l = calloc(1, sizeof *l);
@@ -93,6 +106,7 @@ int lab_setup(void **state)
 	lab_run("ip link add br0 type bridge ageing_time 0 mcast_snooping 0 && ip link set br0 up");
 	for (int i = 0; i < LAB_HUB; i++)
 		plug_in(l, i);
+	until_up(l);
 	*state = l;
 	return 0;
 }

@@ -94,12 +94,19 @@ static uint32_t queue_length(int fd, unsigned long request)
 	return (uint32_t)n;
 }
 
-static void harvest_options(const struct flow *f, struct snapshot *s)
+static struct tcp_info info_of(int fd)
 {
-	struct tcp_info info;
+	struct tcp_info info = {0};
 	socklen_t n = sizeof info;
 
-	assert_int_equal(getsockopt(f->server, IPPROTO_TCP, TCP_INFO, &info, &n), 0);
+	assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &n), 0);
+	return info;
+}
+
+static void harvest_options(const struct flow *f, struct snapshot *s)
+{
+	struct tcp_info info = info_of(f->server);
+
 	s->wscale_ok = info.tcpi_options & TCPI_OPT_WSCALE;
 	s->sack_ok = info.tcpi_options & TCPI_OPT_SACK;
 	s->ts_ok = info.tcpi_options & TCPI_OPT_TIMESTAMPS;
@@ -319,7 +326,7 @@ static int take_over(struct flow *f, const struct scenario *sc)
 	return fd;
 }
 
-/* Both directions go on, and end in order. */
+/* Both directions go on. */
 static void go_on(struct flow *f, int fd, const struct scenario *sc)
 {
 	if (!sc->server_fin) {
@@ -334,6 +341,8 @@ static void go_on(struct flow *f, int fd, const struct scenario *sc)
 		lab_send(f->client, f->to_server, REQUEST);
 		lab_expect(fd, f->to_server, REQUEST);
 	}
+	/* The client reads our window with the scale it knows; a wrong one shows here. */
+	assert_in_range(info_of(f->client).tcpi_snd_wnd, 20000, 1 << 20);
 }
 
 /* No socket for the service is left in the namespace entered, neither orphan nor TIME_WAIT. */
@@ -606,6 +615,9 @@ static void test_prebuilt(void **state)
 	assert_int_equal(get_u32(fd, IPPROTO_IP, IP_TOS), 0x10);
 	assert_int_equal(get_u32(fd, IPPROTO_TCP, TCP_NODELAY), 1);
 	assert_int_equal(get_u32(fd, IPPROTO_TCP, TCP_REPAIR), 0);
+	/* The kernel keeps it without the 12 bytes of timestamps, used or not. */
+	assert_int_equal(info_of(fd).tcpi_snd_mss, f.snapshot.mss - 12);
+	assert_int_equal(info_of(fd).tcpi_rcv_wscale, f.snapshot.rcv_wscale);
 	assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
 	assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
 	/* Somebody can still listen there. */
