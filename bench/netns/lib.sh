@@ -22,25 +22,26 @@ lab_name=$(basename "$0" .sh)
 lab_dir=
 lab_namespaces=()
 lab_verdict=
+exec 4>&1 # where the verdict goes, also from inside a step whose output is thrown away
 lab_keep=${JEEBS_LAB_KEEP:-}
 
 # ---- verdicts: one line, exit status 0, 1 or 77 ---------------------------------------------
 
 pass() {
 	lab_verdict=pass
-	printf 'ok    %-28s %s\n' "${lab_name#test-}" "$*"
+	printf 'ok    %-28s %s\n' "${lab_name#test-}" "$*" >&4
 	exit 0
 }
 
 fail() {
 	lab_verdict=fail
-	printf 'FAIL  %-28s %s\n' "${lab_name#test-}" "$*"
+	printf 'FAIL  %-28s %s\n' "${lab_name#test-}" "$*" >&4
 	exit 1
 }
 
 skip() {
 	lab_verdict=skip
-	printf 'skip  %-28s %s\n' "${lab_name#test-}" "$*"
+	printf 'skip  %-28s %s\n' "${lab_name#test-}" "$*" >&4
 	exit 77
 }
 
@@ -66,7 +67,6 @@ lab_init() {
 	chmod 755 "$lab_dir"
 	mkdir "$lab_dir/get" "$lab_dir/www"
 	: >"$lab_dir/appliance.log"
-	exec 3>&2 # where the lab itself speaks, also when a step's stderr goes to a file
 }
 
 lab_finish() {
@@ -75,7 +75,7 @@ lab_finish() {
 	trap - EXIT
 	set +e
 	if [[ -z $lab_verdict && $lab_name == test-* ]] && ((status != 0)); then
-		printf 'FAIL  %-28s %s\n' "${lab_name#test-}" "ended with status $status"
+		printf 'FAIL  %-28s %s\n' "${lab_name#test-}" "ended with status $status" >&4
 	fi
 	lab_end_processes
 	lab_remove_namespaces
@@ -295,7 +295,7 @@ make_files() {
 # start_nginx NAME [DIRECTORY [SITE]]: in the namespace of that name, on port 80, both families.
 # Locations, besides the files themselves:
 #	/padded/F   a head of more than 4 KiB
-#	/chunked/F  Transfer-Encoding: chunked, no validators
+#	/chunked/F  Transfer-Encoding: chunked, no validators, 20 MB/s
 #	/paced/F    20 MB/s, so that it is the server who limits
 #	/held/F     not answered for a long time (unless SITE is "backup")
 start_nginx() {
@@ -337,7 +337,7 @@ http {
 		listen [::]:80 backlog=4096;
 		root $www;
 		location /padded/ { alias $www/; add_header X-Pad "$pad"; }
-		location /chunked/ { alias $www/; ssi on; ssi_types *; }
+		location /chunked/ { alias $www/; ssi on; ssi_types *; limit_rate 20m; }
 		location /paced/ { alias $www/; limit_rate 20m; }
 		location /held/ { alias $www/; $held }
 	}
@@ -435,6 +435,8 @@ box_traces() {
 # ---- stock clients ---------------------------------------------------------------------------
 
 # get ID CURL-ARGUMENTS...: curl in the client, in the background, its output through stallcat.
+# `get_rate=2000000 get ...` makes it a slow reader (bytes per second).
+get_rate=
 get() {
 	local id=$1
 	shift
@@ -448,7 +450,8 @@ get_with() {
 	(
 		set +e
 		ip netns exec "$(ns client)" "$@" 2>"$base.err" |
-			"$lab_tools/stallcat" --mark "$lab_dir/cut" --progress "$base.progress" >"$base.json"
+			"$lab_tools/stallcat" --mark "$lab_dir/cut" --progress "$base.progress" \
+				${get_rate:+--rate "$get_rate"} >"$base.json"
 		echo "${PIPESTATUS[0]}" >"$base.exit.new"
 		mv "$base.exit.new" "$base.exit"
 	) &
@@ -462,8 +465,11 @@ get_bytes() {
 
 get_ended() { [[ -e $lab_dir/get/$1.exit ]]; }
 
-# In the middle: not ended, and at least so many bytes have come.
-get_reached() { ! get_ended "$1" && (($(get_bytes "$1") >= $2)); }
+# In the middle: at least so many bytes have come. A client that has ended never was there.
+get_reached() {
+	get_ended "$1" && fail "client '$1' ended too early: exit $(get_exit "$1"): $(get_error "$1")"
+	(($(get_bytes "$1") >= $2))
+}
 
 # get_wait SECONDS ID...
 get_wait() {

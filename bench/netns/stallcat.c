@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * stallcat [--mark FILE] [--progress FILE]
+ * stallcat [--mark FILE] [--progress FILE] [--rate BYTES]
  *
  * Reads a client's output from a pipe and reports, as one JSON line at its end:
- * bytes, SHA-256, and the longest time without a byte, before the cut and since.
+ * bytes, SHA-256, and the longest time a read had to wait for a byte, before the
+ * cut and since.
  *
  * --mark      the cut (cut-mark.h); a silence that spans it counts from the cut on
  * --progress  holds the number of bytes so far, for whoever waits for "the middle"
+ * --rate      reads no faster than this, per second: a slow client by back-pressure. (curl
+ *             --limit-rate will not do: on a fast network it takes 10 MB in one go and then
+ *             sleeps for seconds, which looks like a stall.)
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,6 +25,7 @@
 #include "cut-mark.h"
 
 #define CHUNK             (1u << 18)
+#define RATED_CHUNK       (1u << 14)
 #define PROGRESS_EVERY_US 2000
 #define NOTABLE_US        1000 /* shorter silences are not worth a look at the mark */
 
@@ -32,8 +37,9 @@ struct stallcat {
 	const char *mark_path;
 	int progress_fd;
 	int64_t mark_us;
-	int64_t last_us, progress_us;
-	uint64_t bytes;
+	int64_t asked_us, progress_us; /* when the running read began; last time published */
+	int64_t due_us;                /* with a rate: when the next read may be */
+	uint64_t rate, bytes;
 	struct stall before, since;
 	EVP_MD_CTX *sha256;
 };
@@ -46,7 +52,7 @@ static void keep_longest(struct stall *longest, int64_t from_us, int64_t to_us)
 
 static void note_silence(struct stallcat *s, int64_t now_us)
 {
-	int64_t from_us = s->last_us;
+	int64_t from_us = s->asked_us;
 
 	if (now_us - from_us < NOTABLE_US)
 		return;
@@ -72,14 +78,34 @@ static void publish_progress(struct stallcat *s, int64_t now_us)
 		perror("stallcat: progress");
 }
 
+/* Holds the reader back so that @n bytes take as long as the rate says. */
+static void keep_rate(struct stallcat *s, size_t n)
+{
+	int64_t now_us = cut_mark_now_us();
+	struct timespec wait;
+
+	if (!s->rate)
+		return;
+	/* No catching up after a silence: a slow client stays slow. */
+	if (s->due_us < now_us)
+		s->due_us = now_us;
+	s->due_us += (int64_t)(n * 1000000 / s->rate);
+	wait.tv_sec = (s->due_us - now_us) / 1000000;
+	wait.tv_nsec = (s->due_us - now_us) % 1000000 * 1000;
+	nanosleep(&wait, NULL);
+}
+
 static int drain(struct stallcat *s)
 {
 	static uint8_t chunk[CHUNK];
 
 	for (;;) {
-		ssize_t n = read(STDIN_FILENO, chunk, sizeof(chunk));
-		int64_t now_us = cut_mark_now_us();
+		ssize_t n;
+		int64_t now_us;
 
+		s->asked_us = cut_mark_now_us();
+		n = read(STDIN_FILENO, chunk, s->rate ? RATED_CHUNK : sizeof(chunk));
+		now_us = cut_mark_now_us();
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0) {
@@ -90,10 +116,10 @@ static int drain(struct stallcat *s)
 			note_silence(s, now_us);
 		if (n == 0)
 			return 0;
-		s->last_us = now_us;
 		s->bytes += (uint64_t)n;
 		EVP_DigestUpdate(s->sha256, chunk, (size_t)n);
 		publish_progress(s, now_us);
+		keep_rate(s, (size_t)n);
 	}
 }
 
@@ -116,6 +142,7 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 		{"mark", required_argument, NULL, 'm'},
 		{"progress", required_argument, NULL, 'p'},
+		{"rate", required_argument, NULL, 'r'},
 		{0},
 	};
 	struct stallcat s = {.progress_fd = -1};
@@ -124,6 +151,8 @@ int main(int argc, char **argv)
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (c == 'm') {
 			s.mark_path = optarg;
+		} else if (c == 'r') {
+			s.rate = strtoull(optarg, NULL, 10);
 		} else if (c == 'p') {
 			s.progress_fd =
 				open(optarg, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
