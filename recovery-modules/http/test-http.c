@@ -1254,6 +1254,32 @@ static void test_restore_refuses_what_it_cannot_know(void **state)
 	record_free(&r);
 }
 
+/* Shows @n times 'x' of free text. */
+static uint8_t after_text(struct http_body *b, size_t n)
+{
+	const uint8_t x = 'x';
+	struct jeebs_bytes data;
+
+	while (n-- > 0 && b->step != HTTP_STEP_BAD)
+		assert_int_equal(http_body_take(b, (struct jeebs_bytes){&x, 1}, &data), 1);
+	return b->step;
+}
+
+static void test_text_ceilings(void **state)
+{
+	static const struct http_body extension = {.kind = HTTP_BODY_CHUNKED,
+						   .step = HTTP_STEP_EXTENSION};
+	static const struct http_body trailer_line = {.kind = HTTP_BODY_CHUNKED,
+						      .step = HTTP_STEP_TRAILER};
+	struct http_body b = extension;
+
+	assert_int_equal(after_text(&b, HTTP_EXTENSION_MAX), HTTP_STEP_EXTENSION);
+	assert_int_equal(after_text(&b, 1), HTTP_STEP_BAD);
+	b = trailer_line;
+	assert_int_equal(after_text(&b, HTTP_TRAILER_MAX), HTTP_STEP_TRAILER_LINE);
+	assert_int_equal(after_text(&b, 1), HTTP_STEP_BAD);
+}
+
 static void test_dates(void **state)
 {
 	static const char *const good[] = {
@@ -1328,6 +1354,7 @@ int main(void)
 		cmocka_unit_test(test_weak_dates_do_not_name_content),
 		cmocka_unit_test(test_range_request_keeps_the_rest),
 		cmocka_unit_test(test_restore_refuses_what_it_cannot_know),
+		cmocka_unit_test(test_text_ceilings),
 		cmocka_unit_test(test_dates),
 	};
 	return cmocka_run_group_tests_name("http", tests, NULL, NULL);

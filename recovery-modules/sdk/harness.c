@@ -494,6 +494,8 @@ static bool ask_step(struct harness *h)
 	run->shown = h->backend.n;
 	run->eof_shown |= eof;
 	run->backend->receive(run->backend->ctx, b, eof, &run->answer, &run->close, &run->fail);
+	if (buf_error(&run->answer) < 0)
+		h->outcome = HARNESS_OUTPUT_MAX;
 	return true;
 }
 

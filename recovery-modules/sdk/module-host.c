@@ -11,7 +11,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MODULES_MAX   32
 #define STATE_MAX     (64u * 1024u) /* per flow: more is a mistake */
 #define PROTOCOL_MAX  32
 #define MODULE_SYMBOL "jeebs_module"
@@ -19,7 +18,7 @@
 struct module_host {
 	char *dir;
 	size_t count;
-	const struct jeebs_module *modules[MODULES_MAX];
+	const struct jeebs_module **modules;
 };
 
 struct module_host *module_host_new(const char *dir)
@@ -36,8 +35,10 @@ struct module_host *module_host_new(const char *dir)
 
 struct module_host *module_host_free(struct module_host *h)
 {
-	if (h)
+	if (h) {
 		free(h->dir);
+		free(h->modules);
+	}
 	free(h);
 	return NULL;
 }
@@ -160,14 +161,18 @@ int module_host_get(struct module_host *h, const char *protocol, const struct je
 		snprintf(error, error_size, "\"%.64s\" is not a protocol's name", protocol);
 		return -ENOENT;
 	}
-	if (h->count == MODULES_MAX) {
-		snprintf(error, error_size, "%s: more than %d modules", h->dir, MODULES_MAX);
-		return -ENOMEM;
-	}
 	if (snprintf(path, sizeof path, "%s/%s.so", h->dir, protocol) >= (int)sizeof path) {
 		snprintf(error, error_size, "%.64s...: the path is too long", h->dir);
 		return -ENOENT;
 	}
+	const struct jeebs_module **more =
+		reallocarray(h->modules, h->count + 1, sizeof h->modules[0]);
+	if (!more) {
+		snprintf(error, error_size, "%s: no memory", path);
+		return -ENOMEM;
+	}
+	h->modules = more;
+
 	r = check_owner(h->dir, S_IFDIR, error, error_size);
 	if (r == 0)
 		r = check_owner(path, S_IFREG, error, error_size);

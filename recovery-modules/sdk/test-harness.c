@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The harness must notice what a module does wrong: here is one that does it on demand. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+
+#include "harness.h"
+
+/*
+ * The first byte of the client says what the module does.
+ */
+struct actor {
+	struct jeebs_flow *flow;
+	const struct jeebs_live_ops *ops;
+	uint8_t act;
+	uint64_t seen[2];
+	uint64_t chunks;
+};
+
+static int actor_open(void *state, struct jeebs_flow *f, const struct jeebs_live_ops *ops,
+		      const struct jeebs_service *svc)
+{
+	struct actor *a = state;
+
+	a->flow = f;
+	a->ops = ops;
+	return JEEBS_OK;
+}
+
+static int actor_data(void *state, uint32_t dir, uint64_t off, struct jeebs_bytes b, int64_t now_ns)
+{
+	struct actor *a = state;
+
+	if (off == 0 && dir == JEEBS_TO_SERVER)
+		a->act = b.p[0];
+	a->seen[dir] = off + b.n;
+	a->chunks++;
+	switch (a->act) {
+	case 'k': /* all of it */
+		a->ops->keep_from(a->flow, JEEBS_TO_SERVER, 0);
+		return JEEBS_OK;
+	case 'l': /* the last two bytes */
+		a->ops->keep_from(a->flow, dir, off + b.n - 2);
+		return JEEBS_OK;
+	case 'f': /* the future */
+		a->ops->keep_from(a->flow, dir, off + b.n + 1);
+		return JEEBS_OK;
+	case 'b': /* the past */
+		a->ops->keep_from(a->flow, dir, 2);
+		a->ops->keep_from(a->flow, dir, 1);
+		return JEEBS_OK;
+	case 'g':
+		return JEEBS_GIVE_UP;
+	case 'r':
+		return 7;
+	default:
+		return JEEBS_OK;
+	}
+}
+
+static int actor_gap(void *state, uint32_t dir, uint64_t from, uint64_t to)
+{
+	((struct actor *)state)->seen[dir] = to;
+	return JEEBS_OK;
+}
+
+static int actor_fin(void *state, uint32_t dir, uint64_t off)
+{
+	return JEEBS_OK;
+}
+
+static size_t actor_checkpoint(const void *state, uint8_t *out, size_t cap)
+{
+	const struct actor *a = state;
+
+	if (cap >= 2) {
+		out[0] = a->act;
+		out[1] = (uint8_t)a->chunks;
+	}
+	return 2;
+}
+
+static int actor_restore(void *state, struct jeebs_bytes b)
+{
+	struct actor *a = state;
+
+	if (b.n != 2)
+		return JEEBS_GIVE_UP;
+	a->act = b.p[0];
+	a->chunks = a->act == 'c' ? 99 : b.p[1]; /* forgets */
+	return JEEBS_OK;
+}
+
+static void actor_plan(const void *state, const struct jeebs_cut *cut, struct jeebs_plan *ret)
+{
+	const struct actor *a = state;
+
+	ret->verdict = a->act == 'v' ? 9 : JEEBS_CONTINUE;
+	ret->reason = "test";
+	if (a->act != 'd')
+		ret->detail[0] = 0;
+	if (a->act == 'p')
+		a->ops->keep_from(a->flow, JEEBS_TO_SERVER, 1);
+}
+
+static const struct jeebs_bytes word = {(const uint8_t *)"word", 4};
+
+static void actor_start(const struct actor *a, struct jeebs_join *j,
+			const struct jeebs_join_ops *ops)
+{
+	switch (a->act) {
+	case 'P': /* a plain proxy */
+		ops->to_backend(j, word);
+		ops->pass(j, JEEBS_TO_SERVER);
+		ops->pass(j, JEEBS_TO_CLIENT);
+		break;
+	case '1': /* passes twice */
+		ops->pass(j, JEEBS_TO_SERVER);
+		ops->pass(j, JEEBS_TO_SERVER);
+		break;
+	case '2':
+		ops->finish_client(j);
+		ops->to_client(j, word);
+		break;
+	case '3':
+		ops->pass(j, JEEBS_TO_SERVER);
+		ops->to_backend(j, word);
+		break;
+	case '4':
+		ops->abort(j, "x");
+		ops->abort(j, "x");
+		break;
+	case '5':
+		ops->pass(j, JEEBS_TO_CLIENT);
+		ops->finish_client(j);
+		break;
+	case '6': /* more than a queue holds */
+		for (int i = 0; i < 100; i++)
+			ops->to_client(j, word);
+		break;
+	default: /* an echo of events, see actor_resume() */
+		ops->to_backend(j, word);
+	}
+}
+
+static void actor_resume(void *state, const struct jeebs_cut *cut, struct jeebs_join *j,
+			 const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b)
+{
+	static const char *const names[] = {"",        "data ", "eof ",   "up ",
+					    "answer ", "end ",  "failed "};
+	const struct actor *a = state;
+
+	if (event == JEEBS_EV_START) {
+		actor_start(a, j, ops);
+		return;
+	}
+	if (a->act == 'L')
+		(void)cut->log(cut->flow, JEEBS_TO_SERVER, 0);
+	if (a->act == 'e')
+		ops->to_client(j, (struct jeebs_bytes){(const uint8_t *)names[event],
+						       strlen(names[event])});
+	if (event == JEEBS_EV_BACKEND_EOF)
+		ops->finish_client(j);
+	if (event == JEEBS_EV_BACKEND_FAILED)
+		ops->abort(j, "failed");
+}
+
+static void actor_close(void *state) {}
+
+static const struct jeebs_module actor_module = {
+	.abi = JEEBS_MODULE_ABI,
+	.size = sizeof(struct jeebs_module),
+	.name = "actor",
+	.version = "1",
+	.state_size = sizeof(struct actor),
+	.open = actor_open,
+	.data = actor_data,
+	.gap = actor_gap,
+	.fin = actor_fin,
+	.checkpoint = actor_checkpoint,
+	.restore = actor_restore,
+	.plan = actor_plan,
+	.resume = actor_resume,
+	.close = actor_close,
+};
+
+/* Answers each call with "ok" and closes when the other side has finished. */
+static void answer_ok(void *ctx, struct bytes b, bool eof, struct buf *answer, bool *close,
+		      bool *fail)
+{
+	buf_append(answer, "ok", 2);
+	*close = eof;
+}
+
+/* Never stops talking. */
+static void answer_long(void *ctx, struct bytes b, bool eof, struct buf *answer, bool *close,
+			bool *fail)
+{
+	for (int i = 0; i < 100; i++)
+		buf_append(answer, "0123456789", 10);
+}
+
+static void begin(struct harness *h, const char *bytes, size_t chunk)
+{
+	struct harness_options options = {
+		.live = {.max = chunk}, .queue_max = 100, .output_max = 500};
+
+	assert_int_equal(harness_init(h, &actor_module, &options), 0);
+	harness_data(h, JEEBS_TO_SERVER, bytes_str(bytes));
+}
+
+static void test_keeps_what_was_asked_for(void **state)
+{
+	struct harness h;
+
+	begin(&h, "n23456", 4);
+	assert_int_equal(h.log[JEEBS_TO_SERVER].bytes.n, 0);
+	harness_deinit(&h);
+	begin(&h, "k23456", 4);
+	assert_int_equal(h.log[JEEBS_TO_SERVER].bytes.n, 6);
+	assert_int_equal(h.log[JEEBS_TO_SERVER].base, 0);
+	harness_deinit(&h);
+	begin(&h, "l23456", 4);
+	assert_int_equal(h.log[JEEBS_TO_SERVER].base, 4);
+	assert_memory_equal(h.log[JEEBS_TO_SERVER].bytes.p, "56", 2);
+	harness_gap(&h, JEEBS_TO_SERVER, 5);
+	assert_int_equal(h.log[JEEBS_TO_SERVER].bytes.n, 0);
+	assert_int_equal(h.log[JEEBS_TO_SERVER].next, 11);
+	assert_null(h.violation);
+	harness_deinit(&h);
+}
+
+static void test_log_has_a_ceiling(void **state)
+{
+	struct harness_options options = {.log_max = 10};
+	struct harness h;
+
+	assert_int_equal(harness_init(&h, &actor_module, &options), 0);
+	harness_data(&h, JEEBS_TO_SERVER, bytes_str("k234567890"));
+	assert_int_equal(h.log[JEEBS_TO_SERVER].bytes.n, 10);
+	harness_data(&h, JEEBS_TO_SERVER, bytes_str("1"));
+	assert_int_equal(h.log[JEEBS_TO_SERVER].bytes.n, 0);
+	assert_int_equal(h.log[JEEBS_TO_SERVER].base, 11);
+	harness_deinit(&h);
+}
+
+static void test_chunks(void **state)
+{
+	struct harness h;
+
+	begin(&h, "n23456789", 4);
+	assert_int_equal(((const struct actor *)h.state)->chunks, 3);
+	assert_int_equal(((const struct actor *)h.state)->seen[JEEBS_TO_SERVER], 9);
+	harness_deinit(&h);
+	begin(&h, "n23456789", 0);
+	assert_int_equal(((const struct actor *)h.state)->chunks, 1);
+	harness_deinit(&h);
+}
+
+static void test_finds_live_violations(void **state)
+{
+	static const char *const acts[] = {"future", "back", "return"};
+
+	for (size_t i = 0; i < sizeof acts / sizeof acts[0]; i++) {
+		struct harness h;
+		begin(&h, acts[i], 0);
+		assert_non_null(h.violation);
+		harness_deinit(&h);
+	}
+}
+
+static void test_finds_plan_violations(void **state)
+{
+	static const char *const acts[] = {"verdict", "detail", "plan keeps", "gave up"};
+
+	for (size_t i = 0; i < sizeof acts / sizeof acts[0]; i++) {
+		struct jeebs_plan plan;
+		struct harness h;
+		begin(&h, acts[i], 0);
+		assert_null(h.violation);
+		harness_plan(&h, &plan);
+		assert_non_null(h.violation);
+		harness_deinit(&h);
+	}
+}
+
+static void test_finds_a_state_that_forgets(void **state)
+{
+	struct harness h;
+
+	begin(&h, "n", 0);
+	assert_int_equal(harness_reopen(&h), 0);
+	assert_null(h.violation);
+	harness_deinit(&h);
+	begin(&h, "c", 0);
+	assert_int_equal(harness_reopen(&h), 0);
+	assert_non_null(h.violation);
+	assert_false(harness_restore(&h, bytes_str("abc")));
+	assert_true(h.gave_up);
+	harness_deinit(&h);
+}
+
+static void test_finds_resume_violations(void **state)
+{
+	static const char *const acts[] = {"1", "2", "3", "4", "5", "6", "L"};
+	static const struct harness_backend backend = {.receive = answer_ok};
+
+	for (size_t i = 0; i < sizeof acts / sizeof acts[0]; i++) {
+		struct harness h;
+		begin(&h, acts[i], 0);
+		harness_resume(&h, &backend, BYTES_NONE, true);
+		assert_non_null(h.violation);
+		harness_deinit(&h);
+	}
+}
+
+static void assert_client(const struct harness *h, const char *text)
+{
+	assert_int_equal(h->client.n, strlen(text));
+	assert_memory_equal(h->client.p, text, h->client.n);
+	assert_null(h->violation);
+}
+
+static void test_joins(void **state)
+{
+	struct harness_backend backend = {.receive = answer_ok};
+	struct harness h;
+
+	/* All events in their order. */
+	begin(&h, "e", 0);
+	harness_resume(&h, &backend, bytes_str("more"), true);
+	assert_client(&h, "up data answer eof ");
+	assert_int_equal(h.outcome, HARNESS_JOINED);
+	harness_deinit(&h);
+	/* Passing through, ends included. */
+	begin(&h, "P", 0);
+	harness_resume(&h, &backend, bytes_str("more"), true);
+	assert_client(&h, "okok");
+	assert_int_equal(h.outcome, HARNESS_FINISHED);
+	assert_int_equal(h.backend.n, 8);
+	assert_memory_equal(h.backend.p, "wordmore", 8);
+	harness_deinit(&h);
+	/* Nobody there. */
+	backend.refuse = true;
+	begin(&h, "e", 0);
+	harness_resume(&h, &backend, BYTES_NONE, false);
+	assert_int_equal(h.outcome, HARNESS_ABORTED);
+	assert_string_equal(h.abort_reason, "failed");
+	harness_deinit(&h);
+	begin(&h, "P", 0);
+	harness_resume(&h, &backend, BYTES_NONE, false);
+	assert_int_equal(h.outcome, HARNESS_ABORTED);
+	assert_string_equal(h.abort_reason, "backend-failed");
+	harness_deinit(&h);
+}
+
+static void test_output_has_a_ceiling(void **state)
+{
+	static const struct harness_backend backend = {.receive = answer_long};
+	struct harness h;
+
+	begin(&h, "P", 50);
+	harness_resume(&h, &backend, BYTES_NONE, false);
+	assert_true(h.client.n <= 500);
+	assert_int_equal(h.outcome, HARNESS_OUTPUT_MAX);
+	harness_deinit(&h);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_keeps_what_was_asked_for),
+		cmocka_unit_test(test_log_has_a_ceiling),
+		cmocka_unit_test(test_chunks),
+		cmocka_unit_test(test_finds_live_violations),
+		cmocka_unit_test(test_finds_plan_violations),
+		cmocka_unit_test(test_finds_a_state_that_forgets),
+		cmocka_unit_test(test_finds_resume_violations),
+		cmocka_unit_test(test_joins),
+		cmocka_unit_test(test_output_has_a_ceiling),
+	};
+	return cmocka_run_group_tests_name("harness", tests, NULL, NULL);
+}
