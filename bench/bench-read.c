@@ -14,7 +14,6 @@
 #include "clock.h"
 #include "decode.h"
 #include "pcap-file.h"
-#include "pool.h"
 #include "track.h"
 
 #define SERVICES_MAX 64
