@@ -646,7 +646,9 @@ static void test_options_edges(void **state)
 		{"\5\2\1\1", 4, TCP_OPT_BAD}, /* SACK without a block */
 		{"\5\12abcdefgh\1\1", 12, TCP_OPT_SACK},
 		{"\5\13abcdefghi\1", 12, TCP_OPT_BAD},
-		{"\x10\12abcdefgh", 10, 0}, /* unknown kinds are passed over */
+		{"\x10\12abcdefgh", 10, 0},     /* unknown kinds are passed over */
+		{"\x10\0\1\1", 4, TCP_OPT_BAD}, /* nor lengths that lead nowhere */
+		{"\x10\1\1\1", 4, TCP_OPT_BAD},
 		{"\10\11abcdefg\1\1\1", 12, TCP_OPT_BAD},
 		{"\x13\x12pppppppppppppppp\0\0", 20, TCP_OPT_MD5},
 		{"\x13\x10pppppppppppppp", 16, TCP_OPT_BAD},
@@ -687,18 +689,19 @@ static void test_options_usual_timestamp(void **state)
 	assert_int_equal(loop.tsecr, usual.tsecr);
 }
 
-/* A writer that did not know the original length. */
+/* A writer that did not know the original length: also where the frame tells the packet's. */
 static void test_wire_length_below_captured(void **state)
 {
-	struct buf b = BUF_INIT(4096);
-	struct segment s;
-
-	put_ethernet(&b, 0x0800);
-	put_ipv4(&b, 20 + TCP_BYTES, 0, 0, 6);
-	put_tcp(&b);
-	assert_int_equal(decode_cut(&b, FRAME_LINK_ETHERNET, b.n, 0, &s), DECODE_TCP);
-	assert_segment(&s, NETADDR_V4);
-	buf_deinit(&b);
+	for (uint16_t total = 0; total <= 20 + TCP_BYTES; total += 20 + TCP_BYTES) {
+		struct buf b = BUF_INIT(4096);
+		struct segment s;
+		put_ethernet(&b, 0x0800);
+		put_ipv4(&b, total, 0, 0, 6);
+		put_tcp(&b);
+		assert_int_equal(decode_cut(&b, FRAME_LINK_ETHERNET, b.n, 0, &s), DECODE_TCP);
+		assert_segment(&s, NETADDR_V4);
+		buf_deinit(&b);
+	}
 }
 
 int main(void)
