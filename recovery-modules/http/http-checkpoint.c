@@ -21,7 +21,8 @@
 #define FLAG_UPLOADING   0x02u
 #define FLAG_DIGEST_LOST 0x04u
 #define FLAG_KEPT(dir)   (0x08u << (dir))
-#define FLAGS_ALL        0x1fu
+#define FLAG_WAITING     0x20u
+#define FLAGS_ALL        0x3fu
 
 #define SIDE_BYTES     41u
 #define REQUEST_BYTES  14u
@@ -107,6 +108,8 @@ size_t http_checkpoint(const void *state, uint8_t *out, size_t cap)
 		flags |= FLAG_UPLOADING;
 	if (s->digest_lost)
 		flags |= FLAG_DIGEST_LOST;
+	if (s->waiting)
+		flags |= FLAG_WAITING;
 	for (unsigned dir = 0; dir < 2; dir++) {
 		if (s->side[dir].kept)
 			flags |= FLAG_KEPT(dir);
@@ -211,6 +214,15 @@ static bool valid_queue(const struct http *s)
 	return s->uploading ? sending && s->queue_n == 0 : !sending || s->queue_n > 0;
 }
 
+static bool valid_waiting(const struct http *s)
+{
+	const struct http_side *side = &s->side[JEEBS_TO_CLIENT];
+
+	return !s->waiting ||
+	       (side->phase == HTTP_BETWEEN && s->queue_n == 0 && side->start <= side->next &&
+		side->next - side->start <= HTTP_WAITING_MAX);
+}
+
 /* It goes into a request to the backend: RFC 9110 section 8.8.3. */
 static bool valid_etag(const struct http_etag *e)
 {
@@ -260,6 +272,7 @@ int http_restore(void *state, struct jeebs_bytes checkpoint)
 	s->closed = flags & FLAG_CLOSED;
 	s->uploading = flags & FLAG_UPLOADING;
 	s->digest_lost = flags & FLAG_DIGEST_LOST;
+	s->waiting = flags & FLAG_WAITING;
 	for (unsigned dir = 0; dir < 2; dir++)
 		get_side(&r, &s->side[dir], flags & FLAG_KEPT(dir));
 	for (unsigned i = 0; i < s->queue_n; i++) {
@@ -274,7 +287,7 @@ int http_restore(void *state, struct jeebs_bytes checkpoint)
 	if (!reader_ok(&r) || reader_left(&r) > 0)
 		return JEEBS_GIVE_UP;
 	if (!valid_side(&s->side[JEEBS_TO_SERVER]) || !valid_side(&s->side[JEEBS_TO_CLIENT]) ||
-	    !valid_queue(s) || (has_response(s) && !valid_response(s)))
+	    !valid_queue(s) || !valid_waiting(s) || (has_response(s) && !valid_response(s)))
 		return JEEBS_GIVE_UP;
 	return JEEBS_OK;
 }

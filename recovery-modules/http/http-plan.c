@@ -181,10 +181,14 @@ void http_decide(const struct http *s, const struct jeebs_cut *cut, struct http_
 	else if (s->side[JEEBS_TO_SERVER].next != cut->to_server_end ||
 		 answer->next != cut->to_client_end)
 		refuse(ret, "state-stale");
-	else if (cut->server_fin && answer->phase != HTTP_BETWEEN)
+	else if (cut->server_fin &&
+		 (answer->phase == HTTP_IN_HEAD ||
+		  (answer->phase == HTTP_IN_BODY && answer->body.kind != HTTP_BODY_CLOSE)))
 		refuse(ret, "truncated-by-server");
 	else if (cut->server_fin || s->closed)
 		go_on(ret, HTTP_MODE_FINISHED);
+	else if (s->waiting)
+		refuse(ret, "response-unasked");
 	else
 		decide_open(s, cut, ret);
 }

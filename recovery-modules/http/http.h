@@ -28,7 +28,8 @@
 #include "http-rehead.h"
 #include "recovery-module.h"
 
-#define HTTP_QUEUE_MAX 16u
+#define HTTP_QUEUE_MAX   16u
+#define HTTP_WAITING_MAX 65536u /* bytes of the server that wait for their request */
 
 /* Why nothing can be recovered any more. Names in http_reason_name(); the numbers are in
  * checkpoints. */
@@ -115,6 +116,7 @@ struct http {
 	struct http_side side[2];
 	uint8_t reason;   /* enum http_reason */
 	bool closed;      /* a response that ends the connection is complete */
+	bool waiting;     /* bytes of the server, from side[].start on, have no request yet */
 	bool uploading;   /* the request in side[JEEBS_TO_SERVER] was answered before its end */
 	bool digest_lost; /* bytes of the current response's body were lost */
 	uint8_t informational; /* 1xx responses to the oldest request, saturating */

@@ -801,6 +801,64 @@ static void test_bodies_that_cannot_be_asked_again_are_not_kept(void **state)
 	harness_deinit(&h);
 }
 
+/* Shows each response of a record before its request. */
+static void feed_answers_first(struct harness *h, const struct record *r)
+{
+	for (size_t i = 0; i + 1 < r->step_count; i += 2) {
+		for (size_t k = 2; k > 0; k--) {
+			const struct step *s = &r->steps[i + k - 1];
+			harness_data(h, s->dir,
+				     bytes_of(r->stream[s->dir].p + s->from, s->to - s->from));
+			if (k == 2)
+				assert_plan(h, JEEBS_REFUSE, "response-unasked");
+		}
+		assert_plan(h, JEEBS_CONTINUE, "idle");
+	}
+}
+
+static void test_captured_in_another_order(void **state)
+{
+	for (size_t chunk = 0; chunk < 4; chunk++) {
+		struct harness_options options = {.live = {.max = chunk}, .view_max = 8};
+		struct record r = record_new(test_server_init(), pipelined);
+		struct buf usual = BUF_INIT(1u << 16), now = BUF_INIT(1u << 16);
+		struct harness h;
+
+		assert_int_equal(harness_init(&h, &http_module, &options), 0);
+		feed_answers_first(&h, &r);
+		assert_int_equal(h.log[JEEBS_TO_CLIENT].bytes.n, 0);
+		get_checkpoint(&r, r.total, 0, &usual);
+		assert_int_equal(harness_checkpoint(&h, &now), 0);
+		assert_true(bytes_eq(buf_view(&now), buf_view(&usual)));
+		assert_null(h.violation);
+		harness_deinit(&h);
+		buf_deinit(&usual);
+		buf_deinit(&now);
+		record_free(&r);
+	}
+}
+
+static void test_waiting_ceiling(void **state)
+{
+	static const char text[] = "HTTP/1.1 200 OK\r\nContent-Length: 65498\r\n\r\n";
+	static uint8_t body[65498];
+	struct harness h;
+
+	assert_int_equal(sizeof text - 1 + sizeof body, HTTP_WAITING_MAX + 4);
+	for (size_t less = 3; less < 6; less++) {
+		bool fits = less >= 4;
+		assert_int_equal(harness_init(&h, &http_module, NULL), 0);
+		to_client(&h, text);
+		harness_data(&h, JEEBS_TO_CLIENT, bytes_of(body, sizeof body - less));
+		assert_plan(&h, JEEBS_REFUSE, "response-unasked");
+		assert_int_equal(h.gave_up, !fits);
+		to_server(&h, GET("/"));
+		assert_plan(&h, fits ? JEEBS_CONTINUE : JEEBS_REFUSE,
+			    fits ? "digest" : "response-unasked");
+		harness_deinit(&h);
+	}
+}
+
 static void test_answered_before_the_upload_ended(void **state)
 {
 	struct harness h;
@@ -1341,6 +1399,8 @@ int main(void)
 		cmocka_unit_test(test_head_ceiling),
 		cmocka_unit_test(test_log_ceiling),
 		cmocka_unit_test(test_bodies_that_cannot_be_asked_again_are_not_kept),
+		cmocka_unit_test(test_captured_in_another_order),
+		cmocka_unit_test(test_waiting_ceiling),
 		cmocka_unit_test(test_answered_before_the_upload_ended),
 		cmocka_unit_test(test_gaps_in_responses),
 		cmocka_unit_test(test_gaps_in_requests),
