@@ -143,9 +143,10 @@ int link_receive(struct link *l, struct link_answer *ret);
 #define PROBE_FRAME_MAX 128
 
 /*
- * Builds the frame that asks the client for its true ACK: an ACK with
- * seq = snd_una - 1, empty or with the byte the client has there (snapshot.probe_byte) (RFC 9293 section 3.8.4: an unacceptable segment is answered
- * by an ACK). @mac is the sender's. Pure. Returns the length.
+ * Builds the frame that asks the client for its true ACK: an ACK with seq = snd_una - 1,
+ * empty or with the byte the client has there (snapshot.probe_byte). An unacceptable segment
+ * is answered by an ACK (RFC 9293 section 3.8.4). @mac is the sender's. Pure. Returns the
+ * length.
  */
 size_t probe_build(const struct snapshot *s, const uint8_t mac[6], int64_t now_ns,
 		   uint8_t out[static PROBE_FRAME_MAX]);
