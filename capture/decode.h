@@ -24,9 +24,10 @@
 #include "netaddr.h"
 
 enum decode_outcome {
-	DECODE_TCP = 0,	     /* *ret is filled */
-	DECODE_NOT_TCP = 1,  /* some other protocol: nothing wrong */
-	DECODE_FRAGMENT = 2, /* part of a fragmented IP packet; addresses are filled, ports are not */
+	DECODE_TCP = 0,     /* *ret is filled */
+	DECODE_NOT_TCP = 1, /* some other protocol: nothing wrong */
+	DECODE_FRAGMENT =
+		2, /* part of a fragmented IP packet; addresses are filled, ports are not */
 	DECODE_TRUNCATED = 3, /* the capture cut it inside a header we need */
 	DECODE_MALFORMED = 4, /* lengths contradict each other */
 };
@@ -51,16 +52,16 @@ enum tcp_option_bit {
 	TCP_OPT_SACK = 1 << 3,
 	TCP_OPT_TIMESTAMP = 1 << 4,
 	TCP_OPT_MPTCP = 1 << 5, /* kind 30, RFC 8684 */
-	TCP_OPT_MD5 = 1 << 6,	/* kind 19, RFC 2385 */
-	TCP_OPT_AO = 1 << 7,	/* kind 29, RFC 5925 */
-	TCP_OPT_TFO = 1 << 8,	/* kind 34, RFC 7413 */
-	TCP_OPT_BAD = 1 << 15,	/* the option area is malformed; what came before it is valid */
+	TCP_OPT_MD5 = 1 << 6,   /* kind 19, RFC 2385 */
+	TCP_OPT_AO = 1 << 7,    /* kind 29, RFC 5925 */
+	TCP_OPT_TFO = 1 << 8,   /* kind 34, RFC 7413 */
+	TCP_OPT_BAD = 1 << 15,  /* the option area is malformed; what came before it is valid */
 };
 
 struct tcp_options {
-	uint16_t seen;	/* enum tcp_option_bit */
+	uint16_t seen; /* enum tcp_option_bit */
 	uint16_t mss;
-	uint8_t wscale;	/* as sent, may exceed 14 */
+	uint8_t wscale; /* as sent, may exceed 14 */
 	uint32_t tsval, tsecr;
 };
 
@@ -72,13 +73,13 @@ struct segment {
 	uint8_t ttl; /* or hop limit */
 	uint8_t tos; /* or traffic class */
 	bool vlan_present;
-	uint16_t vlan_tci;	/* outermost tag */
-	bool mac_valid;		/* the two below: only from Ethernet */
+	uint16_t vlan_tci; /* outermost tag */
+	bool mac_valid;    /* the two below: only from Ethernet */
 	uint8_t src_mac[6], dst_mac[6];
 	bool outgoing;
 	struct tcp_options opt;
-	uint32_t payload_len;	/* on the wire */
-	struct bytes payload;	/* captured; shorter than payload_len when the capture cut it */
+	uint32_t payload_len; /* on the wire */
+	struct bytes payload; /* captured; shorter than payload_len when the capture cut it */
 	int64_t time_ns;
 };
 

@@ -27,13 +27,13 @@ enum frame_link {
 };
 
 struct frame {
-	struct bytes data;   /* captured bytes, from the link header on */
-	uint32_t wire_len;   /* length on the wire; > data.n when the capture cut it */
-	int64_t time_ns;     /* CLOCK_REALTIME of capture */
-	uint16_t link;       /* enum frame_link */
-	uint16_t vlan_tci;   /* outer tag, when the kernel moved it to the metadata */
-	bool vlan_present;   /* vlan_tci is valid */
-	bool outgoing;       /* sent by this host (PACKET_OUTGOING) */
+	struct bytes data; /* captured bytes, from the link header on */
+	uint32_t wire_len; /* length on the wire; > data.n when the capture cut it */
+	int64_t time_ns;   /* CLOCK_REALTIME of capture */
+	uint16_t link;     /* enum frame_link */
+	uint16_t vlan_tci; /* outer tag, when the kernel moved it to the metadata */
+	bool vlan_present; /* vlan_tci is valid */
+	bool outgoing;     /* sent by this host (PACKET_OUTGOING) */
 };
 
 /* 0 to go on; anything else stops the source, which returns it. */

@@ -19,16 +19,17 @@
 struct pcap_file;
 
 enum pcap_file_outcome {
-	PCAP_FILE_END = 0,	 /* all of it was read */
-	PCAP_FILE_STOPPED = 1,	 /* the callback stopped it */
-	PCAP_FILE_TRUNCATED = 2, /* the file ends inside a packet; everything before was delivered */
-	PCAP_FILE_CORRUPT = 3,	 /* impossible content; everything before was delivered */
+	PCAP_FILE_END = 0,     /* all of it was read */
+	PCAP_FILE_STOPPED = 1, /* the callback stopped it */
+	PCAP_FILE_TRUNCATED =
+		2,             /* the file ends inside a packet; everything before was delivered */
+	PCAP_FILE_CORRUPT = 3, /* impossible content; everything before was delivered */
 	PCAP_FILE_NOT_A_CAPTURE = 4, /* unknown magic */
 };
 
 struct pcap_file_position {
-	uint64_t packet; /* packets delivered so far: the first is number 1 */
-	uint64_t offset; /* file offset of the record in question */
+	uint64_t packet;  /* packets delivered so far: the first is number 1 */
+	uint64_t offset;  /* file offset of the record in question */
 	char detail[128]; /* for TRUNCATED, CORRUPT, NOT_A_CAPTURE: what is wrong, terminated */
 };
 

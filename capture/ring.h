@@ -23,22 +23,23 @@ struct ring;
 
 struct ring_config {
 	const char *interface;
-	size_t ring_bytes;	/* rounded down to whole blocks, at least 4 */
-	size_t block_bytes;	/* power of two; 0 means 1 MiB */
-	uint32_t retire_ms;	/* block timeout = delivery latency; 0 means 2 */
-	uint16_t fanout_group;	/* same for all rings of an interface; joined only if fanout_size > 1 */
+	size_t ring_bytes;     /* rounded down to whole blocks, at least 4 */
+	size_t block_bytes;    /* power of two; 0 means 1 MiB */
+	uint32_t retire_ms;    /* block timeout = delivery latency; 0 means 2 */
+	uint16_t fanout_group; /* same for all rings of an interface; joined only if fanout_size > 1
+				*/
 	uint16_t fanout_size;
 	bool promiscuous;
-	bool ignore_outgoing;	/* PACKET_IGNORE_OUTGOING */
+	bool ignore_outgoing;            /* PACKET_IGNORE_OUTGOING */
 	const struct netaddr *addresses; /* protected; empty list: no filter, every packet */
 	uint32_t address_count;
 };
 
 struct ring_stats {
-	uint64_t packets;    /* seen by the ring */
-	uint64_t drops;	     /* lost because the ring was full */
-	uint64_t freezes;    /* times the ring was full */
-	uint64_t truncated;  /* frames longer than a block could hold */
+	uint64_t packets;   /* seen by the ring */
+	uint64_t drops;     /* lost because the ring was full */
+	uint64_t freezes;   /* times the ring was full */
+	uint64_t truncated; /* frames longer than a block could hold */
 };
 
 /* 0 or negative errno; *ret_where names the step that failed ("bind", "mmap" ...), static text. */

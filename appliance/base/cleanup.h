@@ -26,7 +26,7 @@ static inline void cleanup_freep(void *p)
 }
 
 #define _cleanup_close_ _cleanup_(cleanup_closep)
-#define _cleanup_free_	_cleanup_(cleanup_freep)
+#define _cleanup_free_  _cleanup_(cleanup_freep)
 
 static inline int take_fd(int *fd)
 {
@@ -35,11 +35,11 @@ static inline int take_fd(int *fd)
 	return r;
 }
 
-#define take_ptr(p)                                                                                \
-	({                                                                                         \
-		__auto_type taken_ = (p);                                                          \
-		(p) = NULL;                                                                        \
-		taken_;                                                                            \
+#define take_ptr(p)                       \
+	({                                \
+		__auto_type taken_ = (p); \
+		(p) = NULL;               \
+		taken_;                   \
 	})
 
 #endif

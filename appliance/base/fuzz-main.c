@@ -15,7 +15,7 @@
 #include "cleanup.h"
 
 #define MUTATIONS_PER_FILE 200
-#define FILE_MAX_BYTES	   (1 << 20)
+#define FILE_MAX_BYTES     (1 << 20)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -42,7 +42,7 @@ static inline void list_del(struct list *node)
 
 #define list_for_each(it, l) for (struct list *it = (l)->next; it != (l); it = it->next)
 /* @it may be deleted in the body. */
-#define list_for_each_safe(it, tmp, l)                                                             \
+#define list_for_each_safe(it, tmp, l) \
 	for (struct list *it = (l)->next, *tmp = it->next; it != (l); it = tmp, tmp = it->next)
 
 #endif

@@ -90,8 +90,7 @@ static void put_time(struct buf *b)
 
 	gmtime_r(&s, &tm);
 	buf_printf(b, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900, tm.tm_mon + 1,
-		   tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
-		   (int)(now % NS_PER_S / NS_PER_MS));
+		   tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)(now % NS_PER_S / NS_PER_MS));
 }
 
 static void put_line(struct buf *b, enum log_level level, const char *event,

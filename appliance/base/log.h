@@ -58,11 +58,11 @@ bool log_enabled(enum log_level level);
 const char *log_strerror(int r);
 void log_write(enum log_level level, const char *event, const struct log_field *fields);
 
-#define log_event(level, event, ...)                                                               \
-	do {                                                                                       \
-		if (log_enabled(level))                                                            \
-			log_write((level), (event),                                                \
-				  (const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){0}});      \
+#define log_event(level, event, ...)                                                          \
+	do {                                                                                  \
+		if (log_enabled(level))                                                       \
+			log_write((level), (event),                                           \
+				  (const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){0}}); \
 	} while (0)
 
 #endif

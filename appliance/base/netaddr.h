@@ -31,7 +31,7 @@ struct endpoint {
 	uint16_t port;
 };
 
-#define NETADDR_STRLEN	48
+#define NETADDR_STRLEN  48
 #define ENDPOINT_STRLEN 64
 
 static inline bool netaddr_eq(const struct netaddr *a, const struct netaddr *b)

@@ -97,7 +97,8 @@ static inline uint16_t reader_u16be(struct reader *r)
 static inline uint32_t reader_u32be(struct reader *r)
 {
 	struct bytes b = reader_bytes(r, 4);
-	return b.n ? (uint32_t)b.p[0] << 24 | (uint32_t)b.p[1] << 16 | (uint32_t)b.p[2] << 8 | b.p[3]
+	return b.n ? (uint32_t)b.p[0] << 24 | (uint32_t)b.p[1] << 16 | (uint32_t)b.p[2] << 8 |
+			       b.p[3]
 		   : 0;
 }
 

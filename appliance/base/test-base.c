@@ -140,7 +140,7 @@ static void test_list(void **state)
 	list_add_tail(&head, &a);
 	list_add_tail(&head, &b);
 	assert_ptr_equal(head.next, &a);
-	list_for_each_safe(it, tmp, &head)
+	list_for_each_safe (it, tmp, &head)
 		list_del(it);
 	assert_true(list_empty(&head));
 	list_del(&a); /* in no list: harmless */

@@ -73,8 +73,9 @@ struct jeebs_service {
 };
 
 /* Outcomes of the live callbacks. */
-#define JEEBS_OK      0 /* go on */
-#define JEEBS_GIVE_UP 1 /* nothing can be recovered any more: no further calls until plan, which says why */
+#define JEEBS_OK 0 /* go on */
+#define JEEBS_GIVE_UP \
+	1 /* nothing can be recovered any more: no further calls until plan, which says why */
 
 /* Live services. Callable from open, data, gap and fin. */
 struct jeebs_live_ops {
@@ -135,12 +136,12 @@ struct jeebs_plan {
 };
 
 /* What happens to a connection being continued. */
-#define JEEBS_EV_START	       0u /* first call; both logs are readable, `cut` is valid */
-#define JEEBS_EV_CLIENT_DATA   1u /* bytes from the client, offsets continue at to_server_end */
-#define JEEBS_EV_CLIENT_EOF    2u
-#define JEEBS_EV_BACKEND_UP    3u /* the connection asked for is established */
-#define JEEBS_EV_BACKEND_DATA  4u
-#define JEEBS_EV_BACKEND_EOF   5u
+#define JEEBS_EV_START          0u /* first call; both logs are readable, `cut` is valid */
+#define JEEBS_EV_CLIENT_DATA    1u /* bytes from the client, offsets continue at to_server_end */
+#define JEEBS_EV_CLIENT_EOF     2u
+#define JEEBS_EV_BACKEND_UP     3u /* the connection asked for is established */
+#define JEEBS_EV_BACKEND_DATA   4u
+#define JEEBS_EV_BACKEND_EOF    5u
 #define JEEBS_EV_BACKEND_FAILED 6u /* could not connect, or it was reset */
 
 /*
@@ -167,9 +168,9 @@ struct jeebs_join_ops {
 };
 
 struct jeebs_module {
-	uint32_t abi;	     /* JEEBS_MODULE_ABI; the host refuses anything else */
-	uint32_t size;	     /* sizeof(struct jeebs_module) */
-	const char *name;    /* the `protocol` it serves */
+	uint32_t abi;     /* JEEBS_MODULE_ABI; the host refuses anything else */
+	uint32_t size;    /* sizeof(struct jeebs_module) */
+	const char *name; /* the `protocol` it serves */
 	const char *version;
 	uint32_t state_size; /* bytes of state per flow */
 	uint32_t reserved_;
@@ -208,8 +209,8 @@ struct jeebs_module {
 /* Tests and fuzzers link several modules directly, each under its own name. */
 #define JEEBS_MODULE_EXPORT(object) struct jeebs_module_static_unused_
 #else
-#define JEEBS_MODULE_EXPORT(object)                                                                \
-	__attribute__((visibility("default"))) extern const struct jeebs_module jeebs_module       \
+#define JEEBS_MODULE_EXPORT(object)                                                          \
+	__attribute__((visibility("default"))) extern const struct jeebs_module jeebs_module \
 		__attribute__((alias(#object)))
 #endif
 
