@@ -79,7 +79,7 @@ lab_finish() {
 	fi
 	lab_end_processes
 	lab_remove_namespaces
-	if [[ -n $lab_keep ]] || { [[ $lab_name == test-* ]] && ((status != 0 && status != 77)); }; then
+	if [[ -n $lab_keep ]] || ((status != 0 && status != 77 && status < 128)); then
 		lab_keep_evidence
 	fi
 	[[ -n $lab_dir && -z $lab_keep ]] && rm -rf "$lab_dir"
@@ -140,6 +140,19 @@ wait_for() {
 	local what=$2
 	wait_until "$1" "${@:3}" || fail "waited $1 s in vain for $what"
 }
+
+# stays SECONDS CONDITION...: it holds during all that time. For "does not happen".
+stays() {
+	local seconds=$1
+	shift
+	wait_until "$seconds" lab_not "$@" || return 0
+	fail "it did not stay so: $*"
+}
+
+lab_not() { ! "$@"; }
+
+# below NUMBER LIMIT WHAT
+below() { awk -v a="$1" -v b="$2" 'BEGIN { exit !(a < b) }' || fail "$3: $1, not below $2"; }
 
 # wait_until SECONDS CONDITION...: status 0 as soon as it holds, 1 at the deadline.
 wait_until() {
@@ -412,6 +425,7 @@ event_field() {
 jeebsctl() { in_ns box "$JEEBS_BUILD/appliance/jeebsctl" --socket "$lab_dir/control.sock" "$@"; }
 
 taken_over() { event failover-open; }
+no_takeover() { ! event failover-begin; }
 
 # appliance_signal SIGNAL: and no waiting.
 appliance_signal() { kill -"$1" "$appliance"; }
@@ -506,4 +520,82 @@ longest_stall() {
 		((ms > longest)) && longest=$ms
 	done
 	echo "$longest"
+}
+
+# ---- many connections at once ----------------------------------------------------------------
+
+all_phases=held,late,head,body,stopped,tail,idle,accepted,chunked,pipelined
+
+# many ID DLCLIENT-ARGUMENTS...: dlclient in the client, in the background.
+many() {
+	local base=$lab_dir/get/$1
+	shift
+	(
+		set +e
+		ip netns exec "$(ns client)" "$lab_tools/dlclient" --mark "$lab_dir/cut" \
+			--ready "$base.ready" "$@" >"$base.json" 2>"$base.err"
+		echo $? >"$base.exit.new"
+		mv "$base.exit.new" "$base.exit"
+	) &
+}
+
+# many_ready ID: every connection is in its phase.
+many_ready() { wait_for 20 "the connections of '$1' to be in their phases" test -e "$lab_dir/get/$1.ready"; }
+
+# Of the last line of dlclient, which is about all connections.
+many_field() { tail -n1 "$lab_dir/get/$1.json" | sed -nE "s/.*\"$2\":([-0-9.]+).*/\1/p"; }
+
+# many_check ID: every connection got every byte, or the test fails with the first that did not.
+many_check() {
+	local id=$1 bad
+	[[ $(get_exit "$id") != 0 ]] || return 0
+	bad=$(grep '"connection":' "$lab_dir/get/$id.json" | grep -v '"fate":"ok"' | sed -nE \
+		's/.*"phase":"([a-z]+)","fate":"([a-z]+)","why":"([^"]*)".*/\1 \2 (\3)/p' |
+		sort | uniq -c | sort -rn | head -n 3 | tr -s ' \n' ' ')
+	fail "$(many_field "$id" ok) of $(many_field "$id" connections) right;$bad$(get_error "$id")"
+}
+
+# The usual story: N connections in all phases, the cable, every byte. What is special about the
+# network is set up before. phases_survive N [DLCLIENT-ARGUMENT...]
+phases_survive() {
+	local count=$1
+	shift
+	many all --host 10.9.0.1 --count "$count" --phases "$all_phases" --timeout 60 "$@"
+	many_ready all
+	pull_cable server
+	get_wait 60 all
+	many_check all
+	all_continued
+}
+
+# Nobody was refused, aborted or lost, by the appliance's own account.
+all_continued() {
+	wait_for 5 "the summary of the failover" event failover-summary
+	local refused gone
+	refused=$(event_field failover-summary refused)
+	[[ $refused == 0 ]] || fail "$refused refused: $(event_field connection-refused reason)"
+	event connection-aborted && fail "a connection was aborted: $(event_field connection-aborted reason)"
+	return 0
+}
+
+# How long the part after detection took, in milliseconds.
+takeover_ms() {
+	local detected open
+	detected=$(event_field failover-detected at_ms)
+	open=$(event_field failover-open at_ms)
+	awk -v a="$detected" -v b="$open" 'BEGIN { printf "%.1f", b - a }'
+}
+
+# "200 connections, longest stall 312 ms, taken over in 4.2 ms"
+phases_summary() {
+	printf '%s connections, stall median %.0f ms, longest %.0f ms; taken over %s ms after detection' \
+		"$(many_field all ok)" "$(many_field all stall_median_ms)" "$(many_field all stall_ms)" "$(takeover_ms)"
+}
+
+# Both servers, the appliance, the usual files: what most scenarios begin with, after lab_up.
+usual_start() {
+	make_files 1k.bin 100k.bin 1m.bin 20m.bin
+	start_nginx server
+	start_nginx backup
+	appliance_start --debug
 }
