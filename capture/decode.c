@@ -295,93 +295,97 @@ static inline enum decode_outcome decode_ipv6(struct layer l, struct segment *re
 	return decode_ipv6_extensions(l, p[6], ret);
 }
 
-static enum decode_outcome decode_raw(struct layer l, struct segment *ret)
+/*
+ * The strip_*() functions take link headers off @l and say in *ret_type what
+ * follows, as an ethertype. DECODE_TCP here means: go on.
+ */
+static enum decode_outcome strip_raw(const struct layer *l, uint16_t *ret_type)
 {
-	if (l.captured == 0)
-		return layer_lacks(&l, 1);
-	return l.p[0] >> 4 == 6 ? decode_ipv6(l, ret) : decode_ipv4(l, ret);
+	if (l->captured == 0)
+		return layer_lacks(l, 1);
+	*ret_type = l->p[0] >> 4 == 6 ? TYPE_IPV6 : TYPE_IPV4;
+	return DECODE_TCP;
 }
 
 /* RFC 2516 section 4, then the PPP protocol number, never compressed there (section 7). */
-static enum decode_outcome decode_pppoe(struct layer l, struct segment *ret)
+static enum decode_outcome strip_pppoe(struct layer *l, uint16_t *ret_type)
 {
-	const uint8_t *p = layer_take(&l, 6);
+	const uint8_t *p = layer_take(l, 6);
 
 	if (!p)
-		return layer_lacks(&l, 6);
+		return layer_lacks(l, 6);
 	if (p[1] != 0)
 		return DECODE_NOT_TCP;
-	if (p[0] != 0x11 || !layer_limit(&l, be16(p + 4)))
+	if (p[0] != 0x11 || !layer_limit(l, be16(p + 4)))
 		return DECODE_MALFORMED;
-	p = layer_take(&l, 2);
+	p = layer_take(l, 2);
 	if (!p)
-		return layer_lacks(&l, 2);
+		return layer_lacks(l, 2);
 	switch (be16(p)) {
 	case PPP_IPV4:
-		return decode_ipv4(l, ret);
+		*ret_type = TYPE_IPV4;
+		return DECODE_TCP;
 	case PPP_IPV6:
-		return decode_ipv6(l, ret);
+		*ret_type = TYPE_IPV6;
+		return DECODE_TCP;
 	default:
 		return DECODE_NOT_TCP;
 	}
 }
 
-/* What follows an ethertype: tags, then a packet. The outermost tag is the one reported. */
-static inline enum decode_outcome decode_type(struct layer l, uint16_t type, struct segment *ret)
+/* The outermost tag is the one reported. */
+static enum decode_outcome strip_tags(struct layer *l, uint16_t *io_type, struct segment *ret)
 {
-	while (type == TYPE_VLAN || type == TYPE_QINQ || type == TYPE_QINQ_OLD) {
-		const uint8_t *p = layer_take(&l, 4);
+	while (*io_type == TYPE_VLAN || *io_type == TYPE_QINQ || *io_type == TYPE_QINQ_OLD) {
+		const uint8_t *p = layer_take(l, 4);
 		if (!p)
-			return layer_lacks(&l, 4);
+			return layer_lacks(l, 4);
 		if (!ret->vlan_present) {
 			ret->vlan_present = true;
 			ret->vlan_tci = be16(p);
 		}
-		type = be16(p + 2);
+		*io_type = be16(p + 2);
 	}
-	switch (type) {
-	case TYPE_IPV4:
-		return decode_ipv4(l, ret);
-	case TYPE_IPV6:
-		return decode_ipv6(l, ret);
-	case TYPE_PPPOE:
-		return decode_pppoe(l, ret);
-	default:
-		return DECODE_NOT_TCP;
-	}
+	return *io_type == TYPE_PPPOE ? strip_pppoe(l, io_type) : DECODE_TCP;
 }
 
-static inline enum decode_outcome decode_ethernet(struct layer l, struct segment *ret)
+static inline enum decode_outcome strip_ethernet(struct layer *l, uint16_t *ret_type,
+						 struct segment *ret)
 {
-	const uint8_t *p = layer_take(&l, ETHERNET_HEADER);
+	const uint8_t *p = layer_take(l, ETHERNET_HEADER);
 
 	if (!p)
-		return layer_lacks(&l, ETHERNET_HEADER);
+		return layer_lacks(l, ETHERNET_HEADER);
 	memcpy(ret->dst_mac, p, 6);
 	memcpy(ret->src_mac, p + 6, 6);
 	ret->mac_valid = true;
-	return decode_type(l, be16(p + 12), ret);
+	*ret_type = be16(p + 12);
+	if (*ret_type == TYPE_IPV4)
+		return DECODE_TCP;
+	return strip_tags(l, ret_type, ret);
 }
 
 /* Linux cooked: tcpdump.org/linktypes/LINKTYPE_LINUX_SLL and _SLL2. Packet type 4: outgoing. */
-static enum decode_outcome decode_sll(struct layer l, struct segment *ret)
+static enum decode_outcome strip_sll(struct layer *l, uint16_t *ret_type, struct segment *ret)
 {
-	const uint8_t *p = layer_take(&l, 16);
+	const uint8_t *p = layer_take(l, 16);
 
 	if (!p)
-		return layer_lacks(&l, 16);
+		return layer_lacks(l, 16);
 	ret->outgoing = be16(p) == 4;
-	return decode_type(l, be16(p + 14), ret);
+	*ret_type = be16(p + 14);
+	return strip_tags(l, ret_type, ret);
 }
 
-static enum decode_outcome decode_sll2(struct layer l, struct segment *ret)
+static enum decode_outcome strip_sll2(struct layer *l, uint16_t *ret_type, struct segment *ret)
 {
-	const uint8_t *p = layer_take(&l, 20);
+	const uint8_t *p = layer_take(l, 20);
 
 	if (!p)
-		return layer_lacks(&l, 20);
+		return layer_lacks(l, 20);
 	ret->outgoing = p[10] == 4;
-	return decode_type(l, be16(p), ret);
+	*ret_type = be16(p);
+	return strip_tags(l, ret_type, ret);
 }
 
 /*
@@ -389,56 +393,86 @@ static enum decode_outcome decode_sll2(struct layer l, struct segment *ret)
  * (NULL) or the network (LOOP). Families are small numbers: the order shows.
  * AF_INET is 2 everywhere; AF_INET6 is 10 Linux, 24 NetBSD and OpenBSD, 28 FreeBSD, 30 Darwin.
  */
-static enum decode_outcome decode_loop(struct layer l, struct segment *ret)
+static enum decode_outcome strip_loop(struct layer *l, uint16_t *ret_type)
 {
-	const uint8_t *p = layer_take(&l, 4);
+	const uint8_t *p = layer_take(l, 4);
 
 	if (!p)
-		return layer_lacks(&l, 4);
+		return layer_lacks(l, 4);
 	uint32_t family = be32(p);
 	if (family > UINT16_MAX)
 		family = __builtin_bswap32(family);
 	switch (family) {
 	case 2:
-		return decode_ipv4(l, ret);
+		*ret_type = TYPE_IPV4;
+		return DECODE_TCP;
 	case 10:
 	case 24:
 	case 28:
 	case 30:
-		return decode_ipv6(l, ret);
+		*ret_type = TYPE_IPV6;
+		return DECODE_TCP;
 	default:
 		return DECODE_NOT_TCP;
 	}
 }
 
+static enum decode_outcome strip_other(struct layer *l, uint16_t link, uint16_t *ret_type,
+				       struct segment *ret)
+{
+	switch (link) {
+	case FRAME_LINK_NULL:
+	case FRAME_LINK_LOOP:
+		return strip_loop(l, ret_type);
+	case FRAME_LINK_SLL:
+		return strip_sll(l, ret_type, ret);
+	case FRAME_LINK_SLL2:
+		return strip_sll2(l, ret_type, ret);
+	case FRAME_LINK_RAW:
+	case FRAME_LINK_RAW_OLD:
+		return strip_raw(l, ret_type);
+	case FRAME_LINK_IPV4:
+		*ret_type = TYPE_IPV4;
+		return DECODE_TCP;
+	case FRAME_LINK_IPV6:
+		*ret_type = TYPE_IPV6;
+		return DECODE_TCP;
+	default:
+		return DECODE_NOT_TCP;
+	}
+}
+
+/* Sets what the layers below may not come to set; piece by piece, as one clearing costs more. */
+static inline void segment_init(struct segment *s, const struct frame *f)
+{
+	s->src = (struct endpoint){0};
+	s->dst = (struct endpoint){0};
+	s->vlan_present = f->vlan_present;
+	s->vlan_tci = f->vlan_present ? f->vlan_tci : 0;
+	s->mac_valid = false;
+	memset(s->src_mac, 0, sizeof s->src_mac);
+	memset(s->dst_mac, 0, sizeof s->dst_mac);
+	s->outgoing = f->outgoing;
+	s->time_ns = f->time_ns;
+}
+
 enum decode_outcome decode_frame(const struct frame *f, struct segment *ret)
 {
 	struct layer l = {f->data.p, f->data.n, f->wire_len};
+	uint16_t type = 0;
 
 	if (l.wire < l.captured) /* some writers leave the original length 0 */
 		l.wire = l.captured;
-	*ret = (struct segment){
-		.vlan_present = f->vlan_present,
-		.vlan_tci = f->vlan_present ? f->vlan_tci : 0,
-		.outgoing = f->outgoing,
-		.time_ns = f->time_ns,
-	};
-	if (f->link == FRAME_LINK_ETHERNET)
-		return decode_ethernet(l, ret);
-	switch (f->link) {
-	case FRAME_LINK_NULL:
-	case FRAME_LINK_LOOP:
-		return decode_loop(l, ret);
-	case FRAME_LINK_SLL:
-		return decode_sll(l, ret);
-	case FRAME_LINK_SLL2:
-		return decode_sll2(l, ret);
-	case FRAME_LINK_RAW:
-	case FRAME_LINK_RAW_OLD:
-		return decode_raw(l, ret);
-	case FRAME_LINK_IPV4:
+	segment_init(ret, f);
+	enum decode_outcome r = f->link == FRAME_LINK_ETHERNET
+					? strip_ethernet(&l, &type, ret)
+					: strip_other(&l, f->link, &type, ret);
+	if (r != DECODE_TCP)
+		return r;
+	switch (type) {
+	case TYPE_IPV4:
 		return decode_ipv4(l, ret);
-	case FRAME_LINK_IPV6:
+	case TYPE_IPV6:
 		return decode_ipv6(l, ret);
 	default:
 		return DECODE_NOT_TCP;
