@@ -91,7 +91,7 @@ static inline uint8_t reader_u8(struct reader *r)
 static inline uint16_t reader_u16be(struct reader *r)
 {
 	struct bytes b = reader_bytes(r, 2);
-	return b.n ? (uint16_t)(b.p[0] << 8 | b.p[1]) : 0;
+	return b.n ? (uint16_t)((uint32_t)b.p[0] << 8 | b.p[1]) : 0;
 }
 
 static inline uint32_t reader_u32be(struct reader *r)
