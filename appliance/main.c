@@ -25,7 +25,8 @@ static const char usage_text[] =
 	"      --dump-config     print the effective configuration, defaults included\n"
 	"  -d, --debug           log each connection's fate, and more\n"
 	"  -n, --dry-run CAPTURE drill on a pcap or pcapng file; '-' is standard input\n"
-	"      --server WHO      the protected server of a drill; auto: who answered SYNs most\n"
+	"      --server WHO      the protected server of a drill; auto (default): who answered\n"
+	"                        SYNs most\n"
 	"      --protocol NAME   module for all its ports (default: http on well-known ports)\n"
 	"      --modules DIR     folder of the recovery modules\n"
 	"      --fail-at WHEN    seconds after the first packet, packet:N, or end\n"
@@ -157,8 +158,9 @@ static int drill(struct arguments *a)
 	struct config *c = NULL;
 	bool by_server = a->drill.server_auto || a->drill.server.addr.family != NETADDR_NONE;
 
-	if (by_server == (a->config_path != NULL))
-		return usage_error("--dry-run", "needs either --server or --config");
+	if (by_server && a->config_path)
+		return usage_error("--dry-run", "takes --server or --config, not both");
+	a->drill.server_auto = a->drill.server_auto || (!by_server && !a->config_path);
 	if (a->config_path) {
 		int code = load(a->config_path, &c);
 		if (code)
