@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* A cut response and one answer of a backend, right or wrong in one detail. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "test-record.h"
+
+/* A backend that says one text, whatever it is asked. */
+struct speaker {
+	const char *text;
+	bool close;
+	bool spoken;
+};
+
+static void speak(void *ctx, struct bytes b, bool eof, struct buf *answer, bool *close, bool *fail)
+{
+	struct speaker *s = ctx;
+
+	if (!s->spoken)
+		buf_bytes(answer, bytes_str(s->text));
+	s->spoken = true;
+	*close = s->close;
+}
+
+struct spoken {
+	const char *ask, *delivered;
+	const char *answer; /* of the backend, */
+	bool close;         /* which closes then */
+	bool client_fin;
+	const char *client;           /* what the client gets */
+	enum harness_outcome outcome; /* how it ends, */
+	const char *reason;           /* and why */
+};
+
+static void check_spoken(const struct spoken *c)
+{
+	for (size_t chunk = 0; chunk < 4; chunk++) {
+		struct harness_options options = {.backend = {.max = chunk}};
+		struct speaker speaker = {c->answer, c->close, false};
+		struct harness_backend side = {speak, &speaker, false};
+		struct jeebs_plan plan;
+		struct harness h;
+
+		assert_int_equal(harness_init(&h, &http_module, &options), 0);
+		to_server(&h, c->ask);
+		to_client(&h, c->delivered);
+		if (c->client_fin)
+			harness_fin(&h, JEEBS_TO_SERVER);
+		harness_plan(&h, &plan);
+		assert_int_equal(plan.verdict, JEEBS_CONTINUE);
+		harness_resume(&h, &side, BYTES_NONE, false);
+		if (h.outcome != c->outcome || !bytes_eq(buf_view(&h.client), bytes_str(c->client)))
+			print_message("answer %s\nclient %.*s\n", c->answer, (int)h.client.n,
+				      h.client.p);
+		assert_int_equal(h.outcome, c->outcome);
+		assert_int_equal(h.client.n, strlen(c->client));
+		assert_memory_equal(h.client.n ? h.client.p : (const uint8_t *)"", c->client,
+				    h.client.n);
+		if (c->reason)
+			assert_string_equal(h.abort_reason, c->reason);
+		assert_null(h.violation);
+		harness_deinit(&h);
+	}
+}
+
+#define HALF   OK_10 "ETag: \"a\"\r\n\r\n01234"
+#define PART   "HTTP/1.1 206 Partial\r\n"
+#define TAG    "ETag: \"a\"\r\n"
+#define RANGE  "Content-Range: bytes 5-9/10\r\n"
+#define FIVE   "Content-Length: 5\r\n"
+#define CHUNKS "Transfer-Encoding: chunked\r\n"
+
+static void test_ranges_that_were_not_asked_for(void **state)
+{
+	static const struct spoken cases[] = {
+		{GET("/"), HALF, PART TAG RANGE FIVE "\r\n56789", .client = "56789",
+		 .outcome = HARNESS_JOINED},
+		{GET("/"), HALF, PART TAG RANGE CHUNKS "\r\n5\r\n56789\r\n0\r\n\r\n",
+		 .client = "56789", .outcome = HARNESS_JOINED},
+		{GET("/"), HALF, PART "ETag: \"b\"\r\n" RANGE FIVE "\r\n56789", .client = "",
+		 .outcome = HARNESS_ABORTED, .reason = "validator-differs"},
+		{GET("/"), HALF, PART "ETag: W/\"a\"\r\n" RANGE FIVE "\r\n56789", .client = "",
+		 .outcome = HARNESS_ABORTED, .reason = "validator-differs"},
+		{GET("/"), HALF, PART RANGE FIVE "\r\n56789", .client = "",
+		 .outcome = HARNESS_ABORTED, .reason = "validator-differs"},
+		{GET("/"), HALF, PART TAG FIVE "\r\n56789", .client = "",
+		 .outcome = HARNESS_ABORTED, .reason = "range-differs"},
+		{GET("/"), HALF, PART TAG "Content-Range: bytes 4-8/10\r\n" FIVE "\r\n45678",
+		 .client = "", .outcome = HARNESS_ABORTED, .reason = "range-differs"},
+		{GET("/"), HALF, PART TAG "Content-Range: bytes 4-9/10\r\n" FIVE "\r\n45678",
+		 .client = "", .outcome = HARNESS_ABORTED, .reason = "range-differs"},
+		{GET("/"), HALF, PART TAG "Content-Range: bytes 5-8/10\r\n" FIVE "\r\n45678",
+		 .client = "", .outcome = HARNESS_ABORTED, .reason = "range-differs"},
+		{GET("/"), HALF, PART TAG "Content-Range: bytes 5-9/11\r\n" FIVE "\r\n56789",
+		 .client = "", .outcome = HARNESS_ABORTED, .reason = "range-differs"},
+		{GET("/"), HALF, PART TAG RANGE "Content-Length: 6\r\n\r\n567890", .client = "",
+		 .outcome = HARNESS_ABORTED, .reason = "length-differs"},
+		{GET("/"), HALF, "HTTP/1.1 304 Not Modified\r\n" TAG "\r\n", .client = "",
+		 .outcome = HARNESS_ABORTED, .reason = "status-differs"},
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+		check_spoken(&cases[i]);
+}
+
+static void test_no_complete_body_of_another_length(void **state)
+{
+	static const struct spoken cases[] = {
+		/* Too long: whatever the chunks are, the last byte stays back. */
+		{GET("/"), OK_10 "\r\n01234",
+		 "HTTP/1.1 200 OK\r\n" CHUNKS "\r\na\r\n0123456789\r\n1\r\nx\r\n0\r\n\r\n",
+		 .client = "5678", .outcome = HARNESS_ABORTED, .reason = "length-differs"},
+		/* Too short, by its chunks and by its end. */
+		{GET("/"), OK_10 "\r\n01234",
+		 "HTTP/1.1 200 OK\r\n" CHUNKS "\r\n9\r\n012345678\r\n0\r\n\r\n", .client = "5678",
+		 .outcome = HARNESS_ABORTED, .reason = "length-differs"},
+		{GET("/"), OK_10 "\r\n01234", "HTTP/1.1 200 OK\r\n\r\n012345678", .close = true,
+		 .client = "5678", .outcome = HARNESS_ABORTED, .reason = "length-differs"},
+		{GET("/"), OK_10 "\r\n01234", "HTTP/1.1 200 OK\r\n\r\n0123456789", .close = true,
+		 .client = "56789", .outcome = HARNESS_FINISHED},
+		/* Shorter than what was delivered. */
+		{GET("/"), OK_10 "\r\n01234",
+		 "HTTP/1.1 200 OK\r\n" CHUNKS "\r\n3\r\n012\r\n0\r\n\r\n", .client = "",
+		 .outcome = HARNESS_ABORTED, .reason = "content-differs"},
+		{GET("/"), OK_10 "\r\n01234",
+		 "HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n0123456789x", .client = "",
+		 .outcome = HARNESS_ABORTED, .reason = "length-differs"},
+		/* The backend says nothing of what it was asked. */
+		{GET("/"), OK_10 "\r\n01234", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n",
+		 .close = true, .client = "", .outcome = HARNESS_ABORTED,
+		 .reason = "backend-closed"},
+		{GET("/"), OK_10 "\r\n01234", OK_10 "\r\n012345", .close = true, .client = "5",
+		 .outcome = HARNESS_FINISHED},
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+		check_spoken(&cases[i]);
+}
+
+static void test_the_end_of_the_connection_is_kept(void **state)
+{
+	static const struct spoken cases[] = {
+		/* The old server would have closed: the backend keeps its side open, and says more.
+		 */
+		{GET("/"), OK_10 "Connection: close\r\n\r\n01234", OK_10 "\r\n0123456789HTTP/1.1",
+		 .client = "56789", .outcome = HARNESS_FINISHED},
+		{GET("/"), "HTTP/1.0 200 OK\r\nContent-Length: 10\r\n\r\n01234",
+		 OK_10 "\r\n0123456789", .client = "56789", .outcome = HARNESS_FINISHED},
+		{GET("/"), "HTTP/1.1 200 OK\r\n\r\n01234", OK_10 "\r\n0123456789",
+		 .client = "56789", .outcome = HARNESS_FINISHED},
+		{GET("/"), "HTTP/1.1 200 OK\r\nConnection: close\r\n" CHUNKS "\r\n5\r\n01234\r\n",
+		 "HTTP/1.1 200 OK\r\n" CHUNKS "\r\n5\r\n01234\r\n1\r\n5\r\n0\r\n\r\nmore",
+		 .client = "1\r\n5\r\n0\r\n\r\n", .outcome = HARNESS_FINISHED},
+		/* The client sends nothing more: this was the last response. */
+		{GET("/"), OK_10 "\r\n01234", OK_10 "\r\n0123456789", .client_fin = true,
+		 .client = "56789", .outcome = HARNESS_FINISHED},
+		{GET("/") GET("/"), OK_10 "\r\n01234", OK_10 "\r\n0123456789", .client_fin = true,
+		 .client = "56789", .outcome = HARNESS_JOINED},
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+		check_spoken(&cases[i]);
+}
+
+static void test_heads_are_completed_or_contradicted(void **state)
+{
+#define DAY       "Date: Sat, 21 Nov 2026 03:36:41 GMT\r\n"
+#define OTHER_DAY "Date: Sun, 22 Nov 2026 13:26:31 GMT\r\n"
+	static const struct spoken cases[] = {
+		{GET("/"), "HTTP/1.1 200 OK\r\nDate: Sat, 21 N",
+		 "HTTP/1.1 200 OK\r\n" OTHER_DAY "A: b\r\n\r\n",
+		 .client = "ov 2026 13:26:31 GMT\r\nA: b\r\n\r\n", .outcome = HARNESS_JOINED},
+		/* Not of the one form that can be completed. */
+		{GET("/"), "HTTP/1.1 200 OK\r\nDate: Sat, 21 N",
+		 "HTTP/1.1 200 OK\r\nDate: 0\r\n\r\n", .client = "", .outcome = HARNESS_ABORTED,
+		 .reason = "head-contradicts"},
+		{GET("/"), "HTTP/1.1 200 OK\r\nDate: Sat, 21 N",
+		 "HTTP/1.1 200 OK\r\nAge: 0\r\n" DAY "\r\n", .client = "",
+		 .outcome = HARNESS_ABORTED, .reason = "head-contradicts"},
+		/* Fields that the client has are not sent again, wherever they are. */
+		{GET("/"), "HTTP/1.1 200 OK\r\nServer: a\r\n" DAY "Allow: x\r\n",
+		 "HTTP/1.1 200 OK\r\n" OTHER_DAY "allow: x\r\nVary: y\r\nServer: b\r\n\r\n",
+		 .client = "Vary: y\r\n\r\n", .outcome = HARNESS_JOINED},
+		/* All of a value but its LF. */
+		{GET("/"), "HTTP/1.1 200 OK\r\nServer: a\r",
+		 "HTTP/1.1 200 OK\r\nServer: bcd\r\nA: b\r\n\r\n", .client = "\nA: b\r\n\r\n",
+		 .outcome = HARNESS_JOINED},
+		{GET("/"), "HTTP/1.1 200 OK\r\nA: b\r\n\r", "HTTP/1.1 200 OK\r\nA: b\r\n\r\n",
+		 .client = "\n", .outcome = HARNESS_JOINED},
+		/* A line of the old server is missing, differs, or is shorter than delivered. */
+		{GET("/"), "HTTP/1.1 200 OK\r\nAllow: x\r\n", "HTTP/1.1 200 OK\r\nVary: y\r\n\r\n",
+		 .client = "", .outcome = HARNESS_ABORTED, .reason = "head-contradicts"},
+		{GET("/"), "HTTP/1.1 200 OK\r\nAllow: x\r\n", "HTTP/1.1 200 OK\r\n\r\n",
+		 .client = "", .outcome = HARNESS_ABORTED, .reason = "head-contradicts"},
+		{GET("/"), "HTTP/1.1 200 OK\r\nAllow: abc", "HTTP/1.1 200 OK\r\nAllow: ab\r\n\r\n",
+		 .client = "", .outcome = HARNESS_ABORTED, .reason = "head-contradicts"},
+		{GET("/"), "HTTP/1.1 20", "HTTP/1.1 404 No\r\n\r\n", .client = "",
+		 .outcome = HARNESS_ABORTED, .reason = "head-contradicts"},
+		/* An informational head that the client has, or that the backend adds. */
+		{GET("/"), "HTTP/1.1 100 Continue\r\n\r\n",
+		 "HTTP/1.1 100 Go\r\nA: b\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
+		 .client = "HTTP/1.1 200 OK\r\n\r\n", .outcome = HARNESS_JOINED},
+		{GET("/"), "HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n",
+		 .client = "HTTP/1.1 200 OK\r\n\r\n", .outcome = HARNESS_JOINED},
+		{GET("/"), OK_10 "\r\n01234", "HTTP/1.1 103 Early\r\n\r\n" OK_10 "\r\n0123456789",
+		 .client = "56789", .outcome = HARNESS_JOINED},
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+		check_spoken(&cases[i]);
+}
+
+/* More volatile names than are remembered: the last ones are compared like all others. */
+static void test_names_ceiling(void **state)
+{
+	for (unsigned count = 1; count <= HTTP_REHEAD_NAMES_MAX + 1; count++) {
+		struct buf old = BUF_INIT(4096), new = BUF_INIT(4096);
+		bool fits = count <= HTTP_REHEAD_NAMES_MAX;
+		buf_printf(&old, "HTTP/1.1 200 OK\r\n");
+		buf_printf(&new, "HTTP/1.1 200 OK\r\n");
+		for (unsigned i = 0; i < count; i++) {
+			buf_printf(&old, "X-%u: a\r\n", i);
+			buf_printf(&new, "X-%u: b\r\n", i);
+		}
+		buf_append(&old, "", 1);
+		buf_append(&new, "\r\n", 3);
+		const struct spoken c = {
+			GET("/"),
+			(const char *)old.p,
+			(const char *)new.p,
+			.client = fits ? "\r\n" : "",
+			.outcome = fits ? HARNESS_JOINED : HARNESS_ABORTED,
+			.reason = fits ? NULL : "head-contradicts",
+		};
+		check_spoken(&c);
+		buf_deinit(&old);
+		buf_deinit(&new);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_ranges_that_were_not_asked_for),
+		cmocka_unit_test(test_no_complete_body_of_another_length),
+		cmocka_unit_test(test_the_end_of_the_connection_is_kept),
+		cmocka_unit_test(test_heads_are_completed_or_contradicted),
+		cmocka_unit_test(test_names_ceiling),
+	};
+	return cmocka_run_group_tests_name("http-answer", tests, NULL, NULL);
+}

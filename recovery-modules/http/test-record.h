@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * test-record: what the tests of this module share: conversations recorded with
+ * the server in memory, and short ways to show bytes and to demand a decision.
+ */
+#ifndef HTTP_TEST_RECORD_H
+#define HTTP_TEST_RECORD_H
+
+#include "harness.h"
+#include "http.h"
+#include "test-server.h"
+
+#define GET(path) "GET " path " HTTP/1.1\r\nHost: a\r\n\r\n"
+#define OK_10     "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n"
+
+#define STEPS_MAX 32
+
+/* A recorded conversation: the steps in the order of the wire. */
+struct step {
+	uint32_t dir;
+	size_t from, to; /* in stream[dir] */
+};
+
+struct record {
+	struct buf stream[2];
+	struct step steps[STEPS_MAX];
+	size_t step_count;
+	size_t total; /* bytes of both directions */
+	bool closed;  /* the server closes at the end */
+};
+
+/* Requests in the order of sending; one that begins with '+' is sent with the one before. */
+struct record record_new(struct test_server server, const char *const *requests);
+void record_free(struct record *r);
+/* Five requests, four of them sent at once. */
+extern const char *const record_pipelined[];
+
+/* Shows the harness the first @cut bytes. *ret_more: what the client has not sent by then. */
+void feed(struct harness *h, const struct record *r, size_t cut, struct bytes *ret_more);
+/* The state after the first @cut bytes in chunks of @chunk. */
+void get_checkpoint(const struct record *r, size_t cut, size_t chunk, struct buf *out);
+
+void to_server(struct harness *h, const char *text);
+void to_client(struct harness *h, const char *text);
+/* How it is decided, before and after a checkpoint. */
+void assert_plan(struct harness *h, uint32_t verdict, const char *reason);
+
+#endif
