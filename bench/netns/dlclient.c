@@ -47,7 +47,8 @@
 #define MIDDLE           32768 /* bytes of the body after which it is "in the middle" */
 #define TAIL             3000
 #define SMALL_WINDOW     4608
-#define TINY_WINDOW      2304 /* the smallest Linux gives */
+#define NORMAL_WINDOW    262144
+#define CUT_TAKES_US     50000 /* from the mark to the cable being really off, at most */
 #define LATE_STEP_US     5000
 #define STOPPED_FOR_US   700000
 #define TURN_MS          2
@@ -74,7 +75,7 @@ static const struct {
 } phases[] = {
 	[HELD] = {"held", "/held/", 0, true, true},
 	[LATE] = {"late", "/", 0, false, true},
-	[HEAD] = {"head", "/padded/", TINY_WINDOW, true, false},
+	[HEAD] = {"head", "/padded/", SMALL_WINDOW, true, false},
 	[BODY] = {"body", "/", SMALL_WINDOW * 4, true, true},
 	[STOPPED] = {"stopped", "/", SMALL_WINDOW * 4, true, true},
 	[TAIL_PHASE] = {"tail", "/", SMALL_WINDOW, true, true},
@@ -111,7 +112,7 @@ struct conn {
 	int to_ask;
 	int64_t ask_at_us;  /* 0: not before the cut */
 	int64_t read_at_us; /* not before */
-	int64_t waits_us;   /* since when bytes could have come */
+	int64_t waits_us;   /* since when it waits for bytes */
 	int64_t stall_us;   /* longest wait since the cut */
 	uint64_t bytes;
 	int responses;
@@ -225,8 +226,6 @@ static void note_wait(struct conn *c)
 {
 	int64_t from = c->waits_us > cut_us ? c->waits_us : cut_us;
 
-	if (c->read_at_us > from)
-		from = c->read_at_us;
 	if (cut_us && now_us - from > c->stall_us)
 		c->stall_us = now_us - from;
 	c->waits_us = now_us;
@@ -320,13 +319,20 @@ static bool in_phase(const struct conn *c)
 
 static void after_the_cut(struct conn *c)
 {
-	c->read_at_us = 0;
-	c->ask_at_us = now_us;
+	int rcvbuf = NORMAL_WINDOW;
+
+	/* It was to hold the phase; a window of a few bytes would make the rest take minutes. */
+	if (c->fd >= 0 && phases[c->phase].rcvbuf)
+		setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &rcvbuf, sizeof(rcvbuf));
+	c->read_at_us = cut_us + CUT_TAKES_US;
+	c->ask_at_us = cut_us + CUT_TAKES_US;
 	if (c->phase == LATE)
-		c->ask_at_us = now_us + c->index % 16 * LATE_STEP_US;
-	/* Every second of these finds its window still closed when it is asked for its ACK. */
-	if (c->phase == STOPPED || (c->phase == HEAD && c->index % 2))
-		c->read_at_us = now_us + STOPPED_FOR_US;
+		c->ask_at_us = cut_us + c->index % 16 * LATE_STEP_US;
+	/* These find their window still closed when the takeover asks them for their ACK. */
+	if (c->phase == STOPPED || (c->phase == HEAD && c->index % 2)) {
+		c->read_at_us = cut_us + STOPPED_FOR_US;
+		c->waits_us = c->read_at_us;
+	}
 }
 
 static void look_for_the_cut(void)

@@ -307,7 +307,7 @@ make_files() {
 
 # start_nginx NAME [DIRECTORY [SITE]]: in the namespace of that name, on port 80, both families.
 # Locations, besides the files themselves:
-#	/padded/F   a head of more than 4 KiB
+#	/padded/F   a head of more than 9000 bytes
 #	/chunked/F  Transfer-Encoding: chunked, no validators, 20 MB/s
 #	/paced/F    20 MB/s, so that it is the server who limits
 #	/held/F     not answered for a long time (unless SITE is "backup")
@@ -323,7 +323,7 @@ start_nginx() {
 nginx_config() {
 	local www=$1 dir=$2 held=
 	local pad
-	printf -v pad '%04000d' 0
+	printf -v pad '%03000d' 0
 	# The first request passes (it was asked for at the start), each further one waits a minute more.
 	[[ $3 == backup ]] || held='limit_req zone=held burst=10000;'
 	: >"$www/0.bin"
@@ -349,7 +349,7 @@ http {
 		listen 80 backlog=4096;
 		listen [::]:80 backlog=4096;
 		root $www;
-		location /padded/ { alias $www/; add_header X-Pad "$pad"; }
+		location /padded/ { alias $www/; add_header X-Pad-1 $pad; add_header X-Pad-2 $pad; add_header X-Pad-3 $pad; }
 		location /chunked/ { alias $www/; ssi on; ssi_types *; limit_rate 20m; }
 		location /paced/ { alias $www/; limit_rate 20m; }
 		location /held/ { alias $www/; $held }

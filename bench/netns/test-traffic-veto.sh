@@ -5,7 +5,8 @@ lab_init
 need nft
 lab_up
 usual_start
-get download http://10.9.0.1/paced/20m.bin
+make_files 100m.bin
+get download http://10.9.0.1/paced/100m.bin
 wait_for 10 "the download" get_reached download 4000000
 in_ns server nft -f - <<'END'
 table arp deaf {
@@ -23,8 +24,11 @@ table inet deaf {
 	}
 }
 END
-wait_for 5 "the veto" event verdict-suppressed '"rule":"traffic_seen"'
+wait_for 5 "the veto" event verdict-suppressed '"rule":"traffic-seen"'
+stays 1 no_takeover
+get_ended download && fail "the download ended too early to be a reason"
+in_ns server nft flush ruleset
 get_wait 30 download
-get_check download 20m.bin
+get_check download 100m.bin
 no_takeover || fail "took over a living server"
 pass "suppressed while traffic was seen"
