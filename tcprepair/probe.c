@@ -90,8 +90,8 @@ static void put_ip6(struct frame *f, const struct snapshot *s, size_t payload)
 	put(f, s->client.addr.b, 16);
 }
 
-static size_t build(const struct snapshot *s, const uint8_t mac[6], uint32_t seq, uint8_t flags,
-		    uint16_t window, const uint32_t ts[2], struct bytes data,
+static size_t build(const struct snapshot *s, const uint8_t mac[6], uint32_t seq, uint32_t ack,
+		    uint8_t flags, uint16_t window, const uint32_t ts[2], struct bytes data,
 		    uint8_t out[static PROBE_FRAME_MAX])
 {
 	struct frame f = {out, 0};
@@ -107,7 +107,7 @@ static size_t build(const struct snapshot *s, const uint8_t mac[6], uint32_t seq
 	put_u16(&f, s->server.port);
 	put_u16(&f, s->client.port);
 	put_u32(&f, seq);
-	put_u32(&f, s->rcv_nxt);
+	put_u32(&f, ack);
 	put_u8(&f, (uint8_t)(header_n / 4 << 4));
 	put_u8(&f, flags);
 	put_u16(&f, window);
@@ -140,12 +140,19 @@ size_t probe_build(const struct snapshot *s, const uint8_t mac[6], int64_t now_n
 
 	struct bytes data = s->probe_byte_ok ? bytes_of(&s->probe_byte, 1) : BYTES_NONE;
 
-	return build(s, mac, s->snd_una - 1, TCP_FLAG_ACK, window_field(s), s->ts_ok ? ts : NULL,
-		     data, out);
+	/*
+	 * A client that has closed, and is told that its FIN arrived, turns to TIME-WAIT in
+	 * silence: the FIN stays unacknowledged until there is a socket.
+	 */
+	uint32_t ack = s->rcv_nxt - s->client_fin;
+
+	return build(s, mac, s->snd_una - 1, ack, TCP_FLAG_ACK, window_field(s),
+		     s->ts_ok ? ts : NULL, data, out);
 }
 
 size_t probe_build_rst(const struct snapshot *s, const uint8_t mac[6],
 		       uint8_t out[static PROBE_FRAME_MAX])
 {
-	return build(s, mac, s->snd_una, TCP_FLAG_RST | TCP_FLAG_ACK, 0, NULL, BYTES_NONE, out);
+	return build(s, mac, s->snd_una, s->rcv_nxt, TCP_FLAG_RST | TCP_FLAG_ACK, 0, NULL,
+		     BYTES_NONE, out);
 }
