@@ -420,6 +420,12 @@ static int start(struct daemon *d)
 		log_event(LOG_ERROR, "cleanup-failed", LOG_ERR(r));
 		return r;
 	}
+	const char *what;
+	r = failover_preflight(d->config, &what);
+	if (r < 0) {
+		log_event(LOG_ERROR, "preflight-failed", LOG_STR("what", what), LOG_ERR(r));
+		return r;
+	}
 	raise_descriptor_limit();
 	d->evidence = aligned_alloc(_Alignof(struct worker_evidence), n * sizeof *d->evidence);
 	d->survey = calloc(n, sizeof *d->survey);

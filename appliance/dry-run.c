@@ -62,6 +62,7 @@ struct drill {
 	uint64_t stop_packet; /* pass 3; 0: time or end */
 	int64_t stop_ns;      /* absolute; INT64_MAX: none */
 	int r;
+	bool no_module; /* explained where it was asked for */
 	struct dry_run_report report;
 };
 
@@ -226,8 +227,10 @@ static int load_module(struct drill *d, const char *protocol, const struct jeebs
 	char error[256];
 	int r = module_host_get(d->modules, protocol, ret, error, sizeof error);
 
-	if (r < 0)
+	if (r < 0) {
 		fprintf(d->err, "jeebs-appliance: module %s: %s\n", protocol, error);
+		d->no_module = true;
+	}
 	return r;
 }
 
@@ -463,9 +466,7 @@ int dry_run(const struct dry_run_options *o, FILE *out, FILE *err)
 	}
 	d.modules = module_host_new(o->modules_dir);
 	r = d.modules ? run_passes(&d, out) : -ENOMEM;
-	/* A module that cannot be had was explained where it was asked for. */
-	code = d.service_count == 0 && (r == -ENOEXEC || r == -EPERM) ? EXIT_CONFIG
-								      : conclude(&d, r);
+	code = d.no_module ? EXIT_CONFIG : conclude(&d, r);
 	if (!o->config && d.report.server_count)
 		free((char *)d.report.servers[0]);
 	free(d.report.servers);

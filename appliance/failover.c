@@ -2,6 +2,8 @@
 #include "failover.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -9,6 +11,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "cleanup.h"
 #include "clock.h"
 #include "failover-run.h"
 #include "log.h"
@@ -282,6 +285,37 @@ struct failover *failover_free(struct failover *f)
 	free(f->server);
 	free(f);
 	return NULL;
+}
+
+static int try_repair(void)
+{
+	int on = 1;
+	_cleanup_close_ int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -errno;
+	return setsockopt(fd, IPPROTO_TCP, TCP_REPAIR, &on, sizeof on) < 0 ? -errno : 0;
+}
+
+int failover_preflight(const struct config *c, const char **ret_what)
+{
+	const struct config_server *s = &c->servers[0];
+	struct guard *g = NULL;
+	struct guard_service svc = {
+		.service = {.addr = s->addresses[0], .port = s->services[0].port},
+		.backup = {.port = s->services[0].port},
+	};
+
+	for (uint32_t i = 0; i < s->backup_count; i++)
+		if (s->backups[i].address.family == s->addresses[0].family)
+			svc.backup.addr = s->backups[i].address;
+	*ret_what = "nftables guard";
+	int r = guard_up(s->name, &svc, 1, &g);
+	guard_down(g);
+	if (r < 0)
+		return r;
+	*ret_what = "TCP_REPAIR";
+	return try_repair();
 }
 
 int failover_cleanup_stale(const struct config *c)

@@ -98,6 +98,14 @@ uint32_t failover_held_count(const struct failover *f);
 const char *failover_state_name(enum failover_state s);
 
 /*
+ * At start: can this kernel do what a takeover needs? Raises a guard on the first
+ * server and takes it down again (packets to the address are not the box's yet, so
+ * nobody notices), which also loads what a modular kernel would load in the first
+ * takeover. 0; negative errno with *ret_what (static): what it cannot.
+ */
+int failover_preflight(const struct config *c, const char **ret_what);
+
+/*
  * At start: removes rules and addresses an earlier run left behind, aloud.
  * 0 or negative errno.
  */
