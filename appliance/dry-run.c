@@ -7,7 +7,7 @@
  *	1. `--server auto` only: who answered SYNs most
  *	2. the default cut only: where most connections were live, and for how long
  *	3. the drill: track until the cut, settle each live flow, ask for its plan
- * Passes 2 and 3 run the tracker and modules of the live box.
+ * Pass 2 runs the tracker of the live box, pass 3 also its modules.
  */
 #include "dry-run.h"
 
@@ -197,7 +197,13 @@ static const struct jeebs_module *choose_by_port(void *ctx, uint16_t port)
 	return NULL;
 }
 
-static int new_watch(struct drill *d)
+/* Who is live is a matter of TCP: pass 2 needs no module. */
+static const struct jeebs_module *choose_none(void *ctx, uint16_t port)
+{
+	return NULL;
+}
+
+static int new_watch(struct drill *d, watch_module_fn choose)
 {
 	struct watch_config wc = {
 		.track =
@@ -211,7 +217,7 @@ static int new_watch(struct drill *d)
 			},
 		.services = d->services,
 		.service_count = d->service_count,
-		.choose_module = d->opt->config ? NULL : choose_by_port,
+		.choose_module = choose,
 		.ctx = d,
 	};
 
@@ -385,7 +391,8 @@ static int run_passes(struct drill *d, FILE *out)
 	if (r != 0)
 		return r;
 	if (o->cut == DRY_RUN_CUT_BUSIEST) {
-		if ((r = new_watch(d)) < 0 || (r = pcap_file_run(d->file, find_busiest, d)) < 0)
+		if ((r = new_watch(d, choose_none)) < 0 ||
+		    (r = pcap_file_run(d->file, find_busiest, d)) < 0)
 			return r;
 		end_stretch(&d->busiest, d->report.packets + 1);
 		/* Nobody was ever live: the end is as good as any. */
@@ -399,7 +406,8 @@ static int run_passes(struct drill *d, FILE *out)
 	}
 	if (o->cut == DRY_RUN_CUT_PACKET)
 		d->stop_packet = o->cut_packet;
-	if ((r = new_watch(d)) < 0 || (r = pcap_file_run(d->file, run_until_cut, d)) < 0)
+	r = new_watch(d, o->config ? NULL : choose_by_port);
+	if (r < 0 || (r = pcap_file_run(d->file, run_until_cut, d)) < 0)
 		return r;
 	if (r == PCAP_FILE_NOT_A_CAPTURE)
 		return r;
