@@ -15,8 +15,8 @@
  *		 connections go to the backup; the joins may send.
  *
  * Then, stepped by the thread: clients that did not answer are asked again (Linux answers
- * at most one such probe every 500 ms), and at last restored without an answer, with what
- * is in flight taken as sent: slow for the client (its RTO), but never wrong.
+ * an empty probe at most once every 500 ms), and at last restored without an answer, with
+ * what is in flight taken as sent: slow for the client (its RTO), but never wrong.
  *
  * A takeover can be called off until the address is added. After that it goes on, one
  * connection failing alone.
@@ -27,7 +27,6 @@
 #include <stdlib.h>
 
 #include "clock.h"
-#include "fence.h"
 #include "log.h"
 
 #define PROBE_REPEAT_NS    (550 * NS_PER_MS)
@@ -36,26 +35,6 @@
 #define ADDRESS_CHECK_NS   (50 * NS_PER_MS)
 /* Two conversions of one capture time between clocks do not differ by more. */
 #define SAME_SIGN_OF_LIFE_NS (5 * NS_PER_MS)
-
-struct asked {
-	uint64_t key; /* worker and flow */
-	struct snapshot snapshot;
-	bool done;
-};
-
-struct failover_run {
-	struct failover_summary summary;
-	struct takeover_inbox inbox;
-	struct asked *asked;
-	uint32_t asked_count, asked_cap, outstanding;
-	uint32_t *index; /* open addressing over asked: position + 1; 0 empty */
-	uint32_t index_mask;
-	bool open;
-	bool sending; /* some continued connection has bytes for its client */
-	int64_t repeat_ns, give_up_ns, first_byte_until_ns;
-	struct fence fence;
-	bool fence_running;
-};
 
 static void mark(struct failover_server *s, enum failover_phase p)
 {
@@ -77,268 +56,7 @@ static void mark(struct failover_server *s, enum failover_phase p)
 		  LOG_MS("at_ms", sum->at_ns[p] - sum->alive_ns));
 }
 
-static void connection_done(struct failover_server *s, const struct takeover_item *item,
-			    const struct plan *plan)
-{
-	const struct failover_observer *o = &s->env->observer;
-	char client[ENDPOINT_STRLEN], server[ENDPOINT_STRLEN];
-
-	if (plan->cont)
-		s->run->summary.continued++;
-	else
-		s->run->summary.refused++;
-	log_event(LOG_DEBUG, plan->cont ? "connection-continued" : "connection-refused",
-		  LOG_STR("failover", s->run->summary.id),
-		  LOG_STR("client", endpoint_format(&item->snapshot.client, client)),
-		  LOG_STR("service", endpoint_format(&item->snapshot.server, server)),
-		  LOG_STR("module", plan->module), LOG_STR("reason", plan->reason),
-		  LOG_STR("detail", plan->detail), LOG_INT("answered", item->answered));
-	o->connection(o->ctx, s->index, item->service, &item->snapshot.client, plan);
-}
-
-/* ---- one connection ----------------------------------------------------------------------- */
-
-static void refuse(struct failover_server *s, struct takeover_item *item)
-{
-	uint8_t frame[PROBE_FRAME_MAX];
-	size_t n = probe_build_rst(&item->snapshot, link_mac(s->link), frame);
-
-	/* Lost or unacceptable (no answer to the probe)? Then the kernel, which has no such
-	 * socket, answers the client's next segment with a RST. */
-	int r = link_send(s->link, bytes_of(frame, n));
-	if (r < 0)
-		log_event(LOG_WARNING, "reset-not-sent", LOG_STR("server", s->cfg->name),
-			  LOG_ERR(r));
-	connection_done(s, item, &item->plan);
-}
-
-static void refuse_because(struct failover_server *s, struct takeover_item *item,
-			   const char *reason, const char *detail)
-{
-	item->plan.cont = false;
-	item->plan.reason = reason;
-	snprintf(item->plan.detail, sizeof item->plan.detail, "%s", detail);
-	refuse(s, item);
-}
-
-/* What a join needs of us; freed with its last report. */
-struct joined {
-	struct failover_server *server; /* outlives all joins */
-	const struct jeebs_module *module;
-};
-
-/* In a join thread. */
-static void on_join_report(void *ctx, const struct join_report *r)
-{
-	struct joined *j = ctx;
-	struct failover_server *s = j->server;
-	int64_t none = 0;
-
-	switch (r->event) {
-	case JOIN_FIRST_BYTE:
-		atomic_compare_exchange_strong(&s->first_byte_ns, &none, r->now_ns);
-		return;
-	case JOIN_ABORTED:
-		log_event(LOG_DEBUG, "connection-aborted", LOG_STR("server", s->cfg->name),
-			  LOG_STR("reason", r->reason), LOG_INT("to_client", r->to_client_bytes),
-			  LOG_INT("to_server", r->to_server_bytes));
-		s->env->observer.join_aborted(s->env->observer.ctx, s->index, r->reason);
-		break;
-	case JOIN_CLOSED:
-		break;
-	}
-	free(j);
-}
-
-static void on_state_free(void *ctx, void *state)
-{
-	const struct joined *j = ctx;
-
-	j->module->close(state);
-	free(state);
-}
-
-static const struct config_backup *backup_for(const struct config_server *cfg, uint8_t family)
-{
-	for (uint32_t i = 0; i < cfg->backup_count; i++)
-		if (cfg->backups[i].address.family == family)
-			return &cfg->backups[i];
-	return NULL;
-}
-
-static int submit(struct failover_server *s, struct takeover_item *item, int fd, size_t unsent)
-{
-	const struct config_backup *b = backup_for(s->cfg, item->snapshot.server.addr.family);
-	const struct takeover_log *out = &item->log[FLOW_TO_CLIENT];
-	struct joined *joined = malloc(sizeof *joined);
-	struct join_request rq = {
-		.id = (uint64_t)item->worker << 32 | item->flow,
-		.client_fd = fd,
-		.backend = {.addr = b->address, .port = item->snapshot.server.port},
-		.module = item->module,
-		.module_state = item->state,
-		.cut = item->cut,
-		.hold = !s->run->open,
-		.group = s->index,
-		.ctx = joined,
-		.state_free = on_state_free,
-		.report = on_join_report,
-	};
-
-	if (!joined)
-		return -ENOMEM;
-	*joined = (struct joined){s, item->module};
-	if (unsent > 0) {
-		/* The log ends where the old server's last byte was: the tail is what is missing.
-		 */
-		rq.first_out = malloc(unsent);
-		if (!rq.first_out) {
-			free(joined);
-			return -ENOMEM;
-		}
-		memcpy(rq.first_out, out->bytes.p + out->bytes.n - unsent, unsent);
-		rq.first_out_n = unsent;
-	}
-	for (int dir = 0; dir < 2; dir++)
-		rq.log[dir] = (struct join_log){item->log[dir].off, item->log[dir].bytes.p,
-						item->log[dir].bytes.n};
-	int r = join_submit(s->env->joins, &rq);
-	if (r < 0) {
-		free(rq.first_out);
-		free(joined);
-		return r;
-	}
-	/* Owned by the join now. */
-	item->state = NULL;
-	item->log[0].bytes = item->log[1].bytes = BUF_INIT(0);
-	return 0;
-}
-
-static struct bytes in_flight(const struct takeover_item *item)
-{
-	const struct takeover_log *out = &item->log[FLOW_TO_CLIENT];
-	uint64_t acked = item->cut.to_client_acked;
-
-	return bytes_from(buf_view(&out->bytes), acked > out->off ? acked - out->off : 0);
-}
-
-static void let_in(struct failover_server *s, const struct takeover_item *item)
-{
-	struct guard_flow gf = {item->snapshot.server, item->snapshot.client};
-
-	if (!s->run->open)
-		return;
-	int r = guard_release(s->guard, &gf, 1);
-	if (r < 0)
-		log_event(LOG_ERROR, "guard-release-failed", LOG_STR("server", s->cfg->name),
-			  LOG_ERR(r));
-}
-
-static void restore(struct failover_server *s, struct takeover_item *item)
-{
-	struct bytes flight = in_flight(item);
-	struct restore_options o = {
-		.as_sent = item->answered ? 0 : flight.n,
-		.in_flight = {flight},
-		.defer_send = true,
-	};
-	const char *step = "";
-	size_t unsent = 0;
-	int fd = -1;
-
-	int r = restore_socket(&item->snapshot, &o, clock_real_ns(), &fd, &unsent, &step);
-	if (r < 0) {
-		log_event(LOG_WARNING, "restore-failed", LOG_STR("server", s->cfg->name),
-			  LOG_STR("step", step), LOG_ERR(r));
-		refuse_because(s, item, "restore-failed", log_strerror(r));
-		return;
-	}
-	let_in(s, item);
-	if (flight.n > 0)
-		s->run->sending = true;
-	r = submit(s, item, fd, unsent);
-	if (r < 0) {
-		restore_abandon(fd);
-		refuse_because(s, item, "join-refused", log_strerror(r));
-		return;
-	}
-	connection_done(s, item, &item->plan);
-}
-
-static void settle(struct failover_server *s, struct takeover_item *item)
-{
-	if (!item->answered && item->handshake_only) {
-		/* Perhaps the client never saw the SYN-ACK: it sends its SYN again, to the backup.
-		 */
-		s->run->summary.gone++;
-		let_in(s, item);
-		return;
-	}
-	if (!item->answered)
-		s->run->summary.unanswered++;
-	if (item->plan.cont) {
-		restore(s, item);
-		return;
-	}
-	refuse(s, item);
-	let_in(s, item);
-}
-
-/* ---- who was asked ------------------------------------------------------------------------- */
-
-static uint64_t item_key(const struct takeover_item *item)
-{
-	return (uint64_t)item->worker << 32 | item->flow;
-}
-
-static uint32_t key_slot(const struct failover_run *run, uint64_t key)
-{
-	/* Our own numbers, not a stranger's: multiplicative hashing is enough. */
-	return (uint32_t)(key * UINT64_C(0x9e3779b97f4a7c15) >> 32) & run->index_mask;
-}
-
-static int remember(struct failover_run *run, const struct takeover_item *item)
-{
-	if (run->asked_count == run->asked_cap) {
-		uint32_t cap = run->asked_cap ? run->asked_cap * 2 : 256;
-		struct asked *p = realloc(run->asked, cap * sizeof *p);
-		if (!p)
-			return -ENOMEM;
-		run->asked = p;
-		run->asked_cap = cap;
-	}
-	run->asked[run->asked_count++] =
-		(struct asked){.key = item_key(item), .snapshot = item->snapshot};
-	run->outstanding++;
-	return 0;
-}
-
-static int build_index(struct failover_run *run)
-{
-	uint32_t size = 16;
-
-	while (size < run->asked_count * 2)
-		size *= 2;
-	run->index = calloc(size, sizeof *run->index);
-	if (!run->index)
-		return -ENOMEM;
-	run->index_mask = size - 1;
-	for (uint32_t i = 0; i < run->asked_count; i++) {
-		uint32_t at = key_slot(run, run->asked[i].key);
-		while (run->index[at])
-			at = (at + 1) & run->index_mask;
-		run->index[at] = i + 1;
-	}
-	return 0;
-}
-
-static struct asked *find_asked(struct failover_run *run, uint64_t key)
-{
-	for (uint32_t at = key_slot(run, key); run->index[at]; at = (at + 1) & run->index_mask)
-		if (run->asked[run->index[at] - 1].key == key)
-			return &run->asked[run->index[at] - 1];
-	return NULL;
-}
+/* ---- clients ------------------------------------------------------------------------------- */
 
 static void send_probes(struct failover_server *s)
 {
@@ -347,10 +65,11 @@ static void send_probes(struct failover_server *s)
 	int64_t now = clock_real_ns();
 	int failed = 0;
 
-	for (uint32_t i = 0; i < run->asked_count; i++) {
-		if (run->asked[i].done)
+	for (uint32_t i = 0; i < run->asked.count; i++) {
+		if (run->asked.entry[i].done)
 			continue;
-		size_t n = probe_build(&run->asked[i].snapshot, link_mac(s->link), now, frame);
+		size_t n =
+			probe_build(&run->asked.entry[i].snapshot, link_mac(s->link), now, frame);
 		int r = link_send(s->link, bytes_of(frame, n));
 		if (r < 0)
 			failed = r;
@@ -362,18 +81,12 @@ static void send_probes(struct failover_server *s)
 
 static void take_item(struct failover_server *s, struct takeover_item *item)
 {
-	struct failover_run *run = s->run;
-	struct asked *a = run->index ? find_asked(run, item_key(item)) : NULL;
-
-	if (a && !a->done) {
-		a->done = true;
-		run->outstanding--;
-	}
+	asked_done(&s->run->asked, item);
 	if (item->kind == TAKEOVER_READY) {
-		settle(s, item);
+		failover_connection_settle(s, item);
 	} else {
-		run->summary.gone++;
-		let_in(s, item);
+		s->run->summary.gone++;
+		failover_connection_let_in(s, item);
 	}
 	takeover_item_free(item);
 }
@@ -431,12 +144,12 @@ static void ask_workers(struct failover_server *s)
 			list_add_tail(&early, it);
 			continue;
 		}
-		if (remember(run, item) < 0)
+		if (asked_add(&run->asked, item) < 0)
 			log_event(LOG_ERROR, "takeover-item-lost", LOG_ERR(-ENOMEM));
 		takeover_item_free(item);
 	}
-	run->summary.live = run->asked_count;
-	if (build_index(run) < 0)
+	run->summary.live = run->asked.count;
+	if (asked_index(&run->asked) < 0)
 		log_event(LOG_ERROR, "takeover-item-lost", LOG_ERR(-ENOMEM));
 	list_for_each_safe (it, tmp, &early) {
 		list_del(it);
@@ -514,7 +227,8 @@ static int phase_guard(struct failover_server *s)
 		return -ENOMEM;
 	for (uint32_t a = 0; a < cfg->address_count; a++)
 		for (uint32_t k = 0; k < cfg->service_count; k++, n++) {
-			const struct config_backup *b = backup_for(cfg, cfg->addresses[a].family);
+			const struct config_backup *b =
+				failover_backup_for(cfg, cfg->addresses[a].family);
 			svc[n].service = (struct endpoint){.addr = cfg->addresses[a],
 							   .port = cfg->services[k].port};
 			svc[n].backup = (struct endpoint){.addr = b->address,
@@ -575,13 +289,13 @@ static int phase_address(struct failover_server *s)
 static void phase_open(struct failover_server *s)
 {
 	struct failover_run *run = s->run;
-	struct guard_flow *pending = calloc(run->outstanding + 1, sizeof *pending);
+	struct guard_flow *pending = calloc(run->asked.outstanding + 1, sizeof *pending);
 	uint32_t n = 0;
 
-	for (uint32_t i = 0; pending && i < run->asked_count; i++)
-		if (!run->asked[i].done && n < run->outstanding)
-			pending[n++] = (struct guard_flow){run->asked[i].snapshot.server,
-							   run->asked[i].snapshot.client};
+	for (uint32_t i = 0; pending && i < run->asked.count; i++)
+		if (!run->asked.entry[i].done && n < run->asked.outstanding)
+			pending[n++] = (struct guard_flow){run->asked.entry[i].snapshot.server,
+							   run->asked.entry[i].snapshot.client};
 	int r = guard_open(s->guard, pending, n);
 	if (r < 0) {
 		/* Better open than closed for ever: without our table the sockets still work,
@@ -602,8 +316,7 @@ static void run_free(struct failover_server *s)
 
 	s->run = NULL;
 	takeover_inbox_deinit(&run->inbox);
-	free(run->asked);
-	free(run->index);
+	asked_deinit(&run->asked);
 	free(run);
 }
 
@@ -668,7 +381,7 @@ int failover_run_begin(struct failover_server *s, const struct failover_cause *c
 	int64_t now = clock_mono_ns(), until = now + s->env->config->probe_timeout_ns;
 	run->repeat_ns = now + PROBE_REPEAT_NS;
 	run->give_up_ns = now + PROBE_GIVE_UP_NS;
-	while (run->outstanding > 0 && clock_mono_ns() < until)
+	while (run->asked.outstanding > 0 && clock_mono_ns() < until)
 		take_items(s, until);
 	mark(s, FAILOVER_SOCKETS);
 	phase_open(s);
@@ -723,12 +436,12 @@ bool failover_run_step(struct failover_server *s, int64_t now)
 
 	take_items(s, 0);
 	step_fence(s, now);
-	if (run->outstanding > 0 && now >= run->give_up_ns) {
+	if (run->asked.outstanding > 0 && now >= run->give_up_ns) {
 		for (uint32_t i = 0; i < s->env->worker_count; i++)
 			worker_call(s->env->workers[i], call_collect, &s->index);
 		take_items(s, 0);
-		run->outstanding = 0;
-	} else if (run->outstanding > 0 && now >= run->repeat_ns) {
+		run->asked.outstanding = 0;
+	} else if (run->asked.outstanding > 0 && now >= run->repeat_ns) {
 		send_probes(s);
 		run->repeat_ns = now + PROBE_REPEAT_NS;
 	}
@@ -739,7 +452,7 @@ bool failover_run_step(struct failover_server *s, int64_t now)
 	}
 	bool waits_for_byte =
 		run->summary.continued > 0 && !first && now < run->first_byte_until_ns;
-	if (run->outstanding > 0 || run->fence_running || waits_for_byte)
+	if (run->asked.outstanding > 0 || run->fence_running || waits_for_byte)
 		return false;
 	finish(s);
 	return true;

@@ -7,7 +7,9 @@
 
 #include <stdatomic.h>
 
+#include "failover-asked.h"
 #include "failover.h"
+#include "fence.h"
 #include "tcprepair.h"
 
 /* What the box holds of one protected server; lives as long as the thread. */
@@ -26,7 +28,15 @@ struct failover_server {
 	struct failover_run *run;      /* NULL: none under way */
 };
 
-struct failover_run;
+struct failover_run {
+	struct failover_summary summary;
+	struct takeover_inbox inbox;
+	struct asked_table asked;
+	bool open; /* the guard is: joins may send, late flows must be let in */
+	int64_t repeat_ns, give_up_ns, first_byte_until_ns;
+	struct fence fence;
+	bool fence_running;
+};
 
 /*
  * Takes the server over, up to the open guard, synchronously. 0: s->run is under
@@ -42,5 +52,14 @@ void failover_run_cancel(struct failover_server *s);
 /* Gives back address, rules and forwarding. Also after a takeover that was called off. */
 void failover_server_release(struct failover_server *s);
 void failover_server_set_state(struct failover_server *s, enum failover_state state);
+
+/* ---- failover-connection.c ------------------------------------------------------------------ */
+
+/* A TAKEOVER_READY item: restores, or refuses, as its plan says. The item stays the caller's. */
+void failover_connection_settle(struct failover_server *s, struct takeover_item *item);
+/* Nothing holds this client's packets back any longer (once the guard is open). */
+void failover_connection_let_in(struct failover_server *s, const struct takeover_item *item);
+/* The backup for connections of an address family; the configuration guarantees one. */
+const struct config_backup *failover_backup_for(const struct config_server *cfg, uint8_t family);
 
 #endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "failover-asked.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static uint64_t item_key(const struct takeover_item *item)
+{
+	return (uint64_t)item->worker << 32 | item->flow;
+}
+
+static uint32_t key_slot(const struct asked_table *t, uint64_t key)
+{
+	/* Our own numbers, not a stranger's: multiplicative hashing is enough. */
+	return (uint32_t)(key * UINT64_C(0x9e3779b97f4a7c15) >> 32) & t->index_mask;
+}
+
+void asked_deinit(struct asked_table *t)
+{
+	free(t->entry);
+	free(t->index);
+	*t = (struct asked_table){0};
+}
+
+int asked_add(struct asked_table *t, const struct takeover_item *item)
+{
+	if (t->count == t->cap) {
+		uint32_t cap = t->cap ? t->cap * 2 : 256;
+		struct asked *p = realloc(t->entry, cap * sizeof *p);
+		if (!p)
+			return -ENOMEM;
+		t->entry = p;
+		t->cap = cap;
+	}
+	t->entry[t->count++] = (struct asked){.key = item_key(item), .snapshot = item->snapshot};
+	t->outstanding++;
+	return 0;
+}
+
+int asked_index(struct asked_table *t)
+{
+	uint32_t size = 16;
+
+	while (size < t->count * 2)
+		size *= 2;
+	t->index = calloc(size, sizeof *t->index);
+	if (!t->index)
+		return -ENOMEM;
+	t->index_mask = size - 1;
+	for (uint32_t i = 0; i < t->count; i++) {
+		uint32_t at = key_slot(t, t->entry[i].key);
+		while (t->index[at])
+			at = (at + 1) & t->index_mask;
+		t->index[at] = i + 1;
+	}
+	return 0;
+}
+
+void asked_done(struct asked_table *t, const struct takeover_item *item)
+{
+	uint64_t key = item_key(item);
+
+	if (!t->index)
+		return;
+	for (uint32_t at = key_slot(t, key); t->index[at]; at = (at + 1) & t->index_mask) {
+		struct asked *a = &t->entry[t->index[at] - 1];
+		if (a->key != key)
+			continue;
+		t->outstanding -= !a->done;
+		a->done = true;
+		return;
+	}
+}

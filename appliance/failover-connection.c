@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * One connection of a dead server: restored and joined, or refused aloud. What
+ * goes wrong here fails this connection alone.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "clock.h"
+#include "failover-run.h"
+#include "log.h"
+
+static void connection_done(struct failover_server *s, const struct takeover_item *item,
+			    const struct plan *plan)
+{
+	const struct failover_observer *o = &s->env->observer;
+	char client[ENDPOINT_STRLEN], server[ENDPOINT_STRLEN];
+
+	if (plan->cont)
+		s->run->summary.continued++;
+	else
+		s->run->summary.refused++;
+	log_event(LOG_DEBUG, plan->cont ? "connection-continued" : "connection-refused",
+		  LOG_STR("failover", s->run->summary.id),
+		  LOG_STR("client", endpoint_format(&item->snapshot.client, client)),
+		  LOG_STR("service", endpoint_format(&item->snapshot.server, server)),
+		  LOG_STR("module", plan->module), LOG_STR("reason", plan->reason),
+		  LOG_STR("detail", plan->detail), LOG_INT("answered", item->answered));
+	o->connection(o->ctx, s->index, item->service, &item->snapshot.client, plan);
+}
+
+static void refuse(struct failover_server *s, struct takeover_item *item)
+{
+	uint8_t frame[PROBE_FRAME_MAX];
+	size_t n = probe_build_rst(&item->snapshot, link_mac(s->link), frame);
+
+	/* Lost or unacceptable (no answer to the probe)? Then the kernel, which has no such
+	 * socket, answers the client's next segment with a RST. */
+	int r = link_send(s->link, bytes_of(frame, n));
+	if (r < 0)
+		log_event(LOG_WARNING, "reset-not-sent", LOG_STR("server", s->cfg->name),
+			  LOG_ERR(r));
+	connection_done(s, item, &item->plan);
+}
+
+static void refuse_because(struct failover_server *s, struct takeover_item *item,
+			   const char *reason, const char *detail)
+{
+	item->plan.cont = false;
+	item->plan.reason = reason;
+	snprintf(item->plan.detail, sizeof item->plan.detail, "%s", detail);
+	refuse(s, item);
+}
+
+/* What a join needs of us; freed with its last report. */
+struct joined {
+	struct failover_server *server; /* outlives all joins */
+	const struct jeebs_module *module;
+};
+
+/* In a join thread. */
+static void on_join_report(void *ctx, const struct join_report *r)
+{
+	struct joined *j = ctx;
+	struct failover_server *s = j->server;
+	int64_t none = 0;
+
+	switch (r->event) {
+	case JOIN_FIRST_BYTE:
+		atomic_compare_exchange_strong(&s->first_byte_ns, &none, r->now_ns);
+		return;
+	case JOIN_ABORTED:
+		log_event(LOG_DEBUG, "connection-aborted", LOG_STR("server", s->cfg->name),
+			  LOG_STR("reason", r->reason), LOG_INT("to_client", r->to_client_bytes),
+			  LOG_INT("to_server", r->to_server_bytes));
+		s->env->observer.join_aborted(s->env->observer.ctx, s->index, r->reason);
+		break;
+	case JOIN_CLOSED:
+		break;
+	}
+	free(j);
+}
+
+static void on_state_free(void *ctx, void *state)
+{
+	const struct joined *j = ctx;
+
+	j->module->close(state);
+	free(state);
+}
+
+const struct config_backup *failover_backup_for(const struct config_server *cfg, uint8_t family)
+{
+	for (uint32_t i = 0; i < cfg->backup_count; i++)
+		if (cfg->backups[i].address.family == family)
+			return &cfg->backups[i];
+	return NULL;
+}
+
+static int submit(struct failover_server *s, struct takeover_item *item, int fd, size_t unsent)
+{
+	const struct config_backup *b =
+		failover_backup_for(s->cfg, item->snapshot.server.addr.family);
+	const struct takeover_log *out = &item->log[FLOW_TO_CLIENT];
+	struct joined *joined = malloc(sizeof *joined);
+	struct join_request rq = {
+		.id = (uint64_t)item->worker << 32 | item->flow,
+		.client_fd = fd,
+		.backend = {.addr = b->address, .port = item->snapshot.server.port},
+		.module = item->module,
+		.module_state = item->state,
+		.cut = item->cut,
+		.hold = !s->run->open,
+		.group = s->index,
+		.ctx = joined,
+		.state_free = on_state_free,
+		.report = on_join_report,
+	};
+
+	if (!joined)
+		return -ENOMEM;
+	*joined = (struct joined){s, item->module};
+	if (unsent > 0) {
+		/* The log ends where the old server's last byte was: the tail is what is missing.
+		 */
+		rq.first_out = malloc(unsent);
+		if (!rq.first_out) {
+			free(joined);
+			return -ENOMEM;
+		}
+		memcpy(rq.first_out, out->bytes.p + out->bytes.n - unsent, unsent);
+		rq.first_out_n = unsent;
+	}
+	for (int dir = 0; dir < 2; dir++)
+		rq.log[dir] = (struct join_log){item->log[dir].off, item->log[dir].bytes.p,
+						item->log[dir].bytes.n};
+	int r = join_submit(s->env->joins, &rq);
+	if (r < 0) {
+		free(rq.first_out);
+		free(joined);
+		return r;
+	}
+	/* Owned by the join now. */
+	item->state = NULL;
+	item->log[0].bytes = item->log[1].bytes = BUF_INIT(0);
+	return 0;
+}
+
+static struct bytes in_flight(const struct takeover_item *item)
+{
+	const struct takeover_log *out = &item->log[FLOW_TO_CLIENT];
+	uint64_t acked = item->cut.to_client_acked;
+
+	return bytes_from(buf_view(&out->bytes), acked > out->off ? acked - out->off : 0);
+}
+
+void failover_connection_let_in(struct failover_server *s, const struct takeover_item *item)
+{
+	struct guard_flow gf = {item->snapshot.server, item->snapshot.client};
+
+	if (!s->run->open)
+		return;
+	int r = guard_release(s->guard, &gf, 1);
+	if (r < 0)
+		log_event(LOG_ERROR, "guard-release-failed", LOG_STR("server", s->cfg->name),
+			  LOG_ERR(r));
+}
+
+static void restore(struct failover_server *s, struct takeover_item *item)
+{
+	struct bytes flight = in_flight(item);
+	struct restore_options o = {
+		.as_sent = item->answered ? 0 : flight.n,
+		.in_flight = {flight},
+		.defer_send = true,
+	};
+	const char *step = "";
+	size_t unsent = 0;
+	int fd = -1;
+
+	int r = restore_socket(&item->snapshot, &o, clock_real_ns(), &fd, &unsent, &step);
+	if (r < 0) {
+		log_event(LOG_WARNING, "restore-failed", LOG_STR("server", s->cfg->name),
+			  LOG_STR("step", step), LOG_ERR(r));
+		refuse_because(s, item, "restore-failed", log_strerror(r));
+		return;
+	}
+	failover_connection_let_in(s, item);
+	r = submit(s, item, fd, unsent);
+	if (r < 0) {
+		restore_abandon(fd);
+		refuse_because(s, item, "join-refused", log_strerror(r));
+		return;
+	}
+	connection_done(s, item, &item->plan);
+}
+
+void failover_connection_settle(struct failover_server *s, struct takeover_item *item)
+{
+	if (!item->answered && item->handshake_only) {
+		/* Perhaps the client never saw the SYN-ACK: it sends its SYN again, to the backup.
+		 */
+		s->run->summary.gone++;
+		failover_connection_let_in(s, item);
+		return;
+	}
+	if (!item->answered)
+		s->run->summary.unanswered++;
+	if (item->plan.cont) {
+		restore(s, item);
+		return;
+	}
+	refuse(s, item);
+	failover_connection_let_in(s, item);
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "failover-asked.h"
+
+#define FLOWS 5000
+
+static struct takeover_item item(uint16_t worker, uint32_t flow)
+{
+	return (struct takeover_item){
+		.worker = worker, .flow = flow, .snapshot = {.snd_una = flow}};
+}
+
+static void test_each_is_done_once(void **state)
+{
+	struct asked_table t = {0};
+
+	for (uint32_t i = 1; i <= FLOWS; i++) {
+		struct takeover_item it = item(i % 3, i);
+		assert_int_equal(asked_add(&t, &it), 0);
+	}
+	assert_int_equal(asked_index(&t), 0);
+	assert_int_equal(t.outstanding, FLOWS);
+	for (uint32_t i = 1; i <= FLOWS; i += 2) {
+		struct takeover_item it = item(i % 3, i);
+		asked_done(&t, &it);
+		asked_done(&t, &it); /* a second time is nothing */
+	}
+	assert_int_equal(t.outstanding, FLOWS / 2);
+	for (uint32_t i = 0; i < t.count; i++)
+		assert_int_equal(t.entry[i].done, t.entry[i].snapshot.snd_una % 2);
+	asked_deinit(&t);
+	assert_null(t.entry);
+}
+
+/* Flow numbers are unique in their worker only. */
+static void test_workers_are_told_apart(void **state)
+{
+	struct asked_table t = {0};
+	struct takeover_item a = item(0, 7), b = item(1, 7), stranger = item(2, 7);
+
+	asked_add(&t, &a);
+	asked_add(&t, &b);
+	assert_int_equal(asked_index(&t), 0);
+	asked_done(&t, &stranger);
+	assert_int_equal(t.outstanding, 2);
+	asked_done(&t, &b);
+	assert_int_equal(t.outstanding, 1);
+	assert_false(t.entry[0].done);
+	assert_true(t.entry[1].done);
+	asked_deinit(&t);
+}
+
+static void test_empty(void **state)
+{
+	struct asked_table t = {0};
+	struct takeover_item a = item(0, 1);
+
+	asked_done(&t, &a); /* not indexed: nothing to find */
+	assert_int_equal(asked_index(&t), 0);
+	asked_done(&t, &a);
+	assert_int_equal(t.outstanding, 0);
+	asked_deinit(&t);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_each_is_done_once),
+		cmocka_unit_test(test_workers_are_told_apart),
+		cmocka_unit_test(test_empty),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
