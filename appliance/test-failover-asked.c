@@ -21,13 +21,13 @@ static void test_each_is_done_once(void **state)
 	struct asked_table t = {0};
 
 	for (uint32_t i = 1; i <= FLOWS; i++) {
-		struct takeover_item it = item(i % 3, i);
+		struct takeover_item it = item((uint16_t)(i % 3), i);
 		assert_int_equal(asked_add(&t, &it), 0);
 	}
 	assert_int_equal(asked_index(&t), 0);
 	assert_int_equal(t.outstanding, FLOWS);
 	for (uint32_t i = 1; i <= FLOWS; i += 2) {
-		struct takeover_item it = item(i % 3, i);
+		struct takeover_item it = item((uint16_t)(i % 3), i);
 		asked_done(&t, &it);
 		asked_done(&t, &it); /* a second time is nothing */
 	}
