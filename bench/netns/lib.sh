@@ -28,6 +28,10 @@ lab_keep=${JEEBS_LAB_KEEP:-}
 # ---- verdicts: one line, exit status 0, 1 or 77 ---------------------------------------------
 
 pass() {
+	lab_end_processes
+	if grep -qE 'ERROR: [A-Za-z]*Sanitizer|runtime error:|WARNING: ThreadSanitizer' "$lab_dir/appliance.log"; then
+		fail "a sanitizer complains: $(grep -m1 -oE '[A-Za-z]*Sanitizer: .*|runtime error: .*' "$lab_dir/appliance.log")"
+	fi
 	lab_verdict=pass
 	printf 'ok    %-28s %s\n' "${lab_name#test-}" "$*" >&4
 	exit 0

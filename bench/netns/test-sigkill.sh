@@ -22,6 +22,7 @@ wait_for 5 "the table to vanish" no_tables
 lifetime=$(taken_address | sed -nE 's/.*valid_lft ([0-9]+)sec.*/\1/p' | sort -n | tail -n1)
 ((${lifetime:-0} > 0 && lifetime <= 30)) || fail "the address has no lifetime: $(taken_address)"
 ip -n "$(ns sw)" link set server up
+: >"$lab_dir/appliance.log"
 appliance_start
 [[ -z $(taken_address) ]] || fail "the new start left the address: $(taken_address)"
 get again http://10.9.0.1/100k.bin

@@ -58,7 +58,9 @@ def main(log, cut):
             zero = zero_ms.setdefault(event.get("failover"), at_ms - float(event["at_ms"]))
             at_ms = zero + float(event["at_ms"])
         text = WORDS[name].format_map(Blank(event))
-        print(f"  {max(at_ms - cut_ms, 0):9.1f}  {text}")
+        # What happens to one connection is known to the millisecond only: no time of its own.
+        when = "" if name.startswith("connection-") else f"{max(at_ms - cut_ms, 0):.1f}"
+        print(f"  {when:>9}  {text}")
 
 
 if __name__ == "__main__":
