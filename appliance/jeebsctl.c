@@ -130,8 +130,8 @@ static int print_status(const struct invocation *v, const json_t *data)
 	printf("version %s, pid %" PRId64 ", up %" PRId64 "d %02d:%02d:%02d\n",
 	       text(data, "version"), number(data, "pid"), up / 86400, (int)(up / 3600 % 24),
 	       (int)(up / 60 % 60), (int)(up % 60));
-	printf("connections: %" PRId64 " tracked, %" PRId64 " live\n", number(data, "connections"),
-	       number(data, "live"));
+	printf("connections: %" PRId64 " tracked, %" PRId64 " live, %" PRId64 " carried on\n",
+	       number(data, "connections"), number(data, "live"), number(data, "joined"));
 	printf("capture: %" PRId64 " packets, %" PRId64 " dropped\n", number(capture, "packets"),
 	       number(capture, "drops"));
 	print_size("store: ", number(store, "bytes"));
