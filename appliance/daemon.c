@@ -32,6 +32,7 @@
 #include "log.h"
 #include "tcprepair.h"
 
+#define PROCESS_NICE      (-15)
 #define EXIT_UNAVAILABLE  69
 #define EXIT_CONFIG       78
 #define TICK_NS           (200 * NS_PER_MS)
@@ -399,6 +400,16 @@ static void raise_descriptor_limit(void)
 	}
 }
 
+/*
+ * Before anything else on the host: packets do not wait, and a late answer to a probe
+ * is a doubtful one. Not allowed to? Then it goes without.
+ */
+static void raise_priority(void)
+{
+	if (setpriority(PRIO_PROCESS, 0, PROCESS_NICE) < 0)
+		log_event(LOG_INFO, "priority-not-raised", LOG_ERR(-errno));
+}
+
 static void log_started(const struct daemon *d)
 {
 	for (uint32_t i = 0; i < d->config->server_count; i++) {
@@ -427,6 +438,7 @@ static int start(struct daemon *d)
 		return r;
 	}
 	raise_descriptor_limit();
+	raise_priority(); /* threads inherit it */
 	d->evidence = aligned_alloc(_Alignof(struct worker_evidence), n * sizeof *d->evidence);
 	d->survey = calloc(n, sizeof *d->survey);
 	d->hold = calloc(n, sizeof *d->hold);

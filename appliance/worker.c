@@ -35,7 +35,8 @@ struct worker {
 	struct worker_config cfg;
 	struct ring *ring[WORKER_RINGS_MAX];
 	struct ring_stats ring_stats[WORKER_RINGS_MAX];
-	uint64_t drops_seen;
+	uint64_t drops_seen, drops_logged;
+	int64_t drops_logged_ns;
 	struct watch *watch;
 	struct worker_store store;
 	struct worker_taking *taking; /* by server */
@@ -271,7 +272,7 @@ static void read_rings(struct worker *w)
 	}
 }
 
-static void read_ring_stats(struct worker *w)
+static void read_ring_stats(struct worker *w, int64_t now_ns)
 {
 	uint64_t drops = 0;
 
@@ -280,8 +281,15 @@ static void read_ring_stats(struct worker *w)
 		drops += w->ring_stats[i].drops;
 	}
 	if (drops > w->drops_seen) {
-		w->drops_seen = drops;
 		track_capture_drops(watch_track(w->watch));
+		/* Once a second at most: a flood would fill the log as it fills the ring. */
+		if (now_ns - w->drops_logged_ns >= NS_PER_S) {
+			w->drops_logged_ns = now_ns;
+			log_event(LOG_WARNING, "capture-dropped", LOG_INT("worker", w->cfg.index),
+				  LOG_INT("packets", drops - w->drops_logged));
+			w->drops_logged = drops;
+		}
+		w->drops_seen = drops;
 	}
 }
 
@@ -342,7 +350,7 @@ static void after_packets(struct worker *w, int64_t now)
 	}
 	if (now - w->published_ns >= WORKER_PUBLISH_NS) {
 		w->published_ns = now;
-		read_ring_stats(w);
+		read_ring_stats(w, now);
 		publish(w);
 	}
 }
