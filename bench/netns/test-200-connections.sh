@@ -6,5 +6,5 @@ lab_up
 usual_start
 phases_survive 200
 below "$(takeover_ms)" 100 "takeover after detection, ms"
-below "$(many_field all stall_median_ms)" 1000 "median stall, ms"
+below "$(many_field all stall_ms)" 1000 "longest stall, ms"
 pass "$(phases_summary)"
