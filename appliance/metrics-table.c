@@ -117,6 +117,8 @@ const struct metrics_desc metrics_table[METRIC_COUNT_] = {
 		"Time to commit one batch to the store."},
 	[METRIC_STORE_ERRORS] = {"jeebs_store_errors_total", COUNTER, {0},
 		"Batches that could not be stored."},
+	[METRIC_STORE_DEFERRED] = {"jeebs_store_deferred_flushes_total", COUNTER, {0},
+				   "Flushes that left changes for the next: no time, or the store was behind."},
 	[METRIC_LOOP_LAG] = {"jeebs_event_loop_lag_seconds", DURATION, {L(LOOP)},
 		"How late a loop of the daemon got to run."},
 	[METRIC_CONTROL_REFUSED] = {"jeebs_control_refused_total", COUNTER, {L(CONTROL)},

@@ -59,6 +59,7 @@ enum metric {
 	METRIC_STORE_RECORDS,
 	METRIC_STORE_COMMIT_DURATION, /* histogram */
 	METRIC_STORE_ERRORS,
+	METRIC_STORE_DEFERRED,  /* flushes of workers that left changes for the next */
 	METRIC_LOOP_LAG,        /* histogram [METRIC_LOOP_*] */
 	METRIC_CONTROL_REFUSED, /* [METRIC_CONTROL_*] */
 	METRIC_COUNT_,

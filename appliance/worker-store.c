@@ -12,6 +12,11 @@
 /* A batch of that size cannot hold more records than this. */
 #define BATCH_PUTS_MAX         65536
 #define CHECKPOINT_FIRST_BYTES 4096
+/*
+ * A record with a full log costs 50 us, and packets wait meanwhile: the flows beyond this
+ * are written an interval later. With the default interval it is a tenth of the thread.
+ */
+#define FLUSH_BUDGET_NS NS_PER_MS
 
 void worker_store_init(struct worker_store *s, const struct worker_config *cfg)
 {

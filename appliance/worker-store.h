@@ -22,6 +22,7 @@ struct worker_store {
 	size_t checkpoint_cap;
 	int64_t flushed_ns;
 	uint64_t deferred;      /* intervals in which the store was behind */
+	uint64_t cut_short;     /* flushes that left flows for the next */
 	uint64_t record_errors; /* records that could not be made, deletions that did not fit */
 };
 

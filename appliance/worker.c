@@ -328,6 +328,7 @@ static void publish(struct worker *w)
 	PUBLISH(bad_seq, s->bad_seq);
 	PUBLISH(ignored, s->ignored);
 	PUBLISH(store_deferred, w->store.deferred);
+	PUBLISH(store_cut_short, w->store.cut_short);
 	PUBLISH(store_record_errors, w->store.record_errors);
 	PUBLISH(lag_ns, w->longest_turn_ns);
 	w->longest_turn_ns = 0;
