@@ -67,6 +67,28 @@ static void flow_block_put(struct watch *w, struct jeebs_flow *jf)
 	free(jf);
 }
 
+/* A module that gave up keeps nothing more; its plan will say why. */
+static void give_up(struct jeebs_flow *jf)
+{
+	jf->gave_up = true;
+	for (int dir = 0; dir < 2; dir++)
+		track_keep_from(jf->watch->track, jf->flow, (enum flow_dir)dir, UINT64_MAX);
+}
+
+/* It must not take for the beginning what is none. */
+static void tell_missed(struct jeebs_flow *jf)
+{
+	for (uint32_t dir = 0; dir < 2 && !jf->gave_up; dir++) {
+		uint64_t end = jf->missed[dir];
+		int r = end ? jf->module->gap(jf->state, dir, 0, end) : JEEBS_OK;
+
+		if (r == JEEBS_OK && jf->missed_fin[dir])
+			r = jf->module->fin(jf->state, dir, end);
+		if (r != JEEBS_OK)
+			give_up(jf);
+	}
+}
+
 /*
  * Not before the handshake was seen: a connection older than the box is refused
  * whatever a module would say, and a SYN may be captured after its answer.
@@ -80,6 +102,7 @@ static void open_module(struct jeebs_flow *jf)
 	jf->opened = jf->module &&
 		     jf->module->open(jf->state, jf, &live_ops, &jf->module_service) == JEEBS_OK;
 	jf->gave_up = !jf->opened;
+	tell_missed(jf);
 }
 
 static void on_open(void *ctx, struct flow *f)
@@ -108,23 +131,18 @@ static bool listens(struct jeebs_flow *jf)
 	return jf->opened && !jf->gave_up;
 }
 
-/* A module that gave up keeps nothing more; its plan will say why. */
-static void give_up(struct watch *w, struct jeebs_flow *jf)
-{
-	jf->gave_up = true;
-	for (int dir = 0; dir < 2; dir++)
-		track_keep_from(w->track, jf->flow, (enum flow_dir)dir, UINT64_MAX);
-}
-
 static void on_data(void *ctx, struct flow *f, enum flow_dir dir, uint64_t off, struct bytes b)
 {
 	struct jeebs_flow *jf = f->user;
 	int64_t now = f->last_ns[dir];
 
-	if (!listens(jf))
+	if (!listens(jf)) {
+		if (jf)
+			jf->missed[dir] = off + b.n;
 		return;
+	}
 	if (jf->module->data(jf->state, dir, off, (struct jeebs_bytes){b.p, b.n}, now) != JEEBS_OK)
-		give_up(ctx, jf);
+		give_up(jf);
 }
 
 static void on_gap(void *ctx, struct flow *f, enum flow_dir dir, uint64_t from, uint64_t to)
@@ -134,20 +152,26 @@ static void on_gap(void *ctx, struct flow *f, enum flow_dir dir, uint64_t from, 
 
 	if (jf && w->cfg.hooks.gap)
 		w->cfg.hooks.gap(w->cfg.ctx, jf, dir, to - from);
-	if (!listens(jf))
+	if (!listens(jf)) {
+		if (jf)
+			jf->missed[dir] = to;
 		return;
+	}
 	if (jf->module->gap(jf->state, dir, from, to) != JEEBS_OK)
-		give_up(ctx, jf);
+		give_up(jf);
 }
 
 static void on_fin(void *ctx, struct flow *f, enum flow_dir dir, uint64_t off)
 {
 	struct jeebs_flow *jf = f->user;
 
-	if (!listens(jf))
+	if (!listens(jf)) {
+		if (jf)
+			jf->missed_fin[dir] = true;
 		return;
+	}
 	if (jf->module->fin(jf->state, dir, off) != JEEBS_OK)
-		give_up(ctx, jf);
+		give_up(jf);
 }
 
 static void on_changed(void *ctx, struct flow *f)

@@ -34,6 +34,9 @@ struct jeebs_flow {
 	bool gave_up;   /* the module wants no more bytes */
 	bool stored;    /* the store holds a record of it */
 	bool extracted; /* its takeover has left for the failover thread */
+	/* What passed before the handshake was complete: told as a gap when the module opens. */
+	uint64_t missed[2]; /* end of it */
+	bool missed_fin[2];
 };
 
 struct watch_hooks {
@@ -56,8 +59,9 @@ struct watch_config {
 	struct track_config track;
 	const struct watch_service *services;
 	uint32_t service_count;
-	watch_module_fn choose_module; /* NULL: the service's module */
-	struct watch_hooks hooks;      /* a member may be NULL */
+	/* NULL: the service's module. What it returns must be the module of some service. */
+	watch_module_fn choose_module;
+	struct watch_hooks hooks; /* a member may be NULL */
 	void *ctx;
 };
 
