@@ -107,14 +107,18 @@ static void on_connection(void *ctx, uint32_t server, const struct watch_service
 			    1);
 }
 
-static void on_join_aborted(void *ctx, uint32_t server, const char *reason)
+static void on_join_aborted(void *ctx, uint32_t server, const char *protocol, const char *reason)
 {
 	struct daemon *d = ctx;
+	uint16_t at = (uint16_t)server, p = metrics_protocol(d->metrics, protocol);
 
 	/* The client's own doing is no loss of ours. */
-	if (strcmp(reason, "client-reset") != 0 && strcmp(reason, "client-lost") != 0)
-		metrics_add(d->metrics, METRIC_CONNECTIONS_REFUSED,
-			    METRIC_AT((uint16_t)server, metrics_reason(d->metrics, reason)), 1);
+	if (strcmp(reason, "client-reset") == 0 || strcmp(reason, "client-lost") == 0)
+		return;
+	metrics_add(d->metrics, METRIC_CONNECTIONS_MIGRATED, METRIC_AT(at, p, METRIC_RESULT_LOST),
+		    1);
+	metrics_add(d->metrics, METRIC_CONNECTIONS_REFUSED,
+		    METRIC_AT(at, metrics_reason(d->metrics, reason)), 1);
 }
 
 static void on_address_conflict(void *ctx, uint32_t server)

@@ -73,7 +73,8 @@ static void on_join_report(void *ctx, const struct join_report *r)
 		log_event(LOG_DEBUG, "connection-aborted", LOG_STR("server", s->cfg->name),
 			  LOG_STR("reason", r->reason), LOG_INT("to_client", r->to_client_bytes),
 			  LOG_INT("to_server", r->to_server_bytes));
-		s->env->observer.join_aborted(s->env->observer.ctx, s->index, r->reason);
+		s->env->observer.join_aborted(s->env->observer.ctx, s->index, j->module->name,
+					      r->reason);
 		break;
 	case JOIN_CLOSED:
 		break;

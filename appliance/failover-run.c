@@ -355,10 +355,15 @@ static int prepare(struct failover_server *s, const struct failover_cause *cause
 
 int failover_run_begin(struct failover_server *s, const struct failover_cause *cause)
 {
+	const struct failover_observer *o = &s->env->observer;
 	struct failover_run *run = calloc(1, sizeof *run);
 
-	if (!run)
+	if (!run) {
+		struct failover_summary none = {.aborted = "out-of-memory"};
+		failover_server_set_state(s, FAILOVER_ABORTED);
+		o->done(o->ctx, s->index, &none);
 		return -ENOMEM;
+	}
 	s->run = run;
 	takeover_inbox_init(&run->inbox);
 	run->summary.alive_ns = cause->alive_ns;

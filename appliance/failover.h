@@ -53,7 +53,7 @@ struct failover_observer {
 	void (*connection)(void *ctx, uint32_t server, const struct watch_service *service,
 			   const struct endpoint *client, const struct plan *plan);
 	/* A continued connection ended by a reset of ours. In a join thread. */
-	void (*join_aborted)(void *ctx, uint32_t server, const char *reason);
+	void (*join_aborted)(void *ctx, uint32_t server, const char *protocol, const char *reason);
 	void (*address_conflict)(void *ctx, uint32_t server);
 	void (*fenced)(void *ctx, uint32_t server, bool ok);
 	void (*done)(void *ctx, uint32_t server, const struct failover_summary *s);
