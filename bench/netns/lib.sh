@@ -158,9 +158,10 @@ lab_not() { ! "$@"; }
 # below NUMBER LIMIT WHAT
 below() { awk -v a="$1" -v b="$2" 'BEGIN { exit !(a < b) }' || fail "$3: $1, not below $2"; }
 
-# wait_until SECONDS CONDITION...: status 0 as soon as it holds, 1 at the deadline.
+# wait_until SECONDS CONDITION... (decimals allowed): status 0 as soon as it holds, 1 at the deadline.
 wait_until() {
-	local deadline_us=$((${EPOCHREALTIME/./} + $1 * 1000000))
+	local deadline_us
+	deadline_us=$(awk -v now="${EPOCHREALTIME/./}" -v s="$1" 'BEGIN { printf "%.0f", now + s * 1e6 }')
 	shift
 	until "$@" >/dev/null 2>&1; do
 		((${EPOCHREALTIME/./} < deadline_us)) || return 1
@@ -382,7 +383,7 @@ appliance:
   control_socket: $lab_dir/control.sock
   modules_dir: $(lab_modules)
   log: json
-capture:   {interfaces: [eth0], workers: 2, ring: 64MiB}
+capture:   {interfaces: [eth0], workers: 2, ring: 256MiB}
 metrics:   {listen: "127.0.0.1:9817"}
 defaults:  {health: $lab_health}
 servers:
