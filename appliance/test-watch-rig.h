@@ -36,13 +36,21 @@ struct rig {
 	struct watch *watch;
 	struct watch_service service;
 	struct endpoint server, client;
+	watch_module_fn choose;
+	uint32_t max_flows;
 	int64_t now_ns;
+	uint32_t isn[2];
 	struct tcp_options syn, answer; /* options of the handshake */
 	uint16_t window;
+	uint32_t tsval[2]; /* of segments after a handshake with timestamps */
+	uint8_t tos;
+	size_t captured; /* bytes of payload the capture holds, at most */
 	/* What the module does. */
-	int open_result, data_result;
+	int open_result, data_result, gap_result;
 	uint64_t keep[2]; /* asked for in each data callback; UINT64_MAX: nothing */
 	uint32_t verdict;
+	const char *reason;
+	char detail; /* all of the detail is this, without an end */
 	/* What it saw. */
 	int opens, closes, gaps, fins, plans;
 	uint64_t bytes[2];
@@ -79,7 +87,7 @@ static inline int rig_data(void *state, uint32_t dir, uint64_t off, struct jeebs
 
 	assert_int_equal(s->magic, 0x5a5a);
 	assert_int_equal(off, rig.bytes[dir]);
-	assert_int_equal(now_ns, rig.now_ns);
+	assert_true(now_ns > 0 && now_ns <= rig.now_ns);
 	for (size_t i = 0; i < b.n; i++)
 		assert_int_equal(b.p[i], rig_byte((enum flow_dir)dir, off + i));
 	rig.bytes[dir] += b.n;
@@ -93,7 +101,7 @@ static inline int rig_gap(void *state, uint32_t dir, uint64_t from, uint64_t to)
 	assert_int_equal(from, rig.bytes[dir]);
 	rig.bytes[dir] = to;
 	rig.gaps++;
-	return JEEBS_OK;
+	return rig.gap_result;
 }
 
 static inline int rig_fin(void *state, uint32_t dir, uint64_t off)
@@ -118,7 +126,8 @@ static inline void rig_plan(const void *state, const struct jeebs_cut *cut, stru
 	assert_int_equal(((const struct rig_state *)state)->magic, 0x5a5a);
 	rig.plans++;
 	rig.cut = *cut;
-	*ret = (struct jeebs_plan){.verdict = rig.verdict, .reason = "rigged"};
+	*ret = (struct jeebs_plan){.verdict = rig.verdict, .reason = rig.reason};
+	memset(ret->detail, rig.detail, sizeof ret->detail);
 }
 
 static inline void rig_resume(void *state, const struct jeebs_cut *cut, struct jeebs_join *j,
@@ -170,13 +179,14 @@ static inline void rig_on_closed(void *ctx, struct jeebs_flow *jf, enum track_cl
 static inline void rig_start(size_t stream_max)
 {
 	struct watch_config wc = {
-		.track = {.max_flows = 64,
+		.track = {.max_flows = rig.max_flows,
 			  .buffer_max = 16 << 20,
 			  .stream_max = stream_max,
 			  .hole_timeout_ns = 200 * NS_PER_MS,
 			  .key = {{1, 2}}},
 		.services = &rig.service,
 		.service_count = 1,
+		.choose_module = rig.choose,
 		.hooks = {.gap = rig_on_gap, .closed = rig_on_closed},
 		.ctx = &rig,
 	};
@@ -188,10 +198,14 @@ static inline void rig_start(size_t stream_max)
 static inline int rig_setup(void **state)
 {
 	rig = (struct rig){
+		.max_flows = 64,
 		.now_ns = 1000 * NS_PER_S,
+		.isn = {RIG_ISN_CLIENT, RIG_ISN_SERVER},
 		.window = 60000,
 		.keep = {UINT64_MAX, UINT64_MAX},
 		.verdict = JEEBS_CONTINUE,
+		.reason = "rigged",
+		.captured = SIZE_MAX,
 		.syn = {.seen = TCP_OPT_MSS | TCP_OPT_SACK_PERM, .mss = 1400},
 		.answer = {.seen = TCP_OPT_MSS | TCP_OPT_SACK_PERM, .mss = 1460},
 	};
@@ -214,19 +228,19 @@ static inline struct flow *rig_send(enum flow_dir d, uint8_t flags, int64_t off,
 				    size_t n)
 {
 	static uint8_t payload[RIG_PAYLOAD_MAX];
-	const uint32_t isn[] = {RIG_ISN_CLIENT, RIG_ISN_SERVER};
 	bool to_client = d == FLOW_TO_CLIENT;
 	struct segment s = {
 		.src = to_client ? rig.server : rig.client,
 		.dst = to_client ? rig.client : rig.server,
-		.seq = isn[d] + 1 + (uint32_t)off,
-		.ack = isn[!d] + 1 + (uint32_t)ack,
+		.seq = rig.isn[d] + 1 + (uint32_t)off,
+		.ack = rig.isn[!d] + 1 + (uint32_t)ack,
 		.window = rig.window,
 		.flags = flags,
 		.ttl = to_client ? 61 : 50,
+		.tos = rig.tos,
 		.mac_valid = true,
 		.src_mac = {2, 0, 0, 0, 0, to_client},
-		.payload = {payload, n},
+		.payload = {payload, n < rig.captured ? n : rig.captured},
 		.payload_len = (uint32_t)n,
 		.time_ns = ++rig.now_ns,
 	};
@@ -236,6 +250,8 @@ static inline struct flow *rig_send(enum flow_dir d, uint8_t flags, int64_t off,
 		payload[i] = rig_byte(d, (uint64_t)off + i);
 	if (flags & TCP_SYN)
 		s.opt = to_client ? rig.answer : rig.syn;
+	else if (rig.syn.seen & rig.answer.seen & TCP_OPT_TIMESTAMP)
+		s.opt = (struct tcp_options){.seen = TCP_OPT_TIMESTAMP, .tsval = rig.tsval[d]};
 	return track_segment(watch_track(rig.watch), &s);
 }
 

@@ -62,6 +62,122 @@ static void test_late_handshake(void **state)
 	assert_int_equal(rig.bytes[FLOW_TO_SERVER], 20);
 }
 
+/*
+ * What passed before the handshake was whole was not shown to the module: it must
+ * not think that the stream begins where it is shown the first byte.
+ */
+static void test_bytes_before_a_late_syn_are_a_gap(void **state)
+{
+	server(TCP_SYN | TCP_ACK, -1, 0, 0);
+	client(TCP_ACK, 0, 0, 100);
+	server(TCP_ACK, 0, 100, 70);
+	assert_int_equal(rig.opens, 0);
+	client(TCP_SYN, -1, 0, 0);
+	assert_int_equal(rig.opens, 1);
+	assert_int_equal(rig.gaps, 2);
+	client(TCP_ACK, 100, 70, 30); /* the rig checks where it goes on */
+	server(TCP_ACK, 70, 130, 40);
+	assert_int_equal(rig.bytes[FLOW_TO_SERVER], 130);
+	assert_int_equal(rig.bytes[FLOW_TO_CLIENT], 110);
+	assert_int_equal(rig.gap_hooks, 0); /* the capture lost nothing */
+}
+
+static void test_end_and_loss_before_a_late_syn(void **state)
+{
+	server(TCP_SYN | TCP_ACK, -1, 0, 0);
+	client(TCP_ACK, 0, 0, 0);
+	server(TCP_ACK | TCP_FIN, 0, 50, 10); /* acknowledges what was not captured */
+	rig.now_ns += NS_PER_S;
+	struct flow *f = client(TCP_ACK, 50, 11, 10);
+	assert_int_equal(rig.gap_hooks, 1);
+	client(TCP_SYN, -1, 0, 0);
+	assert_int_equal(rig.opens, 1);
+	assert_int_equal(rig.bytes[FLOW_TO_SERVER], 60);
+	assert_int_equal(rig.bytes[FLOW_TO_CLIENT], 10);
+	assert_int_equal(rig.fins, 1);
+	assert_false(watch_flow(f)->gave_up);
+}
+
+static void test_giving_up_on_what_was_missed(void **state)
+{
+	rig.gap_result = JEEBS_GIVE_UP;
+	server(TCP_SYN | TCP_ACK, -1, 0, 0);
+	client(TCP_ACK | TCP_FIN, 0, 0, 100);
+	server(TCP_ACK, 0, 101, 70);
+	struct flow *f = client(TCP_SYN, -1, 0, 0);
+	assert_int_equal(rig.gaps, 1);
+	assert_int_equal(rig.fins, 0);
+	assert_true(watch_flow(f)->opened && watch_flow(f)->gave_up);
+	server(TCP_ACK, 70, 101, 70);
+	assert_int_equal(rig.bytes[FLOW_TO_CLIENT], 0);
+}
+
+static void test_port_used_again(void **state)
+{
+	rig_handshake();
+	rig.isn[FLOW_TO_SERVER] += 1000000;
+	client(TCP_SYN, -1, 0, 0); /* proves nothing */
+	assert_int_equal(rig.closes, 0);
+	rig.isn[FLOW_TO_CLIENT] += 1000000;
+	server(TCP_SYN | TCP_ACK, -1, 0, 0);
+	assert_int_equal(rig.closes, 1);
+	assert_int_equal(rig.opens, 2);
+}
+
+/* More connections than are kept for reuse, each beginning with a clean state. */
+static void test_many_connections(void **state)
+{
+	enum {
+		FLOWS = 1500
+	};
+
+	watch_free(rig.watch);
+	rig.max_flows = FLOWS;
+	rig_start(65536);
+	for (int round = 0; round < 2; round++) {
+		rig.client.port = 10000;
+		for (int i = 0; i < FLOWS; i++, rig.client.port++)
+			rig_handshake();
+		rig.client.port = 10000;
+		for (int i = 0; i < FLOWS; i++, rig.client.port++)
+			client(TCP_ACK | TCP_RST, 0, 0, 0);
+	}
+	assert_int_equal(rig.opens, 2 * FLOWS);
+	assert_int_equal(rig.closes, 2 * FLOWS);
+	assert_int_equal(track_count(watch_track(rig.watch)), 0);
+}
+
+static const struct jeebs_module *none_on_443(void *ctx, uint16_t port)
+{
+	assert_ptr_equal(ctx, &rig);
+	return port == 443 ? NULL : &rig_module;
+}
+
+static void test_module_by_port(void **state)
+{
+	watch_free(rig.watch);
+	rig.service.endpoint.port = 0;
+	rig.choose = none_on_443;
+	rig_start(65536);
+	assert_true(rig_handshake()->opened);
+	rig.server.port = 443;
+	struct jeebs_flow *jf = rig_handshake();
+	assert_null(jf->module);
+	assert_false(jf->opened);
+	client(TCP_ACK, 0, 0, 10);
+	assert_int_equal(rig.bytes[FLOW_TO_SERVER], 0);
+}
+
+static void test_directions_that_do_not_exist(void **state)
+{
+	struct rig_state *s = rig_handshake()->state;
+
+	s->ops->keep_from(s->flow, 2, 0);
+	s->ops->keep_from(s->flow, UINT32_MAX, 0);
+	assert_int_equal(s->ops->log(s->flow, 2, 0).n, 0);
+	assert_int_equal(s->ops->log(s->flow, UINT32_MAX, 0).n, 0);
+}
+
 static void test_midstream_has_no_module(void **state)
 {
 	struct flow *f = client(TCP_ACK, 500, 900, 40);
@@ -157,6 +273,13 @@ int main(void)
 		TEST(test_second_connection_gets_fresh_state),
 		TEST(test_refused_open_is_not_closed),
 		TEST(test_late_handshake),
+		TEST(test_bytes_before_a_late_syn_are_a_gap),
+		TEST(test_end_and_loss_before_a_late_syn),
+		TEST(test_giving_up_on_what_was_missed),
+		TEST(test_port_used_again),
+		TEST(test_many_connections),
+		TEST(test_module_by_port),
+		TEST(test_directions_that_do_not_exist),
 		TEST(test_midstream_has_no_module),
 		TEST(test_keeps_what_was_asked_for),
 		TEST(test_giving_up_forgets),
