@@ -11,6 +11,7 @@
  */
 #include "dry-run.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -77,17 +78,18 @@ int dry_run_parse_cut(const char *text, struct dry_run_options *io)
 	if (strncmp(text, "packet:", 7) == 0) {
 		errno = 0;
 		unsigned long long n = strtoull(text + 7, &end, 10);
-		if (errno || end == text + 7 || *end || text[7] == '-' || n == 0)
+		if (errno || !isdigit((unsigned char)text[7]) || *end || n == 0)
 			return -EINVAL;
 		io->cut = DRY_RUN_CUT_PACKET;
 		io->cut_packet = n;
 		return 0;
 	}
+	size_t digits = strspn(text, "0123456789."); /* strtod() takes more than we say */
 	double s = strtod(text, &end);
-	if (end == text || (*end && strcmp(end, "s") != 0) || !(s >= 0 && s < 1e9))
+	if (end == text || end != text + digits || (*end && strcmp(end, "s") != 0) || s >= 1e9)
 		return -EINVAL;
 	io->cut = DRY_RUN_CUT_TIME;
-	io->cut_ns = (int64_t)(s * 1e9);
+	io->cut_ns = (int64_t)(s * 1e9 + 0.5); /* 1.001 is a little less than that in binary */
 	return 0;
 }
 
