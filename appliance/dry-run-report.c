@@ -158,12 +158,28 @@ int dry_run_report_table(const struct dry_run_report *r, FILE *out)
 	fprintf(out, "refuse %" PRIu32, r->refused);
 	print_reasons(r, false, out);
 	if (!r->complete)
-		fprintf(out, "incomplete: the capture is damaged after packet %" PRIu64 ": %s\n",
-			r->packets, r->error);
-	return ferror(out) ? -EIO : 0;
+		fprintf(out, "incomplete: the capture is damaged at packet %" PRIu64 ": %s\n",
+			r->error_packet, r->error);
+	return fflush(out) || ferror(out) ? -EIO : 0;
 }
 
 /* ---- JSON -------------------------------------------------------------------------------- */
+
+/* A file may have any name; JSON is UTF-8. */
+static json_t *name_json(const char *name)
+{
+	json_t *j = json_string(name);
+	char *ascii = j ? NULL : strdup(name);
+
+	if (!ascii)
+		return j;
+	for (char *p = ascii; *p; p++)
+		if ((unsigned char)*p > 0x7f)
+			*p = '?';
+	j = json_string(ascii);
+	free(ascii);
+	return j;
+}
 
 static json_t *row_json(const struct dry_run_report *r, const struct dry_run_row *row)
 {
@@ -187,36 +203,46 @@ static json_t *reasons_json(const struct dry_run_report *r, bool cont)
 	struct reason_count rc[REASONS_MAX];
 	uint32_t n = count_reasons(r, cont, rc);
 	json_t *o = json_object();
+	int e = 0;
 
 	for (uint32_t i = 0; i < n; i++)
-		json_object_set_new(o, rc[i].reason, json_integer(rc[i].n));
+		e |= json_object_set_new(o, rc[i].reason, json_integer(rc[i].n));
+	if (e) {
+		json_decref(o);
+		return NULL;
+	}
 	return o;
 }
 
 static json_t *capture_json(const struct dry_run_report *r)
 {
-	json_t *o = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:b}", "file", r->file, "packets",
-			      (json_int_t)r->packets, "tcp_packets", (json_int_t)r->tcp_packets,
-			      "malformed", (json_int_t)r->malformed, "truncated_headers",
-			      (json_int_t)r->truncated_headers, "fragments",
+	json_t *o = json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:b}", "file", name_json(r->file),
+			      "packets", (json_int_t)r->packets, "tcp_packets",
+			      (json_int_t)r->tcp_packets, "malformed", (json_int_t)r->malformed,
+			      "truncated_headers", (json_int_t)r->truncated_headers, "fragments",
 			      (json_int_t)r->fragments, "complete", r->complete);
 
-	if (o && !r->complete)
-		json_object_set_new(o, "error",
-				    json_pack("{s:I, s:I, s:s}", "packet",
-					      (json_int_t)r->packets + 1, "offset",
-					      (json_int_t)r->error_offset, "detail", r->error));
+	if (!o || r->complete)
+		return o;
+	if (json_object_set_new(o, "error",
+				json_pack("{s:I, s:I, s:s}", "packet", (json_int_t)r->error_packet,
+					  "offset", (json_int_t)r->error_offset, "detail",
+					  r->error)) < 0) {
+		json_decref(o);
+		return NULL;
+	}
 	return o;
 }
 
 int dry_run_report_json(const struct dry_run_report *r, FILE *out)
 {
 	json_t *servers = json_array(), *rows = json_array();
+	int e = 0;
 
 	for (uint32_t i = 0; i < r->server_count; i++)
-		json_array_append_new(servers, json_string(r->servers[i]));
+		e |= json_array_append_new(servers, json_string(r->servers[i]));
 	for (uint32_t i = 0; i < r->row_count; i++)
-		json_array_append_new(rows, row_json(r, &r->rows[i]));
+		e |= json_array_append_new(rows, row_json(r, &r->rows[i]));
 	json_t *root = json_pack(
 		"{s:i, s:o, s:o, s:{s:I, s:f}, s:f, s:o, s:{s:I, s:I, s:I, s:I, s:o, s:o}}", "api",
 		1, "capture", capture_json(r), "servers", servers, "cut", "packet",
@@ -225,10 +251,11 @@ int dry_run_report_json(const struct dry_run_report *r, FILE *out)
 		(json_int_t)r->row_count, "closed", (json_int_t)r->track.flows_closed, "continue",
 		(json_int_t)r->continued, "refuse", (json_int_t)r->refused, "continue_by_reason",
 		reasons_json(r, true), "refuse_by_reason", reasons_json(r, false));
-	if (!root)
-		return -ENOMEM;
-	int e = json_dumpf(root, out, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+	if (e == 0 && root)
+		e = json_dumpf(root, out, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
 	fputc('\n', out);
 	json_decref(root);
-	return e || ferror(out) ? -EIO : 0;
+	if (fflush(out) || ferror(out))
+		return -EIO;
+	return e || !root ? -ENOMEM : 0;
 }

@@ -27,9 +27,11 @@ struct dry_run_report {
 	/* What was read. */
 	uint64_t packets, tcp_packets, not_tcp, fragments, malformed, truncated_headers;
 	int64_t first_ns, last_ns; /* capture times; last_ns up to the cut */
-	bool complete;             /* false: damage at packet `packets` + 1 */
-	uint64_t error_offset;
-	const char *error; /* NULL when complete */
+	/* False: a pass met damage. The cut may lie before it: the default cut, and who is the
+	 * server, are found by reading further. */
+	bool complete;
+	uint64_t error_packet, error_offset; /* these three: when not complete */
+	const char *error;
 	/* Where it was cut. */
 	uint64_t cut_packet;
 	int64_t cut_ns; /* relative to first_ns */
@@ -42,7 +44,8 @@ struct dry_run_report {
 	uint32_t continued, refused;
 };
 
-int dry_run_report_table(const struct dry_run_report *r, FILE *out); /* 0 or -ENOMEM */
+/* Both: 0, -ENOMEM, or -EIO when @out does not take it. */
+int dry_run_report_table(const struct dry_run_report *r, FILE *out);
 int dry_run_report_json(const struct dry_run_report *r, FILE *out);
 
 #endif

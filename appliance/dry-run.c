@@ -27,6 +27,7 @@
 #define EXIT_DATA        65 /* sysexits(3) EX_DATAERR */
 #define EXIT_NO_INPUT    66
 #define EXIT_NO_MEMORY   70
+#define EXIT_NOT_WRITTEN 74
 #define EXIT_CONFIG      78
 #define RESPONDERS_MAX   4096
 #define DRILL_MAX_FLOWS  4000000
@@ -63,7 +64,10 @@ struct drill {
 	uint64_t stop_packet; /* pass 3; 0: time or end */
 	int64_t stop_ns;      /* absolute; INT64_MAX: none */
 	int r;
-	bool no_module; /* explained where it was asked for */
+	int damage; /* the first a pass met: PCAP_FILE_TRUNCATED and the like; 0: none */
+	struct pcap_file_position damaged_at;
+	bool no_module;   /* explained where it was asked for */
+	bool not_written; /* the report */
 	struct dry_run_report report;
 };
 
@@ -91,6 +95,20 @@ int dry_run_parse_cut(const char *text, struct dry_run_options *io)
 	io->cut = DRY_RUN_CUT_TIME;
 	io->cut_ns = (int64_t)(s * 1e9 + 0.5); /* 1.001 is a little less than that in binary */
 	return 0;
+}
+
+/* One pass over the file. Negative errno, 0 or PCAP_FILE_NOT_A_CAPTURE; other damage is noted. */
+static int read_all(struct drill *d, frame_fn fn)
+{
+	int r = pcap_file_run(d->file, fn, d);
+
+	if (r < 0 || r == PCAP_FILE_END || r == PCAP_FILE_STOPPED)
+		return r < 0 ? r : 0;
+	if (!d->damage) {
+		d->damage = r;
+		d->damaged_at = *pcap_file_position(d->file);
+	}
+	return r == PCAP_FILE_NOT_A_CAPTURE ? r : 0;
 }
 
 /* ---- pass 1: who is the server ---------------------------------------------------------- */
@@ -280,15 +298,14 @@ static int pick_responder(struct drill *d, struct endpoint *ret)
 	d->responders = calloc(RESPONDERS_MAX, sizeof *d->responders);
 	if (!d->responders)
 		return -ENOMEM;
-	int r = pcap_file_run(d->file, count_responder, d);
-	if (r < 0)
+	int r = read_all(d, count_responder);
+	if (r != 0)
 		return r;
 	for (uint32_t i = 0; i < d->responder_count; i++)
 		if (!best || d->responders[i].answered > best->answered)
 			best = &d->responders[i];
-	/* Damage further on is reported by the drill itself, which gets just as far. */
 	if (!best)
-		return r == PCAP_FILE_END ? -ENOENT : r;
+		return d->damage ? d->damage : -ENOENT;
 	*ret = best->server;
 	return pcap_file_rewind(d->file);
 }
@@ -393,8 +410,7 @@ static int run_passes(struct drill *d, FILE *out)
 	if (r != 0)
 		return r;
 	if (o->cut == DRY_RUN_CUT_BUSIEST) {
-		if ((r = new_watch(d, choose_none)) < 0 ||
-		    (r = pcap_file_run(d->file, find_busiest, d)) < 0)
+		if ((r = new_watch(d, choose_none)) < 0 || (r = read_all(d, find_busiest)) != 0)
 			return r;
 		end_stretch(&d->busiest, d->report.packets + 1);
 		/* Nobody was ever live: the end is as good as any. */
@@ -409,32 +425,27 @@ static int run_passes(struct drill *d, FILE *out)
 	if (o->cut == DRY_RUN_CUT_PACKET)
 		d->stop_packet = o->cut_packet;
 	r = new_watch(d, o->config ? NULL : choose_by_port);
-	if (r < 0 || (r = pcap_file_run(d->file, run_until_cut, d)) < 0)
+	if (r < 0 || (r = read_all(d, run_until_cut)) != 0)
 		return r;
-	if (r == PCAP_FILE_NOT_A_CAPTURE)
-		return r;
-	int damage = r;
-	d->report.complete = r == PCAP_FILE_END || r == PCAP_FILE_STOPPED;
-	if (!d->report.complete) {
-		const struct pcap_file_position *pos = pcap_file_position(d->file);
-		d->report.error = pos->detail;
-		d->report.error_offset = pos->offset;
-	}
+	d->report.complete = !d->damage;
+	d->report.error = d->damaged_at.detail;
+	d->report.error_packet = d->damaged_at.packet + 1;
+	d->report.error_offset = d->damaged_at.offset;
 	if ((r = report_cut(d)) < 0)
 		return r;
 	r = o->json ? dry_run_report_json(&d->report, out) : dry_run_report_table(&d->report, out);
-	return r < 0 ? r : damage;
+	d->not_written = r == -EIO;
+	return r < 0 ? r : d->damage;
 }
 
 /* One exit code and one sentence for each way a drill can end. */
 static int conclude(const struct drill *d, int r)
 {
-	const struct pcap_file_position *pos = pcap_file_position(d->file);
+	const struct pcap_file_position *pos = &d->damaged_at;
 	const char *path = d->opt->path;
 
 	switch (r) {
-	case PCAP_FILE_END:
-	case PCAP_FILE_STOPPED:
+	case 0:
 		return d->report.refused ? EXIT_REFUSED : 0;
 	case PCAP_FILE_TRUNCATED:
 	case PCAP_FILE_CORRUPT:
@@ -459,6 +470,10 @@ static int conclude(const struct drill *d, int r)
 		fprintf(d->err, "jeebs-appliance: out of memory\n");
 		return EXIT_NO_MEMORY;
 	default:
+		if (d->not_written) {
+			fprintf(d->err, "jeebs-appliance: the report cannot be written\n");
+			return EXIT_NOT_WRITTEN;
+		}
 		fprintf(d->err, "jeebs-appliance: %s: %s\n", path, log_strerror(r));
 		return EXIT_NO_INPUT;
 	}

@@ -42,8 +42,8 @@ int dry_run_parse_cut(const char *text, struct dry_run_options *io);
 /*
  * Runs it and prints the report to @out, complaints to @err. Returns an exit code:
  * 0 all live connections would continue, 1 some would be refused, 65 bad capture
- * (the report covers what came before the damage), 66 it cannot be read, 78 no
- * module or no server to protect, 70 out of memory.
+ * (the report covers what came before the damage), 66 it cannot be read, 74 the
+ * report cannot be written, 78 no module or no server to protect, 70 out of memory.
  */
 int dry_run(const struct dry_run_options *o, FILE *out, FILE *err);
 

@@ -35,8 +35,8 @@ static const char usage_text[] =
 	"  -h, --help, --version\n"
 	"\n"
 	"Exit codes: 0 ok; of a drill: 0 all live connections would continue, 1 some would be\n"
-	"refused, 65 the capture is damaged, 66 it cannot be read; 64 usage; 69 cannot start;\n"
-	"78 configuration.\n";
+	"refused, 65 the capture is damaged, 66 it cannot be read, 74 the report cannot be\n"
+	"written; 64 usage; 69 cannot start; 78 configuration.\n";
 
 enum {
 	OPT_DUMP = 256,

@@ -30,7 +30,7 @@
 
 /* ---- the capture ---- */
 
-static char dir[32], path[64];
+static char folder[32], path[64];
 static struct buf capture;
 static uint32_t packets;    /* written so far */
 static size_t offset[4096]; /* of the record of packet N */
@@ -259,9 +259,9 @@ static inline long long count(json_t *c, const char *field)
 
 static inline int set_up(void **state)
 {
-	strcpy(dir, "/tmp/jeebs-drill-XXXXXX");
-	assert_non_null(mkdtemp(dir));
-	snprintf(path, sizeof path, "%s/capture.pcap", dir);
+	strcpy(folder, "/tmp/jeebs-drill-XXXXXX");
+	assert_non_null(mkdtemp(folder));
+	snprintf(path, sizeof path, "%s/capture.pcap", folder);
 	capture = BUF_INIT(1 << 20);
 	begin_capture();
 	options = (struct dry_run_options){
@@ -279,7 +279,7 @@ static inline int tear_down(void **state)
 	forget_run();
 	buf_deinit(&capture);
 	unlink(path);
-	return rmdir(dir);
+	return rmdir(folder);
 }
 
 #define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)

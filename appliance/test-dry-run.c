@@ -502,10 +502,31 @@ static void test_corrupt(void **state)
 	options.server_auto = true; /* found before the damage */
 	run();
 	assert_damaged(4, "captured bytes");
-	/* Pass 2 gets as far as that; the cut it finds is before it. */
-	options.cut = DRY_RUN_CUT_BUSIEST;
-	assert_int_equal(run(), 0);
-	assert_int_equal(number("cut.packet"), 3);
+}
+
+/*
+ * The default cut is found by reading all of the file, and so is who is the server:
+ * it is told that this was not possible, though the cut lies before the damage.
+ */
+static void test_damage_behind_a_cut_that_was_looked_for(void **state)
+{
+	struct talk a = talk_open("10.1.0.7:40000", "10.9.0.1:80");
+
+	while (packets < 9)
+		acknowledge(&a);
+	capture.n = offset[9] + 5;
+	for (int kind = 1; kind < 4; kind++) {
+		options.server_auto = kind & 1;
+		options.cut = kind & 2 ? DRY_RUN_CUT_BUSIEST : DRY_RUN_CUT_PACKET;
+		options.cut_packet = 5;
+		assert_int_equal(run(), 65);
+		assert_non_null(strstr(ran.err, ": packet 9, offset "));
+		assert_int_equal(number("cut.packet"), 5);
+		assert_int_equal(number("totals.live"), 1);
+		assert_true(json_is_false(get("capture.complete")));
+		assert_int_equal(number("capture.error.packet"), 9);
+		assert_int_equal(number("capture.error.offset"), offset[9]);
+	}
 }
 
 static void test_damage_behind_the_cut(void **state)
@@ -552,7 +573,7 @@ static void test_cannot_be_read(void **state)
 	assert_string_equal(ran.out, "");
 	assert_string_equal(ran.err, "jeebs-appliance: /nonexistent/capture.pcap: No such file or "
 				     "directory\n");
-	options.path = dir;
+	options.path = folder;
 	assert_int_equal(run_file(), 66);
 	assert_non_null(strstr(ran.err, "Is a directory"));
 }
@@ -624,6 +645,7 @@ int main(void)
 		CASE(test_busiest_of_nobody),
 		CASE(test_truncated),
 		CASE(test_corrupt),
+		CASE(test_damage_behind_a_cut_that_was_looked_for),
 		CASE(test_damage_behind_the_cut),
 		CASE(test_damaged_before_anybody_answered),
 		CASE(test_not_a_capture),
