@@ -12,8 +12,7 @@
 #include "clock.h"
 #include "log.h"
 
-/* Rows one request takes from one worker: a few milliseconds of its time. */
-#define ROWS_MAX 10000
+#define ROWS_MAX 10000 /* one request takes from one worker */
 
 struct row {
 	struct endpoint server, client;
@@ -33,6 +32,7 @@ struct gather {
 	uint32_t count;
 	uint64_t skipped; /* beyond ROWS_MAX */
 	uint32_t limit;
+	uint32_t at; /* how far the present worker's table is done */
 	int64_t now_ns;
 };
 
@@ -68,9 +68,12 @@ static void gather_flow(void *ctx, struct flow *f)
 		r->plan = (struct plan){.module = "-", .reason = "not-established"};
 }
 
-static void gather_worker(struct worker *w, void *arg)
+static void gather_part(struct worker *w, void *arg)
 {
-	track_each(watch_track(worker_watch(w)), gather_flow, arg);
+	struct gather *g = arg;
+
+	g->at = track_each_part(watch_track(worker_watch(w)), g->at, DAEMON_FLOWS_PER_CALL,
+				gather_flow, g);
 }
 
 /* All rows of all workers; NULL without memory. */
@@ -82,7 +85,9 @@ static struct row *gather(struct daemon *d, struct gather *g)
 	g->now_ns = clock_real_ns();
 	for (uint32_t i = 0; rows && i < d->worker_count; i++) {
 		g->limit = g->count + ROWS_MAX;
-		worker_call(d->workers[i], gather_worker, g);
+		do
+			worker_call(d->workers[i], gather_part, g);
+		while (g->at);
 	}
 	return rows;
 }
@@ -318,9 +323,12 @@ static void explain_flow(void *ctx, struct flow *f)
 	x->ts_hz = flow_ts_hz(f);
 }
 
-static void explain_worker(struct worker *w, void *arg)
+static void explain_part(struct worker *w, void *arg)
 {
-	track_each(watch_track(worker_watch(w)), explain_flow, arg);
+	struct explained *x = arg;
+
+	x->gather.at = track_each_part(watch_track(worker_watch(w)), x->gather.at,
+				       DAEMON_FLOWS_PER_CALL, explain_flow, x);
 }
 
 static json_t *marks_json(uint16_t marks)
@@ -407,7 +415,9 @@ static json_t *op_explain(void *ctx, const struct endpoint *client, struct contr
 	char text[ENDPOINT_STRLEN];
 
 	for (uint32_t i = 0; i < d->worker_count && !x.found; i++)
-		worker_call(d->workers[i], explain_worker, &x);
+		do
+			worker_call(d->workers[i], explain_part, &x);
+		while (x.gather.at && !x.found);
 	if (!x.found || x.gather.count == 0)
 		return control_fail(e, "unknown-connection", "no watched connection of %s",
 				    endpoint_format(client, text));

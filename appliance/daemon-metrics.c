@@ -203,6 +203,7 @@ struct survey {
 	struct daemon *d;
 	uint64_t (*count)[2]; /* by service, by continuable */
 	uint64_t flows;
+	uint32_t at; /* how far the present worker's table is done */
 };
 
 static void survey_flow(void *ctx, struct flow *f)
@@ -218,9 +219,12 @@ static void survey_flow(void *ctx, struct flow *f)
 	s->count[jf->service - s->d->services][p.cont]++;
 }
 
-static void survey_worker(struct worker *w, void *arg)
+static void survey_part(struct worker *w, void *arg)
 {
-	track_each(watch_track(worker_watch(w)), survey_flow, arg);
+	struct survey *s = arg;
+
+	s->at = track_each_part(watch_track(worker_watch(w)), s->at, DAEMON_FLOWS_PER_CALL,
+				survey_flow, s);
 }
 
 static void tell_survey(struct daemon *d, const struct survey *s)
@@ -263,7 +267,9 @@ static void survey(struct daemon *d, int64_t now_ns)
 	if (!s.count)
 		return;
 	for (uint32_t i = 0; i < d->worker_count; i++)
-		worker_call(d->workers[i], survey_worker, &s);
+		do
+			worker_call(d->workers[i], survey_part, &s);
+		while (s.at);
 	tell_survey(d, &s);
 	free(s.count);
 	p->survey_pause_ns = (int64_t)s.flows * SURVEY_NS_PER_FLOW;

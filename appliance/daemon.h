@@ -51,6 +51,9 @@ struct daemon {
 /* Runs until it is told to end. Returns an exit code (sysexits(3)). */
 int daemon_run(const struct config *c);
 
+/* Flows one worker_call() looks at: a few milliseconds in which packets wait. */
+#define DAEMON_FLOWS_PER_CALL 1024
+
 /* ---- daemon-control.c, daemon-metrics.c: private to the daemon ------------------------------ */
 
 extern const struct control_ops daemon_control_ops;

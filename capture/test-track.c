@@ -715,6 +715,42 @@ static void test_each_and_drop(void **state)
 	assert_int_equal(closes, 3000);
 }
 
+static uint8_t visits[3000];
+
+static void visit(void *ctx, struct flow *f)
+{
+	visits[f->client.port - 1000]++;
+}
+
+/* Parts of a walk, between which flows come and go. */
+static void test_each_part(void **state)
+{
+	uint32_t at = 0;
+	int parts = 0;
+
+	config.max_flows = 5000;
+	restart();
+	assert_int_equal(track_each_part(track, 0, 10, visit, NULL), 0); /* nobody yet */
+	for (uint16_t i = 0; i < 2000; i++) {
+		client.port = (uint16_t)(1000 + i);
+		handshake();
+	}
+	memset(visits, 0, sizeof visits);
+	do {
+		at = track_each_part(track, at, 100, visit, NULL);
+		client.port = (uint16_t)(1000 + parts); /* was visited */
+		track_drop(track, the_flow());
+		client.port = (uint16_t)(3000 + parts);
+		handshake();
+		parts++;
+	} while (at);
+	assert_true(parts >= 20);
+	for (int i = 0; i < 2000; i++)
+		assert_int_equal(visits[i], 1);
+	for (int i = 2000; i < 3000; i++)
+		assert_true(visits[i] <= 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -758,6 +794,7 @@ int main(void)
 		CASE(test_idle),
 		CASE(test_fragments),
 		CASE(test_each_and_drop),
+		CASE(test_each_part),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

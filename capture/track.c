@@ -344,13 +344,22 @@ void track_probe_begin(struct flow *f)
 	f->probe_answered = false;
 }
 
-void track_each(struct track *t, void (*fn)(void *ctx, struct flow *f), void *ctx)
+uint32_t track_each_part(struct track *t, uint32_t from, uint32_t count,
+			 void (*fn)(void *ctx, struct flow *f), void *ctx)
 {
-	for (uint32_t i = 0; i < flow_table_places(&t->table); i++) {
+	uint32_t i = from;
+
+	for (; count > 0 && i < flow_table_places(&t->table); i++, count--) {
 		struct flow *f = flow_table_at(&t->table, i);
 		if (f)
 			fn(ctx, f);
 	}
+	return i < flow_table_places(&t->table) ? i : 0;
+}
+
+void track_each(struct track *t, void (*fn)(void *ctx, struct flow *f), void *ctx)
+{
+	track_each_part(t, 0, UINT32_MAX, fn, ctx);
 }
 
 struct flow *track_find(struct track *t, const struct endpoint *server,

@@ -140,6 +140,13 @@ void track_probe_begin(struct flow *f);
 
 /* Flows in no particular order; the callback may track_drop() the flow it is given. */
 void track_each(struct track *t, void (*fn)(void *ctx, struct flow *f), void *ctx);
+/*
+ * The same in parts of at most @count looks, for who must not stop the packets for
+ * long: first with @from 0, then with what was returned, until that is 0. A flow that
+ * lives throughout is seen exactly once, others at most once.
+ */
+uint32_t track_each_part(struct track *t, uint32_t from, uint32_t count,
+			 void (*fn)(void *ctx, struct flow *f), void *ctx);
 struct flow *track_find(struct track *t, const struct endpoint *server,
 			const struct endpoint *client);
 void track_drop(struct track *t, struct flow *f);
