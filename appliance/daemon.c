@@ -41,16 +41,28 @@
 #define STREAM_MAX_BYTES  ((size_t)16 << 20)
 #define IDLE_TIMEOUT_NS   (2 * 3600 * NS_PER_S) /* as long as TCP keep-alive waits by default */
 #define HOLE_TIMEOUT_NS   (200 * NS_PER_MS)
+#define RETRY_PAUSE_NS    NS_PER_S
 
 /* ---- messages between threads ------------------------------------------------------------------
  */
+
+static void request_takeover(struct daemon *d, uint32_t server, int64_t alive_ns)
+{
+	struct failover_cause cause = {.reason = "host-down", .alive_ns = alive_ns, .silent = true};
+	int r = failover_request(d->failover, server, &cause);
+
+	if (r == 0 || r == -EALREADY)
+		return;
+	log_event(LOG_ERROR, "failover-not-begun",
+		  LOG_STR("server", d->config->servers[server].name), LOG_ERR(r));
+	health_loop_retry(d->health, server, RETRY_PAUSE_NS);
+}
 
 static void on_verdict(void *ctx, uint32_t server, enum health_verdict v, enum health_rule rule,
 		       int64_t alive_ns)
 {
 	struct daemon *d = ctx;
 	const char *name = d->config->servers[server].name;
-	struct failover_cause cause = {.reason = "host-down", .alive_ns = alive_ns, .silent = true};
 
 	switch (v) {
 	case HEALTH_V_NONE:
@@ -72,7 +84,7 @@ static void on_verdict(void *ctx, uint32_t server, enum health_verdict v, enum h
 	case HEALTH_V_DOWN:
 		log_event(LOG_WARNING, "server-down", LOG_STR("server", name),
 			  LOG_MS("silent_ms", clock_mono_ns() - alive_ns));
-		failover_request(d->failover, server, &cause);
+		request_takeover(d, server, alive_ns);
 		break;
 	}
 }
@@ -140,8 +152,12 @@ static void on_failover_done(void *ctx, uint32_t server, const struct failover_s
 	struct daemon *d = ctx;
 
 	daemon_metrics_failover(d, server, s);
-	if (s->aborted && d->health)
-		health_loop_retry(d->health, server);
+	if (!s->aborted || !d->health)
+		return;
+	/* A server that speaks is watched on at once; a fence that fails is not called without end.
+	 */
+	bool speaks = strcmp(s->aborted, "traffic-seen") == 0;
+	health_loop_retry(d->health, server, speaks ? 0 : RETRY_PAUSE_NS);
 }
 
 /* ---- start
@@ -275,9 +291,10 @@ static uint32_t own_addresses(const struct config *c, struct netaddr out[static 
 			listed |= strcmp(c->servers[k].interface, c->servers[i].interface) == 0;
 		if (listed)
 			continue;
-		int got = address_list(c->servers[i].interface, out + n, OWN_ADDRESSES_MAX - n);
+		uint32_t room = OWN_ADDRESSES_MAX - n;
+		int got = address_list(c->servers[i].interface, out + n, room);
 		if (got > 0)
-			n += (uint32_t)got;
+			n += (uint32_t)got < room ? (uint32_t)got : room;
 	}
 	return n;
 }
@@ -462,7 +479,7 @@ static int start(struct daemon *d)
  * Who asks goes before who is asked; every part may be missing. Failover is halted before
  * health ends, which it calls; health's verdicts to a halted failover stay in its queue.
  */
-static void stop(struct daemon *d)
+static void stop(struct daemon *d, bool started)
 {
 	d->http = metrics_http_close(d->http);
 	d->control = control_close(d->control);
@@ -472,7 +489,8 @@ static void stop(struct daemon *d)
 	d->failover = failover_free(d->failover);
 	for (uint32_t i = 0; i < d->worker_count; i++)
 		worker_stop(d->workers[i]);
-	d->store = store_clear(d->store);
+	/* A clean end leaves no record; a start that failed leaves what it found. */
+	d->store = started ? store_clear(d->store) : store_close(d->store);
 	daemon_metrics_close(d);
 	module_host_free(d->modules);
 	free(d->workers);
@@ -535,6 +553,7 @@ int daemon_run(const struct config *c)
 	sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGCHLD, SIG_DFL); /* inherited as ignored, a fence's exit code would be lost */
 	_cleanup_close_ int signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (signals < 0)
 		return EXIT_UNAVAILABLE;
@@ -543,7 +562,7 @@ int daemon_run(const struct config *c)
 		main_loop(&d, signals);
 		log_event(LOG_NOTICE, "stopping", LOG_INT("connections", join_active(d.joins)));
 	}
-	stop(&d);
+	stop(&d, r == 0);
 	if (r == 0)
 		return 0;
 	return r == -ENOENT || r == -ENOEXEC ? EXIT_CONFIG : EXIT_UNAVAILABLE;

@@ -10,6 +10,9 @@
 #include "failover-run.h"
 #include "log.h"
 
+/* A new socket begins with a window of ten segments, which options make a little smaller. */
+#define FIRST_FLIGHT_MSS 8
+
 static void connection_done(struct failover_server *s, const struct takeover_item *item,
 			    const struct plan *plan)
 {
@@ -155,6 +158,24 @@ static struct bytes in_flight(const struct takeover_item *item)
 	return bytes_from(buf_view(&out->bytes), acked > out->off ? acked - out->off : 0);
 }
 
+/*
+ * How much of what is in flight the client may already hold, in a way that its next
+ * ACK could leap beyond what a new socket sends at first. Linux ignores such an ACK, for
+ * ever; so these bytes are restored as sent. What it surely lacks goes out at once.
+ */
+static size_t perhaps_held(const struct takeover_item *item, struct bytes flight)
+{
+	const uint64_t acked = item->cut.to_client_acked;
+	const size_t first_flight = FIRST_FLIGHT_MSS * (size_t)item->snapshot.mss;
+	size_t held = flight.n;
+
+	if (item->answered && item->snapshot.sack_ok)
+		held = item->sacked_to > acked ? item->sacked_to - acked : 0;
+	if (item->answered && held <= first_flight)
+		return 0;
+	return held < flight.n ? held : flight.n;
+}
+
 void failover_connection_let_in(struct failover_server *s, const struct takeover_item *item)
 {
 	struct guard_flow gf = {item->snapshot.server, item->snapshot.client};
@@ -171,7 +192,7 @@ static void restore(struct failover_server *s, struct takeover_item *item)
 {
 	struct bytes flight = in_flight(item);
 	struct restore_options o = {
-		.as_sent = item->answered ? 0 : flight.n,
+		.as_sent = perhaps_held(item, flight),
 		.in_flight = {flight},
 		.defer_send = true,
 	};
@@ -186,7 +207,6 @@ static void restore(struct failover_server *s, struct takeover_item *item)
 		refuse_because(s, item, "restore-failed", log_strerror(r));
 		return;
 	}
-	failover_connection_let_in(s, item);
 	r = submit(s, item, fd, unsent);
 	if (r < 0) {
 		restore_abandon(fd);
@@ -207,10 +227,10 @@ void failover_connection_settle(struct failover_server *s, struct takeover_item 
 	}
 	if (!item->answered)
 		s->run->summary.unanswered++;
-	if (item->plan.cont) {
+	if (item->plan.cont)
 		restore(s, item);
-		return;
-	}
-	refuse(s, item);
+	else
+		refuse(s, item);
+	/* Also when it could not be restored: without a socket the kernel refuses for us. */
 	failover_connection_let_in(s, item);
 }

@@ -33,8 +33,9 @@
 #define PROBE_GIVE_UP_NS   (1700 * NS_PER_MS)
 #define FIRST_BYTE_WAIT_NS (1000 * NS_PER_MS)
 #define ADDRESS_CHECK_NS   (50 * NS_PER_MS)
-/* Two conversions of one capture time between clocks do not differ by more. */
-#define SAME_SIGN_OF_LIFE_NS (5 * NS_PER_MS)
+/* A frame and the answer it carried are stamped by different clocks. */
+#define SAME_SIGN_OF_LIFE_NS NS_PER_MS
+#define OWN_ADDRESSES_MAX    64
 
 static void mark(struct failover_server *s, enum failover_phase p)
 {
@@ -122,7 +123,7 @@ static void call_collect(struct worker *w, void *arg)
 
 static void call_end(struct worker *w, void *arg)
 {
-	worker_takeover_end(w, *(const uint32_t *)arg, false);
+	worker_takeover_end(w, *(const uint32_t *)arg);
 }
 
 static void ask_workers(struct failover_server *s)
@@ -194,10 +195,12 @@ static int phase_fence(struct failover_server *s, const struct failover_cause *c
 /* A server that has not fallen silent by itself must not answer any more. */
 static int phase_address_check(struct failover_server *s)
 {
-	struct netaddr own[64];
+	struct netaddr own[OWN_ADDRESSES_MAX];
 	int64_t until = clock_mono_ns() + ADDRESS_CHECK_NS;
-	int n = address_list(s->cfg->interface, own, 64);
+	int n = address_list(s->cfg->interface, own, OWN_ADDRESSES_MAX);
 
+	if (n > OWN_ADDRESSES_MAX)
+		n = OWN_ADDRESSES_MAX;
 	for (uint32_t i = 0; i < s->cfg->address_count; i++)
 		for (int k = 0; k < n; k++)
 			if (own[k].family == s->cfg->addresses[i].family)
@@ -249,9 +252,8 @@ static int phase_still_silent(struct failover_server *s, const struct failover_c
 {
 	int64_t seen =
 		atomic_load_explicit(&s->env->evidence[s->index].server_ns, memory_order_relaxed);
-	int64_t seen_mono = seen - clock_real_ns() + clock_mono_ns();
 
-	if (seen == 0 || seen_mono <= cause->alive_ns + SAME_SIGN_OF_LIFE_NS)
+	if (seen <= cause->alive_ns + SAME_SIGN_OF_LIFE_NS)
 		return 0;
 	s->run->summary.aborted = "traffic-seen";
 	return -EADDRINUSE;
@@ -336,6 +338,15 @@ static void call_off(struct failover_server *s, int r)
 	run_free(s);
 }
 
+/* The fence took its time, and meanwhile the process was told to end. */
+static int phase_still_wanted(struct failover_server *s)
+{
+	if (!atomic_load(s->ending))
+		return 0;
+	s->run->summary.aborted = "stopping";
+	return -ECANCELED;
+}
+
 static int prepare(struct failover_server *s, const struct failover_cause *cause)
 {
 	int r = link_open(s->cfg->interface, &s->link);
@@ -348,6 +359,8 @@ static int prepare(struct failover_server *s, const struct failover_cause *cause
 		r = phase_guard(s);
 	if (r == 0 && cause->silent)
 		r = phase_still_silent(s, cause);
+	if (r == 0)
+		r = phase_still_wanted(s);
 	if (r == 0)
 		r = phase_address(s);
 	return r;

@@ -16,14 +16,16 @@
 struct failover_server {
 	const struct failover_config *env;
 	const struct config_server *cfg;
-	uint32_t index;    /* in the configuration; also the join group */
-	_Atomic int state; /* enum failover_state */
+	const _Atomic bool *ending; /* the thread is to end: no address is taken any more */
+	uint32_t index;             /* in the configuration; also the join group */
+	_Atomic int state;          /* enum failover_state */
 	struct guard *guard;
 	struct link *link;
 	bool forwarding[2]; /* switched on by us: IPv4, IPv6 */
 	uint32_t addresses_added;
 	int64_t announce_ns, renew_ns; /* next one due, CLOCK_MONOTONIC */
 	uint32_t announced;
+	int64_t conflict_logged_ns;
 	_Atomic int64_t first_byte_ns; /* written by join threads */
 	struct failover_run *run;      /* NULL: none under way */
 };

@@ -38,13 +38,12 @@ struct request {
 struct failover {
 	struct failover_config cfg;
 	struct failover_server *server;
-	int64_t conflict_logged_ns;
 	pthread_t thread;
 	bool started;
 	int wake;             /* eventfd */
-	pthread_mutex_t lock; /* protects requests and stop */
+	pthread_mutex_t lock; /* protects requests */
 	struct list requests;
-	bool stop;
+	_Atomic bool stop;
 };
 
 const char *failover_state_name(enum failover_state s)
@@ -88,9 +87,9 @@ static void renew(struct failover_server *s, int64_t now)
 }
 
 /* Somebody else says our address is his: the old server came back unfenced. */
-static void watch_conflicts(struct failover *f, struct failover_server *s, int64_t now)
+static void watch_conflicts(struct failover_server *s, int64_t now)
 {
-	const struct failover_observer *o = &f->cfg.observer;
+	const struct failover_observer *o = &s->env->observer;
 	struct link_answer a;
 	bool conflict = false;
 
@@ -99,34 +98,33 @@ static void watch_conflicts(struct failover *f, struct failover_server *s, int64
 			if (netaddr_eq(&a.addr, &s->cfg->addresses[i]) &&
 			    memcmp(a.mac, link_mac(s->link), sizeof a.mac) != 0)
 				conflict = true;
-	if (!conflict || now - f->conflict_logged_ns < CONFLICT_LOG_NS)
+	if (!conflict || now - s->conflict_logged_ns < CONFLICT_LOG_NS)
 		return;
-	f->conflict_logged_ns = now;
+	s->conflict_logged_ns = now;
 	log_event(LOG_ERROR, "address-conflict", LOG_STR("server", s->cfg->name),
 		  LOG_STR("detail", "another host answers for a taken address: fence it"));
 	o->address_conflict(o->ctx, s->index);
 	s->announce_ns = now; /* say again who lives here */
 }
 
-static void keep(struct failover *f, struct failover_server *s, int64_t now)
+static void keep(struct failover_server *s, int64_t now)
 {
 	if (s->addresses_added == 0)
 		return;
 	announce(s, now);
 	renew(s, now);
-	watch_conflicts(f, s, now);
+	watch_conflicts(s, now);
 	if (s->run)
 		failover_run_step(s, now);
 }
 
 /* ---- thread --------------------------------------------------------------------------------- */
 
-static struct request *next_request(struct failover *f, bool *ret_stop)
+static struct request *next_request(struct failover *f)
 {
 	struct request *rq = NULL;
 
 	pthread_mutex_lock(&f->lock);
-	*ret_stop = f->stop;
 	if (!list_empty(&f->requests)) {
 		rq = list_entry(f->requests.next, struct request, node);
 		list_del(&rq->node);
@@ -153,20 +151,18 @@ static void *failover_main(void *arg)
 {
 	struct failover *f = arg;
 	struct pollfd p = {.fd = f->wake, .events = POLLIN};
-	bool stop = false;
 
-	while (!stop) {
+	while (!atomic_load(&f->stop)) {
 		uint64_t n;
 		struct request *rq;
 		poll(&p, 1, wait_ms(f, clock_mono_ns()));
 		(void)!read(f->wake, &n, sizeof n);
-		while ((rq = next_request(f, &stop)) && !stop) {
+		while (!atomic_load(&f->stop) && (rq = next_request(f))) {
 			failover_run_begin(&f->server[rq->server], &rq->cause);
 			free(rq);
 		}
-		free(rq);
 		for (uint32_t i = 0; i < f->cfg.config->server_count; i++)
-			keep(f, &f->server[i], clock_mono_ns());
+			keep(&f->server[i], clock_mono_ns());
 	}
 	return NULL;
 }
@@ -239,6 +235,7 @@ int failover_start(const struct failover_config *cfg, struct failover **ret)
 	for (uint32_t i = 0; r == 0 && i < cfg->config->server_count; i++) {
 		f->server[i].env = &f->cfg;
 		f->server[i].cfg = &cfg->config->servers[i];
+		f->server[i].ending = &f->stop;
 		f->server[i].index = i;
 	}
 	if (r == 0)
@@ -257,9 +254,7 @@ void failover_halt(struct failover *f)
 
 	if (!f || !f->started)
 		return;
-	pthread_mutex_lock(&f->lock);
-	f->stop = true;
-	pthread_mutex_unlock(&f->lock);
+	atomic_store(&f->stop, true);
 	(void)!write(f->wake, &one, sizeof one);
 	pthread_join(f->thread, NULL);
 	f->started = false;

@@ -37,6 +37,7 @@ struct watched {
 	uint32_t round; /* the last one started: ARP answers count for it */
 	int64_t error_logged_ns;
 	bool paused;
+	int64_t resume_ns; /* of a pause that ends by itself; 0: it does not */
 };
 
 struct health_loop {
@@ -128,6 +129,8 @@ static void start_round(struct watched *w, uint32_t round, int64_t now)
 {
 	w->round = round;
 	w->own_count = address_list(w->cfg->interface, w->own, OWN_ADDRESSES_MAX);
+	if (w->own_count > OWN_ADDRESSES_MAX)
+		w->own_count = OWN_ADDRESSES_MAX;
 	ask_neighbours(w, round, now);
 	connect_services(w, round, now);
 }
@@ -170,19 +173,34 @@ static void read_probes(struct watched *w, int64_t now)
 
 /* ---- loop ----------------------------------------------------------------------------------- */
 
-static void read_evidence(struct health_loop *l, uint32_t server, int64_t real_minus_mono)
+static void read_evidence(struct health_loop *l, uint32_t server)
 {
 	int64_t seen =
 		atomic_load_explicit(&l->cfg.evidence[server].server_ns, memory_order_relaxed);
 
 	if (seen > 0)
-		health_traffic(&l->server[server].health, seen - real_minus_mono);
+		health_traffic(&l->server[server].health, seen);
 }
 
 static void stop_probes(struct watched *w)
 {
 	for (uint32_t i = 0; i < w->probe_count; i++)
 		health_probe_tcp_stop(&w->probe[i].tcp);
+}
+
+static void pause_probes(struct watched *w, int64_t resume_ns)
+{
+	stop_probes(w);
+	w->paused = true;
+	w->resume_ns = resume_ns;
+}
+
+static void resume_if_due(struct watched *w, int64_t now)
+{
+	if (!w->paused || w->resume_ns == 0 || now < w->resume_ns)
+		return;
+	w->paused = false;
+	health_retry(&w->health, now);
 }
 
 /* A verdict is told after the lock is given back. */
@@ -210,16 +228,14 @@ static struct told tick(struct watched *w, int64_t now)
 		case HEALTH_VERDICT:
 			t = (struct told){a.verdict, a.rule,
 					  health_last_proof_of_life_ns(&w->health)};
-			if (a.verdict == HEALTH_V_DOWN) {
-				stop_probes(w);
-				w->paused = true;
-			}
+			if (a.verdict == HEALTH_V_DOWN)
+				pause_probes(w, 0);
 			return t;
 		}
 	}
 }
 
-static void turn(struct health_loop *l, uint32_t i, int64_t real_minus_mono)
+static void turn(struct health_loop *l, uint32_t i)
 {
 	struct watched *w = &l->server[i];
 	const struct health_observer *o = &l->cfg.observer;
@@ -229,10 +245,11 @@ static void turn(struct health_loop *l, uint32_t i, int64_t real_minus_mono)
 		pthread_mutex_lock(&l->lock);
 		int64_t now = clock_mono_ns();
 		t = (struct told){.verdict = HEALTH_V_NONE};
+		resume_if_due(w, now);
 		if (!w->paused) {
 			read_neighbours(w, now);
 			read_probes(w, now);
-			read_evidence(l, i, real_minus_mono);
+			read_evidence(l, i);
 			t = tick(w, now);
 		}
 		pthread_mutex_unlock(&l->lock);
@@ -250,11 +267,11 @@ static uint32_t prepare_poll(struct health_loop *l, int64_t *io_deadline)
 	pthread_mutex_lock(&l->lock);
 	for (uint32_t i = 0; i < l->cfg.config->server_count; i++) {
 		struct watched *w = &l->server[i];
+		int64_t d = w->paused ? w->resume_ns : health_next_deadline(&w->health);
+		if (d != 0 && d < *io_deadline)
+			*io_deadline = d;
 		if (w->paused)
 			continue;
-		int64_t d = health_next_deadline(&w->health);
-		if (d < *io_deadline)
-			*io_deadline = d;
 		l->poll[n++] = (struct pollfd){.fd = link_fd(w->link), .events = POLLIN};
 		for (uint32_t k = 0; k < w->probe_count; k++)
 			if (w->probe[k].tcp.fd >= 0)
@@ -280,9 +297,8 @@ static void *loop_main(void *arg)
 		int64_t late = clock_mono_ns() - deadline;
 		if (late > 0)
 			l->cfg.observer.lag(l->cfg.observer.ctx, late);
-		int64_t offset = clock_real_ns() - clock_mono_ns();
 		for (uint32_t i = 0; i < l->cfg.config->server_count; i++)
-			turn(l, i, offset);
+			turn(l, i);
 	}
 	return NULL;
 }
@@ -322,11 +338,10 @@ void health_loop_hold(struct health_loop *l, uint32_t server, bool on)
 	wake(l);
 }
 
-void health_loop_retry(struct health_loop *l, uint32_t server)
+void health_loop_retry(struct health_loop *l, uint32_t server, int64_t pause_ns)
 {
 	pthread_mutex_lock(&l->lock);
-	l->server[server].paused = false;
-	health_retry(&l->server[server].health, clock_mono_ns());
+	pause_probes(&l->server[server], clock_mono_ns() + pause_ns);
 	pthread_mutex_unlock(&l->lock);
 	wake(l);
 }
@@ -334,8 +349,7 @@ void health_loop_retry(struct health_loop *l, uint32_t server)
 void health_loop_pause(struct health_loop *l, uint32_t server)
 {
 	pthread_mutex_lock(&l->lock);
-	l->server[server].paused = true;
-	stop_probes(&l->server[server]);
+	pause_probes(&l->server[server], 0);
 	pthread_mutex_unlock(&l->lock);
 }
 
@@ -397,14 +411,13 @@ int health_loop_start(const struct health_loop_config *cfg, struct health_loop *
 	}
 	if (r == 0 && !(l->poll = calloc(l->poll_max, sizeof *l->poll)))
 		r = -ENOMEM;
+	/* Before the thread: its observer may want to know the loop. */
+	*ret = l;
 	if (r == 0)
 		r = start_thread(l);
-	if (r < 0) {
-		health_loop_stop(l);
-		return r;
-	}
-	*ret = l;
-	return 0;
+	if (r < 0)
+		*ret = health_loop_stop(l);
+	return r;
 }
 
 struct health_loop *health_loop_stop(struct health_loop *l)

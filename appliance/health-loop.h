@@ -44,8 +44,8 @@ struct health_loop *health_loop_stop(struct health_loop *l); /* NULL is fine; re
 /* All of these from any thread. */
 void health_loop_view(struct health_loop *l, uint32_t server, struct health_view *ret);
 void health_loop_hold(struct health_loop *l, uint32_t server, bool on);
-/* The takeover was called off: SUSPECT again. */
-void health_loop_retry(struct health_loop *l, uint32_t server);
+/* The takeover was called off: SUSPECT again, after a pause in which nothing is probed. */
+void health_loop_retry(struct health_loop *l, uint32_t server, int64_t pause_ns);
 /* The address is ours: stop probing. */
 void health_loop_pause(struct health_loop *l, uint32_t server);
 

@@ -13,6 +13,7 @@
 #include "clock.h"
 #include "decode.h"
 #include "log.h"
+#include "service-map.h"
 #include "worker-store.h"
 
 #define BLOCKS_PER_TURN  16
@@ -39,6 +40,7 @@ struct worker {
 	int64_t drops_logged_ns;
 	struct watch *watch;
 	struct worker_store store;
+	struct service_map addresses; /* to the index of a service of it */
 	struct worker_taking *taking; /* by server */
 	uint32_t taken_count;
 	pthread_t thread;
@@ -50,19 +52,31 @@ struct worker {
 	/* Thread-local counting; published now and then. */
 	uint64_t packets, tcp, not_tcp, fragments, malformed;
 	int64_t published_ns, ticked_ns, longest_turn_ns;
+	int64_t mono_minus_real; /* of this turn: the clock may be set at any time */
 	struct worker_counters counters;
 };
 
 /* ---- frames --------------------------------------------------------------------------------- */
 
-static void note_evidence(struct worker *w, uint32_t server, bool from_server, int64_t time_ns)
+#define NO_SERVER UINT32_MAX
+
+/* The server that has this address, whatever the port. */
+static uint32_t server_of(const struct worker *w, const struct netaddr *a)
 {
-	struct worker_evidence *e = &w->cfg.evidence[server];
-	_Atomic int64_t *at = from_server ? &e->server_ns : &e->client_ns;
+	struct endpoint any = {.addr = *a};
+	int32_t service = service_map_find(&w->addresses, &any);
+
+	return service == SERVICE_NONE ? NO_SERVER : w->cfg.watch.services[service].server;
+}
+
+static void note_life(struct worker *w, uint32_t server, int64_t time_ns)
+{
+	_Atomic int64_t *at = &w->cfg.evidence[server].server_ns;
+	int64_t mono = time_ns + w->mono_minus_real;
 
 	/* Workers race only to write nearly the same time. */
-	if (time_ns > atomic_load_explicit(at, memory_order_relaxed))
-		atomic_store_explicit(at, time_ns, memory_order_relaxed);
+	if (mono > atomic_load_explicit(at, memory_order_relaxed))
+		atomic_store_explicit(at, mono, memory_order_relaxed);
 }
 
 static void put_or_complain(struct worker_taking *t, struct takeover_item *item)
@@ -112,29 +126,36 @@ static bool concerns_pending_flow(struct worker *w, const struct segment *s)
 	return track_find(t, &s->dst, &s->src) || track_find(t, &s->src, &s->dst);
 }
 
-static bool is_taken(const struct worker *w, const struct segment *s)
+static bool is_taken(const struct worker *w, const struct netaddr *a)
 {
-	const struct watch_config *wc = &w->cfg.watch;
+	uint32_t server = server_of(w, a);
 
-	for (uint32_t i = 0; i < wc->service_count; i++) {
-		const struct endpoint *e = &wc->services[i].endpoint;
-		if (w->taking[wc->services[i].server].taken &&
-		    (endpoint_eq(e, &s->dst) || endpoint_eq(e, &s->src)))
-			return true;
-	}
-	return false;
+	return server != NO_SERVER && w->taking[server].taken;
+}
+
+/* Of no tracked flow, or its last. */
+static void on_other_segment(struct worker *w, const struct segment *s)
+{
+	uint32_t server = server_of(w, &s->src.addr);
+
+	if (server != NO_SERVER)
+		note_life(w, server, s->time_ns);
 }
 
 static void on_segment(struct worker *w, const struct segment *s)
 {
 	/* While nothing is taken over, which is nearly always, this costs one comparison. */
-	if (w->taken_count > 0 && is_taken(w, s) && !concerns_pending_flow(w, s))
+	if (w->taken_count > 0 && (is_taken(w, &s->dst.addr) || is_taken(w, &s->src.addr)) &&
+	    !concerns_pending_flow(w, s))
 		return;
 	struct flow *f = track_segment(watch_track(w->watch), s);
-	if (!f || !f->user)
+	if (!f || !f->user) {
+		on_other_segment(w, s);
 		return;
+	}
 	struct jeebs_flow *jf = watch_flow(f);
-	note_evidence(w, jf->service->server, endpoint_eq(&s->src, &f->server), s->time_ns);
+	if (endpoint_eq(&s->src, &f->server))
+		note_life(w, jf->service->server, s->time_ns);
 	if (f->probe_answered && w->taking[jf->service->server].inbox)
 		hand_over(w, jf, true);
 }
@@ -227,16 +248,12 @@ static void drop_flow(void *ctx, struct flow *f)
 		track_drop(watch_track(b->w->watch), f);
 }
 
-void worker_takeover_end(struct worker *w, uint32_t server, bool watch_again)
+void worker_takeover_end(struct worker *w, uint32_t server)
 {
 	struct begin b = {w, server};
 
 	w->taking[server].inbox = NULL;
 	track_each(watch_track(w->watch), drop_flow, &b);
-	if (watch_again && w->taking[server].taken) {
-		w->taking[server].taken = false;
-		w->taken_count--;
-	}
 }
 
 /* ---- thread --------------------------------------------------------------------------------- */
@@ -266,9 +283,11 @@ static void read_rings(struct worker *w)
 {
 	for (uint32_t i = 0; i < w->cfg.ring_count; i++) {
 		int r = ring_read(w->ring[i], BLOCKS_PER_TURN, on_frame, w);
-		if (r < 0 && r != -ENETDOWN)
-			log_event(LOG_ERROR, "ring-read-failed",
-				  LOG_STR("interface", w->cfg.rings[i].interface), LOG_ERR(r));
+		/* -ENETDOWN is told once each time the interface goes down. */
+		if (r < 0)
+			log_event(LOG_ERROR, "capture-failed",
+				  LOG_STR("interface", w->cfg.rings[i].interface),
+				  LOG_INT("worker", w->cfg.index), LOG_ERR(r));
 	}
 }
 
@@ -367,6 +386,7 @@ static void *worker_main(void *arg)
 	while (!should_stop(w)) {
 		poll(p, w->cfg.ring_count + 1, (int)(TICK_INTERVAL_NS / NS_PER_MS));
 		int64_t start = clock_mono_ns();
+		w->mono_minus_real = start - clock_real_ns();
 		read_rings(w);
 		if (p[w->cfg.ring_count].revents)
 			run_tasks(w);
@@ -393,6 +413,20 @@ void worker_call(struct worker *w, void (*fn)(struct worker *w, void *arg), void
 	while (sem_wait(&t.done) < 0 && errno == EINTR)
 		;
 	sem_destroy(&t.done);
+}
+
+static int map_addresses(struct worker *w)
+{
+	const struct watch_config *wc = &w->cfg.watch;
+	struct endpoint *e = calloc(wc->service_count + 1, sizeof *e);
+
+	if (!e)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < wc->service_count; i++)
+		e[i].addr = wc->services[i].endpoint.addr;
+	int r = service_map_init(&w->addresses, e, wc->service_count);
+	free(e);
+	return r;
 }
 
 static int open_rings(struct worker *w, const char **ret_where)
@@ -440,7 +474,7 @@ int worker_start(const struct worker_config *cfg, struct worker **ret, const cha
 	w->taking = calloc(cfg->server_count, sizeof *w->taking);
 	w->watch = watch_new(&w->cfg.watch);
 	worker_store_init(&w->store, &w->cfg);
-	r = w->taking && w->watch ? 0 : -ENOMEM;
+	r = w->taking && w->watch ? map_addresses(w) : -ENOMEM;
 	if (r == 0)
 		r = open_rings(w, ret_where);
 	if (r == 0) {
@@ -479,6 +513,7 @@ struct worker *worker_stop(struct worker *w)
 	worker_store_deinit(&w->store);
 	if (w->wake >= 0)
 		close(w->wake);
+	service_map_deinit(&w->addresses);
 	free(w->taking);
 	pthread_mutex_destroy(&w->lock);
 	free(w);

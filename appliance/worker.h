@@ -20,12 +20,12 @@
 #include "watch.h"
 
 /*
- * What the wire says about one protected server, written by all workers. Times
- * are CLOCK_REALTIME of capture, 0: never.
+ * What the wire says about one protected server, written by all workers.
  */
 struct worker_evidence {
-	_Alignas(64) _Atomic int64_t server_ns; /* last TCP segment sent by the server */
-	_Atomic int64_t client_ns;              /* last one sent to it */
+	/* CLOCK_MONOTONIC time of the last TCP segment from one of its addresses, 0: none yet. Of
+	 * any connection: one that is not tracked proves life as well. */
+	_Alignas(64) _Atomic int64_t server_ns;
 	_Atomic uint64_t gaps[2], gap_bytes[2]; /* by direction: lost by the capture */
 };
 
@@ -71,8 +71,9 @@ struct worker *worker_stop(struct worker *w);
 const struct worker_counters *worker_counters(const struct worker *w);
 
 /*
- * Runs @fn in the worker's thread and waits for it. From any other thread. @fn must
- * be short: packets wait meanwhile in the ring.
+ * Runs @fn in the worker's thread and waits for it. From any other thread, and not
+ * once worker_stop() may have been called. @fn must be short: packets wait meanwhile
+ * in the ring.
  */
 void worker_call(struct worker *w, void (*fn)(struct worker *w, void *arg), void *arg);
 
@@ -90,10 +91,7 @@ uint16_t worker_index(const struct worker *w);
 void worker_takeover_begin(struct worker *w, uint32_t server, struct takeover_inbox *inbox);
 /* No longer waits for answers: every flow of the server that is left becomes READY, unanswered. */
 void worker_takeover_collect(struct worker *w, uint32_t server);
-/*
- * Every flow of the server was collected: the inbox may go. With @watch_again it is
- * tracked anew (the takeover was called off).
- */
-void worker_takeover_end(struct worker *w, uint32_t server, bool watch_again);
+/* The inbox may go. Flows of the server that are left are dropped. */
+void worker_takeover_end(struct worker *w, uint32_t server);
 
 #endif
