@@ -50,6 +50,11 @@ static bool refused_by_loss(const struct flow *f, struct plan *p)
 		       "the server acknowledged bytes of the client that were not captured");
 		return true;
 	}
+	if (f->sacked_to > out->next) {
+		refuse(p, "server-bytes-lost",
+		       "the client holds bytes of the server that were not captured");
+		return true;
+	}
 	if (plan_in_flight(f) == 0)
 		return false;
 	if (out->gap_end > f->acked[FLOW_TO_CLIENT]) {

@@ -63,6 +63,7 @@ struct takeover_item *takeover_note(const struct jeebs_flow *jf, uint16_t worker
 	item->flow = jf->flow->id;
 	item->service = jf->service;
 	item->handshake_only = jf->flow->state == FLOW_SYN_RCVD;
+	item->sacked_to = jf->flow->sacked_to;
 	plan_snapshot(jf->flow, &item->snapshot);
 	return item;
 }

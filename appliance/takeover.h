@@ -33,6 +33,7 @@ struct takeover_item {
 	uint16_t worker;
 	uint32_t flow; /* struct flow.id: unique in its worker */
 	struct snapshot snapshot;
+	uint64_t sacked_to;  /* as in struct flow */
 	bool handshake_only; /* SYN_RCVD: the client may not have the SYN-ACK */
 	/* TAKEOVER_READY only: */
 	bool answered; /* the snapshot is the client's own answer */

@@ -99,6 +99,17 @@ static void option_timestamp(const uint8_t *p, struct tcp_options *ret)
 	ret->tsecr = be32(p + 4);
 }
 
+/* Which edge is the highest is relative: sequence numbers wrap. */
+static void option_sack(const uint8_t *p, size_t n, struct tcp_options *ret)
+{
+	ret->sack_high = be32(p + 4);
+	for (size_t at = 12; at + 4 <= n; at += 8) {
+		uint32_t right = be32(p + at);
+		if ((int32_t)(right - ret->sack_high) > 0)
+			ret->sack_high = right;
+	}
+}
+
 /* @n is the length of the value alone. False: no such option may have this length. */
 static bool option_value(uint8_t kind, const uint8_t *p, size_t n, struct tcp_options *ret)
 {
@@ -119,6 +130,10 @@ static bool option_value(uint8_t kind, const uint8_t *p, size_t n, struct tcp_op
 		if (n != 8)
 			return false;
 		option_timestamp(p, ret);
+		return true;
+	case KIND_SACK: /* its length: option_presence() */
+		if (n >= 8)
+			option_sack(p, n, ret);
 		return true;
 	default:
 		return true;

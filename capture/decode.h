@@ -63,6 +63,7 @@ struct tcp_options {
 	uint16_t mss;
 	uint8_t wscale; /* as sent, may exceed 14 */
 	uint32_t tsval, tsecr;
+	uint32_t sack_high; /* TCP_OPT_SACK: the highest right edge of its blocks (RFC 2018) */
 };
 
 struct segment {

@@ -95,6 +95,9 @@ struct flow {
 	 * offset behind it, 0 when none was. A probe that carries it is always answered. */
 	uint8_t acked_byte;
 	uint64_t acked_byte_end;
+	/* End of the furthest bytes the client holds behind a hole, as its newest ACK said
+	 * (SACK); 0: it holds none, or does not say. */
+	uint64_t sacked_to;
 	/* FIN of each direction: its offset is the end of data; the FIN takes one more number. */
 	bool fin_seen[2], fin_acked[2];
 	uint64_t fin_off[2];

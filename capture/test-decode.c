@@ -674,6 +674,21 @@ static void test_options_edges(void **state)
 }
 
 /* The usual layout has its own path; it must read what the loop reads. */
+/* The highest of three blocks, over the wrap; a duplicate (RFC 2883) comes first and is low. */
+static void test_options_sack(void **state)
+{
+	static const uint8_t area[] = {1,    1,    5,    26,   0xff, 0xff, 0xf0, 0x00, 0xff, 0xff,
+				       0xf1, 0x00, 0x00, 0x00, 0x00, 0x10, 0x00, 0x00, 0x00, 0x90,
+				       0xff, 0xff, 0xff, 0x00, 0xff, 0xff, 0xff, 0x80};
+	struct tcp_options o;
+
+	decode_tcp_options(bytes_of(area, sizeof area), &o);
+	assert_int_equal(o.seen, TCP_OPT_SACK);
+	assert_int_equal(o.sack_high, 0x90);
+	decode_tcp_options(bytes_of(area, 12), &o); /* cut short: says nothing */
+	assert_int_equal(o.seen, TCP_OPT_BAD);
+}
+
 static void test_options_usual_timestamp(void **state)
 {
 	static const uint8_t area[] = {1, 1, 8, 10, 1, 2, 3, 4, 5, 6, 7, 8, 1, 1, 1, 1};
@@ -727,6 +742,7 @@ int main(void)
 		cmocka_unit_test(test_contradicting_lengths),
 		cmocka_unit_test(test_options_of_a_syn),
 		cmocka_unit_test(test_options_edges),
+		cmocka_unit_test(test_options_sack),
 		cmocka_unit_test(test_options_usual_timestamp),
 		cmocka_unit_test(test_wire_length_below_captured),
 	};

@@ -372,6 +372,30 @@ static void test_probe_after_takeover(void **state)
 	assert_null(c(R, 0, 0, 0));
 }
 
+/* What the client holds behind a hole; only its newest ACK counts. */
+static void test_sacked(void **state)
+{
+	isn[1] = UINT32_MAX - 1200;
+	struct flow *f = handshake();
+
+	s(A, 0, 0, 1000);
+	s(A, 1000, 0, 1000);
+	option[0] = (struct tcp_options){.seen = TCP_OPT_SACK, .sack_high = isn[1] + 1 + 2000};
+	c(A, 0, 400, 0);
+	assert_int_equal(f->sacked_to, 2000);
+	c(A, 0, 300, 0); /* an old one */
+	assert_int_equal(f->sacked_to, 2000);
+	option[0].sack_high = isn[1] + 1 + 100; /* a duplicate's, below the ACK */
+	c(A, 0, 500, 0);
+	assert_int_equal(f->sacked_to, 0);
+	option[0].sack_high = isn[1] + 1 + 1900;
+	c(A, 0, 500, 0);
+	assert_int_equal(f->sacked_to, 1900);
+	option[0] = (struct tcp_options){0};
+	c(A, 0, 2000, 0); /* the hole is filled */
+	assert_int_equal(f->sacked_to, 0);
+}
+
 /* ---- windows, time stamps ---- */
 
 static void test_old_ack_does_not_overwrite_window(void **state)
@@ -511,6 +535,7 @@ int main(void)
 		CASE(test_keep_alive),
 		CASE(test_zero_window_probe),
 		CASE(test_probe_after_takeover),
+		CASE(test_sacked),
 		CASE(test_old_ack_does_not_overwrite_window),
 		CASE(test_timestamps),
 		CASE(test_timestamp_clocks),

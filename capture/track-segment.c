@@ -294,6 +294,16 @@ static void take_window(struct flow *f, enum flow_dir d, const struct flow_ack *
 	f->window_ack[a] = k->ack;
 }
 
+/* Only the newest ACK tells what the client holds now. */
+static void take_sack(struct flow *f, const struct segment *s, int64_t off)
+{
+	if (off != (int64_t)f->acked[FLOW_TO_CLIENT])
+		return;
+	int64_t high =
+		s->opt.seen & TCP_OPT_SACK ? position(f, FLOW_TO_CLIENT, s->opt.sack_high) : 0;
+	f->sacked_to = high > off ? (uint64_t)high : 0;
+}
+
 /* False: it acknowledges what cannot have been sent. */
 static bool take_ack(struct track *t, struct flow *f, enum flow_dir d, const struct flow_ack *k,
 		     int64_t off)
@@ -375,6 +385,8 @@ static bool acknowledge(struct track *t, struct flow *f, enum flow_dir d, const 
 	int64_t off = position(f, a, k.ack);
 	if (!ack_believable(f, a, off) || !take_ack(t, f, d, &k, off))
 		return false;
+	if (d == FLOW_TO_SERVER)
+		take_sack(f, s, off);
 	if (d == FLOW_TO_SERVER && f->probe_wanted)
 		f->probe_answered = true;
 	return true;
