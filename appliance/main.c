@@ -11,6 +11,7 @@
 #include "log.h"
 
 #define EXIT_USAGE     64 /* sysexits(3) */
+#define EXIT_OUTPUT    74
 #define EXIT_CONFIG    78
 #define DEFAULT_CONFIG "/etc/jeebs/jeebs.yaml"
 
@@ -35,8 +36,8 @@ static const char usage_text[] =
 	"  -h, --help, --version\n"
 	"\n"
 	"Exit codes: 0 ok; of a drill: 0 all live connections would continue, 1 some would be\n"
-	"refused, 65 the capture is damaged, 66 it cannot be read, 74 the report cannot be\n"
-	"written; 64 usage; 69 cannot start; 78 configuration.\n";
+	"refused, 65 the capture is damaged, 66 it cannot be read; 64 usage; 69 cannot start;\n"
+	"74 the output cannot be written; 78 configuration.\n";
 
 enum {
 	OPT_DUMP = 256,
@@ -66,7 +67,8 @@ static const struct option long_options[] = {
 struct arguments {
 	const char *config_path;
 	bool check, dump, debug, dry;
-	bool done; /* --help or --version: everything was said */
+	bool done;              /* --help or --version: everything was said */
+	const char *only_drill; /* an option that means nothing to the daemon */
 	struct dry_run_options drill;
 };
 
@@ -96,21 +98,26 @@ static int take_option(int opt, struct arguments *a)
 		a->drill.path = optarg;
 		return 0;
 	case OPT_SERVER:
+		a->only_drill = "--server";
 		a->drill.server_auto = strcmp(optarg, "auto") == 0;
 		if (!a->drill.server_auto && endpoint_parse(optarg, true, &a->drill.server) < 0)
 			return usage_error("not an address or ADDRESS:PORT", optarg);
 		return 0;
 	case OPT_PROTOCOL:
+		a->only_drill = "--protocol";
 		a->drill.protocol = optarg;
 		return 0;
 	case OPT_MODULES:
+		a->only_drill = "--modules";
 		a->drill.modules_dir = optarg;
 		return 0;
 	case OPT_FAIL_AT:
+		a->only_drill = "--fail-at";
 		if (dry_run_parse_cut(optarg, &a->drill) < 0)
 			return usage_error("not a time, packet:N or end", optarg);
 		return 0;
 	case 'o':
+		a->only_drill = "--output";
 		a->drill.json = strcmp(optarg, "json") == 0;
 		if (!a->drill.json && strcmp(optarg, "table") != 0)
 			return usage_error("not a format (table, json)", optarg);
@@ -196,6 +203,15 @@ static int serve(const struct arguments *a)
 	return code;
 }
 
+/* Who reads half of it must not take it for all. */
+static int output_written(int code)
+{
+	if (code || (fflush(stdout) == 0 && !ferror(stdout)))
+		return code;
+	fprintf(stderr, "jeebs-appliance: the output cannot be written\n");
+	return EXIT_OUTPUT;
+}
+
 int main(int argc, char **argv)
 {
 	struct arguments a = {0};
@@ -204,9 +220,11 @@ int main(int argc, char **argv)
 	while ((opt = getopt_long(argc, argv, "c:tdn:o:h", long_options, NULL)) != -1) {
 		int code = take_option(opt, &a);
 		if (code || a.done)
-			return code;
+			return code ? code : output_written(0);
 	}
 	if (optind < argc)
 		return usage_error("unexpected argument", argv[optind]);
-	return a.dry ? drill(&a) : serve(&a);
+	if (a.only_drill && !a.dry)
+		return usage_error("makes sense with --dry-run only", a.only_drill);
+	return output_written(a.dry ? drill(&a) : serve(&a));
 }
