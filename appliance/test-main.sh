@@ -2,8 +2,8 @@
 # The program as a user calls it: arguments, exit codes, and what is printed where.
 #	test-main.sh PROGRAM MODULES-FOLDER
 set -eu
-program=$1
-modules=$2
+program=$(realpath "$1")
+modules=$(realpath "$2")
 export LC_ALL=C
 isolated=
 folder=$(mktemp -d)
