@@ -47,7 +47,7 @@ struct rig {
 	size_t captured; /* bytes of payload the capture holds, at most */
 	/* What the module does. */
 	int open_result, data_result, gap_result;
-	uint64_t keep[2]; /* asked for in each data callback; UINT64_MAX: nothing */
+	uint64_t keep[2]; /* asked for in open and each data callback; UINT64_MAX: nothing */
 	uint32_t verdict;
 	const char *reason;
 	char detail; /* all of the detail is this, without an end */
@@ -76,6 +76,9 @@ static inline int rig_open(void *state, struct jeebs_flow *f, const struct jeebs
 	assert_int_equal(svc->port, 80);
 	assert_string_equal(svc->protocol, "rig");
 	*s = (struct rig_state){.magic = 0x5a5a, .flow = f, .ops = ops};
+	for (uint32_t d = 0; d < 2; d++)
+		if (rig.keep[d] != UINT64_MAX)
+			ops->keep_from(f, d, rig.keep[d]);
 	rig.opens += rig.open_result == JEEBS_OK;
 	return rig.open_result;
 }

@@ -36,6 +36,7 @@ static void test_second_connection_gets_fresh_state(void **state)
 
 static void test_refused_open_is_not_closed(void **state)
 {
+	rig.keep[FLOW_TO_SERVER] = 0; /* asked for, then refused: nobody will read it */
 	rig.open_result = JEEBS_GIVE_UP;
 	struct jeebs_flow *jf = rig_handshake();
 
@@ -43,6 +44,7 @@ static void test_refused_open_is_not_closed(void **state)
 	assert_true(jf->gave_up);
 	client(TCP_ACK, 0, 0, 10);
 	assert_int_equal(rig.bytes[FLOW_TO_SERVER], 0);
+	assert_int_equal(track_pool(watch_track(rig.watch))->used, 0);
 	assert_null(client(TCP_RST | TCP_ACK, 10, 0, 0));
 	assert_int_equal(rig.closes, 0);
 }

@@ -101,7 +101,8 @@ static void open_module(struct jeebs_flow *jf)
 	jf->module_service.protocol = jf->service->protocol;
 	jf->opened = jf->module &&
 		     jf->module->open(jf->state, jf, &live_ops, &jf->module_service) == JEEBS_OK;
-	jf->gave_up = !jf->opened;
+	if (!jf->opened)
+		give_up(jf); /* it may have asked for bytes first */
 	tell_missed(jf);
 }
 
