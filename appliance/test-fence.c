@@ -226,6 +226,23 @@ static void test_arguments_and_files(void **state)
 	assert_string_equal(text, "one|two words|2\nerror\n/dev/null\n");
 }
 
+/* Whoever opened it: a program that lives on would hold sockets and locks of ours. */
+static void test_no_descriptor_is_passed(void **state)
+{
+	int leaky = fcntl(STDIN_FILENO, F_DUPFD, 50);
+	char script[64], text[64];
+	struct fence f;
+	int out;
+
+	assert_true(leaky >= 50);
+	snprintf(script, sizeof script, "test -e /proc/self/fd/%d || echo closed", leaky);
+	assert_int_equal(start_shell(script, clock_mono_ns() + LONG_NS, &f, &out), 0);
+	fence_wait(&f);
+	close(leaky);
+	read_all(out, text, sizeof text);
+	assert_string_equal(text, "closed\n");
+}
+
 /* The daemon blocks its signals; a fence that cannot be interrupted would be a surprise. */
 static void test_signals_are_as_new(void **state)
 {
@@ -265,6 +282,7 @@ int main(void)
 		cmocka_unit_test(test_environment),
 		cmocka_unit_test(test_overlong_reason_is_cut),
 		cmocka_unit_test(test_arguments_and_files),
+		cmocka_unit_test(test_no_descriptor_is_passed),
 		cmocka_unit_test(test_signals_are_as_new),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
