@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "plan.h"
+#include "takeover.h"
 #include "test-watch-rig.h"
 
 static struct plan plan_of(const struct flow *f)
@@ -136,6 +136,25 @@ static void test_server_bytes_lost(void **state)
 	assert_refused(f, "server-bytes-lost");
 	client(TCP_ACK, 0, 50, 0);
 	assert_true(plan_of(f).cont);
+}
+
+/* What the client holds behind a hole was on the wire: nobody else can say what it was. */
+static void test_client_holds_what_was_not_captured(void **state)
+{
+	struct flow *f = rig_handshake()->flow;
+
+	server(TCP_ACK, 0, 0, 100);
+	rig.sacked_to = 200;
+	client(TCP_ACK, 0, 50, 0);
+	assert_refused(f, "server-bytes-lost");
+	server(TCP_ACK, 150, 0, 50); /* captured now, but not what comes before it */
+	assert_refused(f, "server-bytes-lost");
+	server(TCP_ACK, 100, 0, 50);
+	assert_true(plan_of(f).cont);
+	assert_int_equal(rig.cut.to_client_end, 200);
+	struct takeover_item *item = takeover_note(watch_flow(f), 0, TAKEOVER_PROBE);
+	assert_int_equal(item->sacked_to, 200);
+	takeover_item_free(item);
 }
 
 /* A capture that cuts segments short has holes at once; the client's word closes them. */
@@ -439,6 +458,7 @@ int main(void)
 		TEST(test_client_bytes_lost),
 		TEST(test_hole_beyond_what_is_in_flight),
 		TEST(test_server_bytes_lost),
+		TEST(test_client_holds_what_was_not_captured),
 		TEST(test_cut_short_segments),
 		TEST(test_log_ceiling),
 		TEST(test_transport_first),

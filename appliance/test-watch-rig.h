@@ -43,6 +43,8 @@ struct rig {
 	struct tcp_options syn, answer; /* options of the handshake */
 	uint16_t window;
 	uint32_t tsval[2]; /* of segments after a handshake with timestamps */
+	uint64_t
+		sacked_to; /* the client says in SACK that it holds bytes before it; 0: says none */
 	uint8_t tos;
 	size_t captured; /* bytes of payload the capture holds, at most */
 	/* What the module does. */
@@ -255,6 +257,10 @@ static inline struct flow *rig_send(enum flow_dir d, uint8_t flags, int64_t off,
 		s.opt = to_client ? rig.answer : rig.syn;
 	else if (rig.syn.seen & rig.answer.seen & TCP_OPT_TIMESTAMP)
 		s.opt = (struct tcp_options){.seen = TCP_OPT_TIMESTAMP, .tsval = rig.tsval[d]};
+	if (!to_client && rig.sacked_to) {
+		s.opt.seen |= TCP_OPT_SACK;
+		s.opt.sack_high = rig.isn[!d] + 1 + (uint32_t)rig.sacked_to;
+	}
 	return track_segment(watch_track(rig.watch), &s);
 }
 
