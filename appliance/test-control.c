@@ -597,7 +597,7 @@ static void test_jeebsctl_status(void **state)
 	assert_int_equal(jeebsctl(f, "status", out, sizeof out), 0);
 	assert_string_equal(out, "OK 2 servers, 1204 of 1210 live connections continuable\n"
 				 "version 0.1.0, pid 42, up 1d 01:01:01\n"
-				 "connections: 1300 tracked, 1210 live\n"
+				 "connections: 1300 tracked, 1210 live, 0 carried on\n"
 				 "capture: 5000 packets, 1 dropped\n"
 				 "store: 1.5 MiB of 1.0 GiB, 1204 records\n"
 				 "hold: off\n");
