@@ -102,6 +102,10 @@ void worker_store_closed(struct worker_store *s, const struct jeebs_flow *jf)
 static void put_dirty(struct worker_store *s, struct watch *w, int64_t now_ns)
 {
 	list_for_each_safe (it, tmp, watch_dirty(w)) {
+		if (clock_mono_ns() - now_ns > FLUSH_BUDGET_NS) {
+			s->cut_short++;
+			return;
+		}
 		struct flow *f = list_entry(it, struct flow, dirty);
 		struct jeebs_flow *jf = watch_flow(f);
 
