@@ -229,16 +229,6 @@ static void survey_part(struct worker *w, void *arg)
 
 static void tell_survey(struct daemon *d, const struct survey *s)
 {
-	for (uint32_t i = 0; i < d->config->server_count; i++) {
-		uint64_t live = 0, cont = 0;
-		for (uint32_t k = 0; k < d->service_count; k++)
-			if (d->services[k].server == i) {
-				live += s->count[k][0] + s->count[k][1];
-				cont += s->count[k][1];
-			}
-		atomic_store(&d->survey[i].live, live);
-		atomic_store(&d->survey[i].continuable, cont);
-	}
 	/* Services of one server may share a protocol: series are sums. */
 	for (uint32_t k = 0; k < d->service_count; k++)
 		for (uint16_t cont = 0; cont < 2; cont++) {

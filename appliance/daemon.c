@@ -443,33 +443,35 @@ static void log_started(const struct daemon *d)
 		  LOG_INT("workers", d->worker_count), LOG_INT("servers", d->config->server_count));
 }
 
+/* What touches the network's state. After the store, whose lock tells a second instance. */
+static int prepare_host(struct daemon *d)
+{
+	const char *what = "cleanup";
+	int r = failover_cleanup_stale(d->config);
+
+	if (r == 0)
+		r = failover_preflight(d->config, &what);
+	if (r < 0)
+		log_event(LOG_ERROR, "preflight-failed", LOG_STR("what", what), LOG_ERR(r));
+	return r;
+}
+
 static int start(struct daemon *d)
 {
 	const uint32_t n = d->config->server_count;
-	int r = failover_cleanup_stale(d->config);
+	int r;
 
-	if (r < 0) {
-		log_event(LOG_ERROR, "cleanup-failed", LOG_ERR(r));
-		return r;
-	}
-	const char *what;
-	r = failover_preflight(d->config, &what);
-	if (r < 0) {
-		log_event(LOG_ERROR, "preflight-failed", LOG_STR("what", what), LOG_ERR(r));
-		return r;
-	}
 	raise_descriptor_limit();
 	raise_priority(); /* threads inherit it */
 	d->evidence = aligned_alloc(_Alignof(struct worker_evidence), n * sizeof *d->evidence);
-	d->survey = calloc(n, sizeof *d->survey);
 	d->hold = calloc(n, sizeof *d->hold);
-	if (!d->evidence || !d->survey || !d->hold)
+	if (!d->evidence || !d->hold)
 		return -ENOMEM;
 	memset(d->evidence, 0, n * sizeof *d->evidence);
 	if ((r = load_services(d)) < 0 || (r = daemon_metrics_open(d)) < 0 ||
-	    (r = open_store(d)) < 0 || (r = start_workers(d)) < 0 || (r = start_joins(d)) < 0 ||
-	    (r = start_failover(d)) < 0 || (r = start_health(d)) < 0 || (r = open_control(d)) < 0 ||
-	    (r = daemon_metrics_listen(d)) < 0)
+	    (r = open_store(d)) < 0 || (r = prepare_host(d)) < 0 || (r = start_workers(d)) < 0 ||
+	    (r = start_joins(d)) < 0 || (r = start_failover(d)) < 0 || (r = start_health(d)) < 0 ||
+	    (r = open_control(d)) < 0 || (r = daemon_metrics_listen(d)) < 0)
 		return r;
 	log_started(d);
 	return 0;
@@ -498,7 +500,6 @@ static void stop(struct daemon *d, bool started)
 	free(d->services);
 	free(d->server_names);
 	free(d->evidence);
-	free(d->survey);
 	free(d->hold);
 }
 

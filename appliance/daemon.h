@@ -19,11 +19,6 @@
 #include "store.h"
 #include "worker.h"
 
-/* What the last survey of the flow tables found, per server. */
-struct daemon_survey {
-	_Atomic uint64_t live, continuable;
-};
-
 struct daemon {
 	const struct config *config;
 	int64_t started_ns;
@@ -32,7 +27,6 @@ struct daemon {
 	uint32_t service_count;
 	const char **server_names;
 	struct worker_evidence *evidence; /* by server, written by workers */
-	struct daemon_survey *survey;     /* by server, written by the main thread */
 	_Atomic bool *hold;               /* by server */
 	uint8_t boot_id[STORE_BOOT_ID_BYTES];
 	struct store *store;

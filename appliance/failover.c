@@ -313,30 +313,32 @@ int failover_preflight(const struct config *c, const char **ret_what)
 	return try_repair();
 }
 
-int failover_cleanup_stale(const struct config *c)
+/* One that an earlier run took is ours to remove; the host's own would still be there. */
+static int drop_stale_address(const struct config_server *s, const struct netaddr *a)
 {
 	char text[NETADDR_STRLEN];
+	int r = address_present(a);
+
+	if (r <= 0)
+		return r;
+	r = address_del(s->interface, a);
+	if (r == 0 && address_present(a) > 0)
+		r = -EADDRINUSE;
+	log_event(r < 0 ? LOG_ERROR : LOG_WARNING,
+		  r < 0 ? "address-not-removed" : "stale-address-removed",
+		  LOG_STR("server", s->name), LOG_STR("address", netaddr_format(a, text)),
+		  LOG_ERR(r));
+	return r;
+}
+
+int failover_cleanup_stale(const struct config *c)
+{
 	int r = guard_cleanup_stale();
 
-	if (r < 0)
-		return r;
 	if (r > 0)
 		log_event(LOG_WARNING, "stale-rules-removed", LOG_INT("tables", r));
-	for (uint32_t i = 0; i < c->server_count; i++) {
-		const struct config_server *s = &c->servers[i];
-		for (uint32_t a = 0; a < s->address_count; a++) {
-			r = address_present(&s->addresses[a]);
-			if (r > 0)
-				r = address_del(s->interface, &s->addresses[a]);
-			else if (r == 0)
-				continue;
-			log_event(r < 0 ? LOG_ERROR : LOG_WARNING, "stale-address-removed",
-				  LOG_STR("server", s->name),
-				  LOG_STR("address", netaddr_format(&s->addresses[a], text)),
-				  LOG_ERR(r));
-			if (r < 0)
-				return r;
-		}
-	}
-	return 0;
+	for (uint32_t i = 0; r >= 0 && i < c->server_count; i++)
+		for (uint32_t a = 0; r >= 0 && a < c->servers[i].address_count; a++)
+			r = drop_stale_address(&c->servers[i], &c->servers[i].addresses[a]);
+	return r < 0 ? r : 0;
 }

@@ -106,8 +106,8 @@ const char *failover_state_name(enum failover_state s);
 int failover_preflight(const struct config *c, const char **ret_what);
 
 /*
- * At start: removes rules and addresses an earlier run left behind, aloud.
- * 0 or negative errno.
+ * At start: removes rules and addresses an earlier run left behind, aloud. 0 or
+ * negative errno; -EADDRINUSE: an address to be protected is this host's own.
  */
 int failover_cleanup_stale(const struct config *c);
 
