@@ -32,6 +32,7 @@
 #define PROBE_REPEAT_NS    (550 * NS_PER_MS)
 #define PROBE_GIVE_UP_NS   (1700 * NS_PER_MS)
 #define FIRST_BYTE_WAIT_NS (1000 * NS_PER_MS)
+#define OWN_ADDRESSES_MAX  64
 #define ADDRESS_CHECK_NS   (50 * NS_PER_MS)
 /* A frame and the answer it carried are stamped by different clocks. */
 #define SAME_SIGN_OF_LIFE_NS NS_PER_MS
@@ -192,19 +193,35 @@ static int phase_fence(struct failover_server *s, const struct failover_cause *c
 	return go_on ? 0 : -EPERM;
 }
 
-/* A server that has not fallen silent by itself must not answer any more. */
-static int phase_address_check(struct failover_server *s)
+static bool is_own(const struct failover_server *s, const struct netaddr *a)
+{
+	for (uint32_t i = 0; i < s->cfg->address_count; i++)
+		if (netaddr_eq(a, &s->cfg->addresses[i]))
+			return false;
+	return true;
+}
+
+void failover_server_ask(struct failover_server *s)
 {
 	struct netaddr own[OWN_ADDRESSES_MAX];
-	int64_t until = clock_mono_ns() + ADDRESS_CHECK_NS;
 	int n = address_list(s->cfg->interface, own, OWN_ADDRESSES_MAX);
 
-	if (n > OWN_ADDRESSES_MAX)
+	if (n > OWN_ADDRESSES_MAX) /* it counts all, and writes so many */
 		n = OWN_ADDRESSES_MAX;
 	for (uint32_t i = 0; i < s->cfg->address_count; i++)
 		for (int k = 0; k < n; k++)
-			if (own[k].family == s->cfg->addresses[i].family)
+			if (own[k].family == s->cfg->addresses[i].family && is_own(s, &own[k])) {
 				link_ask(s->link, &s->cfg->addresses[i], &own[k]);
+				break;
+			}
+}
+
+/* A server that has not fallen silent by itself must not answer any more. */
+static int phase_address_check(struct failover_server *s)
+{
+	int64_t until = clock_mono_ns() + ADDRESS_CHECK_NS;
+
+	failover_server_ask(s);
 	while (clock_mono_ns() < until) {
 		struct link_answer a;
 		struct timespec pause = {.tv_nsec = NS_PER_MS};

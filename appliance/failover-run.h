@@ -51,6 +51,12 @@ bool failover_run_step(struct failover_server *s, int64_t now_ns);
 /* The thread ends: forgets a takeover under way. */
 void failover_run_cancel(struct failover_server *s);
 
+/*
+ * Asks the link, from the box's own address, who has the server's: nobody but us may
+ * answer. Answers come by link_receive().
+ */
+void failover_server_ask(struct failover_server *s);
+
 /* Gives back address, rules and forwarding. Also after a takeover that was called off. */
 void failover_server_release(struct failover_server *s);
 void failover_server_set_state(struct failover_server *s, enum failover_state state);

@@ -76,6 +76,8 @@ static void renew(struct failover_server *s, int64_t now)
 	if (now < s->renew_ns)
 		return;
 	s->renew_ns = now + ADDRESS_RENEW_S * NS_PER_S;
+	/* An old server that came back and keeps quiet is heard only when asked. */
+	failover_server_ask(s);
 	for (uint32_t i = 0; i < s->addresses_added; i++) {
 		int r = address_add(s->cfg->interface, &s->cfg->addresses[i]);
 		if (r < 0) {
