@@ -36,7 +36,6 @@
 #define ADDRESS_CHECK_NS   (50 * NS_PER_MS)
 /* A frame and the answer it carried are stamped by different clocks. */
 #define SAME_SIGN_OF_LIFE_NS NS_PER_MS
-#define OWN_ADDRESSES_MAX    64
 
 static void mark(struct failover_server *s, enum failover_phase p)
 {
