@@ -82,7 +82,7 @@ static struct row *gather(struct daemon *d, struct gather *g)
 	struct row *rows = calloc((size_t)ROWS_MAX * d->worker_count, sizeof *rows);
 
 	g->rows = rows;
-	g->now_ns = clock_real_ns();
+	g->now_ns = clock_mono_ns();
 	for (uint32_t i = 0; rows && i < d->worker_count; i++) {
 		g->limit = g->count + ROWS_MAX;
 		do
@@ -411,7 +411,7 @@ static json_t *op_explain(void *ctx, const struct endpoint *client, struct contr
 					 .server = -1,
 					 .rows = &row,
 					 .limit = 1,
-					 .now_ns = clock_real_ns()}};
+					 .now_ns = clock_mono_ns()}};
 	char text[ENDPOINT_STRLEN];
 
 	for (uint32_t i = 0; i < d->worker_count && !x.found; i++)

@@ -200,7 +200,7 @@ static void restore(struct failover_server *s, struct takeover_item *item)
 	size_t unsent = 0;
 	int fd = -1;
 
-	int r = restore_socket(&item->snapshot, &o, clock_real_ns(), &fd, &unsent, &step);
+	int r = restore_socket(&item->snapshot, &o, clock_mono_ns(), &fd, &unsent, &step);
 	if (r < 0) {
 		log_event(LOG_WARNING, "restore-failed", LOG_STR("server", s->cfg->name),
 			  LOG_STR("step", step), LOG_ERR(r));

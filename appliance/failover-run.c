@@ -63,7 +63,7 @@ static void send_probes(struct failover_server *s)
 {
 	struct failover_run *run = s->run;
 	uint8_t frame[PROBE_FRAME_MAX];
-	int64_t now = clock_real_ns();
+	int64_t now = clock_mono_ns();
 	int failed = 0;
 
 	for (uint32_t i = 0; i < run->asked.count; i++) {

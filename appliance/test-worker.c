@@ -39,6 +39,22 @@ void *__wrap_calloc(size_t n, size_t size)
 	return __real_calloc(n, size);
 }
 
+/* ---- a clock that is set: what the kernel stamps is then of before (link option --wrap) ---- */
+
+static _Atomic int64_t clock_set_by_s;
+
+int __real_clock_gettime(clockid_t id, struct timespec *ts);
+int __wrap_clock_gettime(clockid_t id, struct timespec *ts);
+
+int __wrap_clock_gettime(clockid_t id, struct timespec *ts)
+{
+	int r = __real_clock_gettime(id, ts);
+
+	if (id == CLOCK_REALTIME)
+		ts->tv_sec += atomic_load(&clock_set_by_s);
+	return r;
+}
+
 /* ---- the wire ---- */
 
 static bool have_namespace;
@@ -159,6 +175,7 @@ static const char *const names[SERVERS] = {"web1", "web2"};
 
 static int set_up(void **state)
 {
+	atomic_store(&clock_set_by_s, 0);
 	rig_setup(NULL);
 	rig.watch = watch_free(rig.watch); /* the worker has its own */
 	rig.now_ns = INT64_MAX;
@@ -397,6 +414,58 @@ static void test_lost_bytes_are_told(void **state)
 	UNTIL(atomic_load(&evidence[0].gaps[FLOW_TO_SERVER]) == 1);
 	assert_int_equal(atomic_load(&evidence[0].gap_bytes[FLOW_TO_SERVER]), 50);
 	assert_int_equal(atomic_load(&evidence[0].gaps[FLOW_TO_CLIENT]), 0);
+}
+
+/* ---- time ---- */
+
+#define HOUR_S 3600
+
+/* When rig's flow was last heard, from either side; not heard of since the start: 0. */
+static void call_last_ns(struct worker *w, void *arg)
+{
+	struct flow *f = track_find(watch_track(worker_watch(w)), &rig.server, &rig.client);
+
+	for (int dir = 0; dir < 2; dir++)
+		((int64_t *)arg)[dir] = f ? f->last_ns[dir] : 0;
+}
+
+/* Neither a clock that is set nor packets stamped before it was make anything older or younger. */
+static void set_clock_by(int64_t by_s)
+{
+	int64_t last[2], before;
+
+	config.watch.track.idle_timeout_ns = HOUR_S * NS_PER_S;
+	start();
+	put_handshake();
+	rig.client.port++;
+	put_handshake();
+	settle();
+	before = clock_mono_ns();
+	atomic_store(&clock_set_by_s, by_s);
+	settle(); /* a turn, so that it knows the new time */
+	const struct worker_counters *c = worker_counters(worker);
+	uint64_t packets = atomic_load(&c->packets);
+	put(FLOW_TO_CLIENT, TCP_ACK, 0, 0, 10);
+	put(FLOW_TO_SERVER, TCP_ACK, 0, 10, 10);
+	settle();
+	worker_call(worker, call_last_ns, last);
+	/* Published, and so ticked, too. */
+	UNTIL(atomic_load(&c->packets) >= packets + 2);
+	assert_int_equal(look().count, 2);
+	atomic_store(&clock_set_by_s, 0);
+	for (int dir = 0; dir < 2; dir++)
+		assert_in_range(last[dir], before - NS_PER_MS, clock_mono_ns());
+	assert_in_range(life(0), before - NS_PER_MS, clock_mono_ns());
+}
+
+static void test_clock_set_forward(void **state)
+{
+	set_clock_by(3 * HOUR_S);
+}
+
+static void test_clock_set_back(void **state)
+{
+	set_clock_by(-3 * HOUR_S);
 }
 
 /* ---- takeover ---- */
@@ -699,6 +768,8 @@ int main(void)
 		TEST(test_clients_prove_nothing),
 		TEST(test_servers_prove_life),
 		TEST(test_lost_bytes_are_told),
+		TEST(test_clock_set_forward),
+		TEST(test_clock_set_back),
 		TEST(test_takeover),
 		TEST(test_takeover_ends_early),
 		TEST(test_stop_with_items_waiting),

@@ -16,8 +16,11 @@
 #include "service-map.h"
 #include "worker-store.h"
 
-#define BLOCKS_PER_TURN  16
-#define TICK_INTERVAL_NS (10 * NS_PER_MS)
+#define BLOCKS_PER_TURN   16
+#define TICK_INTERVAL_NS  (10 * NS_PER_MS)
+#define PACKET_AGE_MAX_NS NS_PER_S
+#define CLOCK_LOOKS_MAX   4
+#define CLOCK_LOOK_NS     (20 * NS_PER_US)
 
 struct worker_task {
 	struct list node;
@@ -53,6 +56,7 @@ struct worker {
 	uint64_t packets, tcp, not_tcp, fragments, malformed;
 	int64_t published_ns, ticked_ns, longest_turn_ns;
 	int64_t mono_minus_real; /* of this turn: the clock may be set at any time */
+	int64_t turn_ns;
 	struct worker_counters counters;
 };
 
@@ -72,11 +76,10 @@ static uint32_t server_of(const struct worker *w, const struct netaddr *a)
 static void note_life(struct worker *w, uint32_t server, int64_t time_ns)
 {
 	_Atomic int64_t *at = &w->cfg.evidence[server].server_ns;
-	int64_t mono = time_ns + w->mono_minus_real;
 
 	/* Workers race only to write nearly the same time. */
-	if (mono > atomic_load_explicit(at, memory_order_relaxed))
-		atomic_store_explicit(at, mono, memory_order_relaxed);
+	if (time_ns > atomic_load_explicit(at, memory_order_relaxed))
+		atomic_store_explicit(at, time_ns, memory_order_relaxed);
 }
 
 static void put_or_complain(struct worker_taking *t, struct takeover_item *item)
@@ -160,6 +163,41 @@ static void on_segment(struct worker *w, const struct segment *s)
 		hand_over(w, jf, true);
 }
 
+/*
+ * Both clocks at one moment. Who is interrupted between the two would take packets for
+ * older than they are, so it looks again.
+ */
+static void read_clocks(struct worker *w)
+{
+	int64_t real, before;
+
+	for (int i = 0; i < CLOCK_LOOKS_MAX; i++) {
+		before = clock_mono_ns();
+		real = clock_real_ns();
+		w->turn_ns = clock_mono_ns();
+		if (w->turn_ns - before < CLOCK_LOOK_NS)
+			break;
+	}
+	w->mono_minus_real = w->turn_ns - real;
+}
+
+/*
+ * When a packet came, CLOCK_MONOTONIC: flows must not age by an hour because the clock was
+ * set. One that was stamped before that seems to come from the future, or from long ago;
+ * it came just now.
+ */
+static int64_t mono_of(const struct worker *w, int64_t real_ns)
+{
+	int64_t mono = real_ns + w->mono_minus_real;
+
+	if (mono < w->turn_ns - PACKET_AGE_MAX_NS)
+		return w->turn_ns;
+	if (mono <= w->turn_ns)
+		return mono;
+	int64_t now = clock_mono_ns();
+	return mono < now ? mono : now;
+}
+
 static int on_frame(void *ctx, const struct frame *f)
 {
 	struct worker *w = ctx;
@@ -169,6 +207,7 @@ static int on_frame(void *ctx, const struct frame *f)
 	switch (decode_frame(f, &s)) {
 	case DECODE_TCP:
 		w->tcp++;
+		s.time_ns = mono_of(w, s.time_ns);
 		on_segment(w, &s);
 		break;
 	case DECODE_FRAGMENT:
@@ -366,7 +405,7 @@ static void after_packets(struct worker *w, int64_t now)
 	worker_store_flush(&w->store, w->watch, now);
 	if (now - w->ticked_ns >= TICK_INTERVAL_NS) {
 		w->ticked_ns = now;
-		track_tick(watch_track(w->watch), clock_real_ns());
+		track_tick(watch_track(w->watch), now);
 	}
 	if (now - w->published_ns >= WORKER_PUBLISH_NS) {
 		w->published_ns = now;
@@ -385,15 +424,14 @@ static void *worker_main(void *arg)
 	p[w->cfg.ring_count] = (struct pollfd){.fd = w->wake, .events = POLLIN};
 	while (!should_stop(w)) {
 		poll(p, w->cfg.ring_count + 1, (int)(TICK_INTERVAL_NS / NS_PER_MS));
-		int64_t start = clock_mono_ns();
-		w->mono_minus_real = start - clock_real_ns();
+		read_clocks(w);
 		read_rings(w);
 		if (p[w->cfg.ring_count].revents)
 			run_tasks(w);
 		int64_t now = clock_mono_ns();
 		after_packets(w, now);
-		if (now - start > w->longest_turn_ns)
-			w->longest_turn_ns = now - start;
+		if (now - w->turn_ns > w->longest_turn_ns)
+			w->longest_turn_ns = now - w->turn_ns;
 	}
 	run_tasks(w);
 	return NULL;

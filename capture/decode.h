@@ -81,7 +81,7 @@ struct segment {
 	struct tcp_options opt;
 	uint32_t payload_len; /* on the wire */
 	struct bytes payload; /* captured; shorter than payload_len when the capture cut it */
-	int64_t time_ns;
+	int64_t time_ns;      /* of the frame; a live worker makes it CLOCK_MONOTONIC */
 };
 
 /* *ret is complete on DECODE_TCP; on DECODE_FRAGMENT only addresses and time are valid. */

@@ -31,7 +31,7 @@ struct snapshot {
 	uint8_t snd_wscale, rcv_wscale;
 	bool wscale_ok, sack_ok, ts_ok;
 	uint32_t tsval;     /* server's last TSval ... */
-	int64_t tsval_ns;   /* ... and when it was seen, CLOCK_REALTIME */
+	int64_t tsval_ns;   /* ... and when it was seen, by the clock of each now_ns below */
 	uint32_t ts_hz;     /* its clock; 0 unknown */
 	uint32_t ts_recent; /* client's last TSval: what a probe must echo */
 	uint8_t ttl, tos;
