@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -14,6 +13,7 @@
 #include "cleanup.h"
 #include "clock.h"
 #include "control-client.h"
+#include "thread.h"
 
 #define BACKLOG         16
 #define ACCEPT_PAUSE_NS (100 * NS_PER_MS) /* after running out of descriptors */
@@ -193,18 +193,6 @@ static int open_socket(struct control *c, const char *path)
 	return 0;
 }
 
-/* Signals are for the main thread. */
-static int start(struct control *c)
-{
-	sigset_t all, before;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	int r = pthread_create(&c->thread, NULL, run, c);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return -r;
-}
-
 static void free_control(struct control *c)
 {
 	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
@@ -230,7 +218,7 @@ int control_open(const char *path, const struct control_ops *ops, void *ctx, str
 		c->clients[i].fd = -1;
 	int r = open_socket(c, path);
 	if (r == 0)
-		r = start(c);
+		r = thread_start(&c->thread, run, c);
 	if (r < 0) {
 		free_control(c);
 		return r;

@@ -6,7 +6,6 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -15,6 +14,7 @@
 #include "clock.h"
 #include "failover-run.h"
 #include "log.h"
+#include "thread.h"
 
 #define STEP_INTERVAL_NS (5 * NS_PER_MS)
 #define CONFLICT_LOG_NS  NS_PER_S
@@ -209,18 +209,6 @@ uint32_t failover_held_count(const struct failover *f)
 	return n;
 }
 
-static int start_thread(struct failover *f)
-{
-	sigset_t all, old;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	int r = pthread_create(&f->thread, NULL, failover_main, f);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	f->started = r == 0;
-	return -r;
-}
-
 int failover_start(const struct failover_config *cfg, struct failover **ret)
 {
 	struct failover *f = calloc(1, sizeof *f);
@@ -240,8 +228,10 @@ int failover_start(const struct failover_config *cfg, struct failover **ret)
 		f->server[i].ending = &f->stop;
 		f->server[i].index = i;
 	}
-	if (r == 0)
-		r = start_thread(f);
+	if (r == 0) {
+		r = thread_start(&f->thread, failover_main, f);
+		f->started = r == 0;
+	}
 	if (r < 0) {
 		failover_free(f);
 		return r;

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -13,6 +12,7 @@
 #include "health-probe.h"
 #include "log.h"
 #include "tcprepair.h"
+#include "thread.h"
 
 #define OWN_ADDRESSES_MAX  64
 #define WAIT_MAX_NS        (100 * NS_PER_MS)
@@ -379,18 +379,6 @@ static int watched_init(struct watched *w, const struct config_server *c, int64_
 	return link_open(c->interface, &w->link);
 }
 
-static int start_thread(struct health_loop *l)
-{
-	sigset_t all, old;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	int r = pthread_create(&l->thread, NULL, loop_main, l);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	l->started = r == 0;
-	return -r;
-}
-
 int health_loop_start(const struct health_loop_config *cfg, struct health_loop **ret)
 {
 	struct health_loop *l = calloc(1, sizeof *l);
@@ -413,8 +401,10 @@ int health_loop_start(const struct health_loop_config *cfg, struct health_loop *
 		r = -ENOMEM;
 	/* Before the thread: its observer may want to know the loop. */
 	*ret = l;
-	if (r == 0)
-		r = start_thread(l);
+	if (r == 0) {
+		r = thread_start(&l->thread, loop_main, l);
+		l->started = r == 0;
+	}
 	if (r < 0)
 		*ret = health_loop_stop(l);
 	return r;

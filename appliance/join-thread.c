@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -12,6 +11,7 @@
 #include "clock.h"
 #include "join-conn.h"
 #include "log.h"
+#include "thread.h"
 
 #define SQ_ENTRIES 512
 /* A burst larger than this is kept by the kernel (IORING_FEAT_NODROP); this is only the fast path.
@@ -279,14 +279,9 @@ int join_thread_init(struct join_thread *t, const struct join_config *config)
 	if (t->watch_fd < 0)
 		return -errno;
 
-	/* Signals are for the thread that waits for them. */
-	sigset_t all, before;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	int r = pthread_create(&t->thread, NULL, thread_main, t);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (r != 0)
-		return -r;
+	int r = thread_start(&t->thread, thread_main, t);
+	if (r < 0)
+		return r;
 	t->running = true;
 	pthread_setname_np(t->thread, "join");
 	while (sem_wait(&t->ready) < 0) /* EINTR */

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <lmdb.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +14,7 @@
 #include "cleanup.h"
 #include "clock.h"
 #include "store-queue.h"
+#include "thread.h"
 
 #define FOLDER     "flows"
 #define DATA       "data.mdb"
@@ -293,17 +293,12 @@ static void *store_main(void *arg)
 	return NULL;
 }
 
-/* Signals are for the threads that know what to do with them. */
 static int start_thread(struct store *s)
 {
-	sigset_t all, old;
+	int r = thread_start(&s->thread, store_main, s);
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	int r = pthread_create(&s->thread, NULL, store_main, s);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (r != 0)
-		return -r;
+	if (r < 0)
+		return r;
 	pthread_setname_np(s->thread, "store");
 	s->running = true;
 	return 0;

@@ -5,7 +5,6 @@
 #include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -14,6 +13,7 @@
 #include "decode.h"
 #include "log.h"
 #include "service-map.h"
+#include "thread.h"
 #include "worker-store.h"
 
 #define BLOCKS_PER_TURN   16
@@ -481,19 +481,6 @@ static int open_rings(struct worker *w, const char **ret_where)
 	return 0;
 }
 
-static int start_thread(struct worker *w)
-{
-	sigset_t all, old;
-
-	/* Signals belong to the main thread. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	int r = pthread_create(&w->thread, NULL, worker_main, w);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	w->started = r == 0;
-	return -r;
-}
-
 int worker_start(const struct worker_config *cfg, struct worker **ret, const char **ret_where)
 {
 	struct worker *w = aligned_alloc(64, (sizeof *w + 63) / 64 * 64);
@@ -522,7 +509,8 @@ int worker_start(const struct worker_config *cfg, struct worker **ret, const cha
 	}
 	if (r == 0) {
 		*ret_where = "thread";
-		r = start_thread(w);
+		r = thread_start(&w->thread, worker_main, w);
+		w->started = r == 0;
 	}
 	if (r < 0) {
 		worker_stop(w);

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * recovery-oracle.h: a backup made from a capture, for proving a module's plans.
+ *
+ * The every-cut drill kills the server at each packet of a capture, lets the module
+ * resume, and compares what the client would get with what the real server went on
+ * to send. The backup it resumes against is an oracle: it has read the whole
+ * conversation of one connection and answers as a stock server with the same content
+ * would. An oracle knows one protocol; it is a shared object of its own beside the
+ * module, <protocol>-oracle.so, that exports the constant `jeebs_oracle`.
+ *
+ * It is test equipment, not a module: it may allocate, and it shares no code with the
+ * module it judges, or both would make the same mistake. It never invents a byte: what
+ * it cannot know from the capture it says it cannot answer. Hostile bytes come here too.
+ */
+#ifndef JEEBS_RECOVERY_ORACLE_H
+#define JEEBS_RECOVERY_ORACLE_H
+
+#include "recovery-module.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define JEEBS_ORACLE_ABI 1u
+
+/* What became of a connection to the oracle. */
+#define JEEBS_ORACLE_OPEN  0u /* it goes on */
+#define JEEBS_ORACLE_CLOSE 1u /* the server finishes after this answer */
+#define JEEBS_ORACLE_RESET 2u /* the server resets the connection */
+#define JEEBS_ORACLE_UNKNOWN \
+	3u /* asked for what the capture does not tell: the cut proves nothing */
+
+struct jeebs_oracle {
+	uint32_t abi;     /* JEEBS_ORACLE_ABI */
+	uint32_t size;    /* sizeof(struct jeebs_oracle) */
+	const char *name; /* the protocol */
+
+	/* One recorded connection. NULL on lack of memory. */
+	void *(*open)(const struct jeebs_service *svc);
+	/*
+	 * The whole conversation, each direction in order from offset 0, in any chunking, the
+	 * two directions interleaved as captured; then learned() once. Gaps are bytes the
+	 * capture lost. All return 0 or negative errno (-ENOMEM).
+	 */
+	int (*data)(void *oracle, uint32_t dir, uint64_t off, struct jeebs_bytes b);
+	int (*gap)(void *oracle, uint32_t dir, uint64_t from, uint64_t to);
+	int (*fin)(void *oracle, uint32_t dir, uint64_t off);
+	int (*learned)(void *oracle);
+
+	/*
+	 * A connection from the box to this backup. Any number, one after the other, without
+	 * influence on each other. @cut: how far the recorded conversation had come when the
+	 * server died; of it only positions and FINs may be read. NULL on lack of memory.
+	 */
+	void *(*connect)(void *oracle, const struct jeebs_cut *cut);
+	/*
+	 * Bytes from the box, any chunking, and @eof once when it has finished. Answers by
+	 * calling @answer any number of times; it returns negative errno to be passed on.
+	 * *ret_state: JEEBS_ORACLE_*. 0 or negative errno.
+	 */
+	int (*receive)(void *connection, struct jeebs_bytes b, int eof,
+		       int (*answer)(void *ctx, struct jeebs_bytes b), void *ctx,
+		       uint32_t *ret_state);
+	void (*disconnect)(void *connection);
+
+	void (*close)(void *oracle);
+};
+
+#define JEEBS_ORACLE_EXPORT(object)                                                          \
+	__attribute__((visibility("default"))) extern const struct jeebs_oracle jeebs_oracle \
+		__attribute__((alias(#object)))
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
