@@ -1,0 +1,203 @@
+#!/usr/bin/env python3
+"""A TCP client that can be held in any state: it does the steps it is told, one after the other.
+
+Bodies of responses go to standard output, so that the lab's stallcat can judge them. Exit status:
+0 all steps done, 1 the connection was reset or ended too early, 2 timeout, 3 anything else.
+
+	port:N          local port (SO_REUSEADDR); before connect
+	rcvbuf:N        receive buffer, hence the window; before connect
+	mptcp           IPPROTO_MPTCP; before connect
+	connect         (done by the first step that needs it)
+	get:TARGET      GET, HTTP/1.1           get10:TARGET   GET, HTTP/1.0
+	post:TARGET:N   the head of a POST of N bytes
+	body:N          N bytes of an upload    paced:N:RATE   the same, RATE bytes per second
+	read:N          N bytes more of the body
+	response        to the end of a body with Content-Length
+	eof             to the end of the connection
+	fin             shutdown(SHUT_WR)
+	reset           close with a RST        again          a new socket for the next steps
+	mark:NAME       creates NAME            await:NAME     until NAME exists
+"""
+import socket
+import struct
+import sys
+import time
+from pathlib import Path
+
+STEP_TIMEOUT = 40
+UPLOAD = bytes(range(256)) * 256
+
+
+class Ended(Exception):
+    pass
+
+
+class Client:
+    def __init__(self, host, port, marks):
+        self.address = (host, port)
+        self.marks = Path(marks)
+        self.fresh()
+
+    def fresh(self):
+        self.sock = None
+        self.connected = False
+        self.options = []
+        self.local_port = 0
+        self.protocol = 0
+        self.pending = b""  # read, not yet judged
+        self.in_head = True
+        self.left = 0  # of the body, by Content-Length
+
+    def socket(self):
+        if self.connected:
+            return self.sock
+        family = socket.AF_INET6 if ":" in self.address[0] else socket.AF_INET
+        self.sock = socket.socket(family, socket.SOCK_STREAM, self.protocol)
+        self.sock.settimeout(STEP_TIMEOUT)
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for option in self.options:
+            self.sock.setsockopt(*option)
+        if self.local_port:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self.sock.bind(("", self.local_port))
+        self.sock.connect(self.address)
+        self.connected = True
+        return self.sock
+
+    def send_head(self, first, *lines):
+        head = "\r\n".join([first, f"Host: {self.address[0]}", *lines, "", ""])
+        self.socket().sendall(head.encode())
+        self.in_head = True
+
+    # ---- what is received
+
+    def more(self):
+        data = self.socket().recv(65536)
+        self.pending += data
+        return bool(data)
+
+    def head(self):
+        while b"\r\n\r\n" not in self.pending:
+            if not self.more():
+                raise Ended("end of file in the head")
+        head, self.pending = self.pending.split(b"\r\n\r\n", 1)
+        lines = head.decode("latin-1").split("\r\n")
+        if " 200 " not in lines[0] + " ":
+            raise Ended(lines[0])
+        self.left = None
+        for line in lines[1:]:
+            name, _, value = line.partition(":")
+            if name.lower() == "content-length":
+                self.left = int(value)
+        self.in_head = False
+
+    def take(self, n):
+        """n bytes of the body to standard output; None: all until the end."""
+        if self.in_head:
+            self.head()
+        while n is None or n > 0:
+            if not self.pending and not self.more():
+                if n is None:
+                    break
+                raise Ended("end of file in the body")
+            part = self.pending if n is None else self.pending[:n]
+            self.pending = self.pending[len(part):]
+            sys.stdout.buffer.write(part)
+            sys.stdout.buffer.flush()
+            if n is not None:
+                n -= len(part)
+            if self.left is not None:
+                self.left -= len(part)
+
+    # ---- steps
+
+    def do_port(self, n):
+        self.local_port = int(n)
+
+    def do_rcvbuf(self, n):
+        self.options.append((socket.SOL_SOCKET, socket.SO_RCVBUF, int(n)))
+
+    def do_mptcp(self):
+        self.protocol = 262
+
+    def do_connect(self):
+        self.socket()
+
+    def do_get(self, target):
+        self.send_head(f"GET {target} HTTP/1.1")
+
+    def do_get10(self, target):
+        self.send_head(f"GET {target} HTTP/1.0")
+
+    def do_post(self, target, n):
+        self.send_head(f"POST {target} HTTP/1.1", f"Content-Length: {n}")
+
+    def do_body(self, n):
+        self.do_paced(n, 0)
+
+    def do_paced(self, n, rate):
+        n, rate = int(n), int(rate)
+        while n > 0:
+            part = UPLOAD[:min(n, rate // 50 if rate else n)]
+            self.socket().sendall(part)
+            n -= len(part)
+            if rate:
+                time.sleep(0.02)
+
+    def do_read(self, n):
+        self.take(int(n))
+
+    def do_response(self):
+        if self.in_head:
+            self.head()
+        self.take(self.left)
+
+    def do_eof(self):
+        self.take(None)
+        if self.left:
+            raise Ended(f"end of file, {self.left} bytes too early")
+
+    def do_fin(self):
+        self.socket().shutdown(socket.SHUT_WR)
+
+    def do_reset(self):
+        self.socket().setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.sock.close()
+
+    def do_again(self):
+        if self.sock:
+            self.sock.close()
+        port = self.local_port
+        self.fresh()
+        self.local_port = port
+
+    def do_mark(self, name):
+        (self.marks / name).touch()
+
+    def do_await(self, name):
+        deadline = time.monotonic() + STEP_TIMEOUT
+        while not (self.marks / name).exists():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"waited for {name}")
+            time.sleep(0.005)
+
+
+def main():
+    host, port, marks, *steps = sys.argv[1:]
+    client = Client(host, int(port), marks)
+    step = ""
+    try:
+        for step in steps:
+            name, *arguments = step.split(":", 2)
+            getattr(client, "do_" + name)(*arguments)
+        return 0
+    except (TimeoutError, socket.timeout) as e:
+        print(f"{step}: timeout: {e}", file=sys.stderr)
+        return 2
+    except (Ended, ConnectionError, OSError) as e:
+        print(f"{step}: {e}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
