@@ -15,6 +15,9 @@
  *	chunked    in the middle of a chunked body
  *	pipelined  three requests sent at once, in the middle of the first body
  *
+ * --ask-at-once N: after the cut at most so many of those that had nothing outstanding ask at the
+ * same time, the next when one of them has ended: each costs its server a connection.
+ *
  * Prints one JSON line for each connection and one for all. Exit status 0 only if each
  * response of each connection was complete and right.
  */
@@ -25,12 +28,13 @@
 #include <linux/sockios.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -38,7 +42,8 @@
 #include "cut-mark.h"
 #include "response.h"
 
-#define CONNECTIONS_MAX  10000
+#define CONNECTIONS_MAX  100000
+#define CONNECTING_MAX   1000 /* at once */
 #define PATH_MAX_CHARS   64
 #define REQUESTS_AT_ONCE 3
 #define READ_MAX         65536
@@ -51,7 +56,9 @@
 #define CUT_TAKES_US     50000 /* from the mark to the cable being really off, at most */
 #define LATE_STEP_US     5000
 #define STOPPED_FOR_US   700000
-#define TURN_MS          2
+#define SCAN_MIN_US      2000 /* between looks at all connections ... */
+#define SCAN_PER_CONN_US 1    /* ... or longer, so that looking costs little */
+#define EVENTS_AT_ONCE   256
 
 enum phase {
 	HELD,
@@ -90,7 +97,7 @@ static const struct {
 struct options {
 	const char *host, *port, *file, *next_file, *mark, *ready;
 	const char *phase_list;
-	int count, followups, mss, rcvbuf;
+	int count, followups, mss, rcvbuf, ask_at_once;
 	int64_t timeout_us;
 };
 
@@ -105,8 +112,10 @@ struct conn {
 	int index, fd;
 	enum phase phase;
 	enum fate fate;
-	const char *why; /* BROKEN and WRONG: static text */
-	bool connected;
+	const char *why;        /* BROKEN and WRONG: static text */
+	bool connected, waited; /* waited: asked by the first that could after the cut */
+	bool counted;           /* one of the askers */
+	uint32_t watching;      /* events asked of epoll; 0: not in it */
 	char asked[REQUESTS_AT_ONCE][PATH_MAX_CHARS]; /* sent, not answered; [0] is being read */
 	int asked_n;
 	int to_ask;
@@ -130,14 +139,20 @@ static struct options opt = {
 };
 static struct conn *conns;
 static int64_t now_us, cut_us;
-static bool all_ready;
+static bool all_ready, asked_all;
+static int epoll_fd, running, askers, opened, connecting;
+static struct addrinfo *server;
 
 static void finish(struct conn *c, enum fate fate, const char *why)
 {
 	c->fate = fate;
 	c->why = why;
-	close(c->fd);
+	if (c->fd >= 0)
+		close(c->fd); /* leaves the epoll set as well */
 	c->fd = -1;
+	c->watching = 0;
+	running--;
+	askers -= c->counted;
 }
 
 /* ---- requests --------------------------------------------------------------------------- */
@@ -255,6 +270,8 @@ static void read_some(struct conn *c)
 {
 	static uint8_t chunk[READ_MAX];
 	size_t may = allowance(c);
+	if (may == 0)
+		return; /* watched since before the cut */
 	ssize_t n = recv(c->fd, chunk, may, 0);
 
 	if (n < 0 && errno == EAGAIN)
@@ -399,12 +416,11 @@ static enum phase phase_of(int index)
 	exit(EX_USAGE);
 }
 
-static void open_all(void)
+static void prepare_all(void)
 {
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST};
-	struct addrinfo *to;
 
-	if (getaddrinfo(opt.host, opt.port, &hints, &to)) {
+	if (getaddrinfo(opt.host, opt.port, &hints, &server)) {
 		fprintf(stderr, "dlclient: bad address '%s'\n", opt.host);
 		exit(EX_USAGE);
 	}
@@ -412,11 +428,18 @@ static void open_all(void)
 		struct conn *c = &conns[i];
 
 		c->index = i;
+		c->fd = -1;
 		c->phase = phase_of(i);
 		c->to_ask = opt.followups + (c->phase == PIPELINED ? REQUESTS_AT_ONCE : 1);
-		c->fd = open_socket(c, to);
 	}
-	freeaddrinfo(to);
+	running = opt.count;
+}
+
+/* Not all at once: a server's queue of new connections has an end. */
+static void open_some(void)
+{
+	for (; opened < opt.count && connecting < CONNECTING_MAX; opened++, connecting++)
+		conns[opened].fd = open_socket(&conns[opened], server);
 }
 
 static void connection_up(struct conn *c)
@@ -425,6 +448,7 @@ static void connection_up(struct conn *c)
 	socklen_t n = sizeof(error);
 
 	getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &n);
+	connecting--;
 	if (error) {
 		finish(c, BROKEN, "not connected");
 		return;
@@ -434,59 +458,106 @@ static void connection_up(struct conn *c)
 		ask_next(c);
 }
 
-static short wanted_events(const struct conn *c)
+static uint32_t wanted_events(const struct conn *c)
 {
+	if (c->fate != RUNNING || c->fd < 0)
+		return 0;
 	if (!c->connected)
-		return POLLOUT;
-	return allowance(c) > 0 ? POLLIN : 0;
+		return EPOLLOUT;
+	return allowance(c) > 0 ? EPOLLIN : 0;
 }
 
-/* One turn over all connections. False when none is left. */
-static bool turn(struct pollfd *polled)
+/* A connection held by not reading is not watched at all: it may not even see an error. */
+static void watch(struct conn *c)
 {
-	bool any = false;
+	uint32_t events = wanted_events(c);
+	struct epoll_event e = {.events = events, .data.ptr = c};
+
+	if (events == c->watching)
+		return;
+	int op = !events ? EPOLL_CTL_DEL : c->watching ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+	if (epoll_ctl(epoll_fd, op, c->fd, &e) < 0) {
+		perror("dlclient: epoll_ctl");
+		exit(EX_OSERR);
+	}
+	c->watching = events;
+}
+
+static bool may_ask(const struct conn *c)
+{
+	if (c->fate != RUNNING || !c->connected || c->asked_n > 0)
+		return false;
+	if (!c->ask_at_us || now_us < c->ask_at_us)
+		return false;
+	return !opt.ask_at_once || askers < opt.ask_at_once;
+}
+
+static void ask_as_asker(struct conn *c)
+{
+	c->counted = true;
+	c->waited = !asked_all;
+	askers++;
+	ask_next(c);
+}
+
+/* What comes with time: who may read again, who may ask. */
+static void scan(void)
+{
+	bool all = cut_us != 0;
 
 	now_us = cut_mark_now_us();
-	for (int i = 0; i < opt.count; i++) {
-		struct conn *c = &conns[i];
-		short events = c->fate == RUNNING ? wanted_events(c) : 0;
-
-		any = any || c->fate == RUNNING;
-		/* A connection held by not reading is not watched: it may not even see an error. */
-		polled[i] = (struct pollfd){.fd = events ? c->fd : -1, .events = events};
-	}
-	poll(polled, (nfds_t)opt.count, TURN_MS);
-	now_us = cut_mark_now_us();
+	open_some();
 	for (int i = 0; i < opt.count; i++) {
 		struct conn *c = &conns[i];
 
-		if (c->fate != RUNNING)
-			continue;
-		if (polled[i].revents && !c->connected)
-			connection_up(c);
-		else if (polled[i].revents)
-			read_some(c);
-		if (c->fate == RUNNING && c->connected && c->asked_n == 0 && c->ask_at_us &&
-		    now_us >= c->ask_at_us)
-			ask_next(c);
+		if (may_ask(c))
+			ask_as_asker(c);
+		else if (c->fate == RUNNING && c->asked_n == 0 && now_us < c->ask_at_us)
+			all = false; /* its time comes */
+		watch(c);
 	}
-	return any;
+	/* The ceiling is reached, or everybody has asked: who asks from now on did not wait. */
+	asked_all = asked_all || (all && cut_us && now_us > cut_us + CUT_TAKES_US);
+	if (!all_ready)
+		look_for_readiness();
+	else if (!cut_us)
+		look_for_the_cut();
+}
+
+static void handle(struct conn *c)
+{
+	if (c->fate != RUNNING)
+		return;
+	if (!c->connected)
+		connection_up(c);
+	else
+		read_some(c);
+	watch(c);
+}
+
+static int64_t scan_pause_us(void)
+{
+	int64_t pause = (int64_t)opt.count * SCAN_PER_CONN_US;
+
+	return pause > SCAN_MIN_US ? pause : SCAN_MIN_US;
 }
 
 static void run(void)
 {
-	struct pollfd *polled = calloc((size_t)opt.count, sizeof(*polled));
-	int64_t end_us = cut_mark_now_us() + opt.timeout_us;
+	struct epoll_event events[EVENTS_AT_ONCE];
+	int64_t end_us = cut_mark_now_us() + opt.timeout_us, scan_us = 0;
 
-	if (!polled)
-		exit(EX_OSERR);
-	while (turn(polled) && now_us < end_us) {
-		if (!all_ready)
-			look_for_readiness();
-		else if (!cut_us)
-			look_for_the_cut();
+	while (running > 0 && now_us < end_us) {
+		if (now_us >= scan_us) {
+			scan();
+			scan_us = now_us + scan_pause_us();
+		}
+		int n = epoll_wait(epoll_fd, events, EVENTS_AT_ONCE,
+				   (int)((scan_us - now_us) / 1000) + 1);
+		now_us = cut_mark_now_us();
+		for (int i = 0; i < n; i++)
+			handle(events[i].data.ptr);
 	}
-	free(polled);
 	for (int i = 0; i < opt.count; i++) {
 		if (conns[i].fate == RUNNING)
 			finish(&conns[i], BROKEN, "no end in time");
@@ -502,11 +573,18 @@ static int by_number(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+/* Of those that waited when the server was cut off. What @per_mille of them stay
+ * below, in milliseconds. */
+static double part_ms(const int64_t *stalls, int n, int per_mille)
+{
+	return n ? (double)stalls[(int64_t)(n - 1) * per_mille / 1000] / 1e3 : 0;
+}
+
 static bool report(void)
 {
 	static const char *const fate_name[] = {"running", "ok", "broken", "wrong"};
 	int64_t *stalls = calloc((size_t)opt.count, sizeof(*stalls));
-	int of[4] = {0};
+	int of[4] = {0}, waited = 0;
 
 	if (!stalls)
 		exit(EX_OSERR);
@@ -514,18 +592,24 @@ static bool report(void)
 		const struct conn *c = &conns[i];
 
 		of[c->fate]++;
-		stalls[i] = c->stall_us;
+		bool was_waiting = c->waited || !c->counted;
+
+		if (was_waiting)
+			stalls[waited++] = c->stall_us;
 		printf("{\"connection\":%d,\"phase\":\"%s\",\"fate\":\"%s\",\"why\":\"%s\","
 		       "\"responses\":%d,\"bytes\":%" PRIu64 ",\"body\":%" PRIu64
-		       ",\"stall_ms\":%.3f}\n",
+		       ",\"waited\":%s,\"stall_ms\":%.3f}\n",
 		       i, phases[c->phase].name, fate_name[c->fate], c->why ? c->why : "",
-		       c->responses, c->bytes, c->response.body, (double)c->stall_us / 1e3);
+		       c->responses, c->bytes, c->response.body, was_waiting ? "true" : "false",
+		       (double)c->stall_us / 1e3);
 	}
-	qsort(stalls, (size_t)opt.count, sizeof(*stalls), by_number);
-	printf("{\"connections\":%d,\"ok\":%d,\"broken\":%d,\"wrong\":%d,\"stall_median_ms\":%.3f,"
-	       "\"stall_p99_ms\":%.3f,\"stall_ms\":%.3f}\n",
-	       opt.count, of[COMPLETE], of[BROKEN], of[WRONG], (double)stalls[opt.count / 2] / 1e3,
-	       (double)stalls[opt.count * 99 / 100] / 1e3, (double)stalls[opt.count - 1] / 1e3);
+	qsort(stalls, (size_t)waited, sizeof(*stalls), by_number);
+	printf("{\"connections\":%d,\"ok\":%d,\"broken\":%d,\"wrong\":%d,\"waited\":%d,"
+	       "\"stall_median_ms\":%.3f,\"stall_p90_ms\":%.3f,\"stall_p99_ms\":%.3f,"
+	       "\"stall_ms\":%.3f}\n",
+	       opt.count, of[COMPLETE], of[BROKEN], of[WRONG], waited, part_ms(stalls, waited, 500),
+	       part_ms(stalls, waited, 900), part_ms(stalls, waited, 990),
+	       part_ms(stalls, waited, 1000));
 	free(stalls);
 	return of[COMPLETE] == opt.count;
 }
@@ -535,7 +619,8 @@ static void usage(void)
 	fprintf(stderr,
 		"usage: dlclient --host ADDRESS [--port N] [--count N] [--phases A,B,...]\n"
 		"                [--file NAME] [--next-file NAME] [--followups N] [--mss N]\n"
-		"                [--rcvbuf N] [--mark FILE] [--ready FILE] [--timeout SECONDS]\n");
+		"                [--rcvbuf N] [--mark FILE] [--ready FILE] [--timeout SECONDS]\n"
+		"                [--ask-at-once N]\n");
 	exit(EX_USAGE);
 }
 
@@ -569,6 +654,9 @@ static void take_option(int c)
 	case 'b':
 		opt.rcvbuf = atoi(optarg);
 		break;
+	case 'a':
+		opt.ask_at_once = atoi(optarg);
+		break;
 	case 'M':
 		opt.mark = optarg;
 		break;
@@ -580,6 +668,16 @@ static void take_option(int c)
 		break;
 	default:
 		usage();
+	}
+}
+
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
 	}
 }
 
@@ -595,6 +693,7 @@ int main(int argc, char **argv)
 		{"followups", required_argument, NULL, 'u'},
 		{"mss", required_argument, NULL, 'm'},
 		{"rcvbuf", required_argument, NULL, 'b'},
+		{"ask-at-once", required_argument, NULL, 'a'},
 		{"mark", required_argument, NULL, 'M'},
 		{"ready", required_argument, NULL, 'r'},
 		{"timeout", required_argument, NULL, 't'},
@@ -609,10 +708,15 @@ int main(int argc, char **argv)
 	conns = calloc((size_t)opt.count, sizeof(*conns));
 	if (!conns)
 		return EX_OSERR;
+	raise_descriptor_limit();
+	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (epoll_fd < 0)
+		return EX_OSERR;
 	now_us = cut_mark_now_us();
-	open_all();
+	prepare_all();
 	run();
 	c = report() ? EXIT_SUCCESS : EXIT_FAILURE;
+	freeaddrinfo(server);
 	free(conns);
 	return c;
 }

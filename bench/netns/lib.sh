@@ -328,6 +328,7 @@ start_nginx() {
 	wait_for 5 "nginx on $name" in_ns "$name" curl -sf -o /dev/null "http://127.0.0.1/held/0.bin"
 }
 
+lab_nginx_workers=1
 nginx_config() {
 	local www=$1 dir=$2 held=
 	local pad
@@ -338,9 +339,10 @@ nginx_config() {
 	cat <<END
 daemon off;
 user root;
-worker_processes 1;
+worker_processes $lab_nginx_workers;
+worker_rlimit_nofile $(ulimit -Hn);
 pid $dir/pid;
-events { worker_connections 8192; }
+events { worker_connections $((lab_nginx_workers > 1 ? 16384 : 8192)); }
 http {
 	access_log $dir/access.log;
 	client_body_temp_path $dir/body;
