@@ -376,12 +376,29 @@ static void tune_socket(int fd)
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
 }
 
+/* Ours: descriptors, or ports towards the backup, have come to an end. Not the backup's fault. */
+static bool is_ceiling(int error)
+{
+	return error == EMFILE || error == ENFILE || error == EADDRNOTAVAIL;
+}
+
+static void connect_failed(struct join *j, int error)
+{
+	struct join_thread *t = j->thread;
+
+	if (is_ceiling(error)) {
+		join_count(&t->count.connect_ceiling, 1);
+		join_thread_tell_ceiling(t, error);
+	}
+	backend_lost(j, "backend-failed");
+}
+
 static void connect_completed(struct join *j, int res)
 {
 	if (j->dying || j->backend != JOIN_BACKEND_CONNECTING)
 		return;
 	if (res < 0) {
-		backend_lost(j, "backend-failed");
+		connect_failed(j, -res);
 		return;
 	}
 	tune_socket(j->side[JOIN_BACKEND].fd);
@@ -437,7 +454,7 @@ static void connect_backend(struct join *j)
 		/* Blocking: io_uring waits for it, where it would give up on a nonblocking one. */
 		b->fd = socket(j->backend_address.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (b->fd < 0)
-		backend_lost(j, "backend-failed");
+		connect_failed(j, errno);
 	else
 		submit_connect(j);
 }

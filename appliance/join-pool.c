@@ -127,6 +127,7 @@ void join_pool_stats(const struct join_pool *p, struct join_stats *ret)
 		s.to_server_bytes += read_count(&c->to_server_bytes);
 		s.queue_ceiling += read_count(&c->queue_ceiling);
 		s.buffer_starved += read_count(&c->buffer_starved);
+		s.connect_ceiling += read_count(&c->connect_ceiling);
 	}
 	*ret = s;
 }

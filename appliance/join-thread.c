@@ -109,6 +109,22 @@ int join_thread_watch(struct join_thread *t, int fd, struct join_side *side)
 	return epoll_ctl(t->watch_fd, EPOLL_CTL_ADD, fd, &e) < 0 ? -errno : 0;
 }
 
+void join_thread_tell_ceiling(struct join_thread *t, int error)
+{
+	int64_t now = clock_mono_ns();
+
+	if (t->ceiling_told_ns && now - t->ceiling_told_ns < NS_PER_S)
+		return;
+	t->ceiling_told_ns = now;
+	log_event(LOG_ERROR, "backup-not-asked",
+		  LOG_INT("connections",
+			  atomic_load_explicit(&t->count.connect_ceiling, memory_order_relaxed)),
+		  LOG_STR("detail", error == EADDRNOTAVAIL
+					    ? "net.ipv4.ip_local_port_range is used up"
+					    : "the limit of descriptors is reached"),
+		  LOG_ERR(-error));
+}
+
 void join_thread_unwatch(struct join_thread *t, int fd)
 {
 	epoll_ctl(t->watch_fd, EPOLL_CTL_DEL, fd, NULL);

@@ -26,7 +26,7 @@
 struct join_counters {
 	atomic_uint_fast64_t active, held, closed, aborted;
 	atomic_uint_fast64_t to_client_bytes, to_server_bytes;
-	atomic_uint_fast64_t queue_ceiling, buffer_starved;
+	atomic_uint_fast64_t queue_ceiling, buffer_starved, connect_ceiling;
 };
 
 struct join_thread {
@@ -42,6 +42,7 @@ struct join_thread {
 	uint64_t wake_count; /* where the eventfd is read to */
 	int watch_fd;        /* an epoll of sides behind the end of their stream */
 	bool watch_armed;
+	int64_t ceiling_told_ns;
 
 	struct join_counters count;
 
@@ -68,6 +69,9 @@ void join_thread_deinit(struct join_thread *t);
 struct join_side;
 int join_thread_watch(struct join_thread *t, int fd, struct join_side *side);
 void join_thread_unwatch(struct join_thread *t, int fd);
+
+/* Logs, once a second at most, that backups were not asked because of @error. */
+void join_thread_tell_ceiling(struct join_thread *t, int error);
 
 struct join;
 /* From any thread: @j now belongs to @t. */

@@ -124,6 +124,8 @@ struct join_stats {
 	uint64_t refused;        /* submissions refused: every thread was at max_joins */
 	uint64_t queue_ceiling;  /* joins reset because a module queued too much */
 	uint64_t buffer_starved; /* receives that had to wait for a shared buffer */
+	/* Backups not asked, because no descriptor or no port was left ("backend-failed"). */
+	uint64_t connect_ceiling;
 };
 
 struct join_pool;

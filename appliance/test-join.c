@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -178,6 +179,31 @@ static void test_backend_refuses(void **st)
 	rig_expect_reset(client);
 	rig_expect(r, 1, "backend-failed");
 	close(client);
+	rig_free(r);
+}
+
+static void test_no_descriptor_for_the_backend(void **st)
+{
+	struct rig *r = rig_new(config());
+	struct join_stats stats;
+	struct rlimit all, few;
+	int client;
+	struct join_request q = rig_request(r, 1, &client);
+	int backend = rig_listen(1, &q.backend);
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &all), 0);
+	few = all;
+	few.rlim_cur = 3;
+	rig_submit(r, &q);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	rig_send(client, "x", 1);
+	rig_expect_reset(client);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &all), 0);
+	rig_expect(r, 1, "backend-failed");
+	join_pool_stats(r->pool, &stats);
+	assert_int_equal(stats.connect_ceiling, 1);
+	close(client);
+	close(backend);
 	rig_free(r);
 }
 
@@ -730,6 +756,7 @@ int main(void)
 		cmocka_unit_test(test_reset_is_passed_on),
 		cmocka_unit_test(test_reset_behind_the_end),
 		cmocka_unit_test(test_backend_refuses),
+		cmocka_unit_test(test_no_descriptor_for_the_backend),
 		cmocka_unit_test(test_backend_does_not_answer),
 		cmocka_unit_test(test_first_out_goes_first),
 		cmocka_unit_test(test_ends_before_the_cut),
