@@ -575,6 +575,47 @@ static void test_takeover(void **state)
 	assert_true(look().live); /* not touched by any of it */
 }
 
+/* A client that sends its SYN again has no connection, whatever the server thought. */
+static void test_takeover_of_handshakes(void **state)
+{
+	struct list items;
+
+	start();
+	list_init(&items);
+	takeover_inbox_init(&inbox);
+	for (int i = 0; i < 2; i++) { /* half open, and established */
+		put(FLOW_TO_SERVER, TCP_SYN, -1, 0, 0);
+		put(FLOW_TO_CLIENT, TCP_SYN | TCP_ACK, -1, 0, 0);
+		if (i == 1)
+			put(FLOW_TO_SERVER, TCP_ACK, 0, 0, 0);
+		settle();
+		rig.client.port++;
+	}
+	worker_call(worker, call_begin, &dead);
+	takeover_item_free(next_item(&items, TAKEOVER_PROBE));
+	takeover_item_free(next_item(&items, TAKEOVER_PROBE));
+
+	rig.client.port = 40000;
+	put(FLOW_TO_SERVER, TCP_SYN, -1, 0, 0);
+	takeover_item_free(next_item(&items, TAKEOVER_GONE));
+	assert_no_item(&items);
+
+	/* Another connection of the same ports: nothing it says answers for the old one. */
+	rig.client.port = 40001;
+	rig.isn[FLOW_TO_SERVER] += 1000;
+	put(FLOW_TO_SERVER, TCP_SYN, -1, 0, 0);
+	rig.isn[FLOW_TO_SERVER] -= 1000;
+	sent--; /* set aside, and not counted */
+	put(FLOW_TO_SERVER, TCP_ACK, 0, 0, 0);
+	settle();
+	assert_no_item(&items);
+	worker_call(worker, call_collect, &dead);
+	takeover_item_free(next_item(&items, TAKEOVER_GONE));
+	assert_no_item(&items);
+	worker_call(worker, call_end, &dead);
+	takeover_inbox_deinit(&inbox);
+}
+
 /* The end of a takeover that has not heard of everybody. */
 static void test_takeover_ends_early(void **state)
 {
@@ -771,6 +812,7 @@ int main(void)
 		TEST(test_clock_set_forward),
 		TEST(test_clock_set_back),
 		TEST(test_takeover),
+		TEST(test_takeover_of_handshakes),
 		TEST(test_takeover_ends_early),
 		TEST(test_stop_with_items_waiting),
 		TEST(test_no_memory_to_hand_over),

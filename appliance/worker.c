@@ -145,6 +145,22 @@ static void on_other_segment(struct worker *w, const struct segment *s)
 		note_life(w, server, s->time_ns);
 }
 
+/* A client that sends SYN has no such connection, or not yet: it will have one with the backup. */
+static bool begins_again(const struct flow *f, const struct segment *s)
+{
+	return f->state == FLOW_SYN_RCVD && (s->flags & (TCP_SYN | TCP_ACK)) == TCP_SYN &&
+	       endpoint_eq(&s->src, &f->client);
+}
+
+/* Something of a flow whose client was asked. What dropping it means is told by on_closed(). */
+static void on_asked(struct worker *w, struct jeebs_flow *jf, const struct segment *s)
+{
+	if (begins_again(jf->flow, s))
+		track_drop(watch_track(w->watch), jf->flow);
+	else if (jf->flow->probe_answered && !flow_began_anew(jf->flow))
+		hand_over(w, jf, true);
+}
+
 static void on_segment(struct worker *w, const struct segment *s)
 {
 	/* While nothing is taken over, which is nearly always, this costs one comparison. */
@@ -159,8 +175,8 @@ static void on_segment(struct worker *w, const struct segment *s)
 	struct jeebs_flow *jf = watch_flow(f);
 	if (endpoint_eq(&s->src, &f->server))
 		note_life(w, jf->service->server, s->time_ns);
-	if (f->probe_answered && w->taking[jf->service->server].inbox)
-		hand_over(w, jf, true);
+	if (f->probe_wanted && w->taking[jf->service->server].inbox)
+		on_asked(w, jf, s);
 }
 
 /*
@@ -266,7 +282,11 @@ static void collect_flow(void *ctx, struct flow *f)
 	struct begin *b = ctx;
 	struct jeebs_flow *jf = watch_flow(f);
 
-	if (jf && jf->service->server == b->server)
+	if (!jf || jf->service->server != b->server || !f->probe_wanted)
+		return;
+	if (flow_began_anew(f))
+		track_drop(watch_track(b->w->watch), f);
+	else
 		hand_over(b->w, jf, false);
 }
 

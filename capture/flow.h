@@ -150,6 +150,12 @@ static inline bool flow_is_live(const struct flow *f)
 	return f->state == FLOW_SYN_RCVD || f->state == FLOW_ESTABLISHED;
 }
 
+/* The client sent another SYN after track_probe_begin(): it knows no more of this connection. */
+static inline bool flow_began_anew(const struct flow *f)
+{
+	return f->probe_wanted && f->reuse_syn;
+}
+
 static inline uint32_t flow_seq(const struct flow *f, enum flow_dir dir, uint64_t off)
 {
 	return f->isn[dir] + 1 + (uint32_t)off;

@@ -340,6 +340,8 @@ void track_capture_drops(struct track *t)
 
 void track_probe_begin(struct flow *f)
 {
+	free(f->reuse_syn);
+	f->reuse_syn = NULL;
 	f->probe_wanted = true;
 	f->probe_answered = false;
 }

@@ -4,6 +4,7 @@
  *
  *	chain in         prerouting -300, before connection tracking
  *		to S, and a complete restored socket has this flow: notrack, accept
+ *		to S, SYN without ACK: goto closed
  *		flow in @pending: drop
  *		jump closed
  *	chain closed     to S: drop                 emptied by guard_open()
@@ -168,6 +169,25 @@ static void rule_admit(struct ruleset *b, const struct family *f)
 	ruleset_rule_end(b);
 }
 
+static void match_syn(struct ruleset *b)
+{
+	rule_load_payload(b, NFT_PAYLOAD_TRANSPORT_HEADER, TCP_FLAGS_AT, 1, 0);
+	rule_mask_u8(b, 0, TCP_SYN | TCP_ACK);
+	rule_match_u8(b, 0, TCP_SYN);
+}
+
+/* A client that begins anew is not held up by what it had before: it may open with the backup. */
+static void rule_syn(struct ruleset *b, const struct family *f)
+{
+	ruleset_rule(b, "in");
+	match_tcp(b, f);
+	match_syn(b);
+	load_destination(b, f, 0);
+	rule_match_set(b, f->service, 0);
+	rule_verdict(b, NFT_GOTO, "closed");
+	ruleset_rule_end(b);
+}
+
 static void rule_pending(struct ruleset *b, const struct family *f)
 {
 	ruleset_rule(b, "in");
@@ -211,9 +231,7 @@ static void rules_redirect(struct ruleset *b, const struct family *f)
 {
 	ruleset_rule(b, "to-backup");
 	match_tcp(b, f);
-	rule_load_payload(b, NFT_PAYLOAD_TRANSPORT_HEADER, TCP_FLAGS_AT, 1, 0);
-	rule_mask_u8(b, 0, TCP_SYN | TCP_ACK);
-	rule_match_u8(b, 0, TCP_SYN);
+	match_syn(b);
 	load_destination(b, f, 0);
 	rule_match_map(b, f->backup, 0);
 	rule_dnat(b, f->nfproto, 0, f->addr_n / 4u);
@@ -254,6 +272,7 @@ static void build_rules(struct ruleset *b, const bool used[FAMILIES])
 		if (!used[i])
 			continue;
 		rule_admit(b, &families[i]);
+		rule_syn(b, &families[i]);
 		rule_pending(b, &families[i]);
 		rule_closed(b, &families[i]);
 		rules_out(b, &families[i]);

@@ -34,8 +34,8 @@
  * so no ACK of a restored connection is lost while others are still being built.
  *
  * Open, from guard_open(): new connections (SYN without ACK, no restored flow) are DNATed to
- * the backup and masqueraded; packets of pending flows are still dropped until their
- * socket is complete; everything else reaches the kernel, which answers RST.
+ * the backup and masqueraded, on pending flows as well; other packets of pending flows are still
+ * dropped until their socket is complete; everything else reaches the kernel, which answers RST.
  *
  * Packets of restored flows are never tracked and meet no NAT. The connections of
  * other ports of the address are not guarded.

@@ -400,6 +400,37 @@ static void test_old_and_new_flows(void **state)
 	guard_down(g);
 }
 
+/* The client of a pending flow begins anew: its SYN is not held up, the rest is until it is known.
+ */
+static void test_syn_on_pending_flow(void **state)
+{
+	const struct lab *l = *state;
+	struct guard_service svc = service(NETADDR_V4);
+	struct guard_flow flow = {svc.service, lab_endpoint(LAB_CLIENT, NETADDR_V4, 43210)};
+	struct sockaddr_storage sa;
+	struct pollfd served = {.events = POLLIN};
+
+	lab_enter(l, LAB_BACKUP);
+	int listener = lab_listen(&svc.backup);
+	struct guard *g = box_owns(l, NETADDR_V4);
+	assert_int_equal(guard_open(g, &flow, 1), 0);
+	lab_enter(l, LAB_CLIENT);
+	int client = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	socklen_t n = endpoint_to_sockaddr(&flow.client, &sa);
+	assert_int_equal(bind(client, (struct sockaddr *)&sa, n), 0);
+	n = endpoint_to_sockaddr(&svc.service, &sa);
+	assert_int_equal(connect(client, (struct sockaddr *)&sa, n), -1);
+	lab_wait(client, POLLOUT);
+	assert_int_equal(socket_error(client), 0);
+	served.fd = listener;
+	assert_int_equal(poll(&served, 1, 50), 0); /* its ACK is held back */
+	assert_int_equal(guard_release(g, &flow, 1), 0);
+	expect_backup_serves(l, client, listener, NETADDR_V4);
+	close(client);
+	close(listener);
+	guard_down(g);
+}
+
 /* Connection tracking picks nothing up in the middle, and another table obeys its verdict. */
 static void test_strict_tracking(void **state)
 {
@@ -612,6 +643,7 @@ int main(void)
 		LAB_TEST(test_new_connections),
 		LAB_TEST(test_new_connections_v6),
 		LAB_TEST(test_old_and_new_flows),
+		LAB_TEST(test_syn_on_pending_flow),
 		LAB_TEST(test_strict_tracking),
 		LAB_TEST(test_port_used_again),
 		LAB_TEST(test_forwarding),

@@ -69,6 +69,9 @@ fate() {
 		sed -nE 's/.*"event":"connection-([a-z]+)".*"reason":"([^"]*)".*/\1 \2/p'
 }
 
+# ended_after ID: milliseconds from the cut to the end of that client.
+ended_after() { echo "$(($(date -r "$lab_dir/get/$1.exit" +%s%3N) - $(date -d "@$(cat "$lab_dir/cut")" +%s%3N)))"; }
+
 # expect_fate PORT "continued REASON"
 expect_fate() {
 	wait_until 5 fate_is "$1" "$2" || fail "port $1: '$(fate "$1")', not '$2'"
