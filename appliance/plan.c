@@ -50,6 +50,12 @@ static bool refused_by_loss(const struct flow *f, struct plan *p)
 		       "the server acknowledged bytes of the client that were not captured");
 		return true;
 	}
+	if (flow_client_owes(f)) {
+		refuse(p, "client-bytes-lost",
+		       "the client has sent bytes that were not captured, and does not send them "
+		       "again");
+		return true;
+	}
 	if (f->sacked_to > out->next) {
 		refuse(p, "server-bytes-lost",
 		       "the client holds bytes of the server that were not captured");

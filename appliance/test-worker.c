@@ -575,6 +575,45 @@ static void test_takeover(void **state)
 	assert_true(look().live); /* not touched by any of it */
 }
 
+/* Who says that it has sent more than was seen is given the time to send it again. */
+static void test_takeover_waits_for_what_was_not_seen(void **state)
+{
+	struct list items;
+
+	start();
+	list_init(&items);
+	takeover_inbox_init(&inbox);
+	for (int i = 0; i < 2; i++) {
+		put_handshake();
+		settle();
+		rig.client.port++;
+	}
+	worker_call(worker, call_begin, &dead);
+	takeover_item_free(next_item(&items, TAKEOVER_PROBE));
+	takeover_item_free(next_item(&items, TAKEOVER_PROBE));
+	for (int i = 0; i < 2; i++) {
+		rig.client.port = (uint16_t)(40000 + i);
+		put(FLOW_TO_SERVER, TCP_ACK, 50, 0, 0);
+		settle();
+	}
+	assert_no_item(&items);
+	put(FLOW_TO_SERVER, TCP_ACK, 0, 0, 50);
+	struct takeover_item *item = next_item(&items, TAKEOVER_READY);
+	assert_int_equal(item->snapshot.client.port, 40001);
+	assert_true(item->answered && item->plan.cont);
+	assert_int_equal(item->cut.to_server_end, 50);
+	takeover_item_free(item);
+
+	worker_call(worker, call_collect, &dead);
+	item = next_item(&items, TAKEOVER_READY);
+	assert_int_equal(item->snapshot.client.port, 40000);
+	assert_true(item->answered && !item->plan.cont);
+	assert_string_equal(item->plan.reason, "client-bytes-lost");
+	takeover_item_free(item);
+	worker_call(worker, call_end, &dead);
+	takeover_inbox_deinit(&inbox);
+}
+
 /* A client that sends its SYN again has no connection, whatever the server thought. */
 static void test_takeover_of_handshakes(void **state)
 {
@@ -812,6 +851,7 @@ int main(void)
 		TEST(test_clock_set_forward),
 		TEST(test_clock_set_back),
 		TEST(test_takeover),
+		TEST(test_takeover_waits_for_what_was_not_seen),
 		TEST(test_takeover_of_handshakes),
 		TEST(test_takeover_ends_early),
 		TEST(test_stop_with_items_waiting),

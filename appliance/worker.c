@@ -157,7 +157,8 @@ static void on_asked(struct worker *w, struct jeebs_flow *jf, const struct segme
 {
 	if (begins_again(jf->flow, s))
 		track_drop(watch_track(w->watch), jf->flow);
-	else if (jf->flow->probe_answered && !flow_began_anew(jf->flow))
+	else if (jf->flow->probe_answered && !flow_began_anew(jf->flow) &&
+		 !flow_client_owes(jf->flow))
 		hand_over(w, jf, true);
 }
 
@@ -287,7 +288,7 @@ static void collect_flow(void *ctx, struct flow *f)
 	if (flow_began_anew(f))
 		track_drop(watch_track(b->w->watch), f);
 	else
-		hand_over(b->w, jf, false);
+		hand_over(b->w, jf, f->probe_answered);
 }
 
 void worker_takeover_collect(struct worker *w, uint32_t server)

@@ -89,7 +89,10 @@ uint16_t worker_index(const struct worker *w);
  * connections to it are no longer tracked. Its flows that are not live are dropped.
  */
 void worker_takeover_begin(struct worker *w, uint32_t server, struct takeover_inbox *inbox);
-/* No longer waits for answers: every flow of the server that is left becomes READY, unanswered. */
+/*
+ * No longer waits for answers: every flow of the server that is left becomes READY, unanswered; or
+ * answered and refused, when the client owes what it says it has sent (flow_client_owes()).
+ */
 void worker_takeover_collect(struct worker *w, uint32_t server);
 /* The inbox may go. Flows of the server that are left are dropped. */
 void worker_takeover_end(struct worker *w, uint32_t server);

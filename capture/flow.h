@@ -122,6 +122,9 @@ struct flow {
 
 	/* Set by track_probe_begin(); answered once the client sent any segment after it. */
 	bool probe_wanted, probe_answered;
+	/* Since then: how far the client says it has sent, its FIN counted, as an offset of
+	 * FLOW_TO_SERVER; and where the captured bytes of it ended when it was asked. */
+	uint64_t probe_said, probe_from;
 
 	void *user;        /* the caller's: module state and the like */
 	struct list dirty; /* caller's list of flows changed since the last store flush */
@@ -159,6 +162,19 @@ static inline bool flow_began_anew(const struct flow *f)
 static inline uint32_t flow_seq(const struct flow *f, enum flow_dir dir, uint64_t off)
 {
 	return f->isn[dir] + 1 + (uint32_t)off;
+}
+
+/*
+ * The client's answer to the probe says that it has sent more than was captured, and none of that
+ * has come since. The old server may have acknowledged it, unseen: then it never comes. The first
+ * byte that comes proves that the client still has it and all behind it.
+ */
+static inline bool flow_client_owes(const struct flow *f)
+{
+	const struct stream *s = &f->stream[FLOW_TO_SERVER];
+	bool fin = f->fin_seen[FLOW_TO_SERVER] && f->fin_off[FLOW_TO_SERVER] == s->next;
+
+	return f->probe_answered && s->next == f->probe_from && f->probe_said > s->next + fin;
 }
 
 /* Ticks per second of the server's TSval clock: 1000, 250, 100 or 1000000; 0 when not known yet. */

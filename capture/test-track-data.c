@@ -372,6 +372,52 @@ static void test_probe_after_takeover(void **state)
 	assert_null(c(R, 0, 0, 0));
 }
 
+/* Its answer stands behind what was captured: it may have been acknowledged, unseen, or come again.
+ */
+static void test_client_owes(void **state)
+{
+	isn[0] = UINT32_MAX - 120;
+	struct flow *f = handshake();
+
+	c(A, 0, 0, 100);
+	assert_false(flow_client_owes(f)); /* nobody has asked */
+	track_probe_begin(f);
+	assert_false(flow_client_owes(f));
+	c(A, 0, 0, 100); /* again: the server had not even that */
+	assert_false(flow_client_owes(f));
+	c(A, 100, 0, 0);
+	assert_false(flow_client_owes(f));
+	c(A, 150, 0, 0);
+	assert_true(flow_client_owes(f));
+	c(A, 140, 0, 10); /* not the first that is missing */
+	assert_true(flow_client_owes(f));
+	c(A, 100, 0, 1);
+	assert_false(flow_client_owes(f));
+	track_probe_begin(f);
+	c(A, 101, 0, 0); /* nothing more than is there */
+	assert_false(flow_client_owes(f));
+	c(A, 150, 0, 0);
+	assert_true(flow_client_owes(f));
+	c(A, 101, 0, 39);
+	assert_false(flow_client_owes(f));
+	assert_log(f, FLOW_TO_CLIENT, 0, 0);
+}
+
+/* The end of its stream counts as one. */
+static void test_client_owes_its_end(void **state)
+{
+	struct flow *f = handshake();
+
+	track_probe_begin(f);
+	c(A, 1, 0, 0);
+	assert_true(flow_client_owes(f));
+	c(F | A, 0, 0, 0);
+	assert_false(flow_client_owes(f));
+	track_probe_begin(f);
+	c(A, 1, 0, 0);
+	assert_false(flow_client_owes(f));
+}
+
 /* What the client holds behind a hole; only its newest ACK counts. */
 static void test_sacked(void **state)
 {
@@ -535,6 +581,8 @@ int main(void)
 		CASE(test_keep_alive),
 		CASE(test_zero_window_probe),
 		CASE(test_probe_after_takeover),
+		CASE(test_client_owes),
+		CASE(test_client_owes_its_end),
 		CASE(test_sacked),
 		CASE(test_old_ack_does_not_overwrite_window),
 		CASE(test_timestamps),

@@ -392,6 +392,15 @@ static bool acknowledge(struct track *t, struct flow *f, enum flow_dir d, const 
 	return true;
 }
 
+/* To the probe: a segment without data stands where the next byte would be sent. */
+static void note_answer(struct flow *f, enum flow_dir d, const struct segment *s, int64_t off)
+{
+	int64_t end = off + (int64_t)s->payload_len + !!(s->flags & TCP_FIN);
+
+	if (f->probe_answered && d == FLOW_TO_SERVER && end > (int64_t)f->probe_said)
+		f->probe_said = (uint64_t)end;
+}
+
 static struct flow *close_if_finished(struct track *t, struct flow *f)
 {
 	if (!f->fin_acked[0] || !f->fin_acked[1])
@@ -417,6 +426,7 @@ static struct flow *take(struct track *t, struct flow *f, enum flow_dir d, const
 	f->resync[d] = false;
 	t->stats.segments++;
 	observe(t, f, d, s);
+	note_answer(f, d, s, off);
 	take_early(t, f);
 	if (s->payload_len > 0)
 		track_data(t, f, d, off, s->payload_len, s->payload);

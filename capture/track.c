@@ -344,6 +344,8 @@ void track_probe_begin(struct flow *f)
 	f->reuse_syn = NULL;
 	f->probe_wanted = true;
 	f->probe_answered = false;
+	f->probe_said = 0;
+	f->probe_from = f->stream[FLOW_TO_SERVER].next;
 }
 
 uint32_t track_each_part(struct track *t, uint32_t from, uint32_t count,
