@@ -123,6 +123,7 @@ struct conn {
 	int64_t read_at_us; /* not before */
 	int64_t waits_us;   /* since when it waits for bytes */
 	int64_t stall_us;   /* longest wait since the cut */
+	int64_t ended_us;   /* when it was finished */
 	uint64_t bytes;
 	int responses;
 	struct response response;
@@ -147,6 +148,7 @@ static void finish(struct conn *c, enum fate fate, const char *why)
 {
 	c->fate = fate;
 	c->why = why;
+	c->ended_us = now_us;
 	if (c->fd >= 0)
 		close(c->fd); /* leaves the epoll set as well */
 	c->fd = -1;
@@ -598,10 +600,11 @@ static bool report(void)
 			stalls[waited++] = c->stall_us;
 		printf("{\"connection\":%d,\"phase\":\"%s\",\"fate\":\"%s\",\"why\":\"%s\","
 		       "\"responses\":%d,\"bytes\":%" PRIu64 ",\"body\":%" PRIu64
-		       ",\"waited\":%s,\"stall_ms\":%.3f}\n",
+		       ",\"waited\":%s,\"stall_ms\":%.3f,\"ended_ms\":%.3f}\n",
 		       i, phases[c->phase].name, fate_name[c->fate], c->why ? c->why : "",
 		       c->responses, c->bytes, c->response.body, was_waiting ? "true" : "false",
-		       (double)c->stall_us / 1e3);
+		       (double)c->stall_us / 1e3,
+		       cut_us ? (double)(c->ended_us - cut_us) / 1e3 : 0.0);
 	}
 	qsort(stalls, (size_t)waited, sizeof(*stalls), by_number);
 	printf("{\"connections\":%d,\"ok\":%d,\"broken\":%d,\"wrong\":%d,\"waited\":%d,"

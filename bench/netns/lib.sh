@@ -588,6 +588,26 @@ all_continued() {
 	return 0
 }
 
+# every_fate ID: each connection went on byte for byte or was reset at once, as many as the appliance refused, each
+# for a reason; none hangs. Those it had to wait for (the client never sent again what it says it has sent) a
+# little later. Leaves $fates_ok, $fates_refused, and the reasons with their counts in $fates_why.
+every_fate() {
+	local base=$lab_dir/get/$1 late waited
+	wait_for 10 "the summary of the failover" event failover-summary
+	jq -r 'select(.connection != null) | [.phase, .fate, .why, (.ended_ms | floor)] | join(" ")' "$base.json" >"$base.fates"
+	jq -r 'select(.event == "connection-refused" or .event == "connection-aborted") | .reason' \
+		"$lab_dir/appliance.log" >"$base.reasons"
+	fates_ok=$(grep -c '^[a-z]* ok ' "$base.fates" || true)
+	fates_refused=$(grep -c '^[a-z]* broken reset ' "$base.fates" || true)
+	fates_why=$(sort "$base.reasons" | uniq -c | sort -rn | awk '{ printf "%s%s %s", (NR > 1 ? ", " : ""), $1, $2 }')
+	((fates_ok + fates_refused == $(wc -l <"$base.fates"))) ||
+		fail "neither right nor reset: $(grep -vE '^[a-z]* (ok|broken reset) ' "$base.fates" | sort | uniq -c | sort -rn | head -n 3 | tr -s ' \n' ' ')"
+	((fates_refused == $(wc -l <"$base.reasons"))) || fail "$fates_refused reset; refused: $fates_why"
+	waited=$(grep -c '^client-bytes-lost$' "$base.reasons" || true)
+	late=$(awk '$2 == "broken" && $4 > 1500' "$base.fates" | wc -l)
+	((late <= waited)) || fail "$late reset more than 1.5 s after the cut, $waited of them waited for"
+}
+
 # How long the part after detection took, in milliseconds.
 takeover_ms() {
 	local detected open
