@@ -9,7 +9,8 @@
 
 #define TTL_DEFAULT     64
 #define TCP_HEADER_SIZE 20
-#define TCP_TS_SIZE     12 /* two NOPs and the option, as everybody sends it */
+#define ECN_MASK        0x03 /* of the traffic class: pure ACKs are not ECN-capable (RFC 3168) */
+#define TCP_TS_SIZE     12   /* two NOPs and the option, as everybody sends it */
 
 enum tcp_flag {
 	TCP_FLAG_RST = 0x04,
@@ -52,14 +53,15 @@ static void set_u16(uint8_t *at, uint16_t v)
 	at[1] = (uint8_t)v;
 }
 
+/*
+ * Without a tag, whatever the capture saw: the interface that the address is taken on adds its own,
+ * and a mirror may have added one that is nobody else's. So these frames go the way of the
+ * sockets'.
+ */
 static void put_ethernet(struct frame *f, const struct snapshot *s, const uint8_t mac[6])
 {
 	put(f, s->client_mac, 6);
 	put(f, mac, 6);
-	if (s->vlan_present) {
-		put_u16(f, ETH_P_8021Q);
-		put_u16(f, s->vlan_tci);
-	}
 	put_u16(f, s->server.addr.family == NETADDR_V6 ? ETH_P_IPV6 : ETH_P_IP);
 }
 
@@ -68,7 +70,7 @@ static void put_ip4(struct frame *f, const struct snapshot *s, size_t payload)
 	uint8_t *header = f->p + f->n;
 
 	put_u8(f, 0x45);
-	put_u8(f, s->tos);
+	put_u8(f, s->tos & (uint8_t)~ECN_MASK);
 	put_u16(f, (uint16_t)(20 + payload));
 	put_u16(f, 0);      /* identification: meaningless with DF (RFC 6864) */
 	put_u16(f, 0x4000); /* DF */
@@ -82,7 +84,7 @@ static void put_ip4(struct frame *f, const struct snapshot *s, size_t payload)
 
 static void put_ip6(struct frame *f, const struct snapshot *s, size_t payload)
 {
-	put_u32(f, 6u << 28 | (uint32_t)s->tos << 20);
+	put_u32(f, 6u << 28 | (uint32_t)(s->tos & ~ECN_MASK) << 20);
 	put_u16(f, (uint16_t)payload);
 	put_u8(f, IPPROTO_TCP);
 	put_u8(f, s->ttl ? s->ttl : TTL_DEFAULT);

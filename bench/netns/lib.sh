@@ -379,6 +379,8 @@ lab_addresses='[10.9.0.1, "fd09::1"]'
 lab_backups='[{address: 10.9.0.2}, {address: "fd09::2"}]'
 lab_fence=
 lab_protocol=http
+lab_interface=eth0        # where the address is taken
+lab_capture_interface=eth0
 lab_extra= # further top-level lines
 
 appliance_config() {
@@ -388,13 +390,13 @@ appliance:
   control_socket: $lab_dir/control.sock
   modules_dir: $(lab_modules)
   log: json
-capture:   {interfaces: [eth0], workers: 2, ring: 256MiB}
+capture:   {interfaces: [$lab_capture_interface], workers: 2, ring: 256MiB}
 metrics:   {listen: "127.0.0.1:9817"}
 defaults:  {health: $lab_health}
 servers:
   - name: web1
     addresses: $lab_addresses
-    interface: eth0
+    interface: $lab_interface
     backups: $lab_backups
     ${lab_fence:+fence: $lab_fence}
     services:
