@@ -32,7 +32,8 @@ int asked_add(struct asked_table *t, const struct takeover_item *item)
 		t->entry = p;
 		t->cap = cap;
 	}
-	t->entry[t->count++] = (struct asked){.key = item_key(item), .snapshot = item->snapshot};
+	t->entry[t->count++] = (struct asked){
+		.key = item_key(item), .snapshot = item->snapshot, .service = item->service};
 	t->outstanding++;
 	return 0;
 }
@@ -56,18 +57,26 @@ int asked_index(struct asked_table *t)
 	return 0;
 }
 
-void asked_done(struct asked_table *t, const struct takeover_item *item)
+static struct asked *find(const struct asked_table *t, uint64_t key)
 {
-	uint64_t key = item_key(item);
-
+	for (uint32_t i = 0; !t->index && i < t->count; i++)
+		if (t->entry[i].key == key)
+			return &t->entry[i];
 	if (!t->index)
-		return;
-	for (uint32_t at = key_slot(t, key); t->index[at]; at = (at + 1) & t->index_mask) {
-		struct asked *a = &t->entry[t->index[at] - 1];
-		if (a->key != key)
-			continue;
-		t->outstanding -= !a->done;
-		a->done = true;
-		return;
-	}
+		return NULL;
+	for (uint32_t at = key_slot(t, key); t->index[at]; at = (at + 1) & t->index_mask)
+		if (t->entry[t->index[at] - 1].key == key)
+			return &t->entry[t->index[at] - 1];
+	return NULL;
+}
+
+bool asked_done(struct asked_table *t, const struct takeover_item *item)
+{
+	struct asked *a = find(t, item_key(item));
+
+	if (!a || a->done)
+		return false;
+	a->done = true;
+	t->outstanding--;
+	return true;
 }

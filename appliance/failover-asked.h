@@ -11,6 +11,7 @@
 struct asked {
 	uint64_t key; /* worker and flow */
 	struct snapshot snapshot;
+	const struct watch_service *service;
 	bool done;
 };
 
@@ -28,7 +29,10 @@ void asked_deinit(struct asked_table *t);
 int asked_add(struct asked_table *t, const struct takeover_item *item);
 /* After the last asked_add(), before the first asked_done(). 0 or -ENOMEM. */
 int asked_index(struct asked_table *t);
-/* The flow of this item is dealt with. An unknown one, or a second time, is nothing. */
-void asked_done(struct asked_table *t, const struct takeover_item *item);
+/*
+ * The flow of this item is dealt with: true. An unknown one, or a second time, is nothing: false.
+ * Without the index (no memory) it is searched for.
+ */
+bool asked_done(struct asked_table *t, const struct takeover_item *item);
 
 #endif

@@ -13,46 +13,25 @@
 /* A new socket begins with a window of ten segments, which options make a little smaller. */
 #define FIRST_FLIGHT_MSS 8
 
-static void connection_done(struct failover_server *s, const struct takeover_item *item,
-			    const struct plan *plan)
-{
-	const struct failover_observer *o = &s->env->observer;
-	char client[ENDPOINT_STRLEN], server[ENDPOINT_STRLEN];
-
-	if (plan->cont)
-		s->run->summary.continued++;
-	else
-		s->run->summary.refused++;
-	log_event(LOG_DEBUG, plan->cont ? "connection-continued" : "connection-refused",
-		  LOG_STR("failover", s->run->summary.id),
-		  LOG_STR("client", endpoint_format(&item->snapshot.client, client)),
-		  LOG_STR("service", endpoint_format(&item->snapshot.server, server)),
-		  LOG_STR("module", plan->module), LOG_STR("reason", plan->reason),
-		  LOG_STR("detail", plan->detail), LOG_INT("answered", item->answered));
-	o->connection(o->ctx, s->index, item->service, &item->snapshot.client, plan);
-}
-
-static void refuse(struct failover_server *s, struct takeover_item *item)
+/* Lost or unacceptable (no answer to the probe)? Then the kernel, which has no such socket, answers
+ * the client's next segment with a RST. */
+static void refuse(struct failover_server *s, struct failover_connection *c)
 {
 	uint8_t frame[PROBE_FRAME_MAX];
-	size_t n = probe_build_rst(&item->snapshot, link_mac(s->link), frame);
+	size_t n = probe_build_rst(&c->item->snapshot, link_mac(s->link), frame);
 
-	/* Lost or unacceptable (no answer to the probe)? Then the kernel, which has no such
-	 * socket, answers the client's next segment with a RST. */
-	int r = link_send(s->link, bytes_of(frame, n));
-	if (r < 0)
-		log_event(LOG_WARNING, "reset-not-sent", LOG_STR("server", s->cfg->name),
-			  LOG_ERR(r));
-	connection_done(s, item, &item->plan);
+	c->reset_error = link_send(s->link, bytes_of(frame, n));
 }
 
-static void refuse_because(struct failover_server *s, struct takeover_item *item,
-			   const char *reason, const char *detail)
+static void refuse_because(struct failover_server *s, struct failover_connection *c,
+			   const char *reason)
 {
-	item->plan.cont = false;
-	item->plan.reason = reason;
-	snprintf(item->plan.detail, sizeof item->plan.detail, "%s", detail);
-	refuse(s, item);
+	struct plan *plan = &c->item->plan;
+
+	plan->cont = false;
+	plan->reason = reason;
+	snprintf(plan->detail, sizeof plan->detail, "%s", log_strerror(c->error));
+	refuse(s, c);
 }
 
 /* What a join needs of us; freed with its last report. */
@@ -176,20 +155,14 @@ static size_t perhaps_held(const struct takeover_item *item, struct bytes flight
 	return held < flight.n ? held : flight.n;
 }
 
-void failover_connection_let_in(struct failover_server *s, const struct takeover_item *item)
+static bool is_descriptor_ceiling(int error)
 {
-	struct guard_flow gf = {item->snapshot.server, item->snapshot.client};
-
-	if (!s->run->open)
-		return;
-	int r = guard_release(s->guard, &gf, 1);
-	if (r < 0)
-		log_event(LOG_ERROR, "guard-release-failed", LOG_STR("server", s->cfg->name),
-			  LOG_ERR(r));
+	return error == -EMFILE || error == -ENFILE;
 }
 
-static void restore(struct failover_server *s, struct takeover_item *item)
+static void restore(struct failover_server *s, struct failover_connection *c)
 {
+	struct takeover_item *item = c->item;
 	struct bytes flight = in_flight(item);
 	struct restore_options o = {
 		.as_sent = perhaps_held(item, flight),
@@ -200,37 +173,82 @@ static void restore(struct failover_server *s, struct takeover_item *item)
 	size_t unsent = 0;
 	int fd = -1;
 
-	int r = restore_socket(&item->snapshot, &o, clock_mono_ns(), &fd, &unsent, &step);
-	if (r < 0) {
-		log_event(LOG_WARNING, "restore-failed", LOG_STR("server", s->cfg->name),
-			  LOG_STR("step", step), LOG_ERR(r));
-		refuse_because(s, item, "restore-failed", log_strerror(r));
+	c->error = restore_socket(&item->snapshot, &o, clock_mono_ns(), &fd, &unsent, &step);
+	if (c->error < 0) {
+		c->failed = step;
+		refuse_because(s, c,
+			       is_descriptor_ceiling(c->error) ? "descriptor-limit"
+							       : "restore-failed");
 		return;
 	}
-	r = submit(s, item, fd, unsent);
-	if (r < 0) {
+	c->error = submit(s, item, fd, unsent);
+	if (c->error < 0) {
 		restore_abandon(fd);
-		refuse_because(s, item, "join-refused", log_strerror(r));
-		return;
+		refuse_because(s, c, "join-refused");
 	}
-	connection_done(s, item, &item->plan);
 }
 
-void failover_connection_settle(struct failover_server *s, struct takeover_item *item)
+/* Perhaps the client never saw the SYN-ACK: it sends its SYN again, to the backup. */
+static bool begins_again(const struct takeover_item *item)
 {
-	if (!item->answered && item->handshake_only) {
-		/* Perhaps the client never saw the SYN-ACK: it sends its SYN again, to the backup.
-		 */
-		s->run->summary.gone++;
-		failover_connection_let_in(s, item);
+	return item->kind == TAKEOVER_READY && !item->answered && item->handshake_only;
+}
+
+void failover_connection_work(struct failover_server *s, struct failover_connection *c)
+{
+	c->gone = c->item->kind == TAKEOVER_GONE || begins_again(c->item);
+	if (c->gone)
+		return;
+	if (c->item->plan.cont)
+		restore(s, c);
+	else
+		refuse(s, c);
+}
+
+static void tell_failures(const struct failover_server *s, const struct failover_connection *c)
+{
+	if (c->failed)
+		log_event(LOG_WARNING, "restore-failed", LOG_STR("server", s->cfg->name),
+			  LOG_STR("step", c->failed), LOG_ERR(c->error));
+	if (c->reset_error < 0)
+		log_event(LOG_WARNING, "reset-not-sent", LOG_STR("server", s->cfg->name),
+			  LOG_ERR(c->reset_error));
+}
+
+void failover_connection_account(struct failover_server *s, const struct failover_connection *c)
+{
+	const struct failover_observer *o = &s->env->observer;
+	struct failover_summary *sum = &s->run->summary;
+	const struct takeover_item *item = c->item;
+	const struct plan *plan = &item->plan;
+	char client[ENDPOINT_STRLEN], server[ENDPOINT_STRLEN];
+
+	if (c->gone) {
+		sum->gone++;
 		return;
 	}
-	if (!item->answered)
-		s->run->summary.unanswered++;
-	if (item->plan.cont)
-		restore(s, item);
-	else
-		refuse(s, item);
-	/* Also when it could not be restored: without a socket the kernel refuses for us. */
-	failover_connection_let_in(s, item);
+	sum->unanswered += !item->answered;
+	sum->continued += plan->cont;
+	sum->refused += !plan->cont;
+	tell_failures(s, c);
+	log_event(LOG_DEBUG, plan->cont ? "connection-continued" : "connection-refused",
+		  LOG_STR("failover", sum->id),
+		  LOG_STR("client", endpoint_format(&item->snapshot.client, client)),
+		  LOG_STR("service", endpoint_format(&item->snapshot.server, server)),
+		  LOG_STR("module", plan->module), LOG_STR("reason", plan->reason),
+		  LOG_STR("detail", plan->detail), LOG_INT("answered", item->answered));
+	o->connection(o->ctx, s->index, item->service, &item->snapshot.client, plan);
+}
+
+void failover_connection_let_in(struct failover_server *s, const struct guard_flow *flows,
+				uint32_t count)
+{
+	int r = guard_release(s->guard, flows, count);
+
+	/* All or none: one that is not there must not keep the others out. */
+	for (uint32_t i = 0; r < 0 && count > 1 && i < count; i++)
+		(void)guard_release(s->guard, &flows[i], 1);
+	if (r < 0)
+		log_event(LOG_ERROR, "guard-release-failed", LOG_STR("server", s->cfg->name),
+			  LOG_INT("flows", count), LOG_ERR(r));
 }

@@ -18,8 +18,15 @@
  * an empty probe at most once every 500 ms), and at last restored without an answer, with
  * what is in flight taken as sent: slow for the client (its RTO), but never wrong.
  *
+ * Two things take long with many connections: the probes, and the sockets. Both are pieces
+ * that know nothing of each other, so the thread's crew (crew.h) shares them, one batch after the
+ * other; the phases, the account, the guard and what is told of it are the failover thread's
+ * alone, and happen between batches, in the order in which the answers came. Workers are
+ * asked for their flows in parts, because packets wait meanwhile.
+ *
  * A takeover can be called off until the address is added. After that it goes on, one
- * connection failing alone.
+ * connection failing alone. Whatever memory fails, each connection that was live ends as
+ * continued, refused or gone: `asked` has the list.
  */
 #include "failover-run.h"
 
@@ -59,37 +66,92 @@ static void mark(struct failover_server *s, enum failover_phase p)
 
 /* ---- clients ------------------------------------------------------------------------------- */
 
+struct probing {
+	struct failover_server *s;
+	int64_t now_ns;
+	_Atomic int failed; /* negative errno of one that was not sent */
+};
+
+static void send_probe(void *ctx, uint32_t i)
+{
+	struct probing *p = ctx;
+	const struct asked *a = &p->s->run->asked.entry[i];
+	uint8_t frame[PROBE_FRAME_MAX];
+
+	if (a->done)
+		return;
+	size_t n = probe_build(&a->snapshot, link_mac(p->s->link), p->now_ns, frame);
+	int r = link_send(p->s->link, bytes_of(frame, n));
+	if (r < 0)
+		atomic_store_explicit(&p->failed, r, memory_order_relaxed);
+}
+
 static void send_probes(struct failover_server *s)
 {
-	struct failover_run *run = s->run;
-	uint8_t frame[PROBE_FRAME_MAX];
-	int64_t now = clock_mono_ns();
-	int failed = 0;
+	struct probing p = {.s = s, .now_ns = clock_mono_ns()};
 
-	for (uint32_t i = 0; i < run->asked.count; i++) {
-		if (run->asked.entry[i].done)
-			continue;
-		size_t n =
-			probe_build(&run->asked.entry[i].snapshot, link_mac(s->link), now, frame);
-		int r = link_send(s->link, bytes_of(frame, n));
-		if (r < 0)
-			failed = r;
-	}
+	crew_run(s->crew, send_probe, &p, s->run->asked.count);
+	int failed = atomic_load_explicit(&p.failed, memory_order_relaxed);
 	if (failed)
 		log_event(LOG_WARNING, "probe-not-sent", LOG_STR("server", s->cfg->name),
 			  LOG_ERR(failed));
 }
 
-static void take_item(struct failover_server *s, struct takeover_item *item)
+static bool is_waiting(const struct failover_run *run)
 {
-	asked_done(&s->run->asked, item);
-	if (item->kind == TAKEOVER_READY) {
-		failover_connection_settle(s, item);
-	} else {
-		s->run->summary.gone++;
-		failover_connection_let_in(s, item);
+	return run->asked.outstanding > 0 || run->unasked > 0;
+}
+
+static void work_on(void *ctx, uint32_t i)
+{
+	struct failover_server *s = ctx;
+
+	failover_connection_work(s, &s->run->batch[i]);
+}
+
+static void settle_batch(struct failover_server *s, uint32_t count)
+{
+	struct failover_run *run = s->run;
+	uint32_t pending = 0;
+
+	crew_run(s->crew, work_on, s, count);
+	for (uint32_t i = 0; i < count; i++) {
+		const struct failover_connection *c = &run->batch[i];
+		failover_connection_account(s, c);
+		if (c->pending)
+			run->let_in[pending++] = (struct guard_flow){c->item->snapshot.server,
+								     c->item->snapshot.client};
+		takeover_item_free(c->item);
 	}
-	takeover_item_free(item);
+	/* Also who was refused: without a socket the kernel refuses for us. */
+	if (pending > 0)
+		failover_connection_let_in(s, run->let_in, pending);
+}
+
+static void note_item(struct failover_run *run, struct takeover_item *item, uint32_t *io_count)
+{
+	bool asked = asked_done(&run->asked, item);
+
+	run->summary.live += item->unasked;
+	if (!asked && !item->unasked && run->unasked > 0)
+		run->unasked--;
+	run->batch[(*io_count)++] = (struct failover_connection){
+		.item = item, .pending = asked && run->open && run->holding};
+}
+
+static void settle_items(struct failover_server *s, struct list *items)
+{
+	uint32_t n = 0;
+
+	list_for_each_safe (it, tmp, items) {
+		list_del(it);
+		note_item(s->run, list_entry(it, struct takeover_item, node), &n);
+		if (n == FAILOVER_BATCH) {
+			settle_batch(s, n);
+			n = 0;
+		}
+	}
+	settle_batch(s, n);
 }
 
 static void take_items(struct failover_server *s, int64_t deadline_ns)
@@ -98,27 +160,38 @@ static void take_items(struct failover_server *s, int64_t deadline_ns)
 
 	list_init(&items);
 	takeover_inbox_take(&s->run->inbox, deadline_ns, &items);
-	list_for_each_safe (it, tmp, &items) {
-		list_del(it);
-		take_item(s, list_entry(it, struct takeover_item, node));
-	}
+	settle_items(s, &items);
 }
 
-struct begin_call {
+struct takeover_call {
 	uint32_t server;
 	struct takeover_inbox *inbox;
+	uint32_t from;
 };
 
 static void call_begin(struct worker *w, void *arg)
 {
-	const struct begin_call *c = arg;
+	struct takeover_call *c = arg;
 
-	worker_takeover_begin(w, c->server, c->inbox);
+	c->from = worker_takeover_begin(w, c->server, c->inbox, c->from);
 }
 
 static void call_collect(struct worker *w, void *arg)
 {
-	worker_takeover_collect(w, *(const uint32_t *)arg);
+	struct takeover_call *c = arg;
+
+	c->from = worker_takeover_collect(w, c->server, c->from);
+}
+
+/* Each worker's flows in parts: packets come in between. */
+static void call_in_parts(struct failover_server *s, void (*fn)(struct worker *w, void *arg))
+{
+	for (uint32_t i = 0; i < s->env->worker_count; i++) {
+		struct takeover_call c = {s->index, &s->run->inbox, 0};
+		do
+			worker_call(s->env->workers[i], fn, &c);
+		while (c.from > 0);
+	}
 }
 
 static void call_end(struct worker *w, void *arg)
@@ -129,11 +202,9 @@ static void call_end(struct worker *w, void *arg)
 static void ask_workers(struct failover_server *s)
 {
 	struct failover_run *run = s->run;
-	struct begin_call c = {s->index, &run->inbox};
 	struct list items, early;
 
-	for (uint32_t i = 0; i < s->env->worker_count; i++)
-		worker_call(s->env->workers[i], call_begin, &c);
+	call_in_parts(s, call_begin);
 	/* Everybody to be asked is in the inbox by now; some may have spoken meanwhile. */
 	list_init(&items);
 	list_init(&early);
@@ -145,17 +216,53 @@ static void ask_workers(struct failover_server *s)
 			list_add_tail(&early, it);
 			continue;
 		}
-		if (asked_add(&run->asked, item) < 0)
-			log_event(LOG_ERROR, "takeover-item-lost", LOG_ERR(-ENOMEM));
+		run->unasked += asked_add(&run->asked, item) < 0;
 		takeover_item_free(item);
 	}
-	run->summary.live = run->asked.count;
+	run->summary.live = run->asked.count + run->unasked;
+	if (run->unasked > 0)
+		log_event(LOG_ERROR, "clients-not-asked", LOG_STR("server", s->cfg->name),
+			  LOG_INT("connections", run->unasked), LOG_ERR(-ENOMEM));
 	if (asked_index(&run->asked) < 0)
-		log_event(LOG_ERROR, "takeover-item-lost", LOG_ERR(-ENOMEM));
-	list_for_each_safe (it, tmp, &early) {
-		list_del(it);
-		take_item(s, list_entry(it, struct takeover_item, node));
+		log_event(LOG_WARNING, "takeover-slow", LOG_STR("server", s->cfg->name),
+			  LOG_ERR(-ENOMEM));
+	settle_items(s, &early);
+}
+
+/*
+ * Memory has failed a worker for the item itself: the connection is refused on what was
+ * known when its client was asked.
+ */
+static void refuse_lost(struct failover_server *s)
+{
+	struct failover_run *run = s->run;
+	uint32_t lost = 0;
+
+	for (uint32_t i = 0; i < run->asked.count; i++) {
+		struct asked *a = &run->asked.entry[i];
+		struct takeover_item item = {
+			.kind = TAKEOVER_READY,
+			.snapshot = a->snapshot,
+			.service = a->service,
+			.plan = {.module = "-", .reason = "out-of-memory"},
+		};
+		struct failover_connection c = {.item = &item};
+		struct guard_flow flow = {a->snapshot.server, a->snapshot.client};
+		if (a->done)
+			continue;
+		a->done = true;
+		lost++;
+		failover_connection_work(s, &c);
+		failover_connection_account(s, &c);
+		if (run->holding)
+			failover_connection_let_in(s, &flow, 1);
 	}
+	lost += run->unasked;
+	run->summary.refused += run->unasked; /* without a socket, by the kernel */
+	run->asked.outstanding = run->unasked = 0;
+	if (lost > 0)
+		log_event(LOG_ERROR, "connections-lost", LOG_STR("server", s->cfg->name),
+			  LOG_INT("connections", lost), LOG_ERR(-ENOMEM));
 }
 
 /* ---- phases -------------------------------------------------------------------------------- */
@@ -310,6 +417,9 @@ static void phase_open(struct failover_server *s)
 	struct guard_flow *pending = calloc(run->asked.outstanding + 1, sizeof *pending);
 	uint32_t n = 0;
 
+	/* Without memory they are not held back: the kernel refuses who is heard before restored.
+	 */
+	run->holding = pending != NULL;
 	for (uint32_t i = 0; pending && i < run->asked.count; i++)
 		if (!run->asked.entry[i].done && n < run->asked.outstanding)
 			pending[n++] = (struct guard_flow){run->asked.entry[i].snapshot.server,
@@ -321,6 +431,7 @@ static void phase_open(struct failover_server *s)
 		log_event(LOG_ERROR, "guard-open-failed", LOG_STR("server", s->cfg->name),
 			  LOG_ERR(r));
 		s->guard = guard_down(s->guard);
+		run->holding = false;
 	}
 	free(pending);
 	run->open = true;
@@ -415,7 +526,7 @@ int failover_run_begin(struct failover_server *s, const struct failover_cause *c
 	int64_t now = clock_mono_ns(), until = now + s->env->config->probe_timeout_ns;
 	run->repeat_ns = now + PROBE_REPEAT_NS;
 	run->give_up_ns = now + PROBE_GIVE_UP_NS;
-	while (run->asked.outstanding > 0 && clock_mono_ns() < until)
+	while (is_waiting(run) && clock_mono_ns() < until)
 		take_items(s, until);
 	mark(s, FAILOVER_SOCKETS);
 	phase_open(s);
@@ -470,11 +581,10 @@ bool failover_run_step(struct failover_server *s, int64_t now)
 
 	take_items(s, 0);
 	step_fence(s, now);
-	if (run->asked.outstanding > 0 && now >= run->give_up_ns) {
-		for (uint32_t i = 0; i < s->env->worker_count; i++)
-			worker_call(s->env->workers[i], call_collect, &s->index);
+	if (is_waiting(run) && now >= run->give_up_ns) {
+		call_in_parts(s, call_collect);
 		take_items(s, 0);
-		run->asked.outstanding = 0;
+		refuse_lost(s);
 	} else if (run->asked.outstanding > 0 && now >= run->repeat_ns) {
 		send_probes(s);
 		run->repeat_ns = now + PROBE_REPEAT_NS;
@@ -486,7 +596,7 @@ bool failover_run_step(struct failover_server *s, int64_t now)
 	}
 	bool waits_for_byte =
 		run->summary.continued > 0 && !first && now < run->first_byte_until_ns;
-	if (run->asked.outstanding > 0 || run->fence_running || waits_for_byte)
+	if (is_waiting(run) || run->fence_running || waits_for_byte)
 		return false;
 	finish(s);
 	return true;

@@ -7,18 +7,34 @@
 
 #include <stdatomic.h>
 
+#include "crew.h"
 #include "failover-asked.h"
 #include "failover.h"
 #include "fence.h"
 #include "tcprepair.h"
+
+/* Connections settled at once: so many answers are waited for by the first of them, at most. */
+#define FAILOVER_BATCH 512
+
+/* One connection in a batch. */
+struct failover_connection {
+	struct takeover_item *item;
+	bool pending; /* its packets are dropped by the open guard */
+	/* Set by failover_connection_work(): */
+	bool gone;          /* it ended meanwhile, or begins anew */
+	const char *failed; /* the step at which restoring failed; NULL: it did not */
+	int error;          /* of that step, negative errno */
+	int reset_error;    /* the RST could not be sent */
+};
 
 /* What the box holds of one protected server; lives as long as the thread. */
 struct failover_server {
 	const struct failover_config *env;
 	const struct config_server *cfg;
 	const _Atomic bool *ending; /* the thread is to end: no address is taken any more */
-	uint32_t index;             /* in the configuration; also the join group */
-	_Atomic int state;          /* enum failover_state */
+	struct crew *crew;
+	uint32_t index;    /* in the configuration; also the join group */
+	_Atomic int state; /* enum failover_state */
 	struct guard *guard;
 	struct link *link;
 	bool forwarding[2]; /* switched on by us: IPv4, IPv6 */
@@ -34,7 +50,11 @@ struct failover_run {
 	struct failover_summary summary;
 	struct takeover_inbox inbox;
 	struct asked_table asked;
-	bool open; /* the guard is: joins may send, late flows must be let in */
+	uint32_t unasked; /* live ones in workers' hands for which `asked` had no memory */
+	bool open;        /* the guard is: joins may send, late flows must be let in */
+	bool holding;     /* it drops the packets of those that were not done then */
+	struct failover_connection batch[FAILOVER_BATCH];
+	struct guard_flow let_in[FAILOVER_BATCH];
 	int64_t repeat_ns, give_up_ns, first_byte_until_ns;
 	struct fence fence;
 	bool fence_running;
@@ -63,10 +83,17 @@ void failover_server_set_state(struct failover_server *s, enum failover_state st
 
 /* ---- failover-connection.c ------------------------------------------------------------------ */
 
-/* A TAKEOVER_READY item: restores, or refuses, as its plan says. The item stays the caller's. */
-void failover_connection_settle(struct failover_server *s, struct takeover_item *item);
-/* Nothing holds this client's packets back any longer (once the guard is open). */
-void failover_connection_let_in(struct failover_server *s, const struct takeover_item *item);
+/*
+ * A connection has its plan; two halves, and the item stays the caller's. First the system
+ * calls: restores and joins, or sends the RST. In any thread, while the server's own
+ * thread waits.
+ */
+void failover_connection_work(struct failover_server *s, struct failover_connection *c);
+/* Then the account: counted, logged, told. In the failover thread. */
+void failover_connection_account(struct failover_server *s, const struct failover_connection *c);
+/* Nothing holds the packets of these clients back any longer. */
+void failover_connection_let_in(struct failover_server *s, const struct guard_flow *flows,
+				uint32_t count);
 /* The backup for connections of an address family; the configuration guarantees one. */
 const struct config_backup *failover_backup_for(const struct config_server *cfg, uint8_t family);
 

@@ -17,7 +17,9 @@
 #include "thread.h"
 
 #define STEP_INTERVAL_NS (5 * NS_PER_MS)
-#define CONFLICT_LOG_NS  NS_PER_S
+/* Threads that restore: one a core. Beyond these they would meet in the kernel's locks. */
+#define CREW_LIMIT      8
+#define CONFLICT_LOG_NS NS_PER_S
 
 /*
  * When the neighbours are told again, after the first announcement: a burst for
@@ -38,6 +40,7 @@ struct request {
 struct failover {
 	struct failover_config cfg;
 	struct failover_server *server;
+	struct crew *crew;
 	pthread_t thread;
 	bool started;
 	int wake;             /* eventfd */
@@ -222,10 +225,13 @@ int failover_start(const struct failover_config *cfg, struct failover **ret)
 	f->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	f->server = calloc(cfg->config->server_count, sizeof *f->server);
 	r = f->wake < 0 ? -errno : f->server ? 0 : -ENOMEM;
+	if (r == 0)
+		r = crew_new(crew_size(CREW_LIMIT), &f->crew);
 	for (uint32_t i = 0; r == 0 && i < cfg->config->server_count; i++) {
 		f->server[i].env = &f->cfg;
 		f->server[i].cfg = &cfg->config->servers[i];
 		f->server[i].ending = &f->stop;
+		f->server[i].crew = f->crew;
 		f->server[i].index = i;
 	}
 	if (r == 0) {
@@ -269,6 +275,7 @@ struct failover *failover_free(struct failover *f)
 	if (f->wake >= 0)
 		close(f->wake);
 	pthread_mutex_destroy(&f->lock);
+	crew_free(f->crew);
 	free(f->server);
 	free(f);
 	return NULL;

@@ -50,8 +50,8 @@ void takeover_inbox_take(struct takeover_inbox *in, int64_t deadline_ns, struct 
 	pthread_mutex_unlock(&in->lock);
 }
 
-struct takeover_item *takeover_note(const struct jeebs_flow *jf, uint16_t worker,
-				    enum takeover_kind kind)
+static struct takeover_item *item_new(const struct flow *f, const struct watch_service *service,
+				      uint16_t worker, enum takeover_kind kind)
 {
 	struct takeover_item *item = calloc(1, sizeof *item);
 
@@ -60,11 +60,31 @@ struct takeover_item *takeover_note(const struct jeebs_flow *jf, uint16_t worker
 	list_init(&item->node);
 	item->kind = kind;
 	item->worker = worker;
-	item->flow = jf->flow->id;
-	item->service = jf->service;
-	item->handshake_only = jf->flow->state == FLOW_SYN_RCVD;
-	item->sacked_to = jf->flow->sacked_to;
-	plan_snapshot(jf->flow, &item->snapshot);
+	item->flow = f->id;
+	item->service = service;
+	item->handshake_only = f->state == FLOW_SYN_RCVD;
+	item->sacked_to = f->sacked_to;
+	plan_snapshot(f, &item->snapshot);
+	return item;
+}
+
+struct takeover_item *takeover_note(const struct jeebs_flow *jf, uint16_t worker,
+				    enum takeover_kind kind)
+{
+	return item_new(jf->flow, jf->service, worker, kind);
+}
+
+struct takeover_item *takeover_refusal(const struct flow *f, const struct watch_service *service,
+				       uint16_t worker, bool unasked, const char *reason)
+{
+	struct takeover_item *item = item_new(f, service, worker, TAKEOVER_READY);
+
+	if (!item)
+		return NULL;
+	item->handshake_only = false;
+	item->unasked = unasked;
+	item->answered = f->probe_answered;
+	item->plan = (struct plan){.module = "-", .reason = reason};
 	return item;
 }
 

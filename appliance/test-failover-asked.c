@@ -28,14 +28,30 @@ static void test_each_is_done_once(void **state)
 	assert_int_equal(t.outstanding, FLOWS);
 	for (uint32_t i = 1; i <= FLOWS; i += 2) {
 		struct takeover_item it = item((uint16_t)(i % 3), i);
-		asked_done(&t, &it);
-		asked_done(&t, &it); /* a second time is nothing */
+		assert_true(asked_done(&t, &it));
+		assert_false(asked_done(&t, &it)); /* a second time is nothing */
 	}
 	assert_int_equal(t.outstanding, FLOWS / 2);
 	for (uint32_t i = 0; i < t.count; i++)
 		assert_int_equal(t.entry[i].done, t.entry[i].snapshot.snd_una % 2);
 	asked_deinit(&t);
 	assert_null(t.entry);
+}
+
+/* No memory for the index: slower, not wrong. */
+static void test_without_index(void **state)
+{
+	struct asked_table t = {0};
+	struct takeover_item a = item(0, 7), b = item(1, 7), stranger = item(2, 7);
+
+	asked_add(&t, &a);
+	asked_add(&t, &b);
+	assert_true(asked_done(&t, &b));
+	assert_false(asked_done(&t, &b));
+	assert_false(asked_done(&t, &stranger));
+	assert_int_equal(t.outstanding, 1);
+	assert_false(t.entry[0].done);
+	asked_deinit(&t);
 }
 
 /* Flow numbers are unique in their worker only. */
@@ -47,9 +63,9 @@ static void test_workers_are_told_apart(void **state)
 	asked_add(&t, &a);
 	asked_add(&t, &b);
 	assert_int_equal(asked_index(&t), 0);
-	asked_done(&t, &stranger);
+	assert_false(asked_done(&t, &stranger));
 	assert_int_equal(t.outstanding, 2);
-	asked_done(&t, &b);
+	assert_true(asked_done(&t, &b));
 	assert_int_equal(t.outstanding, 1);
 	assert_false(t.entry[0].done);
 	assert_true(t.entry[1].done);
@@ -73,6 +89,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_each_is_done_once),
 		cmocka_unit_test(test_workers_are_told_apart),
+		cmocka_unit_test(test_without_index),
 		cmocka_unit_test(test_empty),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -27,15 +27,21 @@
 
 /* ---- memory that ends once (link option --wrap) ---- */
 
-static _Atomic int calloc_fails_in; /* 1: the next one; 0: none */
+static _Atomic int calloc_fails_in;   /* 1: the next one; 0: none */
+static _Atomic int calloc_fails_also; /* how many after that */
 
 void *__real_calloc(size_t n, size_t size);
 void *__wrap_calloc(size_t n, size_t size);
 
 void *__wrap_calloc(size_t n, size_t size)
 {
-	if (atomic_load(&calloc_fails_in) > 0 && atomic_fetch_sub(&calloc_fails_in, 1) == 1)
+	if (atomic_load(&calloc_fails_in) > 0) {
+		if (atomic_fetch_sub(&calloc_fails_in, 1) == 1)
+			return NULL;
+	} else if (atomic_load(&calloc_fails_also) > 0) {
+		atomic_fetch_sub(&calloc_fails_also, 1);
 		return NULL;
+	}
 	return __real_calloc(n, size);
 }
 
@@ -206,7 +212,7 @@ static int set_up(void **state)
 			{
 				.track =
 					{
-						.max_flows = 1000,
+						.max_flows = 2000,
 						.buffer_max = 1 << 22,
 						.stream_max = 1 << 20,
 						.hole_timeout_ns = 200 * NS_PER_MS,
@@ -474,12 +480,20 @@ static struct takeover_inbox inbox;
 
 static void call_begin(struct worker *w, void *arg)
 {
-	worker_takeover_begin(w, *(uint32_t *)arg, &inbox);
+	uint32_t from = 0;
+
+	do
+		from = worker_takeover_begin(w, *(uint32_t *)arg, &inbox, from);
+	while (from);
 }
 
 static void call_collect(struct worker *w, void *arg)
 {
-	worker_takeover_collect(w, *(uint32_t *)arg);
+	uint32_t from = 0;
+
+	do
+		from = worker_takeover_collect(w, *(uint32_t *)arg, from);
+	while (from);
 }
 
 static void call_end(struct worker *w, void *arg)
@@ -696,11 +710,28 @@ static void test_stop_with_items_waiting(void **state)
 static void call_collect_without_memory(struct worker *w, void *arg)
 {
 	atomic_store(&calloc_fails_in, 1);
-	worker_takeover_collect(w, *(uint32_t *)arg);
+	call_collect(w, arg);
 	atomic_store(&calloc_fails_in, 0);
 }
 
-/* What cannot be handed over is gone, and said so: nobody waits for it. */
+static void call_collect_without_any_memory(struct worker *w, void *arg)
+{
+	atomic_store(&calloc_fails_also, 2);
+	call_collect(w, arg);
+	atomic_store(&calloc_fails_also, 0);
+}
+
+static void expect_refusal(struct list *items, bool unasked)
+{
+	struct takeover_item *item = next_item(items, TAKEOVER_READY);
+
+	assert_false(item->plan.cont);
+	assert_string_equal(item->plan.reason, "out-of-memory");
+	assert_int_equal(item->unasked, unasked);
+	takeover_item_free(item);
+}
+
+/* What cannot be handed over is refused, and said so: nobody waits for it. */
 static void test_no_memory_to_hand_over(void **state)
 {
 	struct list items;
@@ -716,10 +747,96 @@ static void test_no_memory_to_hand_over(void **state)
 	takeover_item_free(next_item(&items, TAKEOVER_PROBE));
 	takeover_item_free(next_item(&items, TAKEOVER_PROBE));
 	worker_call(worker, call_collect_without_memory, &dead);
-	takeover_item_free(next_item(&items, TAKEOVER_GONE));
+	expect_refusal(&items, false);
 	takeover_item_free(next_item(&items, TAKEOVER_READY));
 	assert_no_item(&items);
 	assert_int_equal(look().count, 0);
+	worker_call(worker, call_end, &dead);
+	takeover_inbox_deinit(&inbox);
+}
+
+/* Neither the item nor its refusal: the flow goes, and its taker has it on its own list. */
+static void test_no_memory_at_all_to_hand_over(void **state)
+{
+	struct list items;
+
+	start();
+	list_init(&items);
+	takeover_inbox_init(&inbox);
+	put_handshake();
+	settle();
+	worker_call(worker, call_begin, &dead);
+	takeover_item_free(next_item(&items, TAKEOVER_PROBE));
+	worker_call(worker, call_collect_without_any_memory, &dead);
+	assert_no_item(&items);
+	assert_int_equal(look().count, 0);
+	worker_call(worker, call_end, &dead);
+	takeover_inbox_deinit(&inbox);
+}
+
+/* A connection for which watching had no memory is refused; nobody has to ask its client. */
+static void test_unwatched_is_refused(void **state)
+{
+	struct list items;
+
+	start();
+	list_init(&items);
+	takeover_inbox_init(&inbox);
+	put_handshake(); /* the table has its memory now */
+	settle();
+	rig.client.port++;
+	atomic_store(&calloc_fails_in, 1);
+	put_handshake();
+	settle();
+	assert_int_equal(atomic_load(&calloc_fails_in), 0);
+	assert_int_equal(look().count, 2);
+	worker_call(worker, call_begin, &dead);
+	struct takeover_item *item = next_item(&items, TAKEOVER_PROBE);
+	assert_int_equal(item->snapshot.client.port, rig.client.port - 1);
+	takeover_item_free(item);
+	expect_refusal(&items, true);
+	assert_no_item(&items);
+	assert_int_equal(look().count, 1);
+	worker_call(worker, call_end, &dead);
+	takeover_inbox_deinit(&inbox);
+}
+
+/* Packets wait no longer than a part takes: many flows are many calls. */
+static void call_one_part(struct worker *w, void *arg)
+{
+	uint32_t *io_from = arg;
+
+	*io_from = worker_takeover_begin(w, dead, &inbox, *io_from);
+}
+
+#define MANY_FLOWS 1500
+
+static void test_takeover_in_parts(void **state)
+{
+	struct list items;
+	uint32_t from = 0, calls = 0, asked = 0;
+
+	start();
+	list_init(&items);
+	takeover_inbox_init(&inbox);
+	for (int i = 0; i < MANY_FLOWS; i++, rig.client.port++) {
+		put_handshake();
+		if (i % 20 == 0)
+			settle();
+	}
+	settle();
+	do {
+		worker_call(worker, call_one_part, &from);
+		calls++;
+	} while (from);
+	assert_true(calls > 1);
+	takeover_inbox_take(&inbox, 0, &items);
+	list_for_each_safe (it, tmp, &items) {
+		list_del(it);
+		takeover_item_free(list_entry(it, struct takeover_item, node));
+		asked++;
+	}
+	assert_int_equal(asked, MANY_FLOWS);
 	worker_call(worker, call_end, &dead);
 	takeover_inbox_deinit(&inbox);
 }
@@ -856,6 +973,9 @@ int main(void)
 		TEST(test_takeover_ends_early),
 		TEST(test_stop_with_items_waiting),
 		TEST(test_no_memory_to_hand_over),
+		TEST(test_no_memory_at_all_to_hand_over),
+		TEST(test_unwatched_is_refused),
+		TEST(test_takeover_in_parts),
 		TEST(test_calls_of_many),
 		TEST(test_store_follows),
 		TEST(test_start_fails),

@@ -20,7 +20,9 @@
 #define TICK_INTERVAL_NS  (10 * NS_PER_MS)
 #define PACKET_AGE_MAX_NS NS_PER_S
 #define CLOCK_LOOKS_MAX   4
-#define CLOCK_LOOK_NS     (20 * NS_PER_US)
+/* Places of the flow table looked at while packets wait; a flow costs one to three microseconds. */
+#define TAKEOVER_PART 1024
+#define CLOCK_LOOK_NS (20 * NS_PER_US)
 
 struct worker_task {
 	struct list node;
@@ -95,10 +97,12 @@ static void hand_over(struct worker *w, struct jeebs_flow *jf, bool answered)
 	struct worker_taking *t = &w->taking[jf->service->server];
 	struct takeover_item *item = takeover_extract(jf, w->cfg.index, answered);
 
-	/* Without memory the flow is dropped and on_closed() reports it gone: the kernel, by
-	 * then owner of the address, answers its client with a RST. */
-	if (item)
-		takeover_inbox_put(t->inbox, item);
+	/* Its bytes may have found no room where a refusal does. */
+	if (!item)
+		item = takeover_refusal(jf->flow, jf->service, w->cfg.index, false,
+					"out-of-memory");
+	jf->extracted = true; /* or lost: it did not close by itself */
+	put_or_complain(t, item);
 	track_drop(watch_track(w->watch), jf->flow);
 }
 
@@ -249,13 +253,30 @@ struct begin {
 	uint32_t server;
 };
 
+/* Opened without memory: what it said was seen by nobody. */
+static void begin_unwatched(struct worker *w, uint32_t server, struct flow *f)
+{
+	const struct watch_service *service = &w->cfg.watch.services[f->service];
+
+	if (service->server != server)
+		return;
+	if (flow_is_live(f))
+		put_or_complain(&w->taking[server],
+				takeover_refusal(f, service, w->cfg.index, true, "out-of-memory"));
+	track_drop(watch_track(w->watch), f);
+}
+
 static void begin_flow(void *ctx, struct flow *f)
 {
 	struct begin *b = ctx;
 	struct worker *w = b->w;
 	struct jeebs_flow *jf = watch_flow(f);
 
-	if (!jf || jf->service->server != b->server)
+	if (!jf) {
+		begin_unwatched(w, b->server, f);
+		return;
+	}
+	if (jf->service->server != b->server)
 		return;
 	if (!flow_is_live(f) || (f->marks & FLOW_MARK_MIDSTREAM)) {
 		/* A SYN not answered is sent again and reaches the backup; a connection older than
@@ -268,14 +289,15 @@ static void begin_flow(void *ctx, struct flow *f)
 	put_or_complain(&w->taking[b->server], takeover_note(jf, w->cfg.index, TAKEOVER_PROBE));
 }
 
-void worker_takeover_begin(struct worker *w, uint32_t server, struct takeover_inbox *inbox)
+uint32_t worker_takeover_begin(struct worker *w, uint32_t server, struct takeover_inbox *inbox,
+			       uint32_t from)
 {
 	struct begin b = {w, server};
 
 	if (!w->taking[server].taken)
 		w->taken_count++;
 	w->taking[server] = (struct worker_taking){.taken = true, .inbox = inbox};
-	track_each(watch_track(w->watch), begin_flow, &b);
+	return track_each_part(watch_track(w->watch), from, TAKEOVER_PART, begin_flow, &b);
 }
 
 static void collect_flow(void *ctx, struct flow *f)
@@ -291,12 +313,13 @@ static void collect_flow(void *ctx, struct flow *f)
 		hand_over(b->w, jf, f->probe_answered);
 }
 
-void worker_takeover_collect(struct worker *w, uint32_t server)
+uint32_t worker_takeover_collect(struct worker *w, uint32_t server, uint32_t from)
 {
 	struct begin b = {w, server};
 
-	if (w->taking[server].inbox)
-		track_each(watch_track(w->watch), collect_flow, &b);
+	if (!w->taking[server].inbox)
+		return 0;
+	return track_each_part(watch_track(w->watch), from, TAKEOVER_PART, collect_flow, &b);
 }
 
 static void drop_flow(void *ctx, struct flow *f)

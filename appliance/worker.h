@@ -87,13 +87,18 @@ uint16_t worker_index(const struct worker *w);
  * The server is dead: puts a TAKEOVER_PROBE item for each of its live flows into
  * @inbox, and from then on a READY or GONE item for each, as clients answer. New
  * connections to it are no longer tracked. Its flows that are not live are dropped.
+ *
+ * In parts, because packets wait meanwhile: first with @from 0, then with what was returned,
+ * until that is 0.
  */
-void worker_takeover_begin(struct worker *w, uint32_t server, struct takeover_inbox *inbox);
+uint32_t worker_takeover_begin(struct worker *w, uint32_t server, struct takeover_inbox *inbox,
+			       uint32_t from);
 /*
  * No longer waits for answers: every flow of the server that is left becomes READY, unanswered; or
- * answered and refused, when the client owes what it says it has sent (flow_client_owes()).
+ * answered and refused, when the client owes what it says it has sent (flow_client_owes()). In
+ * parts, likewise.
  */
-void worker_takeover_collect(struct worker *w, uint32_t server);
+uint32_t worker_takeover_collect(struct worker *w, uint32_t server, uint32_t from);
 /* The inbox may go. Flows of the server that are left are dropped. */
 void worker_takeover_end(struct worker *w, uint32_t server);
 

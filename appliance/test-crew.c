@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "crew.h"
+
+#define PIECES 5000
+#define ROUNDS 300
+
+struct job {
+	uint32_t plain[PIECES];     /* written by whoever has the piece: no lock, no atomic */
+	_Atomic uint32_t meeting;   /* pieces that wait for one in another thread */
+	pthread_barrier_t together; /* passed only by as many threads at once */
+	uint32_t meet_at;
+};
+
+static void add_index(void *ctx, uint32_t i)
+{
+	struct job *job = ctx;
+
+	job->plain[i] += i + 1;
+}
+
+static void run_many(uint32_t threads)
+{
+	struct job *job = calloc(1, sizeof *job);
+	struct crew *c;
+
+	assert_non_null(job);
+	assert_int_equal(crew_new(threads, &c), 0);
+	for (uint32_t round = 0; round < ROUNDS; round++) {
+		/* Sizes around those where threads join in, and large ones. */
+		uint32_t n = round % 3 ? round % (2 * CREW_ALONE + 1) : PIECES;
+		crew_run(c, add_index, job, n);
+		for (uint32_t i = 0; i < PIECES; i++) {
+			assert_int_equal(job->plain[i], i < n ? i + 1 : 0); /* each once */
+			job->plain[i] = 0;
+		}
+	}
+	crew_free(c);
+	free(job);
+}
+
+static void test_each_piece_once(void **state)
+{
+	run_many(1);
+	run_many(2);
+	run_many(5);
+}
+
+static void wait_together(void *ctx, uint32_t i)
+{
+	struct job *job = ctx;
+
+	/* The first piece of each thread's first part. */
+	if (atomic_fetch_add(&job->meeting, 1) < job->meet_at)
+		pthread_barrier_wait(&job->together);
+}
+
+/* One thread alone would wait at the barrier for ever. */
+static void test_several_threads_at_once(void **state)
+{
+	struct job *job = calloc(1, sizeof *job);
+	struct crew *c;
+
+	assert_non_null(job);
+	job->meet_at = 3;
+	pthread_barrier_init(&job->together, NULL, 3);
+	assert_int_equal(crew_new(3, &c), 0);
+	crew_run(c, wait_together, job, 100);
+	assert_int_equal(atomic_load(&job->meeting), 100);
+	crew_free(c);
+	pthread_barrier_destroy(&job->together);
+	free(job);
+}
+
+static void test_sizes(void **state)
+{
+	struct crew *c = NULL;
+
+	assert_int_equal(crew_new(0, &c), -EINVAL);
+	assert_int_equal(crew_new(CREW_MAX + 1, &c), -EINVAL);
+	assert_null(crew_free(NULL));
+	assert_int_equal(crew_size(1), 1);
+	assert_true(crew_size(CREW_MAX) >= 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_each_piece_once),
+		cmocka_unit_test(test_several_threads_at_once),
+		cmocka_unit_test(test_sizes),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
