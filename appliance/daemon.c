@@ -7,6 +7,7 @@
  *	store		LMDB commits				     (store.h)
  *	health		probes and verdicts			     (health-loop.h)
  *	failover	takeovers, and keeping what was taken	     (failover.h)
+ *	restore 1..n	its crew: probes and sockets, one a core     (crew.h)
  *	join 0..n	continued connections, io_uring		     (join.h)
  *	control, http	jeebsctl and Prometheus
  *
@@ -42,6 +43,7 @@
 #define IDLE_TIMEOUT_NS   (2 * 3600 * NS_PER_S) /* as long as TCP keep-alive waits by default */
 #define HOLE_TIMEOUT_NS   (200 * NS_PER_MS)
 #define RETRY_PAUSE_NS    NS_PER_S
+#define DESCRIPTORS_READY 131072 /* a table of 1 MiB */
 
 /* ---- messages between threads ------------------------------------------------------------------
  */
@@ -415,10 +417,19 @@ static void raise_descriptor_limit(void)
 {
 	struct rlimit lim;
 
-	if (getrlimit(RLIMIT_NOFILE, &lim) == 0) {
-		lim.rlim_cur = lim.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &lim);
-	}
+	if (getrlimit(RLIMIT_NOFILE, &lim) < 0)
+		return;
+	lim.rlim_cur = lim.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &lim) < 0)
+		return;
+	/*
+	 * The kernel's table of them is grown here, while there is one thread: with several
+	 * each doubling waits for an RCU grace period, in the middle of a takeover.
+	 */
+	rlim_t last = lim.rlim_cur < DESCRIPTORS_READY ? lim.rlim_cur : DESCRIPTORS_READY;
+	int fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, (int)last - 1);
+	if (fd >= 0)
+		close(fd);
 }
 
 /*
