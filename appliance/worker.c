@@ -560,6 +560,7 @@ int worker_start(const struct worker_config *cfg, struct worker **ret, const cha
 		worker_stop(w);
 		return r;
 	}
+	pthread_setname_np(w->thread, "capture"); /* ps -L, and who sets priorities */
 	*ret = w;
 	return 0;
 }

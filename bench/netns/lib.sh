@@ -381,6 +381,8 @@ lab_fence=
 lab_protocol=http
 lab_interface=eth0        # where the address is taken
 lab_capture_interface=eth0
+lab_ring=256MiB
+lab_workers=2
 lab_extra= # further top-level lines
 
 appliance_config() {
@@ -390,7 +392,7 @@ appliance:
   control_socket: $lab_dir/control.sock
   modules_dir: $(lab_modules)
   log: json
-capture:   {interfaces: [$lab_capture_interface], workers: 2, ring: 256MiB}
+capture:   {interfaces: [$lab_capture_interface], workers: $lab_workers, ring: $lab_ring}
 metrics:   {listen: "127.0.0.1:9817"}
 defaults:  {health: $lab_health}
 servers:
