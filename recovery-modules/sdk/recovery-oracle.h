@@ -67,9 +67,14 @@ struct jeebs_oracle {
 	void (*close)(void *oracle);
 };
 
+#ifdef JEEBS_MODULE_STATIC
+/* Linked directly, under its own name. */
+#define JEEBS_ORACLE_EXPORT(object) struct jeebs_oracle_static_unused_
+#else
 #define JEEBS_ORACLE_EXPORT(object)                                                          \
 	__attribute__((visibility("default"))) extern const struct jeebs_oracle jeebs_oracle \
 		__attribute__((alias(#object)))
+#endif
 
 #ifdef __cplusplus
 }

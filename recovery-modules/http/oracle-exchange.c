@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "oracle-exchange.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "oracle-head.h"
+
+static struct oracle_exchange *add(struct oracle_exchanges *x)
+{
+	if (x->n == x->cap) {
+		size_t cap = x->cap ? 2 * x->cap : 16;
+		struct oracle_exchange *more =
+			cap > UINT32_MAX ? NULL : reallocarray(x->list, cap, sizeof *more);
+		if (!more)
+			return NULL;
+		x->list = more;
+		x->cap = cap;
+	}
+	struct oracle_exchange *e = &x->list[x->n++];
+	*e = (struct oracle_exchange){.ask_end = UINT64_MAX, .end = UINT64_MAX};
+	return e;
+}
+
+/* Offset behind the body that begins at @off; UINT64_MAX when that is not to be known. */
+static uint64_t body_end(const struct oracle_stream *s, uint64_t off, enum oracle_body_kind kind,
+			 uint64_t length)
+{
+	struct oracle_body b;
+
+	/* Whatever is lost of it: its length says where it ends. */
+	if (kind == ORACLE_BODY_COUNTED)
+		return length <= s->end - off ? off + length : UINT64_MAX;
+	oracle_body_init(&b, kind, length);
+	while (b.place != ORACLE_BODY_END && off < s->end) {
+		struct bytes v = oracle_stream_view(s, off);
+		if (v.n == 0)
+			return UINT64_MAX;
+		off += oracle_body_take(&b, v);
+		if (b.place == ORACLE_BODY_BAD)
+			return UINT64_MAX;
+	}
+	bool ended = kind == ORACLE_BODY_UNTIL_CLOSE ? s->fin : b.place == ORACLE_BODY_END;
+	return ended ? off : UINT64_MAX;
+}
+
+/* Empty lines before a request are ignored: RFC 9112 section 2.2. */
+static uint64_t skip_empty_lines(const struct oracle_stream *s, uint64_t off)
+{
+	struct bytes v = oracle_stream_view(s, off);
+	size_t n = 0;
+
+	while (n < v.n && (v.p[n] == '\r' || v.p[n] == '\n'))
+		n++;
+	return off + n;
+}
+
+static int read_asks(struct oracle_exchanges *x, const struct oracle_stream *s)
+{
+	uint64_t off = 0;
+
+	for (;;) {
+		struct bytes v;
+		struct oracle_ask ask;
+		size_t scanned = 0;
+		x->ask_rest = off = skip_empty_lines(s, off);
+		v = oracle_stream_view(s, off);
+		size_t n = oracle_head_end(v, &scanned);
+		if (n == 0 || !oracle_head_ask(bytes_head(v, n), &ask))
+			return 0;
+		struct oracle_exchange *e = add(x);
+		if (!e)
+			return -ENOMEM;
+		e->ask = off;
+		e->ask_body = off + n;
+		e->ask_end = body_end(s, e->ask_body, ask.kind, ask.length);
+		e->key = oracle_head_key(bytes_head(v, n));
+		e->close = ask.close;
+		if (e->ask_end == UINT64_MAX) {
+			x->ask_rest = s->end;
+			return 0;
+		}
+		off = e->ask_end;
+	}
+}
+
+static bool method_is(const struct oracle_stream *to_server, const struct oracle_exchange *e,
+		      const char *method)
+{
+	struct bytes v = oracle_stream_view(to_server, e->ask);
+
+	return v.n > strlen(method) && memcmp(v.p, method, strlen(method)) == 0 &&
+	       v.p[strlen(method)] == ' ';
+}
+
+/* The final head @a of @n bytes at @off. */
+static void read_final(struct oracle_exchange *e, const struct oracle_stream *to_server,
+		       const struct oracle_stream *s, uint64_t off, size_t n,
+		       const struct oracle_answer *a)
+{
+	bool none = a->status == 204 || a->status == 304 || method_is(to_server, e, "HEAD");
+
+	e->tunnel =
+		a->status == 101 || (a->status / 100 == 2 && method_is(to_server, e, "CONNECT"));
+	e->finished = true;
+	e->final = off;
+	e->body = off + n;
+	e->status = (uint16_t)a->status;
+	e->kind = none ? ORACLE_BODY_NONE : a->kind;
+	e->close |= a->close || e->kind == ORACLE_BODY_UNTIL_CLOSE;
+	/* What goes through a tunnel is no exchange: its end is not known. */
+	if (!e->tunnel)
+		e->end = body_end(s, e->body, e->kind, a->length);
+}
+
+/* False: the responses end here, or cannot be read any further. */
+static bool read_answer(struct oracle_exchange *e, const struct oracle_stream *to_server,
+			const struct oracle_stream *s, uint64_t off)
+{
+	e->answer = off;
+	for (;;) {
+		struct bytes v = oracle_stream_view(s, off);
+		struct oracle_answer a;
+		size_t scanned = 0, n = oracle_head_end(v, &scanned);
+		bool whole = n > 0;
+		if (whole && !oracle_head_answer(bytes_head(v, n), &a))
+			return false;
+		e->answered = true;
+		if (!whole)
+			return false;
+		if (a.status >= 200 || a.status == 101) {
+			read_final(e, to_server, s, off, n, &a);
+			return e->end != UINT64_MAX && !e->close;
+		}
+		off += n;
+	}
+}
+
+static void read_answers(struct oracle_exchanges *x, const struct oracle_stream *to_server,
+			 const struct oracle_stream *s, const struct oracle_mark *marks,
+			 size_t mark_n)
+{
+	uint64_t off = 0;
+	size_t m = 0;
+
+	for (size_t i = 0; i < x->n; i++) {
+		struct oracle_exchange *e = &x->list[i];
+		bool more = read_answer(e, to_server, s, off);
+		if (e->finished) {
+			while (m + 1 < mark_n && marks[m + 1].to_client <= e->final)
+				m++;
+			e->asked = mark_n ? marks[m].to_server : 0;
+		}
+		off = e->finished ? e->end : UINT64_MAX;
+		if (!more)
+			break;
+	}
+	x->answer_lost = off == UINT64_MAX;
+	x->answer_rest = off;
+}
+
+static int compare_keys(const void *a, const void *b, void *ctx)
+{
+	const struct oracle_exchange *list = ctx;
+	uint32_t i = *(const uint32_t *)a, k = *(const uint32_t *)b;
+
+	if (list[i].key != list[k].key)
+		return list[i].key < list[k].key ? -1 : 1;
+	return i < k ? -1 : i > k;
+}
+
+int oracle_exchanges_read(struct oracle_exchanges *x, const struct oracle_stream *to_server,
+			  const struct oracle_stream *to_client, const struct oracle_mark *marks,
+			  size_t mark_n)
+{
+	*x = (struct oracle_exchanges){0};
+	int r = read_asks(x, to_server);
+	if (r < 0)
+		return r;
+	read_answers(x, to_server, to_client, marks, mark_n);
+	x->by_key = calloc(x->n + 1, sizeof *x->by_key);
+	if (!x->by_key)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < x->n; i++)
+		x->by_key[i] = i;
+	if (x->n > 0)
+		qsort_r(x->by_key, x->n, sizeof *x->by_key, compare_keys, x->list);
+	return 0;
+}
+
+void oracle_exchanges_deinit(struct oracle_exchanges *x)
+{
+	free(x->list);
+	free(x->by_key);
+	*x = (struct oracle_exchanges){0};
+}
+
+static bool is_meant(const struct oracle_exchanges *x, const struct oracle_stream *to_server,
+		     size_t i, uint64_t key, struct bytes head)
+{
+	const struct oracle_exchange *e = &x->list[i];
+	struct bytes v = oracle_stream_view(to_server, e->ask);
+
+	return e->key == key &&
+	       oracle_head_same(bytes_head(v, (size_t)(e->ask_body - e->ask)), head);
+}
+
+size_t oracle_exchanges_find(const struct oracle_exchanges *x,
+			     const struct oracle_stream *to_server, struct bytes head, size_t from)
+{
+	uint64_t key = oracle_head_key(head);
+	size_t lo = 0, hi = x->n;
+
+	/* The first at or behind (key, from). */
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2, i = x->by_key[mid];
+		const struct oracle_exchange *e = &x->list[i];
+		if (e->key < key || (e->key == key && i < from))
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	/* Equal keys of different heads are not sought further: then nothing is known. */
+	if (lo < x->n && is_meant(x, to_server, x->by_key[lo], key, head))
+		return x->by_key[lo];
+	if (lo > 0 && is_meant(x, to_server, x->by_key[lo - 1], key, head))
+		return x->by_key[lo - 1];
+	return x->n;
+}

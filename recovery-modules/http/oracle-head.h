@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * oracle-head: the head of a message as the oracle reads it (RFC 9112 sections 2 to 6),
+ * written without the parser of the module that is judged with it. A head is
+ * one view of contiguous bytes; everything handed out is a view of it.
+ */
+#ifndef HTTP_ORACLE_HEAD_H
+#define HTTP_ORACLE_HEAD_H
+
+#include "bytes.h"
+#include "oracle-body.h"
+
+/* One line, with the lines that continue it (obs-fold). The start line has no name. */
+struct oracle_line {
+	struct bytes whole; /* with its end */
+	struct bytes name, value;
+};
+
+/*
+ * Bytes of the head that begins @b, its empty line included; 0: it is not complete.
+ * *io_scanned, 0 at first: lets the next call with more bytes go on where this one ended.
+ */
+size_t oracle_head_end(struct bytes b, size_t *io_scanned);
+/* The next line of *io_rest. False: at the empty line, or none is left. */
+bool oracle_head_line(struct bytes *io_rest, struct oracle_line *ret);
+/* The value of the field @name. False: there is none, or more than one. */
+bool oracle_head_field(struct bytes head, const char *name, struct bytes *ret);
+
+bool oracle_text_is(struct bytes b, const char *text); /* without regard to case */
+/* Digits only, at least one; *ret untouched when false. */
+bool oracle_number(struct bytes b, uint64_t *ret);
+
+struct oracle_ask {
+	struct bytes method;
+	enum oracle_body_kind kind;
+	uint64_t length;
+	bool close; /* the client wants no further exchange */
+};
+
+struct oracle_answer {
+	unsigned status;
+	enum oracle_body_kind kind; /* before method and status are considered */
+	uint64_t length;
+	bool close;
+};
+
+/* False: malformed. */
+bool oracle_head_ask(struct bytes head, struct oracle_ask *ret);
+bool oracle_head_answer(struct bytes head, struct oracle_answer *ret);
+
+/* Two heads that say the same but for Range and If-Range. */
+bool oracle_head_same(struct bytes a, struct bytes b);
+/* Equal for heads that are the same in this sense. */
+uint64_t oracle_head_key(struct bytes head);
+
+#endif
