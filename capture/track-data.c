@@ -227,6 +227,7 @@ void track_settle(struct track *t, struct flow *f)
 {
 	bool any = track_declare_gaps(t, f, FLOW_TO_SERVER);
 
+	track_mark_fragments(t);
 	any |= track_declare_gaps(t, f, FLOW_TO_CLIENT);
 	if (any && t->sink.changed)
 		t->sink.changed(t->ctx, f);

@@ -65,6 +65,8 @@ void track_close(struct track *t, struct flow *f, enum track_close why);
 void track_set_state(struct track *t, struct flow *f, enum flow_state state);
 void track_mark(struct track *t, struct flow *f, uint16_t set, uint16_t clear);
 void track_touch(struct track *t, struct flow *f);
+/* Marks the flows of the fragments that were seen since the last time. */
+void track_mark_fragments(struct track *t);
 
 /* track-segment.c. The flow, or NULL when the segment closed it or none was made of it. */
 struct flow *track_pick_up(struct track *t, const struct track_place *p, const struct segment *s);

@@ -163,7 +163,7 @@ void track_close(struct track *t, struct flow *f, enum track_close why)
 	t->stats.flows_closed++;
 }
 
-static void mark_fragments(struct track *t)
+void track_mark_fragments(struct track *t)
 {
 	bool all = t->fragment_count > TRACK_FRAGMENT_PAIRS;
 
@@ -206,7 +206,7 @@ static void housekeeping(struct track *t)
 		close_idle(t, &t->half_open);
 		close_idle(t, &t->lru);
 	}
-	mark_fragments(t);
+	track_mark_fragments(t);
 }
 
 void track_tick(struct track *t, int64_t now_ns)

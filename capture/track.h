@@ -102,7 +102,8 @@ struct flow *track_segment(struct track *t, const struct segment *s);
 
 /*
  * A fragment between these addresses: marks the flows concerned, within 10 ms of
- * track time or at the next tick (all flows are looked at, once for many fragments).
+ * track time, at the next tick, or when one is settled (all flows are looked at, once
+ * for many fragments).
  */
 void track_fragment(struct track *t, const struct segment *s);
 
