@@ -187,6 +187,23 @@ static json_t *backups_json(const struct config_server *s)
 	return a;
 }
 
+static json_t *services_json(struct daemon *d, uint32_t i)
+{
+	json_t *a = json_array();
+	char text[ENDPOINT_STRLEN];
+	struct health_service s;
+
+	for (uint32_t k = 0; health_loop_service(d->health, i, k, &s); k++)
+		json_array_append_new(
+			a, json_pack("{s:s, s:b, s:{s:I, s:I, s:I}}", "service",
+				     endpoint_format(&s.endpoint, text), "down", s.down, "ended",
+				     ending_name(ENDING_RESET), (json_int_t)s.died.n[ENDING_RESET],
+				     ending_name(ENDING_CUT), (json_int_t)s.died.n[ENDING_CUT],
+				     ending_name(ENDING_FINISHED),
+				     (json_int_t)s.died.n[ENDING_FINISHED]));
+	return a;
+}
+
 static json_t *server_json(struct daemon *d, uint32_t i, const struct gather *g)
 {
 	const struct config_server *s = &d->config->servers[i];
@@ -202,13 +219,14 @@ static json_t *server_json(struct daemon *d, uint32_t i, const struct gather *g)
 		live += g->rows[k].state == FLOW_ESTABLISHED || g->rows[k].state == FLOW_SYN_RCVD;
 	}
 	return json_pack(
-		"{s:s, s:s, s:b, s:s?, s:o, s:s, s:o, s:I, s:I, s:{s:s, s:s, s:i}, s:f, s:b}",
+		"{s:s, s:s, s:b, s:s?, s:o, s:s, s:o, s:o, s:I, s:I, s:{s:s, s:s, s:i}, s:f, s:b}",
 		"name", s->name, "state", daemon_server_state(d, i), "ready", not_ready == NULL,
 		"not_ready_reason", not_ready, "addresses", addresses_json(s), "interface",
-		s->interface, "backups", backups_json(s), "connections", connections, "live", live,
-		"last_probe", "arp", tcp_word(v.neighbour), "tcp", tcp_word(v.tcp), "missed",
-		(int)v.failed_rounds, "detection_bound_ms",
-		(double)config_detection_bound_ns(&s->health) / 1e6, "hold", v.hold);
+		s->interface, "backups", backups_json(s), "services", services_json(d, i),
+		"connections", connections, "live", live, "last_probe", "arp",
+		tcp_word(v.neighbour), "tcp", tcp_word(v.tcp), "missed", (int)v.failed_rounds,
+		"detection_bound_ms", (double)config_detection_bound_ns(&s->health) / 1e6, "hold",
+		v.hold);
 }
 
 static json_t *op_servers(void *ctx, struct control_error *e)
@@ -230,7 +248,8 @@ static json_t *op_servers(void *ctx, struct control_error *e)
 /* The gravest word of all servers. */
 static const char *overall_state(struct daemon *d, bool *ret_hold)
 {
-	static const char *const grave[] = {"taking-over", "taken-over", "down", "suspect"};
+	static const char *const grave[] = {"taking-over", "taken-over", "down", "service-down",
+					    "suspect"};
 	size_t best = sizeof grave / sizeof grave[0];
 
 	*ret_hold = false;
@@ -244,6 +263,19 @@ static const char *overall_state(struct daemon *d, bool *ret_hold)
 	if (best < sizeof grave / sizeof grave[0])
 		return grave[best];
 	return *ret_hold ? "holding" : "watching";
+}
+
+/* By services that went down while their host lived: no longer ours to continue. */
+static json_int_t ended_by_services(struct daemon *d)
+{
+	struct health_service s;
+	json_int_t n = 0;
+
+	for (uint32_t i = 0; i < d->config->server_count; i++)
+		for (uint32_t k = 0; health_loop_service(d->health, i, k, &s); k++)
+			for (int how = 0; how < ENDING_COUNT_; how++)
+				n += (json_int_t)s.died.n[how];
+	return n;
 }
 
 static json_t *op_status(void *ctx, struct control_error *e)
@@ -270,14 +302,15 @@ static json_t *op_status(void *ctx, struct control_error *e)
 	}
 	store_stats(d->store, &st);
 	const char *state = overall_state(d, &hold);
-	return json_pack("{s:s, s:i, s:f, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:{s:I, s:I}, "
+	return json_pack("{s:s, s:i, s:f, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:{s:I, s:I}, "
 			 "s:{s:I, s:I, s:I}, s:b}",
 			 "version", JEEBS_VERSION, "pid", (int)getpid(), "uptime_s",
 			 (double)(clock_mono_ns() - d->started_ns) / 1e9, "state", state, "servers",
 			 (int)d->config->server_count, "connections", (json_int_t)g.count, "live",
 			 live, "continuable", cont, "not_surveyed", (json_int_t)g.skipped, "joined",
-			 (json_int_t)join_active(d->joins), "capture", "packets", packets, "drops",
-			 drops, "store", "bytes", (json_int_t)st.bytes_used, "limit_bytes",
+			 (json_int_t)join_active(d->joins), "ended_by_services",
+			 ended_by_services(d), "capture", "packets", packets, "drops", drops,
+			 "store", "bytes", (json_int_t)st.bytes_used, "limit_bytes",
 			 (json_int_t)st.bytes_limit, "records", (json_int_t)st.records, "hold",
 			 hold);
 }
@@ -397,6 +430,8 @@ static json_t *sentences_json(const struct explained *x)
 	if (f->marks & FLOW_MARK_CAPTURE_DROPS)
 		sentence(a, "The ring dropped packets while it lived; what is missing would show "
 			    "as a gap.");
+	if (f->fin_seen[FLOW_TO_CLIENT])
+		sentence(a, "The server has finished sending: what it sent until then is final.");
 	sentence(a, "If the server died now: %s by %s (%s). %s",
 		 r->plan.cont ? "continued" : "refused", r->plan.module, r->plan.reason,
 		 r->plan.detail);

@@ -27,6 +27,7 @@ struct published_server {
 	uint64_t gaps[2], gap_bytes[2];
 	uint64_t failures[HEALTH_KIND_COUNT_][HEALTH_RESULT_COUNT_];
 	uint64_t suppressed[HEALTH_RULE_COUNT_];
+	uint64_t ended[ENDING_COUNT_];
 };
 
 struct daemon_published {
@@ -154,6 +155,19 @@ static void publish_health(struct daemon *d, uint16_t i, const struct health_vie
 				  &p->suppressed[rule]);
 }
 
+static void publish_endings(struct daemon *d, uint16_t i)
+{
+	struct published_server *p = &d->published->server[i];
+	struct ending_counts sum = {{0}};
+	struct health_service s;
+
+	for (uint32_t k = 0; health_loop_service(d->health, i, k, &s); k++)
+		ending_counts_add(&sum, &s.died);
+	for (uint16_t how = 0; how < ENDING_COUNT_; how++)
+		metrics_add_since(d->metrics, METRIC_CONNECTIONS_ENDED, METRIC_AT(i, how),
+				  sum.n[how], &p->ended[how]);
+}
+
 static void publish_server(struct daemon *d, uint16_t i)
 {
 	struct published_server *p = &d->published->server[i];
@@ -164,6 +178,7 @@ static void publish_server(struct daemon *d, uint16_t i)
 	metrics_set_state(d->metrics, i, state_number(d, i, &v));
 	metrics_set(d->metrics, METRIC_SERVER_READY, METRIC_AT(i), daemon_not_ready(d, i) == NULL);
 	publish_health(d, i, &v);
+	publish_endings(d, i);
 	for (uint16_t dir = 0; dir < 2; dir++) {
 		metrics_add_since(d->metrics, METRIC_TCP_GAPS, METRIC_AT(i, dir),
 				  get(&e->gaps[dir]), &p->gaps[dir]);

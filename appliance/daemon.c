@@ -76,9 +76,7 @@ static void on_verdict(void *ctx, uint32_t server, enum health_verdict v, enum h
 		log_event(LOG_NOTICE, "server-suspect", LOG_STR("server", name));
 		break;
 	case HEALTH_V_SERVICE_DOWN:
-		log_event(LOG_WARNING, "service-down", LOG_STR("server", name),
-			  LOG_STR("detail", "the host answers: no takeover"));
-		break;
+		break; /* on_service() names it */
 	case HEALTH_V_SUPPRESSED:
 		log_event(LOG_WARNING, "verdict-suppressed", LOG_STR("server", name),
 			  LOG_STR("rule", health_rule_name(rule)));
@@ -89,6 +87,25 @@ static void on_verdict(void *ctx, uint32_t server, enum health_verdict v, enum h
 		request_takeover(d, server, alive_ns);
 		break;
 	}
+}
+
+/*
+ * What the old process' kernel told the clients is final, and counted: nothing is taken over. The
+ * numbers of a service that comes back are all there is to say of its death.
+ */
+static void on_service(void *ctx, uint32_t server, const struct health_service *s)
+{
+	struct daemon *d = ctx;
+	const struct ending_counts *c = s->down ? &s->ended : &s->died;
+	char service[ENDPOINT_STRLEN];
+
+	log_event(s->down ? LOG_WARNING : LOG_NOTICE, s->down ? "service-down" : "service-up",
+		  LOG_STR("server", d->config->servers[server].name),
+		  LOG_STR("service", endpoint_format(&s->endpoint, service)),
+		  LOG_INT("reset", c->n[ENDING_RESET]), LOG_INT("cut", c->n[ENDING_CUT]),
+		  LOG_INT("finished", c->n[ENDING_FINISHED]),
+		  LOG_MS("since_accepted_ms", clock_mono_ns() - s->accepted_ns),
+		  LOG_STR("detail", s->down ? "the host answers: no takeover" : ""));
 }
 
 static void on_health_lag(void *ctx, int64_t lag_ns)
@@ -327,6 +344,7 @@ static int start_workers(struct daemon *d)
 		.server_count = c->server_count,
 		.server_names = d->server_names,
 		.evidence = d->evidence,
+		.endings = d->endings,
 		.store = d->store,
 		.store_interval_ns = c->store_interval_ns,
 	};
@@ -393,7 +411,13 @@ static int start_health(struct daemon *d)
 	struct health_loop_config hc = {
 		.config = d->config,
 		.evidence = d->evidence,
-		.observer = {.ctx = d, .verdict = on_verdict, .lag = on_health_lag},
+		.services = d->services,
+		.endings = d->endings,
+		.service_count = d->service_count,
+		.observer = {.ctx = d,
+			     .verdict = on_verdict,
+			     .service = on_service,
+			     .lag = on_health_lag},
 	};
 	int r = health_loop_start(&hc, &d->health);
 
@@ -467,6 +491,17 @@ static int prepare_host(struct daemon *d)
 	return r;
 }
 
+static int make_endings(struct daemon *d)
+{
+	size_t n = (d->service_count + 1) * sizeof *d->endings;
+
+	d->endings = aligned_alloc(_Alignof(struct endings), n);
+	if (!d->endings)
+		return -ENOMEM;
+	memset(d->endings, 0, n);
+	return 0;
+}
+
 static int start(struct daemon *d)
 {
 	const uint32_t n = d->config->server_count;
@@ -479,10 +514,11 @@ static int start(struct daemon *d)
 	if (!d->evidence || !d->hold)
 		return -ENOMEM;
 	memset(d->evidence, 0, n * sizeof *d->evidence);
-	if ((r = load_services(d)) < 0 || (r = daemon_metrics_open(d)) < 0 ||
-	    (r = open_store(d)) < 0 || (r = prepare_host(d)) < 0 || (r = start_workers(d)) < 0 ||
-	    (r = start_joins(d)) < 0 || (r = start_failover(d)) < 0 || (r = start_health(d)) < 0 ||
-	    (r = open_control(d)) < 0 || (r = daemon_metrics_listen(d)) < 0)
+	if ((r = load_services(d)) < 0 || (r = make_endings(d)) < 0 ||
+	    (r = daemon_metrics_open(d)) < 0 || (r = open_store(d)) < 0 ||
+	    (r = prepare_host(d)) < 0 || (r = start_workers(d)) < 0 || (r = start_joins(d)) < 0 ||
+	    (r = start_failover(d)) < 0 || (r = start_health(d)) < 0 || (r = open_control(d)) < 0 ||
+	    (r = daemon_metrics_listen(d)) < 0)
 		return r;
 	log_started(d);
 	return 0;
@@ -511,6 +547,7 @@ static void stop(struct daemon *d, bool started)
 	free(d->services);
 	free(d->server_names);
 	free(d->evidence);
+	free(d->endings);
 	free(d->hold);
 }
 

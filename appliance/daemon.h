@@ -27,6 +27,7 @@ struct daemon {
 	uint32_t service_count;
 	const char **server_names;
 	struct worker_evidence *evidence; /* by server, written by workers */
+	struct endings *endings;          /* by service, written by workers */
 	_Atomic bool *hold;               /* by server */
 	uint8_t boot_id[STORE_BOOT_ID_BYTES];
 	struct store *store;

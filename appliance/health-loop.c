@@ -22,7 +22,19 @@
 struct probe {
 	struct health_probe_tcp tcp;
 	uint32_t round;
-	uint32_t index; /* of the service endpoint */
+	uint32_t index;             /* of the service endpoint */
+	struct ending_counts ended; /* when it began, and ... */
+	int64_t started_ns;
+};
+
+/* What the wire says of one service endpoint. */
+struct observed {
+	const struct endings *endings;
+	struct ending_counts accepted; /* when it last accepted a connect */
+	struct ending_counts died;     /* of earlier deaths */
+	int64_t accepted_ns;
+	bool refusing; /* since then it did not */
+	bool told_down;
 };
 
 struct watched {
@@ -33,6 +45,7 @@ struct watched {
 	int own_count;
 	struct probe *probe; /* endpoints * rounds that may be open at once */
 	uint32_t probe_count, endpoint_count;
+	struct observed observed[HEALTH_PROBES_MAX]; /* by endpoint */
 	enum health_result last[HEALTH_KIND_COUNT_];
 	uint32_t round; /* the last one started: ARP answers count for it */
 	int64_t error_logged_ns;
@@ -119,6 +132,8 @@ static void connect_services(struct watched *w, uint32_t round, int64_t now)
 		if (p && r == HEALTH_PENDING) {
 			p->round = round;
 			p->index = i;
+			p->ended = endings_read(w->observed[i].endings);
+			p->started_ns = now;
 		} else {
 			record(w, round, HEALTH_TCP, i, r, error, now);
 		}
@@ -142,6 +157,7 @@ static void end_round(struct watched *w, uint32_t round, int64_t now)
 		if (p->tcp.fd < 0 || p->round != round)
 			continue;
 		health_probe_tcp_stop(&p->tcp);
+		w->observed[p->index].refusing = true;
 		w->last[HEALTH_TCP] = HEALTH_SILENT;
 	}
 }
@@ -157,6 +173,37 @@ static void read_neighbours(struct watched *w, int64_t now)
 				record(w, w->round, HEALTH_NEIGHBOUR, i, HEALTH_OK, 0, now);
 }
 
+static bool is_down(const struct watched *w, uint32_t index)
+{
+	return health_services_down(&w->health) >> index & 1;
+}
+
+static struct ending_counts ended_since_accepted(const struct observed *o)
+{
+	struct ending_counts now = endings_read(o->endings);
+
+	return ending_counts_since(&now, &o->accepted);
+}
+
+/*
+ * It accepted a connect that began with these counts: what had ended by then is of an
+ * earlier death, or of no consequence.
+ */
+static void accepted(struct watched *w, const struct probe *p)
+{
+	struct observed *o = &w->observed[p->index];
+
+	if (p->started_ns <= o->accepted_ns)
+		return;
+	if (is_down(w, p->index) && o->refusing) {
+		struct ending_counts more = ending_counts_since(&p->ended, &o->accepted);
+		ending_counts_add(&o->died, &more);
+	}
+	o->accepted = p->ended;
+	o->accepted_ns = p->started_ns;
+	o->refusing = false;
+}
+
 static void read_probes(struct watched *w, int64_t now)
 {
 	for (uint32_t i = 0; i < w->probe_count; i++) {
@@ -166,6 +213,10 @@ static void read_probes(struct watched *w, int64_t now)
 			continue;
 		uint32_t round = p->round, index = p->index;
 		enum health_result r = health_probe_tcp_check(&p->tcp, &error);
+		if (r == HEALTH_OK)
+			accepted(w, p);
+		else if (r != HEALTH_PENDING)
+			w->observed[index].refusing = true;
 		if (r != HEALTH_PENDING)
 			record(w, round, HEALTH_TCP, index, r, error, now);
 	}
@@ -175,11 +226,17 @@ static void read_probes(struct watched *w, int64_t now)
 
 static void read_evidence(struct health_loop *l, uint32_t server)
 {
+	struct watched *w = &l->server[server];
 	int64_t seen =
 		atomic_load_explicit(&l->cfg.evidence[server].server_ns, memory_order_relaxed);
 
 	if (seen > 0)
-		health_traffic(&l->server[server].health, seen);
+		health_traffic(&w->health, seen);
+	for (uint32_t i = 0; i < w->endpoint_count; i++) {
+		struct ending_counts c = ended_since_accepted(&w->observed[i]);
+		if (ending_counts_abrupt(&c) > 0)
+			health_service_ended(&w->health, i);
+	}
 }
 
 static void stop_probes(struct watched *w)
@@ -235,6 +292,38 @@ static struct told tick(struct watched *w, int64_t now)
 	}
 }
 
+static struct health_service service_view(const struct watched *w, uint32_t index)
+{
+	const struct observed *o = &w->observed[index];
+	struct health_service s = {
+		.down = is_down(w, index),
+		.died = o->died,
+		.ended = ended_since_accepted(o),
+		.accepted_ns = o->accepted_ns,
+	};
+
+	endpoint_of(w, index, &s.endpoint);
+	if (s.down && o->refusing)
+		ending_counts_add(&s.died, &s.ended);
+	return s;
+}
+
+static void tell_services(struct health_loop *l, uint32_t i)
+{
+	struct watched *w = &l->server[i];
+	const struct health_observer *o = &l->cfg.observer;
+
+	for (uint32_t k = 0; k < w->endpoint_count; k++) {
+		pthread_mutex_lock(&l->lock);
+		struct health_service s = service_view(w, k);
+		bool changed = s.down != w->observed[k].told_down;
+		w->observed[k].told_down = s.down;
+		pthread_mutex_unlock(&l->lock);
+		if (changed)
+			o->service(o->ctx, i, &s);
+	}
+}
+
 static void turn(struct health_loop *l, uint32_t i)
 {
 	struct watched *w = &l->server[i];
@@ -256,6 +345,7 @@ static void turn(struct health_loop *l, uint32_t i)
 		if (t.verdict != HEALTH_V_NONE)
 			o->verdict(o->ctx, i, t.verdict, t.rule, t.alive_ns);
 	} while (t.verdict != HEALTH_V_NONE);
+	tell_services(l, i);
 }
 
 /* Descriptors to wait for, and until when. */
@@ -330,6 +420,19 @@ void health_loop_view(struct health_loop *l, uint32_t server, struct health_view
 	pthread_mutex_unlock(&l->lock);
 }
 
+bool health_loop_service(struct health_loop *l, uint32_t server, uint32_t index,
+			 struct health_service *ret)
+{
+	const struct watched *w = &l->server[server];
+
+	if (index >= w->endpoint_count)
+		return false;
+	pthread_mutex_lock(&l->lock);
+	*ret = service_view(w, index);
+	pthread_mutex_unlock(&l->lock);
+	return true;
+}
+
 void health_loop_hold(struct health_loop *l, uint32_t server, bool on)
 {
 	pthread_mutex_lock(&l->lock);
@@ -355,7 +458,20 @@ void health_loop_pause(struct health_loop *l, uint32_t server)
 
 /* ---- life ----------------------------------------------------------------------------------- */
 
-static int watched_init(struct watched *w, const struct config_server *c, int64_t now)
+/* The configuration's check bounds how many services a server has by HEALTH_PROBES_MAX. */
+static void observe_services(struct watched *w, const struct health_loop_config *cfg)
+{
+	for (uint32_t i = 0; i < w->endpoint_count; i++) {
+		struct endpoint e;
+		endpoint_of(w, i, &e);
+		for (uint32_t k = 0; k < cfg->service_count; k++)
+			if (endpoint_eq(&cfg->services[k].endpoint, &e))
+				w->observed[i].endings = &cfg->endings[k];
+	}
+}
+
+static int watched_init(struct watched *w, const struct health_loop_config *cfg,
+			const struct config_server *c, int64_t now)
 {
 	w->cfg = c;
 	w->endpoint_count = c->address_count * c->service_count;
@@ -376,6 +492,7 @@ static int watched_init(struct watched *w, const struct config_server *c, int64_
 		return -ENOMEM;
 	for (uint32_t i = 0; i < w->probe_count; i++)
 		w->probe[i].tcp = HEALTH_PROBE_TCP_INIT;
+	observe_services(w, cfg);
 	return link_open(c->interface, &w->link);
 }
 
@@ -394,7 +511,7 @@ int health_loop_start(const struct health_loop_config *cfg, struct health_loop *
 		r = -ENOMEM;
 	l->poll_max = 1;
 	for (uint32_t i = 0; r == 0 && i < cfg->config->server_count; i++) {
-		r = watched_init(&l->server[i], &cfg->config->servers[i], clock_mono_ns());
+		r = watched_init(&l->server[i], cfg, &cfg->config->servers[i], clock_mono_ns());
 		l->poll_max += 1 + l->server[i].probe_count;
 	}
 	if (r == 0 && !(l->poll = calloc(l->poll_max, sizeof *l->poll)))

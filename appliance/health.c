@@ -17,7 +17,7 @@ static void watch_afresh(struct health *h, int64_t now_ns)
 	h->next_start_ns = now_ns;
 	h->first_failed_ns = 0;
 	h->failed = h->evidence_count = h->risen = 0;
-	h->services_down = h->announced_services = 0;
+	h->services_down = h->services_ended = h->announced_services = 0;
 	h->down = h->doubted = false;
 	h->rule = h->announced_rule = h->discarded_by = HEALTH_RULE_NONE;
 }
@@ -122,6 +122,12 @@ void health_lag(struct health *h, int64_t lag_ns)
 		h->round[i].lagged = h->round[i].number != 0;
 }
 
+void health_service_ended(struct health *h, uint32_t index)
+{
+	if (index < h->cfg.probes[HEALTH_TCP])
+		h->services_ended |= UINT64_C(1) << index;
+}
+
 void health_hold(struct health *h, bool hold)
 {
 	h->hold = hold;
@@ -148,6 +154,15 @@ static bool round_was_sent(const struct health *h, const struct health_round *r)
 	return true;
 }
 
+/* A refusal is the host's word; when the wire says the same, waiting proves no more. */
+static uint32_t service_fall(const struct health *h, const struct health_round *r, uint64_t bit)
+{
+	if (r->had[HEALTH_TCP][HEALTH_REFUSED] & h->services_ended & bit &&
+	    h->cfg.fall > HEALTH_ENDED_FALL)
+		return HEALTH_ENDED_FALL;
+	return h->cfg.fall;
+}
+
 static void round_services(struct health *h, const struct health_round *r)
 {
 	for (uint32_t i = 0; i < h->cfg.probes[HEALTH_TCP]; i++) {
@@ -156,11 +171,13 @@ static void round_services(struct health *h, const struct health_round *r)
 			continue;
 		if (r->had[HEALTH_TCP][HEALTH_OK] & bit) {
 			h->misses[i] = 0;
+			h->services_ended &= ~bit;
 			if (h->hits[i] < h->cfg.rise && ++h->hits[i] == h->cfg.rise)
 				h->services_down &= ~bit;
 		} else {
 			h->hits[i] = 0;
-			if (h->misses[i] < h->cfg.fall && ++h->misses[i] == h->cfg.fall)
+			h->misses[i] += h->misses[i] < h->cfg.fall;
+			if (h->misses[i] >= service_fall(h, r, bit))
 				h->services_down |= bit;
 		}
 	}

@@ -19,8 +19,9 @@
  *	UNKNOWN       not yet `rise` rounds in a row with an answer and a service that accepts
  *	HEALTHY       everything answers
  *	SUSPECT       the last round was silent, or a service did not accept
- *	SERVICE_DOWN  the host answers, a service did not accept `fall` times in a row. Never
- *		      a reason to take over. Ends after `rise` accepted connects.
+ *	SERVICE_DOWN  the host answers, a service did not accept `fall` times in a row, or it
+ *		      refused twice after the wire saw its connections ended. Never a
+ *		      reason to take over. Ends after `rise` accepted connects.
  *	DOWN          `fall` silent rounds in a row, and no rule below objects
  *
  * Probes alone do not kill a server. A silent round is evidence only when it began
@@ -127,7 +128,7 @@ struct health {
 	bool proven, down, doubted, hold;
 
 	uint32_t misses[HEALTH_PROBES_MAX], hits[HEALTH_PROBES_MAX]; /* per service, in a row */
-	uint64_t services_down;
+	uint64_t services_down, services_ended;
 
 	enum health_state announced;
 	uint64_t announced_services;
@@ -173,6 +174,13 @@ void health_traffic(struct health *h, int64_t seen_ns);
  * spoils the open rounds. health_tick() notices its own lateness without help.
  */
 void health_lag(struct health *h, int64_t lag_ns);
+
+/*
+ * The wire saw the host itself end connections of service @index in the middle, after its last
+ * accepted connect. With that, HEALTH_ENDED_FALL refusals in a row are enough for SERVICE_DOWN.
+ */
+#define HEALTH_ENDED_FALL 2
+void health_service_ended(struct health *h, uint32_t index);
 
 void health_hold(struct health *h, bool hold);
 

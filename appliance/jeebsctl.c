@@ -132,6 +132,9 @@ static int print_status(const struct invocation *v, const json_t *data)
 	       (int)(up / 60 % 60), (int)(up % 60));
 	printf("connections: %" PRId64 " tracked, %" PRId64 " live, %" PRId64 " carried on\n",
 	       number(data, "connections"), number(data, "live"), number(data, "joined"));
+	if (number(data, "ended_by_services") > 0)
+		printf("ended by services that went down: %" PRId64 "\n",
+		       number(data, "ended_by_services"));
 	printf("capture: %" PRId64 " packets, %" PRId64 " dropped\n", number(capture, "packets"),
 	       number(capture, "drops"));
 	print_size("store: ", number(store, "bytes"));

@@ -34,6 +34,7 @@ enum metric {
 	METRIC_FAILOVERS,            /* [server, METRIC_OUTCOME_*] */
 	METRIC_CONNECTIONS_MIGRATED, /* [server, protocol, METRIC_RESULT_*] */
 	METRIC_CONNECTIONS_REFUSED,  /* [server, metrics_reason()] */
+	METRIC_CONNECTIONS_ENDED,    /* [server, enum ending] */
 	METRIC_FAILOVER_DURATION,    /* histogram [server] */
 	METRIC_PHASE_DURATION,       /* histogram [enum failover_phase] */
 	METRIC_FENCING_ACTIONS,      /* [server, 0: failed, 1: ok] */

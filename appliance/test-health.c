@@ -269,6 +269,39 @@ static void test_service_down_is_not_host_down(void **state)
 	}
 }
 
+/* The wire saw its connections ended: two refusals are enough; silence is not. */
+static void test_service_ended(void **state)
+{
+	const struct health_config slow = {.interval_ns = 100 * MS,
+					   .timeout_ns = 100 * MS,
+					   .fall = 10,
+					   .rise = 2,
+					   .probes = {1, 2}};
+
+	for (int refusing = 0; refusing < 2; refusing++) {
+		struct sim s;
+		sim_init(&s, &slow);
+		sim_run_for(&s, 950 * MS);
+		s.refusing_services = refusing;
+		s.silent_services = !refusing;
+		health_service_ended(&s.h, 1);
+		health_service_ended(&s.h, 64); /* there is none */
+		sim_run_for(&s, 110 * MS);
+		assert_int_equal(health_services_down(&s.h), 0);
+		sim_run_for(&s, 200 * MS);
+		assert_int_equal(health_services_down(&s.h), refusing ? 2 : 0);
+		sim_run_for(&s, 1000 * MS);
+		assert_int_equal(health_services_down(&s.h), 3);
+		/* It accepts again: what was seen before says nothing of the next time. */
+		s.refusing_services = s.silent_services = false;
+		sim_run_for(&s, 500 * MS);
+		assert_int_equal(health_services_down(&s.h), 0);
+		s.refusing_services = true;
+		sim_run_for(&s, 400 * MS);
+		assert_int_equal(health_services_down(&s.h), 0);
+	}
+}
+
 /* A service that was down does not protect the host from being noticed. */
 static void test_service_down_then_host_down(void **state)
 {
@@ -581,6 +614,7 @@ int main(void)
 		cmocka_unit_test(test_never_healthy_is_never_taken),
 		cmocka_unit_test(test_dies_before_rise),
 		cmocka_unit_test(test_service_down_is_not_host_down),
+		cmocka_unit_test(test_service_ended),
 		cmocka_unit_test(test_service_down_then_host_down),
 		cmocka_unit_test(test_traffic_vetoes),
 		cmocka_unit_test(test_old_traffic_does_not_veto),

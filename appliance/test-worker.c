@@ -177,6 +177,7 @@ static struct ring_config ring;
 static struct netaddr addresses[SERVERS];
 static struct watch_service services[SERVERS];
 static struct worker_evidence evidence[SERVERS];
+static struct endings endings[SERVERS];
 static const char *const names[SERVERS] = {"web1", "web2"};
 
 static int set_up(void **state)
@@ -186,6 +187,7 @@ static int set_up(void **state)
 	rig.watch = watch_free(rig.watch); /* the worker has its own */
 	rig.now_ns = INT64_MAX;
 	memset(evidence, 0, sizeof evidence);
+	memset(endings, 0, sizeof endings);
 	addresses[0] = rig.server.addr;
 	assert_int_equal(netaddr_parse("10.9.0.2", &addresses[1]), 0);
 	for (uint16_t i = 0; i < SERVERS; i++)
@@ -224,6 +226,7 @@ static int set_up(void **state)
 		.server_count = SERVERS,
 		.server_names = names,
 		.evidence = evidence,
+		.endings = endings,
 		.store_interval_ns = NS_PER_MS,
 	};
 	return 0;

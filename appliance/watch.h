@@ -29,11 +29,12 @@ struct jeebs_flow {
 	const struct watch_service *service;
 	const struct jeebs_module *module;
 	struct jeebs_service module_service;
-	void *state;    /* module->state_size bytes; NULL without module or after watch_detach() */
-	bool opened;    /* the module's open succeeded: its close is owed */
-	bool gave_up;   /* the module wants no more bytes */
-	bool stored;    /* the store holds a record of it */
-	bool extracted; /* its takeover has left for the failover thread */
+	void *state;  /* module->state_size bytes; NULL without module or after watch_detach() */
+	bool opened;  /* the module's open succeeded: its close is owed */
+	bool gave_up; /* the module wants no more bytes */
+	bool stored;  /* the store holds a record of it */
+	bool server_ended; /* by the server, first of all: see endings.h */
+	bool extracted;    /* its takeover has left for the failover thread */
 	/* What passed before the handshake was complete: told as a gap when the module opens. */
 	uint64_t missed[2]; /* end of it */
 	bool missed_fin[2];

@@ -44,6 +44,7 @@ struct worker {
 	uint64_t drops_seen, drops_logged;
 	int64_t drops_logged_ns;
 	struct watch *watch;
+	const struct segment *segment; /* that is being tracked */
 	struct worker_store store;
 	struct service_map addresses; /* to the index of a service of it */
 	struct worker_taking *taking; /* by server */
@@ -115,10 +116,18 @@ static void on_gap(void *ctx, const struct jeebs_flow *jf, enum flow_dir dir, ui
 	atomic_fetch_add_explicit(&e->gap_bytes[dir], bytes, memory_order_relaxed);
 }
 
+static struct endings *endings_of(const struct worker *w, const struct jeebs_flow *jf)
+{
+	return &w->cfg.endings[jf->service - w->cfg.watch.services];
+}
+
 static void on_closed(void *ctx, struct jeebs_flow *jf, enum track_close why)
 {
 	struct worker *w = ctx;
 	struct worker_taking *t = &w->taking[jf->service->server];
+
+	if (why == TRACK_CLOSE_RST && w->segment)
+		endings_add(endings_of(w, jf), ending_by_reset(jf, w->segment));
 
 	worker_store_closed(&w->store, jf);
 	if (t->inbox && !jf->extracted && jf->flow->probe_wanted)
@@ -172,14 +181,19 @@ static void on_segment(struct worker *w, const struct segment *s)
 	if (w->taken_count > 0 && (is_taken(w, &s->dst.addr) || is_taken(w, &s->src.addr)) &&
 	    !concerns_pending_flow(w, s))
 		return;
+	w->segment = s;
 	struct flow *f = track_segment(watch_track(w->watch), s);
+	w->segment = NULL;
 	if (!f || !f->user) {
 		on_other_segment(w, s);
 		return;
 	}
 	struct jeebs_flow *jf = watch_flow(f);
-	if (endpoint_eq(&s->src, &f->server))
+	if (endpoint_eq(&s->src, &f->server)) {
 		note_life(w, jf->service->server, s->time_ns);
+		if (s->flags & TCP_FIN)
+			endings_add(endings_of(w, jf), ending_by_fin(jf));
+	}
 	if (f->probe_wanted && w->taking[jf->service->server].inbox)
 		on_asked(w, jf, s);
 }

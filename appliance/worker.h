@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "endings.h"
 #include "ring.h"
 #include "store.h"
 #include "takeover.h"
@@ -56,6 +57,7 @@ struct worker_config {
 	uint32_t server_count;
 	const char *const *server_names;  /* for store records; outlive the worker */
 	struct worker_evidence *evidence; /* by server */
+	struct endings *endings;          /* by service, as watch.services */
 	struct store *store;              /* NULL: no store */
 	int64_t store_interval_ns;
 	uint8_t boot_id[16];
