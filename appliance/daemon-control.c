@@ -11,6 +11,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "pickup.h"
 
 #define ROWS_MAX 10000 /* one request takes from one worker */
 
@@ -339,7 +340,8 @@ static json_t *op_connections(void *ctx, const char *server, struct control_erro
 /* A copy of one flow's facts, taken inside its worker. */
 struct explained {
 	struct gather gather; /* rows of the client: usually one */
-	struct flow flow;     /* by value: its pointers are not followed */
+	struct flow flow;     /* by value: its pointers are not followed, but for ... */
+	struct infer infer;   /* ... this one: it points here, or nowhere */
 	uint32_t ts_hz;
 	bool found;
 };
@@ -353,6 +355,10 @@ static void explain_flow(void *ctx, struct flow *f)
 	x->found = true;
 	gather_flow(&x->gather, f);
 	x->flow = *f;
+	if (f->infer) {
+		x->infer = *f->infer;
+		x->flow.infer = &x->infer;
+	}
 	x->ts_hz = flow_ts_hz(f);
 }
 
@@ -413,12 +419,16 @@ static json_t *sentences_json(const struct explained *x)
 {
 	const struct flow *f = &x->flow;
 	const struct row *r = x->gather.rows;
+	char option[INFER_TEXT_MAX];
 	json_t *a = json_array();
 
-	if (f->marks & FLOW_MARK_MIDSTREAM)
+	if (f->infer || f->marks & FLOW_MARK_MIDSTREAM)
 		sentence(a, "Its handshake was not seen: the connection is older than the box.");
 	else
 		sentence(a, "Tracked since its SYN, %.1f s ago.", (double)r->age_ns / 1e9);
+	for (enum infer_topic i = 0; i < INFER_TOPICS_; i++)
+		if (pickup_explain(f, i, option))
+			sentence(a, "%s.", option);
 	for (int dir = 0; dir < 2; dir++)
 		if (f->stream[dir].lost)
 			sentence(a,

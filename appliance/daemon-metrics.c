@@ -19,7 +19,7 @@ struct published_worker {
 	struct {
 		uint64_t packets, drops, truncated;
 	} ring[WORKER_RINGS_MAX];
-	uint64_t segments, opened, closed, midstream, full;
+	uint64_t segments, opened, closed, midstream, inferred, full;
 	uint64_t out_of_order[2], retransmits[2], bad_rst, bad_seq, buffer, deferred;
 };
 
@@ -103,6 +103,8 @@ static void publish_worker(struct daemon *d, uint32_t i)
 	metrics_add_since(m, METRIC_TCP_FLOWS_CLOSED, none, get(&c->flows_closed), &p->closed);
 	metrics_add_since(m, METRIC_TCP_FLOWS_MIDSTREAM, none, get(&c->flows_midstream),
 			  &p->midstream);
+	metrics_add_since(m, METRIC_TCP_FLOWS_INFERRED, none, get(&c->flows_inferred),
+			  &p->inferred);
 	metrics_add_since(m, METRIC_TCP_FLOWS_REFUSED, none, get(&c->table_full), &p->full);
 	for (uint16_t dir = 0; dir < 2; dir++) {
 		metrics_add_since(m, METRIC_TCP_OUT_OF_ORDER, METRIC_AT(dir),

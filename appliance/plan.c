@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "plan.h"
 
-#include <stdio.h>
+#include "pickup.h"
 
-#define MSS_DEFAULT_V4 536 /* RFC 9293 section 3.7.1 */
-#define MSS_DEFAULT_V6 1220
+#include <stdio.h>
 
 static void refuse(struct plan *p, const char *reason, const char *detail)
 {
@@ -18,14 +17,15 @@ static const struct {
 	uint16_t mark;
 	const char *reason, *detail;
 } mark_refusals[] = {
-	{FLOW_MARK_MIDSTREAM, "handshake-not-seen",
-	 "the connection is older than the capture: its TCP options are unknown"},
 	{FLOW_MARK_MPTCP, "mptcp", "Multipath TCP was negotiated: its state cannot be restored"},
 	{FLOW_MARK_MD5_AO, "tcp-signed", "segments carry TCP MD5 or TCP-AO signatures"},
 	{FLOW_MARK_URGENT, "urgent-data", "urgent data was seen: its mark cannot be restored"},
 	{FLOW_MARK_FRAGMENT, "ip-fragments",
 	 "IP fragments between these hosts were not reassembled"},
 	{FLOW_MARK_BAD_OPTIONS, "bad-options", "malformed TCP options in the handshake"},
+	/* Last: of a connection older than the box, what else is wrong says more. */
+	{FLOW_MARK_MIDSTREAM, "handshake-not-seen",
+	 "one half of the handshake was not seen: its TCP options are unknown"},
 };
 
 static bool refused_by_mark(const struct flow *f, struct plan *p)
@@ -33,6 +33,8 @@ static bool refused_by_mark(const struct flow *f, struct plan *p)
 	for (size_t i = 0; i < sizeof mark_refusals / sizeof mark_refusals[0]; i++) {
 		if (f->marks & mark_refusals[i].mark) {
 			refuse(p, mark_refusals[i].reason, mark_refusals[i].detail);
+			if (mark_refusals[i].mark == FLOW_MARK_MIDSTREAM)
+				pickup_missing(f, p->detail);
 			return true;
 		}
 	}
@@ -136,8 +138,6 @@ void plan_snapshot(const struct flow *f, struct snapshot *ret)
 	uint64_t una = out_end - plan_in_flight(f);
 	bool client_fin = fin_in_order(f, FLOW_TO_SERVER);
 	bool server_fin = fin_in_order(f, FLOW_TO_CLIENT);
-	uint16_t mss_default =
-		f->client.addr.family == NETADDR_V6 ? MSS_DEFAULT_V6 : MSS_DEFAULT_V4;
 
 	*ret = (struct snapshot){
 		.server = f->server,
@@ -150,7 +150,7 @@ void plan_snapshot(const struct flow *f, struct snapshot *ret)
 		.snd_wl1 = f->window_seq[FLOW_TO_CLIENT],
 		.max_window = f->window_max[FLOW_TO_CLIENT],
 		.rcv_edge = flow_seq(f, FLOW_TO_SERVER, f->edge[FLOW_TO_SERVER]),
-		.mss = client->mss ? client->mss : mss_default,
+		.mss = client->mss ? client->mss : pickup_mss_default(f),
 		.wscale_ok = client->wscale_present && server->wscale_present,
 		.sack_ok = client->sack && server->sack,
 		.ts_ok = f->ts_ok,
@@ -171,6 +171,7 @@ void plan_snapshot(const struct flow *f, struct snapshot *ret)
 		ret->snd_wscale = client->wscale;
 		ret->rcv_wscale = server->wscale;
 	}
+	pickup_snapshot(f, ret);
 	memcpy(ret->client_mac, f->client_mac, sizeof ret->client_mac);
 	memcpy(ret->server_mac, f->server_mac, sizeof ret->server_mac);
 }

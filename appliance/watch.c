@@ -89,13 +89,25 @@ static void tell_missed(struct jeebs_flow *jf)
 	}
 }
 
+/* What came before offset 0 is not known, nor how much it was. */
+static void tell_older(struct jeebs_flow *jf)
+{
+	for (uint32_t dir = 0; dir < 2 && !jf->gave_up; dir++) {
+		if (jf->module->gap(jf->state, dir, 0, 0) != JEEBS_OK)
+			give_up(jf);
+	}
+}
+
 /*
- * Not before the handshake was seen: a connection older than the box is refused
- * whatever a module would say, and a SYN may be captured after its answer.
+ * Not while half of the handshake is missing: a SYN may be captured after its answer. A
+ * connection older than the box is shown from its first byte on: the module finds out where
+ * messages begin while the tracker finds out about the options.
  */
 static void open_module(struct jeebs_flow *jf)
 {
-	if (jf->opened || jf->gave_up || (jf->flow->marks & FLOW_MARK_MIDSTREAM))
+	const struct flow *f = jf->flow;
+
+	if (jf->opened || jf->gave_up || (f->marks & FLOW_MARK_MIDSTREAM && !f->infer))
 		return;
 	jf->module_service.port = jf->flow->server.port;
 	jf->module_service.protocol = jf->service->protocol;
@@ -103,7 +115,10 @@ static void open_module(struct jeebs_flow *jf)
 		     jf->module->open(jf->state, jf, &live_ops, &jf->module_service) == JEEBS_OK;
 	if (!jf->opened)
 		give_up(jf); /* it may have asked for bytes first */
-	tell_missed(jf);
+	if (f->infer)
+		tell_older(jf);
+	else
+		tell_missed(jf);
 }
 
 static void on_open(void *ctx, struct flow *f)

@@ -292,9 +292,8 @@ static void begin_flow(void *ctx, struct flow *f)
 	}
 	if (jf->service->server != b->server)
 		return;
-	if (!flow_is_live(f) || (f->marks & FLOW_MARK_MIDSTREAM)) {
-		/* A SYN not answered is sent again and reaches the backup; a connection older than
-		 * the box gets the kernel's RST. */
+	if (!flow_is_live(f)) {
+		/* A SYN not answered is sent again and reaches the backup. */
 		track_drop(watch_track(w->watch), f);
 		return;
 	}
@@ -433,6 +432,7 @@ static void publish(struct worker *w)
 	PUBLISH(flows_opened, s->flows_opened);
 	PUBLISH(flows_closed, s->flows_closed);
 	PUBLISH(flows_midstream, s->flows_midstream);
+	PUBLISH(flows_inferred, s->flows_inferred);
 	PUBLISH(table_full, s->table_full);
 	for (int dir = 0; dir < 2; dir++) {
 		PUBLISH(out_of_order[dir], s->out_of_order[dir]);

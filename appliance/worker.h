@@ -41,7 +41,7 @@ struct worker_ring_counters {
 struct worker_counters {
 	_Alignas(64) _Atomic uint64_t packets, tcp, not_tcp, fragments, malformed;
 	_Atomic uint64_t flows, live;
-	_Atomic uint64_t flows_opened, flows_closed, flows_midstream, table_full;
+	_Atomic uint64_t flows_opened, flows_closed, flows_midstream, flows_inferred, table_full;
 	_Atomic uint64_t out_of_order[2], retransmits[2];
 	_Atomic uint64_t buffer_used, buffer_refused, bad_rst, bad_seq, ignored;
 	_Atomic uint64_t store_deferred, store_cut_short, store_record_errors;

@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "infer.h"
 #include "list.h"
 #include "netaddr.h"
 #include "stream.h"
@@ -49,6 +50,7 @@ enum flow_mark {
 	FLOW_MARK_CAPTURE_DROPS = 1
 				  << 11, /* the ring dropped packets while it lived (not a fault) */
 	FLOW_MARK_BAD_OPTIONS = 1 << 12, /* malformed options in a handshake segment */
+	FLOW_MARK_INFERRED = 1 << 13,    /* midstream, but its options follow (not a fault) */
 };
 
 /* What one end said in its SYN. */
@@ -125,6 +127,9 @@ struct flow {
 	/* Since then: how far the client says it has sent, its FIN counted, as an offset of
 	 * FLOW_TO_SERVER; and where the captured bytes of it ended when it was asked. */
 	uint64_t probe_said, probe_from;
+
+	/* Picked up from data alone: what follows about its options; NULL otherwise. */
+	struct infer *infer;
 
 	void *user;        /* the caller's: module state and the like */
 	struct list dirty; /* caller's list of flows changed since the last store flush */

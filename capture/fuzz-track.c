@@ -102,11 +102,16 @@ static void on_close(void *ctx, struct flow *f, enum track_close why)
 static void check_flow(void *ctx, struct flow *f)
 {
 	const struct watched *u = f->user;
-	bool opaque = !f->syn[0].seen && !f->syn[1].seen;
+	bool opaque = !f->syn[0].seen && !f->syn[1].seen && !f->infer;
+
+	CHECK(!f->infer || !(f->marks & FLOW_MARK_MIDSTREAM) == infer_known(f->infer));
+	CHECK(!(f->marks & FLOW_MARK_INFERRED) || f->infer);
 
 	for (int d = 0; d < 2; d++) {
 		const struct stream *s = &f->stream[d];
 		uint64_t off = s->keep;
+
+		CHECK(!f->infer || f->infer->scale[d].low <= f->infer->scale[d].high);
 
 		CHECK(s->keep <= s->next && s->next == s->shown);
 		CHECK(opaque || s->next == u->at[d]);

@@ -51,10 +51,22 @@ static inline enum flow_dir flow_other(enum flow_dir d)
 	return d == FLOW_TO_SERVER ? FLOW_TO_CLIENT : FLOW_TO_SERVER;
 }
 
-/* Picked up from data alone: no byte of it is shown or kept. */
-static inline bool flow_is_opaque(const struct flow *f)
+/* Picked up from data alone. */
+static inline bool flow_is_midstream(const struct flow *f)
 {
 	return !f->syn[0].seen && !f->syn[1].seen;
+}
+
+/* No byte of it is shown or kept: there was no memory to find out about its options. */
+static inline bool flow_is_opaque(const struct flow *f)
+{
+	return flow_is_midstream(f) && !f->infer;
+}
+
+/* What the receivers allow is not known yet: numbers are believed by their distance alone. */
+static inline bool flow_is_adrift(const struct flow *f)
+{
+	return flow_is_midstream(f) && !(f->infer && infer_settled(f->infer));
 }
 
 /* track.c. NULL: a ceiling, counted. The open callback has not been called: see track_announce().
@@ -72,6 +84,12 @@ void track_mark_fragments(struct track *t);
 struct flow *track_pick_up(struct track *t, const struct track_place *p, const struct segment *s);
 struct flow *track_follow(struct track *t, struct flow *f, const struct track_place *p,
 			  const struct segment *s);
+
+/* track-infer.c: the hooks for connections older than the box. */
+void track_infer_begin(struct flow *f);
+/* A segment that was accepted, @off the offset of its first byte. */
+void track_infer(struct track *t, struct flow *f, enum flow_dir d, const struct segment *s,
+		 int64_t off);
 
 /* track-data.c */
 /* Bytes of the wire at @off: at most @wire_len, @b of them captured. True when next moved. */

@@ -40,6 +40,8 @@ static int64_t reach(const struct flow *f, enum flow_dir d)
 
 	if (f->edge[d] > r)
 		r = f->edge[d];
+	if (f->infer && infer_edge_max(f->infer, flow_other(d)) > (int64_t)r)
+		r = (uint64_t)infer_edge_max(f->infer, flow_other(d));
 	return (int64_t)(f->stream[d].high > r ? f->stream[d].high : r);
 }
 
@@ -116,7 +118,7 @@ static bool answers_reuse(const struct flow *f, const struct segment *s)
 static enum syn_kind syn_kind(const struct flow *f, enum flow_dir d, const struct segment *s)
 {
 	if (f->isn_known[d] && s->seq == f->isn[d])
-		return f->syn[d].seen || flow_is_opaque(f) ? SYN_AGAIN : SYN_FIRST;
+		return f->syn[d].seen || flow_is_midstream(f) ? SYN_AGAIN : SYN_FIRST;
 	if (d == FLOW_TO_SERVER)
 		return s->flags & TCP_ACK ? SYN_WRONG : SYN_ANOTHER;
 	if (answers_reuse(f, s))
@@ -177,7 +179,7 @@ static bool seq_believable(const struct flow *f, enum flow_dir d, int64_t off)
 
 	if (off < base - FAR)
 		return false;
-	if (f->resync[d] || flow_is_opaque(f))
+	if (f->resync[d] || flow_is_adrift(f))
 		return off <= base + FAR;
 	/* Where it starts, not where it ends: offload makes segments as large as a window. */
 	return off <= reach(f, d) + slack(f, d);
@@ -189,7 +191,7 @@ static bool ack_believable(const struct flow *f, enum flow_dir a, int64_t off)
 		return false;
 	if (f->state == FLOW_SYN_RCVD && a == FLOW_TO_CLIENT)
 		return off >= 0 && off <= reach(f, a);
-	if (f->resync[flow_other(a)] || flow_is_opaque(f))
+	if (f->resync[flow_other(a)] || flow_is_adrift(f))
 		return off >= (int64_t)base_of(f, a) - FAR;
 	return off >= (int64_t)f->acked[a] - slack(f, a);
 }
@@ -207,7 +209,7 @@ static struct flow *take_rst(struct track *t, struct flow *f, enum flow_dir d,
 			low = (int64_t)f->acked[d];
 		/* One more: a FIN takes a number. */
 		believed = off >= low && off <= reach(f, d) + 1;
-		if (f->resync[d] || flow_is_opaque(f))
+		if (f->resync[d] || flow_is_adrift(f))
 			believed = seq_believable(f, d, off);
 	}
 	if (!believed) {
@@ -267,6 +269,8 @@ static uint32_t scaled(const struct flow *f, enum flow_dir d, const struct flow_
 {
 	bool both = f->syn[0].wscale_present && f->syn[1].wscale_present;
 
+	if (f->infer)
+		return (uint32_t)k->window << infer_wscale(f->infer, d);
 	return (uint32_t)k->window << (both && !k->syn ? f->syn[d].wscale : 0);
 }
 
@@ -428,6 +432,8 @@ static struct flow *take(struct track *t, struct flow *f, enum flow_dir d, const
 	observe(t, f, d, s);
 	note_answer(f, d, s, off);
 	take_early(t, f);
+	if (f->infer)
+		track_infer(t, f, d, s, off);
 	if (s->payload_len > 0)
 		track_data(t, f, d, off, s->payload_len, s->payload);
 	if (s->flags & TCP_FIN && off + (int64_t)s->payload_len >= 0)
@@ -467,7 +473,8 @@ struct flow *track_follow(struct track *t, struct flow *f, const struct track_pl
 			learn_syn(t, f, d, s);
 		return take(t, f, d, s);
 	case SYN_ANOTHER:
-		if (f->state == FLOW_SYN_SENT || flow_is_opaque(f)) {
+		if (f->state == FLOW_SYN_SENT ||
+		    (flow_is_midstream(f) && f->marks & FLOW_MARK_MIDSTREAM)) {
 			track_close(t, f, TRACK_CLOSE_REUSED);
 			return track_pick_up(t, p, s);
 		}
@@ -497,6 +504,7 @@ static void begin_midstream(struct track *t, struct flow *f, enum flow_dir d,
 	f->isn[d] = s->seq - 1;
 	f->isn[flow_other(d)] = s->ack - 1;
 	f->isn_known[0] = f->isn_known[1] = true;
+	track_infer_begin(f);
 	track_mark(t, f, FLOW_MARK_MIDSTREAM, 0);
 	track_set_state(t, f, FLOW_ESTABLISHED);
 }

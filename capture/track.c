@@ -159,6 +159,7 @@ void track_close(struct track *t, struct flow *f, enum track_close why)
 	stream_deinit(&f->stream[0], &t->pool);
 	stream_deinit(&f->stream[1], &t->pool);
 	free(f->reuse_syn);
+	free(f->infer);
 	flow_table_remove(&t->table, f);
 	t->stats.flows_closed++;
 }
@@ -335,6 +336,8 @@ void track_capture_drops(struct track *t)
 			continue;
 		track_mark(t, f, FLOW_MARK_CAPTURE_DROPS, 0);
 		f->resync[0] = f->resync[1] = true;
+		if (f->infer)
+			infer_lost(f->infer);
 	}
 }
 

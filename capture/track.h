@@ -8,8 +8,9 @@
  *
  * Orientation: a flow is picked up when the destination of a SYN is a protected
  * service. A segment with payload of a connection whose handshake was not seen
- * makes a flow marked FLOW_MARK_MIDSTREAM: it is counted, listed and refused,
- * never restored (its options are unknown), so nothing of it is shown or kept.
+ * makes a flow marked FLOW_MARK_MIDSTREAM, with its first byte at offset 0. It is
+ * followed in full; once enough of its options follows from what is seen (infer.h) the mark
+ * gives way to FLOW_MARK_INFERRED, and comes back if the evidence turns out to be none.
  * When only one of the two SYNs was seen the flow is marked too, but followed in
  * full: the other one may come, late, and clears the mark. What trails behind a
  * connection that just closed does not make a new flow.
@@ -81,6 +82,7 @@ struct track_stats {
 	uint64_t ignored;  /* not of a protected service, of an ignored client, of no flow */
 	uint64_t flows_opened, flows_closed;
 	uint64_t flows_midstream; /* of the opened: established without both SYNs seen */
+	uint64_t flows_inferred;  /* of these: their options became known */
 	uint64_t table_full;      /* new flows not tracked: ceiling */
 	uint64_t gaps[2], gap_bytes[2];
 	uint64_t out_of_order[2], retransmits[2];

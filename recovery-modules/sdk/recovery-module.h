@@ -24,7 +24,7 @@
  *   direction  JEEBS_TO_SERVER (client's bytes) or JEEBS_TO_CLIENT (server's bytes)
  *   offset     position in a direction; 0 is the first data byte
  *   log        bytes of a direction that the host still holds
- *   gap        bytes that were on the wire but not captured
+ *   gap        bytes that were on the wire but not captured; at the beginning, of unknown length
  *   cut        the instant of death: how far each direction had come
  *
  * RULES
@@ -179,6 +179,11 @@ struct jeebs_module {
 	int (*open)(void *state, struct jeebs_flow *f, const struct jeebs_live_ops *ops,
 		    const struct jeebs_service *svc);
 	int (*data)(void *state, uint32_t dir, uint64_t off, struct jeebs_bytes b, int64_t now_ns);
+	/*
+	 * [from, to) was lost; data goes on at @to. A connection that is older than the box begins,
+	 * right after open, with gap(0, 0) of each direction: an unknown number of bytes came
+	 * before offset 0, which is the first byte that was seen, anywhere in the stream.
+	 */
 	int (*gap)(void *state, uint32_t dir, uint64_t from, uint64_t to);
 	int (*fin)(void *state, uint32_t dir, uint64_t off);
 	/*

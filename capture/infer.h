@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * infer: the TCP options of a connection whose handshake was not seen.
+ *
+ * They were agreed before the box looked, and are never said again. Some of them show
+ * in every segment, for others the later traffic sets bounds. What is known, how,
+ * and which way it errs (docs/architecture.md, "Connections older than the box"):
+ *
+ *   timestamps  RFC 7323 section 3.2: in every non-RST segment, or in none. Known when
+ *               both ends have shown it; an end that does both is refused.
+ *   SACK        a block of either end proves it. Else "not agreed", which is always
+ *               safe: none is sent, and those of the peer are ignored.
+ *   MSS         the default every host must take (RFC 9293 section 3.7.1), or the largest
+ *               piece the server cut its data into, when that is smaller. A larger one
+ *               is not believed: an offload makes one segment of many.
+ *   scale       of the window field, one for each end, 0 (or no scaling) to 14. At least s
+ *               when its peer had more in flight than the window is with any smaller one;
+ *               at most s when with any larger one its right edge would have moved back
+ *               (RFC 9293 section 3.8.6.2.1). The lower bound is what is used:
+ *               the client's: we never send more than it takes. Never less either than the
+ *                 old server was seen to have in flight; and a window that stays below
+ *                 INFER_WINDOW_MIN is not enough to go on with, unless it is exact.
+ *               the server's: the client never reads a smaller window from us than we
+ *                 mean. When it reads a larger one, what it sends beyond is dropped and sent
+ *                 again: slow, and right.
+ *   MPTCP       every segment with data has the option, or its connection has none.
+ *
+ * The lower bound believes in the order of capture: an acknowledgement that was lost by
+ * the capture, or shown late, makes what is in flight look larger. Hence half a window
+ * is allowed beyond each, it must happen twice with different acknowledgements, and
+ * nothing is concluded across a loss (infer_lost).
+ *
+ * Pure. Positions are stream offsets (stream.h).
+ */
+#ifndef CAPTURE_INFER_H
+#define CAPTURE_INFER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define INFER_SCALE_MAX  14          /* RFC 7323 section 2.3 */
+#define INFER_WINDOW_MIN (10 * 1024) /* about a first flight of RFC 6928 */
+#define INFER_TEXT_MAX   160
+
+/* Of an acceptable segment without SYN and RST. @dir: 0 from the client, 1 from the server. */
+struct infer_segment {
+	uint8_t dir;
+	bool ack_seen;
+	bool timestamp, sack, mptcp;
+	bool push;
+	uint16_t window; /* as on the wire */
+	uint32_t payload_len;
+	int64_t off; /* of its first byte, in its own direction */
+	int64_t ack; /* offset in the other direction */
+};
+
+/* The scale of one end's window field. */
+struct infer_scale {
+	uint8_t low, high;
+	uint8_t once;     /* what one observation asks for: believed when another one does */
+	bool have;        /* an acknowledgement was seen since the last loss */
+	bool retracts;    /* its edge moved back as no scale explains: high says nothing */
+	uint16_t window;  /* newest field */
+	uint16_t largest; /* field */
+	int64_t ack;      /* newest */
+	int64_t once_ack; /* the newest when `once` was observed */
+	/* Highest right edge if the scale is s. */
+	int64_t edge[INFER_SCALE_MAX + 1];
+	/* Where the field was last not smaller than before: what later ones are compared with. */
+	int64_t from_ack;
+	uint16_t from_window;
+	/* The evidence, for people. */
+	uint32_t flight; /* bytes in flight that raised low ... */
+	uint16_t flight_window;
+	uint32_t kept_ack; /* bytes acknowledged while the field fell by kept_window */
+	uint16_t kept_window;
+};
+
+struct infer {
+	struct infer_scale scale[2];                      /* [0]: of the client's window field */
+	uint32_t with_timestamp[2], without_timestamp[2]; /* segments */
+	uint32_t with_data[2];
+	bool sack, mptcp;
+	/* Largest segment of the server behind which more was to follow, and how often. */
+	uint16_t piece, piece_count;
+};
+
+void infer_init(struct infer *i);
+
+/* True when a bound of a scale, or the answer of infer_known(), may have changed. */
+bool infer_see(struct infer *i, const struct infer_segment *s);
+
+/* The capture lost packets: what comes next is not compared with what came before. */
+void infer_lost(struct infer *i);
+
+/* Enough to restore the connection. */
+bool infer_known(const struct infer *i);
+
+/* Both directions were seen: its numbers can be judged like those of any connection. */
+static inline bool infer_settled(const struct infer *i)
+{
+	return i->scale[0].have && i->scale[1].have;
+}
+
+/* The furthest that any scale still possible lets the peer of @dir send. */
+static inline int64_t infer_edge_max(const struct infer *i, int dir)
+{
+	return i->scale[dir].edge[i->scale[dir].high];
+}
+
+/* The scale to read (dir 0) or write (dir 1) windows by: see above. */
+static inline uint8_t infer_wscale(const struct infer *i, int dir)
+{
+	return i->scale[dir].low;
+}
+
+static inline bool infer_ts(const struct infer *i)
+{
+	return i->with_timestamp[0] > 0 && i->with_timestamp[1] > 0;
+}
+
+/* At most @mss_default. */
+uint16_t infer_mss(const struct infer *i, uint16_t mss_default);
+
+/*
+ * What is missing, as words for a refusal: "timestamps: nothing of the server seen",
+ * "window scale of the client: between 0 and 5". Empty when infer_known().
+ */
+void infer_missing(const struct infer *i, char out[static INFER_TEXT_MAX]);
+
+enum infer_topic {
+	INFER_TIMESTAMPS,
+	INFER_SACK,
+	INFER_MSS,
+	INFER_SCALE_CLIENT,
+	INFER_SCALE_SERVER,
+	INFER_TOPICS_,
+};
+
+/* One option, what is believed of it and by which evidence. */
+void infer_explain(const struct infer *i, enum infer_topic topic, uint16_t mss_default,
+		   char out[static INFER_TEXT_MAX]);
+
+#endif
