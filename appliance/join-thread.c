@@ -18,6 +18,9 @@
  */
 #define CQ_ENTRIES 4096
 
+/* Joins started in one turn: who has begun is not kept waiting by those who have not. */
+#define START_AT_ONCE 64
+
 static void move_all(struct list *from, struct list *to)
 {
 	while (!list_empty(from)) {
@@ -78,24 +81,25 @@ static void stop_joins(struct join_thread *t)
 
 static void read_mail(struct join_thread *t)
 {
-	struct list mail;
-	list_init(&mail);
 	pthread_mutex_lock(&t->lock);
-	move_all(&t->mail, &mail);
+	move_all(&t->mail, &t->arrived);
 	bool stop = t->stop;
 	if (stop) {
-		move_all(&t->held, &mail);
+		move_all(&t->held, &t->arrived);
 		atomic_store_explicit(&t->count.held, 0, memory_order_relaxed);
 	}
 	pthread_mutex_unlock(&t->lock);
 
 	if (stop) {
-		move_all(&mail, &t->joins);
+		move_all(&t->arrived, &t->joins);
 		stop_joins(t);
-		return;
 	}
-	while (!list_empty(&mail)) {
-		struct join *j = list_entry(mail.next, struct join, node);
+}
+
+static void start_some(struct join_thread *t)
+{
+	for (int i = 0; i < START_AT_ONCE && !list_empty(&t->arrived); i++) {
+		struct join *j = list_entry(t->arrived.next, struct join, node);
 		list_del(&j->node);
 		list_add_tail(&t->joins, &j->node);
 		join_start(j);
@@ -192,7 +196,8 @@ static void settle_again(struct join_thread *t)
 
 static void submit(struct join_thread *t)
 {
-	bool busy = !list_empty(&t->again) || (!list_empty(&t->parked) && t->buffers.free > 0);
+	bool busy = !list_empty(&t->arrived) || !list_empty(&t->again) ||
+		    (!list_empty(&t->parked) && t->buffers.free > 0);
 	int r = busy ? io_uring_submit_and_get_events(&t->ring)
 		     : io_uring_submit_and_wait(&t->ring, 1);
 	if (r >= 0 || r == -EINTR || r == -EAGAIN || r == -EBUSY)
@@ -240,6 +245,7 @@ static void run(struct join_thread *t)
 		unpark(t);
 		settle_again(t);
 		complete(t);
+		start_some(t);
 	}
 }
 
@@ -278,6 +284,7 @@ static void *thread_main(void *arg)
 int join_thread_init(struct join_thread *t, const struct join_config *config)
 {
 	*t = (struct join_thread){.config = config, .wake_fd = -1, .watch_fd = -1};
+	list_init(&t->arrived);
 	list_init(&t->joins);
 	list_init(&t->again);
 	list_init(&t->parked);

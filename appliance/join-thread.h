@@ -4,12 +4,12 @@
  *
  * Only the lists under `lock` and the atomic counters are seen by other threads;
  * everything else belongs to the loop. A join crosses once, from `held` or
- * `mail` into `joins`.
+ * `mail` into `arrived`, and goes on into `joins`.
  *
  * The loop is level-triggered: join_settle() looks at the state of a join and
  * asks for what is missing. So nothing is lost when the submission queue is full: the join
  * goes into `again` and is settled after the next submission. The loop sleeps in the ring
- * unless somebody in `again` or `parked` could go on.
+ * unless somebody in `arrived`, `again` or `parked` could go on.
  */
 #ifndef APPLIANCE_JOIN_THREAD_H
 #define APPLIANCE_JOIN_THREAD_H
@@ -34,9 +34,10 @@ struct join_thread {
 	struct io_uring ring;
 	struct join_buffer buffers;
 	struct __kernel_timespec connect_timeout;
-	struct list joins;  /* started, not ended */
-	struct list again;  /* wait for room in the submission queue */
-	struct list parked; /* sides that wait for a shared buffer, first come first served */
+	struct list arrived; /* of the mail, not started: a takeover's come all at once */
+	struct list joins;   /* started, not ended */
+	struct list again;   /* wait for room in the submission queue */
+	struct list parked;  /* sides that wait for a shared buffer, first come first served */
 	bool stopping;
 	bool wake_armed;
 	uint64_t wake_count; /* where the eventfd is read to */

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -194,6 +195,54 @@ static void test_thousands_idle_then_all_speak(void **st)
 	free(client);
 	free(backend);
 	rig_free(r);
+}
+
+/* A module that takes its time to start. */
+static sem_t may_start;
+
+static void resume_when_allowed(void *state, const struct jeebs_cut *cut, struct jeebs_join *j,
+				const struct jeebs_join_ops *ops, uint32_t event,
+				struct jeebs_bytes b)
+{
+	if (event == JEEBS_EV_START)
+		sem_wait(&may_start);
+}
+
+/* Many are let go at once: the first speaks before the last has begun. */
+static void test_the_first_does_not_wait_for_the_last(void **st)
+{
+	static const struct jeebs_module slow = {
+		.abi = JEEBS_MODULE_ABI,
+		.size = sizeof(struct jeebs_module),
+		.name = "slow",
+		.version = "1",
+		.resume = resume_when_allowed,
+	};
+	enum {
+		MANY = 200
+	};
+	struct rig *r = rig_new(JOIN_CONFIG_DEFAULT);
+	int client[MANY];
+
+	assert_int_equal(sem_init(&may_start, 0, 0), 0);
+	for (uint64_t i = 0; i < MANY; i++) {
+		struct join_request q = rig_request(r, i, &client[i]);
+		q.hold = true;
+		if (i == 0) {
+			q.first_out = rig_copy("first", 5);
+			q.first_out_n = 5;
+		} else if (i == MANY - 1) {
+			q.module = &slow;
+		}
+		rig_submit(r, &q);
+	}
+	assert_int_equal(join_release(r->pool, 0), MANY);
+	rig_expect_bytes(client[0], "first"); /* fails at the rig's time limit */
+	sem_post(&may_start);
+	for (int i = 0; i < MANY; i++)
+		close(client[i]);
+	rig_free(r);
+	sem_destroy(&may_start);
 }
 
 /* The pool ends in the middle of everything: queues full both ways, connecting, held, idle. */
@@ -446,6 +495,7 @@ int main(void)
 		cmocka_unit_test(test_buffers_run_out),
 		cmocka_unit_test(test_stalled_clients_hold_no_buffer),
 		cmocka_unit_test(test_thousands_idle_then_all_speak),
+		cmocka_unit_test(test_the_first_does_not_wait_for_the_last),
 		cmocka_unit_test(test_pool_ends_in_the_middle),
 		cmocka_unit_test(test_held_until_released),
 		cmocka_unit_test(test_join_ceiling),
