@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The whole drill: file, frames, tracker, module, plan and report.
+ * Input: a capture file. Where it is cut and who is protected follow from its length.
+ */
+#include <errno.h>
+#include <jansson.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "dry-run.h"
+
+static void check(bool ok)
+{
+	if (!ok)
+		abort();
+}
+
+static json_int_t number(const json_t *report, const char *of, const char *name)
+{
+	const json_t *v = json_object_get(json_object_get(report, of), name);
+
+	check(json_is_integer(v));
+	return json_integer_value(v);
+}
+
+/* What it says fits together. */
+static void check_report(const char *text, size_t n, int code)
+{
+	json_t *r = json_loadb(text, n, JSON_REJECT_DUPLICATES, NULL);
+
+	check(r);
+	json_int_t live = number(r, "totals", "live"), refused = number(r, "totals", "refuse");
+	check(live == number(r, "totals", "continue") + refused);
+	check((json_int_t)json_array_size(json_object_get(r, "connections")) == live);
+	check(code == 65 || (code == 0) == (refused == 0));
+	check(number(r, "capture", "tcp_packets") <= number(r, "capture", "packets"));
+	json_decref(r);
+}
+
+static void drill(const struct dry_run_options *o)
+{
+	char *out = NULL, *err = NULL;
+	size_t out_n, err_n;
+	FILE *out_file = open_memstream(&out, &out_n), *err_file = open_memstream(&err, &err_n);
+
+	check(out_file && err_file);
+	int code = dry_run(o, out_file, err_file);
+	fclose(out_file);
+	fclose(err_file);
+	check(code == 0 || code == 1 || code == 65 || code == 78);
+	/* Either says something, damage in both. */
+	check(code == 65 ? err_n > 0 : (code == 78) == (err_n > 0));
+	if (out_n > 0)
+		check_report(out, out_n, code);
+	else
+		check(code >= 65);
+	free(out);
+	free(err);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	char path[64];
+	struct dry_run_options o = {
+		.path = path,
+		.modules_dir = MODULES_DIR,
+		.server_auto = size % 4 != 0,
+		.protocol = "http",
+		.cut = DRY_RUN_CUT_END,
+		.json = true,
+	};
+	int fd = memfd_create("capture", MFD_CLOEXEC);
+
+	check(fd >= 0 && write(fd, data, size) == (ssize_t)size);
+	check(endpoint_parse("10.9.0.1", true, &o.server) == 0);
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	drill(&o);
+	o.cut = size % 2 ? DRY_RUN_CUT_BUSIEST : DRY_RUN_CUT_PACKET;
+	o.cut_packet = 1 + size % 13;
+	drill(&o);
+	close(fd);
+	return 0;
+}
