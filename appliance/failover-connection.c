@@ -13,8 +13,7 @@
 /* A new socket begins with a window of ten segments, which options make a little smaller. */
 #define FIRST_FLIGHT_MSS 8
 
-/* Lost or unacceptable (no answer to the probe)? Then the kernel, which has no such socket, answers
- * the client's next segment with a RST. */
+/* Lost or unacceptable (no answer to the probe)? The client is asked again: failover-refused.h. */
 static void refuse(struct failover_server *s, struct failover_connection *c)
 {
 	uint8_t frame[PROBE_FRAME_MAX];
@@ -205,6 +204,29 @@ void failover_connection_work(struct failover_server *s, struct failover_connect
 		refuse(s, c);
 }
 
+static void ask_again(void *ctx, const struct snapshot *snapshot)
+{
+	struct failover_server *s = ctx;
+	uint8_t frame[PROBE_FRAME_MAX];
+	size_t n = probe_build(snapshot, link_mac(s->link), clock_mono_ns(), frame);
+
+	(void)link_send(s->link, bytes_of(frame, n)); /* that its RST could not be sent was told */
+}
+
+void failover_connection_ask_refused(struct failover_server *s, int64_t now_ns)
+{
+	refused_step(&s->refused, now_ns, ask_again, s);
+}
+
+static void remember_refused(struct failover_server *s, const struct takeover_item *item)
+{
+	int r = refused_add(&s->refused, &item->snapshot, clock_mono_ns());
+
+	if (r < 0)
+		log_event(LOG_WARNING, "refused-not-remembered", LOG_STR("server", s->cfg->name),
+			  LOG_ERR(r));
+}
+
 static void tell_failures(const struct failover_server *s, const struct failover_connection *c)
 {
 	if (c->failed)
@@ -230,6 +252,8 @@ void failover_connection_account(struct failover_server *s, const struct failove
 	sum->unanswered += !item->answered;
 	sum->continued += plan->cont;
 	sum->refused += !plan->cont;
+	if (!plan->cont)
+		remember_refused(s, item);
 	tell_failures(s, c);
 	log_event(LOG_DEBUG, plan->cont ? "connection-continued" : "connection-refused",
 		  LOG_STR("failover", sum->id),

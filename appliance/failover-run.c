@@ -627,6 +627,7 @@ void failover_server_release(struct failover_server *s)
 			guard_forwarding(s->cfg->interface, v6 ? NETADDR_V6 : NETADDR_V4, false,
 					 &s->forwarding[v6]);
 	s->forwarding[0] = s->forwarding[1] = false;
+	refused_deinit(&s->refused);
 	s->guard = guard_down(s->guard);
 	s->link = link_close(s->link);
 	failover_server_set_state(s, FAILOVER_ABORTED);

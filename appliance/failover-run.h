@@ -9,6 +9,7 @@
 
 #include "crew.h"
 #include "failover-asked.h"
+#include "failover-refused.h"
 #include "failover.h"
 #include "fence.h"
 #include "tcprepair.h"
@@ -42,6 +43,7 @@ struct failover_server {
 	int64_t announce_ns, renew_ns; /* next one due, CLOCK_MONOTONIC */
 	uint32_t announced;
 	int64_t conflict_logged_ns;
+	struct refused_table refused;  /* outlives the run that refused them */
 	_Atomic int64_t first_byte_ns; /* written by join threads */
 	struct failover_run *run;      /* NULL: none under way */
 };
@@ -89,6 +91,8 @@ void failover_server_set_state(struct failover_server *s, enum failover_state st
  * thread waits.
  */
 void failover_connection_work(struct failover_server *s, struct failover_connection *c);
+/* Asks those again that were refused: see failover-refused.h. */
+void failover_connection_ask_refused(struct failover_server *s, int64_t now_ns);
 /* Then the account: counted, logged, told. In the failover thread. */
 void failover_connection_account(struct failover_server *s, const struct failover_connection *c);
 /* Nothing holds the packets of these clients back any longer. */

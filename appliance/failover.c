@@ -119,6 +119,7 @@ static void keep(struct failover_server *s, int64_t now)
 	announce(s, now);
 	renew(s, now);
 	watch_conflicts(s, now);
+	failover_connection_ask_refused(s, now);
 	if (s->run)
 		failover_run_step(s, now);
 }
@@ -148,6 +149,8 @@ static int wait_ms(const struct failover *f, int64_t now)
 			next = now + STEP_INTERVAL_NS;
 		if (s->addresses_added && s->announce_ns < next)
 			next = s->announce_ns;
+		if (s->addresses_added && refused_due_ns(&s->refused) < next)
+			next = refused_due_ns(&s->refused);
 	}
 	return next > now ? (int)((next - now) / NS_PER_MS) + 1 : 0;
 }

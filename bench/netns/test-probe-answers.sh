@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# Clients whose answer to the probe is late, is a reset, or never comes; and one that was refused, whose
+# reset is lost: it waits for bytes and would wait for ever.
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/states.sh"
+lab_init
+lab_up
+make_files 1k.bin 108k.bin
+# Connections of clients that are gone end as soon as TCP gives them up.
+in_ns box sysctl -qw net.ipv4.tcp_retries2=1 net.ipv4.tcp_keepalive_time=1 net.ipv4.tcp_keepalive_intvl=1 \
+	net.ipv4.tcp_keepalive_probes=2
+states_start
+
+half="/108k.bin?hold=100000&close&gate"
+# The first probe is lost; the second is answered.
+talk late 43001 "get:$half=g1" read:100000 mark:read1 eof
+# The client's host lost the connection, and nobody saw its reset.
+talk reset 43002 "get:$half=g2" read:100000 mark:read2 await:mute2 reset
+# Gone, in the middle of a body and between requests.
+talk gone 43003 "get:$half=g3" read:100000 mark:read3 eof
+talk gone_idle 43004 get:/1k.bin response mark:read4 await:never
+# Refused (a POST is not repeated), and the reset is lost with all that was sent before.
+talk refused 43005 "post:/1k.bin?unread&gate=g5:10" body:10 response
+for i in read1 read2 read3 read4 g5.held; do wait_mark "$i"; done
+mute 43002
+mark mute2
+for i in 1 3 4 5; do deaf 4300$i; done
+for i in 3 4; do mute 4300$i; done
+wait_for 5 "the client's host to forget" lab_not client_state ESTAB 43002
+pull_cable server
+wait_for 10 "the guard" event failover-guard
+speaks 43002
+wait_for 10 "the first wave" event failover-open
+fate_is 43001 "" || fail "the first probe was not lost"
+hears 43001
+get_wait 20 late
+get_check late 108k.bin
+wait_for 10 "the summary" event failover-summary
+hears 43005
+get_wait 10 refused
+[[ $(get_exit refused) == 1 && $(get_error refused) == *"Connection reset"* ]] || fail "refused: $(get_error refused)"
+expect_fate 43001 "continued range"
+expect_fate 43003 "continued range"
+expect_fate 43004 "continued idle"
+expect_fate 43005 "refused request-not-idempotent"
+for i in live:5 continued:3 refused:1 gone:1 unanswered:3; do
+	[[ $(event_field failover-summary "${i%:*}") == "${i#*:}" ]] ||
+		fail "${i%:*}: $(event_field failover-summary "${i%:*}"), not ${i#*:}"
+done
+no_sockets() { [[ -z $(in_ns box ss -Htan sport = :80 and dport = ":$1" | grep -v TIME-WAIT) ]]; }
+for i in 3 4; do wait_for 20 "the socket of a client that is gone to go" no_sockets 4300$i; done
+pass "late $(longest_stall late) ms; refused after $(ended_after refused) ms; $(event_field failover-summary gone) reset, 2 gone, their sockets freed"
