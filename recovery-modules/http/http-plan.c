@@ -193,8 +193,37 @@ void http_decide(const struct http *s, const struct jeebs_cut *cut, struct http_
 		decide_open(s, cut, ret);
 }
 
+/* Of a connection that was given up only the reason is kept: what else was so then is gone. */
+static const char *given_up(enum http_reason reason)
+{
+	switch (reason) {
+	case HTTP_REQUEST_GAP:
+		return "the capture lost bytes of the client where a request is read";
+	case HTTP_RESPONSE_GAP:
+		return "the capture lost bytes of the server where a response is read";
+	case HTTP_PIPELINE_TOO_DEEP:
+		return "more requests were unanswered at once than are remembered";
+	case HTTP_UPGRADED:
+		return "the connection turned to another protocol";
+	case HTTP_NOT_HTTP:
+		return "a message is malformed";
+	case HTTP_HEAD_TOO_LONG:
+		return "a head is longer than is read";
+	case HTTP_LOG_LOST:
+		return "a ceiling cut the log in a head";
+	case HTTP_RESPONSE_UNASKED:
+		return "the server sent more than is kept without a request to it";
+	default:
+		return "what was captured cannot be read";
+	}
+}
+
 static void describe_refusal(const struct http *s, char *out, size_t n)
 {
+	if (s->reason != HTTP_FINE) {
+		snprintf(out, n, "%s", given_up((enum http_reason)s->reason));
+		return;
+	}
 	snprintf(out, n, "%u requests unanswered, %s", s->queue_n,
 		 s->side[JEEBS_TO_CLIENT].phase == HTTP_IN_BODY   ? "a response body cut"
 		 : s->side[JEEBS_TO_CLIENT].phase == HTTP_IN_HEAD ? "a response head cut"
