@@ -4,6 +4,7 @@
 # kept from arriving: `deaf PORT` (the client receives nothing), `mute PORT` (what it sends reaches
 # nobody), `server_deaf PORT` (what it sends reaches the box, but not the server).
 
+states_backup=nginx # or "held": the same server as the old one
 states_dir=$(dirname "${BASH_SOURCE[0]}")
 
 # states_start: the server that can be held, a stock backup, the appliance. Options: as of the appliance.
@@ -11,16 +12,17 @@ states_start() {
 	need python3 nft ss
 	mkdir -p "$lab_dir/marks"
 	states_server server
-	start_nginx backup
+	if [[ $states_backup == nginx ]]; then start_nginx backup; else states_server backup; fi
 	states_rules
 	appliance_start --debug "$@"
 }
 
-# states_server NAME: on port 80 of that namespace; process id in $held_server.
+# states_server NAME [ADDRESS [mptcp]]: on port 80 of that namespace, of that address or of all.
 states_server() {
-	in_ns_exec "$1" python3 "$states_dir/tcp-server.py" "$lab_dir/www" "$lab_dir/marks" 2>"$lab_dir/tcp-server.err" &
-	held_server=$!
-	wait_for 5 "the server that can be held" in_ns "$1" curl -sf -o /dev/null "http://127.0.0.1/1k.bin"
+	local at=${2:-127.0.0.1}
+	[[ $at != *:* ]] || at="[$at]"
+	in_ns_exec "$1" python3 "$states_dir/tcp-server.py" "$lab_dir/www" "$lab_dir/marks" "${@:2}" 2>>"$lab_dir/tcp-server.err" &
+	wait_for 5 "the server that can be held" in_ns "$1" curl -sf -o /dev/null "http://$at/1k.bin"
 }
 
 states_rules() {
@@ -62,6 +64,9 @@ wait_mark() { wait_for 10 "'$1'" marked "$1"; }
 server_state() { [[ $(in_ns server ss -Htan "sport = :80 and dport = :$2" | cut_field) == "$1" ]]; }
 client_state() { [[ $(in_ns client ss -Htan "dport = :80 and sport = :$2" | cut_field) == "$1" ]]; }
 wait_state() { wait_for 5 "state $1 of the server's end" server_state "$1" "$2"; }
+
+# What ss knows more of an end: unread and unsent bytes, timers, windows. end_info NAMESPACE dport|sport PORT
+end_info() { in_ns "$1" ss -Htinoe state connected "$2 = :80 and $([[ $2 == sport ]] && echo dport || echo sport) = :$3" | tr '\n' ' '; }
 
 # What the appliance said of the connection of that client port: continued or refused, and why.
 fate() {

@@ -7,9 +7,13 @@ Bodies of responses go to standard output, so that the lab's stallcat can judge 
 	port:N          local port (SO_REUSEADDR); before connect
 	rcvbuf:N        receive buffer, hence the window; before connect
 	mptcp           IPPROTO_MPTCP; before connect
+	keepalive       TCP keep-alive after a second; before connect
+	isn:N           its own initial sequence number; before connect
+	high_isn:N      connects until the server's number is within N before 2^32
+	get_wrap:TARGET GET; {hold} in it becomes so many bytes of body that the number is then 4000 before 2^32
 	connect         (done by the first step that needs it)
 	get:TARGET      GET, HTTP/1.1           get10:TARGET   GET, HTTP/1.0
-	post:TARGET:N   the head of a POST of N bytes
+	post:TARGET:N   the head of a POST of N bytes; put:TARGET:N
 	body:N          N bytes of an upload    paced:N:RATE   the same, RATE bytes per second
 	read:N          N bytes more of the body
 	response        to the end of a body with Content-Length
@@ -25,6 +29,9 @@ import time
 from pathlib import Path
 
 STEP_TIMEOUT = 40
+RESPONSE_HEAD = 230  # of tcp-server.py, about
+TCP_REPAIR, TCP_REPAIR_QUEUE, TCP_QUEUE_SEQ = 19, 20, 21
+TCP_RECV_QUEUE, TCP_SEND_QUEUE, TCP_REPAIR_OFF_NO_WP = 1, 2, -1
 UPLOAD = bytes(range(256)) * 256
 
 
@@ -44,6 +51,7 @@ class Client:
         self.options = []
         self.local_port = 0
         self.protocol = 0
+        self.isn = None
         self.pending = b""  # read, not yet judged
         self.in_head = True
         self.left = 0  # of the body, by Content-Length
@@ -60,6 +68,11 @@ class Client:
         if self.local_port:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             self.sock.bind(("", self.local_port))
+        if self.isn is not None:
+            self.sock.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, 1)
+            self.sock.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR_QUEUE, TCP_SEND_QUEUE)
+            self.sock.setsockopt(socket.IPPROTO_TCP, TCP_QUEUE_SEQ, struct.pack("I", self.isn))
+            self.sock.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, 0)
         self.sock.connect(self.address)
         self.connected = True
         return self.sock
@@ -120,6 +133,38 @@ class Client:
     def do_mptcp(self):
         self.protocol = 262
 
+    def do_keepalive(self):
+        self.options.append((socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1))
+        self.options.append((socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 1))
+        self.options.append((socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 1))
+
+    def do_isn(self, n):
+        self.isn = int(n, 0)
+
+    def received_seq(self):
+        """The sequence number of the next byte of the server."""
+        self.sock.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, 1)
+        self.sock.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR_QUEUE, TCP_RECV_QUEUE)
+        seq = self.sock.getsockopt(socket.IPPROTO_TCP, TCP_QUEUE_SEQ)
+        self.sock.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, TCP_REPAIR_OFF_NO_WP)
+        return seq & 0xFFFFFFFF
+
+    def do_high_isn(self, within):
+        for _ in range(200000):
+            self.socket()
+            self.to_wrap = 2**32 - self.received_seq()
+            if 200000 < self.to_wrap <= int(within):
+                return
+            options, isn = self.options, self.isn
+            self.do_reset()
+            self.fresh()
+            self.options, self.isn = options, isn
+        raise Ended("no high initial sequence number")
+
+    def do_get_wrap(self, target):
+        hold = self.to_wrap - RESPONSE_HEAD - 4000
+        self.do_get(target.replace("{hold}", str(hold)))
+
     def do_connect(self):
         self.socket()
 
@@ -131,6 +176,9 @@ class Client:
 
     def do_post(self, target, n):
         self.send_head(f"POST {target} HTTP/1.1", f"Content-Length: {n}")
+
+    def do_put(self, target, n):
+        self.send_head(f"PUT {target} HTTP/1.1", f"Content-Length: {n}")
 
     def do_body(self, n):
         self.do_paced(n, 0)

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """An HTTP server that can be held in any TCP state, where nginx would hurry on.
 
-	tcp-server.py DIRECTORY MARKS [PORT]
+	tcp-server.py DIRECTORY MARKS [ADDRESS [mptcp]]
+
+On port 80 of that address, or of all.
 
 Serves the files of DIRECTORY with the validators nginx gives them. What the query asks for:
 
@@ -9,6 +11,7 @@ Serves the files of DIRECTORY with the validators nginx gives them. What the que
 	                before it goes on
 	eof             no Content-Length: the connection's end is the body's
 	close           FIN behind the response, then reads on until the client's
+	tos=N           the traffic class of this connection
 	unread          never reads what follows the head of the request
 """
 import os
@@ -19,6 +22,8 @@ import time
 from email.utils import formatdate
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
+
+IPPROTO_MPTCP = 262
 
 
 def await_file(path):
@@ -66,6 +71,9 @@ class Connection:
         query = parse_qs(url.query, keep_blank_values=True)
         close = "close" in query or "eof" in query or version == "HTTP/1.0"
         path = self.files / Path(url.path).name
+        if "tos" in query:
+            self.sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, int(query["tos"][0]))
+            self.sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, int(query["tos"][0]))
         if "unread" in query:
             (self.marks / (query["gate"][0] + ".held")).touch()
             await_file(self.marks / query["gate"][0])
@@ -95,11 +103,13 @@ class Connection:
 
 def main():
     files, marks = Path(sys.argv[1]), Path(sys.argv[2])
-    port = int(sys.argv[3]) if len(sys.argv) > 3 else 80
-    listener = socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
+    address = sys.argv[3] if len(sys.argv) > 3 else "::"
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM, IPPROTO_MPTCP if "mptcp" in sys.argv else 0)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-    listener.bind(("::", port))
+    if address == "::":
+        listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    listener.bind((address, 80))
     listener.listen(512)
     while True:
         sock, _ = listener.accept()
