@@ -9,6 +9,8 @@
  *	'E' 'F'  the client, the server finishes
  *	'R'      checkpoint and restore, the checkpoint xored with the payload from
  *	         the offset on that its first byte says
+ *	'P'      so many hundredths of a second pass as the payload is long
+ *	'O'      the connection is older: an unknown number of bytes came before
  *	'B'      the cut
  */
 #include "harness.h"
@@ -88,6 +90,13 @@ static bool record(struct harness *h, struct reader *r)
 		if (!h->log[kind == 'F'].fin)
 			harness_fin(h, kind == 'F');
 		return true;
+	case 'P':
+		h->now_ns += n * INT64_C(10000000);
+		return true;
+	case 'O':
+		harness_gap(h, JEEBS_TO_SERVER, 0);
+		harness_gap(h, JEEBS_TO_CLIENT, 0);
+		return true;
 	case 'R':
 		return reopen(h, payload);
 	default:
@@ -125,6 +134,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!reader_ok(&r))
 		return 0;
 	demand(harness_init(&h, &http_module, &options) == 0);
+	h.now_ns = 1;
 	while (record(&h, &r)) {
 	}
 	harness_plan(&h, &plan);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The state as bytes: version 1, big-endian. The answer, its entity tag and the
+ * The state as bytes: version 2, big-endian. The answer, its entity tag and the
  * digest are there only while a response body is being delivered.
  *
- *	u8 version, reason, flags, informational, queue_n
+ *	u8 version, reason, flags, informational, queue_n, sync, proofs, after_pause
  *	2 x side: u64 next, start, keep; u8 phase, scan; body: u64 left; u32 line; u8 kind, step,
  *digits queue_n x: u64 start; u32 head_n; u8 method, flags [u64 delivered; answer: 8 x u64, u16
  *status, u8 kind, flags; u8 etag_n, etag; digest: u64 total_len, 4 x u64, total_len modulo 32
@@ -15,7 +15,7 @@
 
 #include "reader.h"
 
-#define VERSION 1u
+#define VERSION 2u
 
 #define FLAG_CLOSED      0x01u
 #define FLAG_UPLOADING   0x02u
@@ -27,7 +27,7 @@
 #define SIDE_BYTES     41u
 #define REQUEST_BYTES  14u
 #define RESPONSE_BYTES (8u + 68u + 1u + HTTP_ETAG_MAX + 40u + 32u)
-#define CHECKPOINT_MAX (5u + 2u * SIDE_BYTES + HTTP_QUEUE_MAX * REQUEST_BYTES + RESPONSE_BYTES)
+#define CHECKPOINT_MAX (8u + 2u * SIDE_BYTES + HTTP_QUEUE_MAX * REQUEST_BYTES + RESPONSE_BYTES)
 
 /* 9999-12-31: the last date that can be written. */
 #define DATE_MAX_S INT64_C(253402300799)
@@ -120,6 +120,9 @@ size_t http_checkpoint(const void *state, uint8_t *out, size_t cap)
 	put(&w, flags, 1);
 	put(&w, s->informational, 1);
 	put(&w, s->queue_n, 1);
+	put(&w, s->sync, 1);
+	put(&w, s->proofs, 1);
+	put(&w, s->after_pause, 1);
 	put_side(&w, &s->side[JEEBS_TO_SERVER]);
 	put_side(&w, &s->side[JEEBS_TO_CLIENT]);
 	for (unsigned i = 0; i < s->queue_n; i++) {
@@ -223,6 +226,24 @@ static bool valid_waiting(const struct http *s)
 		side->next - side->start <= HTTP_WAITING_MAX);
 }
 
+static bool valid_sync(const struct http *s)
+{
+	bool clear = !s->waiting && !s->uploading && !s->closed;
+	bool rest = s->queue_n == 0 && s->side[JEEBS_TO_SERVER].phase == HTTP_BETWEEN;
+
+	switch (s->sync) {
+	case HTTP_IN_SYNC:
+		return s->proofs == 0 && !s->after_pause;
+	case HTTP_SYNC_LOST:
+		return s->proofs == 0 && !s->after_pause && clear && rest;
+	case HTTP_SYNC_TRIAL:
+		return clear &&
+		       (s->proofs < HTTP_SYNC_PROOFS || (s->proofs == HTTP_SYNC_PROOFS && rest));
+	default:
+		return false;
+	}
+}
+
 /* It goes into a request to the backend: RFC 9110 section 8.8.3. */
 static bool valid_etag(const struct http_etag *e)
 {
@@ -267,7 +288,12 @@ int http_restore(void *state, struct jeebs_bytes checkpoint)
 	s->informational = reader_u8(&r);
 	s->queue_n = reader_u8(&r);
 	s->queue_first = 0;
-	if (s->reason >= HTTP_REASON_COUNT_ || flags & ~FLAGS_ALL || s->queue_n > HTTP_QUEUE_MAX)
+	s->sync = reader_u8(&r);
+	s->proofs = reader_u8(&r);
+	uint8_t after_pause = reader_u8(&r);
+	s->after_pause = after_pause == 1;
+	if (after_pause > 1 || s->reason >= HTTP_REASON_COUNT_ || flags & ~FLAGS_ALL ||
+	    s->queue_n > HTTP_QUEUE_MAX)
 		return JEEBS_GIVE_UP;
 	s->closed = flags & FLAG_CLOSED;
 	s->uploading = flags & FLAG_UPLOADING;
@@ -287,7 +313,8 @@ int http_restore(void *state, struct jeebs_bytes checkpoint)
 	if (!reader_ok(&r) || reader_left(&r) > 0)
 		return JEEBS_GIVE_UP;
 	if (!valid_side(&s->side[JEEBS_TO_SERVER]) || !valid_side(&s->side[JEEBS_TO_CLIENT]) ||
-	    !valid_queue(s) || !valid_waiting(s) || (has_response(s) && !valid_response(s)))
+	    !valid_queue(s) || !valid_waiting(s) || !valid_sync(s) ||
+	    (has_response(s) && !valid_response(s)))
 		return JEEBS_GIVE_UP;
 	return JEEBS_OK;
 }

@@ -100,6 +100,8 @@ static void response_done(struct http *s)
 {
 	struct http_side *side = &s->side[JEEBS_TO_CLIENT];
 
+	if (s->sync == HTTP_SYNC_TRIAL)
+		http_sync_answered(s);
 	if (s->answer.flags & HTTP_ANSWER_CLOSE || side->body.kind == HTTP_BODY_CLOSE)
 		s->closed = true;
 	side->phase = HTTP_BETWEEN;
@@ -221,8 +223,7 @@ static enum http_reason take(struct http *s, uint32_t dir, uint64_t off, struct 
 	}
 }
 
-/* Bytes at @off, to their end or to the end of what is understood. */
-static enum http_reason read_bytes(struct http *s, uint32_t dir, uint64_t off, struct jeebs_bytes b)
+enum http_reason http_read(struct http *s, uint32_t dir, uint64_t off, struct jeebs_bytes b)
 {
 	while (b.n > 0 && !s->closed) {
 		size_t n;
@@ -249,7 +250,7 @@ static enum http_reason read_waiting(struct http *s)
 			return HTTP_LOG_LOST;
 		if (v.n > end - off)
 			v.n = (size_t)(end - off);
-		enum http_reason r = read_bytes(s, JEEBS_TO_CLIENT, off, v);
+		enum http_reason r = http_read(s, JEEBS_TO_CLIENT, off, v);
 		if (r != HTTP_FINE)
 			return r;
 		off += v.n;
@@ -272,13 +273,14 @@ int http_data(void *state, uint32_t dir, uint64_t off, struct jeebs_bytes b, int
 {
 	struct http *s = state;
 	uint64_t end = off + b.n;
+	enum http_reason r = HTTP_FINE;
 
-	(void)now_ns;
-	if (dir == JEEBS_TO_SERVER || !s->waiting) {
-		enum http_reason r = read_bytes(s, dir, off, b);
-		if (r != HTTP_FINE)
-			return give_up(s, r);
-	}
+	if (s->sync != HTTP_IN_SYNC)
+		r = http_sync_data(s, dir, off, b, now_ns);
+	else if (dir == JEEBS_TO_SERVER || !s->waiting)
+		r = http_read(s, dir, off, b);
+	if (r != HTTP_FINE)
+		return give_up(s, r);
 	if (s->waiting && dir == JEEBS_TO_CLIENT && end - s->side[dir].start > HTTP_WAITING_MAX)
 		return give_up(s, HTTP_RESPONSE_UNASKED);
 	s->side[dir].next = end;
@@ -292,7 +294,9 @@ int http_gap(void *state, uint32_t dir, uint64_t from, uint64_t to)
 	struct http_side *side = &s->side[dir];
 
 	side->next = to;
-	if (s->closed) {
+	if (s->sync != HTTP_IN_SYNC || from == to)
+		http_sync_lose(s);
+	if (s->closed || s->sync != HTTP_IN_SYNC) {
 		keep_needed(s);
 		return JEEBS_OK;
 	}

@@ -178,6 +178,8 @@ void http_decide(const struct http *s, const struct jeebs_cut *cut, struct http_
 	*ret = (struct http_decision){0};
 	if (s->reason != HTTP_FINE)
 		refuse(ret, http_reason_name((enum http_reason)s->reason));
+	else if (!http_synced(s))
+		refuse(ret, "framing-unknown");
 	else if (s->side[JEEBS_TO_SERVER].next != cut->to_server_end ||
 		 answer->next != cut->to_client_end)
 		refuse(ret, "state-stale");
@@ -222,6 +224,13 @@ static void describe_refusal(const struct http *s, char *out, size_t n)
 {
 	if (s->reason != HTTP_FINE) {
 		snprintf(out, n, "%s", given_up((enum http_reason)s->reason));
+		return;
+	}
+	if (!http_synced(s)) {
+		snprintf(out, n,
+			 "older than the box: %u of %u exchanges seen that prove where messages "
+			 "begin",
+			 s->proofs, HTTP_SYNC_PROOFS);
 		return;
 	}
 	snprintf(out, n, "%u requests unanswered, %s", s->queue_n,

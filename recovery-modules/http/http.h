@@ -28,8 +28,10 @@
 #include "http-rehead.h"
 #include "recovery-module.h"
 
-#define HTTP_QUEUE_MAX   16u
-#define HTTP_WAITING_MAX 65536u /* bytes of the server that wait for their request */
+#define HTTP_QUEUE_MAX     16u
+#define HTTP_SYNC_PROOFS   2u
+#define HTTP_SYNC_QUIET_NS INT64_C(1000000000)
+#define HTTP_WAITING_MAX   65536u /* bytes of the server that wait for their request */
 
 /* Why nothing can be recovered any more. Names in http_reason_name(); the numbers are in
  * checkpoints. */
@@ -47,6 +49,14 @@ enum http_reason {
 };
 
 const char *http_reason_name(enum http_reason reason);
+
+/* Is it known where messages begin? See http-sync.c. The numbers are in checkpoints. */
+enum http_sync {
+	HTTP_IN_SYNC = 0,
+	HTTP_SYNC_LOST = 1,
+	HTTP_SYNC_TRIAL = 2, /* it is being tried out */
+	HTTP_SYNC_COUNT_,
+};
 
 enum http_phase {
 	HTTP_BETWEEN, /* messages */
@@ -120,6 +130,10 @@ struct http {
 	bool uploading;   /* the request in side[JEEBS_TO_SERVER] was answered before its end */
 	bool digest_lost; /* bytes of the current response's body were lost */
 	uint8_t informational; /* 1xx responses to the oldest request, saturating */
+	uint8_t sync;          /* enum http_sync; in a trial: */
+	uint8_t proofs;        /* exchanges that fitted, */
+	bool after_pause;      /* and the present one began after a pause */
+	int64_t last_ns;       /* of the last bytes, while not in sync */
 	uint8_t queue_first, queue_n;
 	/* The current response, from the end of its head to the end of its body. */
 	uint64_t delivered; /* data bytes of its body that were on the wire */
@@ -155,6 +169,19 @@ int http_open(void *state, struct jeebs_flow *f, const struct jeebs_live_ops *op
 int http_data(void *state, uint32_t dir, uint64_t off, struct jeebs_bytes b, int64_t now_ns);
 int http_gap(void *state, uint32_t dir, uint64_t from, uint64_t to);
 int http_fin(void *state, uint32_t dir, uint64_t off);
+
+/* Bytes at @off, to their end or to the end of what is understood. */
+enum http_reason http_read(struct http *s, uint32_t dir, uint64_t off, struct jeebs_bytes b);
+
+/* http-sync.c */
+/* Nothing is known any more of where messages begin. */
+void http_sync_lose(struct http *s);
+bool http_synced(const struct http *s);
+/* Instead of http_read() while not in sync. Only what is final is no HTTP_FINE. */
+enum http_reason http_sync_data(struct http *s, uint32_t dir, uint64_t off, struct jeebs_bytes b,
+				int64_t now_ns);
+/* The response to the oldest request has ended by its own length. */
+void http_sync_answered(struct http *s);
 
 /* http-checkpoint.c */
 size_t http_checkpoint(const void *state, uint8_t *out, size_t cap);

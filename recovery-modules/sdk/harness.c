@@ -215,7 +215,7 @@ void harness_data(struct harness *h, uint32_t dir, struct bytes b)
 		}
 		live_begin(h, dir, l->next + part.n);
 		int r = h->module->data(h->state, dir, l->next,
-					(struct jeebs_bytes){part.p, part.n}, 0);
+					(struct jeebs_bytes){part.p, part.n}, h->now_ns);
 		log_append(l, part);
 		/* What the other direction does not need any more. */
 		log_trim(&h->log[!dir]);

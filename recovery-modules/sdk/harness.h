@@ -88,6 +88,7 @@ struct harness {
 	struct buf client;        /* what the client gets behind the cut */
 	struct buf backend;       /* what the backend got */
 	bool asked;               /* a connection to the backend was wanted */
+	int64_t now_ns;           /* told to the live half; the caller's to move */
 
 	/* Private. */
 	const struct jeebs_module *module;
