@@ -214,7 +214,7 @@ static json_t *reasons_json(const struct dry_run_report *r, bool cont)
 	return o;
 }
 
-static json_t *capture_json(const struct dry_run_report *r)
+json_t *dry_run_capture_json(const struct dry_run_report *r)
 {
 	json_t *o = json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:b}", "file", name_json(r->file),
 			      "packets", (json_int_t)r->packets, "tcp_packets",
@@ -245,7 +245,7 @@ int dry_run_report_json(const struct dry_run_report *r, FILE *out)
 		e |= json_array_append_new(rows, row_json(r, &r->rows[i]));
 	json_t *root = json_pack(
 		"{s:i, s:o, s:o, s:{s:I, s:f}, s:f, s:o, s:{s:I, s:I, s:I, s:I, s:o, s:o}}", "api",
-		1, "capture", capture_json(r), "servers", servers, "cut", "packet",
+		1, "capture", dry_run_capture_json(r), "servers", servers, "cut", "packet",
 		(json_int_t)r->cut_packet, "time_s", (double)r->cut_ns / 1e9, "detection_bound_ms",
 		(double)r->detection_bound_ns / 1e6, "connections", rows, "totals", "live",
 		(json_int_t)r->row_count, "closed", (json_int_t)r->track.flows_closed, "continue",

@@ -48,4 +48,7 @@ struct dry_run_report {
 int dry_run_report_table(const struct dry_run_report *r, FILE *out);
 int dry_run_report_json(const struct dry_run_report *r, FILE *out);
 
+/* Its "capture" object, for other reports on a capture; NULL: no memory. jansson's json_t. */
+struct json_t *dry_run_capture_json(const struct dry_run_report *r);
+
 #endif

@@ -17,19 +17,17 @@
 
 #include "clock.h"
 #include "decode.h"
-#include "dry-run-report.h"
-#include "module-host.h"
-#include "pcap-file.h"
-#include "plan.h"
-#include "watch.h"
+#include "dry-run-internal.h"
 
 #define EXIT_REFUSED     1
+#define EXIT_WRONG       2
 #define EXIT_DATA        65 /* sysexits(3) EX_DATAERR */
 #define EXIT_NO_INPUT    66
 #define EXIT_NO_MEMORY   70
 #define EXIT_NOT_WRITTEN 74
 #define EXIT_CONFIG      78
 #define RESPONDERS_MAX   4096
+#define HORIZON_MAX      ((uint64_t)1 << 30)
 #define DRILL_MAX_FLOWS  4000000
 #define DRILL_BUFFER_MAX ((size_t)4 << 30)
 #define DRILL_STREAM_MAX ((size_t)16 << 20)
@@ -39,37 +37,17 @@
 
 static const uint16_t http_ports[] = {80, 8000, 8008, 8080, 8081, 8888, 3128};
 
-struct responder {
-	struct endpoint server;
-	uint64_t answered;
-};
+static int parse_count(const char *text, uint64_t *ret)
+{
+	char *end;
 
-struct drill {
-	const struct dry_run_options *opt;
-	FILE *err;
-	struct pcap_file *file;
-	struct module_host *modules;
-	struct watch_service *services;
-	uint32_t service_count;
-	const struct jeebs_module *http; /* for a server given without protocol */
-	struct watch *watch;
-	struct responder *responders; /* pass 1 */
-	uint32_t responder_count;
-	struct busiest {         /* pass 2 */
-		uint32_t live;   /* most connections at once */
-		uint64_t from;   /* first packet of the present stretch with so many; 0: none */
-		uint64_t length; /* packets of the longest such stretch */
-		uint64_t middle; /* its middle packet */
-	} busiest;
-	uint64_t stop_packet; /* pass 3; 0: time or end */
-	int64_t stop_ns;      /* absolute; INT64_MAX: none */
-	int r;
-	int damage; /* the first a pass met: PCAP_FILE_TRUNCATED and the like; 0: none */
-	struct pcap_file_position damaged_at;
-	bool no_module;   /* explained where it was asked for */
-	bool not_written; /* the report */
-	struct dry_run_report report;
-};
+	errno = 0;
+	unsigned long long n = strtoull(text, &end, 10);
+	if (errno || !isdigit((unsigned char)text[0]) || *end || n == 0)
+		return -EINVAL;
+	*ret = n;
+	return 0;
+}
 
 int dry_run_parse_cut(const char *text, struct dry_run_options *io)
 {
@@ -79,14 +57,17 @@ int dry_run_parse_cut(const char *text, struct dry_run_options *io)
 		io->cut = DRY_RUN_CUT_END;
 		return 0;
 	}
-	if (strncmp(text, "packet:", 7) == 0) {
-		errno = 0;
-		unsigned long long n = strtoull(text + 7, &end, 10);
-		if (errno || !isdigit((unsigned char)text[7]) || *end || n == 0)
-			return -EINVAL;
-		io->cut = DRY_RUN_CUT_PACKET;
-		io->cut_packet = n;
+	bool every = strncmp(text, "every:", 6) == 0;
+	if (strcmp(text, "every") == 0) {
+		io->cut = DRY_RUN_CUT_EVERY;
+		io->cut_packet = 1;
 		return 0;
+	}
+	if (every || strncmp(text, "packet:", 7) == 0) {
+		int r = parse_count(strchr(text, ':') + 1, &io->cut_packet);
+		if (r == 0)
+			io->cut = every ? DRY_RUN_CUT_EVERY : DRY_RUN_CUT_PACKET;
+		return r;
 	}
 	size_t digits = strspn(text, "0123456789."); /* strtod() takes more than we say */
 	double s = strtod(text, &end);
@@ -97,10 +78,19 @@ int dry_run_parse_cut(const char *text, struct dry_run_options *io)
 	return 0;
 }
 
-/* One pass over the file. Negative errno, 0 or PCAP_FILE_NOT_A_CAPTURE; other damage is noted. */
-static int read_all(struct drill *d, frame_fn fn)
+int dry_run_parse_horizon(const char *text, struct dry_run_options *io)
 {
-	int r = pcap_file_run(d->file, fn, d);
+	uint64_t n;
+
+	if (parse_count(text, &n) < 0 || n > HORIZON_MAX)
+		return -EINVAL;
+	io->horizon = (size_t)n;
+	return 0;
+}
+
+int dry_run_read_all(struct drill *d, frame_fn fn, void *ctx)
+{
+	int r = pcap_file_run(d->file, fn, ctx);
 
 	if (r < 0 || r == PCAP_FILE_END || r == PCAP_FILE_STOPPED)
 		return r < 0 ? r : 0;
@@ -135,7 +125,7 @@ static int count_responder(void *ctx, const struct frame *f)
 
 /* ---- passes 2 and 3 --------------------------------------------------------------------- */
 
-static void track_frame(struct drill *d, const struct frame *f)
+struct flow *dry_run_track_frame(struct drill *d, struct track *t, const struct frame *f)
 {
 	struct dry_run_report *rep = &d->report;
 	struct segment s;
@@ -143,11 +133,10 @@ static void track_frame(struct drill *d, const struct frame *f)
 	switch (decode_frame(f, &s)) {
 	case DECODE_TCP:
 		rep->tcp_packets++;
-		track_segment(watch_track(d->watch), &s);
-		break;
+		return track_segment(t, &s);
 	case DECODE_FRAGMENT:
 		rep->fragments++;
-		track_fragment(watch_track(d->watch), &s);
+		track_fragment(t, &s);
 		break;
 	case DECODE_NOT_TCP:
 		rep->not_tcp++;
@@ -159,6 +148,7 @@ static void track_frame(struct drill *d, const struct frame *f)
 		rep->malformed++;
 		break;
 	}
+	return NULL;
 }
 
 static void end_stretch(struct busiest *b, uint64_t packet)
@@ -176,7 +166,7 @@ static int find_busiest(void *ctx, const struct frame *f)
 	struct busiest *b = &d->busiest;
 	uint64_t packet = ++d->report.packets;
 
-	track_frame(d, f);
+	dry_run_track_frame(d, watch_track(d->watch), f);
 	uint32_t live = track_live_count(watch_track(d->watch));
 	if (live > b->live)
 		*b = (struct busiest){.live = live};
@@ -201,7 +191,7 @@ static int run_until_cut(void *ctx, const struct frame *f)
 		return 1;
 	rep->packets++;
 	rep->last_ns = f->time_ns > rep->last_ns ? f->time_ns : rep->last_ns;
-	track_frame(d, f);
+	dry_run_track_frame(d, watch_track(d->watch), f);
 	return d->stop_packet && rep->packets >= d->stop_packet;
 }
 
@@ -223,26 +213,38 @@ static const struct jeebs_module *choose_none(void *ctx, uint16_t port)
 	return NULL;
 }
 
-static int new_watch(struct drill *d, watch_module_fn choose)
+struct track_config dry_run_track_config(void)
+{
+	return (struct track_config){
+		.max_flows = DRILL_MAX_FLOWS,
+		.buffer_max = DRILL_BUFFER_MAX,
+		.stream_max = DRILL_STREAM_MAX,
+		.hole_timeout_ns = HOLE_TIMEOUT_NS,
+		/* A fixed key: the same file gives the same report. */
+		.key = {{UINT64_C(0x6a65656273), UINT64_C(0x6472696c6c)}},
+	};
+}
+
+struct watch *dry_run_new_watch(struct drill *d, bool modules)
 {
 	struct watch_config wc = {
-		.track =
-			{
-				.max_flows = DRILL_MAX_FLOWS,
-				.buffer_max = DRILL_BUFFER_MAX,
-				.stream_max = DRILL_STREAM_MAX,
-				.hole_timeout_ns = HOLE_TIMEOUT_NS,
-				/* A fixed key: the same file gives the same report. */
-				.key = {{UINT64_C(0x6a65656273), UINT64_C(0x6472696c6c)}},
-			},
+		.track = dry_run_track_config(),
 		.services = d->services,
 		.service_count = d->service_count,
-		.choose_module = choose,
 		.ctx = d,
 	};
 
-	d->watch = watch_free(d->watch);
-	d->watch = watch_new(&wc);
+	if (!modules)
+		wc.choose_module = choose_none;
+	else if (!d->opt->config)
+		wc.choose_module = choose_by_port;
+	return watch_new(&wc);
+}
+
+static int new_watch(struct drill *d, bool modules)
+{
+	watch_free(d->watch);
+	d->watch = dry_run_new_watch(d, modules);
 	return d->watch ? 0 : -ENOMEM;
 }
 
@@ -298,7 +300,7 @@ static int pick_responder(struct drill *d, struct endpoint *ret)
 	d->responders = calloc(RESPONDERS_MAX, sizeof *d->responders);
 	if (!d->responders)
 		return -ENOMEM;
-	int r = read_all(d, count_responder);
+	int r = dry_run_read_all(d, count_responder, d);
 	if (r != 0)
 		return r;
 	for (uint32_t i = 0; i < d->responder_count; i++)
@@ -402,6 +404,14 @@ static int report_cut(struct drill *d)
 	return 0;
 }
 
+void dry_run_note_damage(struct drill *d)
+{
+	d->report.complete = !d->damage;
+	d->report.error = d->damaged_at.detail;
+	d->report.error_packet = d->damaged_at.packet + 1;
+	d->report.error_offset = d->damaged_at.offset;
+}
+
 static int run_passes(struct drill *d, FILE *out)
 {
 	const struct dry_run_options *o = d->opt;
@@ -409,8 +419,14 @@ static int run_passes(struct drill *d, FILE *out)
 
 	if (r != 0)
 		return r;
+	if (o->cut == DRY_RUN_CUT_EVERY) {
+		if ((r = new_watch(d, true)) < 0 || (r = dry_run_every(d, out)) != 0)
+			return r;
+		return d->damage;
+	}
 	if (o->cut == DRY_RUN_CUT_BUSIEST) {
-		if ((r = new_watch(d, choose_none)) < 0 || (r = read_all(d, find_busiest)) != 0)
+		if ((r = new_watch(d, false)) < 0 ||
+		    (r = dry_run_read_all(d, find_busiest, d)) != 0)
 			return r;
 		end_stretch(&d->busiest, d->report.packets + 1);
 		/* Nobody was ever live: the end is as good as any. */
@@ -424,13 +440,9 @@ static int run_passes(struct drill *d, FILE *out)
 	}
 	if (o->cut == DRY_RUN_CUT_PACKET)
 		d->stop_packet = o->cut_packet;
-	r = new_watch(d, o->config ? NULL : choose_by_port);
-	if (r < 0 || (r = read_all(d, run_until_cut)) != 0)
+	if ((r = new_watch(d, true)) < 0 || (r = dry_run_read_all(d, run_until_cut, d)) != 0)
 		return r;
-	d->report.complete = !d->damage;
-	d->report.error = d->damaged_at.detail;
-	d->report.error_packet = d->damaged_at.packet + 1;
-	d->report.error_offset = d->damaged_at.offset;
+	dry_run_note_damage(d);
 	if ((r = report_cut(d)) < 0)
 		return r;
 	r = o->json ? dry_run_report_json(&d->report, out) : dry_run_report_table(&d->report, out);
@@ -446,7 +458,9 @@ static int conclude(const struct drill *d, int r)
 
 	switch (r) {
 	case 0:
-		return d->report.refused ? EXIT_REFUSED : 0;
+		if (d->every.wrong)
+			return EXIT_WRONG;
+		return d->report.refused || d->every.refused ? EXIT_REFUSED : 0;
 	case PCAP_FILE_TRUNCATED:
 	case PCAP_FILE_CORRUPT:
 	case PCAP_FILE_NOT_A_CAPTURE:

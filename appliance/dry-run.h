@@ -20,7 +20,12 @@ enum dry_run_cut {
 	DRY_RUN_CUT_TIME,   /* cut_ns after the first packet */
 	DRY_RUN_CUT_PACKET, /* after packet cut_packet */
 	DRY_RUN_CUT_END,    /* after the last packet */
+	/* After each cut_packet-th packet, each connection that changed; proved, not only planned.
+	 */
+	DRY_RUN_CUT_EVERY,
 };
+
+#define DRY_RUN_HORIZON ((size_t)256 << 10)
 
 struct dry_run_options {
 	const char *path; /* "-": standard input, only for cuts that need one pass */
@@ -33,15 +38,21 @@ struct dry_run_options {
 	enum dry_run_cut cut;
 	int64_t cut_ns;
 	uint64_t cut_packet;
+	size_t horizon; /* every: how many bytes behind each cut are proved; 0: DRY_RUN_HORIZON */
 	bool json;
 };
 
-/* "12.5" or "12.5s", "packet:N", "end". 0 or -EINVAL; writes cut, cut_ns, cut_packet. */
+/* "12.5" or "12.5s", "packet:N", "end", "every", "every:N". 0 or -EINVAL; writes cut, cut_ns,
+ * cut_packet. */
 int dry_run_parse_cut(const char *text, struct dry_run_options *io);
+
+/* A number of bytes, 1 to 1 GiB. 0 or -EINVAL. */
+int dry_run_parse_horizon(const char *text, struct dry_run_options *io);
 
 /*
  * Runs it and prints the report to @out, complaints to @err. Returns an exit code:
- * 0 all live connections would continue, 1 some would be refused, 65 bad capture
+ * 0 all live connections would continue, 1 some would be refused, 2 (every) one would get
+ * wrong bytes or none, 65 bad capture
  * (the report covers what came before the damage), 66 it cannot be read, 74 the
  * report cannot be written, 78 no module or no server to protect, 70 out of memory.
  */

@@ -19,7 +19,7 @@ static const char usage_text[] =
 	"Usage: jeebs-appliance [-c FILE] [-d]\n"
 	"       jeebs-appliance [-c FILE] -t | --dump-config\n"
 	"       jeebs-appliance --dry-run CAPTURE [--server ADDR[:PORT]|auto | -c FILE]\n"
-	"                       [--fail-at TIME|packet:N|end] [-o json|table]\n"
+	"                       [--fail-at TIME|packet:N|end|every[:N]] [-o json|table]\n"
 	"\n"
 	"  -c, --config FILE     configuration (default " DEFAULT_CONFIG ")\n"
 	"  -t, --check-config    check it, print the computed detection bounds, end\n"
@@ -31,12 +31,16 @@ static const char usage_text[] =
 	"      --protocol NAME   module for all its ports (default: http on well-known ports)\n"
 	"      --modules DIR     folder of the recovery modules\n"
 	"      --fail-at WHEN    seconds after the first packet, packet:N, or end\n"
-	"                        (default: the instant with most live connections)\n"
+	"                        (default: the instant with most live connections);\n"
+	"                        every, every:N: at each packet, or each N-th, and proved\n"
+	"                        against what the real server went on to send\n"
+	"      --horizon BYTES   how far behind each of these cuts (default 262144)\n"
 	"  -o, --output FORMAT   of a drill: table (default) or json\n"
 	"  -h, --help, --version\n"
 	"\n"
 	"Exit codes: 0 ok; of a drill: 0 all live connections would continue, 1 some would be\n"
-	"refused, 65 the capture is damaged, 66 it cannot be read; 64 usage; 69 cannot start;\n"
+	"refused, 2 one would get wrong bytes (every), 65 the capture is damaged, 66 it cannot be "
+	"read; 64 usage; 69 cannot start;\n"
 	"74 the output cannot be written; 78 configuration.\n";
 
 enum {
@@ -45,6 +49,7 @@ enum {
 	OPT_PROTOCOL,
 	OPT_MODULES,
 	OPT_FAIL_AT,
+	OPT_HORIZON,
 	OPT_VERSION,
 };
 
@@ -58,6 +63,7 @@ static const struct option long_options[] = {
 	{"protocol", required_argument, NULL, OPT_PROTOCOL},
 	{"modules", required_argument, NULL, OPT_MODULES},
 	{"fail-at", required_argument, NULL, OPT_FAIL_AT},
+	{"horizon", required_argument, NULL, OPT_HORIZON},
 	{"output", required_argument, NULL, 'o'},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, OPT_VERSION},
@@ -114,7 +120,12 @@ static int take_option(int opt, struct arguments *a)
 	case OPT_FAIL_AT:
 		a->only_drill = "--fail-at";
 		if (dry_run_parse_cut(optarg, &a->drill) < 0)
-			return usage_error("not a time, packet:N or end", optarg);
+			return usage_error("not a time, packet:N, end, every or every:N", optarg);
+		return 0;
+	case OPT_HORIZON:
+		a->only_drill = "--horizon";
+		if (dry_run_parse_horizon(optarg, &a->drill) < 0)
+			return usage_error("not a number of bytes, 1 to 1073741824", optarg);
 		return 0;
 	case 'o':
 		a->only_drill = "--output";

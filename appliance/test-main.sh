@@ -68,8 +68,8 @@ usage "requires an argument" --dry-run
 usage "unexpected argument: good.yaml" -t good.yaml
 usage "not an address or ADDRESS:PORT: web1" --dry-run empty.pcap --server web1
 usage "not an address or ADDRESS:PORT: 192.0.2.1:http" --dry-run empty.pcap --server 192.0.2.1:http
-usage "not a time, packet:N or end: soon" --dry-run empty.pcap --fail-at soon
-usage "not a time, packet:N or end: packet:0" --dry-run empty.pcap --fail-at packet:0
+usage "not a time, packet:N, end, every or every:N: soon" --dry-run empty.pcap --fail-at soon
+usage "not a time, packet:N, end, every or every:N: packet:0" --dry-run empty.pcap --fail-at packet:0
 usage "not a format (table, json): xml" --dry-run empty.pcap -o xml
 usage "takes --server or --config, not both" --dry-run empty.pcap --server auto -c good.yaml
 # A drill with its file forgotten must not become a daemon.

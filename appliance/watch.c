@@ -283,3 +283,36 @@ void *watch_detach(struct jeebs_flow *jf)
 	jf->gave_up = true;
 	return state;
 }
+
+static bool copy_state(struct jeebs_flow *to, const struct jeebs_flow *from)
+{
+	size_t n = from->module->checkpoint(from->state, NULL, 0);
+	uint8_t *p = malloc(n + 1);
+
+	if (!p)
+		return false;
+	bool ok = from->module->checkpoint(from->state, p, n) == n &&
+		  to->module->restore(to->state, (struct jeebs_bytes){p, n}) == JEEBS_OK;
+	free(p);
+	return ok;
+}
+
+struct jeebs_flow *watch_clone(struct watch *to, const struct jeebs_flow *from)
+{
+	struct flow *f = track_clone(to->track, from->flow);
+	struct jeebs_flow *jf = f ? f->user : NULL;
+
+	if (!f)
+		return NULL;
+	if (!jf || jf->opened != from->opened ||
+	    (from->opened && from->state && !copy_state(jf, from))) {
+		track_drop(to->track, f);
+		return NULL;
+	}
+	jf->gave_up = from->gave_up;
+	for (int dir = 0; dir < 2; dir++) {
+		jf->missed[dir] = from->missed[dir];
+		jf->missed_fin[dir] = from->missed_fin[dir];
+	}
+	return jf;
+}

@@ -81,4 +81,11 @@ struct list *watch_dirty(struct watch *w);
 /* Takes the module's state out of a flow: the caller now closes and frees it. */
 void *watch_detach(struct jeebs_flow *jf);
 
+/*
+ * A connection of @to, which watches the same services, that is like @from of another
+ * watch: the flow copied, the module's state by way of its checkpoint. NULL: no memory, a ceiling,
+ * or the module does not understand its own checkpoint.
+ */
+struct jeebs_flow *watch_clone(struct watch *to, const struct jeebs_flow *from);
+
 #endif

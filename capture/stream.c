@@ -6,6 +6,7 @@
 #include "stream.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 
 static uint64_t min_u64(uint64_t a, uint64_t b)
@@ -263,4 +264,30 @@ struct bytes stream_view(const struct stream *s, uint64_t off)
 	if (!s->block || off < s->keep || off >= s->next)
 		return BYTES_NONE;
 	return block_view(s->block, off, s->next);
+}
+
+int stream_clone(struct stream *to, struct pool *pool, const struct stream *from)
+{
+	struct stream s = *from;
+
+	s.block = NULL;
+	s.range = NULL;
+	if (from->block) {
+		s.block = pool_get(pool, pool_block_size(from->block));
+		if (!s.block)
+			return -ENOMEM;
+		block_copy(s.block, from->block, from->keep, max_u64(from->keep, from->next));
+		for (uint16_t i = 0; i < from->range_count; i++)
+			block_copy(s.block, from->block, from->range[i].from, from->range[i].to);
+	}
+	if (from->range) {
+		s.range = malloc(STREAM_RANGES_MAX * sizeof s.range[0]);
+		if (!s.range) {
+			pool_put(pool, s.block);
+			return -ENOMEM;
+		}
+		memcpy(s.range, from->range, from->range_count * sizeof s.range[0]);
+	}
+	*to = s;
+	return 0;
 }

@@ -111,4 +111,10 @@ void stream_keep_from(struct stream *s, struct pool *pool, uint64_t off);
  */
 struct bytes stream_view(const struct stream *s, uint64_t off);
 
+/*
+ * Makes the empty @to the same stream, with memory of its own from @pool. 0; -ENOMEM, also at
+ * the pool's ceiling: @to stays empty.
+ */
+int stream_clone(struct stream *to, struct pool *pool, const struct stream *from);
+
 #endif

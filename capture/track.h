@@ -141,6 +141,13 @@ void track_settle(struct track *t, struct flow *f);
 /* From now on the client's next segment sets probe_answered. */
 void track_probe_begin(struct flow *f);
 
+/*
+ * A flow of @to, whose services are the same, that is like @f of another tracker, with
+ * memory of its own; `user` is what the open callback, which is called, made it. What happens
+ * to it then does not touch @f. NULL: a ceiling of @to, or no memory.
+ */
+struct flow *track_clone(struct track *to, const struct flow *f);
+
 /* Flows in no particular order; the callback may track_drop() the flow it is given. */
 void track_each(struct track *t, void (*fn)(void *ctx, struct flow *f), void *ctx);
 /*

@@ -64,7 +64,8 @@ static void learn(struct learnt *l, struct bytes input)
 			break;
 		}
 	}
-	demand(http_oracle.learned(l->oracle) == 0);
+	uint64_t unasked;
+	demand(http_oracle.learned(l->oracle, &unasked) == 0);
 }
 
 static int take(void *ctx, struct jeebs_bytes b)

@@ -119,13 +119,15 @@ static int oracle_fin(void *oracle, uint32_t dir, uint64_t off)
 	return 0;
 }
 
-static int oracle_learned(void *oracle)
+static int oracle_learned(void *oracle, uint64_t *ret_unasked)
 {
 	struct oracle *o = oracle;
 
 	oracle_exchanges_deinit(&o->exchanges);
-	return oracle_exchanges_read(&o->exchanges, &o->stream[JEEBS_TO_SERVER],
-				     &o->stream[JEEBS_TO_CLIENT], o->marks, o->mark_n);
+	int r = oracle_exchanges_read(&o->exchanges, &o->stream[JEEBS_TO_SERVER],
+				      &o->stream[JEEBS_TO_CLIENT], o->marks, o->mark_n);
+	*ret_unasked = o->exchanges.answer_lost ? UINT64_MAX : o->exchanges.answer_rest;
+	return r;
 }
 
 /* The response was on the wire, all of it, before the cut. */

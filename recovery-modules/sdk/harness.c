@@ -13,8 +13,9 @@
 /* One harness_resume(). */
 struct harness_run {
 	const struct harness_backend *backend;
-	struct bytes more; /* of the client, not sent yet */
-	bool client_eof;
+	const struct harness_client *client; /* NULL: only what is in `more` */
+	struct bytes more;                   /* of the client, not sent yet */
+	bool client_eof, client_over;        /* it is to end; it has been told so */
 	bool pass[2];
 	bool finish_backend; /* the backend gets no more than what is queued */
 	bool connected;
@@ -162,7 +163,7 @@ static int open_state(struct harness *h)
 	return r == JEEBS_OK ? 0 : -EPROTO;
 }
 
-int harness_init(struct harness *h, const struct jeebs_module *m,
+static void init(struct harness *h, const struct jeebs_module *m,
 		 const struct harness_options *options)
 {
 	memset(h, 0, sizeof *h);
@@ -174,11 +175,20 @@ int harness_init(struct harness *h, const struct jeebs_module *m,
 		h->options.queue_max = DEFAULT_QUEUE_MAX;
 	if (h->options.output_max == 0)
 		h->options.output_max = DEFAULT_OUTPUT_MAX;
+	if (h->options.answer_max == 0)
+		h->options.answer_max = h->options.output_max;
 	h->module = m;
+	h->acked = UINT64_MAX;
 	for (int i = 0; i < 2; i++)
 		h->log[i].bytes = BUF_INIT(h->options.log_max);
 	h->client = BUF_INIT(h->options.output_max);
-	h->backend = BUF_INIT(h->options.output_max);
+	h->backend = BUF_INIT(DEFAULT_OUTPUT_MAX);
+}
+
+int harness_init(struct harness *h, const struct jeebs_module *m,
+		 const struct harness_options *options)
+{
+	init(h, m, options);
 	h->state = malloc(m->state_size ? m->state_size : 1);
 	if (!h->state)
 		return -ENOMEM;
@@ -186,6 +196,28 @@ int harness_init(struct harness *h, const struct jeebs_module *m,
 	if (r < 0) {
 		free(h->state);
 		h->state = NULL;
+	}
+	return r;
+}
+
+int harness_init_cut(struct harness *h, const struct jeebs_module *m,
+		     const struct harness_options *options, void *state,
+		     const struct jeebs_cut *cut, const struct bytes log[static 2])
+{
+	const uint64_t end[2] = {cut->to_server_end, cut->to_client_end};
+	const bool fin[2] = {cut->client_fin, cut->server_fin};
+	int r = 0;
+
+	init(h, m, options);
+	h->state = state;
+	h->acked = cut->to_client_acked;
+	for (int i = 0; i < 2; i++) {
+		struct harness_log *l = &h->log[i];
+		if (buf_bytes(&l->bytes, log[i]) < 0)
+			r = -ENOMEM;
+		l->next = l->keep = end[i];
+		l->base = end[i] - l->bytes.n;
+		l->fin = fin[i];
 	}
 	return r;
 }
@@ -304,7 +336,7 @@ static void set_cut(struct harness *h)
 	h->cut = (struct jeebs_cut){
 		.to_server_end = s->next,
 		.to_client_end = c->next,
-		.to_client_acked = c->next,
+		.to_client_acked = h->acked < c->next ? h->acked : c->next,
 		.client_fin = s->fin,
 		.server_fin = c->fin,
 		.flow = (struct jeebs_flow *)h,
@@ -426,10 +458,21 @@ static void event(struct harness *h, uint32_t what, struct bytes b)
 	h->logs_shown = false;
 }
 
+static void ask_client(struct harness *h)
+{
+	struct harness_run *run = h->run;
+
+	if (!run->client || run->more.n > 0 || run->client_over)
+		return;
+	run->more = run->client->next(run->client->ctx, h->client.n, &run->client_eof);
+	run->client_over = run->client_eof;
+}
+
 static bool client_step(struct harness *h)
 {
 	struct harness_run *run = h->run;
 
+	ask_client(h);
 	if (run->more.n > 0) {
 		struct bytes part =
 			bytes_head(run->more, chunk_length(h, &h->options.live, run->more.n));
@@ -529,18 +572,11 @@ static bool answer_step(struct harness *h)
 	return true;
 }
 
-void harness_resume(struct harness *h, const struct harness_backend *backend, struct bytes more,
-		    bool client_eof)
+static void resume(struct harness *h, struct harness_run *run)
 {
-	struct harness_run run = {
-		.backend = backend,
-		.more = more,
-		.client_eof = client_eof,
-		.answer = BUF_INIT(h->options.output_max),
-	};
-
+	run->answer = BUF_INIT(h->options.answer_max);
 	set_cut(h);
-	h->run = &run;
+	h->run = run;
 	h->outcome = HARNESS_JOINED;
 	event(h, JEEBS_EV_START, BYTES_NONE);
 	/* Each step consumes something that is bounded, so this ends. */
@@ -553,5 +589,21 @@ void harness_resume(struct harness *h, const struct harness_backend *backend, st
 			break;
 	}
 	h->run = NULL;
-	buf_deinit(&run.answer);
+	buf_deinit(&run->answer);
+}
+
+void harness_resume(struct harness *h, const struct harness_backend *backend, struct bytes more,
+		    bool client_eof)
+{
+	struct harness_run run = {.backend = backend, .more = more, .client_eof = client_eof};
+
+	resume(h, &run);
+}
+
+void harness_resume_with(struct harness *h, const struct harness_backend *backend,
+			 const struct harness_client *client)
+{
+	struct harness_run run = {.backend = backend, .client = client};
+
+	resume(h, &run);
 }

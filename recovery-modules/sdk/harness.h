@@ -22,6 +22,9 @@
  * backend that produces more than options.output_max for the client ends the run
  * (outcome HARNESS_OUTPUT_MAX): no run lasts for ever.
  *
+ * Instead of the live half, harness_init_cut() begins at a cut that somebody else made
+ * (the every-cut drill), and harness_resume_with() lets the client be a callback too.
+ *
  * What the module does against its contract is found and kept in h.violation (the
  * first one, static text): tests demand NULL, fuzzers abort.
  */
@@ -46,6 +49,7 @@ struct harness_options {
 	size_t log_max;                /* ceiling of each log; 0: 64 MiB */
 	size_t queue_max;              /* per queue and event; 0: 1 MiB */
 	size_t output_max;             /* for the client in total; 0: 64 MiB */
+	size_t answer_max;             /* of the backend in total; 0: output_max */
 };
 
 /*
@@ -58,6 +62,16 @@ struct harness_backend {
 			bool *fail);
 	void *ctx;
 	bool refuse; /* it cannot be connected */
+};
+
+/*
+ * The client. @next is asked whenever all it said so far was dealt with: what it says
+ * after it got @received bytes behind the cut; *ret_eof: nothing more will come. Empty
+ * without *ret_eof: it waits for more.
+ */
+struct harness_client {
+	struct bytes (*next)(void *ctx, uint64_t received, bool *ret_eof);
+	void *ctx;
 };
 
 enum harness_outcome {
@@ -102,6 +116,7 @@ struct harness {
 	uint64_t end;    /* up to here */
 	bool logs_shown; /* a callback is running that may read the logs */
 	struct jeebs_cut cut;
+	uint64_t acked;          /* of the client, for the cut; UINT64_MAX: everything */
 	struct harness_run *run; /* during harness_resume */
 };
 
@@ -134,5 +149,16 @@ void harness_plan(struct harness *h, struct jeebs_plan *ret);
  */
 void harness_resume(struct harness *h, const struct harness_backend *backend, struct bytes more,
 		    bool client_eof);
+
+/*
+ * As after harness_init() and a live half: @state, which is taken over, is @m's state when
+ * the server dies at @cut (positions and FINs; flow and log are filled in here), and @log
+ * what the logs hold, ending at the cut. 0 or -ENOMEM; @state is taken in any case.
+ */
+int harness_init_cut(struct harness *h, const struct jeebs_module *m,
+		     const struct harness_options *options, void *state,
+		     const struct jeebs_cut *cut, const struct bytes log[static 2]);
+void harness_resume_with(struct harness *h, const struct harness_backend *backend,
+			 const struct harness_client *client);
 
 #endif

@@ -14,6 +14,7 @@
 #define STATE_MAX     (64u * 1024u) /* per flow: more is a mistake */
 #define PROTOCOL_MAX  32
 #define MODULE_SYMBOL "jeebs_module"
+#define ORACLE_SYMBOL "jeebs_oracle"
 
 struct module_host {
 	char *dir;
@@ -120,29 +121,43 @@ static int check_module(const struct jeebs_module *m, const char *path, const ch
 	return 0;
 }
 
-static int load(const char *path, const char *protocol, const struct jeebs_module **ret,
-		char *error, size_t error_size)
+/*
+ * The symbol @name of an object, which stays mapped: flows hold its functions. Who refuses
+ * what it finds there closes *ret_object. NULL: @error says why.
+ */
+static const void *load(const char *path, const char *name, void **ret_object, char *error,
+			size_t error_size)
 {
 	void *object = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 
 	if (!object) {
 		snprintf(error, error_size, "%s: %s", path, dlerror());
-		return -ENOEXEC;
+		return NULL;
 	}
-	const struct jeebs_module *m = dlsym(object, MODULE_SYMBOL);
-	int r = -ENOEXEC;
-	if (m)
-		r = check_module(m, path, protocol, error, error_size);
-	else
-		snprintf(error, error_size,
-			 "%s: no symbol " MODULE_SYMBOL ": not a recovery module", path);
-	if (r < 0) {
+	const void *p = dlsym(object, name);
+	if (!p) {
+		snprintf(error, error_size, "%s: no symbol %s: not a recovery %s", path, name,
+			 strcmp(name, MODULE_SYMBOL) == 0 ? "module" : "oracle");
 		dlclose(object);
-		return r;
 	}
-	/* @object is kept open for ever: flows hold its functions. */
-	*ret = m;
-	return 0;
+	*ret_object = object;
+	return p;
+}
+
+static int load_module(const char *path, const char *protocol, const struct jeebs_module **ret,
+		       char *error, size_t error_size)
+{
+	void *object;
+	const struct jeebs_module *m = load(path, MODULE_SYMBOL, &object, error, error_size);
+
+	if (!m)
+		return -ENOEXEC;
+	int r = check_module(m, path, protocol, error, error_size);
+	if (r < 0)
+		dlclose(object);
+	else
+		*ret = m;
+	return r;
 }
 
 int module_host_get(struct module_host *h, const char *protocol, const struct jeebs_module **ret,
@@ -177,9 +192,42 @@ int module_host_get(struct module_host *h, const char *protocol, const struct je
 	if (r == 0)
 		r = check_owner(path, S_IFREG, error, error_size);
 	if (r == 0)
-		r = load(path, protocol, &h->modules[h->count], error, error_size);
+		r = load_module(path, protocol, &h->modules[h->count], error, error_size);
 	if (r < 0)
 		return r;
 	*ret = h->modules[h->count++];
+	return 0;
+}
+
+static bool oracle_complete(const struct jeebs_oracle *o)
+{
+	return o->open && o->data && o->gap && o->fin && o->learned && o->connect && o->receive &&
+	       o->disconnect && o->close;
+}
+
+int module_host_oracle(struct module_host *h, const char *protocol, const struct jeebs_oracle **ret,
+		       char *error, size_t error_size)
+{
+	char path[PATH_MAX];
+
+	if (!protocol_ok(protocol) ||
+	    snprintf(path, sizeof path, "%s/%s-oracle.so", h->dir, protocol) >= (int)sizeof path ||
+	    access(path, F_OK) < 0)
+		return -ENOENT;
+	int r = check_owner(h->dir, S_IFDIR, error, error_size);
+	if (r == 0)
+		r = check_owner(path, S_IFREG, error, error_size);
+	if (r < 0)
+		return r;
+	void *object;
+	const struct jeebs_oracle *o = load(path, ORACLE_SYMBOL, &object, error, error_size);
+	if (!o)
+		return -ENOEXEC;
+	if (o->abi != JEEBS_ORACLE_ABI || o->size != sizeof *o || !oracle_complete(o)) {
+		snprintf(error, error_size, "%s: not an oracle for this program", path);
+		dlclose(object);
+		return -ENOEXEC;
+	}
+	*ret = o;
 	return 0;
 }

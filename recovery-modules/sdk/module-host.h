@@ -11,7 +11,7 @@
 #ifndef SDK_MODULE_HOST_H
 #define SDK_MODULE_HOST_H
 
-#include "recovery-module.h"
+#include "recovery-oracle.h"
 
 struct module_host;
 
@@ -25,5 +25,12 @@ struct module_host *module_host_free(struct module_host *h); /* returns NULL; mo
  */
 int module_host_get(struct module_host *h, const char *protocol, const struct jeebs_module **ret,
 		    char *error, size_t error_size);
+
+/*
+ * The oracle for @protocol, DIR/<protocol>-oracle.so, held to the same rules. As above;
+ * -ENOENT, without a sentence: there is none.
+ */
+int module_host_oracle(struct module_host *h, const char *protocol, const struct jeebs_oracle **ret,
+		       char *error, size_t error_size);
 
 #endif

@@ -46,7 +46,12 @@ struct jeebs_oracle {
 	int (*data)(void *oracle, uint32_t dir, uint64_t off, struct jeebs_bytes b);
 	int (*gap)(void *oracle, uint32_t dir, uint64_t from, uint64_t to);
 	int (*fin)(void *oracle, uint32_t dir, uint64_t off);
-	int (*learned)(void *oracle);
+	/*
+	 * *ret_unasked: what the server said from this offset on, nobody had asked for (a greeting,
+	 * a time-out's message, another protocol): no module can be expected to come to it.
+	 * UINT64_MAX: all of it was asked for.
+	 */
+	int (*learned)(void *oracle, uint64_t *ret_unasked);
 
 	/*
 	 * A connection from the box to this backup. Any number, one after the other, without

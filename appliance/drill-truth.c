@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "drill-truth.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+struct drill_truth {
+	struct track *track;
+	struct drill_flow **flow; /* by id */
+	uint32_t flow_room;
+	size_t used, max;
+	uint64_t packet;
+	uint32_t unknown;
+	int error;
+};
+
+/* Room for one more of an array that doubles. */
+static void *grow(void *array, uint32_t count, size_t size)
+{
+	if (count & (count - 1)) /* not a power of two: there is room */
+		return array;
+	return reallocarray(array, count ? (size_t)count * 2 : 1, size);
+}
+
+static struct drill_flow *at(const struct drill_truth *t, uint32_t id)
+{
+	return id < t->flow_room ? t->flow[id] : NULL;
+}
+
+struct drill_flow *drill_truth_flow(const struct drill_truth *t, uint32_t id)
+{
+	return at(t, id);
+}
+
+static void not_known(struct drill_truth *t, struct drill_flow *d)
+{
+	if (!d->unknown)
+		t->unknown++;
+	d->unknown = true;
+}
+
+static void add_bytes(struct drill_truth *t, struct drill_flow *d, enum flow_dir dir, const void *p,
+		      size_t n)
+{
+	struct buf *b = &d->stream[dir].bytes;
+
+	if (d->unknown)
+		return;
+	if (n > t->max - t->used || buf_reserve(b, n) < 0) {
+		not_known(t, d);
+		return;
+	}
+	if (p)
+		memcpy(b->p + b->n, p, n);
+	else
+		memset(b->p + b->n, 0, n);
+	b->n += n;
+	t->used += n;
+}
+
+static int make_room(struct drill_truth *t, uint32_t id)
+{
+	uint32_t room = t->flow_room ? t->flow_room : 64;
+
+	if (id < t->flow_room)
+		return 0;
+	while (room <= id)
+		room *= 2;
+	struct drill_flow **p = reallocarray(t->flow, room, sizeof *p);
+	if (!p)
+		return -ENOMEM;
+	memset(p + t->flow_room, 0, (room - t->flow_room) * sizeof *p);
+	t->flow = p;
+	t->flow_room = room;
+	return 0;
+}
+
+static void on_open(void *ctx, struct flow *f)
+{
+	struct drill_truth *t = ctx;
+	struct drill_flow *d = calloc(1, sizeof *d);
+
+	list_init(&f->dirty);
+	f->user = d;
+	if (!d || make_room(t, f->id) < 0) {
+		t->error = -ENOMEM;
+		free(d);
+		f->user = NULL;
+		return;
+	}
+	for (int dir = 0; dir < 2; dir++)
+		d->stream[dir].bytes = BUF_INIT(SIZE_MAX / 2);
+	d->first_packet = t->packet;
+	t->flow[f->id] = d;
+}
+
+static void on_data(void *ctx, struct flow *f, enum flow_dir dir, uint64_t off, struct bytes b)
+{
+	struct drill_truth *t = ctx;
+	struct drill_flow *d = f->user;
+
+	if (!d)
+		return;
+	/* The offsets of a connection picked up in the middle may not begin at 0. */
+	if (off != d->stream[dir].bytes.n)
+		not_known(t, d);
+	add_bytes(t, d, dir, b.p, b.n);
+	if (dir != FLOW_TO_SERVER)
+		return;
+	void *said = grow(d->said, d->said_count, sizeof d->said[0]);
+	if (!said) {
+		t->error = -ENOMEM;
+		return;
+	}
+	d->said = said;
+	d->said[d->said_count++] = (struct drill_said){off + b.n, f->acked[FLOW_TO_CLIENT]};
+}
+
+static void on_gap(void *ctx, struct flow *f, enum flow_dir dir, uint64_t from, uint64_t to)
+{
+	struct drill_truth *t = ctx;
+	struct drill_flow *d = f->user;
+
+	if (!d)
+		return;
+	if (from != d->stream[dir].bytes.n)
+		not_known(t, d);
+	struct drill_stream *s = &d->stream[dir];
+	void *gap = grow(s->gap, s->gap_count, sizeof s->gap[0]);
+	if (!gap) {
+		t->error = -ENOMEM;
+		return;
+	}
+	s->gap = gap;
+	s->gap[s->gap_count++] = (struct drill_gap){from, to};
+	add_bytes(t, d, dir, NULL, to - from);
+}
+
+static void on_fin(void *ctx, struct flow *f, enum flow_dir dir, uint64_t off)
+{
+	struct drill_flow *d = f->user;
+
+	if (!d)
+		return;
+	d->stream[dir].fin = true;
+	if (dir == FLOW_TO_SERVER)
+		d->fin_received = f->acked[FLOW_TO_CLIENT];
+}
+
+static void on_changed(void *ctx, struct flow *f)
+{
+	struct drill_truth *t = ctx;
+	struct drill_flow *d = f->user;
+	uint64_t acked = f->acked[FLOW_TO_CLIENT];
+
+	if (!d || (d->ack_count ? d->ack[d->ack_count - 1].acked : 0) == acked)
+		return;
+	void *ack = grow(d->ack, d->ack_count, sizeof d->ack[0]);
+	if (!ack) {
+		t->error = -ENOMEM;
+		return;
+	}
+	d->ack = ack;
+	d->ack[d->ack_count++] =
+		(struct drill_ack){t->packet, acked, f->stream[FLOW_TO_CLIENT].high};
+}
+
+static void on_close(void *ctx, struct flow *f, enum track_close why)
+{
+	struct drill_flow *d = f->user;
+
+	if (d)
+		d->reset = why == TRACK_CLOSE_RST;
+}
+
+static const struct track_sink sink = {
+	.open = on_open,
+	.data = on_data,
+	.gap = on_gap,
+	.fin = on_fin,
+	.changed = on_changed,
+	.close = on_close,
+};
+
+struct drill_truth *drill_truth_new(const struct track_config *cfg,
+				    const struct watch_service *services, uint32_t service_count,
+				    size_t memory_max)
+{
+	struct drill_truth *t = calloc(1, sizeof *t);
+	struct endpoint *e = calloc(service_count + 1, sizeof *e);
+	struct track_config tc = *cfg;
+
+	if (t && e) {
+		for (uint32_t i = 0; i < service_count; i++)
+			e[i] = services[i].endpoint;
+		tc.services = e;
+		tc.service_count = service_count;
+		t->max = memory_max;
+		t->track = track_new(&tc, &sink, t);
+	}
+	free(e);
+	return t && t->track ? t : drill_truth_free(t);
+}
+
+static void free_flow(struct drill_flow *d)
+{
+	if (!d)
+		return;
+	if (d->oracle)
+		d->oracle_kind->close(d->oracle);
+	for (int dir = 0; dir < 2; dir++) {
+		buf_deinit(&d->stream[dir].bytes);
+		free(d->stream[dir].gap);
+	}
+	free(d->said);
+	free(d->ack);
+	free(d);
+}
+
+struct drill_truth *drill_truth_free(struct drill_truth *t)
+{
+	if (!t)
+		return NULL;
+	track_free(t->track);
+	for (uint32_t i = 0; i < t->flow_room; i++)
+		free_flow(t->flow[i]);
+	free(t->flow);
+	free(t);
+	return NULL;
+}
+
+struct track *drill_truth_track(struct drill_truth *t)
+{
+	return t->track;
+}
+
+void drill_truth_at(struct drill_truth *t, uint64_t packet)
+{
+	t->packet = packet;
+}
+
+static void settle(void *ctx, struct flow *f)
+{
+	track_settle(((struct drill_truth *)ctx)->track, f);
+}
+
+void drill_truth_end(struct drill_truth *t)
+{
+	track_each(t->track, settle, t);
+}
+
+int drill_truth_error(const struct drill_truth *t)
+{
+	return t->error;
+}
+
+uint32_t drill_truth_unknown(const struct drill_truth *t)
+{
+	return t->unknown;
+}
+
+bool drill_stream_known(const struct drill_stream *s, uint64_t from, uint64_t to,
+			uint64_t *ret_known)
+{
+	uint64_t end = to < s->bytes.n ? to : s->bytes.n;
+
+	for (uint32_t i = 0; i < s->gap_count; i++)
+		if (s->gap[i].to > from && s->gap[i].from < end)
+			end = s->gap[i].from > from ? s->gap[i].from : from;
+	*ret_known = end > from ? end - from : 0;
+	return *ret_known == to - from;
+}

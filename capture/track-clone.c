@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* A second tracker that goes on from one flow of the first: the drill kills copies. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "track-internal.h"
+
+static void copy_facts(struct flow *to, const struct flow *f)
+{
+	struct flow own = *to;
+
+	*to = *f;
+	to->id = own.id;
+	to->hash = own.hash;
+	to->user = own.user;
+	to->dirty = own.dirty;
+	to->lru = own.lru;
+	to->lru_ns = own.lru_ns;
+	to->hole = own.hole;
+	to->reuse_syn = NULL;
+	to->infer = NULL;
+	to->counted_live = false;
+	for (int d = 0; d < 2; d++)
+		to->stream[d] = own.stream[d];
+	list_init(&to->dirty);
+	list_init(&to->hole);
+}
+
+static int copy_memory(struct track *t, struct flow *to, const struct flow *f)
+{
+	int r = 0;
+
+	if (f->infer) {
+		to->infer = malloc(sizeof *to->infer);
+		if (!to->infer)
+			return -ENOMEM;
+		*to->infer = *f->infer;
+	}
+	for (int d = 0; d < 2 && r == 0; d++)
+		r = stream_clone(&to->stream[d], &t->pool, &f->stream[d]);
+	return r;
+}
+
+struct flow *track_clone(struct track *to, const struct flow *f)
+{
+	struct track_place p = {.key = {f->server, f->client}, .service = f->service};
+
+	p.hash = flow_table_hash(&to->table, &p.key);
+	if (flow_table_find(&to->table, &p.key, p.hash))
+		return NULL;
+	struct flow *c = track_open(to, &p, FLOW_SYN_SENT);
+	if (!c)
+		return NULL;
+	copy_facts(c, f);
+	if (copy_memory(to, c, f) < 0) {
+		track_close(to, c, TRACK_CLOSE_DROPPED);
+		return NULL;
+	}
+	track_set_state(to, c, (enum flow_state)f->state);
+	if (f->hole_since_ns[0] || f->hole_since_ns[1])
+		list_add_tail(&to->holes, &c->hole);
+	track_announce(to, c);
+	/* What a module asks for as it is opened is less than what it had asked for by now. */
+	for (int d = 0; d < 2; d++)
+		c->keep_asked[d] = f->keep_asked[d];
+	return c;
+}
