@@ -177,12 +177,38 @@ static void check_interfaces(const struct check *k, const struct config_node *ro
 	}
 }
 
+/* Told at the first address that is too many: the rings would not open. */
+static void check_filter(const struct check *k)
+{
+	uint32_t v4 = 0, v6 = 0;
+
+	for (uint32_t i = 0; i < k->c->server_count; i++) {
+		const struct config_server *s = &k->c->servers[i];
+		for (uint32_t a = 0; a < s->address_count; a++) {
+			v4 += s->addresses[a].family == NETADDR_V4;
+			v6 += s->addresses[a].family == NETADDR_V6;
+			if (CONFIG_FILTER_FIXED + v4 * CONFIG_FILTER_V4 + v6 * CONFIG_FILTER_V6 <=
+				    CONFIG_FILTER_MAX &&
+			    config_filter_bytes(v4, v6) <= CONFIG_FILTER_MAX_BYTES)
+				continue;
+			config_report_error(k->report,
+					    place_of(entry_node(config_node_entry(k->servers, i),
+								"addresses", a)),
+					    "more protected addresses than a capture filter holds, "
+					    "%u of IPv4 and %u of IPv6: it has room for 672, or 62",
+					    v4, v6);
+			return;
+		}
+	}
+}
+
 void config_check(const struct config *c, const struct config_node *root,
 		  struct config_report *report)
 {
 	struct check k = {c, config_node_get(root, "servers"), report};
 
 	check_interfaces(&k, root);
+	check_filter(&k);
 	for (uint32_t i = 0; i < c->server_count && !config_report_full(report); i++) {
 		check_name(&k, i);
 		check_addresses(&k, i);

@@ -82,6 +82,20 @@ struct config {
 	uint32_t server_count;
 };
 
+/*
+ * All protected addresses are in the filter of each ring. The kernel limits its program to 4096
+ * instructions, and what it makes of them to net.core.optmem_max bytes: 128 KiB by default since
+ * Linux 6.9, 20 KiB before. What an address costs of both, at most (measured, libpcap 1.10).
+ */
+#define CONFIG_FILTER_MAX         4096
+#define CONFIG_FILTER_FIXED       64
+#define CONFIG_FILTER_V4          6
+#define CONFIG_FILTER_V6          36
+#define CONFIG_FILTER_MAX_BYTES   131072
+#define CONFIG_FILTER_FIXED_BYTES 1024
+#define CONFIG_FILTER_V4_BYTES    58
+#define CONFIG_FILTER_V6_BYTES    2080
+
 enum config_outcome {
 	CONFIG_OK = 0,
 	CONFIG_INVALID = 1, /* errors were written to @errors */
@@ -98,6 +112,13 @@ int64_t config_detection_bound_ns(const struct config_health *h);
 
 /* The effective configuration as YAML, defaults included. */
 void config_dump(const struct config *c, FILE *out);
+
+/* What net.core.optmem_max must be for the filter of @v4 and @v6 addresses. */
+static inline uint32_t config_filter_bytes(uint32_t v4, uint32_t v6)
+{
+	return CONFIG_FILTER_FIXED_BYTES + v4 * CONFIG_FILTER_V4_BYTES +
+	       v6 * CONFIG_FILTER_V6_BYTES;
+}
 
 /* "300ms", "1.5s" ... for people; writes at most @size bytes and terminates. */
 const char *config_format_duration(int64_t ns, char *out, size_t size);

@@ -57,12 +57,14 @@ int daemon_metrics_open(struct daemon *d)
 int daemon_metrics_listen(struct daemon *d)
 {
 	const struct endpoint *listen = &d->config->metrics_listen;
+	char address[ENDPOINT_STRLEN];
 
 	if (listen->addr.family == NETADDR_NONE)
 		return 0;
 	int r = metrics_http_open(listen, d->metrics, daemon_ready, d, &d->http);
 	if (r < 0)
-		log_event(LOG_ERROR, "metrics-not-opened", LOG_ERR(r));
+		log_event(LOG_ERROR, "metrics-not-opened",
+			  LOG_STR("address", endpoint_format(listen, address)), LOG_ERR(r));
 	return r;
 }
 

@@ -229,9 +229,15 @@ static void on_store_commit(void *ctx, int64_t duration_ns)
 
 static int make_state_dir(const char *path)
 {
-	if (mkdir(path, 0700) < 0 && errno != EEXIST)
-		return -errno;
-	return 0;
+	if (mkdir(path, 0700) == 0 || errno == EEXIST)
+		return 0;
+	int r = -errno;
+	log_event(LOG_ERROR, "state-dir-not-made", LOG_STR("state_dir", path),
+		  LOG_STR("detail", r == -ENOENT
+					    ? "the directory it is to be made in does not exist"
+					    : "it cannot be made"),
+		  LOG_ERR(r));
+	return r;
 }
 
 static int open_store(struct daemon *d)
@@ -246,8 +252,9 @@ static int open_store(struct daemon *d)
 	};
 	int r = make_state_dir(d->config->state_dir);
 
-	if (r == 0)
-		r = store_boot_id(d->boot_id);
+	if (r < 0)
+		return r;
+	r = store_boot_id(d->boot_id);
 	memcpy(sc.boot_id, d->boot_id, sizeof sc.boot_id);
 	if (r == 0)
 		r = store_open(&sc, &d->store, &loaded);
@@ -318,6 +325,21 @@ static uint32_t own_addresses(const struct config *c, struct netaddr out[static 
 	return n;
 }
 
+/* Many addresses: the kernel says that there is no memory, and means this number. */
+static void tell_filter_memory(const struct ring_config *ring, int r, const char *step)
+{
+	uint32_t v6 = 0;
+
+	if (r != -ENOMEM || strcmp(step, "filter") != 0)
+		return;
+	for (uint32_t i = 0; i < ring->address_count; i++)
+		v6 += ring->addresses[i].family == NETADDR_V6;
+	log_event(LOG_ERROR, "filter-needs-memory",
+		  LOG_INT("net.core.optmem_max", config_filter_bytes(ring->address_count - v6, v6)),
+		  LOG_STR("detail",
+			  "so many protected addresses need this sysctl to be at least that"));
+}
+
 static int start_workers(struct daemon *d)
 {
 	const struct config *c = d->config;
@@ -365,6 +387,7 @@ static int start_workers(struct daemon *d)
 		if (r < 0) {
 			log_event(LOG_ERROR, "capture-not-started", LOG_INT("worker", i),
 				  LOG_STR("step", where), LOG_ERR(r));
+			tell_filter_memory(d->rings, r, where);
 			return r;
 		}
 		d->worker_count = i + 1;
@@ -419,10 +442,12 @@ static int start_health(struct daemon *d)
 			     .service = on_service,
 			     .lag = on_health_lag},
 	};
-	int r = health_loop_start(&hc, &d->health);
+	const char *interface;
+	int r = health_loop_start(&hc, &d->health, &interface);
 
 	if (r < 0)
-		log_event(LOG_ERROR, "health-not-started", LOG_ERR(r));
+		log_event(LOG_ERROR, "health-not-started", LOG_STR("interface", interface),
+			  LOG_ERR(r));
 	return r;
 }
 

@@ -496,10 +496,13 @@ static int watched_init(struct watched *w, const struct health_loop_config *cfg,
 	return link_open(c->interface, &w->link);
 }
 
-int health_loop_start(const struct health_loop_config *cfg, struct health_loop **ret)
+int health_loop_start(const struct health_loop_config *cfg, struct health_loop **ret,
+		      const char **ret_interface)
 {
 	struct health_loop *l = calloc(1, sizeof *l);
 	int r = 0;
+
+	*ret_interface = "-";
 
 	if (!l)
 		return -ENOMEM;
@@ -512,6 +515,8 @@ int health_loop_start(const struct health_loop_config *cfg, struct health_loop *
 	l->poll_max = 1;
 	for (uint32_t i = 0; r == 0 && i < cfg->config->server_count; i++) {
 		r = watched_init(&l->server[i], cfg, &cfg->config->servers[i], clock_mono_ns());
+		if (r < 0)
+			*ret_interface = cfg->config->servers[i].interface;
 		l->poll_max += 1 + l->server[i].probe_count;
 	}
 	if (r == 0 && !(l->poll = calloc(l->poll_max, sizeof *l->poll)))

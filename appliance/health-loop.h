@@ -54,7 +54,9 @@ struct health_view {
 
 struct health_loop;
 
-int health_loop_start(const struct health_loop_config *cfg, struct health_loop **ret);
+/* 0 or negative errno; *ret_interface: the one that could not be used, or "-". */
+int health_loop_start(const struct health_loop_config *cfg, struct health_loop **ret,
+		      const char **ret_interface);
 struct health_loop *health_loop_stop(struct health_loop *l); /* NULL is fine; returns NULL */
 
 /* All of these from any thread. */

@@ -159,6 +159,21 @@ err_has "Is a directory"
 expect 69 -c good.yaml
 no_out
 err_has " error "
+config http | sed "s|$folder/state|$folder/nothing/state|" >no-parent.yaml
+expect 78 -c no-parent.yaml
+err_has "$folder/nothing/state"
+err_has "the directory it is to be made in does not exist"
+if [ "$(id -u)" = 0 ]; then # far enough to fail later, with a name for what is missing
+	config http | sed "s/jeebs-missing/lo/; s/  addresses:/  interface: jeebs-missing\n&/" >no-link.yaml
+	up=$folder/up
+	printf '#!/bin/sh\nip link set lo up\nexec "$@"\n' >"$up" && chmod 755 "$up"
+	isolated="unshare --net $up"
+	expect 69 -c no-link.yaml
+	err_has "health-not-started interface=jeebs-missing"
+	{ config http | sed "s/jeebs-missing/lo/" && echo 'metrics: {listen: "192.0.2.99:9817"}'; } >no-metrics.yaml
+	expect 69 -c no-metrics.yaml
+	err_has "metrics-not-opened address=192.0.2.99:9817"
+fi
 isolated=
 expect 78 -c bad.yaml
 expect 78 -c missing.yaml

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "config.h"
 #include "store.h"
 #include "test-watch-rig.h"
 #include "worker.h"
@@ -475,6 +476,52 @@ static void test_clock_set_forward(void **state)
 static void test_clock_set_back(void **state)
 {
 	set_clock_by(-3 * HOUR_S);
+}
+
+/* What the configuration lets pass, the kernel takes; what is far beyond it, it does not. */
+static int open_with_addresses(uint32_t v4, uint32_t v6)
+{
+	static struct netaddr a[800];
+	struct ring_config rc = {.interface = "jeebs-b", .ring_bytes = RING_BYTES, .addresses = a};
+	struct ring *r = NULL;
+	const char *where;
+
+	for (uint32_t i = 0; i < v4 + v6; i++) {
+		a[i] = (struct netaddr){.family = i < v4 ? NETADDR_V4 : NETADDR_V6};
+		for (uint32_t k = 0; k < 16; k++) /* nothing in common */
+			a[i].b[k] = (uint8_t)(i * (2 * k + 7) + (i >> 5) * k);
+		a[i].b[2] = (uint8_t)(i >> 8);
+		a[i].b[3] = (uint8_t)i;
+	}
+	rc.address_count = v4 + v6;
+	int e = ring_open(&rc, &r, &where);
+	ring_close(r);
+	return e;
+}
+
+static long optmem_max(void)
+{
+	char text[32] = "";
+	int fd = open("/proc/sys/net/core/optmem_max", O_RDONLY | O_CLOEXEC);
+
+	if (fd >= 0) {
+		assert_true(read(fd, text, sizeof text - 1) > 0);
+		close(fd);
+	}
+	return atol(text);
+}
+
+static void test_filter_ceiling(void **state)
+{
+	if (optmem_max() != CONFIG_FILTER_MAX_BYTES) {
+		print_message("net.core.optmem_max is another one\n");
+		skip();
+	}
+	assert_int_equal(open_with_addresses(672, 0), 0);
+	assert_int_equal(open_with_addresses(0, 62), 0);
+	assert_int_equal(open_with_addresses(330, 53), 0);
+	assert_int_equal(open_with_addresses(760, 0), -E2BIG);
+	assert_int_equal(open_with_addresses(0, 70), -ENOMEM);
 }
 
 /* ---- takeover ---- */
@@ -970,6 +1017,7 @@ int main(void)
 		TEST(test_lost_bytes_are_told),
 		TEST(test_clock_set_forward),
 		TEST(test_clock_set_back),
+		TEST(test_filter_ceiling),
 		TEST(test_takeover),
 		TEST(test_takeover_waits_for_what_was_not_seen),
 		TEST(test_takeover_of_handshakes),
