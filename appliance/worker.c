@@ -292,12 +292,12 @@ static void begin_flow(void *ctx, struct flow *f)
 	}
 	if (jf->service->server != b->server)
 		return;
+	track_settle(watch_track(w->watch), f); /* it may turn out to be established */
 	if (!flow_is_live(f)) {
 		/* A SYN not answered is sent again and reaches the backup. */
 		track_drop(watch_track(w->watch), f);
 		return;
 	}
-	track_settle(watch_track(w->watch), f);
 	track_probe_begin(f);
 	put_or_complain(&w->taking[b->server], takeover_note(jf, w->cfg.index, TAKEOVER_PROBE));
 }

@@ -245,6 +245,47 @@ static void test_hole_becomes_gap_by_the_next_segment(void **state)
 	assert_int_equal(f->retransmits[0], 0);
 }
 
+/* A client that has acknowledged the SYN-ACK and waits for its answer, when nothing else comes any
+ * more. */
+static void test_missed_synack_is_a_hole(void **state)
+{
+	c(S, -1, 0, 0);
+	struct flow *f = c(A, 0, 0, 0);
+	c(A, 0, 0, 100);
+	assert_false(flow_is_live(f));
+	now += config.hole_timeout_ns - 3000;
+	track_tick(track, now);
+	assert_false(flow_is_live(f));
+	now += 3000;
+	track_tick(track, now);
+	assert_int_equal(f->state, FLOW_ESTABLISHED);
+	assert_int_equal(f->marks, FLOW_MARK_MIDSTREAM);
+	assert_int_equal(f->isn[1], isn[1]);
+	assert_int_equal(gaps[0] + gaps[1], 0);
+	s(S | A, -1, 0, 0); /* it comes after all */
+	assert_int_equal(f->marks, 0);
+
+	restart();
+	c(S, -1, 0, 0);
+	f = c(A, 0, 0, 0);
+	track_settle(track, f); /* nothing will come any more */
+	assert_int_equal(f->state, FLOW_ESTABLISHED);
+
+	restart();
+	c(S, -1, 0, 0);
+	c(A, 0, 0, 50);
+	f = s(A, 0, 50, 0); /* nor is it needed: the server goes on */
+	assert_int_equal(f->state, FLOW_ESTABLISHED);
+	assert_int_equal(f->acked[0], 50);
+	restart();
+	c(S, -1, 0, 0);
+	f = c(A, 0, 0, 50);
+	s(S | A, -1, 50, 0); /* in time */
+	now += 2 * config.hole_timeout_ns;
+	track_tick(track, now);
+	assert_int_equal(f->marks, 0);
+}
+
 static void test_hole_filled_in_time(void **state)
 {
 	struct flow *f = handshake();
@@ -574,6 +615,7 @@ int main(void)
 		CASE(test_truncated_payload),
 		CASE(test_hole_becomes_gap_by_time),
 		CASE(test_hole_becomes_gap_by_the_next_segment),
+		CASE(test_missed_synack_is_a_hole),
 		CASE(test_hole_filled_in_time),
 		CASE(test_hole_that_moves_stays_young),
 		CASE(test_settle),

@@ -172,6 +172,8 @@ void track_note_hole(struct track *t, struct flow *f, enum flow_dir d)
 {
 	bool hole = f->acked[d] > f->stream[d].next && !flow_is_opaque(f);
 
+	/* Of a server's stream the SYN may be missing. */
+	hole = hole || (d == FLOW_TO_CLIENT && f->early.seen);
 	if (!hole) {
 		f->hole_since_ns[d] = 0;
 		if (f->hole_since_ns[flow_other(d)] == 0)
@@ -187,7 +189,7 @@ void track_note_hole(struct track *t, struct flow *f, enum flow_dir d)
 bool track_declare_gaps(struct track *t, struct flow *f, enum flow_dir d)
 {
 	struct stream *s = &f->stream[d];
-	bool any = false;
+	bool any = d == FLOW_TO_CLIENT && track_miss_answer(t, f);
 
 	while (f->acked[d] > s->next && !flow_is_opaque(f)) {
 		uint64_t from = s->next, held = stream_first_held(s);

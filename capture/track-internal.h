@@ -91,6 +91,12 @@ void track_infer_begin(struct flow *f);
 void track_infer(struct track *t, struct flow *f, enum flow_dir d, const struct segment *s,
 		 int64_t off);
 
+/*
+ * The client has acknowledged a SYN-ACK that was not captured: the connection goes on without it.
+ * False: it has not, or it was.
+ */
+bool track_miss_answer(struct track *t, struct flow *f);
+
 /* track-data.c */
 /* Bytes of the wire at @off: at most @wire_len, @b of them captured. True when next moved. */
 bool track_data(struct track *t, struct flow *f, enum flow_dir d, int64_t off, uint32_t wire_len,

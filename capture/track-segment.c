@@ -156,18 +156,21 @@ static struct flow *replace(struct track *t, struct flow *f, const struct track_
 	return f ? track_follow(t, f, p, answer) : NULL;
 }
 
-/*
- * The server goes on, but its SYN-ACK was not captured: its numbers are those the
- * client acknowledged, if it did, or begin here.
- */
-static bool adopt(struct track *t, struct flow *f, const struct segment *s)
+/* The SYN-ACK was not captured, but is behind us: @next is the server's first byte. */
+static void go_on_without(struct track *t, struct flow *f, uint32_t next)
 {
-	if (s->payload_len == 0 || !ack_fits_client(f, s))
-		return false;
-	f->isn[FLOW_TO_CLIENT] = (f->early.seen ? f->early.ack : s->seq) - 1;
+	f->isn[FLOW_TO_CLIENT] = next - 1;
 	f->isn_known[FLOW_TO_CLIENT] = true;
 	track_mark(t, f, FLOW_MARK_MIDSTREAM, 0);
 	track_set_state(t, f, FLOW_ESTABLISHED);
+}
+
+/* The server goes on: its numbers are those the client acknowledged, if it did, or begin here. */
+static bool adopt(struct track *t, struct flow *f, const struct segment *s)
+{
+	if ((s->payload_len == 0 && !f->early.seen) || !ack_fits_client(f, s))
+		return false;
+	go_on_without(t, f, f->early.seen ? f->early.ack : s->seq);
 	return true;
 }
 
@@ -360,8 +363,18 @@ static void take_early(struct track *t, struct flow *f)
 	if (!k.seen || !f->isn_known[FLOW_TO_CLIENT])
 		return;
 	f->early.seen = false;
+	track_note_hole(t, f, FLOW_TO_CLIENT);
 	if (ack_believable(f, FLOW_TO_CLIENT, off))
 		take_ack(t, f, FLOW_TO_SERVER, &k, off);
+}
+
+bool track_miss_answer(struct track *t, struct flow *f)
+{
+	if (!f->early.seen || f->isn_known[FLOW_TO_CLIENT])
+		return false;
+	go_on_without(t, f, f->early.ack);
+	take_early(t, f);
+	return true;
 }
 
 /* The ACK, or the lack of one. False: not believed. */
@@ -382,8 +395,10 @@ static bool acknowledge(struct track *t, struct flow *f, enum flow_dir d, const 
 		return true;
 	}
 	if (!f->isn_known[a]) {
-		if (!f->early.seen) /* the first one tells the server's ISN */
+		if (!f->early.seen) { /* the first one tells the server's ISN */
 			f->early = k;
+			track_note_hole(t, f, a);
+		}
 		return true;
 	}
 	int64_t off = position(f, a, k.ack);

@@ -7,13 +7,12 @@ need nft jq
 lab_up --no-offload # so that a loss is one segment
 usual_start
 
-# Not of handshakes: without them a connection is as old as the box.
+# Of handshakes too: without them a connection is as old as the box.
 in_ns sw nft -f - <<'END'
 table netdev mirror {
 	chain to_box {
 		type filter hook egress device "box" priority 0;
 		ip daddr 10.9.0.3 accept
-		tcp flags & syn == syn accept
 		tcp dport 80 numgen random mod 20 == 0 drop
 		tcp sport 80 numgen random mod 20 == 0 drop
 	}
