@@ -49,7 +49,7 @@ speaks() { in_ns client nft "delete element inet states mute { $1 }"; }
 server_deaf() { in_ns server nft "add element inet states deaf { $1 }"; }
 
 # talk ID PORT STEP...: a client of that local port; see tcp-client.py. Judged like `get`.
-talk_host=10.9.0.1
+talk_host=${talk_host:-10.9.0.1}
 talk() {
 	local id=$1 port=$2
 	shift 2

@@ -9,8 +9,9 @@ Bodies of responses go to standard output, so that the lab's stallcat can judge 
 	mptcp           IPPROTO_MPTCP; before connect
 	keepalive       TCP keep-alive after a second; before connect
 	isn:N           its own initial sequence number; before connect
-	high_isn:N      connects until the server's number is within N before 2^32
+	high_isn:N:NAME connects until the server's number is within N before 2^32; its port is in NAME
 	get_wrap:TARGET GET; {hold} in it becomes so many bytes of body that the number is then 4000 before 2^32
+	read_held       these bytes
 	connect         (done by the first step that needs it)
 	get:TARGET      GET, HTTP/1.1           get10:TARGET   GET, HTTP/1.0
 	post:TARGET:N   the head of a POST of N bytes; put:TARGET:N
@@ -149,21 +150,23 @@ class Client:
         self.sock.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, TCP_REPAIR_OFF_NO_WP)
         return seq & 0xFFFFFFFF
 
-    def do_high_isn(self, within):
+    def do_high_isn(self, within, name):
         for _ in range(200000):
             self.socket()
             self.to_wrap = 2**32 - self.received_seq()
             if 200000 < self.to_wrap <= int(within):
+                (self.marks / name).write_text(str(self.sock.getsockname()[1]))
                 return
-            options, isn = self.options, self.isn
             self.do_reset()
-            self.fresh()
-            self.options, self.isn = options, isn
+            self.fresh()  # another port, another number
         raise Ended("no high initial sequence number")
 
     def do_get_wrap(self, target):
-        hold = self.to_wrap - RESPONSE_HEAD - 4000
-        self.do_get(target.replace("{hold}", str(hold)))
+        self.held = self.to_wrap - RESPONSE_HEAD - 4000
+        self.do_get(target.replace("{hold}", str(self.held)))
+
+    def do_read_held(self):
+        self.take(self.held)
 
     def do_connect(self):
         self.socket()
