@@ -234,7 +234,8 @@ enum http_reason http_read(struct http *s, uint32_t dir, uint64_t off, struct je
 		b.p += n;
 		b.n -= n;
 	}
-	return HTTP_FINE;
+	/* Behind the response that was the last one: then it was not. */
+	return b.n > 0 && dir == JEEBS_TO_CLIENT ? HTTP_RESPONSE_UNASKED : HTTP_FINE;
 }
 
 /* The request has come for which bytes of the server waited in the log. */
@@ -294,6 +295,8 @@ int http_gap(void *state, uint32_t dir, uint64_t from, uint64_t to)
 	struct http_side *side = &s->side[dir];
 
 	side->next = to;
+	if (s->closed && dir == JEEBS_TO_CLIENT)
+		return give_up(s, HTTP_RESPONSE_UNASKED);
 	if (s->sync != HTTP_IN_SYNC || from == to)
 		http_sync_lose(s);
 	if (s->closed || s->sync != HTTP_IN_SYNC) {

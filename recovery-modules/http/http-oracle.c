@@ -242,6 +242,13 @@ static int send_final(struct connection *c)
 	else
 		r = send_made_up(c, &head, how, skip, n);
 	buf_deinit(&head);
+	/* Behind another answer it need not be the same. */
+	if (r == 0 && c->state == JEEBS_ORACLE_OPEN && !e->tunnel && e->extra_end > e->end) {
+		if (how == ORACLE_RANGE_AS_CAPTURED)
+			r = send_recorded(c, e->end, e->extra_end);
+		else
+			c->state = JEEBS_ORACLE_UNKNOWN;
+	}
 	if (r == 0 && c->state == JEEBS_ORACLE_OPEN && (e->close || e->tunnel))
 		c->state = e->tunnel ? JEEBS_ORACLE_UNKNOWN : JEEBS_ORACLE_CLOSE;
 	return r;

@@ -214,7 +214,7 @@ static const char *given_up(enum http_reason reason)
 	case HTTP_LOG_LOST:
 		return "a ceiling cut the log in a head";
 	case HTTP_RESPONSE_UNASKED:
-		return "the server sent more than is kept without a request to it";
+		return "the server sent bytes that answer no request";
 	default:
 		return "what was captured cannot be read";
 	}

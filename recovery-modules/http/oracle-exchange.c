@@ -113,7 +113,7 @@ static void read_final(struct oracle_exchange *e, const struct oracle_stream *to
 		e->end = body_end(s, e->body, e->kind, a->length);
 }
 
-/* False: the responses end here, or cannot be read any further. */
+/* False: what is there is no response. */
 static bool read_answer(struct oracle_exchange *e, const struct oracle_stream *to_server,
 			const struct oracle_stream *s, uint64_t off)
 {
@@ -127,36 +127,73 @@ static bool read_answer(struct oracle_exchange *e, const struct oracle_stream *t
 			return false;
 		e->answered = true;
 		if (!whole)
-			return false;
+			return true;
 		if (a.status >= 200 || a.status == 101) {
 			read_final(e, to_server, s, off, n, &a);
-			return e->end != UINT64_MAX && !e->close;
+			return true;
 		}
 		off += n;
 	}
 }
 
-static void read_answers(struct oracle_exchanges *x, const struct oracle_stream *to_server,
-			 const struct oracle_stream *s, const struct oracle_mark *marks,
-			 size_t mark_n)
+/* What was captured of the server when the client had not come to @to_server yet. */
+struct clock {
+	const struct oracle_mark *marks;
+	size_t n, at;
+};
+
+/* Bytes of the client that were captured before byte @to_client of the server. Ascending. */
+static uint64_t clock_asked(struct clock *c, uint64_t to_client)
+{
+	while (c->at + 1 < c->n && c->marks[c->at + 1].to_client <= to_client)
+		c->at++;
+	return c->n ? c->marks[c->at].to_server : 0;
+}
+
+/*
+ * From @off on the server sent what is no response to @e. What it sent before it was asked
+ * belongs to the exchange before. Offset behind that.
+ */
+static uint64_t skip_extra(const struct oracle_exchange *e, const struct clock *c, uint64_t off,
+			   uint64_t end)
+{
+	for (size_t i = c->at; i < c->n; i++) {
+		uint64_t until = i + 1 < c->n ? c->marks[i + 1].to_client : end;
+		if (c->marks[i].to_server > e->ask)
+			break;
+		off = until > off ? until : off;
+	}
+	return off;
+}
+
+/* Up to where the server's bytes are dealt with; UINT64_MAX when that is lost. */
+static uint64_t read_answers(struct oracle_exchanges *x, const struct oracle_stream *to_server,
+			     const struct oracle_stream *s, struct clock *c)
 {
 	uint64_t off = 0;
-	size_t m = 0;
 
 	for (size_t i = 0; i < x->n; i++) {
 		struct oracle_exchange *e = &x->list[i];
-		bool more = read_answer(e, to_server, s, off);
-		if (e->finished) {
-			while (m + 1 < mark_n && marks[m + 1].to_client <= e->final)
-				m++;
-			e->asked = mark_n ? marks[m].to_server : 0;
+		(void)clock_asked(c, off);
+		if (!read_answer(e, to_server, s, off)) {
+			uint64_t behind = skip_extra(e, c, off, s->end);
+			if (i == 0 || behind == off || !read_answer(e, to_server, s, behind))
+				return UINT64_MAX;
+			e[-1].extra_end = behind;
+			off = behind;
 		}
-		off = e->finished ? e->end : UINT64_MAX;
-		if (!more)
-			break;
+		if (!e->finished)
+			return off == s->end ? off : UINT64_MAX;
+		e->asked = clock_asked(c, e->final);
+		e->extra_end = e->end;
+		if (e->end == UINT64_MAX)
+			return UINT64_MAX;
+		/* Whoever sends one more response does not end with this one. */
+		if (i > 0)
+			e[-1].close = false;
+		off = e->end;
 	}
-	x->answer_lost = off == UINT64_MAX;
-	x->answer_rest = off;
+	return off;
 }
 
 static int compare_keys(const void *a, const void *b, void *ctx)
@@ -177,7 +214,15 @@ int oracle_exchanges_read(struct oracle_exchanges *x, const struct oracle_stream
 	int r = read_asks(x, to_server);
 	if (r < 0)
 		return r;
-	read_answers(x, to_server, to_client, marks, mark_n);
+	struct clock clock = {.marks = marks, .n = mark_n};
+	x->answer_rest = read_answers(x, to_server, to_client, &clock);
+	x->answer_lost = x->answer_rest == UINT64_MAX;
+	/* All requests are known and answered: what follows is one with the last response. */
+	struct oracle_exchange *last = x->n ? &x->list[x->n - 1] : NULL;
+	if (last && last->finished && !x->answer_lost && x->ask_rest == to_server->end) {
+		last->extra_end = to_client->end;
+		last->close |= last->extra_end > last->end && to_client->fin;
+	}
 	x->by_key = calloc(x->n + 1, sizeof *x->by_key);
 	if (!x->by_key)
 		return -ENOMEM;

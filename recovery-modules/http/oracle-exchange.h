@@ -15,12 +15,13 @@ struct oracle_exchange {
 	/* The response: 1xx heads from `answer` on, the final one from `final` on. */
 	bool answered; /* `answer` is valid */
 	bool finished; /* `final` and all below are valid: its head is there */
-	bool close;    /* the connection ends after it */
+	bool close;    /* the connection ends after it, and after the extra bytes */
 	bool tunnel;   /* what follows the head is no HTTP any more */
 	enum oracle_body_kind kind;
 	uint16_t status;
 	uint64_t answer, final, body, end;
-	uint64_t asked; /* bytes of the client the server had when it sent `final` */
+	uint64_t extra_end; /* of what was sent behind `end` though no request accounts for it */
+	uint64_t asked;     /* bytes of the client the server had when it sent `final` */
 };
 
 /* Where one direction stood when the other went on. */
@@ -32,7 +33,7 @@ struct oracle_exchanges {
 	struct oracle_exchange *list;
 	size_t n, cap;
 	uint32_t *by_key; /* indices, in the order of (key, index) */
-	/* What follows the last request that could be read, and the response to it. */
+	/* What follows the last request that could be read, and the last response. */
 	uint64_t ask_rest, answer_rest;
 	bool answer_lost; /* answer_rest is not the end of a response */
 };

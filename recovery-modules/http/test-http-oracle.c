@@ -418,6 +418,40 @@ static void test_answers_to_what_is_no_request(void **state)
 	check(malformed, 0, "nonsense\r\n\r\nmo!", "", JEEBS_ORACLE_UNKNOWN);
 }
 
+/* Not every server counts right. What it sent without being asked comes with the response before.
+ */
+static void test_bytes_that_answer_nothing(void **state)
+{
+#define SHORT "HTTP/1.1 200 OK\r\nAccept-Ranges: bytes\r\nContent-Length: 3\r\n\r\nabc"
+	const struct seen between[] = {
+		{'S', GET("/a")}, {'C', SHORT "def"}, {'S', GET("/b")}, {'C', NEXT}, {0}};
+	const struct seen last[] = {{'S', GET("/a")}, {'C', SHORT "def"}, {0}};
+	const struct seen ended[] = {{'S', GET("/a")}, {'C', SHORT "def"}, {'F'}, {0}};
+	const struct seen timeout[] = {{'S', GET("/a")}, {'C', NEXT}, {'C', BAD}, {'F'}, {0}};
+	/* The second question had come: who knows what this is. */
+	const struct seen late[] = {{'S', GET("/a") GET("/b")}, {'C', SHORT "def" NEXT}, {0}};
+	/* It says that it closes, and does not. */
+	const struct seen goes_on[] = {{'S', GET("/a")},
+				       {'C', "HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\nx"},
+				       {'S', GET("/b")},
+				       {'C', NEXT},
+				       {0}};
+
+	check(between, 0, GET("/a") GET("/b"), SHORT "def" NEXT, JEEBS_ORACLE_OPEN);
+	check(between, sizeof SHORT - 1, GET("/b"), NEXT, JEEBS_ORACLE_OPEN);
+	check(last, 0, GET("/a"), SHORT "def", JEEBS_ORACLE_OPEN);
+	check(ended, 0, GET("/a"), SHORT "def", JEEBS_ORACLE_CLOSE);
+	check(timeout, 0, GET("/a"), NEXT BAD, JEEBS_ORACLE_CLOSE);
+	check(late, 0, GET("/a") GET("/b"), SHORT, JEEBS_ORACLE_UNKNOWN);
+	check(goes_on, 0, GET("/a") GET("/b"), "HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\nx" NEXT,
+	      JEEBS_ORACLE_OPEN);
+	/* Behind a part of it something else may come. */
+	check(last, 0, "GET /a HTTP/1.1\r\nHost: a\r\nRange: bytes=1-1\r\n\r\n",
+	      "HTTP/1.1 206 Partial Content\r\nAccept-Ranges: bytes\r\nContent-Length: 1\r\n"
+	      "Content-Range: bytes 1-1/3\r\n\r\nb",
+	      JEEBS_ORACLE_UNKNOWN);
+}
+
 static void test_the_end_of_the_box(void **state)
 {
 	const struct seen seen[] = {{'S', GET("/a")}, {'C', COUNTED}, {0}};
@@ -475,6 +509,7 @@ int main(void)
 		cmocka_unit_test(test_bodies_of_requests),
 		cmocka_unit_test(test_no_http_any_more),
 		cmocka_unit_test(test_answers_to_what_is_no_request),
+		cmocka_unit_test(test_bytes_that_answer_nothing),
 		cmocka_unit_test(test_the_end_of_the_box),
 		cmocka_unit_test(test_errors_are_passed_on),
 	};

@@ -80,6 +80,8 @@ static void test_what_is_not_http(void **state)
 		"not-http");
 	refused("", "HTTP/1.1 200 OK\r\n\r\n", "response-unasked");
 	refused(GET("/"), OK_10 "\r\n0123456789HTTP/1.1 200 OK\r\n", "response-unasked");
+	/* Behind the last response: it was not the last, or its length was not true. */
+	refused(GET("/"), OK_10 "Connection: close\r\n\r\n0123456789x", "response-unasked");
 }
 
 static void test_cuts_in_text_that_is_not_kept(void **state)
