@@ -369,6 +369,7 @@ static int start_workers(struct daemon *d)
 		.endings = d->endings,
 		.store = d->store,
 		.store_interval_ns = c->store_interval_ns,
+		.held = true,
 	};
 
 	d->rings = calloc(c->interface_count, sizeof *d->rings);
@@ -392,6 +393,8 @@ static int start_workers(struct daemon *d)
 		}
 		d->worker_count = i + 1;
 	}
+	for (uint32_t i = 0; i < c->workers; i++)
+		worker_begin(d->workers[i]);
 	return 0;
 }
 

@@ -44,7 +44,7 @@ static void test_refused_with_what_is_missing(void **state)
 {
 	struct flow *f = client(TCP_ACK, 0, 0, 10);
 
-	assert_refused(f, "handshake-not-seen", "all options: no data of the server was seen yet");
+	assert_refused(f, "handshake-not-seen", "all options: nothing of the server was seen yet");
 	rig.window = 500;
 	server(TCP_ACK, 0, 10, 10);
 	client(TCP_ACK, 10, 10, 0);

@@ -373,6 +373,27 @@ static void test_counts(void **state)
 	assert_true(atomic_load(&c->lag_ns) >= 0);
 }
 
+/* Until all workers have their rings a packet may come to the wrong one. */
+static void test_held(void **state)
+{
+	const struct worker_counters *c;
+
+	config.held = true;
+	start();
+	c = worker_counters(worker);
+	put_handshake();
+	UNTIL(atomic_load(&c->ring[0].packets) == sent);
+	worker_begin(worker); /* also for what is still in the ring */
+	rig.client.port++;
+	put_handshake();
+	put(FLOW_TO_SERVER, TCP_ACK, 0, 0, 10);
+	sent -= 3;
+	UNTIL(atomic_load(&c->tcp) == sent);
+	assert_int_equal(atomic_load(&c->flows), 1);
+	settle();
+	assert_int_equal(look().count, 1);
+}
+
 /* ---- evidence ---- */
 
 static int64_t life(int server)
@@ -1012,6 +1033,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_tracks_what_is_on_the_wire),
 		TEST(test_counts),
+		TEST(test_held),
 		TEST(test_clients_prove_nothing),
 		TEST(test_servers_prove_life),
 		TEST(test_lost_bytes_are_told),

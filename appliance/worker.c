@@ -60,6 +60,7 @@ struct worker {
 	int64_t published_ns, ticked_ns, longest_turn_ns;
 	int64_t mono_minus_real; /* of this turn: the clock may be set at any time */
 	int64_t turn_ns;
+	int64_t begun_ns, from_real_ns; /* worker_begin(): on both clocks; 0: long ago */
 	struct worker_counters counters;
 };
 
@@ -233,11 +234,23 @@ static int64_t mono_of(const struct worker *w, int64_t real_ns)
 	return mono < now ? mono : now;
 }
 
+/* After a second nothing can be left in the ring, whatever happened to the clock. */
+static bool too_early(struct worker *w, const struct frame *f)
+{
+	if (w->cfg.held)
+		return true;
+	if (w->turn_ns - w->begun_ns > NS_PER_S)
+		w->from_real_ns = 0;
+	return f->time_ns < w->from_real_ns;
+}
+
 static int on_frame(void *ctx, const struct frame *f)
 {
 	struct worker *w = ctx;
 	struct segment s;
 
+	if ((w->cfg.held || w->from_real_ns) && too_early(w, f))
+		return 0;
 	w->packets++;
 	switch (decode_frame(f, &s)) {
 	case DECODE_TCP:
@@ -577,6 +590,18 @@ int worker_start(const struct worker_config *cfg, struct worker **ret, const cha
 	pthread_setname_np(w->thread, "capture"); /* ps -L, and who sets priorities */
 	*ret = w;
 	return 0;
+}
+
+static void begin_now(struct worker *w, void *arg)
+{
+	w->cfg.held = false;
+	w->from_real_ns = clock_real_ns();
+	w->begun_ns = clock_mono_ns();
+}
+
+void worker_begin(struct worker *w)
+{
+	worker_call(w, begin_now, NULL);
 }
 
 struct worker *worker_stop(struct worker *w)

@@ -61,6 +61,9 @@ struct worker_config {
 	struct store *store;              /* NULL: no store */
 	int64_t store_interval_ns;
 	uint8_t boot_id[16];
+	/* Packets are ignored until worker_begin(). With several workers: until the last has
+	 * opened its rings, a flow comes to another worker than later, or to all of them. */
+	bool held;
 };
 
 struct worker;
@@ -78,6 +81,9 @@ const struct worker_counters *worker_counters(const struct worker *w);
  * in the ring.
  */
 void worker_call(struct worker *w, void (*fn)(struct worker *w, void *arg), void *arg);
+
+/* The end of worker_config.held: packets count that are captured from now on. */
+void worker_begin(struct worker *w);
 
 /* Inside worker_call() only. */
 struct watch *worker_watch(struct worker *w);
