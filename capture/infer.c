@@ -142,8 +142,6 @@ bool infer_see(struct infer *i, const struct infer_segment *s)
 
 	count(seen);
 	if (s->payload_len > 0) {
-		changed |= i->with_data[dir] == 0;
-		count(&i->with_data[dir]);
 		changed |= see_flight(&i->scale[!dir], s->off + (int64_t)s->payload_len);
 		if (dir == 1 && !s->push)
 			see_piece(i, s->payload_len);
@@ -177,7 +175,7 @@ static bool timestamps_mixed(const struct infer *i)
 static int unseen(const struct infer *i)
 {
 	for (int dir = 0; dir < 2; dir++) {
-		if (i->with_data[dir] == 0)
+		if (!i->with_timestamp[dir] && !i->without_timestamp[dir])
 			return dir;
 	}
 	return -1;
@@ -219,7 +217,7 @@ void infer_missing(const struct infer *i, char out[static INFER_TEXT_MAX])
 	else if (timestamps_mixed(i))
 		snprintf(out, INFER_TEXT_MAX, "timestamps: in some segments, not in others");
 	else if (silent >= 0)
-		snprintf(out, INFER_TEXT_MAX, "all options: no data of the %s was seen yet",
+		snprintf(out, INFER_TEXT_MAX, "all options: nothing of the %s was seen yet",
 			 who[silent]);
 	else if (!window_enough(&i->scale[0]))
 		describe_bounds(&i->scale[0], 0, out);

@@ -23,7 +23,7 @@
  *               the server's: the client never reads a smaller window from us than we
  *                 mean. When it reads a larger one, what it sends beyond is dropped and sent
  *                 again: slow, and right.
- *   MPTCP       every segment with data has the option, or its connection has none.
+ *   MPTCP       its acknowledgements are in the option: who uses it shows it.
  *
  * The lower bound believes in the order of capture: an acknowledgement that was lost by
  * the capture, or shown late, makes what is in flight look larger. Hence half a window
@@ -80,7 +80,6 @@ struct infer_scale {
 struct infer {
 	struct infer_scale scale[2];                      /* [0]: of the client's window field */
 	uint32_t with_timestamp[2], without_timestamp[2]; /* segments */
-	uint32_t with_data[2];
 	bool sack, mptcp;
 	/* Largest segment of the server behind which more was to follow, and how often. */
 	uint16_t piece, piece_count;
@@ -124,7 +123,7 @@ static inline bool infer_ts(const struct infer *i)
 uint16_t infer_mss(const struct infer *i, uint16_t mss_default);
 
 /*
- * What is missing, as words for a refusal: "timestamps: nothing of the server seen",
+ * What is missing, as words for a refusal: "all options: nothing of the server was seen yet",
  * "window scale of the client: between 0 and 5". Empty when infer_known().
  */
 void infer_missing(const struct infer *i, char out[static INFER_TEXT_MAX]);

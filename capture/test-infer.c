@@ -82,9 +82,9 @@ static void assert_explained(enum infer_topic topic, const char *text)
 
 static void test_nothing_seen(void **state)
 {
-	assert_missing("all options: no data of the client was seen yet");
+	assert_missing("all options: nothing of the client was seen yet");
 	client(0, 0, 10);
-	assert_missing("all options: no data of the server was seen yet");
+	assert_missing("all options: nothing of the server was seen yet");
 	assert_false(infer_settled(&in));
 	server(0, 10, 10);
 	assert_true(infer_settled(&in));
