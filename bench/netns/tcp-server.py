@@ -12,8 +12,10 @@ Serves the files of DIRECTORY with the validators nginx gives them. What the que
 	eof             no Content-Length: the connection's end is the body's
 	close           FIN behind the response, then reads on until the client's
 	tos=N           the traffic class of this connection
+	upload          answers with the SHA-256 of the request's body, in hexadecimal
 	unread          never reads what follows the head of the request
 """
+import hashlib
 import os
 import socket
 import sys
@@ -46,6 +48,19 @@ class Connection:
         head, self.pending = self.pending.split(b"\r\n\r\n", 1)
         return head.decode("latin-1").split("\r\n")
 
+    def upload_digest(self, lines):
+        length = next(int(l.split(":")[1]) for l in lines if l.lower().startswith("content-length:"))
+        digest = hashlib.sha256()
+        while True:
+            part, self.pending = self.pending[:length], self.pending[length:]
+            digest.update(part)
+            length -= len(part)
+            if length == 0:
+                return digest.hexdigest().encode()
+            self.pending = self.sock.recv(65536)
+            if not self.pending:
+                raise OSError("the upload ended too early")
+
     def drain(self):
         while self.sock.recv(65536):
             pass
@@ -70,6 +85,10 @@ class Connection:
         url = urlsplit(target)
         query = parse_qs(url.query, keep_blank_values=True)
         close = "close" in query or "eof" in query or version == "HTTP/1.0"
+        if "upload" in query:
+            digest = self.upload_digest(lines)
+            self.sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 64\r\n\r\n" + digest)
+            return True
         path = self.files / Path(url.path).name
         if "tos" in query:
             self.sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, int(query["tos"][0]))
