@@ -1,0 +1,452 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The account of a takeover: workers, network and joins are played by this file (link
+ * option --wrap), the order, the crew and the numbers are the real ones.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "clock.h"
+#include "failover-run.h"
+
+#define FLOWS_MAX 4000
+
+/* ---- what the world does ---- */
+
+static struct world {
+	uint32_t flows;       /* live, flow i + 1 */
+	uint32_t answer_soon; /* of them: READY before the guard opens */
+	uint32_t collected;   /* READY at the end, of the rest */
+	uint32_t unwatched;   /* refused without having been asked */
+	int restore_error, submit_error, release_error;
+	bool no_memory; /* for the list of who was asked */
+} world;
+
+/* ---- what was done to it ---- */
+
+static struct done {
+	_Atomic uint32_t frames, restored, abandoned, held, not_held;
+	uint32_t pending, releases, released, refused_for[4], told;
+	bool opened;
+	struct failover_summary summary;
+	uint32_t finished;
+	uint32_t seen[FLOWS_MAX]; /* outcomes told, by flow */
+} done;
+
+static struct takeover_inbox *inbox;
+static struct watch_service service = {.protocol = "http"};
+
+static struct takeover_item *item(enum takeover_kind kind, uint32_t flow, bool answered)
+{
+	struct takeover_item *it = calloc(1, sizeof *it);
+
+	assert_non_null(it);
+	list_init(&it->node);
+	it->kind = kind;
+	it->flow = flow;
+	it->answered = answered;
+	it->service = &service;
+	it->plan = (struct plan){.cont = true, .module = "http", .reason = "idle"};
+	endpoint_parse("10.9.0.1:80", false, &it->snapshot.server);
+	endpoint_parse("10.9.0.10:1", false, &it->snapshot.client);
+	it->snapshot.client.port = (uint16_t)(1000 + flow);
+	return it;
+}
+
+#define WRAP(type, name, ...)            \
+	type __wrap_##name(__VA_ARGS__); \
+	type __wrap_##name(__VA_ARGS__)
+
+WRAP(void, worker_call, struct worker *w, void (*fn)(struct worker *w, void *arg), void *arg)
+{
+	fn(w, arg);
+}
+
+/* In two parts. */
+WRAP(uint32_t, worker_takeover_begin, struct worker *w, uint32_t server, struct takeover_inbox *in,
+     uint32_t from)
+{
+	inbox = in;
+	if (from == 0)
+		return 1;
+	for (uint32_t i = 1; i <= world.flows; i++) {
+		takeover_inbox_put(in, item(TAKEOVER_PROBE, i, false));
+		if (i <= world.answer_soon)
+			takeover_inbox_put(in, item(TAKEOVER_READY, i, true));
+	}
+	for (uint32_t i = 0; i < world.unwatched; i++) {
+		struct takeover_item *it = item(TAKEOVER_READY, world.flows + i + 1, false);
+		it->unasked = true;
+		it->plan = (struct plan){.module = "-", .reason = "out-of-memory"};
+		takeover_inbox_put(in, it);
+	}
+	return 0;
+}
+
+WRAP(uint32_t, worker_takeover_collect, struct worker *w, uint32_t server, uint32_t from)
+{
+	for (uint32_t i = 0; i < world.collected; i++)
+		takeover_inbox_put(inbox, item(TAKEOVER_READY, world.answer_soon + i + 1, false));
+	return 0;
+}
+
+WRAP(void, worker_takeover_end, struct worker *w, uint32_t server) {}
+
+WRAP(int, link_open, const char *interface, struct link **ret)
+{
+	*ret = (struct link *)&world; /* never looked into */
+	return 0;
+}
+
+WRAP(struct link *, link_close, struct link *l)
+{
+	return NULL;
+}
+
+WRAP(const uint8_t *, link_mac, const struct link *l)
+{
+	static const uint8_t mac[6] = {2};
+	return mac;
+}
+
+WRAP(int, link_send, struct link *l, struct bytes frame)
+{
+	atomic_fetch_add(&done.frames, 1);
+	return 0;
+}
+
+WRAP(int, link_announce, struct link *l, const struct netaddr *addr)
+{
+	return 0;
+}
+
+WRAP(int, address_add, const char *interface, const struct netaddr *addr)
+{
+	return 0;
+}
+
+WRAP(int, address_del, const char *interface, const struct netaddr *addr)
+{
+	return 0;
+}
+
+WRAP(int, guard_up, const char *name, const struct guard_service *svc, uint32_t count,
+     struct guard **ret)
+{
+	*ret = (struct guard *)&world;
+	return 0;
+}
+
+WRAP(struct guard *, guard_down, struct guard *g)
+{
+	return NULL;
+}
+
+WRAP(int, guard_forwarding, const char *interface, uint8_t family, bool on, bool *ret_changed)
+{
+	*ret_changed = false;
+	return 0;
+}
+
+WRAP(int, guard_open, struct guard *g, const struct guard_flow *pending, uint32_t count)
+{
+	done.pending = count;
+	done.opened = true;
+	return 0;
+}
+
+WRAP(int, guard_release, struct guard *g, const struct guard_flow *flows, uint32_t count)
+{
+	assert_true(done.opened);
+	done.releases++;
+	if (world.release_error && count > 1)
+		return world.release_error;
+	done.released += count;
+	return 0;
+}
+
+WRAP(int, restore_socket, const struct snapshot *s, const struct restore_options *o, int64_t now_ns,
+     int *ret_fd, size_t *ret_unsent, const char **ret_step)
+{
+	*ret_step = "socket";
+	if (world.restore_error)
+		return world.restore_error;
+	*ret_fd = -1;
+	*ret_unsent = 0;
+	atomic_fetch_add(&done.restored, 1);
+	return 0;
+}
+
+WRAP(void, restore_abandon, int fd)
+{
+	atomic_fetch_add(&done.abandoned, 1);
+}
+
+WRAP(int, join_submit, struct join_pool *p, const struct join_request *r)
+{
+	if (world.submit_error)
+		return world.submit_error;
+	atomic_fetch_add(r->hold ? &done.held : &done.not_held, 1);
+	free(r->ctx);
+	return 0;
+}
+
+WRAP(uint32_t, join_release, struct join_pool *p, uint32_t group)
+{
+	return done.held;
+}
+
+void *__real_realloc(void *p, size_t n);
+WRAP(void *, realloc, void *p, size_t n)
+{
+	return world.no_memory ? NULL : __real_realloc(p, n);
+}
+
+/* ---- the rig ---- */
+
+static void on_state(void *ctx, uint32_t server, enum failover_state state) {}
+
+static void on_connection(void *ctx, uint32_t server, const struct watch_service *svc,
+			  const struct endpoint *client, const struct plan *plan)
+{
+	static const char *const reason[] = {"out-of-memory", "descriptor-limit", "restore-failed",
+					     "join-refused"};
+
+	assert_ptr_equal(svc, &service);
+	done.told++;
+	done.seen[client->port - 1000]++;
+	for (int i = 0; !plan->cont && i < 4; i++)
+		done.refused_for[i] += strcmp(plan->reason, reason[i]) == 0;
+}
+
+static void on_done(void *ctx, uint32_t server, const struct failover_summary *s)
+{
+	done.summary = *s;
+	done.finished++;
+}
+
+static struct config_backup backup;
+static struct config_service http = {.port = 80};
+static struct netaddr address;
+static struct config_server server_cfg = {.name = (char[]){"web1"},
+					  .addresses = &address,
+					  .address_count = 1,
+					  .interface = (char[]){"eth0"},
+					  .backups = &backup,
+					  .backup_count = 1,
+					  .services = &http,
+					  .service_count = 1};
+static struct config config = {.probe_timeout_ns = NS_PER_MS};
+static struct worker_evidence evidence;
+static struct worker *workers[1];
+static struct failover_config env = {
+	.config = &config,
+	.workers = workers,
+	.worker_count = 1,
+	.evidence = &evidence,
+	.observer = {.state = on_state, .connection = on_connection, .done = on_done}};
+static _Atomic bool ending;
+static struct failover_server s;
+
+static int set_up(void **state)
+{
+	struct endpoint e;
+
+	world = (struct world){0};
+	memset(&done, 0, sizeof done);
+	s = (struct failover_server){.env = &env, .cfg = &server_cfg, .ending = &ending};
+	endpoint_parse("10.9.0.1:80", false, &e);
+	address = e.addr;
+	endpoint_parse("10.9.0.2:80", false, &e);
+	backup.address = e.addr;
+	return crew_new(3, &s.crew);
+}
+
+static int tear_down(void **state)
+{
+	failover_run_cancel(&s);
+	crew_free(s.crew);
+	return 0;
+}
+
+static void begin(void)
+{
+	struct failover_cause cause = {
+		.reason = "test", .alive_ns = clock_mono_ns(), .silent = true};
+
+	assert_int_equal(failover_run_begin(&s, &cause), 0);
+	assert_true(done.opened);
+}
+
+/* Whatever happened: each connection once, and the sums agree. */
+static void finish(void)
+{
+	assert_true(failover_run_step(&s, clock_mono_ns() + 10 * NS_PER_S));
+	assert_int_equal(done.finished, 1);
+	const struct failover_summary *sum = &done.summary;
+	assert_int_equal(sum->live, world.flows + world.unwatched);
+	assert_int_equal(sum->continued + sum->refused + sum->gone, sum->live);
+	assert_int_equal(sum->continued, done.held + done.not_held);
+}
+
+static void each_told_once(uint32_t flows)
+{
+	assert_int_equal(done.told, flows);
+	for (uint32_t i = 1; i <= flows; i++)
+		assert_int_equal(done.seen[i], 1);
+}
+
+/* ---- tests ---- */
+
+/* More than two batches, among three threads. */
+static void test_all_answer(void **state)
+{
+	world.flows = world.answer_soon = 2 * FAILOVER_BATCH + 300;
+	begin();
+	assert_int_equal(done.held, world.flows); /* nothing was sent before the guard opened */
+	assert_int_equal(done.pending, 0);
+	finish();
+	assert_int_equal(done.summary.continued, world.flows);
+	assert_int_equal(done.restored, world.flows);
+	assert_int_equal(done.releases, 0);
+	each_told_once(world.flows);
+}
+
+/* Those who come late are let in by the batch. */
+static void test_late_answers(void **state)
+{
+	world.flows = 700;
+	world.answer_soon = 100;
+	begin();
+	assert_int_equal(done.pending, 600);
+	for (uint32_t i = 101; i <= 700; i++)
+		takeover_inbox_put(inbox, item(i % 3 ? TAKEOVER_READY : TAKEOVER_GONE, i, true));
+	assert_false(failover_run_step(&s, clock_mono_ns())); /* waits for a first byte */
+	assert_int_equal(done.released, 600);
+	assert_int_equal(done.releases, 2); /* of at most FAILOVER_BATCH */
+	assert_int_equal(done.held, 100);
+	assert_int_equal(done.not_held, 400);
+	finish();
+	assert_int_equal(done.summary.gone, 200);
+	assert_int_equal(done.told, 500);
+}
+
+/* One that the guard does not know keeps nobody else out. */
+static void test_release_one_by_one(void **state)
+{
+	world.flows = 20;
+	world.release_error = -ENOENT;
+	begin();
+	for (uint32_t i = 1; i <= 20; i++)
+		takeover_inbox_put(inbox, item(TAKEOVER_READY, i, true));
+	failover_run_step(&s, clock_mono_ns());
+	assert_int_equal(done.released, 20);
+	finish();
+}
+
+static void test_unanswered(void **state)
+{
+	world.flows = 50;
+	world.collected = 50;
+	begin();
+	finish();
+	assert_int_equal(done.summary.unanswered, 50);
+	assert_int_equal(done.summary.continued, 50);
+	assert_int_equal(done.released, 50);
+	each_told_once(50);
+}
+
+/* No worker had memory for so much as a word: refused by name, reset, and let in. */
+static void test_lost(void **state)
+{
+	world.flows = 40;
+	world.answer_soon = 10;
+	world.collected = 5;
+	begin();
+	uint32_t frames = done.frames;
+	finish();
+	assert_int_equal(done.summary.continued, 15);
+	assert_int_equal(done.refused_for[0], 25);
+	assert_int_equal(done.frames - frames, 25); /* a RST each */
+	assert_int_equal(done.released, 30);
+	each_told_once(40);
+}
+
+static void test_unwatched(void **state)
+{
+	world.flows = world.answer_soon = 3;
+	world.unwatched = 2;
+	begin();
+	finish();
+	assert_int_equal(done.refused_for[0], 2);
+	assert_int_equal(done.summary.continued, 3);
+}
+
+/* Nobody could be noted, so nobody was asked; they are not forgotten. */
+static void test_no_memory_to_ask(void **state)
+{
+	world.flows = 30;
+	world.collected = 20;
+	world.no_memory = true;
+	begin();
+	world.no_memory = false;
+	assert_int_equal(done.frames, 0);
+	finish();
+	assert_int_equal(done.summary.continued, 20);
+	assert_int_equal(done.summary.refused, 10);
+}
+
+static void refused_all_for(int which)
+{
+	world.flows = world.answer_soon = 30;
+	begin();
+	finish();
+	assert_int_equal(done.summary.refused, 30);
+	assert_int_equal(done.refused_for[which], 30);
+	assert_int_equal(done.frames, 30); /* a RST each; who had answered was not asked */
+	each_told_once(30);
+}
+
+static void test_no_descriptor(void **state)
+{
+	world.restore_error = -EMFILE;
+	refused_all_for(1);
+}
+
+static void test_restore_fails(void **state)
+{
+	world.restore_error = -EADDRINUSE;
+	refused_all_for(2);
+}
+
+static void test_joins_full(void **state)
+{
+	world.submit_error = -ENOSPC;
+	refused_all_for(3);
+	assert_int_equal(done.abandoned, 30);
+}
+
+int main(void)
+{
+#define TEST(t) cmocka_unit_test_setup_teardown(t, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(test_all_answer),
+		TEST(test_late_answers),
+		TEST(test_release_one_by_one),
+		TEST(test_unanswered),
+		TEST(test_lost),
+		TEST(test_unwatched),
+		TEST(test_no_memory_to_ask),
+		TEST(test_no_descriptor),
+		TEST(test_restore_fails),
+		TEST(test_joins_full),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
