@@ -98,6 +98,20 @@ static void tell_older(struct jeebs_flow *jf)
 	}
 }
 
+static void open_now(struct jeebs_flow *jf)
+{
+	jf->module_service.port = jf->flow->server.port;
+	jf->module_service.protocol = jf->service->protocol;
+	jf->opened = jf->module &&
+		     jf->module->open(jf->state, jf, &live_ops, &jf->module_service) == JEEBS_OK;
+	if (!jf->opened)
+		give_up(jf); /* it may have asked for bytes first */
+	if (jf->flow->infer)
+		tell_older(jf);
+	else
+		tell_missed(jf);
+}
+
 /*
  * Not while half of the handshake is missing: a SYN may be captured after its answer. A
  * connection older than the box is shown from its first byte on: the module finds out where
@@ -107,18 +121,8 @@ static void open_module(struct jeebs_flow *jf)
 {
 	const struct flow *f = jf->flow;
 
-	if (jf->opened || jf->gave_up || (f->marks & FLOW_MARK_MIDSTREAM && !f->infer))
-		return;
-	jf->module_service.port = jf->flow->server.port;
-	jf->module_service.protocol = jf->service->protocol;
-	jf->opened = jf->module &&
-		     jf->module->open(jf->state, jf, &live_ops, &jf->module_service) == JEEBS_OK;
-	if (!jf->opened)
-		give_up(jf); /* it may have asked for bytes first */
-	if (f->infer)
-		tell_older(jf);
-	else
-		tell_missed(jf);
+	if (!jf->opened && !jf->gave_up && (!(f->marks & FLOW_MARK_MIDSTREAM) || f->infer))
+		open_now(jf);
 }
 
 static void on_open(void *ctx, struct flow *f)
@@ -304,6 +308,9 @@ struct jeebs_flow *watch_clone(struct watch *to, const struct jeebs_flow *from)
 
 	if (!f)
 		return NULL;
+	/* It was opened before half of the handshake turned out to be missing. */
+	if (jf && from->opened && !jf->opened)
+		open_now(jf);
 	if (!jf || jf->opened != from->opened ||
 	    (from->opened && from->state && !copy_state(jf, from))) {
 		track_drop(to->track, f);
