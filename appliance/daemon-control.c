@@ -380,16 +380,24 @@ static json_t *marks_json(uint16_t marks)
 	return a;
 }
 
+/* Of a connection older than the box: the one that is used, see its sentences. */
+static json_t *wscale_json(const struct flow *f, enum flow_dir dir)
+{
+	if (f->infer)
+		return json_integer(infer_wscale(f->infer, dir));
+	return f->syn[dir].wscale_present ? json_integer(f->syn[dir].wscale) : json_null();
+}
+
 static json_t *options_json(const struct explained *x)
 {
 	const struct flow_syn_options *c = &x->flow.syn[FLOW_TO_SERVER];
 	const struct flow_syn_options *s = &x->flow.syn[FLOW_TO_CLIENT];
 
-	return json_pack(
-		"{s:i, s:i, s:o, s:o, s:b, s:b, s:i}", "mss_client", c->mss, "mss_server", s->mss,
-		"wscale_client", c->wscale_present ? json_integer(c->wscale) : json_null(),
-		"wscale_server", s->wscale_present ? json_integer(s->wscale) : json_null(), "sack",
-		c->sack && s->sack, "timestamps", x->flow.ts_ok, "server_clock_hz", (int)x->ts_hz);
+	return json_pack("{s:i, s:i, s:o, s:o, s:b, s:b, s:i}", "mss_client", c->mss, "mss_server",
+			 s->mss, "wscale_client", wscale_json(&x->flow, FLOW_TO_SERVER),
+			 "wscale_server", wscale_json(&x->flow, FLOW_TO_CLIENT), "sack",
+			 x->flow.infer ? x->infer.sack : c->sack && s->sack, "timestamps",
+			 x->flow.ts_ok, "server_clock_hz", (int)x->ts_hz);
 }
 
 static json_t *direction_json(const struct flow *f, enum flow_dir dir)

@@ -10,6 +10,7 @@
 #include "clock.h"
 
 #define REASONS_MAX 64
+#define PICKUPS_MAX 20 /* explained in the table */
 
 struct reason_count {
 	const char *reason;
@@ -125,6 +126,27 @@ static int print_rows(const struct dry_run_report *r, FILE *out)
 	return e;
 }
 
+/* What is believed of the options of connections older than the capture, and why. */
+static void print_pickups(const struct dry_run_report *r, FILE *out)
+{
+	char client[ENDPOINT_STRLEN], option[INFER_TEXT_MAX];
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < r->row_count; i++) {
+		if (!r->rows[i].pickup || n++ >= PICKUPS_MAX)
+			continue;
+		fprintf(out, "\n%s is older than the capture: %s\n",
+			endpoint_format(&r->rows[i].client, client), r->rows[i].plan.detail);
+		for (enum infer_topic k = 0; k < INFER_TOPICS_; k++) {
+			pickup_copy_explain(r->rows[i].pickup, k, option);
+			fprintf(out, "  %s\n", option);
+		}
+	}
+	if (n > PICKUPS_MAX)
+		fprintf(out, "\n%u more are older than the capture; -o json has them all\n",
+			(unsigned int)(n - PICKUPS_MAX));
+}
+
 static void print_reasons(const struct dry_run_report *r, bool cont, FILE *out)
 {
 	struct reason_count rc[REASONS_MAX];
@@ -151,6 +173,7 @@ int dry_run_report_table(const struct dry_run_report *r, FILE *out)
 	int e = print_rows(r, out);
 	if (e < 0)
 		return e;
+	print_pickups(r, out);
 	fprintf(out, "%s%" PRIu32 " live connections, %" PRIu64 " gone before the cut\n",
 		r->row_count ? "\n" : "", r->row_count, r->track.flows_closed);
 	fprintf(out, "continue %" PRIu32, r->continued);
@@ -181,21 +204,43 @@ static json_t *name_json(const char *name)
 	return j;
 }
 
+/* Null, but for connections older than the capture. */
+static int add_pickup(json_t *o, const struct dry_run_row *row)
+{
+	json_t *a = row->pickup ? json_array() : NULL;
+	char option[INFER_TEXT_MAX];
+	int e = 0;
+
+	if (!row->pickup)
+		return json_object_set_new(o, "options", json_null());
+	for (enum infer_topic k = 0; k < INFER_TOPICS_; k++) {
+		pickup_copy_explain(row->pickup, k, option);
+		e |= json_array_append_new(a, json_string(option));
+	}
+	return e | json_object_set_new(o, "options", a);
+}
+
 static json_t *row_json(const struct dry_run_report *r, const struct dry_run_row *row)
 {
 	char client[ENDPOINT_STRLEN], server[ENDPOINT_STRLEN];
 
-	return json_pack("{s:s, s:s, s:s, s:f, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:o}",
-			 "client", endpoint_format(&row->client, client), "server",
-			 endpoint_format(&row->server, server), "state",
-			 flow_state_name(row->state), "age_s", (double)row->age_ns / 1e9, "verdict",
-			 row->plan.cont ? "continue" : "refuse", "module", row->plan.module,
-			 "reason", row->plan.reason, "detail", row->plan.detail, "bytes_to_server",
-			 (json_int_t)row->bytes_to_server, "bytes_to_client",
-			 (json_int_t)row->bytes_to_client, "in_flight", (json_int_t)row->in_flight,
-			 "retained", (json_int_t)row->retained, "stall_bound_ms",
-			 row->plan.cont ? json_real((double)r->detection_bound_ns / 1e6)
-					: json_null());
+	json_t *o = json_pack(
+		"{s:s, s:s, s:s, s:f, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:o}", "client",
+		endpoint_format(&row->client, client), "server",
+		endpoint_format(&row->server, server), "state", flow_state_name(row->state),
+		"age_s", (double)row->age_ns / 1e9, "verdict",
+		row->plan.cont ? "continue" : "refuse", "module", row->plan.module, "reason",
+		row->plan.reason, "detail", row->plan.detail, "bytes_to_server",
+		(json_int_t)row->bytes_to_server, "bytes_to_client",
+		(json_int_t)row->bytes_to_client, "in_flight", (json_int_t)row->in_flight,
+		"retained", (json_int_t)row->retained, "stall_bound_ms",
+		row->plan.cont ? json_real((double)r->detection_bound_ns / 1e6) : json_null());
+
+	if (o && add_pickup(o, row) != 0) {
+		json_decref(o);
+		return NULL;
+	}
+	return o;
 }
 
 static json_t *reasons_json(const struct dry_run_report *r, bool cont)

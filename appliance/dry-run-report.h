@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "pickup.h"
 #include "plan.h"
 
 struct dry_run_row {
@@ -20,6 +21,7 @@ struct dry_run_row {
 	uint64_t bytes_to_server, bytes_to_client; /* on the wire until the cut */
 	uint64_t in_flight, retained;
 	struct plan plan;
+	struct pickup *pickup; /* of a connection older than the capture, else NULL */
 };
 
 struct dry_run_report {

@@ -370,6 +370,7 @@ static void plan_row(void *ctx, struct flow *f)
 		.retained = (in->next - in->keep) + (out->next - out->keep),
 	};
 	plan_make(watch_flow(f), &row->plan);
+	row->pickup = pickup_copy(f);
 	if (row->plan.cont)
 		rep->continued++;
 	else
@@ -509,6 +510,8 @@ int dry_run(const struct dry_run_options *o, FILE *out, FILE *err)
 	if (!o->config && d.report.server_count)
 		free((char *)d.report.servers[0]);
 	free(d.report.servers);
+	for (uint32_t i = 0; i < d.report.row_count; i++)
+		free(d.report.rows[i].pickup);
 	free(d.report.rows);
 	free(d.responders);
 	watch_free(d.watch);

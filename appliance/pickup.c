@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "pickup.h"
 
+#include <stdlib.h>
+
 #include "recovery-module.h"
 
 _Static_assert(INFER_TEXT_MAX <= JEEBS_DETAIL_MAX, "what is missing fits in a plan's detail");
@@ -30,4 +32,19 @@ bool pickup_explain(const struct flow *f, enum infer_topic topic, char out[stati
 		return false;
 	infer_explain(f->infer, topic, pickup_mss_default(f), out);
 	return true;
+}
+
+struct pickup *pickup_copy(const struct flow *f)
+{
+	struct pickup *p = f->infer ? malloc(sizeof *p) : NULL;
+
+	if (p)
+		*p = (struct pickup){*f->infer, pickup_mss_default(f)};
+	return p;
+}
+
+void pickup_copy_explain(const struct pickup *p, enum infer_topic topic,
+			 char out[static INFER_TEXT_MAX])
+{
+	infer_explain(&p->infer, topic, p->mss_default, out);
 }

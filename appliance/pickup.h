@@ -21,6 +21,17 @@ void pickup_snapshot(const struct flow *f, struct snapshot *io);
 /* Which option is missing; @out stays as it is when that is not known. */
 void pickup_missing(const struct flow *f, char out[static INFER_TEXT_MAX]);
 
+/* What there is to explain about one connection, by value. */
+struct pickup {
+	struct infer infer;
+	uint16_t mss_default;
+};
+
+/* A copy to be freed; NULL for other connections, and without memory. */
+struct pickup *pickup_copy(const struct flow *f);
+void pickup_copy_explain(const struct pickup *p, enum infer_topic topic,
+			 char out[static INFER_TEXT_MAX]);
+
 /* One option of a connection older than the box. False: of any other one, nothing is written. */
 bool pickup_explain(const struct flow *f, enum infer_topic topic, char out[static INFER_TEXT_MAX]);
 

@@ -177,7 +177,7 @@ static void test_every_connection_has_every_field(void **state)
 	run();
 	read_printed(&one, "", connection(0));
 	read_printed(&other, "", connection(1));
-	assert_int_equal(one.n, 13);
+	assert_int_equal(one.n, 14);
 	assert_memory_equal(&one, &other, sizeof one);
 }
 
@@ -229,6 +229,51 @@ static void test_table(void **state)
 		    "refuse 1: request-not-idempotent 1\n"
 		    "incomplete: the capture is damaged at packet 9: the file ends inside the "
 		    "record after packet 8");
+}
+
+static void an_older_one(int n)
+{
+	for (int i = 0; i < n; i++) {
+		char client[ENDPOINT_STRLEN];
+		snprintf(client, sizeof client, "10.1.0.7:%d", 40000 + i);
+		struct talk t = talk(client, "10.9.0.1:80");
+		ask(&t, GET);
+		answer(&t, "some of an answer");
+	}
+}
+
+/* One of which only the client was seen: what is missing is told with the others. */
+static void test_older_than_the_capture(void **state)
+{
+	options.server_auto = false;
+	assert_int_equal(endpoint_parse("10.9.0.1:80", false, &options.server), 0);
+	an_older_one(1);
+	struct talk t = talk("10.1.0.8:40000", "10.9.0.1:80");
+	ask(&t, GET);
+	run();
+	json_t *told = json_object_get(connection(0), "options");
+	assert_int_equal(json_array_size(told), INFER_TOPICS_);
+	assert_string_equal(json_string_value(json_array_get(told, INFER_SCALE_CLIENT)),
+			    "window scale of the client: between 0 and 14; 0 is safe and used");
+	assert_string_equal(word(connection(0), "reason"), "framing-unknown");
+	assert_string_equal(word(connection(1), "reason"), "handshake-not-seen");
+	options.json = false;
+	run();
+	assert_says("\n10.1.0.8:40000 is older than the capture: "
+		    "all options: nothing of the server was seen yet\n"
+		    "  timestamps: missing (only one end was seen)\n");
+}
+
+static void test_many_older_than_the_capture(void **state)
+{
+	options.server_auto = false;
+	assert_int_equal(endpoint_parse("10.9.0.1:80", false, &options.server), 0);
+	options.json = false;
+	an_older_one(21);
+	run();
+	assert_says("\n10.1.0.7:40019 is older");
+	assert_null(strstr(ran.out, "10.1.0.7:40020 is older"));
+	assert_says("\n1 more are older than the capture; -o json has them all\n");
 }
 
 static void test_empty_table(void **state)
@@ -365,6 +410,8 @@ int main(void)
 		CASE(test_every_connection_has_every_field),
 		CASE(test_types),
 		CASE(test_table),
+		CASE(test_older_than_the_capture),
+		CASE(test_many_older_than_the_capture),
 		CASE(test_empty_table),
 		CASE(test_reasons_beyond_the_bound),
 		CASE(test_name_that_is_not_utf8),
