@@ -7,8 +7,7 @@
 #include "harness.h"
 #include "takeover.h"
 
-#define ANSWER_MAX ((size_t)1 << 30) /* a whole re-asked body, and all that follows it */
-#define CHUNK_MAX  16384             /* what a read of the backend's socket gives at most */
+#define CHUNK_MAX 16384 /* what a read of the backend's socket gives at most */
 
 /* One copy of a connection, being continued. */
 struct resumed {
@@ -158,22 +157,33 @@ static struct bytes client_says(void *ctx, uint64_t received, bool *ret_eof)
 	return BYTES_NONE;
 }
 
+struct answering {
+	int (*to)(void *ctx, struct bytes b);
+	void *ctx;
+};
+
 static int take_answer(void *ctx, struct jeebs_bytes b)
 {
-	return buf_append(ctx, b.p, b.n);
+	const struct answering *a = ctx;
+
+	return a->to(a->ctx, bytes_of(b.p, b.n));
 }
 
-static void backup_receives(void *ctx, struct bytes b, bool eof, struct buf *answer, bool *close,
+static void backup_receives(void *ctx, struct bytes b, bool eof,
+			    int (*answer)(void *to, struct bytes b), void *to, bool *close,
 			    bool *fail)
 {
 	struct resumed *r = ctx;
+	struct answering a = {answer, to};
 	uint32_t state = JEEBS_ORACLE_OPEN;
 
 	if (!r->connection && !(r->connection = r->oracle->connect(r->truth->oracle, &r->cut)))
 		r->error = -ENOMEM;
 	if (r->error == 0 && !r->unknown)
 		r->error = r->oracle->receive(r->connection, (struct jeebs_bytes){b.p, b.n}, eof,
-					      take_answer, answer, &state);
+					      take_answer, &a, &state);
+	if (r->error == -ECANCELED)
+		r->error = 0;
 	r->unknown = r->unknown || state == JEEBS_ORACLE_UNKNOWN;
 	*close = state == JEEBS_ORACLE_CLOSE;
 	*fail = state == JEEBS_ORACLE_RESET;
@@ -213,14 +223,13 @@ static int resume(const struct drill_bench *b, struct takeover_item *item, struc
 		.backend = {.max = CHUNK_MAX},
 		.queue_max = SIZE_MAX,
 		.output_max = b->horizon,
-		.answer_max = ANSWER_MAX,
 	};
 	struct resumed r = {.truth = truth,
 			    .oracle = b->oracle,
 			    .cut = item->cut,
 			    .base = item->cut.to_client_end,
 			    .said = item->cut.to_server_end};
-	const struct harness_backend backend = {.receive = backup_receives, .ctx = &r};
+	const struct harness_backend backend = {.stream = backup_receives, .ctx = &r};
 	const struct harness_client client = {.next = client_says, .ctx = &r};
 	const struct bytes log[2] = {buf_view(&item->log[0].bytes), buf_view(&item->log[1].bytes)};
 	struct harness h;

@@ -7,6 +7,7 @@
  * compared behind each cut (the horizon).
  */
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -181,6 +182,9 @@ int dry_run_every(struct drill *d, FILE *out)
 	struct every e = {.d = d};
 	int r = -ENOMEM;
 
+	/* Each cut fills buffers up to the horizon and frees them: not by way of the kernel. */
+	mallopt(M_MMAP_THRESHOLD, 1 << 30);
+	mallopt(M_TRIM_THRESHOLD, 1 << 30);
 	d->every.step = d->opt->cut_packet;
 	d->every.horizon = d->opt->horizon ? d->opt->horizon : DRY_RUN_HORIZON;
 	e.truth = drill_truth_new(&tc, d->services, d->service_count, TRUTH_MAX);

@@ -175,8 +175,6 @@ static void init(struct harness *h, const struct jeebs_module *m,
 		h->options.queue_max = DEFAULT_QUEUE_MAX;
 	if (h->options.output_max == 0)
 		h->options.output_max = DEFAULT_OUTPUT_MAX;
-	if (h->options.answer_max == 0)
-		h->options.answer_max = h->options.output_max;
 	h->module = m;
 	h->acked = UINT64_MAX;
 	for (int i = 0; i < 2; i++)
@@ -526,6 +524,41 @@ static bool connect_step(struct harness *h)
 	return true;
 }
 
+/* Some of the backend's answer. */
+static void deliver(struct harness *h, struct bytes b)
+{
+	if (!h->run->pass[JEEBS_TO_CLIENT])
+		event(h, JEEBS_EV_BACKEND_DATA, b);
+	else if (buf_bytes(&h->client, b) < 0)
+		h->outcome = HARNESS_OUTPUT_MAX;
+}
+
+static int answer_now(void *to, struct bytes b)
+{
+	struct harness *h = to;
+
+	while (b.n > 0 && !ended(h)) {
+		struct bytes part = bytes_head(b, chunk_length(h, &h->options.backend, b.n));
+		b = bytes_from(b, part.n);
+		deliver(h, part);
+	}
+	return ended(h) ? -ECANCELED : 0;
+}
+
+/* A copy: while it is answered the module may queue more, and the queue move. */
+static void ask_streaming(struct harness *h, struct bytes b, bool eof)
+{
+	struct harness_run *run = h->run;
+	struct buf copy = BUF_INIT(SIZE_MAX / 2);
+
+	if (buf_bytes(&copy, b) < 0)
+		h->outcome = HARNESS_OUTPUT_MAX;
+	else
+		run->backend->stream(run->backend->ctx, buf_view(&copy), eof, answer_now, h,
+				     &run->close, &run->fail);
+	buf_deinit(&copy);
+}
+
 static bool ask_step(struct harness *h)
 {
 	struct harness_run *run = h->run;
@@ -536,7 +569,11 @@ static bool ask_step(struct harness *h)
 	struct bytes b = bytes_from(buf_view(&h->backend), run->shown);
 	run->shown = h->backend.n;
 	run->eof_shown |= eof;
-	run->backend->receive(run->backend->ctx, b, eof, &run->answer, &run->close, &run->fail);
+	if (run->backend->stream)
+		ask_streaming(h, b, eof);
+	else
+		run->backend->receive(run->backend->ctx, b, eof, &run->answer, &run->close,
+				      &run->fail);
 	if (buf_error(&run->answer) < 0)
 		h->outcome = HARNESS_OUTPUT_MAX;
 	return true;
@@ -552,10 +589,7 @@ static bool answer_step(struct harness *h)
 	if (b.n > 0) {
 		b = bytes_head(b, chunk_length(h, &h->options.backend, b.n));
 		run->answered += b.n;
-		if (!run->pass[JEEBS_TO_CLIENT])
-			event(h, JEEBS_EV_BACKEND_DATA, b);
-		else if (buf_bytes(&h->client, b) < 0)
-			h->outcome = HARNESS_OUTPUT_MAX;
+		deliver(h, b);
 		return true;
 	}
 	if (run->fail) {
@@ -574,7 +608,7 @@ static bool answer_step(struct harness *h)
 
 static void resume(struct harness *h, struct harness_run *run)
 {
-	run->answer = BUF_INIT(h->options.answer_max);
+	run->answer = BUF_INIT(h->options.output_max);
 	set_cut(h);
 	h->run = run;
 	h->outcome = HARNESS_JOINED;

@@ -49,7 +49,6 @@ struct harness_options {
 	size_t log_max;                /* ceiling of each log; 0: 64 MiB */
 	size_t queue_max;              /* per queue and event; 0: 1 MiB */
 	size_t output_max;             /* for the client in total; 0: 64 MiB */
-	size_t answer_max;             /* of the backend in total; 0: output_max */
 };
 
 /*
@@ -62,6 +61,13 @@ struct harness_backend {
 			bool *fail);
 	void *ctx;
 	bool refuse; /* it cannot be connected */
+	/*
+	 * Instead of @receive, for answers that are not worth copying: hands them to @answer,
+	 * which shows them to the module at once. It returns 0, or -ECANCELED when the run is
+	 * over and nobody wants more; then return.
+	 */
+	void (*stream)(void *ctx, struct bytes b, bool eof, int (*answer)(void *to, struct bytes b),
+		       void *to, bool *close, bool *fail);
 };
 
 /*
