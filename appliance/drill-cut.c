@@ -203,7 +203,7 @@ static void judge_end(const struct harness *h, const struct resumed *r, struct d
 		f->verdict = DRILL_EXACT;
 	} else if (r->unknown) {
 		refused(f, "oracle-cannot-tell", true);
-	} else if (h->outcome == HARNESS_JOINED && end >= r->truth->unasked) {
+	} else if (h->outcome != HARNESS_ABORTED && end >= r->truth->unasked) {
 		refused(f, "server-spoke-unasked", true);
 	} else if (r->lost) {
 		refused(f, "capture-incomplete", true);
@@ -243,7 +243,11 @@ static int resume(const struct drill_bench *b, struct takeover_item *item, struc
 		e = r.error;
 	}
 	if (e == 0 &&
-	    same(&truth->stream[FLOW_TO_CLIENT], r.base, buf_view(&h.client), "other-bytes", f)) {
+	    !same(&truth->stream[FLOW_TO_CLIENT], r.base, buf_view(&h.client), "other-bytes", f)) {
+		/* The old server had not said it yet, and nothing told that it would. */
+		if (f->offset >= truth->unasked)
+			refused(f, "server-spoke-unasked", true);
+	} else if (e == 0) {
 		if (h.violation)
 			wrong(f, h.violation, r.base + h.client.n);
 		else

@@ -533,6 +533,24 @@ static void test_client_waits_for_answers(void **state)
 }
 
 /* What the capture lost is compared with nothing, and nobody is blamed for it. */
+/* What nothing let expect, and was not said at the cut: nobody sends it in the old server's stead.
+ */
+static void test_what_nobody_asked_for(void **state)
+{
+	static const enum fault faults[] = {OTHER_BYTE, ENDS_EARLY};
+
+	for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
+		fault = faults[i];
+		unasked = UINT64_MAX;
+		drill(talk, TALK_N);
+		assert_true(report.wrong > 0);
+		unasked = 0;
+		drill(talk, TALK_N);
+		assert_int_equal(report.wrong, 0);
+		assert_string_equal(report.refusal[0].reason, "server-spoke-unasked");
+	}
+}
+
 static void test_gap(void **state)
 {
 	static const struct seg g[] = {
@@ -587,6 +605,7 @@ int main(void)
 		CASE(test_memory_ceiling),
 		CASE(test_horizon),
 		CASE(test_client_waits_for_answers),
+		CASE(test_what_nobody_asked_for),
 		CASE(test_gap),
 		CASE(test_reasons_have_a_ceiling),
 	};

@@ -126,7 +126,7 @@ static int oracle_learned(void *oracle, uint64_t *ret_unasked)
 	oracle_exchanges_deinit(&o->exchanges);
 	int r = oracle_exchanges_read(&o->exchanges, &o->stream[JEEBS_TO_SERVER],
 				      &o->stream[JEEBS_TO_CLIENT], o->marks, o->mark_n);
-	*ret_unasked = o->exchanges.answer_lost ? UINT64_MAX : o->exchanges.answer_rest;
+	*ret_unasked = o->exchanges.unasked;
 	return r;
 }
 

@@ -166,6 +166,12 @@ static uint64_t skip_extra(const struct oracle_exchange *e, const struct clock *
 	return off;
 }
 
+static void not_expected(struct oracle_exchanges *x, uint64_t off)
+{
+	if (off < x->unasked)
+		x->unasked = off;
+}
+
 /* Up to where the server's bytes are dealt with; UINT64_MAX when that is lost. */
 static uint64_t read_answers(struct oracle_exchanges *x, const struct oracle_stream *to_server,
 			     const struct oracle_stream *s, struct clock *c)
@@ -174,12 +180,14 @@ static uint64_t read_answers(struct oracle_exchanges *x, const struct oracle_str
 
 	for (size_t i = 0; i < x->n; i++) {
 		struct oracle_exchange *e = &x->list[i];
-		(void)clock_asked(c, off);
+		if (clock_asked(c, off) <= e->ask && off < s->end)
+			not_expected(x, off);
 		if (!read_answer(e, to_server, s, off)) {
 			uint64_t behind = skip_extra(e, c, off, s->end);
 			if (i == 0 || behind == off || !read_answer(e, to_server, s, behind))
 				return UINT64_MAX;
 			e[-1].extra_end = behind;
+			not_expected(x, off);
 			off = behind;
 		}
 		if (!e->finished)
@@ -188,9 +196,11 @@ static uint64_t read_answers(struct oracle_exchanges *x, const struct oracle_str
 		e->extra_end = e->end;
 		if (e->end == UINT64_MAX)
 			return UINT64_MAX;
-		/* Whoever sends one more response does not end with this one. */
-		if (i > 0)
+		/* Whoever sends one more response has not ended with the one before. */
+		if (i > 0 && e[-1].close) {
 			e[-1].close = false;
+			not_expected(x, e->answer);
+		}
 		off = e->end;
 	}
 	return off;
@@ -210,13 +220,15 @@ int oracle_exchanges_read(struct oracle_exchanges *x, const struct oracle_stream
 			  const struct oracle_stream *to_client, const struct oracle_mark *marks,
 			  size_t mark_n)
 {
-	*x = (struct oracle_exchanges){0};
+	*x = (struct oracle_exchanges){.unasked = UINT64_MAX};
 	int r = read_asks(x, to_server);
 	if (r < 0)
 		return r;
 	struct clock clock = {.marks = marks, .n = mark_n};
 	x->answer_rest = read_answers(x, to_server, to_client, &clock);
 	x->answer_lost = x->answer_rest == UINT64_MAX;
+	if (!x->answer_lost)
+		not_expected(x, x->answer_rest);
 	/* All requests are known and answered: what follows is one with the last response. */
 	struct oracle_exchange *last = x->n ? &x->list[x->n - 1] : NULL;
 	if (last && last->finished && !x->answer_lost && x->ask_rest == to_server->end) {

@@ -36,6 +36,8 @@ struct oracle_exchanges {
 	/* What follows the last request that could be read, and the last response. */
 	uint64_t ask_rest, answer_rest;
 	bool answer_lost; /* answer_rest is not the end of a response */
+	uint64_t unasked; /* from here on the server said what no request or no announced end
+			   * let expect; UINT64_MAX: nowhere */
 };
 
 /*

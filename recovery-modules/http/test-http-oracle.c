@@ -452,6 +452,33 @@ static void test_bytes_that_answer_nothing(void **state)
 	      JEEBS_ORACLE_UNKNOWN);
 }
 
+/* From where on no module can be expected to come to what the server said. */
+static void test_what_nobody_asked_for(void **state)
+{
+#define ONE_ZERO "HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\nx"
+	static const struct {
+		struct seen seen[6];
+		uint64_t from;
+	} cases[] = {
+		{{{'S', GET("/a")}, {'C', NEXT}, {'S', GET("/b")}, {'C', NEXT}},
+		 2 * (sizeof NEXT - 1)},
+		{{{'S', GET("/a")}, {'C', NEXT "junk"}}, sizeof NEXT - 1},
+		{{{'S', GET("/a")}, {'C', NEXT "junk"}, {'S', GET("/b")}, {'C', NEXT}},
+		 sizeof NEXT - 1},
+		{{{'S', GET("/a")}, {'C', NEXT NEXT}, {'S', GET("/b")}, {'C', NEXT}},
+		 sizeof NEXT - 1},
+		{{{'S', GET("/a")}, {'C', ONE_ZERO}, {'S', GET("/b")}, {'C', NEXT}},
+		 sizeof ONE_ZERO - 1},
+		{{{'C', "220 hello\r\n"}, {'S', GET("/a")}, {'C', NEXT}}, 0},
+		{{{'S', GET("/a") GET("/b")}, {'C', NEXT "junk"}}, UINT64_MAX},
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		http_oracle.close(learn(cases[i].seen));
+		assert_int_equal(unasked, cases[i].from);
+	}
+}
+
 static void test_the_end_of_the_box(void **state)
 {
 	const struct seen seen[] = {{'S', GET("/a")}, {'C', COUNTED}, {0}};
@@ -510,6 +537,7 @@ int main(void)
 		cmocka_unit_test(test_no_http_any_more),
 		cmocka_unit_test(test_answers_to_what_is_no_request),
 		cmocka_unit_test(test_bytes_that_answer_nothing),
+		cmocka_unit_test(test_what_nobody_asked_for),
 		cmocka_unit_test(test_the_end_of_the_box),
 		cmocka_unit_test(test_errors_are_passed_on),
 	};

@@ -161,6 +161,10 @@ static void actor_resume(void *state, const struct jeebs_cut *cut, struct jeebs_
 	}
 	if (a->act == 'L')
 		(void)cut->log(cut->flow, JEEBS_TO_SERVER, 0);
+	if (a->act == 'O' && event == JEEBS_EV_BACKEND_DATA) {
+		ops->to_client(j, b);
+		ops->to_client(j, b);
+	}
 	if (a->act == 'e')
 		ops->to_client(j, (struct jeebs_bytes){(const uint8_t *)names[event],
 						       strlen(names[event])});
@@ -368,6 +372,13 @@ static void test_output_has_a_ceiling(void **state)
 	harness_resume(&h, &backend, BYTES_NONE, false);
 	assert_true(h.client.n <= 500);
 	assert_int_equal(h.outcome, HARNESS_OUTPUT_MAX);
+	harness_deinit(&h);
+	/* A module cannot know of it: what it does behind it is no fault. */
+	begin(&h, "O", 0);
+	h.options.backend.max = 48;
+	harness_resume(&h, &backend, BYTES_NONE, false);
+	assert_int_equal(h.outcome, HARNESS_OUTPUT_MAX);
+	assert_null(h.violation);
 	harness_deinit(&h);
 }
 
