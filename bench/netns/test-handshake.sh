@@ -7,7 +7,7 @@ lab_init
 need tcpdump
 lab_up
 make_files 1k.bin
-lab_extra='recovery: {probe_timeout: 300ms}' # the guard stays closed long enough to be met
+lab_extra='recovery: {probe_timeout: 200ms}' # the guard stays closed long enough to be met
 states_start
 
 # The client's ACK is lost, and all that follows: it believes in the connection, the server does not.
@@ -22,10 +22,11 @@ talk syn_lost 42004 get:/1k.bin response
 
 wait_mark connected2
 wait_mark connected3
+for i in 2 3; do wait_state SYN-RECV 4200$i; done
 # The SYN-ACK is lost: the server waits in SYN-RECV, the client sends its SYN again, a second later.
 deaf 42001
 talk syn_ack_lost 42001 get:/1k.bin response
-for i in 1 2 3; do wait_state SYN-RECV 4200$i; done
+wait_state SYN-RECV 42001
 pull_cable server
 hears 42001
 in_ns client nft flush chain inet states out
