@@ -184,8 +184,10 @@ static uint64_t read_answers(struct oracle_exchanges *x, const struct oracle_str
 			not_expected(x, off);
 		if (!read_answer(e, to_server, s, off)) {
 			uint64_t behind = skip_extra(e, c, off, s->end);
-			if (i == 0 || behind == off || !read_answer(e, to_server, s, behind))
+			if (i == 0 || behind == off || !read_answer(e, to_server, s, behind)) {
+				not_expected(x, off); /* another protocol */
 				return UINT64_MAX;
+			}
 			e[-1].extra_end = behind;
 			not_expected(x, off);
 			off = behind;

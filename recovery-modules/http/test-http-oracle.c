@@ -471,6 +471,7 @@ static void test_what_nobody_asked_for(void **state)
 		 sizeof ONE_ZERO - 1},
 		{{{'C', "220 hello\r\n"}, {'S', GET("/a")}, {'C', NEXT}}, 0},
 		{{{'S', GET("/a") GET("/b")}, {'C', NEXT "junk"}}, UINT64_MAX},
+		{{{'S', GET("/a")}, {'C', "no response\r\n\r\n"}}, 0},
 	};
 
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
