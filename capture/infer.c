@@ -77,7 +77,7 @@ static bool see_fall(struct infer_scale *c)
 	}
 	/* A field of 0 may also mean that it has no memory (Linux), and of two segments that
 	 * acknowledge the same nobody knows which is the newer. */
-	if (c->retracts || fall < 2 || c->window == 0 || acked == 0)
+	if (c->retracts || c->window == 0 || acked == 0)
 		return false;
 	while (c->high > c->low && (int64_t)(fall - 1) << c->high > acked)
 		c->high--;

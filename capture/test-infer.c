@@ -150,7 +150,8 @@ static void test_lost_acknowledgement(void **state)
 	window[0] = 20000;
 	client(0, 0, 80);
 	server(0, 80, 20000);
-	server(20000, 80, 20000); /* its permission was not seen */
+	server(20000, 80, 15000); /* its permission was not seen */
+	server(35000, 80, 5000);
 	client(80, 40000, 0);
 	for (int i = 2; i < 50; i++) {
 		server(i * 20000, 80, 20000);
@@ -165,6 +166,44 @@ static void test_lost_acknowledgement(void **state)
 	infer_lost(&in);
 	server(9000000, 80, 20000);
 	client(80, 9020000, 0);
+	assert_bounds(0, 0, 14);
+	/* Nor do two that nobody knows of add up across one that is known. */
+	server(9020000, 80, 60000);
+	infer_lost(&in);
+	client(80, 9080000, 0);
+	server(9080000, 80, 60000);
+	client(80, 9140000, 0);
+	assert_bounds(0, 0, 14);
+	server(9140000, 80, 60000);
+	assert_bounds(0, 1, 14);
+}
+
+/* Of two observations the smaller is believed. */
+static void test_smaller_of_two(void **state)
+{
+	window[0] = 500;
+	client(0, 0, 80);
+	server(0, 80, 14480);
+	client(80, 14480, 0);
+	server(14480, 80, 4000);
+	assert_bounds(0, 3, 14);
+	client(80, 18480, 0);
+	server(18480, 80, 14480);
+	assert_bounds(0, 3, 14);
+	client(80, 32960, 0);
+	server(32960, 80, 14480);
+	assert_bounds(0, 5, 14);
+}
+
+/* More than any scale allows: it is something else. */
+static void test_beyond_all_scales(void **state)
+{
+	window[0] = 1;
+	client(0, 0, 80);
+	for (int i = 0; i < 3; i++) {
+		server(i * 100000, 80, 100000);
+		client(80, (i + 1) * 100000, 0);
+	}
 	assert_bounds(0, 0, 14);
 }
 
@@ -244,6 +283,11 @@ static void test_retraction(void **state)
 	assert_explained(INFER_SCALE_CLIENT,
 			 "window scale of the client: between 3 and 14; 3 is too little; 12000 in "
 			 "flight on a field of 1000; its window shrinks");
+	window[0] = 1000;
+	client(160, 24100, 0);
+	window[0] = 600;
+	client(160, 24100 + 3300, 0);
+	assert_bounds(0, 3, 14);
 }
 
 /* The field 0 of a receiver without memory, and the order of two equal ones. */
@@ -343,9 +387,16 @@ static void test_mss(void **state)
 		infer_see(&in, &s);
 	assert_int_equal(infer_mss(&in, 536), 536);
 	assert_explained(INFER_MSS, "MSS: not known; 536, which every host takes");
-	s.dir = 0; /* what the client sends says nothing about what it takes */
+	/* The end of what the server had to say: no cut. */
 	infer_init(&in);
 	s.payload_len = 100;
+	s.push = true;
+	for (int i = 0; i < 9; i++)
+		infer_see(&in, &s);
+	assert_int_equal(infer_mss(&in, 536), 536);
+	s.push = false;
+	s.dir = 0; /* what the client sends says nothing about what it takes */
+	infer_init(&in);
 	for (int i = 0; i < 9; i++)
 		infer_see(&in, &s);
 	assert_int_equal(infer_mss(&in, 1220), 1220);
@@ -362,6 +413,8 @@ int main(void)
 		CASE(test_lower_bound_covers_the_flight),
 		CASE(test_window_limited),
 		CASE(test_lost_acknowledgement),
+		CASE(test_smaller_of_two),
+		CASE(test_beyond_all_scales),
 		CASE(test_order_of_capture),
 		CASE(test_window_probes),
 		CASE(test_upper_bound),
