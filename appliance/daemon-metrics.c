@@ -235,7 +235,7 @@ static void survey_flow(void *ctx, struct flow *f)
 	if (!jf || !flow_is_live(f))
 		return;
 	plan_make(jf, &p);
-	s->count[jf->service - s->d->services][p.cont]++;
+	s->count[jf->service - s->d->services.v][p.cont]++;
 }
 
 static void survey_part(struct worker *w, void *arg)
@@ -249,13 +249,13 @@ static void survey_part(struct worker *w, void *arg)
 static void tell_survey(struct daemon *d, const struct survey *s)
 {
 	/* Services of one server may share a protocol: series are sums. */
-	for (uint32_t k = 0; k < d->service_count; k++)
+	for (uint32_t k = 0; k < d->services.n; k++)
 		for (uint16_t cont = 0; cont < 2; cont++) {
-			const struct watch_service *a = &d->services[k];
+			const struct watch_service *a = &d->services.v[k];
 			uint64_t sum = 0;
-			for (uint32_t j = 0; j < d->service_count; j++)
-				if (d->services[j].server == a->server &&
-				    strcmp(d->services[j].protocol, a->protocol) == 0)
+			for (uint32_t j = 0; j < d->services.n; j++)
+				if (d->services.v[j].server == a->server &&
+				    strcmp(d->services.v[j].protocol, a->protocol) == 0)
 					sum += s->count[j][cont];
 			metrics_set(d->metrics, METRIC_CONNECTIONS_TRACKED,
 				    METRIC_AT(a->server, metrics_protocol(d->metrics, a->protocol),
@@ -272,7 +272,7 @@ static void survey(struct daemon *d, int64_t now_ns)
 	if (now_ns - p->surveyed_ns < p->survey_pause_ns)
 		return;
 	p->surveyed_ns = now_ns;
-	s.count = calloc(d->service_count, sizeof *s.count);
+	s.count = calloc(d->services.n, sizeof *s.count);
 	if (!s.count)
 		return;
 	for (uint32_t i = 0; i < d->worker_count; i++)

@@ -184,40 +184,17 @@ static void on_failover_done(void *ctx, uint32_t server, const struct failover_s
 
 static int load_services(struct daemon *d)
 {
-	const struct config *c = d->config;
-	uint32_t n = 0;
-	char error[256];
+	struct services_error why;
 
-	for (uint32_t i = 0; i < c->server_count; i++)
-		n += c->servers[i].address_count * c->servers[i].service_count;
-	d->services = calloc(n, sizeof *d->services);
-	d->server_names = calloc(c->server_count, sizeof *d->server_names);
-	d->modules = module_host_new(c->modules_dir);
-	if (!d->services || !d->server_names || !d->modules)
+	d->modules = module_host_new(d->config->modules_dir);
+	if (!d->modules)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < c->server_count; i++) {
-		const struct config_server *s = &c->servers[i];
-		d->server_names[i] = s->name;
-		for (uint32_t k = 0; k < s->service_count; k++) {
-			const struct jeebs_module *m;
-			int r = module_host_get(d->modules, s->services[k].protocol, &m, error,
-						sizeof error);
-			if (r < 0) {
-				log_event(LOG_ERROR, "module-refused", LOG_STR("server", s->name),
-					  LOG_STR("protocol", s->services[k].protocol),
-					  LOG_STR("detail", error), LOG_ERR(r));
-				return r;
-			}
-			for (uint32_t a = 0; a < s->address_count; a++)
-				d->services[d->service_count++] = (struct watch_service){
-					.endpoint = {.addr = s->addresses[a],
-						     .port = s->services[k].port},
-					.module = m,
-					.protocol = s->services[k].protocol,
-					.server = (uint16_t)i};
-		}
-	}
-	return 0;
+	int r = services_load(&d->services, d->config, d->modules, &why);
+	if (r < 0 && why.server)
+		log_event(LOG_ERROR, "module-refused", LOG_STR("server", why.server),
+			  LOG_STR("protocol", why.protocol), LOG_STR("detail", why.detail),
+			  LOG_ERR(r));
+	return r;
 }
 
 static void on_store_commit(void *ctx, int64_t duration_ns)
@@ -360,11 +337,11 @@ static int start_workers(struct daemon *d)
 						.ignore_clients = own,
 						.ignore_count = own_addresses(c, own),
 					},
-				.services = d->services,
-				.service_count = d->service_count,
+				.services = d->services.v,
+				.service_count = d->services.n,
 			},
 		.server_count = c->server_count,
-		.server_names = d->server_names,
+		.server_names = d->services.server_names,
 		.evidence = d->evidence,
 		.endings = d->endings,
 		.store = d->store,
@@ -437,9 +414,9 @@ static int start_health(struct daemon *d)
 	struct health_loop_config hc = {
 		.config = d->config,
 		.evidence = d->evidence,
-		.services = d->services,
+		.services = d->services.v,
 		.endings = d->endings,
-		.service_count = d->service_count,
+		.service_count = d->services.n,
 		.observer = {.ctx = d,
 			     .verdict = on_verdict,
 			     .service = on_service,
@@ -521,7 +498,7 @@ static int prepare_host(struct daemon *d)
 
 static int make_endings(struct daemon *d)
 {
-	size_t n = (d->service_count + 1) * sizeof *d->endings;
+	size_t n = (d->services.n + 1) * sizeof *d->endings;
 
 	d->endings = aligned_alloc(_Alignof(struct endings), n);
 	if (!d->endings)
@@ -572,8 +549,7 @@ static void stop(struct daemon *d, bool started)
 	module_host_free(d->modules);
 	free(d->workers);
 	free(d->rings);
-	free(d->services);
-	free(d->server_names);
+	services_deinit(&d->services);
 	free(d->evidence);
 	free(d->endings);
 	free(d->hold);

@@ -16,6 +16,7 @@
 #include "metrics-http.h"
 #include "metrics.h"
 #include "module-host.h"
+#include "services.h"
 #include "store.h"
 #include "worker.h"
 
@@ -23,9 +24,7 @@ struct daemon {
 	const struct config *config;
 	int64_t started_ns;
 	struct module_host *modules;
-	struct watch_service *services;
-	uint32_t service_count;
-	const char **server_names;
+	struct services services;
 	struct worker_evidence *evidence; /* by server, written by workers */
 	struct endings *endings;          /* by service, written by workers */
 	_Atomic bool *hold;               /* by server */

@@ -187,7 +187,7 @@ int dry_run_every(struct drill *d, FILE *out)
 	mallopt(M_TRIM_THRESHOLD, 1 << 30);
 	d->every.step = d->opt->cut_packet;
 	d->every.horizon = d->opt->horizon ? d->opt->horizon : DRY_RUN_HORIZON;
-	e.truth = drill_truth_new(&tc, d->services, d->service_count, TRUTH_MAX);
+	e.truth = drill_truth_new(&tc, d->services.v, d->services.n, TRUTH_MAX);
 	e.scratch = dry_run_new_watch(d, true);
 	progress_begin(&e);
 	if (e.truth && e.scratch)

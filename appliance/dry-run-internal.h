@@ -11,6 +11,7 @@
 #include "dry-run.h"
 #include "module-host.h"
 #include "pcap-file.h"
+#include "services.h"
 
 #define DRILL_ORACLES_MAX 32
 
@@ -24,8 +25,8 @@ struct drill {
 	FILE *err;
 	struct pcap_file *file;
 	struct module_host *modules;
-	struct watch_service *services;
-	uint32_t service_count;
+	struct services services;
+	char *server_name;               /* of a server given by its address */
 	const struct jeebs_module *http; /* for a server given without protocol */
 	struct watch *watch;
 	struct responder *responders; /* pass 1 */

@@ -229,8 +229,8 @@ struct watch *dry_run_new_watch(struct drill *d, bool modules)
 {
 	struct watch_config wc = {
 		.track = dry_run_track_config(),
-		.services = d->services,
-		.service_count = d->service_count,
+		.services = d->services.v,
+		.service_count = d->services.n,
 		.ctx = d,
 	};
 
@@ -250,47 +250,30 @@ static int new_watch(struct drill *d, bool modules)
 
 /* ---- services --------------------------------------------------------------------------- */
 
+static void no_module(struct drill *d, const char *protocol, const char *detail)
+{
+	fprintf(d->err, "jeebs-appliance: module %s: %s\n", protocol, detail);
+	d->no_module = true;
+}
+
 static int load_module(struct drill *d, const char *protocol, const struct jeebs_module **ret)
 {
 	char error[256];
 	int r = module_host_get(d->modules, protocol, ret, error, sizeof error);
 
-	if (r < 0) {
-		fprintf(d->err, "jeebs-appliance: module %s: %s\n", protocol, error);
-		d->no_module = true;
-	}
+	if (r < 0)
+		no_module(d, protocol, error);
 	return r;
 }
 
 static int services_from_config(struct drill *d)
 {
-	const struct config *c = d->opt->config;
-	uint32_t n = 0;
+	struct services_error why;
+	int r = services_load(&d->services, d->opt->config, d->modules, &why);
 
-	for (uint32_t i = 0; i < c->server_count; i++)
-		n += c->servers[i].address_count * c->servers[i].service_count;
-	d->services = calloc(n + 1, sizeof *d->services);
-	d->report.servers = calloc(c->server_count + 1, sizeof *d->report.servers);
-	if (!d->services || !d->report.servers)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < c->server_count; i++) {
-		const struct config_server *s = &c->servers[i];
-		d->report.servers[d->report.server_count++] = s->name;
-		for (uint32_t k = 0; k < s->service_count; k++) {
-			const struct jeebs_module *m;
-			int r = load_module(d, s->services[k].protocol, &m);
-			if (r < 0)
-				return r;
-			for (uint32_t a = 0; a < s->address_count; a++)
-				d->services[d->service_count++] = (struct watch_service){
-					.endpoint = {.addr = s->addresses[a],
-						     .port = s->services[k].port},
-					.module = m,
-					.protocol = s->services[k].protocol,
-					.server = (uint16_t)i};
-		}
-	}
-	return 0;
+	if (r < 0 && why.server)
+		no_module(d, why.protocol, why.detail);
+	return r;
 }
 
 static int pick_responder(struct drill *d, struct endpoint *ret)
@@ -323,19 +306,17 @@ static int services_from_server(struct drill *d)
 		return r;
 	if (d->opt->server_auto && (r = pick_responder(d, &server)) != 0)
 		return r;
-	d->services = calloc(1, sizeof *d->services);
-	d->report.servers = calloc(1, sizeof *d->report.servers);
-	char *name = strdup(server.port ? endpoint_format(&server, text)
-					: netaddr_format(&server.addr, text));
-	if (!d->services || !d->report.servers || !name) {
-		free(name);
+	d->services.v = calloc(1, sizeof *d->services.v);
+	d->services.server_names = calloc(1, sizeof *d->services.server_names);
+	d->server_name = strdup(server.port ? endpoint_format(&server, text)
+					    : netaddr_format(&server.addr, text));
+	if (!d->services.v || !d->services.server_names || !d->server_name)
 		return -ENOMEM;
-	}
-	d->services[0] =
+	d->services.v[0] =
 		(struct watch_service){.endpoint = server, .module = d->http, .protocol = protocol};
-	d->service_count = 1;
-	d->report.servers[0] = name;
-	d->report.server_count = 1;
+	d->services.n = 1;
+	d->services.server_names[0] = d->server_name;
+	d->services.server_count = 1;
 	return 0;
 }
 
@@ -420,6 +401,8 @@ static int run_passes(struct drill *d, FILE *out)
 
 	if (r != 0)
 		return r;
+	d->report.servers = d->services.server_names;
+	d->report.server_count = d->services.server_count;
 	if (o->cut == DRY_RUN_CUT_EVERY) {
 		if ((r = new_watch(d, true)) < 0 || (r = dry_run_every(d, out)) != 0)
 			return r;
@@ -507,15 +490,13 @@ int dry_run(const struct dry_run_options *o, FILE *out, FILE *err)
 	d.modules = module_host_new(o->modules_dir);
 	r = d.modules ? run_passes(&d, out) : -ENOMEM;
 	code = d.no_module ? EXIT_CONFIG : conclude(&d, r);
-	if (!o->config && d.report.server_count)
-		free((char *)d.report.servers[0]);
-	free(d.report.servers);
 	for (uint32_t i = 0; i < d.report.row_count; i++)
 		free(d.report.rows[i].pickup);
 	free(d.report.rows);
 	free(d.responders);
 	watch_free(d.watch);
-	free(d.services);
+	services_deinit(&d.services);
+	free(d.server_name);
 	module_host_free(d.modules);
 	pcap_file_close(d.file);
 	return code;

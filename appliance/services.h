@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * services: the protected services of a configuration, each with its recovery module.
+ *
+ * One for each address and port, in the order of the configuration; the live box and the
+ * drill see the same.
+ */
+#ifndef APPLIANCE_SERVICES_H
+#define APPLIANCE_SERVICES_H
+
+#include "config.h"
+#include "module-host.h"
+#include "watch.h"
+
+struct services {
+	struct watch_service *v;
+	uint32_t n;
+	const char **server_names; /* of the configuration, by watch_service.server */
+	uint32_t server_count;
+};
+
+/* Why a module was refused. */
+struct services_error {
+	const char *server, *protocol;
+	char detail[256];
+};
+
+/*
+ * All borrow from @c and @host, and outlive neither. 0, -ENOMEM, or what module_host_get() returns:
+ * then *ret_error says which module and why. Deinit is due in any case.
+ */
+int services_load(struct services *s, const struct config *c, struct module_host *host,
+		  struct services_error *ret_error);
+void services_deinit(struct services *s);
+
+#endif
