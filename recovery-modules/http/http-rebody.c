@@ -121,16 +121,21 @@ static bool out_chunked(struct http_body *out, const struct join *x, struct jeeb
 	return true;
 }
 
-/* Data for a client that counts. The last byte waits for the proof that it is the last. */
+/*
+ * Data for a client that counts. The last byte waits for the proof that the backend's body
+ * ends where it should, unless its head has told.
+ */
 static bool out_length(struct http *s, const struct join *x, struct jeebs_bytes data)
 {
 	struct http_rebody *r = &s->resume.rebody;
 	struct http_body *out = &s->side[JEEBS_TO_CLIENT].body;
 
+	if (r->part && data.n > out->left)
+		data.n = (size_t)out->left; /* what follows is not the client's part */
 	if (data.n > out->left)
 		return give_up(x, "length-differs");
 	out->left -= data.n;
-	if (out->left == 0) {
+	if (out->left == 0 && data.n > 0 && !(r->part && r->in.kind == HTTP_BODY_LENGTH)) {
 		r->held = data.p[--data.n];
 		r->holding = true;
 	}
@@ -189,19 +194,26 @@ static bool end_chunked(const struct http_body *out, const struct join *x)
 	return give_up(x, "content-differs");
 }
 
+/* The whole of which the client has a range: is it as long as it was? */
+static bool total_fits(const struct http_answer *old, uint64_t total)
+{
+	return old->range_total == UINT64_MAX ? total > old->range_last : total == old->range_total;
+}
+
 static bool in_ended(struct http *s, const struct join *x, struct jeebs_bytes rest)
 {
 	struct http_rebody *r = &s->resume.rebody;
 	const struct http_body *out = &s->side[JEEBS_TO_CLIENT].body;
 
-	if (r->verify > 0)
+	if (r->skip > 0 || r->verify > 0)
 		return give_up(x, "content-differs");
 	if (!r->raw && out->kind == HTTP_BODY_CHUNKED && !end_chunked(out, x))
 		return false;
 	if (!r->raw && out->kind == HTTP_BODY_LENGTH) {
-		if (!r->holding)
+		if (out->left > 0 || (r->part && !total_fits(&s->answer, r->seen)))
 			return give_up(x, "length-differs");
-		to_client(x, (struct jeebs_bytes){&r->held, 1});
+		if (r->holding)
+			to_client(x, (struct jeebs_bytes){&r->held, 1});
 	}
 	return finished(s, x, rest);
 }
@@ -222,7 +234,8 @@ static bool same_place(const struct http *s)
 {
 	const struct http_rebody *r = &s->resume.rebody;
 
-	return r->verify == 0 && http_body_same_place(&r->in, &s->side[JEEBS_TO_CLIENT].body);
+	return r->skip == 0 && r->verify == 0 &&
+	       http_body_same_place(&r->in, &s->side[JEEBS_TO_CLIENT].body);
 }
 
 /* One step of the backend's body: *ret_n bytes of @b. */
@@ -233,8 +246,9 @@ static bool body_step(struct http *s, const struct join *x, struct jeebs_bytes b
 	uint64_t chunk = r->in.kind == HTTP_BODY_CLOSE ? b.n : r->in.left;
 
 	/* So that a view of data never reaches across the cut. */
-	if (r->verify > 0 && b.n > r->verify)
-		b.n = (size_t)r->verify;
+	uint64_t until = r->skip > 0 ? r->skip : r->verify;
+	if (until > 0 && b.n > until)
+		b.n = (size_t)until;
 	*ret_n = http_body_take(&r->in, b, &data);
 	if (r->in.step == HTTP_STEP_BAD)
 		return give_up(x, "backend-not-http");
@@ -244,6 +258,11 @@ static bool body_step(struct http *s, const struct join *x, struct jeebs_bytes b
 	}
 	if (data.n == 0)
 		return true;
+	r->seen += data.n;
+	if (r->skip > 0) {
+		r->skip -= data.n;
+		return true;
+	}
 	return r->verify > 0 ? verify(s, x, data) : out_data(s, x, data, chunk);
 }
 
@@ -302,6 +321,49 @@ static bool accept_range(struct http *s, const struct join *x)
 	return true;
 }
 
+/* The same content for certain, whatever else the two answers say. */
+static bool same_name(const struct http_answer *old, const struct http_answer *new)
+{
+	if (old->flags & HTTP_ANSWER_STRONG)
+		return same_validator(old, new);
+	return new->flags &HTTP_ANSWER_MODIFIED && !(new->flags &HTTP_ANSWER_ETAG) &&
+	       new->modified_s == old->modified_s;
+}
+
+/* What was delivered is compared with @before data bytes of the backend's body passed over. */
+static bool accept_delivered(struct http *s, const struct join *x, uint64_t before)
+{
+	struct http_rebody *r = &s->resume.rebody;
+	const struct http_answer *old = &s->answer;
+
+	/* A gap: then only the name of the content can say that it is the same. */
+	if (s->digest_lost && !(old->flags & HTTP_ANSWER_STRONG && same_name(old, &r->answer)))
+		return give_up(x, "content-unproven");
+	r->skip = before + (s->digest_lost ? s->delivered : 0);
+	r->verify = s->digest_lost ? 0 : s->delivered;
+	return true;
+}
+
+/*
+ * The client asked for a range, and the backend sends all there is, for it does no ranges. The
+ * client's part is cut out. Under another name not even when the digest is the same: the
+ * client may put the part together with others of the old content.
+ */
+static bool accept_all_for_part(struct http *s, const struct join *x)
+{
+	const struct http_answer *old = &s->answer;
+	struct http_rebody *r = &s->resume.rebody;
+
+	if (r->answer.entity != old->entity)
+		return give_up(x, "entity-differs");
+	if (!same_name(old, &r->answer))
+		return give_up(x, "validator-differs");
+	if (r->answer.kind == HTTP_BODY_LENGTH && !total_fits(old, r->answer.length))
+		return give_up(x, "length-differs");
+	r->part = true;
+	return accept_delivered(s, x, old->range_first);
+}
+
 /* The whole body again: what was delivered of it is compared. */
 static bool accept_whole(struct http *s, const struct join *x)
 {
@@ -324,10 +386,7 @@ static bool accept_whole(struct http *s, const struct join *x)
 	/* An end that cannot be told from a failure must not become one that looks complete. */
 	if (out == HTTP_BODY_CHUNKED && new->kind == HTTP_BODY_CLOSE)
 		return give_up(x, "framing-differs");
-	if (s->digest_lost)
-		return give_up(x, "content-unproven");
-	r->verify = s->delivered;
-	return true;
+	return accept_delivered(s, x, 0);
 }
 
 static bool head_complete(struct http *s, const struct join *x)
@@ -344,7 +403,11 @@ static bool head_complete(struct http *s, const struct join *x)
 	if (r->answer.flags & HTTP_ANSWER_CODED)
 		return give_up(x, "framing-differs");
 	bool range = s->resume.mode == HTTP_MODE_RANGE && r->answer.status == 206;
-	if (range ? !accept_range(s, x) : !accept_whole(s, x))
+	bool all_for_part = s->resume.mode == HTTP_MODE_RANGE && r->answer.status == 200 &&
+			    s->answer.status == 206;
+	if (range          ? !accept_range(s, x)
+	    : all_for_part ? !accept_all_for_part(s, x)
+			   : !accept_whole(s, x))
 		return false;
 	enum http_body_kind kind = http_answer_body(&r->answer, s->resume.method);
 	http_body_init(&r->in, kind, r->answer.length);

@@ -98,12 +98,15 @@ enum http_mode {
 struct http_rebody {
 	struct http_answer answer; /* the backend's */
 	struct http_body in;       /* position in its body */
+	uint64_t skip;             /* data bytes before those the client has or gets */
 	uint64_t verify;           /* data bytes still to be compared with what was delivered */
+	uint64_t seen;             /* data bytes in all */
 	uint64_t digest;           /* of what was delivered */
 	uint64_t head_bytes;       /* of the backend's current head */
 	struct http_head head;
 	uint8_t scan;
 	bool in_body;
+	bool part;    /* the backend sends all of what the client asked a range of */
 	bool raw;     /* positions agree: the backend's framing is forwarded as it is */
 	bool holding; /* `held` is the last byte of the body, kept back until the end is proven */
 	uint8_t held;

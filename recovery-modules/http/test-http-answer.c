@@ -107,6 +107,93 @@ static void test_ranges_that_were_not_asked_for(void **state)
 		check_spoken(&cases[i]);
 }
 
+/* The client asked for bytes 2 to 6 and has two of them; the backend does no ranges. */
+static void test_all_for_a_part(void **state)
+{
+#define ASK_PART        "GET / HTTP/1.1\r\nHost: a\r\nRange: bytes=2-6\r\n\r\n"
+#define HAS_PART(total) PART TAG FIVE "Content-Range: bytes 2-6/" total "\r\n\r\n23"
+#define ALL             "HTTP/1.1 200 OK\r\n" TAG
+	static const struct spoken cases[] = {
+		{ASK_PART, HAS_PART("10"), ALL "Content-Length: 10\r\n\r\n0123456789",
+		 .client = "456", .outcome = HARNESS_JOINED},
+		/* What follows on the connection comes behind the client's part. */
+		{ASK_PART GET("/"), HAS_PART("10"),
+		 ALL "Content-Length: 10\r\n\r\n0123456789" OK_10 "\r\nabcdefghij",
+		 .client = "456" OK_10 "\r\nabcdefghij", .outcome = HARNESS_JOINED},
+		{ASK_PART, HAS_PART("*"), ALL "Content-Length: 10\r\n\r\n0123456789",
+		 .client = "456", .outcome = HARNESS_JOINED},
+		/* The part is the end. */
+		{ASK_PART, HAS_PART("7"), ALL "Content-Length: 7\r\n\r\n0123456" OK_10 "\r\n",
+		 .client = "456" OK_10 "\r\n", .outcome = HARNESS_JOINED},
+		/* In other framings the length shows at the end: one byte waits for it. */
+		{ASK_PART, HAS_PART("10"), ALL CHUNKS "\r\n7\r\n0123456\r\n3\r\n789\r\n0\r\n\r\n",
+		 .client = "456", .outcome = HARNESS_JOINED},
+		{ASK_PART, HAS_PART("10"), ALL CHUNKS "\r\n7\r\n0123456\r\n2\r\n78\r\n0\r\n\r\n",
+		 .client = "45", .outcome = HARNESS_ABORTED, .reason = "length-differs"},
+		{ASK_PART, HAS_PART("10"), ALL "\r\n0123456789", .close = true, .client = "456",
+		 .outcome = HARNESS_FINISHED},
+		{ASK_PART, HAS_PART("10"), ALL "\r\n01234567", .close = true, .client = "45",
+		 .outcome = HARNESS_ABORTED, .reason = "length-differs"},
+		{ASK_PART, HAS_PART("10"), ALL "\r\n01", .close = true, .client = "",
+		 .outcome = HARNESS_ABORTED, .reason = "content-differs"},
+		/* Another length, another name, other bytes. */
+		{ASK_PART, HAS_PART("10"), ALL "Content-Length: 11\r\n\r\n0123456789x",
+		 .client = "", .outcome = HARNESS_ABORTED, .reason = "length-differs"},
+		{ASK_PART, HAS_PART("*"), ALL "Content-Length: 6\r\n\r\n012345", .client = "",
+		 .outcome = HARNESS_ABORTED, .reason = "length-differs"},
+		{ASK_PART, HAS_PART("10"),
+		 "HTTP/1.1 200 OK\r\nETag: \"b\"\r\nContent-Length: 10\r\n\r\n0123456789",
+		 .client = "", .outcome = HARNESS_ABORTED, .reason = "validator-differs"},
+		{ASK_PART, HAS_PART("10"),
+		 "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123456789", .client = "",
+		 .outcome = HARNESS_ABORTED, .reason = "validator-differs"},
+		{ASK_PART, HAS_PART("10"), ALL "Content-Length: 10\r\n\r\n0124456789", .client = "",
+		 .outcome = HARNESS_ABORTED, .reason = "content-differs"},
+		{ASK_PART, HAS_PART("10"),
+		 ALL "Content-Type: a/b\r\nContent-Length: 10\r\n\r\n0123456789", .client = "",
+		 .outcome = HARNESS_ABORTED, .reason = "entity-differs"},
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+		check_spoken(&cases[i]);
+}
+
+/* Bytes of what was delivered were lost: only the same strong tag makes up for them. */
+static void test_whole_behind_a_gap(void **state)
+{
+	static const struct {
+		const char *answer, *client, *reason;
+	} cases[] = {
+		{ALL "Content-Length: 10\r\n\r\n0123456789", "6789", NULL},
+		{ALL CHUNKS "\r\na\r\n0123456789\r\n0\r\n\r\n", "6789", NULL},
+		{"HTTP/1.1 200 OK\r\nETag: \"b\"\r\nContent-Length: 10\r\n\r\n0123456789", "",
+		 "content-unproven"},
+		{"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123456789", "", "content-unproven"},
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct speaker speaker = {cases[i].answer, false, false};
+		struct harness_backend side = {speak, &speaker, false};
+		struct jeebs_plan plan;
+		struct harness h;
+
+		assert_int_equal(harness_init(&h, &http_module, NULL), 0);
+		to_server(&h, GET("/"));
+		to_client(&h, HALF);
+		harness_gap(&h, JEEBS_TO_CLIENT, 1);
+		harness_plan(&h, &plan);
+		assert_string_equal(plan.reason, "range");
+		harness_resume(&h, &side, BYTES_NONE, false);
+		assert_true(bytes_eq(buf_view(&h.client), bytes_str(cases[i].client)));
+		if (cases[i].reason)
+			assert_string_equal(h.abort_reason, cases[i].reason);
+		else
+			assert_int_equal(h.outcome, HARNESS_JOINED);
+		assert_null(h.violation);
+		harness_deinit(&h);
+	}
+}
+
 static void test_no_complete_body_of_another_length(void **state)
 {
 	static const struct spoken cases[] = {
@@ -246,6 +333,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ranges_that_were_not_asked_for),
+		cmocka_unit_test(test_all_for_a_part),
+		cmocka_unit_test(test_whole_behind_a_gap),
 		cmocka_unit_test(test_no_complete_body_of_another_length),
 		cmocka_unit_test(test_the_end_of_the_connection_is_kept),
 		cmocka_unit_test(test_heads_are_completed_or_contradicted),

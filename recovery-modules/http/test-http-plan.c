@@ -265,10 +265,11 @@ static void test_gaps_in_responses(void **state)
 	assert_null(h.violation);
 	harness_deinit(&h);
 
-	/* The backend ignores the range: what was delivered cannot be compared. */
+	/* The backend has it under another name: what was delivered cannot be compared. */
 	test_server_deinit(&backend);
 	backend = test_server_init();
 	backend.no_ranges = true;
+	backend.etag = "\"other\"";
 	assert_int_equal(harness_init(&h, &http_module, NULL), 0);
 	to_server(&h, GET("/file"));
 	to_client(&h, TAGGED "\r\nabc");
