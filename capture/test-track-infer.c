@@ -92,6 +92,13 @@ static void test_scale_inferred(void **state)
 	c(A, 10, 28000, 0);
 	assert_true(f->marks & FLOW_MARK_INFERRED);
 	assert_false(f->ts_ok);
+	/* It holds the byte of the probe already, and says so as it has agreed to. */
+	assert_false(f->infer->sack);
+	option[0].seen |= TCP_OPT_SACK;
+	option[0].sack_high = isn[1] + 28001;
+	c(A, 10, 28000, 0);
+	assert_true(f->infer->sack);
+	assert_int_equal(f->sacked_to, 0);
 }
 
 static void test_midstream_mptcp(void **state)

@@ -57,9 +57,14 @@ void track_infer(struct track *t, struct flow *f, enum flow_dir d, const struct 
 	};
 	uint8_t before = f->infer->scale[a].low;
 
-	/* After a probe the old server is gone: what comes now is said to us. */
-	if (f->probe_wanted || s->flags & TCP_SYN)
+	if (s->flags & TCP_SYN)
 		return;
+	if (f->probe_wanted) {
+		/* The old server is gone: what comes now is said to us. A byte it had already is
+		 * acknowledged with a block by who has agreed to SACK (RFC 2883). */
+		f->infer->sack |= d == FLOW_TO_SERVER && seen.sack;
+		return;
+	}
 	if (!infer_see(f->infer, &seen))
 		return;
 	if (f->infer->scale[a].low > before)

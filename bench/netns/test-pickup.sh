@@ -9,12 +9,12 @@ make_files 1k.bin 100k.bin 1m.bin 20m.bin
 start_nginx server
 start_nginx backup
 
-# older ID ROLE=COUNT...
+# older ID HOST ROLE=COUNT...
 older() {
-	local base=$lab_dir/get/$1
-	shift
+	local base=$lab_dir/get/$1 host=$2
+	shift 2
 	(
-		ip netns exec "$(ns client)" python3 "$lab_root/bench/netns/oldclient.py" 10.9.0.1 "$lab_dir/www" "$base" "$@" \
+		ip netns exec "$(ns client)" python3 "$lab_root/bench/netns/oldclient.py" "$host" "$lab_dir/www" "$base" "$@" \
 			>"$base.json" 2>"$base.err" || true
 		: >"$base.exit"
 	) &
@@ -30,13 +30,16 @@ all_met() {
 		fail "$1, $2: $(fate "$1" "$2" "$3") of $4 $3: $(grep "\"role\": \"$2\"" "$lab_dir/get/$1.json" | grep -v "\"fate\": \"$3\"" | head -n1)"
 }
 
-older plenty idle=5 body=5 upload=3 small=5 busy=2 download=3 silent=5
+older plenty 10.9.0.1 idle=5 body=5 upload=3 small=5 busy=2 download=3 silent=5
 in_ns client sysctl -qw net.ipv4.tcp_timestamps=0 net.ipv4.tcp_window_scaling=0 net.ipv4.tcp_sack=0
-older plain idle=3 body=3 upload=2 small=3
+older plain 10.9.0.1 idle=3 body=3 upload=2 small=3
 in_ns client sysctl -qw net.ipv4.tcp_timestamps=1 net.ipv4.tcp_window_scaling=1 net.ipv4.tcp_sack=1
+older six fd09::1 idle=2 body=2 upload=1
 appliance_start --debug
-touch "$lab_dir/get/plenty.go" "$lab_dir/get/plain.go"
-wait_for 30 "the connections to be in their phases" test -e "$lab_dir/get/plenty.ready" -a -e "$lab_dir/get/plain.ready"
+for id in plenty plain six; do touch "$lab_dir/get/$id.go"; done
+for id in plenty plain six; do
+	wait_for 30 "the connections of '$id' to be in their phases" test -e "$lab_dir/get/$id.ready"
+done
 jeebsctl -o json show connections web1 >"$lab_dir/connections.json"
 
 # What people are told before anything happens.
@@ -57,10 +60,10 @@ grep -q 'handshake-not-seen): window scale of the client: between [0-4] and [0-9
 
 pull_cable server
 wait_for 10 "the takeover" taken_over
-touch "$lab_dir/get/plenty.go-on" "$lab_dir/get/plain.go-on"
-wait_for 40 "all connections to end" test -e "$lab_dir/get/plenty.exit" -a -e "$lab_dir/get/plain.exit"
+for id in plenty plain six; do touch "$lab_dir/get/$id.go-on"; done
+get_wait 40 plenty plain six
 
-for id in plenty plain; do
+for id in plenty plain six; do
 	grep -q '"fate": "hung"' "$lab_dir/get/$id.json" && fail "hung: $(grep -m1 hung "$lab_dir/get/$id.json")"
 	grep -q '"fate": "wrong"' "$lab_dir/get/$id.json" && fail "wrong: $(grep -m1 wrong "$lab_dir/get/$id.json")"
 done
@@ -75,6 +78,9 @@ all_met plain idle ok 3
 all_met plain body ok 3
 all_met plain upload ok 2
 all_met plain small ok 3 # without scaling the window itself is enough
+all_met six idle ok 2
+all_met six body ok 2
+all_met six upload ok 1
 refusals() { grep -F '"event":"connection-refused"' "$lab_dir/appliance.log" | grep -cF "\"reason\":\"$1\"" || true; }
 [[ $(refusals handshake-not-seen) == 5 ]] || fail "$(refusals handshake-not-seen) of 5 small ones refused for their options"
 [[ $(refusals framing-unknown) == 5 ]] || fail "$(refusals framing-unknown) of 5 busy ones and downloads refused for their framing"
