@@ -80,9 +80,8 @@ static bool same(const struct drill_stream *s, uint64_t base, struct bytes got, 
 			return false;
 		}
 		off += known;
-		while (off < end && off < all.n &&
-		       !drill_stream_known(s, off, off + 1, &known)) /* in a gap */
-			off++;
+		if (off < end)
+			off = drill_stream_lost_to(s, off);
 	}
 	return true;
 }
@@ -275,8 +274,8 @@ static int tell(const struct jeebs_oracle *k, void *oracle, const struct drill_s
 				    (struct jeebs_bytes){s->bytes.p + from, (size_t)known});
 			*io_off += known;
 		} else {
-			while (*io_off < to && !drill_stream_known(s, *io_off, *io_off + 1, &known))
-				++*io_off;
+			uint64_t next = drill_stream_lost_to(s, from);
+			*io_off = next < to ? next : to;
 			r = k->gap(oracle, dir, from, *io_off);
 		}
 		if (r < 0)

@@ -270,3 +270,11 @@ bool drill_stream_known(const struct drill_stream *s, uint64_t from, uint64_t to
 	*ret_known = end > from ? end - from : 0;
 	return *ret_known == to - from;
 }
+
+uint64_t drill_stream_lost_to(const struct drill_stream *s, uint64_t off)
+{
+	for (uint32_t i = 0; i < s->gap_count; i++) /* ascending */
+		if (s->gap[i].from <= off && off < s->gap[i].to)
+			off = s->gap[i].to;
+	return off < s->bytes.n ? off : UINT64_MAX;
+}

@@ -82,5 +82,7 @@ struct drill_flow *drill_truth_flow(const struct drill_truth *t, uint32_t id);
 /* Is [from, to) of @s known; if not, *ret_known is how much from @from on is. */
 bool drill_stream_known(const struct drill_stream *s, uint64_t from, uint64_t to,
 			uint64_t *ret_known);
+/* The first byte from @off on that is known, UINT64_MAX when none is. A gap may be a GiB long. */
+uint64_t drill_stream_lost_to(const struct drill_stream *s, uint64_t off);
 
 #endif

@@ -40,6 +40,23 @@ static void check_report(const char *text, size_t n, int code)
 	json_decref(r);
 }
 
+/* Whatever the capture, no cut of it may come to wrong bytes. */
+static void check_proof(const char *text, size_t n, int code)
+{
+	json_t *r = json_loadb(text, n, JSON_REJECT_DUPLICATES, NULL), *count;
+	json_int_t refused = 0, cuts, exact, wrong;
+	const char *reason;
+
+	check(r && json_unpack(r, "{s:I, s:I, s:I}", "cuts", &cuts, "exact", &exact, "wrong",
+			       &wrong) == 0);
+	json_object_foreach(json_object_get(r, "refused"), reason, count) refused +=
+		json_integer_value(count);
+	check(cuts == exact + refused + wrong);
+	check(wrong == 0);
+	check(code == 65 || (code == 0) == (refused == 0));
+	json_decref(r);
+}
+
 static void drill(const struct dry_run_options *o)
 {
 	char *out = NULL, *err = NULL;
@@ -50,10 +67,12 @@ static void drill(const struct dry_run_options *o)
 	int code = dry_run(o, out_file, err_file);
 	fclose(out_file);
 	fclose(err_file);
-	check(code == 0 || code == 1 || code == 65 || code == 78);
+	check(code == 0 || code == 1 || code == 2 || code == 65 || code == 78);
 	/* Either says something, damage in both. */
 	check(code == 65 ? err_n > 0 : (code == 78) == (err_n > 0));
-	if (out_n > 0)
+	if (out_n > 0 && o->cut == DRY_RUN_CUT_EVERY)
+		check_proof(out, out_n, code);
+	else if (out_n > 0)
 		check_report(out, out_n, code);
 	else
 		check(code >= 65);
@@ -82,6 +101,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	drill(&o);
 	o.cut = size % 2 ? DRY_RUN_CUT_BUSIEST : DRY_RUN_CUT_PACKET;
 	o.cut_packet = 1 + size % 13;
+	drill(&o);
+	o.cut = DRY_RUN_CUT_EVERY;
+	o.cut_packet = 1;
 	drill(&o);
 	close(fd);
 	return 0;
