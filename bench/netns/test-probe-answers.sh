@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Clients whose answer to the probe is late, is a reset, or never comes; and one that was refused, whose
-# reset is lost: it waits for bytes and would wait for ever.
+# Clients whose answer to the probe is late, comes after all waiting, is a reset, or never comes; and one that
+# was refused, whose reset is lost: it waits for bytes and would wait for ever.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/states.sh"
 lab_init
 lab_up
-make_files 1k.bin 108k.bin
+make_files 1k.bin 108k.bin 160k.bin
 # Connections of clients that are gone end as soon as TCP gives them up.
 in_ns box sysctl -qw net.ipv4.tcp_retries2=1 net.ipv4.tcp_keepalive_time=1 net.ipv4.tcp_keepalive_intvl=1 \
 	net.ipv4.tcp_keepalive_probes=2
@@ -21,11 +21,22 @@ talk gone 43003 "get:$half=g3" read:100000 mark:read3 eof
 talk gone_idle 43004 get:/1k.bin response mark:read4 await:never
 # Refused (a POST is not repeated), and the reset is lost with all that was sent before.
 talk refused 43005 "post:/1k.bin?unread&gate=g5:10" body:10 response
-for i in read1 read2 read3 read4 g5.held; do wait_mark "$i"; done
+# Back only after the box has stopped asking: one lacks all that is in flight, the other has it all, much
+# more than ten segments, and its ACKs were lost.
+far="/160k.bin?hold=100000&close&gate"
+talk back_lacks 43006 "get:$far=g6" read:100000 mark:read6 eof
+talk back_has 43007 "get:$far=g7" read:100000 mark:read7 read:60000 mark:all7 eof
+for i in read1 read2 read3 read4 g5.held read6 read7; do wait_mark "$i"; done
 mute 43002
 mark mute2
-for i in 1 3 4 5; do deaf 4300$i; done
-for i in 3 4; do mute 4300$i; done
+for i in 1 3 4 5 6; do deaf 4300$i; done
+for i in 3 4 7; do mute 4300$i; done
+mark g6
+mark g7
+wait_mark all7
+deaf 43007
+unacked() { [[ $(end_info server sport "$1") =~ unacked:([0-9]+) ]] && ((BASH_REMATCH[1] > 10)); }
+for i in 6 7; do wait_for 5 "more than ten segments in flight" unacked 4300$i; done
 wait_for 5 "the client's host to forget" lab_not client_state ESTAB 43002
 pull_cable server
 wait_for 10 "the guard" event failover-guard
@@ -36,17 +47,21 @@ hears 43001
 get_wait 20 late
 get_check late 108k.bin
 wait_for 10 "the summary" event failover-summary
-hears 43005
+for i in 5 6 7; do hears 4300$i; done
+speaks 43007
 get_wait 10 refused
 [[ $(get_exit refused) == 1 && $(get_error refused) == *"Connection reset"* ]] || fail "refused: $(get_error refused)"
 expect_fate 43001 "continued range"
 expect_fate 43003 "continued range"
 expect_fate 43004 "continued idle"
 expect_fate 43005 "refused request-not-idempotent"
-for i in live:5 continued:3 refused:1 gone:1 unanswered:3; do
+for i in live:7 continued:5 refused:1 gone:1 unanswered:5; do
 	[[ $(event_field failover-summary "${i%:*}") == "${i#*:}" ]] ||
 		fail "${i%:*}: $(event_field failover-summary "${i%:*}"), not ${i#*:}"
 done
+get_wait 20 back_lacks back_has
+get_check back_lacks 160k.bin
+get_check back_has 160k.bin
 no_sockets() { [[ -z $(in_ns box ss -Htan sport = :80 and dport = ":$1" | grep -v TIME-WAIT) ]]; }
 for i in 3 4; do wait_for 20 "the socket of a client that is gone to go" no_sockets 4300$i; done
-pass "late $(longest_stall late) ms; refused after $(ended_after refused) ms; $(event_field failover-summary gone) reset, 2 gone, their sockets freed"
+pass "late $(longest_stall late) ms; back after all waiting $(longest_stall back_lacks), $(longest_stall back_has) ms; refused after $(ended_after refused) ms; $(event_field failover-summary gone) reset, 2 gone, their sockets freed"
