@@ -53,6 +53,17 @@ static int hex_value(uint8_t c)
 	return -1;
 }
 
+/* The text of an extension or of trailer fields: FNV-1a, byte by byte. */
+static void take_text(struct http_body *b, struct jeebs_bytes in)
+{
+	uint64_t text = b->line ? b->text : UINT64_C(0xcbf29ce484222325);
+
+	for (size_t i = 0; i < in.n; i++)
+		text = (text ^ in.p[i]) * UINT64_C(0x100000001b3);
+	b->text = text;
+	b->line += (uint32_t)in.n;
+}
+
 static uint8_t size_step(struct http_body *b, uint8_t c)
 {
 	int v = hex_value(c);
@@ -71,6 +82,7 @@ static uint8_t size_step(struct http_body *b, uint8_t c)
 		return HTTP_STEP_SIZE_LF;
 	if (c == ';' || c == ' ' || c == '\t') {
 		b->line = 0;
+		take_text(b, (struct jeebs_bytes){&c, 1});
 		return HTTP_STEP_EXTENSION;
 	}
 	return HTTP_STEP_BAD;
@@ -80,6 +92,7 @@ static uint8_t size_line_ended(struct http_body *b)
 {
 	b->digits = 0;
 	b->line = 0;
+	b->text = 0;
 	return b->left ? HTTP_STEP_DATA : HTTP_STEP_TRAILER;
 }
 
@@ -94,7 +107,7 @@ static size_t take_line(struct http_body *b, struct jeebs_bytes in, uint8_t stop
 		b->step = HTTP_STEP_BAD;
 		return n;
 	}
-	b->line += (uint32_t)n;
+	take_text(b, (struct jeebs_bytes){in.p, n});
 	if (end)
 		b->step = next_step;
 	return n;
@@ -168,15 +181,18 @@ bool http_body_same_place(const struct http_body *a, const struct http_body *b)
 		return a->left == b->left;
 	case HTTP_STEP_SIZE:
 		return a->left == b->left && a->digits == b->digits;
+	case HTTP_STEP_EXTENSION:
+		return a->left == b->left && a->line == b->line && a->text == b->text;
 	case HTTP_STEP_TRAILER:
-		return a->line == 0 && b->line == 0;
+	case HTTP_STEP_TRAILER_LINE:
+	case HTTP_STEP_END_LF:
+		return a->line == b->line && a->text == b->text;
 	case HTTP_STEP_DATA_CR:
 	case HTTP_STEP_DATA_LF:
-	case HTTP_STEP_END_LF:
 	case HTTP_STEP_DONE:
 		return true;
 	default:
-		return false; /* inside free text, which is not kept */
+		return false;
 	}
 }
 

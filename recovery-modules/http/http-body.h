@@ -44,6 +44,7 @@ enum http_body_step {
 struct http_body {
 	uint64_t left;  /* data bytes to the end of the body (LENGTH) or of the chunk (CHUNKED); in
 			 * the steps SIZE to SIZE_LF: the size so far */
+	uint64_t text;  /* digest of these bytes; 0 when there are none */
 	uint32_t line;  /* bytes of this extension, or of the trailer section, so far */
 	uint8_t kind;   /* enum http_body_kind */
 	uint8_t step;   /* enum http_body_step */

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The state as bytes: version 2, big-endian. The answer, its entity tag and the
+ * The state as bytes: version 3, big-endian. The answer, its entity tag and the
  * digest are there only while a response body is being delivered.
  *
  *	u8 version, reason, flags, informational, queue_n, sync, proofs, after_pause
- *	2 x side: u64 next, start, keep; u8 phase, scan; body: u64 left; u32 line; u8 kind, step,
- *digits queue_n x: u64 start; u32 head_n; u8 method, flags [u64 delivered; answer: 8 x u64, u16
- *status, u8 kind, flags; u8 etag_n, etag; digest: u64 total_len, 4 x u64, total_len modulo 32
- *bytes]
+ *	2 x side: u64 next, start, keep; u8 phase, scan;
+ *		body: u64 left, text; u32 line; u8 kind, step, digits
+ *	queue_n x: u64 start; u32 head_n; u8 method, flags
+ *	[u64 delivered; answer: 8 x u64, u16 status, u8 kind, flags; u8 etag_n, etag;
+ *	 digest: u64 total_len, 4 x u64, total_len modulo 32 bytes]
  */
 #include "http.h"
 
@@ -15,7 +16,7 @@
 
 #include "reader.h"
 
-#define VERSION 2u
+#define VERSION 3u
 
 #define FLAG_CLOSED      0x01u
 #define FLAG_UPLOADING   0x02u
@@ -24,7 +25,7 @@
 #define FLAG_WAITING     0x20u
 #define FLAGS_ALL        0x3fu
 
-#define SIDE_BYTES     41u
+#define SIDE_BYTES     49u
 #define REQUEST_BYTES  14u
 #define RESPONSE_BYTES (8u + 68u + 1u + HTTP_ETAG_MAX + 40u + 32u)
 #define CHECKPOINT_MAX (8u + 2u * SIDE_BYTES + HTTP_QUEUE_MAX * REQUEST_BYTES + RESPONSE_BYTES)
@@ -57,6 +58,7 @@ static void put_side(struct writer *w, const struct http_side *side)
 	put(w, side->phase, 1);
 	put(w, side->scan, 1);
 	put(w, side->body.left, 8);
+	put(w, side->body.text, 8);
 	put(w, side->body.line, 4);
 	put(w, side->body.kind, 1);
 	put(w, side->body.step, 1);
@@ -148,6 +150,7 @@ static void get_side(struct reader *r, struct http_side *side, bool kept)
 	side->phase = reader_u8(r);
 	side->scan = reader_u8(r);
 	side->body.left = reader_u64be(r);
+	side->body.text = reader_u64be(r);
 	side->body.line = reader_u32be(r);
 	side->body.kind = reader_u8(r);
 	side->body.step = reader_u8(r);

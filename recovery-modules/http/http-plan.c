@@ -97,32 +97,12 @@ static bool range_possible(const struct http *s)
 	return a->status == 200;
 }
 
-/* A cut inside text of which only the length is known. */
-static const char *unknown_text(const struct http_body *b)
-{
-	switch (b->step) {
-	case HTTP_STEP_EXTENSION:
-		return "chunk-extension";
-	case HTTP_STEP_TRAILER_LINE:
-		return "trailer-cut";
-	case HTTP_STEP_TRAILER:
-	case HTTP_STEP_END_LF:
-		return b->line > 0 ? "trailer-cut" : NULL;
-	default:
-		return NULL;
-	}
-}
-
 static void decide_body(const struct http *s, struct http_decision *d)
 {
-	const char *unknown = unknown_text(&s->side[JEEBS_TO_CLIENT].body);
-
 	if (range_possible(s))
 		go_on(d, HTTP_MODE_RANGE);
 	else if (s->answer.flags & HTTP_ANSWER_CODED)
 		refuse(d, "transfer-coding");
-	else if (unknown)
-		refuse(d, unknown);
 	else if (s->digest_lost)
 		refuse(d, "response-gap");
 	else

@@ -183,6 +183,8 @@ static bool end_chunked(const struct http_body *out, const struct join *x)
 		text(x, "\n\r\n");
 		return true;
 	case HTTP_STEP_TRAILER:
+		if (out->line > 0)
+			break; /* fields the backend does not have: perhaps not the last ones */
 		text(x, "\r\n");
 		return true;
 	case HTTP_STEP_END_LF:
@@ -238,6 +240,20 @@ static bool same_place(const struct http *s)
 	       http_body_same_place(&r->in, &s->side[JEEBS_TO_CLIENT].body);
 }
 
+/*
+ * Both stand in free text, in an extension or in trailer fields: bytes of it that the backend's
+ * side may take at once so as not to step over the place where the client's text was cut.
+ */
+static size_t text_left(const struct http_body *in, const struct http_body *out)
+{
+	bool extension = in->step == HTTP_STEP_EXTENSION && out->step == HTTP_STEP_EXTENSION;
+	bool trailer = (in->step == HTTP_STEP_TRAILER || in->step == HTTP_STEP_TRAILER_LINE) &&
+		       (out->step == HTTP_STEP_TRAILER || out->step == HTTP_STEP_TRAILER_LINE ||
+			out->step == HTTP_STEP_END_LF);
+
+	return (extension || trailer) && in->line < out->line ? out->line - in->line : SIZE_MAX;
+}
+
 /* One step of the backend's body: *ret_n bytes of @b. */
 static bool body_step(struct http *s, const struct join *x, struct jeebs_bytes b, size_t *ret_n)
 {
@@ -249,6 +265,9 @@ static bool body_step(struct http *s, const struct join *x, struct jeebs_bytes b
 	uint64_t until = r->skip > 0 ? r->skip : r->verify;
 	if (until > 0 && b.n > until)
 		b.n = (size_t)until;
+	size_t together = r->raw ? SIZE_MAX : text_left(&r->in, &s->side[JEEBS_TO_CLIENT].body);
+	if (b.n > together)
+		b.n = together;
 	*ret_n = http_body_take(&r->in, b, &data);
 	if (r->in.step == HTTP_STEP_BAD)
 		return give_up(x, "backend-not-http");

@@ -194,6 +194,48 @@ static void test_whole_behind_a_gap(void **state)
 	}
 }
 
+/* Extensions and trailer fields cut anywhere: completed by the same text, by nothing else. */
+static void test_free_text_in_chunks(void **state)
+{
+#define CHUNKED "HTTP/1.1 200 OK\r\n" CHUNKS "\r\n"
+	static const char whole[] =
+		CHUNKED "3;a=b;c=\"d\"\r\nabc\r\n2 ; e\r\nde\r\n0;f\r\nG: h\r\nI: j\r\n\r\n";
+	static const struct spoken others[] = {
+		/* Another extension, or none; in front of the cut they do not matter. */
+		{GET("/"), CHUNKED "3;a=", CHUNKED "3;b=c\r\nabc\r\n0\r\n\r\n", .client = "",
+		 .outcome = HARNESS_ABORTED, .reason = "content-differs"},
+		{GET("/"), CHUNKED "3;a=", CHUNKED "3;a\r\nabc\r\n0\r\n\r\n", .client = "",
+		 .outcome = HARNESS_ABORTED, .reason = "content-differs"},
+		{GET("/"), CHUNKED "3;a=", CHUNKED "4;a=b\r\nabcd\r\n0\r\n\r\n", .client = "",
+		 .outcome = HARNESS_ABORTED, .reason = "content-differs"},
+		{GET("/"), CHUNKED "0;a=", CHUNKED "0\r\n\r\n", .client = "",
+		 .outcome = HARNESS_ABORTED, .reason = "content-differs"},
+		{GET("/"), CHUNKED "3;a=b\r\nab", CHUNKED "3;c\r\nabc\r\n0\r\n\r\n",
+		 .client = "c\r\n0\r\n\r\n", .outcome = HARNESS_JOINED},
+		/* Other fields: whether there are more of them nobody knows. */
+		{GET("/"), CHUNKED "0\r\nA: b\r\n", CHUNKED "0\r\nA: c\r\n\r\n", .client = "",
+		 .outcome = HARNESS_ABORTED, .reason = "content-differs"},
+		{GET("/"), CHUNKED "0\r\nA: b\r\n", CHUNKED "0\r\n\r\n", .client = "",
+		 .outcome = HARNESS_ABORTED, .reason = "content-differs"},
+		{GET("/"), CHUNKED "0\r\nA: b", CHUNKED "0\r\nA: a\r\nA: b\r\n\r\n", .client = "",
+		 .outcome = HARNESS_ABORTED, .reason = "content-differs"},
+		/* The last line end: only the LF is missing. */
+		{GET("/"), CHUNKED "0\r\nA: b\r\n\r", CHUNKED "0\r\nA: c\r\n\r\n", .client = "\n",
+		 .outcome = HARNESS_JOINED},
+	};
+	char delivered[sizeof whole];
+
+	for (size_t n = strlen(CHUNKED); n + 1 < sizeof whole; n++) {
+		memcpy(delivered, whole, n);
+		delivered[n] = 0;
+		const struct spoken c = {GET("/"), delivered, whole, .client = whole + n,
+					 .outcome = HARNESS_JOINED};
+		check_spoken(&c);
+	}
+	for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+		check_spoken(&others[i]);
+}
+
 static void test_no_complete_body_of_another_length(void **state)
 {
 	static const struct spoken cases[] = {
@@ -334,6 +376,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ranges_that_were_not_asked_for),
 		cmocka_unit_test(test_all_for_a_part),
+		cmocka_unit_test(test_free_text_in_chunks),
 		cmocka_unit_test(test_whole_behind_a_gap),
 		cmocka_unit_test(test_no_complete_body_of_another_length),
 		cmocka_unit_test(test_the_end_of_the_connection_is_kept),
