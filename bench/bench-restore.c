@@ -10,8 +10,8 @@
  *	answer	 read from the ring, decoded, tracked; plan made, flow taken out
  *	socket	 restored
  * beside a bare loop of the same system calls on constants: "ratio" is bare over all of the above.
- * Nobody waits within what is timed. The best of several rounds, bare and whole in turns. Then the
- * sockets alone, by THREADS (default: one a core), and the guard.
+ * Both in time of the core. The best of several rounds, bare and whole in turns. Then, by the
+ * clock on the wall, the sockets alone with THREADS (default: one a core), and the guard.
  */
 #include <errno.h>
 #include <linux/tcp.h>
@@ -37,6 +37,7 @@
 #define RING_BYTES     (64u << 20)
 #define STORE_BYTES    (256u << 20)
 #define CLIENTS_PER_IP 50000
+#define ANSWERS_NS     NS_PER_S
 #define FIRST_PORT     1024
 #define REQUEST        "GET / HTTP/1.1\r\nHost: bench\r\n\r\n"
 #define RESPONSE       "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody"
@@ -215,7 +216,9 @@ static void abandon_all(uint32_t count)
 /* Until the clients have answered so many more, and the ring's last block has been retired. */
 static void wait_for_answers(uint64_t until)
 {
-	while (atomic_load(peer.answered) < until)
+	int64_t give_up = clock_mono_ns() + ANSWERS_NS;
+
+	while (atomic_load(peer.answered) < until && clock_mono_ns() < give_up)
 		usleep(1000);
 	usleep(20000);
 }
@@ -226,45 +229,70 @@ static void drain_ring(void)
 		;
 }
 
-static void lap(int64_t *io_ns, int64_t *io_last)
+/* Of this thread alone, packets it sends included: whoever else wants the core does not count. */
+static int64_t core_ns(void)
 {
-	int64_t now = clock_mono_ns();
+	struct timespec t;
 
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
+}
+
+static void lap(int64_t *io_ns, int64_t *io_last, int64_t now)
+{
 	if (*io_ns == 0 || now - *io_last < *io_ns)
 		*io_ns = now - *io_last;
 	*io_last = now;
 }
 
-static void run_whole(uint32_t count, int64_t best[STEPS])
+static void drop_flow(void *ctx, struct flow *f)
 {
+	track_drop(watch_track(watched), f);
+}
+
+/* False: a busy machine's network has lost a frame, and nothing was measured. */
+static bool run_whole(uint32_t count, int64_t best[STEPS])
+{
+	int64_t took[STEPS] = {0};
+
 	open_flows(count);
 	store_flows();
 	struct store *s = open_store();
 	loaded_n = item_n = 0;
 	uint64_t until = atomic_load(peer.answered) + count;
 
-	int64_t last = clock_mono_ns();
+	int64_t last = core_ns();
 	must(store_load(s, on_record, NULL), "load");
-	lap(&best[STORE], &last);
+	lap(&took[STORE], &last, core_ns());
 	track_each(watch_track(watched), begin_flow, NULL);
-	lap(&best[PROBE], &last);
+	lap(&took[PROBE], &last, core_ns());
 
 	wait_for_answers(until);
-	last = clock_mono_ns();
+	int64_t give_up = clock_mono_ns() + ANSWERS_NS;
+	last = core_ns();
 	drain_ring();
-	lap(&best[ANSWER], &last);
-	if (loaded_n != count || item_n != count)
-		must(-EINVAL, "records or answers are missing");
-	for (uint32_t i = 0; i < count; i++)
+	while (item_n < count && clock_mono_ns() < give_up) { /* this machine is busy */
+		usleep(1000);
+		drain_ring();
+	}
+	lap(&took[ANSWER], &last, core_ns());
+	if (loaded_n != count)
+		must(-EINVAL, "records are missing");
+	for (uint32_t i = 0; i < item_n; i++)
 		restore_item(i);
-	lap(&best[SOCKET], &last);
+	lap(&took[SOCKET], &last, core_ns());
 
 	store_clear(s);
-	abandon_all(count);
-	for (uint32_t i = 0; i < count; i++)
+	abandon_all(item_n);
+	for (uint32_t i = 0; i < item_n; i++)
 		takeover_item_free(item[i]);
+	track_each(watch_track(watched), drop_flow, NULL);
 	wait_for_answers(0);
 	drain_ring();
+	for (int i = 0; item_n == count && i < STEPS; i++)
+		if (best[i] == 0 || took[i] < best[i])
+			best[i] = took[i];
+	return item_n == count;
 }
 
 /* ---- bare ----------------------------------------------------------------------------------- */
@@ -327,19 +355,19 @@ static void run_bare(uint32_t count, int64_t *best)
 	size_t n = probe_build(&any, link_mac(wire), clock_mono_ns(), frame);
 	uint64_t until = atomic_load(peer.answered) + count;
 
-	int64_t took = 0, last = clock_mono_ns();
+	int64_t took = 0, last = core_ns();
 	for (uint32_t i = 0; i < count; i++)
 		must(link_send(wire, bytes_of(frame, n)), "send");
-	lap(&took, &last);
+	lap(&took, &last, core_ns());
 	wait_for_answers(until); /* as in the whole */
 	int64_t sockets = 0;
-	last = clock_mono_ns();
+	last = core_ns();
 	for (uint32_t i = 0; i < count; i++) {
 		struct endpoint to = client_number(i);
 		endpoint_to_sockaddr(&to, &client);
 		fds[i] = bare_socket((struct sockaddr_in *)&server, (struct sockaddr_in *)&client);
 	}
-	lap(&sockets, &last);
+	lap(&sockets, &last, core_ns());
 	if (*best == 0 || took + sockets < *best)
 		*best = took + sockets;
 	abandon_all(count);
@@ -358,9 +386,11 @@ static void compare(uint32_t count)
 {
 	int64_t bare = 0, best[STEPS] = {0}, whole = 0;
 
-	for (int i = 0; i < ROUNDS; i++) {
+	for (int done = 0, tried = 0; done < ROUNDS; tried++) {
+		if (tried == 4 * ROUNDS)
+			must(-ETIMEDOUT, "the network loses too much");
 		run_bare(count, &bare);
-		run_whole(count, best);
+		done += run_whole(count, best);
 	}
 	for (int i = 0; i < STEPS; i++)
 		whole += best[i];
@@ -405,21 +435,32 @@ static void restore_idle(void *ctx, uint32_t i)
 	must(restore_socket(&s, &none, clock_mono_ns(), &fds[i], &unsent, &step), step);
 }
 
+static int64_t all_cores_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
+}
+
+/* If threads met in locks, a socket would cost the cores more with many of them. */
 static void by_threads(uint32_t count, uint32_t threads)
 {
 	struct crew *crew;
-	int64_t took = 0;
+	int64_t took = 0, cores = 0;
 
 	must(crew_new(threads, &crew), "crew");
 	for (int i = 0; i < ROUNDS; i++) {
-		int64_t last = clock_mono_ns();
+		int64_t last = clock_mono_ns(), last_cores = all_cores_ns();
 		crew_run(crew, restore_idle, NULL, count);
-		lap(&took, &last);
+		lap(&took, &last, clock_mono_ns());
+		lap(&cores, &last_cores, all_cores_ns());
 		abandon_all(count);
 	}
-	printf("%-28s %9.3f ms  %8.2f us each  %9.0f /s\n",
-	       threads == 1 ? "sockets, 1 thread" : "sockets, all threads", (double)took / 1e6,
-	       us(took, count), count * 1e9 / (double)took);
+	printf("sockets, %2u thread%s          %9.3f ms  %8.2f us each  %9.0f /s  %8.2f us of the "
+	       "cores each\n",
+	       threads, threads == 1 ? " " : "s", (double)took / 1e6, us(took, count),
+	       count * 1e9 / (double)took, us(cores, count));
 	crew_free(crew);
 }
 
