@@ -272,6 +272,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	failover_run_cancel(&s);
+	refused_deinit(&s.refused);
 	crew_free(s.crew);
 	return 0;
 }

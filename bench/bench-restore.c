@@ -500,12 +500,13 @@ static void try_guard(struct guard *g, uint32_t count)
 static void open_watch(uint32_t count)
 {
 	static const char *const names[] = {"bench"};
-	struct module_host *h = module_host_new(MODULES_DIR);
+	struct module_host *h = module_host_new(MODULES_DIR); /* modules stay mapped without it */
 	char error[256];
 
 	must(store_boot_id(worker.boot_id), "boot id");
 	service = (struct watch_service){.endpoint = svc.service, .protocol = "http"};
 	must(module_host_get(h, "http", &service.module, error, sizeof error), error);
+	module_host_free(h);
 	worker.server_names = names;
 	worker.watch = (struct watch_config){
 		.track = {.max_flows = count,
