@@ -18,6 +18,7 @@ struct resumed {
 	uint64_t base; /* what the client gets behind the cut begins here */
 	uint64_t said; /* the client's bytes before it are sent */
 	uint32_t next; /* of truth->said */
+	bool closed;   /* the backup finished */
 	bool unknown;  /* the oracle was asked for what it cannot know */
 	bool lost;     /* the client said what the capture does not hold */
 	int error;
@@ -121,6 +122,24 @@ static bool snapshot_true(const struct takeover_item *item, const struct flow *f
 	return false;
 }
 
+/* And they are those of the wire. */
+static bool numbers_true(const struct takeover_item *item, const struct flow *flow,
+			 const struct drill_flow *truth, bool answered, struct drill_finding *f)
+{
+	const int64_t *last = flow->last_ns;
+	const struct drill_position at = {
+		.to_server_end = item->cut.to_server_end,
+		.to_client_end = item->cut.to_client_end,
+		.now_ns = last[0] > last[1] ? last[0] : last[1],
+		.answered = answered,
+	};
+
+	const char *what = drill_check_snapshot(&truth->events, &item->snapshot, &at);
+	if (what)
+		wrong(f, what, at.to_client_end);
+	return !what;
+}
+
 /* What must be sent again is all there. */
 static bool flight_whole(const struct takeover_item *item, struct drill_finding *f)
 {
@@ -184,7 +203,7 @@ static void backup_receives(void *ctx, struct bytes b, bool eof,
 	if (r->error == -ECANCELED)
 		r->error = 0;
 	r->unknown = r->unknown || state == JEEBS_ORACLE_UNKNOWN;
-	*close = state == JEEBS_ORACLE_CLOSE;
+	*close = r->closed = state == JEEBS_ORACLE_CLOSE;
 	*fail = state == JEEBS_ORACLE_RESET;
 }
 
@@ -198,6 +217,8 @@ static void judge_end(const struct harness *h, const struct resumed *r, struct d
 
 	if (end > s->bytes.n && s->fin && !r->truth->reset) {
 		wrong(f, "more-than-the-server-sent", s->bytes.n);
+	} else if (h->outcome == HARNESS_JOINED && all && s->fin && r->closed) {
+		wrong(f, "end-missing", end);
 	} else if (h->outcome == HARNESS_OUTPUT_MAX || (all && h->outcome != HARNESS_ABORTED)) {
 		f->verdict = DRILL_EXACT;
 	} else if (r->unknown) {
@@ -324,30 +345,34 @@ static int make_oracle(const struct jeebs_oracle *k, const struct jeebs_flow *jf
 
 /*
  * The client may have told already of bytes that the capture does not hold. In a takeover
- * the probe asks it, and its answer is such a segment. False: with it the connection ended.
+ * the probe asks it, and its answer is such a segment.
  */
-static bool answer_probe(struct jeebs_flow *jf, struct drill_flow *truth, uint64_t packet)
+enum answered {
+	NOT_ASKED,
+	ANSWERED,
+	ENDED, /* with the answer the connection did */
+};
+
+static enum answered answer_probe(struct jeebs_flow *jf, struct drill_flow *truth, uint64_t packet)
 {
 	struct flow *f = jf->flow;
 	const struct stream *out = &f->stream[FLOW_TO_CLIENT];
+	bool fin = f->fin_seen[FLOW_TO_CLIENT] && f->fin_off[FLOW_TO_CLIENT] == out->next;
 
-	while (truth->ack_next < truth->ack_count && truth->ack[truth->ack_next].packet <= packet)
-		truth->ack_next++;
-	if (truth->ack_next == truth->ack_count)
-		return true;
-	const struct drill_ack *a = &truth->ack[truth->ack_next];
-	if (a->acked <= out->next || a->sent > out->high)
-		return true;
+	drill_events_read(&truth->events, packet);
+	int64_t acked = drill_events_answer(&truth->events);
+	if (truth->unknown || acked <= (int64_t)out->next + fin)
+		return NOT_ASKED;
 	struct segment s = {
 		.src = f->client,
 		.dst = f->server,
 		.seq = flow_seq(f, FLOW_TO_SERVER, f->stream[FLOW_TO_SERVER].next),
-		.ack = flow_seq(f, FLOW_TO_CLIENT, a->acked),
+		.ack = flow_seq(f, FLOW_TO_CLIENT, (uint64_t)acked),
 		.flags = TCP_ACK,
 		.window = UINT16_MAX,
 		.time_ns = f->last_ns[FLOW_TO_SERVER],
 	};
-	return track_segment(watch_track(jf->watch), &s) != NULL;
+	return track_segment(watch_track(jf->watch), &s) ? ANSWERED : ENDED;
 }
 
 static bool plans_equal(const struct plan *a, const struct plan *b)
@@ -358,7 +383,8 @@ static bool plans_equal(const struct plan *a, const struct plan *b)
 }
 
 static int prove(const struct drill_bench *b, struct takeover_item *item, const struct flow *flow,
-		 struct jeebs_flow *jf, struct drill_flow *truth, struct drill_finding *f)
+		 struct jeebs_flow *jf, struct drill_flow *truth, bool answered,
+		 struct drill_finding *f)
 {
 	if (!logs_true(item, truth, f) || !snapshot_true(item, flow, f))
 		return 0;
@@ -372,6 +398,8 @@ static int prove(const struct drill_bench *b, struct takeover_item *item, const 
 		refused(f, truth->unknown ? "drill-memory-ceiling" : "no-oracle", true);
 		return 0;
 	}
+	if (!numbers_true(item, flow, truth, answered, f))
+		return 0;
 	int r = make_oracle(b->oracle, jf, truth);
 	return r < 0 ? r : resume(b, item, truth, f);
 }
@@ -395,12 +423,13 @@ int drill_cut(const struct drill_bench *b, struct jeebs_flow *jf, struct drill_f
 		track_drop(watch_track(b->scratch), flow);
 		return 0;
 	}
-	if (!answer_probe(copy, truth, packet)) {
+	enum answered answered = answer_probe(copy, truth, packet);
+	if (answered == ENDED) {
 		refused(ret, "gone", false);
 		return 0;
 	}
 	struct takeover_item *item = takeover_extract(copy, 0, true);
-	int r = item ? prove(b, item, flow, jf, truth, ret) : -ENOMEM;
+	int r = item ? prove(b, item, flow, jf, truth, answered == ANSWERED, ret) : -ENOMEM;
 	takeover_item_free(item);
 	track_drop(watch_track(b->scratch), flow);
 	return r;

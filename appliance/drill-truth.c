@@ -4,11 +4,16 @@
 #include <errno.h>
 #include <stdlib.h>
 
+/* A few forged numbers must not cost gigabytes of zeros. */
+#define GAPS_MAX ((size_t)256 << 20)
+
 struct drill_truth {
 	struct track *track;
 	struct drill_flow **flow; /* by id */
 	uint32_t flow_room;
 	size_t used, max;
+	size_t gaps;       /* bytes of `used` that were not captured */
+	uint64_t accepted; /* segments until the one before */
 	uint64_t packet;
 	uint32_t unknown;
 	int error;
@@ -133,6 +138,11 @@ static void on_gap(void *ctx, struct flow *f, enum flow_dir dir, uint64_t from, 
 	}
 	s->gap = gap;
 	s->gap[s->gap_count++] = (struct drill_gap){from, to};
+	if (to - from > GAPS_MAX - t->gaps) {
+		not_known(t, d);
+		return;
+	}
+	t->gaps += to - from;
 	add_bytes(t, d, dir, NULL, to - from);
 }
 
@@ -147,30 +157,52 @@ static void on_fin(void *ctx, struct flow *f, enum flow_dir dir, uint64_t off)
 		d->fin_received = f->acked[FLOW_TO_CLIENT];
 }
 
-static void on_changed(void *ctx, struct flow *f)
+/* The numbers all segments are relative to. */
+static void note_numbers(struct drill_flow *d, const struct flow *f)
 {
-	struct drill_truth *t = ctx;
-	struct drill_flow *d = f->user;
-	uint64_t acked = f->acked[FLOW_TO_CLIENT];
+	struct drill_events *e = &d->events;
+	bool scale = f->syn[0].wscale_present && f->syn[1].wscale_present;
 
-	if (!d || (d->ack_count ? d->ack[d->ack_count - 1].acked : 0) == acked)
-		return;
-	void *ack = grow(d->ack, d->ack_count, sizeof d->ack[0]);
-	if (!ack) {
-		t->error = -ENOMEM;
-		return;
+	e->handshake = f->syn[0].seen && f->syn[1].seen;
+	for (int dir = 0; dir < 2; dir++) {
+		e->isn[dir] = f->isn[dir];
+		e->wscale[dir] = scale ? f->syn[dir].wscale : 0;
 	}
-	d->ack = ack;
-	d->ack[d->ack_count++] =
-		(struct drill_ack){t->packet, acked, f->stream[FLOW_TO_CLIENT].high};
+	drill_events_link(e);
 }
 
 static void on_close(void *ctx, struct flow *f, enum track_close why)
 {
 	struct drill_flow *d = f->user;
 
-	if (d)
-		d->reset = why == TRACK_CLOSE_RST;
+	if (!d)
+		return;
+	d->reset = why == TRACK_CLOSE_RST;
+	note_numbers(d, f);
+}
+
+void drill_truth_saw(struct drill_truth *t, const struct flow *f, const struct segment *s)
+{
+	uint64_t accepted = track_stats(t->track)->segments;
+	bool was = accepted != t->accepted;
+	struct drill_flow *d = f ? f->user : NULL;
+
+	t->accepted = accepted;
+	if (!was || !s || !d || d->unknown)
+		return;
+	struct drill_events *e = &d->events;
+	if (sizeof *e->v > t->max - t->used) {
+		not_known(t, d);
+		return;
+	}
+	void *v = grow(e->v, e->n, sizeof *e->v);
+	if (!v) {
+		t->error = -ENOMEM;
+		return;
+	}
+	e->v = v;
+	e->v[e->n++] = drill_event_of(f, s, t->packet);
+	t->used += sizeof *e->v;
 }
 
 static const struct track_sink sink = {
@@ -178,7 +210,6 @@ static const struct track_sink sink = {
 	.data = on_data,
 	.gap = on_gap,
 	.fin = on_fin,
-	.changed = on_changed,
 	.close = on_close,
 };
 
@@ -213,7 +244,7 @@ static void free_flow(struct drill_flow *d)
 		free(d->stream[dir].gap);
 	}
 	free(d->said);
-	free(d->ack);
+	free(d->events.v);
 	free(d);
 }
 
@@ -239,14 +270,16 @@ void drill_truth_at(struct drill_truth *t, uint64_t packet)
 	t->packet = packet;
 }
 
-static void settle(void *ctx, struct flow *f)
+static void end_flow(void *ctx, struct flow *f)
 {
 	track_settle(((struct drill_truth *)ctx)->track, f);
+	if (f->user)
+		note_numbers(f->user, f);
 }
 
 void drill_truth_end(struct drill_truth *t)
 {
-	track_each(t->track, settle, t);
+	track_each(t->track, end_flow, t);
 }
 
 int drill_truth_error(const struct drill_truth *t)
@@ -259,22 +292,37 @@ uint32_t drill_truth_unknown(const struct drill_truth *t)
 	return t->unknown;
 }
 
+/* The first gap that ends behind @off; gap_count when there is none. */
+static uint32_t gap_behind(const struct drill_stream *s, uint64_t off)
+{
+	uint32_t low = 0, high = s->gap_count;
+
+	while (low < high) {
+		uint32_t mid = low + (high - low) / 2;
+		if (s->gap[mid].to <= off)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
 bool drill_stream_known(const struct drill_stream *s, uint64_t from, uint64_t to,
 			uint64_t *ret_known)
 {
 	uint64_t end = to < s->bytes.n ? to : s->bytes.n;
+	uint32_t i = gap_behind(s, from);
 
-	for (uint32_t i = 0; i < s->gap_count; i++)
-		if (s->gap[i].to > from && s->gap[i].from < end)
-			end = s->gap[i].from > from ? s->gap[i].from : from;
+	if (i < s->gap_count && s->gap[i].from < end)
+		end = s->gap[i].from;
 	*ret_known = end > from ? end - from : 0;
 	return *ret_known == to - from;
 }
 
 uint64_t drill_stream_lost_to(const struct drill_stream *s, uint64_t off)
 {
-	for (uint32_t i = 0; i < s->gap_count; i++) /* ascending */
-		if (s->gap[i].from <= off && off < s->gap[i].to)
-			off = s->gap[i].to;
+	/* Gaps may touch each other. */
+	for (uint32_t i = gap_behind(s, off); i < s->gap_count && s->gap[i].from <= off; i++)
+		off = s->gap[i].to;
 	return off < s->bytes.n ? off : UINT64_MAX;
 }

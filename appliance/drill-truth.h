@@ -7,13 +7,14 @@
  * they ended, and how far the client had received when it said what it said. The second
  * pass runs the same tracker, so the numbers of the flows are the same.
  *
- * Memory is the payload of the capture, with a ceiling for all connections together;
- * connections that would exceed it are written down as not known.
+ * Memory is the payload of the capture and some 70 bytes for each packet, with a ceiling for
+ * all connections together; connections that would exceed it are written down as not known.
  */
 #ifndef APPLIANCE_DRILL_TRUTH_H
 #define APPLIANCE_DRILL_TRUTH_H
 
 #include "buf.h"
+#include "drill-check.h"
 #include "recovery-oracle.h"
 #include "watch.h"
 
@@ -34,25 +35,18 @@ struct drill_stream {
 	bool fin; /* at the end of bytes */
 };
 
-/* After frame @packet the client had acknowledged @acked, and the server was seen to send @sent. */
-struct drill_ack {
-	uint64_t packet, acked, sent;
-};
-
 struct drill_flow {
 	struct drill_stream stream[2];
 	struct drill_said *said;
 	uint32_t said_count;
-	struct drill_ack *ack; /* one for each advance */
-	uint32_t ack_count;
 	uint64_t fin_received; /* how far the client had received when it finished */
 	bool reset;            /* it ended with a RST */
 	bool unknown;          /* the ceiling: not all of it is written down */
 	uint64_t first_packet;
-	uint64_t cuts;     /* the caller's: how often it was cut */
-	uint32_t ack_next; /* the caller's: where it is in `ack` */
-	void *oracle;      /* the caller's: made when it is first needed, closed with the flow */
+	uint64_t cuts; /* the caller's: how often it was cut */
+	void *oracle;  /* the caller's: made when it is first needed, closed with the flow */
 	const struct jeebs_oracle *oracle_kind;
+	struct drill_events events;
 	uint64_t unasked; /* as the oracle said of the stream to the client */
 };
 
@@ -67,6 +61,8 @@ struct drill_truth *drill_truth_free(struct drill_truth *t);
 
 /* The tracker to feed. */
 struct track *drill_truth_track(struct drill_truth *t);
+/* After each frame: the flow it belonged to, as the tracker said, and the segment; or NULL. */
+void drill_truth_saw(struct drill_truth *t, const struct flow *f, const struct segment *s);
 /* The number of the frame that comes next. */
 void drill_truth_at(struct drill_truth *t, uint64_t packet);
 /* No more frames will come. */

@@ -74,7 +74,9 @@ static int write_down(void *ctx, const struct frame *f)
 	struct every *e = ctx;
 
 	drill_truth_at(e->truth, ++e->packet);
-	dry_run_track_frame(e->d, drill_truth_track(e->truth), f);
+	struct flow *flow = dry_run_track_frame(e->d, drill_truth_track(e->truth), f);
+	struct segment s;
+	drill_truth_saw(e->truth, flow, decode_frame(f, &s) == DECODE_TCP ? &s : NULL);
 	progress(e);
 	e->r = drill_truth_error(e->truth);
 	return e->r < 0;

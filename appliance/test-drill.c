@@ -19,6 +19,7 @@ enum fault {
 	NONE,
 	OTHER_BYTE,       /* one of the bytes sent is another */
 	STALLS,           /* says nothing */
+	NEVER_ENDS,       /* the backup finishes, the client is not told */
 	ENDS_EARLY,       /* finishes the client at once */
 	MORE,             /* one byte more than there is */
 	AGAINST_CONTRACT, /* speaks behind the end */
@@ -143,6 +144,8 @@ static void line_resume(void *state, const struct jeebs_cut *cut, struct jeebs_j
 		pass_on(s, j, ops, b);
 		return;
 	case JEEBS_EV_BACKEND_EOF:
+		if (fault == NEVER_ENDS)
+			return;
 		if (fault == MORE)
 			ops->to_client(j, (struct jeebs_bytes){(const uint8_t *)"x", 1});
 		ops->finish_client(j);
@@ -336,12 +339,12 @@ static struct drill_report report;
 static size_t memory_max, horizon;
 static const struct jeebs_oracle *oracle;
 
-static void feed(struct track *t, const struct seg *g, uint32_t packet)
+static struct segment segment_of(const struct seg *g, uint32_t packet)
 {
 	struct endpoint client;
 
 	assert_int_equal(endpoint_parse("10.1.0.7:40000", false, &client), 0);
-	struct segment s = {
+	return (struct segment){
 		.src = g->dir == C ? client : service.endpoint,
 		.dst = g->dir == C ? service.endpoint : client,
 		.seq = isn[g->dir] + 1 + (uint32_t)g->off,
@@ -352,7 +355,6 @@ static void feed(struct track *t, const struct seg *g, uint32_t packet)
 		.payload_len = (uint32_t)strlen(g->text),
 		.time_ns = (1000 + packet) * NS_PER_S,
 	};
-	track_segment(t, &s);
 }
 
 /* The whole drill over @n segments; the counts are in `report`. */
@@ -373,14 +375,16 @@ static void drill(const struct seg *g, uint32_t n)
 
 	report = (struct drill_report){.step = 1, .horizon = horizon};
 	for (uint32_t i = 0; i < n; i++) {
+		struct segment s = segment_of(&g[i], i);
 		drill_truth_at(truth, i + 1);
-		feed(drill_truth_track(truth), &g[i], i);
+		drill_truth_saw(truth, track_segment(drill_truth_track(truth), &s), &s);
 	}
 	drill_truth_end(truth);
 	assert_int_equal(drill_truth_error(truth), 0);
 	for (uint32_t i = 0; i < n; i++) {
+		struct segment s = segment_of(&g[i], i);
 		struct drill_finding f;
-		feed(watch_track(live), &g[i], i);
+		track_segment(watch_track(live), &s);
 		list_for_each_safe (it, tmp, watch_dirty(live)) {
 			struct flow *flow = list_entry(it, struct flow, dirty);
 			list_del(it);
@@ -454,6 +458,12 @@ static void test_stall(void **state)
 	assert_finds(STALLS, "stalls");
 	assert_int_equal(report.first.offset, 0);
 	assert_memory_equal(report.first.want, "first answer", 12);
+}
+
+static void test_end_missing(void **state)
+{
+	assert_finds(NEVER_ENDS, "end-missing");
+	assert_int_equal(report.first.offset, 63);
 }
 
 static void test_early_end(void **state)
@@ -596,6 +606,7 @@ int main(void)
 		CASE(test_every_cut_is_exact),
 		CASE(test_other_byte),
 		CASE(test_stall),
+		CASE(test_end_missing),
 		CASE(test_early_end),
 		CASE(test_more_than_there_is),
 		CASE(test_contract),
