@@ -29,7 +29,7 @@ struct drill_event {
 struct drill_events {
 	struct drill_event *v;
 	uint32_t n;
-	bool handshake; /* both SYNs were seen: windows are read as the ends mean them */
+	bool handshake; /* both SYNs are among them: windows are read as the ends mean them */
 	uint32_t isn[2];
 	uint8_t wscale[2]; /* of the window each end sends */
 

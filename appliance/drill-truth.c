@@ -163,7 +163,10 @@ static void note_numbers(struct drill_flow *d, const struct flow *f)
 	struct drill_events *e = &d->events;
 	bool scale = f->syn[0].wscale_present && f->syn[1].wscale_present;
 
-	e->handshake = f->syn[0].seen && f->syn[1].seen;
+	/* A SYN on a 4-tuple in use is of the new flow only when it was answered: not seen here. */
+	bool from_syn = e->n > 0 && e->v[0].dir == FLOW_TO_SERVER && e->v[0].flags & TCP_SYN;
+
+	e->handshake = f->syn[0].seen && f->syn[1].seen && from_syn;
 	for (int dir = 0; dir < 2; dir++) {
 		e->isn[dir] = f->isn[dir];
 		e->wscale[dir] = scale ? f->syn[dir].wscale : 0;
