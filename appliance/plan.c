@@ -41,6 +41,19 @@ static bool refused_by_mark(const struct flow *f, struct plan *p)
 	return false;
 }
 
+/*
+ * Behind a hole of the capture the old server had sent more. A client that says in SACK
+ * what it holds, and does not, holds nothing of it. Of another one nobody can tell, and of
+ * one that is asked and does not answer.
+ */
+static bool holds_nothing_behind(const struct flow *f)
+{
+	bool says = f->syn[FLOW_TO_SERVER].sack && f->syn[FLOW_TO_CLIENT].sack;
+
+	return says && f->sacked_to <= f->stream[FLOW_TO_CLIENT].next &&
+	       (!f->probe_wanted || f->probe_answered);
+}
+
 /* Every byte that must be sent again, and every byte the client can no longer send again. */
 static bool refused_by_loss(const struct flow *f, struct plan *p)
 {
@@ -61,6 +74,11 @@ static bool refused_by_loss(const struct flow *f, struct plan *p)
 	if (f->sacked_to > out->next) {
 		refuse(p, "server-bytes-lost",
 		       "the client holds bytes of the server that were not captured");
+		return true;
+	}
+	if (out->high > out->next && !holds_nothing_behind(f)) {
+		refuse(p, "server-bytes-lost",
+		       "the server had sent further bytes, behind some that were not captured");
 		return true;
 	}
 	if (plan_in_flight(f) == 0)

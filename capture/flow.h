@@ -148,6 +148,8 @@ struct flow {
 	bool resync[2];    /* capture loss: believe the next segment wherever it is */
 	bool counted_live;
 	bool isn_known[2];
+	uint32_t ts_recent[2];     /* TS.Recent of each sender's peer (RFC 7323 section 4.3) ... */
+	int64_t ts_recent_ns[2];   /* ... since when; 0: none */
 	struct flow_ack early;     /* the client's ACK was captured before the SYN-ACK */
 	struct segment *reuse_syn; /* a new SYN on a live flow, until the server answers it */
 };

@@ -38,7 +38,7 @@ struct stream {
 	uint64_t next;
 	uint64_t keep;
 	uint64_t shown; /* end of what the last stream_push() handed out; next at any other time */
-	uint64_t high;  /* highest end ever pushed, filled or not */
+	uint64_t high;  /* highest end ever pushed or, as the owner says, sent; filled or not */
 	uint64_t lost;  /* bytes declared gaps, in total */
 	uint64_t gap_end; /* end of the last declared gap; bytes before it are not all in the log */
 	struct pool_block *block;   /* NULL: nothing kept */

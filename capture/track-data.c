@@ -161,6 +161,8 @@ bool track_data(struct track *t, struct flow *f, enum flow_dir d, int64_t off, u
 	}
 	if (flow_is_opaque(f))
 		return skip(f, d, end);
+	/* Also what the capture cut off was on the wire. */
+	f->stream[d].high = max_u64(f->stream[d].high, end);
 	if (b.n == 0 || !push(t, f, d, from, b))
 		return false;
 	f->hole_since_ns[d] = 0; /* it moved: another hole, if any */

@@ -7,10 +7,13 @@
  */
 #include <stdlib.h>
 
+#include "clock.h"
 #include "track-internal.h"
 
 /* Largest window there is (RFC 7323 section 2.3): no honest number is further away. */
-#define FAR INT64_C(0x40000000)
+/* A TS.Recent older than this says nothing (RFC 7323 section 5.5). */
+#define PAWS_VALID_NS ((int64_t)24 * 24 * 3600 * NS_PER_S)
+#define FAR           INT64_C(0x40000000)
 /* Windows below this, or not seen yet, do not make the tracker stricter. */
 #define SLACK_MIN 65536
 
@@ -431,6 +434,31 @@ static struct flow *close_if_finished(struct track *t, struct flow *f)
 	return NULL;
 }
 
+/*
+ * PAWS (RFC 7323 section 5.3): what is older than the segment that was last at the left edge
+ * is a duplicate from before the numbers wrapped. The receiver drops it; to us it would
+ * look like new data. As Linux does, one tick is forgiven, and a clock that stood for 24
+ * days is believed (section 5.5).
+ */
+static bool is_old_duplicate(const struct flow *f, enum flow_dir d, const struct segment *s)
+{
+	return f->ts_ok && s->opt.seen & TCP_OPT_TIMESTAMP && f->ts_recent_ns[d] != 0 &&
+	       (int32_t)(f->ts_recent[d] - s->opt.tsval) > 1 &&
+	       s->time_ns - f->ts_recent_ns[d] < PAWS_VALID_NS;
+}
+
+/* RFC 7323 section 4.3: only a segment that begins at or before the last ACK moves it. */
+static void note_recent(struct flow *f, enum flow_dir d, const struct segment *s, int64_t off)
+{
+	if (!(s->opt.seen & TCP_OPT_TIMESTAMP) || off > (int64_t)f->acked[d])
+		return;
+	if (f->ts_recent_ns[d] != 0 && (int32_t)(s->opt.tsval - f->ts_recent[d]) < 0 &&
+	    s->time_ns - f->ts_recent_ns[d] < PAWS_VALID_NS)
+		return;
+	f->ts_recent[d] = s->opt.tsval;
+	f->ts_recent_ns[d] = s->time_ns ? s->time_ns : 1;
+}
+
 static struct flow *take(struct track *t, struct flow *f, enum flow_dir d, const struct segment *s)
 {
 	if (!f->isn_known[d] && !adopt(t, f, s)) {
@@ -438,13 +466,14 @@ static struct flow *take(struct track *t, struct flow *f, enum flow_dir d, const
 		return f;
 	}
 	int64_t off = position(f, d, s->seq) + (s->flags & TCP_SYN ? 1 : 0);
-	if (!seq_believable(f, d, off) || !acknowledge(t, f, d, s)) {
+	if (!seq_believable(f, d, off) || is_old_duplicate(f, d, s) || !acknowledge(t, f, d, s)) {
 		t->stats.bad_seq++;
 		return f;
 	}
 	f->resync[d] = false;
 	t->stats.segments++;
 	observe(t, f, d, s);
+	note_recent(f, d, s, off);
 	note_answer(f, d, s, off);
 	take_early(t, f);
 	if (f->infer)
