@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "drill-check.h"
 
+#include "clock.h"
+
 /* Segments searched backwards for the one that set a window. */
 #define WINDOW_LOOK 64
 
@@ -21,7 +23,8 @@ struct drill_event drill_event_of(const struct flow *f, const struct segment *s,
 		.packet = packet,
 		.from = from,
 		.to = from + s->payload_len + !!(s->flags & TCP_SYN) + !!(s->flags & TCP_FIN),
-		.ack = s->flags & TCP_ACK ? position(f, other, s->ack) : -1,
+		/* Before the SYN-ACK was captured nobody knows what an ACK means. */
+		.ack = s->flags & TCP_ACK && f->isn_known[other] ? position(f, other, s->ack) : -1,
 		.tsval = s->opt.tsval,
 		.window = s->window,
 		.dir = (uint8_t)d,
@@ -127,6 +130,14 @@ static bool window_said(const struct drill_events *e, const struct snapshot *s)
 	return !found;
 }
 
+/* After 2^31 ticks any number may be older or newer: RFC 7323 section 5.5. */
+static bool clock_tells(const struct snapshot *s, int64_t now_ns)
+{
+	int64_t hz = s->ts_hz ? s->ts_hz : 1000;
+
+	return now_ns - s->tsval_ns < INT64_C(0x7fffffff) / hz * NS_PER_S;
+}
+
 const char *drill_check_snapshot(const struct drill_events *e, const struct snapshot *s,
 				 const struct drill_position *at)
 {
@@ -134,7 +145,8 @@ const char *drill_check_snapshot(const struct drill_events *e, const struct snap
 
 	if (what)
 		return what;
-	if (s->ts_ok && e->has_ts && (int32_t)(snapshot_tsval_at(s, at->now_ns) - e->tsval) <= 0)
+	if (s->ts_ok && e->has_ts && clock_tells(s, at->now_ns) &&
+	    (int32_t)(snapshot_tsval_at(s, at->now_ns) - e->tsval) <= 0)
 		return "tsval-runs-back";
 	/* Of a connection older than the capture the scales are an inference. */
 	if (!e->handshake || at->answered)

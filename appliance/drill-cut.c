@@ -398,6 +398,12 @@ static int prove(const struct drill_bench *b, struct takeover_item *item, const 
 		refused(f, truth->unknown ? "drill-memory-ceiling" : "no-oracle", true);
 		return 0;
 	}
+	/* Another answer to its SYN was the one that the client took: it answers no probe. */
+	if (flow->state == FLOW_SYN_RCVD &&
+	    flow->isn[FLOW_TO_CLIENT] != truth->events.isn[FLOW_TO_CLIENT]) {
+		refused(f, "gone", false);
+		return 0;
+	}
 	if (!numbers_true(item, flow, truth, answered, f))
 		return 0;
 	int r = make_oracle(b->oracle, jf, truth);
