@@ -172,6 +172,12 @@ static void not_expected(struct oracle_exchanges *x, uint64_t off)
 		x->unasked = off;
 }
 
+static uint64_t another_protocol(struct oracle_exchanges *x, uint64_t off)
+{
+	not_expected(x, off);
+	return UINT64_MAX;
+}
+
 /* Up to where the server's bytes are dealt with; UINT64_MAX when that is lost. */
 static uint64_t read_answers(struct oracle_exchanges *x, const struct oracle_stream *to_server,
 			     const struct oracle_stream *s, struct clock *c)
@@ -182,16 +188,18 @@ static uint64_t read_answers(struct oracle_exchanges *x, const struct oracle_str
 		struct oracle_exchange *e = &x->list[i];
 		if (clock_asked(c, off) <= e->ask && off < s->end)
 			not_expected(x, off);
-		if (!read_answer(e, to_server, s, off)) {
+		bool whole = read_answer(e, to_server, s, off);
+		if (!whole && !e->answered && i > 0) {
 			uint64_t behind = skip_extra(e, c, off, s->end);
-			if (i == 0 || behind == off || !read_answer(e, to_server, s, behind)) {
-				not_expected(x, off); /* another protocol */
-				return UINT64_MAX;
-			}
+			whole = behind > off && read_answer(e, to_server, s, behind);
+			if (!e->answered)
+				return another_protocol(x, off);
 			e[-1].extra_end = behind;
 			not_expected(x, off);
 			off = behind;
 		}
+		if (!whole)
+			return another_protocol(x, off);
 		if (!e->finished)
 			return off == s->end ? off : UINT64_MAX;
 		e->asked = clock_asked(c, e->final);
