@@ -76,7 +76,8 @@ static bool refused_by_loss(const struct flow *f, struct plan *p)
 		       "the client holds bytes of the server that were not captured");
 		return true;
 	}
-	if (out->high > out->next && !holds_nothing_behind(f)) {
+	bool fin_behind = f->fin_seen[FLOW_TO_CLIENT] && f->fin_off[FLOW_TO_CLIENT] > out->next;
+	if ((out->high > out->next || fin_behind) && !holds_nothing_behind(f)) {
 		refuse(p, "server-bytes-lost",
 		       "the server had sent further bytes, behind some that were not captured");
 		return true;

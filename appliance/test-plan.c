@@ -126,6 +126,22 @@ static void test_hole_beyond_what_is_in_flight(void **state)
 	assert_int_equal(rig.cut.to_client_end, 200);
 }
 
+/* Who does no SACK may hold a FIN behind a hole, unsaid. */
+static void test_fin_beyond_a_hole(void **state)
+{
+	rig.syn.seen = rig.answer.seen = TCP_OPT_MSS;
+	struct flow *f = rig_handshake()->flow;
+
+	server(TCP_ACK, 0, 0, 100);
+	assert_true(plan_of(f).cont);
+	server(TCP_ACK | TCP_FIN, 150, 0, 0);
+	assert_refused(f, "server-bytes-lost");
+	client(TCP_ACK, 0, 151, 0);
+	track_settle(watch_track(rig.watch), f);
+	assert_true(plan_of(f).cont);
+	assert_true(rig.cut.server_fin);
+}
+
 static void test_server_bytes_lost(void **state)
 {
 	struct flow *f = rig_handshake()->flow;
@@ -457,6 +473,7 @@ int main(void)
 		TEST(test_no_module),
 		TEST(test_client_bytes_lost),
 		TEST(test_hole_beyond_what_is_in_flight),
+		TEST(test_fin_beyond_a_hole),
 		TEST(test_server_bytes_lost),
 		TEST(test_client_holds_what_was_not_captured),
 		TEST(test_cut_short_segments),

@@ -150,6 +150,7 @@ struct flow {
 	bool isn_known[2];
 	uint32_t ts_recent[2];     /* TS.Recent of each sender's peer (RFC 7323 section 4.3) ... */
 	int64_t ts_recent_ns[2];   /* ... since when; 0: none */
+	uint32_t ts_before[2];     /* ... and the one before it: in force until it has aged */
 	struct flow_ack early;     /* the client's ACK was captured before the SYN-ACK */
 	struct segment *reuse_syn; /* a new SYN on a live flow, until the server answers it */
 };

@@ -601,6 +601,33 @@ static void test_any_order(void **state)
 	}
 }
 
+static void stamp(enum flow_dir d, uint32_t tsval)
+{
+	option[d].seen |= TCP_OPT_TIMESTAMP;
+	option[d].tsval = tsval;
+}
+
+/* The ACK is captured before the segments it is for, and these in disorder: all are young. */
+static void test_ack_captured_first(void **state)
+{
+	stamp(FLOW_TO_SERVER, 1000);
+	stamp(FLOW_TO_CLIENT, 9000);
+	struct flow *f = handshake();
+	now += NS_PER_S;
+	s(A, 0, 200, 0);
+	stamp(FLOW_TO_SERVER, 1001020);
+	c(A, 100, 0, 100);
+	stamp(FLOW_TO_SERVER, 1001000);
+	c(A, 0, 0, 100);
+	assert_int_equal(f->stream[FLOW_TO_SERVER].next, 200);
+	assert_int_equal(track_stats(track)->bad_seq, 0);
+	/* Much later it is an old duplicate. */
+	now += NS_PER_S;
+	c(A, 200, 0, 100);
+	assert_int_equal(f->stream[FLOW_TO_SERVER].next, 200);
+	assert_int_equal(track_stats(track)->bad_seq, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -630,6 +657,7 @@ int main(void)
 		CASE(test_timestamps),
 		CASE(test_timestamp_clocks),
 		CASE(test_any_order),
+		CASE(test_ack_captured_first),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,10 +10,12 @@
 #include "clock.h"
 #include "track-internal.h"
 
-/* Largest window there is (RFC 7323 section 2.3): no honest number is further away. */
+/* What a receiver has accepted it knows at once, a tap when nothing is likely to come late. */
+#define PAWS_AGE_NS (20 * NS_PER_MS)
 /* A TS.Recent older than this says nothing (RFC 7323 section 5.5). */
 #define PAWS_VALID_NS ((int64_t)24 * 24 * 3600 * NS_PER_S)
-#define FAR           INT64_C(0x40000000)
+/* Largest window there is (RFC 7323 section 2.3): no honest number is further away. */
+#define FAR INT64_C(0x40000000)
 /* Windows below this, or not seen yet, do not make the tracker stricter. */
 #define SLACK_MIN 65536
 
@@ -438,13 +440,16 @@ static struct flow *close_if_finished(struct track *t, struct flow *f)
  * PAWS (RFC 7323 section 5.3): what is older than the segment that was last at the left edge
  * is a duplicate from before the numbers wrapped. The receiver drops it; to us it would
  * look like new data. As Linux does, one tick is forgiven, and a clock that stood for 24
- * days is believed (section 5.5).
+ * days is believed (section 5.5). And what was accepted a moment ago ages nobody yet: a
+ * capture may show an ACK before the segments it is for.
  */
 static bool is_old_duplicate(const struct flow *f, enum flow_dir d, const struct segment *s)
 {
+	int64_t age = s->time_ns - f->ts_recent_ns[d];
+	uint32_t recent = age > PAWS_AGE_NS ? f->ts_recent[d] : f->ts_before[d];
+
 	return f->ts_ok && s->opt.seen & TCP_OPT_TIMESTAMP && f->ts_recent_ns[d] != 0 &&
-	       (int32_t)(f->ts_recent[d] - s->opt.tsval) > 1 &&
-	       s->time_ns - f->ts_recent_ns[d] < PAWS_VALID_NS;
+	       (int32_t)(recent - s->opt.tsval) > 1 && age < PAWS_VALID_NS;
 }
 
 /* RFC 7323 section 4.3: only a segment that begins at or before the last ACK moves it. */
@@ -452,9 +457,12 @@ static void note_recent(struct flow *f, enum flow_dir d, const struct segment *s
 {
 	if (!(s->opt.seen & TCP_OPT_TIMESTAMP) || off > (int64_t)f->acked[d])
 		return;
-	if (f->ts_recent_ns[d] != 0 && (int32_t)(s->opt.tsval - f->ts_recent[d]) < 0 &&
-	    s->time_ns - f->ts_recent_ns[d] < PAWS_VALID_NS)
+	int64_t age = s->time_ns - f->ts_recent_ns[d];
+	if (f->ts_recent_ns[d] != 0 &&
+	    (age <= PAWS_AGE_NS ||
+	     ((int32_t)(s->opt.tsval - f->ts_recent[d]) < 0 && age < PAWS_VALID_NS)))
 		return;
+	f->ts_before[d] = f->ts_recent_ns[d] ? f->ts_recent[d] : s->opt.tsval;
 	f->ts_recent[d] = s->opt.tsval;
 	f->ts_recent_ns[d] = s->time_ns ? s->time_ns : 1;
 }
