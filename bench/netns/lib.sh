@@ -32,8 +32,9 @@ pass() {
 	if grep -qE 'ERROR: [A-Za-z]*Sanitizer|runtime error:|WARNING: ThreadSanitizer' "$lab_dir/appliance.log"; then
 		fail "a sanitizer complains: $(grep -m1 -oE '[A-Za-z]*Sanitizer: .*|runtime error: .*' "$lab_dir/appliance.log")"
 	fi
+	lab_prove_cuts
 	lab_verdict=pass
-	printf 'ok    %-28s %s\n' "${lab_name#test-}" "$*" >&4
+	printf 'ok    %-28s %s\n' "${lab_name#test-}" "$*$lab_proved" >&4
 	exit 0
 }
 
@@ -276,7 +277,23 @@ lab_connected() {
 # What the appliance's port sees, for whoever has to understand a failure.
 lab_record() {
 	[[ ${JEEBS_LAB_RECORD:-yes} == yes ]] && command -v tcpdump >/dev/null || return 0
-	lab_capture box.pcap -s 160 -c 400000
+	if [[ $lab_prove ]]; then lab_capture box.pcap -s 0; else lab_capture box.pcap -s 160 -c 400000; fi
+}
+
+# A scenario that says lab_prove=yes before lab_up: what was captured of it, the dead server's part and the
+# box's, is killed at every packet as well, and no cut may be wrong.
+lab_prove=
+lab_proved=
+lab_prove_cuts() {
+	local every=$lab_dir/every status=0
+	[[ $lab_prove && -s $lab_dir/box.pcap ]] || return 0
+	"$JEEBS_BUILD/appliance/jeebs-appliance" --modules "$(lab_modules)" --dry-run "$lab_dir/box.pcap" --server "${talk_host:-10.9.0.1}" \
+		--protocol http --fail-at every -o json >"$every.json" 2>"$every.txt" || status=$?
+	((status <= 1 || status == 65)) || # 65: tcpdump was ended in the middle of a packet
+		fail "every cut: exit status $status: $(jq -c .first_wrong "$every.json") $(tail -n1 "$every.txt")"
+	[[ $(jq '.wrong == 0 and .exact > 0' "$every.json") == true ]] ||
+		fail "every cut: $(jq -c 'del(.capture)' "$every.json")"
+	lab_proved=$(jq -r '"; \(.cuts) cuts: \(.exact) exact, 0 wrong"' "$every.json")
 }
 
 # lab_capture FILE OPTION...: tcpdump on the appliance's port; process id in $lab_tcpdump.
