@@ -120,7 +120,8 @@ static bool window_said(const struct drill_events *e, const struct snapshot *s)
 
 	for (uint32_t i = e->at; i-- > 0 && e->at - i <= WINDOW_LOOK;) {
 		const struct drill_event *v = &e->v[i];
-		if (v->dir != FLOW_TO_SERVER ||
+		/* Captured late, it was older than what had been said already. */
+		if (v->dir != FLOW_TO_SERVER || v->ack < e->acked[FLOW_TO_CLIENT] ||
 		    e->isn[FLOW_TO_SERVER] + 1 + (uint32_t)v->from != s->snd_wl1)
 			continue;
 		if (scaled(e, v) == s->snd_wnd)

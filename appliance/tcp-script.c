@@ -87,7 +87,7 @@ static void put(struct parser *p, struct tcp_script_segment *s, uint64_t value, 
 		return;
 	}
 	while (bytes-- > 0)
-		s->option[s->option_n++] = bytes < 8 ? (uint8_t)(value >> (8 * bytes)) : 0;
+		s->option[s->option_n++] = (uint8_t)(bytes < 8 ? value >> (8 * bytes) : 0);
 }
 
 static void sack(struct parser *p, struct tcp_script_segment *s)
