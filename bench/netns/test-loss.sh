@@ -29,7 +29,14 @@ END
 lose_some
 get download http://10.9.0.1/paced/20m.bin http://10.9.0.1/100k.bin
 wait_for 30 "the download" get_reached download 4000000
-phases_survive 50
+many all --host 10.9.0.1 --count 50 --phases "$all_phases" --timeout 60
+many_ready all
+pull_cable server
+get_wait 60 all
+# A client whose SYN-ACK was lost has a retransmission timer of seconds: when its next request is lost as well, that comes
+# again only after the box has stopped waiting.
+every_fate all
+((fates_refused <= 2)) && ! grep -qvx client-bytes-lost "$lab_dir/get/all.reasons" || fail "refused: $fates_why"
 get_wait 60 download
 get_check download 20m.bin 100k.bin
-pass "$(phases_summary)"
+pass "$(phases_summary), $fates_refused waited for in vain"
