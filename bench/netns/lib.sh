@@ -280,7 +280,7 @@ lab_record() {
 	if [[ $lab_prove ]]; then lab_capture box.pcap -s 0; else lab_capture box.pcap -s 160 -c 400000; fi
 }
 
-# A scenario that says lab_prove=yes before lab_up: what was captured of it, the dead server's part and the
+# A scenario that says lab_prove=every (or every:N) before lab_up: what was captured of it, the dead server's part and the
 # box's, is killed at every packet as well, and no cut may be wrong.
 lab_prove=
 lab_proved=
@@ -288,7 +288,7 @@ lab_prove_cuts() {
 	local every=$lab_dir/every status=0
 	[[ $lab_prove && -s $lab_dir/box.pcap ]] || return 0
 	"$JEEBS_BUILD/appliance/jeebs-appliance" --modules "$(lab_modules)" --dry-run "$lab_dir/box.pcap" --server "${talk_host:-10.9.0.1}" \
-		--protocol http --fail-at every -o json >"$every.json" 2>"$every.txt" || status=$?
+		--protocol http --fail-at "$lab_prove" -o json >"$every.json" 2>"$every.txt" || status=$?
 	((status <= 1 || status == 65)) || # 65: tcpdump was ended in the middle of a packet
 		fail "every cut: exit status $status: $(jq -c .first_wrong "$every.json") $(tail -n1 "$every.txt")"
 	[[ $(jq '.wrong == 0 and .exact > 0' "$every.json") == true ]] ||

@@ -2,7 +2,7 @@
 # nginx hangs, its host lives: connections stall but are not taken away from it.
 . "$(dirname "$0")/lib.sh"
 lab_init
-lab_prove=yes
+lab_prove=every
 lab_up
 usual_start
 get download http://10.9.0.1/paced/20m.bin

@@ -3,7 +3,7 @@
 # several requests on one connection, chunked.
 . "$(dirname "$0")/lib.sh"
 lab_init
-lab_prove=yes
+lab_prove=every
 lab_up
 make_files 1k.bin 100k.bin 20m.bin 512m.bin
 start_nginx server

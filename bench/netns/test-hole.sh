@@ -3,7 +3,7 @@
 # filled, beyond what the restored socket has sent by then.
 . "$(dirname "$0")/lib.sh"
 lab_init
-lab_prove=yes
+lab_prove=every:200
 need nft tcpdump
 lab_up --no-offload # so that the hole is one small segment
 usual_start

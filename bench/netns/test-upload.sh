@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/states.sh"
 lab_init
-lab_prove=yes
+lab_prove=every
 lab_up
 make_files 1k.bin
 states_backup=held

@@ -3,7 +3,7 @@
 # clock would be, or the client would drop it (PAWS).
 . "$(dirname "$0")/lib.sh"
 lab_init
-lab_prove=yes
+lab_prove=every
 need jq python3 tcpdump
 lab_up
 in_ns server python3 "$(dirname "$0")/usec-clock.py" || skip "this kernel has no microsecond timestamps"

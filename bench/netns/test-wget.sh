@@ -2,7 +2,7 @@
 # Stock wget, without a second try: one file, and several over one connection.
 . "$(dirname "$0")/lib.sh"
 lab_init
-lab_prove=yes
+lab_prove=every
 need wget
 lab_up
 usual_start
