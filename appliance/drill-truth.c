@@ -99,6 +99,18 @@ static void on_open(void *ctx, struct flow *f)
 	t->flow[f->id] = d;
 }
 
+static void note_said(struct drill_truth *t, struct drill_flow *d, uint64_t end, uint64_t received)
+{
+	void *said = grow(d->said, d->said_count, sizeof d->said[0]);
+
+	if (!said) {
+		t->error = -ENOMEM;
+		return;
+	}
+	d->said = said;
+	d->said[d->said_count++] = (struct drill_said){end, received};
+}
+
 static void on_data(void *ctx, struct flow *f, enum flow_dir dir, uint64_t off, struct bytes b)
 {
 	struct drill_truth *t = ctx;
@@ -110,15 +122,8 @@ static void on_data(void *ctx, struct flow *f, enum flow_dir dir, uint64_t off, 
 	if (off != d->stream[dir].bytes.n)
 		not_known(t, d);
 	add_bytes(t, d, dir, b.p, b.n);
-	if (dir != FLOW_TO_SERVER)
-		return;
-	void *said = grow(d->said, d->said_count, sizeof d->said[0]);
-	if (!said) {
-		t->error = -ENOMEM;
-		return;
-	}
-	d->said = said;
-	d->said[d->said_count++] = (struct drill_said){off + b.n, f->acked[FLOW_TO_CLIENT]};
+	if (dir == FLOW_TO_SERVER)
+		note_said(t, d, off + b.n, f->acked[FLOW_TO_CLIENT]);
 }
 
 static void on_gap(void *ctx, struct flow *f, enum flow_dir dir, uint64_t from, uint64_t to)
@@ -138,6 +143,9 @@ static void on_gap(void *ctx, struct flow *f, enum flow_dir dir, uint64_t from, 
 	}
 	s->gap = gap;
 	s->gap[s->gap_count++] = (struct drill_gap){from, to};
+	/* A hole is declared late: it was said some time after what is before it. */
+	if (dir == FLOW_TO_SERVER)
+		note_said(t, d, to, d->said_count ? d->said[d->said_count - 1].received : 0);
 	if (to - from > GAPS_MAX - t->gaps) {
 		not_known(t, d);
 		return;

@@ -35,7 +35,7 @@ static enum fault fault;
 struct line_state {
 	uint64_t seen;     /* of the client's bytes */
 	uint64_t suppress; /* of the answer: delivered before the cut */
-	bool odd;
+	bool odd, lost;
 };
 
 static int line_open(void *state, struct jeebs_flow *f, const struct jeebs_live_ops *ops,
@@ -57,7 +57,10 @@ static int line_data(void *state, uint32_t dir, uint64_t off, struct jeebs_bytes
 
 static int line_gap(void *state, uint32_t dir, uint64_t from, uint64_t to)
 {
-	return dir == JEEBS_TO_SERVER ? JEEBS_GIVE_UP : JEEBS_OK;
+	if (dir != JEEBS_TO_SERVER)
+		return JEEBS_OK;
+	((struct line_state *)state)->lost = true;
+	return JEEBS_GIVE_UP;
 }
 
 static int line_fin(void *state, uint32_t dir, uint64_t off)
@@ -90,6 +93,8 @@ static void line_plan(const void *state, const struct jeebs_cut *cut, struct jee
 				   .reason = fault == REFUSES ? "told-to" : "again"};
 	if (fault == FORGETS && s->odd)
 		ret->reason = "odd";
+	if (s->lost)
+		*ret = (struct jeebs_plan){.verdict = JEEBS_REFUSE, .reason = "question-lost"};
 }
 
 static void ask_again(struct line_state *s, const struct jeebs_cut *cut, struct jeebs_join *j,
@@ -217,7 +222,7 @@ static int exact_gap(void *oracle, uint32_t dir, uint64_t from, uint64_t to)
 	struct exact *e = oracle;
 	static const uint8_t nothing[64];
 
-	e->gap = true;
+	e->gap = e->gap || dir == JEEBS_TO_CLIENT;
 	assert_true(to - from <= sizeof nothing);
 	return buf_append(dir == JEEBS_TO_SERVER ? &e->client : &e->server, nothing,
 			  (size_t)(to - from));
@@ -581,6 +586,20 @@ static void test_gap(void **state)
 	assert_true(report.refused > 0);
 }
 
+/* The end of the client's question was lost by the capture, the answer was not. */
+static void test_question_without_an_end(void **state)
+{
+	static const struct seg g[] = {
+		{C, TCP_SYN, -1, 0, ""}, {S, TCP_SYN | ACK, -1, 0, ""}, {C, ACK, 0, 0, ""},
+		{C, ACK, 0, 0, "quest"}, {S, ACK, 0, 8, "answer"},      {C, ACK, 8, 6, ""},
+	};
+
+	drill(g, sizeof g / sizeof g[0]);
+	assert_int_equal(report.wrong, 0);
+	assert_true(report.refused > 0);
+	assert_string_equal(report.refusal[0].reason, "capture-incomplete");
+}
+
 static void test_reasons_have_a_ceiling(void **state)
 {
 	static char name[DRILL_REASONS_MAX + 10][16];
@@ -618,6 +637,7 @@ int main(void)
 		CASE(test_client_waits_for_answers),
 		CASE(test_what_nobody_asked_for),
 		CASE(test_gap),
+		CASE(test_question_without_an_end),
 		CASE(test_reasons_have_a_ceiling),
 	};
 
