@@ -52,12 +52,19 @@ static void dump_list(struct dump *d, const struct config_key *key, const char *
 	d->indent -= 2;
 }
 
+/* Text that is optional and has no default. */
+static bool is_unset(const struct config_key *key, const void *base)
+{
+	return config_key_is_text(key) && !config_key_is_list(key) &&
+	       !*(char *const *)((const char *)base + key->offset);
+}
+
 static void dump_group(struct dump *d, const struct config_key *group, const void *base)
 {
 	for (size_t i = 0; i < config_key_count; i++) {
 		const struct config_key *key = &config_keys[i];
 		const char *leaf = config_key_leaf(key, group);
-		if (!leaf)
+		if (!leaf || is_unset(key, base))
 			continue;
 		if (config_key_is_list(key)) {
 			dump_list(d, key, leaf, base);

@@ -7,6 +7,7 @@
 
 #include "clock.h"
 #include "health.h"
+#include "recovery-module.h"
 
 #define KIB              INT64_C(1024)
 #define MIB              (KIB * 1024)
@@ -20,6 +21,13 @@ static const char *const fence_policies[] = {[CONFIG_FENCE_NONE] = "none",
 					     [CONFIG_FENCE_PARALLEL] = "parallel",
 					     [CONFIG_FENCE_REQUIRED] = "required",
 					     NULL};
+
+static const char *const replays[] = {[JEEBS_REPLAY_IDEMPOTENT] = "idempotent",
+				      [JEEBS_REPLAY_ALL] = "all",
+				      [JEEBS_REPLAY_NONE] = "none",
+				      NULL};
+static const char *const logins[] = {
+	[JEEBS_LOGIN_REFUSE] = "refuse", [JEEBS_LOGIN_REPLAY] = "replay", NULL};
 
 _Static_assert(sizeof(enum log_format) == sizeof(unsigned), "stored as an index");
 _Static_assert(sizeof(enum config_fence_policy) == sizeof(unsigned), "stored as an index");
@@ -110,6 +118,18 @@ const struct config_key config_keys[] = {
 	 .doc = "TCP port"},
 	{"servers[].services[].protocol", CONFIG_NAME, .required = true, SERVICE(protocol), .max = 32,
 	 .doc = "the recovery module"},
+	{"servers[].services[].replay", CONFIG_CHOICE, SERVICE(replay), .fallback = "idempotent", .choices = replays,
+	 .doc = "which requests may be asked again though the server may have acted on them"},
+	{"servers[].services[].login", CONFIG_CHOICE, SERVICE(login), .fallback = "refuse", .choices = logins,
+	 .doc = "whether a login that was watched may be repeated towards the backup"},
+	{"servers[].services[].notice", CONFIG_STRING, SERVICE(notice), .max = 256,
+	 .doc = "a line that people at the client's end are shown"},
+	{"servers[].services[].upgrade", CONFIG_NAME, SERVICE(upgrade), .max = 32,
+	 .doc = "the recovery module of what a connection is upgraded to"},
+	{"servers[].services[].adopt", CONFIG_PATH, SERVICE(adopt), .max = SOCKET_PATH_MAX,
+	 .doc = "unix socket of the program that adopts connections"},
+	{"servers[].services[].retain", CONFIG_SIZE, SERVICE(retain), .fallback = "1MiB", .min = 0, .max = 1024 * GIB,
+	 .doc = "bytes of each direction that the module may keep for good"},
 	/* Without fallback: a new server starts as a copy of defaults.health. */
 	{"servers[].health", CONFIG_GROUP, .doc = "overrides defaults.health key by key"},
 	{"servers[].health.interval", CONFIG_DURATION, SERVER(health.interval_ns), .min = NS_PER_MS,

@@ -35,7 +35,13 @@ struct config_health {
 
 struct config_service {
 	uint16_t port;
-	char *protocol; /* module name */
+	char *protocol;  /* module name */
+	unsigned replay; /* JEEBS_REPLAY_* */
+	unsigned login;  /* JEEBS_LOGIN_* */
+	char *notice;    /* NULL: none */
+	char *upgrade;   /* module name, NULL: none */
+	char *adopt;     /* socket of the program that adopts connections, NULL: none */
+	uint64_t retain; /* bytes of each direction that a module may keep for good */
 };
 
 struct config_backup {

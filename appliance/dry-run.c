@@ -19,6 +19,7 @@
 #include "decode.h"
 #include "dry-run-internal.h"
 
+#define DRILL_RETAIN     (1 << 20) /* servers[].services[].retain by default */
 #define EXIT_REFUSED     1
 #define EXIT_WRONG       2
 #define EXIT_DATA        65 /* sysexits(3) EX_DATAERR */
@@ -312,8 +313,10 @@ static int services_from_server(struct drill *d)
 					    : netaddr_format(&server.addr, text));
 	if (!d->services.v || !d->services.server_names || !d->server_name)
 		return -ENOMEM;
-	d->services.v[0] =
-		(struct watch_service){.endpoint = server, .module = d->http, .protocol = protocol};
+	d->services.v[0] = (struct watch_service){.endpoint = server,
+						  .module = d->http,
+						  .protocol = protocol,
+						  .options = {.retain = DRILL_RETAIN}};
 	d->services.n = 1;
 	d->services.server_names[0] = d->server_name;
 	d->services.server_count = 1;

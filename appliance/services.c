@@ -13,6 +13,14 @@ static void add_service(struct services *s, const struct config_server *server,
 			.module = m,
 			.protocol = service->protocol,
 			.server = (uint16_t)s->server_count,
+			.options =
+				{
+					.replay = (uint8_t)service->replay,
+					.login = (uint8_t)service->login,
+					.notice = service->notice,
+					.upgrade = service->upgrade,
+					.retain = service->retain,
+				},
 		};
 }
 

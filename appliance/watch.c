@@ -100,6 +100,7 @@ static void tell_older(struct jeebs_flow *jf)
 
 static void open_now(struct jeebs_flow *jf)
 {
+	jf->module_service = jf->service->options;
 	jf->module_service.port = jf->flow->server.port;
 	jf->module_service.protocol = jf->service->protocol;
 	jf->opened = jf->module &&

@@ -21,6 +21,7 @@ struct watch_service {
 	const struct jeebs_module *module; /* NULL: tracked, listed and refused */
 	const char *protocol;              /* configured name; outlives the watch */
 	uint16_t server;                   /* index of the server it belongs to */
+	struct jeebs_service options;      /* all but port and protocol */
 };
 
 struct jeebs_flow {

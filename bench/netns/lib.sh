@@ -287,8 +287,10 @@ lab_proved=
 lab_prove_cuts() {
 	local every=$lab_dir/every status=0
 	[[ $lab_prove && -s $lab_dir/box.pcap ]] || return 0
-	"$JEEBS_BUILD/appliance/jeebs-appliance" --modules "$(lab_modules)" --dry-run "$lab_dir/box.pcap" --server "${talk_host:-10.9.0.1}" \
-		--protocol http --fail-at "$lab_prove" -o json >"$every.json" 2>"$every.txt" || status=$?
+	local what=(--modules "$(lab_modules)" --server "${talk_host:-10.9.0.1}" --protocol "$lab_protocol")
+	((${#lab_services[@]} == 0)) || what=(-c "$lab_dir/appliance.yaml")
+	"$JEEBS_BUILD/appliance/jeebs-appliance" --dry-run "$lab_dir/box.pcap" "${what[@]}" --fail-at "$lab_prove" -o json \
+		>"$every.json" 2>"$every.txt" || status=$?
 	((status <= 1 || status == 65)) || # 65: tcpdump was ended in the middle of a packet
 		fail "every cut: exit status $status: $(jq -c .first_wrong "$every.json") $(tail -n1 "$every.txt")"
 	[[ $(jq '.wrong == 0 and .exact > 0' "$every.json") == true ]] ||
@@ -396,6 +398,7 @@ lab_addresses='[10.9.0.1, "fd09::1"]'
 lab_backups='[{address: 10.9.0.2}, {address: "fd09::2"}]'
 lab_fence=
 lab_protocol=http
+lab_services=() # instead of port 80 with $lab_protocol: each like '{port: 25, protocol: smtp}'
 lab_interface=eth0        # where the address is taken
 lab_capture_interface=eth0
 lab_ring=256MiB
@@ -419,7 +422,7 @@ servers:
     backups: $lab_backups
     ${lab_fence:+fence: $lab_fence}
     services:
-      - {port: 80, protocol: $lab_protocol}
+$(printf '      - %s\n' "${lab_services[@]:-{port: 80, protocol: $lab_protocol\}}")
 $lab_extra
 END
 }

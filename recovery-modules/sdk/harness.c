@@ -154,11 +154,12 @@ static void live_end(struct harness *h, int r)
 
 static int open_state(struct harness *h)
 {
-	static const struct jeebs_service service = {.port = 0, .protocol = "harness"};
+	static const struct jeebs_service defaults = {.protocol = "harness", .retain = 1 << 20};
 
 	memset(h->state, 0, h->module->state_size);
 	live_begin(h, JEEBS_TO_SERVER, h->log[JEEBS_TO_SERVER].next);
-	int r = h->module->open(h->state, (struct jeebs_flow *)h, &live_ops, &service);
+	int r = h->module->open(h->state, (struct jeebs_flow *)h, &live_ops,
+				h->options.service ? h->options.service : &defaults);
 	h->live_call = h->logs_shown = false;
 	return r == JEEBS_OK ? 0 : -EPROTO;
 }

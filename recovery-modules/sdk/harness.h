@@ -43,12 +43,13 @@ struct harness_chunks {
 };
 
 struct harness_options {
-	struct harness_chunks live;    /* both directions while watching */
-	struct harness_chunks backend; /* what the backend answers */
-	size_t view_max;               /* longest view of a log; 0: no limit */
-	size_t log_max;                /* ceiling of each log; 0: 64 MiB */
-	size_t queue_max;              /* per queue and event; 0: 1 MiB */
-	size_t output_max;             /* for the client in total; 0: 64 MiB */
+	struct harness_chunks live;          /* both directions while watching */
+	struct harness_chunks backend;       /* what the backend answers */
+	size_t view_max;                     /* longest view of a log; 0: no limit */
+	size_t log_max;                      /* ceiling of each log; 0: 64 MiB */
+	size_t queue_max;                    /* per queue and event; 0: 1 MiB */
+	size_t output_max;                   /* for the client in total; 0: 64 MiB */
+	const struct jeebs_service *service; /* as configured; NULL: every option at its default */
 };
 
 /*

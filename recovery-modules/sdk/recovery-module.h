@@ -26,6 +26,9 @@
  *   log        bytes of a direction that the host still holds
  *   gap        bytes that were on the wire but not captured; at the beginning, of unknown length
  *   cut        the instant of death: how far each direction had come
+ *   related    another connection of the same conversation (FTP data): see expect()
+ *   channel    a connection between this client and the service while it is continued: the
+ *              main one, a related one that was restored, or a new one; each with its backend
  *
  * RULES
  *   - Truth of the byte stream: at an offset the old server has put on the wire,
@@ -51,7 +54,7 @@
 extern "C" {
 #endif
 
-#define JEEBS_MODULE_ABI 1u
+#define JEEBS_MODULE_ABI 2u
 
 #define JEEBS_TO_SERVER 0u
 #define JEEBS_TO_CLIENT 1u
@@ -65,17 +68,44 @@ struct jeebs_bytes {
 struct jeebs_flow; /* a watched connection */
 struct jeebs_join; /* a connection being continued */
 
-/* The service as configured. Valid for the module's life with the flow. */
+/* Which requests may be asked again though the old server may have acted on them. */
+#define JEEBS_REPLAY_IDEMPOTENT 0u /* those that do no harm twice */
+#define JEEBS_REPLAY_ALL        1u
+#define JEEBS_REPLAY_NONE       2u
+
+/* May a login that was watched be repeated towards the backup? */
+#define JEEBS_LOGIN_REFUSE 0u
+#define JEEBS_LOGIN_REPLAY 1u
+
+/* The service as configured. Valid during open; a module copies what it needs. */
 struct jeebs_service {
 	uint16_t port;
-	uint16_t reserved_[3];
+	uint8_t replay; /* JEEBS_REPLAY_* */
+	uint8_t login;  /* JEEBS_LOGIN_* */
+	uint32_t reserved_;
 	const char *protocol; /* the configured name, e.g. "http" */
+	const char
+		*notice; /* a line for people at the client's end, without line end; NULL: none */
+	const char *upgrade; /* who goes on after hand_over(); NULL: nobody */
+	uint64_t retain;     /* bytes of each direction that a module may ask to keep for good */
 };
 
 /* Outcomes of the live callbacks. */
 #define JEEBS_OK 0 /* go on */
 #define JEEBS_GIVE_UP \
 	1 /* nothing can be recovered any more: no further calls until plan, which says why */
+#define JEEBS_HAND_OVER 2 /* hand_over() was called: no further calls but close */
+
+/*
+ * A connection between the same two hosts that belongs to this conversation. An IPv4-mapped
+ * address never occurs: both have the family of the main connection.
+ */
+struct jeebs_expect {
+	uint32_t tag;         /* the module's: given back in struct jeebs_related */
+	uint16_t server_port; /* 0: any */
+	uint16_t client_port; /* 0: any */
+};
+#define JEEBS_EXPECT_MAX 4u
 
 /* Live services. Callable from open, data, gap and fin. */
 struct jeebs_live_ops {
@@ -93,7 +123,23 @@ struct jeebs_live_ops {
 	 * being shown is not in the log yet. Valid until the callback returns.
 	 */
 	struct jeebs_bytes (*log)(struct jeebs_flow *f, uint32_t dir, uint64_t off);
+	/*
+	 * The connection @e, whoever opens it, belongs to this one: in a takeover it is in
+	 * cut.related. It may come later, or be there already. The newest JEEBS_EXPECT_MAX are
+	 * remembered; one with the tag of an earlier one replaces it, and ports 0 and 0 take it
+	 * back. Only for a module that names a companion.
+	 */
+	void (*expect)(struct jeebs_flow *f, const struct jeebs_expect *e);
+	/*
+	 * From these offsets on the conversation is in another protocol: the module named by
+	 * jeebs_service.upgrade goes on, and is shown everything from there. Both offsets must be
+	 * in the log or in the chunk being shown. Return JEEBS_HAND_OVER next. False: there is
+	 * nobody.
+	 */
+	int (*hand_over)(struct jeebs_flow *f, uint64_t to_server, uint64_t to_client);
 };
+
+struct jeebs_related;
 
 /* The instant of death, for plan and resume. */
 struct jeebs_cut {
@@ -109,9 +155,30 @@ struct jeebs_cut {
 	uint64_t to_client_acked;
 	uint8_t client_fin; /* the client has finished sending, at to_server_end */
 	uint8_t server_fin; /* the old server had finished sending, at to_client_end */
-	uint8_t reserved_[6];
+	uint8_t ended;      /* of a related one: it is over, there is nothing to restore */
+	uint8_t refused;    /* of a related one: it cannot be restored, its client is reset */
+	uint8_t reserved_[4];
 	struct jeebs_flow *flow;
 	struct jeebs_bytes (*log)(struct jeebs_flow *f, uint32_t dir, uint64_t off);
+	uint32_t related_n; /* at most JEEBS_EXPECT_MAX */
+	uint32_t reserved2_;
+	const struct jeebs_related *related;
+};
+
+/* A connection that was expected and has been seen. */
+struct jeebs_related {
+	uint32_t tag;
+	uint16_t server_port, client_port;
+	struct jeebs_cut cut; /* has no related ones itself */
+	const void *state;    /* of the companion module; NULL: it gave up */
+};
+
+/* An address of the client's or the service's host. */
+struct jeebs_address {
+	uint8_t family; /* 4 or 6 */
+	uint8_t reserved_;
+	uint16_t port;
+	uint8_t addr[16]; /* network order; IPv4: the first four */
 };
 
 #define JEEBS_CONTINUE 0u
@@ -143,6 +210,13 @@ struct jeebs_plan {
 #define JEEBS_EV_BACKEND_DATA   4u
 #define JEEBS_EV_BACKEND_EOF    5u
 #define JEEBS_EV_BACKEND_FAILED 6u /* could not connect, or it was reset */
+/* Of a channel made by listen_client or connect_client. */
+#define JEEBS_EV_CLIENT_UP 7u /* the client is there */
+#define JEEBS_EV_CLIENT_FAILED                                            \
+	8u /* it did not come, or refused; nothing of the channel remains \
+	    */
+/* The last event of a channel that is not the main one: everything was sent, or it was reset. */
+#define JEEBS_EV_CHANNEL_CLOSED 9u
 
 /*
  * Services of resume. What to_client and to_backend queue is copied. The host
@@ -165,7 +239,43 @@ struct jeebs_join_ops {
 	void (*pass)(struct jeebs_join *j, uint32_t dir);
 	/* Resets the client's connection at once. @reason: as in struct jeebs_plan, static text. */
 	void (*abort)(struct jeebs_join *j, const char *reason);
+	/*
+	 * Queues [from, to) of the log of the client's bytes for the backend, however much it is,
+	 * without a copy. All of it must be in the log. In any event while the logs are there.
+	 */
+	void (*log_to_backend)(struct jeebs_join *j, uint64_t from, uint64_t to);
+
+	/* ---- conversations of several connections ----------------------------------------- */
+	/*
+	 * Each channel is a struct jeebs_join of its own: every call above is for the channel it
+	 * names, every event is told with its channel. State and cut are the main one's. A channel
+	 * without `pass` is seen by the module. Aborting the main one aborts all; when it ends in
+	 * order the others go on. A channel is gone when its JEEBS_EV_CHANNEL_CLOSED (or
+	 * _CLIENT_FAILED) was told, and in that event may still be named but for nothing used.
+	 */
+	/* cut->related[i], restored; NULL when it was ended or refused. From JEEBS_EV_START on. */
+	struct jeebs_join *(*related)(struct jeebs_join *j, uint32_t i);
+	/*
+	 * The backend of this channel listens on another port than the service's. Before anything
+	 * was sent to it. @port 0: none, what is sent to the backend is lost.
+	 */
+	void (*backend_port)(struct jeebs_join *j, uint16_t port);
+	/* Connects to the backend though nothing is to be sent. */
+	void (*connect_backend)(struct jeebs_join *j);
+	/*
+	 * A new channel: the client will connect to the service's address, on a port of the box's
+	 * choice (*ret_port), from the address of its main connection. NULL: none is to be had.
+	 */
+	struct jeebs_join *(*listen_client)(struct jeebs_join *j, uint16_t *ret_port);
+	/* A new channel: connects to @to, from the service's address and @from_port, or from any
+	 * port where that is 0 or taken. NULL: none is to be had. */
+	struct jeebs_join *(*connect_client)(struct jeebs_join *j, const struct jeebs_address *to,
+					     uint16_t from_port);
+	/* The service's or the client's end of the main connection. */
+	void (*address)(struct jeebs_join *j, uint32_t end, struct jeebs_address *ret);
 };
+#define JEEBS_END_SERVICE 0u
+#define JEEBS_END_CLIENT  1u
 
 struct jeebs_module {
 	uint32_t abi;     /* JEEBS_MODULE_ABI; the host refuses anything else */
@@ -201,13 +311,30 @@ struct jeebs_module {
 	void (*plan)(const void *state, const struct jeebs_cut *cut, struct jeebs_plan *ret);
 	/*
 	 * After a plan that continues, with the same cut. @b is empty except for the data
-	 * events. The cut and its logs are valid during JEEBS_EV_START only.
+	 * events. The cut and its logs are valid until the module lets JEEBS_TO_SERVER of
+	 * the channel pass; those of a related one as long as its channel is there.
 	 */
 	void (*resume)(void *state, const struct jeebs_cut *cut, struct jeebs_join *j,
 		       const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b);
 
 	void (*close)(void *state);
+
+	/*
+	 * For `protocol: auto`: do these bytes, all that either side has said so far, begin a
+	 * conversation in this protocol? Pure. JEEBS_DETECT_*. NULL: never chosen by that.
+	 */
+	uint32_t (*detect)(struct jeebs_bytes to_server, struct jeebs_bytes to_client);
+	/*
+	 * The name of a module, in a file of its own, that watches the server's connections on
+	 * ports which are no configured services: related ones may be among them. NULL: none.
+	 * A companion has only the live half; its recovery half is there, and refuses.
+	 */
+	const char *companion;
 };
+
+#define JEEBS_DETECT_NO    0u
+#define JEEBS_DETECT_MAYBE 1u /* more bytes will tell */
+#define JEEBS_DETECT_YES   2u
 
 /* In exactly one source file of the module: JEEBS_MODULE_EXPORT(http_module) */
 #ifdef JEEBS_MODULE_STATIC

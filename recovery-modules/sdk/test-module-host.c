@@ -105,7 +105,7 @@ static void test_refuses_what_claims_wrongly(void **state)
 	static const struct {
 		const char *fault, *says;
 	} cases[] = {
-		{"abi", "ABI 2"},
+		{"abi", "ABI 1"},
 		{"size", "8 bytes"},
 		{"state", "1000000 bytes of state"},
 		{"callback", "callback"},
