@@ -9,7 +9,7 @@ Bodies of responses go to standard output, so that the lab's stallcat can judge 
 	mptcp           IPPROTO_MPTCP; before connect
 	keepalive       TCP keep-alive after a second; before connect
 	isn:N           its own initial sequence number; before connect
-	high_isn:N:NAME connects until the server's number is within N before 2^32; its port is in NAME
+	high_isn:N:NAME connects until the server's number is within N before 2^32; its port is in NAME, the number in NAME.seq
 	get_wrap:TARGET GET; {hold} in it becomes so many bytes of body that the number is then 4000 before 2^32
 	read_held       these bytes
 	connect         (done by the first step that needs it)
@@ -155,6 +155,7 @@ class Client:
             self.socket()
             self.to_wrap = 2**32 - self.received_seq()
             if 200000 < self.to_wrap <= int(within):
+                (self.marks / (name + ".seq")).write_text(str(2**32 - self.to_wrap))
                 (self.marks / name).write_text(str(self.sock.getsockname()[1]))
                 return
             self.do_reset()
