@@ -556,6 +556,13 @@ longest_stall() {
 	echo "$longest"
 }
 
+# in_matrix MODULE SERVER BACKUP CLIENT PHASE OUTCOME: a row of docs/protocols.md. OUTCOME is `continued MANNER` or
+# `refused REASON`, the words of the plan; whoever says so has compared every byte.
+in_matrix() {
+	local IFS=$'\t'
+	printf '%s\n' "$*" >>"${JEEBS_LAB_MATRIX:-/dev/null}"
+}
+
 # ---- many connections at once ----------------------------------------------------------------
 
 all_phases=held,late,head,body,stopped,tail,idle,accepted,chunked,pipelined

@@ -22,7 +22,7 @@
 extern "C" {
 #endif
 
-#define JEEBS_ORACLE_ABI 1u
+#define JEEBS_ORACLE_ABI 2u
 
 /* What became of a connection to the oracle. */
 #define JEEBS_ORACLE_OPEN  0u /* it goes on */
@@ -70,6 +70,22 @@ struct jeebs_oracle {
 	void (*disconnect)(void *connection);
 
 	void (*close)(void *oracle);
+
+	/*
+	 * Conversations of several connections: both, or both NULL.
+	 *
+	 * related: all that was said on a connection that the module expected; for each of them,
+	 * before learned(). @who has its real ports; @fin: that side ended in order. A gap ends @b.
+	 *
+	 * connect_related: a connection from the box to @port of this backup, while the main
+	 * @connection, whose answers named the port, is there. NULL: nobody listens. It is used
+	 * like the main one, and disconnected before it. What happens on one may make another
+	 * speak: after each receive() on one of them, and after connect_related(), receive() is
+	 * called without bytes on all of them until none answers any more.
+	 */
+	int (*related)(void *oracle, const struct jeebs_expect *who, uint32_t dir,
+		       struct jeebs_bytes b, int fin);
+	void *(*connect_related)(void *connection, uint16_t port);
 };
 
 #ifdef JEEBS_MODULE_STATIC
