@@ -324,6 +324,9 @@ cut_mark() {
 	mv "$lab_dir/cut.new" "$lab_dir/cut"
 }
 
+# unpacked PACKAGE PATH: a file of a package of the list `unpack`.
+unpacked() { echo "/var/cache/jeebs-lab/$1$2"; }
+
 # ---- servers ---------------------------------------------------------------------------------
 
 # make_files NAME...: the same files for both servers (pattern.h: the name says the content).
