@@ -23,6 +23,7 @@ struct track {
 	struct service_map services;
 	struct netaddr *ignore;
 	uint32_t ignore_count;
+	uint8_t *service_flags;
 	struct pool pool;
 	struct track_stats stats;
 	int64_t now_ns, housekeeping_ns;
@@ -45,6 +46,11 @@ struct track_place {
 	enum flow_dir dir; /* of the segment's bytes */
 	uint16_t service;
 };
+
+static inline bool track_either_end(const struct track *t, const struct track_place *p)
+{
+	return t->service_flags[p->service] & TRACK_SERVICE_EITHER_END;
+}
 
 static inline enum flow_dir flow_other(enum flow_dir d)
 {

@@ -93,8 +93,10 @@ static void learn_syn(struct track *t, struct flow *f, enum flow_dir d, const st
 		set |= FLOW_MARK_TFO_DATA;
 	track_mark(t, f, set, 0);
 	agree(t, f);
-	if (f->state == FLOW_SYN_SENT && d == FLOW_TO_CLIENT)
-		track_set_state(t, f, FLOW_SYN_RCVD);
+	if (f->state != FLOW_SYN_SENT || !f->isn_known[flow_other(d)])
+		return;
+	/* The client that answers has the connection; one that is answered has it, perhaps. */
+	track_set_state(t, f, d == FLOW_TO_CLIENT ? FLOW_SYN_RCVD : FLOW_ESTABLISHED);
 }
 
 enum syn_kind {
@@ -120,10 +122,19 @@ static bool answers_reuse(const struct flow *f, const struct segment *s)
 	return syn && s->flags & TCP_ACK && s->ack - (syn->seq + 1) <= syn->payload_len;
 }
 
+/* The server opened, and this is the client's answer, or its refusal. */
+static bool answers_server(const struct flow *f, const struct segment *s)
+{
+	return f->isn_known[FLOW_TO_CLIENT] && !f->isn_known[FLOW_TO_SERVER] &&
+	       s->flags & TCP_ACK && s->ack == f->isn[FLOW_TO_CLIENT] + 1;
+}
+
 static enum syn_kind syn_kind(const struct flow *f, enum flow_dir d, const struct segment *s)
 {
 	if (f->isn_known[d] && s->seq == f->isn[d])
 		return f->syn[d].seen || flow_is_midstream(f) ? SYN_AGAIN : SYN_FIRST;
+	if (d == FLOW_TO_SERVER && answers_server(f, s))
+		return SYN_FIRST;
 	if (d == FLOW_TO_SERVER)
 		return s->flags & TCP_ACK ? SYN_WRONG : SYN_ANOTHER;
 	if (answers_reuse(f, s))
@@ -209,8 +220,8 @@ static struct flow *take_rst(struct track *t, struct flow *f, enum flow_dir d,
 {
 	bool believed;
 
-	if (!f->isn_known[d]) {
-		believed = ack_fits_client(f, s); /* connection refused */
+	if (!f->isn_known[d]) { /* connection refused */
+		believed = d == FLOW_TO_SERVER ? answers_server(f, s) : ack_fits_client(f, s);
 	} else {
 		int64_t off = position(f, d, s->seq), low = (int64_t)f->stream[d].next;
 		if ((int64_t)f->acked[d] < low)

@@ -29,11 +29,15 @@ struct track *track_new(const struct track_config *cfg, const struct track_sink 
 
 	t->closed = calloc(TRACK_CLOSED_SLOTS, sizeof t->closed[0]);
 	t->ignore = calloc(cfg->ignore_count + 1, sizeof t->ignore[0]);
-	if (!t->closed || !t->ignore || flow_table_init(&t->table, cfg->max_flows, &cfg->key) < 0 ||
+	t->service_flags = calloc(cfg->service_count + 1, 1);
+	if (!t->closed || !t->ignore || !t->service_flags ||
+	    flow_table_init(&t->table, cfg->max_flows, &cfg->key) < 0 ||
 	    service_map_init(&t->services, cfg->services, cfg->service_count) < 0) {
 		track_free(t);
 		return NULL;
 	}
+	if (cfg->service_flags)
+		memcpy(t->service_flags, cfg->service_flags, cfg->service_count);
 	t->ignore_count = cfg->ignore_count;
 	if (cfg->ignore_count > 0)
 		memcpy(t->ignore, cfg->ignore_clients, cfg->ignore_count * sizeof t->ignore[0]);
@@ -54,6 +58,7 @@ void track_free(struct track *t)
 	pool_deinit(&t->pool);
 	free(t->closed);
 	free(t->ignore);
+	free(t->service_flags);
 	free(t);
 }
 
@@ -265,7 +270,8 @@ static bool client_ignored(const struct track *t, const struct netaddr *client)
  * May a segment in the middle of a connection we do not know make a flow? Not when
  * the connection just ended, and not when it carries nothing: acknowledgements and
  * FINs trail behind. With a service of all ports the side with the lower port is
- * taken for the server, else connections the server itself opened would count.
+ * taken for the server, else connections the server itself opened would count; where either
+ * end may open, nothing tells.
  */
 static bool midstream_plausible(const struct track *t, const struct track_place *p,
 				const struct segment *s)
@@ -275,6 +281,8 @@ static bool midstream_plausible(const struct track *t, const struct track_place 
 	if (!(s->flags & TCP_ACK) || s->payload_len == 0)
 		return false;
 	if (c->hash == p->hash && t->now_ns < c->until_ns)
+		return false;
+	if (track_either_end(t, p))
 		return false;
 	return !t->services.any_port || p->key.server.port < p->key.client.port;
 }
@@ -286,7 +294,7 @@ static bool opens(const struct track *t, const struct track_place *p, const stru
 	if (client_ignored(t, &p->key.client.addr))
 		return false;
 	if (kind == TCP_SYN)
-		return p->dir == FLOW_TO_SERVER;
+		return p->dir == FLOW_TO_SERVER || track_either_end(t, p);
 	if (kind == (TCP_SYN | TCP_ACK))
 		return p->dir == FLOW_TO_CLIENT;
 	return !(kind & (TCP_SYN | TCP_RST)) && midstream_plausible(t, p, s);

@@ -7,13 +7,13 @@
  * struct track per worker thread, no locks.
  *
  * Orientation: a flow is picked up when the destination of a SYN is a protected
- * service. A segment with payload of a connection whose handshake was not seen
- * makes a flow marked FLOW_MARK_MIDSTREAM, with its first byte at offset 0. It is
- * followed in full; once enough of its options follows from what is seen (infer.h) the mark
- * gives way to FLOW_MARK_INFERRED, and comes back if the evidence turns out to be none.
- * When only one of the two SYNs was seen the flow is marked too, but followed in
- * full: the other one may come, late, and clears the mark. What trails behind a
- * connection that just closed does not make a new flow.
+ * service, or with TRACK_SERVICE_EITHER_END when the source is. A segment with payload of a
+ * connection whose handshake was not seen makes a flow marked FLOW_MARK_MIDSTREAM, with its first
+ * byte at offset 0. It is followed in full; once enough of its options follows from what is seen
+ * (infer.h) the mark gives way to FLOW_MARK_INFERRED, and comes back if the evidence turns out to
+ * be none. When only one of the two SYNs was seen the flow is marked too, but followed in full: the
+ * other one may come, late, and clears the mark. What trails behind a connection that just closed
+ * does not make a new flow.
  *
  * What is believed (RFC 9293 section 3.10.7, RFC 5961): a segment that starts not
  * beyond the right edge advertised by its receiver plus one window, with an ACK
@@ -31,6 +31,10 @@
 
 struct track;
 
+/* Connections of this service are opened by either end (the data connections of FTP), and one that
+ * is older than the box is not picked up. */
+#define TRACK_SERVICE_EITHER_END 1u
+
 struct track_config {
 	uint32_t max_flows;      /* ceiling of the table */
 	size_t buffer_max;       /* bytes all streams together may hold */
@@ -44,6 +48,8 @@ struct track_config {
 	 * array. */
 	const struct endpoint *services;
 	uint32_t service_count;
+	/* By service, TRACK_SERVICE_*; NULL: 0 for all. Copied. */
+	const uint8_t *service_flags;
 	/* Addresses whose connections are not tracked (the box's own probes). Copied. */
 	const struct netaddr *ignore_clients;
 	uint32_t ignore_count;
