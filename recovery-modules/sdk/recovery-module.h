@@ -263,10 +263,11 @@ struct jeebs_join_ops {
 	/* Connects to the backend though nothing is to be sent. */
 	void (*connect_backend)(struct jeebs_join *j);
 	/*
-	 * A new channel: the client will connect to the service's address, on a port of the box's
-	 * choice (*ret_port), from the address of its main connection. NULL: none is to be had.
+	 * A new channel: the client will connect to the service's address, on port *io_port (told
+	 * to it by the old server), or where that is 0 or taken, on one of the box's choice, from
+	 * the address of its main connection. *io_port: the port it is. NULL: none is to be had.
 	 */
-	struct jeebs_join *(*listen_client)(struct jeebs_join *j, uint16_t *ret_port);
+	struct jeebs_join *(*listen_client)(struct jeebs_join *j, uint16_t *io_port);
 	/* A new channel: connects to @to, from the service's address and @from_port, or from any
 	 * port where that is 0 or taken. NULL: none is to be had. */
 	struct jeebs_join *(*connect_client)(struct jeebs_join *j, const struct jeebs_address *to,
