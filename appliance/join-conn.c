@@ -207,6 +207,22 @@ static void op_abort(struct jeebs_join *opaque, const char *reason)
 	join_abort(join_of(opaque), reason);
 }
 
+static void op_hold_client(struct jeebs_join *opaque, int on)
+{
+	join_of(opaque)->hold = on;
+}
+
+static void op_timer(struct jeebs_join *opaque, uint32_t ms)
+{
+	struct join *j = join_of(opaque);
+
+	list_del(&j->timed);
+	if (ms == 0 || j->dying)
+		return;
+	j->timer_ns = clock_mono_ns() + ms * NS_PER_MS;
+	list_add_tail(&j->thread->timed, &j->timed);
+}
+
 static const struct jeebs_join_ops join_ops = {
 	.to_client = op_to_client,
 	.to_backend = op_to_backend,
@@ -214,6 +230,8 @@ static const struct jeebs_join_ops join_ops = {
 	.finish_backend = op_finish_backend,
 	.pass = op_pass,
 	.abort = op_abort,
+	.hold_client = op_hold_client,
+	.timer = op_timer,
 };
 
 /* What the module reads through its cut: jeebs_flow is the join. Empty once START is over. */
@@ -489,6 +507,8 @@ static bool may_read(const struct join *j, int s)
 		return false;
 	if (passes(j, s))
 		return queued == 0;
+	if (s == JOIN_CLIENT && j->hold)
+		return false;
 	/* Without a backend the module itself answers the client. */
 	if (s == JOIN_CLIENT &&
 	    (j->backend == JOIN_BACKEND_NONE || j->backend == JOIN_BACKEND_LOST))
@@ -539,6 +559,12 @@ void join_broken(struct join_side *side)
 		getsockopt(side->fd, SOL_SOCKET, SO_ERROR, &error, &n);
 		side_failed(j, side_index(j, side), error != 0 ? error : ECONNRESET);
 	}
+	join_settle(j);
+}
+
+void join_timer(struct join *j)
+{
+	tell(j, JEEBS_EV_TIMER, NO_BYTES);
 	join_settle(j);
 }
 
@@ -606,6 +632,7 @@ static void end(struct join *j)
 		close_side(j, s);
 	free_logs(j);
 	list_del(&j->again);
+	list_del(&j->timed);
 	list_del(&j->node);
 	if (j->module != NULL)
 		j->state_free(j->ctx, j->module_state);
@@ -699,6 +726,7 @@ int join_new(const struct join_request *r, struct join **ret)
 	init_side(j, JOIN_BACKEND, -1);
 	list_init(&j->node);
 	list_init(&j->again);
+	list_init(&j->timed);
 	j->cut.flow = (struct jeebs_flow *)(void *)j;
 	j->cut.log = read_log;
 	j->side[JOIN_CLIENT].finish = r->cut.server_fin;

@@ -71,10 +71,13 @@ struct join_side {
 struct join {
 	struct list node; /* in one of the thread's mail, held, joins */
 	struct list again;
+	struct list timed; /* in thread->timed, until */
+	int64_t timer_ns;
 	struct join_thread *thread;
 	struct join_side side[2];
 	uint8_t pending; /* 1 << enum join_op */
 	uint8_t pass;    /* 1 << direction */
+	bool hold;       /* the module does not want to hear the client */
 	uint8_t backend; /* enum join_backend */
 	bool dying;
 	bool lingering;   /* the dying has begun */
@@ -112,6 +115,9 @@ void join_completed(struct join *j, enum join_op op, int res, uint32_t flags);
 void join_settle(struct join *j);
 /* A parked side may try again. The submission queue has room for one entry. */
 void join_unpark(struct join_side *side);
+
+/* Its timer is due. */
+void join_timer(struct join *j);
 
 /* The watch found an error or hang-up behind the end of the stream. */
 void join_broken(struct join_side *side);

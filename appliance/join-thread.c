@@ -18,6 +18,9 @@
  */
 #define CQ_ENTRIES 4096
 
+/* How exactly timers of modules are kept. */
+static struct __kernel_timespec tick = {.tv_nsec = 25 * NS_PER_MS};
+
 /* Joins started in one turn: who has begun is not kept waiting by those who have not. */
 #define START_AT_ONCE 64
 
@@ -146,6 +149,7 @@ static void read_watch(struct join_thread *t)
 enum own_op {
 	OWN_WAKE = 1,
 	OWN_WATCH = 2,
+	OWN_TICK = 3,
 };
 
 static struct io_uring_sqe *own_entry(struct join_thread *t, bool *io_armed)
@@ -168,6 +172,36 @@ static void arm_own(struct join_thread *t)
 	if (sqe != NULL) {
 		io_uring_prep_poll_add(sqe, t->watch_fd, POLLIN);
 		io_uring_sqe_set_data64(sqe, OWN_WATCH);
+	}
+}
+
+static void arm_tick(struct join_thread *t)
+{
+	if (list_empty(&t->timed))
+		return;
+	struct io_uring_sqe *sqe = own_entry(t, &t->tick_armed);
+	if (sqe != NULL) {
+		io_uring_prep_timeout(sqe, &tick, 0, 0);
+		io_uring_sqe_set_data64(sqe, OWN_TICK);
+	}
+}
+
+/* Who is told may set it again, and may come to an end. */
+static void read_timers(struct join_thread *t)
+{
+	int64_t now = clock_mono_ns();
+	struct list due;
+	list_init(&due);
+	list_for_each_safe (it, tmp, &t->timed) {
+		if (list_entry(it, struct join, timed)->timer_ns > now)
+			continue;
+		list_del(it);
+		list_add_tail(&due, it);
+	}
+	while (!list_empty(&due)) {
+		struct join *j = list_entry(due.next, struct join, timed);
+		list_del(&j->timed);
+		join_timer(j);
 	}
 }
 
@@ -212,7 +246,7 @@ static void complete(struct join_thread *t)
 {
 	struct io_uring_cqe *cqe;
 	unsigned head, n = 0;
-	bool mail = false, watch = false;
+	bool mail = false, watch = false, timers = false;
 	io_uring_for_each_cqe(&t->ring, head, cqe)
 	{
 		n++;
@@ -220,12 +254,18 @@ static void complete(struct join_thread *t)
 			mail = true;
 		else if (cqe->user_data == OWN_WATCH)
 			watch = true;
+		else if (cqe->user_data == OWN_TICK)
+			timers = true;
 		else
 			join_completed((void *)(uintptr_t)(cqe->user_data & ~JOIN_OP_MASK),
 				       (enum join_op)(cqe->user_data & JOIN_OP_MASK), cqe->res,
 				       cqe->flags);
 	}
 	io_uring_cq_advance(&t->ring, n);
+	if (timers) {
+		t->tick_armed = false;
+		read_timers(t);
+	}
 	if (watch) {
 		t->watch_armed = false;
 		read_watch(t);
@@ -240,6 +280,7 @@ static void run(struct join_thread *t)
 {
 	while (!t->stopping || !list_empty(&t->joins)) {
 		arm_own(t);
+		arm_tick(t);
 		submit(t);
 		/* Who has waited goes before who completes now, in a queue just emptied. */
 		unpark(t);
@@ -288,6 +329,7 @@ int join_thread_init(struct join_thread *t, const struct join_config *config)
 	list_init(&t->joins);
 	list_init(&t->again);
 	list_init(&t->parked);
+	list_init(&t->timed);
 	list_init(&t->mail);
 	list_init(&t->held);
 	t->connect_timeout.tv_sec = config->connect_timeout_ns / NS_PER_S;

@@ -37,6 +37,8 @@ struct join_thread {
 	struct list arrived; /* of the mail, not started: a takeover's come all at once */
 	struct list joins;   /* started, not ended */
 	struct list again;   /* wait for room in the submission queue */
+	struct list timed;   /* have a timer */
+	bool tick_armed;     /* while there are any */
 	struct list parked;  /* sides that wait for a shared buffer, first come first served */
 	bool stopping;
 	bool wake_armed;
@@ -81,11 +83,11 @@ uint32_t join_thread_release(struct join_thread *t, uint32_t group);
 
 /*
  * Room in the submission queue for @n entries of a join, or false: then it is to wait in
- * `again`. Two entries are left for the loop's own, so that busy joins cannot shut out new ones.
+ * `again`. Three entries are left for the loop's own, so that busy joins cannot shut out new ones.
  */
 static inline bool join_thread_room(struct join_thread *t, unsigned n)
 {
-	return io_uring_sq_space_left(&t->ring) >= n + 2;
+	return io_uring_sq_space_left(&t->ring) >= n + 3;
 }
 
 static inline void join_count(atomic_uint_fast64_t *counter, uint64_t n)

@@ -43,7 +43,7 @@ static void resume(void *state, const struct jeebs_cut *cut, struct jeebs_join *
 	struct script *s = *(struct script **)state;
 	size_t n = strlen(s->seen);
 	if (n < sizeof s->seen - 1)
-		s->seen[n] = "SdeUDEF"[event];
+		s->seen[n] = "SdeUDEF???T"[event];
 	s->step(s, cut, j, ops, event, b);
 }
 
@@ -460,6 +460,73 @@ static void test_logs_are_replayed(void **st)
 	rig_free(r);
 }
 
+/* The client is not heard before the timer. */
+static void step_patient(struct script *s, const struct jeebs_cut *cut, struct jeebs_join *j,
+			 const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b)
+{
+	switch (event) {
+	case JEEBS_EV_START:
+		ops->hold_client(j, 1);
+		ops->timer(j, 1);
+		ops->timer(j, 60000);
+		ops->to_backend(j, text("first"));
+		break;
+	case JEEBS_EV_BACKEND_DATA:
+		ops->timer(j, 100);
+		break;
+	case JEEBS_EV_TIMER:
+		ops->hold_client(j, 0);
+		break;
+	case JEEBS_EV_CLIENT_DATA:
+		ops->to_backend(j, b);
+		ops->hold_client(j, 1);
+		ops->pass(j, JEEBS_TO_SERVER);
+		ops->pass(j, JEEBS_TO_CLIENT);
+		break;
+	}
+}
+
+static void test_a_timer_and_a_client_on_hold(void **st)
+{
+	struct rig *r = rig_new(config());
+	struct script s = {.step = step_patient};
+	int client;
+	struct join_request q = rig_request(r, 1, &client);
+	with_script(&q, &s);
+	rig_submit(r, &q);
+	rig_send(client, "said", 4);
+	int backend = rig_accept(r);
+	rig_expect_bytes(backend, "first");
+	struct pollfd more = {.fd = backend, .events = POLLIN};
+	assert_int_equal(poll(&more, 1, 0), 0);
+	int64_t asked = clock_mono_ns();
+	rig_send(backend, "x", 1);
+	rig_expect_bytes(backend, "said");
+	assert_true(clock_mono_ns() - asked >= 100 * NS_PER_MS);
+	rig_send(client, "more", 4);
+	rig_expect_bytes(backend, "more");
+	close(client);
+	close(backend);
+	rig_wait(r, 1);
+	assert_string_equal(s.seen, "SUDTd");
+	rig_free(r);
+}
+
+/* A timer goes with its join. */
+static void test_a_timer_of_who_is_gone(void **st)
+{
+	struct rig *r = rig_new(config());
+	struct script s = {.step = step_patient};
+	int client;
+	struct join_request q = rig_request(r, 1, &client);
+	with_script(&q, &s);
+	rig_submit(r, &q);
+	close(rig_accept(r));
+	close(client);
+	rig_free(r);
+	assert_null(strchr(s.seen, 'T'));
+}
+
 static void step_ends(struct script *s, const struct jeebs_cut *cut, struct jeebs_join *j,
 		      const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b)
 {
@@ -764,6 +831,8 @@ int main(void)
 		cmocka_unit_test(test_slow_client_stops_the_backend),
 		cmocka_unit_test(test_transform_then_pass),
 		cmocka_unit_test(test_logs_are_replayed),
+		cmocka_unit_test(test_a_timer_and_a_client_on_hold),
+		cmocka_unit_test(test_a_timer_of_who_is_gone),
 		cmocka_unit_test(test_module_sees_the_ends),
 		cmocka_unit_test(test_end_before_the_cut_reaches_the_backend),
 		cmocka_unit_test(test_module_outlives_its_backend),

@@ -17,6 +17,9 @@ struct harness_run {
 	struct bytes more;                   /* of the client, not sent yet */
 	bool client_eof, client_over;        /* it is to end; it has been told so */
 	bool pass[2];
+	bool hold;           /* the client is not asked */
+	bool timer;          /* set, */
+	uint32_t timers;     /* and fired so often */
 	bool finish_backend; /* the backend gets no more than what is queued */
 	bool connected;
 	size_t shown;   /* bytes of h->backend that `receive` has had */
@@ -453,6 +456,24 @@ static void join_abort(struct jeebs_join *j, const char *reason)
 	h->abort_reason = reason;
 }
 
+static void join_hold_client(struct jeebs_join *j, int on)
+{
+	struct harness *h = (struct harness *)j;
+
+	if (bounded(h))
+		return;
+	if (ended(h) || h->run->pass[JEEBS_TO_SERVER])
+		violation(h, "hold_client after pass, finish or abort");
+	h->run->hold = on;
+}
+
+static void join_timer(struct jeebs_join *j, uint32_t ms)
+{
+	struct harness *h = (struct harness *)j;
+
+	h->run->timer = ms > 0;
+}
+
 static const struct jeebs_join_ops join_ops = {
 	.to_client = join_to_client,
 	.to_backend = join_to_backend,
@@ -460,6 +481,8 @@ static const struct jeebs_join_ops join_ops = {
 	.finish_backend = join_finish_backend,
 	.pass = join_pass,
 	.abort = join_abort,
+	.hold_client = join_hold_client,
+	.timer = join_timer,
 };
 
 static void event(struct harness *h, uint32_t what, struct bytes b)
@@ -489,6 +512,8 @@ static bool client_step(struct harness *h)
 {
 	struct harness_run *run = h->run;
 
+	if (run->hold && !run->pass[JEEBS_TO_SERVER])
+		return false;
 	ask_client(h);
 	if (run->more.n > 0) {
 		struct bytes part =
@@ -625,6 +650,18 @@ static bool answer_step(struct harness *h)
 	return true;
 }
 
+static bool timer_step(struct harness *h)
+{
+	struct harness_run *run = h->run;
+
+	if (!run->timer || run->timers == HARNESS_TIMERS_MAX)
+		return false;
+	run->timer = false;
+	run->timers++;
+	event(h, JEEBS_EV_TIMER, BYTES_NONE);
+	return true;
+}
+
 static void resume(struct harness *h, struct harness_run *run)
 {
 	run->answer = BUF_INIT(h->options.output_max);
@@ -638,7 +675,7 @@ static void resume(struct harness *h, struct harness_run *run)
 		moved |= !ended(h) && client_step(h);
 		moved |= !ended(h) && ask_step(h);
 		moved |= !ended(h) && answer_step(h);
-		if (!moved)
+		if (!moved && !timer_step(h))
 			break;
 	}
 	h->run = NULL;

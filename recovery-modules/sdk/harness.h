@@ -22,6 +22,9 @@
  * backend that produces more than options.output_max for the client ends the run
  * (outcome HARNESS_OUTPUT_MAX): no run lasts for ever.
  *
+ * There is no clock: a timer that is set fires when nothing else moves any more, at most
+ * HARNESS_TIMERS_MAX times in one run.
+ *
  * Instead of the live half, harness_init_cut() begins at a cut that somebody else made
  * (the every-cut drill), and harness_resume_with() lets the client be a callback too.
  *
@@ -35,6 +38,8 @@
 
 #include "buf.h"
 #include "recovery-module.h"
+
+#define HARNESS_TIMERS_MAX 1000
 
 /* How a stream is cut in chunks. Zero: not at all. */
 struct harness_chunks {

@@ -217,6 +217,8 @@ struct jeebs_plan {
 	    */
 /* The last event of a channel that is not the main one: everything was sent, or it was reset. */
 #define JEEBS_EV_CHANNEL_CLOSED 9u
+/* The time set by timer() is over. */
+#define JEEBS_EV_TIMER 10u
 
 /*
  * Services of resume. What to_client and to_backend queue is copied. The host
@@ -244,6 +246,18 @@ struct jeebs_join_ops {
 	 * without a copy. All of it must be in the log. In any event while the logs are there.
 	 */
 	void (*log_to_backend)(struct jeebs_join *j, uint64_t from, uint64_t to);
+	/*
+	 * While @on nothing is read from the client. For who must not be told yet what it goes on
+	 * to say: from JEEBS_EV_START on, when nothing was read, no JEEBS_EV_CLIENT_DATA comes.
+	 * The end of the client's stream, if it was in the cut already, is told all the same.
+	 * pass(JEEBS_TO_SERVER) ends it.
+	 */
+	void (*hold_client)(struct jeebs_join *j, int on);
+	/*
+	 * JEEBS_EV_TIMER comes once, @ms from now or up to 50 ms later; 0: not at all. What was
+	 * set before is forgotten. For an answer that may never come.
+	 */
+	void (*timer)(struct jeebs_join *j, uint32_t ms);
 
 	/* ---- conversations of several connections ----------------------------------------- */
 	/*

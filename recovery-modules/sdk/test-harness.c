@@ -143,6 +143,14 @@ static void actor_start(const struct actor *a, struct jeebs_join *j,
 		for (int i = 0; i < 100; i++)
 			ops->to_client(j, word);
 		break;
+	case 'h': /* hears the client when the timer says so */
+		ops->hold_client(j, 1);
+		ops->timer(j, 20);
+		break;
+	case '7':
+		ops->pass(j, JEEBS_TO_SERVER);
+		ops->hold_client(j, 1);
+		break;
 	default: /* an echo of events, see actor_resume() */
 		ops->to_backend(j, word);
 	}
@@ -151,8 +159,8 @@ static void actor_start(const struct actor *a, struct jeebs_join *j,
 static void actor_resume(void *state, const struct jeebs_cut *cut, struct jeebs_join *j,
 			 const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b)
 {
-	static const char *const names[] = {"",        "data ", "eof ",   "up ",
-					    "answer ", "end ",  "failed "};
+	static const char *const names[] = {"",        "data ", "eof ", "up ", "answer ", "end ",
+					    "failed ", "",      "",     "",    "timer "};
 	const struct actor *a = state;
 
 	if (event == JEEBS_EV_START) {
@@ -165,7 +173,9 @@ static void actor_resume(void *state, const struct jeebs_cut *cut, struct jeebs_
 		ops->to_client(j, b);
 		ops->to_client(j, b);
 	}
-	if (a->act == 'e')
+	if (a->act == 'h' && event == JEEBS_EV_TIMER)
+		ops->hold_client(j, 0);
+	if (a->act == 'e' || a->act == 'h')
 		ops->to_client(j, (struct jeebs_bytes){(const uint8_t *)names[event],
 						       strlen(names[event])});
 	if (event == JEEBS_EV_BACKEND_EOF)
@@ -311,7 +321,7 @@ static void test_finds_a_state_that_forgets(void **state)
 
 static void test_finds_resume_violations(void **state)
 {
-	static const char *const acts[] = {"1", "2", "3", "4", "5", "6", "L"};
+	static const char *const acts[] = {"1", "2", "3", "4", "5", "6", "7", "L"};
 	static const struct harness_backend backend = {.receive = answer_ok};
 
 	for (size_t i = 0; i < sizeof acts / sizeof acts[0]; i++) {
@@ -348,6 +358,11 @@ static void test_joins(void **state)
 	assert_int_equal(h.outcome, HARNESS_FINISHED);
 	assert_int_equal(h.backend.n, 8);
 	assert_memory_equal(h.backend.p, "wordmore", 8);
+	harness_deinit(&h);
+	/* The client is held until nothing else moves. */
+	begin(&h, "h", 0);
+	harness_resume(&h, &backend, bytes_str("more"), true);
+	assert_client(&h, "timer data eof ");
 	harness_deinit(&h);
 	/* Nobody there. */
 	backend.refuse = true;
