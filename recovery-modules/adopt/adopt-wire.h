@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * adopt-wire: the messages by which the box hands a connection to a local program.
+ *
+ * Version 1, described for everybody in docs/adopt-protocol.md. A unix SOCK_SEQPACKET
+ * connection for each connection that is handed over; each message is one packet, big-endian.
+ *
+ *	program -> box	HELLO		which versions the program speaks
+ *	box -> program	CONNECTION	what it is, how much follows; carries the descriptor
+ *	box -> program	BYTES *		the logs, then the module's state, in order
+ *	box -> program	END
+ *	program -> box	VERDICT		taken or refused
+ *	program -> box	DONE		it ended in order
+ *
+ * Pure; shared by the box and the library.
+ */
+#ifndef ADOPT_WIRE_H
+#define ADOPT_WIRE_H
+
+#include "buf.h"
+#include "netaddr.h"
+
+#define ADOPT_VERSION      1u
+#define ADOPT_CHUNK_MAX    32768u /* bytes in one BYTES message */
+#define ADOPT_MESSAGE_MAX  (ADOPT_CHUNK_MAX + 64u)
+#define ADOPT_PROTOCOL_MAX 32u
+#define ADOPT_REASON_MAX   96u
+#define ADOPT_END_BYTES    4u /* END and DONE are nothing but their type */
+
+enum adopt_message {
+	ADOPT_HELLO = 1,
+	ADOPT_CONNECTION = 2,
+	ADOPT_BYTES = 3,
+	ADOPT_END = 4,
+	ADOPT_VERDICT = 5,
+	ADOPT_DONE = 6,
+};
+
+/* What BYTES are of. They are sent in this order. */
+enum adopt_part {
+	ADOPT_PART_TO_SERVER, /* the client's bytes */
+	ADOPT_PART_TO_CLIENT,
+	ADOPT_PART_STATE, /* of the recovery module: its checkpoint */
+	ADOPT_PARTS,
+};
+
+/* Outcomes of reading. */
+enum adopt_wire {
+	ADOPT_WIRE_OK = 0,
+	ADOPT_WIRE_MALFORMED = 1,
+	ADOPT_WIRE_VERSION = 2, /* no common one */
+};
+
+struct adopt_connection {
+	struct endpoint server, client;
+	uint64_t to_server_end, to_client_end, to_client_acked;
+	/*
+	 * The bytes [from, from + n) of each direction follow; they end where the direction
+	 * does. The last `unsent` of those to the client were never given to the socket.
+	 */
+	uint64_t from[2], n[2];
+	uint64_t unsent;
+	uint64_t state_n;
+	bool client_fin, server_fin;
+	bool older; /* than the box: offset 0 is the first byte that was seen, not the beginning */
+	uint8_t protocol_n;
+	char protocol[ADOPT_PROTOCOL_MAX + 1];
+};
+
+struct adopt_bytes {
+	enum adopt_part part;
+	uint64_t off; /* from the beginning of the part */
+	struct bytes b;
+};
+
+struct adopt_verdict {
+	bool taken;
+	char reason[ADOPT_REASON_MAX + 1]; /* printable ASCII, perhaps empty */
+};
+
+/* Writers append one message to an empty buf, which keeps the error. */
+void adopt_wire_hello(struct buf *out);
+void adopt_wire_connection(struct buf *out, const struct adopt_connection *c);
+void adopt_wire_bytes(struct buf *out, const struct adopt_bytes *b);
+void adopt_wire_end(struct buf *out);
+/* @reason is cut at ADOPT_REASON_MAX, and what is not printable becomes a question mark. */
+void adopt_wire_verdict(struct buf *out, bool taken, const char *reason);
+void adopt_wire_done(struct buf *out);
+
+/* The type of a message; 0: it is none. */
+unsigned adopt_wire_type(struct bytes message);
+/* Each for a message of its type. Views point into the message. */
+enum adopt_wire adopt_wire_read_hello(struct bytes message);
+enum adopt_wire adopt_wire_read_connection(struct bytes message, struct adopt_connection *ret);
+enum adopt_wire adopt_wire_read_bytes(struct bytes message, struct adopt_bytes *ret);
+enum adopt_wire adopt_wire_read_verdict(struct bytes message, struct adopt_verdict *ret);
+
+#endif

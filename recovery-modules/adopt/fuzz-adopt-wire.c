@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Hostile messages, each two bytes of length and its content: to the program's half, which puts
+ * them together, and to the box's, which reads what a program says. What was read is written
+ * and must be read the same again.
+ */
+#include <stdlib.h>
+
+#include "adopt-offer.h"
+#include "reader.h"
+
+#define MAX_BYTES 4096
+
+static void demand(bool ok)
+{
+	if (!ok)
+		abort();
+}
+
+static void check_whole(const struct adopt_offer *o)
+{
+	const struct adopt_connection *c = &o->connection;
+	struct buf again = BUF_INIT(ADOPT_MESSAGE_MAX);
+	struct adopt_connection d;
+
+	demand(o->bytes[0].n == c->n[0] && o->bytes[1].n == c->n[1]);
+	demand(o->bytes[ADOPT_PART_STATE].n == c->state_n);
+	demand(c->n[0] + c->n[1] + c->state_n <= MAX_BYTES);
+	demand(c->from[0] + c->n[0] == c->to_server_end && c->unsent <= c->n[1]);
+	adopt_wire_connection(&again, c);
+	demand(adopt_wire_read_connection(buf_view(&again), &d) == ADOPT_WIRE_OK);
+	demand(memcmp(c, &d, sizeof d) == 0);
+	buf_deinit(&again);
+}
+
+static void as_box(struct bytes message)
+{
+	struct buf again = BUF_INIT(ADOPT_MESSAGE_MAX);
+	struct adopt_verdict v;
+
+	(void)adopt_wire_read_hello(message);
+	if (adopt_wire_read_verdict(message, &v) == ADOPT_WIRE_OK) {
+		demand(strlen(v.reason) <= ADOPT_REASON_MAX);
+		adopt_wire_verdict(&again, v.taken, v.reason);
+		demand(bytes_eq(buf_view(&again), message) || strlen(v.reason) < message.n - 6);
+	}
+	buf_deinit(&again);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct reader r = reader_init(bytes_of(data, size));
+	struct adopt_offer o;
+	int outcome = ADOPT_OFFER_MORE;
+
+	adopt_offer_init(&o, MAX_BYTES);
+	while (reader_left(&r) >= 2 && outcome <= ADOPT_OFFER_WHOLE) {
+		uint16_t n = reader_u16be(&r);
+		struct bytes message = reader_bytes(&r, n < reader_left(&r) ? n : reader_left(&r));
+		as_box(message);
+		bool was_whole = o.whole;
+		outcome = adopt_offer_message(&o, message);
+		demand(outcome >= 0);
+		demand(!was_whole || outcome == ADOPT_OFFER_MALFORMED);
+		if (outcome == ADOPT_OFFER_WHOLE)
+			check_whole(&o);
+	}
+	adopt_offer_deinit(&o);
+	return 0;
+}

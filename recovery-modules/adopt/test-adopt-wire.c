@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+/* cmocka wants these first */
+#include <cmocka.h>
+#include <stdlib.h>
+
+#include "adopt-offer.h"
+
+static const char text_in[] = "add 1\nadd 2\nad", text_out[] = "= 1\n= 3\n", state[] = "\1state";
+
+static struct adopt_connection connection_of(uint64_t from)
+{
+	struct adopt_connection c = {
+		.to_server_end = from + sizeof text_in - 1,
+		.to_client_end = sizeof text_out - 1,
+		.to_client_acked = 4,
+		.from = {from, 0},
+		.n = {sizeof text_in - 1, sizeof text_out - 1},
+		.unsent = 3,
+		.state_n = sizeof state - 1,
+		.client_fin = true,
+		.protocol_n = 5,
+		.protocol = "tally",
+	};
+
+	assert_int_equal(endpoint_parse("10.9.0.1:7000", false, &c.server), 0);
+	assert_int_equal(endpoint_parse("10.9.0.10:40000", false, &c.client), 0);
+	return c;
+}
+
+/* Messages of an offer, in a row, each a buf. */
+struct script {
+	struct buf m[64];
+	int n;
+};
+
+static struct buf *next(struct script *s)
+{
+	assert_true(s->n < 64);
+	s->m[s->n] = BUF_INIT(ADOPT_MESSAGE_MAX);
+	return &s->m[s->n++];
+}
+
+static void put_part(struct script *s, enum adopt_part part, struct bytes b, size_t chunk)
+{
+	for (size_t off = 0; off < b.n; off += chunk) {
+		struct adopt_bytes m = {part, off, bytes_head(bytes_from(b, off), chunk)};
+		adopt_wire_bytes(next(s), &m);
+	}
+}
+
+static void put_offer(struct script *s, const struct adopt_connection *c, size_t chunk)
+{
+	s->n = 0;
+	adopt_wire_connection(next(s), c);
+	put_part(s, ADOPT_PART_TO_SERVER, bytes_of(text_in, sizeof text_in - 1), chunk);
+	put_part(s, ADOPT_PART_TO_CLIENT, bytes_of(text_out, sizeof text_out - 1), chunk);
+	put_part(s, ADOPT_PART_STATE, bytes_of(state, sizeof state - 1), chunk);
+	adopt_wire_end(next(s));
+}
+
+static void script_deinit(struct script *s)
+{
+	for (int i = 0; i < s->n; i++)
+		buf_deinit(&s->m[i]);
+}
+
+/* The outcome of the last message that was taken. */
+static int feed(const struct script *s, struct adopt_offer *o)
+{
+	int r = ADOPT_OFFER_MORE;
+
+	for (int i = 0; i < s->n && r == ADOPT_OFFER_MORE; i++)
+		r = adopt_offer_message(o, buf_view(&s->m[i]));
+	return r;
+}
+
+static void test_any_chunks(void **unused)
+{
+	const struct adopt_connection c = connection_of(700);
+
+	for (size_t chunk = 1; chunk <= 16; chunk++) {
+		struct script s;
+		struct adopt_offer o;
+		put_offer(&s, &c, chunk);
+		adopt_offer_init(&o, 1000);
+		assert_int_equal(feed(&s, &o), ADOPT_OFFER_WHOLE);
+		assert_memory_equal(&o.connection, &c, sizeof c);
+		assert_true(bytes_eq(buf_view(&o.bytes[0]), bytes_str(text_in)));
+		assert_true(bytes_eq(buf_view(&o.bytes[1]), bytes_str(text_out)));
+		assert_true(bytes_eq(buf_view(&o.bytes[2]), bytes_str(state)));
+		assert_int_equal(adopt_offer_message(&o, buf_view(&s.m[s.n - 1])),
+				 ADOPT_OFFER_MALFORMED);
+		adopt_offer_deinit(&o);
+		script_deinit(&s);
+	}
+}
+
+/* Each message left out, said twice, or cut: never a whole offer. */
+static void test_every_fault(void **unused)
+{
+	const struct adopt_connection c = connection_of(0);
+	struct script s;
+
+	put_offer(&s, &c, 5);
+	for (int bad = 0; bad < s.n; bad++) {
+		for (int kind = 0; kind < 3; kind++) {
+			struct script t = {.n = 0};
+			struct adopt_offer o;
+			for (int i = 0; i < s.n; i++) {
+				for (int k = 0; k < (i == bad ? kind == 1 ? 2 : kind : 1); k++) {
+					t.m[t.n] = s.m[i];
+					t.m[t.n++].n -= i == bad && kind == 2;
+				}
+			}
+			adopt_offer_init(&o, 1000);
+			int r = feed(&t, &o);
+			/* One that ends too early stays incomplete; END twice was whole before. */
+			if (kind == 0 && bad == s.n - 1)
+				assert_int_equal(r, ADOPT_OFFER_MORE);
+			else if (kind == 1 && bad == s.n - 1)
+				assert_int_equal(r, ADOPT_OFFER_WHOLE);
+			else
+				assert_int_equal(r, ADOPT_OFFER_MALFORMED);
+			adopt_offer_deinit(&o);
+		}
+	}
+	script_deinit(&s);
+}
+
+static void test_order_of_parts(void **unused)
+{
+	struct adopt_connection c = connection_of(0);
+	struct script s = {.n = 0};
+	struct adopt_offer o;
+
+	adopt_wire_connection(next(&s), &c);
+	put_part(&s, ADOPT_PART_TO_CLIENT, bytes_str(text_out), 100);
+	adopt_offer_init(&o, 1000);
+	assert_int_equal(feed(&s, &o), ADOPT_OFFER_MALFORMED);
+	adopt_offer_deinit(&o);
+	script_deinit(&s);
+}
+
+static void test_ceiling(void **unused)
+{
+	const struct adopt_connection c = connection_of(0);
+	const size_t all = sizeof text_in + sizeof text_out + sizeof state - 3;
+	struct script s;
+	struct adopt_offer o;
+
+	put_offer(&s, &c, 100);
+	adopt_offer_init(&o, all);
+	assert_int_equal(feed(&s, &o), ADOPT_OFFER_WHOLE);
+	adopt_offer_deinit(&o);
+	adopt_offer_init(&o, all - 1);
+	assert_int_equal(feed(&s, &o), ADOPT_OFFER_TOO_LARGE);
+	adopt_offer_deinit(&o);
+	script_deinit(&s);
+}
+
+static enum adopt_wire again(const struct adopt_connection *c)
+{
+	struct buf b = BUF_INIT(ADOPT_MESSAGE_MAX);
+	struct adopt_connection d;
+
+	adopt_wire_connection(&b, c);
+	enum adopt_wire r = adopt_wire_read_connection(buf_view(&b), &d);
+	buf_deinit(&b);
+	return r;
+}
+
+static void test_contradictions(void **unused)
+{
+	struct adopt_connection c = connection_of(0);
+
+	assert_int_equal(again(&c), ADOPT_WIRE_OK);
+	c.n[0]--; /* ends before its direction does */
+	assert_int_equal(again(&c), ADOPT_WIRE_MALFORMED);
+	c = connection_of(0);
+	c.from[0] = UINT64_MAX; /* from + n would wrap to the end */
+	c.n[0] = c.to_server_end + 1;
+	assert_int_equal(again(&c), ADOPT_WIRE_MALFORMED);
+	c = connection_of(0);
+	c.unsent = 5; /* four are not acknowledged */
+	assert_int_equal(again(&c), ADOPT_WIRE_MALFORMED);
+	c = connection_of(0);
+	c.to_client_acked = c.to_client_end + 1;
+	assert_int_equal(again(&c), ADOPT_WIRE_MALFORMED);
+	c = connection_of(0);
+	memcpy(c.protocol, "a/b c", 5);
+	assert_int_equal(again(&c), ADOPT_WIRE_MALFORMED);
+	c = connection_of(0);
+	c.server.addr.b[15] = 1; /* behind an IPv4 address */
+	assert_int_equal(again(&c), ADOPT_WIRE_MALFORMED);
+}
+
+static void test_versions(void **unused)
+{
+	struct buf b = BUF_INIT(ADOPT_MESSAGE_MAX);
+
+	adopt_wire_hello(&b);
+	assert_int_equal(adopt_wire_read_hello(buf_view(&b)), ADOPT_WIRE_OK);
+	b.p[15] = 9; /* it speaks later ones as well, and says more */
+	buf_u8(&b, 1);
+	assert_int_equal(adopt_wire_read_hello(buf_view(&b)), ADOPT_WIRE_OK);
+	b.p[13] = 2;
+	assert_int_equal(adopt_wire_read_hello(buf_view(&b)), ADOPT_WIRE_VERSION);
+	b.p[13] = 10;
+	assert_int_equal(adopt_wire_read_hello(buf_view(&b)), ADOPT_WIRE_MALFORMED);
+	b.p[4] = 'J';
+	assert_int_equal(adopt_wire_read_hello(buf_view(&b)), ADOPT_WIRE_MALFORMED);
+	buf_deinit(&b);
+}
+
+static void test_verdict(void **unused)
+{
+	struct buf b = BUF_INIT(ADOPT_MESSAGE_MAX);
+	struct adopt_verdict v;
+	char longer[2 * ADOPT_REASON_MAX];
+
+	adopt_wire_verdict(&b, false, "no\nroom");
+	assert_int_equal(adopt_wire_read_verdict(buf_view(&b), &v), ADOPT_WIRE_OK);
+	assert_false(v.taken);
+	assert_string_equal(v.reason, "no?room");
+	b.p[8] = '\n';
+	assert_int_equal(adopt_wire_read_verdict(buf_view(&b), &v), ADOPT_WIRE_MALFORMED);
+	memset(longer, 'x', sizeof longer - 1);
+	longer[sizeof longer - 1] = 0;
+	buf_reset(&b);
+	adopt_wire_verdict(&b, true, longer);
+	assert_int_equal(adopt_wire_read_verdict(buf_view(&b), &v), ADOPT_WIRE_OK);
+	assert_true(v.taken);
+	assert_int_equal(strlen(v.reason), ADOPT_REASON_MAX);
+	buf_deinit(&b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_any_chunks),     cmocka_unit_test(test_every_fault),
+		cmocka_unit_test(test_order_of_parts), cmocka_unit_test(test_ceiling),
+		cmocka_unit_test(test_contradictions), cmocka_unit_test(test_versions),
+		cmocka_unit_test(test_verdict),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
