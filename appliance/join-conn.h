@@ -39,18 +39,22 @@ enum join_side_index {
 	JOIN_BACKEND = JEEBS_TO_CLIENT,
 };
 
-/* What the kernel does for a join; low bits of user_data. The first three come once per side. */
+/* What the kernel does for a join, each once per side; low bits of user_data. */
 enum join_op {
 	JOIN_OP_RECV = 0,
 	JOIN_OP_SEND = 2,
 	JOIN_OP_CANCEL = 4,
 	JOIN_OP_CONNECT = 6,
-	JOIN_OP_TIMEOUT = 7,
+	JOIN_OP_TIMEOUT = 8, /* of connecting */
 };
-#define JOIN_OP_MASK UINT64_C(7)
+#define JOIN_OP_MASK UINT64_C(15)
+#define JOIN_BIT(op) ((uint16_t)(1u << (op)))
+
+#define JOIN_PASS_BOTH (1u << JEEBS_TO_SERVER | 1u << JEEBS_TO_CLIENT)
 
 enum join_backend {
 	JOIN_BACKEND_NONE,   /* nobody has asked for it */
+	JOIN_BACKEND_VOID,   /* there is none, what is sent to it is lost */
 	JOIN_BACKEND_WANTED, /* to be connected */
 	JOIN_BACKEND_CONNECTING,
 	JOIN_BACKEND_UP,
@@ -69,16 +73,17 @@ struct join_side {
 };
 
 struct join {
-	struct list node; /* in one of the thread's mail, held, joins */
+	/* Aligned, so that an operation fits below its address. */
+	_Alignas(JOIN_OP_MASK + 1) struct list node; /* in one of the thread's mail, held, joins */
 	struct list again;
 	struct list timed; /* in thread->timed, until */
 	int64_t timer_ns;
 	struct join_thread *thread;
 	struct join_side side[2];
-	uint8_t pending; /* 1 << enum join_op */
-	uint8_t pass;    /* 1 << direction */
-	bool hold;       /* the module does not want to hear the client */
-	uint8_t backend; /* enum join_backend */
+	uint16_t pending; /* JOIN_BIT(enum join_op + side) */
+	uint8_t pass;     /* 1 << direction */
+	bool hold;        /* the module does not want to hear the client */
+	uint8_t backend;  /* enum join_backend */
 	bool dying;
 	bool lingering;   /* the dying has begun */
 	bool told;        /* the module was called: its wishes may have changed anything */
@@ -99,6 +104,7 @@ struct join {
 
 	const struct jeebs_module *module;
 	void *module_state;
+	struct endpoint end[2]; /* JEEBS_END_*, of the client's connection */
 	struct jeebs_cut cut;
 	struct join_log log[2];
 	void *ctx;
@@ -116,11 +122,15 @@ void join_settle(struct join *j);
 /* A parked side may try again. The submission queue has room for one entry. */
 void join_unpark(struct join_side *side);
 
-/* Its timer is due. */
-void join_timer(struct join *j);
-
 /* The watch found an error or hang-up behind the end of the stream. */
 void join_broken(struct join_side *side);
+
+void join_report(struct join *j, enum join_event event);
+
+static inline bool join_passes(const struct join *j, int s)
+{
+	return j->pass >> s & 1;
+}
 
 /* Only marks; join_settle() does it. The first reason counts. */
 void join_abort(struct join *j, const char *reason);

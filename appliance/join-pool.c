@@ -79,6 +79,8 @@ static struct join_thread *reserve(struct join_pool *p)
 
 int join_submit(struct join_pool *p, const struct join_request *r)
 {
+	if (r->related_n > 0)
+		return -EOPNOTSUPP;
 	struct join_thread *t = reserve(p);
 	if (t == NULL) {
 		join_count(&p->refused, 1);

@@ -13,6 +13,9 @@ struct join_chunk {
 	size_t off, end, cap; /* [off, end) is unsent */
 	bool lent;
 	uint32_t buffer; /* if lent */
+	/* Of a log: p is a view of it, behind which [at, to) follows. Never written to. */
+	const struct join_log *log;
+	uint64_t at, to;
 };
 
 static struct join_chunk *chunk_new(uint8_t *p, size_t n, size_t cap)
@@ -27,7 +30,7 @@ static void chunk_free(struct join_chunk *c, struct join_buffer *pool)
 {
 	if (c->lent)
 		join_buffer_put(pool, c->buffer);
-	else
+	else if (c->log == NULL)
 		free(c->p);
 	free(c);
 }
@@ -98,9 +101,41 @@ int join_queue_lend(struct join_queue *q, struct join_buffer *pool, uint32_t id,
 	return 0;
 }
 
-struct bytes join_queue_head(const struct join_queue *q)
+int join_queue_log(struct join_queue *q, const struct join_log *log, uint64_t from, uint64_t to)
 {
-	const struct join_chunk *c = q->head;
+	if (from == to)
+		return 0;
+	if (to - from > SIZE_MAX - q->bytes)
+		return -EOVERFLOW;
+	struct join_chunk *c = chunk_new(NULL, 0, 0);
+	if (c == NULL)
+		return -ENOMEM;
+	c->log = log;
+	c->at = from;
+	c->to = to;
+	queue_add(q, c);
+	q->bytes += (size_t)(to - from);
+	q->log_bytes += (size_t)(to - from);
+	return 0;
+}
+
+/* The next part of a log comes into view. */
+static void look_further(struct join_chunk *c)
+{
+	struct bytes b = join_log_view(c->log, c->at);
+	if (b.n > c->to - c->at)
+		b.n = (size_t)(c->to - c->at);
+	c->p = (uint8_t *)b.p;
+	c->off = 0;
+	c->end = c->cap = b.n;
+	c->at += b.n;
+}
+
+struct bytes join_queue_head(struct join_queue *q)
+{
+	struct join_chunk *c = q->head;
+	if (c != NULL && c->off == c->end && c->log != NULL)
+		look_further(c);
 	return c == NULL ? BYTES_NONE : bytes_of(c->p + c->off, c->end - c->off);
 }
 
@@ -114,7 +149,9 @@ void join_queue_consume(struct join_queue *q, struct join_buffer *pool, size_t n
 	struct join_chunk *c = q->head;
 	c->off += n;
 	q->bytes -= n;
-	if (c->off < c->end)
+	if (c->log != NULL)
+		q->log_bytes -= n;
+	if (c->off < c->end || (c->log != NULL && c->at < c->to))
 		return;
 	q->head = c->next;
 	if (q->head == NULL)

@@ -10,6 +10,7 @@
 
 #include "clock.h"
 #include "join-conn.h"
+#include "join-module.h"
 #include "log.h"
 #include "thread.h"
 
@@ -201,7 +202,7 @@ static void read_timers(struct join_thread *t)
 	while (!list_empty(&due)) {
 		struct join *j = list_entry(due.next, struct join, timed);
 		list_del(&j->timed);
-		join_timer(j);
+		join_module_timer(j);
 	}
 }
 

@@ -23,7 +23,8 @@
  * life. It is made on the first to_backend, or the first byte or end that passes to the
  * server. Where both directions pass through and the client ends before a backup was asked for,
  * nobody is asked: the client is finished. What is sent to a backend that has failed, and what is
- * sent after a finish, resets the client ("backend-failed", "module-misused").
+ * sent after a finish, resets the client ("backend-failed", "module-misused"). The logs of a
+ * request stay as long as the module may read them and what it queued of them is unsent.
  */
 #ifndef APPLIANCE_JOIN_H
 #define APPLIANCE_JOIN_H
@@ -65,7 +66,7 @@ struct join_report {
 	/*
 	 * JOIN_ABORTED: what the module gave, or of the engine: "backend-failed" (never
 	 * connected), "backend-reset", "client-reset", "client-lost", "queue-ceiling",
-	 * "module-misused", "no-memory", "pool-closed". Static text.
+	 * "module-misused", "log-lost", "no-memory", "pool-closed". Static text.
 	 */
 	const char *reason;
 	int64_t now_ns;                            /* CLOCK_MONOTONIC */
@@ -77,6 +78,22 @@ struct join_log {
 	uint64_t off;
 	uint8_t *p; /* malloc()ed, or NULL */
 	size_t n;
+};
+
+/* A connection that belongs to the one of a request. */
+struct join_related {
+	uint32_t tag;
+	uint16_t server_port, client_port;
+	/* As of a request. -1: there is nothing to be restored, cut.ended or cut.refused. */
+	int client_fd;
+	uint8_t *first_out;
+	size_t first_out_n;
+	struct jeebs_cut cut;
+	struct join_log log[2];
+	/* Of the companion module; NULL: none. Freed after the state of the conversation. */
+	void *state;
+	void *ctx;
+	void (*state_free)(void *ctx, void *state);
 };
 
 struct join_request {
@@ -99,7 +116,11 @@ struct join_request {
 	const struct jeebs_module *module;
 	void *module_state;
 	struct jeebs_cut cut;
-	struct join_log log[2]; /* by direction; freed after JEEBS_EV_START */
+	struct join_log log[2]; /* by direction; freed when neither module nor engine needs them */
+
+	/* What cut.related shows: copied; its members are taken over like the other ones. */
+	const struct join_related *related;
+	uint32_t related_n; /* at most JEEBS_EXPECT_MAX */
 
 	/* Waits, untouched, until join_release() names its group. */
 	bool hold;

@@ -68,6 +68,39 @@ void rig_state_free(void *ctx, void *state)
 	free(state);
 }
 
+static void script_resume(void *state, const struct jeebs_cut *cut, struct jeebs_join *j,
+			  const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b)
+{
+	struct rig_script *s = *(struct rig_script **)state;
+	size_t n = strlen(s->seen);
+	if (n < sizeof s->seen - 1)
+		s->seen[n] = "SdeUDEFufCT"[event];
+	s->step(s, cut, j, ops, event, b);
+}
+
+static const struct jeebs_module script_module = {
+	.abi = JEEBS_MODULE_ABI,
+	.size = sizeof(struct jeebs_module),
+	.name = "script",
+	.version = "1",
+	.state_size = sizeof(struct rig_script *),
+	.resume = script_resume,
+};
+
+void rig_with_script(struct join_request *q, struct rig_script *s)
+{
+	struct rig_script **state = malloc(sizeof(struct rig_script *));
+	require(state != NULL);
+	*state = s;
+	q->module = &script_module;
+	q->module_state = state;
+}
+
+struct jeebs_bytes rig_text(const char *s)
+{
+	return (struct jeebs_bytes){(const uint8_t *)s, strlen(s)};
+}
+
 void rig_time_limit(int fd)
 {
 	struct timeval limit = {.tv_sec = TIME_LIMIT_S};

@@ -59,6 +59,17 @@ void rig_wait_all(struct rig *r, uint32_t ended);
 /* Waits and expects JOIN_ABORTED with @reason, or JOIN_CLOSED for NULL. */
 void rig_expect(struct rig *r, uint64_t id, const char *reason);
 
+/* A module is one function of a test, with a little state that outlives the join. */
+struct rig_script {
+	void (*step)(struct rig_script *s, const struct jeebs_cut *cut, struct jeebs_join *j,
+		     const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b);
+	char seen[64]; /* a letter per event */
+	size_t transformed[2];
+	uint32_t number;
+};
+void rig_with_script(struct join_request *q, struct rig_script *s);
+struct jeebs_bytes rig_text(const char *s);
+
 /* Freed bytes of a module's state are counted in r->states_freed; ctx is the rig. */
 void rig_state_free(void *ctx, void *state);
 

@@ -22,49 +22,6 @@ static struct join_config config(void)
 	return JOIN_CONFIG_DEFAULT;
 }
 
-static struct jeebs_bytes text(const char *s)
-{
-	return (struct jeebs_bytes){(const uint8_t *)s, strlen(s)};
-}
-
-/* A module is one function of a test, with a little state that outlives the join. */
-
-struct script {
-	void (*step)(struct script *s, const struct jeebs_cut *cut, struct jeebs_join *j,
-		     const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b);
-	char seen[64]; /* a letter per event */
-	size_t transformed[2];
-	uint32_t number;
-};
-
-static void resume(void *state, const struct jeebs_cut *cut, struct jeebs_join *j,
-		   const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b)
-{
-	struct script *s = *(struct script **)state;
-	size_t n = strlen(s->seen);
-	if (n < sizeof s->seen - 1)
-		s->seen[n] = "SdeUDEF???T"[event];
-	s->step(s, cut, j, ops, event, b);
-}
-
-static const struct jeebs_module script_module = {
-	.abi = JEEBS_MODULE_ABI,
-	.size = sizeof(struct jeebs_module),
-	.name = "script",
-	.version = "1",
-	.state_size = sizeof(struct script *),
-	.resume = resume,
-};
-
-static void with_script(struct join_request *q, struct script *s)
-{
-	struct script **state = malloc(sizeof(struct script *));
-	assert_non_null(state);
-	*state = s;
-	q->module = &script_module;
-	q->module_state = state;
-}
-
 /* Pass-through --------------------------------------------------------------- */
 
 static void test_pass_and_half_close_by_client(void **st)
@@ -343,7 +300,7 @@ static void test_slow_client_stops_the_backend(void **st)
 
 /* Modules ---------------------------------------------------------------------- */
 
-static void step_transform(struct script *s, const struct jeebs_cut *cut, struct jeebs_join *j,
+static void step_transform(struct rig_script *s, const struct jeebs_cut *cut, struct jeebs_join *j,
 			   const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b)
 {
 	uint8_t flipped[4096];
@@ -384,10 +341,10 @@ static void transform_then_pass(uint32_t buffer_bytes, uint32_t after)
 	struct join_config c = config();
 	c.buffer_bytes = buffer_bytes;
 	struct rig *r = rig_new(c);
-	struct script s = {.step = step_transform, .number = after};
+	struct rig_script s = {.step = step_transform, .number = after};
 	int client;
 	struct join_request q = rig_request(r, 1, &client);
-	with_script(&q, &s);
+	rig_with_script(&q, &s);
 	rig_submit(r, &q);
 
 	struct rig_flow up = {.fd = client, .seed = 1, .n = 256 * KIB, .finish = true};
@@ -416,52 +373,8 @@ static void test_transform_then_pass(void **st)
 	transform_then_pass(7, 20);
 }
 
-static void step_replay(struct script *s, const struct jeebs_cut *cut, struct jeebs_join *j,
-			const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b)
-{
-	if (event == JEEBS_EV_START) {
-		struct jeebs_bytes log = cut->log(cut->flow, JEEBS_TO_SERVER, 102);
-		assert_int_equal(log.n, 6);
-		ops->to_backend(j, log);
-		assert_int_equal(cut->log(cut->flow, JEEBS_TO_SERVER, 99).n, 0);
-		assert_int_equal(cut->log(cut->flow, JEEBS_TO_SERVER, 108).n, 0);
-		assert_int_equal(cut->log(cut->flow, JEEBS_TO_CLIENT, 50).n, 2);
-		assert_int_equal(cut->to_server_end, 108);
-	} else {
-		assert_int_equal(cut->log(cut->flow, JEEBS_TO_SERVER, 102).n, 0);
-	}
-	if (event == JEEBS_EV_BACKEND_UP) {
-		ops->pass(j, JEEBS_TO_CLIENT);
-		ops->pass(j, JEEBS_TO_SERVER);
-	}
-}
-
-static void test_logs_are_replayed(void **st)
-{
-	struct rig *r = rig_new(config());
-	struct script s = {.step = step_replay};
-	int client;
-	struct join_request q = rig_request(r, 1, &client);
-	with_script(&q, &s);
-	q.cut.to_server_end = 108;
-	q.log[JEEBS_TO_SERVER] = (struct join_log){100, rig_copy("..GET /x", 8), 8};
-	q.log[JEEBS_TO_CLIENT] = (struct join_log){50, rig_copy("ok", 2), 2};
-	rig_submit(r, &q);
-
-	int backend = rig_accept(r);
-	rig_expect_bytes(backend, "GET /x");
-	rig_send(client, " more", 5);
-	rig_expect_bytes(backend, " more");
-	rig_send(backend, "page", 4);
-	close(client);
-	close(backend);
-	rig_wait(r, 1);
-	assert_string_equal(s.seen, "SU");
-	rig_free(r);
-}
-
 /* The client is not heard before the timer. */
-static void step_patient(struct script *s, const struct jeebs_cut *cut, struct jeebs_join *j,
+static void step_patient(struct rig_script *s, const struct jeebs_cut *cut, struct jeebs_join *j,
 			 const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b)
 {
 	switch (event) {
@@ -469,7 +382,7 @@ static void step_patient(struct script *s, const struct jeebs_cut *cut, struct j
 		ops->hold_client(j, 1);
 		ops->timer(j, 1);
 		ops->timer(j, 60000);
-		ops->to_backend(j, text("first"));
+		ops->to_backend(j, rig_text("first"));
 		break;
 	case JEEBS_EV_BACKEND_DATA:
 		ops->timer(j, 100);
@@ -489,10 +402,10 @@ static void step_patient(struct script *s, const struct jeebs_cut *cut, struct j
 static void test_a_timer_and_a_client_on_hold(void **st)
 {
 	struct rig *r = rig_new(config());
-	struct script s = {.step = step_patient};
+	struct rig_script s = {.step = step_patient};
 	int client;
 	struct join_request q = rig_request(r, 1, &client);
-	with_script(&q, &s);
+	rig_with_script(&q, &s);
 	rig_submit(r, &q);
 	rig_send(client, "said", 4);
 	int backend = rig_accept(r);
@@ -516,10 +429,10 @@ static void test_a_timer_and_a_client_on_hold(void **st)
 static void test_a_timer_of_who_is_gone(void **st)
 {
 	struct rig *r = rig_new(config());
-	struct script s = {.step = step_patient};
+	struct rig_script s = {.step = step_patient};
 	int client;
 	struct join_request q = rig_request(r, 1, &client);
-	with_script(&q, &s);
+	rig_with_script(&q, &s);
 	rig_submit(r, &q);
 	close(rig_accept(r));
 	close(client);
@@ -527,19 +440,19 @@ static void test_a_timer_of_who_is_gone(void **st)
 	assert_null(strchr(s.seen, 'T'));
 }
 
-static void step_ends(struct script *s, const struct jeebs_cut *cut, struct jeebs_join *j,
+static void step_ends(struct rig_script *s, const struct jeebs_cut *cut, struct jeebs_join *j,
 		      const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b)
 {
 	if (event == JEEBS_EV_CLIENT_DATA)
 		ops->to_backend(j, b);
 	if (event == JEEBS_EV_CLIENT_EOF) {
-		ops->to_backend(j, text("."));
+		ops->to_backend(j, rig_text("."));
 		ops->finish_backend(j);
 	}
 	if (event == JEEBS_EV_BACKEND_DATA)
 		ops->to_client(j, b);
 	if (event == JEEBS_EV_BACKEND_EOF) {
-		ops->to_client(j, text("!"));
+		ops->to_client(j, rig_text("!"));
 		ops->finish_client(j);
 	}
 }
@@ -547,10 +460,10 @@ static void step_ends(struct script *s, const struct jeebs_cut *cut, struct jeeb
 static void test_module_sees_the_ends(void **st)
 {
 	struct rig *r = rig_new(config());
-	struct script s = {.step = step_ends};
+	struct rig_script s = {.step = step_ends};
 	int client = -1;
 	struct join_request q = rig_request(r, 1, &client);
-	with_script(&q, &s);
+	rig_with_script(&q, &s);
 	rig_submit(r, &q);
 	rig_send(client, "abc", 3);
 	int backend = rig_accept(r);
@@ -569,7 +482,7 @@ static void test_module_sees_the_ends(void **st)
 }
 
 /* A module that passes to the server only, a client that had ended before the cut. */
-static void step_one_way(struct script *s, const struct jeebs_cut *cut, struct jeebs_join *j,
+static void step_one_way(struct rig_script *s, const struct jeebs_cut *cut, struct jeebs_join *j,
 			 const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b)
 {
 	if (event == JEEBS_EV_START)
@@ -583,10 +496,10 @@ static void step_one_way(struct script *s, const struct jeebs_cut *cut, struct j
 static void test_end_before_the_cut_reaches_the_backend(void **st)
 {
 	struct rig *r = rig_new(config());
-	struct script s = {.step = step_one_way};
+	struct rig_script s = {.step = step_one_way};
 	int client;
 	struct join_request q = rig_request(r, 1, &client);
-	with_script(&q, &s);
+	rig_with_script(&q, &s);
 	q.cut.client_fin = 1;
 	rig_submit(r, &q);
 	int backend = rig_accept(r);
@@ -601,13 +514,13 @@ static void test_end_before_the_cut_reaches_the_backend(void **st)
 	rig_free(r);
 }
 
-static void step_standalone(struct script *s, const struct jeebs_cut *cut, struct jeebs_join *j,
+static void step_standalone(struct rig_script *s, const struct jeebs_cut *cut, struct jeebs_join *j,
 			    const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b)
 {
 	if (event == JEEBS_EV_CLIENT_DATA)
 		ops->to_backend(j, b);
 	if (event == JEEBS_EV_BACKEND_FAILED) {
-		ops->to_client(j, text("sorry"));
+		ops->to_client(j, rig_text("sorry"));
 		ops->finish_client(j);
 	}
 }
@@ -616,10 +529,10 @@ static void test_module_outlives_its_backend(void **st)
 {
 	struct rig *r = rig_new(config());
 	for (uint64_t id = 1; id <= 2; id++) {
-		struct script s = {.step = step_standalone};
+		struct rig_script s = {.step = step_standalone};
 		int client;
 		struct join_request q = rig_request(r, id, &client);
-		with_script(&q, &s);
+		rig_with_script(&q, &s);
 		if (id == 1)
 			close(rig_listen(1, &q.backend));
 		rig_submit(r, &q);
@@ -635,13 +548,13 @@ static void test_module_outlives_its_backend(void **st)
 	rig_free(r);
 }
 
-static void step_sorry(struct script *s, const struct jeebs_cut *cut, struct jeebs_join *j,
+static void step_sorry(struct rig_script *s, const struct jeebs_cut *cut, struct jeebs_join *j,
 		       const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b)
 {
 	if (event == JEEBS_EV_START)
-		ops->to_backend(j, text("x"));
+		ops->to_backend(j, rig_text("x"));
 	if (event == JEEBS_EV_BACKEND_FAILED)
-		ops->to_client(j, text("sorry"));
+		ops->to_client(j, rig_text("sorry"));
 }
 
 /* A socket that no longer serves anybody does not go on asking for the backup. */
@@ -650,10 +563,10 @@ static void test_lost_backend_is_closed(void **st)
 	struct join_config c = config();
 	c.connect_timeout_ns = 50 * NS_PER_MS;
 	struct rig *r = rig_new(c);
-	struct script s = {.step = step_sorry};
+	struct rig_script s = {.step = step_sorry};
 	int client;
 	struct join_request q = rig_request(r, 1, &client);
-	with_script(&q, &s);
+	rig_with_script(&q, &s);
 	int full = rig_listen(0, &q.backend);
 	int filler = rig_connect(&q.backend);
 	int before = rig_count_fds();
@@ -669,26 +582,26 @@ static void test_lost_backend_is_closed(void **st)
 	rig_free(r);
 }
 
-static void step_abort(struct script *s, const struct jeebs_cut *cut, struct jeebs_join *j,
+static void step_abort(struct rig_script *s, const struct jeebs_cut *cut, struct jeebs_join *j,
 		       const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b)
 {
-	ops->to_client(j, text("not to be relied upon"));
-	ops->to_backend(j, text("nor this"));
+	ops->to_client(j, rig_text("not to be relied upon"));
+	ops->to_backend(j, rig_text("nor this"));
 	if (event != s->number)
 		return;
 	ops->abort(j, "digest-mismatch");
 	ops->abort(j, "too-late");
-	ops->to_client(j, text("never"));
+	ops->to_client(j, rig_text("never"));
 	ops->pass(j, JEEBS_TO_CLIENT);
 }
 
 static void abort_at(uint32_t event)
 {
 	struct rig *r = rig_new(config());
-	struct script s = {.step = step_abort, .number = event};
+	struct rig_script s = {.step = step_abort, .number = event};
 	int client, backend = -1;
 	struct join_request q = rig_request(r, 1, &client);
-	with_script(&q, &s);
+	rig_with_script(&q, &s);
 	rig_submit(r, &q);
 	if (event == JEEBS_EV_CLIENT_DATA)
 		rig_send(client, "x", 1);
@@ -715,7 +628,7 @@ static void test_module_aborts(void **st)
 	abort_at(JEEBS_EV_BACKEND_DATA);
 }
 
-static void step_flood(struct script *s, const struct jeebs_cut *cut, struct jeebs_join *j,
+static void step_flood(struct rig_script *s, const struct jeebs_cut *cut, struct jeebs_join *j,
 		       const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b)
 {
 	struct rig_stream stream = rig_stream(6);
@@ -734,11 +647,11 @@ static void test_queue_ceiling(void **st)
 	struct join_config c = config();
 	c.queue_bytes = 64 * 1000;
 	struct rig *r = rig_new(c);
-	struct script fits = {.step = step_flood, .number = 64};
-	struct script floods = {.step = step_flood, .number = 65};
+	struct rig_script fits = {.step = step_flood, .number = 64};
+	struct rig_script floods = {.step = step_flood, .number = 65};
 	int client;
 	struct join_request q = rig_request(r, 1, &client);
-	with_script(&q, &fits);
+	rig_with_script(&q, &fits);
 	q.first_out_n = 6;
 	q.first_out = rig_copy("before", 6); /* does not count: it is not the module's */
 	rig_submit(r, &q);
@@ -749,7 +662,7 @@ static void test_queue_ceiling(void **st)
 	rig_expect(r, 1, NULL);
 
 	q = rig_request(r, 2, &client);
-	with_script(&q, &floods);
+	rig_with_script(&q, &floods);
 	rig_submit(r, &q);
 	rig_expect_reset(client);
 	rig_expect(r, 2, "queue-ceiling");
@@ -761,20 +674,20 @@ static void test_queue_ceiling(void **st)
 	rig_free(r);
 }
 
-static void step_misuse(struct script *s, const struct jeebs_cut *cut, struct jeebs_join *j,
+static void step_misuse(struct rig_script *s, const struct jeebs_cut *cut, struct jeebs_join *j,
 			const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b)
 {
 	ops->finish_client(j);
-	ops->to_client(j, text("after the end"));
+	ops->to_client(j, rig_text("after the end"));
 }
 
 static void test_bytes_after_the_end_reset(void **st)
 {
 	struct rig *r = rig_new(config());
-	struct script s = {.step = step_misuse};
+	struct rig_script s = {.step = step_misuse};
 	int client;
 	struct join_request q = rig_request(r, 1, &client);
-	with_script(&q, &s);
+	rig_with_script(&q, &s);
 	rig_submit(r, &q);
 	rig_expect_reset(client);
 	rig_expect(r, 1, "module-misused");
@@ -784,7 +697,7 @@ static void test_bytes_after_the_end_reset(void **st)
 
 /* A module that answers itself, and a client that writes without reading: its own queue stops it.
  */
-static void step_echo(struct script *s, const struct jeebs_cut *cut, struct jeebs_join *j,
+static void step_echo(struct rig_script *s, const struct jeebs_cut *cut, struct jeebs_join *j,
 		      const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b)
 {
 	if (event == JEEBS_EV_CLIENT_DATA)
@@ -799,10 +712,10 @@ static void test_echo_is_bounded(void **st)
 	c.buffer_bytes = 16 * KIB;
 	c.queue_bytes = 2 * c.buffer_bytes; /* would be hit at once without back-pressure */
 	struct rig *r = rig_new(c);
-	struct script s = {.step = step_echo};
+	struct rig_script s = {.step = step_echo};
 	int client;
 	struct join_request q = rig_request(r, 1, &client);
-	with_script(&q, &s);
+	rig_with_script(&q, &s);
 	rig_submit(r, &q);
 	struct rig_flow up = {.fd = client, .seed = 5, .n = 32 * MIB, .finish = true};
 	rig_start_send(&up);
@@ -830,7 +743,6 @@ int main(void)
 		cmocka_unit_test(test_server_had_finished),
 		cmocka_unit_test(test_slow_client_stops_the_backend),
 		cmocka_unit_test(test_transform_then_pass),
-		cmocka_unit_test(test_logs_are_replayed),
 		cmocka_unit_test(test_a_timer_and_a_client_on_hold),
 		cmocka_unit_test(test_a_timer_of_who_is_gone),
 		cmocka_unit_test(test_module_sees_the_ends),

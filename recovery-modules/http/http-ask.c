@@ -26,13 +26,9 @@ static struct jeebs_bytes view(const struct jeebs_cut *cut, uint64_t from, uint6
 void http_ask_log(const struct jeebs_cut *cut, struct jeebs_join *j,
 		  const struct jeebs_join_ops *ops, uint64_t from, uint64_t to)
 {
-	while (from < to) {
-		struct jeebs_bytes v = view(cut, from, to);
-		if (v.n == 0)
-			return;
-		ops->to_backend(j, v);
-		from += v.n;
-	}
+	/* An upload may be longer than what a host lets a module queue. */
+	if (from < to)
+		ops->log_to_backend(j, from, to);
 }
 
 /* Offset after the LF that ends the line at @from, at most @to. */
@@ -65,6 +61,18 @@ static void line_begin(const struct jeebs_cut *cut, uint64_t from, uint64_t to, 
 static void ask_text(const struct ask *a, const void *p, size_t n)
 {
 	a->ops->to_backend(a->j, (struct jeebs_bytes){p, n});
+}
+
+/* Lines of a head are short: they are better copied together. */
+static void ask_lines(const struct ask *a, uint64_t from, uint64_t to)
+{
+	while (from < to) {
+		struct jeebs_bytes v = view(a->cut, from, to);
+		if (v.n == 0)
+			return;
+		a->ops->to_backend(a->j, v);
+		from += v.n;
+	}
 }
 
 static void ask_range(const struct http *s, const struct ask *a)
@@ -105,7 +113,7 @@ void http_ask_rest(const struct http *s, const struct jeebs_cut *cut, struct jee
 		if (end == head_end)
 			ask_range(s, &a); /* this is the empty line */
 		if (!dropped)
-			http_ask_log(cut, j, ops, at, end);
+			ask_lines(&a, at, end);
 		at = end;
 	}
 	http_ask_log(cut, j, ops, head_end, cut->to_server_end);

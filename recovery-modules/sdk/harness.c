@@ -409,6 +409,43 @@ static void join_to_backend(struct jeebs_join *j, struct jeebs_bytes b)
 	h->asked = true;
 }
 
+static void join_log_to_backend(struct jeebs_join *j, uint64_t from, uint64_t to)
+{
+	struct harness *h = (struct harness *)j;
+	const struct harness_log *l = &h->log[JEEBS_TO_SERVER];
+
+	if (bounded(h) || from == to)
+		return;
+	h->asked = true;
+	if (ended(h) || h->run->pass[JEEBS_TO_SERVER] || h->run->finish_backend)
+		violation(h, "log_to_backend after pass, finish or abort");
+	else if (from > to || from < l->base || to - l->base > l->bytes.n)
+		violation(h, "log_to_backend of what is not in the log");
+	else if (buf_append(&h->backend, l->bytes.p + (from - l->base), (size_t)(to - from)) < 0)
+		h->outcome = HARNESS_OUTPUT_MAX;
+}
+
+static void join_backend_port(struct jeebs_join *j, uint16_t port)
+{
+	struct harness *h = (struct harness *)j;
+
+	if (h->asked)
+		violation(h, "backend_port after something was sent to it");
+	h->no_backend = port == 0;
+}
+
+static void join_connect_backend(struct jeebs_join *j)
+{
+	((struct harness *)j)->asked = true;
+}
+
+static void join_address(struct jeebs_join *j, uint32_t end, struct jeebs_address *ret)
+{
+	const struct harness_options *o = &((struct harness *)j)->options;
+
+	*ret = end == JEEBS_END_SERVICE ? o->service_address : o->client_address;
+}
+
 static void join_finish_client(struct jeebs_join *j)
 {
 	struct harness *h = (struct harness *)j;
@@ -481,6 +518,10 @@ static const struct jeebs_join_ops join_ops = {
 	.finish_backend = join_finish_backend,
 	.pass = join_pass,
 	.abort = join_abort,
+	.log_to_backend = join_log_to_backend,
+	.backend_port = join_backend_port,
+	.connect_backend = join_connect_backend,
+	.address = join_address,
 	.hold_client = join_hold_client,
 	.timer = join_timer,
 };
@@ -492,7 +533,7 @@ static void event(struct harness *h, uint32_t what, struct bytes b)
 	if (run->pass[JEEBS_TO_SERVER] && run->pass[JEEBS_TO_CLIENT])
 		return;
 	run->queued_client = run->queued_backend = 0;
-	h->logs_shown = what == JEEBS_EV_START;
+	h->logs_shown = !run->pass[JEEBS_TO_SERVER];
 	h->module->resume(h->state, &h->cut, (struct jeebs_join *)h, &join_ops, what,
 			  (struct jeebs_bytes){b.p, b.n});
 	h->logs_shown = false;
@@ -557,7 +598,7 @@ static bool connect_step(struct harness *h)
 {
 	struct harness_run *run = h->run;
 
-	if (!h->asked || run->connected || run->backend_over)
+	if (!h->asked || h->no_backend || run->connected || run->backend_over)
 		return false;
 	if (run->backend->refuse) {
 		backend_failed(h);

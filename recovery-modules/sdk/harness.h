@@ -18,7 +18,9 @@
  * acknowledges everything at once, so that nothing is in a log by luck.
  *
  * Recovery: a join with a backend that is a callback. Queues are drained between
- * two events; what they may hold is bounded by options.queue_max per event. A
+ * two events; what they may hold is bounded by options.queue_max per event, except for
+ * what log_to_backend() queues. The logs are readable until the module lets the client's
+ * direction pass. A
  * backend that produces more than options.output_max for the client ends the run
  * (outcome HARNESS_OUTPUT_MAX): no run lasts for ever.
  *
@@ -55,6 +57,7 @@ struct harness_options {
 	size_t queue_max;                    /* per queue and event; 0: 1 MiB */
 	size_t output_max;                   /* for the client in total; 0: 64 MiB */
 	const struct jeebs_service *service; /* as configured; NULL: every option at its default */
+	struct jeebs_address service_address, client_address; /* of the main connection */
 };
 
 /*
@@ -114,6 +117,7 @@ struct harness {
 	struct buf client;        /* what the client gets behind the cut */
 	struct buf backend;       /* what the backend got */
 	bool asked;               /* a connection to the backend was wanted */
+	bool no_backend;          /* backend_port(0): nothing of it arrives anywhere */
 	int64_t now_ns;           /* told to the live half; the caller's to move */
 
 	/* Private. */

@@ -243,7 +243,8 @@ struct jeebs_join_ops {
 	void (*abort)(struct jeebs_join *j, const char *reason);
 	/*
 	 * Queues [from, to) of the log of the client's bytes for the backend, however much it is,
-	 * without a copy. All of it must be in the log. In any event while the logs are there.
+	 * without a copy, and asks nobody where that is empty. All of it must be in the log. In any
+	 * event while the logs are there.
 	 */
 	void (*log_to_backend)(struct jeebs_join *j, uint64_t from, uint64_t to);
 	/*

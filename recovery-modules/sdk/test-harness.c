@@ -147,9 +147,40 @@ static void actor_start(const struct actor *a, struct jeebs_join *j,
 		ops->hold_client(j, 1);
 		ops->timer(j, 20);
 		break;
-	case '7':
+	case '0':
 		ops->pass(j, JEEBS_TO_SERVER);
 		ops->hold_client(j, 1);
+		break;
+	case 'k': /* of a log that is longer than what may be queued */
+		ops->log_to_backend(j, 5, 5);
+		ops->log_to_backend(j, 1, 200);
+		ops->to_backend(j, word);
+		ops->log_to_backend(j, 0, 2);
+		ops->pass(j, JEEBS_TO_SERVER);
+		ops->pass(j, JEEBS_TO_CLIENT);
+		break;
+	case 'l': /* before the log begins */
+		ops->log_to_backend(j, 0, 2);
+		break;
+	case '7': /* behind its end */
+		ops->log_to_backend(j, 1, 3);
+		break;
+	case '8':
+		ops->finish_backend(j);
+		ops->log_to_backend(j, 1, 2);
+		break;
+	case '9':
+		ops->to_backend(j, word);
+		ops->backend_port(j, 21);
+		break;
+	case 'L':
+		ops->pass(j, JEEBS_TO_SERVER);
+		ops->to_client(j, word);
+		ops->connect_backend(j);
+		break;
+	case 'N': /* nobody is asked */
+		ops->backend_port(j, 0);
+		ops->to_backend(j, word);
 		break;
 	default: /* an echo of events, see actor_resume() */
 		ops->to_backend(j, word);
@@ -321,7 +352,8 @@ static void test_finds_a_state_that_forgets(void **state)
 
 static void test_finds_resume_violations(void **state)
 {
-	static const char *const acts[] = {"1", "2", "3", "4", "5", "6", "7", "L"};
+	static const char *const acts[] = {"1", "2",   "3", "4", "5", "6",
+					   "L", "log", "7", "8", "9", "0"};
 	static const struct harness_backend backend = {.receive = answer_ok};
 
 	for (size_t i = 0; i < sizeof acts / sizeof acts[0]; i++) {
@@ -378,6 +410,31 @@ static void test_joins(void **state)
 	harness_deinit(&h);
 }
 
+static void test_long_logs(void **state)
+{
+	static const struct harness_backend backend = {.receive = answer_ok};
+	char said[201] = "k";
+	struct harness h;
+
+	for (int i = 1; i < 200; i++)
+		said[i] = (char)('a' + i % 23);
+	begin(&h, said, 7);
+	harness_resume(&h, &backend, bytes_str("more"), true);
+	assert_client(&h, "okok");
+	assert_int_equal(h.backend.n, 199 + 4 + 2 + 4);
+	assert_memory_equal(h.backend.p, said + 1, 199);
+	assert_memory_equal(h.backend.p + 199, "word", 4);
+	assert_memory_equal(h.backend.p + 203, said, 2);
+	assert_memory_equal(h.backend.p + 205, "more", 4);
+	harness_deinit(&h);
+	/* Into the void. */
+	begin(&h, "N", 0);
+	harness_resume(&h, &backend, bytes_str("more"), false);
+	assert_client(&h, "");
+	assert_true(h.no_backend);
+	harness_deinit(&h);
+}
+
 static void test_output_has_a_ceiling(void **state)
 {
 	static const struct harness_backend backend = {.receive = answer_long};
@@ -408,6 +465,7 @@ int main(void)
 		cmocka_unit_test(test_finds_a_state_that_forgets),
 		cmocka_unit_test(test_finds_resume_violations),
 		cmocka_unit_test(test_joins),
+		cmocka_unit_test(test_long_logs),
 		cmocka_unit_test(test_output_has_a_ceiling),
 	};
 	return cmocka_run_group_tests_name("harness", tests, NULL, NULL);

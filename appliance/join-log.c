@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "join-log.h"
+
+#include <stdlib.h>
+
+/* What a system call takes at most is a little less than 2 GiB. */
+#define VIEW_MAX ((size_t)1 << 30)
+
+struct bytes join_log_view(const struct join_log *l, uint64_t off)
+{
+	if (l->p == NULL || off < l->off || off - l->off >= l->n)
+		return BYTES_NONE;
+	return bytes_head(bytes_from(bytes_of(l->p, l->n), (size_t)(off - l->off)), VIEW_MAX);
+}
+
+bool join_log_has(const struct join_log *l, uint64_t from, uint64_t to)
+{
+	return from <= to && from >= l->off && from - l->off <= l->n && to - l->off <= l->n;
+}
+
+void join_log_free(struct join_log *l)
+{
+	free(l->p);
+	*l = (struct join_log){0};
+}
