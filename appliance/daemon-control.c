@@ -42,7 +42,9 @@ static void gather_flow(void *ctx, struct flow *f)
 	struct gather *g = ctx;
 	struct jeebs_flow *jf = watch_flow(f);
 
-	if (!jf || f->state == FLOW_CLOSED || (g->client && !endpoint_eq(g->client, &f->client)) ||
+	/* Of companions' connections nobody knows before a takeover whether they are related. */
+	if (!jf || f->state == FLOW_CLOSED || jf->service->companion ||
+	    (g->client && !endpoint_eq(g->client, &f->client)) ||
 	    (g->server >= 0 && jf->service->server != g->server))
 		return;
 	if (g->count == g->limit) {

@@ -232,7 +232,7 @@ static void survey_flow(void *ctx, struct flow *f)
 	struct plan p;
 
 	s->flows++;
-	if (!jf || !flow_is_live(f))
+	if (!jf || !flow_is_live(f) || jf->service->companion)
 		return;
 	plan_make(jf, &p);
 	s->count[jf->service - s->d->services.v][p.cont]++;

@@ -11,6 +11,7 @@
 #include "dry-run.h"
 #include "module-host.h"
 #include "pcap-file.h"
+#include "related.h"
 #include "services.h"
 
 #define DRILL_ORACLES_MAX 32
@@ -25,6 +26,7 @@ struct drill {
 	FILE *err;
 	struct pcap_file *file;
 	struct module_host *modules;
+	struct related_list expected; /* while rows are made */
 	struct services services;
 	char *server_name;               /* of a server given by its address */
 	const struct jeebs_module *http; /* for a server given without protocol */

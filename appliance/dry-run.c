@@ -19,6 +19,7 @@
 #include "decode.h"
 #include "dry-run-internal.h"
 
+#define FTP_PORT         21        /* the one protocol with connections on other ports */
 #define DRILL_RETAIN     (1 << 20) /* servers[].services[].retain by default */
 #define EXIT_REFUSED     1
 #define EXIT_WRONG       2
@@ -301,13 +302,19 @@ static int services_from_server(struct drill *d)
 	struct endpoint server = d->opt->server;
 	char text[ENDPOINT_STRLEN];
 	const char *protocol = d->opt->protocol ? d->opt->protocol : "http";
+	const struct jeebs_module *companion = NULL;
 
 	int r = load_module(d, protocol, &d->http);
 	if (r < 0)
 		return r;
 	if (d->opt->server_auto && (r = pick_responder(d, &server)) != 0)
 		return r;
-	d->services.v = calloc(1, sizeof *d->services.v);
+	if (d->http->companion && (r = load_module(d, d->http->companion, &companion)) < 0)
+		return r;
+	/* The other ports are the companion's. */
+	if (companion && !server.port)
+		server.port = FTP_PORT;
+	d->services.v = calloc(2, sizeof *d->services.v);
 	d->services.server_names = calloc(1, sizeof *d->services.server_names);
 	d->server_name = strdup(server.port ? endpoint_format(&server, text)
 					    : netaddr_format(&server.addr, text));
@@ -318,6 +325,13 @@ static int services_from_server(struct drill *d)
 						  .protocol = protocol,
 						  .options = {.retain = DRILL_RETAIN}};
 	d->services.n = 1;
+	if (companion) {
+		struct watch_service *rest = &d->services.v[d->services.n++];
+		*rest = d->services.v[0];
+		rest->endpoint.port = 0;
+		rest->module = companion;
+		rest->companion = true;
+	}
 	d->services.server_names[0] = d->server_name;
 	d->services.server_count = 1;
 	return 0;
@@ -325,12 +339,27 @@ static int services_from_server(struct drill *d)
 
 /* ---- the report ------------------------------------------------------------------------- */
 
+static void collect_expected(void *ctx, struct flow *f)
+{
+	struct drill *d = ctx;
+
+	if (f->user && flow_is_live(f) && related_collect(&d->expected, watch_flow(f), 0) < 0)
+		d->r = -ENOMEM;
+}
+
+/* What a companion watches is of interest if somebody expects it. */
+static bool concerns(const struct drill *d, const struct flow *f)
+{
+	return !d->services.v[f->service].companion ||
+	       related_find(&d->expected, &f->server, &f->client);
+}
+
 static void plan_row(void *ctx, struct flow *f)
 {
 	struct drill *d = ctx;
 	struct dry_run_report *rep = &d->report;
 
-	if (!flow_is_live(f) || !f->user || d->r < 0)
+	if (!flow_is_live(f) || !f->user || d->r < 0 || !concerns(d, f))
 		return;
 	if (rep->row_count % 1024 == 0) {
 		void *p = realloc(rep->rows, (rep->row_count + 1024) * sizeof *rep->rows);
@@ -381,7 +410,9 @@ static int report_cut(struct drill *d)
 	rep->cut_ns = rep->last_ns - rep->first_ns;
 	rep->detection_bound_ns = config_detection_bound_ns(&health);
 	rep->track = *track_stats(watch_track(d->watch));
+	track_each(watch_track(d->watch), collect_expected, d);
 	track_each(watch_track(d->watch), plan_row, d);
+	related_list_deinit(&d->expected);
 	if (d->r < 0)
 		return d->r;
 	if (rep->row_count)

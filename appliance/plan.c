@@ -2,6 +2,7 @@
 #include "plan.h"
 
 #include "pickup.h"
+#include "related.h"
 
 #include <stdio.h>
 
@@ -126,9 +127,18 @@ void plan_cut(struct jeebs_flow *jf, struct jeebs_cut *ret)
 	};
 }
 
+/* It could be restored; what becomes of it the main connection's module decides. */
+static void plan_companion(struct plan *p)
+{
+	p->cont = true;
+	p->reason = "related";
+	snprintf(p->detail, sizeof p->detail, "%s", "continued with the connection it belongs to");
+}
+
 void plan_make(struct jeebs_flow *jf, struct plan *ret)
 {
 	struct jeebs_plan mp = {.verdict = JEEBS_REFUSE, .reason = "no-verdict"};
+	struct jeebs_related related[JEEBS_EXPECT_MAX];
 	struct jeebs_cut cut;
 
 	*ret = (struct plan){.module = "-"};
@@ -141,7 +151,13 @@ void plan_make(struct jeebs_flow *jf, struct plan *ret)
 	ret->module = jf->module->name;
 	if (refused_by_loss(jf->flow, ret))
 		return;
+	if (jf->service->companion) {
+		plan_companion(ret);
+		return;
+	}
 	plan_cut(jf, &cut);
+	cut.related_n = related_preview(jf, related);
+	cut.related = related;
 	jf->module->plan(jf->state, &cut, &mp);
 	ret->cont = mp.verdict == JEEBS_CONTINUE;
 	ret->reason = mp.reason ? mp.reason : "unnamed";

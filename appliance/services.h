@@ -3,7 +3,8 @@
  * services: the protected services of a configuration, each with its recovery module.
  *
  * One for each address and port, in the order of the configuration; the live box and the
- * drill see the same.
+ * drill see the same. Where a module names a companion, it watches the rest of the ports of the
+ * server's addresses: one more service for each, with port 0.
  */
 #ifndef APPLIANCE_SERVICES_H
 #define APPLIANCE_SERVICES_H

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "related.h"
+
 /* The two halves of the product agree on the numbers of directions. */
 _Static_assert(FLOW_TO_SERVER == (int)JEEBS_TO_SERVER, "direction numbers");
 _Static_assert(FLOW_TO_CLIENT == (int)JEEBS_TO_CLIENT, "direction numbers");
@@ -12,6 +14,7 @@ struct watch {
 	struct track *track;
 	struct watch_config cfg;
 	struct list dirty;
+	struct list companions, ended;
 	/* Freed connections, kept for the next: opening a flow calls no malloc. */
 	struct jeebs_flow **spare;
 	uint32_t spare_count;
@@ -34,9 +37,15 @@ static struct jeebs_bytes live_log(struct jeebs_flow *jf, uint32_t dir, uint64_t
 	return (struct jeebs_bytes){b.p, b.n};
 }
 
+static void live_expect(struct jeebs_flow *jf, const struct jeebs_expect *e)
+{
+	related_expect(jf, e);
+}
+
 static const struct jeebs_live_ops live_ops = {
 	.keep_from = live_keep_from,
 	.log = live_log,
+	.expect = live_expect,
 };
 
 static struct jeebs_flow *flow_block_get(struct watch *w)
@@ -47,6 +56,7 @@ static struct jeebs_flow *flow_block_get(struct watch *w)
 		if (state)
 			memset(state, 0, w->state_max);
 		*jf = (struct jeebs_flow){.state = state};
+		list_init(&jf->companion);
 		return jf;
 	}
 	struct jeebs_flow *jf = calloc(1, sizeof *jf);
@@ -54,6 +64,8 @@ static struct jeebs_flow *flow_block_get(struct watch *w)
 		free(jf);
 		return NULL;
 	}
+	if (jf)
+		list_init(&jf->companion);
 	return jf;
 }
 
@@ -138,8 +150,11 @@ static void on_open(void *ctx, struct flow *f)
 	jf->watch = w;
 	jf->flow = f;
 	jf->service = &w->cfg.services[f->service];
-	jf->module = w->cfg.choose_module ? w->cfg.choose_module(w->cfg.ctx, f->server.port)
-					  : jf->service->module;
+	jf->module = w->cfg.choose_module && !jf->service->companion
+			     ? w->cfg.choose_module(w->cfg.ctx, f->server.port)
+			     : jf->service->module;
+	if (jf->service->companion)
+		list_add_tail(&w->companions, &jf->companion);
 	open_module(jf);
 }
 
@@ -206,6 +221,11 @@ static void on_changed(void *ctx, struct flow *f)
 		list_add_tail(&w->dirty, &f->dirty);
 }
 
+static int64_t last_ns(const struct flow *f)
+{
+	return f->last_ns[0] > f->last_ns[1] ? f->last_ns[0] : f->last_ns[1];
+}
+
 static void on_close(void *ctx, struct flow *f, enum track_close why)
 {
 	struct watch *w = ctx;
@@ -216,6 +236,9 @@ static void on_close(void *ctx, struct flow *f, enum track_close why)
 		return;
 	if (w->cfg.hooks.closed)
 		w->cfg.hooks.closed(w->cfg.ctx, jf, why);
+	if (jf->service->companion && why == TRACK_CLOSE_FIN)
+		related_remember(w, jf, last_ns(f));
+	list_del(&jf->companion);
 	if (jf->opened && jf->state)
 		jf->module->close(jf->state);
 	f->user = NULL;
@@ -235,24 +258,34 @@ struct watch *watch_new(const struct watch_config *cfg)
 {
 	struct watch *w = calloc(1, sizeof *w);
 	struct endpoint *services = calloc(cfg->service_count + 1, sizeof *services);
+	uint8_t *flags = calloc(cfg->service_count + 1, 1);
 
-	if (!w || !services || !(w->spare = calloc(WATCH_SPARE_MAX, sizeof(struct jeebs_flow *)))) {
+	if (w) {
+		list_init(&w->dirty);
+		list_init(&w->companions);
+		list_init(&w->ended);
+	}
+	if (!w || !services || !flags ||
+	    !(w->spare = calloc(WATCH_SPARE_MAX, sizeof(struct jeebs_flow *)))) {
 		free(services);
+		free(flags);
 		return watch_free(w);
 	}
 	w->cfg = *cfg;
-	list_init(&w->dirty);
 	for (uint32_t i = 0; i < cfg->service_count; i++) {
 		const struct jeebs_module *m = cfg->services[i].module;
 		services[i] = cfg->services[i].endpoint;
+		flags[i] = cfg->services[i].companion ? TRACK_SERVICE_EITHER_END : 0;
 		if (m && m->state_size > w->state_max)
 			w->state_max = m->state_size;
 	}
 	struct track_config tc = cfg->track;
 	tc.services = services;
 	tc.service_count = cfg->service_count;
+	tc.service_flags = flags;
 	w->track = track_new(&tc, &sink, w);
 	free(services);
+	free(flags);
 	return w->track ? w : watch_free(w);
 }
 
@@ -261,6 +294,8 @@ struct watch *watch_free(struct watch *w)
 	if (!w)
 		return NULL;
 	track_free(w->track);
+	list_for_each_safe (it, tmp, &w->ended)
+		related_ended_free(list_entry(it, struct related_ended, node));
 	for (uint32_t i = 0; i < w->spare_count; i++) {
 		free(w->spare[i]->state);
 		free(w->spare[i]);
@@ -273,6 +308,16 @@ struct watch *watch_free(struct watch *w)
 struct track *watch_track(struct watch *w)
 {
 	return w->track;
+}
+
+struct list *watch_companions(struct watch *w)
+{
+	return &w->companions;
+}
+
+struct list *watch_ended(struct watch *w)
+{
+	return &w->ended;
 }
 
 struct list *watch_dirty(struct watch *w)
@@ -318,6 +363,9 @@ struct jeebs_flow *watch_clone(struct watch *to, const struct jeebs_flow *from)
 		return NULL;
 	}
 	jf->gave_up = from->gave_up;
+	jf->expect_n = from->expect_n;
+	memcpy(jf->expect, from->expect, sizeof jf->expect);
+	memcpy(jf->expect_ns, from->expect_ns, sizeof jf->expect_ns);
 	for (int dir = 0; dir < 2; dir++) {
 		jf->missed[dir] = from->missed[dir];
 		jf->missed_fin[dir] = from->missed_fin[dir];

@@ -22,6 +22,7 @@ struct watch_service {
 	const char *protocol;              /* configured name; outlives the watch */
 	uint16_t server;                   /* index of the server it belongs to */
 	struct jeebs_service options;      /* all but port and protocol */
+	bool companion; /* its connections are related to those of other services, or to none */
 };
 
 struct jeebs_flow {
@@ -36,6 +37,11 @@ struct jeebs_flow {
 	bool stored;  /* the store holds a record of it */
 	bool server_ended; /* by the server, first of all: see endings.h */
 	bool extracted;    /* its takeover has left for the failover thread */
+	/* See related.h. */
+	struct jeebs_expect expect[JEEBS_EXPECT_MAX];
+	int64_t expect_ns[JEEBS_EXPECT_MAX];
+	uint32_t expect_n;
+	struct list companion; /* in watch_companions(), of a companion's service */
 	/* What passed before the handshake was complete: told as a gap when the module opens. */
 	uint64_t missed[2]; /* end of it */
 	bool missed_fin[2];
@@ -61,7 +67,8 @@ struct watch_config {
 	struct track_config track;
 	const struct watch_service *services;
 	uint32_t service_count;
-	/* NULL: the service's module. What it returns must be the module of some service. */
+	/* NULL: the service's module, as with companions. What it returns must be the module of
+	 * some service. */
 	watch_module_fn choose_module;
 	struct watch_hooks hooks; /* a member may be NULL */
 	void *ctx;
@@ -78,6 +85,11 @@ static inline struct jeebs_flow *watch_flow(struct flow *f)
 struct track *watch_track(struct watch *w);
 /* Flows (member `dirty`) changed since they were taken from it. */
 struct list *watch_dirty(struct watch *w);
+
+/* Connections of companions' services (member `companion`); and what is remembered of those that
+ * ended (struct related_ended). */
+struct list *watch_companions(struct watch *w);
+struct list *watch_ended(struct watch *w);
 
 /* Takes the module's state out of a flow: the caller now closes and frees it. */
 void *watch_detach(struct jeebs_flow *jf);

@@ -127,7 +127,7 @@ static void on_closed(void *ctx, struct jeebs_flow *jf, enum track_close why)
 	struct worker *w = ctx;
 	struct worker_taking *t = &w->taking[jf->service->server];
 
-	if (why == TRACK_CLOSE_RST && w->segment)
+	if (why == TRACK_CLOSE_RST && w->segment && !jf->service->companion)
 		endings_add(endings_of(w, jf), ending_by_reset(jf, w->segment));
 
 	worker_store_closed(&w->store, jf);
@@ -192,7 +192,7 @@ static void on_segment(struct worker *w, const struct segment *s)
 	struct jeebs_flow *jf = watch_flow(f);
 	if (endpoint_eq(&s->src, &f->server)) {
 		note_life(w, jf->service->server, s->time_ns);
-		if (s->flags & TCP_FIN)
+		if (s->flags & TCP_FIN && !jf->service->companion)
 			endings_add(endings_of(w, jf), ending_by_fin(jf));
 	}
 	if (f->probe_wanted && w->taking[jf->service->server].inbox)

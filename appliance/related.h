@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * related: the connections of one conversation, such as the data connections of FTP.
+ *
+ * The main connection's module says what it expects (recovery-module.h); the others are
+ * watched by its companion, on ports that are no configured service. They may live in another
+ * worker, so nothing binds them together before a takeover asks. One that ended in order is
+ * remembered for a while with all its module knew: the main one may not have told
+ * its client yet.
+ *
+ * Pure. A watch owns its flows and what it remembers.
+ */
+#ifndef APPLIANCE_RELATED_H
+#define APPLIANCE_RELATED_H
+
+#include "buf.h"
+#include "watch.h"
+
+/* Of the ended ones: how many, how old, how many bytes of logs together. */
+#define RELATED_ENDED_MAX   64
+#define RELATED_ENDED_NS    (10 * NS_PER_S)
+#define RELATED_ENDED_BYTES ((size_t)16 << 20)
+
+/* A connection that is over. */
+struct related_ended {
+	struct list node; /* newest last */
+	struct endpoint server, client;
+	int64_t at_ns;
+	const struct watch_service *service;
+	const struct jeebs_module *module;
+	void *state;          /* owned; close with the module, then free */
+	struct jeebs_cut cut; /* flow and log unset */
+	struct related_log {
+		uint64_t off;
+		struct buf bytes;
+	} log[2];
+};
+
+/* What a main connection expects, by value. */
+struct related_expected {
+	struct endpoint server, client; /* port 0: any */
+	int64_t since_ns;
+	uint32_t worker, flow, tag;
+};
+
+struct related_list {
+	struct related_expected *v;
+	uint32_t n, cap;
+};
+
+/* From a module: see expect() in recovery-module.h. */
+void related_expect(struct jeebs_flow *jf, const struct jeebs_expect *e);
+
+/* Adds what @jf expects. 0 or -ENOMEM. */
+int related_collect(struct related_list *l, const struct jeebs_flow *jf, uint32_t worker);
+void related_list_deinit(struct related_list *l);
+/* Who expects this connection; of several, who said so last. NULL: nobody. */
+const struct related_expected *related_find(const struct related_list *l,
+					    const struct endpoint *server,
+					    const struct endpoint *client);
+
+/*
+ * For a preview: the related connections of @jf in its own watch, living or ended, into @out
+ * with cuts that stay valid until the watch changes. Returns how many, at most JEEBS_EXPECT_MAX.
+ */
+uint32_t related_preview(struct jeebs_flow *jf, struct jeebs_related out[static JEEBS_EXPECT_MAX]);
+
+/* @jf, a companion's, is about to go, in order: remembers it. Takes its state. */
+void related_remember(struct watch *w, struct jeebs_flow *jf, int64_t now_ns);
+struct related_ended *related_ended_free(struct related_ended *e); /* returns NULL; NULL is fine */
+/* Its bytes, for a cut: @flow is a struct related_ended. */
+struct jeebs_bytes related_ended_log(struct jeebs_flow *flow, uint32_t dir, uint64_t off);
+
+#endif
