@@ -24,6 +24,7 @@ struct harness_run {
 	bool connected;
 	size_t shown;   /* bytes of h->backend that `receive` has had */
 	bool eof_shown; /* and the end */
+	bool greeted;   /* it was asked at all: a server may speak first */
 	struct buf answer;
 	size_t answered; /* bytes of `answer` delivered */
 	bool close, fail;
@@ -181,8 +182,11 @@ static void init(struct harness *h, const struct jeebs_module *m,
 		h->options.output_max = DEFAULT_OUTPUT_MAX;
 	h->module = m;
 	h->acked = UINT64_MAX;
-	for (int i = 0; i < 2; i++)
-		h->log[i].bytes = BUF_INIT(h->options.log_max);
+	for (int i = 0; i < 2; i++) {
+		struct harness_log *l = &h->log[i];
+		l->bytes = BUF_INIT(h->options.log_max);
+		l->base = l->next = h->options.service ? h->options.service->begin[i] : 0;
+	}
 	h->client = BUF_INIT(h->options.output_max);
 	h->backend = BUF_INIT(DEFAULT_OUTPUT_MAX);
 }
@@ -649,8 +653,10 @@ static bool ask_step(struct harness *h)
 	struct harness_run *run = h->run;
 	bool eof = run->finish_backend && !run->eof_shown;
 
-	if (!run->connected || run->close || run->fail || (run->shown == h->backend.n && !eof))
+	if (!run->connected || run->close || run->fail ||
+	    (run->greeted && run->shown == h->backend.n && !eof))
 		return false;
+	run->greeted = true;
 	struct bytes b = bytes_from(buf_view(&h->backend), run->shown);
 	run->shown = h->backend.n;
 	run->eof_shown |= eof;

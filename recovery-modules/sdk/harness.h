@@ -61,7 +61,8 @@ struct harness_options {
 };
 
 /*
- * The backend. @receive is called with what the module or the client sent it, and
+ * The backend. @receive is called when it was connected, though nothing may have been sent: it may
+ * speak first. Then with what the module or the client sent it, and
  * with @eof once when that side has finished. It appends its answer to @answer and
  * sets *close to finish after it, or *fail to reset the connection.
  */

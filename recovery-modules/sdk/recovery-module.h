@@ -88,6 +88,8 @@ struct jeebs_service {
 		*notice; /* a line for people at the client's end, without line end; NULL: none */
 	const char *upgrade; /* who goes on after hand_over(); NULL: nobody */
 	uint64_t retain;     /* bytes of each direction that a module may ask to keep for good */
+	/* By direction: the first byte that this module is shown. 0 but after hand_over(). */
+	uint64_t begin[2];
 };
 
 /* Outcomes of the live callbacks. */

@@ -143,6 +143,10 @@ static void actor_start(const struct actor *a, struct jeebs_join *j,
 		for (int i = 0; i < 100; i++)
 			ops->to_client(j, word);
 		break;
+	case 'w': /* waits for who speaks first */
+		ops->connect_backend(j);
+		ops->pass(j, JEEBS_TO_CLIENT);
+		break;
 	case 'h': /* hears the client when the timer says so */
 		ops->hold_client(j, 1);
 		ops->timer(j, 20);
@@ -390,6 +394,12 @@ static void test_joins(void **state)
 	assert_int_equal(h.outcome, HARNESS_FINISHED);
 	assert_int_equal(h.backend.n, 8);
 	assert_memory_equal(h.backend.p, "wordmore", 8);
+	harness_deinit(&h);
+	/* A backend that speaks first. */
+	begin(&h, "w", 0);
+	harness_resume(&h, &backend, BYTES_NONE, false);
+	assert_client(&h, "ok");
+	assert_int_equal(h.backend.n, 0);
 	harness_deinit(&h);
 	/* The client is held until nothing else moves. */
 	begin(&h, "h", 0);
