@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A conversation from hostile bytes, a cut, and a backend that answers hostile bytes.
+ * Input: four bytes of options, then records of one byte kind, one byte length, payload. What
+ * follows the record 'B' is the backend's answer; with 'A' the backend answers what the old
+ * server said and then that.
+ *
+ *	'S' 'C'  bytes of the client, of the server
+ *	's' 'c'  a gap of so many bytes as the payload is long; of none: older than the box
+ *	'E' 'F'  the client, the server finishes
+ *	'R'      checkpoint and restore, the checkpoint xored with the payload from
+ *	         the offset on that its first byte says
+ *	'A' 'B'  the cut
+ */
+#include "harness.h"
+#include "replay.h"
+
+#include <stdlib.h>
+
+#include "reader.h"
+
+static void demand(bool ok)
+{
+	if (!ok)
+		abort();
+}
+
+struct script {
+	struct bytes said, answer;
+	bool fail, answered;
+};
+
+static void receive(void *ctx, struct bytes b, bool eof, struct buf *answer, bool *close,
+		    bool *fail)
+{
+	struct script *s = ctx;
+
+	(void)b;
+	(void)eof;
+	if (!s->answered) {
+		buf_bytes(answer, s->said);
+		buf_bytes(answer, s->answer);
+	}
+	s->answered = true;
+	*close = !s->fail;
+	*fail = s->fail;
+}
+
+/* False: the restored state is not one the module understands. */
+static bool reopen(struct harness *h, struct bytes payload)
+{
+	struct buf b = BUF_INIT(1u << 16);
+
+	if (payload.n == 0) {
+		demand(harness_reopen(h) == 0);
+		return true;
+	}
+	demand(harness_checkpoint(h, &b) == 0);
+	for (size_t i = 1; i < payload.n; i++)
+		b.p[(payload.p[0] + i - 1) % b.n] ^= payload.p[i];
+	bool ok = harness_restore(h, buf_view(&b));
+	buf_deinit(&b);
+	return ok;
+}
+
+/* One record. False: no more of them; *ret_same: the backend is to say the same. */
+static bool record(struct harness *h, struct reader *r, struct buf *said, bool *ret_same)
+{
+	uint8_t kind = reader_u8(r), n = reader_u8(r);
+	uint32_t dir = kind == 'C' || kind == 'c' || kind == 'F';
+
+	*ret_same = kind == 'A';
+	if (!reader_ok(r) || kind == 'B' || kind == 'A')
+		return false;
+	struct bytes payload = reader_bytes(r, n < reader_left(r) ? n : reader_left(r));
+	switch (kind) {
+	case 'S':
+	case 'C':
+		if (h->log[dir].fin)
+			return true;
+		harness_data(h, dir, payload);
+		if (dir == JEEBS_TO_CLIENT)
+			buf_bytes(said, payload);
+		return true;
+	case 's':
+	case 'c':
+		if (!h->log[dir].fin)
+			harness_gap(h, dir, payload.n);
+		return true;
+	case 'E':
+	case 'F':
+		if (!h->log[dir].fin)
+			harness_fin(h, dir);
+		return true;
+	case 'R':
+		return reopen(h, payload);
+	default:
+		return true;
+	}
+}
+
+static void resume(struct harness *h, const struct buf *said, bool same, struct bytes answer,
+		   bool fail)
+{
+	struct script script = {.answer = answer, .fail = fail};
+	struct harness_backend backend = {.receive = receive, .ctx = &script};
+	bool finished = h->log[JEEBS_TO_CLIENT].fin, eof = !h->log[JEEBS_TO_SERVER].fin;
+
+	if (same)
+		script.said = buf_view(said);
+	harness_resume(h, &backend, eof ? bytes_str("more") : BYTES_NONE, eof);
+	if (h->misled || finished)
+		return;
+	/* Nothing but what lies behind the proven prefix. */
+	struct buf all = BUF_INIT(1u << 20);
+	buf_bytes(&all, script.said);
+	buf_bytes(&all, answer);
+	bool begins =
+		all.n >= said->n && bytes_eq(buf_view(said), bytes_head(buf_view(&all), said->n));
+	if (begins)
+		demand(bytes_eq(buf_view(&h->client), bytes_from(buf_view(&all), said->n)));
+	else
+		demand(h->client.n == 0 && h->outcome == HARNESS_ABORTED);
+	buf_deinit(&all);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct reader r = reader_init(bytes_of(data, size));
+	struct jeebs_service svc = {.protocol = "replay", .retain = 256};
+	struct harness_options options = {
+		.live = {.max = reader_u8(&r) % 64},
+		.backend = {.max = reader_u8(&r) % 64},
+		.view_max = reader_u8(&r) % 32,
+		.service = &svc,
+	};
+	uint8_t flags = reader_u8(&r);
+	struct buf said = BUF_INIT(1u << 20);
+	struct jeebs_plan plan;
+	struct harness h;
+	bool same = false;
+
+	if (!reader_ok(&r))
+		return 0;
+	svc.replay = flags >> 1 & 1 ? JEEBS_REPLAY_NONE : JEEBS_REPLAY_IDEMPOTENT;
+	demand(harness_init(&h, &replay_module, &options) == 0);
+	while (record(&h, &r, &said, &same)) {
+	}
+	harness_plan(&h, &plan);
+	demand(plan.reason && plan.reason[0]);
+	if (plan.verdict == JEEBS_CONTINUE && !h.gave_up)
+		resume(&h, &said, same, reader_bytes(&r, reader_left(&r)), flags & 1);
+	demand(h.violation == NULL || h.gave_up || h.misled);
+	harness_deinit(&h);
+	buf_deinit(&said);
+	return 0;
+}
