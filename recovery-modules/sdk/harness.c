@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "harness.h"
+#include "harness-join.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -10,29 +10,7 @@
 #define DEFAULT_OUTPUT_MAX (64u << 20)
 #define RANDOM_CHUNK_MAX   1500u
 
-/* One harness_resume(). */
-struct harness_run {
-	const struct harness_backend *backend;
-	const struct harness_client *client; /* NULL: only what is in `more` */
-	struct bytes more;                   /* of the client, not sent yet */
-	bool client_eof, client_over;        /* it is to end; it has been told so */
-	bool pass[2];
-	bool hold;           /* the client is not asked */
-	bool timer;          /* set, */
-	uint32_t timers;     /* and fired so often */
-	bool finish_backend; /* the backend gets no more than what is queued */
-	bool connected;
-	size_t shown;   /* bytes of h->backend that `receive` has had */
-	bool eof_shown; /* and the end */
-	bool greeted;   /* it was asked at all: a server may speak first */
-	struct buf answer;
-	size_t answered; /* bytes of `answer` delivered */
-	bool close, fail;
-	bool backend_over;                    /* its end or its failure was delivered */
-	size_t queued_client, queued_backend; /* in this event */
-};
-
-static void violation(struct harness *h, const char *what)
+void harness_violation(struct harness *h, const char *what)
 {
 	if (!h->violation)
 		h->violation = what;
@@ -52,7 +30,7 @@ static uint64_t next_random(struct harness *h, uint64_t seed)
 	return x;
 }
 
-static size_t chunk_length(struct harness *h, const struct harness_chunks *c, size_t n)
+size_t harness_chunk(struct harness *h, const struct harness_chunks *c, size_t n)
 {
 	size_t k = c->max ? c->max : n;
 
@@ -64,23 +42,36 @@ static size_t chunk_length(struct harness *h, const struct harness_chunks *c, si
 
 /* Logs. */
 
-static struct jeebs_bytes log_view(struct jeebs_flow *f, uint32_t dir, uint64_t off)
+static struct jeebs_bytes view(const struct harness *h, const struct harness_log *l, uint64_t off)
 {
-	struct harness *h = (struct harness *)f;
-	struct harness_log *l = &h->log[dir & 1];
-	struct jeebs_bytes none = {NULL, 0};
-
-	if (!h->logs_shown || dir > 1) {
-		violation(h, "log read outside of the callbacks that may");
-		return none;
-	}
 	if (off < l->base || off - l->base >= l->bytes.n)
-		return none;
+		return (struct jeebs_bytes){NULL, 0};
 	size_t at = (size_t)(off - l->base), n = l->bytes.n - at;
 	/* Boundaries lie at fixed offsets, as in a circular buffer. */
 	if (h->options.view_max && n > h->options.view_max - off % h->options.view_max)
 		n = h->options.view_max - (size_t)(off % h->options.view_max);
 	return (struct jeebs_bytes){l->bytes.p + at, n};
+}
+
+static struct jeebs_bytes log_view(struct jeebs_flow *f, uint32_t dir, uint64_t off)
+{
+	struct harness *h = (struct harness *)f;
+
+	if (h->logs_shown && dir < 2)
+		return view(h, &h->log[dir], off);
+	harness_violation(h, "log read outside of the callbacks that may");
+	return (struct jeebs_bytes){NULL, 0};
+}
+
+/* Of a related connection: as long as its channel is there, or with the main one's. */
+static struct jeebs_bytes related_view(struct jeebs_flow *f, uint32_t dir, uint64_t off)
+{
+	struct harness_relation *r = (struct harness_relation *)(void *)f;
+
+	if ((r->h->logs_shown || (r->h->resuming && r->channel)) && dir < 2)
+		return view(r->h, &r->log[dir], off);
+	harness_violation(r->h, "related log read outside of the callbacks that may");
+	return (struct jeebs_bytes){NULL, 0};
 }
 
 static void log_keep_from(struct jeebs_flow *f, uint32_t dir, uint64_t off)
@@ -91,18 +82,70 @@ static void log_keep_from(struct jeebs_flow *f, uint32_t dir, uint64_t off)
 	uint64_t end = dir == h->dir ? h->end : l->next;
 
 	if (!h->live_call || dir > 1)
-		violation(h, "keep_from outside of a live callback");
+		harness_violation(h, "keep_from outside of a live callback");
 	else if (off > end && !h->misled)
-		violation(h, "keep_from beyond the bytes shown");
+		harness_violation(h, "keep_from beyond the bytes shown");
 	else if (l->kept && off < l->keep && !h->misled)
-		violation(h, "keep_from backwards");
+		harness_violation(h, "keep_from backwards");
 	if (h->violation || off > end || (l->kept && off < l->keep))
 		return;
 	l->kept = true;
 	l->keep = off;
 }
 
-static const struct jeebs_live_ops live_ops = {.keep_from = log_keep_from, .log = log_view};
+static void log_expect(struct jeebs_flow *f, const struct jeebs_expect *e)
+{
+	struct harness *h = (struct harness *)f;
+	uint32_t n = 0;
+
+	if (!h->live_call || !h->module->companion) {
+		harness_violation(h, "expect outside of a live callback, or without a companion");
+		return;
+	}
+	for (uint32_t i = 0; i < h->expected_n; i++)
+		if (h->expected[i].tag != e->tag)
+			h->expected[n++] = h->expected[i];
+	if (e->server_port || e->client_port) {
+		if (n == JEEBS_EXPECT_MAX)
+			memmove(h->expected, h->expected + 1, --n * sizeof h->expected[0]);
+		h->expected[n++] = *e;
+	}
+	h->expected_n = n;
+}
+
+/* Is the log of @dir there from @off on, the chunk being shown included? */
+static bool log_reaches(const struct harness *h, uint32_t dir, uint64_t off)
+{
+	const struct harness_log *l = &h->log[dir];
+
+	return off >= l->base && off <= (dir == h->dir ? h->end : l->next);
+}
+
+static int log_hand_over(struct jeebs_flow *f, uint64_t to_server, uint64_t to_client)
+{
+	struct harness *h = (struct harness *)f;
+
+	if (!h->live_call) {
+		harness_violation(h, "hand_over outside of a live callback");
+		return 0;
+	}
+	if (!h->options.service || !h->options.service->upgrade)
+		return 0;
+	if (!h->misled && (!log_reaches(h, JEEBS_TO_SERVER, to_server) ||
+			   !log_reaches(h, JEEBS_TO_CLIENT, to_client)))
+		harness_violation(h, "hand_over from where the log does not reach");
+	h->handed_over = true;
+	h->handed_over_at[JEEBS_TO_SERVER] = to_server;
+	h->handed_over_at[JEEBS_TO_CLIENT] = to_client;
+	return 1;
+}
+
+static const struct jeebs_live_ops live_ops = {
+	.keep_from = log_keep_from,
+	.log = log_view,
+	.expect = log_expect,
+	.hand_over = log_hand_over,
+};
 
 /* Forgets what nobody asked for. */
 static void log_trim(struct harness_log *l)
@@ -147,8 +190,10 @@ static void live_begin(struct harness *h, uint32_t dir, uint64_t end)
 static void live_end(struct harness *h, int r)
 {
 	h->live_call = h->logs_shown = false;
-	if (r != JEEBS_OK && r != JEEBS_GIVE_UP)
-		violation(h, "a live callback returned neither JEEBS_OK nor JEEBS_GIVE_UP");
+	if (r != JEEBS_OK && r != JEEBS_GIVE_UP && (r != JEEBS_HAND_OVER || !h->handed_over))
+		harness_violation(h, "a live callback returned what it may not");
+	else if (h->handed_over && r != JEEBS_HAND_OVER)
+		harness_violation(h, "a live callback handed over and goes on");
 	if (r == JEEBS_OK)
 		return;
 	h->gave_up = true;
@@ -206,26 +251,77 @@ int harness_init(struct harness *h, const struct jeebs_module *m,
 	return r;
 }
 
+/* @n bytes that end at @end. */
+static int log_set(struct harness_log *l, struct bytes b, uint64_t end, bool fin)
+{
+	int r = buf_bytes(&l->bytes, b) < 0 ? -ENOMEM : 0;
+
+	l->next = l->keep = end;
+	l->base = end - l->bytes.n;
+	l->fin = fin;
+	return r;
+}
+
+static int logs_set(struct harness_log log[static 2], const struct bytes b[static 2],
+		    const struct jeebs_cut *cut)
+{
+	int s = log_set(&log[JEEBS_TO_SERVER], b[JEEBS_TO_SERVER], cut->to_server_end,
+			cut->client_fin);
+	int c = log_set(&log[JEEBS_TO_CLIENT], b[JEEBS_TO_CLIENT], cut->to_client_end,
+			cut->server_fin);
+
+	return s < 0 ? s : c;
+}
+
 int harness_init_cut(struct harness *h, const struct jeebs_module *m,
 		     const struct harness_options *options, void *state,
 		     const struct jeebs_cut *cut, const struct bytes log[static 2])
 {
-	const uint64_t end[2] = {cut->to_server_end, cut->to_client_end};
-	const bool fin[2] = {cut->client_fin, cut->server_fin};
-	int r = 0;
-
 	init(h, m, options);
 	h->state = state;
 	h->acked = cut->to_client_acked;
-	for (int i = 0; i < 2; i++) {
-		struct harness_log *l = &h->log[i];
-		if (buf_bytes(&l->bytes, log[i]) < 0)
-			r = -ENOMEM;
-		l->next = l->keep = end[i];
-		l->base = end[i] - l->bytes.n;
-		l->fin = fin[i];
+	return logs_set(h->log, log, cut);
+}
+
+int harness_relate(struct harness *h, const struct jeebs_related *r,
+		   const struct bytes log[static 2])
+{
+	if (h->related_n == JEEBS_EXPECT_MAX)
+		return -ENOSPC;
+	struct harness_relation *rel = &h->relation[h->related_n++];
+	*rel = (struct harness_relation){.h = h, .seen = *r};
+	for (int i = 0; i < 2; i++)
+		rel->log[i].bytes = BUF_INIT(h->options.log_max);
+	return logs_set(rel->log, log, &r->cut);
+}
+
+int harness_relate_live(struct harness *h, const struct jeebs_related *r,
+			const struct harness *companion)
+{
+	const struct harness_log *s = &companion->log[JEEBS_TO_SERVER],
+				 *c = &companion->log[JEEBS_TO_CLIENT];
+	struct jeebs_related seen = *r;
+	const struct bytes log[2] = {buf_view(&s->bytes), buf_view(&c->bytes)};
+
+	seen.cut.to_server_end = s->next;
+	seen.cut.to_client_end = seen.cut.to_client_acked = c->next;
+	seen.cut.client_fin = s->fin;
+	seen.cut.server_fin = c->fin;
+	seen.state = companion->gave_up ? NULL : companion->state;
+	return harness_relate(h, &seen, log);
+}
+
+static void channels_deinit(struct harness *h)
+{
+	for (uint32_t i = 0; i < h->channels; i++) {
+		buf_deinit(&h->channel[i]->client);
+		buf_deinit(&h->channel[i]->backend);
+		free(h->channel[i]);
 	}
-	return r;
+	for (uint32_t i = 0; i < h->related_n; i++)
+		for (int d = 0; d < 2; d++)
+			buf_deinit(&h->relation[i].log[d].bytes);
+	h->channels = h->related_n = 0;
 }
 
 void harness_deinit(struct harness *h)
@@ -234,6 +330,7 @@ void harness_deinit(struct harness *h)
 		h->module->close(h->state);
 	free(h->state);
 	h->state = NULL;
+	channels_deinit(h);
 	for (int i = 0; i < 2; i++)
 		buf_deinit(&h->log[i].bytes);
 	buf_deinit(&h->client);
@@ -245,7 +342,7 @@ void harness_data(struct harness *h, uint32_t dir, struct bytes b)
 	struct harness_log *l = &h->log[dir];
 
 	while (b.n > 0) {
-		struct bytes part = bytes_head(b, chunk_length(h, &h->options.live, b.n));
+		struct bytes part = bytes_head(b, harness_chunk(h, &h->options.live, b.n));
 		b = bytes_from(b, part.n);
 		if (h->gave_up) {
 			log_lose(l, l->next + part.n);
@@ -289,7 +386,7 @@ int harness_checkpoint(struct harness *h, struct buf *out)
 	if (buf_reserve(out, n) < 0)
 		return -ENOMEM;
 	if (h->module->checkpoint(h->state, out->p + out->n, n) != n)
-		violation(h, "checkpoint: two lengths for one state");
+		harness_violation(h, "checkpoint: two lengths for one state");
 	out->n += n;
 	return 0;
 }
@@ -327,7 +424,7 @@ int harness_reopen(struct harness *h)
 	if (r == 0)
 		r = harness_checkpoint(h, &after);
 	if (r == 0 && !bytes_eq(buf_view(&before), buf_view(&after)))
-		violation(h, "checkpoint: restored state differs");
+		harness_violation(h, "checkpoint: restored state differs");
 	buf_deinit(&before);
 	buf_deinit(&after);
 	return r;
@@ -335,7 +432,7 @@ int harness_reopen(struct harness *h)
 
 /* Recovery half. */
 
-static void set_cut(struct harness *h)
+void harness_set_cut(struct harness *h)
 {
 	const struct harness_log *s = &h->log[JEEBS_TO_SERVER], *c = &h->log[JEEBS_TO_CLIENT];
 
@@ -347,400 +444,29 @@ static void set_cut(struct harness *h)
 		.server_fin = c->fin,
 		.flow = (struct jeebs_flow *)h,
 		.log = log_view,
+		.related_n = h->related_n,
+		.related = h->related,
 	};
+	for (uint32_t i = 0; i < h->related_n; i++) {
+		h->related[i] = h->relation[i].seen;
+		h->related[i].cut.flow = (struct jeebs_flow *)(void *)&h->relation[i];
+		h->related[i].cut.log = related_view;
+		h->related[i].cut.related = NULL;
+		h->related[i].cut.related_n = 0;
+	}
 }
 
 void harness_plan(struct harness *h, struct jeebs_plan *ret)
 {
 	memset(ret, 0xff, sizeof *ret);
-	set_cut(h);
+	harness_set_cut(h);
 	h->logs_shown = true;
 	h->module->plan(h->state, &h->cut, ret);
 	h->logs_shown = false;
 	if (ret->verdict != JEEBS_CONTINUE && ret->verdict != JEEBS_REFUSE)
-		violation(h, "plan: no verdict");
+		harness_violation(h, "plan: no verdict");
 	if (!memchr(ret->detail, 0, sizeof ret->detail))
-		violation(h, "plan: detail is not terminated");
+		harness_violation(h, "plan: detail is not terminated");
 	if (h->gave_up && ret->verdict != JEEBS_REFUSE)
-		violation(h, "plan: continues what was given up");
-}
-
-static bool ended(const struct harness *h)
-{
-	return h->outcome != HARNESS_JOINED;
-}
-
-static void queue(struct harness *h, struct buf *to, size_t *io_event, struct bytes b)
-{
-	if (b.n > h->options.queue_max - *io_event) {
-		violation(h, "more queued in one event than the host allows");
-		h->outcome = HARNESS_OUTPUT_MAX;
-		return;
-	}
-	*io_event += b.n;
-	if (buf_bytes(to, b) < 0)
-		h->outcome = HARNESS_OUTPUT_MAX;
-}
-
-/* The bound ended the run in the middle of an event: what the module goes on to do is no fault. */
-static bool bounded(const struct harness *h)
-{
-	return h->outcome == HARNESS_OUTPUT_MAX;
-}
-
-static void join_to_client(struct jeebs_join *j, struct jeebs_bytes b)
-{
-	struct harness *h = (struct harness *)j;
-
-	if (bounded(h))
-		return;
-	if (ended(h) || h->run->pass[JEEBS_TO_CLIENT])
-		violation(h, "to_client after pass, finish or abort");
-	else
-		queue(h, &h->client, &h->run->queued_client, bytes_of(b.p, b.n));
-}
-
-static void join_to_backend(struct jeebs_join *j, struct jeebs_bytes b)
-{
-	struct harness *h = (struct harness *)j;
-
-	if (bounded(h))
-		return;
-	if (ended(h) || h->run->pass[JEEBS_TO_SERVER] || h->run->finish_backend)
-		violation(h, "to_backend after pass, finish or abort");
-	else
-		queue(h, &h->backend, &h->run->queued_backend, bytes_of(b.p, b.n));
-	h->asked = true;
-}
-
-static void join_log_to_backend(struct jeebs_join *j, uint64_t from, uint64_t to)
-{
-	struct harness *h = (struct harness *)j;
-	const struct harness_log *l = &h->log[JEEBS_TO_SERVER];
-
-	if (bounded(h) || from == to)
-		return;
-	h->asked = true;
-	if (ended(h) || h->run->pass[JEEBS_TO_SERVER] || h->run->finish_backend)
-		violation(h, "log_to_backend after pass, finish or abort");
-	else if (from > to || from < l->base || to - l->base > l->bytes.n)
-		violation(h, "log_to_backend of what is not in the log");
-	else if (buf_append(&h->backend, l->bytes.p + (from - l->base), (size_t)(to - from)) < 0)
-		h->outcome = HARNESS_OUTPUT_MAX;
-}
-
-static void join_backend_port(struct jeebs_join *j, uint16_t port)
-{
-	struct harness *h = (struct harness *)j;
-
-	if (h->asked)
-		violation(h, "backend_port after something was sent to it");
-	h->no_backend = port == 0;
-}
-
-static void join_connect_backend(struct jeebs_join *j)
-{
-	((struct harness *)j)->asked = true;
-}
-
-static void join_address(struct jeebs_join *j, uint32_t end, struct jeebs_address *ret)
-{
-	const struct harness_options *o = &((struct harness *)j)->options;
-
-	*ret = end == JEEBS_END_SERVICE ? o->service_address : o->client_address;
-}
-
-static void join_finish_client(struct jeebs_join *j)
-{
-	struct harness *h = (struct harness *)j;
-
-	if (bounded(h))
-		return;
-	if (ended(h) || h->run->pass[JEEBS_TO_CLIENT])
-		violation(h, "finish_client after pass, finish or abort");
-	else
-		h->outcome = HARNESS_FINISHED;
-}
-
-static void join_finish_backend(struct jeebs_join *j)
-{
-	struct harness *h = (struct harness *)j;
-
-	if (bounded(h))
-		return;
-	if (ended(h) || h->run->pass[JEEBS_TO_SERVER] || h->run->finish_backend)
-		violation(h, "finish_backend after pass, finish or abort");
-	h->run->finish_backend = true;
-}
-
-static void join_pass(struct jeebs_join *j, uint32_t dir)
-{
-	struct harness *h = (struct harness *)j;
-
-	if (bounded(h))
-		return;
-	if (ended(h) || dir > 1 || h->run->pass[dir])
-		violation(h, "pass twice, or after finish or abort");
-	else
-		h->run->pass[dir] = true;
-}
-
-static void join_abort(struct jeebs_join *j, const char *reason)
-{
-	struct harness *h = (struct harness *)j;
-
-	if (bounded(h))
-		return;
-	if (ended(h))
-		violation(h, "abort after finish or abort");
-	h->outcome = HARNESS_ABORTED;
-	h->abort_reason = reason;
-}
-
-static void join_hold_client(struct jeebs_join *j, int on)
-{
-	struct harness *h = (struct harness *)j;
-
-	if (bounded(h))
-		return;
-	if (ended(h) || h->run->pass[JEEBS_TO_SERVER])
-		violation(h, "hold_client after pass, finish or abort");
-	h->run->hold = on;
-}
-
-static void join_timer(struct jeebs_join *j, uint32_t ms)
-{
-	struct harness *h = (struct harness *)j;
-
-	h->run->timer = ms > 0;
-}
-
-static const struct jeebs_join_ops join_ops = {
-	.to_client = join_to_client,
-	.to_backend = join_to_backend,
-	.finish_client = join_finish_client,
-	.finish_backend = join_finish_backend,
-	.pass = join_pass,
-	.abort = join_abort,
-	.log_to_backend = join_log_to_backend,
-	.backend_port = join_backend_port,
-	.connect_backend = join_connect_backend,
-	.address = join_address,
-	.hold_client = join_hold_client,
-	.timer = join_timer,
-};
-
-static void event(struct harness *h, uint32_t what, struct bytes b)
-{
-	struct harness_run *run = h->run;
-
-	if (run->pass[JEEBS_TO_SERVER] && run->pass[JEEBS_TO_CLIENT])
-		return;
-	run->queued_client = run->queued_backend = 0;
-	h->logs_shown = !run->pass[JEEBS_TO_SERVER];
-	h->module->resume(h->state, &h->cut, (struct jeebs_join *)h, &join_ops, what,
-			  (struct jeebs_bytes){b.p, b.n});
-	h->logs_shown = false;
-}
-
-static void ask_client(struct harness *h)
-{
-	struct harness_run *run = h->run;
-
-	if (!run->client || run->more.n > 0 || run->client_over)
-		return;
-	run->more = run->client->next(run->client->ctx, h->client.n, &run->client_eof);
-	run->client_over = run->client_eof;
-}
-
-static bool client_step(struct harness *h)
-{
-	struct harness_run *run = h->run;
-
-	if (run->hold && !run->pass[JEEBS_TO_SERVER])
-		return false;
-	ask_client(h);
-	if (run->more.n > 0) {
-		struct bytes part =
-			bytes_head(run->more, chunk_length(h, &h->options.live, run->more.n));
-		run->more = bytes_from(run->more, part.n);
-		if (!run->pass[JEEBS_TO_SERVER]) {
-			event(h, JEEBS_EV_CLIENT_DATA, part);
-			return true;
-		}
-		h->asked = true;
-		if (buf_bytes(&h->backend, part) < 0)
-			h->outcome = HARNESS_OUTPUT_MAX;
-		return true;
-	}
-	if (!run->client_eof)
-		return false;
-	run->client_eof = false;
-	if (!run->pass[JEEBS_TO_SERVER])
-		event(h, JEEBS_EV_CLIENT_EOF, BYTES_NONE);
-	else if (h->asked)
-		run->finish_backend = true;
-	else if (run->pass[JEEBS_TO_CLIENT])
-		h->outcome = HARNESS_FINISHED; /* nobody is left to talk to */
-	return true;
-}
-
-static void backend_failed(struct harness *h)
-{
-	struct harness_run *run = h->run;
-
-	run->backend_over = true;
-	if (run->pass[JEEBS_TO_CLIENT]) {
-		h->outcome = HARNESS_ABORTED;
-		h->abort_reason = "backend-failed";
-		return;
-	}
-	event(h, JEEBS_EV_BACKEND_FAILED, BYTES_NONE);
-}
-
-static bool connect_step(struct harness *h)
-{
-	struct harness_run *run = h->run;
-
-	if (!h->asked || h->no_backend || run->connected || run->backend_over)
-		return false;
-	if (run->backend->refuse) {
-		backend_failed(h);
-		return true;
-	}
-	run->connected = true;
-	event(h, JEEBS_EV_BACKEND_UP, BYTES_NONE);
-	return true;
-}
-
-/* Some of the backend's answer. */
-static void deliver(struct harness *h, struct bytes b)
-{
-	if (!h->run->pass[JEEBS_TO_CLIENT])
-		event(h, JEEBS_EV_BACKEND_DATA, b);
-	else if (buf_bytes(&h->client, b) < 0)
-		h->outcome = HARNESS_OUTPUT_MAX;
-}
-
-static int answer_now(void *to, struct bytes b)
-{
-	struct harness *h = to;
-
-	while (b.n > 0 && !ended(h)) {
-		struct bytes part = bytes_head(b, chunk_length(h, &h->options.backend, b.n));
-		b = bytes_from(b, part.n);
-		deliver(h, part);
-	}
-	return ended(h) ? -ECANCELED : 0;
-}
-
-/* A copy: while it is answered the module may queue more, and the queue move. */
-static void ask_streaming(struct harness *h, struct bytes b, bool eof)
-{
-	struct harness_run *run = h->run;
-	struct buf copy = BUF_INIT(SIZE_MAX / 2);
-
-	if (buf_bytes(&copy, b) < 0)
-		h->outcome = HARNESS_OUTPUT_MAX;
-	else
-		run->backend->stream(run->backend->ctx, buf_view(&copy), eof, answer_now, h,
-				     &run->close, &run->fail);
-	buf_deinit(&copy);
-}
-
-static bool ask_step(struct harness *h)
-{
-	struct harness_run *run = h->run;
-	bool eof = run->finish_backend && !run->eof_shown;
-
-	if (!run->connected || run->close || run->fail ||
-	    (run->greeted && run->shown == h->backend.n && !eof))
-		return false;
-	run->greeted = true;
-	struct bytes b = bytes_from(buf_view(&h->backend), run->shown);
-	run->shown = h->backend.n;
-	run->eof_shown |= eof;
-	if (run->backend->stream)
-		ask_streaming(h, b, eof);
-	else
-		run->backend->receive(run->backend->ctx, b, eof, &run->answer, &run->close,
-				      &run->fail);
-	if (buf_error(&run->answer) < 0)
-		h->outcome = HARNESS_OUTPUT_MAX;
-	return true;
-}
-
-static bool answer_step(struct harness *h)
-{
-	struct harness_run *run = h->run;
-	struct bytes b = bytes_from(buf_view(&run->answer), run->answered);
-
-	if (run->backend_over)
-		return false;
-	if (b.n > 0) {
-		b = bytes_head(b, chunk_length(h, &h->options.backend, b.n));
-		run->answered += b.n;
-		deliver(h, b);
-		return true;
-	}
-	if (run->fail) {
-		backend_failed(h);
-		return true;
-	}
-	if (!run->close)
-		return false;
-	run->backend_over = true;
-	if (run->pass[JEEBS_TO_CLIENT])
-		h->outcome = HARNESS_FINISHED;
-	else
-		event(h, JEEBS_EV_BACKEND_EOF, BYTES_NONE);
-	return true;
-}
-
-static bool timer_step(struct harness *h)
-{
-	struct harness_run *run = h->run;
-
-	if (!run->timer || run->timers == HARNESS_TIMERS_MAX)
-		return false;
-	run->timer = false;
-	run->timers++;
-	event(h, JEEBS_EV_TIMER, BYTES_NONE);
-	return true;
-}
-
-static void resume(struct harness *h, struct harness_run *run)
-{
-	run->answer = BUF_INIT(h->options.output_max);
-	set_cut(h);
-	h->run = run;
-	h->outcome = HARNESS_JOINED;
-	event(h, JEEBS_EV_START, BYTES_NONE);
-	/* Each step consumes something that is bounded, so this ends. */
-	while (!ended(h)) {
-		bool moved = connect_step(h);
-		moved |= !ended(h) && client_step(h);
-		moved |= !ended(h) && ask_step(h);
-		moved |= !ended(h) && answer_step(h);
-		if (!moved && !timer_step(h))
-			break;
-	}
-	h->run = NULL;
-	buf_deinit(&run->answer);
-}
-
-void harness_resume(struct harness *h, const struct harness_backend *backend, struct bytes more,
-		    bool client_eof)
-{
-	struct harness_run run = {.backend = backend, .more = more, .client_eof = client_eof};
-
-	resume(h, &run);
-}
-
-void harness_resume_with(struct harness *h, const struct harness_backend *backend,
-			 const struct harness_client *client)
-{
-	struct harness_run run = {.backend = backend, .client = client};
-
-	resume(h, &run);
+		harness_violation(h, "plan: continues what was given up");
 }

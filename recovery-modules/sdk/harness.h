@@ -27,6 +27,17 @@
  * There is no clock: a timer that is set fires when nothing else moves any more, at most
  * HARNESS_TIMERS_MAX times in one run.
  *
+ * A conversation of several connections: what the module expects is in h.expected, and the
+ * test says what became of it with harness_relate(), before the plan. Its companion is driven
+ * by a harness of its own, see harness_relate_live(). While it is continued each channel is a
+ * struct harness_channel; those besides the main one are h.channel[0 .. h.channels), in the
+ * order in which they came to be (related ones first), with what their client and their
+ * backend got. Their clients come from harness_client.open, their backends from
+ * harness_backend.connect. The order of everything is fixed: the main connection first, then
+ * the channels by their number, until nothing moves; then timers; then the channels whose client
+ * never came fail. So a test may wait for whatever it likes: time passes only when nobody can go
+ * on.
+ *
  * Instead of the live half, harness_init_cut() begins at a cut that somebody else made
  * (the every-cut drill), and harness_resume_with() lets the client be a callback too.
  *
@@ -78,6 +89,15 @@ struct harness_backend {
 	 */
 	void (*stream)(void *ctx, struct bytes b, bool eof, int (*answer)(void *to, struct bytes b),
 		       void *to, bool *close, bool *fail);
+	/*
+	 * A channel is connected to @port of the backend: what is returned goes to @receive or
+	 * @stream as its ctx. NULL: nobody listens there. The main connection is not announced
+	 * here, its ctx is the one above. Where this is given, what happens on one connection may
+	 * make another one speak: each time something was received or connected, all of them are
+	 * asked without bytes, until none answers.
+	 */
+	void *(*connect)(void *ctx, uint16_t port);
+	void (*disconnect)(void *connection); /* what connect returned; may be NULL */
 };
 
 /*
@@ -85,9 +105,23 @@ struct harness_backend {
  * after it got @received bytes behind the cut; *ret_eof: nothing more will come. Empty
  * without *ret_eof: it waits for more.
  */
+struct harness_channel;
 struct harness_client {
 	struct bytes (*next)(void *ctx, uint64_t received, bool *ret_eof);
 	void *ctx;
+	/*
+	 * The client's end of a channel. A related one: it is there, *ret will be the ctx of
+	 * `next` for it. The module connects to channel->client_port: does the client accept? The
+	 * module listens on channel->service_port: asked again and again. NULL: there are no
+	 * channels, related ones say no more than their FIN.
+	 */
+	enum harness_opening (*open)(void *ctx, const struct harness_channel *c, void **ret);
+};
+
+enum harness_opening {
+	HARNESS_THERE,
+	HARNESS_NOT_YET, /* of one that is listened for; when nothing else moves it has not come */
+	HARNESS_NEVER,
 };
 
 enum harness_outcome {
@@ -96,6 +130,54 @@ enum harness_outcome {
 	HARNESS_FINISHED,   /* the client was sent a FIN after h.client */
 	HARNESS_ABORTED,    /* the client was reset: h.abort_reason */
 	HARNESS_OUTPUT_MAX, /* a bound of the options ended the run */
+};
+
+enum harness_kind {
+	HARNESS_MAIN,
+	HARNESS_RELATED,   /* it was there before the cut */
+	HARNESS_LISTENED,  /* the client connects */
+	HARNESS_CONNECTED, /* the module connects to the client */
+};
+
+#define HARNESS_CHANNELS_AT_ONCE 16 /* besides the main one */
+#define HARNESS_CHANNELS_MAX     64 /* in one run */
+
+/* A connection being continued, each is a struct jeebs_join to the module. */
+struct harness_channel {
+	/* For the caller to read. */
+	enum harness_kind kind;
+	uint32_t related; /* index in cut.related */
+	uint16_t service_port, client_port;
+	uint16_t backend_port; /* as named; 0: not, or the service's */
+	bool no_backend;       /* backend_port(0): nothing of it arrives anywhere */
+	bool asked;            /* a connection to the backend was wanted */
+	enum harness_outcome outcome;
+	const char *abort_reason; /* static */
+	bool gone;                /* its last event was told */
+	struct buf client;        /* what the client gets behind the cut */
+	struct buf backend;       /* what the backend got */
+
+	/* Private. */
+	struct harness *h;
+	void *client_ctx;
+	void *backend_ctx;
+	bool client_up;
+	struct bytes more;            /* of the client, not sent yet */
+	bool client_eof, client_over; /* it is to end; it has been told so */
+	bool pass[2];
+	bool hold;           /* the client is not asked */
+	bool timer;          /* set, */
+	uint32_t timers;     /* and fired so often */
+	bool finish_backend; /* the backend gets no more than what is queued */
+	bool connected;
+	size_t shown;   /* bytes of `backend` that it has had */
+	bool eof_shown; /* and the end */
+	bool greeted;   /* it was asked at all: a server may speak first */
+	struct buf answer;
+	size_t answered; /* bytes of `answer` delivered */
+	bool close, fail;
+	bool backend_over;                    /* its end or its failure was delivered */
+	size_t queued_client, queued_backend; /* in this event */
 };
 
 struct harness_run;
@@ -109,6 +191,14 @@ struct harness_log {
 	bool fin;
 };
 
+/* A related connection at the cut. */
+struct harness_relation {
+	struct harness *h;
+	struct jeebs_related seen;
+	struct harness_log log[2];
+	struct harness_channel *channel; /* NULL: it is over, was refused, or has ended */
+};
+
 struct harness {
 	/* For the caller to read. */
 	bool gave_up;          /* the live half returned JEEBS_GIVE_UP */
@@ -119,7 +209,13 @@ struct harness {
 	struct buf backend;       /* what the backend got */
 	bool asked;               /* a connection to the backend was wanted */
 	bool no_backend;          /* backend_port(0): nothing of it arrives anywhere */
-	int64_t now_ns;           /* told to the live half; the caller's to move */
+	struct harness_channel *channel[HARNESS_CHANNELS_MAX]; /* besides the main one */
+	uint32_t channels;
+	struct jeebs_expect expected[JEEBS_EXPECT_MAX]; /* by the live half, the newest last */
+	uint32_t expected_n;
+	bool handed_over; /* the live half did, from here on: */
+	uint64_t handed_over_at[2];
+	int64_t now_ns; /* told to the live half; the caller's to move */
 
 	/* Private. */
 	const struct jeebs_module *module;
@@ -131,8 +227,12 @@ struct harness {
 	bool live_call;  /* a live callback is running, */
 	uint32_t dir;    /* for this direction, */
 	uint64_t end;    /* up to here */
+	bool resuming;   /* resume is running */
 	bool logs_shown; /* a callback is running that may read the logs */
 	struct jeebs_cut cut;
+	struct harness_relation relation[JEEBS_EXPECT_MAX];
+	struct jeebs_related related[JEEBS_EXPECT_MAX]; /* as the cut shows them */
+	uint32_t related_n;
 	uint64_t acked;          /* of the client, for the cut; UINT64_MAX: everything */
 	struct harness_run *run; /* during harness_resume */
 };
@@ -156,6 +256,21 @@ int harness_checkpoint(struct harness *h, struct buf *out);
  * to keep is no violation any more.
  */
 bool harness_restore(struct harness *h, struct bytes checkpoint);
+
+/*
+ * A connection that the module expects, as it is when the server dies. @r has its cut's
+ * positions and flags (flow, log and related are filled in), and the companion's state, which
+ * stays the caller's; @log ends at the cut and is copied. 0, -ENOMEM, or -ENOSPC (there are
+ * JEEBS_EXPECT_MAX).
+ */
+int harness_relate(struct harness *h, const struct jeebs_related *r,
+		   const struct bytes log[static 2]);
+/*
+ * The same with what @companion, another harness, has come to: its logs and its state (NULL
+ * when it gave up). Of @r tag, ports, ended and refused are used. @companion is to stay.
+ */
+int harness_relate_live(struct harness *h, const struct jeebs_related *r,
+			const struct harness *companion);
 
 /* The server dies now. May be called again after further data. */
 void harness_plan(struct harness *h, struct jeebs_plan *ret);
