@@ -14,23 +14,23 @@
 #define FIRST_FLIGHT_MSS 8
 
 /* Lost or unacceptable (no answer to the probe)? The client is asked again: failover-refused.h. */
-static void refuse(struct failover_server *s, struct failover_connection *c)
+static void refuse(struct failover_server *s, struct takeover_item *item)
 {
 	uint8_t frame[PROBE_FRAME_MAX];
-	size_t n = probe_build_rst(&c->item->snapshot, link_mac(s->link), frame);
+	size_t n = probe_build_rst(&item->snapshot, link_mac(s->link), frame);
 
-	c->reset_error = link_send(s->link, bytes_of(frame, n));
+	item->result.reset_error = link_send(s->link, bytes_of(frame, n));
 }
 
-static void refuse_because(struct failover_server *s, struct failover_connection *c,
-			   const char *reason)
+static void refuse_because(struct failover_server *s, struct takeover_item *item,
+			   const char *reason, const char *detail)
 {
-	struct plan *plan = &c->item->plan;
+	struct plan *plan = &item->plan;
 
 	plan->cont = false;
 	plan->reason = reason;
-	snprintf(plan->detail, sizeof plan->detail, "%s", log_strerror(c->error));
-	refuse(s, c);
+	snprintf(plan->detail, sizeof plan->detail, "%s", detail);
+	refuse(s, item);
 }
 
 /* What a join needs of us; freed with its last report. */
@@ -79,11 +79,27 @@ const struct config_backup *failover_backup_for(const struct config_server *cfg,
 	return NULL;
 }
 
-static int submit(struct failover_server *s, struct takeover_item *item, int fd, size_t unsent)
+/* The log ends where the old server's last byte was: its tail is what the socket was not given. */
+static int copy_unsent(const struct takeover_item *item, size_t unsent, uint8_t **ret)
+{
+	const struct buf *out = &item->log[FLOW_TO_CLIENT].bytes;
+
+	*ret = NULL;
+	if (unsent == 0)
+		return 0;
+	*ret = malloc(unsent);
+	if (!*ret)
+		return -ENOMEM;
+	memcpy(*ret, out->p + out->n - unsent, unsent);
+	return 0;
+}
+
+/* On failure everything is still the caller's. */
+static int submit(struct failover_server *s, struct takeover_item *item, int fd, size_t unsent,
+		  const struct join_related *related, uint32_t related_n)
 {
 	const struct config_backup *b =
 		failover_backup_for(s->cfg, item->snapshot.server.addr.family);
-	const struct takeover_log *out = &item->log[FLOW_TO_CLIENT];
 	struct joined *joined = malloc(sizeof *joined);
 	struct join_request rq = {
 		.id = (uint64_t)item->worker << 32 | item->flow,
@@ -97,21 +113,17 @@ static int submit(struct failover_server *s, struct takeover_item *item, int fd,
 		.ctx = joined,
 		.state_free = on_state_free,
 		.report = on_join_report,
+		.related = related,
+		.related_n = related_n,
+		.first_out_n = unsent,
 	};
 
 	if (!joined)
 		return -ENOMEM;
 	*joined = (struct joined){s, item->module};
-	if (unsent > 0) {
-		/* The log ends where the old server's last byte was: the tail is what is missing.
-		 */
-		rq.first_out = malloc(unsent);
-		if (!rq.first_out) {
-			free(joined);
-			return -ENOMEM;
-		}
-		memcpy(rq.first_out, out->bytes.p + out->bytes.n - unsent, unsent);
-		rq.first_out_n = unsent;
+	if (copy_unsent(item, unsent, &rq.first_out) < 0) {
+		free(joined);
+		return -ENOMEM;
 	}
 	for (int dir = 0; dir < 2; dir++)
 		rq.log[dir] = (struct join_log){item->log[dir].off, item->log[dir].bytes.p,
@@ -154,14 +166,14 @@ static size_t perhaps_held(const struct takeover_item *item, struct bytes flight
 	return held < flight.n ? held : flight.n;
 }
 
-static bool is_descriptor_ceiling(int error)
+static const char *refusal_of(int error)
 {
-	return error == -EMFILE || error == -ENFILE;
+	return error == -EMFILE || error == -ENFILE ? "descriptor-limit" : "restore-failed";
 }
 
-static void restore(struct failover_server *s, struct failover_connection *c)
+/* The socket, or -1: it was refused. */
+static int restore(struct failover_server *s, struct takeover_item *item, size_t *ret_unsent)
 {
-	struct takeover_item *item = c->item;
 	struct bytes flight = in_flight(item);
 	struct restore_options o = {
 		.as_sent = perhaps_held(item, flight),
@@ -169,21 +181,133 @@ static void restore(struct failover_server *s, struct failover_connection *c)
 		.defer_send = true,
 	};
 	const char *step = "";
-	size_t unsent = 0;
 	int fd = -1;
 
-	c->error = restore_socket(&item->snapshot, &o, clock_mono_ns(), &fd, &unsent, &step);
-	if (c->error < 0) {
-		c->failed = step;
-		refuse_because(s, c,
-			       is_descriptor_ceiling(c->error) ? "descriptor-limit"
-							       : "restore-failed");
+	*ret_unsent = 0;
+	int r = restore_socket(&item->snapshot, &o, clock_mono_ns(), &fd, ret_unsent, &step);
+	if (r == 0)
+		return fd;
+	item->result.error = r;
+	item->result.failed = step;
+	refuse_because(s, item, refusal_of(r), log_strerror(r));
+	return -1;
+}
+
+/* ---- conversations of several connections ------------------------------------------------- */
+
+/* Of a main connection that does not go on. */
+static void refuse_others(struct failover_server *s, struct takeover_item *item, const char *reason)
+{
+	list_for_each (it, &item->others) {
+		struct takeover_item *o = list_entry(it, struct takeover_item, node);
+		o->result.gone = o->ended || o->kind == TAKEOVER_GONE;
+		if (!o->result.gone)
+			refuse_because(s, o, reason,
+				       "the connection it belongs to is not continued");
+	}
+}
+
+static void state_free_plain(void *ctx, void *state)
+{
+	const struct jeebs_module *m = ctx;
+
+	m->close(state);
+	free(state);
+}
+
+static struct join_related related_of(struct failover_server *s, struct takeover_item *o,
+				      const struct jeebs_cut *cut)
+{
+	struct join_related r = {
+		.tag = o->tag,
+		.server_port = o->snapshot.server.port,
+		.client_port = o->snapshot.client.port,
+		.client_fd = -1,
+		.cut = *cut,
+		.state = o->state,
+		.ctx = (void *)(uintptr_t)o->module,
+		.state_free = state_free_plain,
+	};
+	size_t unsent;
+
+	o->result.gone = o->ended || o->kind == TAKEOVER_GONE;
+	if (!o->result.gone && o->plan.cont && (r.client_fd = restore(s, o, &unsent)) >= 0) {
+		r.first_out_n = unsent;
+		if (copy_unsent(o, unsent, &r.first_out) < 0) {
+			restore_abandon(r.client_fd);
+			r.client_fd = -1;
+			refuse_because(s, o, "out-of-memory", "");
+		}
+	} else if (!o->result.gone && !o->plan.cont) {
+		refuse(s, o);
+	}
+	r.cut.refused = !o->plan.cont;
+	for (int dir = 0; dir < 2; dir++)
+		r.log[dir] = (struct join_log){o->log[dir].off, o->log[dir].bytes.p,
+					       o->log[dir].bytes.n};
+	return r;
+}
+
+/* The sockets of the others. Returns how many there are to be told to the module. */
+static uint32_t restore_others(struct failover_server *s, struct takeover_item *item,
+			       struct join_related related[static JEEBS_EXPECT_MAX])
+{
+	struct jeebs_related seen[JEEBS_EXPECT_MAX];
+	struct jeebs_cut cut;
+	uint32_t n = 0, count = takeover_cut(item, &cut, seen);
+
+	list_for_each (it, &item->others) {
+		struct takeover_item *o = list_entry(it, struct takeover_item, node);
+		if (n < count) {
+			related[n] = related_of(s, o, &seen[n].cut);
+			n++;
+		} else {
+			refuse_because(s, o, "too-many-related", "");
+		}
+	}
+	return count;
+}
+
+/* They are the join's now; or, @taken false, what became of them is undone. */
+static void settle_others(struct failover_server *s, struct takeover_item *item,
+			  struct join_related *related, uint32_t count, bool taken)
+{
+	uint32_t n = 0;
+
+	list_for_each (it, &item->others) {
+		struct takeover_item *o = list_entry(it, struct takeover_item, node);
+		if (n == count)
+			return;
+		struct join_related *r = &related[n++];
+		if (taken) {
+			o->state = NULL;
+			o->log[0].bytes = o->log[1].bytes = BUF_INIT(0);
+			continue;
+		}
+		free(r->first_out);
+		if (r->client_fd >= 0) {
+			restore_abandon(r->client_fd);
+			refuse_because(s, o, "join-refused", "");
+		}
+	}
+}
+
+static void carry_on(struct failover_server *s, struct takeover_item *item)
+{
+	struct join_related related[JEEBS_EXPECT_MAX];
+	size_t unsent;
+	int fd = restore(s, item, &unsent);
+
+	if (fd < 0) {
+		refuse_others(s, item, item->plan.reason);
 		return;
 	}
-	c->error = submit(s, item, fd, unsent);
-	if (c->error < 0) {
+	uint32_t count = restore_others(s, item, related);
+	item->result.error = submit(s, item, fd, unsent, related, count);
+	settle_others(s, item, related, count, item->result.error == 0);
+	if (item->result.error < 0) {
 		restore_abandon(fd);
-		refuse_because(s, c, "join-refused");
+		refuse_because(s, item, "join-refused", log_strerror(item->result.error));
 	}
 }
 
@@ -193,15 +317,22 @@ static bool begins_again(const struct takeover_item *item)
 	return item->kind == TAKEOVER_READY && !item->answered && item->handshake_only;
 }
 
-void failover_connection_work(struct failover_server *s, struct failover_connection *c)
+void failover_connection_work(struct failover_server *s, struct takeover_item *item)
 {
-	c->gone = c->item->kind == TAKEOVER_GONE || begins_again(c->item);
-	if (c->gone)
+	item->result.gone = item->kind == TAKEOVER_GONE || begins_again(item) || item->ended;
+	if (item->result.gone) {
+		refuse_others(s, item, "main-connection-gone");
 		return;
-	if (c->item->plan.cont)
-		restore(s, c);
-	else
-		refuse(s, c);
+	}
+	takeover_plan_family(item);
+	if (item->related) { /* without its main one */
+		refuse_because(s, item, "main-connection-gone", "");
+	} else if (item->plan.cont) {
+		carry_on(s, item);
+	} else {
+		refuse(s, item);
+		refuse_others(s, item, item->plan.reason);
+	}
 }
 
 static void ask_again(void *ctx, const struct snapshot *snapshot)
@@ -227,26 +358,25 @@ static void remember_refused(struct failover_server *s, const struct takeover_it
 			  LOG_ERR(r));
 }
 
-static void tell_failures(const struct failover_server *s, const struct failover_connection *c)
+static void tell_failures(const struct failover_server *s, const struct takeover_result *t)
 {
-	if (c->failed)
+	if (t->failed)
 		log_event(LOG_WARNING, "restore-failed", LOG_STR("server", s->cfg->name),
-			  LOG_STR("step", c->failed), LOG_ERR(c->error));
-	if (c->reset_error < 0)
+			  LOG_STR("step", t->failed), LOG_ERR(t->error));
+	if (t->reset_error < 0)
 		log_event(LOG_WARNING, "reset-not-sent", LOG_STR("server", s->cfg->name),
-			  LOG_ERR(c->reset_error));
+			  LOG_ERR(t->reset_error));
 }
 
-void failover_connection_account(struct failover_server *s, const struct failover_connection *c)
+static void account(struct failover_server *s, const struct takeover_item *item)
 {
 	const struct failover_observer *o = &s->env->observer;
 	struct failover_summary *sum = &s->run->summary;
-	const struct takeover_item *item = c->item;
 	const struct plan *plan = &item->plan;
 	char client[ENDPOINT_STRLEN], server[ENDPOINT_STRLEN];
 
-	if (c->gone) {
-		sum->gone++;
+	if (item->result.gone) {
+		sum->gone += !item->ended; /* that one was not live */
 		return;
 	}
 	sum->unanswered += !item->answered;
@@ -254,7 +384,7 @@ void failover_connection_account(struct failover_server *s, const struct failove
 	sum->refused += !plan->cont;
 	if (!plan->cont)
 		remember_refused(s, item);
-	tell_failures(s, c);
+	tell_failures(s, &item->result);
 	log_event(LOG_DEBUG, plan->cont ? "connection-continued" : "connection-refused",
 		  LOG_STR("failover", sum->id),
 		  LOG_STR("client", endpoint_format(&item->snapshot.client, client)),
@@ -262,6 +392,13 @@ void failover_connection_account(struct failover_server *s, const struct failove
 		  LOG_STR("module", plan->module), LOG_STR("reason", plan->reason),
 		  LOG_STR("detail", plan->detail), LOG_INT("answered", item->answered));
 	o->connection(o->ctx, s->index, item->service, &item->snapshot.client, plan);
+}
+
+void failover_connection_account(struct failover_server *s, const struct takeover_item *item)
+{
+	account(s, item);
+	list_for_each (it, &item->others)
+		account(s, list_entry(it, struct takeover_item, node));
 }
 
 void failover_connection_let_in(struct failover_server *s, const struct guard_flow *flows,

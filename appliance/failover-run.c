@@ -106,37 +106,55 @@ static void work_on(void *ctx, uint32_t i)
 {
 	struct failover_server *s = ctx;
 
-	failover_connection_work(s, &s->run->batch[i]);
+	failover_connection_work(s, s->run->batch[i]);
+}
+
+/* Also who was refused: without a socket the kernel refuses for us. */
+static void let_in_all(struct failover_server *s)
+{
+	if (s->run->let_in_count > 0)
+		failover_connection_let_in(s, s->run->let_in, s->run->let_in_count);
+	s->run->let_in_count = 0;
+}
+
+static void let_in(struct failover_server *s, const struct takeover_item *item)
+{
+	struct failover_run *run = s->run;
+
+	if (!item->result.pending)
+		return;
+	run->let_in[run->let_in_count++] =
+		(struct guard_flow){item->snapshot.server, item->snapshot.client};
+	if (run->let_in_count == FAILOVER_BATCH)
+		let_in_all(s);
 }
 
 static void settle_batch(struct failover_server *s, uint32_t count)
 {
 	struct failover_run *run = s->run;
-	uint32_t pending = 0;
 
 	crew_run(s->crew, work_on, s, count);
 	for (uint32_t i = 0; i < count; i++) {
-		const struct failover_connection *c = &run->batch[i];
-		failover_connection_account(s, c);
-		if (c->pending)
-			run->let_in[pending++] = (struct guard_flow){c->item->snapshot.server,
-								     c->item->snapshot.client};
-		takeover_item_free(c->item);
+		struct takeover_item *item = run->batch[i];
+		failover_connection_account(s, item);
+		let_in(s, item);
+		list_for_each (it, &item->others)
+			let_in(s, list_entry(it, struct takeover_item, node));
+		takeover_item_free(item);
 	}
-	/* Also who was refused: without a socket the kernel refuses for us. */
-	if (pending > 0)
-		failover_connection_let_in(s, run->let_in, pending);
+	let_in_all(s);
 }
 
-static void note_item(struct failover_run *run, struct takeover_item *item, uint32_t *io_count)
+/* The one to be dealt with now, or NULL: it waits for its family. */
+static struct takeover_item *note_item(struct failover_run *run, struct takeover_item *item)
 {
 	bool asked = asked_done(&run->asked, item);
 
-	run->summary.live += item->unasked;
+	run->summary.live += item->unasked && !item->ended;
 	if (!asked && !item->unasked && run->unasked > 0)
 		run->unasked--;
-	run->batch[(*io_count)++] = (struct failover_connection){
-		.item = item, .pending = asked && run->open && run->holding};
+	item->result.pending = asked && run->open && run->holding;
+	return family_add(&run->families, item);
 }
 
 static void settle_items(struct failover_server *s, struct list *items)
@@ -145,13 +163,23 @@ static void settle_items(struct failover_server *s, struct list *items)
 
 	list_for_each_safe (it, tmp, items) {
 		list_del(it);
-		note_item(s->run, list_entry(it, struct takeover_item, node), &n);
+		struct takeover_item *item =
+			note_item(s->run, list_entry(it, struct takeover_item, node));
+		if (item)
+			s->run->batch[n++] = item;
 		if (n == FAILOVER_BATCH) {
 			settle_batch(s, n);
 			n = 0;
 		}
 	}
 	settle_batch(s, n);
+}
+
+/* Some of their family never came: memory failed a worker. */
+static void settle_families(struct failover_server *s)
+{
+	while ((s->run->batch[0] = family_give_up(&s->run->families)))
+		settle_batch(s, 1);
 }
 
 static void take_items(struct failover_server *s, int64_t deadline_ns)
@@ -165,15 +193,27 @@ static void take_items(struct failover_server *s, int64_t deadline_ns)
 
 struct takeover_call {
 	uint32_t server;
+	struct related_list *expected;
 	struct takeover_inbox *inbox;
 	uint32_t from;
+	int error;
 };
+
+static void call_expected(struct worker *w, void *arg)
+{
+	struct takeover_call *c = arg;
+	int error;
+
+	c->from = worker_takeover_expected(w, c->server, c->expected, &error, c->from);
+	if (error)
+		c->error = error;
+}
 
 static void call_begin(struct worker *w, void *arg)
 {
 	struct takeover_call *c = arg;
 
-	c->from = worker_takeover_begin(w, c->server, c->inbox, c->from);
+	c->from = worker_takeover_begin(w, c->server, c->expected, c->inbox, c->from);
 }
 
 static void call_collect(struct worker *w, void *arg)
@@ -184,14 +224,18 @@ static void call_collect(struct worker *w, void *arg)
 }
 
 /* Each worker's flows in parts: packets come in between. */
-static void call_in_parts(struct failover_server *s, void (*fn)(struct worker *w, void *arg))
+static int call_in_parts(struct failover_server *s, struct related_list *expected,
+			 void (*fn)(struct worker *w, void *arg))
 {
+	struct takeover_call c = {
+		.server = s->index, .expected = expected, .inbox = &s->run->inbox};
+
 	for (uint32_t i = 0; i < s->env->worker_count; i++) {
-		struct takeover_call c = {s->index, &s->run->inbox, 0};
 		do
 			worker_call(s->env->workers[i], fn, &c);
 		while (c.from > 0);
 	}
+	return c.error;
 }
 
 static void call_end(struct worker *w, void *arg)
@@ -202,9 +246,14 @@ static void call_end(struct worker *w, void *arg)
 static void ask_workers(struct failover_server *s)
 {
 	struct failover_run *run = s->run;
+	struct related_list expected = {0};
 	struct list items, early;
 
-	call_in_parts(s, call_begin);
+	if (call_in_parts(s, &expected, call_expected) < 0)
+		log_event(LOG_ERROR, "related-not-collected", LOG_STR("server", s->cfg->name),
+			  LOG_ERR(-ENOMEM));
+	call_in_parts(s, &expected, call_begin);
+	related_list_deinit(&expected);
 	/* Everybody to be asked is in the inbox by now; some may have spoken meanwhile. */
 	list_init(&items);
 	list_init(&early);
@@ -212,6 +261,9 @@ static void ask_workers(struct failover_server *s)
 	list_for_each_safe (it, tmp, &items) {
 		struct takeover_item *item = list_entry(it, struct takeover_item, node);
 		list_del(it);
+		/* Without memory it is settled alone, and its main one is told of nothing. */
+		if (item->related && (item->kind == TAKEOVER_PROBE || item->ended))
+			(void)family_expect(&run->families, item);
 		if (item->kind != TAKEOVER_PROBE) {
 			list_add_tail(&early, it);
 			continue;
@@ -226,6 +278,7 @@ static void ask_workers(struct failover_server *s)
 	if (asked_index(&run->asked) < 0)
 		log_event(LOG_WARNING, "takeover-slow", LOG_STR("server", s->cfg->name),
 			  LOG_ERR(-ENOMEM));
+	family_sort(&run->families);
 	settle_items(s, &early);
 }
 
@@ -246,14 +299,14 @@ static void refuse_lost(struct failover_server *s)
 			.service = a->service,
 			.plan = {.module = "-", .reason = "out-of-memory"},
 		};
-		struct failover_connection c = {.item = &item};
 		struct guard_flow flow = {a->snapshot.server, a->snapshot.client};
 		if (a->done)
 			continue;
 		a->done = true;
 		lost++;
-		failover_connection_work(s, &c);
-		failover_connection_account(s, &c);
+		list_init(&item.others);
+		failover_connection_work(s, &item);
+		failover_connection_account(s, &item);
 		if (run->holding)
 			failover_connection_let_in(s, &flow, 1);
 	}
@@ -446,6 +499,7 @@ static void run_free(struct failover_server *s)
 	s->run = NULL;
 	takeover_inbox_deinit(&run->inbox);
 	asked_deinit(&run->asked);
+	family_deinit(&run->families);
 	free(run);
 }
 
@@ -582,9 +636,10 @@ bool failover_run_step(struct failover_server *s, int64_t now)
 	take_items(s, 0);
 	step_fence(s, now);
 	if (is_waiting(run) && now >= run->give_up_ns) {
-		call_in_parts(s, call_collect);
+		call_in_parts(s, NULL, call_collect);
 		take_items(s, 0);
 		refuse_lost(s);
+		settle_families(s);
 	} else if (run->asked.outstanding > 0 && now >= run->repeat_ns) {
 		send_probes(s);
 		run->repeat_ns = now + PROBE_REPEAT_NS;

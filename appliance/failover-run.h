@@ -9,6 +9,7 @@
 
 #include "crew.h"
 #include "failover-asked.h"
+#include "failover-family.h"
 #include "failover-refused.h"
 #include "failover.h"
 #include "fence.h"
@@ -16,17 +17,6 @@
 
 /* Connections settled at once: so many answers are waited for by the first of them, at most. */
 #define FAILOVER_BATCH 512
-
-/* One connection in a batch. */
-struct failover_connection {
-	struct takeover_item *item;
-	bool pending; /* its packets are dropped by the open guard */
-	/* Set by failover_connection_work(): */
-	bool gone;          /* it ended meanwhile, or begins anew */
-	const char *failed; /* the step at which restoring failed; NULL: it did not */
-	int error;          /* of that step, negative errno */
-	int reset_error;    /* the RST could not be sent */
-};
 
 /* What the box holds of one protected server; lives as long as the thread. */
 struct failover_server {
@@ -55,8 +45,10 @@ struct failover_run {
 	uint32_t unasked; /* live ones in workers' hands for which `asked` had no memory */
 	bool open;        /* the guard is: joins may send, late flows must be let in */
 	bool holding;     /* it drops the packets of those that were not done then */
-	struct failover_connection batch[FAILOVER_BATCH];
+	struct family_table families;
+	struct takeover_item *batch[FAILOVER_BATCH];
 	struct guard_flow let_in[FAILOVER_BATCH];
+	uint32_t let_in_count;
 	int64_t repeat_ns, give_up_ns, first_byte_until_ns;
 	struct fence fence;
 	bool fence_running;
@@ -86,15 +78,15 @@ void failover_server_set_state(struct failover_server *s, enum failover_state st
 /* ---- failover-connection.c ------------------------------------------------------------------ */
 
 /*
- * A connection has its plan; two halves, and the item stays the caller's. First the system
- * calls: restores and joins, or sends the RST. In any thread, while the server's own
- * thread waits.
+ * A connection has its plan, its others are with it; two halves, and the item stays the caller's.
+ * First the system calls: restores and joins, or sends the RST. In any thread, while the server's
+ * own thread waits.
  */
-void failover_connection_work(struct failover_server *s, struct failover_connection *c);
+void failover_connection_work(struct failover_server *s, struct takeover_item *item);
 /* Asks those again that were refused: see failover-refused.h. */
 void failover_connection_ask_refused(struct failover_server *s, int64_t now_ns);
 /* Then the account: counted, logged, told. In the failover thread. */
-void failover_connection_account(struct failover_server *s, const struct failover_connection *c);
+void failover_connection_account(struct failover_server *s, const struct takeover_item *item);
 /* Nothing holds the packets of these clients back any longer. */
 void failover_connection_let_in(struct failover_server *s, const struct guard_flow *flows,
 				uint32_t count);

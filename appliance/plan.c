@@ -135,9 +135,21 @@ static void plan_companion(struct plan *p)
 	snprintf(p->detail, sizeof p->detail, "%s", "continued with the connection it belongs to");
 }
 
-void plan_make(struct jeebs_flow *jf, struct plan *ret)
+void plan_ask(const struct jeebs_module *m, const void *state, const struct jeebs_cut *cut,
+	      struct plan *ret)
 {
 	struct jeebs_plan mp = {.verdict = JEEBS_REFUSE, .reason = "no-verdict"};
+
+	m->plan(state, cut, &mp);
+	ret->by_module = true;
+	ret->cont = mp.verdict == JEEBS_CONTINUE;
+	ret->reason = mp.reason ? mp.reason : "unnamed";
+	memcpy(ret->detail, mp.detail, sizeof ret->detail);
+	ret->detail[sizeof ret->detail - 1] = 0;
+}
+
+void plan_make(struct jeebs_flow *jf, struct plan *ret)
+{
 	struct jeebs_related related[JEEBS_EXPECT_MAX];
 	struct jeebs_cut cut;
 
@@ -158,11 +170,7 @@ void plan_make(struct jeebs_flow *jf, struct plan *ret)
 	plan_cut(jf, &cut);
 	cut.related_n = related_preview(jf, related);
 	cut.related = related;
-	jf->module->plan(jf->state, &cut, &mp);
-	ret->cont = mp.verdict == JEEBS_CONTINUE;
-	ret->reason = mp.reason ? mp.reason : "unnamed";
-	memcpy(ret->detail, mp.detail, sizeof ret->detail);
-	ret->detail[sizeof ret->detail - 1] = 0;
+	plan_ask(jf->module, jf->state, &cut, ret);
 }
 
 void plan_snapshot(const struct flow *f, struct snapshot *ret)

@@ -16,6 +16,7 @@
 
 struct plan {
 	bool cont;
+	bool by_module;     /* its verdict; TCP had nothing against it */
 	const char *module; /* "-" when none */
 	const char *reason; /* of the refusal, or the manner of continuing; static */
 	char detail[JEEBS_DETAIL_MAX];
@@ -26,6 +27,10 @@ struct plan {
  * really dead; on a running connection the answer is a preview.
  */
 void plan_make(struct jeebs_flow *jf, struct plan *ret);
+
+/* The module's part of it: what its state and @cut call for. */
+void plan_ask(const struct jeebs_module *m, const void *state, const struct jeebs_cut *cut,
+	      struct plan *ret);
 
 /* The cut of a flow as the module sees it. Its log callback reads the flow's logs. */
 void plan_cut(struct jeebs_flow *jf, struct jeebs_cut *ret);

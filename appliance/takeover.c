@@ -58,6 +58,7 @@ static struct takeover_item *item_new(const struct flow *f, const struct watch_s
 	if (!item)
 		return NULL;
 	list_init(&item->node);
+	list_init(&item->others);
 	item->kind = kind;
 	item->worker = worker;
 	item->flow = f->id;
@@ -71,7 +72,15 @@ static struct takeover_item *item_new(const struct flow *f, const struct watch_s
 struct takeover_item *takeover_note(const struct jeebs_flow *jf, uint16_t worker,
 				    enum takeover_kind kind)
 {
-	return item_new(jf->flow, jf->service, worker, kind);
+	struct takeover_item *item = item_new(jf->flow, jf->service, worker, kind);
+
+	if (item && jf->related) {
+		item->related = true;
+		item->main_worker = jf->main_worker;
+		item->main_flow = jf->main_flow;
+		item->tag = jf->main_tag;
+	}
+	return item;
 }
 
 struct takeover_item *takeover_refusal(const struct flow *f, const struct watch_service *service,
@@ -131,6 +140,95 @@ struct takeover_item *takeover_extract(struct jeebs_flow *jf, uint16_t worker, b
 	return item;
 }
 
+struct takeover_item *takeover_ended(struct related_ended *e, const struct related_expected *by,
+				     uint16_t worker)
+{
+	struct takeover_item *item = calloc(1, sizeof *item);
+
+	if (!item)
+		return NULL;
+	list_init(&item->node);
+	list_init(&item->others);
+	item->kind = TAKEOVER_READY;
+	item->worker = worker;
+	item->service = e->service;
+	item->snapshot.server = e->server;
+	item->snapshot.client = e->client;
+	item->unasked = item->ended = item->related = true;
+	item->main_worker = by->worker;
+	item->main_flow = by->flow;
+	item->tag = by->tag;
+	item->plan = (struct plan){.module = e->module->name, .reason = "ended"};
+	item->cut = e->cut;
+	for (int d = 0; d < 2; d++) {
+		item->log[d] = (struct takeover_log){e->log[d].off, e->log[d].bytes};
+		e->log[d].bytes = BUF_INIT(0);
+	}
+	item->module = e->module;
+	item->state = e->state;
+	e->state = NULL;
+	related_ended_free(e);
+	return item;
+}
+
+static struct jeebs_bytes item_log(struct jeebs_flow *flow, uint32_t dir, uint64_t off)
+{
+	const struct takeover_item *item = (const struct takeover_item *)(const void *)flow;
+	const struct takeover_log *l = &item->log[dir == JEEBS_TO_CLIENT];
+
+	if (off < l->off || off >= l->off + l->bytes.n)
+		return (struct jeebs_bytes){NULL, 0};
+	struct bytes b = bytes_from(buf_view(&l->bytes), (size_t)(off - l->off));
+	return (struct jeebs_bytes){b.p, b.n};
+}
+
+static void cut_of(struct takeover_item *item, struct jeebs_cut *ret)
+{
+	*ret = item->cut;
+	ret->flow = (struct jeebs_flow *)(void *)item;
+	ret->log = item_log;
+}
+
+uint32_t takeover_cut(struct takeover_item *item, struct jeebs_cut *ret,
+		      struct jeebs_related related[static JEEBS_EXPECT_MAX])
+{
+	uint32_t n = 0;
+
+	cut_of(item, ret);
+	list_for_each (it, &item->others) {
+		struct takeover_item *o = list_entry(it, struct takeover_item, node);
+		if (n == JEEBS_EXPECT_MAX)
+			break;
+		related[n] = (struct jeebs_related){
+			.tag = o->tag,
+			.server_port = o->snapshot.server.port,
+			.client_port = o->snapshot.client.port,
+			.state = o->state,
+		};
+		cut_of(o, &related[n].cut);
+		related[n].cut.ended = o->ended || o->kind == TAKEOVER_GONE;
+		related[n].cut.refused = !o->plan.cont;
+		n++;
+	}
+	ret->related = related;
+	ret->related_n = n;
+	return n;
+}
+
+void takeover_plan_family(struct takeover_item *item)
+{
+	struct jeebs_related related[JEEBS_EXPECT_MAX];
+	struct jeebs_cut cut;
+
+	/* What TCP forbids, or a lack of memory, no module mends. */
+	if (item->kind != TAKEOVER_READY || !item->state || list_empty(&item->others))
+		return;
+	if (!item->plan.by_module)
+		return;
+	takeover_cut(item, &cut, related);
+	plan_ask(item->module, item->state, &cut, &item->plan);
+}
+
 void takeover_item_free(struct takeover_item *item)
 {
 	if (!item)
@@ -138,6 +236,10 @@ void takeover_item_free(struct takeover_item *item)
 	if (item->state && item->module)
 		item->module->close(item->state);
 	free(item->state);
+	list_for_each_safe (it, tmp, &item->others) {
+		list_del(it);
+		takeover_item_free(list_entry(it, struct takeover_item, node));
+	}
 	buf_deinit(&item->log[0].bytes);
 	buf_deinit(&item->log[1].bytes);
 	free(item);

@@ -15,6 +15,7 @@
 #include "buf.h"
 #include "list.h"
 #include "plan.h"
+#include "related.h"
 
 enum takeover_kind {
 	TAKEOVER_PROBE, /* live: ask its client for the true ACK */
@@ -45,6 +46,19 @@ struct takeover_item {
 	const struct watch_service *service;
 	const struct jeebs_module *module;
 	void *state; /* owned; close with the module, then free */
+	/* Of a conversation of several connections (related.h): */
+	bool related; /* another one expects it, with @tag: */
+	uint32_t main_worker, main_flow, tag;
+	bool ended; /* it was over before the server died: nothing to restore, only to know */
+	struct list others; /* of a main one: related items, owned */
+	/* What became of it; the failover thread's. */
+	struct takeover_result {
+		bool pending;       /* its packets are dropped by the open guard */
+		bool gone;          /* it ended meanwhile, or begins anew */
+		const char *failed; /* the step at which restoring failed; NULL: it did not */
+		int error;          /* of that step, negative errno */
+		int reset_error;    /* the RST could not be sent */
+	} result;
 };
 
 struct takeover_inbox {
@@ -64,6 +78,16 @@ void takeover_inbox_take(struct takeover_inbox *in, int64_t deadline_ns, struct 
  * its logs, moves the module's state. NULL on lack of memory: @jf is unchanged.
  */
 struct takeover_item *takeover_extract(struct jeebs_flow *jf, uint16_t worker, bool answered);
+/* A READY item of a connection that is over, expected as @by says. Takes what @e owns, and frees
+ * it. NULL on lack of memory: @e is unchanged. */
+struct takeover_item *takeover_ended(struct related_ended *e, const struct related_expected *by,
+				     uint16_t worker);
+/* Makes the plan of a main connection again, with its others in sight. */
+void takeover_plan_family(struct takeover_item *item);
+/* The cut of a main item and of its others as a module sees them; valid while they live. Returns
+ * how many others there are, at most JEEBS_EXPECT_MAX. */
+uint32_t takeover_cut(struct takeover_item *item, struct jeebs_cut *ret,
+		      struct jeebs_related related[static JEEBS_EXPECT_MAX]);
 /* A PROBE or GONE item. */
 struct takeover_item *takeover_note(const struct jeebs_flow *jf, uint16_t worker,
 				    enum takeover_kind kind);

@@ -26,12 +26,16 @@ static struct world {
 	uint32_t collected;   /* READY at the end, of the rest */
 	uint32_t unwatched;   /* refused without having been asked */
 	int restore_error, submit_error, release_error;
-	bool no_memory; /* for the list of who was asked */
+	bool no_memory;    /* for the list of who was asked */
+	uint32_t families; /* flow i expects flow families + i */
+	bool related_refused, main_refused, main_gone;
+	uint32_t ended; /* further ones, of flow 1, that were over before */
 } world;
 
 /* ---- what was done to it ---- */
 
 static struct done {
+	_Atomic uint32_t related, related_open;
 	_Atomic uint32_t frames, restored, abandoned, held, not_held;
 	uint32_t pending, releases, released, refused_for[4], told;
 	bool opened;
@@ -49,6 +53,7 @@ static struct takeover_item *item(enum takeover_kind kind, uint32_t flow, bool a
 
 	assert_non_null(it);
 	list_init(&it->node);
+	list_init(&it->others);
 	it->kind = kind;
 	it->flow = flow;
 	it->answered = answered;
@@ -57,6 +62,14 @@ static struct takeover_item *item(enum takeover_kind kind, uint32_t flow, bool a
 	endpoint_parse("10.9.0.1:80", false, &it->snapshot.server);
 	endpoint_parse("10.9.0.10:1", false, &it->snapshot.client);
 	it->snapshot.client.port = (uint16_t)(1000 + flow);
+	it->related = flow > world.families && flow <= 2 * world.families;
+	it->main_flow = flow - world.families;
+	if (it->related && world.related_refused)
+		it->plan.cont = false;
+	if (!it->related && world.main_refused)
+		it->plan = (struct plan){.module = "ftp", .reason = "login"};
+	if (!it->related && world.main_gone && kind == TAKEOVER_READY)
+		it->kind = TAKEOVER_GONE;
 	return it;
 }
 
@@ -69,9 +82,16 @@ WRAP(void, worker_call, struct worker *w, void (*fn)(struct worker *w, void *arg
 	fn(w, arg);
 }
 
+WRAP(uint32_t, worker_takeover_expected, struct worker *w, uint32_t server,
+     struct related_list *io_list, int *ret_error, uint32_t from)
+{
+	*ret_error = 0;
+	return 0;
+}
+
 /* In two parts. */
-WRAP(uint32_t, worker_takeover_begin, struct worker *w, uint32_t server, struct takeover_inbox *in,
-     uint32_t from)
+WRAP(uint32_t, worker_takeover_begin, struct worker *w, uint32_t server,
+     const struct related_list *expected, struct takeover_inbox *in, uint32_t from)
 {
 	inbox = in;
 	if (from == 0)
@@ -80,6 +100,12 @@ WRAP(uint32_t, worker_takeover_begin, struct worker *w, uint32_t server, struct 
 		takeover_inbox_put(in, item(TAKEOVER_PROBE, i, false));
 		if (i <= world.answer_soon)
 			takeover_inbox_put(in, item(TAKEOVER_READY, i, true));
+	}
+	for (uint32_t i = 0; i < world.ended; i++) {
+		struct takeover_item *it = item(TAKEOVER_READY, 3000 + i, false);
+		it->unasked = it->related = it->ended = true;
+		it->main_flow = 1;
+		takeover_inbox_put(in, it);
 	}
 	for (uint32_t i = 0; i < world.unwatched; i++) {
 		struct takeover_item *it = item(TAKEOVER_READY, world.flows + i + 1, false);
@@ -178,7 +204,7 @@ WRAP(int, restore_socket, const struct snapshot *s, const struct restore_options
 	*ret_step = "socket";
 	if (world.restore_error)
 		return world.restore_error;
-	*ret_fd = -1;
+	*ret_fd = 100000; /* nobody uses it */
 	*ret_unsent = 0;
 	atomic_fetch_add(&done.restored, 1);
 	return 0;
@@ -194,6 +220,12 @@ WRAP(int, join_submit, struct join_pool *p, const struct join_request *r)
 	if (world.submit_error)
 		return world.submit_error;
 	atomic_fetch_add(r->hold ? &done.held : &done.not_held, 1);
+	for (uint32_t i = 0; i < r->related_n; i++) {
+		atomic_fetch_add(&done.related, 1);
+		atomic_fetch_add(&done.related_open, r->related[i].client_fd >= 0);
+		assert_true(r->related[i].client_fd >= 0 || r->related[i].cut.refused ||
+			    r->related[i].cut.ended);
+	}
 	free(r->ctx);
 	return 0;
 }
@@ -434,6 +466,85 @@ static void test_joins_full(void **state)
 	assert_int_equal(done.abandoned, 30);
 }
 
+/* ---- conversations of several connections ---- */
+
+static void take_families(uint32_t count, uint32_t answer_soon)
+{
+	world.families = count;
+	world.flows = 2 * count;
+	world.answer_soon = answer_soon;
+	world.collected = world.flows - answer_soon;
+	begin();
+	assert_true(failover_run_step(&s, clock_mono_ns() + 10 * NS_PER_S));
+	assert_int_equal(done.finished, 1);
+	assert_int_equal(done.summary.live, world.flows);
+	assert_int_equal(done.summary.continued + done.summary.refused + done.summary.gone,
+			 world.flows);
+	assert_int_equal(s.run ? s.run->families.waiting : 0, 0);
+}
+
+static void test_family_goes_together(void **state)
+{
+	take_families(200, 400);
+	assert_int_equal(done.held, 200);
+	assert_int_equal(done.related_open, 200);
+	assert_int_equal(done.summary.continued, 400);
+}
+
+static void test_family_waits_for_the_late(void **state)
+{
+	take_families(200, 250); /* all mains in time, 50 of the others */
+	assert_int_equal(done.held, 50);
+	assert_int_equal(done.not_held, 150);
+	assert_int_equal(done.related_open, 200);
+	assert_int_equal(done.summary.continued, 400);
+	assert_int_equal(done.released, 150); /* the mains had answered, and were not held back */
+}
+
+static void test_other_cannot_be_restored(void **state)
+{
+	world.related_refused = true;
+	take_families(20, 40);
+	assert_int_equal(done.held, 20);
+	assert_int_equal(done.related, 20);
+	assert_int_equal(done.related_open, 0);
+	assert_int_equal(done.summary.refused, 20);
+}
+
+static void test_main_is_refused(void **state)
+{
+	world.main_refused = true;
+	take_families(20, 40);
+	assert_int_equal(done.restored, 0);
+	assert_int_equal(done.summary.refused, 40);
+	assert_int_equal(done.frames, 40); /* resets: all had spoken before they were asked */
+}
+
+static void test_main_is_gone(void **state)
+{
+	world.main_gone = true;
+	take_families(20, 40);
+	assert_int_equal(done.summary.refused, 20);
+	assert_int_equal(done.summary.gone, 20);
+}
+
+static void test_family_is_undone(void **state)
+{
+	world.submit_error = -ENOSPC;
+	take_families(20, 40);
+	assert_int_equal(done.abandoned, 40);
+	assert_int_equal(done.refused_for[3], 40);
+}
+
+static void test_ended_is_no_connection(void **state)
+{
+	world.ended = 2;
+	take_families(20, 40);
+	assert_int_equal(done.related, 22);
+	assert_int_equal(done.related_open, 20);
+	assert_int_equal(done.summary.gone, 0);
+}
+
 int main(void)
 {
 #define TEST(t) cmocka_unit_test_setup_teardown(t, set_up, tear_down)
@@ -448,6 +559,13 @@ int main(void)
 		TEST(test_no_descriptor),
 		TEST(test_restore_fails),
 		TEST(test_joins_full),
+		TEST(test_family_goes_together),
+		TEST(test_family_waits_for_the_late),
+		TEST(test_other_cannot_be_restored),
+		TEST(test_main_is_refused),
+		TEST(test_main_is_gone),
+		TEST(test_family_is_undone),
+		TEST(test_ended_is_no_connection),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

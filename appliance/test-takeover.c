@@ -39,6 +39,7 @@ static struct takeover_item *numbered(uint32_t flow)
 
 	assert_non_null(item);
 	list_init(&item->node);
+	list_init(&item->others);
 	item->flow = flow;
 	return item;
 }

@@ -3,13 +3,14 @@
 #include "test-worker-rig.h"
 
 static struct takeover_inbox inbox;
+static const struct related_list nothing;
 
 static void call_begin(struct worker *w, void *arg)
 {
 	uint32_t from = 0;
 
 	do
-		from = worker_takeover_begin(w, *(uint32_t *)arg, &inbox, from);
+		from = worker_takeover_begin(w, *(uint32_t *)arg, &nothing, &inbox, from);
 	while (from);
 }
 
@@ -332,7 +333,7 @@ static void call_one_part(struct worker *w, void *arg)
 {
 	uint32_t *io_from = arg;
 
-	*io_from = worker_takeover_begin(w, dead, &inbox, *io_from);
+	*io_from = worker_takeover_begin(w, dead, &nothing, &inbox, *io_from);
 }
 
 #define MANY_FLOWS 1500

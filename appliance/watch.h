@@ -41,6 +41,8 @@ struct jeebs_flow {
 	struct jeebs_expect expect[JEEBS_EXPECT_MAX];
 	int64_t expect_ns[JEEBS_EXPECT_MAX];
 	uint32_t expect_n;
+	bool related; /* in a takeover: the main one expects it */
+	uint32_t main_worker, main_flow, main_tag;
 	struct list companion; /* in watch_companions(), of a companion's service */
 	/* What passed before the handshake was complete: told as a gap when the module opens. */
 	uint64_t missed[2]; /* end of it */

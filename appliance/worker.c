@@ -278,7 +278,85 @@ static int on_frame(void *ctx, const struct frame *f)
 struct begin {
 	struct worker *w;
 	uint32_t server;
+	const struct related_list *expected;
 };
+
+struct expected {
+	struct worker *w;
+	uint32_t server;
+	struct related_list *list;
+	int error;
+};
+
+static bool has_companion(const struct worker *w, uint32_t server)
+{
+	for (uint32_t i = 0; i < w->cfg.watch.service_count; i++)
+		if (w->cfg.watch.services[i].companion && w->cfg.watch.services[i].server == server)
+			return true;
+	return false;
+}
+
+static void collect_expected(void *ctx, struct flow *f)
+{
+	struct expected *e = ctx;
+	struct jeebs_flow *jf = watch_flow(f);
+
+	if (!jf || jf->service->server != e->server || !flow_is_live(f))
+		return;
+	int r = related_collect(e->list, jf, e->w->cfg.index);
+	if (r < 0)
+		e->error = r;
+}
+
+uint32_t worker_takeover_expected(struct worker *w, uint32_t server, struct related_list *io_list,
+				  int *ret_error, uint32_t from)
+{
+	struct expected e = {w, server, io_list, 0};
+
+	*ret_error = 0;
+	if (!has_companion(w, server))
+		return 0;
+	uint32_t next =
+		track_each_part(watch_track(w->watch), from, TAKEOVER_PART, collect_expected, &e);
+
+	*ret_error = e.error;
+	return next;
+}
+
+/* False: it is none of our business, for all we know. */
+static bool is_wanted(const struct begin *b, struct jeebs_flow *jf)
+{
+	const struct related_expected *e;
+
+	if (!jf->service->companion)
+		return true;
+	e = related_find(b->expected, &jf->flow->server, &jf->flow->client);
+	if (!e)
+		return false;
+	jf->related = true;
+	jf->main_worker = e->worker;
+	jf->main_flow = e->flow;
+	jf->main_tag = e->tag;
+	return true;
+}
+
+static void tell_ended(const struct begin *b)
+{
+	struct worker *w = b->w;
+
+	list_for_each_safe (it, tmp, watch_ended(w->watch)) {
+		struct related_ended *ended = list_entry(it, struct related_ended, node);
+		const struct related_expected *e =
+			related_find(b->expected, &ended->server, &ended->client);
+		if (!e || ended->service->server != b->server || ended->at_ns < e->since_ns)
+			continue;
+		list_del(it);
+		struct takeover_item *item = takeover_ended(ended, e, w->cfg.index);
+		if (!item)
+			list_add_tail(watch_ended(w->watch), it);
+		put_or_complain(&w->taking[b->server], item);
+	}
+}
 
 /* Opened without memory: what it said was seen by nobody. */
 static void begin_unwatched(struct worker *w, uint32_t server, struct flow *f)
@@ -287,7 +365,7 @@ static void begin_unwatched(struct worker *w, uint32_t server, struct flow *f)
 
 	if (service->server != server)
 		return;
-	if (flow_is_live(f))
+	if (flow_is_live(f) && !service->companion)
 		put_or_complain(&w->taking[server],
 				takeover_refusal(f, service, w->cfg.index, true, "out-of-memory"));
 	track_drop(watch_track(w->watch), f);
@@ -306,7 +384,7 @@ static void begin_flow(void *ctx, struct flow *f)
 	if (jf->service->server != b->server)
 		return;
 	track_settle(watch_track(w->watch), f); /* it may turn out to be established */
-	if (!flow_is_live(f)) {
+	if (!flow_is_live(f) || !is_wanted(b, jf)) {
 		/* A SYN not answered is sent again and reaches the backup. */
 		track_drop(watch_track(w->watch), f);
 		return;
@@ -315,14 +393,17 @@ static void begin_flow(void *ctx, struct flow *f)
 	put_or_complain(&w->taking[b->server], takeover_note(jf, w->cfg.index, TAKEOVER_PROBE));
 }
 
-uint32_t worker_takeover_begin(struct worker *w, uint32_t server, struct takeover_inbox *inbox,
+uint32_t worker_takeover_begin(struct worker *w, uint32_t server,
+			       const struct related_list *expected, struct takeover_inbox *inbox,
 			       uint32_t from)
 {
-	struct begin b = {w, server};
+	struct begin b = {w, server, expected};
 
 	if (!w->taking[server].taken)
 		w->taken_count++;
 	w->taking[server] = (struct worker_taking){.taken = true, .inbox = inbox};
+	if (from == 0)
+		tell_ended(&b);
 	return track_each_part(watch_track(w->watch), from, TAKEOVER_PART, begin_flow, &b);
 }
 
@@ -341,7 +422,7 @@ static void collect_flow(void *ctx, struct flow *f)
 
 uint32_t worker_takeover_collect(struct worker *w, uint32_t server, uint32_t from)
 {
-	struct begin b = {w, server};
+	struct begin b = {.w = w, .server = server};
 
 	if (!w->taking[server].inbox)
 		return 0;
@@ -359,7 +440,7 @@ static void drop_flow(void *ctx, struct flow *f)
 
 void worker_takeover_end(struct worker *w, uint32_t server)
 {
-	struct begin b = {w, server};
+	struct begin b = {.w = w, .server = server};
 
 	w->taking[server].inbox = NULL;
 	track_each(watch_track(w->watch), drop_flow, &b);

@@ -93,14 +93,22 @@ uint16_t worker_index(const struct worker *w);
 
 /*
  * The server is dead: puts a TAKEOVER_PROBE item for each of its live flows into
- * @inbox, and from then on a READY or GONE item for each, as clients answer. New
- * connections to it are no longer tracked. Its flows that are not live are dropped.
+ * @inbox (of those that companions watch only for what is in @expected, and a READY item for
+ * each such that had ended already), and from then on a READY or GONE item for each, as clients
+ * answer. New connections to it are no longer tracked. Its flows that are not live are dropped.
  *
  * In parts, because packets wait meanwhile: first with @from 0, then with what was returned,
  * until that is 0.
  */
-uint32_t worker_takeover_begin(struct worker *w, uint32_t server, struct takeover_inbox *inbox,
+uint32_t worker_takeover_begin(struct worker *w, uint32_t server,
+			       const struct related_list *expected, struct takeover_inbox *inbox,
 			       uint32_t from);
+/*
+ * Before it: what connections the server's live flows expect, added to @io_list. In parts,
+ * likewise. *ret_error: -ENOMEM, some are missing.
+ */
+uint32_t worker_takeover_expected(struct worker *w, uint32_t server, struct related_list *io_list,
+				  int *ret_error, uint32_t from);
 /*
  * No longer waits for answers: every flow of the server that is left becomes READY, unanswered; or
  * answered and refused, when the client owes what it says it has sent (flow_client_owes()). In
