@@ -143,6 +143,21 @@ static void check_services(const struct check *k, uint32_t index)
 	}
 }
 
+static void check_adopt(const struct check *k, uint32_t index)
+{
+	const struct config_server *s = &k->c->servers[index];
+	const struct config_node *node = config_node_entry(k->servers, index);
+
+	for (uint32_t i = 0; i < s->service_count; i++) {
+		const struct config_service *v = &s->services[i];
+		const struct config_node *n = entry_node(node, "services", i);
+		if (v->protocol && strcmp(v->protocol, "adopt") == 0 && !v->adopt)
+			config_report_error(k->report, place_of(config_node_get(n, "protocol")),
+					    "protocol adopt needs the socket of the program that "
+					    "adopts: adopt: PATH");
+	}
+}
+
 /* What struct health can hold: probes in a round, and rounds that overlap. */
 static void check_health(const struct check *k, uint32_t index)
 {
@@ -215,6 +230,7 @@ void config_check(const struct config *c, const struct config_node *root,
 		check_backups(&k, i);
 		check_fence(&k, i);
 		check_services(&k, i);
+		check_adopt(&k, i);
 		check_health(&k, i);
 	}
 }

@@ -311,9 +311,9 @@ static json_t *op_status(void *ctx, struct control_error *e)
 			 (double)(clock_mono_ns() - d->started_ns) / 1e9, "state", state, "servers",
 			 (int)d->config->server_count, "connections", (json_int_t)g.count, "live",
 			 live, "continuable", cont, "not_surveyed", (json_int_t)g.skipped, "joined",
-			 (json_int_t)join_active(d->joins), "ended_by_services",
-			 ended_by_services(d), "capture", "packets", packets, "drops", drops,
-			 "store", "bytes", (json_int_t)st.bytes_used, "limit_bytes",
+			 (json_int_t)(join_active(d->joins) + adopt_active(d->adopter)),
+			 "ended_by_services", ended_by_services(d), "capture", "packets", packets,
+			 "drops", drops, "store", "bytes", (json_int_t)st.bytes_used, "limit_bytes",
 			 (json_int_t)st.bytes_limit, "records", (json_int_t)st.records, "hold",
 			 hold);
 }

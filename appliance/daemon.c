@@ -9,6 +9,7 @@
  *	failover	takeovers, and keeping what was taken	     (failover.h)
  *	restore 1..n	its crew: probes and sockets, one a core     (crew.h)
  *	join 0..n	continued connections, io_uring		     (join.h)
+ *	adopter		connections handed to local programs	     (adopt.h)
  *	control, http	jeebsctl and Prometheus
  *
  * A verdict goes from health to failover; failover asks workers for connections and
@@ -386,6 +387,32 @@ static int start_joins(struct daemon *d)
 	return r;
 }
 
+static bool wants_adopter(const struct services *s)
+{
+	for (uint32_t i = 0; i < s->n; i++)
+		if (s->v[i].adopt)
+			return true;
+	return false;
+}
+
+static int start_adopter(struct daemon *d)
+{
+	const struct adopt_config ac = ADOPT_CONFIG_DEFAULT;
+
+	if (!wants_adopter(&d->services))
+		return 0;
+	int r = adopter_new(&ac, &d->adopter);
+	if (r < 0)
+		log_event(LOG_ERROR, "adopter-not-started", LOG_ERR(r));
+	return r;
+}
+
+/* Connections that go on through this process. */
+static uint64_t continued_now(const struct daemon *d)
+{
+	return join_active(d->joins) + adopt_active(d->adopter);
+}
+
 static int start_failover(struct daemon *d)
 {
 	struct failover_config fc = {
@@ -394,6 +421,7 @@ static int start_failover(struct daemon *d)
 		.worker_count = d->worker_count,
 		.evidence = d->evidence,
 		.joins = d->joins,
+		.adopter = d->adopter,
 		.observer = {.ctx = d,
 			     .state = on_failover_state,
 			     .connection = on_connection,
@@ -522,7 +550,8 @@ static int start(struct daemon *d)
 	if ((r = load_services(d)) < 0 || (r = make_endings(d)) < 0 ||
 	    (r = daemon_metrics_open(d)) < 0 || (r = open_store(d)) < 0 ||
 	    (r = prepare_host(d)) < 0 || (r = start_workers(d)) < 0 || (r = start_joins(d)) < 0 ||
-	    (r = start_failover(d)) < 0 || (r = start_health(d)) < 0 || (r = open_control(d)) < 0 ||
+	    (r = start_adopter(d)) < 0 || (r = start_failover(d)) < 0 ||
+	    (r = start_health(d)) < 0 || (r = open_control(d)) < 0 ||
 	    (r = daemon_metrics_listen(d)) < 0)
 		return r;
 	log_started(d);
@@ -540,6 +569,7 @@ static void stop(struct daemon *d, bool started)
 	failover_halt(d->failover);
 	d->health = health_loop_stop(d->health);
 	d->joins = join_pool_free(d->joins);
+	d->adopter = adopter_free(d->adopter); /* clients get their RST while the address is ours */
 	d->failover = failover_free(d->failover);
 	for (uint32_t i = 0; i < d->worker_count; i++)
 		worker_stop(d->workers[i]);
@@ -570,7 +600,7 @@ static bool should_end(struct daemon *d, bool *io_told)
 		return true;
 	*io_told = true;
 	log_event(LOG_WARNING, "still-serving", LOG_INT("servers", held),
-		  LOG_INT("connections", join_active(d->joins)),
+		  LOG_INT("connections", continued_now(d)),
 		  LOG_STR("detail", "connections end with this process: "
 				    "send the signal again to end it"));
 	return false;
@@ -613,7 +643,7 @@ int daemon_run(const struct config *c)
 	int r = start(&d);
 	if (r == 0) {
 		main_loop(&d, signals);
-		log_event(LOG_NOTICE, "stopping", LOG_INT("connections", join_active(d.joins)));
+		log_event(LOG_NOTICE, "stopping", LOG_INT("connections", continued_now(&d)));
 	}
 	stop(&d, r == 0);
 	if (r == 0)

@@ -36,6 +36,7 @@ struct daemon {
 	struct worker **workers;
 	uint32_t worker_count;
 	struct join_pool *joins;
+	struct adopter *adopter; /* NULL: no service has a program that adopts */
 	struct failover *failover;
 	struct health_loop *health;
 	struct control *control;

@@ -140,6 +140,81 @@ static int submit(struct failover_server *s, struct takeover_item *item, int fd,
 	return 0;
 }
 
+/* ---- handed to a program ----------------------------------------------------------------------
+ */
+
+/* In the adopter's thread. */
+static void on_adopt_report(void *ctx, const struct adopt_report *r)
+{
+	struct joined *j = ctx;
+	struct failover_server *s = j->server;
+
+	switch (r->event) {
+	case ADOPT_TAKEN:
+		log_event(LOG_DEBUG, "connection-adopted", LOG_STR("server", s->cfg->name));
+		return;
+	case ADOPT_RESET:
+		log_event(LOG_DEBUG, "connection-aborted", LOG_STR("server", s->cfg->name),
+			  LOG_STR("reason", r->reason), LOG_STR("detail", r->detail));
+		s->env->observer.join_aborted(s->env->observer.ctx, s->index, j->module->name,
+					      r->reason);
+		break;
+	case ADOPT_ENDED:
+		break;
+	}
+	free(j);
+}
+
+/* The module's state for the program: its checkpoint, the only form that anybody else can read. */
+static int checkpoint(const struct takeover_item *item, struct buf *out)
+{
+	size_t n = item->module->checkpoint(item->state, NULL, 0);
+
+	*out = BUF_INIT(n);
+	int r = buf_reserve(out, n);
+	if (r == 0)
+		out->n = item->module->checkpoint(item->state, out->p, n);
+	return r;
+}
+
+static int hand_over(struct failover_server *s, struct takeover_item *item, int fd, size_t unsent)
+{
+	struct joined *joined = malloc(sizeof *joined);
+	struct adopt_request rq = {
+		.path = item->service->adopt,
+		.protocol = item->module->name,
+		.server = item->snapshot.server,
+		.client = item->snapshot.client,
+		.client_fd = fd,
+		.cut = item->cut,
+		.older = item->older,
+		.log = {{item->log[0].off, item->log[0].bytes},
+			{item->log[1].off, item->log[1].bytes}},
+		.unsent = unsent,
+		.hold = !s->run->open,
+		.group = s->index,
+		.ctx = joined,
+		.report = on_adopt_report,
+	};
+	int r = joined ? checkpoint(item, &rq.state) : -ENOMEM;
+
+	if (r == 0) {
+		*joined = (struct joined){s, item->module};
+		r = adopt_submit(s->env->adopter, &rq);
+	}
+	if (r < 0) {
+		buf_deinit(&rq.state);
+		free(joined);
+		return r;
+	}
+	/* Owned by the adopter now. */
+	item->log[0].bytes = item->log[1].bytes = BUF_INIT(0);
+	return 0;
+}
+
+/* ---- restored ---------------------------------------------------------------------------------
+ */
+
 static struct bytes in_flight(const struct takeover_item *item)
 {
 	const struct takeover_log *out = &item->log[FLOW_TO_CLIENT];
@@ -311,6 +386,29 @@ static void carry_on(struct failover_server *s, struct takeover_item *item)
 	}
 }
 
+/* To a program. It gets this connection alone. */
+static void give_away(struct failover_server *s, struct takeover_item *item)
+{
+	size_t unsent;
+	int fd;
+
+	refuse_others(s, item, "handed-without-it");
+	if (!s->env->adopter || !item->service->adopt) {
+		refuse_because(s, item, "adopt-unavailable", "no program is configured");
+		return;
+	}
+	fd = restore(s, item, &unsent);
+	if (fd < 0)
+		return;
+	item->result.error = hand_over(s, item, fd, unsent);
+	if (item->result.error < 0) {
+		restore_abandon(fd);
+		refuse_because(s, item,
+			       item->result.error == -ENOSPC ? "adopt-ceiling" : "join-refused",
+			       log_strerror(item->result.error));
+	}
+}
+
 /* Perhaps the client never saw the SYN-ACK: it sends its SYN again, to the backup. */
 static bool begins_again(const struct takeover_item *item)
 {
@@ -327,11 +425,13 @@ void failover_connection_work(struct failover_server *s, struct takeover_item *i
 	takeover_plan_family(item);
 	if (item->related) { /* without its main one */
 		refuse_because(s, item, "main-connection-gone", "");
-	} else if (item->plan.cont) {
-		carry_on(s, item);
-	} else {
+	} else if (!item->plan.cont) {
 		refuse(s, item);
 		refuse_others(s, item, item->plan.reason);
+	} else if (item->plan.style == JEEBS_STYLE_INTEGRATED) {
+		give_away(s, item);
+	} else {
+		carry_on(s, item);
 	}
 }
 

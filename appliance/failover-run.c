@@ -489,6 +489,7 @@ static void phase_open(struct failover_server *s)
 	free(pending);
 	run->open = true;
 	join_release(s->env->joins, s->index);
+	adopt_release(s->env->adopter, s->index);
 	mark(s, FAILOVER_OPEN);
 }
 

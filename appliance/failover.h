@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "adopt.h"
 #include "config.h"
 #include "join.h"
 #include "plan.h"
@@ -52,7 +53,7 @@ struct failover_observer {
 	void (*state)(void *ctx, uint32_t server, enum failover_state state);
 	void (*connection)(void *ctx, uint32_t server, const struct watch_service *service,
 			   const struct endpoint *client, const struct plan *plan);
-	/* A continued connection ended by a reset of ours. In a join thread. */
+	/* A continued connection ended by a reset of ours. In a join or the adopter's thread. */
 	void (*join_aborted)(void *ctx, uint32_t server, const char *protocol, const char *reason);
 	void (*address_conflict)(void *ctx, uint32_t server);
 	void (*fenced)(void *ctx, uint32_t server, bool ok);
@@ -65,6 +66,7 @@ struct failover_config {
 	uint32_t worker_count;
 	const struct worker_evidence *evidence; /* by server */
 	struct join_pool *joins;
+	struct adopter *adopter; /* NULL: no service has a program that adopts */
 	struct failover_observer observer;
 };
 

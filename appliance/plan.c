@@ -143,6 +143,7 @@ void plan_ask(const struct jeebs_module *m, const void *state, const struct jeeb
 	m->plan(state, cut, &mp);
 	ret->by_module = true;
 	ret->cont = mp.verdict == JEEBS_CONTINUE;
+	ret->style = mp.style;
 	ret->reason = mp.reason ? mp.reason : "unnamed";
 	memcpy(ret->detail, mp.detail, sizeof ret->detail);
 	ret->detail[sizeof ret->detail - 1] = 0;

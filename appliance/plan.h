@@ -18,6 +18,7 @@ struct plan {
 	bool cont;
 	bool by_module;     /* its verdict; TCP had nothing against it */
 	const char *module; /* "-" when none */
+	uint32_t style;     /* JEEBS_STYLE_*, of a plan that continues */
 	const char *reason; /* of the refusal, or the manner of continuing; static */
 	char detail[JEEBS_DETAIL_MAX];
 };

@@ -13,6 +13,7 @@ static void add_service(struct services *s, const struct config_server *server,
 			.module = m,
 			.protocol = service->protocol,
 			.server = (uint16_t)s->server_count,
+			.adopt = service->adopt,
 			.options =
 				{
 					.replay = (uint8_t)service->replay,

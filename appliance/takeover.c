@@ -65,6 +65,7 @@ static struct takeover_item *item_new(const struct flow *f, const struct watch_s
 	item->service = service;
 	item->handshake_only = f->state == FLOW_SYN_RCVD;
 	item->sacked_to = f->sacked_to;
+	item->older = f->infer != NULL;
 	plan_snapshot(f, &item->snapshot);
 	return item;
 }

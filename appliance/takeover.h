@@ -38,6 +38,7 @@ struct takeover_item {
 	uint64_t sacked_to;  /* as in struct flow */
 	bool handshake_only; /* SYN_RCVD: the client may not have the SYN-ACK */
 	bool unasked;        /* no TAKEOVER_PROBE came before */
+	bool older;          /* than the box: offset 0 is the first byte that was seen */
 	/* TAKEOVER_READY only: */
 	bool answered; /* the snapshot is the client's own answer */
 	struct plan plan;

@@ -22,6 +22,7 @@ struct watch_service {
 	const char *protocol;              /* configured name; outlives the watch */
 	uint16_t server;                   /* index of the server it belongs to */
 	struct jeebs_service options;      /* all but port and protocol */
+	const char *adopt;                 /* socket of who adopts its connections; NULL: nobody */
 	bool companion; /* its connections are related to those of other services, or to none */
 };
 

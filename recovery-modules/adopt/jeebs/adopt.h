@@ -80,8 +80,8 @@ struct jeebs_adopt_connection {
 	struct jeebs_adopt_bytes retained[2]; /* by direction */
 	int complete; /* both begin with the very first byte of the connection */
 	int client_fin, server_fin;
-	const char *protocol; /* as configured */
-	const uint8_t *state; /* of the recovery module: its checkpoint */
+	const char *protocol; /* the recovery module that planned it */
+	const uint8_t *state; /* of that module: its checkpoint */
 	size_t state_n;
 };
 
