@@ -67,6 +67,8 @@ struct join_side {
 	bool finish;           /* it is to be told so after `out` ... */
 	bool finished;         /* ... and has been */
 	bool watched;          /* for a reset */
+	bool bulk;             /* what passes from it comes in large pieces */
+	bool polled;           /* its receive only waits for what is spliced */
 	struct join_queue out; /* to be sent to it */
 	struct list park;      /* in thread->parked */
 	struct join *join;

@@ -127,6 +127,7 @@ void join_pool_stats(const struct join_pool *p, struct join_stats *ret)
 		s.aborted += read_count(&c->aborted);
 		s.to_client_bytes += read_count(&c->to_client_bytes);
 		s.to_server_bytes += read_count(&c->to_server_bytes);
+		s.spliced_bytes += read_count(&c->spliced_bytes);
 		s.queue_ceiling += read_count(&c->queue_ceiling);
 		s.buffer_starved += read_count(&c->buffer_starved);
 		s.connect_ceiling += read_count(&c->connect_ceiling);

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <poll.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -13,6 +15,18 @@
 static int side_index(const struct join *j, const struct join_side *side)
 {
 	return (int)(side - j->side);
+}
+
+static bool can_send_to(const struct join *j, int s)
+{
+	return s == JOIN_CLIENT || j->backend == JOIN_BACKEND_UP;
+}
+
+/* Do bytes of side @s go on without a copy? They come in large pieces, and nobody looks at them. */
+static bool splices(const struct join *j, int s)
+{
+	return j->side[s].bulk && join_passes(j, s) && can_send_to(j, !s) &&
+	       join_splice_ready(&j->thread->splice);
 }
 
 /* Submission ------------------------------------------------------------- */
@@ -51,9 +65,14 @@ static void submit_recv(struct join *j, int s)
 	struct io_uring_sqe *sqe = join_side_entry(j, JOIN_OP_RECV + s, 1);
 	if (sqe == NULL)
 		return;
-	io_uring_prep_recv(sqe, j->side[s].fd, NULL, j->thread->buffers.bytes, 0);
-	sqe->flags |= IOSQE_BUFFER_SELECT;
-	sqe->buf_group = JOIN_BUFFER_GROUP;
+	j->side[s].polled = splices(j, s);
+	if (j->side[s].polled) {
+		io_uring_prep_poll_add(sqe, j->side[s].fd, POLLIN);
+	} else {
+		io_uring_prep_recv(sqe, j->side[s].fd, NULL, j->thread->buffers.bytes, 0);
+		sqe->flags |= IOSQE_BUFFER_SELECT;
+		sqe->buf_group = JOIN_BUFFER_GROUP;
+	}
 	join_side_tag(sqe, j, JOIN_OP_RECV + s);
 }
 
@@ -108,11 +127,6 @@ void join_side_ended(struct join *j, int s)
 				 JOIN_NO_BYTES);
 }
 
-static bool can_send_to(const struct join *j, int s)
-{
-	return s == JOIN_CLIENT || j->backend == JOIN_BACKEND_UP;
-}
-
 /* Bytes from side @s go to the other one untouched. Whether the buffer was lent on. */
 static bool pass_bytes(struct join *j, int s, uint32_t buffer, struct bytes b)
 {
@@ -129,6 +143,7 @@ static bool pass_bytes(struct join *j, int s, uint32_t buffer, struct bytes b)
 		join_abort(j, "module-misused");
 		return false;
 	}
+	j->side[s].bulk = b.n >= j->thread->config->splice_bytes;
 	bool lend = to->out.bytes == 0 && can_send_to(j, !s);
 	int r = lend ? join_queue_lend(&to->out, &j->thread->buffers, buffer, b.n)
 		     : join_queue_copy(&to->out, b);
@@ -160,8 +175,84 @@ static void park(struct join *j, int s)
 	list_add_tail(&j->thread->parked, &j->side[s].park);
 }
 
+static bool may_read(const struct join *j, int s)
+{
+	const struct join_side *side = &j->side[s];
+	size_t queued = j->side[!s].out.bytes;
+
+	if (side->ended || (s == JOIN_BACKEND && j->backend != JOIN_BACKEND_UP))
+		return false;
+	if (join_passes(j, s))
+		return queued == 0;
+	if (s == JOIN_CLIENT && j->hold)
+		return false;
+	/* Without a backend the module itself answers the client. */
+	if (s == JOIN_CLIENT &&
+	    (j->backend == JOIN_BACKEND_NONE || j->backend == JOIN_BACKEND_VOID ||
+	     j->backend == JOIN_BACKEND_LOST))
+		queued = side->out.bytes;
+	return queued < j->thread->buffers.bytes;
+}
+
+static void count_sent(struct join *j, int s, size_t n)
+{
+	struct join_counters *c = &j->thread->count;
+	if (s == JOIN_BACKEND) {
+		j->to_server_bytes += n;
+		join_count(&c->to_server_bytes, n);
+		return;
+	}
+	j->to_client_bytes += n;
+	join_count(&c->to_client_bytes, n);
+	if (!j->started_out) {
+		j->started_out = true;
+		join_report(j, JOIN_FIRST_BYTE);
+	}
+}
+
+/* Bytes are there that go on without a copy, or the end of the stream. */
+static void splice_side(struct join *j, int s)
+{
+	struct join_side *from = &j->side[s], *to = &j->side[!s];
+	struct join_thread *t = j->thread;
+	struct join_spliced r;
+	if (join_splice_move(&t->splice, from->fd, to->fd, t->buffers.bytes, &r) < 0) {
+		join_abort(j, "no-memory");
+		return;
+	}
+	from->bulk = r.moved + r.rest_n >= t->config->splice_bytes;
+	join_count(&t->count.spliced_bytes, r.moved);
+	if (r.moved > 0)
+		count_sent(j, !s, r.moved);
+	if (r.rest_n > 0 && join_queue_adopt(&to->out, r.rest, r.rest_n) < 0) {
+		free(r.rest);
+		join_abort(j, "no-memory");
+	} else if (r.to_error != 0) {
+		side_failed(j, !s, r.to_error);
+	} else if (r.from_error != 0) {
+		side_failed(j, s, r.from_error);
+	} else if (r.ended) {
+		join_side_ended(j, s);
+	}
+}
+
+static void poll_completed(struct join *j, int s, int res)
+{
+	if (j->dying || !may_read(j, s))
+		return;
+	if (res > 0 && (res & POLLIN) && splices(j, s) && !j->side[!s].finish)
+		splice_side(j, s);
+	else
+		/* An error without bytes, or bytes that may not pass: a receive tells more. */
+		j->side[s].bulk = false;
+}
+
 void join_side_recv_completed(struct join *j, int s, int res, uint32_t flags)
 {
+	if (j->side[s].polled) {
+		poll_completed(j, s, res);
+		return;
+	}
 	if (flags & IORING_CQE_F_BUFFER) {
 		uint32_t id = flags >> IORING_CQE_BUFFER_SHIFT;
 		const uint8_t *p = join_buffer_take(&j->thread->buffers, id);
@@ -179,22 +270,6 @@ void join_side_recv_completed(struct join *j, int s, int res, uint32_t flags)
 		park(j, s);
 	else if (res != -EINTR && res != -EAGAIN)
 		side_failed(j, s, -res);
-}
-
-static void count_sent(struct join *j, int s, size_t n)
-{
-	struct join_counters *c = &j->thread->count;
-	if (s == JOIN_BACKEND) {
-		j->to_server_bytes += n;
-		join_count(&c->to_server_bytes, n);
-		return;
-	}
-	j->to_client_bytes += n;
-	join_count(&c->to_client_bytes, n);
-	if (!j->started_out) {
-		j->started_out = true;
-		join_report(j, JOIN_FIRST_BYTE);
-	}
 }
 
 void join_side_send_completed(struct join *j, int s, int res)
@@ -255,33 +330,14 @@ void join_side_finish(struct join *j)
 	}
 }
 
-static bool may_read(const struct join *j, int s)
-{
-	const struct join_side *side = &j->side[s];
-	size_t queued = j->side[!s].out.bytes;
-
-	if (side->ended || (s == JOIN_BACKEND && j->backend != JOIN_BACKEND_UP))
-		return false;
-	if (join_passes(j, s))
-		return queued == 0;
-	if (s == JOIN_CLIENT && j->hold)
-		return false;
-	/* Without a backend the module itself answers the client. */
-	if (s == JOIN_CLIENT &&
-	    (j->backend == JOIN_BACKEND_NONE || j->backend == JOIN_BACKEND_VOID ||
-	     j->backend == JOIN_BACKEND_LOST))
-		queued = side->out.bytes;
-	return queued < j->thread->buffers.bytes;
-}
-
 static void read_side(struct join *j, int s)
 {
 	struct join_thread *t = j->thread;
 	if (j->pending & JOIN_BIT(JOIN_OP_RECV + s) || !list_empty(&j->side[s].park) ||
 	    !may_read(j, s))
 		return;
-	/* Nobody overtakes those who wait for a buffer. */
-	if (t->buffers.free == 0 || !list_empty(&t->parked))
+	/* Nobody overtakes those who wait for a buffer, but who needs none. */
+	if (!splices(j, s) && (t->buffers.free == 0 || !list_empty(&t->parked)))
 		park(j, s);
 	else
 		submit_recv(j, s);

@@ -305,6 +305,8 @@ static int open_ring(struct join_thread *t)
 	r = join_buffer_init(&t->buffers, &t->ring, t->config->buffers, t->config->buffer_bytes);
 	if (r < 0)
 		io_uring_queue_exit(&t->ring);
+	else
+		join_splice_init(&t->splice);
 	return r;
 }
 
@@ -320,6 +322,7 @@ static void *thread_main(void *arg)
 	run(t);
 	io_uring_queue_exit(&t->ring);
 	join_buffer_deinit(&t->buffers);
+	join_splice_deinit(&t->splice);
 	return NULL;
 }
 

@@ -20,12 +20,13 @@
 #include <stdatomic.h>
 
 #include "join-buffer.h"
+#include "join-splice.h"
 #include "join.h"
 #include "list.h"
 
 struct join_counters {
 	atomic_uint_fast64_t active, held, closed, aborted;
-	atomic_uint_fast64_t to_client_bytes, to_server_bytes;
+	atomic_uint_fast64_t to_client_bytes, to_server_bytes, spliced_bytes;
 	atomic_uint_fast64_t queue_ceiling, buffer_starved, connect_ceiling;
 };
 
@@ -33,6 +34,7 @@ struct join_thread {
 	const struct join_config *config;
 	struct io_uring ring;
 	struct join_buffer buffers;
+	struct join_splice splice;
 	struct __kernel_timespec connect_timeout;
 	struct list arrived; /* of the mail, not started: a takeover's come all at once */
 	struct list joins;   /* started, not ended */

@@ -44,15 +44,22 @@ struct join_config {
 	size_t queue_bytes;    /* what a module may have queued for one side; beyond it the join is
 				  reset */
 	int64_t connect_timeout_ns; /* to the backup */
+	/*
+	 * Where a direction passes through and at least so much came at once, what follows goes
+	 * from socket to socket without a copy, until it comes in smaller pieces. Below 48 KiB the
+	 * copies cost less (docs/performance.md). SIZE_MAX: never.
+	 */
+	size_t splice_bytes;
 };
 
-#define JOIN_CONFIG_DEFAULT                                   \
-	((struct join_config){.threads = 1,                   \
-			      .max_joins = 16384,             \
-			      .buffers = 32,                  \
-			      .buffer_bytes = 128 * 1024,     \
-			      .queue_bytes = 8 * 1024 * 1024, \
-			      .connect_timeout_ns = INT64_C(3000000000)})
+#define JOIN_CONFIG_DEFAULT                                              \
+	((struct join_config){.threads = 1,                              \
+			      .max_joins = 16384,                        \
+			      .buffers = 32,                             \
+			      .buffer_bytes = 128 * 1024,                \
+			      .queue_bytes = 8 * 1024 * 1024,            \
+			      .connect_timeout_ns = INT64_C(3000000000), \
+			      .splice_bytes = 64 * 1024})
 
 enum join_event {
 	JOIN_FIRST_BYTE, /* the client's socket took a byte for the first time */
@@ -142,6 +149,7 @@ struct join_stats {
 	uint64_t held;
 	uint64_t closed, aborted; /* ended, by how */
 	uint64_t to_client_bytes, to_server_bytes;
+	uint64_t spliced_bytes;  /* of them, those that went without a copy */
 	uint64_t refused;        /* submissions refused: every thread was at max_joins */
 	uint64_t queue_ceiling;  /* joins reset because a module queued too much */
 	uint64_t buffer_starved; /* receives that had to wait for a shared buffer */

@@ -146,6 +146,10 @@ struct rig *rig_new(struct join_config config)
 	pthread_mutex_init(&r->connecting, NULL);
 	r->listener = rig_listen(4096, &r->backend);
 	r->service_listener = rig_listen(1, &r->service);
+#ifdef RIG_SPLICE_BYTES
+	if (config.splice_bytes == JOIN_CONFIG_DEFAULT.splice_bytes)
+		config.splice_bytes = RIG_SPLICE_BYTES;
+#endif
 	int err = join_pool_new(&config, &r->pool);
 	if (err < 0)
 		fprintf(stderr, "join_pool_new: %s\n", strerror(-err));

@@ -2,22 +2,30 @@
 /*
  * bench-join: the join engine beside two plain proxies, in the same run.
  *
- *	bench-join [CONNECTIONS [MEBIBYTES [ROUNDS]]]
+ *	bench-join [-p BYTES] [-s BYTES] [CONNECTIONS [MEBIBYTES [ROUNDS]]]
  *
  * Each proxy is a process of its own between N clients and a backup that sends them
  * bytes as fast as it can, all on loopback: "epoll" reads and writes through a
- * buffer, "splice" moves pages through pipes, "join" is the engine passing through.
- * All have one thread. Printed: throughput, and CPU (user and system) of the proxy's
- * process per GiB, medians of the rounds, and both relative to "epoll".
+ * buffer, "splice" moves pages through pipes, "join" is the engine passing through, "join-copy"
+ * the same told to copy and "join-move" told to splice however little there is. All have one
+ * thread. Printed: throughput, and CPU (user and system) of the proxy's process per GiB, medians
+ * of the rounds, both relative to "epoll", and what share went through the engine's pipe.
+ *
+ * -p: the backup sends each client so many bytes, and the next when it has them: small pieces.
+ * -s: slow clients, each takes so many bytes every 10 ms.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -30,6 +38,13 @@
 
 static uint32_t connections = 64;
 static uint64_t total_bytes = UINT64_C(4096) << 20;
+static size_t pace_bytes, slow_bytes;
+
+/* Between the processes. */
+static struct {
+	_Atomic uint64_t spliced; /* by the engine */
+	_Atomic uint64_t got[];   /* by each client */
+} * shared;
 
 #define check(x)                                                                       \
 	do {                                                                           \
@@ -69,20 +84,47 @@ static void set_nonblocking(int fd)
 
 struct source {
 	int fd;
+	uint32_t client;
 	uint64_t left;
 };
 
-static void run_backup(int listener)
+static struct source *accept_sources(int listener)
 {
-	static uint8_t piece[PIECE];
 	struct source *s = calloc(connections, sizeof *s);
-	int ep = epoll_create1(0);
-	check(s != NULL && ep >= 0);
+	check(s != NULL);
 	for (uint32_t i = 0; i < connections; i++) {
-		s[i] = (struct source){accept(listener, NULL, NULL), total_bytes / connections};
-		check(s[i].fd >= 0 && recv(s[i].fd, piece, 1, 0) == 1);
+		s[i] = (struct source){.fd = accept(listener, NULL, NULL),
+				       .left = total_bytes / connections};
+		check(s[i].fd >= 0);
+		check(recv(s[i].fd, &s[i].client, sizeof s[i].client, MSG_WAITALL) == 4);
 		set_nonblocking(s[i].fd);
 	}
+	return s;
+}
+
+/* Sends up to @want bytes. Whether it was the last. */
+static bool feed(struct source *at, size_t want)
+{
+	static uint8_t piece[PIECE];
+	if (want > PIECE)
+		want = PIECE;
+	if (want > at->left)
+		want = (size_t)at->left;
+	ssize_t k = send(at->fd, piece, want, MSG_NOSIGNAL);
+	check(k > 0 || errno == EAGAIN);
+	at->left -= k > 0 ? (uint64_t)k : 0;
+	if (at->left > 0)
+		return false;
+	close(at->fd);
+	at->fd = -1;
+	return true;
+}
+
+static void run_backup(int listener)
+{
+	struct source *s = accept_sources(listener);
+	int ep = epoll_create1(0);
+	check(ep >= 0);
 	for (uint32_t i = 0; i < connections; i++) {
 		struct epoll_event e = {.events = EPOLLOUT, .data.ptr = &s[i]};
 		check(epoll_ctl(ep, EPOLL_CTL_ADD, s[i].fd, &e) == 0);
@@ -90,48 +132,102 @@ static void run_backup(int listener)
 	for (uint32_t open = connections; open > 0;) {
 		struct epoll_event e[64];
 		int n = epoll_wait(ep, e, 64, -1);
-		for (int i = 0; i < n; i++) {
-			struct source *at = e[i].data.ptr;
-			size_t want = at->left < PIECE ? (size_t)at->left : PIECE;
-			ssize_t k = send(at->fd, piece, want, MSG_NOSIGNAL);
-			check(k > 0 || errno == EAGAIN);
-			at->left -= k > 0 ? (uint64_t)k : 0;
-			if (at->left == 0) {
-				close(at->fd);
-				open--;
-			}
-		}
+		for (int i = 0; i < n; i++)
+			open -= feed(e[i].data.ptr, PIECE);
 	}
 	exit(0);
 }
 
-/* The clients: bytes are counted and thrown away without a copy (MSG_TRUNC). */
-static void run_clients(const struct endpoint *front)
+/* The same to clients that are sent a piece when they have the one before. */
+static void run_paced_backup(int listener)
+{
+	struct source *s = accept_sources(listener);
+	uint64_t each = total_bytes / connections;
+	for (uint32_t open = connections; open > 0;) {
+		bool idle = true;
+		for (uint32_t i = 0; i < connections; i++) {
+			uint64_t sent = each - s[i].left;
+			if (s[i].fd < 0 || shared->got[s[i].client] < sent)
+				continue;
+			idle = false;
+			open -= feed(&s[i], pace_bytes);
+		}
+		if (idle)
+			usleep(20);
+	}
+	exit(0);
+}
+
+struct client {
+	int fd;
+	uint32_t index;
+};
+
+/* Bytes are counted and thrown away without a copy (MSG_TRUNC). Whether they were the last. */
+static bool drain(struct client *c, size_t want)
+{
+	ssize_t k = recv(c->fd, NULL, want, MSG_TRUNC | MSG_DONTWAIT);
+	check(k >= 0 || errno == EAGAIN);
+	if (k > 0)
+		shared->got[c->index] += (uint64_t)k;
+	if (k != 0)
+		return false;
+	close(c->fd);
+	c->fd = -1;
+	return true;
+}
+
+static void drain_all(struct client *c)
 {
 	int ep = epoll_create1(0);
-	uint64_t got = 0;
 	check(ep >= 0);
 	for (uint32_t i = 0; i < connections; i++) {
-		int fd = connect_to(front);
-		struct epoll_event e = {.events = EPOLLIN, .data.fd = fd};
-		check(send(fd, "x", 1, 0) == 1);
-		check(epoll_ctl(ep, EPOLL_CTL_ADD, fd, &e) == 0);
+		struct epoll_event e = {.events = EPOLLIN, .data.ptr = &c[i]};
+		check(epoll_ctl(ep, EPOLL_CTL_ADD, c[i].fd, &e) == 0);
 	}
 	for (uint32_t open = connections; open > 0;) {
 		struct epoll_event e[64];
 		int n = epoll_wait(ep, e, 64, -1);
-		for (int i = 0; i < n; i++) {
-			ssize_t k = recv(e[i].data.fd, NULL, 4 * PIECE, MSG_TRUNC);
-			check(k >= 0);
-			got += (uint64_t)k;
-			if (k == 0) {
-				close(e[i].data.fd);
-				open--;
-			}
-		}
+		for (int i = 0; i < n; i++)
+			open -= drain(e[i].data.ptr, 4 * PIECE);
 	}
 	close(ep);
+}
+
+#define TICK_NS INT64_C(10000000)
+
+static void drain_slowly(struct client *c)
+{
+	int64_t next = clock_mono_ns();
+	for (uint32_t open = connections; open > 0;) {
+		for (uint32_t i = 0; i < connections; i++)
+			if (c[i].fd >= 0)
+				open -= drain(&c[i], slow_bytes);
+		next += TICK_NS;
+		int64_t left = next - clock_mono_ns();
+		if (left > 0)
+			usleep((unsigned)(left / 1000));
+	}
+}
+
+static void run_clients(const struct endpoint *front)
+{
+	struct client *c = calloc(connections, sizeof *c);
+	uint64_t got = 0;
+	check(c != NULL);
+	for (uint32_t i = 0; i < connections; i++) {
+		c[i] = (struct client){.fd = connect_to(front), .index = i};
+		shared->got[i] = 0;
+		check(send(c[i].fd, &i, sizeof i, 0) == sizeof i);
+	}
+	if (slow_bytes > 0)
+		drain_slowly(c);
+	else
+		drain_all(c);
+	for (uint32_t i = 0; i < connections; i++)
+		got += shared->got[i];
 	check(got == total_bytes / connections * connections);
+	free(c);
 }
 
 /* The proxies -------------------------------------------------------------------- */
@@ -147,14 +243,15 @@ struct relay {
 static struct relay *accept_relays(int front, const struct endpoint *backup)
 {
 	struct relay *r = calloc(connections, sizeof *r);
-	char c;
+	uint32_t who;
 	int on = 1;
 	check(r != NULL);
 	for (uint32_t i = 0; i < connections; i++) {
 		r[i].client = accept(front, NULL, NULL);
-		check(r[i].client >= 0 && recv(r[i].client, &c, 1, 0) == 1);
+		check(r[i].client >= 0);
+		check(recv(r[i].client, &who, sizeof who, MSG_WAITALL) == sizeof who);
 		r[i].backend = connect_to(backup);
-		check(send(r[i].backend, &c, 1, 0) == 1);
+		check(send(r[i].backend, &who, sizeof who, 0) == sizeof who);
 		setsockopt(r[i].client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 		set_nonblocking(r[i].client);
 		set_nonblocking(r[i].backend);
@@ -259,10 +356,12 @@ static void on_report(void *ctx, const struct join_report *r)
 	check(write(ended[1], "", 1) == 1);
 }
 
-static void run_join(int front, const struct endpoint *backup)
+static void run_engine(int front, const struct endpoint *backup, size_t splice_bytes)
 {
+	struct join_config config = JOIN_CONFIG_DEFAULT;
 	struct join_pool *pool;
-	check(join_pool_new(&JOIN_CONFIG_DEFAULT, &pool) == 0);
+	config.splice_bytes = splice_bytes;
+	check(join_pool_new(&config, &pool) == 0);
 	check(pipe(ended) == 0);
 	for (uint32_t i = 0; i < connections; i++) {
 		struct join_request q = {.id = i,
@@ -274,8 +373,26 @@ static void run_join(int front, const struct endpoint *backup)
 	char c;
 	for (uint32_t i = 0; i < connections; i++)
 		check(read(ended[0], &c, 1) == 1);
+	struct join_stats stats;
+	join_pool_stats(pool, &stats);
+	shared->spliced = stats.spliced_bytes;
 	join_pool_free(pool);
 	exit(0);
+}
+
+static void run_join_copy(int front, const struct endpoint *backup)
+{
+	run_engine(front, backup, SIZE_MAX);
+}
+
+static void run_join_move(int front, const struct endpoint *backup)
+{
+	run_engine(front, backup, 1);
+}
+
+static void run_join(int front, const struct endpoint *backup)
+{
+	run_engine(front, backup, JOIN_CONFIG_DEFAULT.splice_bytes);
 }
 
 /* Measuring ---------------------------------------------------------------------- */
@@ -285,7 +402,7 @@ static void run_join(int front, const struct endpoint *backup)
 struct proxy {
 	const char *name;
 	void (*run)(int front, const struct endpoint *backup);
-	double gib_per_s[ROUNDS_MAX], cpu_s_per_gib[ROUNDS_MAX];
+	double gib_per_s[ROUNDS_MAX], cpu_s_per_gib[ROUNDS_MAX], spliced[ROUNDS_MAX];
 };
 
 static double seconds(struct timeval t)
@@ -293,13 +410,25 @@ static double seconds(struct timeval t)
 	return (double)t.tv_sec + (double)t.tv_usec / 1e6;
 }
 
+/* A network of its own: nobody's TIME-WAIT sockets are in the way of the next one's. */
+static void enter_network(void)
+{
+	struct ifreq lo = {.ifr_name = "lo", .ifr_flags = IFF_UP};
+	check(unshare(CLONE_NEWNET) == 0);
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	check(fd >= 0 && ioctl(fd, SIOCSIFFLAGS, &lo) == 0);
+	close(fd);
+}
+
 static void measure(struct proxy *p, uint32_t round)
 {
+	enter_network();
 	struct endpoint front, backup;
 	int front_fd = listen_on_loopback(&front), backup_fd = listen_on_loopback(&backup);
+	shared->spliced = 0;
 	pid_t backup_pid = fork();
 	if (backup_pid == 0)
-		run_backup(backup_fd);
+		pace_bytes > 0 ? run_paced_backup(backup_fd) : run_backup(backup_fd);
 	pid_t proxy_pid = fork();
 	if (proxy_pid == 0)
 		p->run(front_fd, &backup);
@@ -316,6 +445,7 @@ static void measure(struct proxy *p, uint32_t round)
 	close(front_fd);
 	close(backup_fd);
 	double gib = (double)total_bytes / (1 << 30);
+	p->spliced[round] = (double)shared->spliced / (double)total_bytes;
 	p->gib_per_s[round] = gib / took;
 	p->cpu_s_per_gib[round] = (seconds(use.ru_utime) + seconds(use.ru_stime)) / gib;
 }
@@ -332,39 +462,60 @@ static double median(double *v, uint32_t n)
 	return v[n / 2];
 }
 
+static void print(struct proxy *p, size_t count, uint32_t rounds)
+{
+	double speed0 = median(p[0].gib_per_s, rounds);
+	double cpu0 = median(p[0].cpu_s_per_gib, rounds);
+	printf("%u connections, %llu MiB, %u rounds\n", connections,
+	       (unsigned long long)(total_bytes >> 20), rounds);
+	printf("%-9s %8s %7s %10s %7s %8s\n", "proxy", "GiB/s", "ratio", "cpu s/GiB", "ratio",
+	       "spliced");
+	for (size_t i = 0; i < count; i++) {
+		double speed = median(p[i].gib_per_s, rounds);
+		double cpu = median(p[i].cpu_s_per_gib, rounds);
+		printf("%-9s %8.2f %7.2f %10.3f %7.2f %8.2f\n", p[i].name, speed, speed / speed0,
+		       cpu, cpu / cpu0, median(p[i].spliced, rounds));
+	}
+}
+
+static void usage(void)
+{
+	fprintf(stderr, "usage: bench-join [-p BYTES] [-s BYTES] "
+			"[CONNECTIONS [MEBIBYTES [ROUNDS]]]\n");
+	exit(64);
+}
+
 int main(int argc, char **argv)
 {
 	struct proxy proxies[] = {
 		{.name = "epoll", .run = run_copy},
 		{.name = "splice", .run = run_splice},
+		{.name = "join-copy", .run = run_join_copy},
+		{.name = "join-move", .run = run_join_move},
 		{.name = "join", .run = run_join},
 	};
+	const size_t count = sizeof proxies / sizeof *proxies;
 	uint32_t rounds = 5;
-	if (argc > 1)
-		connections = (uint32_t)strtoul(argv[1], NULL, 10);
-	if (argc > 2)
-		total_bytes = strtoull(argv[2], NULL, 10) << 20;
-	if (argc > 3)
-		rounds = (uint32_t)strtoul(argv[3], NULL, 10);
-	if (connections == 0 || total_bytes < connections || rounds == 0 || rounds > ROUNDS_MAX) {
-		fprintf(stderr, "usage: bench-join [CONNECTIONS [MEBIBYTES [ROUNDS]]]\n");
-		return 64;
+	for (int c; (c = getopt(argc, argv, "p:s:")) != -1;) {
+		if (c == '?')
+			usage();
+		*(c == 'p' ? &pace_bytes : &slow_bytes) = strtoul(optarg, NULL, 10);
 	}
+	if (argc > optind)
+		connections = (uint32_t)strtoul(argv[optind], NULL, 10);
+	if (argc > optind + 1)
+		total_bytes = strtoull(argv[optind + 1], NULL, 10) << 20;
+	if (argc > optind + 2)
+		rounds = (uint32_t)strtoul(argv[optind + 2], NULL, 10);
+	if (connections == 0 || total_bytes < connections || rounds == 0 || rounds > ROUNDS_MAX)
+		usage();
+	shared = mmap(NULL, sizeof *shared + connections * sizeof shared->got[0],
+		      PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	check(shared != MAP_FAILED);
 
 	for (uint32_t round = 0; round < rounds; round++)
-		for (size_t i = 0; i < 3; i++)
+		for (size_t i = 0; i < count; i++)
 			measure(&proxies[i], round);
-
-	double speed0 = median(proxies[0].gib_per_s, rounds);
-	double cpu0 = median(proxies[0].cpu_s_per_gib, rounds);
-	printf("%u connections, %llu MiB, %u rounds\n", connections,
-	       (unsigned long long)(total_bytes >> 20), rounds);
-	printf("%-8s %8s %7s %10s %7s\n", "proxy", "GiB/s", "ratio", "cpu s/GiB", "ratio");
-	for (size_t i = 0; i < 3; i++) {
-		double speed = median(proxies[i].gib_per_s, rounds);
-		double cpu = median(proxies[i].cpu_s_per_gib, rounds);
-		printf("%-8s %8.2f %7.2f %10.3f %7.2f\n", proxies[i].name, speed, speed / speed0,
-		       cpu, cpu / cpu0);
-	}
+	print(proxies, count, rounds);
 	return 0;
 }
