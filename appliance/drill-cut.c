@@ -334,8 +334,11 @@ static int learn(const struct jeebs_oracle *k, void *oracle, struct drill_flow *
 static int make_oracle(const struct jeebs_oracle *k, const struct jeebs_flow *jf,
 		       struct drill_flow *truth)
 {
-	if (truth->oracle)
+	if (truth->oracle && truth->oracle_kind == k)
 		return 0;
+	/* Another module has the conversation now. */
+	if (truth->oracle)
+		truth->oracle_kind->close(truth->oracle);
 	truth->oracle_kind = k;
 	truth->oracle = k->open(&jf->module_service);
 	return truth->oracle ? learn(k, truth->oracle, truth) : -ENOMEM;

@@ -37,6 +37,8 @@ static void refuse_because(struct failover_server *s, struct takeover_item *item
 struct joined {
 	struct failover_server *server; /* outlives all joins */
 	const struct jeebs_module *module;
+	const char
+		*protocol; /* of the service: the module may be one that took over from its own */
 };
 
 /* In a join thread. */
@@ -54,7 +56,7 @@ static void on_join_report(void *ctx, const struct join_report *r)
 		log_event(LOG_DEBUG, "connection-aborted", LOG_STR("server", s->cfg->name),
 			  LOG_STR("reason", r->reason), LOG_INT("to_client", r->to_client_bytes),
 			  LOG_INT("to_server", r->to_server_bytes));
-		s->env->observer.join_aborted(s->env->observer.ctx, s->index, j->module->name,
+		s->env->observer.join_aborted(s->env->observer.ctx, s->index, j->protocol,
 					      r->reason);
 		break;
 	case JOIN_CLOSED:
@@ -120,7 +122,7 @@ static int submit(struct failover_server *s, struct takeover_item *item, int fd,
 
 	if (!joined)
 		return -ENOMEM;
-	*joined = (struct joined){s, item->module};
+	*joined = (struct joined){s, item->module, item->service->protocol};
 	if (copy_unsent(item, unsent, &rq.first_out) < 0) {
 		free(joined);
 		return -ENOMEM;

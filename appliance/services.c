@@ -5,12 +5,14 @@
 #include <stdlib.h>
 
 static void add_service(struct services *s, const struct config_server *server,
-			const struct config_service *service, const struct jeebs_module *m)
+			const struct config_service *service, const struct jeebs_module *m,
+			const struct jeebs_module *upgrade)
 {
 	for (uint32_t a = 0; a < server->address_count; a++)
 		s->v[s->n++] = (struct watch_service){
 			.endpoint = {.addr = server->addresses[a], .port = service->port},
 			.module = m,
+			.upgrade = upgrade,
 			.protocol = service->protocol,
 			.server = (uint16_t)s->server_count,
 			.adopt = service->adopt,
@@ -55,7 +57,8 @@ static int load_companion(struct services *s, const struct config_server *server
 		return r;
 	*io_have = true;
 	rest.port = 0;
-	add_service(s, server, &rest, companion);
+	rest.upgrade = NULL;
+	add_service(s, server, &rest, companion, NULL);
 	for (uint32_t i = first; i < s->n; i++)
 		s->v[i].companion = true;
 	return 0;
@@ -68,11 +71,13 @@ static int load_server(struct services *s, const struct config_server *server,
 
 	for (uint32_t k = 0; k < server->service_count; k++) {
 		const struct config_service *service = &server->services[k];
-		const struct jeebs_module *m;
+		const struct jeebs_module *m, *upgrade = NULL;
 		int r = load_module(server, host, service->protocol, &m, ret_error);
+		if (r == 0 && service->upgrade)
+			r = load_module(server, host, service->upgrade, &upgrade, ret_error);
 		if (r < 0)
 			return r;
-		add_service(s, server, service, m);
+		add_service(s, server, service, m, upgrade);
 		r = load_companion(s, server, host, service, m, &companion, ret_error);
 		if (r < 0)
 			return r;

@@ -25,8 +25,10 @@ struct watch {
 
 static void live_keep_from(struct jeebs_flow *jf, uint32_t dir, uint64_t off)
 {
-	if (dir <= JEEBS_TO_CLIENT)
-		track_keep_from(jf->watch->track, jf->flow, (enum flow_dir)dir, off);
+	if (dir > JEEBS_TO_CLIENT)
+		return;
+	jf->kept[dir] = true;
+	track_keep_from(jf->watch->track, jf->flow, (enum flow_dir)dir, off);
 }
 
 static struct jeebs_bytes live_log(struct jeebs_flow *jf, uint32_t dir, uint64_t off)
@@ -42,10 +44,49 @@ static void live_expect(struct jeebs_flow *jf, const struct jeebs_expect *e)
 	related_expect(jf, e);
 }
 
+/* How far the log of @dir reaches; behind it is the chunk being shown, if it is of @dir. */
+static uint64_t log_end(const struct flow *f, uint32_t dir)
+{
+	return f->log_end[dir] != UINT64_MAX ? f->log_end[dir] : f->stream[dir].next;
+}
+
+/* Everything from @off on is in the log, or in the chunk being shown. */
+static bool reaches_back(const struct flow *f, uint32_t dir, uint64_t off)
+{
+	uint64_t end = log_end(f, dir);
+
+	while (off < end) {
+		struct bytes b = track_log(f, (enum flow_dir)dir, off);
+		if (b.n == 0)
+			return false;
+		off += b.n;
+	}
+	return off <= f->stream[dir].shown;
+}
+
+bool watch_hand_over(struct jeebs_flow *jf, const struct jeebs_module *m,
+		     const uint64_t begin[static 2])
+{
+	for (uint32_t dir = 0; dir < 2; dir++)
+		if (!reaches_back(jf->flow, dir, begin[dir]))
+			return false;
+	jf->next_module = m;
+	memcpy(jf->next_begin, begin, sizeof jf->next_begin);
+	return true;
+}
+
+static int live_hand_over(struct jeebs_flow *jf, uint64_t to_server, uint64_t to_client)
+{
+	const struct jeebs_module *m = jf->module_service.upgrade ? jf->service->upgrade : NULL;
+
+	return m && watch_hand_over(jf, m, (uint64_t[2]){to_server, to_client});
+}
+
 static const struct jeebs_live_ops live_ops = {
 	.keep_from = live_keep_from,
 	.log = live_log,
 	.expect = live_expect,
+	.hand_over = live_hand_over,
 };
 
 static struct jeebs_flow *flow_block_get(struct watch *w)
@@ -83,6 +124,7 @@ static void flow_block_put(struct watch *w, struct jeebs_flow *jf)
 static void give_up(struct jeebs_flow *jf)
 {
 	jf->gave_up = true;
+	jf->next_module = NULL;
 	for (int dir = 0; dir < 2; dir++)
 		track_keep_from(jf->watch->track, jf->flow, (enum flow_dir)dir, UINT64_MAX);
 }
@@ -108,6 +150,103 @@ static void tell_older(struct jeebs_flow *jf)
 		if (jf->module->gap(jf->state, dir, 0, 0) != JEEBS_OK)
 			give_up(jf);
 	}
+}
+
+/* To this module everything before @begin was another conversation. */
+static void take_module(struct jeebs_flow *jf, const struct jeebs_module *m,
+			const uint64_t begin[static 2])
+{
+	if (jf->opened)
+		jf->module->close(jf->state);
+	memset(jf->state, 0, jf->watch->state_max);
+	jf->module = m;
+	jf->module_service.protocol = m->name;
+	memcpy(jf->module_service.begin, begin, sizeof jf->module_service.begin);
+	if (m == jf->service->upgrade)
+		jf->module_service.upgrade = NULL; /* there is no further one */
+	jf->expect_n = 0;
+	jf->next_module = NULL;
+	jf->kept[0] = jf->kept[1] = false;
+	jf->opened = m->open(jf->state, jf, &live_ops, &jf->module_service) == JEEBS_OK;
+	if (!jf->opened)
+		give_up(jf);
+}
+
+/* After a data callback, which returned @r: is more to be shown? */
+static bool goes_on(struct jeebs_flow *jf, int r)
+{
+	if (r != JEEBS_HAND_OVER)
+		jf->next_module = NULL;
+	if (r != JEEBS_OK && !jf->next_module)
+		give_up(jf);
+	return r == JEEBS_OK;
+}
+
+/* What the log of @dir holds from @off on. False: the module wants no more, for now. */
+static bool show_log(struct jeebs_flow *jf, uint32_t dir, uint64_t off, int64_t now_ns)
+{
+	const uint64_t end = log_end(jf->flow, dir);
+
+	while (off < end) {
+		struct bytes b = track_log(jf->flow, (enum flow_dir)dir, off);
+		if (b.n == 0)
+			give_up(jf); /* it has let go of what it was not shown yet */
+		if (b.n == 0 ||
+		    !goes_on(jf, jf->module->data(jf->state, dir, off,
+						  (struct jeebs_bytes){b.p, b.n}, now_ns)))
+			return false;
+		off += b.n;
+	}
+	return true;
+}
+
+struct chunk {
+	uint32_t dir;
+	uint64_t off;
+	struct bytes b;
+	int64_t now_ns;
+};
+
+/* Of a chunk what lies behind the beginning. */
+static bool show_chunk(struct jeebs_flow *jf, struct chunk c)
+{
+	uint64_t begin = jf->module_service.begin[c.dir];
+	size_t before = begin > c.off ? (size_t)(begin - c.off) : 0;
+	struct bytes b = bytes_from(c.b, before);
+
+	if (b.n == 0)
+		return true;
+	return goes_on(jf, jf->module->data(jf->state, c.dir, c.off + before,
+					    (struct jeebs_bytes){b.p, b.n}, c.now_ns));
+}
+
+/* The end of the other direction may have been told to the one before. */
+static void show_fin(struct jeebs_flow *jf, uint32_t dir)
+{
+	const struct flow *f = jf->flow;
+	uint64_t end = f->stream[dir].next;
+
+	if (f->fin_seen[dir] && f->fin_off[dir] == end &&
+	    jf->module->fin(jf->state, dir, end) != JEEBS_OK)
+		give_up(jf);
+}
+
+/* The module has asked to be followed by another one: each is asked for at most once. */
+static void hand_over(struct jeebs_flow *jf, struct chunk c)
+{
+	while (jf->next_module) {
+		take_module(jf, jf->next_module, jf->next_begin);
+		const uint64_t *begin = jf->module_service.begin;
+		bool on = jf->opened && show_log(jf, JEEBS_TO_SERVER, begin[0], c.now_ns) &&
+			  show_log(jf, JEEBS_TO_CLIENT, begin[1], c.now_ns) && show_chunk(jf, c);
+		if (on)
+			show_fin(jf, !c.dir);
+	}
+	/* What was kept for the ones before. */
+	for (uint32_t dir = 0; dir < 2; dir++)
+		if (!jf->kept[dir])
+			track_keep_from(jf->watch->track, jf->flow, (enum flow_dir)dir,
+					TRACK_KEEP_NOTHING);
 }
 
 static void open_now(struct jeebs_flow *jf)
@@ -177,8 +316,9 @@ static void on_data(void *ctx, struct flow *f, enum flow_dir dir, uint64_t off, 
 			jf->missed[dir] = off + b.n;
 		return;
 	}
-	if (jf->module->data(jf->state, dir, off, (struct jeebs_bytes){b.p, b.n}, now) != JEEBS_OK)
-		give_up(jf);
+	goes_on(jf, jf->module->data(jf->state, dir, off, (struct jeebs_bytes){b.p, b.n}, now));
+	if (jf->next_module)
+		hand_over(jf, (struct chunk){dir, off, b, now});
 }
 
 static void on_gap(void *ctx, struct flow *f, enum flow_dir dir, uint64_t from, uint64_t to)
@@ -276,8 +416,11 @@ struct watch *watch_new(const struct watch_config *cfg)
 		const struct jeebs_module *m = cfg->services[i].module;
 		services[i] = cfg->services[i].endpoint;
 		flags[i] = cfg->services[i].companion ? TRACK_SERVICE_EITHER_END : 0;
+		const struct jeebs_module *upgrade = cfg->services[i].upgrade;
 		if (m && m->state_size > w->state_max)
 			w->state_max = m->state_size;
+		if (upgrade && upgrade->state_size > w->state_max)
+			w->state_max = upgrade->state_size;
 	}
 	struct track_config tc = cfg->track;
 	tc.services = services;
@@ -357,6 +500,10 @@ struct jeebs_flow *watch_clone(struct watch *to, const struct jeebs_flow *from)
 	/* It was opened before half of the handshake turned out to be missing. */
 	if (jf && from->opened && !jf->opened)
 		open_now(jf);
+	if (jf && jf->opened && jf->module != from->module) {
+		jf->module_service = from->module_service;
+		take_module(jf, from->module, from->module_service.begin);
+	}
 	if (!jf || jf->opened != from->opened ||
 	    (from->opened && from->state && !copy_state(jf, from))) {
 		track_drop(to->track, f);

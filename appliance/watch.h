@@ -17,12 +17,13 @@
 #include "track.h"
 
 struct watch_service {
-	struct endpoint endpoint;          /* port 0: every port of the address */
-	const struct jeebs_module *module; /* NULL: tracked, listed and refused */
-	const char *protocol;              /* configured name; outlives the watch */
-	uint16_t server;                   /* index of the server it belongs to */
-	struct jeebs_service options;      /* all but port and protocol */
-	const char *adopt;                 /* socket of who adopts its connections; NULL: nobody */
+	struct endpoint endpoint;           /* port 0: every port of the address */
+	const struct jeebs_module *module;  /* NULL: tracked, listed and refused */
+	const struct jeebs_module *upgrade; /* who goes on after hand_over(); NULL: nobody */
+	const char *protocol;               /* configured name; outlives the watch */
+	uint16_t server;                    /* index of the server it belongs to */
+	struct jeebs_service options;       /* all but port and protocol */
+	const char *adopt;                  /* socket of who adopts its connections; NULL: nobody */
 	bool companion; /* its connections are related to those of other services, or to none */
 };
 
@@ -35,7 +36,11 @@ struct jeebs_flow {
 	void *state;  /* module->state_size bytes; NULL without module or after watch_detach() */
 	bool opened;  /* the module's open succeeded: its close is owed */
 	bool gave_up; /* the module wants no more bytes */
-	bool stored;  /* the store holds a record of it */
+	/* While a hand-over is asked for: who goes on, and from where. */
+	const struct jeebs_module *next_module;
+	uint64_t next_begin[2];
+	bool kept[2];      /* the module has said what it needs of the log */
+	bool stored;       /* the store holds a record of it */
 	bool server_ended; /* by the server, first of all: see endings.h */
 	bool extracted;    /* its takeover has left for the failover thread */
 	/* See related.h. */
@@ -94,13 +99,22 @@ struct list *watch_dirty(struct watch *w);
 struct list *watch_companions(struct watch *w);
 struct list *watch_ended(struct watch *w);
 
+/*
+ * Within a data callback of @jf's module, which returns JEEBS_HAND_OVER next: @m goes on and is
+ * shown everything from @begin on, first the log of the client, then that of the server, then the
+ * rest of the chunk that is being shown. @m must be one of the watch's services. False: the bytes
+ * are not there.
+ */
+bool watch_hand_over(struct jeebs_flow *jf, const struct jeebs_module *m,
+		     const uint64_t begin[static 2]);
+
 /* Takes the module's state out of a flow: the caller now closes and frees it. */
 void *watch_detach(struct jeebs_flow *jf);
 
 /*
  * A connection of @to, which watches the same services, that is like @from of another
- * watch: the flow copied, the module's state by way of its checkpoint. NULL: no memory, a ceiling,
- * or the module does not understand its own checkpoint.
+ * watch: the flow copied, the module it has now, its state by way of its checkpoint. NULL: no
+ * memory, a ceiling, or the module does not understand its own checkpoint.
  */
 struct jeebs_flow *watch_clone(struct watch *to, const struct jeebs_flow *from);
 

@@ -135,8 +135,8 @@ struct jeebs_live_ops {
 	/*
 	 * From these offsets on the conversation is in another protocol: the module named by
 	 * jeebs_service.upgrade goes on, and is shown everything from there. Both offsets must be
-	 * in the log or in the chunk being shown. Return JEEBS_HAND_OVER next. False: there is
-	 * nobody.
+	 * in the log or in the chunk being shown, so ask before keep_from moves on. Only from data.
+	 * Return JEEBS_HAND_OVER next. False: there is nobody, or a byte is not there.
 	 */
 	int (*hand_over)(struct jeebs_flow *f, uint64_t to_server, uint64_t to_client);
 };
