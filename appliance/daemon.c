@@ -420,6 +420,8 @@ static int start_failover(struct daemon *d)
 		.workers = d->workers,
 		.worker_count = d->worker_count,
 		.evidence = d->evidence,
+		.services = d->services.v,
+		.service_count = d->services.n,
 		.joins = d->joins,
 		.adopter = d->adopter,
 		.observer = {.ctx = d,

@@ -395,12 +395,29 @@ static int phase_address_check(struct failover_server *s)
 	return 0;
 }
 
+/* The connections of companions: all other ports of the address. */
+static uint32_t guard_companions(const struct failover_server *s, struct guard_service *out)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < s->env->service_count && n < s->cfg->address_count; i++) {
+		const struct watch_service *w = &s->env->services[i];
+		if (w->server != s->index || !w->companion)
+			continue;
+		const struct config_backup *b =
+			failover_backup_for(s->cfg, w->endpoint.addr.family);
+		out[n++] = (struct guard_service){.service = w->endpoint,
+						  .backup = {.addr = b->address}};
+	}
+	return n;
+}
+
 static int phase_guard(struct failover_server *s)
 {
 	const struct config_server *cfg = s->cfg;
 	uint32_t n = 0;
 	struct guard_service *svc =
-		calloc((size_t)cfg->address_count * cfg->service_count, sizeof *svc);
+		calloc((size_t)cfg->address_count * (cfg->service_count + 1), sizeof *svc);
 
 	if (!svc)
 		return -ENOMEM;
@@ -413,6 +430,7 @@ static int phase_guard(struct failover_server *s)
 			svc[n].backup = (struct endpoint){.addr = b->address,
 							  .port = cfg->services[k].port};
 		}
+	n += guard_companions(s, svc + n);
 	int r = guard_up(cfg->name, svc, n, &s->guard);
 	free(svc);
 	if (r == 0)

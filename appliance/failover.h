@@ -65,6 +65,8 @@ struct failover_config {
 	struct worker **workers;
 	uint32_t worker_count;
 	const struct worker_evidence *evidence; /* by server */
+	const struct watch_service *services;
+	uint32_t service_count;
 	struct join_pool *joins;
 	struct adopter *adopter; /* NULL: no service has a program that adopts */
 	struct failover_observer observer;

@@ -14,6 +14,9 @@
  *	chain to-backup  prerouting -100, nat: SYN without ACK to S: DNAT by @backup
  *	chain as-us      postrouting 100, nat: connection once to S: masquerade
  *
+ * Where a whole address is guarded (port 0), every rule about S has a second one about the
+ * address, and its DNAT leaves the port as it is.
+ *
  * "A restored socket has it" is asked of the kernel's own socket table ("socket
  * transparent", set by restore_socket() as its last step), so there is no list
  * to keep: a flow is let in at the moment its socket is complete, and leaves
@@ -69,21 +72,22 @@ struct family {
 	uint8_t addr_type;
 	uint8_t ct_daddr;
 	uint8_t icmp, redirect;
-	const char *service, *backup, *pending; /* set names */
+	/* Set names; those of whole addresses are the last two. */
+	const char *service, *backup, *pending, *address, *address_backup;
 };
 
 static const struct family families[] = {
 	{NETADDR_V4, NFPROTO_IPV4, 12, 16, 4, TYPE_IP4, NFT_CT_DST_IP, IPPROTO_ICMP, ICMP_REDIRECT,
-	 "service4", "backup4", "pending4"},
+	 "service4", "backup4", "pending4", "address4", "address-backup4"},
 	{NETADDR_V6, NFPROTO_IPV6, 8, 24, 16, TYPE_IP6, NFT_CT_DST_IP6, IPPROTO_ICMPV6, ND_REDIRECT,
-	 "service6", "backup6", "pending6"},
+	 "service6", "backup6", "pending6", "address6", "address-backup6"},
 };
 
 #define FAMILIES (sizeof families / sizeof *families)
 
 struct guard {
 	struct netlink netlink;
-	bool used[FAMILIES];
+	bool used[FAMILIES], whole[FAMILIES];
 	char table[NFT_NAME_MAXLEN];
 };
 
@@ -115,6 +119,17 @@ static struct ruleset_element service_element(const void *data, uint32_t i)
 
 	put_endpoint(e.b, s->family, &svc->service);
 	put_endpoint(e.b + endpoint_bytes(s->family), s->family, &svc->backup);
+	return e;
+}
+
+static struct ruleset_element address_element(const void *data, uint32_t i)
+{
+	const struct selection *s = data;
+	const struct guard_service *svc = (const struct guard_service *)s->array + s->index[i];
+	struct ruleset_element e = {{0}};
+
+	memcpy(e.b, svc->service.addr.b, s->family->addr_n);
+	memcpy(e.b + s->family->addr_n, svc->backup.addr.b, s->family->addr_n);
 	return e;
 }
 
@@ -150,16 +165,25 @@ static void load_destination(struct ruleset *b, const struct family *f, uint32_t
 	rule_load_payload(b, NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, reg + f->addr_n / 4);
 }
 
+/* To a protected endpoint, or (@whole) to a protected address. */
+static void match_protected(struct ruleset *b, const struct family *f, bool whole)
+{
+	if (whole)
+		rule_load_payload(b, NFT_PAYLOAD_NETWORK_HEADER, f->daddr_at, f->addr_n, 0);
+	else
+		load_destination(b, f, 0);
+	rule_match_set(b, whole ? f->address : f->service, 0);
+}
+
 /*
  * "wildcard" ends the rule for sockets in TIME_WAIT, which "transparent" alone would
  * admit: a new connection with the same port must reach the backup.
  */
-static void rule_admit(struct ruleset *b, const struct family *f)
+static void rule_admit(struct ruleset *b, const struct family *f, bool whole)
 {
 	ruleset_rule(b, "in");
 	match_tcp(b, f);
-	load_destination(b, f, 0);
-	rule_match_set(b, f->service, 0);
+	match_protected(b, f, whole);
 	rule_load_socket(b, NFT_SOCKET_WILDCARD, 0);
 	rule_match_u8(b, 0, 0);
 	rule_load_socket(b, NFT_SOCKET_TRANSPARENT, 0);
@@ -177,13 +201,12 @@ static void match_syn(struct ruleset *b)
 }
 
 /* A client that begins anew is not held up by what it had before: it may open with the backup. */
-static void rule_syn(struct ruleset *b, const struct family *f)
+static void rule_syn(struct ruleset *b, const struct family *f, bool whole)
 {
 	ruleset_rule(b, "in");
 	match_tcp(b, f);
 	match_syn(b);
-	load_destination(b, f, 0);
-	rule_match_set(b, f->service, 0);
+	match_protected(b, f, whole);
 	rule_verdict(b, NFT_GOTO, "closed");
 	ruleset_rule_end(b);
 }
@@ -199,12 +222,11 @@ static void rule_pending(struct ruleset *b, const struct family *f)
 	ruleset_rule_end(b);
 }
 
-static void rule_closed(struct ruleset *b, const struct family *f)
+static void rule_closed(struct ruleset *b, const struct family *f, bool whole)
 {
 	ruleset_rule(b, "closed");
 	match_tcp(b, f);
-	load_destination(b, f, 0);
-	rule_match_set(b, f->service, 0);
+	match_protected(b, f, whole);
 	rule_verdict(b, NF_DROP, NULL);
 	ruleset_rule_end(b);
 }
@@ -247,6 +269,34 @@ static void rules_redirect(struct ruleset *b, const struct family *f)
 	ruleset_rule_end(b);
 }
 
+/* What the other ports of whole addresses need besides. */
+static void rules_whole(struct ruleset *b, const struct family *f)
+{
+	ruleset_rule(b, "out");
+	match_tcp(b, f);
+	rule_load_payload(b, NFT_PAYLOAD_NETWORK_HEADER, f->saddr_at, f->addr_n, 0);
+	rule_match_set(b, f->address, 0);
+	rule_notrack(b);
+	ruleset_rule_end(b);
+
+	ruleset_rule(b, "to-backup");
+	match_tcp(b, f);
+	match_syn(b);
+	rule_load_payload(b, NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, 0);
+	rule_from_u16(b, 0, GUARD_PORT_MIN);
+	rule_load_payload(b, NFT_PAYLOAD_NETWORK_HEADER, f->daddr_at, f->addr_n, 0);
+	rule_match_map(b, f->address_backup, 0);
+	rule_dnat_address(b, f->nfproto, 0);
+	ruleset_rule_end(b);
+
+	ruleset_rule(b, "as-us");
+	match_tcp(b, f);
+	rule_load_ct(b, f->ct_daddr, 0);
+	rule_match_set(b, f->address, 0);
+	rule_masquerade(b);
+	ruleset_rule_end(b);
+}
+
 static void build_sets(struct ruleset *b, const struct family *f)
 {
 	uint32_t n = endpoint_bytes(f), type = TYPE_ENDPOINT(f->addr_type);
@@ -254,6 +304,8 @@ static void build_sets(struct ruleset *b, const struct family *f)
 	ruleset_add_set(b, f->service, type, n, 0, 0);
 	ruleset_add_set(b, f->backup, type, n, type, n);
 	ruleset_add_set(b, f->pending, (uint32_t)TYPE_FLOW(f->addr_type), 2 * n, 0, 0);
+	ruleset_add_set(b, f->address, f->addr_type, f->addr_n, 0, 0);
+	ruleset_add_set(b, f->address_backup, f->addr_type, f->addr_n, f->addr_type, f->addr_n);
 }
 
 static void build_chains(struct ruleset *b)
@@ -266,17 +318,22 @@ static void build_chains(struct ruleset *b)
 }
 
 /* Rules of a chain apply in the order they are added; each family only meets its own. */
-static void build_rules(struct ruleset *b, const bool used[FAMILIES])
+static void build_rules(struct ruleset *b, const struct guard *g)
 {
 	for (size_t i = 0; i < FAMILIES; i++) {
-		if (!used[i])
+		const struct family *f = &families[i];
+		if (!g->used[i])
 			continue;
-		rule_admit(b, &families[i]);
-		rule_syn(b, &families[i]);
-		rule_pending(b, &families[i]);
-		rule_closed(b, &families[i]);
-		rules_out(b, &families[i]);
-		rules_redirect(b, &families[i]);
+		for (int whole = 0; whole <= g->whole[i]; whole++) {
+			rule_admit(b, f, whole);
+			rule_syn(b, f, whole);
+			rule_closed(b, f, whole);
+		}
+		rule_pending(b, f);
+		rules_out(b, f);
+		rules_redirect(b, f);
+		if (g->whole[i])
+			rules_whole(b, f);
 	}
 	ruleset_rule(b, "in");
 	rule_verdict(b, NFT_JUMP, "closed");
@@ -301,18 +358,40 @@ static void add_services(struct ruleset *b, const struct family *f, const struct
 	ruleset_elements(b, true, f->backup, n, n, service_element, &s, count);
 }
 
+static void add_addresses(struct ruleset *b, const struct family *f,
+			  const struct guard_service *svc, const uint32_t *index, uint32_t count)
+{
+	struct selection s = {f, svc, index};
+
+	ruleset_elements(b, true, f->address, f->addr_n, 0, address_element, &s, count);
+	ruleset_elements(b, true, f->address_backup, f->addr_n, f->addr_n, address_element, &s,
+			 count);
+}
+
+/* Into @index those of one family: single ports, or whole addresses. Returns how many. */
+static uint32_t select_services(const struct guard_service *svc, uint32_t count, uint8_t family,
+				bool whole, uint32_t *index)
+{
+	uint32_t n = 0;
+
+	for (uint32_t k = 0; k < count; k++)
+		if (svc[k].service.addr.family == family && (svc[k].service.port == 0) == whole)
+			index[n++] = k;
+	return n;
+}
+
 static void build_services(struct ruleset *b, const bool used[FAMILIES],
 			   const struct guard_service *svc, uint32_t *index, uint32_t count)
 {
 	for (size_t i = 0; i < FAMILIES; i++) {
-		uint32_t n = 0;
+		const struct family *f = &families[i];
 		if (!used[i])
 			continue;
-		for (uint32_t k = 0; k < count; k++)
-			if (svc[k].service.addr.family == families[i].netaddr)
-				index[n++] = k;
-		build_sets(b, &families[i]);
-		add_services(b, &families[i], svc, index, n);
+		build_sets(b, f);
+		add_services(b, f, svc, index,
+			     select_services(svc, count, f->netaddr, false, index));
+		add_addresses(b, f, svc, index,
+			      select_services(svc, count, f->netaddr, true, index));
 	}
 }
 
@@ -327,6 +406,7 @@ static int check_services(struct guard *g, const struct guard_service *svc, uint
 		if (svc[k].backup.addr.family != svc[k].service.addr.family)
 			return -EAFNOSUPPORT;
 		g->used[i] = true;
+		g->whole[i] = g->whole[i] || svc[k].service.port == 0;
 	}
 	return 0;
 }
@@ -341,7 +421,7 @@ static int table_create(struct guard *g, const struct guard_service *svc, uint32
 	ruleset_add_table(&b, flags);
 	build_services(&b, g->used, svc, index, count);
 	build_chains(&b);
-	build_rules(&b, g->used);
+	build_rules(&b, g);
 	return ruleset_commit(&b, &g->netlink);
 }
 

@@ -296,6 +296,16 @@ void rule_match_u8(struct ruleset *b, uint32_t reg, uint8_t value)
 		nftnl_expr_set(e, NFTNL_EXPR_CMP_DATA, &value, 1);
 }
 
+void rule_from_u16(struct ruleset *b, uint32_t reg, uint16_t value)
+{
+	const uint8_t data[2] = {(uint8_t)(value >> 8), (uint8_t)value};
+	struct nftnl_expr *e =
+		ADD(b, "cmp", {NFTNL_EXPR_CMP_SREG, reg32(reg)}, {NFTNL_EXPR_CMP_OP, NFT_CMP_GTE});
+
+	if (e)
+		nftnl_expr_set(e, NFTNL_EXPR_CMP_DATA, data, sizeof data);
+}
+
 void rule_match_set(struct ruleset *b, const char *set, uint32_t reg)
 {
 	struct nftnl_expr *e = ADD(b, "lookup", {NFTNL_EXPR_LOOKUP_SREG, reg32(reg)});
@@ -318,6 +328,12 @@ void rule_dnat(struct ruleset *b, uint32_t family, uint32_t reg_addr, uint32_t r
 	ADD(b, "nat", {NFTNL_EXPR_NAT_TYPE, NFT_NAT_DNAT}, {NFTNL_EXPR_NAT_FAMILY, family},
 	    {NFTNL_EXPR_NAT_REG_ADDR_MIN, reg32(reg_addr)},
 	    {NFTNL_EXPR_NAT_REG_PROTO_MIN, reg32(reg_port)});
+}
+
+void rule_dnat_address(struct ruleset *b, uint32_t family, uint32_t reg_addr)
+{
+	ADD(b, "nat", {NFTNL_EXPR_NAT_TYPE, NFT_NAT_DNAT}, {NFTNL_EXPR_NAT_FAMILY, family},
+	    {NFTNL_EXPR_NAT_REG_ADDR_MIN, reg32(reg_addr)});
 }
 
 void rule_masquerade(struct ruleset *b)

@@ -69,10 +69,14 @@ void rule_load_ct(struct ruleset *b, uint32_t key, uint32_t reg);
 void rule_load_socket(struct ruleset *b, uint32_t key, uint32_t reg);
 void rule_mask_u8(struct ruleset *b, uint32_t reg, uint8_t mask);
 void rule_match_u8(struct ruleset *b, uint32_t reg, uint8_t value);
+/* At least @value, in network order. */
+void rule_from_u16(struct ruleset *b, uint32_t reg, uint16_t value);
 void rule_match_set(struct ruleset *b, const char *set, uint32_t reg);
 /* The map's data goes into @reg as well. */
 void rule_match_map(struct ruleset *b, const char *map, uint32_t reg);
 void rule_dnat(struct ruleset *b, uint32_t family, uint32_t reg_addr, uint32_t reg_port);
+/* The port stays. */
+void rule_dnat_address(struct ruleset *b, uint32_t family, uint32_t reg_addr);
 void rule_masquerade(struct ruleset *b);
 void rule_notrack(struct ruleset *b);
 /* @chain: for NFT_JUMP, else NULL. */

@@ -38,8 +38,11 @@
  * dropped until their socket is complete; everything else reaches the kernel, which answers RST.
  *
  * Packets of restored flows are never tracked and meet no NAT. The connections of
- * other ports of the address are not guarded.
+ * other ports of the address are not guarded, unless a service says port 0: then the rest of its
+ * ports are guarded too, and new connections from port GUARD_PORT_MIN on go to the same port of the
+ * backup, unless a transparent socket (IP_TRANSPARENT) of this host listens for them.
  */
+#define GUARD_PORT_MIN 1024
 struct guard;
 
 struct guard_service {

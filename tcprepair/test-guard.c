@@ -282,6 +282,75 @@ static void test_new_connections_v6(void **state)
 	closed_then_open(*state, NETADDR_V6);
 }
 
+static void ping_pong(int a, int b)
+{
+	lab_send(a, 3, 20000);
+	lab_expect(b, 3, 20000);
+	lab_send(b, 5, 20000);
+	lab_expect(a, 5, 20000);
+}
+
+/* Of a whole address: the same port of the backup, unless the box itself listens for it. */
+static void other_ports(const struct lab *l, uint8_t family)
+{
+	struct guard_service svc[2] = {service(family), service(family)};
+	struct endpoint data = lab_endpoint(LAB_SERVER, family, 50001), at_backup, own = data;
+	struct endpoint low = lab_endpoint(LAB_SERVER, family, 22);
+	struct link *link = NULL;
+	bool changed;
+
+	svc[1].service.port = 0;
+	at_backup = lab_endpoint(LAB_BACKUP, family, 50001);
+	own.port = 50002;
+	lab_enter(l, LAB_BACKUP);
+	int listener = lab_listen(&at_backup);
+	lab_cut(l);
+	lab_enter(l, LAB_BOX);
+	struct guard *g = guard_of(svc, 2);
+	assert_int_equal(guard_forwarding("eth0", family, true, &changed), 0);
+	assert_int_equal(address_add("eth0", &data.addr), 0);
+	assert_int_equal(link_open("eth0", &link), 0);
+	assert_int_equal(link_announce(link, &data.addr), 0);
+	link_close(link);
+	int here = lab_listen(&own), on = 1;
+	bool v6 = family == NETADDR_V6;
+	assert_int_equal(setsockopt(here, v6 ? SOL_IPV6 : SOL_IP,
+				    v6 ? IPV6_TRANSPARENT : IP_TRANSPARENT, &on, sizeof on),
+			 0);
+	lab_enter(l, LAB_CLIENT);
+	int early = lab_connect(&data, 0);
+	struct pollfd p = {.fd = early, .events = POLLOUT};
+	assert_int_equal(poll(&p, 1, 20), 0);
+	lab_enter(l, LAB_BOX);
+	assert_int_equal(guard_open(g, NULL, 0), 0);
+	lab_enter(l, LAB_CLIENT);
+	int later = lab_connect(&data, 0);
+	expect_backup_serves(l, later, listener, family);
+	int refused = lab_connect(&low, 0); /* below GUARD_PORT_MIN the box answers itself */
+	lab_wait(refused, POLLERR | POLLHUP);
+	assert_int_equal(socket_error(refused), ECONNREFUSED);
+	int with_box = lab_connect(&own, 0), served = lab_accept(here);
+	ping_pong(with_box, served);
+	close(early);
+	close(later);
+	close(refused);
+	close(with_box);
+	close(served);
+	close(here);
+	close(listener);
+	guard_down(g);
+}
+
+static void test_other_ports(void **state)
+{
+	other_ports(*state, NETADDR_V4);
+}
+
+static void test_other_ports_v6(void **state)
+{
+	other_ports(*state, NETADDR_V6);
+}
+
 /* A connection made with a live server, and what the box needs to continue it. */
 static int established(const struct lab *l, struct snapshot *ret)
 {
@@ -343,14 +412,6 @@ static int restored(const struct snapshot *s)
 	if (r < 0)
 		fail_msg("%s: %s", step, strerror(-r));
 	return fd;
-}
-
-static void ping_pong(int a, int b)
-{
-	lab_send(a, 3, 20000);
-	lab_expect(b, 3, 20000);
-	lab_send(b, 5, 20000);
-	lab_expect(a, 5, 20000);
 }
 
 /* Restored, pending, and unknown flows when the guard opens, and a new one. */
@@ -642,6 +703,8 @@ int main(void)
 		LAB_TEST(test_too_many_pending),
 		LAB_TEST(test_new_connections),
 		LAB_TEST(test_new_connections_v6),
+		LAB_TEST(test_other_ports),
+		LAB_TEST(test_other_ports_v6),
 		LAB_TEST(test_old_and_new_flows),
 		LAB_TEST(test_syn_on_pending_flow),
 		LAB_TEST(test_strict_tracking),
