@@ -236,6 +236,28 @@ static void judge_end(const struct harness *h, const struct resumed *r, struct d
 	}
 }
 
+static void judge(const struct harness *h, const struct resumed *r, const struct plan *plan,
+		  struct drill_finding *f)
+{
+	const struct drill_stream *s = &r->truth->stream[FLOW_TO_CLIENT];
+
+	if (plan->style == JEEBS_STYLE_STANDALONE) {
+		/* The module answers itself: not what the old server would have said. */
+		if (h->violation)
+			wrong(f, h->violation, r->base + h->client.n);
+		else
+			refused(f, plan->reason, false);
+	} else if (!same(s, r->base, buf_view(&h->client), "other-bytes", f)) {
+		/* The old server had not said it yet, and nothing told that it would. */
+		if (f->offset >= r->truth->unasked)
+			refused(f, "server-spoke-unasked", true);
+	} else if (h->violation) {
+		wrong(f, h->violation, r->base + h->client.n);
+	} else {
+		judge_end(h, r, f);
+	}
+}
+
 static int resume(const struct drill_bench *b, struct takeover_item *item, struct drill_flow *truth,
 		  struct drill_finding *f)
 {
@@ -262,17 +284,8 @@ static int resume(const struct drill_bench *b, struct takeover_item *item, struc
 		harness_resume_with(&h, &backend, &client);
 		e = r.error;
 	}
-	if (e == 0 &&
-	    !same(&truth->stream[FLOW_TO_CLIENT], r.base, buf_view(&h.client), "other-bytes", f)) {
-		/* The old server had not said it yet, and nothing told that it would. */
-		if (f->offset >= truth->unasked)
-			refused(f, "server-spoke-unasked", true);
-	} else if (e == 0) {
-		if (h.violation)
-			wrong(f, h.violation, r.base + h.client.n);
-		else
-			judge_end(&h, &r, f);
-	}
+	if (e == 0)
+		judge(&h, &r, &item->plan, f);
 	if (r.connection)
 		r.oracle->disconnect(r.connection);
 	harness_deinit(&h);

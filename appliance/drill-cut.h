@@ -17,7 +17,7 @@
 
 enum drill_verdict {
 	DRILL_EXACT,   /* as far as the capture, or the horizon, tells */
-	DRILL_REFUSED, /* by the plan, while resuming, or nobody can tell */
+	DRILL_REFUSED, /* by the plan, while resuming, or nobody can tell; or the module answers */
 	DRILL_WRONG,
 };
 

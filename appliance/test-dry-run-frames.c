@@ -193,6 +193,8 @@ static void converse(const char *server, const char *const client[4])
 		t[i] = talk_open(client[i], server);
 		ask(&t[i], i == 3 ? POST : GET);
 	}
+	answer(&t[3], "HTTP/1.1 2");
+	acknowledge(&t[3]);
 	answer(&t[0], OK);
 	acknowledge(&t[0]);
 	answer(&t[2], HEAD "0123456789");

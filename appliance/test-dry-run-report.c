@@ -143,6 +143,7 @@ static void a_continued_and_a_refused(void)
 
 	ask(&a, GET);
 	ask(&b, POST);
+	answer(&b, "HTTP/1.1 2");
 	acknowledge(&a);
 }
 
@@ -217,8 +218,8 @@ static void test_table(void **state)
 	a_continued_and_a_refused();
 	capture.n--;
 	assert_int_equal(run(), 65);
-	assert_says("/capture.pcap: 8 packets to the cut (8 TCP)\n");
-	assert_says("\nprotected: 10.9.0.1; killed after packet 8, at 0.007000 s\n\n");
+	assert_says("/capture.pcap: 9 packets to the cut (9 TCP)\n");
+	assert_says("\nprotected: 10.9.0.1; killed after packet 9, at 0.008000 s\n\n");
 	assert_says("CLIENT         SERVICE     STATE       MODULE VERDICT  HOW/WHY");
 	assert_says("10.1.0.7:40000 10.9.0.1:80 established http   continue replay ");
 	assert_says(
@@ -227,8 +228,8 @@ static void test_table(void **state)
 	assert_says("\n2 live connections, 0 gone before the cut\n"
 		    "continue 1: replay 1\n"
 		    "refuse 1: request-not-idempotent 1\n"
-		    "incomplete: the capture is damaged at packet 9: the file ends inside the "
-		    "record after packet 8");
+		    "incomplete: the capture is damaged at packet 10: the file ends inside the "
+		    "record after packet 9");
 }
 
 static void an_older_one(int n)

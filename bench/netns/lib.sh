@@ -341,6 +341,7 @@ make_files() {
 #	/chunked/F  Transfer-Encoding: chunked, no validators, 20 MB/s
 #	/paced/F    20 MB/s, so that it is the server who limits
 #	/held/F     not answered for a long time (unless SITE is "backup")
+#	/posted/F   /paced/F, also as the answer to a POST
 start_nginx() {
 	local name=$1 www=${2:-$lab_dir/www} site=${3:-$1} dir=$lab_dir/nginx-$1
 	mkdir -p "$dir"
@@ -384,6 +385,7 @@ http {
 		location /padded/ { alias $www/; add_header X-Pad-1 $pad; add_header X-Pad-2 $pad; add_header X-Pad-3 $pad; }
 		location /chunked/ { alias $www/; ssi on; ssi_types *; limit_rate 20m; }
 		location /paced/ { alias $www/; limit_rate 20m; }
+		location ~ ^/posted/(.*) { error_page 405 =200 /paced/\$1; return 405; }
 		location /held/ { alias $www/; $held }
 	}
 }
@@ -451,7 +453,7 @@ appliance_watches() {
 }
 
 # event NAME [TEXT]: has the appliance logged it (with a line that contains TEXT)?
-event() { grep -F "\"event\":\"$1\"" "$lab_dir/appliance.log" | grep -qF -- "${2:-}"; }
+event() { grep -F "\"event\":\"$1\"" "$lab_dir/appliance.log" | grep -F -- "${2:-}" >/dev/null; }
 
 # event_field NAME FIELD: of the last such event; empty without one.
 event_field() {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * A conversation from hostile bytes, a cut, and a backend that answers hostile
- * bytes. Input: four bytes of options, then records of one byte kind, one byte
- * length, payload. What follows the record 'B' is the backend's answer.
+ * bytes. Input: four bytes of options (chunk lengths, and what is configured), then records of one
+ *byte kind, one byte length, payload. What follows the record 'B' is the backend's answer.
  *
  *	'S' 'C'  bytes of the client, of the server
  *	's' 'c'  a gap of so many bytes as the payload is long, times 8
@@ -112,8 +112,9 @@ static void resume(struct harness *h, struct bytes answer, bool fail)
 
 	harness_resume(h, &backend, client_eof ? bytes_str("GET / HTTP/1.1\r\n\r\n") : BYTES_NONE,
 		       client_eof);
-	/* Re-framing adds a chunk-size line to each chunk of the backend, and an end. */
-	demand(h->client.n <= 64 + 8 * answer.n);
+	/* Re-framing adds a chunk-size line to each chunk of the backend, and an end; or there is
+	 * an answer of ours. */
+	demand(h->client.n <= 600 + 8 * answer.n);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -127,7 +128,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.view_max = reader_u8(&r) % 32,
 		.log_max = 4096,
 	};
-	bool fail = reader_u8(&r) & 1;
+	uint8_t flags = reader_u8(&r);
+	bool fail = flags & 1;
+	const struct jeebs_service service = {
+		.protocol = "http",
+		.replay = (flags >> 1) % 3,
+		.upgrade = flags & 8 ? "replay" : NULL,
+	};
+	options.service = &service;
 	struct jeebs_plan plan;
 	struct harness h;
 

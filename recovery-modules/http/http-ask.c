@@ -23,12 +23,10 @@ static struct jeebs_bytes view(const struct jeebs_cut *cut, uint64_t from, uint6
 	return v;
 }
 
-void http_ask_log(const struct jeebs_cut *cut, struct jeebs_join *j,
-		  const struct jeebs_join_ops *ops, uint64_t from, uint64_t to)
+static void ask_log(const struct ask *a, uint64_t from, uint64_t to)
 {
-	/* An upload may be longer than what a host lets a module queue. */
 	if (from < to)
-		ops->log_to_backend(j, from, to);
+		a->ops->log_to_backend(a->j, from, to);
 }
 
 /* Offset after the LF that ends the line at @from, at most @to. */
@@ -95,7 +93,7 @@ static void ask_range(const struct http *s, const struct ask *a)
 }
 
 void http_ask_rest(const struct http *s, const struct jeebs_cut *cut, struct jeebs_join *j,
-		   const struct jeebs_join_ops *ops)
+		   const struct jeebs_join_ops *ops, uint64_t to)
 {
 	const struct http_request *q = http_oldest(s);
 	const struct ask a = {cut, j, ops};
@@ -116,5 +114,5 @@ void http_ask_rest(const struct http *s, const struct jeebs_cut *cut, struct jee
 			ask_lines(&a, at, end);
 		at = end;
 	}
-	http_ask_log(cut, j, ops, head_end, cut->to_server_end);
+	ask_log(&a, head_end, to);
 }

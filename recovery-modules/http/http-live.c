@@ -20,7 +20,7 @@ static void keep_from(struct http *s, uint32_t dir, uint64_t off)
 }
 
 /*
- * Requests are kept from the oldest that may be asked again on; what cannot be
+ * Requests are kept from the oldest that may be asked again on; what may not be
  * asked again need not be kept. Of the responses an unfinished head is enough.
  */
 static void keep_needed(struct http *s)
@@ -31,7 +31,7 @@ static void keep_needed(struct http *s)
 
 	for (unsigned i = 0; i < s->queue_n; i++) {
 		const struct http_request *q = http_queued(s, i);
-		if (q->flags & HTTP_ASK_IDEMPOTENT) {
+		if (http_may_ask(s, q)) {
 			from = q->start;
 			break;
 		}
@@ -112,6 +112,24 @@ static void response_done(struct http *s)
 	s->uploading = s->queue_n == 0 && s->side[JEEBS_TO_SERVER].phase == HTTP_IN_BODY;
 }
 
+/*
+ * The server has agreed to speak another protocol. Who goes on with that is shown the request and
+ * this response as well, so that it can ask for it again.
+ */
+static enum http_reason upgraded(struct http *s)
+{
+	const struct http_request *q = http_oldest(s);
+	uint64_t from = q->start;
+	/* Its first byte is in the log, or in what is being shown just now. */
+	bool there = from >= s->side[JEEBS_TO_SERVER].next ||
+		     s->ops->log(s->flow, JEEBS_TO_SERVER, from).n > 0;
+
+	if (s->upgrade && s->sync == HTTP_IN_SYNC && http_may_ask(s, q) && there &&
+	    s->ops->hand_over(s->flow, from, s->side[JEEBS_TO_CLIENT].start))
+		return HTTP_HANDED_OVER;
+	return HTTP_UPGRADED;
+}
+
 static enum http_reason response_head(struct http *s, uint64_t off, struct jeebs_bytes b)
 {
 	struct http_side *side = &s->side[JEEBS_TO_CLIENT];
@@ -124,7 +142,9 @@ static enum http_reason response_head(struct http *s, uint64_t off, struct jeebs
 		return r;
 	if (s->answer.status < 100 || s->answer.status > 999)
 		return HTTP_NOT_HTTP;
-	if (s->answer.status == 101 || (method == HTTP_CONNECT && s->answer.status / 100 == 2))
+	if (s->answer.status == 101)
+		return upgraded(s);
+	if (method == HTTP_CONNECT && s->answer.status / 100 == 2)
 		return HTTP_UPGRADED;
 	if (s->answer.status < 200) {
 		if (s->informational < UINT8_MAX)
@@ -264,9 +284,10 @@ int http_open(void *state, struct jeebs_flow *f, const struct jeebs_live_ops *op
 {
 	struct http *s = state;
 
-	(void)svc;
 	s->flow = f;
 	s->ops = ops;
+	s->replay = svc->replay;
+	s->upgrade = svc->upgrade != NULL;
 	return JEEBS_OK;
 }
 
@@ -280,6 +301,8 @@ int http_data(void *state, uint32_t dir, uint64_t off, struct jeebs_bytes b, int
 		r = http_sync_data(s, dir, off, b, now_ns);
 	else if (dir == JEEBS_TO_SERVER || !s->waiting)
 		r = http_read(s, dir, off, b);
+	if (r == HTTP_HANDED_OVER)
+		return JEEBS_HAND_OVER;
 	if (r != HTTP_FINE)
 		return give_up(s, r);
 	if (s->waiting && dir == JEEBS_TO_CLIENT && end - s->side[dir].start > HTTP_WAITING_MAX)

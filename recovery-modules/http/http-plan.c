@@ -35,9 +35,13 @@ static void refuse(struct http_decision *d, const char *reason)
 static void go_on(struct http_decision *d, enum http_mode mode)
 {
 	static const char *const names[] = {
-		[HTTP_MODE_IDLE] = "idle",     [HTTP_MODE_FINISHED] = "finished",
-		[HTTP_MODE_REPLAY] = "replay", [HTTP_MODE_HEAD] = "head",
-		[HTTP_MODE_RANGE] = "range",   [HTTP_MODE_DIGEST] = "digest",
+		[HTTP_MODE_IDLE] = "idle",
+		[HTTP_MODE_FINISHED] = "finished",
+		[HTTP_MODE_REPLAY] = "replay",
+		[HTTP_MODE_HEAD] = "head",
+		[HTTP_MODE_RANGE] = "range",
+		[HTTP_MODE_DIGEST] = "digest",
+		[HTTP_MODE_ANSWERED] = "answered-502",
 	};
 
 	d->refused = false;
@@ -67,6 +71,11 @@ uint64_t http_ask_from(const struct http *s, const struct jeebs_cut *cut)
 	if (s->side[JEEBS_TO_SERVER].phase == HTTP_IN_HEAD)
 		return s->side[JEEBS_TO_SERVER].start;
 	return cut->to_server_end;
+}
+
+uint64_t http_ask_to(const struct http *s, const struct jeebs_cut *cut, unsigned asked)
+{
+	return asked < s->queue_n ? http_queued(s, asked)->start : cut->to_server_end;
 }
 
 /*
@@ -109,27 +118,58 @@ static void decide_body(const struct http *s, struct http_decision *d)
 		go_on(d, HTTP_MODE_DIGEST);
 }
 
-static const char *cannot_ask_again(const struct http *s, const struct jeebs_cut *cut)
+/* The requests that are asked again, and why not the one behind them. */
+static void decide_asked(const struct http *s, struct http_decision *d)
 {
-	for (unsigned i = 0; i < s->queue_n; i++) {
-		if (!(http_queued(s, i)->flags & HTTP_ASK_IDEMPOTENT))
-			return "request-not-idempotent";
-	}
-	for (unsigned i = 0; i < s->queue_n; i++) {
+	while (d->asked < s->queue_n && http_may_ask(s, http_queued(s, d->asked)))
+		d->asked++;
+	if (d->asked < s->queue_n)
+		d->forbidden = s->replay == JEEBS_REPLAY_NONE ? "replay-not-allowed"
+							      : "request-not-idempotent";
+}
+
+static const char *cannot_ask_again(const struct http *s, const struct jeebs_cut *cut,
+				    unsigned asked)
+{
+	for (unsigned i = 0; i < asked; i++) {
 		if (http_queued(s, i)->flags & HTTP_ASK_GAP)
 			return "request-gap";
 	}
 	/* The tail of an upload that was answered early means nothing to a backend. */
 	if (s->uploading ||
-	    !log_holds(cut, JEEBS_TO_SERVER, http_ask_from(s, cut), cut->to_server_end))
+	    !log_holds(cut, JEEBS_TO_SERVER, http_ask_from(s, cut), http_ask_to(s, cut, asked)))
 		return "request-log-incomplete";
 	return NULL;
 }
 
-static void decide_open(const struct http *s, const struct jeebs_cut *cut, struct http_decision *d)
+/* Nothing is asked again. A 1xx may have been delivered: it is no answer yet. */
+static void decide_forbidden(const struct http *s, struct http_decision *d)
+{
+	if (s->side[JEEBS_TO_CLIENT].phase == HTTP_BETWEEN)
+		go_on(d, HTTP_MODE_ANSWERED);
+	else
+		refuse(d, d->forbidden);
+}
+
+static void decide_oldest(const struct http *s, const struct jeebs_cut *cut,
+			  struct http_decision *d)
 {
 	const struct http_side *answer = &s->side[JEEBS_TO_CLIENT];
-	const char *cannot = cannot_ask_again(s, cut);
+
+	if (answer->phase == HTTP_IN_BODY)
+		decide_body(s, d);
+	else if (answer->phase == HTTP_BETWEEN)
+		go_on(d, s->informational ? HTTP_MODE_HEAD : HTTP_MODE_REPLAY);
+	else if (log_holds(cut, JEEBS_TO_CLIENT, answer->start, cut->to_client_end))
+		go_on(d, HTTP_MODE_HEAD);
+	else
+		refuse(d, "response-log-incomplete");
+}
+
+static void decide_open(const struct http *s, const struct jeebs_cut *cut, struct http_decision *d)
+{
+	decide_asked(s, d);
+	const char *cannot = cannot_ask_again(s, cut, d->asked);
 
 	if (cannot) {
 		refuse(d, cannot);
@@ -139,16 +179,13 @@ static void decide_open(const struct http *s, const struct jeebs_cut *cut, struc
 			go_on(d, HTTP_MODE_FINISHED);
 		else
 			go_on(d, idle ? HTTP_MODE_IDLE : HTTP_MODE_REPLAY);
-	} else if (answer->phase == HTTP_IN_BODY) {
-		decide_body(s, d);
-	} else if (answer->phase == HTTP_IN_HEAD) {
-		if (log_holds(cut, JEEBS_TO_CLIENT, answer->start, cut->to_client_end))
-			go_on(d, HTTP_MODE_HEAD);
-		else
-			refuse(d, "response-log-incomplete");
+	} else if (d->asked == 0) {
+		decide_forbidden(s, d);
 	} else {
-		go_on(d, s->informational ? HTTP_MODE_HEAD : HTTP_MODE_REPLAY);
+		decide_oldest(s, cut, d);
 	}
+	if (!d->refused && d->forbidden)
+		d->reason = "answered-502";
 }
 
 void http_decide(const struct http *s, const struct jeebs_cut *cut, struct http_decision *ret)
@@ -219,12 +256,19 @@ static void describe_refusal(const struct http *s, char *out, size_t n)
 								  : "no response begun");
 }
 
-static void describe(const struct http *s, const struct jeebs_cut *cut, enum http_mode mode,
-		     char *out, size_t n)
+static void describe(const struct http *s, const struct jeebs_cut *cut,
+		     const struct http_decision *d, char *out, size_t n)
 {
 	const struct http_side *answer = &s->side[JEEBS_TO_CLIENT];
 
-	switch (mode) {
+	if (d->forbidden) {
+		snprintf(out, n, "%u requests are asked again, the next one is answered: %s",
+			 d->asked, d->forbidden);
+		return;
+	}
+	switch (d->mode) {
+	case HTTP_MODE_ANSWERED:
+		break; /* never without a reason */
 	case HTTP_MODE_IDLE:
 		snprintf(out, n, "nothing is outstanding; further requests go to the backend");
 		break;
@@ -262,11 +306,11 @@ void http_plan(const void *state, const struct jeebs_cut *cut, struct jeebs_plan
 	http_decide(s, cut, &d);
 	*ret = (struct jeebs_plan){
 		.verdict = d.refused ? JEEBS_REFUSE : JEEBS_CONTINUE,
-		.style = JEEBS_STYLE_PROXY,
+		.style = d.forbidden && !d.refused ? JEEBS_STYLE_STANDALONE : JEEBS_STYLE_PROXY,
 		.reason = d.reason,
 	};
 	if (d.refused)
 		describe_refusal(s, ret->detail, sizeof ret->detail);
 	else
-		describe(s, cut, d.mode, ret->detail, sizeof ret->detail);
+		describe(s, cut, &d, ret->detail, sizeof ret->detail);
 }

@@ -51,6 +51,10 @@ void http_rebody_start(struct http *s)
 /* The response is complete. @rest: bytes of the backend behind it. */
 static bool finished(struct http *s, const struct join *x, struct jeebs_bytes rest)
 {
+	if (s->resume.forbidden && !s->resume.finish) {
+		http_follow_begin(s, x->j, x->ops, rest);
+		return true;
+	}
 	s->resume.over = true;
 	if (s->resume.finish) {
 		x->ops->finish_client(x->j);
@@ -292,10 +296,12 @@ static bool body_data(struct http *s, const struct join *x, struct jeebs_bytes b
 	for (;;) {
 		if (!r->raw && same_place(s)) {
 			r->raw = true;
-			/* The end is not ours to see, unless we are to close the connection there.
-			 */
-			if (!s->resume.finish || r->in.kind == HTTP_BODY_CLOSE) {
+			/* The end is not ours to see, unless something is to be done there. */
+			bool ours = s->resume.finish ? r->in.kind != HTTP_BODY_CLOSE
+						     : s->resume.forbidden != NULL;
+			if (!ours) {
 				s->resume.finish = false;
+				s->resume.forbidden = NULL;
 				return finished(s, x, b);
 			}
 		}

@@ -19,47 +19,66 @@ static void pass_client(const struct jeebs_cut *cut, struct jeebs_join *j,
 		ops->pass(j, JEEBS_TO_SERVER);
 }
 
+static void ask_log(const struct http *s, const struct jeebs_cut *cut, struct jeebs_join *j,
+		    const struct jeebs_join_ops *ops, const struct http_decision *d)
+{
+	uint64_t from = http_ask_from(s, cut), to = http_ask_to(s, cut, d->asked);
+
+	if (from < to)
+		ops->log_to_backend(j, from, to);
+}
+
 /* Nothing of the oldest response was delivered: the backend's answers are the client's. */
-static void start_untouched(struct http *s, const struct jeebs_cut *cut, struct jeebs_join *j,
-			    const struct jeebs_join_ops *ops)
+static void start_untouched(struct http *s, struct jeebs_join *j, const struct jeebs_join_ops *ops)
 {
-	http_ask_log(cut, j, ops, http_ask_from(s, cut), cut->to_server_end);
-	pass_client(cut, j, ops);
+	if (s->resume.forbidden) {
+		http_follow_begin(s, j, ops, (struct jeebs_bytes){NULL, 0});
+		return;
+	}
 	ops->pass(j, JEEBS_TO_CLIENT);
+	s->resume.over = true;
 }
 
-static void start_head(struct http *s, const struct jeebs_cut *cut, struct jeebs_join *j,
-		       const struct jeebs_join_ops *ops)
+static void start_head(struct http *s, const struct jeebs_cut *cut, uint64_t from)
 {
-	const struct http_side *side = &s->side[JEEBS_TO_CLIENT];
-	uint64_t from = side->phase == HTTP_IN_HEAD ? side->start : cut->to_client_end;
-
-	http_ask_log(cut, j, ops, http_ask_from(s, cut), cut->to_server_end);
-	pass_client(cut, j, ops);
 	http_rehead_init(&s->resume.rehead, s->informational, cut, from, cut->to_client_end);
+	if (s->resume.forbidden)
+		http_follow_init(s);
 }
 
-static void start_body(struct http *s, enum http_mode mode, const struct jeebs_cut *cut,
-		       struct jeebs_join *j, const struct jeebs_join_ops *ops)
+static void start_body(struct http *s, bool last)
 {
-	bool last = cut->client_fin && s->queue_n == 1 &&
-		    s->side[JEEBS_TO_SERVER].phase == HTTP_BETWEEN;
-	uint8_t method = http_oldest(s)->method;
-
-	if (mode == HTTP_MODE_RANGE)
-		http_ask_rest(s, cut, j, ops);
-	else
-		http_ask_log(cut, j, ops, http_ask_from(s, cut), cut->to_server_end);
-	pass_client(cut, j, ops);
 	http_rebody_start(s);
-	s->resume.method = method;
 	s->resume.finish = last || s->answer.flags & HTTP_ANSWER_CLOSE ||
 			   s->side[JEEBS_TO_CLIENT].body.kind == HTTP_BODY_CLOSE;
+	s->resume.left--;
+	s->resume.heads >>= 1;
+}
+
+/* What is known of the queue, which is gone then. */
+static struct http_resume resume_init(const struct http *s, const struct http_decision *d)
+{
+	struct http_resume r = {
+		.mode = (uint8_t)d->mode,
+		.method = s->queue_n ? http_oldest(s)->method : 0,
+		.forbidden = d->forbidden,
+		.discards = d->forbidden || d->mode == HTTP_MODE_FINISHED,
+		.left = (uint8_t)d->asked,
+		.headless = d->forbidden && http_queued(s, d->asked)->method == HTTP_HEAD,
+	};
+
+	for (unsigned i = 0; i < d->asked; i++)
+		r.heads |= (uint16_t)((http_queued(s, i)->method == HTTP_HEAD) << i);
+	return r;
 }
 
 static void start(struct http *s, const struct jeebs_cut *cut, struct jeebs_join *j,
 		  const struct jeebs_join_ops *ops)
 {
+	const struct http_side *answer = &s->side[JEEBS_TO_CLIENT];
+	uint64_t head = answer->phase == HTTP_IN_HEAD ? answer->start : cut->to_client_end;
+	bool last = cut->client_fin && s->queue_n == 1 &&
+		    s->side[JEEBS_TO_SERVER].phase == HTTP_BETWEEN;
 	struct http_decision d;
 
 	http_decide(s, cut, &d);
@@ -67,55 +86,97 @@ static void start(struct http *s, const struct jeebs_cut *cut, struct jeebs_join
 		abort_join(s, j, ops, d.reason);
 		return;
 	}
-	bool over = false;
+	struct http_resume r = resume_init(s, &d);
+	if (d.mode == HTTP_MODE_RANGE)
+		http_ask_rest(s, cut, j, ops, http_ask_to(s, cut, d.asked));
+	else if (d.mode != HTTP_MODE_FINISHED)
+		ask_log(s, cut, j, ops, &d);
+	if (!r.discards)
+		pass_client(cut, j, ops);
+	s->resume = r;
+
 	switch (d.mode) {
 	case HTTP_MODE_IDLE:
 	case HTTP_MODE_REPLAY:
-		start_untouched(s, cut, j, ops);
-		over = true;
+		start_untouched(s, j, ops);
 		break;
 	case HTTP_MODE_FINISHED:
 		ops->finish_client(j);
-		over = true;
+		s->resume.over = true;
 		break;
 	case HTTP_MODE_HEAD:
-		start_head(s, cut, j, ops);
+		start_head(s, cut, head);
 		break;
 	case HTTP_MODE_RANGE:
 	case HTTP_MODE_DIGEST:
-		start_body(s, d.mode, cut, j, ops);
+		start_body(s, last);
+		break;
+	case HTTP_MODE_ANSWERED:
+		http_follow_end(s, j, ops);
 		break;
 	}
-	s->resume.mode = (uint8_t)d.mode;
-	s->resume.over = over;
+}
+
+static void head_done(struct http *s, struct jeebs_join *j, const struct jeebs_join_ops *ops,
+		      struct jeebs_bytes rest)
+{
+	if (s->resume.forbidden) {
+		s->resume.following = true;
+		http_follow_data(s, j, ops, rest, false);
+		return;
+	}
+	s->resume.over = true;
+	if (rest.n > 0)
+		ops->to_client(j, rest);
+	ops->pass(j, JEEBS_TO_CLIENT);
 }
 
 static void head_data(struct http *s, struct jeebs_join *j, const struct jeebs_join_ops *ops,
 		      struct jeebs_bytes b)
 {
 	size_t n = 0;
+	enum http_rehead_outcome r = http_rehead_data(&s->resume.rehead, j, ops, b, &n);
 
-	switch (http_rehead_data(&s->resume.rehead, j, ops, b, &n)) {
-	case HTTP_REHEAD_MORE:
-		break;
-	case HTTP_REHEAD_DONE:
-		s->resume.over = true;
-		if (n < b.n)
-			ops->to_client(j, (struct jeebs_bytes){b.p + n, b.n - n});
-		ops->pass(j, JEEBS_TO_CLIENT);
-		break;
-	case HTTP_REHEAD_CONTRADICTS:
+	if (r == HTTP_REHEAD_CONTRADICTS) {
 		abort_join(s, j, ops, "head-contradicts");
-		break;
+		return;
 	}
+	if (s->resume.forbidden)
+		http_follow_data(s, j, ops, (struct jeebs_bytes){b.p, n}, true);
+	if (r == HTTP_REHEAD_DONE && !s->resume.over)
+		head_done(s, j, ops, (struct jeebs_bytes){b.p + n, b.n - n});
+}
+
+static void backend_data(struct http *s, struct jeebs_join *j, const struct jeebs_join_ops *ops,
+			 struct jeebs_bytes b)
+{
+	if (s->resume.following)
+		http_follow_data(s, j, ops, b, false);
+	else if (s->resume.mode == HTTP_MODE_HEAD)
+		head_data(s, j, ops, b);
+	else if (!http_rebody_data(s, j, ops, b))
+		s->resume.over = true;
 }
 
 static void backend_eof(struct http *s, struct jeebs_join *j, const struct jeebs_join_ops *ops)
 {
-	if (s->resume.mode == HTTP_MODE_HEAD)
+	if (s->resume.following)
+		http_follow_eof(s, j, ops);
+	else if (s->resume.mode == HTTP_MODE_HEAD)
 		abort_join(s, j, ops, "backend-closed");
 	else if (!http_rebody_eof(s, j, ops))
 		s->resume.over = true;
+}
+
+/* The client goes on to say what nobody will be told; it may come to read why. */
+static void discard(struct http *s, struct jeebs_join *j, const struct jeebs_join_ops *ops,
+		    size_t n)
+{
+	s->resume.discarded += n;
+	if (s->resume.discarded <= HTTP_DISCARD_MAX)
+		return;
+	s->resume.discards = false;
+	abort_join(s, j, ops, "client-goes-on");
 }
 
 void http_resume(void *state, const struct jeebs_cut *cut, struct jeebs_join *j,
@@ -127,15 +188,16 @@ void http_resume(void *state, const struct jeebs_cut *cut, struct jeebs_join *j,
 		start(s, cut, j, ops);
 		return;
 	}
+	if (event == JEEBS_EV_CLIENT_DATA && s->resume.discards) {
+		discard(s, j, ops, b.n);
+		return;
+	}
 	if (s->resume.over)
 		return;
 
 	switch (event) {
 	case JEEBS_EV_BACKEND_DATA:
-		if (s->resume.mode == HTTP_MODE_HEAD)
-			head_data(s, j, ops, b);
-		else if (!http_rebody_data(s, j, ops, b))
-			s->resume.over = true;
+		backend_data(s, j, ops, b);
 		break;
 	case JEEBS_EV_BACKEND_EOF:
 		backend_eof(s, j, ops);

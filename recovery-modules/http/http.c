@@ -21,6 +21,7 @@ const struct jeebs_module http_module = {
 	.plan = http_plan,
 	.resume = http_resume,
 	.close = http_close,
+	.detect = http_detect,
 };
 
 JEEBS_MODULE_EXPORT(http_module);

@@ -32,6 +32,8 @@
 #define HTTP_SYNC_PROOFS   2u
 #define HTTP_SYNC_QUIET_NS INT64_C(1000000000)
 #define HTTP_WAITING_MAX   65536u /* bytes of the server that wait for their request */
+/* Of a client that goes on to upload for nobody, so that it comes to read why. */
+#define HTTP_DISCARD_MAX (UINT64_C(256) << 20)
 
 /* Why nothing can be recovered any more. Names in http_reason_name(); the numbers are in
  * checkpoints. */
@@ -46,6 +48,8 @@ enum http_reason {
 	HTTP_LOG_LOST = 7,
 	HTTP_RESPONSE_UNASKED = 8,
 	HTTP_REASON_COUNT_,
+	/* Not a reason: another module goes on. */
+	HTTP_HANDED_OVER = 255,
 };
 
 const char *http_reason_name(enum http_reason reason);
@@ -92,6 +96,7 @@ enum http_mode {
 	HTTP_MODE_HEAD,
 	HTTP_MODE_RANGE,
 	HTTP_MODE_DIGEST,
+	HTTP_MODE_ANSWERED, /* 502 */
 };
 
 /* Recovery of a response whose body was cut. */
@@ -112,13 +117,35 @@ struct http_rebody {
 	uint8_t held;
 };
 
+/*
+ * Responses of the backend that go through as they are, and are counted. The head and the body
+ * they are in are read into http.answer and the side's body.
+ */
+struct http_follow {
+	struct http_head head;
+	uint64_t head_bytes;
+	uint8_t scan;
+	bool in_body;
+};
+
 struct http_resume {
 	uint8_t mode;   /* enum http_mode */
 	uint8_t method; /* of the request that is asked again */
 	bool over;      /* nothing left to do */
 	bool finish;    /* the client's side is closed after this response */
+	bool discards;  /* what the client goes on to say is for nobody */
+	bool following; /* the cut response is complete, or nothing of it was delivered */
+	/* The request behind those asked again is answered with 502; why, static: */
+	const char *forbidden;
+	uint8_t left;       /* responses before that */
+	bool headless;      /* that request is a HEAD */
+	uint16_t heads;     /* those responses that are to a HEAD: bit 0 the next one */
+	uint64_t discarded; /* bytes of the client */
 	union {
-		struct http_rehead rehead;
+		struct {
+			struct http_rehead rehead;
+			struct http_follow follow;
+		};
 		struct http_rebody rebody;
 	};
 };
@@ -138,6 +165,8 @@ struct http {
 	bool after_pause;      /* and the present one began after a pause */
 	int64_t last_ns;       /* of the last bytes, while not in sync */
 	uint8_t queue_first, queue_n;
+	uint8_t replay; /* JEEBS_REPLAY_*, as configured; */
+	bool upgrade;   /* so is somebody who goes on behind an upgrade */
 	/* The current response, from the end of its head to the end of its body. */
 	uint64_t delivered; /* data bytes of its body that were on the wire */
 	struct http_answer answer;
@@ -154,6 +183,9 @@ struct http_decision {
 	bool refused;
 	enum http_mode mode;
 	const char *reason; /* static */
+	/* Requests that are asked again. The next one is answered with 502, if this says why: */
+	unsigned asked;
+	const char *forbidden; /* static */
 };
 
 static inline const struct http_request *http_oldest(const struct http *s)
@@ -164,6 +196,13 @@ static inline const struct http_request *http_oldest(const struct http *s)
 static inline const struct http_request *http_queued(const struct http *s, unsigned i)
 {
 	return &s->queue[(s->queue_first + i) % HTTP_QUEUE_MAX];
+}
+
+/* Whoever configured the service allows it. */
+static inline bool http_may_ask(const struct http *s, const struct http_request *q)
+{
+	return s->replay == JEEBS_REPLAY_ALL ||
+	       (s->replay == JEEBS_REPLAY_IDEMPOTENT && q->flags & HTTP_ASK_IDEMPOTENT);
 }
 
 /* http-live.c */
@@ -194,6 +233,8 @@ int http_restore(void *state, struct jeebs_bytes checkpoint);
 void http_decide(const struct http *s, const struct jeebs_cut *cut, struct http_decision *ret);
 /* Offset from which the client's bytes are asked again; to_server_end when there is nothing. */
 uint64_t http_ask_from(const struct http *s, const struct jeebs_cut *cut);
+/* And up to which, when so many requests are. */
+uint64_t http_ask_to(const struct http *s, const struct jeebs_cut *cut, unsigned asked);
 void http_plan(const void *state, const struct jeebs_cut *cut, struct jeebs_plan *ret);
 
 /* http-resume.c */
@@ -207,13 +248,26 @@ bool http_rebody_data(struct http *s, struct jeebs_join *j, const struct jeebs_j
 bool http_rebody_eof(struct http *s, struct jeebs_join *j, const struct jeebs_join_ops *ops);
 
 /* http-ask.c */
-/* Queues the log of the client's bytes in [from, to). */
-void http_ask_log(const struct jeebs_cut *cut, struct jeebs_join *j,
-		  const struct jeebs_join_ops *ops, uint64_t from, uint64_t to);
-/* The same, with the Range and If-Range fields of the oldest request replaced by the rest of the
- * cut response. */
+/* Queues the log of the client's bytes up to @to; the Range and If-Range fields of the oldest
+ * request are replaced by the rest of the cut response. */
 void http_ask_rest(const struct http *s, const struct jeebs_cut *cut, struct jeebs_join *j,
-		   const struct jeebs_join_ops *ops);
+		   const struct jeebs_join_ops *ops, uint64_t to);
+
+/* http-follow.c: the end of a connection of which not everything may be asked again. */
+/* Of resume.left responses; when there are none, the end is there. @b: the backend's first bytes.
+ */
+void http_follow_begin(struct http *s, struct jeebs_join *j, const struct jeebs_join_ops *ops,
+		       struct jeebs_bytes b);
+void http_follow_init(struct http *s);
+/* @quiet: the client gets them otherwise. */
+void http_follow_data(struct http *s, struct jeebs_join *j, const struct jeebs_join_ops *ops,
+		      struct jeebs_bytes b, bool quiet);
+void http_follow_eof(struct http *s, struct jeebs_join *j, const struct jeebs_join_ops *ops);
+/* The answer 502, and the end. */
+void http_follow_end(struct http *s, struct jeebs_join *j, const struct jeebs_join_ops *ops);
+
+/* http-detect.c */
+uint32_t http_detect(struct jeebs_bytes to_server, struct jeebs_bytes to_client);
 
 /* http.c */
 extern const struct jeebs_module http_module;

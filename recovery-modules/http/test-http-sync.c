@@ -91,7 +91,7 @@ static void test_two_exchanges_after_pauses(void **state)
 	KNOWN("idle", TWO, {'c', 1, GET("/b")}, {'s', 1, ANSWER});
 	/* From then on it is a connection like any other. */
 	REFUSED("not-http", TWO, {'c', 1, "\x16\x03\x01 nothing\r\n\r\n"});
-	REFUSED("request-not-idempotent", TWO, {'c', 1, POST("1") "x"});
+	REFUSED("request-not-idempotent", TWO, {'c', 1, POST("1") "x"}, {'s', 1, "H"});
 	REFUSED("upgraded", TWO, ASK, {'s', 1, "HTTP/1.1 101 Go\r\n\r\n"});
 }
 
