@@ -13,12 +13,8 @@
 
 int join_backend_init(struct join *j, const struct endpoint *e)
 {
-	struct sockaddr_storage ss;
-	j->backend_address_n = endpoint_to_sockaddr(e, &ss);
-	if (j->backend_address_n == 0 || j->backend_address_n > sizeof j->backend_address)
-		return -EAFNOSUPPORT;
-	memcpy(&j->backend_address, &ss, j->backend_address_n);
-	return 0;
+	j->backend_address_n = join_address(e, &j->backend_address);
+	return j->backend_address_n == 0 ? -EAFNOSUPPORT : 0;
 }
 
 void join_backend_want(struct join *j)
@@ -29,11 +25,18 @@ void join_backend_want(struct join *j)
 
 bool join_backend_set_port(struct join *j, uint16_t port)
 {
-	if (j->backend != JOIN_BACKEND_NONE)
+	/* Not connected, whatever is queued for it. */
+	bool waits = j->port_unknown && j->backend == JOIN_BACKEND_WANTED;
+	if (j->backend != JOIN_BACKEND_NONE && !waits)
 		return false;
-	if (port == 0)
+	if (port == 0) {
 		j->backend = JOIN_BACKEND_VOID;
-	else if (j->backend_address.sa.sa_family == AF_INET6)
+		join_queue_clear(&j->side[JOIN_BACKEND].out, &j->thread->buffers);
+	}
+	j->port_unknown = false;
+	if (port == 0)
+		return true;
+	if (j->backend_address.sa.sa_family == AF_INET6)
 		j->backend_address.in6.sin6_port = htons(port);
 	else
 		j->backend_address.in.sin_port = htons(port);
@@ -98,7 +101,7 @@ void join_backend_completed(struct join *j, int res)
 void join_backend_connect(struct join *j)
 {
 	struct join_side *b = &j->side[JOIN_BACKEND];
-	if (j->backend != JOIN_BACKEND_WANTED)
+	if (j->backend != JOIN_BACKEND_WANTED || j->port_unknown)
 		return;
 	if (b->fd < 0)
 		/* Blocking: io_uring waits for it, where it would give up on a nonblocking one. */

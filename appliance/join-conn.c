@@ -8,6 +8,8 @@
 
 #include "clock.h"
 #include "join-backend.h"
+#include "join-channel.h"
+#include "join-family.h"
 #include "join-module.h"
 #include "join-side.h"
 
@@ -26,6 +28,8 @@ void join_report(struct join *j, enum join_event event)
 
 void join_abort(struct join *j, const char *reason)
 {
+	if (!join_is_channel(j))
+		join_family_abort(j, reason);
 	if (j->dying)
 		return;
 	j->dying = true;
@@ -44,7 +48,10 @@ void join_completed(struct join *j, enum join_op op, int res, uint32_t flags)
 		join_side_send_completed(j, s, res);
 		break;
 	case JOIN_OP_CONNECT:
-		join_backend_completed(j, res);
+		if (s == JOIN_BACKEND)
+			join_backend_completed(j, res);
+		else
+			join_channel_completed(j, res);
 		break;
 	case JOIN_OP_CANCEL:  /* what it cancelled completes by itself */
 	case JOIN_OP_TIMEOUT: /* so does what it limited */
@@ -63,6 +70,10 @@ static bool is_complete(const struct join *j)
 
 static void settle_living(struct join *j)
 {
+	if (j->client_fin) {
+		j->client_fin = false;
+		join_side_ended(j, JOIN_CLIENT);
+	}
 	join_side_pass_ends(j);
 	join_backend_connect(j);
 	join_side_finish(j);
@@ -75,28 +86,62 @@ static void settle_living(struct join *j)
 
 	join_module_let_logs_go(j);
 	join_backend_close_lost(j);
+	join_channel_work(j);
 	for (int s = 0; s < 2; s++)
 		join_side_work(j, s);
 }
 
-static void end(struct join *j)
+/* Frees a join, which was as good as gone. */
+static void leave(struct join *j)
 {
 	struct join_thread *t = j->thread;
+
+	list_del(&j->again);
+	list_del(&j->timed);
+	list_del(&j->node);
+	free(j);
+	/* Last: who sees that nothing is active knows that everything was reported. */
+	join_thread_unreserve(t, 1);
+}
+
+/* The conversation is over. */
+static void end_main(struct join *j)
+{
+	struct join_thread *t = j->thread;
+
+	if (j->module != NULL)
+		j->state_free(j->ctx, j->module_state);
+	join_family_free(j);
+	join_count(j->reason != NULL ? &t->count.aborted : &t->count.closed, 1);
+	join_report(j, j->reason != NULL ? JOIN_ABORTED : JOIN_CLOSED);
+	leave(j);
+}
+
+static void end_channel(struct join *c)
+{
+	struct join *main = join_main(c);
+
+	join_family_remove(c);
+	join_module_tell_end(c);
+	leave(c);
+	/* Told of it, the module may have opened another one. */
+	if (main->ended && main->family->channel_n == 0)
+		end_main(main);
+}
+
+static void end(struct join *j)
+{
 	for (int s = 0; s < 2; s++)
 		join_side_close(j, s);
 	for (int d = 0; d < 2; d++)
 		join_log_free(&j->log[d]);
-	list_del(&j->again);
-	list_del(&j->timed);
-	list_del(&j->node);
-	if (j->module != NULL)
-		j->state_free(j->ctx, j->module_state);
-
-	join_count(j->reason != NULL ? &t->count.aborted : &t->count.closed, 1);
-	join_report(j, j->reason != NULL ? JOIN_ABORTED : JOIN_CLOSED);
-	free(j);
-	/* Last: who sees that nothing is active knows that everything was reported. */
-	atomic_fetch_sub(&t->count.active, 1);
+	if (join_is_channel(j)) {
+		end_channel(j);
+		return;
+	}
+	j->ended = true;
+	if (j->family == NULL || j->family->channel_n == 0)
+		end_main(j);
 }
 
 static void settle_dying(struct join *j)
@@ -115,6 +160,8 @@ static void settle_dying(struct join *j)
 
 void join_settle(struct join *j)
 {
+	if (j->ended)
+		return;
 	do {
 		j->told = false;
 		if (!j->dying)
@@ -127,8 +174,7 @@ void join_settle(struct join *j)
 void join_start(struct join *j)
 {
 	join_module_tell(j, JEEBS_EV_START, JOIN_NO_BYTES);
-	if (j->cut.client_fin)
-		join_side_ended(j, JOIN_CLIENT);
+	join_family_start(j);
 	join_settle(j);
 }
 
@@ -153,45 +199,95 @@ static void read_ends(struct join *j, int fd)
 		endpoint_from_sockaddr((struct sockaddr *)&ss, &j->end[JEEBS_END_CLIENT]);
 }
 
-int join_new(const struct join_request *r, struct join **ret)
+socklen_t join_address(const struct endpoint *e, union join_address *ret)
+{
+	struct sockaddr_storage ss;
+	socklen_t n = endpoint_to_sockaddr(e, &ss);
+	if (n > sizeof *ret)
+		return 0;
+	memcpy(ret, &ss, n);
+	return n;
+}
+
+struct join *join_alloc(void)
 {
 	/* Its address and an operation share a word. */
 	struct join *j = aligned_alloc(_Alignof(struct join), sizeof *j);
 	if (j == NULL)
-		return -ENOMEM;
-	*j = (struct join){
-		.id = r->id,
-		.group = r->group,
-		.module = r->module,
-		.module_state = r->module_state,
-		.pass = r->module == NULL ? JOIN_PASS_BOTH : 0,
-		.cut = r->cut,
-		.log = {r->log[0], r->log[1]},
-		.first_out_n = r->first_out_n,
-		.ctx = r->ctx,
-		.state_free = r->state_free,
-		.report = r->report,
-	};
-	join_side_init(j, JOIN_CLIENT, r->client_fd);
+		return NULL;
+	*j = (struct join){0};
+	join_side_init(j, JOIN_CLIENT, -1);
 	join_side_init(j, JOIN_BACKEND, -1);
 	list_init(&j->node);
 	list_init(&j->again);
 	list_init(&j->timed);
+	list_init(&j->sibling);
+	return j;
+}
+
+int join_take_client(struct join *j, int fd, uint8_t *first_out, size_t first_out_n,
+		     const struct jeebs_cut *cut)
+{
+	struct join_side *client = &j->side[JOIN_CLIENT];
+
+	if (first_out_n > 0 && join_queue_adopt(&client->out, first_out, first_out_n) < 0)
+		return -ENOMEM;
+	client->fd = fd;
+	client->finish = cut->server_fin;
+	j->client_fin = cut->client_fin;
+	j->first_out_n = first_out_n;
+	return 0;
+}
+
+/* What the request owned is the join's now, and cannot fail any more. */
+static void keep(struct join *j, const struct join_request *r)
+{
+	int fd = j->side[JOIN_CLIENT].fd;
+
+	read_ends(j, fd);
+	make_blocking(fd);
+	join_side_tune(fd);
+	if (r->first_out_n == 0)
+		free(r->first_out);
+	for (uint32_t i = 0; i < r->related_n; i++) {
+		if (r->related[i].client_fd >= 0) {
+			make_blocking(r->related[i].client_fd);
+			join_side_tune(r->related[i].client_fd);
+		}
+		if (r->related[i].client_fd < 0 || r->related[i].first_out_n == 0)
+			free(r->related[i].first_out);
+	}
+}
+
+int join_new(const struct join_request *r, struct join **ret)
+{
+	struct join *j = join_alloc();
+	if (j == NULL)
+		return -ENOMEM;
+	j->id = r->id;
+	j->group = r->group;
+	j->module = r->module;
+	j->module_state = r->module_state;
+	j->pass = r->module == NULL ? JOIN_PASS_BOTH : 0;
+	j->cut = r->cut;
+	j->log[0] = r->log[0];
+	j->log[1] = r->log[1];
+	j->ctx = r->ctx;
+	j->state_free = r->state_free;
+	j->report = r->report;
 	join_module_init_cut(j);
-	j->side[JOIN_CLIENT].finish = r->cut.server_fin;
 
 	int err = join_backend_init(j, &r->backend);
-	if (err == 0 && r->first_out_n > 0)
-		err = join_queue_adopt(&j->side[JOIN_CLIENT].out, r->first_out, r->first_out_n);
+	if (err == 0 && r->related_n > 0)
+		err = join_family_init(j, r);
+	if (err == 0)
+		err = join_take_client(j, r->client_fd, r->first_out, r->first_out_n, &r->cut);
 	if (err < 0) {
+		join_family_give_back(j);
 		free(j);
 		return err;
 	}
-	if (r->first_out_n == 0)
-		free(r->first_out);
-	read_ends(j, r->client_fd);
-	make_blocking(r->client_fd);
-	join_side_tune(r->client_fd);
+	keep(j, r);
 	*ret = j;
 	return 0;
 }

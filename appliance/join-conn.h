@@ -25,6 +25,13 @@
  *   - No report of the watch names a join that is gone: a descriptor leaves the watch before it is
  *     closed, and reports are fetched one at a time.
  *   - Who calls join_settle() does not touch the join afterwards.
+ *
+ * FAMILY (join-family.h). A channel is a join like any other, and dies like one. What a
+ * module does to another join than the one it was called for only marks that one, and it is
+ * settled later; so no join ends while another one of its family is being looked at, but for
+ * this: a main join that has ended stays in `joins`, with no bit set, and is freed with the last
+ * of its channels, by the end of that one. A module is told of a channel's end after its
+ * sockets are closed and before it is freed; no handle of it is used later.
  */
 #ifndef APPLIANCE_JOIN_CONN_H
 #define APPLIANCE_JOIN_CONN_H
@@ -33,6 +40,8 @@
 
 #include "join-queue.h"
 #include "join-thread.h"
+
+struct join_family;
 
 enum join_side_index {
 	JOIN_CLIENT = JEEBS_TO_SERVER,
@@ -44,8 +53,8 @@ enum join_op {
 	JOIN_OP_RECV = 0,
 	JOIN_OP_SEND = 2,
 	JOIN_OP_CANCEL = 4,
-	JOIN_OP_CONNECT = 6,
-	JOIN_OP_TIMEOUT = 8, /* of connecting */
+	JOIN_OP_CONNECT = 6, /* or accept, of the client's side */
+	JOIN_OP_TIMEOUT = 8, /* of these */
 };
 #define JOIN_OP_MASK UINT64_C(15)
 #define JOIN_BIT(op) ((uint16_t)(1u << (op)))
@@ -59,6 +68,19 @@ enum join_backend {
 	JOIN_BACKEND_CONNECTING,
 	JOIN_BACKEND_UP,
 	JOIN_BACKEND_LOST, /* failed or reset; never comes back */
+};
+
+union join_address {
+	struct sockaddr sa;
+	struct sockaddr_in in;
+	struct sockaddr_in6 in6;
+};
+
+/* How the client of a channel comes. */
+enum join_arrival {
+	JOIN_ARRIVED,   /* it is there */
+	JOIN_LISTENING, /* it will connect */
+	JOIN_CALLING,   /* it is being connected */
 };
 
 struct join_side {
@@ -82,10 +104,14 @@ struct join {
 	int64_t timer_ns;
 	struct join_thread *thread;
 	struct join_side side[2];
-	uint16_t pending; /* JOIN_BIT(enum join_op + side) */
-	uint8_t pass;     /* 1 << direction */
-	bool hold;        /* the module does not want to hear the client */
-	uint8_t backend;  /* enum join_backend */
+	uint16_t pending;  /* JOIN_BIT(enum join_op + side) */
+	uint8_t pass;      /* 1 << direction */
+	bool hold;         /* the module does not want to hear the client */
+	uint8_t backend;   /* enum join_backend */
+	uint8_t arrival;   /* enum join_arrival */
+	bool port_unknown; /* of the backend: it is not connected before that is named */
+	bool client_fin;   /* the end of the client's stream came before the cut */
+	bool ended;        /* of a main one: it stays for its channels, without sockets */
 	bool dying;
 	bool lingering;   /* the dying has begun */
 	bool told;        /* the module was called: its wishes may have changed anything */
@@ -97,12 +123,14 @@ struct join {
 	uint64_t id;
 	size_t first_out_n;
 	uint64_t to_client_bytes, to_server_bytes;
-	union {
-		struct sockaddr sa;
-		struct sockaddr_in in;
-		struct sockaddr_in6 in6;
-	} backend_address;
+	union join_address backend_address;
 	socklen_t backend_address_n;
+
+	struct join_family *family; /* NULL: of one that is alone */
+	struct list sibling;        /* of a channel: in family->channels */
+	union join_address arrival_address;
+	socklen_t arrival_address_n;
+	struct __kernel_timespec arrival_limit;
 
 	const struct jeebs_module *module;
 	void *module_state;
@@ -116,6 +144,17 @@ struct join {
 
 /* 0; -ENOMEM or -EAFNOSUPPORT: nothing was taken. */
 int join_new(const struct join_request *r, struct join **ret);
+
+/* One without anything, for join_take_client(); NULL: no memory. */
+struct join *join_alloc(void);
+/* Its length; 0: @e is empty. */
+socklen_t join_address(const struct endpoint *e, union join_address *ret);
+/*
+ * The client's restored socket, and what it is to be sent first. 0; -ENOMEM: nothing was taken.
+ * Of @cut only the FINs are looked at.
+ */
+int join_take_client(struct join *j, int fd, uint8_t *first_out, size_t first_out_n,
+		     const struct jeebs_cut *cut);
 
 /* In the loop. Each of these but join_abort() may end the join: the caller forgets it. */
 void join_start(struct join *j);
@@ -132,6 +171,13 @@ void join_report(struct join *j, enum join_event event);
 static inline bool join_passes(const struct join *j, int s)
 {
 	return j->pass >> s & 1;
+}
+
+/* It is settled in this turn of the loop or the next, once, however often this is called. */
+static inline void join_settle_later(struct join *j)
+{
+	if (list_empty(&j->again))
+		list_add_tail(&j->thread->again, &j->again);
 }
 
 /* Only marks; join_settle() does it. The first reason counts. */

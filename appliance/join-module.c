@@ -3,6 +3,8 @@
 
 #include "clock.h"
 #include "join-backend.h"
+#include "join-channel.h"
+#include "join-family.h"
 
 static void queue_for(struct join *j, int s, struct jeebs_bytes b)
 {
@@ -19,9 +21,13 @@ static void queue_for(struct join *j, int s, struct jeebs_bytes b)
 	}
 }
 
+/* What the module does to another one than it was called for is seen to later. */
 static struct join *join_of(struct jeebs_join *opaque)
 {
-	return (struct join *)(void *)opaque;
+	struct join *j = (struct join *)(void *)opaque;
+	if (j->thread->telling != j)
+		join_settle_later(j);
+	return j;
 }
 
 static void op_to_client(struct jeebs_join *opaque, struct jeebs_bytes b)
@@ -98,9 +104,33 @@ static void op_connect_backend(struct jeebs_join *opaque)
 
 static void op_address(struct jeebs_join *opaque, uint32_t end, struct jeebs_address *ret)
 {
-	const struct endpoint *e = &join_of(opaque)->end[end & 1];
+	const struct endpoint *e = &join_main(join_of(opaque))->end[end & 1];
 	*ret = (struct jeebs_address){.family = e->addr.family, .port = e->port};
 	memcpy(ret->addr, e->addr.b, sizeof ret->addr);
+}
+
+static struct jeebs_join *opaque_of(struct join *j)
+{
+	return (struct jeebs_join *)(void *)j;
+}
+
+static struct jeebs_join *op_related(struct jeebs_join *opaque, uint32_t i)
+{
+	const struct join_family *f = join_of(opaque)->family;
+	return f != NULL && i < f->related_n ? opaque_of(f->relation[i].channel) : NULL;
+}
+
+static struct jeebs_join *op_listen_client(struct jeebs_join *opaque, uint16_t *ret_port)
+{
+	return opaque_of(join_channel_listen(join_of(opaque), ret_port));
+}
+
+static struct jeebs_join *op_connect_client(struct jeebs_join *opaque,
+					    const struct jeebs_address *to, uint16_t from_port)
+{
+	struct endpoint e = {.addr.family = to->family, .port = to->port};
+	memcpy(e.addr.b, to->addr, to->family == NETADDR_V6 ? 16 : 4);
+	return opaque_of(join_channel_connect(join_of(opaque), &e, from_port));
 }
 
 static void op_hold_client(struct jeebs_join *opaque, int on)
@@ -130,17 +160,38 @@ static const struct jeebs_join_ops join_ops = {
 	.backend_port = op_backend_port,
 	.connect_backend = op_connect_backend,
 	.address = op_address,
+	.related = op_related,
+	.listen_client = op_listen_client,
+	.connect_client = op_connect_client,
 	.hold_client = op_hold_client,
 	.timer = op_timer,
 };
+
+/* Nobody is told anything of a conversation that was aborted. */
+static void call(struct join *j, uint32_t event, struct jeebs_bytes b)
+{
+	struct join *main = join_main(j);
+	struct join_thread *t = j->thread;
+
+	if (main->reason != NULL || t->stopping)
+		return;
+	t->telling = j;
+	main->module->resume(main->module_state, &main->cut, opaque_of(j), &join_ops, event, b);
+	t->telling = NULL;
+}
 
 void join_module_tell(struct join *j, uint32_t event, struct jeebs_bytes b)
 {
 	if (j->dying || j->pass == JOIN_PASS_BOTH)
 		return;
 	j->told = true;
-	j->module->resume(j->module_state, &j->cut, (struct jeebs_join *)(void *)j, &join_ops,
-			  event, b);
+	call(j, event, b);
+}
+
+void join_module_tell_end(struct join *channel)
+{
+	bool came = channel->arrival == JOIN_ARRIVED;
+	call(channel, came ? JEEBS_EV_CHANNEL_CLOSED : JEEBS_EV_CLIENT_FAILED, JOIN_NO_BYTES);
 }
 
 void join_module_timer(struct join *j)
@@ -164,8 +215,10 @@ void join_module_init_cut(struct join *j)
 
 void join_module_let_logs_go(struct join *j)
 {
-	if (!join_passes(j, JOIN_CLIENT))
+	/* Those of a channel stay with it. */
+	if (!join_passes(j, JOIN_CLIENT) || join_is_channel(j))
 		return;
+	join_family_let_logs_go(j);
 	join_log_free(&j->log[JEEBS_TO_CLIENT]);
 	if (j->side[JOIN_BACKEND].out.log_bytes == 0)
 		join_log_free(&j->log[JEEBS_TO_SERVER]);

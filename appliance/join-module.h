@@ -10,9 +10,11 @@
 /* The logs as the module's cut shows them. */
 void join_module_init_cut(struct join *j);
 void join_module_tell(struct join *j, uint32_t event, struct jeebs_bytes b);
+/* That it has ended, its last event. The module may do what it likes with others. */
+void join_module_tell_end(struct join *channel);
 /* Its timer is due. May end the join. */
 void join_module_timer(struct join *j);
-/* Frees the logs that neither the module nor a queue needs any more. */
+/* Frees the logs of a main one that neither the module nor a queue needs any more. */
 void join_module_let_logs_go(struct join *j);
 
 #endif

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "join-conn.h"
+#include "join-family.h"
 #include "join-thread.h"
 #include "join.h"
 
@@ -21,7 +22,7 @@ static bool config_ok(const struct join_config *c)
 	return c->threads >= 1 && c->threads <= THREADS_MAX && c->max_joins >= 1 &&
 	       c->buffers >= 1 && c->buffers <= BUFFERS_MAX &&
 	       (c->buffers & (c->buffers - 1)) == 0 && c->buffer_bytes >= 1 &&
-	       c->connect_timeout_ns > 0;
+	       c->connect_timeout_ns > 0 && c->client_timeout_ns > 0;
 }
 
 int join_pool_new(const struct join_config *config, struct join_pool **ret)
@@ -64,24 +65,22 @@ static struct join_thread *least_busy(struct join_pool *p)
 	return best;
 }
 
-/* A thread with room, the place in it taken; NULL when there is none. */
-static struct join_thread *reserve(struct join_pool *p)
+/* A thread with room, @n places in it taken; NULL when there is none. */
+static struct join_thread *reserve(struct join_pool *p, uint32_t n)
 {
-	for (;;) {
+	/* Another one may have been faster. With @n > 1 the least busy may be too full alone. */
+	for (uint32_t tries = 0; tries <= p->config.threads; tries++) {
 		struct join_thread *t = least_busy(p);
-		uint_fast64_t n = atomic_load_explicit(&t->count.active, memory_order_relaxed);
-		if (n >= p->config.max_joins)
-			return NULL;
-		if (atomic_compare_exchange_strong(&t->count.active, &n, n + 1))
+		if (join_thread_reserve(t, n))
 			return t;
 	}
+	return NULL;
 }
 
 int join_submit(struct join_pool *p, const struct join_request *r)
 {
-	if (r->related_n > 0)
-		return -EOPNOTSUPP;
-	struct join_thread *t = reserve(p);
+	uint32_t n = join_family_size(r);
+	struct join_thread *t = reserve(p, n);
 	if (t == NULL) {
 		join_count(&p->refused, 1);
 		return -ENOSPC;
@@ -89,7 +88,7 @@ int join_submit(struct join_pool *p, const struct join_request *r)
 	struct join *j;
 	int err = join_new(r, &j);
 	if (err < 0) {
-		join_count(&t->count.active, -UINT64_C(1));
+		join_thread_unreserve(t, n);
 		return err;
 	}
 	join_thread_post(t, j, r->hold);
@@ -131,6 +130,10 @@ void join_pool_stats(const struct join_pool *p, struct join_stats *ret)
 		s.queue_ceiling += read_count(&c->queue_ceiling);
 		s.buffer_starved += read_count(&c->buffer_starved);
 		s.connect_ceiling += read_count(&c->connect_ceiling);
+		s.channels += read_count(&c->channels);
+		s.channel_failed += read_count(&c->channel_failed);
+		s.channel_ceiling += read_count(&c->channel_ceiling);
+		s.strangers += read_count(&c->strangers);
 	}
 	*ret = s;
 }

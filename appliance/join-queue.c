@@ -177,6 +177,16 @@ int join_queue_settle(struct join_queue *q, struct join_buffer *pool)
 	return 0;
 }
 
+void join_queue_disown(struct join_queue *q)
+{
+	while (q->head != NULL) {
+		struct join_chunk *c = q->head;
+		q->head = c->next;
+		free(c);
+	}
+	*q = (struct join_queue){0};
+}
+
 void join_queue_clear(struct join_queue *q, struct join_buffer *pool)
 {
 	while (q->head != NULL) {

@@ -42,6 +42,8 @@ bool join_queue_head_is_lent(const struct join_queue *q);
 void join_queue_consume(struct join_queue *q, struct join_buffer *pool, size_t n);
 /* Moves what is left of a lent head into memory of its own. 0 or -ENOMEM. */
 int join_queue_settle(struct join_queue *q, struct join_buffer *pool);
+/* Forgets everything, without freeing what was adopted. */
+void join_queue_disown(struct join_queue *q);
 /* Forgets everything. */
 void join_queue_clear(struct join_queue *q, struct join_buffer *pool);
 

@@ -10,6 +10,7 @@
 
 #include "clock.h"
 #include "join-backend.h"
+#include "join-family.h"
 #include "join-module.h"
 
 static int side_index(const struct join *j, const struct join_side *side)
@@ -19,7 +20,7 @@ static int side_index(const struct join *j, const struct join_side *side)
 
 static bool can_send_to(const struct join *j, int s)
 {
-	return s == JOIN_CLIENT || j->backend == JOIN_BACKEND_UP;
+	return s == JOIN_CLIENT ? j->arrival == JOIN_ARRIVED : j->backend == JOIN_BACKEND_UP;
 }
 
 /* Do bytes of side @s go on without a copy? They come in large pieces, and nobody looks at them. */
@@ -38,17 +39,10 @@ uint16_t join_side_ops(int s)
 			  JOIN_BIT(JOIN_OP_TIMEOUT + s));
 }
 
-/* The join waits for room in the submission queue, once, however much it wants. */
-static void settle_again(struct join *j)
-{
-	if (list_empty(&j->again))
-		list_add_tail(&j->thread->again, &j->again);
-}
-
 struct io_uring_sqe *join_side_entry(struct join *j, int op, unsigned n)
 {
 	if (!join_thread_room(j->thread, n)) {
-		settle_again(j);
+		join_settle_later(j);
 		return NULL;
 	}
 	j->pending |= JOIN_BIT(op);
@@ -180,7 +174,7 @@ static bool may_read(const struct join *j, int s)
 	const struct join_side *side = &j->side[s];
 	size_t queued = j->side[!s].out.bytes;
 
-	if (side->ended || (s == JOIN_BACKEND && j->backend != JOIN_BACKEND_UP))
+	if (side->ended || !can_send_to(j, s))
 		return false;
 	if (join_passes(j, s))
 		return queued == 0;
@@ -194,8 +188,9 @@ static bool may_read(const struct join *j, int s)
 	return queued < j->thread->buffers.bytes;
 }
 
-static void count_sent(struct join *j, int s, size_t n)
+static void count_sent(struct join *channel, int s, size_t n)
 {
+	struct join *j = join_main(channel);
 	struct join_counters *c = &j->thread->count;
 	if (s == JOIN_BACKEND) {
 		j->to_server_bytes += n;
@@ -307,8 +302,8 @@ void join_side_pass_ends(struct join *j)
 		client->finish = true;
 	if (!client->ended || !join_passes(j, JOIN_CLIENT))
 		return;
-	if ((j->backend == JOIN_BACKEND_NONE || j->backend == JOIN_BACKEND_VOID) &&
-	    j->pass == JOIN_PASS_BOTH) {
+	bool silent = j->backend == JOIN_BACKEND_NONE && !join_is_channel(j);
+	if ((silent || j->backend == JOIN_BACKEND_VOID) && j->pass == JOIN_PASS_BOTH) {
 		/* Goodbye to a backup that never heard of this client. */
 		client->finish = true;
 		return;

@@ -10,6 +10,7 @@
 
 #include "clock.h"
 #include "join-conn.h"
+#include "join-family.h"
 #include "join-module.h"
 #include "log.h"
 #include "thread.h"
@@ -34,6 +35,21 @@ static void move_all(struct list *from, struct list *to)
 	}
 }
 
+bool join_thread_reserve(struct join_thread *t, uint32_t n)
+{
+	uint_fast64_t active = atomic_load_explicit(&t->count.active, memory_order_relaxed);
+	do {
+		if (active + n > t->config->max_joins)
+			return false;
+	} while (!atomic_compare_exchange_weak(&t->count.active, &active, active + n));
+	return true;
+}
+
+void join_thread_unreserve(struct join_thread *t, uint32_t n)
+{
+	atomic_fetch_sub(&t->count.active, n);
+}
+
 static void wake(struct join_thread *t)
 {
 	uint64_t one = 1;
@@ -44,7 +60,7 @@ static void wake(struct join_thread *t)
 
 void join_thread_post(struct join_thread *t, struct join *j, bool hold)
 {
-	j->thread = t;
+	join_family_move(j, t);
 	pthread_mutex_lock(&t->lock);
 	list_add_tail(hold ? &t->held : &t->mail, &j->node);
 	if (hold)
@@ -76,10 +92,10 @@ uint32_t join_thread_release(struct join_thread *t, uint32_t group)
 static void stop_joins(struct join_thread *t)
 {
 	t->stopping = true;
-	list_for_each_safe (it, tmp, &t->joins) {
+	list_for_each (it, &t->joins) {
 		struct join *j = list_entry(it, struct join, node);
 		join_abort(j, "pool-closed");
-		join_settle(j);
+		join_settle_later(j); /* its end may be the end of others */
 	}
 }
 

@@ -28,6 +28,7 @@ struct join_counters {
 	atomic_uint_fast64_t active, held, closed, aborted;
 	atomic_uint_fast64_t to_client_bytes, to_server_bytes, spliced_bytes;
 	atomic_uint_fast64_t queue_ceiling, buffer_starved, connect_ceiling;
+	atomic_uint_fast64_t channels, channel_failed, channel_ceiling, strangers;
 };
 
 struct join_thread {
@@ -43,6 +44,7 @@ struct join_thread {
 	bool tick_armed;     /* while there are any */
 	struct list parked;  /* sides that wait for a shared buffer, first come first served */
 	bool stopping;
+	const struct join *telling; /* the one whose module is being called */
 	bool wake_armed;
 	uint64_t wake_count; /* where the eventfd is read to */
 	int watch_fd;        /* an epoll of sides behind the end of their stream */
@@ -82,6 +84,10 @@ struct join;
 /* From any thread: @j now belongs to @t. */
 void join_thread_post(struct join_thread *t, struct join *j, bool hold);
 uint32_t join_thread_release(struct join_thread *t, uint32_t group);
+
+/* Places for @n more joins, which count as active; false: not so many are left. */
+bool join_thread_reserve(struct join_thread *t, uint32_t n);
+void join_thread_unreserve(struct join_thread *t, uint32_t n);
 
 /*
  * Room in the submission queue for @n entries of a join, or false: then it is to wait in

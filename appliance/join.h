@@ -25,6 +25,14 @@
  * nobody is asked: the client is finished. What is sent to a backend that has failed, and what is
  * sent after a finish, resets the client ("backend-failed", "module-misused"). The logs of a
  * request stay as long as the module may read them and what it queued of them is unsent.
+ *
+ * Conversations of several connections: each channel is a join of its own beside the one that was
+ * submitted, with its queues and its backend, which is not connected before the module has named
+ * its port. When the main one is reset so are they; when it ends in order they go on, and
+ * the last report comes when all have ended, with the bytes of all. The end of a channel alone
+ * is told to the module. A client that connects is let in only from the address of the main
+ * connection, and only there is connected to; new ports are the kernel's choice, and could be one
+ * of another service of the same server if that lies in net.ipv4.ip_local_port_range.
  */
 #ifndef APPLIANCE_JOIN_H
 #define APPLIANCE_JOIN_H
@@ -44,6 +52,7 @@ struct join_config {
 	size_t queue_bytes;    /* what a module may have queued for one side; beyond it the join is
 				  reset */
 	int64_t connect_timeout_ns; /* to the backup */
+	int64_t client_timeout_ns;  /* for the client of a new channel to come */
 	/*
 	 * Where a direction passes through and at least so much came at once, what follows goes
 	 * from socket to socket without a copy, until it comes in smaller pieces. Below 48 KiB the
@@ -59,7 +68,11 @@ struct join_config {
 			      .buffer_bytes = 128 * 1024,                \
 			      .queue_bytes = 8 * 1024 * 1024,            \
 			      .connect_timeout_ns = INT64_C(3000000000), \
-			      .splice_bytes = 64 * 1024})
+			      .splice_bytes = 64 * 1024,                 \
+			      .client_timeout_ns = INT64_C(60000000000)})
+
+/* Of one conversation, at the same time, besides the main connection. */
+#define JOIN_CHANNELS_MAX 16
 
 enum join_event {
 	JOIN_FIRST_BYTE, /* the client's socket took a byte for the first time */
@@ -145,7 +158,7 @@ struct join_request {
 };
 
 struct join_stats {
-	uint64_t active; /* held ones included */
+	uint64_t active; /* held ones and channels included */
 	uint64_t held;
 	uint64_t closed, aborted; /* ended, by how */
 	uint64_t to_client_bytes, to_server_bytes;
@@ -155,6 +168,10 @@ struct join_stats {
 	uint64_t buffer_starved; /* receives that had to wait for a shared buffer */
 	/* Backups not asked, because no descriptor or no port was left ("backend-failed"). */
 	uint64_t connect_ceiling;
+	/* Channels that modules opened; those whose client did not come; those that were not to be
+	 * had (JOIN_CHANNELS_MAX, max_joins, descriptors); others who came instead of the client.
+	 */
+	uint64_t channels, channel_failed, channel_ceiling, strangers;
 };
 
 struct join_pool;

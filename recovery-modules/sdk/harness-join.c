@@ -393,8 +393,8 @@ static void client_ends(struct harness_channel *c)
 	c->client_over = true;
 	if (!c->pass[JEEBS_TO_SERVER])
 		event(c, JEEBS_EV_CLIENT_EOF, BYTES_NONE);
-	else if (c->asked && !c->no_backend)
-		c->finish_backend = true;
+	else if ((c->asked || !is_main(c)) && !c->no_backend)
+		c->asked = c->finish_backend = true;
 	else if (c->pass[JEEBS_TO_CLIENT])
 		c->outcome = HARNESS_FINISHED; /* nobody is left to talk to */
 }

@@ -109,7 +109,8 @@ static void backend_receive(void *ctx, struct bytes b, bool eof, struct buf *ans
 		return;
 	}
 	assert_true(strlen(play.said) + b.n < sizeof play.said);
-	strncat(play.said, (const char *)b.p, b.n);
+	if (b.n > 0)
+		strncat(play.said, (const char *)b.p, b.n);
 	if (!play.data_done && bytes_eq(b, bytes_str("get"))) {
 		buf_append(answer, "content", 7);
 		*close = play.data_done = true;

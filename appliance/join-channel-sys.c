@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "join-channel-sys.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <unistd.h>
+
+/* One is expected; a few strangers may be in the way. */
+#define BACKLOG 8
+
+static int close_failed(int fd, int error)
+{
+	close(fd);
+	return -error;
+}
+
+/* The address is the box's, or is about to be. */
+static int open_socket(const struct endpoint *e)
+{
+	int fd = socket(e->addr.family == NETADDR_V6 ? AF_INET6 : AF_INET,
+			SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int on = 1;
+
+	if (fd < 0)
+		return -errno;
+	/* Serves for both families. */
+	if (setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &on, sizeof on) < 0)
+		return close_failed(fd, errno);
+	return fd;
+}
+
+static int bind_to(int fd, const struct endpoint *e, uint16_t port)
+{
+	struct endpoint at = *e;
+	struct sockaddr_storage ss;
+
+	at.port = port;
+	socklen_t n = endpoint_to_sockaddr(&at, &ss);
+	return bind(fd, (struct sockaddr *)&ss, n) < 0 ? -errno : 0;
+}
+
+static int listen_on(const struct endpoint *service, struct endpoint *ret)
+{
+	struct sockaddr_storage ss;
+	socklen_t n = sizeof ss;
+	int fd = open_socket(service);
+
+	if (fd < 0)
+		return fd;
+	int r = bind_to(fd, service, 0);
+	if (r < 0)
+		return close_failed(fd, -r);
+	if (listen(fd, BACKLOG) < 0 || getsockname(fd, (struct sockaddr *)&ss, &n) < 0)
+		return close_failed(fd, errno);
+	r = endpoint_from_sockaddr((struct sockaddr *)&ss, ret);
+	return r < 0 ? close_failed(fd, -r) : fd;
+}
+
+int join_channel_listening_socket(const struct endpoint *service, uint16_t *ret_port)
+{
+	struct endpoint at;
+	int fd = listen_on(service, &at);
+
+	if (fd >= 0 && at.port == service->port) {
+		/* New connections to that one go to the backup. While it is taken there is another.
+		 */
+		int other = listen_on(service, &at);
+		close(fd);
+		fd = other;
+	}
+	if (fd >= 0)
+		*ret_port = at.port;
+	return fd;
+}
+
+int join_channel_client_socket(const struct endpoint *from)
+{
+	int fd = open_socket(from), on = 1, r;
+
+	if (fd < 0)
+		return fd;
+	/* Connections to others may have that port as well. */
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)
+		return close_failed(fd, errno);
+	r = bind_to(fd, from, from->port);
+	if ((r == -EADDRINUSE || r == -EACCES) && from->port != 0)
+		r = bind_to(fd, from, 0);
+	return r < 0 ? close_failed(fd, -r) : fd;
+}
+
+int join_channel_peer(int fd, struct endpoint *ret)
+{
+	struct sockaddr_storage ss;
+	socklen_t n = sizeof ss;
+
+	if (getpeername(fd, (struct sockaddr *)&ss, &n) < 0)
+		return -errno;
+	return endpoint_from_sockaddr((struct sockaddr *)&ss, ret);
+}
+
+void join_channel_reset(int fd)
+{
+	struct linger now = {.l_onoff = 1, .l_linger = 0};
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+	close(fd);
+}
