@@ -27,7 +27,7 @@ struct adopt_config {
 };
 
 #define ADOPT_CONFIG_DEFAULT \
-	((struct adopt_config){.max = 65536, .lane_max = 64, .timeout_ns = INT64_C(5000000000)})
+	((struct adopt_config){.max = 65536, .lane_max = 64, .timeout_ns = INT64_C(3000000000)})
 
 enum adopt_event {
 	ADOPT_TAKEN,

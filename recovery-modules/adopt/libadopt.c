@@ -195,6 +195,7 @@ static int offered(struct jeebs_adopt *a)
 		.to_client_acked = c->to_client_acked,
 		.retained = {retained(&a->offer, 0), retained(&a->offer, 1)},
 		.complete = !c->older && c->from[0] == 0 && c->from[1] == 0,
+		.older = c->older,
 		.client_fin = c->client_fin,
 		.server_fin = c->server_fin,
 		.protocol = c->protocol,

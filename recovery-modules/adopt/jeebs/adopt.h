@@ -79,6 +79,7 @@ struct jeebs_adopt_connection {
 	uint64_t to_server_end, to_client_end, to_client_acked;
 	struct jeebs_adopt_bytes retained[2]; /* by direction */
 	int complete; /* both begin with the very first byte of the connection */
+	int older; /* than the box: offset 0 is the first byte that was seen, not the beginning */
 	int client_fin, server_fin;
 	const char *protocol; /* the recovery module that planned it */
 	const uint8_t *state; /* of that module: its checkpoint */
