@@ -201,7 +201,7 @@ static int hand_over(struct failover_server *s, struct takeover_item *item, int 
 	int r = joined ? checkpoint(item, &rq.state) : -ENOMEM;
 
 	if (r == 0) {
-		*joined = (struct joined){s, item->module};
+		*joined = (struct joined){s, item->module, item->service->protocol};
 		r = adopt_submit(s->env->adopter, &rq);
 	}
 	if (r < 0) {
