@@ -89,11 +89,12 @@ static int oracle_gap(void *oracle, uint32_t dir, uint64_t from, uint64_t to)
 	if (dir > JEEBS_TO_CLIENT)
 		return -EINVAL;
 	struct stream *s = &o->stream[dir];
-	if (to > s->end) {
-		s->lost = true;
-		s->end = to;
-	}
-	return 0;
+	if (to <= s->end)
+		return 0;
+	s->lost = true;
+	s->end = to;
+	/* It was said, whatever it was. */
+	return dir == JEEBS_TO_CLIENT ? note_turn(o) : 0;
 }
 
 static int oracle_data(void *oracle, uint32_t dir, uint64_t off, struct jeebs_bytes b)
@@ -112,8 +113,9 @@ static int oracle_data(void *oracle, uint32_t dir, uint64_t off, struct jeebs_by
 	}
 	if (in.n == 0)
 		return 0;
-	oracle_gap(o, dir, s->end, off);
-	int r = s->lost ? 0 : buf_bytes(&s->bytes, in);
+	int r = oracle_gap(o, dir, s->end, off);
+	if (r == 0 && !s->lost)
+		r = buf_bytes(&s->bytes, in);
 	if (r == -ENOBUFS)
 		s->lost = true;
 	else if (r < 0)
@@ -128,9 +130,8 @@ static int oracle_fin(void *oracle, uint32_t dir, uint64_t off)
 
 	if (dir > JEEBS_TO_CLIENT)
 		return -EINVAL;
-	oracle_gap(o, dir, o->stream[dir].end, off);
 	o->stream[dir].fin = true;
-	return 0;
+	return oracle_gap(o, dir, o->stream[dir].end, off);
 }
 
 static int oracle_learned(void *oracle, uint64_t *ret_unasked)
