@@ -4,88 +4,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "harness.h"
-#include "takeover.h"
-
-#define CHUNK_MAX 16384 /* what a read of the backend's socket gives at most */
-
-/* One copy of a connection, being continued. */
-struct resumed {
-	const struct drill_flow *truth;
-	const struct jeebs_oracle *oracle;
-	void *connection; /* to the oracle */
-	struct jeebs_cut cut;
-	uint64_t base; /* what the client gets behind the cut begins here */
-	uint64_t said; /* the client's bytes before it are sent */
-	uint32_t next; /* of truth->said */
-	bool closed;   /* the backup finished */
-	bool unknown;  /* the oracle was asked for what it cannot know */
-	bool lost;     /* the client said what the capture does not hold */
-	int error;
-};
-
-static void refused(struct drill_finding *f, const char *reason, bool resuming)
-{
-	f->verdict = DRILL_REFUSED;
-	f->reason = reason;
-	f->resuming = resuming;
-}
-
-static void wrong(struct drill_finding *f, const char *what, uint64_t offset)
-{
-	f->verdict = DRILL_WRONG;
-	f->reason = what;
-	f->offset = offset;
-}
-
-static void copy_window(struct bytes b, uint64_t base, uint64_t from, uint8_t *out, uint32_t *ret_n)
-{
-	struct bytes w =
-		bytes_head(bytes_from(b, from > base ? (size_t)(from - base) : 0), DRILL_WINDOW);
-
-	memcpy(out, w.n ? w.p : out, w.n);
-	*ret_n = (uint32_t)w.n;
-}
+#include "drill-resume.h"
 
 /* ---- against the truth ------------------------------------------------------------------- */
-
-/* Length of what both have in common. */
-static size_t common(struct bytes a, struct bytes b)
-{
-	size_t n = a.n < b.n ? a.n : b.n, i = 0;
-
-	if (n == 0 || memcmp(a.p, b.p, n) == 0)
-		return n;
-	while (a.p[i] == b.p[i])
-		i++;
-	return i;
-}
-
-/* Is @got, which begins at @base, what really was said, where that is known? */
-static bool same(const struct drill_stream *s, uint64_t base, struct bytes got, const char *what,
-		 struct drill_finding *f)
-{
-	const struct bytes all = buf_view(&s->bytes);
-	uint64_t off = base, end = base + got.n;
-
-	while (off < end && off < all.n) {
-		uint64_t known;
-		drill_stream_known(s, off, end, &known);
-		struct bytes g = bytes_head(bytes_from(got, (size_t)(off - base)), (size_t)known);
-		size_t n = common(g, bytes_from(all, (size_t)off));
-		if (n < known) {
-			wrong(f, what, off + n);
-			f->window = off + n > base + 8 ? off + n - 8 : base;
-			copy_window(got, base, f->window, f->got, &f->got_n);
-			copy_window(all, 0, f->window, f->want, &f->want_n);
-			return false;
-		}
-		off += known;
-		if (off < end)
-			off = drill_stream_lost_to(s, off);
-	}
-	return true;
-}
 
 /* Everything the logs hold is what was said, and they end at the cut. */
 static bool logs_true(const struct takeover_item *item, const struct drill_flow *truth,
@@ -96,10 +17,10 @@ static bool logs_true(const struct takeover_item *item, const struct drill_flow 
 	for (int d = 0; d < 2; d++) {
 		const struct takeover_log *l = &item->log[d];
 		if (l->off + l->bytes.n != end[d] && l->bytes.n > 0) {
-			wrong(f, "log-does-not-end-at-the-cut", l->off + l->bytes.n);
+			drill_wrong(f, "log-does-not-end-at-the-cut", l->off + l->bytes.n);
 			return false;
 		}
-		if (!same(&truth->stream[d], l->off, buf_view(&l->bytes), "log-differs", f))
+		if (!drill_same(&truth->stream[d], l->off, buf_view(&l->bytes), "log-differs", f))
 			return false;
 	}
 	return true;
@@ -118,7 +39,7 @@ static bool snapshot_true(const struct takeover_item *item, const struct flow *f
 	if (s->snd_nxt == nxt && s->rcv_nxt == rcv &&
 	    s->snd_una == flow_seq(flow, FLOW_TO_CLIENT, acked) + fin_acked)
 		return true;
-	wrong(f, "snapshot-differs-from-cut", end);
+	drill_wrong(f, "snapshot-differs-from-cut", end);
 	return false;
 }
 
@@ -136,7 +57,7 @@ static bool numbers_true(const struct takeover_item *item, const struct flow *fl
 
 	const char *what = drill_check_snapshot(&truth->events, &item->snapshot, &at);
 	if (what)
-		wrong(f, what, at.to_client_end);
+		drill_wrong(f, what, at.to_client_end);
 	return !what;
 }
 
@@ -148,213 +69,8 @@ static bool flight_whole(const struct takeover_item *item, struct drill_finding 
 
 	if (acked == end || (out->off <= acked && out->off + out->bytes.n == end))
 		return true;
-	wrong(f, "in-flight-bytes-missing", acked);
+	drill_wrong(f, "in-flight-bytes-missing", acked);
 	return false;
-}
-
-/* ---- the client and the backup ------------------------------------------------------------ */
-
-static struct bytes client_says(void *ctx, uint64_t received, bool *ret_eof)
-{
-	struct resumed *r = ctx;
-	const struct drill_flow *t = r->truth;
-	const struct drill_stream *s = &t->stream[FLOW_TO_SERVER];
-	uint64_t has = r->base + received, end = r->said, known;
-
-	while (r->next < t->said_count && t->said[r->next].received <= has)
-		end = t->said[r->next++].end;
-	if (end > r->said) {
-		uint64_t from = r->said;
-		r->said = end;
-		r->lost = r->lost || !drill_stream_known(s, from, end, &known);
-		if (!r->lost)
-			return bytes_head(bytes_from(buf_view(&s->bytes), (size_t)from),
-					  (size_t)(end - from));
-	}
-	*ret_eof = !r->lost && s->fin && r->said >= s->bytes.n && t->fin_received <= has;
-	return BYTES_NONE;
-}
-
-struct answering {
-	int (*to)(void *ctx, struct bytes b);
-	void *ctx;
-};
-
-static int take_answer(void *ctx, struct jeebs_bytes b)
-{
-	const struct answering *a = ctx;
-
-	return a->to(a->ctx, bytes_of(b.p, b.n));
-}
-
-static void backup_receives(void *ctx, struct bytes b, bool eof,
-			    int (*answer)(void *to, struct bytes b), void *to, bool *close,
-			    bool *fail)
-{
-	struct resumed *r = ctx;
-	struct answering a = {answer, to};
-	uint32_t state = JEEBS_ORACLE_OPEN;
-
-	if (!r->connection && !(r->connection = r->oracle->connect(r->truth->oracle, &r->cut)))
-		r->error = -ENOMEM;
-	if (r->error == 0 && !r->unknown)
-		r->error = r->oracle->receive(r->connection, (struct jeebs_bytes){b.p, b.n}, eof,
-					      take_answer, &a, &state);
-	if (r->error == -ECANCELED)
-		r->error = 0;
-	r->unknown = r->unknown || state == JEEBS_ORACLE_UNKNOWN;
-	*close = r->closed = state == JEEBS_ORACLE_CLOSE;
-	*fail = state == JEEBS_ORACLE_RESET;
-}
-
-/* ---- resuming ------------------------------------------------------------------------------ */
-
-static void judge_end(const struct harness *h, const struct resumed *r, struct drill_finding *f)
-{
-	const struct drill_stream *s = &r->truth->stream[FLOW_TO_CLIENT];
-	uint64_t end = r->base + h->client.n;
-	bool all = end >= s->bytes.n;
-
-	if (end > s->bytes.n && s->fin && !r->truth->reset) {
-		wrong(f, "more-than-the-server-sent", s->bytes.n);
-	} else if (h->outcome == HARNESS_JOINED && all && s->fin && r->closed) {
-		wrong(f, "end-missing", end);
-	} else if (h->outcome == HARNESS_OUTPUT_MAX || (all && h->outcome != HARNESS_ABORTED)) {
-		f->verdict = DRILL_EXACT;
-	} else if (r->unknown) {
-		refused(f, "oracle-cannot-tell", true);
-	} else if (h->outcome != HARNESS_ABORTED && end >= r->truth->unasked) {
-		refused(f, "server-spoke-unasked", true);
-	} else if (r->lost) {
-		refused(f, "capture-incomplete", true);
-	} else if (h->outcome == HARNESS_ABORTED) {
-		refused(f, h->abort_reason, true);
-	} else {
-		wrong(f, h->outcome == HARNESS_FINISHED ? "ends-early" : "stalls", end);
-		copy_window(buf_view(&s->bytes), 0, end, f->want, &f->want_n);
-		f->window = end;
-	}
-}
-
-static void judge(const struct harness *h, const struct resumed *r, const struct plan *plan,
-		  struct drill_finding *f)
-{
-	const struct drill_stream *s = &r->truth->stream[FLOW_TO_CLIENT];
-
-	if (plan->style == JEEBS_STYLE_STANDALONE) {
-		/* The module answers itself: not what the old server would have said. */
-		if (h->violation)
-			wrong(f, h->violation, r->base + h->client.n);
-		else
-			refused(f, plan->reason, false);
-	} else if (!same(s, r->base, buf_view(&h->client), "other-bytes", f)) {
-		/* The old server had not said it yet, and nothing told that it would. */
-		if (f->offset >= r->truth->unasked)
-			refused(f, "server-spoke-unasked", true);
-	} else if (h->violation) {
-		wrong(f, h->violation, r->base + h->client.n);
-	} else {
-		judge_end(h, r, f);
-	}
-}
-
-static int resume(const struct drill_bench *b, struct takeover_item *item, struct drill_flow *truth,
-		  struct drill_finding *f)
-{
-	const struct harness_options o = {
-		.backend = {.max = CHUNK_MAX},
-		.queue_max = SIZE_MAX,
-		.output_max = b->horizon,
-	};
-	struct resumed r = {.truth = truth,
-			    .oracle = b->oracle,
-			    .cut = item->cut,
-			    .base = item->cut.to_client_end,
-			    .said = item->cut.to_server_end};
-	const struct harness_backend backend = {.stream = backup_receives, .ctx = &r};
-	const struct harness_client client = {.next = client_says, .ctx = &r};
-	const struct bytes log[2] = {buf_view(&item->log[0].bytes), buf_view(&item->log[1].bytes)};
-	struct harness h;
-
-	while (r.next < truth->said_count && truth->said[r.next].end <= r.said)
-		r.next++;
-	int e = harness_init_cut(&h, item->module, &o, item->state, &item->cut, log);
-	item->state = NULL;
-	if (e == 0) {
-		harness_resume_with(&h, &backend, &client);
-		e = r.error;
-	}
-	if (e == 0)
-		judge(&h, &r, &item->plan, f);
-	if (r.connection)
-		r.oracle->disconnect(r.connection);
-	harness_deinit(&h);
-	return e;
-}
-
-/* ---- the oracle ------------------------------------------------------------------------------ */
-
-/* Tells one direction of the conversation from *io_off up to @to. */
-static int tell(const struct jeebs_oracle *k, void *oracle, const struct drill_stream *s,
-		uint32_t dir, uint64_t *io_off, uint64_t to)
-{
-	while (*io_off < to) {
-		uint64_t known, from = *io_off;
-		int r = 0;
-
-		drill_stream_known(s, from, to, &known);
-		if (known > 0) {
-			r = k->data(oracle, dir, from,
-				    (struct jeebs_bytes){s->bytes.p + from, (size_t)known});
-			*io_off += known;
-		} else {
-			uint64_t next = drill_stream_lost_to(s, from);
-			*io_off = next < to ? next : to;
-			r = k->gap(oracle, dir, from, *io_off);
-		}
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-/* The conversation in the order in which it was said. */
-static int learn(const struct jeebs_oracle *k, void *oracle, struct drill_flow *t)
-{
-	const struct drill_stream *in = &t->stream[FLOW_TO_SERVER],
-				  *out = &t->stream[FLOW_TO_CLIENT];
-	uint64_t in_off = 0, out_off = 0;
-	int r = 0;
-
-	for (uint32_t i = 0; i < t->said_count && r == 0; i++) {
-		uint64_t received = t->said[i].received;
-		r = tell(k, oracle, out, JEEBS_TO_CLIENT, &out_off,
-			 received < out->bytes.n ? received : out->bytes.n);
-		if (r == 0)
-			r = tell(k, oracle, in, JEEBS_TO_SERVER, &in_off, t->said[i].end);
-	}
-	if (r == 0)
-		r = tell(k, oracle, in, JEEBS_TO_SERVER, &in_off, in->bytes.n);
-	if (r == 0)
-		r = tell(k, oracle, out, JEEBS_TO_CLIENT, &out_off, out->bytes.n);
-	if (r == 0 && in->fin)
-		r = k->fin(oracle, JEEBS_TO_SERVER, in->bytes.n);
-	if (r == 0 && out->fin)
-		r = k->fin(oracle, JEEBS_TO_CLIENT, out->bytes.n);
-	return r == 0 ? k->learned(oracle, &t->unasked) : r;
-}
-
-static int make_oracle(const struct jeebs_oracle *k, const struct jeebs_flow *jf,
-		       struct drill_flow *truth)
-{
-	if (truth->oracle && truth->oracle_kind == k)
-		return 0;
-	/* Another module has the conversation now. */
-	if (truth->oracle)
-		truth->oracle_kind->close(truth->oracle);
-	truth->oracle_kind = k;
-	truth->oracle = k->open(&jf->module_service);
-	return truth->oracle ? learn(k, truth->oracle, truth) : -ENOMEM;
 }
 
 /* ---- the cut --------------------------------------------------------------------------------- */
@@ -398,14 +114,43 @@ static bool plans_equal(const struct plan *a, const struct plan *b)
 	       strcmp(a->reason, b->reason) == 0 && (!a->cont || strcmp(a->detail, b->detail) == 0);
 }
 
-static int prove(const struct drill_bench *b, struct takeover_item *item, const struct flow *flow,
-		 struct jeebs_flow *jf, struct drill_flow *truth, bool answered,
-		 struct drill_finding *f)
+/* What the box would do with it, as far as TCP goes, is right. */
+static bool tcp_true(const struct takeover_item *item, const struct flow *flow,
+		     const struct drill_flow *truth, bool answered, struct drill_finding *f)
 {
+	return logs_true(item, truth, f) && snapshot_true(item, flow, f) &&
+	       (!item->plan.cont ||
+		(flight_whole(item, f) &&
+		 (truth->unknown || numbers_true(item, flow, truth, answered, f))));
+}
+
+/* A copy of a connection, taken over. */
+struct taken {
+	struct jeebs_flow *copy;
+	struct flow *flow; /* of the copy */
+	struct drill_flow *truth;
+	struct takeover_item *item; /* NULL: it went with the answer to the probe */
+	enum answered answered;
+};
+
+/* The conversation of a connection: it, and those of it that are there or remembered. */
+struct taken_all {
+	struct taken main, other[JEEBS_EXPECT_MAX];
+	uint32_t other_n;
+	struct drill_flow *truth[JEEBS_EXPECT_MAX]; /* of main.item->others */
+};
+
+static int prove(const struct drill_bench *b, struct taken_all *c, struct jeebs_flow *jf,
+		 uint64_t packet, struct drill_finding *f)
+{
+	struct takeover_item *item = c->main.item;
+	const struct flow *flow = c->main.flow;
+	struct drill_flow *truth = c->main.truth;
+
 	if (!logs_true(item, truth, f) || !snapshot_true(item, flow, f))
 		return 0;
 	if (!item->plan.cont) {
-		refused(f, item->plan.reason, false);
+		drill_refused(f, item->plan.reason, false);
 		return 0;
 	}
 	if (!flight_whole(item, f))
@@ -413,48 +158,196 @@ static int prove(const struct drill_bench *b, struct takeover_item *item, const 
 	/* What a program makes of a connection that is handed to it, no oracle knows. */
 	bool handed = item->plan.style == JEEBS_STYLE_INTEGRATED;
 	if (truth->unknown || !b->oracle || handed) {
-		refused(f, truth->unknown ? "drill-memory-ceiling" : "no-oracle", true);
+		drill_refused(f, truth->unknown ? "drill-memory-ceiling" : "no-oracle", true);
 		return 0;
 	}
 	/* Another answer to its SYN was the one that the client took: it answers no probe. */
 	if (flow->state == FLOW_SYN_RCVD &&
 	    flow->isn[FLOW_TO_CLIENT] != truth->events.isn[FLOW_TO_CLIENT]) {
-		refused(f, "gone", false);
+		drill_refused(f, "gone", false);
 		return 0;
 	}
-	if (!numbers_true(item, flow, truth, answered, f))
+	if (!numbers_true(item, flow, truth, c->main.answered == ANSWERED, f))
 		return 0;
-	int r = make_oracle(b->oracle, jf, truth);
-	return r < 0 ? r : resume(b, item, truth, f);
+	for (uint32_t i = 0; i < c->other_n; i++)
+		if (c->other[i].item &&
+		    !tcp_true(c->other[i].item, c->other[i].flow, c->other[i].truth,
+			      c->other[i].answered == ANSWERED, f))
+			return 0;
+	return drill_resume(b, item, jf, truth, c->truth, packet, f);
+}
+
+/* ---- conversations of several connections --------------------------------------------------- */
+
+static bool is_expected(const struct related_list *l, const struct endpoint *server,
+			const struct endpoint *client, const struct related_expected **ret)
+{
+	*ret = related_find(l, server, client);
+	return *ret != NULL;
+}
+
+/* Copies of the connections that @jf expects, and a loan of what is remembered of others. */
+static int copy_others(const struct drill_bench *b, struct jeebs_flow *jf, struct related_list *l,
+		       struct taken_all *c)
+{
+	const struct related_expected *e;
+
+	if (!b->truths || related_collect(l, jf, 0) < 0)
+		return b->truths ? -ENOMEM : 0;
+	list_for_each (it, watch_companions(jf->watch)) {
+		struct jeebs_flow *other = list_entry(it, struct jeebs_flow, companion);
+		struct taken *t = &c->other[c->other_n];
+		if (!flow_is_live(other->flow) || c->other_n == JEEBS_EXPECT_MAX ||
+		    !is_expected(l, &other->flow->server, &other->flow->client, &e))
+			continue;
+		t->truth = drill_truth_flow(b->truths, other->flow->id);
+		t->copy = watch_clone(b->scratch, other);
+		if (!t->copy || !t->truth)
+			return -EAGAIN;
+		t->flow = t->copy->flow;
+		t->copy->related = true;
+		t->copy->main_tag = e->tag;
+		c->other_n++;
+	}
+	return 0;
+}
+
+static void lend(struct list *from, struct list *to)
+{
+	list_for_each_safe (it, tmp, from) {
+		list_del(it);
+		list_add_tail(to, it);
+	}
+}
+
+/* An item that shows what is remembered, and owns nothing of it. */
+static struct takeover_item *borrow(struct related_ended *e, uint32_t tag)
+{
+	struct takeover_item *item = calloc(1, sizeof *item);
+
+	if (!item)
+		return NULL;
+	list_init(&item->node);
+	list_init(&item->others);
+	item->kind = TAKEOVER_READY;
+	item->ended = item->related = true;
+	item->tag = tag;
+	item->snapshot.server = e->server;
+	item->snapshot.client = e->client;
+	item->plan = (struct plan){.module = e->module->name, .reason = "ended"};
+	item->cut = e->cut;
+	item->module = e->module;
+	item->state = e->state;
+	for (int d = 0; d < 2; d++)
+		item->log[d] = (struct takeover_log){e->log[d].off, e->log[d].bytes};
+	return item;
+}
+
+static void give_back(struct takeover_item *main)
+{
+	if (!main)
+		return;
+	list_for_each (it, &main->others) {
+		struct takeover_item *item = list_entry(it, struct takeover_item, node);
+		if (!item->ended)
+			continue;
+		item->state = NULL;
+		item->log[0].bytes = item->log[1].bytes = BUF_INIT(0);
+	}
+}
+
+/* As a takeover does it: the living ones with their items, then those that ended. */
+static int assemble(struct watch *live, const struct related_list *l, struct taken_all *c)
+{
+	const struct related_expected *e;
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < c->other_n; i++) {
+		struct taken *t = &c->other[i];
+		if (t->answered == ENDED)
+			continue;
+		t->item = takeover_extract(t->copy, 0, true);
+		if (!t->item)
+			return -ENOMEM;
+		list_add_tail(&c->main.item->others, &t->item->node);
+		c->truth[n++] = t->truth;
+	}
+	list_for_each (it, watch_ended(live)) {
+		struct related_ended *ended = list_entry(it, struct related_ended, node);
+		if (n == JEEBS_EXPECT_MAX || !is_expected(l, &ended->server, &ended->client, &e) ||
+		    ended->at_ns < e->since_ns)
+			continue;
+		struct takeover_item *item = borrow(ended, e->tag);
+		if (!item)
+			return -ENOMEM;
+		list_add_tail(&c->main.item->others, &item->node);
+		c->truth[n++] = c->main.truth; /* it says nothing more */
+	}
+	takeover_plan_family(c->main.item);
+	return 0;
+}
+
+/* The copies are there: the plans agree, the clients answer, and it is proved. */
+static int cut_copies(const struct drill_bench *b, struct jeebs_flow *jf,
+		      const struct related_list *l, struct taken_all *c, const struct plan *live,
+		      uint64_t packet, struct drill_finding *ret)
+{
+	struct plan copied;
+
+	plan_make(c->main.copy, &copied);
+	if (!plans_equal(live, &copied)) {
+		drill_wrong(ret, "checkpoint-plans-otherwise",
+			    c->main.flow->stream[FLOW_TO_CLIENT].next);
+		return 0;
+	}
+	for (uint32_t i = 0; i < c->other_n; i++) {
+		struct taken *t = &c->other[i];
+		t->answered = answer_probe(t->copy, t->truth, packet);
+		if (t->answered == ENDED)
+			t->flow = NULL;
+	}
+	c->main.answered = answer_probe(c->main.copy, c->main.truth, packet);
+	if (c->main.answered == ENDED) {
+		c->main.flow = NULL;
+		drill_refused(ret, "gone", false);
+		return 0;
+	}
+	c->main.item = takeover_extract(c->main.copy, 0, true);
+	int r = c->main.item ? assemble(b->scratch, l, c) : -ENOMEM;
+	return r < 0 ? r : prove(b, c, jf, packet, ret);
 }
 
 int drill_cut(const struct drill_bench *b, struct jeebs_flow *jf, struct drill_flow *truth,
 	      uint64_t packet, struct drill_finding *ret)
 {
-	struct plan live, copied;
+	struct taken_all c = {.main = {.truth = truth}};
+	struct related_list l = {0};
+	struct plan live;
 
 	*ret = (struct drill_finding){0};
 	plan_make(jf, &live);
-	struct jeebs_flow *copy = watch_clone(b->scratch, jf);
-	if (!copy) {
-		wrong(ret, "cannot-be-copied", jf->flow->stream[FLOW_TO_CLIENT].next);
+	c.main.copy = watch_clone(b->scratch, jf);
+	if (!c.main.copy) {
+		drill_wrong(ret, "cannot-be-copied", jf->flow->stream[FLOW_TO_CLIENT].next);
 		return 0;
 	}
-	struct flow *flow = copy->flow;
-	plan_make(copy, &copied);
-	if (!plans_equal(&live, &copied)) {
-		wrong(ret, "checkpoint-plans-otherwise", flow->stream[FLOW_TO_CLIENT].next);
-		track_drop(watch_track(b->scratch), flow);
-		return 0;
+	c.main.flow = c.main.copy->flow;
+	int r = copy_others(b, jf, &l, &c);
+	lend(watch_ended(jf->watch), watch_ended(b->scratch));
+	if (r == -EAGAIN) {
+		drill_wrong(ret, "cannot-be-copied", jf->flow->stream[FLOW_TO_CLIENT].next);
+		r = 0;
+	} else if (r == 0) {
+		r = cut_copies(b, jf, &l, &c, &live, packet, ret);
 	}
-	enum answered answered = answer_probe(copy, truth, packet);
-	if (answered == ENDED) {
-		refused(ret, "gone", false);
-		return 0;
-	}
-	struct takeover_item *item = takeover_extract(copy, 0, true);
-	int r = item ? prove(b, item, flow, jf, truth, answered == ANSWERED, ret) : -ENOMEM;
-	takeover_item_free(item);
-	track_drop(watch_track(b->scratch), flow);
+	give_back(c.main.item);
+	takeover_item_free(c.main.item);
+	lend(watch_ended(b->scratch), watch_ended(jf->watch));
+	related_list_deinit(&l);
+	for (uint32_t i = 0; i < c.other_n; i++)
+		if (c.other[i].flow)
+			track_drop(watch_track(b->scratch), c.other[i].flow);
+	if (c.main.flow)
+		track_drop(watch_track(b->scratch), c.main.flow);
 	return r;
 }

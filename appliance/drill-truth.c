@@ -8,6 +8,9 @@
 #define GAPS_MAX ((size_t)256 << 20)
 
 struct drill_truth {
+	const struct watch_service *services; /* outlive it */
+	struct drill_flow **companion;        /* the flows' own */
+	uint32_t companion_count;
 	struct track *track;
 	struct drill_flow **flow; /* by id */
 	uint32_t flow_room;
@@ -80,6 +83,18 @@ static int make_room(struct drill_truth *t, uint32_t id)
 	return 0;
 }
 
+static int add_companion(struct drill_truth *t, struct drill_flow *d)
+{
+	struct drill_flow **p =
+		reallocarray(t->companion, t->companion_count + 1, sizeof(struct drill_flow *));
+
+	if (!p)
+		return -ENOMEM;
+	t->companion = p;
+	t->companion[t->companion_count++] = d;
+	return 0;
+}
+
 static void on_open(void *ctx, struct flow *f)
 {
 	struct drill_truth *t = ctx;
@@ -95,7 +110,12 @@ static void on_open(void *ctx, struct flow *f)
 	}
 	for (int dir = 0; dir < 2; dir++)
 		d->stream[dir].bytes = BUF_INIT(SIZE_MAX / 2);
-	d->first_packet = t->packet;
+	d->server = f->server;
+	d->client = f->client;
+	d->id = f->id;
+	d->first_packet = d->last_packet = t->packet;
+	if (t->services[f->service].companion && add_companion(t, d) < 0)
+		t->error = -ENOMEM;
 	t->flow[f->id] = d;
 }
 
@@ -199,6 +219,8 @@ void drill_truth_saw(struct drill_truth *t, const struct flow *f, const struct s
 	struct drill_flow *d = f ? f->user : NULL;
 
 	t->accepted = accepted;
+	if (d)
+		d->last_packet = t->packet;
 	if (!was || !s || !d || d->unknown)
 		return;
 	struct drill_events *e = &d->events;
@@ -230,17 +252,23 @@ struct drill_truth *drill_truth_new(const struct track_config *cfg,
 {
 	struct drill_truth *t = calloc(1, sizeof *t);
 	struct endpoint *e = calloc(service_count + 1, sizeof *e);
+	uint8_t *flags = calloc(service_count + 1, 1);
 	struct track_config tc = *cfg;
 
-	if (t && e) {
-		for (uint32_t i = 0; i < service_count; i++)
+	if (t && e && flags) {
+		for (uint32_t i = 0; i < service_count; i++) {
 			e[i] = services[i].endpoint;
+			flags[i] = services[i].companion ? TRACK_SERVICE_EITHER_END : 0;
+		}
+		t->services = services;
+		tc.service_flags = flags;
 		tc.services = e;
 		tc.service_count = service_count;
 		t->max = memory_max;
 		t->track = track_new(&tc, &sink, t);
 	}
 	free(e);
+	free(flags);
 	return t && t->track ? t : drill_truth_free(t);
 }
 
@@ -267,8 +295,14 @@ struct drill_truth *drill_truth_free(struct drill_truth *t)
 	for (uint32_t i = 0; i < t->flow_room; i++)
 		free_flow(t->flow[i]);
 	free(t->flow);
+	free(t->companion);
 	free(t);
 	return NULL;
+}
+
+struct drill_flow *drill_truth_companion(const struct drill_truth *t, uint32_t i)
+{
+	return i < t->companion_count ? t->companion[i] : NULL;
 }
 
 struct track *drill_truth_track(struct drill_truth *t)

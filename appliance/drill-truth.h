@@ -36,13 +36,15 @@ struct drill_stream {
 };
 
 struct drill_flow {
+	struct endpoint server, client;
+	uint32_t id;
 	struct drill_stream stream[2];
 	struct drill_said *said;
 	uint32_t said_count;
 	uint64_t fin_received; /* how far the client had received when it finished */
 	bool reset;            /* it ended with a RST */
 	bool unknown;          /* the ceiling: not all of it is written down */
-	uint64_t first_packet;
+	uint64_t first_packet, last_packet;
 	uint64_t cuts; /* the caller's: how often it was cut */
 	void *oracle;  /* the caller's: made when it is first needed, closed with the flow */
 	const struct jeebs_oracle *oracle_kind;
@@ -74,6 +76,9 @@ uint32_t drill_truth_unknown(const struct drill_truth *t);
 
 /* What became of flow @id (struct flow.id); NULL when there was none. */
 struct drill_flow *drill_truth_flow(const struct drill_truth *t, uint32_t id);
+
+/* The connections that companions watch, by their beginning; NULL: there are no more. */
+struct drill_flow *drill_truth_companion(const struct drill_truth *t, uint32_t i);
 
 /* Is [from, to) of @s known; if not, *ret_known is how much from @from on is. */
 bool drill_stream_known(const struct drill_stream *s, uint64_t from, uint64_t to,

@@ -111,10 +111,18 @@ static int oracle_for(struct every *e, const struct jeebs_module *m,
 static int cut(struct every *e, struct flow *f)
 {
 	struct jeebs_flow *jf = f->user;
-	struct drill_flow *truth = drill_truth_flow(e->truth, f->id);
-	struct drill_bench b = {.scratch = e->scratch, .horizon = e->d->every.horizon};
+	struct drill_bench b = {
+		.scratch = e->scratch, .horizon = e->d->every.horizon, .truths = e->truth};
 	struct drill_finding found;
 
+	/* Of a companion's connection the one it belongs to: alone nobody would continue it. */
+	if (jf && jf->service->companion) {
+		jf = related_main(jf);
+		if (!jf)
+			return 0;
+		f = jf->flow;
+	}
+	struct drill_flow *truth = drill_truth_flow(e->truth, f->id);
 	if (!jf || !truth)
 		return -ENOMEM; /* nothing else keeps them from being there */
 	int r = jf->module ? oracle_for(e, jf->module, &b.oracle) : 0;

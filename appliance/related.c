@@ -32,6 +32,8 @@ void related_expect(struct jeebs_flow *jf, const struct jeebs_expect *e)
 		forget(jf, 0);
 	jf->expect[jf->expect_n] = *e;
 	jf->expect_ns[jf->expect_n++] = last[0] > last[1] ? last[0] : last[1];
+	if (list_empty(&jf->expecting))
+		list_add_tail(watch_expecting(jf->watch), &jf->expecting);
 }
 
 int related_collect(struct related_list *l, const struct jeebs_flow *jf, uint32_t worker)
@@ -194,6 +196,23 @@ static bool expects(const struct jeebs_flow *jf, uint32_t i, const struct endpoi
 	s.port = jf->expect[i].server_port;
 	c.port = jf->expect[i].client_port;
 	return same_end(&s, server) && same_end(&c, client);
+}
+
+struct jeebs_flow *related_main(const struct jeebs_flow *jf)
+{
+	struct jeebs_flow *best = NULL;
+	int64_t since = INT64_MIN;
+
+	list_for_each (it, watch_expecting(jf->watch)) {
+		struct jeebs_flow *m = list_entry(it, struct jeebs_flow, expecting);
+		for (uint32_t i = 0; i < m->expect_n; i++)
+			if (flow_is_live(m->flow) && m->expect_ns[i] >= since &&
+			    expects(m, i, &jf->flow->server, &jf->flow->client)) {
+				best = m;
+				since = m->expect_ns[i];
+			}
+	}
+	return best;
 }
 
 static void from_live(const struct jeebs_flow *jf, uint32_t i, struct jeebs_flow *other,

@@ -51,6 +51,9 @@ struct related_list {
 /* From a module: see expect() in recovery-module.h. */
 void related_expect(struct jeebs_flow *jf, const struct jeebs_expect *e);
 
+/* The live connection of the same watch that expects @jf, the newest of several; NULL: none. */
+struct jeebs_flow *related_main(const struct jeebs_flow *jf);
+
 /* Adds what @jf expects. 0 or -ENOMEM. */
 int related_collect(struct related_list *l, const struct jeebs_flow *jf, uint32_t worker);
 void related_list_deinit(struct related_list *l);

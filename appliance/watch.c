@@ -14,7 +14,7 @@ struct watch {
 	struct track *track;
 	struct watch_config cfg;
 	struct list dirty;
-	struct list companions, ended;
+	struct list companions, ended, expecting;
 	/* Freed connections, kept for the next: opening a flow calls no malloc. */
 	struct jeebs_flow **spare;
 	uint32_t spare_count;
@@ -98,6 +98,7 @@ static struct jeebs_flow *flow_block_get(struct watch *w)
 			memset(state, 0, w->state_max);
 		*jf = (struct jeebs_flow){.state = state};
 		list_init(&jf->companion);
+		list_init(&jf->expecting);
 		return jf;
 	}
 	struct jeebs_flow *jf = calloc(1, sizeof *jf);
@@ -105,8 +106,10 @@ static struct jeebs_flow *flow_block_get(struct watch *w)
 		free(jf);
 		return NULL;
 	}
-	if (jf)
+	if (jf) {
 		list_init(&jf->companion);
+		list_init(&jf->expecting);
+	}
 	return jf;
 }
 
@@ -379,6 +382,7 @@ static void on_close(void *ctx, struct flow *f, enum track_close why)
 	if (jf->service->companion && why == TRACK_CLOSE_FIN)
 		related_remember(w, jf, last_ns(f));
 	list_del(&jf->companion);
+	list_del(&jf->expecting);
 	if (jf->opened && jf->state)
 		jf->module->close(jf->state);
 	f->user = NULL;
@@ -404,6 +408,7 @@ struct watch *watch_new(const struct watch_config *cfg)
 		list_init(&w->dirty);
 		list_init(&w->companions);
 		list_init(&w->ended);
+		list_init(&w->expecting);
 	}
 	if (!w || !services || !flags ||
 	    !(w->spare = calloc(WATCH_SPARE_MAX, sizeof(struct jeebs_flow *)))) {
@@ -461,6 +466,11 @@ struct list *watch_companions(struct watch *w)
 struct list *watch_ended(struct watch *w)
 {
 	return &w->ended;
+}
+
+struct list *watch_expecting(struct watch *w)
+{
+	return &w->expecting;
 }
 
 struct list *watch_dirty(struct watch *w)

@@ -47,7 +47,8 @@ struct jeebs_flow {
 	struct jeebs_expect expect[JEEBS_EXPECT_MAX];
 	int64_t expect_ns[JEEBS_EXPECT_MAX];
 	uint32_t expect_n;
-	bool related; /* in a takeover: the main one expects it */
+	struct list expecting; /* in watch_expecting(), once it has expected anything */
+	bool related;          /* in a takeover: the main one expects it */
 	uint32_t main_worker, main_flow, main_tag;
 	struct list companion; /* in watch_companions(), of a companion's service */
 	/* What passed before the handshake was complete: told as a gap when the module opens. */
@@ -98,6 +99,7 @@ struct list *watch_dirty(struct watch *w);
  * ended (struct related_ended). */
 struct list *watch_companions(struct watch *w);
 struct list *watch_ended(struct watch *w);
+struct list *watch_expecting(struct watch *w);
 
 /*
  * Within a data callback of @jf's module, which returns JEEBS_HAND_OVER next: @m goes on and is

@@ -252,14 +252,26 @@ static struct jeebs_join *join_related(struct jeebs_join *j, uint32_t i)
 	return c ? opaque(c) : NULL;
 }
 
-static struct jeebs_join *join_listen_client(struct jeebs_join *j, uint16_t *ret_port)
+static bool listens_at(const struct harness *h, uint16_t port)
+{
+	for (uint32_t i = 0; i < h->channels; i++)
+		if (h->channel[i]->kind == HARNESS_LISTENED && !h->channel[i]->gone &&
+		    h->channel[i]->service_port == port)
+			return true;
+	return false;
+}
+
+static struct jeebs_join *join_listen_client(struct jeebs_join *j, uint16_t *io_port)
 {
 	struct harness *h = channel_of(j)->h;
+	bool wanted = *io_port && !listens_at(h, *io_port);
 	struct harness_channel *c = new_channel(h, HARNESS_LISTENED);
 
 	if (!c)
 		return NULL;
-	*ret_port = c->service_port = (uint16_t)(LISTEN_PORT + h->channels);
+	if (!wanted)
+		*io_port = (uint16_t)(LISTEN_PORT + h->channels);
+	c->service_port = *io_port;
 	return opaque(c);
 }
 
