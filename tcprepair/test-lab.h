@@ -33,7 +33,7 @@ struct lab {
 
 #define LAB_PORT        80
 #define LAB_BACKUP_PORT 8080
-#define LAB_PATIENCE_NS (INT64_C(10) * 1000000000)
+#define LAB_PATIENCE_NS (INT64_C(30) * 1000000000)
 
 /* Says so and exits with 77 when the tests cannot run here. */
 void lab_require_root(void);
