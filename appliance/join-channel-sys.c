@@ -14,17 +14,20 @@ static int close_failed(int fd, int error)
 	return -error;
 }
 
-/* The address is the box's, or is about to be. */
+/*
+ * Transparent, where that is allowed: so the guard tells it from a new connection for the
+ * backup (tcprepair.h), and the address may be on its way to this box.
+ */
 static int open_socket(const struct endpoint *e)
 {
-	int fd = socket(e->addr.family == NETADDR_V6 ? AF_INET6 : AF_INET,
-			SOCK_STREAM | SOCK_CLOEXEC, 0);
-	int on = 1;
+	bool v6 = e->addr.family == NETADDR_V6;
+	int fd = socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
 
 	if (fd < 0)
 		return -errno;
-	/* Serves for both families. */
-	if (setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &on, sizeof on) < 0)
+	if (setsockopt(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_TRANSPARENT : IP_TRANSPARENT,
+		       &on, sizeof on) < 0 &&
+	    errno != EPERM)
 		return close_failed(fd, errno);
 	return fd;
 }

@@ -6,10 +6,12 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "clock.h"
+#include "join-channel-sys.h"
 
 #define KIB (size_t)1024
 #define MIB (1024 * KIB)
@@ -265,7 +267,7 @@ static void test_a_client_that_connects(void **st)
 	assert_int_equal(join_active(r->pool), 2);
 	rig_send(data, "x", 1);
 	rig_expect_bytes(client, "first x");
-	assert_false(r->end[1].ended);
+	assert_false(rig_has_ended(r, 1));
 	close(data);
 	rig_expect_eof(client);
 	close(client);
@@ -332,12 +334,370 @@ static void test_a_client_that_is_called(void **st)
 	close(waits);
 }
 
+/* Nobody comes, or nobody answers, or the port is closed. */
+static void test_a_client_that_does_not_come(void **st)
+{
+	for (int i = 0; i < 2; i++) {
+		struct join_config c = config();
+		c.client_timeout_ns = 100 * NS_PER_MS;
+		struct rig *r = rig_new(c);
+		struct rig_script s = {.step = step_open};
+		struct join_stats stats;
+		struct endpoint closed;
+		int main_client;
+		struct join_request q = rig_request(r, 1, &main_client);
+		close(rig_listen(1, &closed));
+		scene = (struct scene){.client_port = i ? closed.port : 0};
+		rig_with_script(&q, &s);
+		rig_submit(r, &q);
+		wait_for(&scene.failed, 1);
+		assert_false(rig_has_ended(r, 1));
+		close(main_client);
+		rig_expect(r, 1, NULL);
+		assert_string_equal(s.seen, "Sfe");
+		join_pool_stats(r->pool, &stats);
+		assert_int_equal(stats.channel_failed, 1);
+		rig_free(r);
+	}
+}
+
+/* Strangers do not prolong the wait. */
+static void test_strangers_win_no_time(void **st)
+{
+	struct join_config c = config();
+	c.client_timeout_ns = 200 * NS_PER_MS;
+	struct rig *r = rig_new(c);
+	struct rig_script s = {.step = step_open};
+	int main_client;
+	struct join_request q = rig_request(r, 1, &main_client);
+
+	scene = (struct scene){0};
+	rig_with_script(&q, &s);
+	rig_submit(r, &q);
+	uint16_t port = wait_for_port();
+	int64_t begun = clock_mono_ns();
+	while (scene.failed == 0) {
+		struct endpoint to;
+		struct sockaddr_storage ss;
+		assert_int_equal(endpoint_parse("127.0.0.1", true, &to), 0);
+		to.port = port;
+		int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		struct sockaddr_in from = {.sin_family = AF_INET,
+					   .sin_addr.s_addr = htonl(0x7f000003)};
+		assert_int_equal(bind(fd, (struct sockaddr *)&from, sizeof from), 0);
+		socklen_t n = endpoint_to_sockaddr(&to, &ss);
+		(void)connect(fd, (struct sockaddr *)&ss, n); /* refused once it is over */
+		close(fd);
+		assert_true(clock_mono_ns() - begun < 30 * NS_PER_S);
+	}
+	close(main_client);
+	rig_expect(r, 1, NULL);
+	rig_free(r);
+}
+
+/* ---- ends ----------------------------------------------------------------------------------- */
+
+/* A related one and one that waits; what s->number says happens on the first word of the client. */
+static void step_ends(struct rig_script *s, const struct jeebs_cut *cut, struct jeebs_join *j,
+		      const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b)
+{
+	uint16_t port;
+
+	count_ends(event);
+	if (event == JEEBS_EV_START) {
+		scene.main = j;
+		scene.channel[0] = ops->related(j, 0);
+		ops->backend_port(scene.channel[0], scene.data_port);
+		ops->pass(scene.channel[0], JEEBS_TO_SERVER);
+		ops->pass(scene.channel[0], JEEBS_TO_CLIENT);
+		scene.channel[1] = ops->listen_client(j, &port);
+		scene.listens = port;
+	}
+	if (event != JEEBS_EV_CLIENT_DATA || j != scene.main)
+		return;
+	switch (s->number) {
+	case 0:
+		ops->abort(j, "main-aborted");
+		break;
+	case 1:
+		ops->abort(scene.channel[0], "data-aborted");
+		ops->abort(scene.channel[1], "data-aborted");
+		break;
+	case 2:
+		ops->to_client(scene.channel[0],
+			       rig_text("after pass")); /* allowed to the engine */
+		ops->finish_client(scene.channel[0]);
+		ops->to_client(scene.channel[0], rig_text("after the end"));
+		break;
+	}
+}
+
+static void ends(uint32_t how)
+{
+	struct rig *r = rig_new(config());
+	struct rig_script s = {.step = step_ends, .number = how};
+	struct endpoint other;
+	int client, data, listener = rig_listen(1, &other);
+	struct join_request q = rig_request(r, 1, &client);
+	struct join_related rel = related(r, &data, "log");
+
+	scene = (struct scene){.data_port = other.port};
+	rig_with_script(&q, &s);
+	q.related = &rel;
+	q.related_n = 1;
+	rig_submit(r, &q);
+	rig_send(data, "x", 1);
+	int backend = accept_at(listener);
+	rig_expect_bytes(backend, "x");
+	wait_for_port();
+	if (how <= 2)
+		rig_send(client, "go", 2);
+	if (how == 3) {
+		rig_reset(data);
+		rig_expect_reset(backend);
+	} else if (how == 4) {
+		rig_reset(client);
+		rig_expect_reset(data);
+		rig_expect_reset(backend);
+	} else {
+		rig_expect_reset(data);
+		rig_expect_reset(backend);
+	}
+	if (how == 0)
+		rig_expect_reset(client);
+	if (how == 1 || how == 2 || how == 3) {
+		wait_for(&scene.closed, 1);
+		assert_false(rig_has_ended(r, 1));
+		rig_reset(client);
+	}
+	rig_expect(r, 1, how == 0 ? "main-aborted" : "client-reset");
+	if (how == 0 || how == 4)
+		assert_int_equal(scene.closed + scene.failed, 0);
+	assert_int_equal(scene.failed, how == 1);
+	assert_int_equal(r->states_freed, 1);
+	assert_int_equal(scene.states_freed, 1);
+	if (how != 3)
+		close(data);
+	if (how == 0)
+		close(client);
+	close(backend);
+	close(listener);
+	rig_free(r);
+}
+
+static void test_ends_of_a_conversation(void **st)
+{
+	for (uint32_t how = 0; how <= 4; how++)
+		ends(how);
+}
+
+/* Whoever is told of the end of the last channel may open another one, though the main one is
+ * gone. */
+static void step_again(struct rig_script *s, const struct jeebs_cut *cut, struct jeebs_join *j,
+		       const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b)
+{
+	uint16_t port = 0;
+
+	count_ends(event);
+	if (event == JEEBS_EV_START) {
+		scene.main = j;
+		ops->finish_client(j);
+	}
+	if (event == JEEBS_EV_START || (event == JEEBS_EV_CLIENT_FAILED && scene.failed < 3))
+		assert_non_null(ops->listen_client(scene.main, &port));
+	if (event == JEEBS_EV_CLIENT_FAILED)
+		ops->to_client(scene.main, rig_text("nobody is there"));
+}
+
+static void test_channels_after_the_main_one(void **st)
+{
+	struct join_config c = config();
+	c.client_timeout_ns = 20 * NS_PER_MS;
+	struct rig *r = rig_new(c);
+	struct rig_script s = {.step = step_again};
+	int client;
+	struct join_request q = rig_request(r, 1, &client);
+
+	scene = (struct scene){0};
+	rig_with_script(&q, &s);
+	q.cut.client_fin = 1;
+	rig_submit(r, &q);
+	rig_expect_eof(client);
+	assert_false(rig_has_ended(r, 1));
+	rig_expect(r, 1, NULL);
+	assert_string_equal(s.seen, "Sefff");
+	assert_int_equal(r->states_freed, 1);
+	close(client);
+	rig_free(r);
+}
+
+/* ---- bounds ---------------------------------------------------------------------------------- */
+
+static void step_many(struct rig_script *s, const struct jeebs_cut *cut, struct jeebs_join *j,
+		      const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b)
+{
+	struct jeebs_address third = {.family = 4, .port = 80, .addr = {127, 0, 0, 2}};
+	uint16_t port;
+
+	if (event == JEEBS_EV_START) {
+		assert_null(ops->connect_client(j, &third, 0));
+		while (s->number < 100 && ops->listen_client(j, &port))
+			s->number++;
+		ops->finish_client(j);
+	}
+}
+
+static void test_ceilings(void **st)
+{
+	for (int i = 0; i < 2; i++) {
+		struct join_config c = config();
+		c.max_joins = i ? 5 : 100;
+		struct rig *r = rig_new(c);
+		struct rig_script s = {.step = step_many};
+		struct join_stats stats;
+		int client, extra = -1;
+		struct join_request q = rig_request(r, 1, &client), q2;
+		rig_with_script(&q, &s);
+		rig_submit(r, &q);
+		rig_expect_eof(client);
+		join_pool_stats(r->pool, &stats);
+		assert_int_equal(stats.channels, i ? 4 : JOIN_CHANNELS_MAX);
+		assert_int_equal(stats.channel_ceiling, 1);
+		assert_int_equal(stats.active, 1 + stats.channels);
+		if (i) {
+			q2 = rig_request(r, 2, &extra);
+			assert_int_equal(join_submit(r->pool, &q2), -ENOSPC);
+			close(q2.client_fd);
+			close(extra);
+		}
+		close(client);
+		r->pool = join_pool_free(r->pool); /* they wait still */
+		rig_expect(r, 1, NULL);
+		assert_int_equal(s.number, stats.channels);
+		rig_free(r);
+	}
+}
+
+/* What is refused remains the caller's. */
+static void test_bad_families(void **st)
+{
+	struct join_config c = config();
+	c.max_joins = 2;
+	struct rig *r = rig_new(c);
+	struct rig_script s = {.step = step_ends};
+	int client, data[5];
+	struct join_request q = rig_request(r, 1, &client);
+	struct join_related rel[5];
+
+	for (int i = 0; i < 5; i++) {
+		rel[i] = related(r, &data[i], "log");
+		rel[i].first_out = rig_copy("out", 3);
+		rel[i].first_out_n = 3;
+	}
+	q.related = rel;
+	q.related_n = 1;
+	assert_int_equal(join_submit(r->pool, &q), -EINVAL); /* without a module */
+	rig_with_script(&q, &s);
+	q.related_n = 5;
+	assert_int_equal(join_submit(r->pool, &q), -ENOSPC);
+	q.related_n = 2;
+	assert_int_equal(join_submit(r->pool, &q), -ENOSPC);
+	q.related_n = 1;
+	q.backend.addr.family = NETADDR_NONE;
+	assert_int_equal(join_submit(r->pool, &q), -EAFNOSUPPORT);
+	assert_int_equal(join_active(r->pool), 0);
+	free(q.module_state);
+	close(q.client_fd);
+	close(client);
+	for (int i = 0; i < 5; i++) {
+		close(rel[i].client_fd);
+		close(data[i]);
+		free(rel[i].first_out);
+		free(rel[i].log[0].p);
+		free(rel[i].state);
+	}
+	rig_free(r);
+}
+
+/* The pool ends while one conversation is held, and another one waits for everything. */
+static void test_the_pool_ends(void **st)
+{
+	struct rig *r = rig_new(config());
+	struct rig_script s = {.step = step_ends};
+	struct endpoint silent;
+	int client[2], data[2], full = rig_listen(0, &silent), filler = rig_connect(&silent);
+
+	scene = (struct scene){.data_port = silent.port};
+	for (uint64_t i = 0; i < 2; i++) {
+		struct join_request q = rig_request(r, i, &client[i]);
+		struct join_related rel = related(r, &data[i], "log");
+		rig_with_script(&q, &s);
+		q.related = &rel;
+		q.related_n = 1;
+		q.hold = i == 1;
+		rel.first_out = rig_copy("first", 5);
+		rel.first_out_n = 5;
+		rig_submit(r, &q);
+	}
+	rig_expect_bytes(data[0], "first");
+	rig_send(data[0], "x", 1); /* connects to who does not answer */
+	wait_for_port();
+	int waiting = connect_from("127.0.0.1", scene.listens, 0);
+	r->pool = join_pool_free(r->pool);
+	for (uint64_t i = 0; i < 2; i++) {
+		rig_expect_reset(client[i]);
+		rig_expect_reset(data[i]);
+		close(client[i]);
+		close(data[i]);
+		rig_expect(r, i, "pool-closed");
+	}
+	close(waiting);
+	assert_int_equal(r->states_freed, 2);
+	assert_int_equal(scene.states_freed, 2);
+	close(filler);
+	close(full);
+	rig_free(r);
+}
+
+static void test_sockets_of_channels(void **st)
+{
+	static const char *const addresses[] = {"127.0.0.1", "::1"};
+
+	for (int i = 0; i < 2; i++) {
+		struct endpoint at, peer;
+		struct sockaddr_storage ss;
+		uint16_t port = 0;
+		assert_int_equal(endpoint_parse(addresses[i], true, &at), 0);
+		int listener = join_channel_listening_socket(&at, &port);
+		int client = join_channel_client_socket(&at);
+		assert_true(listener >= 0 && client >= 0 && port != 0);
+		at.port = port;
+		socklen_t n = endpoint_to_sockaddr(&at, &ss);
+		assert_int_equal(connect(client, (struct sockaddr *)&ss, n), 0);
+		int fd = accept_at(listener);
+		assert_int_equal(join_channel_peer(fd, &peer), 0);
+		assert_int_equal(peer.port, port_of(client, getsockname));
+		join_channel_reset(fd);
+		rig_expect_reset(client);
+		close(client);
+		close(listener);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_an_upload_goes_on),
 		cmocka_unit_test(test_a_client_that_connects),
 		cmocka_unit_test(test_a_client_that_is_called),
+		cmocka_unit_test(test_a_client_that_does_not_come),
+		cmocka_unit_test(test_strangers_win_no_time),
+		cmocka_unit_test(test_ends_of_a_conversation),
+		cmocka_unit_test(test_channels_after_the_main_one),
+		cmocka_unit_test(test_ceilings),
+		cmocka_unit_test(test_bad_families),
+		cmocka_unit_test(test_the_pool_ends),
+		cmocka_unit_test(test_sockets_of_channels),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -227,6 +227,14 @@ struct rig_end rig_wait(struct rig *r, uint64_t id)
 	return e;
 }
 
+bool rig_has_ended(struct rig *r, uint64_t id)
+{
+	pthread_mutex_lock(&r->lock);
+	bool ended = r->end[id].ended;
+	pthread_mutex_unlock(&r->lock);
+	return ended;
+}
+
 void rig_wait_all(struct rig *r, uint32_t ended)
 {
 	pthread_mutex_lock(&r->lock);

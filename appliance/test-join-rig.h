@@ -55,6 +55,7 @@ int rig_client(struct rig *r, uint64_t id);
 int rig_accept(struct rig *r);
 /* Waits for the last report of @id. */
 struct rig_end rig_wait(struct rig *r, uint64_t id);
+bool rig_has_ended(struct rig *r, uint64_t id);
 void rig_wait_all(struct rig *r, uint32_t ended);
 /* Waits and expects JOIN_ABORTED with @reason, or JOIN_CLOSED for NULL. */
 void rig_expect(struct rig *r, uint64_t id, const char *reason);
