@@ -24,7 +24,7 @@ static size_t memory_bytes(const struct join_buffer *b)
 
 int join_buffer_init(struct join_buffer *b, struct io_uring *uring, uint32_t count, uint32_t bytes)
 {
-	*b = (struct join_buffer){.count = count, .bytes = bytes};
+	*b = (struct join_buffer){.count = count, .bytes = bytes, .most = bytes};
 	b->ring = map_memory(ring_bytes(b));
 	b->memory = map_memory(memory_bytes(b));
 	if (b->ring == NULL || b->memory == NULL) {
@@ -65,8 +65,13 @@ uint8_t *join_buffer_take(struct join_buffer *b, uint32_t id)
 
 void join_buffer_put(struct join_buffer *b, uint32_t id)
 {
-	io_uring_buf_ring_add(b->ring, b->memory + (size_t)id * b->bytes, b->bytes, (uint16_t)id,
+	io_uring_buf_ring_add(b->ring, b->memory + (size_t)id * b->bytes, b->most, (uint16_t)id,
 			      io_uring_buf_ring_mask(b->count), 0);
 	io_uring_buf_ring_advance(b->ring, 1);
 	b->free++;
+}
+
+void join_buffer_set_scarce(struct join_buffer *b, bool scarce)
+{
+	b->most = scarce && b->bytes > JOIN_BUFFER_SCARCE ? JOIN_BUFFER_SCARCE : b->bytes;
 }

@@ -92,6 +92,7 @@ struct join_side {
 	bool bulk;             /* what passes from it comes in large pieces */
 	bool polled;           /* its receive only waits for what is spliced */
 	struct join_queue out; /* to be sent to it */
+	size_t kept;           /* its memory, as counted in thread->kept_bytes */
 	struct list park;      /* in thread->parked */
 	struct join *join;
 };

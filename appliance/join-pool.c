@@ -129,6 +129,7 @@ void join_pool_stats(const struct join_pool *p, struct join_stats *ret)
 		s.spliced_bytes += read_count(&c->spliced_bytes);
 		s.queue_ceiling += read_count(&c->queue_ceiling);
 		s.buffer_starved += read_count(&c->buffer_starved);
+		s.kept_ceiling += read_count(&c->kept_ceiling);
 		s.connect_ceiling += read_count(&c->connect_ceiling);
 		s.channels += read_count(&c->channels);
 		s.channel_failed += read_count(&c->channel_failed);

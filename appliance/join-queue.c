@@ -26,12 +26,19 @@ static struct join_chunk *chunk_new(uint8_t *p, size_t n, size_t cap)
 	return c;
 }
 
-static void chunk_free(struct join_chunk *c, struct join_buffer *pool)
+static bool has_memory(const struct join_chunk *c)
+{
+	return !c->lent && c->log == NULL;
+}
+
+static void chunk_free(struct join_queue *q, struct join_chunk *c, struct join_buffer *pool)
 {
 	if (c->lent)
 		join_buffer_put(pool, c->buffer);
-	else if (c->log == NULL)
+	if (has_memory(c)) {
 		free(c->p);
+		q->memory -= c->cap;
+	}
 	free(c);
 }
 
@@ -43,6 +50,8 @@ static void queue_add(struct join_queue *q, struct join_chunk *c)
 		q->head = c;
 	q->tail = c;
 	q->bytes += c->end - c->off;
+	if (has_memory(c))
+		q->memory += c->cap;
 }
 
 /* Room behind the tail is used even while the tail is being sent: that send ends before it. */
@@ -156,7 +165,7 @@ void join_queue_consume(struct join_queue *q, struct join_buffer *pool, size_t n
 	q->head = c->next;
 	if (q->head == NULL)
 		q->tail = NULL;
-	chunk_free(c, pool);
+	chunk_free(q, c, pool);
 }
 
 int join_queue_settle(struct join_queue *q, struct join_buffer *pool)
@@ -174,6 +183,7 @@ int join_queue_settle(struct join_queue *q, struct join_buffer *pool)
 	c->off = 0;
 	c->end = c->cap = n;
 	c->lent = false;
+	q->memory += n;
 	return 0;
 }
 
@@ -192,7 +202,7 @@ void join_queue_clear(struct join_queue *q, struct join_buffer *pool)
 	while (q->head != NULL) {
 		struct join_chunk *c = q->head;
 		q->head = c->next;
-		chunk_free(c, pool);
+		chunk_free(q, c, pool);
 	}
 	*q = (struct join_queue){0};
 }

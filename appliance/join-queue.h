@@ -19,6 +19,7 @@ struct join_queue {
 	struct join_chunk *head, *tail;
 	size_t bytes;
 	size_t log_bytes; /* of them, those of logs */
+	size_t memory;    /* malloc()ed for the others */
 };
 
 /* Copies @b to the end. 0 or -ENOMEM (then nothing was added). */

@@ -185,7 +185,7 @@ static bool may_read(const struct join *j, int s)
 	    (j->backend == JOIN_BACKEND_NONE || j->backend == JOIN_BACKEND_VOID ||
 	     j->backend == JOIN_BACKEND_LOST))
 		queued = side->out.bytes;
-	return queued < j->thread->buffers.bytes;
+	return queued < j->thread->buffers.most;
 }
 
 static void count_sent(struct join *channel, int s, size_t n)
@@ -211,7 +211,7 @@ static void splice_side(struct join *j, int s)
 	struct join_side *from = &j->side[s], *to = &j->side[!s];
 	struct join_thread *t = j->thread;
 	struct join_spliced r;
-	if (join_splice_move(&t->splice, from->fd, to->fd, t->buffers.bytes, &r) < 0) {
+	if (join_splice_move(&t->splice, from->fd, to->fd, t->buffers.most, &r) < 0) {
 		join_abort(j, "no-memory");
 		return;
 	}
@@ -372,8 +372,25 @@ void join_broken(struct join_side *side)
 	join_settle(j);
 }
 
+/* Half of it must have gone before everybody may have much again. */
+static void count_kept(struct join *j, int s)
+{
+	struct join_side *side = &j->side[s];
+	struct join_thread *t = j->thread;
+	size_t ceiling = t->config->kept_bytes;
+
+	t->kept_bytes += side->out.memory - side->kept;
+	side->kept = side->out.memory;
+	if (t->scarce ? t->kept_bytes > ceiling / 2 : t->kept_bytes <= ceiling)
+		return;
+	t->scarce = !t->scarce;
+	join_count(&t->count.kept_ceiling, t->scarce);
+	join_buffer_set_scarce(&t->buffers, t->scarce);
+}
+
 void join_side_work(struct join *j, int s)
 {
+	count_kept(j, s);
 	if (!j->dying && j->side[s].out.bytes > 0 && can_send_to(j, s) &&
 	    !(j->pending & JOIN_BIT(JOIN_OP_SEND + s)))
 		submit_send(j, s);
@@ -394,6 +411,7 @@ void join_side_close(struct join *j, int s)
 {
 	struct join_side *side = &j->side[s];
 	join_queue_clear(&side->out, &j->thread->buffers);
+	count_kept(j, s);
 	if (side->fd < 0)
 		return;
 	if (side->watched)

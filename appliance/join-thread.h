@@ -27,7 +27,7 @@
 struct join_counters {
 	atomic_uint_fast64_t active, held, closed, aborted;
 	atomic_uint_fast64_t to_client_bytes, to_server_bytes, spliced_bytes;
-	atomic_uint_fast64_t queue_ceiling, buffer_starved, connect_ceiling;
+	atomic_uint_fast64_t queue_ceiling, buffer_starved, kept_ceiling, connect_ceiling;
 	atomic_uint_fast64_t channels, channel_failed, channel_ceiling, strangers;
 };
 
@@ -36,6 +36,8 @@ struct join_thread {
 	struct io_uring ring;
 	struct join_buffer buffers;
 	struct join_splice splice;
+	size_t kept_bytes; /* in the queues of all sides */
+	bool scarce;       /* it came to the ceiling: buffers are put back small */
 	struct __kernel_timespec connect_timeout;
 	struct list arrived; /* of the mail, not started: a takeover's come all at once */
 	struct list joins;   /* started, not ended */

@@ -14,6 +14,9 @@
  *   - Back-pressure: a direction that passes through is not read while the chunk before
  *     it is unsent, one that a module sees not while more than a buffer is queued for
  *     the other side (for the client too, as long as no backup was asked for).
+ *   - What slow peers have not taken yet stays below a ceiling: beyond it, everybody is read a page
+ *     at a time, so that it grows by no more than twice that for each join, and the buffers that
+ *     were under way.
  *   - An end of stream is passed on as such (half-close). When both have been, the join ends.
  *   - A reset is passed on as a reset, in both directions.
  *   - No idle limit: the protocols have their own. A client that vanished is found by TCP
@@ -51,6 +54,7 @@ struct join_config {
 	uint32_t buffer_bytes; /* of each */
 	size_t queue_bytes;    /* what a module may have queued for one side; beyond it the join is
 				  reset */
+	size_t kept_bytes;     /* of a thread: queued for sides that do not take it, see above */
 	int64_t connect_timeout_ns; /* to the backup */
 	int64_t client_timeout_ns;  /* for the client of a new channel to come */
 	/*
@@ -67,6 +71,7 @@ struct join_config {
 			      .buffers = 32,                             \
 			      .buffer_bytes = 128 * 1024,                \
 			      .queue_bytes = 8 * 1024 * 1024,            \
+			      .kept_bytes = 64 * 1024 * 1024,            \
 			      .connect_timeout_ns = INT64_C(3000000000), \
 			      .splice_bytes = 64 * 1024,                 \
 			      .client_timeout_ns = INT64_C(60000000000)})
@@ -166,6 +171,7 @@ struct join_stats {
 	uint64_t refused;        /* submissions refused: every thread was at max_joins */
 	uint64_t queue_ceiling;  /* joins reset because a module queued too much */
 	uint64_t buffer_starved; /* receives that had to wait for a shared buffer */
+	uint64_t kept_ceiling;   /* how often kept_bytes was reached */
 	/* Backups not asked, because no descriptor or no port was left ("backend-failed"). */
 	uint64_t connect_ceiling;
 	/* Channels that modules opened; those whose client did not come; those that were not to be

@@ -3,15 +3,18 @@
 #include "test-join-rig.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "clock.h"
+#include "join-buffer.h"
 
 #define KIB (size_t)1024
 #define MIB (1024 * KIB)
@@ -132,6 +135,93 @@ static void test_stalled_clients_hold_no_buffer(void **st)
 		close(client[i]);
 		close(backend[i]);
 	}
+	rig_wait_all(r, STALLED + 1);
+	rig_free(r);
+}
+
+static void *count_to_the_end(void *arg)
+{
+	const struct rig_flow *f = arg;
+	static _Thread_local uint8_t piece[64 * 1024];
+	size_t got = 0;
+	for (ssize_t k; (k = recv(f->fd, piece, sizeof piece, 0)) != 0; got += (size_t)k)
+		assert_true(k > 0);
+	assert_int_equal(got, f->n);
+	return NULL;
+}
+
+/*
+ * Clients that do not read, and backups that send what they can: what the engine keeps has an end,
+ * and nobody is cut off for it.
+ */
+static void test_kept_bytes_have_a_ceiling(void **st)
+{
+	enum {
+		STALLED = 32
+	};
+	static uint8_t junk[64 * KIB];
+	struct join_config c = JOIN_CONFIG_DEFAULT;
+	c.buffers = 2;
+	c.kept_bytes = 256 * KIB; /* two of them would do */
+	struct rig *r = rig_new(c);
+	int client[STALLED], backend[STALLED], engine[STALLED];
+	size_t sent[STALLED] = {0}, total = 0;
+	struct join_stats s;
+	for (uint64_t i = 0; i < STALLED; i++) {
+		connect_through(r, i, &client[i], &backend[i]);
+		rig_shrink(client[i], SO_RCVBUF);
+		engine[i] = rig_other_end(backend[i]);
+	}
+	/* Until nothing moves any more. */
+	for (int idle = 0; idle < 20;) {
+		bool moved = false;
+		for (int i = 0; i < STALLED; i++) {
+			ssize_t k = send(backend[i], junk, sizeof junk, MSG_DONTWAIT);
+			sent[i] += k > 0 ? (size_t)k : 0;
+			total += k > 0 ? (size_t)k : 0;
+			moved |= k > 0;
+		}
+		idle = moved ? 0 : idle + 1;
+		if (!moved)
+			usleep(5000);
+	}
+	size_t elsewhere = 0;
+	for (int i = 0; i < STALLED; i++) {
+		int unacked, unread;
+		assert_int_equal(ioctl(backend[i], SIOCOUTQ, &unacked), 0);
+		assert_int_equal(ioctl(engine[i], SIOCINQ, &unread), 0);
+		elsewhere += (size_t)unacked + (size_t)unread;
+	}
+	join_pool_stats(r->pool, &s);
+	size_t held = total - elsewhere - (size_t)s.to_client_bytes;
+	assert_true(s.kept_ceiling > 0);
+	assert_true(held > c.kept_bytes / 2);
+	assert_true(held <= c.kept_bytes + c.buffers * c.buffer_bytes +
+				    (size_t)STALLED * 2 * JOIN_BUFFER_SCARCE);
+
+	/* All go on, and with large pieces again. */
+	struct rig_flow reader[STALLED];
+	for (int i = 0; i < STALLED; i++) {
+		close(backend[i]);
+		reader[i] = (struct rig_flow){.fd = client[i], .n = sent[i]};
+		assert_int_equal(
+			pthread_create(&reader[i].thread, NULL, count_to_the_end, &reader[i]), 0);
+	}
+	for (int i = 0; i < STALLED; i++) {
+		rig_join(&reader[i]);
+		close(client[i]);
+	}
+	rig_wait_all(r, STALLED);
+	uint64_t before = s.spliced_bytes;
+	int one, one_backend;
+	connect_through(r, STALLED, &one, &one_backend);
+	struct duplex d;
+	duplex_start(&d, one, one_backend, 3, 32 * MIB);
+	duplex_join(&d);
+	join_pool_stats(r->pool, &s);
+	assert_true(s.spliced_bytes > before);
+	close(one);
+	close(one_backend);
 	rig_wait_all(r, STALLED + 1);
 	rig_free(r);
 }
@@ -495,6 +585,7 @@ int main(void)
 		cmocka_unit_test(test_bulk_both_ways),
 		cmocka_unit_test(test_buffers_run_out),
 		cmocka_unit_test(test_stalled_clients_hold_no_buffer),
+		cmocka_unit_test(test_kept_bytes_have_a_ceiling),
 		cmocka_unit_test(test_thousands_idle_then_all_speak),
 		cmocka_unit_test(test_the_first_does_not_wait_for_the_last),
 		cmocka_unit_test(test_pool_ends_in_the_middle),
