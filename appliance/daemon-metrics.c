@@ -34,6 +34,7 @@ struct daemon_published {
 	struct published_worker *worker;
 	struct published_server *server;
 	uint64_t store_errors, control[4];
+	uint64_t spliced, kept_ceiling, starved;
 	int64_t surveyed_ns, survey_pause_ns;
 };
 
@@ -191,6 +192,22 @@ static void publish_server(struct daemon *d, uint16_t i)
 	}
 }
 
+static void publish_joins(struct daemon *d)
+{
+	struct daemon_published *p = d->published;
+	struct join_stats s;
+
+	if (!d->joins)
+		return;
+	join_pool_stats(d->joins, &s);
+	metrics_add_since(d->metrics, METRIC_JOIN_SPLICED_BYTES, METRIC_AT(0), s.spliced_bytes,
+			  &p->spliced);
+	metrics_add_since(d->metrics, METRIC_JOIN_KEPT_CEILING, METRIC_AT(0), s.kept_ceiling,
+			  &p->kept_ceiling);
+	metrics_add_since(d->metrics, METRIC_JOIN_BUFFER_STARVED, METRIC_AT(0), s.buffer_starved,
+			  &p->starved);
+}
+
 static void publish_rest(struct daemon *d)
 {
 	struct daemon_published *p = d->published;
@@ -292,6 +309,7 @@ void daemon_metrics_publish(struct daemon *d, int64_t now_ns)
 		publish_worker(d, i);
 	for (uint32_t i = 0; i < d->config->server_count; i++)
 		publish_server(d, (uint16_t)i);
+	publish_joins(d);
 	publish_rest(d);
 	survey(d, now_ns);
 }

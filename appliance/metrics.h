@@ -61,7 +61,10 @@ enum metric {
 	METRIC_STORE_RECORDS,
 	METRIC_STORE_COMMIT_DURATION, /* histogram */
 	METRIC_STORE_ERRORS,
-	METRIC_STORE_DEFERRED,  /* flushes of workers that left changes for the next */
+	METRIC_STORE_DEFERRED, /* flushes of workers that left changes for the next */
+	METRIC_JOIN_SPLICED_BYTES,
+	METRIC_JOIN_KEPT_CEILING,
+	METRIC_JOIN_BUFFER_STARVED,
 	METRIC_LOOP_LAG,        /* histogram [METRIC_LOOP_*] */
 	METRIC_CONTROL_REFUSED, /* [METRIC_CONTROL_*] */
 	METRIC_COUNT_,

@@ -162,19 +162,22 @@ static void test_kept_bytes_have_a_ceiling(void **st)
 	static uint8_t junk[64 * KIB];
 	struct join_config c = JOIN_CONFIG_DEFAULT;
 	c.buffers = 2;
-	c.kept_bytes = 256 * KIB; /* two of them would do */
+	c.kept_bytes = 32 * KIB; /* a page of each is more than that */
 	struct rig *r = rig_new(c);
 	int client[STALLED], backend[STALLED], engine[STALLED];
 	size_t sent[STALLED] = {0}, total = 0;
 	struct join_stats s;
+	int64_t limit = clock_mono_ns() + 60 * NS_PER_S;
 	for (uint64_t i = 0; i < STALLED; i++) {
 		connect_through(r, i, &client[i], &backend[i]);
 		rig_shrink(client[i], SO_RCVBUF);
 		engine[i] = rig_other_end(backend[i]);
 	}
 	/* Until nothing moves any more. */
-	for (int idle = 0; idle < 20;) {
+	join_pool_stats(r->pool, &s);
+	for (int idle = 0; idle < 20 || s.kept_ceiling == 0; join_pool_stats(r->pool, &s)) {
 		bool moved = false;
+		assert_true(clock_mono_ns() < limit);
 		for (int i = 0; i < STALLED; i++) {
 			ssize_t k = send(backend[i], junk, sizeof junk, MSG_DONTWAIT);
 			sent[i] += k > 0 ? (size_t)k : 0;
@@ -194,8 +197,6 @@ static void test_kept_bytes_have_a_ceiling(void **st)
 	}
 	join_pool_stats(r->pool, &s);
 	size_t held = total - elsewhere - (size_t)s.to_client_bytes;
-	assert_true(s.kept_ceiling > 0);
-	assert_true(held > c.kept_bytes / 2);
 	assert_true(held <= c.kept_bytes + c.buffers * c.buffer_bytes +
 				    (size_t)STALLED * 2 * JOIN_BUFFER_SCARCE);
 

@@ -15,6 +15,9 @@
  *	chunked    in the middle of a chunked body
  *	pipelined  three requests sent at once, in the middle of the first body
  *
+ * --slow N: after the cut too, each reads at most so many bytes in 20 ms, through the small window
+ * of its phase.
+ *
  * --ask-at-once N: after the cut at most so many of those that had nothing outstanding ask at the
  * same time, the next when one of them has ended: each costs its server a connection.
  *
@@ -97,7 +100,7 @@ static const struct {
 struct options {
 	const char *host, *port, *file, *next_file, *mark, *ready;
 	const char *phase_list;
-	int count, followups, mss, rcvbuf, ask_at_once;
+	int count, followups, mss, rcvbuf, ask_at_once, slow;
 	int64_t timeout_us;
 };
 
@@ -219,7 +222,7 @@ static size_t allowance(const struct conn *c)
 	if (now_us < c->read_at_us)
 		return 0;
 	if (cut_us)
-		return READ_MAX;
+		return opt.slow ? (size_t)opt.slow : READ_MAX;
 	switch (c->phase) {
 	case HEAD:
 		return 0;
@@ -288,7 +291,7 @@ static void read_some(struct conn *c)
 		return;
 	}
 	note_wait(c);
-	if (may == SLOW_READ && !cut_us)
+	if (cut_us ? opt.slow > 0 : may == SLOW_READ)
 		c->read_at_us = now_us + SLOW_EVERY_US;
 	take(c, chunk, (size_t)n);
 }
@@ -341,7 +344,7 @@ static void after_the_cut(struct conn *c)
 	int rcvbuf = NORMAL_WINDOW;
 
 	/* It was to hold the phase; a window of a few bytes would make the rest take minutes. */
-	if (c->fd >= 0 && phases[c->phase].rcvbuf)
+	if (c->fd >= 0 && phases[c->phase].rcvbuf && !opt.slow)
 		setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &rcvbuf, sizeof(rcvbuf));
 	c->read_at_us = cut_us + CUT_TAKES_US;
 	c->ask_at_us = cut_us + CUT_TAKES_US;
@@ -623,7 +626,7 @@ static void usage(void)
 		"usage: dlclient --host ADDRESS [--port N] [--count N] [--phases A,B,...]\n"
 		"                [--file NAME] [--next-file NAME] [--followups N] [--mss N]\n"
 		"                [--rcvbuf N] [--mark FILE] [--ready FILE] [--timeout SECONDS]\n"
-		"                [--ask-at-once N]\n");
+		"                [--ask-at-once N] [--slow N]\n");
 	exit(EX_USAGE);
 }
 
@@ -659,6 +662,9 @@ static void take_option(int c)
 		break;
 	case 'a':
 		opt.ask_at_once = atoi(optarg);
+		break;
+	case 's':
+		opt.slow = atoi(optarg);
 		break;
 	case 'M':
 		opt.mark = optarg;
@@ -697,6 +703,7 @@ int main(int argc, char **argv)
 		{"mss", required_argument, NULL, 'm'},
 		{"rcvbuf", required_argument, NULL, 'b'},
 		{"ask-at-once", required_argument, NULL, 'a'},
+		{"slow", required_argument, NULL, 's'},
 		{"mark", required_argument, NULL, 'M'},
 		{"ready", required_argument, NULL, 'r'},
 		{"timeout", required_argument, NULL, 't'},
