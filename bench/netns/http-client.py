@@ -1,0 +1,59 @@
+#!/usr/bin/env python3
+"""A client that keeps one connection for everything, as browsers do: Python's http.client.
+
+	http-client.py HOST PORT LOCAL-PORT MARKS STEP...
+
+Bodies of responses go to standard output. Exit status 0: all steps done, on that connection.
+
+	get:TARGET        put:TARGET:FILE:MARK  uploads FILE in chunks; halfway it creates MARK, and waits for `after`
+	mark:NAME         creates MARKS/NAME    await:NAME  until it exists
+"""
+import http.client
+import sys
+import time
+from pathlib import Path
+
+host, port, local_port, marks = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4])
+connection = http.client.HTTPConnection(host, port, timeout=40, source_address=("", local_port))
+connection.auto_open = 0
+connection.connect()
+
+
+def await_mark(name):
+    while not (marks / name).exists():
+        time.sleep(0.005)
+
+
+def chunks(data, name):
+    half, size = len(data) // 2, 10000
+    for at in list(range(0, half, size)) + [None] + list(range(half // size * size + size, len(data), size)):
+        if at is None:
+            (marks / name).touch()
+            await_mark("after")
+        else:
+            yield data[at:at + size]
+
+
+def respond():
+    response = connection.getresponse()
+    body = response.read()
+    if response.status // 100 != 2:
+        sys.exit(f"{response.status} {response.reason}")
+    return body
+
+
+for step in sys.argv[5:]:
+    name, *arguments = step.split(":")
+    if name == "get":
+        connection.request("GET", arguments[0], headers={"Accept-Encoding": "identity"})
+        sys.stdout.buffer.write(respond())
+        sys.stdout.buffer.flush()
+    elif name == "put":
+        data = Path(arguments[1]).read_bytes()
+        connection.request("PUT", arguments[0], body=chunks(data, arguments[2]), encode_chunked=True,
+                           headers={"Transfer-Encoding": "chunked"})
+        respond()
+    elif name == "mark":
+        (marks / arguments[0]).touch()
+    elif name == "await":
+        await_mark(arguments[0])

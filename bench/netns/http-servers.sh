@@ -1,0 +1,134 @@
+# HTTP servers of three makes, for scenarios that continue between them. Sourced after lib.sh.
+#
+# Each serves $lab_dir/www on the ports given:
+#	/F        the file, with its date as the only validator, so that the makes agree
+#	/tag/F    also with an ETag, as its make makes one
+#	/gzip/F   compressed while it is sent
+#	/pad/F    a head of about 9000 bytes
+#	/put/F    takes a PUT; the file is then in $lab_dir/put-NAME-MAKE
+#	/post/post.sh   takes a POST, all of it before it answers
+
+# http_server NAME MAKE PORT...: in the namespace of that name.
+http_server() {
+	local name=$1 make=$2 dir=$lab_dir/$2-$1 put=$lab_dir/put-$1-$2 pad
+	shift 2
+	mkdir -p "$dir" "$put/put"
+	chown www-data: "$dir" "$put" "$put/put"
+	printf -v pad '%03000d' 0
+	"http_$make" "$dir" "$put" "$pad" "$@" >"$dir/conf"
+	case $make in
+	nginx) in_ns_exec "$name" nginx -p "$dir" -c "$dir/conf" -e "$dir/error.log" ;;
+	apache2) in_ns_exec "$name" apache2 -DFOREGROUND -f "$dir/conf" ;;
+	lighttpd) in_ns_exec "$name" lighttpd -D -f "$dir/conf" ;;
+	esac >"$dir/out" 2>&1 &
+	disown # it lives in the namespace, and ends with it
+	for port; do
+		wait_for 5 "$make on $name" in_ns "$name" curl -sf -o /dev/null "http://127.0.0.1:$port/1k.bin"
+	done
+}
+
+http_nginx() {
+	local dir=$1 put=$2 pad=$3
+	shift 3
+	cat <<END
+daemon off;
+user www-data;
+worker_processes 1;
+pid $dir/pid;
+events { worker_connections 1024; }
+http {
+	access_log $dir/access.log;
+	client_body_temp_path $put/body;
+	proxy_temp_path $dir/proxy;
+	fastcgi_temp_path $dir/fastcgi;
+	uwsgi_temp_path $dir/uwsgi;
+	scgi_temp_path $dir/scgi;
+	types { }
+	default_type application/octet-stream;
+	client_max_body_size 0;
+	server {
+$(printf '\t\tlisten %s;\n' "$@")
+		root $lab_dir/www;
+		etag off;
+		location /tag/ { alias $lab_dir/www/; etag on; }
+		location /gzip/ { alias $lab_dir/www/; etag on; gzip on; gzip_types *; gzip_min_length 0; }
+		location /pad/ { alias $lab_dir/www/; add_header X-Pad-1 $pad; add_header X-Pad-2 $pad; add_header X-Pad-3 $pad; }
+		location /put/ { root $put; dav_methods PUT; }
+		location /post/ { proxy_pass http://127.0.0.1:9/; }
+	}
+}
+END
+}
+
+http_apache2() {
+	local dir=$1 put=$2 pad=$3 m
+	shift 3
+	cat <<END
+ServerRoot $dir
+ServerName localhost
+PidFile $dir/pid
+User www-data
+Group www-data
+ErrorLog $dir/error.log
+$(printf 'Listen %s\n' "$@")
+$(for m in mpm_event authz_core alias dav dav_fs headers deflate filter cgid; do echo "LoadModule ${m}_module /usr/lib/apache2/modules/mod_$m.so"; done)
+ScriptSock $dir/cgi
+DavLockDB $dir/lock
+LimitRequestBody 0
+DocumentRoot $lab_dir/www
+FileETag None
+ForceType application/octet-stream
+Alias /tag $lab_dir/www
+Alias /gzip $lab_dir/www
+Alias /pad $lab_dir/www
+Alias /put $put/put
+ScriptAliasMatch ^/post/ $lab_dir/post.sh
+<Directory />
+	Require all granted
+</Directory>
+<Location /tag>
+	FileETag All
+</Location>
+<Location /gzip>
+	FileETag All
+	SetOutputFilter DEFLATE
+</Location>
+<Location /pad>
+	Header set X-Pad-1 $pad
+	Header set X-Pad-2 $pad
+	Header set X-Pad-3 $pad
+</Location>
+<Location /put>
+	Dav On
+</Location>
+END
+}
+
+http_lighttpd() {
+	local dir=$1 put=$2 pad=$3 port
+	shift 3
+	cat <<END
+server.modules = ("mod_alias", "mod_setenv", "mod_deflate", "mod_webdav", "mod_cgi")
+server.document-root = "$lab_dir/www"
+server.port = $1
+server.username = "www-data"
+server.errorlog = "$dir/error.log"
+server.upload-dirs = ("$put")
+mimetype.assign = ("" => "application/octet-stream")
+static-file.etags = "disable"
+alias.url = ("/tag/" => "$lab_dir/www/", "/gzip/" => "$lab_dir/www/", "/pad/" => "$lab_dir/www/", "/put/" => "$put/put/", "/post/" => "$lab_dir/")
+\$HTTP["url"] =~ "^/(tag|gzip)/" { static-file.etags = "enable" }
+\$HTTP["url"] =~ "^/gzip/" { deflate.allowed-encodings = ("gzip") deflate.mimetypes = ("application/octet-stream") }
+\$HTTP["url"] =~ "^/pad/" { setenv.set-response-header = ("X-Pad-1" => "$pad", "X-Pad-2" => "$pad", "X-Pad-3" => "$pad") }
+\$HTTP["url"] =~ "^/put/" { webdav.activate = "enable" }
+\$HTTP["url"] =~ "^/post/" { cgi.assign = (".sh" => "/bin/sh") }
+END
+	shift
+	for port; do echo "\$SERVER[\"socket\"] == \":$port\" { }"; done
+}
+
+# What takes a POST.
+http_post_script() {
+	printf '%s\n' '#!/bin/sh' 'sum=$(sha256sum)' "printf 'Content-Type: text/plain\\r\\n\\r\\n%s\\n' \"\$sum\"" >"$lab_dir/post.sh"
+	chmod 755 "$lab_dir/post.sh"
+}

@@ -1,0 +1,109 @@
+#!/usr/bin/env bash
+# nginx, Apache and lighttpd, each continued by another make and by its own: downloads, uploads and connections that
+# rest, of curl, wget and a client that keeps its connection, all cut at once.
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/states.sh"
+. "$(dirname "$0")/http-servers.sh"
+lab_init
+need apache2 lighttpd wget python3 ss
+lab_prove=every:20
+for port in 80 81 82 83 84 85; do lab_services+=("{port: $port, protocol: http}"); done
+lab_addresses='[10.9.0.1]'
+lab_backups='[{address: 10.9.0.2}]'
+lab_up
+mkdir "$lab_dir/marks"
+make_files 1k.bin 2m.bin
+http_post_script
+ip -n "$(ns client)" address add 10.9.0.11/24 dev eth0
+in_ns client sysctl -qw net.ipv4.tcp_rmem="4096 65536 131072"
+
+# From one make to another, and to the same.
+old=([80]=nginx [81]=apache2 [82]=lighttpd [83]=nginx [84]=apache2 [85]=lighttpd)
+backup=([80]=apache2 [81]=lighttpd [82]=nginx [83]=nginx [84]=apache2 [85]=lighttpd)
+http_server server nginx 80 83
+http_server server apache2 81 84
+http_server server lighttpd 82 85
+http_server backup nginx 82 83
+http_server backup apache2 80 84
+http_server backup lighttpd 81 85
+appliance_start --debug
+
+url() { echo "http://10.9.0.1:$port/$1"; }
+python() { get_with "$1$port" python3 "$lab_root/bench/netns/http-client.py" 10.9.0.1 "$port" "$2" "$lab_dir/marks" "${@:3}"; }
+file=$lab_dir/www/2m.bin
+for port in 80 81 82; do
+	get_rate=400000 get body$port --local-port 4${port}1 "$(url 2m.bin)"
+	get_rate=400000 get tag$port --local-port 4${port}2 "$(url tag/2m.bin)"
+	get_with wget$port wget -q -O - --bind-address=10.9.0.11 --limit-rate=400k "$(url 2m.bin)"
+	python idle 4${port}3 get:/1k.bin mark:idle$port await:after get:/2m.bin
+	python chunks 4${port}4 "put:/put/chunks:$file:chunks$port" get:/1k.bin
+	get put$port --local-port 4${port}5 --limit-rate 400k -T "$file" "$(url put/counted)"
+	get post$port --local-port 4${port}6 --limit-rate 400k --data-binary "@$file" "$(url post/post.sh)"
+done
+for port in 83 84 85; do
+	get_rate=400000 get gzip$port --local-port 4${port}1 --compressed "$(url gzip/2m.bin)"
+	get_with head$port python3 "$states_dir/tcp-client.py" 10.9.0.1 "$port" "$lab_dir/marks" \
+		port:4${port}2 rcvbuf:2304 get:/pad/1k.bin mark:head$port await:after response
+done
+
+# Bytes of an upload that the old server has taken.
+taken() {
+	local n
+	n=$(in_ns server ss -Htinoe "sport = :$port and dport = :$1" | grep -oE 'bytes_received:[0-9]+')
+	((${n#*:} > 200000))
+}
+unread() { [[ $(in_ns client ss -Htn "dport = :$port and sport = :$1" | cut_field) == ESTAB ]] && in_ns server ss -Htn "sport = :$port and dport = :$1" | awk '{ exit !($3 > 0) }'; }
+for port in 80 81 82; do
+	for id in body tag; do wait_for 5 "$id$port" get_reached $id$port 400000; done
+	wait_for 5 "wget$port" get_reached wget$port 400000
+	wait_mark idle$port
+	wait_mark chunks$port
+	for id in 5 6; do wait_for 5 "half an upload" taken 4$port$id; done
+done
+for port in 83 84 85; do
+	wait_for 5 "gzip$port" get_reached gzip$port 400000
+	wait_mark head$port
+	wait_for 5 "half a head" unread 4${port}2
+done
+pull_cable server
+ip netns pids "$(ns server)" | xargs -r kill -KILL
+wait_for 10 "the takeover" taken_over
+mark after
+
+# row CLIENT PORT PHASE LOCAL-PORT OUTCOME: what the appliance says of it, for the matrix.
+row() {
+	expect_fate "$4" "$5"
+	in_matrix http "${old[$2]}" "${backup[$2]}" "$1" "$3" "$5"
+}
+stored() { cmp -s "$file" "$lab_dir/put-backup-${backup[$port]}/put/$1" || fail "${backup[$port]}: $1 is not what was sent"; }
+for port in 80 81 82; do
+	get_wait 20 {body,tag,wget,idle,chunks,put,post}$port
+	for id in body tag wget; do get_check $id$port 2m.bin; done
+	get_check idle$port 1k.bin 2m.bin
+	get_check chunks$port 1k.bin
+	[[ $(get_exit put$port) == 0 ]] || fail "put$port: $(get_error put$port)"
+	stored chunks
+	stored counted
+	[[ $(get_exit post$port) == 22 && $(get_error post$port) == *502* ]] ||
+		fail "post$port: $(get_exit post$port): $(get_error post$port)"
+	row curl $port body 4${port}1 "continued range"
+	expect_fate 4${port}2 "continued range"
+	wget_fate=$(grep -F '"client":"10.9.0.11:' "$lab_dir/appliance.log" | grep -F ":$port\"" | sed -nE 's/.*"event":"connection-([a-z]+)".*"reason":"([^"]*)".*/\1 \2/p')
+	[[ $wget_fate == "continued range" ]] || fail "wget$port: '$wget_fate'"
+	in_matrix http "${old[$port]}" "${backup[$port]}" wget body "$wget_fate"
+	row http.client $port idle 4${port}3 "continued idle"
+	row http.client $port upload 4${port}4 "continued replay"
+	row "curl, 100-continue" $port upload 4${port}5 "continued head"
+	row "curl, POST" $port upload 4${port}6 "continued answered-502"
+done
+for port in 83 84 85; do
+	get_wait 20 gzip$port head$port
+	get_check gzip$port 2m.bin
+	get_check head$port 1k.bin
+	row tcp-client $port head 4${port}2 "continued head"
+done
+row "curl, gzip" 83 body 4831 "continued digest"
+row "curl, gzip" 84 body 4841 "continued digest"
+row "curl, gzip" 85 body 4851 "continued range"
+all_continued
+pass "27 clients, longest stall $(longest_stall {body,tag,wget}{80,81,82} gzip{83,84,85}) ms"
