@@ -284,6 +284,11 @@ lab_record() {
 # box's, is killed at every packet as well, and no cut may be wrong.
 lab_prove=
 lab_proved=
+lab_protocols() {
+	local all=$lab_protocol
+	((${#lab_services[@]} == 0)) || all=$(printf '%s\n' "${lab_services[@]}" | sed -nE 's/.*protocol: *([a-z0-9-]+).*/\1/p' | sort -u | paste -sd+)
+	echo "$all"
+}
 lab_prove_cuts() {
 	local every=$lab_dir/every status=0
 	[[ $lab_prove && -s $lab_dir/box.pcap ]] || return 0
@@ -295,6 +300,8 @@ lab_prove_cuts() {
 		fail "every cut: exit status $status: $(jq -c .first_wrong "$every.json") $(tail -n1 "$every.txt")"
 	[[ $(jq '.wrong == 0 and .exact > 0' "$every.json") == true ]] ||
 		fail "every cut: $(jq -c 'del(.capture)' "$every.json")"
+	printf '%s\t%s\n' "$(lab_protocols)" "$(jq -r '[.cuts, .exact, .cuts - .exact - .wrong, .wrong] | @tsv' "$every.json")" \
+		>>"${JEEBS_LAB_DRILLS:-/dev/null}"
 	lab_proved=$(jq -r '"; \(.cuts) cuts: \(.exact) exact, 0 wrong"' "$every.json")
 }
 
