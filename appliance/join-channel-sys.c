@@ -42,7 +42,7 @@ static int bind_to(int fd, const struct endpoint *e, uint16_t port)
 	return bind(fd, (struct sockaddr *)&ss, n) < 0 ? -errno : 0;
 }
 
-static int listen_on(const struct endpoint *service, struct endpoint *ret)
+static int listen_on(const struct endpoint *service, uint16_t port, struct endpoint *ret)
 {
 	struct sockaddr_storage ss;
 	socklen_t n = sizeof ss;
@@ -50,7 +50,9 @@ static int listen_on(const struct endpoint *service, struct endpoint *ret)
 
 	if (fd < 0)
 		return fd;
-	int r = bind_to(fd, service, 0);
+	int r = bind_to(fd, service, port);
+	if ((r == -EADDRINUSE || r == -EACCES) && port != 0)
+		r = bind_to(fd, service, 0);
 	if (r < 0)
 		return close_failed(fd, -r);
 	if (listen(fd, BACKLOG) < 0 || getsockname(fd, (struct sockaddr *)&ss, &n) < 0)
@@ -59,20 +61,20 @@ static int listen_on(const struct endpoint *service, struct endpoint *ret)
 	return r < 0 ? close_failed(fd, -r) : fd;
 }
 
-int join_channel_listening_socket(const struct endpoint *service, uint16_t *ret_port)
+int join_channel_listening_socket(const struct endpoint *service, uint16_t *io_port)
 {
 	struct endpoint at;
-	int fd = listen_on(service, &at);
+	int fd = listen_on(service, *io_port == service->port ? 0 : *io_port, &at);
 
 	if (fd >= 0 && at.port == service->port) {
 		/* New connections to that one go to the backup. While it is taken there is another.
 		 */
-		int other = listen_on(service, &at);
+		int other = listen_on(service, 0, &at);
 		close(fd);
 		fd = other;
 	}
 	if (fd >= 0)
-		*ret_port = at.port;
+		*io_port = at.port;
 	return fd;
 }
 

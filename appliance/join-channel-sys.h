@@ -5,8 +5,9 @@
 
 #include "netaddr.h"
 
-/* On @service's address, on a port of the kernel's choice but @service's. Or negative errno. */
-int join_channel_listening_socket(const struct endpoint *service, uint16_t *ret_port);
+/* On @service's address, on *io_port, or where that is 0, taken or @service's, on a port of the
+ * kernel's choice; *io_port: which. Or negative errno. */
+int join_channel_listening_socket(const struct endpoint *service, uint16_t *io_port);
 /* Bound to @from; to another port of it where that one is taken or not allowed, or 0. */
 int join_channel_client_socket(const struct endpoint *from);
 /* 0 or negative errno. */

@@ -41,15 +41,15 @@ static int opened(struct join *j, int fd)
 	return fd;
 }
 
-struct join *join_channel_listen(struct join *j, uint16_t *ret_port)
+struct join *join_channel_listen(struct join *j, uint16_t *io_port)
 {
 	const struct endpoint *service = &join_main(j)->end[JEEBS_END_SERVICE];
-	uint16_t port = 0;
+	uint16_t port = *io_port;
 	int fd = opened(j, join_channel_listening_socket(service, &port));
 	struct join *c = new_channel(j, fd, JOIN_LISTENING);
 
 	if (c != NULL)
-		*ret_port = port;
+		*io_port = port;
 	return c;
 }
 

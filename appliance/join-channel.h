@@ -13,7 +13,7 @@
 #include "join-conn.h"
 
 /* New channels of the conversation of @j; NULL: none is to be had. */
-struct join *join_channel_listen(struct join *j, uint16_t *ret_port);
+struct join *join_channel_listen(struct join *j, uint16_t *io_port);
 struct join *join_channel_connect(struct join *j, const struct endpoint *to, uint16_t from_port);
 
 /* Waits, as long as the client is not there. */

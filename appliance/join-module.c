@@ -120,9 +120,9 @@ static struct jeebs_join *op_related(struct jeebs_join *opaque, uint32_t i)
 	return f != NULL && i < f->related_n ? opaque_of(f->relation[i].channel) : NULL;
 }
 
-static struct jeebs_join *op_listen_client(struct jeebs_join *opaque, uint16_t *ret_port)
+static struct jeebs_join *op_listen_client(struct jeebs_join *opaque, uint16_t *io_port)
 {
-	return opaque_of(join_channel_listen(join_of(opaque), ret_port));
+	return opaque_of(join_channel_listen(join_of(opaque), io_port));
 }
 
 static struct jeebs_join *op_connect_client(struct jeebs_join *opaque,

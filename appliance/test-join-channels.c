@@ -684,6 +684,31 @@ static void test_sockets_of_channels(void **st)
 	}
 }
 
+static void test_a_wanted_port(void **st)
+{
+	struct endpoint at;
+	uint16_t port = 0, wanted;
+
+	assert_int_equal(endpoint_parse("127.0.0.1", true, &at), 0);
+	int first = join_channel_listening_socket(&at, &port);
+	assert_true(first >= 0);
+	wanted = port;
+	int second = join_channel_listening_socket(&at, &wanted);
+	assert_true(second >= 0 && wanted != port && wanted != 0);
+	close(second);
+	close(first);
+	wanted = port;
+	first = join_channel_listening_socket(&at, &wanted);
+	assert_true(first >= 0);
+	assert_int_equal(wanted, port);
+	close(first);
+	/* That of the service is never given. */
+	at.port = wanted;
+	first = join_channel_listening_socket(&at, &wanted);
+	assert_true(first >= 0 && wanted != at.port);
+	close(first);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -698,6 +723,7 @@ int main(void)
 		cmocka_unit_test(test_bad_families),
 		cmocka_unit_test(test_the_pool_ends),
 		cmocka_unit_test(test_sockets_of_channels),
+		cmocka_unit_test(test_a_wanted_port),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
