@@ -1,0 +1,136 @@
+# FTP servers for the lab, alike as an operator would make them: the same files, the same users.
+# Sourced after lib.sh.
+#
+#	ftp_files NAME...               files of make_files, for both servers (one directory each)
+#	start_ftp vsftpd|proftpd NAME   in the namespace of that name, on port 21, both families
+#
+# Users: anonymous, who may also upload below /incoming; jeeb with the password "Secret 1".
+# /etc is not touched: what vsftpd wants there is mounted for it alone.
+
+ftp_password='Secret 1'
+ftp_uid=$(id -u ftp 2>/dev/null || echo 65534)
+ftp_gid=$(id -g ftp 2>/dev/null || echo 65534)
+
+ftp_need() {
+	need vsftpd curl lftp tnftp
+	[[ -x $(unpacked proftpd-core /usr/sbin/proftpd) ]] || skip "proftpd-core is not unpacked (bench/install check)"
+}
+
+# ftp_files NAME...: into the tree that both servers have a copy of.
+ftp_files() {
+	mkdir -p "$lab_dir/www"
+	make_files "$@"
+}
+
+# ftp_tree NAME: that server's own copy, in $lab_dir/ftp-NAME.
+ftp_tree() {
+	local tree=$lab_dir/ftp-$1
+	mkdir -p "$tree/pub" "$tree/incoming"
+	cp -p "$lab_dir"/www/* "$tree/pub/"
+	chown "$ftp_uid:$ftp_gid" "$tree/incoming"
+	touch -d '2026-01-01 00:00:00 UTC' "$tree" "$tree/pub" "$tree/incoming"
+}
+
+# start_ftp KIND NAME: its process id in $ftp_NAME.
+start_ftp() {
+	ftp_tree "$2"
+	mkdir -p "$lab_dir/server-$2"
+	"start_$1" "$2" "$lab_dir/server-$2" "$lab_dir/ftp-$2"
+	wait_for 5 "$1 on $2" in_ns "$2" curl -sf --max-time 1 -o /dev/null "ftp://127.0.0.1/pub/"
+}
+
+start_vsftpd() {
+	local name=$1 dir=$2 tree=$3
+	cat /etc/passwd - >"$dir/passwd" <<<"jeeb:x:$ftp_uid:$ftp_gid::$tree:/bin/sh"
+	cat /etc/shadow - >"$dir/shadow" <<<"jeeb:$(openssl passwd -6 "$ftp_password"):20000::::::"
+	chmod 600 "$dir/shadow"
+	cat >"$dir/pam" <<END
+auth required pam_unix.so
+account required pam_permit.so
+session required pam_permit.so
+END
+	cat >"$dir/conf" <<END
+listen_ipv6=YES
+background=NO
+seccomp_sandbox=NO
+pam_service_name=vsftpd
+secure_chroot_dir=$dir/empty
+anonymous_enable=YES
+ftp_username=ftp
+anon_root=$tree
+anon_upload_enable=YES
+anon_mkdir_write_enable=YES
+anon_other_write_enable=YES
+anon_umask=022
+anon_world_readable_only=NO
+chown_uploads=NO
+local_enable=YES
+local_root=$tree
+write_enable=YES
+chroot_local_user=YES
+allow_writeable_chroot=YES
+connect_from_port_20=YES
+xferlog_enable=NO
+use_localtime=NO
+check_shell=NO
+idle_session_timeout=120
+${ftp_rate:+anon_max_rate=$ftp_rate
+local_max_rate=$ftp_rate}
+END
+	mkdir -p "$dir/empty"
+	in_ns_exec "$name" unshare -m sh -c "mount --bind $dir/pam /etc/pam.d/vsftpd && mount --bind $dir/passwd /etc/passwd &&
+		mount --bind $dir/shadow /etc/shadow && exec /usr/sbin/vsftpd $dir/conf" >"$dir/log" 2>&1 &
+	printf -v "ftp_$name" %s "$!"
+}
+
+start_proftpd() {
+	local name=$1 dir=$2 tree=$3 hash
+	hash=$(openssl passwd -1 "$ftp_password")
+	cat >"$dir/users" <<END
+jeeb:$hash:$ftp_uid:$ftp_gid::$tree:/bin/sh
+anon:!:$ftp_uid:$ftp_gid::$tree:/bin/sh
+END
+	echo "nogroup:x:$ftp_gid:" >"$dir/groups"
+	chmod 600 "$dir/users" "$dir/groups"
+	cat >"$dir/conf" <<END
+ServerName lab
+ServerType standalone
+DefaultServer on
+UseIPv6 on
+Port 21
+User nobody
+Group nogroup
+PidFile $dir/pid
+ScoreboardFile $dir/scoreboard
+DelayTable $dir/delay
+DelayEngine off
+ServerLog $dir/server.log
+SystemLog $dir/log
+TransferLog none
+WtmpLog off
+UseReverseDNS off
+
+RequireValidShell off
+AuthOrder mod_auth_file.c
+AuthUserFile $dir/users
+AuthGroupFile $dir/groups
+AllowOverwrite on
+AllowStoreRestart on
+AllowRetrieveRestart on
+TimesGMT on
+UseSendfile off
+DefaultRoot ~
+Umask 022
+${ftp_rate:+TransferRate RETR $((ftp_rate / 1024))}
+<Anonymous $tree>
+	User anon
+	Group nogroup
+	UserAlias anonymous anon
+	UserAlias ftp anon
+	AnonRequirePassword off
+	RequireValidShell off
+</Anonymous>
+END
+	in_ns_exec "$name" "$(unpacked proftpd-core /usr/sbin/proftpd)" -n -q -c "$dir/conf" >"$dir/out" 2>&1 &
+	printf -v "ftp_$name" %s "$!"
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* ftp-reply: lines of the server, and what programs read in them. RFC 959 section 4.2. Pure. */
+#ifndef FTP_FTP_REPLY_H
+#define FTP_FTP_REPLY_H
+
+#include "bytes.h"
+
+/* Where in a reply we are. */
+struct ftp_reply {
+	uint16_t code; /* of the reply that has begun; 0: between replies */
+	bool final;    /* the line that was read last ended it */
+};
+
+/* Reads one line, with or without its end. False: it is no reply. */
+bool ftp_reply_line(struct ftp_reply *r, struct bytes line);
+
+/* A decimal number that is all of @b up to its line end. */
+bool ftp_reply_number(struct bytes b, uint64_t *ret);
+/*
+ * The port in a reply 227 (RFC 959 section 4.1.2) or 229 (RFC 2428 section 3), and where in
+ * the line the digits are that say address and port, or the port: what a proxy replaces.
+ */
+bool ftp_reply_port(struct bytes line, uint16_t *ret_port, size_t *ret_from, size_t *ret_to);
+/* The path in a reply 257, into @out. Its length; 0: there is none, or it does not fit. */
+size_t ftp_reply_path(struct bytes line, uint8_t *out, size_t cap);
+/* The count in "150 Opening ... (123 bytes)". */
+bool ftp_reply_count(struct bytes line, uint64_t *ret);
+
+#endif

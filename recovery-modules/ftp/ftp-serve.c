@@ -1,0 +1,472 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The client's commands, one at a time, for the rest of the conversation. */
+#include "ftp-run.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+void ftp_tell(struct ftp_run *run, struct bytes line)
+{
+	static const uint8_t end[] = "\r\n";
+
+	run->ops->to_backend(run->r->main, (struct jeebs_bytes){line.p, line.n});
+	run->ops->to_backend(run->r->main, (struct jeebs_bytes){end, 2});
+}
+
+void ftp_tell_number(struct ftp_run *run, const char *verb, uint64_t n)
+{
+	char line[64];
+	int len = snprintf(line, sizeof line, "%s %" PRIu64, verb, n);
+
+	ftp_tell(run, bytes_of(line, (size_t)len));
+}
+
+void ftp_serve_done(struct ftp_run *run)
+{
+	ftp_lines_drop_first(&run->s->queue);
+	if (run->s->queue_n > 0)
+		run->s->queue_n--;
+}
+
+/* ---- the box's own commands before a transfer ------------------------------------------- */
+
+static bool ipv4(struct ftp_run *run)
+{
+	struct jeebs_address a;
+
+	run->ops->address(run->r->main, JEEBS_END_SERVICE, &a);
+	return a.family == 4;
+}
+
+void ftp_arm(struct ftp_run *run)
+{
+	run->r->stage = FTP_STAGE_ARM;
+	ftp_tell(run, bytes_str(run->r->old_pasv ? "PASV" : "EPSV"));
+}
+
+static void finish_command(struct ftp_run *run, uint16_t code);
+
+/* There will be no transfer. */
+static void no_data(struct ftp_run *run)
+{
+	if (!run->r->quiet) {
+		if (run->r->opened)
+			ftp_answer(run, FTP_CUT_OFF, "Transfer failed; please try again.");
+		else
+			ftp_answer(run, FTP_NO_DATA, "No data connection.");
+	}
+	if (!ftp_run_over(run))
+		finish_command(run, FTP_NO_DATA);
+}
+
+static void give_command(struct ftp_run *run)
+{
+	struct ftp_resume *r = run->r;
+
+	r->stage = FTP_STAGE_COMMAND;
+	ftp_tell(run, ftp_lines_first(&run->s->transfer.line));
+	if (r->data.j)
+		ftp_channel_go(run);
+}
+
+/* REST, if the client's is not known to the backup yet. */
+static void give_rest(struct ftp_run *run)
+{
+	struct ftp_resume *r = run->r;
+
+	if (!r->rest_set) {
+		give_command(run);
+		return;
+	}
+	r->stage = FTP_STAGE_REST;
+	ftp_tell_number(run, "REST", r->rest);
+}
+
+static void armed(struct ftp_run *run, struct bytes line)
+{
+	struct ftp_resume *r = run->r;
+	uint16_t port;
+	size_t from, to;
+
+	if (!ftp_reply_port(line, &port, &from, &to)) {
+		if (!r->old_pasv && ipv4(run)) {
+			r->old_pasv = true;
+			ftp_arm(run);
+			return;
+		}
+		ftp_channel_drop(run, "backend-passive");
+		no_data(run);
+		return;
+	}
+	if (!ftp_channel_ready(run)) {
+		no_data(run);
+		return;
+	}
+	ftp_channel_arm(run, port);
+	give_rest(run);
+}
+
+static void rested(struct ftp_run *run)
+{
+	if (run->r->reply.code != 350)
+		ftp_run_abort(run, "rest-refused");
+	else
+		give_command(run);
+}
+
+/* ---- replies ------------------------------------------------------------------------------ */
+
+static void finish_command(struct ftp_run *run, uint16_t code)
+{
+	struct ftp_resume *r = run->r;
+
+	if (ftp_verb_flags(r->verb) & FTP_IS_TRANSFER) {
+		ftp_channel_leave(run, code >= 400);
+		if (run->s->endpoint.verb == FTP_PASV || run->s->endpoint.verb == FTP_EPSV)
+			run->s->endpoint.verb = FTP_NONE;
+	}
+	if (r->from_queue)
+		ftp_serve_done(run);
+	r->from_queue = r->quiet = r->opened = r->recovering = r->spoiled = r->proving = false;
+	r->held_n = 0;
+	r->verb = r->behind;
+	r->behind = FTP_NONE;
+	if (r->verb == FTP_NONE)
+		ftp_serve(run);
+}
+
+/* The client's ways to a data connection lead to the box. */
+static void passive_reply(struct ftp_run *run, struct bytes line)
+{
+	struct ftp_resume *r = run->r;
+	char number[32];
+	uint8_t out[FTP_LINE_MAX + sizeof number];
+	uint16_t port, mine;
+	size_t from, to;
+	struct jeebs_address a;
+
+	if (!ftp_reply_port(line, &port, &from, &to)) {
+		ftp_answer_line(run, line, r->reply.code);
+		return;
+	}
+	mine = ftp_channel_listen(run, port);
+	if (!mine) {
+		ftp_answer_line(run, bytes_str("425 No data connection.\r\n"), FTP_NO_DATA);
+		return;
+	}
+	ftp_channel_arm(run, port);
+	run->s->endpoint.verb = r->verb;
+	run->ops->address(r->main, JEEBS_END_SERVICE, &a);
+	int n = r->reply.code == 229
+			? snprintf(number, sizeof number, "%u", mine)
+			: snprintf(number, sizeof number, "%u,%u,%u,%u,%u,%u", a.addr[0], a.addr[1],
+				   a.addr[2], a.addr[3], mine >> 8, mine & 0xffu);
+	memcpy(out, line.p, from);
+	memcpy(out + from, number, (size_t)n);
+	memcpy(out + from + n, line.p + to, line.n - to);
+	ftp_answer_line(run, bytes_of(out, from + (size_t)n + (line.n - to)), r->reply.code);
+}
+
+static void hold(struct ftp_resume *r, struct bytes line)
+{
+	/* The last line of a reply is one, too. */
+	if (line.n > sizeof r->held - r->held_n)
+		r->held_n = 0;
+	memcpy(r->held + r->held_n, line.p, line.n);
+	r->held_n = (uint16_t)(r->held_n + line.n);
+}
+
+static void final_line(struct ftp_run *run, struct bytes line)
+{
+	struct ftp_resume *r = run->r;
+
+	if (!r->quiet && !r->spoiled) {
+		if (r->verb == FTP_PASV || r->verb == FTP_EPSV)
+			passive_reply(run, line);
+		else
+			ftp_answer_line(run, line, r->reply.code);
+	}
+	if (ftp_run_over(run) || !r->reply.final)
+		return;
+	if (r->reply.code < 200) {
+		ftp_answer_end(run, r->reply.code);
+		return;
+	}
+	if (r->spoiled && !r->quiet)
+		ftp_answer(run, FTP_CUT_OFF, "Transfer aborted.");
+	else if (!r->quiet)
+		ftp_answer_end(run, r->reply.code);
+	if (!ftp_run_over(run))
+		finish_command(run, r->reply.code);
+}
+
+static void command_line(struct ftp_run *run, struct bytes line)
+{
+	struct ftp_resume *r = run->r;
+
+	if (r->reply.code < 200 && r->opened)
+		return; /* the client has it already */
+	if (r->reply.code < 200 && r->reply.final)
+		r->opened = true;
+	/* It failed: what the client has remains a part. */
+	if (r->proving && r->reply.code >= 400)
+		r->proving = false;
+	if (r->proving && r->reply.code >= 200)
+		hold(r, line);
+	else
+		final_line(run, line);
+}
+
+void ftp_serve_proven(struct ftp_run *run)
+{
+	struct ftp_resume *r = run->r;
+	struct bytes rest = bytes_of(r->held, r->held_n);
+
+	r->proving = false;
+	if (!r->held_n || !r->reply.final)
+		return;
+	while (rest.n > 0 && !r->quiet && !ftp_run_over(run)) {
+		const uint8_t *end = memchr(rest.p, '\n', rest.n);
+		size_t n = end ? (size_t)(end - rest.p) + 1 : rest.n;
+		ftp_answer_line(run, bytes_head(rest, n), r->reply.code);
+		rest = bytes_from(rest, n);
+	}
+	if (!ftp_run_over(run) && !r->quiet)
+		ftp_answer_end(run, r->reply.code);
+	if (!ftp_run_over(run))
+		finish_command(run, r->reply.code);
+}
+
+void ftp_serve_line(struct ftp_run *run, struct bytes line)
+{
+	struct ftp_resume *r = run->r;
+
+	switch (r->stage) {
+	case FTP_STAGE_ARM:
+		if (r->reply.final && r->reply.code >= 200)
+			armed(run, line);
+		break;
+	case FTP_STAGE_REST:
+		if (r->reply.final && r->reply.code >= 200)
+			rested(run);
+		break;
+	case FTP_STAGE_COMMAND:
+		command_line(run, line);
+		break;
+	default:
+		/* Unasked: that it ends. */
+		ftp_answer_line(run, line, r->reply.code);
+		break;
+	}
+}
+
+/* ---- commands ----------------------------------------------------------------------------- */
+
+/* One whole line of the client, into @out. */
+static bool take_input(struct ftp_resume *r, uint8_t *out, size_t *ret_n)
+{
+	const uint8_t *end = memchr(r->input, '\n', r->input_n);
+
+	if (!end)
+		return false;
+	size_t n = (size_t)(end - r->input) + 1;
+	*ret_n = n < FTP_LINE_MAX ? n : FTP_LINE_MAX;
+	memcpy(out, r->input, *ret_n);
+	r->input_n = (uint16_t)(r->input_n - n);
+	memmove(r->input, end + 1, r->input_n);
+	return true;
+}
+
+static bool is_clients(struct ftp_run *run, const struct jeebs_address *a)
+{
+	struct jeebs_address client;
+
+	run->ops->address(run->r->main, JEEBS_END_CLIENT, &client);
+	return a->family == client.family &&
+	       memcmp(a->addr, client.addr, a->family == 4 ? 4 : 16) == 0;
+}
+
+static void active(struct ftp_run *run, const struct ftp_command *c)
+{
+	struct jeebs_address a;
+
+	if (!ftp_command_address(c, &a) || !is_clients(run, &a)) {
+		ftp_answer(run, 500,
+			   c->verb == FTP_PORT ? "Illegal PORT command." : "Illegal EPRT command.");
+		return;
+	}
+	ftp_channel_drop(run, "data-not-needed");
+	run->s->endpoint.verb = c->verb;
+	run->s->endpoint.address = a;
+	ftp_answer_as(run, 200, c->verb, &run->s->active,
+		      c->verb == FTP_PORT ? "PORT command successful."
+					  : "EPRT command successful.");
+}
+
+static void transfer(struct ftp_run *run, const struct ftp_command *c)
+{
+	struct ftp_resume *r = run->r;
+	struct ftp_session *session = &run->s->session;
+	const struct ftp_endpoint *e = &run->s->endpoint;
+
+	ftp_lines_clear(&run->s->transfer.line);
+	ftp_lines_add(&run->s->transfer.line, c->line);
+	r->rest_set = session->rest_set;
+	r->rest = session->rest;
+	session->rest_set = false;
+	if (!r->data.backend && (r->data.j || e->verb == FTP_PORT || e->verb == FTP_EPRT))
+		ftp_arm(run);
+	else
+		give_rest(run);
+}
+
+/* Answered by the box. False: the backup is asked. */
+static bool own(struct ftp_run *run, const struct ftp_command *c)
+{
+	bool change = ftp_verb_flags(c->verb) & FTP_IS_CHANGE;
+	uint16_t begun;
+
+	if (run->r->from_queue && change && run->s->replay != JEEBS_REPLAY_ALL) {
+		/* The old server may have done it; when it had begun to say so, it has. */
+		begun = ftp_answer_begun(run);
+		if (begun && ftp_verb_flags(c->verb) & FTP_IS_EXACT)
+			ftp_run_abort(run, "reply-contradicts");
+		else if (begun)
+			ftp_answer(run, begun, "Continued.");
+		else
+			ftp_answer(run, FTP_NOT_DONE, "Interrupted; please check.");
+		return true;
+	}
+	switch (c->verb) {
+	case FTP_PORT:
+	case FTP_EPRT:
+		active(run, c);
+		return true;
+	case FTP_AUTH:
+	case FTP_LPRT:
+	case FTP_LPSV:
+		ftp_answer(run, FTP_NO_COMMAND, "Command not implemented.");
+		return true;
+	case FTP_EPSV:
+		if (!ftp_text_is(c->arg, bytes_str("ALL")))
+			return false;
+		ftp_answer(run, 200, "EPSV ALL ok.");
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void ask(struct ftp_run *run, const struct ftp_command *c)
+{
+	struct ftp_resume *r = run->r;
+
+	r->stage = FTP_STAGE_COMMAND;
+	switch (c->verb) {
+	case FTP_PASV:
+	case FTP_EPSV:
+		ftp_channel_drop(run, "data-not-needed");
+		run->s->endpoint.verb = FTP_NONE;
+		ftp_tell(run, bytes_head(c->line, 4));
+		return;
+	case FTP_REST:
+		run->s->session.rest_set = false;
+		break;
+	default:
+		break;
+	}
+	if (ftp_verb_flags(c->verb) & FTP_IS_TRANSFER)
+		transfer(run, c);
+	else
+		ftp_tell(run, c->line);
+}
+
+/* False: the client is waited for, or it was the last. */
+static bool next_command(struct ftp_run *run)
+{
+	struct ftp_resume *r = run->r;
+	uint8_t text[FTP_LINE_MAX];
+	struct ftp_command c;
+	size_t n;
+
+	r->from_queue = run->s->queue_n > 0;
+	if (r->from_queue)
+		ftp_oldest(run->s, &c);
+	else if (take_input(r, text, &n))
+		ftp_command_read(text, n, &c);
+	else
+		return false;
+	if (c.line.n == 0)
+		return true;
+	r->verb = c.verb;
+	r->opened = false;
+	if (!own(run, &c)) {
+		ask(run, &c);
+		return false;
+	}
+	if (ftp_run_over(run))
+		return false;
+	if (r->from_queue)
+		ftp_serve_done(run);
+	r->verb = FTP_NONE;
+	return true;
+}
+
+void ftp_serve(struct ftp_run *run)
+{
+	struct ftp_resume *r = run->r;
+
+	r->stage = FTP_STAGE_SERVE;
+	r->verb = FTP_NONE;
+	while (next_command(run))
+		;
+	if (r->stage == FTP_STAGE_SERVE && r->client_eof)
+		run->ops->finish_backend(r->main);
+}
+
+/* While something is outstanding only ABOR is of interest (RFC 959 section 4.1.3). */
+static bool takes_abort(struct ftp_resume *r)
+{
+	const uint8_t *end = memchr(r->input, '\n', r->input_n);
+	uint8_t text[FTP_LINE_MAX];
+	struct ftp_command c;
+	size_t n;
+
+	if (!end || (size_t)(end - r->input) >= sizeof text)
+		return false;
+	n = (size_t)(end - r->input) + 1;
+	memcpy(text, r->input, n);
+	ftp_command_read(text, n, &c);
+	return c.verb == FTP_ABOR;
+}
+
+void ftp_serve_input(struct ftp_run *run)
+{
+	struct ftp_resume *r = run->r;
+	uint8_t text[FTP_LINE_MAX];
+	size_t n;
+
+	if (r->stage == FTP_STAGE_SERVE) {
+		ftp_serve(run);
+		return;
+	}
+	if (r->stage != FTP_STAGE_COMMAND || r->behind != FTP_NONE ||
+	    !(ftp_verb_flags(r->verb) & FTP_IS_TRANSFER) || !takes_abort(r))
+		return;
+	if (r->proving) {
+		/* It stays in the input, and is answered behind the transfer. */
+		ftp_channel_drop(run, "aborted-by-client");
+		r->proving = false;
+		r->spoiled = true;
+		if (r->held_n && r->reply.final) {
+			r->held_n = 0;
+			ftp_answer(run, FTP_CUT_OFF, "Transfer aborted.");
+			if (!ftp_run_over(run))
+				finish_command(run, FTP_CUT_OFF);
+		}
+		return;
+	}
+	take_input(r, text, &n);
+	r->behind = FTP_ABOR;
+	ftp_tell(run, bytes_str("ABOR"));
+}
