@@ -20,7 +20,7 @@ struct published_worker {
 		uint64_t packets, drops, truncated;
 	} ring[WORKER_RINGS_MAX];
 	uint64_t segments, opened, closed, midstream, inferred, full;
-	uint64_t out_of_order[2], retransmits[2], bad_rst, bad_seq, buffer, deferred;
+	uint64_t out_of_order[2], retransmits[2], bad_rst, bad_seq, buffer, undetected, deferred;
 };
 
 struct published_server {
@@ -120,6 +120,7 @@ static void publish_worker(struct daemon *d, uint32_t i)
 	metrics_add_since(m, METRIC_TCP_REJECTED, METRIC_AT(METRIC_REJECT_BAD_SEQ),
 			  get(&c->bad_seq), &p->bad_seq);
 	metrics_add_since(m, METRIC_TCP_BUFFER_REFUSED, none, get(&c->buffer_refused), &p->buffer);
+	metrics_add_since(m, METRIC_PROTOCOL_UNKNOWN, none, get(&c->undetected), &p->undetected);
 	metrics_add_since(m, METRIC_STORE_DEFERRED, none,
 			  get(&c->store_deferred) + get(&c->store_cut_short), &p->deferred);
 	metrics_observe_ns(m, METRIC_LOOP_LAG, METRIC_AT(METRIC_LOOP_CAPTURE),

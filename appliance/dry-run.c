@@ -303,15 +303,22 @@ static int services_from_server(struct drill *d)
 	char text[ENDPOINT_STRLEN];
 	const char *protocol = d->opt->protocol ? d->opt->protocol : "http";
 	const struct jeebs_module *companion = NULL;
+	struct watch_service service = {.options = {.retain = DRILL_RETAIN}};
+	char error[256];
 
-	int r = load_module(d, protocol, &d->http);
-	if (r < 0)
+	int r = services_load_protocol(&service, protocol, d->modules, error, sizeof error);
+	if (r < 0) {
+		no_module(d, protocol, error);
 		return r;
+	}
+	d->http = service.module;
 	if (d->opt->server_auto && (r = pick_responder(d, &server)) != 0)
 		return r;
-	if (d->http->companion && (r = load_module(d, d->http->companion, &companion)) < 0)
+	/* The other ports are the companion's, unless all of them are of any protocol. */
+	const char *name = services_companion(&service);
+	if (name && (server.port || !service.candidates) &&
+	    (r = load_module(d, name, &companion)) < 0)
 		return r;
-	/* The other ports are the companion's. */
 	if (companion && !server.port)
 		server.port = FTP_PORT;
 	d->services.v = calloc(2, sizeof *d->services.v);
@@ -320,16 +327,16 @@ static int services_from_server(struct drill *d)
 					    : netaddr_format(&server.addr, text));
 	if (!d->services.v || !d->services.server_names || !d->server_name)
 		return -ENOMEM;
-	d->services.v[0] = (struct watch_service){.endpoint = server,
-						  .module = d->http,
-						  .protocol = protocol,
-						  .options = {.retain = DRILL_RETAIN}};
+	service.endpoint = server;
+	d->services.v[0] = service;
 	d->services.n = 1;
 	if (companion) {
 		struct watch_service *rest = &d->services.v[d->services.n++];
 		*rest = d->services.v[0];
 		rest->endpoint.port = 0;
 		rest->module = companion;
+		rest->candidates = NULL;
+		rest->candidate_count = 0;
 		rest->companion = true;
 	}
 	d->services.server_names[0] = d->server_name;

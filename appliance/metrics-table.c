@@ -112,6 +112,8 @@ const struct metrics_desc metrics_table[METRIC_COUNT_] = {
 		"Segments that were not believed."},
 	[METRIC_TCP_BUFFER_REFUSED] = {"jeebs_tcp_buffer_refused_bytes_total", COUNTER, {0},
 		"Bytes not kept because a buffer was at its ceiling."},
+	[METRIC_PROTOCOL_UNKNOWN] = {"jeebs_protocol_unknown_total", COUNTER, {0},
+		"Connections of protocol auto whose first bytes no module knew."},
 	[METRIC_STORE_BYTES] = {"jeebs_store_bytes", GAUGE, {0},
 		"Size of the connection store."},
 	[METRIC_STORE_LIMIT_BYTES] = {"jeebs_store_limit_bytes", GAUGE, {0},

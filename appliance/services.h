@@ -32,6 +32,14 @@ struct services_error {
  */
 int services_load(struct services *s, const struct config *c, struct module_host *host,
 		  struct services_error *ret_error);
+/*
+ * Into @w what a service of @protocol, which is borrowed, needs of modules; for auto the
+ * candidates. As module_host_get().
+ */
+int services_load_protocol(struct watch_service *w, const char *protocol, struct module_host *host,
+			   char *error, size_t error_size);
+/* The companion that its connections may want; NULL: none. */
+const char *services_companion(const struct watch_service *w);
 void services_deinit(struct services *s);
 
 #endif

@@ -19,6 +19,7 @@ struct watch {
 	struct jeebs_flow **spare;
 	uint32_t spare_count;
 	size_t state_max;
+	uint64_t undetected;
 };
 
 #define WATCH_SPARE_MAX 1024
@@ -398,6 +399,12 @@ static const struct track_sink sink = {
 	.close = on_close,
 };
 
+static void need_state(struct watch *w, const struct jeebs_module *m)
+{
+	if (m && m->state_size > w->state_max)
+		w->state_max = m->state_size;
+}
+
 struct watch *watch_new(const struct watch_config *cfg)
 {
 	struct watch *w = calloc(1, sizeof *w);
@@ -418,14 +425,12 @@ struct watch *watch_new(const struct watch_config *cfg)
 	}
 	w->cfg = *cfg;
 	for (uint32_t i = 0; i < cfg->service_count; i++) {
-		const struct jeebs_module *m = cfg->services[i].module;
 		services[i] = cfg->services[i].endpoint;
 		flags[i] = cfg->services[i].companion ? TRACK_SERVICE_EITHER_END : 0;
-		const struct jeebs_module *upgrade = cfg->services[i].upgrade;
-		if (m && m->state_size > w->state_max)
-			w->state_max = m->state_size;
-		if (upgrade && upgrade->state_size > w->state_max)
-			w->state_max = upgrade->state_size;
+		need_state(w, cfg->services[i].module);
+		need_state(w, cfg->services[i].upgrade);
+		for (uint32_t k = 0; k < cfg->services[i].candidate_count; k++)
+			need_state(w, cfg->services[i].candidates[k]);
 	}
 	struct track_config tc = cfg->track;
 	tc.services = services;
@@ -485,6 +490,16 @@ void *watch_detach(struct jeebs_flow *jf)
 	jf->state = NULL;
 	jf->gave_up = true;
 	return state;
+}
+
+uint64_t watch_undetected(const struct watch *w)
+{
+	return w->undetected;
+}
+
+void watch_count_undetected(struct watch *w)
+{
+	w->undetected++;
 }
 
 static bool copy_state(struct jeebs_flow *to, const struct jeebs_flow *from)

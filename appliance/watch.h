@@ -20,10 +20,13 @@ struct watch_service {
 	struct endpoint endpoint;           /* port 0: every port of the address */
 	const struct jeebs_module *module;  /* NULL: tracked, listed and refused */
 	const struct jeebs_module *upgrade; /* who goes on after hand_over(); NULL: nobody */
-	const char *protocol;               /* configured name; outlives the watch */
-	uint16_t server;                    /* index of the server it belongs to */
-	struct jeebs_service options;       /* all but port and protocol */
-	const char *adopt;                  /* socket of who adopts its connections; NULL: nobody */
+	/* Of protocol: auto, who may be chosen, in the order of being asked: see detect.h. */
+	const struct jeebs_module *const *candidates;
+	uint32_t candidate_count;
+	uint16_t server;              /* index of the server it belongs to */
+	const char *protocol;         /* configured name; outlives the watch */
+	struct jeebs_service options; /* all but port and protocol */
+	const char *adopt;            /* socket of who adopts its connections; NULL: nobody */
 	bool companion; /* its connections are related to those of other services, or to none */
 };
 
@@ -90,6 +93,10 @@ static inline struct jeebs_flow *watch_flow(struct flow *f)
 {
 	return f->user;
 }
+
+/* Connections of protocol: auto whose protocol nobody knew. */
+uint64_t watch_undetected(const struct watch *w);
+void watch_count_undetected(struct watch *w);
 
 struct track *watch_track(struct watch *w);
 /* Flows (member `dirty`) changed since they were taken from it. */

@@ -534,6 +534,7 @@ static void publish(struct worker *w)
 	}
 	PUBLISH(buffer_used, track_pool(t)->used);
 	PUBLISH(buffer_refused, s->buffer_refused);
+	PUBLISH(undetected, watch_undetected(w->watch));
 	PUBLISH(bad_rst, s->bad_rst);
 	PUBLISH(bad_seq, s->bad_seq);
 	PUBLISH(ignored, s->ignored);

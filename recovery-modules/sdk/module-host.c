@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "module-host.h"
 
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
@@ -20,6 +21,8 @@ struct module_host {
 	char *dir;
 	size_t count;
 	const struct jeebs_module **modules;
+	const struct jeebs_module **detecting; /* once they were asked for */
+	uint32_t detecting_count;
 };
 
 struct module_host *module_host_new(const char *dir)
@@ -39,6 +42,7 @@ struct module_host *module_host_free(struct module_host *h)
 	if (h) {
 		free(h->dir);
 		free(h->modules);
+		free(h->detecting);
 	}
 	free(h);
 	return NULL;
@@ -196,6 +200,92 @@ int module_host_get(struct module_host *h, const char *protocol, const struct je
 	if (r < 0)
 		return r;
 	*ret = h->modules[h->count++];
+	return 0;
+}
+
+/* The protocol of a file; false: it is no module's. */
+static bool module_file(const char *name, char *ret_protocol)
+{
+	size_t n = strlen(name);
+	static const char suffix[] = ".so", oracle[] = "-oracle";
+
+	if (n < sizeof suffix || n - strlen(suffix) > PROTOCOL_MAX ||
+	    strcmp(name + n - strlen(suffix), suffix) != 0)
+		return false;
+	n -= strlen(suffix);
+	memcpy(ret_protocol, name, n);
+	ret_protocol[n] = 0;
+	if (n > strlen(oracle) && strcmp(ret_protocol + n - strlen(oracle), oracle) == 0)
+		return false;
+	return protocol_ok(ret_protocol);
+}
+
+static int is_module_file(const struct dirent *e)
+{
+	char protocol[PROTOCOL_MAX + 1];
+
+	return module_file(e->d_name, protocol);
+}
+
+static int load_all(struct module_host *h, struct dirent **list, uint32_t n, char *error,
+		    size_t error_size)
+{
+	char protocol[PROTOCOL_MAX + 1];
+
+	for (uint32_t i = 0; i < n; i++) {
+		const struct jeebs_module *m = NULL;
+		if (!module_file(list[i]->d_name, protocol))
+			continue;
+		int r = module_host_get(h, protocol, &m, error, error_size);
+		if (r < 0)
+			return r;
+		if (m->detect)
+			h->detecting[h->detecting_count++] = m;
+	}
+	return 0;
+}
+
+/* Not alphasort(): the order is the same in every locale. */
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static int find_detecting(struct module_host *h, char *error, size_t error_size)
+{
+	struct dirent **list;
+	int n = scandir(h->dir, &list, is_module_file, by_name), r = -ENOMEM;
+
+	if (n < 0) {
+		r = errno == ENOMEM ? -ENOMEM : -ENOENT;
+		snprintf(error, error_size, "%s: %s", h->dir, strerror(errno));
+		return r;
+	}
+	h->detecting_count = 0;
+	h->detecting = calloc((size_t)n + 1, sizeof h->detecting[0]);
+	if (h->detecting)
+		r = load_all(h, list, (uint32_t)n, error, error_size);
+	else
+		snprintf(error, error_size, "%s: no memory", h->dir);
+	if (r < 0) {
+		free(h->detecting);
+		h->detecting = NULL;
+	}
+	for (int i = 0; i < n; i++)
+		free(list[i]);
+	free(list);
+	return r;
+}
+
+int module_host_detecting(struct module_host *h, const struct jeebs_module *const **ret,
+			  uint32_t *ret_n, char *error, size_t error_size)
+{
+	int r = h->detecting ? 0 : find_detecting(h, error, error_size);
+
+	if (r < 0)
+		return r;
+	*ret = h->detecting;
+	*ret_n = h->detecting_count;
 	return 0;
 }
 

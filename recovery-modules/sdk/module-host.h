@@ -27,6 +27,14 @@ int module_host_get(struct module_host *h, const char *protocol, const struct je
 		    char *error, size_t error_size);
 
 /*
+ * For `protocol: auto`: the modules of the folder that can tell their protocol from its first bytes
+ * (detect), in the order of their names. All modules of the folder are loaded for that. *ret is the
+ * host's. As above, for the first that is refused.
+ */
+int module_host_detecting(struct module_host *h, const struct jeebs_module *const **ret,
+			  uint32_t *ret_n, char *error, size_t error_size);
+
+/*
  * The oracle for @protocol, DIR/<protocol>-oracle.so, held to the same rules. As above;
  * -ENOENT, without a sentence: there is none.
  */

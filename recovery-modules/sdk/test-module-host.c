@@ -48,8 +48,8 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* Puts the module with @fault into the folder as probe.so. */
-static void install(const struct folder *f, const char *fault, mode_t mode)
+/* Puts the module with @fault into the folder as @name. */
+static void install_as(const struct folder *f, const char *fault, const char *name, mode_t mode)
 {
 	static char copy[8 << 20];
 	char path[512];
@@ -60,12 +60,17 @@ static void install(const struct folder *f, const char *fault, mode_t mode)
 	size_t n = fread(copy, 1, sizeof copy, in);
 	assert_true(n > 0 && n < sizeof copy);
 	fclose(in);
-	snprintf(path, sizeof path, "%s/probe.so", f->dir);
+	snprintf(path, sizeof path, "%s/%s", f->dir, name);
 	FILE *out = fopen(path, "wb");
 	assert_non_null(out);
 	assert_int_equal(fwrite(copy, 1, n, out), n);
 	assert_int_equal(fclose(out), 0);
 	assert_int_equal(chmod(path, mode), 0);
+}
+
+static void install(const struct folder *f, const char *fault, mode_t mode)
+{
+	install_as(f, fault, "probe.so", mode);
 }
 
 static void assert_refused(struct folder *f, int error, const char *says)
@@ -197,6 +202,65 @@ static void test_refuses_names_that_leave_the_folder(void **state)
 	}
 }
 
+static void remove_from(const struct folder *f, const char *name)
+{
+	char path[512];
+
+	snprintf(path, sizeof path, "%s/%s", f->dir, name);
+	assert_int_equal(unlink(path), 0);
+}
+
+/* By name, those that detect; oracles and what has no module's name are not looked at. */
+static void test_finds_who_detects(void **state)
+{
+	const struct jeebs_module *const *m;
+	struct folder *f = *state;
+	uint32_t n;
+
+	install(f, "detect", 0644);
+	install_as(f, "another", "another.so", 0644);
+	install_as(f, "symbol", "probe-oracle.so", 0644);
+	install_as(f, "symbol", "Not-A-Protocol.so", 0644);
+	install_as(f, "symbol", "probe.so.bak", 0644);
+	assert_int_equal(module_host_detecting(f->host, &m, &n, f->error, sizeof f->error), 0);
+	assert_int_equal(n, 2);
+	assert_string_equal(m[0]->name, "another");
+	assert_string_equal(m[1]->name, "probe");
+	/* Asked again: the same. */
+	const struct jeebs_module *const *again;
+	assert_int_equal(module_host_detecting(f->host, &again, &n, f->error, sizeof f->error), 0);
+	assert_ptr_equal(m, again);
+	assert_int_equal(n, 2);
+	remove_from(f, "another.so");
+	remove_from(f, "probe-oracle.so");
+	remove_from(f, "Not-A-Protocol.so");
+	remove_from(f, "probe.so.bak");
+}
+
+static void test_who_does_not_detect_is_left_out(void **state)
+{
+	const struct jeebs_module *const *m;
+	struct folder *f = *state;
+	uint32_t n;
+
+	install(f, "right", 0644);
+	assert_int_equal(module_host_detecting(f->host, &m, &n, f->error, sizeof f->error), 0);
+	assert_int_equal(n, 0);
+}
+
+/* A module that is no module is an error, not one fewer. */
+static void test_looks_at_all_of_them(void **state)
+{
+	const struct jeebs_module *const *m;
+	struct folder *f = *state;
+	uint32_t n;
+
+	install(f, "abi", 0644);
+	assert_int_equal(module_host_detecting(f->host, &m, &n, f->error, sizeof f->error),
+			 -ENOEXEC);
+	assert_non_null(strstr(f->error, "ABI 1"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -207,6 +271,10 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(test_refuses_what_is_not_there_or_no_module, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(test_finds_who_detects, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_who_does_not_detect_is_left_out, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_looks_at_all_of_them, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refuses_names_that_leave_the_folder, setup,
 						teardown),
 	};

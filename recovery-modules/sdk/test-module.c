@@ -14,6 +14,12 @@
 #ifndef TEST_PLAN
 #define TEST_PLAN test_plan
 #endif
+#ifndef TEST_DETECT
+#define TEST_DETECT NULL
+#endif
+#ifndef TEST_NAME
+#define TEST_NAME "probe"
+#endif
 
 static int test_open(void *state, struct jeebs_flow *f, const struct jeebs_live_ops *ops,
 		     const struct jeebs_service *svc)
@@ -46,6 +52,12 @@ static int test_restore(void *state, struct jeebs_bytes checkpoint)
 	return JEEBS_GIVE_UP;
 }
 
+__attribute__((unused)) static uint32_t test_detect(struct jeebs_bytes to_server,
+						    struct jeebs_bytes to_client)
+{
+	return JEEBS_DETECT_NO;
+}
+
 __attribute__((unused)) static void test_plan(const void *state, const struct jeebs_cut *cut,
 					      struct jeebs_plan *ret)
 {
@@ -63,7 +75,7 @@ static void test_close(void *state) {}
 const struct jeebs_module test_module = {
 	.abi = TEST_ABI,
 	.size = TEST_SIZE,
-	.name = "probe",
+	.name = TEST_NAME,
 	.version = "1",
 	.state_size = TEST_STATE,
 	.open = test_open,
@@ -75,6 +87,7 @@ const struct jeebs_module test_module = {
 	.plan = TEST_PLAN,
 	.resume = test_resume,
 	.close = test_close,
+	.detect = TEST_DETECT,
 };
 
 #ifndef TEST_NO_SYMBOL
