@@ -290,6 +290,39 @@ static void ping_pong(int a, int b)
 	lab_expect(a, 5, 20000);
 }
 
+static void make_transparent(int fd, uint8_t family)
+{
+	bool v6 = family == NETADDR_V6;
+	int on = 1;
+
+	assert_int_equal(setsockopt(fd, v6 ? SOL_IPV6 : SOL_IP,
+				    v6 ? IPV6_TRANSPARENT : IP_TRANSPARENT, &on, sizeof on),
+			 0);
+}
+
+/* The box connects to a client, from the guarded address and a port below GUARD_PORT_MIN. */
+static void calls_client(const struct lab *l, const struct netaddr *service)
+{
+	struct endpoint from = {.addr = *service, .port = 20}, to;
+	struct sockaddr_storage sa;
+
+	to = lab_endpoint(LAB_CLIENT, service->family, 6001);
+	lab_enter(l, LAB_CLIENT);
+	int listener = lab_listen(&to);
+	lab_enter(l, LAB_BOX);
+	socklen_t n = endpoint_to_sockaddr(&from, &sa);
+	int fd = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	make_transparent(fd, service->family);
+	assert_int_equal(bind(fd, (struct sockaddr *)&sa, n), 0);
+	n = endpoint_to_sockaddr(&to, &sa);
+	assert_true(connect(fd, (struct sockaddr *)&sa, n) == 0 || errno == EINPROGRESS);
+	int client = lab_accept(listener);
+	ping_pong(client, fd);
+	close(client);
+	close(fd);
+	close(listener);
+}
+
 /* Of a whole address: the same port of the backup, unless the box itself listens for it. */
 static void other_ports(const struct lab *l, uint8_t family)
 {
@@ -312,11 +345,8 @@ static void other_ports(const struct lab *l, uint8_t family)
 	assert_int_equal(link_open("eth0", &link), 0);
 	assert_int_equal(link_announce(link, &data.addr), 0);
 	link_close(link);
-	int here = lab_listen(&own), on = 1;
-	bool v6 = family == NETADDR_V6;
-	assert_int_equal(setsockopt(here, v6 ? SOL_IPV6 : SOL_IP,
-				    v6 ? IPV6_TRANSPARENT : IP_TRANSPARENT, &on, sizeof on),
-			 0);
+	int here = lab_listen(&own);
+	make_transparent(here, family);
 	lab_enter(l, LAB_CLIENT);
 	int early = lab_connect(&data, 0);
 	struct pollfd p = {.fd = early, .events = POLLOUT};
@@ -331,6 +361,7 @@ static void other_ports(const struct lab *l, uint8_t family)
 	assert_int_equal(socket_error(refused), ECONNREFUSED);
 	int with_box = lab_connect(&own, 0), served = lab_accept(here);
 	ping_pong(with_box, served);
+	calls_client(l, &data.addr);
 	close(early);
 	close(later);
 	close(refused);
