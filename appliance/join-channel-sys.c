@@ -93,16 +93,6 @@ int join_channel_client_socket(const struct endpoint *from)
 	return r < 0 ? close_failed(fd, -r) : fd;
 }
 
-int join_channel_peer(int fd, struct endpoint *ret)
-{
-	struct sockaddr_storage ss;
-	socklen_t n = sizeof ss;
-
-	if (getpeername(fd, (struct sockaddr *)&ss, &n) < 0)
-		return -errno;
-	return endpoint_from_sockaddr((struct sockaddr *)&ss, ret);
-}
-
 void join_channel_reset(int fd)
 {
 	struct linger now = {.l_onoff = 1, .l_linger = 0};

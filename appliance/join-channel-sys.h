@@ -10,8 +10,6 @@
 int join_channel_listening_socket(const struct endpoint *service, uint16_t *io_port);
 /* Bound to @from; to another port of it where that one is taken or not allowed, or 0. */
 int join_channel_client_socket(const struct endpoint *from);
-/* 0 or negative errno. */
-int join_channel_peer(int fd, struct endpoint *ret);
 /* Closes it with a reset. */
 void join_channel_reset(int fd);
 

@@ -81,10 +81,14 @@ void join_channel_work(struct join *c)
 	struct io_uring_sqe *sqe = join_side_entry(c, OP_ARRIVE, 2);
 	if (sqe == NULL)
 		return;
-	if (c->arrival == JOIN_LISTENING)
-		io_uring_prep_accept(sqe, fd, NULL, NULL, SOCK_CLOEXEC);
-	else
+	if (c->arrival == JOIN_LISTENING) {
+		/* Asked later, one that was reset at once would not tell who it was. */
+		c->arrival_address_n = sizeof c->arrival_address;
+		io_uring_prep_accept(sqe, fd, &c->arrival_address.sa, &c->arrival_address_n,
+				     SOCK_CLOEXEC);
+	} else {
 		io_uring_prep_connect(sqe, fd, &c->arrival_address.sa, c->arrival_address_n);
+	}
 	sqe->flags |= IOSQE_IO_LINK;
 	join_side_tag(sqe, c, OP_ARRIVE);
 
@@ -112,7 +116,8 @@ static void accepted(struct join *c, int fd)
 	const struct endpoint *client = &join_main(c)->end[JEEBS_END_CLIENT];
 	struct endpoint peer;
 
-	if (join_channel_peer(fd, &peer) < 0 || !netaddr_eq(&peer.addr, &client->addr)) {
+	if (endpoint_from_sockaddr(&c->arrival_address.sa, &peer) < 0 ||
+	    !netaddr_eq(&peer.addr, &client->addr)) {
 		join_count(&c->thread->count.strangers, 1);
 		join_channel_reset(fd);
 		return;

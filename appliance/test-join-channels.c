@@ -395,6 +395,36 @@ static void test_strangers_win_no_time(void **st)
 	rig_free(r);
 }
 
+/* It comes and goes before anybody looks: that it was the client is known all the same. */
+static void step_hasty(struct rig_script *s, const struct jeebs_cut *cut, struct jeebs_join *j,
+		       const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b)
+{
+	uint16_t port;
+
+	count_ends(event);
+	if (event == JEEBS_EV_START) {
+		assert_non_null(ops->listen_client(j, &port));
+		rig_reset(connect_from("127.0.0.1", port, 0));
+	}
+}
+
+static void test_a_client_that_is_gone_at_once(void **st)
+{
+	struct rig *r = rig_new(config());
+	struct rig_script s = {.step = step_hasty};
+	int client;
+	struct join_request q = rig_request(r, 1, &client);
+
+	scene = (struct scene){0};
+	rig_with_script(&q, &s);
+	rig_submit(r, &q);
+	wait_for(&scene.closed, 1);
+	rig_reset(client);
+	rig_expect(r, 1, "client-reset");
+	assert_string_equal(s.seen, "SuC");
+	rig_free(r);
+}
+
 /* ---- ends ----------------------------------------------------------------------------------- */
 
 /* A related one and one that waits; what s->number says happens on the first word of the client. */
@@ -664,7 +694,7 @@ static void test_sockets_of_channels(void **st)
 	static const char *const addresses[] = {"127.0.0.1", "::1"};
 
 	for (int i = 0; i < 2; i++) {
-		struct endpoint at, peer;
+		struct endpoint at;
 		struct sockaddr_storage ss;
 		uint16_t port = 0;
 		assert_int_equal(endpoint_parse(addresses[i], true, &at), 0);
@@ -675,8 +705,7 @@ static void test_sockets_of_channels(void **st)
 		socklen_t n = endpoint_to_sockaddr(&at, &ss);
 		assert_int_equal(connect(client, (struct sockaddr *)&ss, n), 0);
 		int fd = accept_at(listener);
-		assert_int_equal(join_channel_peer(fd, &peer), 0);
-		assert_int_equal(peer.port, port_of(client, getsockname));
+		assert_int_equal(port_of(fd, getpeername), port_of(client, getsockname));
 		join_channel_reset(fd);
 		rig_expect_reset(client);
 		close(client);
@@ -717,6 +746,7 @@ int main(void)
 		cmocka_unit_test(test_a_client_that_is_called),
 		cmocka_unit_test(test_a_client_that_does_not_come),
 		cmocka_unit_test(test_strangers_win_no_time),
+		cmocka_unit_test(test_a_client_that_is_gone_at_once),
 		cmocka_unit_test(test_ends_of_a_conversation),
 		cmocka_unit_test(test_channels_after_the_main_one),
 		cmocka_unit_test(test_ceilings),
