@@ -151,10 +151,14 @@ static void check_adopt(const struct check *k, uint32_t index)
 	for (uint32_t i = 0; i < s->service_count; i++) {
 		const struct config_service *v = &s->services[i];
 		const struct config_node *n = entry_node(node, "services", i);
-		if (v->protocol && strcmp(v->protocol, "adopt") == 0 && !v->adopt)
-			config_report_error(k->report, place_of(config_node_get(n, "protocol")),
-					    "protocol adopt needs the socket of the program that "
-					    "adopts: adopt: PATH");
+		bool upgrade = v->upgrade && strcmp(v->upgrade, "adopt") == 0;
+		bool protocol = v->protocol && strcmp(v->protocol, "adopt") == 0;
+		const char *key = protocol ? "protocol" : "upgrade";
+		if ((protocol || upgrade) && !v->adopt)
+			config_report_error(k->report, place_of(config_node_get(n, key)),
+					    "%s adopt needs the socket of the program that adopts: "
+					    "adopt: PATH",
+					    key);
 	}
 }
 

@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 tally=$JEEBS_BUILD/recovery-modules/adopt/tally
 lab_init
-need socat nc jq python3
+need socat nc jq nft python3
 [[ -x $tally ]] || skip "no $tally"
 
 # What was captured is killed as well: of a program no oracle knows, but each cut's logs and numbers are compared.
@@ -41,7 +41,8 @@ appliance_start --debug
 
 # ---- clients: what they say goes into a pipe, what they hear into a file -------------------------
 
-declare -A say_to
+declare -A say_to from_of
+next_port=50001
 heard() { cat "$lab_dir/$1.out" 2>/dev/null; }
 # Reads so much, and goes on after the takeover.
 slowly() { dd bs=4k count=100000 iflag=count_bytes status=none; wait_until 20 test -e "$lab_dir/after"; cat; }
@@ -65,16 +66,17 @@ while True:
 END
 
 talk() { # ID PORT PROGRAM
-	local id=$1 port=$2 base=$lab_dir/$1 fd
+	local id=$1 port=$2 base=$lab_dir/$1 fd from=$((next_port++))
+	from_of[$id]=$from
 	mkfifo "$base.in"
 	: >"$base.said"
 	(
 		set +e
 		for fd in "${say_to[@]}"; do exec {fd}>&-; done
 		case $3 in
-		nc) in_ns client nc -N 10.9.0.1 "$port" ;;
+		nc) in_ns client nc -N -p "$from" 10.9.0.1 "$port" ;;
 		python) in_ns client python3 "$lab_dir/client.py" "$port" ;;
-		socat) in_ns client socat -t 30 - "TCP:10.9.0.1:$port" ;;
+		socat) in_ns client socat -t 30 - "TCP6:[fd09::1]:$port,sourceport=$from" ;;
 		esac <"$base.in" 2>"$base.err" | if [[ $id == body-* ]]; then slowly; else cat; fi >"$base.out"
 		echo "${PIPESTATUS[0]}" >"$base.exit"
 	) &
@@ -92,7 +94,7 @@ was_reset() { grep -q 'reset by peer' "$lab_dir/$1.err"; }
 
 good=()
 for program in nc socat; do
-	for phase in idle head body; do good+=("$phase-$program"); done
+	for phase in idle head body flight; do good+=("$phase-$program"); done
 done
 bad=(nobody refuses hangs forgets dies)
 for id in "${good[@]}"; do talk "$id" 7001 "${id#*-}"; done
@@ -110,6 +112,19 @@ for program in nc socat; do
 	say "body-$program" 'dump 100000\n'
 	wait_for 5 "half an answer" has_heard "body-$program" 3000
 done
+# In flight: the server has answered, and the client hears nothing of it until it is dead.
+in_ns client nft -f - <<'END'
+table inet lab {
+	set deaf { type inet_service; }
+	chain in { type filter hook prerouting priority -300; tcp dport @deaf drop; }
+}
+END
+flying() { in_ns server ss -Htin "dport = :${from_of[$1]}" | grep -q 'unacked:'; }
+for program in nc socat; do
+	in_ns client nft "add element inet lab deaf { ${from_of[flight-$program]} }"
+	say "flight-$program" 'unheard\n'
+	wait_for 5 "an answer in flight" flying "flight-$program"
+done
 # The half lines have been read.
 said=$(cat "$lab_dir"/*.said | wc -c)
 all_read() {
@@ -124,11 +139,13 @@ total=$("$tally" --offline <"$lab_dir/body-nc.said" | wc -c)
 # ---- the server dies ------------------------------------------------------------------------------
 
 pull_cable server
+in_ns client nft flush set inet lab deaf
 wait_for 10 "the takeover" taken_over
 touch "$lab_dir/after"
 for program in nc socat; do
 	say "idle-$program" 'still there\n'
 	say "head-$program" 'ne\nand a whole one\n'
+	say "flight-$program" 'and on\n'
 	say "body-$program" 'enough\n'
 done
 for id in "${good[@]}"; do

@@ -13,13 +13,14 @@
 #include "reader.h"
 
 #define CHECKPOINT_VERSION 1
-#define CHECKPOINT_BYTES   (2 + 4 * 8)
+#define CHECKPOINT_BYTES   (2 + 6 * 8)
 #define CHECKPOINT_OLDER   1
 
 struct adopt {
 	struct jeebs_flow *flow;
 	const struct jeebs_live_ops *ops;
 	uint64_t retain;
+	uint64_t begin[2];        /* not 0: what came before was another module's */
 	uint64_t from[2], end[2]; /* what is asked to be kept, and what was shown */
 	uint8_t older;            /* offset 0 is not the beginning */
 };
@@ -36,6 +37,8 @@ static int adopt_open(void *state, struct jeebs_flow *f, const struct jeebs_live
 	struct adopt *a = state;
 
 	*a = (struct adopt){.flow = f, .ops = ops, .retain = svc->retain};
+	for (int dir = 0; dir < 2; dir++)
+		a->begin[dir] = a->from[dir] = a->end[dir] = svc->begin[dir];
 	return JEEBS_OK;
 }
 
@@ -85,6 +88,7 @@ static size_t adopt_checkpoint(const void *state, uint8_t *out, size_t cap)
 	*out++ = CHECKPOINT_VERSION;
 	*out++ = a->older ? CHECKPOINT_OLDER : 0;
 	for (int dir = 0; dir < 2; dir++) {
+		out = put_u64(out, a->begin[dir]);
 		out = put_u64(out, a->from[dir]);
 		out = put_u64(out, a->end[dir]);
 	}
@@ -95,19 +99,21 @@ static int adopt_restore(void *state, struct jeebs_bytes checkpoint)
 {
 	struct reader r = reader_init(bytes_of(checkpoint.p, checkpoint.n));
 	uint8_t version = reader_u8(&r), flags = reader_u8(&r);
-	uint64_t from[2], end[2];
+	uint64_t begin[2], from[2], end[2];
 	struct adopt *a = state;
 
 	for (int dir = 0; dir < 2; dir++) {
+		begin[dir] = reader_u64be(&r);
 		from[dir] = reader_u64be(&r);
 		end[dir] = reader_u64be(&r);
-		if (from[dir] > end[dir])
+		if (begin[dir] > from[dir] || from[dir] > end[dir])
 			return JEEBS_GIVE_UP;
 	}
 	if (!reader_ok(&r) || reader_left(&r) || version != CHECKPOINT_VERSION ||
 	    (flags & ~CHECKPOINT_OLDER))
 		return JEEBS_GIVE_UP;
 	a->older = flags & CHECKPOINT_OLDER;
+	memcpy(a->begin, begin, sizeof begin);
 	memcpy(a->from, from, sizeof from);
 	memcpy(a->end, end, sizeof end);
 	return JEEBS_OK;
@@ -118,7 +124,8 @@ static bool from_beginning(const struct adopt *a, const struct jeebs_cut *cut, u
 {
 	uint64_t end = dir == JEEBS_TO_SERVER ? cut->to_server_end : cut->to_client_end;
 
-	return !a->older && a->from[dir] == 0 && (end == 0 || cut->log(cut->flow, dir, 0).n > 0);
+	return !a->older && a->from[dir] == a->begin[dir] &&
+	       (end == a->begin[dir] || cut->log(cut->flow, dir, a->begin[dir]).n > 0);
 }
 
 static void adopt_plan(const void *state, const struct jeebs_cut *cut, struct jeebs_plan *ret)

@@ -129,6 +129,40 @@ static void test_older(void **unused)
 	harness_deinit(&h);
 }
 
+static uint64_t kept[2];
+
+static void keep_from(struct jeebs_flow *f, uint32_t dir, uint64_t off)
+{
+	kept[dir] = off;
+}
+
+static struct jeebs_bytes log_of_cut(struct jeebs_flow *f, uint32_t dir, uint64_t off)
+{
+	struct jeebs_bytes b = {(const uint8_t *)client_says, off >= kept[dir]};
+
+	return b;
+}
+
+/* From where another module handed it over, it is whole. */
+static void test_begins_in_the_middle(void **unused)
+{
+	static _Alignas(16) char state[512];
+	const struct jeebs_live_ops ops = {.keep_from = keep_from};
+	const struct jeebs_service svc = {.retain = 100, .begin = {300, 70}};
+	const struct jeebs_cut cut = {.to_server_end = 308, .to_client_end = 70, .log = log_of_cut};
+	struct jeebs_bytes b = {(const uint8_t *)client_says, 8};
+	struct jeebs_plan plan = {0};
+
+	assert_true(adopt_module.state_size <= sizeof state);
+	assert_int_equal(adopt_module.open(state, NULL, &ops, &svc), JEEBS_OK);
+	adopt_module.data(state, JEEBS_TO_SERVER, 300, b, 0);
+	assert_int_equal(kept[JEEBS_TO_SERVER], 300);
+	adopt_module.plan(state, &cut, &plan);
+	assert_string_equal(plan.reason, "integrated");
+	assert_string_equal(plan.detail,
+			    "handed to the program with 8 bytes of the client and 0 of the server");
+}
+
 static void test_nothing_said(void **unused)
 {
 	struct harness h;
@@ -161,15 +195,18 @@ static void test_hostile_checkpoints(void **unused)
 	begin(&h, 1000, 0);
 	say(&h, 8, 5);
 	assert_int_equal(harness_checkpoint(&h, &b), 0);
-	assert_int_equal(b.n, 34);
+	assert_int_equal(b.n, 50);
 	for (size_t n = 0; n < b.n; n++)
 		assert_false(harness_restore(&h, bytes_of(b.p, n)));
 	b.p[0]++;
 	assert_false(harness_restore(&h, buf_view(&b)));
 	b.p[0]--;
-	b.p[2] = 1; /* kept from behind the end */
-	assert_false(harness_restore(&h, buf_view(&b)));
-	b.p[2] = 0;
+	for (int i = 2; i < 20;
+	     i += 8) { /* begins behind what is kept, is kept from behind the end */
+		b.p[i] = 1;
+		assert_int_equal(harness_restore(&h, buf_view(&b)), i == 18);
+		b.p[i] = 0;
+	}
 	assert_true(harness_restore(&h, buf_view(&b)));
 	buf_deinit(&b);
 	harness_deinit(&h);
@@ -199,6 +236,7 @@ int main(void)
 		cmocka_unit_test(test_goes_on_after_checkpoint),
 		cmocka_unit_test(test_gap),
 		cmocka_unit_test(test_older),
+		cmocka_unit_test(test_begins_in_the_middle),
 		cmocka_unit_test(test_nothing_said),
 		cmocka_unit_test(test_nothing_retained),
 		cmocka_unit_test(test_hostile_checkpoints),
