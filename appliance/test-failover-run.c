@@ -30,6 +30,7 @@ static struct world {
 	uint32_t families; /* flow i expects flow families + i */
 	bool related_refused, main_refused, main_gone;
 	uint32_t ended; /* further ones, of flow 1, that were over before */
+	bool handed;    /* the plans are to hand them to a program */
 } world;
 
 /* ---- what was done to it ---- */
@@ -37,7 +38,8 @@ static struct world {
 static struct done {
 	_Atomic uint32_t related, related_open;
 	_Atomic uint32_t frames, restored, abandoned, held, not_held;
-	uint32_t pending, releases, released, refused_for[4], told;
+	uint32_t pending, releases, released, refused_for[6], told;
+	uint32_t adopt_releases;
 	bool opened;
 	struct failover_summary summary;
 	uint32_t finished;
@@ -46,6 +48,18 @@ static struct done {
 
 static struct takeover_inbox *inbox;
 static struct watch_service service = {.protocol = "http"};
+
+static size_t checkpoint(const void *state, uint8_t *out, size_t cap)
+{
+	if (cap >= 5)
+		memcpy(out, "state", 5);
+	return 5;
+}
+
+static void close_state(void *state) {}
+
+static const struct jeebs_module adopt = {
+	.name = "adopt", .checkpoint = checkpoint, .close = close_state};
 
 static struct takeover_item *item(enum takeover_kind kind, uint32_t flow, bool answered)
 {
@@ -64,6 +78,10 @@ static struct takeover_item *item(enum takeover_kind kind, uint32_t flow, bool a
 	it->snapshot.client.port = (uint16_t)(1000 + flow);
 	it->related = flow > world.families && flow <= 2 * world.families;
 	it->main_flow = flow - world.families;
+	if (world.handed) {
+		it->plan.style = JEEBS_STYLE_INTEGRATED;
+		it->module = &adopt;
+	}
 	if (it->related && world.related_refused)
 		it->plan.cont = false;
 	if (!it->related && world.main_refused)
@@ -230,6 +248,24 @@ WRAP(int, join_submit, struct join_pool *p, const struct join_request *r)
 	return 0;
 }
 
+WRAP(int, adopt_submit, struct adopter *a, const struct adopt_request *r)
+{
+	assert_string_equal(r->path, "/run/tally.sock");
+	assert_string_equal(r->protocol, "adopt");
+	assert_int_equal(r->state.n, 5);
+	if (world.submit_error)
+		return world.submit_error;
+	atomic_fetch_add(r->hold ? &done.held : &done.not_held, 1);
+	free(r->state.p);
+	free(r->ctx);
+	return 0;
+}
+
+WRAP(void, adopt_release, struct adopter *a, uint32_t group)
+{
+	done.adopt_releases++;
+}
+
 WRAP(uint32_t, join_release, struct join_pool *p, uint32_t group)
 {
 	return done.held;
@@ -248,13 +284,13 @@ static void on_state(void *ctx, uint32_t server, enum failover_state state) {}
 static void on_connection(void *ctx, uint32_t server, const struct watch_service *svc,
 			  const struct endpoint *client, const struct plan *plan)
 {
-	static const char *const reason[] = {"out-of-memory", "descriptor-limit", "restore-failed",
-					     "join-refused"};
+	static const char *const reason[] = {"out-of-memory", "descriptor-limit",  "restore-failed",
+					     "join-refused",  "adopt-unavailable", "adopt-ceiling"};
 
 	assert_ptr_equal(svc, &service);
 	done.told++;
 	done.seen[client->port - 1000]++;
-	for (int i = 0; !plan->cont && i < 4; i++)
+	for (int i = 0; !plan->cont && i < 6; i++)
 		done.refused_for[i] += strcmp(plan->reason, reason[i]) == 0;
 }
 
@@ -298,6 +334,8 @@ static int set_up(void **state)
 	address = e.addr;
 	endpoint_parse("10.9.0.2:80", false, &e);
 	backup.address = e.addr;
+	service.adopt = NULL;
+	env.adopter = NULL;
 	return crew_new(3, &s.crew);
 }
 
@@ -466,6 +504,44 @@ static void test_joins_full(void **state)
 	assert_int_equal(done.abandoned, 30);
 }
 
+/* ---- handed to a program ---- */
+
+static void with_program(void)
+{
+	world.handed = true;
+	service.adopt = "/run/tally.sock";
+	env.adopter = (struct adopter *)&world; /* never looked into */
+}
+
+static void test_handed(void **state)
+{
+	with_program();
+	world.flows = 30;
+	world.answer_soon = 20;
+	world.collected = 10;
+	begin();
+	finish();
+	assert_int_equal(done.held, 20);
+	assert_int_equal(done.not_held, 10);
+	assert_int_equal(done.adopt_releases, 1);
+	each_told_once(30);
+}
+
+static void test_handed_to_nobody(void **state)
+{
+	world.handed = true;
+	refused_all_for(4);
+	assert_int_equal(done.restored, 0);
+}
+
+static void test_program_ceiling(void **state)
+{
+	with_program();
+	world.submit_error = -ENOSPC;
+	refused_all_for(5);
+	assert_int_equal(done.abandoned, 30);
+}
+
 /* ---- conversations of several connections ---- */
 
 static void take_families(uint32_t count, uint32_t answer_soon)
@@ -559,6 +635,9 @@ int main(void)
 		TEST(test_no_descriptor),
 		TEST(test_restore_fails),
 		TEST(test_joins_full),
+		TEST(test_handed),
+		TEST(test_handed_to_nobody),
+		TEST(test_program_ceiling),
 		TEST(test_family_goes_together),
 		TEST(test_family_waits_for_the_late),
 		TEST(test_other_cannot_be_restored),
