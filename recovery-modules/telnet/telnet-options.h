@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * telnet-options: what both ends of a connection have agreed on, and what is pending, as somebody
+ * sees it who watches both directions, or who is one of the ends (RFC 1143).
+ *
+ * An option has two sides: performed by the client (DO, DONT of the server; WILL, WONT of the
+ * client) and performed by the server (WILL, WONT of the server; DO, DONT of the client). Both are
+ * the same machine: each end says "on" or "off".
+ */
+#ifndef TELNET_OPTIONS_H
+#define TELNET_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Options from this number on are not followed. */
+#define TELNET_OPTION_MAX 64u
+
+#define TELNET_BINARY   0u
+#define TELNET_ECHO     1u
+#define TELNET_SGA      3u
+#define TELNET_TM       6u
+#define TELNET_TTYPE    24u
+#define TELNET_NAWS     31u
+#define TELNET_TSPEED   32u
+#define TELNET_LFLOW    33u
+#define TELNET_LINEMODE 34u
+#define TELNET_XDISPLOC 35u
+#define TELNET_ENVIRON  36u
+#define TELNET_AUTH     37u
+#define TELNET_ENCRYPT  38u
+#define TELNET_NEW_ENV  39u
+#define TELNET_STARTTLS 46u
+
+#define TELNET_BY_CLIENT 0u
+#define TELNET_BY_SERVER 1u
+
+enum telnet_agreed {
+	TELNET_NO,
+	TELNET_YES,
+	TELNET_REFUSED,   /* the client said no: it would again */
+	TELNET_ASKED,     /* the server said on, the client has not answered */
+	TELNET_OFFERED,   /* the client said on, the server has not answered */
+	TELNET_STOPPED,   /* the server said off, the client has not answered */
+	TELNET_QUIT,      /* the client said off, the server has not answered */
+	TELNET_RECANTED,  /* the server said on and off, the client has answered neither */
+	TELNET_RESTARTED, /* the server said off and on, the client has answered neither */
+	TELNET_AGREED_COUNT_
+};
+
+/* How often an end's requests are counted one by one. */
+#define TELNET_HISTORY 8u
+
+struct telnet_option {
+	uint8_t agreed; /* enum telnet_agreed */
+	uint8_t on_n;   /* how often the server asked for it */
+	uint8_t off_n;  /* and to end it; */
+	uint8_t idle_n; /* how often it said what was so already */
+	uint8_t answered_n;
+	uint8_t accepted; /* bit i: the answer to its request i was yes */
+	bool began;       /* the client had asked for it */
+};
+
+struct telnet_options {
+	struct telnet_option side[2][TELNET_OPTION_MAX];
+};
+
+/* They have said on or off. */
+void telnet_option_server(struct telnet_option *o, bool on);
+void telnet_option_client(struct telnet_option *o, bool on);
+
+/* With this word the server answers the client. */
+static inline bool telnet_option_answers(uint8_t agreed, bool on)
+{
+	return agreed == TELNET_OFFERED || (agreed == TELNET_QUIT && !on);
+}
+
+/* From which side's option a verb speaks, and the verb for it. */
+static inline unsigned telnet_verb_side(uint8_t verb, bool from_server)
+{
+	bool do_or_dont = verb >= 253;
+	return do_or_dont == from_server ? TELNET_BY_CLIENT : TELNET_BY_SERVER;
+}
+
+static inline bool telnet_verb_on(uint8_t verb)
+{
+	return verb == 251 || verb == 253;
+}
+
+static inline uint8_t telnet_verb(unsigned side, bool from_server, bool on)
+{
+	bool do_or_dont = (side == TELNET_BY_CLIENT) == from_server;
+	return (uint8_t)(do_or_dont ? (on ? 253 : 254) : (on ? 251 : 252));
+}
+
+#endif

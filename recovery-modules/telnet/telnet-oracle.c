@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "telnet-oracle.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "buf.h"
+
+/* Of each direction, and of what the box said that is not dealt with. What is beyond counts as
+ * lost. */
+#define STREAM_MAX (64u << 20)
+
+#define IAC  0xffu
+#define SB   0xfau
+#define SE   0xf0u
+#define WILL 0xfbu
+#define NAWS 31u
+
+/* Something that was said at once: an option, a sub-negotiation, or text, commands included. */
+struct item {
+	uint32_t dir;
+	bool text;
+	size_t at, n; /* in the stream */
+};
+
+struct oracle {
+	struct buf stream[2];
+	size_t scanned[2]; /* items are made up to here */
+	bool lost[2];      /* from there on the direction is not known */
+	bool fin[2];
+	struct item *items;
+	size_t item_n, item_cap;
+};
+
+struct connection {
+	const struct oracle *oracle;
+	struct buf in;    /* from the box */
+	size_t scanned;   /* of it */
+	size_t text_n;    /* of the client's text that was heard, */
+	size_t text_used; /* and that items were for */
+	bool *heard;      /* the client's item was */
+	size_t next;      /* item to say, or to wait for */
+	bool over;        /* everything was said */
+	uint32_t state;
+};
+
+/* ---- tokens --------------------------------------------------------------------------------- */
+
+static size_t subnegotiation(struct bytes b)
+{
+	for (size_t i = 3; i + 1 < b.n; i++) {
+		if (b.p[i] != IAC)
+			continue;
+		if (b.p[i + 1] == SE)
+			return i + 2;
+		i++;
+	}
+	return 0;
+}
+
+/* Length of what @b begins with; 0: it is not complete. */
+static size_t token(struct bytes b, bool *ret_text)
+{
+	*ret_text = true;
+	if (b.n == 0)
+		return 0;
+	if (b.p[0] != IAC) {
+		const uint8_t *end = memchr(b.p, IAC, b.n);
+		return end ? (size_t)(end - b.p) : b.n;
+	}
+	if (b.n < 2)
+		return 0;
+	*ret_text = b.p[1] != SB && (b.p[1] < WILL || b.p[1] == IAC);
+	if (*ret_text)
+		return 2;
+	if (b.p[1] == SB)
+		return subnegotiation(b);
+	return b.n < 3 ? 0 : 3;
+}
+
+/* ---- the conversation ---------------------------------------------------------------------------
+ */
+
+static void *oracle_open(const struct jeebs_service *svc)
+{
+	struct oracle *o = calloc(1, sizeof *o);
+
+	(void)svc;
+	for (int i = 0; o && i < 2; i++)
+		o->stream[i] = BUF_INIT(STREAM_MAX);
+	return o;
+}
+
+static void oracle_close(void *oracle)
+{
+	struct oracle *o = oracle;
+
+	if (!o)
+		return;
+	for (int i = 0; i < 2; i++)
+		buf_deinit(&o->stream[i]);
+	free(o->items);
+	free(o);
+}
+
+static int add(struct oracle *o, struct item item)
+{
+	if (o->item_n == o->item_cap) {
+		size_t cap = o->item_cap ? 2 * o->item_cap : 32;
+		struct item *more = reallocarray(o->items, cap, sizeof *more);
+		if (!more)
+			return -ENOMEM;
+		o->items = more;
+		o->item_cap = cap;
+	}
+	o->items[o->item_n++] = item;
+	return 0;
+}
+
+static int oracle_data(void *oracle, uint32_t dir, uint64_t off, struct jeebs_bytes b)
+{
+	struct oracle *o = oracle;
+
+	if (dir > JEEBS_TO_CLIENT || off < o->stream[dir].n)
+		return -EINVAL;
+	o->lost[dir] |= off > o->stream[dir].n;
+	if (o->lost[dir])
+		return 0;
+	int r = buf_append(&o->stream[dir], b.p, b.n);
+	if (r == -ENOBUFS)
+		o->lost[dir] = true;
+	if (r < 0)
+		return r == -ENOBUFS ? 0 : r;
+	for (;;) {
+		struct item item = {.dir = dir, .at = o->scanned[dir]};
+		item.n = token(bytes_from(buf_view(&o->stream[dir]), item.at), &item.text);
+		if (item.n == 0)
+			return 0;
+		o->scanned[dir] += item.n;
+		r = add(o, item);
+		if (r < 0)
+			return r;
+	}
+}
+
+static int oracle_gap(void *oracle, uint32_t dir, uint64_t from, uint64_t to)
+{
+	struct oracle *o = oracle;
+
+	(void)from;
+	(void)to;
+	if (dir > JEEBS_TO_CLIENT)
+		return -EINVAL;
+	o->lost[dir] = true;
+	return 0;
+}
+
+static int oracle_fin(void *oracle, uint32_t dir, uint64_t off)
+{
+	struct oracle *o = oracle;
+
+	(void)off;
+	if (dir > JEEBS_TO_CLIENT)
+		return -EINVAL;
+	o->fin[dir] = true;
+	return 0;
+}
+
+static int oracle_learned(void *oracle, uint64_t *ret_unasked)
+{
+	(void)oracle;
+	*ret_unasked = UINT64_MAX;
+	return 0;
+}
+
+static struct bytes words(const struct oracle *o, const struct item *i)
+{
+	return bytes_head(bytes_from(buf_view(&o->stream[i->dir]), i->at), i->n);
+}
+
+/* ---- a connection
+ * ----------------------------------------------------------------------------------- */
+
+static void oracle_disconnect(void *connection)
+{
+	struct connection *c = connection;
+
+	if (!c)
+		return;
+	buf_deinit(&c->in);
+	free(c->heard);
+	free(c);
+}
+
+static void *oracle_connect(void *oracle, const struct jeebs_cut *cut)
+{
+	const struct oracle *o = oracle;
+	struct connection *c = calloc(1, sizeof *c);
+
+	(void)cut;
+	if (!c)
+		return NULL;
+	c->oracle = o;
+	c->in = BUF_INIT(STREAM_MAX);
+	c->state = JEEBS_ORACLE_OPEN;
+	c->heard = calloc(o->item_n + 1, sizeof *c->heard);
+	if (!c->heard) {
+		oracle_disconnect(c);
+		return NULL;
+	}
+	return c;
+}
+
+static bool is_window_size(struct bytes b)
+{
+	return b.n >= 3 && b.p[1] == SB && b.p[2] == NAWS;
+}
+
+/* One of those that the client said, and that was not heard yet. */
+static bool hear(struct connection *c, struct bytes said)
+{
+	const struct oracle *o = c->oracle;
+
+	for (size_t i = 0; i < o->item_n; i++) {
+		const struct item *item = &o->items[i];
+		if (item->dir != JEEBS_TO_SERVER || item->text || c->heard[i])
+			continue;
+		struct bytes w = words(o, item);
+		if (bytes_eq(w, said) || (is_window_size(w) && is_window_size(said))) {
+			c->heard[i] = true;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* The next text of the client begins with @said. *ret_n: how much of it an item holds. */
+static bool hear_text(struct connection *c, struct bytes said)
+{
+	const struct oracle *o = c->oracle;
+	size_t at = 0;
+
+	for (size_t i = 0; i < o->item_n && said.n > 0; i++) {
+		const struct item *item = &o->items[i];
+		if (item->dir != JEEBS_TO_SERVER || !item->text)
+			continue;
+		struct bytes w = words(o, item);
+		size_t skip = c->text_n > at ? c->text_n - at : 0;
+		at += w.n;
+		w = bytes_from(w, skip);
+		if (w.n == 0)
+			continue;
+		struct bytes part = bytes_head(said, w.n);
+		if (!bytes_eq(part, bytes_head(w, part.n)))
+			return false;
+		said = bytes_from(said, part.n);
+		c->text_n += part.n;
+	}
+	return said.n == 0;
+}
+
+static bool hear_all(struct connection *c)
+{
+	for (;;) {
+		struct bytes b = bytes_from(buf_view(&c->in), c->scanned);
+		bool text;
+		size_t n = token(b, &text);
+		if (n == 0)
+			return true;
+		b = bytes_head(b, n);
+		if (text ? !hear_text(c, b) : !hear(c, b))
+			return false;
+		c->scanned += n;
+	}
+}
+
+/* The client's item was heard. */
+static bool was_heard(struct connection *c, const struct item *item)
+{
+	if (!item->text)
+		return c->heard[c->next];
+	if (c->text_n < c->text_used + item->n)
+		return false;
+	c->text_used += item->n;
+	return true;
+}
+
+static int speak(struct connection *c, int (*answer)(void *ctx, struct jeebs_bytes b), void *ctx)
+{
+	const struct oracle *o = c->oracle;
+
+	if (c->over)
+		return 0;
+	for (; c->next < o->item_n; c->next++) {
+		const struct item *item = &o->items[c->next];
+		if (item->dir == JEEBS_TO_SERVER && !was_heard(c, item))
+			return 0;
+		if (item->dir == JEEBS_TO_SERVER)
+			continue;
+		struct bytes w = words(o, item);
+		int r = answer(ctx, (struct jeebs_bytes){w.p, w.n});
+		if (r < 0)
+			return r;
+	}
+	/* What is left is half a token, which the old server did not end. */
+	struct bytes rest =
+		bytes_from(buf_view(&o->stream[JEEBS_TO_CLIENT]), o->scanned[JEEBS_TO_CLIENT]);
+	int r = rest.n > 0 ? answer(ctx, (struct jeebs_bytes){rest.p, rest.n}) : 0;
+	if (o->lost[JEEBS_TO_CLIENT] || o->lost[JEEBS_TO_SERVER])
+		c->state = JEEBS_ORACLE_UNKNOWN;
+	else if (o->fin[JEEBS_TO_CLIENT])
+		c->state = JEEBS_ORACLE_CLOSE;
+	c->over = true;
+	return r;
+}
+
+static int oracle_receive(void *connection, struct jeebs_bytes b, int eof,
+			  int (*answer)(void *ctx, struct jeebs_bytes b), void *ctx,
+			  uint32_t *ret_state)
+{
+	struct connection *c = connection;
+	int r = 0;
+
+	if (c->state == JEEBS_ORACLE_OPEN && (b.n > 0 || !c->over)) {
+		r = buf_append(&c->in, b.p, b.n);
+		bool known = r == 0 && hear_all(c);
+		if (r == -ENOBUFS)
+			r = 0;
+		/* What can be said is said, also to who then says something that was not recorded.
+		 */
+		if (r == 0)
+			r = speak(c, answer, ctx);
+		if (!known && c->state == JEEBS_ORACLE_OPEN)
+			c->state = JEEBS_ORACLE_UNKNOWN;
+	}
+	if (r < 0)
+		return r;
+	if (eof && c->state == JEEBS_ORACLE_OPEN)
+		c->state = JEEBS_ORACLE_CLOSE;
+	*ret_state = c->state;
+	return 0;
+}
+
+const struct jeebs_oracle telnet_oracle = {
+	.abi = JEEBS_ORACLE_ABI,
+	.size = sizeof(struct jeebs_oracle),
+	.name = "telnet",
+	.open = oracle_open,
+	.data = oracle_data,
+	.gap = oracle_gap,
+	.fin = oracle_fin,
+	.learned = oracle_learned,
+	.connect = oracle_connect,
+	.receive = oracle_receive,
+	.disconnect = oracle_disconnect,
+	.close = oracle_close,
+};
+
+JEEBS_ORACLE_EXPORT(telnet_oracle);

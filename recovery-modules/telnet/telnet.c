@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "telnet.h"
+
+static void telnet_close(void *state)
+{
+	explicit_bzero(state, sizeof(struct telnet)); /* a password may be in it */
+}
+
+const struct jeebs_module telnet_module = {
+	.abi = JEEBS_MODULE_ABI,
+	.size = sizeof(struct jeebs_module),
+	.name = "telnet",
+	.version = JEEBS_VERSION,
+	.state_size = sizeof(struct telnet),
+	.open = telnet_open,
+	.data = telnet_data,
+	.gap = telnet_gap,
+	.fin = telnet_fin,
+	.checkpoint = telnet_checkpoint,
+	.restore = telnet_restore,
+	.plan = telnet_plan,
+	.resume = telnet_resume,
+	.close = telnet_close,
+	.detect = telnet_detect,
+};
+
+JEEBS_MODULE_EXPORT(telnet_module);

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * telnet: recovery of Telnet (RFC 854, 855, 1143). Private to the module; the README tells the
+ * story.
+ *
+ * THEORY OF OPERATION
+ *
+ * Live: a parser for each direction; the agreed options of both sides; the sub-negotiations that
+ * another server would ask for again; the login dialogue. All of that is state; nothing is asked of
+ * the logs.
+ *
+ * Recovery: the module is the client of the backup and the server of the client. What the backup
+ * asks and the client was asked before is answered from the record; what it asks beyond that is the
+ * client's to answer. Text of the backup is compared with what the client has seen (before a
+ * session), or left out until the login was repeated and the user told (in a session). When both
+ * sides have agreed on the same, both directions pass.
+ */
+#ifndef TELNET_H
+#define TELNET_H
+
+#include "recovery-module.h"
+#include "telnet-login.h"
+#include "telnet-options.h"
+#include "telnet-parser.h"
+#include "telnet-subs.h"
+
+#define TELNET_NOTICE_MAX    160u
+#define TELNET_HELD_MAX      1024u
+#define TELNET_COLLECTED_MAX 512u
+
+enum telnet_reason {
+	TELNET_FINE,
+	TELNET_GAP,
+	TELNET_OLDER,
+	TELNET_OPTION_UNKNOWN,
+	TELNET_ENCRYPTED,
+	TELNET_AUTHENTICATED,
+	TELNET_REASON_COUNT_
+};
+
+enum telnet_mode {
+	TELNET_MODE_FINISHED,
+	TELNET_MODE_GREETING,    /* nothing was answered: compare what the backup says */
+	TELNET_MODE_LOGIN,       /* the same, and repeat what was typed */
+	TELNET_MODE_LOGIN_AGAIN, /* an attempt had failed: the dialogue from its beginning */
+	TELNET_MODE_SESSION,     /* log in, tell the user */
+};
+
+struct telnet_decision {
+	bool refused;
+	enum telnet_mode mode;
+	const char *reason;
+};
+
+/* Recovery: the side of the backup, and what the client waits for. */
+struct telnet_join {
+	uint8_t mode;     /* enum telnet_mode */
+	bool over;        /* passes, finished or aborted */
+	bool shown;       /* what the backup says goes to the client */
+	bool differs;     /* the backup said something else than the old server */
+	bool settled;     /* what the backup does not want was withdrawn */
+	uint8_t sent;     /* of the script: TELNET_SENT_* */
+	uint16_t matched; /* of what was seen */
+	struct telnet_parser parser;
+	struct telnet_options options;
+	struct telnet_line line;
+	uint16_t partial_n; /* the token that the old server had begun and not ended */
+	bool partial_unknown;
+	uint8_t partial[TELNET_PARTIAL_MAX];
+	uint16_t held_n; /* of the client, for when the backup is ready */
+	uint8_t held[TELNET_HELD_MAX];
+	uint16_t collected_n; /* of the backup, for when the user was told */
+	uint8_t collected[TELNET_COLLECTED_MAX];
+};
+#define TELNET_SENT_USER     1u
+#define TELNET_SENT_PASSWORD 2u
+#define TELNET_SENT_TYPED    4u
+
+struct telnet {
+	const struct jeebs_live_ops *ops;
+	struct jeebs_flow *flow;
+	bool replay_all;
+	bool login_replay;
+	char notice[TELNET_NOTICE_MAX];
+	uint64_t next[2];
+	uint8_t reason; /* enum telnet_reason */
+	struct telnet_parser parser[2];
+	struct telnet_options options; /* towards the client */
+	struct telnet_subs subs;
+	struct telnet_login login;
+	struct telnet_join join;
+};
+
+/* telnet-live.c */
+int telnet_open(void *state, struct jeebs_flow *f, const struct jeebs_live_ops *ops,
+		const struct jeebs_service *svc);
+int telnet_data(void *state, uint32_t dir, uint64_t off, struct jeebs_bytes b, int64_t now_ns);
+int telnet_gap(void *state, uint32_t dir, uint64_t from, uint64_t to);
+int telnet_fin(void *state, uint32_t dir, uint64_t off);
+uint32_t telnet_detect(struct jeebs_bytes to_server, struct jeebs_bytes to_client);
+/* What the module cannot follow, if it begins with this. TELNET_FINE: nothing. */
+enum telnet_reason telnet_beyond(uint8_t option, struct bytes sub);
+static inline struct telnet_option *telnet_option(struct telnet_options *o, unsigned side,
+						  uint8_t option)
+{
+	return &o->side[side][option];
+}
+
+/* telnet-plan.c */
+void telnet_decide(const struct telnet *s, const struct jeebs_cut *cut,
+		   struct telnet_decision *ret);
+void telnet_plan(const void *state, const struct jeebs_cut *cut, struct jeebs_plan *ret);
+const char *telnet_reason_name(enum telnet_reason reason);
+
+/* telnet-checkpoint.c */
+size_t telnet_checkpoint(const void *state, uint8_t *out, size_t cap);
+int telnet_restore(void *state, struct jeebs_bytes checkpoint);
+
+/* telnet-resume.c */
+void telnet_resume(void *state, const struct jeebs_cut *cut, struct jeebs_join *j,
+		   const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b);
+
+/* What a function of the recovery half works on. */
+struct telnet_run {
+	struct telnet *s;
+	struct jeebs_join *j;
+	const struct jeebs_join_ops *ops;
+};
+
+void telnet_abort(struct telnet_run *r, const char *reason);
+void telnet_to_client(struct telnet_run *r, struct bytes b);
+void telnet_to_backend(struct telnet_run *r, struct bytes b);
+
+/* telnet-proxy.c: options and sub-negotiations between the two. */
+void telnet_proxy_start(struct telnet_run *r);
+void telnet_proxy_backend(struct telnet_run *r, const struct telnet_token *t);
+void telnet_proxy_client(struct telnet_run *r, const struct telnet_token *t);
+/* The backup has said what it wants: what it does not is withdrawn from the client. */
+void telnet_proxy_settle(struct telnet_run *r);
+/* Both sides have agreed on the same, and nobody waits for an answer that the other would not
+ * expect. */
+bool telnet_proxy_agrees(const struct telnet *s);
+
+/* telnet-relogin.c: the text between the two. */
+void telnet_relogin_start(struct telnet_run *r);
+void telnet_relogin_backend(struct telnet_run *r, struct bytes b);
+void telnet_relogin_client(struct telnet_run *r, struct bytes b);
+/* The backup has been silent for long. */
+void telnet_relogin_silence(struct telnet_run *r);
+
+extern const struct jeebs_module telnet_module;
+
+#endif
