@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# WebSocket: http sees the upgrade and hands the connection over, replay goes on with it. Echo servers, stock clients, the
+# server killed idle, in the middle of echoes, with messages unanswered, and before the upgrade was answered.
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/states.sh"
+need websocketd
+lab_init
+lab_services=('{port: 80, protocol: http, upgrade: replay}' '{port: 81, protocol: http}')
+lab_prove=every:10
+lab_up
+mkdir "$lab_dir/marks"
+for name in server backup; do
+	for port in 80 81; do
+		in_ns_exec "$name" websocketd --port=$port --loglevel=error cat >"$lab_dir/websocketd-$name.log" 2>&1 &
+		printf -v "websocketd_$name$port" %s $!
+	done
+done
+for name in server backup; do
+	for port in 80 81; do
+		wait_for 5 "websocketd on $name" in_ns "$name" curl -s -o /dev/null "http://127.0.0.1:$port/"
+	done
+done
+appliance_start --debug
+
+# client ID LIBRARY PORT STEP...
+client() { get_with "$1" /usr/bin/python3 "$lab_root/bench/netns/websocket-client.py" "$2" "ws://10.9.0.1:$3/" "$lab_dir/marks" "${@:4}"; }
+idle=(say:3:20 hear:3 mark:idle1 await:after say:3:30 hear:3)
+client idle1 websocket 80 "${idle[@]}"
+client idle2 websockets 80 "${idle[@]/idle1/idle2}"
+head=(say:2:20 hear:2 mark:head1 await:stopped say:5:400 mark:asked1 hear:5 say:2:10 hear:2)
+client head1 websocket 80 "${head[@]}"
+client head2 websockets 80 "${head[@]/%1/2}"
+body=(say:300:1000 hear:300:150 say:1:20 hear:1)
+client unsaid websocket 81 say:1:20 hear:1 mark:unsaid await:after say:1:20 hear:1
+for m in idle1 idle2 head1 head2 unsaid; do wait_mark $m; done
+client body1 websocket 80 "${body[@]}"
+client body2 websockets 80 "${body[@]}"
+for id in body1 body2; do wait_for 10 "the middle of the echoes" get_reached $id 50000; done
+kill -STOP "$websocketd_server80"
+login=(say:2:20 hear:2)
+client login1 websocket 80 "${login[@]}"
+client login2 websockets 80 "${login[@]}"
+: >"$lab_dir/marks/stopped"
+wait_mark asked1
+wait_mark asked2
+unread() { (($(in_ns server ss -Htn 'sport = :80' | awk '$2 > 0' | wc -l) >= $1)); }
+wait_for 5 "four clients to have been heard by nobody" unread 4
+pull_cable server
+wait_for 10 "the takeover" taken_over
+: >"$lab_dir/marks/after"
+all=(idle1 idle2 head1 head2 body1 body2 login1 login2)
+get_wait 20 "${all[@]}" unsaid
+
+same() { # PHASE REASON ID STEP...
+	local want library=python3-websocket
+	want=$(/usr/bin/python3 "$lab_root/bench/netns/websocket-client.py" expect "${@:4}" | sha256sum | cut_field)
+	[[ $(get_exit "$3") == 0 ]] || fail "client '$3': exit $(get_exit "$3"): $(get_error "$3")"
+	[[ $(get_field "$3" sha256) == "$want" ]] || fail "client '$3' heard something else than it said"
+	[[ $3 == *1 ]] || library=python3-websockets
+	in_matrix "${2%% *}" websocketd websocketd $library "$1" "continued ${2#* }"
+}
+for i in 1 2; do
+	same idle "replay replay" idle$i "${idle[@]}"
+	same head "replay replay" head$i "${head[@]}"
+	same body "replay replay" body$i "${body[@]}"
+	same login "http replay" login$i "${login[@]}"
+done
+went_on() { grep '"event":"connection-continued"' "$lab_dir/appliance.log" | grep -c "\"module\":\"$1\",\"reason\":\"replay\"" || true; }
+[[ $(went_on replay) == 6 && $(went_on http) == 2 ]] || fail "continued: $(went_on replay) by replay, $(went_on http) by http"
+[[ $(get_exit unsaid) != 0 ]] || fail "a WebSocket went on without a module for it"
+event connection-refused '"reason":"upgraded"' || fail "not refused: the service without upgrade"
+in_matrix http websocketd websocketd python3-websocket idle "refused upgraded"
+pass "8 continued; longest stall $(longest_stall "${all[@]}") ms; without upgrade refused"
