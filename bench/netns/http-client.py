@@ -6,9 +6,11 @@
 Bodies of responses go to standard output. Exit status 0: all steps done, on that connection.
 
 	get:TARGET        put:TARGET:FILE:MARK  uploads FILE in chunks; halfway it creates MARK, and waits for `after`
+	parts:TARGET:RANGES:MARK  several ranges, whose bytes are written; after some it creates MARK, and waits for `after`
 	mark:NAME         creates MARKS/NAME    await:NAME  until it exists
 """
 import http.client
+import re
 import sys
 import time
 from pathlib import Path
@@ -42,6 +44,21 @@ def respond():
     return body
 
 
+def parts_of(response, body):
+    """The bytes of a multipart/byteranges body, read as strictly as it gets."""
+    boundary = b"--" + response.headers.get_boundary().encode()
+    pieces = (b"\r\n" + body).removeprefix(b"\r\n\r\n").removeprefix(b"\r\n").split(b"\r\n" + boundary)
+    pieces[0] = pieces[0].removeprefix(boundary)
+    if pieces.pop() != b"--\r\n":
+        sys.exit("the last boundary is missing")
+    for piece in pieces:
+        head, data = piece.split(b"\r\n\r\n", 1)
+        ranges = re.search(rb"(?i)\r\ncontent-range: bytes (\d+)-(\d+)/\d+", head)
+        if int(ranges[2]) - int(ranges[1]) + 1 != len(data):
+            sys.exit(f"a part of {len(data)} bytes is called {ranges[0]}")
+        yield data
+
+
 for step in sys.argv[5:]:
     name, *arguments = step.split(":")
     if name == "get":
@@ -53,6 +70,13 @@ for step in sys.argv[5:]:
         connection.request("PUT", arguments[0], body=chunks(data, arguments[2]), encode_chunked=True,
                            headers={"Transfer-Encoding": "chunked"})
         respond()
+    elif name == "parts":
+        connection.request("GET", arguments[0], headers={"Range": "bytes=" + arguments[1]})
+        response = connection.getresponse()
+        body = response.read(300000)
+        (marks / arguments[2]).touch()
+        await_mark("after")
+        sys.stdout.buffer.write(b"".join(parts_of(response, body + response.read())))
     elif name == "mark":
         (marks / arguments[0]).touch()
     elif name == "await":

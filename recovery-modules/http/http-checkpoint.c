@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The state as bytes: version 3, big-endian. The answer, its entity tag and the
+ * The state as bytes: version 4, big-endian. The answer, its entity tag and the
  * digest are there only while a response body is being delivered.
  *
  *	u8 version, reason, flags, informational, queue_n, sync, proofs, after_pause
  *	2 x side: u64 next, start, keep; u8 phase, scan;
  *		body: u64 left, text; u32 line; u8 kind, step, digits
  *	queue_n x: u64 start; u32 head_n; u8 method, flags
- *	[u64 delivered; answer: 8 x u64, u16 status, u8 kind, flags; u8 etag_n, etag;
+ *	[u64 delivered; answer: 8 x u64, u32 encoding, u16 status, flags, u8 kind; u8 etag_n, etag;
  *	 digest: u64 total_len, 4 x u64, total_len modulo 32 bytes]
  */
 #include "http.h"
@@ -16,7 +16,7 @@
 
 #include "reader.h"
 
-#define VERSION 3u
+#define VERSION 4u
 
 #define FLAG_CLOSED      0x01u
 #define FLAG_UPLOADING   0x02u
@@ -27,7 +27,7 @@
 
 #define SIDE_BYTES     49u
 #define REQUEST_BYTES  14u
-#define RESPONSE_BYTES (8u + 68u + 1u + HTTP_ETAG_MAX + 40u + 32u)
+#define RESPONSE_BYTES (8u + 73u + 1u + HTTP_ETAG_MAX + 40u + 32u)
 #define CHECKPOINT_MAX (8u + 2u * SIDE_BYTES + HTTP_QUEUE_MAX * REQUEST_BYTES + RESPONSE_BYTES)
 
 /* 9999-12-31: the last date that can be written. */
@@ -78,9 +78,10 @@ static void put_response(struct writer *w, const struct http *s)
 	put(w, a->etag_hash, 8);
 	put(w, (uint64_t)a->modified_s, 8);
 	put(w, (uint64_t)a->date_s, 8);
+	put(w, a->encoding, 4);
 	put(w, a->status, 2);
+	put(w, a->flags, 2);
 	put(w, a->kind, 1);
-	put(w, a->flags, 1);
 	put(w, s->etag.n, 1);
 	put_bytes(w, s->etag.text, s->etag.n);
 	put(w, s->digest.total_len, 8);
@@ -170,9 +171,10 @@ static void get_response(struct reader *r, struct http *s)
 	a->etag_hash = reader_u64be(r);
 	a->modified_s = (int64_t)reader_u64be(r);
 	a->date_s = (int64_t)reader_u64be(r);
+	a->encoding = reader_u32be(r);
 	a->status = reader_u16be(r);
+	a->flags = reader_u16be(r);
 	a->kind = reader_u8(r);
-	a->flags = reader_u8(r);
 	s->etag.n = reader_u8(r);
 	if (s->etag.n > sizeof s->etag.text) {
 		r->failed = true;
@@ -259,12 +261,25 @@ static bool valid_etag(const struct http_etag *e)
 	return true;
 }
 
+/* It goes into what the client gets: RFC 2046 section 5.1.1. */
+static bool valid_boundary(const struct http_etag *e)
+{
+	if (e->n == 0 || e->n > HTTP_BOUNDARY_MAX)
+		return false;
+	for (unsigned i = 0; i < e->n; i++) {
+		if (e->text[i] < 0x20 || e->text[i] == 0x7f)
+			return false;
+	}
+	return true;
+}
+
 static bool valid_response(const struct http *s)
 {
 	const struct http_answer *a = &s->answer;
 	const struct http_body *b = &s->side[JEEBS_TO_CLIENT].body;
 
-	if (a->flags & HTTP_ANSWER_STRONG && !valid_etag(&s->etag))
+	if (a->flags & HTTP_ANSWER_PARTS ? !valid_boundary(&s->etag)
+					 : a->flags & HTTP_ANSWER_STRONG && !valid_etag(&s->etag))
 		return false;
 	if (a->flags & HTTP_ANSWER_MODIFIED && (a->modified_s < 0 || a->modified_s > DATE_MAX_S))
 		return false;

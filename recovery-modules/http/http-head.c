@@ -2,6 +2,7 @@
 #include "http-head.h"
 
 #include <string.h>
+#include <strings.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -71,10 +72,13 @@ static int on_value(llhttp_t *p, const char *at, size_t n)
 		return 0;
 	if (h->field == FIELD_CONTENT_TYPE || h->field == FIELD_CONTENT_ENCODING) {
 		/* FNV-1a, byte by byte: the same for every chunking. */
-		for (size_t i = 0; i < n; i++)
+		for (size_t i = 0; i < n; i++) {
 			h->answer->entity =
 				(h->answer->entity ^ (uint8_t)at[i]) * UINT64_C(0x100000001b3);
-		return 0;
+			if (h->field == FIELD_CONTENT_ENCODING)
+				h->answer->encoding =
+					(h->answer->encoding ^ (uint8_t)at[i]) * 0x01000193u + 1;
+		}
 	}
 	/* value_n one beyond the buffer says "too long". */
 	size_t room = HTTP_VALUE_MAX - (h->value_n > HTTP_VALUE_MAX ? HTTP_VALUE_MAX : h->value_n);
@@ -107,7 +111,7 @@ static void take_etag(struct http_head *h)
 
 	/* Two of them are none that can be relied upon. */
 	if (a->flags & HTTP_ANSWER_ETAG) {
-		a->flags &= (uint8_t)~HTTP_ANSWER_STRONG;
+		a->flags &= (uint16_t)~HTTP_ANSWER_STRONG;
 		return;
 	}
 	a->flags |= HTTP_ANSWER_ETAG;
@@ -115,7 +119,7 @@ static void take_etag(struct http_head *h)
 		return;
 	a->flags |= HTTP_ANSWER_STRONG;
 	a->etag_hash = XXH64(h->value, n, 0);
-	if (h->etag) {
+	if (h->etag && !(a->flags & HTTP_ANSWER_PARTS)) {
 		h->etag->n = n;
 		memcpy(h->etag->text, h->value, n);
 	}
@@ -145,7 +149,7 @@ static void take_content_range(struct http_head *h)
 	const uint8_t *p = h->value;
 	size_t n = h->value_n, i = 6;
 
-	a->flags &= (uint8_t)~HTTP_ANSWER_RANGE;
+	a->flags &= (uint16_t)~HTTP_ANSWER_RANGE;
 	if (n > HTTP_VALUE_MAX || n < 6 || memcmp(p, "bytes ", 6) != 0)
 		return;
 	if (!number(p, n, &i, &a->range_first) || i == n || p[i++] != '-')
@@ -169,6 +173,36 @@ static void take_date(struct http_head *h, int64_t *ret_s, uint8_t flag)
 		h->answer->flags |= flag;
 }
 
+/* The boundary of "multipart/byteranges; boundary=..." (RFC 2046 section 5.1.1), quoted or not. */
+static void take_boundary(struct http_head *h)
+{
+	static const char type[] = "multipart/byteranges;", name[] = "boundary=";
+	struct http_answer *a = h->answer;
+	size_t at = sizeof type - 1, n = h->value_n;
+
+	if (n > HTTP_VALUE_MAX || n < sizeof type || a->flags & HTTP_ANSWER_PARTS ||
+	    strncasecmp((const char *)h->value, type, at) != 0)
+		return;
+	while (at < n && h->value[at] == ' ')
+		at++;
+	if (n - at < sizeof name ||
+	    strncasecmp((const char *)h->value + at, name, sizeof name - 1) != 0)
+		return;
+	at += sizeof name - 1;
+	if (n - at > 2 && h->value[at] == '"' && h->value[n - 1] == '"') {
+		at++;
+		n--;
+	}
+	if (n - at > HTTP_BOUNDARY_MAX || memchr(h->value + at, '"', n - at) ||
+	    memchr(h->value + at, ';', n - at))
+		return;
+	a->flags |= HTTP_ANSWER_PARTS;
+	if (h->etag) {
+		h->etag->n = (uint8_t)(n - at);
+		memcpy(h->etag->text, h->value + at, n - at);
+	}
+}
+
 static int on_value_complete(llhttp_t *p)
 {
 	struct http_head *h = p->data;
@@ -181,6 +215,8 @@ static int on_value_complete(llhttp_t *p)
 		break;
 	case FIELD_CONTENT_ENCODING:
 	case FIELD_CONTENT_TYPE:
+		if (h->field == FIELD_CONTENT_TYPE)
+			take_boundary(h);
 		/* Ends the value, and keeps the two fields apart. */
 		a->entity = (a->entity ^ (UINT64_C(0x100) + h->field)) * UINT64_C(0x100000001b3);
 		break;
@@ -257,6 +293,9 @@ static int on_answer_complete(llhttp_t *p)
 	bool old_version = p->http_major < 1 || (p->http_major == 1 && p->http_minor == 0);
 	if (old_version ? !(p->flags & F_CONNECTION_KEEP_ALIVE) : p->flags & F_CONNECTION_CLOSE)
 		a->flags |= HTTP_ANSWER_CLOSE;
+	/* Elsewhere it is a type like any other; but what was kept of the tag is gone. */
+	if (a->flags & HTTP_ANSWER_PARTS && (a->status != 206 || a->flags & HTTP_ANSWER_RANGE))
+		a->flags &= (uint16_t) ~(HTTP_ANSWER_PARTS | HTTP_ANSWER_STRONG);
 	return HPE_PAUSED;
 }
 

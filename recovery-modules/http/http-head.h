@@ -14,9 +14,10 @@
 #include "http-body.h"
 #include "recovery-module.h"
 
-#define HTTP_HEAD_MAX  32768u /* bytes of a head, start line to empty line */
-#define HTTP_ETAG_MAX  96u    /* longer ones are not used */
-#define HTTP_VALUE_MAX 96u
+#define HTTP_HEAD_MAX     32768u /* bytes of a head, start line to empty line */
+#define HTTP_ETAG_MAX     96u    /* longer ones are not used */
+#define HTTP_VALUE_MAX    128u
+#define HTTP_BOUNDARY_MAX 70u /* RFC 2046 section 5.1.1 */
 
 /* Bits of http_ask.flags. */
 #define HTTP_ASK_IDEMPOTENT 0x01u /* RFC 9110 section 9.2.2 */
@@ -31,14 +32,15 @@ struct http_ask {
 };
 
 /* Bits of http_answer.flags. */
-#define HTTP_ANSWER_CLOSE     0x01u /* the server closes after it */
-#define HTTP_ANSWER_CODED     0x02u /* a transfer coding besides chunked */
-#define HTTP_ANSWER_NO_RANGES 0x04u /* Accept-Ranges: none */
-#define HTTP_ANSWER_ETAG      0x08u /* an ETag is there, of whatever kind */
-#define HTTP_ANSWER_STRONG    0x10u /* the ETag is strong and not too long: etag_hash is valid */
-#define HTTP_ANSWER_MODIFIED  0x20u /* modified_s is valid */
-#define HTTP_ANSWER_DATED     0x40u /* date_s is valid */
-#define HTTP_ANSWER_RANGE     0x80u /* range_* are valid: one range of bytes */
+#define HTTP_ANSWER_CLOSE     0x01u  /* the server closes after it */
+#define HTTP_ANSWER_CODED     0x02u  /* a transfer coding besides chunked */
+#define HTTP_ANSWER_NO_RANGES 0x04u  /* Accept-Ranges: none */
+#define HTTP_ANSWER_ETAG      0x08u  /* an ETag is there, of whatever kind */
+#define HTTP_ANSWER_STRONG    0x10u  /* the ETag is strong and not too long: etag_hash is valid */
+#define HTTP_ANSWER_MODIFIED  0x20u  /* modified_s is valid */
+#define HTTP_ANSWER_DATED     0x40u  /* date_s is valid */
+#define HTTP_ANSWER_RANGE     0x80u  /* range_* are valid: one range of bytes */
+#define HTTP_ANSWER_PARTS     0x100u /* several ranges: multipart/byteranges, status 206 */
 
 /* What a response head says. */
 struct http_answer {
@@ -49,13 +51,14 @@ struct http_answer {
 	uint64_t etag_hash;
 	int64_t modified_s; /* Last-Modified */
 	int64_t date_s;
+	uint32_t encoding; /* digest of Content-Encoding alone */
 	uint16_t status;
+	uint16_t flags;
 	uint8_t kind; /* enum http_body_kind, for a request that allows a body */
-	uint8_t flags;
-	uint32_t reserved_;
+	uint8_t reserved_[7];
 };
 
-/* A strong entity tag with its quotes; n 0: none. */
+/* A strong entity tag with its quotes; n 0: none. With HTTP_ANSWER_PARTS it is the boundary. */
 struct http_etag {
 	uint8_t n;
 	uint8_t text[HTTP_ETAG_MAX - 1];

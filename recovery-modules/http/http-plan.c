@@ -35,13 +35,10 @@ static void refuse(struct http_decision *d, const char *reason)
 static void go_on(struct http_decision *d, enum http_mode mode)
 {
 	static const char *const names[] = {
-		[HTTP_MODE_IDLE] = "idle",
-		[HTTP_MODE_FINISHED] = "finished",
-		[HTTP_MODE_REPLAY] = "replay",
-		[HTTP_MODE_HEAD] = "head",
-		[HTTP_MODE_RANGE] = "range",
-		[HTTP_MODE_DIGEST] = "digest",
-		[HTTP_MODE_ANSWERED] = "answered-502",
+		[HTTP_MODE_IDLE] = "idle",       [HTTP_MODE_FINISHED] = "finished",
+		[HTTP_MODE_REPLAY] = "replay",   [HTTP_MODE_HEAD] = "head",
+		[HTTP_MODE_RANGE] = "range",     [HTTP_MODE_DIGEST] = "digest",
+		[HTTP_MODE_PARTS] = "multipart", [HTTP_MODE_ANSWERED] = "answered-502",
 	};
 
 	d->refused = false;
@@ -106,6 +103,14 @@ static bool range_possible(const struct http *s)
 	return a->status == 200;
 }
 
+/* Several ranges, which another server sends with another boundary. */
+static bool parts_possible(const struct http *s)
+{
+	return http_oldest(s)->method == HTTP_GET && s->answer.flags & HTTP_ANSWER_PARTS &&
+	       s->side[JEEBS_TO_CLIENT].body.kind == HTTP_BODY_LENGTH &&
+	       strong_validator(&s->answer);
+}
+
 static void decide_body(const struct http *s, struct http_decision *d)
 {
 	if (range_possible(s))
@@ -114,6 +119,8 @@ static void decide_body(const struct http *s, struct http_decision *d)
 		refuse(d, "transfer-coding");
 	else if (s->digest_lost)
 		refuse(d, "response-gap");
+	else if (parts_possible(s))
+		go_on(d, HTTP_MODE_PARTS);
 	else
 		go_on(d, HTTP_MODE_DIGEST);
 }
@@ -289,6 +296,12 @@ static void describe(const struct http *s, const struct jeebs_cut *cut,
 			 "status %u, %" PRIu64 " of %" PRIu64
 			 " body bytes delivered; the rest is asked for by range",
 			 s->answer.status, s->delivered, s->answer.length);
+		break;
+	case HTTP_MODE_PARTS:
+		snprintf(out, n,
+			 "%" PRIu64 " of %" PRIu64
+			 " bytes of several ranges delivered; asked again and compared",
+			 s->delivered, s->answer.length);
 		break;
 	case HTTP_MODE_DIGEST:
 		snprintf(out, n,

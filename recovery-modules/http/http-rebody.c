@@ -21,6 +21,11 @@ struct join {
 	const struct jeebs_join_ops *ops;
 };
 
+struct several {
+	struct http *s;
+	const struct join *x;
+};
+
 static bool give_up(const struct join *x, const char *reason)
 {
 	x->ops->abort(x->j, reason);
@@ -211,7 +216,7 @@ static bool in_ended(struct http *s, const struct join *x, struct jeebs_bytes re
 	struct http_rebody *r = &s->resume.rebody;
 	const struct http_body *out = &s->side[JEEBS_TO_CLIENT].body;
 
-	if (r->skip > 0 || r->verify > 0)
+	if (r->skip > 0 || r->verify > 0 || (r->several && !http_parts_done(&r->parts)))
 		return give_up(x, "content-differs");
 	if (!r->raw && out->kind == HTTP_BODY_CHUNKED && !end_chunked(out, x))
 		return false;
@@ -240,7 +245,7 @@ static bool same_place(const struct http *s)
 {
 	const struct http_rebody *r = &s->resume.rebody;
 
-	return r->skip == 0 && r->verify == 0 &&
+	return r->skip == 0 && r->verify == 0 && !r->several &&
 	       http_body_same_place(&r->in, &s->side[JEEBS_TO_CLIENT].body);
 }
 
@@ -258,6 +263,39 @@ static size_t text_left(const struct http_body *in, const struct http_body *out)
 	return (extension || trailer) && in->line < out->line ? out->line - in->line : SIZE_MAX;
 }
 
+/* Bytes of the body as the old server would have sent it; the client has the first of them. */
+static bool several_data(void *ctx, struct jeebs_bytes data)
+{
+	const struct several *v = ctx;
+	struct http_rebody *r = &v->s->resume.rebody;
+
+	if (r->verify > 0) {
+		struct jeebs_bytes had = data;
+		if (had.n > r->verify)
+			had.n = (size_t)r->verify;
+		if (!verify(v->s, v->x, had))
+			return false;
+		data.p += had.n;
+		data.n -= had.n;
+	}
+	return data.n == 0 || out_data(v->s, v->x, data, data.n);
+}
+
+static bool several(struct http *s, const struct join *x, struct jeebs_bytes data)
+{
+	struct several v = {s, x};
+	const struct http_parts_sink sink = {several_data, &v};
+
+	switch (http_parts_data(&s->resume.rebody.parts, &s->etag, data, &sink)) {
+	case HTTP_PARTS_MORE:
+		return true;
+	case HTTP_PARTS_BAD:
+		return give_up(x, "range-differs");
+	default:
+		return false; /* aborted */
+	}
+}
+
 /* One step of the backend's body: *ret_n bytes of @b. */
 static bool body_step(struct http *s, const struct join *x, struct jeebs_bytes b, size_t *ret_n)
 {
@@ -267,7 +305,7 @@ static bool body_step(struct http *s, const struct join *x, struct jeebs_bytes b
 
 	/* So that a view of data never reaches across the cut. */
 	uint64_t until = r->skip > 0 ? r->skip : r->verify;
-	if (until > 0 && b.n > until)
+	if (until > 0 && b.n > until && !r->several)
 		b.n = (size_t)until;
 	size_t together = r->raw ? SIZE_MAX : text_left(&r->in, &s->side[JEEBS_TO_CLIENT].body);
 	if (b.n > together)
@@ -282,6 +320,8 @@ static bool body_step(struct http *s, const struct join *x, struct jeebs_bytes b
 	if (data.n == 0)
 		return true;
 	r->seen += data.n;
+	if (r->several)
+		return several(s, x, data);
 	if (r->skip > 0) {
 		r->skip -= data.n;
 		return true;
@@ -340,6 +380,9 @@ static bool accept_range(struct http *s, const struct join *x)
 	if (!(new->flags &HTTP_ANSWER_RANGE) || new->range_first != first ||
 	    new->range_last != last || (new->range_total != total &&total != UINT64_MAX))
 		return give_up(x, "range-differs");
+	/* Two encodings of one file may bear one date. */
+	if (!(old->flags & HTTP_ANSWER_STRONG) && new->encoding != old->encoding)
+		return give_up(x, "entity-differs");
 	if (new->kind == HTTP_BODY_LENGTH &&new->length != last - first + 1)
 		return give_up(x, "length-differs");
 	r->verify = 0;
@@ -414,6 +457,40 @@ static bool accept_whole(struct http *s, const struct join *x)
 	return accept_delivered(s, x, 0);
 }
 
+/*
+ * Several ranges with another boundary. Under another name not even when what was delivered is
+ * the same: the client may put the parts together with others of the old content.
+ */
+static bool accept_several(struct http *s, const struct join *x)
+{
+	struct http_rebody *r = &s->resume.rebody;
+
+	if (!same_name(&s->answer, &r->answer))
+		return give_up(x, "validator-differs");
+	if (r->answer.encoding != s->answer.encoding)
+		return give_up(x, "entity-differs");
+	if (r->answer.kind == HTTP_BODY_CLOSE)
+		return give_up(x, "framing-differs");
+	r->several = true;
+	r->verify = s->delivered;
+	return true;
+}
+
+static bool accept(struct http *s, const struct join *x)
+{
+	const struct http_answer *old = &s->answer, *new = &s->resume.rebody.answer;
+	bool ranged = s->resume.mode == HTTP_MODE_RANGE;
+
+	if (ranged && new->status == 206)
+		return accept_range(s, x);
+	if (ranged && new->status == 200 && old->status == 206)
+		return accept_all_for_part(s, x);
+	if (s->resume.mode == HTTP_MODE_PARTS &&
+	    new->flags & HTTP_ANSWER_PARTS &&new->entity != old->entity)
+		return accept_several(s, x);
+	return accept_whole(s, x);
+}
+
 static bool head_complete(struct http *s, const struct join *x)
 {
 	struct http_rebody *r = &s->resume.rebody;
@@ -427,13 +504,10 @@ static bool head_complete(struct http *s, const struct join *x)
 	}
 	if (r->answer.flags & HTTP_ANSWER_CODED)
 		return give_up(x, "framing-differs");
-	bool range = s->resume.mode == HTTP_MODE_RANGE && r->answer.status == 206;
-	bool all_for_part = s->resume.mode == HTTP_MODE_RANGE && r->answer.status == 200 &&
-			    s->answer.status == 206;
-	if (range          ? !accept_range(s, x)
-	    : all_for_part ? !accept_all_for_part(s, x)
-			   : !accept_whole(s, x))
+	if (!accept(s, x))
 		return false;
+	if (r->several)
+		http_parts_init(&r->parts, &s->etag);
 	enum http_body_kind kind = http_answer_body(&r->answer, s->resume.method);
 	http_body_init(&r->in, kind, r->answer.length);
 	r->in_body = true;

@@ -109,6 +109,7 @@ static void start(struct http *s, const struct jeebs_cut *cut, struct jeebs_join
 		break;
 	case HTTP_MODE_RANGE:
 	case HTTP_MODE_DIGEST:
+	case HTTP_MODE_PARTS:
 		start_body(s, last);
 		break;
 	case HTTP_MODE_ANSWERED:

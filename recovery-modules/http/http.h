@@ -25,6 +25,7 @@
 
 #include "http-body.h"
 #include "http-head.h"
+#include "http-parts.h"
 #include "http-rehead.h"
 #include "recovery-module.h"
 
@@ -96,6 +97,7 @@ enum http_mode {
 	HTTP_MODE_HEAD,
 	HTTP_MODE_RANGE,
 	HTTP_MODE_DIGEST,
+	HTTP_MODE_PARTS,
 	HTTP_MODE_ANSWERED, /* 502 */
 };
 
@@ -108,9 +110,13 @@ struct http_rebody {
 	uint64_t seen;             /* data bytes in all */
 	uint64_t digest;           /* of what was delivered */
 	uint64_t head_bytes;       /* of the backend's current head */
-	struct http_head head;
+	union {
+		struct http_head head;
+		struct http_parts parts; /* with `several`, in its body */
+	};
 	uint8_t scan;
 	bool in_body;
+	bool several; /* ranges: the old server's form is made of what the backend sends */
 	bool part;    /* the backend sends all of what the client asked a range of */
 	bool raw;     /* positions agree: the backend's framing is forwarded as it is */
 	bool holding; /* `held` is the last byte of the body, kept back until the end is proven */

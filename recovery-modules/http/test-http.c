@@ -16,6 +16,18 @@
 
 #include "test-record.h"
 
+/* A body on one line. */
+static void append_body(struct buf *out, const char *p, size_t n)
+{
+	size_t from = out->n;
+
+	buf_append(out, p, n);
+	for (size_t i = from; i < out->n; i++) {
+		if (out->p[i] == '\n')
+			out->p[i] = '\r';
+	}
+}
+
 /* Responses as a client understands them: status and body, one per line. */
 static void understand(struct bytes in, const struct record *r, struct buf *out)
 {
@@ -46,7 +58,7 @@ static void understand(struct bytes in, const struct record *r, struct buf *out)
 			char *data;
 			while ((n = strtoul(p, &data, 16)) > 0) {
 				assert_true(data + 4 + n <= end);
-				buf_append(out, data + 2, n);
+				append_body(out, data + 2, n);
 				p = data + 2 + n;
 				assert_memory_equal(p, "\r\n", 2);
 				p += 2;
@@ -55,7 +67,7 @@ static void understand(struct bytes in, const struct record *r, struct buf *out)
 		} else {
 			size_t n = length ? strtoul(length + 16, NULL, 10) : (size_t)(end - p);
 			assert_true(n <= (size_t)(end - p));
-			buf_append(out, p, n);
+			append_body(out, p, n);
 			p += n;
 		}
 		buf_printf(out, "\n");
@@ -216,6 +228,9 @@ static const char *const ranged[] = {
 	"GET /dated HTTP/1.1\r\nrange: bytes=5-149\r\nIf-Range: Sun, 06 Nov 1994 08:49:37 "
 	"GMT\r\n\r\n",
 	GET("/dated"), NULL};
+static const char *const several[] = {
+	"GET /file HTTP/1.1\r\nHost: a\r\nRange: bytes=20-59,70-75,0-9,140-149\r\n\r\n",
+	"GET /dated HTTP/1.1\r\nRange: bytes=5-5,7-80\r\n\r\n", GET("/dated"), NULL};
 static const char *const uploads[] = {
 	"PUT /plain HTTP/1.1\r\nContent-Length: 20\r\n\r\n01234567890123456789",
 	"PUT /chunked HTTP/1.1\r\nTransfer-Encoding: "
@@ -238,6 +253,7 @@ static const struct {
 	{"pipelined", record_pipelined, NULL},
 	{"ranged", ranged, NULL},
 	{"uploads", uploads, NULL},
+	{"several", several, NULL},
 	{"informed", informed, NULL},
 };
 
@@ -415,6 +431,79 @@ static void test_backend_delimits_by_close(void **state)
 	record_free(&r);
 }
 
+static const struct {
+	const char *boundary;
+	int parts;
+} part_forms[] = {
+	{"00000000000000000007", PARTS_NGINX}, {"00000000000000000123", PARTS_NGINX},
+	{"fkj49sn38dcn3", PARTS_LIGHTTPD},     {"e4faf850290121fb", PARTS_APACHE},
+	{"an-other--", PARTS_APACHE},
+};
+#define PART_FORMS (sizeof part_forms / sizeof part_forms[0])
+
+static unsigned bytes_of_bodies(const struct record *r)
+{
+	const char *p = (const char *)r->stream[JEEBS_TO_CLIENT].p;
+	unsigned n = 0;
+
+	while ((p = strstr(p, "Content-Length: "))) {
+		n += (unsigned)atoi(p + 16);
+		p++;
+	}
+	return n;
+}
+
+/* Each in the form of the other. */
+static void test_backend_with_other_boundary(void **state)
+{
+	for (size_t i = 1; i < PART_FORMS * PART_FORMS; i += 3) {
+		struct run run = run_init(EITHER_SERVER);
+		run.name = part_forms[i / PART_FORMS].boundary;
+		run.old.boundary = run.name;
+		run.old.parts = part_forms[i / PART_FORMS].parts;
+		run.backend.boundary = part_forms[i % PART_FORMS].boundary;
+		run.backend.parts = part_forms[i % PART_FORMS].parts;
+		run.backend.swap_framing = i % 3 == 0;
+		run.options.backend.max = i % 4;
+		run.reopen = i % 2;
+		every_cut(&run, several);
+		struct record r = record_new(run.old, several);
+		/* In no body: only heads tell the boundary. */
+		assert_int_equal(run.refused, 0);
+		assert_true(run.aborted < r.total - bytes_of_bodies(&r));
+		assert_true(run.continued > bytes_of_bodies(&r));
+		record_free(&r);
+	}
+}
+
+static void test_backend_with_other_parts(void **state)
+{
+	struct run run = run_init(EITHER_SERVER);
+	struct record r = record_new(run.old, several);
+
+	run.name = "joined";
+	run.backend.boundary = "another1";
+	run.backend.join_parts = true;
+	every_cut(&run, several);
+	assert_true(run.aborted > 400);
+	run.name = "another tag";
+	run.backend = test_server_init();
+	run.backend.boundary = "another2";
+	run.backend.etag = "\"another\"";
+	run.backend.modified = "Mon, 07 Nov 1994 08:49:37 GMT";
+	run.continued = run.aborted = 0;
+	size_t body = r.steps[0].to + (r.steps[1].to - r.steps[1].from) - 50;
+	one_cut(&run, &r, body);
+	assert_int_equal(run.aborted, 1);
+	assert_string_equal(run.last_reason, "validator-differs");
+	/* Ranges are not what it does. */
+	run.backend = test_server_init();
+	run.backend.no_ranges = true;
+	one_cut(&run, &r, body);
+	assert_string_equal(run.last_reason, "status-differs");
+	record_free(&r);
+}
+
 static void other_content(struct run *run)
 {
 	run->backend.content = 2;
@@ -537,6 +626,8 @@ int main(void)
 		cmocka_unit_test(test_backend_without_ranges),
 		cmocka_unit_test(test_backend_with_other_framing),
 		cmocka_unit_test(test_backend_delimits_by_close),
+		cmocka_unit_test(test_backend_with_other_boundary),
+		cmocka_unit_test(test_backend_with_other_parts),
 		cmocka_unit_test(test_backend_with_other_content),
 		cmocka_unit_test(test_backend_with_other_length),
 		cmocka_unit_test(test_backend_with_other_type),

@@ -17,6 +17,7 @@ struct test_server test_server_init(void)
 		.content = 1,
 		.length = 150,
 		.chunk = 40,
+		.boundary = "5f00ba11",
 		.in = BUF_INIT(1u << 20),
 	};
 }
@@ -115,6 +116,28 @@ static bool path_is(const struct request *q, const char *path)
 	return strcmp(q->path, path) == 0;
 }
 
+/* All of "bytes=a-b,c-d,...", of a body of s->length bytes. */
+static void several_ranges(const struct test_server *s, const struct request *q, struct buf *out)
+{
+	const char *t = q->range + strlen("bytes=");
+	bool apache = s->parts == PARTS_APACHE, first = true;
+	size_t from, to;
+	int n;
+
+	while (sscanf(t, "%zu-%zu%n", &from, &to, &n) == 2) {
+		t += n + (t[n] == ',');
+		if (first && s->join_parts && sscanf(t, "%*u-%zu%n", &to, &n) == 1)
+			t += n + (t[n] == ',');
+		buf_printf(out, "%s--%s\r\nContent-%s: %s\r\nContent-%s: bytes %zu-%zu/%zu\r\n\r\n",
+			   first && s->parts == PARTS_LIGHTTPD ? "" : "\r\n", s->boundary,
+			   apache ? "type" : "Type", s->type, apache ? "range" : "Range", from, to,
+			   s->length);
+		send_body(s, q, out, COUNTED, from, to + 1);
+		first = false;
+	}
+	buf_printf(out, "\r\n--%s--\r\n", s->boundary);
+}
+
 /* Returns true when the connection ends after it. */
 static bool answer(const struct test_server *s, const struct request *q, struct buf *out)
 {
@@ -123,6 +146,8 @@ static bool answer(const struct test_server *s, const struct request *q, struct 
 	size_t from = 0, to = s->length;
 	int status = 200;
 	bool close = q->close || path_is(q, "/bye");
+	struct buf parts = BUF_INIT(1u << 20);
+	char type[128];
 
 	if (path_is(q, "/chunked") || path_is(q, "/trailer"))
 		framing = CHUNKED;
@@ -140,7 +165,7 @@ static bool answer(const struct test_server *s, const struct request *q, struct 
 		status = 404;
 	bool current = q->if_range[0] == 0 ||
 		       strcmp(q->if_range, path_is(q, "/file") ? s->etag : s->modified) == 0;
-	if (named && !s->no_ranges && current &&
+	if (named && !s->no_ranges && current && !strchr(q->range, ',') &&
 	    sscanf(q->range, "bytes=%zu-%zu", &from, &to) == 2 && from <= to && to < s->length) {
 		status = 206;
 		to++;
@@ -149,10 +174,18 @@ static bool answer(const struct test_server *s, const struct request *q, struct 
 		to = path_is(q, "/empty") ? 0 : s->length;
 	}
 
+	snprintf(type, sizeof type, "%s", s->type);
+	if (named && !s->no_ranges && current && strchr(q->range, ',')) {
+		several_ranges(s, q, &parts);
+		snprintf(type, sizeof type, "multipart/byteranges; boundary=%s", s->boundary);
+		status = 206;
+		to = from + parts.n;
+	}
+
 	if (path_is(q, "/continue"))
 		buf_printf(out, "HTTP/1.1 100 Continue\r\n\r\n");
 	buf_printf(out, "HTTP/1.1 %d Some Reason\r\nServer: %s\r\nDate: %s\r\nContent-Type: %s\r\n",
-		   status, s->name, s->date, s->type);
+		   status, s->name, s->date, type);
 	if (named)
 		buf_printf(out, "Last-Modified: %s\r\n", s->modified);
 	if (path_is(q, "/file"))
@@ -161,7 +194,7 @@ static bool answer(const struct test_server *s, const struct request *q, struct 
 		buf_printf(out, "ETag: W/%s\r\n", s->etag);
 	if (named)
 		buf_printf(out, "Accept-Ranges: bytes\r\n");
-	if (status == 206)
+	if (status == 206 && parts.n == 0)
 		buf_printf(out, "Content-Range: bytes %zu-%zu/%zu\r\n", from, to - 1, s->length);
 	close |= framing == UNTIL;
 	buf_printf(out, "Connection: %s\r\n", close ? "close" : "keep-alive");
@@ -170,8 +203,13 @@ static bool answer(const struct test_server *s, const struct request *q, struct 
 	if (status != 204 && status != 304 && framing == CHUNKED)
 		buf_printf(out, "Transfer-Encoding: chunked\r\n");
 	buf_printf(out, "X-Last: yes\r\n\r\n");
-	if (status != 204 && status != 304 && strcmp(q->method, "HEAD") != 0)
+	if (parts.n > 0 && framing == CHUNKED)
+		buf_printf(out, "%zx\r\n%.*s\r\n0\r\n\r\n", parts.n, (int)parts.n, parts.p);
+	else if (parts.n > 0)
+		buf_bytes(out, buf_view(&parts));
+	else if (status != 204 && status != 304 && strcmp(q->method, "HEAD") != 0)
 		send_body(s, q, out, framing, from, to);
+	buf_deinit(&parts);
 	return close;
 }
 

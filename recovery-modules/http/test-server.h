@@ -3,7 +3,7 @@
  * test-server: a small HTTP/1.1 server in memory, both the old server whose
  * conversation is recorded and the backend that continues it. Its paths:
  *
- *	/file      Content-Length, strong ETag, Last-Modified, ranges
+ *	/file      Content-Length, strong ETag, Last-Modified, ranges, also several
  *	/dated     the same without ETag
  *	/weak      Content-Length, weak ETag, no ranges
  *	/plain     Content-Length, no validator
@@ -25,11 +25,18 @@ struct test_server {
 	unsigned content;     /* seed of what its bodies contain */
 	size_t length, chunk; /* of a body, of a chunk */
 	bool no_ranges;       /* ignores Range */
-	bool swap_framing;    /* chunked where it would be counted, and the reverse */
-	bool close_framing;   /* delimits everything by the end of the connection */
-	size_t fail_after;    /* resets the connection after so many bytes in all; 0: never */
-	size_t close_after;   /* the same with an orderly end */
-	bool garbage;         /* answers with something else than HTTP */
+	const char *boundary; /* of several ranges */
+	enum {
+		PARTS_APACHE,
+		PARTS_NGINX,
+		PARTS_LIGHTTPD
+	} parts;            /* how it writes them */
+	bool join_parts;    /* the first two ranges become one */
+	bool swap_framing;  /* chunked where it would be counted, and the reverse */
+	bool close_framing; /* delimits everything by the end of the connection */
+	size_t fail_after;  /* resets the connection after so many bytes in all; 0: never */
+	size_t close_after; /* the same with an orderly end */
+	bool garbage;       /* answers with something else than HTTP */
 	/* Private. */
 	struct buf in;
 	size_t sent;
