@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "smtp-oracle.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <strings.h>
+
+#include "buf.h"
+
+/* Of each direction. What a capture holds beyond it counts as lost. */
+#define STREAM_MAX ((size_t)2047u << 20)
+#define INPUT_MAX  ((size_t)256u << 20)
+
+/* What the client's next bytes are. */
+enum mode {
+	MODE_LINE,
+	MODE_CONTENT,
+	MODE_LOGIN,
+};
+
+/* A unit and its reply. Offsets in the direction concerned. */
+struct exchange {
+	size_t ask, ask_end;
+	size_t reply, reply_end; /* as far as it was captured */
+	size_t begin;            /* index of the one that opened the transaction; its own: none */
+	unsigned code;
+	bool whole; /* the reply */
+	enum mode mode;
+};
+
+struct oracle {
+	struct buf stream[2];
+	bool lost[2]; /* what follows is not known */
+	bool fin[2];
+	struct exchange *list;
+	size_t n, cap;
+};
+
+struct connection {
+	const struct oracle *oracle;
+	struct buf in;
+	size_t at;   /* of `in`, dealt with */
+	size_t next; /* index of the exchange expected */
+	bool greeted;
+	enum mode mode;
+	uint32_t state;
+};
+
+static void *oracle_open(const struct jeebs_service *svc)
+{
+	struct oracle *o = calloc(1, sizeof *o);
+
+	(void)svc;
+	for (int i = 0; o && i < 2; i++)
+		o->stream[i] = BUF_INIT(STREAM_MAX);
+	return o;
+}
+
+static void oracle_close(void *oracle)
+{
+	struct oracle *o = oracle;
+
+	if (!o)
+		return;
+	for (int i = 0; i < 2; i++)
+		buf_deinit(&o->stream[i]);
+	free(o->list);
+	free(o);
+}
+
+static int oracle_data(void *oracle, uint32_t dir, uint64_t off, struct jeebs_bytes b)
+{
+	struct oracle *o = oracle;
+
+	if (dir > JEEBS_TO_CLIENT)
+		return -EINVAL;
+	if (off != o->stream[dir].n)
+		o->lost[dir] = true;
+	if (o->lost[dir])
+		return 0;
+	int r = buf_append(&o->stream[dir], b.p, b.n);
+	if (r == -ENOBUFS)
+		o->lost[dir] = true;
+	return r == -ENOBUFS ? 0 : r;
+}
+
+static int oracle_gap(void *oracle, uint32_t dir, uint64_t from, uint64_t to)
+{
+	struct oracle *o = oracle;
+
+	(void)from;
+	(void)to;
+	if (dir > JEEBS_TO_CLIENT)
+		return -EINVAL;
+	o->lost[dir] = true;
+	return 0;
+}
+
+static int oracle_fin(void *oracle, uint32_t dir, uint64_t off)
+{
+	struct oracle *o = oracle;
+
+	(void)off;
+	if (dir > JEEBS_TO_CLIENT)
+		return -EINVAL;
+	o->fin[dir] = true;
+	return 0;
+}
+
+/* ---- units and replies ------------------------------------------------------------------------
+ */
+
+static size_t line_length(struct bytes b)
+{
+	const uint8_t *lf = b.n ? memchr(b.p, '\n', b.n) : NULL;
+
+	return lf ? (size_t)(lf - b.p) + 1 : 0;
+}
+
+static bool verb(struct bytes line, const char *word)
+{
+	size_t n = strlen(word);
+
+	return line.n > n && strncasecmp((const char *)line.p, word, n) == 0 &&
+	       (line.p[n] == ' ' || line.p[n] == '\r' || line.p[n] == '\n');
+}
+
+/* Of a BDAT line; 0 for any other. */
+static uint64_t chunk_length(struct bytes line)
+{
+	uint64_t n = 0;
+	size_t i = 4;
+
+	if (!verb(line, "BDAT"))
+		return 0;
+	while (i < line.n && line.p[i] == ' ')
+		i++;
+	for (; i < line.n && line.p[i] >= '0' && line.p[i] <= '9' && n < UINT32_MAX; i++)
+		n = n * 10 + (uint64_t)(line.p[i] - '0');
+	return n;
+}
+
+/* The message that @b begins with, the final dot included; 0: it is not there yet. */
+static size_t content_length(struct bytes b)
+{
+	size_t from = 0;
+
+	while (from < b.n) {
+		struct bytes rest = bytes_from(b, from);
+		bool at_start = from == 0 || (from >= 2 && b.p[from - 2] == '\r');
+		if (at_start && rest.n >= 3 && memcmp(rest.p, ".\r\n", 3) == 0)
+			return from + 3;
+		size_t n = line_length(rest);
+		if (n == 0)
+			return 0;
+		from += n;
+	}
+	return 0;
+}
+
+/* Length of the unit that @b begins with; 0: it is not whole. */
+static size_t unit_length(struct bytes b, enum mode mode)
+{
+	if (mode == MODE_CONTENT)
+		return content_length(b);
+	size_t n = line_length(b);
+	if (n == 0 || mode == MODE_LOGIN)
+		return n;
+	uint64_t chunk = chunk_length(bytes_head(b, n));
+	return chunk <= b.n - n ? n + (size_t)chunk : 0;
+}
+
+/* Length of the reply that @b begins with; 0: it is not whole. */
+static size_t reply_length(struct bytes b, unsigned *ret_code)
+{
+	size_t all = 0, n;
+
+	while ((n = line_length(bytes_from(b, all))) > 0) {
+		const uint8_t *p = b.p + all;
+		all += n;
+		if (n < 5 || p[3] == '-')
+			continue;
+		*ret_code = (unsigned)(p[0] - '0') * 100 + (unsigned)(p[1] - '0') * 10 +
+			    (unsigned)(p[2] - '0');
+		return all;
+	}
+	return 0;
+}
+
+static struct exchange *add(struct oracle *o)
+{
+	if (o->n == o->cap) {
+		size_t cap = o->cap ? 2 * o->cap : 32;
+		struct exchange *more = reallocarray(o->list, cap, sizeof *more);
+		if (!more)
+			return NULL;
+		o->list = more;
+		o->cap = cap;
+	}
+	o->list[o->n] = (struct exchange){.begin = o->n};
+	return &o->list[o->n++];
+}
+
+static struct bytes asked(const struct oracle *o, const struct exchange *e)
+{
+	return bytes_of(o->stream[JEEBS_TO_SERVER].p + e->ask, e->ask_end - e->ask);
+}
+
+static enum mode next_mode(unsigned code)
+{
+	return code == 354 ? MODE_CONTENT : code == 334 ? MODE_LOGIN : MODE_LINE;
+}
+
+/* Is the transaction, or the login, that was open before @e still open after it? */
+static bool stays_open(const struct oracle *o, const struct exchange *e)
+{
+	struct bytes b = asked(o, e);
+
+	if (e->mode == MODE_LOGIN)
+		return e->code == 334;
+	if (e->mode == MODE_CONTENT)
+		return false;
+	if (verb(b, "BDAT")) {
+		struct bytes line = bytes_head(b, line_length(b));
+		for (size_t i = 0; i + 4 <= line.n; i++) {
+			if (strncasecmp((const char *)line.p + i, "LAST", 4) == 0)
+				return false;
+		}
+		return true;
+	}
+	return !((verb(b, "RSET") || verb(b, "EHLO") || verb(b, "HELO")) && e->code / 100 == 2);
+}
+
+static bool opens(const struct oracle *o, const struct exchange *e)
+{
+	struct bytes b = asked(o, e);
+
+	return e->mode == MODE_LINE &&
+	       ((verb(b, "MAIL") && e->code / 100 == 2) || (verb(b, "AUTH") && e->code == 334));
+}
+
+static int oracle_learned(void *oracle, uint64_t *ret_unasked)
+{
+	struct oracle *o = oracle;
+	size_t in = 0, out = 0, open = SIZE_MAX;
+	enum mode mode = MODE_LINE;
+
+	o->n = 0;
+	*ret_unasked = UINT64_MAX;
+	for (;;) {
+		struct bytes client = bytes_from(buf_view(&o->stream[JEEBS_TO_SERVER]), in);
+		struct bytes server = bytes_from(buf_view(&o->stream[JEEBS_TO_CLIENT]), out);
+		/* The first reply is the greeting. */
+		size_t unit = o->n == 0 ? 0 : unit_length(client, mode);
+		if (o->n > 0 && unit == 0) {
+			if (server.n > 0)
+				*ret_unasked = out;
+			return 0;
+		}
+		struct exchange *e = add(o);
+		if (!e)
+			return -ENOMEM;
+		size_t n = reply_length(server, &e->code);
+		e->whole = n > 0;
+		e->mode = mode;
+		e->ask = in;
+		e->ask_end = in += unit;
+		e->reply = out;
+		e->reply_end = out += n > 0 ? n : server.n;
+		if (open != SIZE_MAX)
+			e->begin = open;
+		if (!e->whole)
+			return 0;
+		if (open == SIZE_MAX && opens(o, e))
+			open = o->n - 1;
+		else if (open != SIZE_MAX && !stays_open(o, e))
+			open = SIZE_MAX;
+		mode = next_mode(e->code);
+	}
+}
+
+/* ---- the backup ---------------------------------------------------------------------------------
+ */
+
+static void *oracle_connect(void *oracle, const struct jeebs_cut *cut)
+{
+	const struct oracle *o = oracle;
+	struct connection *c = calloc(1, sizeof *c);
+
+	if (!c)
+		return NULL;
+	c->oracle = o;
+	c->in = BUF_INIT(INPUT_MAX);
+	c->state = JEEBS_ORACLE_OPEN;
+	while (c->next < o->n && o->list[c->next].whole &&
+	       o->list[c->next].reply_end <= cut->to_client_end)
+		c->next++;
+	/* A message that was sent whole is not sent again, whatever became of it. */
+	const struct exchange *e = c->next < o->n ? &o->list[c->next] : NULL;
+	if (e && e->begin != c->next && cut->to_server_end >= e->ask_end && !stays_open(o, e) &&
+	    opens(o, &o->list[e->begin]))
+		c->next++;
+	else if (e)
+		c->next = e->begin;
+	else if (o->n > 0 && o->list[o->n - 1].begin != o->n - 1)
+		c->next = o->list[o->n - 1].begin;
+	return c;
+}
+
+static void oracle_disconnect(void *connection)
+{
+	struct connection *c = connection;
+
+	if (!c)
+		return;
+	buf_deinit(&c->in);
+	free(c);
+}
+
+/* Verbs in any case; the rest as it was. */
+static bool same_unit(struct bytes a, struct bytes b)
+{
+	if (a.n != b.n || a.n < 4)
+		return bytes_eq(a, b);
+	return strncasecmp((const char *)a.p, (const char *)b.p, 4) == 0 &&
+	       memcmp(a.p + 4, b.p + 4, a.n - 4) == 0;
+}
+
+static const struct exchange *find(struct connection *c, struct bytes unit)
+{
+	const struct oracle *o = c->oracle;
+
+	for (size_t i = c->next > 0 ? c->next : 1; i < o->n; i++) {
+		if (o->list[i].mode == c->mode && same_unit(asked(o, &o->list[i]), unit)) {
+			c->next = i + 1;
+			return &o->list[i];
+		}
+	}
+	for (size_t i = c->next < o->n ? c->next : o->n; i-- > 1;) {
+		if (o->list[i].mode == c->mode && same_unit(asked(o, &o->list[i]), unit))
+			return &o->list[i];
+	}
+	return NULL;
+}
+
+static int reply(struct connection *c, const struct exchange *e,
+		 int (*answer)(void *ctx, struct jeebs_bytes b), void *ctx)
+{
+	int r = 0;
+
+	if (e->reply_end > e->reply)
+		r = answer(ctx,
+			   (struct jeebs_bytes){c->oracle->stream[JEEBS_TO_CLIENT].p + e->reply,
+						e->reply_end - e->reply});
+	c->mode = next_mode(e->code);
+	if (!e->whole)
+		c->state = JEEBS_ORACLE_UNKNOWN;
+	else if (e->code == 221 || e->code == 421)
+		c->state = JEEBS_ORACLE_CLOSE;
+	else if (e->code == 220 && e->ask_end > e->ask)
+		c->state = JEEBS_ORACLE_UNKNOWN; /* TLS follows */
+	return r;
+}
+
+static int oracle_receive(void *connection, struct jeebs_bytes b, int eof,
+			  int (*answer)(void *ctx, struct jeebs_bytes b), void *ctx,
+			  uint32_t *ret_state)
+{
+	struct connection *c = connection;
+	const struct oracle *o = c->oracle;
+	int r = 0;
+
+	if (c->state == JEEBS_ORACLE_OPEN && !c->greeted) {
+		c->greeted = true;
+		if (o->n == 0)
+			c->state = JEEBS_ORACLE_UNKNOWN;
+		else
+			r = reply(c, &o->list[0], answer, ctx);
+	}
+	if (r == 0 && c->state == JEEBS_ORACLE_OPEN) {
+		r = buf_append(&c->in, b.p, b.n);
+		if (r == -ENOBUFS)
+			c->state = JEEBS_ORACLE_UNKNOWN;
+		if (r == -ENOBUFS)
+			r = 0;
+	}
+	while (r == 0 && c->state == JEEBS_ORACLE_OPEN) {
+		struct bytes in = bytes_from(buf_view(&c->in), c->at);
+		size_t n = unit_length(in, c->mode);
+		if (n == 0)
+			break;
+		const struct exchange *e = find(c, bytes_head(in, n));
+		c->at += n;
+		if (e)
+			r = reply(c, e, answer, ctx);
+		else
+			c->state = JEEBS_ORACLE_UNKNOWN;
+	}
+	if (r < 0)
+		return r;
+	if (eof && c->state == JEEBS_ORACLE_OPEN)
+		c->state = JEEBS_ORACLE_CLOSE;
+	*ret_state = c->state;
+	return 0;
+}
+
+const struct jeebs_oracle smtp_oracle = {
+	.abi = JEEBS_ORACLE_ABI,
+	.size = sizeof(struct jeebs_oracle),
+	.name = "smtp",
+	.open = oracle_open,
+	.data = oracle_data,
+	.gap = oracle_gap,
+	.fin = oracle_fin,
+	.learned = oracle_learned,
+	.connect = oracle_connect,
+	.receive = oracle_receive,
+	.disconnect = oracle_disconnect,
+	.close = oracle_close,
+};
+
+JEEBS_ORACLE_EXPORT(smtp_oracle);

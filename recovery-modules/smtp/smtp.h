@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * smtp: the state of one SMTP session, shared by the files of this module.
+ *
+ * THEORY OF OPERATION
+ *
+ * Live, the client's bytes are a sequence of units: command lines, the content behind
+ * DATA, chunks behind BDAT, lines of an AUTH exchange. Each unit gets one reply, in order
+ * (RFC 2920), the first reply is the greeting. Units without a complete reply wait in a
+ * queue. Where the meaning of the client's next bytes depends on a reply (DATA, AUTH,
+ * EHLO, STARTTLS), or the queue is full, they stay unread in the log.
+ *
+ * Boiled down to the state: the client's name, what it was offered, and its login if that may
+ * be repeated. Kept in the logs: the open transaction from its MAIL on, and the replies
+ * to it. Between transactions nothing.
+ *
+ * At a failover the session is built again with the backup: greeting, EHLO, AUTH, then the
+ * units in the log. Replies that the client has are compared by their class, the one that
+ * was cut is completed, further ones go to the client. Then both directions pass through,
+ * unless the client was offered what the backup has not: smtp-resume.c stays in between.
+ *
+ * A transaction can always be failed with a 4xx before its last reply; the client then keeps
+ * the mail and tries again. That is the way out of everything that cannot be proven.
+ */
+#ifndef SMTP_SMTP_H
+#define SMTP_SMTP_H
+
+#include <stdbool.h>
+
+#include "recovery-module.h"
+#include "smtp-text.h"
+
+#define SMTP_QUEUE_MAX   32u
+#define SMTP_NAME_MAX    256u
+#define SMTP_LOGIN_MAX   512u
+#define SMTP_LINE_MAX    1024u  /* of a command */
+#define SMTP_REPLY_MAX   1536u  /* of a reply that is completed or compared */
+#define SMTP_PENDING_MAX 2048u  /* pipelined towards a backup that takes one by one */
+#define SMTP_WAITING_MAX 65536u /* bytes of the server that wait for their command */
+
+/* Why nothing can be recovered any more. The numbers are in checkpoints. */
+enum smtp_reason {
+	SMTP_FINE = 0,
+	SMTP_CLIENT_GAP = 1,
+	SMTP_SERVER_GAP = 2,
+	SMTP_OLDER = 3,
+	SMTP_STARTTLS = 4,
+	SMTP_AUTH = 5,
+	SMTP_AUTH_MECHANISM = 6,
+	SMTP_NOT_SMTP = 7,
+	SMTP_LOG_LOST = 8,
+	SMTP_UNASKED = 9,
+	SMTP_LINE_TOO_LONG = 10,
+	SMTP_REASON_COUNT_,
+};
+
+const char *smtp_reason_name(enum smtp_reason reason);
+
+/* What the client's next bytes are. The numbers are in checkpoints. */
+enum smtp_in {
+	SMTP_IN_LINE,
+	SMTP_IN_CONTENT, /* behind DATA */
+	SMTP_IN_CHUNK,   /* behind BDAT */
+	SMTP_IN_LOGIN,   /* a line of an AUTH exchange */
+	SMTP_IN_COUNT_,
+};
+
+/* The client's side of the conversation. */
+struct smtp_parse {
+	uint64_t left; /* IN_CHUNK: bytes */
+	uint8_t in;    /* enum smtp_in */
+	uint8_t dot;   /* IN_CONTENT: enum smtp_dot */
+	uint8_t chunk; /* IN_CHUNK: enum smtp_unit */
+	uint8_t reserved_;
+	uint16_t line_n; /* of `line`: a longer line saturates */
+};
+
+/* One direction. */
+struct smtp_side {
+	uint64_t next; /* offset of the next byte to be shown */
+	uint64_t read; /* up to here it is understood; the rest waits in the log */
+	uint64_t keep; /* the log was asked for from here on, */
+	bool kept;     /* if it was asked for at all */
+};
+
+/* A unit whose reply is not complete. */
+struct smtp_waiting {
+	uint64_t start; /* offset of its first byte; of content: of the first byte behind DATA */
+	uint8_t kind;   /* enum smtp_unit */
+};
+
+/* What must be in the logs from its beginning on. The numbers are in checkpoints. */
+enum smtp_open {
+	SMTP_OPEN_NOTHING,
+	SMTP_OPEN_MAIL,  /* a transaction */
+	SMTP_OPEN_LOGIN, /* an AUTH exchange */
+	SMTP_OPEN_COUNT_,
+};
+
+/* How the backup's reply is dealt with. */
+enum smtp_how {
+	SMTP_FORWARD,  /* it is the client's */
+	SMTP_SUPPRESS, /* the client has one already, of the class of `expect` */
+	SMTP_COMPLETE, /* the client has the beginning of one */
+	SMTP_INTERNAL, /* the client never asked */
+	SMTP_LOCAL,    /* nobody was asked; the client gets `expect` */
+};
+
+struct smtp_slot {
+	uint8_t kind;    /* enum smtp_unit */
+	uint8_t how;     /* enum smtp_how */
+	uint16_t expect; /* a code */
+};
+
+enum smtp_phase {
+	SMTP_PHASE_GREETING,
+	SMTP_PHASE_HELLO,
+	SMTP_PHASE_LOGIN,
+	SMTP_PHASE_RUN,
+	SMTP_PHASE_OVER,
+};
+
+struct smtp_resume {
+	uint8_t phase;    /* enum smtp_phase */
+	uint8_t greeting; /* enum smtp_how */
+	uint8_t slot_first, slot_n;
+	bool doomed;       /* the open transaction will fail with a 4xx */
+	bool skip;         /* the content or chunk being read goes nowhere, */
+	bool skip_quietly; /* and the client has its reply */
+	bool mailing;      /* MAIL was sent to the backup */
+	bool client_eof, finished;
+	uint32_t caps;   /* SMTP_CAP_* of the backup */
+	uint32_t missed; /* what the client may use and the backup has not */
+	uint64_t at;     /* the next byte of the client to be read */
+	uint64_t said;   /* the next reply in the log of the server */
+	struct smtp_parse parse;
+	struct smtp_reply reply; /* of the backup, being read */
+	uint16_t login_at;       /* of smtp.login: sent so far */
+	uint16_t text_n, pending_n;
+	struct smtp_slot slots[SMTP_QUEUE_MAX];
+	char line[SMTP_LINE_MAX]; /* of the client, parse.line_n */
+	char text[SMTP_REPLY_MAX];
+	char pending[SMTP_PENDING_MAX];
+};
+
+struct smtp {
+	struct jeebs_flow *flow;
+	const struct jeebs_live_ops *ops;
+	uint64_t retain;
+	bool login_allowed, can_upgrade;
+
+	struct smtp_side side[2];
+	uint8_t reason;  /* enum smtp_reason */
+	bool closed;     /* 221 or 421 was said */
+	bool lost;       /* bytes of the open transaction are not in the log */
+	bool bad_chunk;  /* the server refused a chunk of the open transaction */
+	bool blocked;    /* the client's bytes wait for the reply to the newest unit */
+	bool ext_hello;  /* EHLO, not HELO */
+	bool introduced; /* it was accepted */
+	bool logged_in;
+	bool odd_login; /* the open exchange is in a mechanism that cannot be repeated */
+	uint8_t open;   /* enum smtp_open; then: */
+	uint64_t open_start, open_reply;
+	uint64_t line_start; /* of the line or content being read */
+	struct smtp_parse parse;
+	struct smtp_reply reply; /* the server's, being read */
+	uint64_t reply_start;
+	uint32_t caps, new_caps; /* offered; in the reply that is being read */
+	uint8_t queue_first, queue_n;
+	struct smtp_waiting queue[SMTP_QUEUE_MAX];
+	uint16_t name_n, login_n;
+	char name[SMTP_NAME_MAX];   /* the client's, as in EHLO */
+	char login[SMTP_LOGIN_MAX]; /* lines of the client's AUTH exchange, with line ends */
+	union {
+		struct { /* while watching */
+			char line[SMTP_LINE_MAX];
+			char cap[SMTP_CAP_LINE_MAX]; /* of the reply being read, */
+			uint64_t cap_start;          /* the line that begins here, */
+			uint8_t cap_n;               /* so much of it */
+		};
+		struct smtp_resume resume; /* from JEEBS_EV_START on */
+	};
+
+	/* During data. */
+	struct jeebs_bytes chunk;
+	uint64_t chunk_off;
+	uint32_t chunk_dir;
+};
+
+enum smtp_mode {
+	SMTP_MODE_IDLE,
+	SMTP_MODE_FINISHED,
+	SMTP_MODE_REPLAY,
+	SMTP_MODE_GREETING,
+	SMTP_MODE_REPLY,
+	SMTP_MODE_LOGIN,
+	SMTP_MODE_ENVELOPE,
+	SMTP_MODE_MESSAGE,
+	SMTP_MODE_UNCERTAIN, /* all of a message was sent, its reply is not known */
+	SMTP_MODE_SETTLED,   /* its reply is known by the first digit */
+	SMTP_MODE_LOST,      /* a message is not whole in the log */
+};
+
+/* How to continue. */
+struct smtp_decision {
+	bool refused;
+	enum smtp_mode mode;
+	const char *reason; /* static */
+};
+
+static inline const struct smtp_waiting *smtp_queued(const struct smtp *s, unsigned i)
+{
+	return &s->queue[(s->queue_first + i) % SMTP_QUEUE_MAX];
+}
+
+/* Units up to and with the last one that ends a message. */
+static inline unsigned smtp_uncertain(const struct smtp *s)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < s->queue_n; i++) {
+		if (smtp_unit_ends_message(smtp_queued(s, i)->kind))
+			n = i + 1;
+	}
+	return n;
+}
+
+/* smtp-live.c */
+int smtp_open(void *state, struct jeebs_flow *f, const struct jeebs_live_ops *ops,
+	      const struct jeebs_service *svc);
+int smtp_data(void *state, uint32_t dir, uint64_t off, struct jeebs_bytes b, int64_t now_ns);
+int smtp_gap(void *state, uint32_t dir, uint64_t from, uint64_t to);
+int smtp_fin(void *state, uint32_t dir, uint64_t off);
+
+/* smtp-checkpoint.c */
+size_t smtp_checkpoint(const void *state, uint8_t *out, size_t cap);
+int smtp_restore(void *state, struct jeebs_bytes checkpoint);
+
+/* smtp-plan.c */
+void smtp_decide(const struct smtp *s, const struct jeebs_cut *cut, struct smtp_decision *ret);
+/* Where the units begin that are told to the backup; to_server_end when there are none. */
+uint64_t smtp_replay_from(const struct smtp *s);
+void smtp_plan(const void *state, const struct jeebs_cut *cut, struct jeebs_plan *ret);
+
+/* One call of resume. */
+struct smtp_run {
+	struct smtp *s;
+	struct smtp_resume *r;
+	const struct jeebs_cut *cut;
+	struct jeebs_join *j;
+	const struct jeebs_join_ops *ops;
+	struct jeebs_bytes chunk; /* of the client, not read yet */
+};
+
+/* smtp-client.c */
+/* Reads on in what the client said, as far as the backup's replies allow. */
+void smtp_client_read(struct smtp_run *x);
+
+/* smtp-slot.c */
+struct smtp_slot *smtp_slot_first(struct smtp_resume *r);
+void smtp_slot_push(struct smtp_run *x, unsigned kind, unsigned how, unsigned expect);
+void smtp_slot_pop(struct smtp_run *x);
+void smtp_abort(struct smtp_run *x, const char *reason);
+/* The transaction must not succeed any more. */
+void smtp_doom(struct smtp_run *x);
+/* What the client has of the reply at r->said; its length, at most SMTP_REPLY_MAX. */
+size_t smtp_delivered(const struct smtp_run *x, char out[static SMTP_REPLY_MAX]);
+/* Completes that, as @reply or a reply of the class that it has already. */
+void smtp_complete_cut(struct smtp_run *x, struct jeebs_bytes reply, bool hello);
+/* A reply of ours: its text is chosen by the code. */
+struct jeebs_bytes smtp_own_reply(unsigned code);
+
+/* smtp-resume.c */
+void smtp_resume(void *state, const struct jeebs_cut *cut, struct jeebs_join *j,
+		 const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b);
+
+/* smtp.c */
+uint32_t smtp_detect(struct jeebs_bytes to_server, struct jeebs_bytes to_client);
+extern const struct jeebs_module smtp_module;
+
+#endif
