@@ -16,6 +16,8 @@ lab_prove_cuts() {
 	((status <= 1 || status == 65)) || fail "every cut: exit status $status: $(tail -n1 "$out.txt")"
 	[[ $(jq '.wrong == 0 and .refused["resume: no-oracle"] > 20' "$out.json") == true ]] ||
 		fail "every cut: $(jq -c 'del(.capture)' "$out.json")"
+	printf '%s\t%s\n' "$(lab_protocols)" "$(jq -r '[.cuts, .exact, .cuts - .exact - .wrong, .wrong] | @tsv' "$out.json")" \
+		>>"${JEEBS_LAB_DRILLS:-/dev/null}"
 	lab_proved="; $(jq .cuts "$out.json") cuts, 0 wrong"
 }
 
