@@ -62,6 +62,8 @@ const struct config_key config_keys[] = {
 	 .doc = "packet ring of each worker and interface"},
 	{"capture.buffer", CONFIG_SIZE, TOP(buffer_bytes), .fallback = "256MiB", .min = MIB, .max = 256 * GIB,
 	 .doc = "bytes that the streams of one worker may hold together"},
+	{"capture.spill", CONFIG_SIZE, TOP(spill_bytes), .fallback = "4MiB", .min = 128 * 1024, .max = 64 * MIB,
+	 .doc = "what a connection may keep in memory of its client's bytes; more goes to the store"},
 	{"capture.max_flows", CONFIG_COUNT, TOP(max_flows), .fallback = "200000", .min = 16, .max = 16000000,
 	 .doc = "connections one worker tracks at most"},
 

@@ -74,6 +74,7 @@ struct config {
 	uint64_t ring_bytes;
 	uint64_t buffer_bytes; /* capture.buffer: what streams of one worker may hold; default
 				  256MiB */
+	uint64_t spill_bytes;  /* capture.spill: a longer log of a client goes to the store; 4MiB */
 	uint32_t max_flows;    /* capture.max_flows, per worker; default 200000 */
 	/* store */
 	int64_t store_interval_ns; /* store.interval; default 10ms */

@@ -34,7 +34,7 @@ struct daemon_published {
 	struct published_worker *worker;
 	struct published_server *server;
 	uint64_t store_errors, control[4];
-	uint64_t spliced, kept_ceiling, starved;
+	uint64_t spliced, kept_ceiling, starved, spill_refused;
 	int64_t surveyed_ns, survey_pause_ns;
 };
 
@@ -221,6 +221,10 @@ static void publish_rest(struct daemon *d)
 	metrics_set(d->metrics, METRIC_STORE_RECORDS, METRIC_AT(0), (int64_t)st.records);
 	metrics_add_since(d->metrics, METRIC_STORE_ERRORS, METRIC_AT(0),
 			  st.errors + st.puts_dropped, &p->store_errors);
+	metrics_set(d->metrics, METRIC_STORE_SPILLED_BYTES, METRIC_AT(0),
+		    (int64_t)st.spilled_bytes);
+	metrics_add_since(d->metrics, METRIC_STORE_SPILL_REFUSED, METRIC_AT(0), st.spill_refused,
+			  &p->spill_refused);
 	const uint64_t refused[] = {
 		[METRIC_CONTROL_CLIENTS] = cs.clients_refused,
 		[METRIC_CONTROL_LINES] = cs.lines_refused,

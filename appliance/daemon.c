@@ -340,6 +340,7 @@ static int start_workers(struct daemon *d)
 					},
 				.services = d->services.v,
 				.service_count = d->services.n,
+				.spill_above = c->spill_bytes,
 			},
 		.server_count = c->server_count,
 		.server_names = d->services.server_names,

@@ -130,6 +130,7 @@ static int submit(struct failover_server *s, struct takeover_item *item, int fd,
 	for (int dir = 0; dir < 2; dir++)
 		rq.log[dir] = (struct join_log){item->log[dir].off, item->log[dir].bytes.p,
 						item->log[dir].bytes.n};
+	rq.log[FLOW_TO_SERVER].older = item->before;
 	int r = join_submit(s->env->joins, &rq);
 	if (r < 0) {
 		free(rq.first_out);
@@ -138,6 +139,7 @@ static int submit(struct failover_server *s, struct takeover_item *item, int fd,
 	}
 	/* Owned by the join now. */
 	item->state = NULL;
+	item->before = (struct older){0};
 	item->log[0].bytes = item->log[1].bytes = BUF_INIT(0);
 	return 0;
 }

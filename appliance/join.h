@@ -45,6 +45,7 @@
 #include <stdint.h>
 
 #include "netaddr.h"
+#include "older.h"
 #include "recovery-module.h"
 
 struct join_config {
@@ -103,6 +104,7 @@ struct join_log {
 	uint64_t off;
 	uint8_t *p; /* malloc()ed, or NULL */
 	size_t n;
+	struct older older; /* what comes before, up to off */
 };
 
 /* A connection that belongs to the one of a request. */

@@ -98,9 +98,7 @@ static bool refused_by_loss(const struct flow *f, struct plan *p)
 
 static struct jeebs_bytes cut_log(struct jeebs_flow *jf, uint32_t dir, uint64_t off)
 {
-	if (dir > JEEBS_TO_CLIENT)
-		return (struct jeebs_bytes){NULL, 0};
-	struct bytes b = track_log(jf->flow, (enum flow_dir)dir, off);
+	struct bytes b = watch_log(jf, dir, off);
 	return (struct jeebs_bytes){b.p, b.n};
 }
 
@@ -172,6 +170,7 @@ void plan_make(struct jeebs_flow *jf, struct plan *ret)
 	cut.related_n = related_preview(jf, related);
 	cut.related = related;
 	plan_ask(jf->module, jf->state, &cut, ret);
+	watch_close_older(jf);
 }
 
 void plan_snapshot(const struct flow *f, struct snapshot *ret)

@@ -33,7 +33,8 @@ void plan_make(struct jeebs_flow *jf, struct plan *ret);
 void plan_ask(const struct jeebs_module *m, const void *state, const struct jeebs_cut *cut,
 	      struct plan *ret);
 
-/* The cut of a flow as the module sees it. Its log callback reads the flow's logs. */
+/* The cut of a flow as the module sees it. Its log callback reads the flow's logs; whoever has
+ * called it calls watch_close_older(), as after plan_make(). */
 void plan_cut(struct jeebs_flow *jf, struct jeebs_cut *ret);
 
 /* The connection as the old server's end of it. */

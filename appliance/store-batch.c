@@ -7,6 +7,8 @@
 enum kind {
 	KIND_PUT,
 	KIND_DEL,
+	KIND_SPILL, /* as PUT, with a key of its own kind */
+	KIND_FORGET,
 };
 
 void store_batch_init(struct store_batch *b, size_t puts_max_bytes, uint32_t dels_max)
@@ -43,10 +45,15 @@ static size_t dels_room(const struct store_batch *b)
 }
 
 /* Begins a change that may take @room bytes. */
-static void op_begin(struct store_batch *b, size_t room, enum kind kind, const uint8_t *key)
+static void op_begin_kind(struct store_batch *b, size_t room, enum kind kind)
 {
 	b->ops.max = b->ops.n + room;
 	buf_u8(&b->ops, (uint8_t)kind);
+}
+
+static void op_begin(struct store_batch *b, size_t room, enum kind kind, const uint8_t *key)
+{
+	op_begin_kind(b, room, kind);
 	buf_append(&b->ops, key, STORE_KEY_BYTES);
 }
 
@@ -97,11 +104,47 @@ int store_batch_del(struct store_batch *b, const struct endpoint *server,
 	return 0;
 }
 
+int store_batch_spill(struct store_batch *b, uint64_t id, uint64_t off, const struct bytes part[2])
+{
+	size_t start = b->ops.n;
+
+	op_begin_kind(b, puts_room(b), KIND_SPILL);
+	buf_u64be(&b->ops, id);
+	buf_u64be(&b->ops, off);
+	buf_u32be(&b->ops, (uint32_t)(part[0].n + part[1].n));
+	buf_bytes(&b->ops, part[0]);
+	buf_bytes(&b->ops, part[1]);
+	if (buf_error(&b->ops) < 0)
+		return op_undo(b, start, buf_error(&b->ops));
+	b->puts_bytes += b->ops.n - start;
+	b->puts++;
+	return 0;
+}
+
+int store_batch_forget(struct store_batch *b, uint64_t id, uint64_t before)
+{
+	size_t start = b->ops.n;
+
+	if (b->dels == b->dels_max)
+		return -ENOBUFS;
+	op_begin_kind(b, puts_room(b) + dels_room(b), KIND_FORGET);
+	buf_u64be(&b->ops, id);
+	buf_u64be(&b->ops, before);
+	if (buf_error(&b->ops) < 0)
+		return op_undo(b, start, buf_error(&b->ops));
+	b->dels++;
+	return 0;
+}
+
 bool store_batch_next(struct reader *ops, struct store_op *ret)
 {
-	struct store_op op = {.del = reader_u8(ops) == KIND_DEL};
+	uint8_t kind = reader_u8(ops);
+	struct store_op op = {
+		.del = kind == KIND_DEL || kind == KIND_FORGET,
+		.spill = kind == KIND_SPILL || kind == KIND_FORGET,
+	};
 
-	op.key = reader_bytes(ops, STORE_KEY_BYTES);
+	op.key = reader_bytes(ops, op.spill ? STORE_SPILL_KEY_BYTES : STORE_KEY_BYTES);
 	if (!op.del)
 		op.value = reader_bytes(ops, reader_u32be(ops));
 	if (!reader_ok(ops))

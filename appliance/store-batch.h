@@ -43,9 +43,21 @@ int store_batch_put(struct store_batch *b, const struct store_record *r, size_t 
 int store_batch_del(struct store_batch *b, const struct endpoint *server,
 		    const struct endpoint *client);
 
+/*
+ * Part of the log of a connection that is still watched: bytes at @off of the stream the worker
+ * calls @id, in up to two pieces, together at most STORE_SPILL_BYTES. Errors as store_batch_put().
+ */
+#define STORE_SPILL_KEY_BYTES 16
+/* With what LMDB adds to it, whole pages. */
+#define STORE_SPILL_BYTES (16 * 4096 - 16)
+int store_batch_spill(struct store_batch *b, uint64_t id, uint64_t off, const struct bytes part[2]);
+/* Forgets the parts of @id that begin before @before. 0, -ENOBUFS or -ENOMEM. */
+int store_batch_forget(struct store_batch *b, uint64_t id, uint64_t before);
+
 /* One change, as the store reads it. */
 struct store_op {
 	bool del;
+	bool spill; /* of parts of logs: del is a forget */
 	struct bytes key, value;
 };
 

@@ -15,14 +15,15 @@ void store_queue_deinit(struct store_queue *q)
 	while (q->spares > 0)
 		buf_deinit(&q->spare[--q->spares]);
 	for (; q->count > 0; q->count--) {
-		buf_deinit(&q->waiting[q->first]);
+		buf_deinit(&q->waiting[q->first].ops);
 		q->first = (q->first + 1) % STORE_QUEUE_MAX;
 	}
 	pthread_cond_destroy(&q->wake);
 	pthread_mutex_destroy(&q->lock);
 }
 
-int store_queue_push(struct store_queue *q, struct store_batch *b)
+int store_queue_push(struct store_queue *q, struct store_batch *b, _Atomic uint64_t *receipt,
+		     uint64_t answer)
 {
 	struct buf empty = BUF_INIT(0);
 
@@ -33,7 +34,8 @@ int store_queue_push(struct store_queue *q, struct store_batch *b)
 	}
 	if (q->spares > 0)
 		empty = q->spare[--q->spares];
-	q->waiting[(q->first + q->count++) % STORE_QUEUE_MAX] = b->ops;
+	q->waiting[(q->first + q->count++) % STORE_QUEUE_MAX] =
+		(struct store_queue_item){b->ops, receipt, answer};
 	pthread_cond_signal(&q->wake);
 	pthread_mutex_unlock(&q->lock);
 	b->ops = empty;
@@ -50,12 +52,12 @@ static bool keep_spare(struct store_queue *q, const struct buf *b)
 	return true;
 }
 
-bool store_queue_pop(struct store_queue *q, struct buf *io)
+bool store_queue_pop(struct store_queue *q, struct store_queue_item *io)
 {
-	struct buf next = BUF_INIT(0);
+	struct store_queue_item next = {BUF_INIT(0), NULL, 0};
 
 	pthread_mutex_lock(&q->lock);
-	bool kept = keep_spare(q, io);
+	bool kept = keep_spare(q, &io->ops);
 	while (q->count == 0 && !q->closed)
 		pthread_cond_wait(&q->wake, &q->lock);
 	bool got = q->count > 0;
@@ -66,7 +68,7 @@ bool store_queue_pop(struct store_queue *q, struct buf *io)
 	}
 	pthread_mutex_unlock(&q->lock);
 	if (!kept)
-		buf_deinit(io);
+		buf_deinit(&io->ops);
 	*io = next;
 	return got;
 }

@@ -1,48 +1,45 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "store.h"
 
-#include <dirent.h>
+#include <endian.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <lmdb.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
-#include <sys/stat.h>
+#include <string.h>
+#include <unistd.h>
 
-#include "cleanup.h"
 #include "clock.h"
+#include "store-folder.h"
 #include "store-queue.h"
 #include "thread.h"
 
-#define FOLDER     "flows"
-#define DATA       "data.mdb"
-#define LOCK       "lock.mdb"
-#define OWNER      "owner" /* locked by its owner; holds the boot id */
-#define BAD_SUFFIX ".bad-"
-#define PATH_LEN   4096
-
 #define RESERVE_SHARE 8    /* of the environment, for deletions and pages in transition */
 #define WEIGH_RECORDS 4096 /* of one transaction at start */
+#define SPILL_SHARE   2    /* of the environment, for parts of logs */
+#define VIEWS_MAX     4096 /* open at once */
 
 struct counters {
 	_Atomic uint64_t bytes_used, records, batches, commits;
 	_Atomic int64_t commit_last_ns, commit_max_ns;
 	_Atomic uint64_t puts, dels, puts_dropped, deferred, errors;
+	_Atomic uint64_t spilled_bytes, spill_refused;
 	_Atomic int last_error;
 	_Atomic bool broken;
 };
 
 struct store {
 	struct store_config cfg;
-	char path[PATH_LEN]; /* of the folder */
-	int folder_fd, owner_fd;
+	struct store_folder folder;
 	MDB_env *env;
 	MDB_dbi dbi;
 	uint32_t page_bytes;
 	uint64_t bytes_limit;
-	uint64_t txn_bytes; /* of records in one transaction */
+	uint64_t txn_bytes;                /* of records in one transaction */
+	uint64_t spill_bytes, spill_limit; /* of parts of logs; the store's thread's */
+	uint64_t spill_parts;
+	uint64_t refused; /* puts that failed so far; likewise */
+	_Atomic uint64_t spilled[STORE_WRITERS_MAX];
 	struct store_queue queue;
 	pthread_t thread;
 	bool running;
@@ -74,36 +71,12 @@ static int lmdb_error(int rc)
 	}
 }
 
-int store_boot_id(uint8_t ret[static STORE_BOOT_ID_BYTES])
-{
-	char text[64];
-	uint8_t id[STORE_BOOT_ID_BYTES];
-	size_t digits = 0;
-
-	_cleanup_close_ int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	ssize_t n = read(fd, text, sizeof text);
-	if (n < 0)
-		return -errno;
-	for (ssize_t i = 0; i < n && digits < 2 * sizeof id; i++) {
-		int c = text[i];
-		int v = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-		if (v < 0)
-			continue;
-		id[digits / 2] = (uint8_t)(digits % 2 ? id[digits / 2] | v : v << 4);
-		digits++;
-	}
-	if (digits != 2 * sizeof id)
-		return -EBADMSG;
-	memcpy(ret, id, sizeof id);
-	return 0;
-}
-
 /* ---- transactions of the store's thread ---------------------------------------------------- */
 
 struct tally {
 	uint64_t puts, dels, dropped;
+	uint64_t spill_bytes, spill_parts; /* as they would be then */
+	uint64_t spill_dropped;
 };
 
 static uint64_t used_bytes(const struct store *s, MDB_txn *txn, uint64_t *ret_records)
@@ -112,7 +85,7 @@ static uint64_t used_bytes(const struct store *s, MDB_txn *txn, uint64_t *ret_re
 
 	if (mdb_stat(txn, s->dbi, &st) != 0)
 		return 0;
-	*ret_records = st.ms_entries;
+	*ret_records = st.ms_entries - s->spill_parts;
 	return (2 + st.ms_branch_pages + st.ms_leaf_pages + st.ms_overflow_pages) * s->page_bytes;
 }
 
@@ -137,12 +110,55 @@ static bool fits(const struct store *s, MDB_txn *txn, MDB_val *key, size_t value
 	return used_bytes(s, txn, &records) + cost_bytes(s, value_n) <= s->bytes_limit + old;
 }
 
+/* Parts of logs have a ceiling of their own, so that they do not push out records. */
+static int apply_spill(struct store *s, MDB_txn *txn, const struct store_op *op, struct tally *t)
+{
+	MDB_val key = {op->key.n, (void *)op->key.p};
+	MDB_val value = {op->value.n, (void *)op->value.p};
+	uint64_t cost = cost_bytes(s, op->value.n);
+
+	if (t->spill_bytes + cost > s->spill_limit || !fits(s, txn, &key, op->value.n)) {
+		t->spill_dropped++;
+		return 0;
+	}
+	t->spill_bytes += cost;
+	t->spill_parts++;
+	return lmdb_error(mdb_put(txn, s->dbi, &key, &value, 0));
+}
+
+/* The parts of one stream lie side by side, in the order of their offsets. */
+static int apply_forget(struct store *s, MDB_txn *txn, const struct store_op *op, struct tally *t)
+{
+	uint8_t first[STORE_SPILL_KEY_BYTES] = {0};
+	MDB_val key = {sizeof first, first}, value;
+	MDB_cursor *c;
+
+	memcpy(first, op->key.p, sizeof first / 2);
+	int e = lmdb_error(mdb_cursor_open(txn, s->dbi, &c));
+	if (e < 0)
+		return e;
+	e = lmdb_error(mdb_cursor_get(c, &key, &value, MDB_SET_RANGE));
+	while (e == 0 && key.mv_size == sizeof first && memcmp(key.mv_data, first, 8) == 0 &&
+	       memcmp(key.mv_data, op->key.p, sizeof first) < 0) {
+		uint64_t cost = cost_bytes(s, value.mv_size);
+		e = lmdb_error(mdb_cursor_del(c, 0));
+		t->spill_bytes -= e == 0 ? cost : 0;
+		t->spill_parts -= e == 0;
+		if (e == 0)
+			e = lmdb_error(mdb_cursor_get(c, &key, &value, MDB_NEXT));
+	}
+	mdb_cursor_close(c);
+	return e == -ENOENT ? 0 : e;
+}
+
 static int apply_op(struct store *s, MDB_txn *txn, const struct store_op *op,
 		    uint64_t *io_projected, struct tally *t)
 {
 	MDB_val key = {op->key.n, (void *)op->key.p};
 	MDB_val value = {op->value.n, (void *)op->value.p};
 
+	if (op->spill)
+		return op->del ? apply_forget(s, txn, op, t) : apply_spill(s, txn, op, t);
 	if (op->del) {
 		int rc = mdb_del(txn, s->dbi, &key, NULL);
 		t->dels++;
@@ -167,13 +183,18 @@ static void publish(struct store *s, uint64_t used, uint64_t records, const stru
 	atomic_fetch_add_explicit(&c->puts, t->puts, memory_order_relaxed);
 	atomic_fetch_add_explicit(&c->dels, t->dels, memory_order_relaxed);
 	atomic_fetch_add_explicit(&c->puts_dropped, t->dropped, memory_order_relaxed);
+	atomic_fetch_add_explicit(&c->spill_refused, t->spill_dropped, memory_order_relaxed);
+	atomic_store_explicit(&c->spilled_bytes, t->spill_bytes, memory_order_relaxed);
+	s->spill_bytes = t->spill_bytes;
+	s->spill_parts = t->spill_parts;
+	s->refused += t->spill_dropped;
 }
 
 /* All changes of @ops, or none. */
 static int apply_once(struct store *s, struct bytes ops)
 {
 	struct reader r = reader_init(ops);
-	struct tally t = {0};
+	struct tally t = {.spill_bytes = s->spill_bytes, .spill_parts = s->spill_parts};
 	struct store_op op;
 	uint64_t records = 0;
 	MDB_txn *txn;
@@ -189,6 +210,7 @@ static int apply_once(struct store *s, struct bytes ops)
 		return e;
 	}
 	uint64_t used = used_bytes(s, txn, &records);
+	records += s->spill_parts - t.spill_parts;
 	e = lmdb_error(mdb_txn_commit(txn));
 	if (e == 0)
 		publish(s, used, records, &t);
@@ -197,6 +219,11 @@ static int apply_once(struct store *s, struct bytes ops)
 
 static void give_up(struct store *s, const struct store_op *op, uint32_t count, int e)
 {
+	s->refused += count;
+	if (e == -EDQUOT && op->spill && !op->del) {
+		atomic_fetch_add_explicit(&s->count.spill_refused, 1, memory_order_relaxed);
+		return;
+	}
 	if (e == -EDQUOT && !op->del) {
 		atomic_fetch_add_explicit(&s->count.puts_dropped, 1, memory_order_relaxed);
 		return;
@@ -275,11 +302,14 @@ static void apply(struct store *s, struct bytes ops)
 static void *store_main(void *arg)
 {
 	struct store *s = arg;
-	struct buf ops = BUF_INIT(0);
+	struct store_queue_item item = {BUF_INIT(0), NULL, 0};
 
-	while (store_queue_pop(&s->queue, &ops)) {
+	while (store_queue_pop(&s->queue, &item)) {
 		int64_t began_ns = clock_mono_ns();
-		apply(s, buf_view(&ops));
+		uint64_t refused = s->refused;
+		apply(s, buf_view(&item.ops));
+		if (item.receipt)
+			atomic_store(item.receipt, item.answer + (s->refused != refused));
 		int64_t took_ns = clock_mono_ns() - began_ns;
 		atomic_store_explicit(&s->count.commit_last_ns, took_ns, memory_order_relaxed);
 		if (took_ns > atomic_load_explicit(&s->count.commit_max_ns, memory_order_relaxed))
@@ -289,7 +319,7 @@ static void *store_main(void *arg)
 		if (s->cfg.committed)
 			s->cfg.committed(s->cfg.ctx, took_ns);
 	}
-	buf_deinit(&ops);
+	buf_deinit(&item.ops);
 	return NULL;
 }
 
@@ -305,94 +335,6 @@ static int start_thread(struct store *s)
 }
 
 /* ---- what is on the disk ------------------------------------------------------------------- */
-
-static int open_folder(struct store *s)
-{
-	if (snprintf(s->path, sizeof s->path, "%s/" FOLDER, s->cfg.state_dir) >=
-	    (int)sizeof s->path)
-		return -ENAMETOOLONG;
-	if (mkdir(s->path, 0700) < 0 && errno != EEXIST)
-		return -errno;
-	s->folder_fd = open(s->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (s->folder_fd < 0 || fchmod(s->folder_fd, 0700) < 0)
-		return -errno;
-	s->owner_fd = openat(s->folder_fd, OWNER, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (s->owner_fd < 0)
-		return -errno;
-	if (flock(s->owner_fd, LOCK_EX | LOCK_NB) < 0)
-		return errno == EWOULDBLOCK ? -EBUSY : -errno;
-	return 0;
-}
-
-static int remove_environment(struct store *s)
-{
-	if (unlinkat(s->folder_fd, LOCK, 0) < 0 && errno != ENOENT)
-		return -errno;
-	if (unlinkat(s->folder_fd, DATA, 0) < 0 && errno != ENOENT)
-		return -errno;
-	return 0;
-}
-
-/*
- * After a crash of the machine unsynced pages may be torn, and LMDB trusts its pages: an
- * environment of another boot is not opened at all.
- */
-static int drop_other_boot(struct store *s, struct store_loaded *l)
-{
-	uint8_t id[STORE_BOOT_ID_BYTES];
-
-	if (pread(s->owner_fd, id, sizeof id, 0) == sizeof id &&
-	    memcmp(id, s->cfg.boot_id, sizeof id) == 0)
-		return 0;
-	l->environment_other_boot = faccessat(s->folder_fd, DATA, F_OK, 0) == 0;
-	int r = remove_environment(s);
-	if (r < 0)
-		return r;
-	if (pwrite(s->owner_fd, s->cfg.boot_id, sizeof id, 0) != sizeof id)
-		return errno ? -errno : -EIO;
-	return 0;
-}
-
-/* At most one is kept: it is for a look by people, not an archive. */
-static int remove_set_aside(struct store *s)
-{
-	DIR *d = opendir(s->path);
-	const struct dirent *e;
-
-	if (!d)
-		return -errno;
-	while ((e = readdir(d))) {
-		if (strncmp(e->d_name, DATA BAD_SUFFIX, strlen(DATA BAD_SUFFIX)) == 0)
-			unlinkat(s->folder_fd, e->d_name, 0);
-	}
-	closedir(d);
-	return 0;
-}
-
-static int set_aside(struct store *s)
-{
-	char name[64];
-
-	int r = remove_set_aside(s);
-	if (r < 0)
-		return r;
-	snprintf(name, sizeof name, DATA BAD_SUFFIX "%lld",
-		 (long long)(clock_real_ns() / NS_PER_S));
-	if (renameat(s->folder_fd, DATA, s->folder_fd, name) < 0 && errno != ENOENT)
-		return -errno;
-	return remove_environment(s);
-}
-
-/*
- * A full disk under a writable mapping is a SIGBUS. So the mapping is written to directly only
- * when the file system has promised all of it.
- */
-static bool reserve_space(struct store *s)
-{
-	_cleanup_close_ int fd = openat(s->folder_fd, DATA, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-
-	return fd >= 0 && fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)s->cfg.size) == 0;
-}
 
 static void close_environment(struct store *s)
 {
@@ -435,16 +377,19 @@ static int open_environment(struct store *s, struct store_loaded *l)
 {
 	/* NOMETASYNC and MAPASYNC say nothing beside NOSYNC; NORDAHEAD would only slow the one
 	 * sequential read at start. */
-	unsigned flags = MDB_NOSYNC;
+	unsigned flags =
+		MDB_NOSYNC | MDB_NOTLS; /* a view is opened and closed by different threads */
 
-	l->space_reserved = reserve_space(s);
+	l->space_reserved = store_folder_reserve(&s->folder, s->cfg.size);
 	if (l->space_reserved)
 		flags |= MDB_WRITEMAP;
 	int e = lmdb_error(mdb_env_create(&s->env));
 	if (e == 0)
 		e = lmdb_error(mdb_env_set_mapsize(s->env, s->cfg.size));
 	if (e == 0)
-		e = lmdb_error(mdb_env_open(s->env, s->path, flags, 0600));
+		e = lmdb_error(mdb_env_set_maxreaders(s->env, VIEWS_MAX));
+	if (e == 0)
+		e = lmdb_error(mdb_env_open(s->env, s->folder.path, flags, 0600));
 	if (e == 0)
 		e = open_database(s);
 	if (e == 0)
@@ -470,6 +415,9 @@ static uint64_t *weigh(const struct store *s, struct store_loaded *l, const MDB_
 {
 	struct store_record rec;
 
+	/* Its connection's record says that it was cut off. */
+	if (key->mv_size == STORE_SPILL_KEY_BYTES)
+		return &l->spilled;
 	switch (store_record_decode(bytes_of(value->mv_data, value->mv_size), &rec)) {
 	case STORE_DECODE_OK:
 		break;
@@ -560,7 +508,7 @@ static int open_and_weigh(struct store *s, struct store_loaded *l)
 	if (e != -EBADMSG)
 		return e;
 	close_environment(s);
-	e = set_aside(s);
+	e = store_folder_set_aside(&s->folder);
 	if (e < 0)
 		return e;
 	*l = (struct store_loaded){.environment_other_boot = l->environment_other_boot,
@@ -575,10 +523,7 @@ static struct store *store_free(struct store *s)
 {
 	close_environment(s);
 	store_queue_deinit(&s->queue);
-	if (s->folder_fd >= 0)
-		close(s->folder_fd);
-	if (s->owner_fd >= 0)
-		close(s->owner_fd); /* and somebody else may have it */
+	store_folder_close(&s->folder);
 	free(s);
 	return NULL;
 }
@@ -595,13 +540,12 @@ int store_open(const struct store_config *cfg, struct store **ret, struct store_
 		return -ENOMEM;
 	s->cfg = *cfg;
 	s->cfg.size -= cfg->size % (uint64_t)sysconf(_SC_PAGESIZE);
-	s->folder_fd = s->owner_fd = -1;
 	s->bytes_limit = s->cfg.size - s->cfg.size / RESERVE_SHARE;
+	s->spill_limit = s->cfg.size / SPILL_SHARE;
 	s->txn_bytes = s->cfg.size / RESERVE_SHARE / 4;
 	store_queue_init(&s->queue, queue_max);
-	int r = open_folder(s);
-	if (r == 0)
-		r = drop_other_boot(s, &loaded);
+	int r = store_folder_open(&s->folder, cfg->state_dir, s->cfg.boot_id,
+				  &loaded.environment_other_boot);
 	if (r == 0)
 		r = open_and_weigh(s, &loaded);
 	if (r == 0)
@@ -648,10 +592,123 @@ int store_submit(struct store *s, struct store_batch *b)
 {
 	if (store_batch_empty(b))
 		return 0;
-	int r = store_queue_push(&s->queue, b);
+	int r = store_queue_push(&s->queue, b, NULL, 0);
 	if (r < 0)
 		atomic_fetch_add_explicit(&s->count.deferred, 1, memory_order_relaxed);
 	return r;
+}
+
+int store_submit_spill(struct store *s, struct store_batch *b, uint32_t writer, uint64_t number)
+{
+	if (store_batch_empty(b) || writer >= STORE_WRITERS_MAX)
+		return -EINVAL;
+	int r = store_queue_push(&s->queue, b, &s->spilled[writer], number * 2);
+	if (r < 0)
+		atomic_fetch_add_explicit(&s->count.deferred, 1, memory_order_relaxed);
+	return r;
+}
+
+uint64_t store_spilled(const struct store *s, uint32_t writer)
+{
+	return writer < STORE_WRITERS_MAX ? atomic_load(&s->spilled[writer]) : 0;
+}
+
+/* ---- views of spilled logs ----------------------------------------------------------------- */
+
+struct view {
+	MDB_txn *txn; /* its snapshot: the pages of the parts stay as they are */
+	uint32_t count;
+	struct view_part {
+		uint64_t off;
+		struct bytes b;
+	} part[];
+};
+
+static void view_free(void *p)
+{
+	struct view *v = p;
+
+	mdb_txn_abort(v->txn);
+	free(v);
+}
+
+static struct bytes view_at(const void *p, uint64_t off)
+{
+	const struct view *v = p;
+	uint32_t low = 0, high = v->count;
+
+	while (low < high) { /* the first part behind @off */
+		uint32_t middle = low + (high - low) / 2;
+		if (v->part[middle].off <= off)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == 0)
+		return BYTES_NONE;
+	const struct view_part *at = &v->part[low - 1];
+	return off - at->off < at->b.n ? bytes_from(at->b, (size_t)(off - at->off)) : BYTES_NONE;
+}
+
+/* The parts of [from, to) side by side, or -ENODATA. */
+static int view_fill(struct view **io, MDB_cursor *c, uint64_t id, uint64_t from, uint64_t to)
+{
+	uint64_t first[2] = {htobe64(id), 0}, at = from;
+	MDB_val key = {sizeof first, first}, value;
+	uint32_t cap = 0;
+
+	int e = step(c, MDB_SET_RANGE, &key, &value);
+	for (; e == 0 && at < to; e = step(c, MDB_NEXT, &key, &value)) {
+		uint64_t k[2];
+		if (key.mv_size != sizeof k)
+			break;
+		memcpy(k, key.mv_data, sizeof k);
+		uint64_t off = be64toh(k[1]);
+		if (k[0] != first[0])
+			break;
+		if (off + value.mv_size <= from)
+			continue;
+		if (off > at || ((*io)->count > 0 && off != at))
+			break;
+		if ((*io)->count == cap) {
+			cap = cap ? 2 * cap : 64;
+			struct view *v = realloc(*io, sizeof *v + cap * sizeof v->part[0]);
+			if (!v)
+				return -ENOMEM;
+			*io = v;
+		}
+		(*io)->part[(*io)->count++] =
+			(struct view_part){off, bytes_of(value.mv_data, value.mv_size)};
+		at = off + value.mv_size;
+	}
+	if (e < 0 && e != -ENOENT)
+		return e;
+	return at == to ? 0 : -ENODATA;
+}
+
+int store_view(struct store *s, uint64_t id, uint64_t from, uint64_t to, struct older *ret)
+{
+	struct view *v = calloc(1, sizeof *v);
+	MDB_cursor *c;
+
+	if (!v)
+		return -ENOMEM;
+	int e = lmdb_error(mdb_txn_begin(s->env, NULL, MDB_RDONLY, &v->txn));
+	if (e < 0) {
+		free(v);
+		return e;
+	}
+	e = lmdb_error(mdb_cursor_open(v->txn, s->dbi, &c));
+	if (e == 0) {
+		e = view_fill(&v, c, id, from, to);
+		mdb_cursor_close(c);
+	}
+	if (e < 0) {
+		view_free(v);
+		return e;
+	}
+	*ret = (struct older){v, view_at, view_free};
+	return 0;
 }
 
 #define LOAD(field) atomic_load_explicit(&s->count.field, memory_order_relaxed)
@@ -670,6 +727,8 @@ void store_stats(const struct store *s, struct store_stats *ret)
 		.dels = LOAD(dels),
 		.puts_dropped = LOAD(puts_dropped),
 		.deferred = LOAD(deferred),
+		.spilled_bytes = LOAD(spilled_bytes),
+		.spill_refused = LOAD(spill_refused),
 		.errors = LOAD(errors),
 		.last_error = LOAD(last_error),
 		.broken = LOAD(broken),
@@ -698,6 +757,7 @@ struct store *store_clear(struct store *s)
 		return NULL;
 	end_thread(s);
 	close_environment(s);
-	remove_environment(s); /* what cannot be removed is of another boot or too old next time */
+	store_folder_clear(
+		&s->folder); /* what cannot be removed is of another boot or too old next time */
 	return store_free(s);
 }

@@ -17,7 +17,11 @@
  * deleted, new ones are dropped and counted. The last eighth lets deletions work then.
  * Nothing stops because the store is full, or fails.
  *
- * Threads: store_submit() and store_stats() from any. No fork() without exec while it is open.
+ * Besides records it takes parts of logs that are too long to be kept in memory (spilled), for as
+ * long as their connection is watched; up to half of the environment, and none survives a restart.
+ *
+ * Threads: all but store_open(), store_load() and the ends from any. No fork() without exec while
+ * it is open.
  */
 #ifndef APPLIANCE_STORE_H
 #define APPLIANCE_STORE_H
@@ -25,11 +29,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "older.h"
 #include "store-batch.h"
 #include "store-format.h"
 
 #define STORE_SIZE_MIN      (1024 * 1024)
 #define STORE_QUEUE_DEFAULT 8
+#define STORE_WRITERS_MAX   64 /* that spill */
 
 struct store;
 
@@ -48,6 +54,7 @@ struct store_config {
 struct store_loaded {
 	uint64_t usable;
 	uint64_t other_boot, too_old, other_version, malformed;
+	uint64_t spilled;            /* parts of logs: of use to nobody any more */
 	bool environment_other_boot; /* all of it was of another boot and removed unread */
 	/* Damaged, of another LMDB, or too large for `size`: moved to flows/data.mdb.bad-<time>. */
 	bool environment_bad;
@@ -60,12 +67,14 @@ struct store_stats {
 	uint64_t records;
 	uint64_t batches, commits;
 	int64_t commit_last_ns, commit_max_ns;
-	uint64_t puts, dels;   /* done */
-	uint64_t puts_dropped; /* the ceiling */
-	uint64_t deferred;     /* store_submit() said -EAGAIN */
-	uint64_t errors;       /* changes that failed otherwise */
-	int last_error;        /* negative errno of the last */
-	bool broken;           /* the environment is damaged: nothing is written any more */
+	uint64_t puts, dels;    /* done */
+	uint64_t puts_dropped;  /* the ceiling */
+	uint64_t deferred;      /* store_submit() said -EAGAIN */
+	uint64_t spilled_bytes; /* in the store, of logs */
+	uint64_t spill_refused; /* parts that were not stored, for one reason or the other */
+	uint64_t errors;        /* changes that failed otherwise */
+	int last_error;         /* negative errno of the last */
+	bool broken;            /* the environment is damaged: nothing is written any more */
 };
 
 /* The id of this boot, /proc/sys/kernel/random/boot_id. 0 or negative errno. */
@@ -91,6 +100,20 @@ int store_load(struct store *s, int (*fn)(void *ctx, const struct store_record *
  * of the disk is not told here, see stats.errors.
  */
 int store_submit(struct store *s, struct store_batch *b);
+
+/*
+ * The same for parts of logs. When all of it is done, store_spilled(@writer) is @number * 2, plus
+ * one if any part was not stored. One at a time for each writer, numbers not 0.
+ */
+int store_submit_spill(struct store *s, struct store_batch *b, uint32_t writer, uint64_t number);
+uint64_t store_spilled(const struct store *s, uint32_t writer);
+
+/*
+ * Opens a view of the spilled [from, to) of @id, as it is now: what is forgotten or stored later
+ * does not change it. While one is open, room that is freed is not used again. 0; -ENODATA: not all
+ * of it is there; -ENOMEM, or what the environment says. Before store_close() all are freed.
+ */
+int store_view(struct store *s, uint64_t id, uint64_t from, uint64_t to, struct older *ret);
 
 void store_stats(const struct store *s, struct store_stats *ret);
 

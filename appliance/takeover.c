@@ -130,6 +130,12 @@ struct takeover_item *takeover_extract(struct jeebs_flow *jf, uint16_t worker, b
 	}
 	item->answered = answered;
 	plan_make(jf, &item->plan);
+	/* Whether the module has looked at it or not. */
+	watch_log(jf, JEEBS_TO_SERVER, jf->spill.from);
+	if (jf->spill.to == item->log[FLOW_TO_SERVER].off) {
+		item->before = jf->older;
+		jf->older = (struct older){0};
+	}
 	plan_cut(jf, &item->cut);
 	item->cut.flow = NULL;
 	item->cut.log = NULL;
@@ -177,9 +183,12 @@ static struct jeebs_bytes item_log(struct jeebs_flow *flow, uint32_t dir, uint64
 	const struct takeover_item *item = (const struct takeover_item *)(const void *)flow;
 	const struct takeover_log *l = &item->log[dir == JEEBS_TO_CLIENT];
 
-	if (off < l->off || off >= l->off + l->bytes.n)
-		return (struct jeebs_bytes){NULL, 0};
-	struct bytes b = bytes_from(buf_view(&l->bytes), (size_t)(off - l->off));
+	struct bytes b = BYTES_NONE;
+
+	if (off < l->off && dir == JEEBS_TO_SERVER)
+		b = older_at(&item->before, off);
+	else if (off >= l->off && off < l->off + l->bytes.n)
+		b = bytes_from(buf_view(&l->bytes), (size_t)(off - l->off));
 	return (struct jeebs_bytes){b.p, b.n};
 }
 
@@ -243,5 +252,6 @@ void takeover_item_free(struct takeover_item *item)
 	}
 	buf_deinit(&item->log[0].bytes);
 	buf_deinit(&item->log[1].bytes);
+	older_free(&item->before);
 	free(item);
 }

@@ -44,6 +44,7 @@ struct takeover_item {
 	struct plan plan;
 	struct jeebs_cut cut; /* flow and log unset */
 	struct takeover_log log[2];
+	struct older before; /* what comes before log[FLOW_TO_SERVER] */
 	const struct watch_service *service;
 	const struct jeebs_module *module;
 	void *state; /* owned; close with the module, then free */

@@ -114,7 +114,7 @@ static void test_queue_is_bounded_and_in_order(void **state)
 {
 	struct store_queue *q = malloc(sizeof *q);
 	struct store_batch b;
-	struct buf got = BUF_INIT(0);
+	struct store_queue_item got = {.ops = BUF_INIT(0)};
 	uint8_t key[STORE_KEY_BYTES];
 
 	assert_non_null(q);
@@ -123,21 +123,21 @@ static void test_queue_is_bounded_and_in_order(void **state)
 	for (uint32_t round = 0; round < 100; round++) { /* beyond the end of the ring */
 		for (uint32_t i = 0; i < 3; i++) {
 			fill(&b, i);
-			assert_int_equal(store_queue_push(q, &b), 0);
+			assert_int_equal(store_queue_push(q, &b, NULL, 0), 0);
 			assert_true(store_batch_empty(&b));
 			assert_int_equal(b.ops.n, 0);
 		}
 		fill(&b, 3);
 		fill(&b, 4);
 		size_t n = b.ops.n;
-		assert_int_equal(store_queue_push(q, &b), -EAGAIN);
+		assert_int_equal(store_queue_push(q, &b, NULL, 0), -EAGAIN);
 		assert_int_equal(b.dels, 2); /* untouched: nothing is lost */
 		assert_int_equal(b.ops.n, n);
 		for (uint32_t i = 0; i < 3; i++) {
 			struct endpoint server = test_server(), client = test_client(i);
 			struct store_op op;
 			assert_true(store_queue_pop(q, &got));
-			struct reader r = reader_init(buf_view(&got));
+			struct reader r = reader_init(buf_view(&got.ops));
 			assert_true(store_batch_next(&r, &op));
 			store_key(&server, &client, key);
 			assert_true(bytes_eq(op.key, bytes_of(key, sizeof key)));
@@ -146,11 +146,11 @@ static void test_queue_is_bounded_and_in_order(void **state)
 	}
 	/* What was put in before closing comes out after it. */
 	fill(&b, 1);
-	assert_int_equal(store_queue_push(q, &b), 0);
+	assert_int_equal(store_queue_push(q, &b, NULL, 0), 0);
 	store_queue_close(q);
 	assert_true(store_queue_pop(q, &got));
 	assert_false(store_queue_pop(q, &got));
-	buf_deinit(&got);
+	buf_deinit(&got.ops);
 	store_batch_deinit(&b);
 	store_queue_deinit(q);
 	free(q);
@@ -161,7 +161,7 @@ static void test_queue_returns_memory(void **state)
 {
 	struct store_queue *q = malloc(sizeof *q);
 	struct store_batch b;
-	struct buf got = BUF_INIT(0);
+	struct store_queue_item got = {.ops = BUF_INIT(0)};
 
 	assert_non_null(q);
 	store_queue_init(q, 2);
@@ -169,14 +169,14 @@ static void test_queue_returns_memory(void **state)
 	for (int i = 0; i < 10; i++) {
 		for (uint32_t n = 0; n < 100; n++)
 			fill(&b, n);
-		assert_int_equal(store_queue_push(q, &b), 0);
+		assert_int_equal(store_queue_push(q, &b, NULL, 0), 0);
 		assert_true(store_queue_pop(q, &got));
 		if (i > 2)
 			assert_true(b.ops.cap >= 4100);
 	}
 	fill(&b, 1);
-	assert_int_equal(store_queue_push(q, &b), 0); /* left inside: freed by deinit */
-	buf_deinit(&got);
+	assert_int_equal(store_queue_push(q, &b, NULL, 0), 0); /* left inside: freed by deinit */
+	buf_deinit(&got.ops);
 	store_batch_deinit(&b);
 	store_queue_deinit(q);
 	free(q);

@@ -14,7 +14,7 @@ struct watch {
 	struct track *track;
 	struct watch_config cfg;
 	struct list dirty;
-	struct list companions, ended, expecting;
+	struct list companions, ended, expecting, long_logs;
 	/* Freed connections, kept for the next: opening a flow calls no malloc. */
 	struct jeebs_flow **spare;
 	uint32_t spare_count;
@@ -24,19 +24,49 @@ struct watch {
 
 #define WATCH_SPARE_MAX 1024
 
+struct bytes watch_log(struct jeebs_flow *jf, uint32_t dir, uint64_t off)
+{
+	const struct watch_spill *sp = &jf->spill;
+	struct watch *w = jf->watch;
+
+	if (dir > JEEBS_TO_CLIENT)
+		return BYTES_NONE;
+	if (dir == JEEBS_TO_CLIENT || !sp->id || off < sp->from || off >= sp->to)
+		return track_log(jf->flow, (enum flow_dir)dir, off);
+	if (!jf->older.view && w->cfg.hooks.older)
+		w->cfg.hooks.older(w->cfg.ctx, jf, &jf->older);
+	return older_at(&jf->older, off);
+}
+
+void watch_close_older(struct jeebs_flow *jf)
+{
+	older_free(&jf->older);
+}
+
+/* A module that asks for more than may stay in memory. */
+static void note_length(struct jeebs_flow *jf, enum flow_dir dir)
+{
+	const struct stream *s = &jf->flow->stream[dir];
+	struct watch *w = jf->watch;
+
+	if (dir == FLOW_TO_SERVER && w->cfg.spill_above > 0 &&
+	    s->next - s->keep > w->cfg.spill_above && list_empty(&jf->spill.node))
+		list_add_tail(&w->long_logs, &jf->spill.node);
+}
+
 static void live_keep_from(struct jeebs_flow *jf, uint32_t dir, uint64_t off)
 {
 	if (dir > JEEBS_TO_CLIENT)
 		return;
 	jf->kept[dir] = true;
+	if (dir == JEEBS_TO_SERVER && (off > jf->spill.want || jf->spill.want == UINT64_MAX))
+		jf->spill.want = off;
 	track_keep_from(jf->watch->track, jf->flow, (enum flow_dir)dir, off);
 }
 
 static struct jeebs_bytes live_log(struct jeebs_flow *jf, uint32_t dir, uint64_t off)
 {
-	if (dir > JEEBS_TO_CLIENT)
-		return (struct jeebs_bytes){NULL, 0};
-	struct bytes b = track_log(jf->flow, (enum flow_dir)dir, off);
+	struct bytes b = watch_log(jf, dir, off);
 	return (struct jeebs_bytes){b.p, b.n};
 }
 
@@ -90,6 +120,13 @@ static const struct jeebs_live_ops live_ops = {
 	.hand_over = live_hand_over,
 };
 
+static void init_spill(struct jeebs_flow *jf)
+{
+	jf->spill.want = UINT64_MAX;
+	list_init(&jf->spill.node);
+	list_init(&jf->spill.under_way);
+}
+
 static struct jeebs_flow *flow_block_get(struct watch *w)
 {
 	if (w->spare_count > 0) {
@@ -100,6 +137,7 @@ static struct jeebs_flow *flow_block_get(struct watch *w)
 		*jf = (struct jeebs_flow){.state = state};
 		list_init(&jf->companion);
 		list_init(&jf->expecting);
+		init_spill(jf);
 		return jf;
 	}
 	struct jeebs_flow *jf = calloc(1, sizeof *jf);
@@ -110,6 +148,7 @@ static struct jeebs_flow *flow_block_get(struct watch *w)
 	if (jf) {
 		list_init(&jf->companion);
 		list_init(&jf->expecting);
+		init_spill(jf);
 	}
 	return jf;
 }
@@ -129,6 +168,7 @@ static void give_up(struct jeebs_flow *jf)
 {
 	jf->gave_up = true;
 	jf->next_module = NULL;
+	jf->spill.want = UINT64_MAX;
 	for (int dir = 0; dir < 2; dir++)
 		track_keep_from(jf->watch->track, jf->flow, (enum flow_dir)dir, UINT64_MAX);
 }
@@ -171,6 +211,7 @@ static void take_module(struct jeebs_flow *jf, const struct jeebs_module *m,
 	jf->expect_n = 0;
 	jf->next_module = NULL;
 	jf->kept[0] = jf->kept[1] = false;
+	jf->spill.want = UINT64_MAX;
 	jf->opened = m->open(jf->state, jf, &live_ops, &jf->module_service) == JEEBS_OK;
 	if (!jf->opened)
 		give_up(jf);
@@ -323,6 +364,8 @@ static void on_data(void *ctx, struct flow *f, enum flow_dir dir, uint64_t off, 
 	goes_on(jf, jf->module->data(jf->state, dir, off, (struct jeebs_bytes){b.p, b.n}, now));
 	if (jf->next_module)
 		hand_over(jf, (struct chunk){dir, off, b, now});
+	note_length(jf, dir);
+	watch_close_older(jf);
 }
 
 static void on_gap(void *ctx, struct flow *f, enum flow_dir dir, uint64_t from, uint64_t to)
@@ -384,6 +427,9 @@ static void on_close(void *ctx, struct flow *f, enum track_close why)
 		related_remember(w, jf, last_ns(f));
 	list_del(&jf->companion);
 	list_del(&jf->expecting);
+	list_del(&jf->spill.node);
+	list_del(&jf->spill.under_way);
+	watch_close_older(jf);
 	if (jf->opened && jf->state)
 		jf->module->close(jf->state);
 	f->user = NULL;
@@ -416,6 +462,7 @@ struct watch *watch_new(const struct watch_config *cfg)
 		list_init(&w->companions);
 		list_init(&w->ended);
 		list_init(&w->expecting);
+		list_init(&w->long_logs);
 	}
 	if (!w || !services || !flags ||
 	    !(w->spare = calloc(WATCH_SPARE_MAX, sizeof(struct jeebs_flow *)))) {
@@ -476,6 +523,11 @@ struct list *watch_ended(struct watch *w)
 struct list *watch_expecting(struct watch *w)
 {
 	return &w->expecting;
+}
+
+struct list *watch_long(struct watch *w)
+{
+	return &w->long_logs;
 }
 
 struct list *watch_dirty(struct watch *w)

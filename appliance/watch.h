@@ -13,6 +13,7 @@
 #define APPLIANCE_WATCH_H
 
 #include "list.h"
+#include "older.h"
 #include "recovery-module.h"
 #include "track.h"
 
@@ -28,6 +29,23 @@ struct watch_service {
 	struct jeebs_service options; /* all but port and protocol */
 	const char *adopt;            /* socket of who adopts its connections; NULL: nobody */
 	bool companion; /* its connections are related to those of other services, or to none */
+};
+
+/*
+ * Where the log of what the client says is longer than may be kept in memory: the
+ * beginning of it is elsewhere.
+ *
+ *	want ==== from ======== to ------- sent ------- next
+ *	          |  elsewhere  |  on its   |
+ *	                        |  way and  |
+ *	                        |  in the log of the flow -----|
+ */
+struct watch_spill {
+	uint64_t want; /* what the module asked for; UINT64_MAX: nothing */
+	uint64_t id;   /* by what name it is known there; 0: nothing is */
+	uint64_t from, to, sent;
+	bool ended; /* some of it was refused: it gets no longer */
+	struct list node, under_way;
 };
 
 struct jeebs_flow {
@@ -54,12 +72,16 @@ struct jeebs_flow {
 	bool related;          /* in a takeover: the main one expects it */
 	uint32_t main_worker, main_flow, main_tag;
 	struct list companion; /* in watch_companions(), of a companion's service */
+	struct watch_spill spill;
+	struct older older; /* open while somebody reads it */
 	/* What passed before the handshake was complete: told as a gap when the module opens. */
 	uint64_t missed[2]; /* end of it */
 	bool missed_fin[2];
 };
 
 struct watch_hooks {
+	/* The bytes of @jf's spill, or as many as there are; *ret is empty before. May be NULL. */
+	void (*older)(void *ctx, const struct jeebs_flow *jf, struct older *ret);
 	/* Bytes of one direction were lost by the capture. */
 	void (*gap)(void *ctx, const struct jeebs_flow *jf, enum flow_dir dir, uint64_t bytes);
 	/* The flow is about to go. Its state is still there unless it was detached. */
@@ -77,6 +99,7 @@ typedef const struct jeebs_module *(*watch_module_fn)(void *ctx, uint16_t port);
 
 struct watch_config {
 	struct track_config track;
+	uint64_t spill_above; /* a longer log of the client goes to watch_long(); 0: none */
 	const struct watch_service *services;
 	uint32_t service_count;
 	/* NULL: the service's module, as with companions. What it returns must be the module of
@@ -107,6 +130,12 @@ struct list *watch_dirty(struct watch *w);
 struct list *watch_companions(struct watch *w);
 struct list *watch_ended(struct watch *w);
 struct list *watch_expecting(struct watch *w);
+
+/* Connections (member `spill.node`) whose log of the client has been longer than spill_above. */
+struct list *watch_long(struct watch *w);
+/* The log of @dir at @off, wherever it is; valid until watch_close_older(). */
+struct bytes watch_log(struct jeebs_flow *jf, uint32_t dir, uint64_t off);
+void watch_close_older(struct jeebs_flow *jf);
 
 /*
  * Within a data callback of @jf's module, which returns JEEBS_HAND_OVER next: @m goes on and is

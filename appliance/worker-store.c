@@ -82,6 +82,8 @@ static int put_flow(struct worker_store *s, const struct jeebs_flow *jf, int64_t
 	memcpy(r.boot_id, s->cfg->boot_id, sizeof r.boot_id);
 	plan_snapshot(f, &r.snapshot);
 	fill_log(f, FLOW_TO_SERVER, &r.log[FLOW_TO_SERVER]);
+	if (jf->spill.id) /* parts do not survive a restart: to the record it is cut off */
+		r.log[FLOW_TO_SERVER].keep = jf->spill.from;
 	fill_log(f, FLOW_TO_CLIENT, &r.log[FLOW_TO_CLIENT]);
 	if (jf->opened) {
 		int e = take_checkpoint(s, jf, &r.checkpoint);

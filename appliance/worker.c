@@ -14,6 +14,7 @@
 #include "log.h"
 #include "service-map.h"
 #include "thread.h"
+#include "worker-spill.h"
 #include "worker-store.h"
 
 #define BLOCKS_PER_TURN   16
@@ -46,6 +47,7 @@ struct worker {
 	struct watch *watch;
 	const struct segment *segment; /* that is being tracked */
 	struct worker_store store;
+	struct worker_spill spill;
 	struct service_map addresses; /* to the index of a service of it */
 	struct worker_taking *taking; /* by server */
 	uint32_t taken_count;
@@ -122,6 +124,13 @@ static struct endings *endings_of(const struct worker *w, const struct jeebs_flo
 	return &w->cfg.endings[jf->service - w->cfg.watch.services];
 }
 
+static void on_older(void *ctx, const struct jeebs_flow *jf, struct older *ret)
+{
+	const struct worker *w = ctx;
+
+	worker_spill_older(&w->spill, jf, ret);
+}
+
 static void on_closed(void *ctx, struct jeebs_flow *jf, enum track_close why)
 {
 	struct worker *w = ctx;
@@ -131,6 +140,7 @@ static void on_closed(void *ctx, struct jeebs_flow *jf, enum track_close why)
 		endings_add(endings_of(w, jf), ending_by_reset(jf, w->segment));
 
 	worker_store_closed(&w->store, jf);
+	worker_spill_closed(&w->spill, jf);
 	if (t->inbox && !jf->extracted && jf->flow->probe_wanted)
 		put_or_complain(t, takeover_note(jf, w->cfg.index, TAKEOVER_GONE));
 }
@@ -556,6 +566,7 @@ static bool should_stop(struct worker *w)
 static void after_packets(struct worker *w, int64_t now)
 {
 	worker_store_flush(&w->store, w->watch, now);
+	worker_spill_flush(&w->spill, w->watch, now);
 	if (now - w->ticked_ns >= TICK_INTERVAL_NS) {
 		w->ticked_ns = now;
 		track_tick(watch_track(w->watch), now);
@@ -647,11 +658,13 @@ int worker_start(const struct worker_config *cfg, struct worker **ret, const cha
 	w->wake = -1;
 	list_init(&w->tasks);
 	pthread_mutex_init(&w->lock, NULL);
-	w->cfg.watch.hooks = (struct watch_hooks){.gap = on_gap, .closed = on_closed};
+	w->cfg.watch.hooks =
+		(struct watch_hooks){.older = on_older, .gap = on_gap, .closed = on_closed};
 	w->cfg.watch.ctx = w;
 	w->taking = calloc(cfg->server_count, sizeof *w->taking);
 	w->watch = watch_new(&w->cfg.watch);
 	worker_store_init(&w->store, &w->cfg);
+	worker_spill_init(&w->spill, &w->cfg);
 	r = w->taking && w->watch ? map_addresses(w) : -ENOMEM;
 	if (r == 0)
 		r = open_rings(w, ret_where);
@@ -703,6 +716,7 @@ struct worker *worker_stop(struct worker *w)
 		ring_close(w->ring[i]);
 	watch_free(w->watch);
 	worker_store_deinit(&w->store);
+	worker_spill_deinit(&w->spill);
 	if (w->wake >= 0)
 		close(w->wake);
 	service_map_deinit(&w->addresses);

@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# A PUT of 48 MiB, cut in the middle: what the old server had acknowledged is more than the appliance may hold in memory.
+# It was in the store, and the backup gets every byte: its file is compared.
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/http-servers.sh"
+: "${JEEBS_MIB:=48}"
+lab_record() { :; }
+lab_buffer=12MiB # of each worker
+lab_addresses=[10.9.0.1]
+lab_backups="[{address: 10.9.0.2}]"
+status_of_appliance() { awk -v k="$1:" '$1 == k { print $2 }' "/proc/$appliance/status"; }
+metric() { in_ns box curl -sf http://127.0.0.1:9817/metrics | awk -v m="$1" 'index($1, m) == 1 { n += $2 } END { print n + 0 }'; }
+spilled() { (($(metric jeebs_store_spilled_bytes) >= JEEBS_MIB * 1048576 / 2)); }
+none_spilled() { (($(metric jeebs_store_spilled_bytes) == 0)); }
+stored() { cmp -s "$lab_dir/upload" "$lab_dir/put-$1-nginx/put/file"; }
+appliance_config_spill() { appliance_config_plain | sed "s/^capture: .*ring: [^}]*/&, buffer: $lab_buffer, spill: 1MiB/"; }
+eval "appliance_config_plain() $(declare -f appliance_config | tail -n +2)"
+appliance_config() { appliance_config_spill; }
+
+put() {
+	(
+		set +e
+		ip netns exec "$(ns client)" curl -sS -o /dev/null -w '%{http_code}\n' --limit-rate 20M -T "$lab_dir/upload" \
+			"http://10.9.0.1/put/$1" >"$lab_dir/get/$1.code" 2>"$lab_dir/get/$1.err"
+		echo $? >"$lab_dir/get/$1.exit"
+	) &
+}
+
+lab_init
+lab_up
+head -c $((JEEBS_MIB * 1048576)) /dev/urandom >"$lab_dir/upload"
+make_files 1k.bin
+http_server server nginx 80
+http_server backup nginx 80
+appliance_start
+before=$(status_of_appliance RssAnon)
+put file
+wait_for 10 "half of the upload in the store" spilled
+pull_cable server
+get_wait 30 file
+wait_for 5 "the summary of the failover" event failover-summary
+all_continued
+[[ $(get_exit file) == 0 ]] || fail "curl: exit $(get_exit file): $(get_error file)"
+[[ $(cat "$lab_dir/get/file.code") == 201 ]] || fail "status $(cat "$lab_dir/get/file.code")"
+stored backup || fail "the backup's file is not what was sent"
+grown=$((($(status_of_appliance RssAnon) - before) / 1024))
+((grown < JEEBS_MIB / 2)) || fail "the appliance grew by $grown MiB"
+wait_for 5 "the store to be rid of it" none_spilled
+pass "$JEEBS_MIB MiB, the first half from the store: the same on the backup; the appliance holds $grown MiB more"
