@@ -10,6 +10,9 @@
  * differs from the captured one, and whatever the capture does not hold, is
  * JEEBS_ORACLE_UNKNOWN, after as many bytes as are known for certain.
  *
+ * Several ranges (multipart/byteranges) whose body was cut come with another boundary, as from
+ * another process (oracle-parts.h).
+ *
  * The final response goes out when as much of the request has come as the old server had
  * when it sent it. What cannot be read as requests at the end of the client's direction is
  * answered by the end of the server's, when it comes again just so.

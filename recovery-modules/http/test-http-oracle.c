@@ -236,6 +236,26 @@ static void test_range_is_cut_from_what_was_captured(void **state)
 	check(seen, 0, PART("bytes=1-2,4-5"), "", JEEBS_ORACLE_UNKNOWN);
 }
 
+#define SEVERAL(boundary, n)                                                       \
+	"HTTP/1.1 206 P\r\nContent-Type: multipart/byteranges; boundary=" boundary \
+	"\r\nContent-Length: " n "\r\n\r\n\r\n--" boundary "\r\n0--12\r\n--" boundary "--\r\n"
+
+/* From the first byte of the body on: the head was the box's to see. */
+static void test_several_ranges(void **state)
+{
+	const char *ask = PART("bytes=0-0,5-5"), *numbered = SEVERAL("1209", "27"),
+		   *other = SEVERAL("1200", "27"), *constant = SEVERAL("fkj49sn38dcn3", "45");
+	const struct seen nginx[] = {{'S', ask}, {'C', numbered}, {0, NULL}};
+	const struct seen lighttpd[] = {{'S', ask}, {'C', constant}, {0, NULL}};
+	const size_t n = strlen(numbered);
+
+	check(nginx, 0, ask, numbered, JEEBS_ORACLE_OPEN);
+	check(nginx, n - 28, ask, numbered, JEEBS_ORACLE_OPEN);
+	check(nginx, n - 27, ask, other, JEEBS_ORACLE_OPEN);
+	check(nginx, n - 1, ask, other, JEEBS_ORACLE_OPEN);
+	check(lighttpd, strlen(constant) - 20, ask, constant, JEEBS_ORACLE_OPEN);
+}
+
 static void test_range_where_it_means_nothing(void **state)
 {
 	static const struct {
@@ -530,6 +550,7 @@ int main(void)
 		cmocka_unit_test(test_the_same_again),
 		cmocka_unit_test(test_each_framing),
 		cmocka_unit_test(test_range_is_cut_from_what_was_captured),
+		cmocka_unit_test(test_several_ranges),
 		cmocka_unit_test(test_range_where_it_means_nothing),
 		cmocka_unit_test(test_range_of_the_client),
 		cmocka_unit_test(test_what_the_capture_lost),
