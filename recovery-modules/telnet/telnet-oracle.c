@@ -26,10 +26,11 @@ struct item {
 struct oracle {
 	struct buf stream[2];
 	size_t scanned[2]; /* items are made up to here */
-	bool lost[2];      /* from there on the direction is not known */
+	bool lost;         /* what comes behind a gap of either direction is not known */
 	bool fin[2];
 	struct item *items;
 	size_t item_n, item_cap;
+	size_t said_n; /* behind the last item of the server */
 };
 
 struct connection {
@@ -114,6 +115,8 @@ static int add(struct oracle *o, struct item item)
 		o->item_cap = cap;
 	}
 	o->items[o->item_n++] = item;
+	if (item.dir == JEEBS_TO_CLIENT)
+		o->said_n = o->item_n;
 	return 0;
 }
 
@@ -123,12 +126,12 @@ static int oracle_data(void *oracle, uint32_t dir, uint64_t off, struct jeebs_by
 
 	if (dir > JEEBS_TO_CLIENT || off < o->stream[dir].n)
 		return -EINVAL;
-	o->lost[dir] |= off > o->stream[dir].n;
-	if (o->lost[dir])
+	o->lost |= off > o->stream[dir].n;
+	if (o->lost)
 		return 0;
 	int r = buf_append(&o->stream[dir], b.p, b.n);
 	if (r == -ENOBUFS)
-		o->lost[dir] = true;
+		o->lost = true;
 	if (r < 0)
 		return r == -ENOBUFS ? 0 : r;
 	for (;;) {
@@ -151,7 +154,7 @@ static int oracle_gap(void *oracle, uint32_t dir, uint64_t from, uint64_t to)
 	(void)to;
 	if (dir > JEEBS_TO_CLIENT)
 		return -EINVAL;
-	o->lost[dir] = true;
+	o->lost = true;
 	return 0;
 }
 
@@ -216,17 +219,43 @@ static bool is_window_size(struct bytes b)
 	return b.n >= 3 && b.p[1] == SB && b.p[2] == NAWS;
 }
 
+/* Who hears a window size needs none that the client told before it. Any may come first. */
+static bool hear_window_size(struct connection *c, struct bytes said)
+{
+	const struct oracle *o = c->oracle;
+	size_t first = o->item_n, last = o->item_n;
+
+	for (size_t i = 0; i < o->item_n; i++) {
+		const struct item *item = &o->items[i];
+		if (item->dir != JEEBS_TO_SERVER || c->heard[i] || !is_window_size(words(o, item)))
+			continue;
+		if (first == o->item_n)
+			first = i;
+		if (last == o->item_n && bytes_eq(words(o, item), said))
+			last = i;
+	}
+	if (first == o->item_n)
+		return false;
+	c->heard[first] = true;
+	for (size_t i = first; last < o->item_n && i <= last; i++)
+		c->heard[i] |= o->items[i].dir == JEEBS_TO_SERVER &&
+			       is_window_size(words(o, &o->items[i]));
+	return true;
+}
+
 /* One of those that the client said, and that was not heard yet. */
 static bool hear(struct connection *c, struct bytes said)
 {
 	const struct oracle *o = c->oracle;
 
+	if (is_window_size(said))
+		return hear_window_size(c, said);
+
 	for (size_t i = 0; i < o->item_n; i++) {
 		const struct item *item = &o->items[i];
 		if (item->dir != JEEBS_TO_SERVER || item->text || c->heard[i])
 			continue;
-		struct bytes w = words(o, item);
-		if (bytes_eq(w, said) || (is_window_size(w) && is_window_size(said))) {
+		if (bytes_eq(words(o, item), said)) {
 			c->heard[i] = true;
 			return true;
 		}
@@ -293,8 +322,11 @@ static int speak(struct connection *c, int (*answer)(void *ctx, struct jeebs_byt
 		return 0;
 	for (; c->next < o->item_n; c->next++) {
 		const struct item *item = &o->items[c->next];
-		if (item->dir == JEEBS_TO_SERVER && !was_heard(c, item))
+		if (item->dir == JEEBS_TO_SERVER && !was_heard(c, item)) {
+			if (o->lost && c->next >= o->said_n)
+				c->state = JEEBS_ORACLE_UNKNOWN; /* all that is known was said */
 			return 0;
+		}
 		if (item->dir == JEEBS_TO_SERVER)
 			continue;
 		struct bytes w = words(o, item);
@@ -306,7 +338,7 @@ static int speak(struct connection *c, int (*answer)(void *ctx, struct jeebs_byt
 	struct bytes rest =
 		bytes_from(buf_view(&o->stream[JEEBS_TO_CLIENT]), o->scanned[JEEBS_TO_CLIENT]);
 	int r = rest.n > 0 ? answer(ctx, (struct jeebs_bytes){rest.p, rest.n}) : 0;
-	if (o->lost[JEEBS_TO_CLIENT] || o->lost[JEEBS_TO_SERVER])
+	if (o->lost)
 		c->state = JEEBS_ORACLE_UNKNOWN;
 	else if (o->fin[JEEBS_TO_CLIENT])
 		c->state = JEEBS_ORACLE_CLOSE;

@@ -21,7 +21,7 @@ static struct telnet_option *of_backend(struct telnet_run *r, unsigned side, uin
 
 static bool by_history(const struct telnet_run *r)
 {
-	return r->s->join.mode != TELNET_MODE_SESSION;
+	return r->s->join.mode != TELNET_MODE_SESSION && !r->s->join.beyond;
 }
 
 static void mark_is_no_state(struct telnet_option *o, uint8_t option)
@@ -213,7 +213,7 @@ static void backend_sub(struct telnet_run *r, const struct telnet_token *t)
 		telnet_abort(r, telnet_reason_name(beyond));
 		return;
 	}
-	if (!asks && !by_history(r) && !client_uses(r, t->option))
+	if (!asks && !by_history(r) && !r->s->join.beyond && !client_uses(r, t->option))
 		return; /* about what is over again by now */
 	struct telnet_sub *e =
 		asks || by_history(r) ? telnet_subs_unused(subs, t->option, kind, hash) : NULL;

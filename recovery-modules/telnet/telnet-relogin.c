@@ -178,6 +178,7 @@ static void reached(struct telnet_run *r)
 		telnet_abort(r, "password-echo");
 		return;
 	}
+	k->beyond = true;
 	tell_user(r);
 	k->shown = true;
 	r->ops->timer(r->j, 0);
@@ -219,6 +220,15 @@ static void collect(struct telnet_join *k, uint8_t c)
 	k->collected[k->collected_n++] = c;
 }
 
+/* The user is being asked for name or password, and is to come there again. */
+static bool at_prompt(const struct telnet *s)
+{
+	uint8_t prompt = s->login.line.prompt;
+
+	return s->login.phase != TELNET_SESSION &&
+	       (prompt == TELNET_LOGIN_PROMPT || prompt == TELNET_PASSWORD_PROMPT);
+}
+
 /* Nothing of the script is left: what the backup says now tells whether it let the user in. */
 static void judged(struct telnet_run *r, enum telnet_said said)
 {
@@ -229,15 +239,16 @@ static void judged(struct telnet_run *r, enum telnet_said said)
 		telnet_abort(r, "login-failed");
 	else if (said == TELNET_SAID_SHELL && s->join.sent & TELNET_SENT_USER)
 		reached(r); /* perhaps without a password */
-	else if (!left && (said == TELNET_SAID_SHELL || said == TELNET_SAID_LINE))
+	else if (!left && (said == TELNET_SAID_SHELL || !at_prompt(s)))
 		reached(r);
 }
 
-static void follow(struct telnet_run *r, uint8_t c, enum telnet_said said)
+static void follow(struct telnet_run *r, uint8_t c, enum telnet_said said, bool echo)
 {
 	struct telnet_join *k = &r->s->join;
 
-	collect(k, c);
+	if (!echo)
+		collect(k, c);
 	/* In the greeting there is nothing to come to: what differs is shown at once. */
 	if (k->mode == TELNET_MODE_GREETING)
 		reached(r);
@@ -278,6 +289,7 @@ void telnet_relogin_backend(struct telnet_run *r, struct bytes b)
 	size_t n = 0;
 
 	while (n < b.n && !k->shown && !k->over) {
+		bool echo = k->line.muted;
 		enum telnet_said said = telnet_line_add(&k->line, b.p[n]);
 		bool same = !k->differs;
 		if (same)
@@ -285,11 +297,13 @@ void telnet_relogin_backend(struct telnet_run *r, struct bytes b)
 		if (k->differs && same)
 			collect_line(k);
 		if (k->differs && !k->over)
-			follow(r, b.p[n], said);
+			follow(r, b.p[n], said, echo);
 		n++;
 	}
-	if (k->over)
+	if (k->over || n == b.n)
 		return;
+	/* Whatever the old server had asked it had asked before it would have said this. */
+	k->beyond = true;
 	telnet_to_client(r, bytes_from(b, n));
 	for (; n < b.n; n++)
 		telnet_line_add(&k->line, b.p[n]);

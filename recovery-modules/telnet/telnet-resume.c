@@ -155,7 +155,7 @@ static void client_data(struct telnet_run *r, struct bytes b)
 
 	tokens(r, &s->parser[JEEBS_TO_SERVER], b, telnet_relogin_client, telnet_proxy_client);
 	/* Who types has been asked all that the backup had to ask first. */
-	if (s->join.shown && !s->join.over && s->join.line.n > 0)
+	if (s->join.shown && s->join.beyond && !s->join.over && s->join.line.n > 0)
 		telnet_proxy_settle(r);
 }
 
@@ -164,7 +164,7 @@ static void pass(struct telnet_run *r)
 {
 	struct telnet_join *k = &r->s->join;
 
-	if (k->over || !k->shown)
+	if (k->over || !k->shown || !k->beyond)
 		return;
 	if (k->line.prompt != TELNET_NO_PROMPT)
 		telnet_proxy_settle(r);

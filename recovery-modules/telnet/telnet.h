@@ -57,6 +57,7 @@ struct telnet_join {
 	uint8_t mode;     /* enum telnet_mode */
 	bool over;        /* passes, finished or aborted */
 	bool shown;       /* what the backup says goes to the client */
+	bool beyond;      /* something was told the client that the old server had not said */
 	bool differs;     /* the backup said something else than the old server */
 	bool settled;     /* what the backup does not want was withdrawn */
 	uint8_t sent;     /* of the script: TELNET_SENT_* */
