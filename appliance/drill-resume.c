@@ -2,6 +2,7 @@
 #include "drill-resume.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 #include "harness.h"
@@ -214,7 +215,8 @@ static const struct drill_flow *made_later(const struct resumed *r, const struct
 
 static enum harness_opening client_opens(void *ctx, const struct harness_channel *c, void **ret)
 {
-	struct resumed *r = ctx;
+	/* As `next`, it is given the main connection's speaker. */
+	struct resumed *r = (struct resumed *)((char *)ctx - offsetof(struct resumed, main));
 	struct speaker *s;
 
 	if (c->kind == HARNESS_RELATED) {
