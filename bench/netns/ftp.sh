@@ -11,6 +11,9 @@ ftp_password='Secret 1'
 ftp_uid=$(id -u ftp 2>/dev/null || echo 65534)
 ftp_gid=$(id -g ftp 2>/dev/null || echo 65534)
 
+# Downloads are fast: no packet may be missing that the cuts are judged by.
+lab_record() { lab_capture box.pcap -s 66000 -B 131072; }
+
 ftp_need() {
 	need vsftpd curl lftp tnftp
 	[[ -x $(unpacked proftpd-core /usr/sbin/proftpd) ]] || skip "proftpd-core is not unpacked (bench/install check)"
@@ -133,4 +136,54 @@ ${ftp_rate:+TransferRate RETR $((ftp_rate / 1024))}
 END
 	in_ns_exec "$name" "$(unpacked proftpd-core /usr/sbin/proftpd)" -n -q -c "$dir/conf" >"$dir/out" 2>&1 &
 	printf -v "ftp_$name" %s "$!"
+}
+
+# ---- clients ---------------------------------------------------------------------------------
+
+# ftp_put ID FILE PATH CURL-ARGUMENTS...: an upload in the background.
+ftp_put() {
+	local id=$1 file=$2 path=$3 base=$lab_dir/get/$1
+	shift 3
+	(
+		set +e
+		ip netns exec "$(ns client)" curl -sS "$@" -T "$file" "ftp://10.9.0.1/$path" 2>"$base.err"
+		echo $? >"$base.exit.new"
+		mv "$base.exit.new" "$base.exit"
+	) &
+}
+
+# So many bytes of it have come to the old server.
+ftp_uploaded() {
+	local n
+	n=$(stat -c %s "$lab_dir/ftp-server/incoming/$1.bin" 2>/dev/null || echo 0)
+	((n >= $2))
+}
+
+# ftp_client ID PROGRAM...: one that reads commands, told by ftp_tell; what it says is in get/ID.out.
+ftp_client() {
+	local id=$1 base=$lab_dir/get/$1
+	shift
+	mkfifo "$base.fifo"
+	(
+		set +e
+		ip netns exec "$(ns client)" "$@" <"$base.fifo" >"$base.out" 2>"$base.err"
+		echo $? >"$base.exit.new"
+		mv "$base.exit.new" "$base.exit"
+	) &
+	exec {ftp_fd}>"$base.fifo"
+	printf -v "ftp_fd_$id" %s "$ftp_fd"
+}
+
+ftp_tell() {
+	local fd=ftp_fd_$1
+	printf '%s\n' "$2" >&"${!fd}"
+}
+
+ftp_said() { grep -q -- "$2" "$lab_dir/get/$1.out"; }
+
+# ftp_continued REASON COUNT: so many conversations were continued for that reason.
+ftp_continued() {
+	local n
+	n=$(grep -F '"event":"connection-continued"' "$lab_dir/appliance.log" | grep -F '"module":"ftp"' | grep -cF "\"reason\":\"$1\"" || true)
+	((n == $2)) || fail "$n continued as '$1', not $2"
 }
