@@ -5,19 +5,25 @@
 . "$(dirname "$0")/states.sh"
 need websocketd
 lab_init
-lab_services=('{port: 80, protocol: http, upgrade: replay}' '{port: 81, protocol: http}')
+lab_services=('{port: 80, protocol: http, upgrade: replay}' '{port: 81, protocol: http}' '{port: 82, protocol: http, upgrade: replay}'
+	'{port: 83, protocol: http, upgrade: replay}')
 lab_prove=every:10
 lab_up
 mkdir "$lab_dir/marks"
+# On 83 the two are crossed.
+websocketd() { in_ns_exec "$1" websocketd --port="$2" --loglevel=error cat >"$lab_dir/websocketd-$1.log" 2>&1; }
+websockets() { in_ns_exec "$1" /usr/bin/python3 "$lab_root/bench/netns/websocket-server.py" "$2" 2>"$lab_dir/websockets-$1-$2.log"; }
 for name in server backup; do
-	for port in 80 81; do
-		in_ns_exec "$name" websocketd --port=$port --loglevel=error cat >"$lab_dir/websocketd-$name.log" 2>&1 &
-		printf -v "websocketd_$name$port" %s $!
-	done
+	websocketd $name 80 &
+	printf -v stopped_$name %s $!
+	websocketd $name 81 &
+	websockets $name 82 &
 done
+websocketd server 83 &
+websockets backup 83 &
 for name in server backup; do
-	for port in 80 81; do
-		wait_for 5 "websocketd on $name" in_ns "$name" curl -s -o /dev/null "http://127.0.0.1:$port/"
+	for port in 80 81 82 83; do
+		wait_for 5 "port $port on $name" in_ns $name bash -c "exec 3<>/dev/tcp/127.0.0.1/$port"
 	done
 done
 appliance_start --debug
@@ -32,11 +38,17 @@ client head1 websocket 80 "${head[@]}"
 client head2 websockets 80 "${head[@]/%1/2}"
 body=(say:300:1000 hear:300:150 say:1:20 hear:1)
 client unsaid websocket 81 say:1:20 hear:1 mark:unsaid await:after say:1:20 hear:1
-for m in idle1 idle2 head1 head2 unsaid; do wait_mark $m; done
+# The other server's 101 has a date, and the backup's another.
+dated=(say:3:20 hear:3 mark:dated1 await:after say:3:30 hear:3)
+client dated1 websocket 82 "${dated[@]}"
+client dated2 websockets 82 "${dated[@]/dated1/dated2}"
+client crossed websocket 83 say:1:20 hear:1 mark:crossed await:after say:1:20 hear:1
+for m in idle1 idle2 head1 head2 unsaid dated1 dated2 crossed; do wait_mark $m; done
 client body1 websocket 80 "${body[@]}"
 client body2 websockets 80 "${body[@]}"
-for id in body1 body2; do wait_for 10 "the middle of the echoes" get_reached $id 50000; done
-kill -STOP "$websocketd_server80"
+client datedbody websocket 82 "${body[@]}"
+for id in body1 body2 datedbody; do wait_for 10 "the middle of the echoes" get_reached $id 50000; done
+kill -STOP "$stopped_server"
 login=(say:2:20 hear:2)
 client login1 websocket 80 "${login[@]}"
 client login2 websockets 80 "${login[@]}"
@@ -48,26 +60,32 @@ wait_for 5 "four clients to have been heard by nobody" unread 4
 pull_cable server
 wait_for 10 "the takeover" taken_over
 : >"$lab_dir/marks/after"
-all=(idle1 idle2 head1 head2 body1 body2 login1 login2)
-get_wait 20 "${all[@]}" unsaid
+all=(idle1 idle2 head1 head2 body1 body2 login1 login2 dated1 dated2 datedbody)
+get_wait 20 "${all[@]}" unsaid crossed
 
 same() { # PHASE REASON ID STEP...
-	local want library=python3-websocket
+	local want library=python3-websocket server=websocketd
 	want=$(/usr/bin/python3 "$lab_root/bench/netns/websocket-client.py" expect "${@:4}" | sha256sum | cut_field)
 	[[ $(get_exit "$3") == 0 ]] || fail "client '$3': exit $(get_exit "$3"): $(get_error "$3")"
 	[[ $(get_field "$3" sha256) == "$want" ]] || fail "client '$3' heard something else than it said"
-	[[ $3 == *1 ]] || library=python3-websockets
-	in_matrix "${2%% *}" websocketd websocketd $library "$1" "continued ${2#* }"
+	[[ $3 != *2 ]] || library=python3-websockets
+	[[ $3 != dated* ]] || server=python3-websockets
+	in_matrix "${2%% *}" $server $server $library "$1" "continued ${2#* }"
 }
 for i in 1 2; do
 	same idle "replay replay" idle$i "${idle[@]}"
 	same head "replay replay" head$i "${head[@]}"
 	same body "replay replay" body$i "${body[@]}"
 	same login "http replay" login$i "${login[@]}"
+	same idle "replay replay" dated$i "${dated[@]}"
 done
+same body "replay replay" datedbody "${body[@]}"
 went_on() { grep '"event":"connection-continued"' "$lab_dir/appliance.log" | grep -c "\"module\":\"$1\",\"reason\":\"replay\"" || true; }
-[[ $(went_on replay) == 6 && $(went_on http) == 2 ]] || fail "continued: $(went_on replay) by replay, $(went_on http) by http"
+[[ $(went_on replay) == 10 && $(went_on http) == 2 ]] || fail "continued: $(went_on replay) by replay, $(went_on http) by http"
 [[ $(get_exit unsaid) != 0 ]] || fail "a WebSocket went on without a module for it"
 event connection-refused '"reason":"upgraded"' || fail "not refused: the service without upgrade"
 in_matrix http websocketd websocketd python3-websocket idle "refused upgraded"
-pass "8 continued; longest stall $(longest_stall "${all[@]}") ms; without upgrade refused"
+[[ $(get_exit crossed) != 0 ]] || fail "another server's backup went on"
+event connection-aborted '"reason":"content-differs"' || fail "not refused: a backup that answers the upgrade otherwise"
+in_matrix replay websocketd python3-websockets python3-websocket idle "refused content-differs"
+pass "11 continued; longest stall $(longest_stall "${all[@]}") ms; without upgrade, and with another server, refused"

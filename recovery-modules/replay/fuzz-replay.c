@@ -99,6 +99,21 @@ static bool record(struct harness *h, struct reader *r, struct buf *said, bool *
 	}
 }
 
+/* The dates of an upgrade do not matter. */
+static bool same_beginning(const uint8_t *a, const uint8_t *b, size_t n)
+{
+	struct replay_mask ma = {0}, mb = {0};
+
+	for (size_t i = 0; i < n; i++) {
+		uint8_t x, y;
+		replay_mask_feed(&ma, &a[i], 1, &x);
+		replay_mask_feed(&mb, &b[i], 1, &y);
+		if (x != y)
+			return false;
+	}
+	return true;
+}
+
 static void resume(struct harness *h, const struct buf *said, bool same, struct bytes answer,
 		   bool fail)
 {
@@ -115,8 +130,7 @@ static void resume(struct harness *h, const struct buf *said, bool same, struct 
 	struct buf all = BUF_INIT(1u << 20);
 	buf_bytes(&all, script.said);
 	buf_bytes(&all, answer);
-	bool begins =
-		all.n >= said->n && bytes_eq(buf_view(said), bytes_head(buf_view(&all), said->n));
+	bool begins = all.n >= said->n && same_beginning(said->p, all.p, said->n);
 	if (begins)
 		demand(bytes_eq(buf_view(&h->client), bytes_from(buf_view(&all), said->n)));
 	else

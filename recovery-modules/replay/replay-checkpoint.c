@@ -3,7 +3,7 @@
  * The state as bytes: version 1, big-endian.
  *
  *	u8 version, reason, flags
- *	u64 begin[2], next[2], fin_server
+ *	u64 begin[2], next[2], fin_server; u8 mask: state, at
  *	u32 joined; u8 n; n x mark: u64 client, server, digest
  *	u64 digest of the server's bytes: 4 x u64, and the last bytes, (next - begin) modulo 32
  *
@@ -20,7 +20,7 @@
 #define FLAG_FIN(dir) (1u << (dir))
 #define FLAGS_ALL     3u
 
-#define CHECKPOINT_MAX (3u + 5u * 8u + 5u + REPLAY_MARKS_MAX * 24u + 32u + 32u)
+#define CHECKPOINT_MAX (3u + 5u * 8u + 2u + 5u + REPLAY_MARKS_MAX * 24u + 32u + 32u)
 
 struct writer {
 	uint8_t p[CHECKPOINT_MAX];
@@ -72,6 +72,8 @@ size_t replay_checkpoint(const void *state, uint8_t *out, size_t cap)
 		for (unsigned dir = 0; dir < 2; dir++)
 			put(&w, s->next[dir], 8);
 		put(&w, s->fin_server, 8);
+		put(&w, s->mask.state, 1);
+		put(&w, s->mask.at, 1);
 		put_marks(&w, &s->marks);
 		put_digest(&w, &s->digest);
 	}
@@ -114,7 +116,8 @@ static bool valid(const struct replay *s)
 					      s->fin_server < s->begin[JEEBS_TO_CLIENT]
 				    : s->fin_server != 0)
 		return false;
-	return s->next[JEEBS_TO_SERVER] - s->begin[JEEBS_TO_SERVER] <= s->retain &&
+	return replay_mask_valid(&s->mask) &&
+	       s->next[JEEBS_TO_SERVER] - s->begin[JEEBS_TO_SERVER] <= s->retain &&
 	       replay_marks_valid(&s->marks, s->begin, s->next);
 }
 
@@ -139,6 +142,8 @@ int replay_restore(void *state, struct jeebs_bytes checkpoint)
 	for (unsigned dir = 0; dir < 2; dir++)
 		s->next[dir] = reader_u64be(&r);
 	s->fin_server = reader_u64be(&r);
+	s->mask.state = reader_u8(&r);
+	s->mask.at = reader_u8(&r);
 	get_marks(&r, &s->marks);
 	get_digest(&r, &s->digest, s->next[JEEBS_TO_CLIENT] - s->begin[JEEBS_TO_CLIENT]);
 	return reader_ok(&r) && reader_left(&r) == 0 && valid(s) ? JEEBS_OK : JEEBS_GIVE_UP;

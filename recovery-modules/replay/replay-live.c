@@ -42,12 +42,25 @@ static int client_said(struct replay *s, uint64_t off, struct jeebs_bytes b)
 	return JEEBS_OK;
 }
 
+static void digest(struct replay *s, struct jeebs_bytes b)
+{
+	uint8_t masked[REPLAY_MASK_BLOCK];
+
+	while (b.n > 0 && replay_mask_on(&s->mask)) {
+		size_t n = b.n < sizeof masked ? b.n : sizeof masked;
+		replay_mask_feed(&s->mask, b.p, n, masked);
+		XXH64_update(&s->digest, masked, n);
+		b = (struct jeebs_bytes){b.p + n, b.n - n};
+	}
+	XXH64_update(&s->digest, b.p, b.n);
+}
+
 /* Its bytes are kept until there are too many; the digest is of all. */
 static int server_said(struct replay *s, uint64_t off, struct jeebs_bytes b)
 {
 	uint64_t most = s->retain < REPLAY_COMPARE_MAX ? s->retain : REPLAY_COMPARE_MAX;
 
-	XXH64_update(&s->digest, b.p, b.n);
+	digest(s, b);
 	if (off + b.n - s->begin[JEEBS_TO_CLIENT] > most)
 		s->ops->keep_from(s->flow, JEEBS_TO_CLIENT, off + b.n);
 	else if (off == s->begin[JEEBS_TO_CLIENT])

@@ -67,17 +67,26 @@ static void join_both(struct call *c)
 	c->ops->pass(c->j, JEEBS_TO_CLIENT);
 }
 
-/* As far as the old server's bytes are still there. */
-static bool same_as_kept(const struct call *c, uint64_t at, struct jeebs_bytes b)
+/*
+ * As far as the old server's bytes are still there. @masked is @b, with zeros where it does not
+ * matter; until now both servers have said the same, so there it does not matter of the other
+ * either.
+ */
+static bool same_as_kept(const struct call *c, uint64_t at, struct jeebs_bytes b,
+			 const uint8_t *masked)
 {
 	while (b.n > 0) {
 		struct jeebs_bytes v = c->cut->log(c->cut->flow, JEEBS_TO_CLIENT, at);
 		size_t n = v.n < b.n ? v.n : b.n;
 		if (n == 0)
 			return true;
-		if (memcmp(v.p, b.p, n) != 0)
-			return false;
+		if (memcmp(v.p, b.p, n) != 0) {
+			for (size_t i = 0; i < n; i++)
+				if (v.p[i] != b.p[i] && masked[i] == b.p[i])
+					return false;
+		}
 		at += n;
+		masked += n;
 		b = (struct jeebs_bytes){b.p + n, b.n - n};
 	}
 	return true;
@@ -103,14 +112,30 @@ static bool proofs_hold(struct call *c)
 	return r->at < c->cut->to_client_end || r->digest == digest;
 }
 
+/* Of @b the first part: @masked of it goes into the digest. */
+static bool compare_part(struct call *c, struct jeebs_bytes b, const uint8_t *masked)
+{
+	if (!same_as_kept(c, c->s->resume.at, b, masked))
+		return false;
+	XXH64_update(&c->s->digest, masked, b.n);
+	c->s->resume.at += b.n;
+	return true;
+}
+
 /* Some of what the old server had said as well; as much as to the next proof at most. */
 static bool compare(struct call *c, struct jeebs_bytes b)
 {
-	if (!same_as_kept(c, c->s->resume.at, b))
-		return false;
-	XXH64_update(&c->s->digest, b.p, b.n);
-	c->s->resume.at += b.n;
-	return c->s->resume.at < next_proof(c) || proofs_hold(c);
+	uint8_t masked[REPLAY_MASK_BLOCK];
+	uint64_t proof = next_proof(c);
+
+	while (b.n > 0 && replay_mask_on(&c->s->mask)) {
+		size_t n = b.n < sizeof masked ? b.n : sizeof masked;
+		replay_mask_feed(&c->s->mask, b.p, n, masked);
+		if (!compare_part(c, (struct jeebs_bytes){b.p, n}, masked))
+			return false;
+		b = (struct jeebs_bytes){b.p + n, b.n - n};
+	}
+	return compare_part(c, b, b.p) && (c->s->resume.at < proof || proofs_hold(c));
 }
 
 static void backend_data(struct call *c, struct jeebs_bytes b)
@@ -159,6 +184,7 @@ static void start_replay(struct call *c)
 	s->resume.at = s->begin[JEEBS_TO_CLIENT];
 	s->resume.digest = XXH64_digest(&s->digest);
 	XXH64_reset(&s->digest, 0);
+	s->mask = (struct replay_mask){0};
 	/* Marks at the very beginning have nothing to prove. */
 	while (s->resume.proven < s->marks.n && s->marks.v[s->resume.proven].server == s->resume.at)
 		s->resume.proven++;

@@ -25,6 +25,7 @@
 
 #include "recovery-module.h"
 #include "replay-marks.h"
+#include "replay-mask.h"
 
 /* Of the server's bytes so many are kept, when there are no more. */
 #define REPLAY_COMPARE_MAX 16384u
@@ -69,7 +70,8 @@ struct replay {
 	uint8_t reason; /* enum replay_reason */
 	uint8_t replay; /* JEEBS_REPLAY_* */
 	struct replay_marks marks;
-	XXH64_state_t digest; /* of the server's bytes; while resuming, of the backup's */
+	struct replay_mask mask; /* of the server's bytes, and */
+	XXH64_state_t digest;    /* of the server's bytes; while resuming, of the backup's */
 	struct replay_resume resume;
 };
 
@@ -86,6 +88,9 @@ struct replay_decision {
 	const char *reason; /* static */
 	const char *detail; /* of a refusal: a sentence, static */
 };
+
+/* Bytes that are masked at once. */
+#define REPLAY_MASK_BLOCK 64u
 
 /* replay-live.c */
 int replay_open(void *state, struct jeebs_flow *f, const struct jeebs_live_ops *ops,

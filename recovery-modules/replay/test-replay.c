@@ -205,7 +205,7 @@ static void test_client_finished(void **state)
 		harness_data(&h, JEEBS_TO_CLIENT, bytes_of("count: 5\n", said));
 		assert_plan(&h, JEEBS_CONTINUE, "replay");
 		resume_with(&h, &k, "", true);
-		assert_bytes(&h.client, "count: 5\n" + said);
+		assert_bytes(&h.client, &"count: 5\n"[said]);
 		assert_int_equal(h.outcome, HARNESS_FINISHED);
 		harness_deinit(&h);
 		buf_deinit(&k.order);
@@ -443,6 +443,72 @@ static void test_digest(void **state)
 	}
 }
 
+/* ---- the head of an upgrade --------------------------------------------------------------------
+ */
+
+#define HEAD_101(date)                                                          \
+	"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nDATE: " date \
+	"\r\nServer: a\r\n\r\n"
+#define MORNING "Sat, 21 Nov 2026 09:00:00 GMT"
+#define EVENING "Sun, 22 Nov 2026 19:12:34 GMT"
+
+/* What the old server had said, up to @cut, and what the backup says; whether that is the same. */
+static void check_head(const char *old, size_t cut, const char *backup, bool same, size_t chunk)
+{
+	const struct line lines[] = {{3, backup}, {0, NULL}};
+	const struct harness_options options = {.service = &defaults,
+						.live = {.max = chunk},
+						.backend = {.max = chunk},
+						.view_max = 7};
+	struct backup k = {.line = lines};
+	struct harness h;
+
+	assert_int_equal(harness_init(&h, &replay_module, &options), 0);
+	to_server(&h, "get");
+	harness_data(&h, JEEBS_TO_CLIENT, bytes_of(old, cut));
+	assert_int_equal(harness_reopen(&h), 0);
+	resume_with(&h, &k, "", false);
+	if (same) {
+		assert_int_equal(h.outcome, HARNESS_JOINED);
+		assert_bytes(&h.client, backup + cut);
+	} else {
+		assert_int_equal(h.outcome, HARNESS_ABORTED);
+		assert_string_equal(h.abort_reason, "content-differs");
+		assert_int_equal(h.client.n, 0);
+	}
+	harness_deinit(&h);
+	buf_deinit(&k.order);
+}
+
+static void test_dates_of_an_upgrade_may_differ(void **state)
+{
+	static const char old[] = HEAD_101(MORNING) "frames", new[] = HEAD_101(EVENING) "frames";
+
+	for (size_t cut = 0; cut < sizeof old; cut++)
+		for (size_t chunk = 0; chunk < 8; chunk += 7)
+			check_head(old, cut, new, true, chunk);
+}
+
+static void test_nothing_else_may(void **state)
+{
+	static const struct {
+		const char *old, *new;
+	} cases[] = {
+		{HEAD_101(MORNING) "frames", HEAD_101(EVENING) "framez"},
+		/* Another length, a field that only ends so, no 101, behind the head. */
+		{HEAD_101(MORNING) "frames", HEAD_101("Sat, 21 Nov 2026 9:00:00 GMT") "frames"},
+		{"HTTP/1.1 101 S\r\nX-Date: 1\r\n\r\n", "HTTP/1.1 101 S\r\nX-Date: 2\r\n\r\n"},
+		{"HTTP/1.1 101 S\r\nDat: 1\r\n\r\n", "HTTP/1.1 101 S\r\nDat: 2\r\n\r\n"},
+		{"HTTP/1.1 200 OK\r\nDate: 1\r\n\r\n", "HTTP/1.1 200 OK\r\nDate: 2\r\n\r\n"},
+		{"HTTP/1.1 101 S\r\n\r\nDate: 1\r\n", "HTTP/1.1 101 S\r\n\r\nDate: 2\r\n"},
+		{"HTTP/1.1 101 S\n\nDate: 1\n", "HTTP/1.1 101 S\n\nDate: 2\n"},
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+		for (size_t chunk = 0; chunk < 8; chunk += 7)
+			check_head(cases[i].old, strlen(cases[i].old), cases[i].new, false, chunk);
+}
+
 /* ---- marks -------------------------------------------------------------------------------------
  */
 
@@ -530,6 +596,8 @@ int main(void)
 		cmocka_unit_test(test_backup_differs),
 		cmocka_unit_test(test_backup_refuses),
 		cmocka_unit_test(test_digest),
+		cmocka_unit_test(test_dates_of_an_upgrade_may_differ),
+		cmocka_unit_test(test_nothing_else_may),
 		cmocka_unit_test(test_marks_are_bounded),
 		cmocka_unit_test(test_hostile_checkpoints),
 	};
