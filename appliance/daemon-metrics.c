@@ -35,6 +35,7 @@ struct daemon_published {
 	struct published_server *server;
 	uint64_t store_errors, control[4];
 	uint64_t spliced, kept_ceiling, starved, spill_refused;
+	uint64_t channels[4], join_ceiling[3];
 	int64_t surveyed_ns, survey_pause_ns;
 };
 
@@ -207,6 +208,23 @@ static void publish_joins(struct daemon *d)
 			  &p->kept_ceiling);
 	metrics_add_since(d->metrics, METRIC_JOIN_BUFFER_STARVED, METRIC_AT(0), s.buffer_starved,
 			  &p->starved);
+	const uint64_t channels[] = {
+		[METRIC_CHANNEL_OPENED] = s.channels,
+		[METRIC_CHANNEL_FAILED] = s.channel_failed,
+		[METRIC_CHANNEL_CEILING] = s.channel_ceiling,
+		[METRIC_CHANNEL_STRANGER] = s.strangers,
+	};
+	for (uint16_t i = 0; i < sizeof channels / sizeof channels[0]; i++)
+		metrics_add_since(d->metrics, METRIC_JOIN_CHANNELS, METRIC_AT(i), channels[i],
+				  &p->channels[i]);
+	const uint64_t ceilings[] = {
+		[METRIC_JOIN_AT_JOINS] = s.refused,
+		[METRIC_JOIN_AT_QUEUE] = s.queue_ceiling,
+		[METRIC_JOIN_AT_CONNECT] = s.connect_ceiling,
+	};
+	for (uint16_t i = 0; i < sizeof ceilings / sizeof ceilings[0]; i++)
+		metrics_add_since(d->metrics, METRIC_JOIN_CEILING, METRIC_AT(i), ceilings[i],
+				  &p->join_ceiling[i]);
 }
 
 static void publish_rest(struct daemon *d)

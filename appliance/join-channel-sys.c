@@ -29,6 +29,9 @@ static int open_socket(const struct endpoint *e)
 		       &on, sizeof on) < 0 &&
 	    errno != EPERM)
 		return close_failed(fd, errno);
+	/* Other connections may have its port, or have had it. */
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)
+		return close_failed(fd, errno);
 	return fd;
 }
 
@@ -80,13 +83,10 @@ int join_channel_listening_socket(const struct endpoint *service, uint16_t *io_p
 
 int join_channel_client_socket(const struct endpoint *from)
 {
-	int fd = open_socket(from), on = 1, r;
+	int fd = open_socket(from), r;
 
 	if (fd < 0)
 		return fd;
-	/* Connections to others may have that port as well. */
-	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)
-		return close_failed(fd, errno);
 	r = bind_to(fd, from, from->port);
 	if ((r == -EADDRINUSE || r == -EACCES) && from->port != 0)
 		r = bind_to(fd, from, 0);

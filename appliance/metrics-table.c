@@ -44,6 +44,8 @@ static const struct {
 	[METRICS_LABEL_REJECT] = {"reason", VALUES("bad-rst", "bad-sequence")},
 	[METRICS_LABEL_LOOP] = {"loop", VALUES("capture", "health", "failover", "recovery")},
 	[METRICS_LABEL_CONTROL] = {"what", VALUES("clients", "lines", "replies", "timeouts")},
+	[METRICS_LABEL_CHANNEL] = {"what", VALUES("opened", "failed", "ceiling", "stranger")},
+	[METRICS_LABEL_JOIN_CEILING] = {"what", VALUES("joins", "queue", "connect")},
 };
 
 #define COUNTER	 METRICS_COUNTER, false
@@ -136,6 +138,10 @@ const struct metrics_desc metrics_table[METRIC_COUNT_] = {
 		"How often so much was kept for slow clients that everybody was read a page at a time."},
 	[METRIC_JOIN_BUFFER_STARVED] = {"jeebs_join_buffer_starved_total", COUNTER, {0},
 		"Reads of continued connections that had to wait for a shared buffer."},
+	[METRIC_JOIN_CHANNELS] = {"jeebs_join_channels_total", COUNTER, {L(CHANNEL)},
+		"New connections between clients and a taken service that a module opened, and what kept them from it."},
+	[METRIC_JOIN_CEILING] = {"jeebs_join_ceiling_total", COUNTER, {L(JOIN_CEILING)},
+		"Ceilings hit by continued connections: no place, too much queued, no descriptor or port to the backup."},
 	[METRIC_LOOP_LAG] = {"jeebs_event_loop_lag_seconds", DURATION, {L(LOOP)},
 		"How late a loop of the daemon got to run."},
 	[METRIC_CONTROL_REFUSED] = {"jeebs_control_refused_total", COUNTER, {L(CONTROL)},

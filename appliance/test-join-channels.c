@@ -399,7 +399,7 @@ static void test_strangers_win_no_time(void **st)
 static void step_hasty(struct rig_script *s, const struct jeebs_cut *cut, struct jeebs_join *j,
 		       const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b)
 {
-	uint16_t port;
+	uint16_t port = 0;
 
 	count_ends(event);
 	if (event == JEEBS_EV_START) {
@@ -431,7 +431,7 @@ static void test_a_client_that_is_gone_at_once(void **st)
 static void step_ends(struct rig_script *s, const struct jeebs_cut *cut, struct jeebs_join *j,
 		      const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b)
 {
-	uint16_t port;
+	uint16_t port = 0;
 
 	count_ends(event);
 	if (event == JEEBS_EV_START) {
@@ -567,7 +567,7 @@ static void step_many(struct rig_script *s, const struct jeebs_cut *cut, struct 
 		      const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b)
 {
 	struct jeebs_address third = {.family = 4, .port = 80, .addr = {127, 0, 0, 2}};
-	uint16_t port;
+	uint16_t port = 0;
 
 	if (event == JEEBS_EV_START) {
 		assert_null(ops->connect_client(j, &third, 0));
@@ -730,7 +730,14 @@ static void test_a_wanted_port(void **st)
 	first = join_channel_listening_socket(&at, &wanted);
 	assert_true(first >= 0);
 	assert_int_equal(wanted, port);
+	/* Also while a connection has it, as after a transfer. */
+	int client = connect_from("127.0.0.1", port, 0), served = accept_at(first);
 	close(first);
+	first = join_channel_listening_socket(&at, &wanted);
+	assert_int_equal(wanted, port);
+	close(first);
+	close(served);
+	close(client);
 	/* That of the service is never given. */
 	at.port = wanted;
 	first = join_channel_listening_socket(&at, &wanted);

@@ -305,7 +305,7 @@ static void test_a_client_that_does_not_come(void **state)
 static void step_nobody(const struct jeebs_cut *cut, struct jeebs_join *j,
 			const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b)
 {
-	uint16_t port;
+	uint16_t port = 0;
 
 	if (event == JEEBS_EV_START) {
 		play.data = ops->listen_client(j, &port);
@@ -337,7 +337,7 @@ static void test_aborts(void **state)
 static void step_many(const struct jeebs_cut *cut, struct jeebs_join *j,
 		      const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b)
 {
-	uint16_t port;
+	uint16_t port = 0;
 
 	if (event == JEEBS_EV_START || event == JEEBS_EV_CLIENT_FAILED)
 		while (ops->listen_client(play.main, &port))
@@ -361,7 +361,7 @@ static void step_wrong(const struct jeebs_cut *cut, struct jeebs_join *j,
 		       const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b)
 {
 	struct jeebs_join *d = play.data;
-	uint16_t port;
+	uint16_t port = 0;
 
 	if (event == JEEBS_EV_START) {
 		d = play.data = ops->related(j, 0);
