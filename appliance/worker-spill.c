@@ -73,10 +73,8 @@ static void let_go(struct worker_spill *s, struct jeebs_flow *jf)
 	if (!sp->id || !list_empty(&sp->under_way))
 		return;
 	if (sp->want >= sp->to) {
-		if (forget(s, jf, UINT64_MAX) == 0) {
+		if (forget(s, jf, UINT64_MAX) == 0)
 			sp->id = 0;
-			sp->ended = false;
-		}
 	} else if (sp->want > sp->from + FORGET_BYTES) {
 		/* The part that has the first byte stays. */
 		uint64_t before = sp->want - STORE_SPILL_BYTES;
@@ -133,8 +131,10 @@ static void fill(struct worker_spill *s, struct watch *w)
 		if (jf->spill.want < UINT64_MAX)
 			spill(s, jf);
 		/* It comes back when it is long again. */
-		if (!jf->spill.id && st->next - st->keep <= s->cfg->watch.spill_above)
+		if (!jf->spill.id && st->next - st->keep <= s->cfg->watch.spill_above) {
 			list_del(it);
+			jf->spill.ended = false;
+		}
 	}
 }
 
