@@ -443,6 +443,71 @@ static void test_digest(void **state)
 	}
 }
 
+/* There is one proof only, at the very end. */
+static void test_digest_at_the_end(void **state)
+{
+	char text[REPLAY_COMPARE_MAX + 100];
+
+	memset(text, 'x', sizeof text);
+	text[sizeof text - 1] = 0;
+	for (size_t bad = 0; bad < 2; bad++) {
+		char other[sizeof text + 4];
+		strcpy(other, text);
+		strcat(other, "more");
+		other[17] = bad ? 'y' : 'x';
+		const struct line lines[] = {{3, other}, {0, NULL}};
+		struct backup k = {.line = lines};
+		struct jeebs_service svc = defaults;
+		struct harness h;
+		svc.retain = 1 << 20;
+		begin_with(&h, &svc);
+		to_server(&h, "get");
+		to_client(&h, text);
+		assert_int_equal(h.log[JEEBS_TO_CLIENT].bytes.n, 0);
+		resume_with(&h, &k, "", false);
+		assert_bytes(&h.client, bad ? "" : "more");
+		if (bad)
+			assert_string_equal(h.abort_reason, "content-differs");
+		harness_deinit(&h);
+		buf_deinit(&k.order);
+	}
+}
+
+static const char *aborted_because;
+static bool finished;
+
+static void note_abort(struct jeebs_join *j, const char *reason)
+{
+	aborted_because = reason;
+}
+
+static void note_finish(struct jeebs_join *j)
+{
+	finished = true;
+}
+
+/* The old server had finished, and the client was told so; what it says nobody takes. */
+static void test_nobody_is_left_to_talk_to(void **state)
+{
+	static const struct jeebs_join_ops ops = {.abort = note_abort,
+						  .finish_client = note_finish};
+	const struct jeebs_cut cut = {.to_server_end = 4, .to_client_end = 2, .server_fin = 1};
+	struct harness h;
+
+	begin(&h);
+	to_server(&h, "QUIT");
+	to_client(&h, "+O");
+	harness_fin(&h, JEEBS_TO_CLIENT);
+	replay_resume(h.state, &cut, NULL, &ops, JEEBS_EV_START, (struct jeebs_bytes){0});
+	assert_true(finished);
+	replay_resume(h.state, &cut, NULL, &ops, JEEBS_EV_CLIENT_EOF, (struct jeebs_bytes){0});
+	assert_null(aborted_because);
+	replay_resume(h.state, &cut, NULL, &ops, JEEBS_EV_CLIENT_DATA,
+		      (struct jeebs_bytes){(const uint8_t *)"x", 1});
+	assert_string_equal(aborted_because, "server-finished");
+	harness_deinit(&h);
+}
+
 /* ---- the head of an upgrade --------------------------------------------------------------------
  */
 
@@ -596,6 +661,8 @@ int main(void)
 		cmocka_unit_test(test_backup_differs),
 		cmocka_unit_test(test_backup_refuses),
 		cmocka_unit_test(test_digest),
+		cmocka_unit_test(test_digest_at_the_end),
+		cmocka_unit_test(test_nobody_is_left_to_talk_to),
 		cmocka_unit_test(test_dates_of_an_upgrade_may_differ),
 		cmocka_unit_test(test_nothing_else_may),
 		cmocka_unit_test(test_marks_are_bounded),
