@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Arguments and exit codes; no logic. */
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,8 @@
 #include "daemon.h"
 #include "dry-run.h"
 #include "log.h"
+#include "module-host.h"
+#include "services.h"
 
 #define EXIT_USAGE     64 /* sysexits(3) */
 #define EXIT_OUTPUT    74
@@ -158,10 +161,31 @@ static int load(const char *path, struct config **ret)
 	return r == CONFIG_OK ? 0 : EXIT_CONFIG;
 }
 
+/* What the daemon would not start without. */
+static int check_modules(const struct config *c, const char *path)
+{
+	struct module_host *host = module_host_new(c->modules_dir);
+	struct services services = {0};
+	struct services_error why = {0};
+	int r = host ? services_load(&services, c, host, &why) : -ENOMEM;
+
+	if (r < 0 && why.server)
+		fprintf(stderr, "jeebs-appliance: %s: server %s: protocol %s: %s\n", path,
+			why.server, why.protocol, why.detail);
+	else if (r < 0)
+		fprintf(stderr, "jeebs-appliance: %s: %s\n", path, log_strerror(r));
+	services_deinit(&services);
+	module_host_free(host);
+	return r < 0 ? EXIT_CONFIG : 0;
+}
+
 static int check_config(const struct config *c, const char *path)
 {
 	char bound[32];
+	int code = check_modules(c, path);
 
+	if (code)
+		return code;
 	for (uint32_t i = 0; i < c->server_count; i++) {
 		const struct config_server *s = &c->servers[i];
 		config_format_duration(config_detection_bound_ns(&s->health), bound, sizeof bound);

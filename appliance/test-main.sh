@@ -94,6 +94,9 @@ out_has "web1: death is noticed within 400ms"
 out_has "good.yaml: ok"
 no_err
 expect 0 --check-config --config good.yaml
+expect 78 -t -c no-module.yaml
+no_out
+err_has "no-module.yaml: server web1: protocol gopher: "
 expect 78 -t -c bad.yaml
 no_out
 err_has "bad.yaml:5:3"

@@ -16,6 +16,8 @@ lab_prove_cuts() {
 	((status <= 1 || status == 65)) || fail "every cut: exit status $status: $(tail -n1 "$out.txt")"
 	[[ $(jq '.wrong == 0 and .refused["resume: no-oracle"] > 20' "$out.json") == true ]] ||
 		fail "every cut: $(jq -c 'del(.capture)' "$out.json")"
+	printf '%s\t%s\n' "$(lab_protocols)" "$(jq -r '[.cuts, .exact, .cuts - .exact - .wrong, .wrong] | @tsv' "$out.json")" \
+		>>"${JEEBS_LAB_DRILLS:-/dev/null}"
 	lab_proved="; $(jq .cuts "$out.json") cuts, 0 wrong"
 }
 
@@ -77,7 +79,7 @@ talk() { # ID PORT PROGRAM
 		nc) in_ns client nc -N -p "$from" 10.9.0.1 "$port" ;;
 		python) in_ns client python3 "$lab_dir/client.py" "$port" ;;
 		socat) in_ns client socat -t 30 - "TCP6:[fd09::1]:$port,sourceport=$from" ;;
-		esac <"$base.in" 2>"$base.err" | if [[ $id == body-* ]]; then slowly; else cat; fi >"$base.out"
+		esac <"$base.in" 2>"$base.err" | if [[ $id == body-* || $id == last-* ]]; then slowly; else cat; fi >"$base.out"
 		echo "${PIPESTATUS[0]}" >"$base.exit"
 	) &
 	exec {fd}>"$base.in"
@@ -94,7 +96,7 @@ was_reset() { grep -q 'reset by peer' "$lab_dir/$1.err"; }
 
 good=()
 for program in nc socat; do
-	for phase in idle head body flight; do good+=("$phase-$program"); done
+	for phase in idle head body last flight; do good+=("$phase-$program"); done
 done
 bad=(nobody refuses hangs forgets dies)
 for id in "${good[@]}"; do talk "$id" 7001 "${id#*-}"; done
@@ -110,7 +112,9 @@ wait_for 5 "answers to forgets" has_heard forgets 5
 for program in nc socat; do
 	say "head-$program" 'half of a li'
 	say "body-$program" 'dump 100000\n'
-	wait_for 5 "half an answer" has_heard "body-$program" 3000
+	say "last-$program" 'dump 100000\n'
+	end_of "last-$program" # it has said all it wants to say
+	for phase in body last; do wait_for 5 "half an answer" has_heard "$phase-$program" 3000; done
 done
 # In flight: the server has answered, and the client hears nothing of it until it is dead.
 in_ns client nft -f - <<'END'
@@ -126,12 +130,14 @@ for program in nc socat; do
 	wait_for 5 "an answer in flight" flying "flight-$program"
 done
 # The half lines have been read.
-said=$(cat "$lab_dir"/*.said | wc -c)
+said=$(($(cat "$lab_dir"/*.said | wc -c) + 2)) # and two ends
 all_read() {
 	(($(in_ns server ss -Htin 'sport >= :7001 and sport <= :7005' | grep -o 'bytes_received:[0-9]*' |
 		awk -F: '{ n += $2 } END { print n + 0 }') == said))
 }
 wait_for 5 "the server to have read it" all_read
+half_closed() { in_ns server ss -Htn state close-wait 'sport = :7001' | wc -l | grep -qx 2; }
+wait_for 5 "the ends of those who are through" half_closed
 total=$("$tally" --offline <"$lab_dir/body-nc.said" | wc -c)
 (($(in_ns server ss -Htin 'sport = :7001' | grep -o 'bytes_acked:[0-9]*' | cut -d: -f2 | sort -n | tail -n1) < total)) ||
 	fail "the whole answer was sent before the cut"
@@ -149,11 +155,12 @@ for program in nc socat; do
 	say "body-$program" 'enough\n'
 done
 for id in "${good[@]}"; do
-	end_of "$id"
+	[[ $id == last-* ]] || end_of "$id"
 	wait_for 10 "$id to end" ended "$id"
 	[[ $(cat "$lab_dir/$id.exit") == 0 ]] || fail "$id: $(cat "$lab_dir/$id.err")"
 	"$tally" --offline <"$lab_dir/$id.said" | cmp - "$lab_dir/$id.out" || fail "$id: other bytes"
-	in_matrix adopt tally "tally (jeebs-adopt)" "${id#*-}" "${id%-*}" "continued integrated"
+	phase=${id%-*}
+	in_matrix adopt tally "tally (jeebs-adopt)" "${id#*-}" "${phase/last/body}" "continued integrated"
 done
 
 reset_for() { # ID REASON [DETAIL]

@@ -20,6 +20,14 @@ make -C "$source" install DESTDIR="$installed" CFLAGS='-O2 -Wall -Wextra -Werror
 grep -qF -- "-I${header%/jeebs/*}" "$lab_dir/make.log" || fail "it was not built against the installed header"
 modules=$installed$(pkg-config --variable=modulesdir jeebs-module)
 [[ -e $modules/counter.so && -e $modules/http.so ]] || fail "no counter.so beside http.so"
+# And a program against libjeebs-adopt.
+pc() { pkg-config --define-variable=prefix="${header%/include/jeebs/*}" "$@"; }
+# shellcheck disable=SC2046
+cc -std=gnu17 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -o "$lab_dir/tally" "$lab_root/recovery-modules/adopt/example/tally.c" \
+	$(pc --cflags --libs jeebs-adopt) >"$lab_dir/cc.log" 2>&1 || fail "cc: $(grep -m1 error "$lab_dir/cc.log")"
+printf 'a\nb\n' | LD_LIBRARY_PATH=$(pc --variable=libdir jeebs-adopt) "$lab_dir/tally" --offline | grep -q '^2 ' ||
+	fail "the program does not run with the installed library"
+
 lab_modules() { echo "$modules"; }
 
 lab_services=('{port: 7000, protocol: counter}')
@@ -66,4 +74,8 @@ expect idle '= 5 = 42 ? = 50'
 expect half '= 100 = 111 = 112'
 expect fresh '= 1'
 all_continued
+for id in idle half fresh; do
+	case $id in half) phase=head how=asked ;; *) phase=idle how=idle ;; esac
+	in_matrix "counter (example)" counter-server.py counter-server.py socat $phase "continued $how"
+done
 pass "built outside the tree; 3 connections went on"

@@ -262,20 +262,29 @@ static void free_all(struct jeebs_adopt *a)
 	free(a);
 }
 
-/* The box resets what is refused, and what ends without DONE. */
+/* The box resets what is refused, and what ends without DONE; unless it is itself gone. */
+static void reset_all(struct jeebs_adopt *a)
+{
+	const struct sockaddr none = {.sa_family = AF_UNSPEC};
+
+	if (a->socket >= 0)
+		(void)connect(a->socket, &none, sizeof none);
+	free_all(a);
+}
+
 PUBLIC void jeebs_adopt_refuse(struct jeebs_adopt *a, const char *reason)
 {
 	if (!a)
 		return;
 	if (!a->taken)
 		(void)tell_verdict(a, false, reason);
-	free_all(a);
+	reset_all(a);
 }
 
 PUBLIC void jeebs_adopt_abort(struct jeebs_adopt *a)
 {
 	if (a)
-		free_all(a);
+		reset_all(a);
 }
 
 PUBLIC void jeebs_adopt_close(struct jeebs_adopt *a)

@@ -337,21 +337,27 @@ static void welcome(int listener, bool adopting)
 
 _Noreturn static void run(int listener, bool adopting)
 {
-	struct pollfd p[1 + SESSIONS_MAX];
+	struct pollfd p[1 + 2 * SESSIONS_MAX]; /* the second half: channels to the box */
 
 	for (;;) {
 		p[0] = (struct pollfd){.fd = listener, .events = POLLIN};
 		for (int i = 0; i < SESSIONS_MAX; i++) {
 			const struct session *s = sessions[i];
-			p[1 + i] = (struct pollfd){.fd = -1};
+			p[1 + i] = p[1 + SESSIONS_MAX + i] = (struct pollfd){.fd = -1};
 			if (s && s->phase == ARRIVING)
 				p[1 + i] = (struct pollfd){jeebs_adopt_fd(s->adopt), POLLIN, 0};
 			else if (s)
 				p[1 + i] = (struct pollfd){s->fd, wants(s), 0};
+			if (s && s->adopt && s->phase != ARRIVING)
+				p[1 + SESSIONS_MAX + i].fd = jeebs_adopt_fd(s->adopt);
 		}
-		if (poll(p, 1 + SESSIONS_MAX, -1) < 0)
+		if (poll(p, 1 + 2 * SESSIONS_MAX, -1) < 0)
 			continue;
 		for (int i = 0; i < SESSIONS_MAX; i++) {
+			if (p[1 + SESSIONS_MAX + i].revents) {
+				abort_session(i, NULL); /* the box is gone, and its address goes */
+				continue;
+			}
 			if (!sessions[i] || !p[1 + i].revents)
 				continue;
 			if (sessions[i]->phase == ARRIVING)
