@@ -30,6 +30,7 @@ lab_services=(
 	"{port: 7005, protocol: adopt, adopt: $lab_dir/adopt/good, retain: 1KiB}"
 )
 lab_up
+in_ns client sysctl -qw net.ipv4.tcp_rmem='4096 131072 400000' # long answers are not swallowed whole
 for port in 7001 7002 7003 7004 7005; do
 	in_ns_exec server "$tally" --listen $port &
 	in_ns_exec backup "$tally" --listen $port &
@@ -48,6 +49,8 @@ next_port=50001
 heard() { cat "$lab_dir/$1.out" 2>/dev/null; }
 # Reads so much, and goes on after the takeover.
 slowly() { dd bs=4k count=100000 iflag=count_bytes status=none; wait_until 20 test -e "$lab_dir/after"; cat; }
+# Reads so little at a time that it is not through by then.
+little() { until [[ -e $lab_dir/after ]]; do dd bs=4k count=1 status=none; sleep 0.02; done; cat; }
 
 # Says on standard error how a connection ended, which the others do not.
 cat >"$lab_dir/client.py" <<'END'
@@ -79,7 +82,7 @@ talk() { # ID PORT PROGRAM
 		nc) in_ns client nc -N -p "$from" 10.9.0.1 "$port" ;;
 		python) in_ns client python3 "$lab_dir/client.py" "$port" ;;
 		socat) in_ns client socat -t 30 - "TCP6:[fd09::1]:$port,sourceport=$from" ;;
-		esac <"$base.in" 2>"$base.err" | if [[ $id == body-* || $id == last-* ]]; then slowly; else cat; fi >"$base.out"
+		esac <"$base.in" 2>"$base.err" | case $id in body-*) slowly ;; last-*) little ;; *) cat ;; esac >"$base.out"
 		echo "${PIPESTATUS[0]}" >"$base.exit"
 	) &
 	exec {fd}>"$base.in"
@@ -91,7 +94,7 @@ say() { # ID TEXT
 }
 end_of() { exec {say_to[$1]}>&-; }
 has_heard() { (($(heard "$1" | wc -l) >= $2)); }
-ended() { [[ -e $lab_dir/$1.exit ]]; }
+ended() { [[ -s $lab_dir/$1.exit ]]; }
 was_reset() { grep -q 'reset by peer' "$lab_dir/$1.err"; }
 
 good=()

@@ -188,7 +188,7 @@ struct jeebs_address {
 
 #define JEEBS_STYLE_PROXY      0u /* re-ask the backup, suppress what was delivered, pass through */
 #define JEEBS_STYLE_STANDALONE 1u /* the module answers itself */
-#define JEEBS_STYLE_INTEGRATED 2u /* the connection is handed to a local program */
+#define JEEBS_STYLE_INTEGRATED 2u /* it is handed to a local program: resume is not called */
 
 #define JEEBS_DETAIL_MAX 160
 
