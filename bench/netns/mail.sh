@@ -1,15 +1,16 @@
 # Mail servers and clients for the lab. Sourced after lib.sh, or alone by whoever sets `mail_root` and has
 # `unpacked` (a function, as in lib.sh).
 #
-# Each server NAME accepts every mail for example.net and puts it into $mail_root/NAME/mail/new, one file each.
+# Each server NAME accepts every mail for user@, held@ and after@example.net and puts it into $mail_root/NAME/mail/new, one file each.
 # An AUTH user: "user", password "secret".
 
 : "${mail_root:=${lab_dir:-}}"
 
-# mail_exim NAME [LINE...]: writes its configuration; further main options as LINE.
+# Who is told to hold (the old server) lets wait a minute: EHLO of "held", RCPT TO held@, a message to after@.
+
+# mail_exim NAME [PORTS [hold]]: writes its configuration. PORTS: "25 : 587".
 mail_exim() {
-	local dir=$mail_root/$1
-	shift
+	local dir=$mail_root/$1 ports=${2:-25} hold=${3:-}
 	mkdir -p "$dir/spool" "$dir/log" "$dir/mail"
 	cat >"$dir/exim.conf" <<END
 primary_hostname = exim.example.net
@@ -18,12 +19,13 @@ log_file_path = $dir/log/%s
 pid_file_path = $dir/pid
 exim_user = nobody
 exim_group = nogroup
-daemon_smtp_ports = 25
+daemon_smtp_ports = $ports
 local_interfaces = 0.0.0.0
 domainlist mine = example.net
+acl_smtp_helo = acl_helo
 acl_smtp_mail = accept
 acl_smtp_rcpt = acl_rcpt
-acl_smtp_data = accept
+acl_smtp_data = acl_data
 host_lookup =
 rfc1413_query_timeout = 0s
 message_size_limit = 40M
@@ -37,13 +39,22 @@ smtp_accept_queue_per_connection = 0
 tls_advertise_hosts =
 auth_advertise_hosts = *
 never_users =
-$(printf '%s\n' "$@")
 begin acl
+acl_helo:
+	accept condition = \${if eq{\$sender_helo_name}{${hold:+held}}}
+	       delay = 60s
+	accept
 acl_rcpt:
+	warn local_parts = ${hold:+held}
+	     delay = 60s
 	deny local_parts = nobody-here
 	     message = no such person
 	accept domains = +mine
 	deny message = no relaying
+acl_data:
+	warn condition = \${if eq{\$recipients}{${hold:+after@example.net}}}
+	     delay = 60s
+	accept
 begin routers
 mine:
 	driver = accept
@@ -80,11 +91,10 @@ END
 # mail_exim_run NAME: to be executed in the background.
 mail_exim_run() { exec "$(unpacked exim4-daemon-light /usr/sbin/exim4)" -C "$mail_root/$1/exim.conf" -bdf; }
 
-# mail_postfix NAME [PARAMETER=VALUE...]
+# mail_postfix NAME [PORTS [hold]]: PORTS: "25 587".
 mail_postfix() {
-	local dir=$mail_root/$1 lib part
+	local dir=$mail_root/$1 ports=${2:-25} hold=${3:-} lib part
 	lib=$(unpacked postfix /usr/lib/postfix)
-	shift
 	mkdir -p "$dir/etc" "$dir/data" "$dir/mail"
 	for part in active bounce corrupt defer deferred flush hold incoming maildrop private public pid saved trace; do
 		mkdir -p "$dir/queue/$part"
@@ -108,12 +118,17 @@ alias_maps =
 alias_database =
 local_recipient_maps =
 virtual_mailbox_domains = example.net
-virtual_mailbox_maps = inline:{user@example.net=./ second@example.net=./ third@example.net=./}
+virtual_mailbox_maps = inline:{user@example.net=./ held@example.net=./ after@example.net=./}
 virtual_mailbox_base = $dir/mail
 virtual_uid_maps = static:65534
 virtual_gid_maps = static:65534
 virtual_minimum_uid = 100
-smtpd_recipient_restrictions = permit_mynetworks, reject
+smtpd_restriction_classes = held
+held = sleep 60
+smtpd_delay_reject = no
+smtpd_helo_restrictions = check_helo_access inline:{ none=held ${hold:+held=held} }
+smtpd_recipient_restrictions = check_recipient_access inline:{ none=held ${hold:+held@example.net=held} }, permit_mynetworks, reject
+smtpd_end_of_data_restrictions = check_recipient_access inline:{ none=held ${hold:+after@example.net=held} }
 smtpd_relay_restrictions = permit_mynetworks, reject
 smtpd_peername_lookup = no
 smtpd_client_connection_count_limit = 0
@@ -123,10 +138,9 @@ virtual_mailbox_limit = 0
 maillog_file = $dir/log
 maillog_file_prefixes = $dir
 biff = no
-$(printf '%s\n' "$@")
 END
 	cat >"$dir/etc/master.cf" <<END
-smtp      inet  n - n - - smtpd
+$(printf '%s inet n - n - - smtpd\n' $ports)
 pickup    unix  n - n 60 1 pickup
 cleanup   unix  n - n - 0 cleanup
 qmgr      unix  n - n 300 1 qmgr
