@@ -744,3 +744,8 @@ void harness_resume_with(struct harness *h, const struct harness_backend *backen
 
 	resume(h, &run, BYTES_NONE, false);
 }
+
+struct bytes harness_received(const struct harness *h)
+{
+	return buf_view(h->run ? &h->run->main.client : &h->client);
+}

@@ -292,5 +292,7 @@ int harness_init_cut(struct harness *h, const struct jeebs_module *m,
 		     const struct jeebs_cut *cut, const struct bytes log[static 2]);
 void harness_resume_with(struct harness *h, const struct harness_backend *backend,
 			 const struct harness_client *client);
+/* What the client has got behind the cut; also while it runs. Valid until it gets more. */
+struct bytes harness_received(const struct harness *h);
 
 #endif

@@ -181,6 +181,8 @@ static void complete_hello(struct out *o, struct jeebs_bytes lines, struct jeebs
 		else if (text.n == 0 && !cr)
 			rest = line_text(reply, &n);
 		put(o, rest.p, rest.n);
+		if (lines.n > 0 && rest.n > 0)
+			text = (struct jeebs_bytes){rest.p - text.n, text.n + rest.n};
 		put(o, "\r\n" + cr, 2u - cr);
 		if (cut.p[3] == ' ')
 			return;

@@ -42,6 +42,7 @@ struct connection {
 	size_t at;   /* of `in`, dealt with */
 	size_t next; /* index of the exchange expected */
 	bool greeted;
+	size_t scanned; /* of the message being read: whole lines without its end */
 	enum mode mode;
 	uint32_t state;
 };
@@ -140,12 +141,11 @@ static uint64_t chunk_length(struct bytes line)
 	return n;
 }
 
-/* The message that @b begins with, the final dot included; 0: it is not there yet. */
-static size_t content_length(struct bytes b)
+/* The message that @b begins with, the final dot included; 0: it is not there yet. *io_from: up to
+ * there it is known not to be. */
+static size_t content_length(struct bytes b, size_t *io_from)
 {
-	size_t from = 0;
-
-	while (from < b.n) {
+	for (size_t from = *io_from; from < b.n; *io_from = from) {
 		struct bytes rest = bytes_from(b, from);
 		bool at_start = from == 0 || (from >= 2 && b.p[from - 2] == '\r');
 		if (at_start && rest.n >= 3 && memcmp(rest.p, ".\r\n", 3) == 0)
@@ -159,10 +159,10 @@ static size_t content_length(struct bytes b)
 }
 
 /* Length of the unit that @b begins with; 0: it is not whole. */
-static size_t unit_length(struct bytes b, enum mode mode)
+static size_t unit_length(struct bytes b, enum mode mode, size_t *io_scanned)
 {
 	if (mode == MODE_CONTENT)
-		return content_length(b);
+		return content_length(b, io_scanned);
 	size_t n = line_length(b);
 	if (n == 0 || mode == MODE_LOGIN)
 		return n;
@@ -242,7 +242,7 @@ static bool opens(const struct oracle *o, const struct exchange *e)
 static int oracle_learned(void *oracle, uint64_t *ret_unasked)
 {
 	struct oracle *o = oracle;
-	size_t in = 0, out = 0, open = SIZE_MAX;
+	size_t in = 0, out = 0, open = SIZE_MAX, scanned;
 	enum mode mode = MODE_LINE;
 
 	o->n = 0;
@@ -251,7 +251,8 @@ static int oracle_learned(void *oracle, uint64_t *ret_unasked)
 		struct bytes client = bytes_from(buf_view(&o->stream[JEEBS_TO_SERVER]), in);
 		struct bytes server = bytes_from(buf_view(&o->stream[JEEBS_TO_CLIENT]), out);
 		/* The first reply is the greeting. */
-		size_t unit = o->n == 0 ? 0 : unit_length(client, mode);
+		scanned = 0;
+		size_t unit = o->n == 0 ? 0 : unit_length(client, mode, &scanned);
 		if (o->n > 0 && unit == 0) {
 			if (server.n > 0)
 				*ret_unasked = out;
@@ -386,9 +387,10 @@ static int oracle_receive(void *connection, struct jeebs_bytes b, int eof,
 	}
 	while (r == 0 && c->state == JEEBS_ORACLE_OPEN) {
 		struct bytes in = bytes_from(buf_view(&c->in), c->at);
-		size_t n = unit_length(in, c->mode);
+		size_t n = unit_length(in, c->mode, &c->scanned);
 		if (n == 0)
 			break;
+		c->scanned = 0;
 		const struct exchange *e = find(c, bytes_head(in, n));
 		c->at += n;
 		if (e)
