@@ -132,3 +132,21 @@ http_post_script() {
 	printf '%s\n' '#!/bin/sh' 'sum=$(sha256sum)' "printf 'Content-Type: text/plain\\r\\n\\r\\n%s\\n' \"\$sum\"" >"$lab_dir/post.sh"
 	chmod 755 "$lab_dir/post.sh"
 }
+
+# get_gated ID PROGRAM...: after 400000 bytes it makes the mark ID, and nobody reads on until the mark `after`.
+get_gated() {
+	local id=$1
+	shift
+	get_with "$id" bash -o pipefail -c '"${@:2}" | { head -c 400000; : >"${1%/*}/$0"; until [[ -e $1 ]]; do sleep 0.01; done; cat; }' \
+		"$id" "$lab_dir/marks/after" "$@"
+}
+
+# put_gated ID FILE CURL-ARGUMENTS...: the same with an upload, of which half is sent.
+put_gated() {
+	local id=$1 file=$2 size
+	size=$(stat -c %s "$file")
+	shift 2
+	get_with "$id" bash -o pipefail -c '{ head -c "$3" "$2"; until [[ -e $1 ]]; do sleep 0.01; done; tail -c "+$(($3 + 1))" "$2"; } | "${@:4}"' \
+		- "$lab_dir/marks/after" "$file" $((size / 2)) \
+		curl -sS --fail -T - -H "Transfer-Encoding:" -H "Content-Length: $size" "$@"
+}
