@@ -75,6 +75,7 @@ $(for m in mpm_event authz_core alias dav dav_fs headers deflate filter cgid; do
 ScriptSock $dir/cgi
 DavLockDB $dir/lock
 LimitRequestBody 0
+KeepAliveTimeout 60
 DocumentRoot $lab_dir/www
 FileETag None
 ForceType application/octet-stream
@@ -112,6 +113,7 @@ server.modules = ("mod_alias", "mod_setenv", "mod_deflate", "mod_webdav", "mod_c
 server.document-root = "$lab_dir/www"
 server.port = $1
 server.username = "www-data"
+server.max-keep-alive-idle = 60
 server.errorlog = "$dir/error.log"
 server.upload-dirs = ("$put")
 mimetype.assign = ("" => "application/octet-stream")

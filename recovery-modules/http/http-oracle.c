@@ -36,6 +36,8 @@ struct connection {
 	bool in_body;     /* of the request. Then valid: */
 	bool differs;     /* the body is another, or not known */
 	bool begun, done; /* 1xx heads were sent; the final response was */
+	uint64_t interim; /* behind the 1xx heads that were sent, of one whose final head is not
+			     known */
 	const struct oracle_exchange *meant;
 	struct oracle_body body;
 	uint32_t state;
@@ -292,15 +294,34 @@ static uint64_t body_had(const struct oracle_exchange *e)
 	return e->asked > e->ask_body ? e->asked - e->ask_body : 0;
 }
 
+/* Whole 1xx heads at c->interim, which a client may wait for before it sends its body. */
+static int send_interim(struct connection *c)
+{
+	const struct oracle_stream *s = &c->oracle->stream[JEEBS_TO_CLIENT];
+
+	for (;;) {
+		struct bytes v = oracle_stream_view(s, c->interim);
+		size_t scanned = 0, n = oracle_head_end(v, &scanned);
+		if (n < sizeof "HTTP/1.1 1" ||
+		    memcmp(v.p, "HTTP/1.1 1", sizeof "HTTP/1.1 1" - 1) != 0)
+			return 0;
+		int r = send_recorded(c, c->interim, c->interim + n);
+		if (r < 0)
+			return r;
+		c->interim += n;
+	}
+}
+
 /* The capture ends before the head of the final response does. */
 static int answer_unfinished(struct connection *c)
 {
 	const struct oracle_exchange *e = c->meant;
 	uint64_t captured = c->oracle->stream[JEEBS_TO_SERVER].end - e->ask;
+	int r = e->answered ? send_interim(c) : 0;
 
-	if (c->body.place != ORACLE_BODY_END && c->passed < captured)
-		return 0;
-	int r = c->differs || !e->answered ? 0 : send_recorded(c, e->answer, UINT64_MAX);
+	if (r < 0 || (c->body.place != ORACLE_BODY_END && c->passed < captured))
+		return r;
+	r = c->differs || !e->answered ? 0 : send_recorded(c, c->interim, UINT64_MAX);
 	c->state = JEEBS_ORACLE_UNKNOWN;
 	return r;
 }
@@ -399,6 +420,7 @@ static int begin_request(struct connection *c, struct bytes head, const struct o
 	if (i >= c->next)
 		c->next = i + 1;
 	c->meant = &x->list[i];
+	c->interim = c->meant->answer;
 	c->passed = head.n;
 	c->differs = c->begun = c->done = false;
 	c->in_body = true;

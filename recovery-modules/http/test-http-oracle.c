@@ -353,6 +353,14 @@ static void test_what_the_capture_lost(void **state)
 				   {'C', NEXT},     {0}};
 	check(ask, 0, GET("/"), NEXT, JEEBS_ORACLE_OPEN);
 	check(ask, 0, "GET /x HTTP/1.1\r\n\r\n", "", JEEBS_ORACLE_UNKNOWN);
+	/* A client that waits for it is told to go on. */
+	const struct seen expect[] = {{'S', "PUT / HTTP/1.1\r\nContent-Length: 3\r\n\r\n"},
+				      {'C', "HTTP/1.1 100 Continue\r\n\r\n"},
+				      {'S', "abc"},
+				      {0}};
+	check(expect, 0, expect[0].text, expect[1].text, JEEBS_ORACLE_OPEN);
+	check(expect, 0, "PUT / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc", expect[1].text,
+	      JEEBS_ORACLE_UNKNOWN);
 	/* In a request's body: nobody knows what it said. */
 	const struct seen upload[] = {{'S', "PUT / HTTP/1.1\r\nContent-Length: 3\r\n\r\na"},
 				      {'s', "b"},
