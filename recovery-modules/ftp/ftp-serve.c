@@ -67,6 +67,8 @@ static void give_command(struct ftp_run *run)
 	ftp_tell(run, ftp_lines_first(&run->s->transfer.line));
 	if (r->data.j)
 		ftp_channel_go(run);
+	/* The client may have come to abort it by now. */
+	ftp_serve_input(run);
 }
 
 /* REST, if the client's is not known to the backup yet. */

@@ -50,7 +50,8 @@ struct run {
 	struct harness h;
 	struct buf all[2]; /* of the control connection */
 	uint64_t before[2];
-	bool eof, said;
+	bool eof;
+	uint64_t said; /* behind the cut */
 	struct data data[DATA_MAX];
 	unsigned data_n;
 	void *oracle, *link;
@@ -110,16 +111,46 @@ static void disconnect(void *connection)
 
 /* ---- the client ---------------------------------------------------------------------------- */
 
+/* What has come of this connection, before the cut and behind it. */
+static uint64_t received_of(const struct run *u, const struct data *d)
+{
+	uint64_t n = d->before[1];
+
+	for (uint32_t i = 0; i < u->h.channels; i++)
+		if (u->h.channel[i]->client_ctx == d)
+			n += u->h.channel[i]->client.n;
+	return n;
+}
+
+/* All at once, but for ABOR: the recorded client had its data by then. */
+static struct bytes control_says(struct run *u, bool *ret_eof)
+{
+	static const uint8_t interrupt[] = {0xff, 0xf4};
+	struct bytes rest = bytes_from(buf_view(&u->all[0]), (size_t)(u->before[0] + u->said));
+	const uint8_t *stop = rest.n ? memmem(rest.p, rest.n, interrupt, sizeof interrupt) : NULL;
+
+	if (stop == rest.p) {
+		for (unsigned i = 0; i < u->data_n; i++) {
+			const struct data *d = &u->data[i];
+			if ((d->begun || d->met) && received_of(u, d) < d->all[1].n)
+				return BYTES_NONE;
+		}
+		stop = NULL;
+	}
+	if (stop)
+		rest.n = (size_t)(stop - rest.p);
+	u->said += rest.n;
+	*ret_eof = u->eof && !stop;
+	return rest;
+}
+
 static struct bytes next(void *ctx, uint64_t received, bool *ret_eof)
 {
 	struct run *u = current;
 
 	(void)received;
-	if (ctx == u) {
-		struct bytes rest = bytes_from(buf_view(&u->all[0]), (size_t)u->before[0]);
-		*ret_eof = u->eof;
-		return u->said ? BYTES_NONE : (u->said = true, rest);
-	}
+	if (ctx == u)
+		return control_says(u, ret_eof);
 	struct data *d = ctx;
 	struct bytes rest = bytes_from(buf_view(&d->all[0]), (size_t)d->before[0]);
 	/* Who receives ends when the server has; who sends, when everything was said. */
