@@ -139,8 +139,7 @@ size_t telnet_checkpoint(const void *state, uint8_t *out, size_t cap)
 	return w.n;
 }
 
-/* ---- back --------------------------------------------------------------------------------------
- */
+/* ---- back ---------------------------------------------------------------------------- */
 
 static bool get_bool(struct reader *r)
 {

@@ -131,7 +131,7 @@ static void forget(struct telnet_typed *t)
 	explicit_bzero(t, sizeof *t);
 }
 
-/* ---- the server ------------------------------------------------------------------------------ */
+/* ---- the server ---------------------------------------------------------------------- */
 
 static void see(struct telnet_login *l, uint8_t c)
 {
@@ -189,7 +189,7 @@ void telnet_login_server(struct telnet_login *l, uint8_t c)
 		l->phase = TELNET_READY;
 }
 
-/* ---- the client ------------------------------------------------------------------------------ */
+/* ---- the client ---------------------------------------------------------------------- */
 
 static void begin_session(struct telnet_login *l)
 {
@@ -229,6 +229,7 @@ static void line_typed(struct telnet_login *l, bool keep)
 			begin_session(l);
 		if (l->line.prompt == TELNET_PASSWORD_PROMPT) {
 			forget(&l->last);
+			l->echoed = 0;
 			l->unanswered = false;
 		} else {
 			session_line(l);

@@ -45,7 +45,7 @@ struct connection {
 	uint32_t state;
 };
 
-/* ---- tokens --------------------------------------------------------------------------------- */
+/* ---- tokens -------------------------------------------------------------------------- */
 
 static size_t subnegotiation(struct bytes b)
 {
@@ -79,8 +79,7 @@ static size_t token(struct bytes b, bool *ret_text)
 	return b.n < 3 ? 0 : 3;
 }
 
-/* ---- the conversation ---------------------------------------------------------------------------
- */
+/* ---- the conversation ---------------------------------------------------------------- */
 
 static void *oracle_open(const struct jeebs_service *svc)
 {
@@ -181,8 +180,7 @@ static struct bytes words(const struct oracle *o, const struct item *i)
 	return bytes_head(bytes_from(buf_view(&o->stream[i->dir]), i->at), i->n);
 }
 
-/* ---- a connection
- * ----------------------------------------------------------------------------------- */
+/* ---- a connection -------------------------------------------------------------------- */
 
 static void oracle_disconnect(void *connection)
 {

@@ -83,6 +83,9 @@ static void restart_linemode(struct telnet_run *r)
 		if (subs->list[i].option == TELNET_LINEMODE)
 			subs->list[i].used = subs->list[i].answered = true;
 	}
+	struct telnet_option *c = of_client(r, TELNET_BY_CLIENT, TELNET_LINEMODE);
+	*c = (struct telnet_option){
+		.agreed = c->agreed}; /* what was asked before was for the old one */
 	tell_client(r, TELNET_BY_CLIENT, TELNET_LINEMODE, false);
 }
 
@@ -241,8 +244,7 @@ void telnet_proxy_backend(struct telnet_run *r, const struct telnet_token *t)
 		backend_sub(r, t);
 }
 
-/* ---- the client --------------------------------------------------------------------------------
- */
+/* ---- the client ---------------------------------------------------------------------- */
 
 /* Of its own accord the client asks for an option. */
 static void offered(struct telnet_run *r, unsigned side, uint8_t option)
@@ -341,8 +343,7 @@ void telnet_proxy_client(struct telnet_run *r, const struct telnet_token *t)
 		client_sub(r, t);
 }
 
-/* ---- beginning and end
- * --------------------------------------------------------------------------- */
+/* ---- beginning and end --------------------------------------------------------------- */
 
 void telnet_proxy_start(struct telnet_run *r)
 {

@@ -47,6 +47,35 @@ static bool backend_echoes(const struct telnet *s)
 	return s->join.options.side[TELNET_BY_SERVER][TELNET_ECHO].agreed == TELNET_YES;
 }
 
+/* As long as the backup says what the old server had said, what fitted there fits here. */
+static bool binary_to_backend(const struct telnet *s)
+{
+	return s->join.differs &&
+	       s->join.options.side[TELNET_BY_CLIENT][TELNET_BINARY].agreed == TELNET_YES;
+}
+
+/*
+ * A line with the end that fits: without BINARY a CR is followed by NUL or LF (RFC 854), with it by
+ * nothing (RFC 856), and what the old server had agreed on need not be what the backup has.
+ */
+static void send_typed(struct telnet_run *r, const struct telnet_typed *t)
+{
+	const uint8_t *cr = memchr(t->text, '\r', t->n);
+	size_t n = cr ? (size_t)(cr - t->text) : t->n;
+	bool second = n + 2 == t->n;
+
+	telnet_to_backend(r, bytes_of(t->text, n));
+	if (!r->s->join.differs)
+		telnet_to_backend(r, bytes_from(bytes_of(t->text, t->n), n));
+	if (!cr || !r->s->join.differs)
+		return;
+	/* What the client ends its last line with may still be on its way. */
+	if (binary_to_backend(r->s) || (!second && r->s->login.line_over))
+		telnet_to_backend(r, bytes_of("\r", 1));
+	else
+		telnet_to_backend(r, bytes_of(second && cr[1] == '\n' ? "\r\n" : "\r\0", 2));
+}
+
 static void send_line(struct telnet_run *r, unsigned what, const struct telnet_typed *t)
 {
 	struct telnet_join *k = &r->s->join;
@@ -60,15 +89,14 @@ static void send_line(struct telnet_run *r, unsigned what, const struct telnet_t
 		return;
 	}
 	k->sent |= (uint8_t)what;
-	telnet_to_backend(r, bytes_of(t->text, t->n));
+	send_typed(r, t);
 	if (what == TELNET_SENT_TYPED)
 		return;
 	k->collected_n = 0;
 	telnet_line_answered(&k->line, backend_echoes(r->s));
 }
 
-/* ---- when the backup says the same
- * ----------------------------------------------------------------- */
+/* ---- when the backup says the same --------------------------------------------------- */
 
 static void send_held(struct telnet_run *r)
 {
@@ -120,8 +148,7 @@ static void compare(struct telnet_run *r, uint8_t c)
 		all_seen(r);
 }
 
-/* ---- when it does not
- * --------------------------------------------------------------------------------- */
+/* ---- when it does not ---------------------------------------------------------------- */
 
 static bool shows_password(const struct telnet *s)
 {
@@ -186,7 +213,7 @@ static void reached(struct telnet_run *r)
 		telnet_proxy_settle(r);
 	if (s->login.phase == TELNET_SESSION && s->replay_all && s->login.unanswered &&
 	    !s->login.last.lost && !asks)
-		telnet_to_backend(r, bytes_of(s->login.last.text, s->login.last.n));
+		send_typed(r, &s->login.last);
 	/* Half a line belongs to the prompt it was typed at. */
 	if (pending(s, TELNET_SENT_TYPED) && prompt == s->login.line.prompt)
 		send_line(r, TELNET_SENT_TYPED, &s->login.typed);
@@ -258,9 +285,7 @@ static void follow(struct telnet_run *r, uint8_t c, enum telnet_said said, bool 
 		judged(r, said);
 }
 
-/* ---- both
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- both ---------------------------------------------------------------------------- */
 
 void telnet_relogin_start(struct telnet_run *r)
 {
@@ -314,6 +339,11 @@ void telnet_relogin_client(struct telnet_run *r, struct bytes b)
 	struct telnet *s = r->s;
 	struct telnet_join *k = &s->join;
 
+	/* The rest of a line end that needs none. */
+	if (!k->typing && s->login.line_over && binary_to_backend(s) && b.n > 0 &&
+	    (b.p[0] == 0 || b.p[0] == '\n'))
+		b = bytes_from(b, 1);
+	k->typing = true;
 	if (k->shown) {
 		telnet_to_backend(r, b);
 		return;

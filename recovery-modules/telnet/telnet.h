@@ -60,6 +60,7 @@ struct telnet_join {
 	bool beyond;      /* something was told the client that the old server had not said */
 	bool differs;     /* the backup said something else than the old server */
 	bool settled;     /* what the backup does not want was withdrawn */
+	bool typing;      /* the client has typed since the cut */
 	uint8_t sent;     /* of the script: TELNET_SENT_* */
 	uint16_t matched; /* of what was seen */
 	struct telnet_parser parser;

@@ -7,6 +7,7 @@
  *	's' 'c'  a gap, as long as the record says; it has no bytes
  *	'E' 'F'  the client, the server finishes
  *	'K'      its length is how far the server had come when it died (fuzzer)
+ *	'Q'      what is said to the oracle instead of what the client said (fuzzer)
  *
  * Those in corpus/telnet-oracle/ were written by record-conversation.
  */
