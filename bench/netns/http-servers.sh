@@ -23,7 +23,7 @@ http_server() {
 	esac >"$dir/out" 2>&1 &
 	disown # it lives in the namespace, and ends with it
 	for port; do
-		wait_for 5 "$make on $name" in_ns "$name" curl -sf -o /dev/null "http://127.0.0.1:$port/1k.bin"
+		wait_for 20 "$make on $name" in_ns "$name" curl -sf -o /dev/null "http://127.0.0.1:$port/1k.bin"
 	done
 }
 

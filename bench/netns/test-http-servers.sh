@@ -56,28 +56,29 @@ for port in "${!old[@]}"; do
 		port:4${port}8 rcvbuf:2304 get:/pad/1k.bin mark:head$port await:after response
 done
 
+reached() { wait_for 20 "'$1' to be in the middle" marked "$1"; }
 # Bytes of an upload that the old server has taken.
 taken() {
 	local n
-	n=$(in_ns server ss -Htinoe "sport = :$port and dport = :$1" | grep -oE 'bytes_received:[0-9]+')
+	n=$(in_ns server ss -Htinoe "sport = :$port and dport = :$1" | grep -oE 'bytes_received:[0-9]+') || return 1
 	((${n#*:} > 200000))
 }
 unread() { [[ $(in_ns client ss -Htn "dport = :$port and sport = :$1" | cut_field) == ESTAB ]] && in_ns server ss -Htn "sport = :$port and dport = :$1" | awk '{ exit !($3 > 0) }'; }
 for port in 80 81 82; do
-	for id in body tag wget; do wait_mark $id$port; done
-	wait_mark idle$port
-	wait_mark chunks$port
-	wait_mark parts$port
-	for id in 5 6; do wait_for 5 "half an upload" taken 4$port$id; done
+	for id in body tag wget; do reached $id$port; done
+	reached idle$port
+	reached chunks$port
+	reached parts$port
+	for id in 5 6; do wait_for 20 "half an upload" taken 4$port$id; done
 done
-for port in 83 84 85; do wait_mark gzip$port; done
+for port in 83 84 85; do reached gzip$port; done
 for port in "${!old[@]}"; do
-	wait_mark head$port
-	wait_for 5 "half a head" unread 4${port}8
+	reached head$port
+	wait_for 20 "half a head" unread 4${port}8
 done
 pull_cable server
 ip netns pids "$(ns server)" | xargs -r kill -KILL 2>/dev/null || true
-wait_for 10 "the takeover" taken_over
+wait_for 20 "the takeover" taken_over
 mark after
 
 # row CLIENT PORT PHASE LOCAL-PORT OUTCOME: what the appliance says of it, for the matrix.
@@ -87,7 +88,7 @@ row() {
 }
 stored() { cmp -s "$2" "$lab_dir/put-backup-${backup[$port]}/put/$1" || fail "${backup[$port]}: $1 is not what was sent"; }
 for port in 80 81 82; do
-	get_wait 20 {body,tag,wget,idle,parts,chunks,put,post}$port
+	get_wait 40 {body,tag,wget,idle,parts,chunks,put,post}$port
 	get_check parts$port parts.bin 1k.bin
 	for id in body tag wget; do get_check $id$port 2m.bin; done
 	get_check idle$port 1k.bin 2m.bin
@@ -99,7 +100,7 @@ for port in 80 81 82; do
 		fail "post$port: $(get_exit post$port): $(get_error post$port)"
 	row curl $port body 4${port}1 "continued range"
 	expect_fate 4${port}2 "continued range"
-	wget_fate=$(grep -F '"client":"10.9.0.11:' "$lab_dir/appliance.log" | grep -F ":$port\"" | sed -nE 's/.*"event":"connection-([a-z]+)".*"reason":"([^"]*)".*/\1 \2/p')
+	wget_fate=$(grep -F '"client":"10.9.0.11:' "$lab_dir/appliance.log" | grep -F ":$port\"" | sed -nE 's/.*"event":"connection-([a-z]+)".*"reason":"([^"]*)".*/\1 \2/p') || true
 	[[ $wget_fate == "continued range" ]] || fail "wget$port: '$wget_fate'"
 	in_matrix http "${old[$port]}" "${backup[$port]}" wget body "$wget_fate"
 	row http.client $port idle 4${port}3 "continued idle"
@@ -108,13 +109,13 @@ for port in 80 81 82; do
 	row "curl, 100-continue" $port upload 4${port}5 "continued head"
 	row "curl, POST" $port upload 4${port}6 "continued answered-502"
 	# The makes order their fields differently: half a head of one is no beginning of the other's.
-	get_wait 20 head$port
+	get_wait 40 head$port
 	[[ $(get_error head$port) == *"Connection reset"* && $(get_bytes head$port) == 0 ]] || fail "head$port: $(get_error head$port)"
 	expect_fate 4${port}8 "continued head"
 	in_matrix http "${old[$port]}" "${backup[$port]}" tcp-client head "refused head-contradicts"
 done
 for port in 83 84 85; do
-	get_wait 20 gzip$port head$port
+	get_wait 40 gzip$port head$port
 	get_check gzip$port 2m.bin
 	get_check head$port 1k.bin
 	row tcp-client $port head 4${port}8 "continued head"
