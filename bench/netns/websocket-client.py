@@ -7,7 +7,9 @@ websocket-client.py LIBRARY URL MARKS STEP...
 
 Steps, in order. What is received is written to standard output, a line each.
 	say:N:LENGTH  send N messages of LENGTH characters, each another
-	hear:N[:R]    receive N messages, R a second
+	hear:N        receive N messages
+	talk:N:LENGTH:R  say and hear N messages, R a second, at most 30 of them on their way: websocketd
+	              stops for ever when its program has a pipe full to say and one to hear
 	mark:NAME     make a mark
 	await:NAME    wait for one
 It ends with a close, and an error if the server does not answer that.
@@ -16,6 +18,9 @@ import asyncio
 import os
 import sys
 import time
+
+
+AHEAD = 30
 
 
 def messages(first, n, length):
@@ -74,19 +79,27 @@ def main(library, url, marks, steps):
                 c.say(m)
                 said += 1
         elif word == "hear":
-            start = time.monotonic()
-            for i in range(int(rest[0])):
+            for _ in range(int(rest[0])):
                 print(c.hear(), flush=True)
-                if len(rest) > 1:
-                    time.sleep(max(0, start + (i + 1) / float(rest[1]) - time.monotonic()))
+        elif word == "talk":
+            n, length, rate = map(int, rest)
+            start, texts = time.monotonic(), messages(said, n, length)
+            for m in texts[:AHEAD]:
+                c.say(m)
+            for i in range(n):
+                print(c.hear(), flush=True)
+                if i + AHEAD < n:
+                    c.say(texts[i + AHEAD])
+                time.sleep(max(0, start + (i + 1) / rate - time.monotonic()))
+            said += n
     c.close()
 
 
 if sys.argv[1] == "expect":  # what an echo server makes a client print
     n = 0
     for step in sys.argv[2:]:
-        if step.startswith("say:"):
-            count, length = map(int, step.split(":")[1:])
+        if step.startswith(("say:", "talk:")):
+            count, length = map(int, step.split(":")[1:3])
             print("\n".join(messages(n, count, length)))
             n += count
 else:
