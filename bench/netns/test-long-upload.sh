@@ -6,8 +6,8 @@
 : "${JEEBS_MIB:=48}"
 lab_record() { :; }
 lab_buffer=12MiB # of each worker
-lab_addresses=[10.9.0.1]
-lab_backups="[{address: 10.9.0.2}]"
+lab_addresses='[10.9.0.1]'
+lab_backups='[{address: 10.9.0.2}]'
 status_of_appliance() { awk -v k="$1:" '$1 == k { print $2 }' "/proc/$appliance/status"; }
 metric() { in_ns box curl -sf http://127.0.0.1:9817/metrics | awk -v m="$1" 'index($1, m) == 1 { n += $2 } END { print n + 0 }'; }
 spilled() { (($(metric jeebs_store_spilled_bytes) >= JEEBS_MIB * 1048576 / 2)); }
