@@ -107,6 +107,79 @@ static void test_ranges_that_were_not_asked_for(void **state)
 		check_spoken(&cases[i]);
 }
 
+/* Under a date alone: a file and what was made of it by compression bear the same. */
+static void test_encodings_of_one_date(void **state)
+{
+#define DATED                                     \
+	"Date: Sat, 21 Nov 2026 03:36:41 GMT\r\n" \
+	"Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+#define GZIP "Content-Encoding: gzip\r\n"
+	static const struct spoken cases[] = {
+		{GET("/"), OK_10 DATED GZIP "\r\n01234", PART DATED GZIP RANGE FIVE "\r\n56789",
+		 .client = "56789", .outcome = HARNESS_JOINED},
+		{GET("/"), OK_10 DATED GZIP "\r\n01234", PART DATED RANGE FIVE "\r\n56789",
+		 .client = "", .outcome = HARNESS_ABORTED, .reason = "entity-differs"},
+		{GET("/"), OK_10 DATED "\r\n01234", PART DATED GZIP RANGE FIVE "\r\n56789",
+		 .client = "", .outcome = HARNESS_ABORTED, .reason = "entity-differs"},
+		/* The type need not be said again: RFC 9110 section 15.3.7. */
+		{GET("/"), OK_10 DATED "Content-Type: a/b\r\n\r\n01234",
+		 PART DATED RANGE FIVE "\r\n56789", .client = "56789", .outcome = HARNESS_JOINED},
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+		check_spoken(&cases[i]);
+}
+
+/* Three bytes of the first of two parts were delivered; the backend has another boundary. */
+static void test_several_ranges(void **state)
+{
+#define ASK_PARTS "GET / HTTP/1.1\r\nRange: bytes=0-4,9-9\r\n\r\n"
+#define PARTS(boundary, n)                                                                         \
+	PART TAG "Content-Type: multipart/byteranges; boundary=" boundary "\r\nContent-Length: " n \
+		 "\r\n\r\n"
+#define PART_A    "\r\nContent-type: a/b\r\nContent-range: bytes 0-4/10\r\n\r\n"
+#define PART_B    "\r\nContent-type: a/b\r\nContent-range: bytes 9-9/10\r\n\r\n"
+#define HAS_PARTS PARTS("A", "129") "\r\n--A" PART_A "012"
+	static const struct spoken cases[] = {
+		{ASK_PARTS, HAS_PARTS,
+		 PARTS("other", "141") "\r\n--other" PART_A "01234\r\n--other" PART_B
+				       "9\r\n--other--\r\n",
+		 .client = "34\r\n--A" PART_B "9\r\n--A--\r\n", .outcome = HARNESS_JOINED},
+		/* Fields in another order, and more of them; no empty line before the first part.
+		 */
+		{ASK_PARTS, HAS_PARTS,
+		 PARTS("o", "139") "--o\r\nX: y\r\nContent-Range: bytes "
+				   "0-4/10\r\ncontent-type:a/b\r\n\r\n"
+				   "01234\r\n--o" PART_B "9\r\n--o--\r\nignored",
+		 .close = true, .client = "34\r\n--A" PART_B "9\r\n--A--\r\n",
+		 .outcome = HARNESS_FINISHED},
+		{ASK_PARTS, HAS_PARTS,
+		 PARTS("o", "129") "\r\n--o" PART_A "01x34\r\n--o" PART_B "9\r\n--o--\r\n",
+		 .client = "", .outcome = HARNESS_ABORTED, .reason = "content-differs"},
+		/* Another type in a part: not what the client has. */
+		{ASK_PARTS, HAS_PARTS,
+		 PARTS("o", "129") "\r\n--o\r\nContent-Type: a/c\r\nContent-Range: bytes "
+				   "0-4/10\r\n\r\n01234",
+		 .client = "", .outcome = HARNESS_ABORTED, .reason = "content-differs"},
+		/* The last part is missing: the last byte of all is not sent. */
+		{ASK_PARTS, HAS_PARTS, PARTS("o", "71") "\r\n--o" PART_A "01234\r\n--o--\r\n",
+		 .client = "34\r\n--A--\r\n", .outcome = HARNESS_ABORTED,
+		 .reason = "length-differs"},
+		{ASK_PARTS, HAS_PARTS, PARTS("o", "129") "nonsense\r\n", .client = "",
+		 .outcome = HARNESS_ABORTED, .reason = "range-differs"},
+		{ASK_PARTS, HAS_PARTS, PARTS("o", "129") "--o\r\nContent-Type: a/b\r\n\r\n01234",
+		 .client = "", .outcome = HARNESS_ABORTED, .reason = "range-differs"},
+		{ASK_PARTS, HAS_PARTS,
+		 PARTS("o", "129") "--o\r\nContent-Range: bytes 4-0/10\r\n\r\n01234", .client = "",
+		 .outcome = HARNESS_ABORTED, .reason = "range-differs"},
+		{ASK_PARTS, HAS_PARTS, PARTS("o", "129") "\r\n--o" PART_A "01234 --o",
+		 .client = "34", .outcome = HARNESS_JOINED},
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+		check_spoken(&cases[i]);
+}
+
 /* The client asked for bytes 2 to 6 and has two of them; the backend does no ranges. */
 static void test_all_for_a_part(void **state)
 {
@@ -375,6 +448,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ranges_that_were_not_asked_for),
+		cmocka_unit_test(test_encodings_of_one_date),
+		cmocka_unit_test(test_several_ranges),
 		cmocka_unit_test(test_all_for_a_part),
 		cmocka_unit_test(test_free_text_in_chunks),
 		cmocka_unit_test(test_whole_behind_a_gap),
