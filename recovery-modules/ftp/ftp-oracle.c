@@ -206,7 +206,7 @@ static void *oracle_connect_related(void *connection, uint16_t port)
 	return e;
 }
 
-/* ---- what the recording tells ------------------------------------------------------------ */
+/* ---- what the recording tells ---- */
 
 static bool same_line(struct bytes a, struct bytes b)
 {
@@ -270,7 +270,7 @@ static bool content(const struct link *l, const struct talk_exchange *e, struct 
 	return false;
 }
 
-/* ---- answers ------------------------------------------------------------------------------- */
+/* ---- answers ---- */
 
 static int unknown(struct link *l)
 {
@@ -430,7 +430,7 @@ static int read_commands(struct link *l)
 	return r;
 }
 
-/* ---- transfers ----------------------------------------------------------------------------- */
+/* ---- transfers ---- */
 
 static struct end *data_end(struct link *l)
 {

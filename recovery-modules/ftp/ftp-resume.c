@@ -10,6 +10,13 @@ void ftp_run_abort(struct ftp_run *run, const char *reason)
 	run->ops->abort(run->r->main, reason);
 }
 
+void ftp_run_wait(struct ftp_run *run)
+{
+	bool owes = run->r->stage >= FTP_STAGE_GREETING && run->r->stage <= FTP_STAGE_REST;
+
+	run->ops->timer(run->r->main, owes ? FTP_SILENCE_MS : 0);
+}
+
 static void end_client(struct ftp_run *run)
 {
 	run->r->stage = FTP_STAGE_OVER;
@@ -96,6 +103,8 @@ static void reply_line(struct ftp_run *run, struct bytes line)
 		ftp_serve_line(run, line);
 	else
 		ftp_script_line(run, line);
+	if (!ftp_run_over(run))
+		ftp_run_wait(run);
 }
 
 static void backend_data(struct ftp_run *run, struct bytes b)
@@ -165,6 +174,9 @@ void ftp_resume(void *state, const struct jeebs_cut *cut, struct jeebs_join *j,
 		break;
 	case JEEBS_EV_BACKEND_FAILED:
 		ftp_run_abort(&run, "backend-failed");
+		break;
+	case JEEBS_EV_TIMER:
+		ftp_run_abort(&run, "backend-silent");
 		break;
 	default:
 		break;

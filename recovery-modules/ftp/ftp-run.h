@@ -6,6 +6,8 @@
 
 #include "ftp.h"
 
+#define FTP_SILENCE_MS 30000 /* the backup's, to what the box asks by itself */
+
 #define FTP_NOT_DONE   451 /* "local error in processing": may be tried again */
 #define FTP_NO_DATA    425 /* "can't open data connection" */
 #define FTP_CUT_OFF    426 /* "connection closed; transfer aborted" */
@@ -24,6 +26,9 @@ static inline bool ftp_run_over(const struct ftp_run *run)
 {
 	return run->r->stage == FTP_STAGE_OVER;
 }
+
+/* The backup owes an answer to the box itself, or none any more. */
+void ftp_run_wait(struct ftp_run *run);
 
 /* ftp-answer.c: what the client is told. */
 /* A line of a reply, with its end. What it has of it already is not sent again. */

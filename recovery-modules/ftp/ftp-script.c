@@ -8,6 +8,7 @@ void ftp_script_begin(struct ftp_run *run)
 {
 	run->r->stage = FTP_STAGE_GREETING;
 	run->ops->connect_backend(run->r->main);
+	ftp_run_wait(run);
 }
 
 static bool client_waits_for_greeting(const struct ftp_run *run)

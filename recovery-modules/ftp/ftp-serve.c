@@ -28,7 +28,7 @@ void ftp_serve_done(struct ftp_run *run)
 		run->s->queue_n--;
 }
 
-/* ---- the box's own commands before a transfer ------------------------------------------- */
+/* ---- the box's own commands before a transfer ---- */
 
 static bool ipv4(struct ftp_run *run)
 {
@@ -42,6 +42,7 @@ void ftp_arm(struct ftp_run *run)
 {
 	run->r->stage = FTP_STAGE_ARM;
 	ftp_tell(run, bytes_str(run->r->old_pasv ? "PASV" : "EPSV"));
+	ftp_run_wait(run);
 }
 
 static void finish_command(struct ftp_run *run, uint16_t code);
@@ -116,7 +117,7 @@ static void rested(struct ftp_run *run)
 		give_command(run);
 }
 
-/* ---- replies ------------------------------------------------------------------------------ */
+/* ---- replies ---- */
 
 static void finish_command(struct ftp_run *run, uint16_t code)
 {
@@ -262,7 +263,7 @@ void ftp_serve_line(struct ftp_run *run, struct bytes line)
 	}
 }
 
-/* ---- commands ----------------------------------------------------------------------------- */
+/* ---- commands ---- */
 
 /* One whole line of the client, into @out. */
 static bool take_input(struct ftp_resume *r, uint8_t *out, size_t *ret_n)

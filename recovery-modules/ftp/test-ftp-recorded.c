@@ -70,7 +70,7 @@ static struct buf read_file(const char *path)
 	return b;
 }
 
-/* ---- the backup ---------------------------------------------------------------------------- */
+/* ---- the backup ---- */
 
 static int take(void *ctx, struct jeebs_bytes b)
 {
@@ -109,7 +109,7 @@ static void disconnect(void *connection)
 		ftp_oracle.disconnect(connection);
 }
 
-/* ---- the client ---------------------------------------------------------------------------- */
+/* ---- the client ---- */
 
 /* What has come of this connection, before the cut and behind it. */
 static uint64_t received_of(const struct run *u, const struct data *d)
@@ -180,7 +180,7 @@ static enum harness_opening open_data(void *ctx, const struct harness_channel *c
 	return HARNESS_NEVER;
 }
 
-/* ---- before the cut ------------------------------------------------------------------------ */
+/* ---- before the cut ---- */
 
 static void read_all(struct run *u, struct bytes file)
 {
@@ -284,7 +284,7 @@ static void reopen(struct run *u)
 	}
 }
 
-/* ---- what the client got ------------------------------------------------------------------- */
+/* ---- what the client got ---- */
 
 /* The box has its own words where it answers itself. */
 static void plain_line(struct bytes line, char *out, size_t n)

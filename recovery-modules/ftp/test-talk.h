@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * test-talk: a conversation up to the cut, and a backup that answers from a table: for test-ftp*.c.
+ */
+#ifndef FTP_TEST_TALK_H
+#define FTP_TEST_TALK_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "ftp.h"
+#include "harness.h"
+
+#define FILE_N 200000
+
+extern struct jeebs_service service;
+extern struct harness_options options;
+extern uint8_t file[FILE_N];
+
+/* The above as they are at first: for each test. */
+int setup(void **state);
+
+struct talk {
+	struct harness h, data;
+	bool has_data; /* with the ports 4001 and 5001 */
+	struct jeebs_plan plan;
+};
+
+void begin(struct talk *t);
+void end(struct talk *t);
+void client(struct talk *t, const char *s);
+void server(struct talk *t, const char *s);
+/* As "me" with the password "it". */
+void login(struct talk *t);
+struct harness *open_data(struct talk *t);
+void plan(struct talk *t);
+void planned(struct talk *t, uint32_t verdict, const char *reason);
+
+struct answer {
+	const char *command, *reply;
+};
+
+struct backup {
+	const struct answer *answers; /* before the usual ones; ends with a NULL */
+	struct buf in;
+	bool greeted;
+	struct bytes content; /* on its data connection */
+	bool content_sent, content_ends, connected;
+	struct buf got; /* there */
+	bool got_end;
+	char asked[1024]; /* every command, and '|' */
+};
+
+/* @more: what the client goes on to say. */
+void resume(struct talk *t, struct backup *b, const char *more);
+/* What the client got on the control connection. */
+void got(struct talk *t, const char *s);
+
+#endif
