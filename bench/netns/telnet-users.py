@@ -71,7 +71,8 @@ class User:
             b = b""
         if not b:
             raise Gone
-        self.seen += b
+        # inetutils-telnetd says NUL when its terminal's flow control changes.
+        self.seen += b if self.client == "plink" else b.replace(b"\0", b"")
 
     def has(self, pattern):
         if callable(pattern):

@@ -10,7 +10,7 @@ need "$inetutils" "$netkit"
 lab_init
 notice='notice: "[taken over: a new shell on the backup]"'
 lab_services=()
-for port in 23 2301 2302 2303 2304; do
+for port in 23 2301 2302 2303 2304 2307; do
 	lab_services+=("{port: $port, protocol: telnet, login: replay, $notice}")
 done
 lab_services+=("{port: 2305, protocol: telnet, $notice}" "{port: 2306, protocol: telnet, login: replay, replay: all, $notice}")
@@ -25,6 +25,17 @@ printf '\377\377\r\n\r\0\r\377\360' >>"$lab_dir/blob"
 openssl req -x509 -newkey rsa:2048 -nodes -keyout "$lab_dir/key.pem" -out "$lab_dir/cert.pem" -days 2 -subj /CN=lab 2>/dev/null
 cat "$lab_dir/key.pem" "$lab_dir/cert.pem" >"$lab_dir/netkit.pem"
 
+# For the real login(1), with PAM: accounts of our own, seen by the servers alone, and a home that names the host.
+password=$(openssl passwd -6 s3cret)
+for name in lab spare; do
+	mkdir "$lab_dir/home-$name"
+	printf '%s:x:%s::%s:/bin/sh\n' root 0:0 /root demo 61234:61234 "$lab_dir/home-$name" >"$lab_dir/passwd-$name"
+	printf '%s:%s:20000::::::\n' root '*' demo "$password" >"$lab_dir/shadow-$name"
+	printf "LAB_NAME=%s LAB_FILE=%s PS1='%s:\$PWD\$ '\ncd /tmp\n" "$name" "$lab_dir/blob" "$name" >"$lab_dir/home-$name/.profile"
+done
+with_accounts='mount --bind "$1/passwd-$2" /etc/passwd && mount --bind "$1/shadow-$2" /etc/shadow && mount -t tmpfs tmpfs /var/log &&
+	{ [ ! -e /run/utmp ] || mount --bind /dev/null /run/utmp; } && shift 2 && exec "$@"'
+
 # serve NAMESPACE PORT SERVER NAME: NAME is what its prompts say.
 serve() {
 	local login=$lab_dir/login-$4 argv
@@ -32,8 +43,11 @@ serve() {
 	inetutils) argv=("$inetutils" -h -E "$login") ;;
 	netkit) argv=("$netkit" -h -z nossl -z "cert=$lab_dir/netkit.pem" -z "key=$lab_dir/netkit.pem" -L "$login") ;;
 	busybox) argv=("$(command -v busybox)" telnetd -i -f /dev/null -l "$login") ;;
+	inetutils+PAM) argv=("$inetutils" -h) ;;
+	busybox+PAM) argv=("$(command -v busybox)" telnetd -i -f /dev/null -l /bin/login) ;;
 	esac
-	in_ns_exec "$1" /usr/bin/python3 "$lab_root/bench/netns/telnet-server.py" "$2" "${argv[@]}" 2>>"$lab_dir/telnetd.log" &
+	# ip-netns-exec gives it a mount namespace of its own.
+	in_ns_exec "$1" sh -c "$with_accounts" sh "$lab_dir" "$4" /usr/bin/python3 "$lab_root/bench/netns/telnet-server.py" "$2" "${argv[@]}" 2>>"$lab_dir/telnetd.log" &
 	wait_for 5 "port $2 on $1" in_ns "$1" bash -c "exec 3<>/dev/tcp/127.0.0.1/$2"
 }
 # pair PORT SERVER BACKUP NAME
@@ -50,6 +64,7 @@ pair 2303 netkit inetutils spare
 pair 2304 busybox busybox lab
 pair 2305 netkit netkit lab
 pair 2306 busybox inetutils spare
+pair 2307 inetutils+PAM busybox+PAM spare
 appliance_start --debug
 
 users=(
@@ -59,6 +74,7 @@ users=(
 	bn-name:plink:2302:name:spare bn-half:telnet:2302:half:spare bn-again:telnet:2302:again:spare
 	ni-password:plink:2303:password:spare ni-shell:plink:2303:shell:spare ni-unanswered:telnet:2303:unanswered:spare
 	bb-head:busybox:2304:head:lab bb-password:plink:2304:password:lab bb-shell:busybox:2304:shell:lab
+	real-login:telnet:2307:login:spare real-password:plink:2307:password:spare real-shell:telnet:2307:shell:spare
 	all-replayed:telnet:2306:replayed:spare
 	early-login:telnet:2304:login:lab early-name:plink:2304:name:lab early-shell:telnet:2304:shell:lab
 	no-login:telnet:2305:login:lab no-password:telnet:2305:password:lab no-shell:plink:2305:shell:lab

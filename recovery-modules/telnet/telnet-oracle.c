@@ -335,7 +335,7 @@ static int speak(struct connection *c, int (*answer)(void *ctx, struct jeebs_byt
 	/* What is left is half a token, which the old server did not end. */
 	struct bytes rest =
 		bytes_from(buf_view(&o->stream[JEEBS_TO_CLIENT]), o->scanned[JEEBS_TO_CLIENT]);
-	int r = rest.n > 0 ? answer(ctx, (struct jeebs_bytes){rest.p, rest.n}) : 0;
+	int r = rest.n > 0 && !o->lost ? answer(ctx, (struct jeebs_bytes){rest.p, rest.n}) : 0;
 	if (o->lost)
 		c->state = JEEBS_ORACLE_UNKNOWN;
 	else if (o->fin[JEEBS_TO_CLIENT])

@@ -102,7 +102,7 @@ void telnet_to_client(struct telnet_run *r, struct bytes b)
 
 void telnet_to_backend(struct telnet_run *r, struct bytes b)
 {
-	if (!r->s->join.over && b.n > 0)
+	if (!r->s->join.over && !r->s->join.client_over && b.n > 0)
 		r->ops->to_backend(r->j, (struct jeebs_bytes){b.p, b.n});
 }
 
@@ -174,7 +174,8 @@ static void pass(struct telnet_run *r)
 		return;
 	k->over = true;
 	explicit_bzero(&r->s->login, sizeof r->s->login);
-	r->ops->pass(r->j, JEEBS_TO_SERVER);
+	if (!k->client_over)
+		r->ops->pass(r->j, JEEBS_TO_SERVER);
 	r->ops->pass(r->j, JEEBS_TO_CLIENT);
 }
 
@@ -207,10 +208,12 @@ void telnet_resume(void *state, const struct jeebs_cut *cut, struct jeebs_join *
 		client_data(&r, data);
 		break;
 	case JEEBS_EV_CLIENT_EOF:
-		if (s->join.shown)
+		if (s->join.shown) {
+			s->join.client_over = true;
 			ops->finish_backend(j);
-		else
+		} else {
 			telnet_abort(&r, "client-finished");
+		}
 		break;
 	case JEEBS_EV_BACKEND_DATA:
 		tokens(&r, &s->join.parser, data, telnet_relogin_backend, telnet_proxy_backend);

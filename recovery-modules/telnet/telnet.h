@@ -61,6 +61,7 @@ struct telnet_join {
 	bool differs;     /* the backup said something else than the old server */
 	bool settled;     /* what the backup does not want was withdrawn */
 	bool typing;      /* the client has typed since the cut */
+	bool client_over; /* it has finished: nothing more goes to the backup */
 	uint8_t sent;     /* of the script: TELNET_SENT_* */
 	uint16_t matched; /* of what was seen */
 	struct telnet_parser parser;
