@@ -63,7 +63,7 @@ static void test_ceilings(void **state)
 	}
 	login(&t);
 	for (unsigned i = 0; i < 90; i++) {
-		client(&t, "OPTS Xxxxx aaaaaaaaaaaaa\r\n" + 0);
+		client(&t, "OPTS Xxxxx aaaaaaaaaaaaa\r\n");
 		server(&t, "200 ok\r\n");
 	}
 	planned(&t, JEEBS_CONTINUE, "idle");

@@ -183,7 +183,7 @@ static void complete_hello(struct out *o, struct jeebs_bytes lines, struct jeebs
 		put(o, rest.p, rest.n);
 		if (lines.n > 0 && rest.n > 0)
 			text = (struct jeebs_bytes){rest.p - text.n, text.n + rest.n};
-		put(o, "\r\n" + cr, 2u - cr);
+		put(o, &"\r\n"[cr], 2u - cr);
 		if (cut.p[3] == ' ')
 			return;
 		put_list(o, reply, lines, text, code, 0, false);
@@ -213,7 +213,7 @@ static void complete_plain(struct out *o, struct jeebs_bytes cut, struct jeebs_b
 		 */
 		if (cut.n == 4 && cut.p[3] == ' ')
 			put(o, text.p, text.n);
-		put(o, "\r\n" + cr, 2u - cr);
+		put(o, &"\r\n"[cr], 2u - cr);
 		if (cut.p[3] != '-')
 			return;
 		cut.n = 0;
