@@ -47,7 +47,7 @@ static void learn(struct learnt *l, struct bytes input)
 		case 'c':
 			demand(smtp_oracle.gap(l->oracle, dir, end[dir], end[dir] + c.n) == 0);
 			end[dir] += c.n;
-			l->gap |= c.n > 0;
+			l->gap = true; /* also one of unknown length */
 			break;
 		case 'E':
 		case 'F':

@@ -19,14 +19,13 @@
 
 #define FLAG_CLOSED     0x001u
 #define FLAG_LOST       0x002u
-#define FLAG_BAD_CHUNK  0x004u
 #define FLAG_BLOCKED    0x008u
 #define FLAG_EXT        0x010u
 #define FLAG_LOGGED_IN  0x020u
 #define FLAG_ODD_LOGIN  0x040u
 #define FLAG_KEPT(dir)  (0x080u << (dir))
-#define FLAG_INTRODUCED 0x200u
-#define FLAGS_ALL       0x3ffu
+#define FLAG_INTRODUCED 0x004u
+#define FLAGS_ALL       0x1ffu
 
 #define CHECKPOINT_MAX (10u + 44u + 48u + SMTP_QUEUE_MAX * 9u + 4u + SMTP_NAME_MAX + SMTP_LOGIN_MAX)
 
@@ -50,10 +49,10 @@ static void put_bytes(struct writer *w, const void *p, size_t n)
 static unsigned flags_of(const struct smtp *s)
 {
 	return (s->closed ? FLAG_CLOSED : 0u) | (s->lost ? FLAG_LOST : 0u) |
-	       (s->bad_chunk ? FLAG_BAD_CHUNK : 0u) | (s->blocked ? FLAG_BLOCKED : 0u) |
-	       (s->ext_hello ? FLAG_EXT : 0u) | (s->logged_in ? FLAG_LOGGED_IN : 0u) |
-	       (s->odd_login ? FLAG_ODD_LOGIN : 0u) | (s->introduced ? FLAG_INTRODUCED : 0u) |
-	       (s->side[0].kept ? FLAG_KEPT(0) : 0u) | (s->side[1].kept ? FLAG_KEPT(1) : 0u);
+	       (s->blocked ? FLAG_BLOCKED : 0u) | (s->ext_hello ? FLAG_EXT : 0u) |
+	       (s->logged_in ? FLAG_LOGGED_IN : 0u) | (s->odd_login ? FLAG_ODD_LOGIN : 0u) |
+	       (s->introduced ? FLAG_INTRODUCED : 0u) | (s->side[0].kept ? FLAG_KEPT(0) : 0u) |
+	       (s->side[1].kept ? FLAG_KEPT(1) : 0u);
 }
 
 static bool in_line(const struct smtp *s)
@@ -112,7 +111,6 @@ static void get_flags(struct smtp *s, unsigned flags)
 {
 	s->closed = flags & FLAG_CLOSED;
 	s->lost = flags & FLAG_LOST;
-	s->bad_chunk = flags & FLAG_BAD_CHUNK;
 	s->blocked = flags & FLAG_BLOCKED;
 	s->ext_hello = flags & FLAG_EXT;
 	s->logged_in = flags & FLAG_LOGGED_IN;

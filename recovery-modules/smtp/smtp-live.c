@@ -170,7 +170,7 @@ static void read_content(struct smtp *s, uint64_t at, struct jeebs_bytes b, size
 static void close_open(struct smtp *s)
 {
 	s->open = SMTP_OPEN_NOTHING;
-	s->lost = s->bad_chunk = false;
+	s->lost = false;
 }
 
 static void open_from(struct smtp *s, enum smtp_open what, uint64_t start)
@@ -180,7 +180,6 @@ static void open_from(struct smtp *s, enum smtp_open what, uint64_t start)
 	s->open = (uint8_t)what;
 	s->open_start = start;
 	s->open_reply = s->reply_start;
-	s->bad_chunk = false;
 }
 
 static enum smtp_reason login_reply(struct smtp *s, unsigned code, uint64_t start)
@@ -235,9 +234,6 @@ static enum smtp_reason unit_reply(struct smtp *s, const struct smtp_waiting *u,
 	case SMTP_UNIT_CONTENT:
 	case SMTP_UNIT_BDAT_LAST:
 		close_open(s);
-		break;
-	case SMTP_UNIT_BDAT:
-		s->bad_chunk |= !good;
 		break;
 	case SMTP_UNIT_AUTH:
 	case SMTP_UNIT_AUTH_LINE:

@@ -153,7 +153,6 @@ struct smtp {
 	uint8_t reason;  /* enum smtp_reason */
 	bool closed;     /* 221 or 421 was said */
 	bool lost;       /* bytes of the open transaction are not in the log */
-	bool bad_chunk;  /* the server refused a chunk of the open transaction */
 	bool blocked;    /* the client's bytes wait for the reply to the newest unit */
 	bool ext_hello;  /* EHLO, not HELO */
 	bool introduced; /* it was accepted */

@@ -424,7 +424,9 @@ static struct count check_all(const struct server *like, const char *only)
 	assert_non_null(d);
 	while ((e = readdir(d))) {
 		char path[512];
-		if (e->d_name[0] == '.' || !strstr(e->d_name, only))
+		bool recorded = strncmp(e->d_name, "exim-", 5) == 0 ||
+				strncmp(e->d_name, "postfix-", 8) == 0;
+		if (!recorded || !strstr(e->d_name, only))
 			continue;
 		snprintf(path, sizeof path, "%s/%s", TEST_RECORDINGS, e->d_name);
 		uint8_t bytes[1 << 14];

@@ -126,6 +126,27 @@ static void test_mechanisms(void **state)
 	harness_deinit(&h);
 }
 
+static void test_tls_is_handed_over(void **state)
+{
+	static const struct jeebs_service svc = {
+		.protocol = "smtp", .retain = 4096, .upgrade = "replay"};
+	static const char *const tls[] = {GREETED, "C:STARTTLS\r\n", "S:220 go\r\n", NULL};
+	static const char *const refused[] = {GREETED, "C:STARTTLS\r\n", "S:454 no\r\n", NULL};
+	struct harness h;
+
+	begin(&h, &svc, tls);
+	assert_true(h.handed_over);
+	assert_int_equal(h.handed_over_at[JEEBS_TO_SERVER], strlen("EHLO me\r\nSTARTTLS\r\n"));
+	assert_int_equal(h.handed_over_at[JEEBS_TO_CLIENT],
+			 strlen("220 mx\r\n" EXPECT_HELLO "220 go\r\n"));
+	assert_null(h.violation);
+	harness_deinit(&h);
+	begin(&h, &svc, refused);
+	assert_false(h.handed_over);
+	assert_plan(&h, JEEBS_CONTINUE, "idle");
+	harness_deinit(&h);
+}
+
 static void test_gaps(void **state)
 {
 	static const char *const chunk[] = {MAILING, "C:BDAT 40 LAST\r\n01234567", NULL};
@@ -454,6 +475,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_refuses_by_name),
 		cmocka_unit_test(test_mechanisms),
+		cmocka_unit_test(test_tls_is_handed_over),
 		cmocka_unit_test(test_gaps),
 		cmocka_unit_test(test_a_message_longer_than_kept),
 		cmocka_unit_test(test_ceilings),
