@@ -89,7 +89,6 @@ void telnet_to_client(struct telnet_run *r, struct bytes b)
 	if (begun && !k->partial_unknown && b.n >= k->partial_n &&
 	    memcmp(b.p, k->partial, k->partial_n) == 0) {
 		b = bytes_from(b, k->partial_n); /* the backup goes on as the old server did */
-		r->s->parser[JEEBS_TO_CLIENT].step = TELNET_IN_TEXT;
 	} else if (begun) {
 		size_t n = ending(r->s, end);
 		account(r->s, bytes_of(end, n));
