@@ -309,7 +309,7 @@ lab_prove_cuts() {
 lab_capture() {
 	local file=$lab_dir/$1
 	shift
-	in_ns_exec box tcpdump -Z root -i eth0 -n -U --immediate-mode -B 8192 -w "$file" "$@" tcp or arp or icmp6 \
+	in_ns_exec box tcpdump -Z root -i eth0 -n -U --immediate-mode -B 32768 -w "$file" "$@" tcp or arp or icmp6 \
 		2>"$file.log" &
 	lab_tcpdump=$!
 	wait_for 5 "tcpdump" grep -q 'listening on' "$file.log"

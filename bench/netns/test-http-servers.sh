@@ -12,7 +12,7 @@ lab_addresses='[10.9.0.1]'
 lab_backups='[{address: 10.9.0.2}]'
 lab_up
 mkdir "$lab_dir/marks"
-make_files 1k.bin 2m.bin 20m.bin
+make_files 1k.bin 1m.bin 20m.bin
 http_post_script
 ip -n "$(ns client)" address add 10.9.0.11/24 dev eth0
 in_ns client sysctl -qw net.ipv4.tcp_rmem="4096 65536 131072"
@@ -30,26 +30,26 @@ appliance_start --debug
 
 url() { echo "http://10.9.0.1:$port/$1"; }
 python() { get_with "$1$port" python3 "$lab_root/bench/netns/http-client.py" 10.9.0.1 "$port" "$2" "$lab_dir/marks" "${@:3}"; }
-file=$lab_dir/www/2m.bin
+file=$lab_dir/www/1m.bin
 long=([81]=$lab_dir/www/20m.bin) # more than the box may queue for a backup: from its log
-ranges=700000-1399999,100-199,5-5,1500000-1999999
+ranges=300000-799999,100-199,5-5,850000-1048575
 python3 -c 'import sys
 data = open(sys.argv[1], "rb").read()
 for r in sys.argv[2].split(","):
 	first, last = map(int, r.split("-"))
 	sys.stdout.buffer.write(data[first:last + 1])' "$file" "$ranges" >"$lab_dir/www/parts.bin"
 for port in 80 81 82; do
-	get_gated body$port curl -sS --fail --local-port 4${port}1 "$(url 2m.bin)"
-	get_gated tag$port curl -sS --fail --local-port 4${port}2 "$(url tag/2m.bin)"
-	get_gated wget$port wget -q -O - --bind-address=10.9.0.11 "$(url 2m.bin)"
-	python idle 4${port}3 get:/1k.bin mark:idle$port await:after get:/2m.bin
-	python parts 4${port}7 "parts:/2m.bin:$ranges:parts$port" get:/1k.bin
+	get_gated body$port curl -sS --fail --local-port 4${port}1 "$(url 1m.bin)"
+	get_gated tag$port curl -sS --fail --local-port 4${port}2 "$(url tag/1m.bin)"
+	get_gated wget$port wget -q -O - --bind-address=10.9.0.11 "$(url 1m.bin)"
+	python idle 4${port}3 get:/1k.bin mark:idle$port await:after get:/1m.bin
+	python parts 4${port}7 "parts:/1m.bin:$ranges:parts$port" get:/1k.bin
 	python chunks 4${port}4 "put:/put/chunks:${long[$port]:-$file}:chunks$port" get:/1k.bin
 	put_gated put$port "$file" --local-port 4${port}5 "$(url put/counted)"
 	put_gated post$port "$file" -X POST --local-port 4${port}6 "$(url post/post.sh)"
 done
 for port in 83 84 85; do
-	get_gated gzip$port curl -sS --fail --local-port 4${port}1 --compressed "$(url gzip/2m.bin)"
+	get_gated gzip$port curl -sS --fail --local-port 4${port}1 --compressed "$(url gzip/1m.bin)"
 done
 for port in "${!old[@]}"; do
 	get_with head$port python3 "$states_dir/tcp-client.py" 10.9.0.1 "$port" "$lab_dir/marks" \
@@ -90,8 +90,8 @@ stored() { cmp -s "$2" "$lab_dir/put-backup-${backup[$port]}/put/$1" || fail "${
 for port in 80 81 82; do
 	get_wait 40 {body,tag,wget,idle,parts,chunks,put,post}$port
 	get_check parts$port parts.bin 1k.bin
-	for id in body tag wget; do get_check $id$port 2m.bin; done
-	get_check idle$port 1k.bin 2m.bin
+	for id in body tag wget; do get_check $id$port 1m.bin; done
+	get_check idle$port 1k.bin 1m.bin
 	get_check chunks$port 1k.bin
 	[[ $(get_exit put$port) == 0 ]] || fail "put$port: $(get_error put$port)"
 	stored chunks "${long[$port]:-$file}"
@@ -116,7 +116,7 @@ for port in 80 81 82; do
 done
 for port in 83 84 85; do
 	get_wait 40 gzip$port head$port
-	get_check gzip$port 2m.bin
+	get_check gzip$port 1m.bin
 	get_check head$port 1k.bin
 	row tcp-client $port head 4${port}8 "continued head"
 done
