@@ -85,8 +85,21 @@ static void test_buffers_run_out(void **st)
 	struct rig *r = rig_new(c);
 	int client[JOINS], backend[JOINS];
 	struct duplex d[JOINS];
-	for (uint64_t i = 0; i < JOINS; i++)
-		connect_through(r, i, &client[i], &backend[i]);
+	/* All have said something when they are let go: at least then they want the only one. */
+	for (uint64_t i = 0; i < JOINS; i++) {
+		struct join_request q = rig_request(r, i, &client[i]);
+		uint8_t word = (uint8_t)i;
+		q.hold = true;
+		rig_submit(r, &q);
+		rig_send(client[i], &word, 1);
+	}
+	assert_int_equal(join_release(r->pool, 0), JOINS);
+	for (uint64_t i = 0; i < JOINS; i++) {
+		uint8_t word;
+		int fd = rig_accept(r);
+		rig_recv(fd, &word, 1);
+		backend[word] = fd;
+	}
 	for (uint64_t i = 0; i < JOINS; i++)
 		duplex_start(&d[i], client[i], backend[i], 2 * i + 1, 256 * KIB);
 	for (int i = 0; i < JOINS; i++) {
