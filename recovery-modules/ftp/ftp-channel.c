@@ -57,6 +57,11 @@ void ftp_channel_start(struct ftp_run *run)
 	const struct ftp_endpoint *e = &run->s->endpoint;
 	bool seen = false;
 
+	/* The companion's state goes with its connection. */
+	if (run->r->cut.related >= 0 && cut_related(run)->state) {
+		const struct ftp_data *data = cut_related(run)->state;
+		run->r->digest = XXH64_digest(&data->digest);
+	}
 	for (uint32_t i = 0; i < run->cut->related_n; i++) {
 		seen |= run->cut->related[i].tag == e->tag;
 		adopt_related(run, i);
@@ -97,9 +102,13 @@ bool ftp_channel_ready(struct ftp_run *run)
 
 	if (r->data.j)
 		return true;
-	/* Compared without the client, who has everything. */
-	if (r->recovering && r->cut.ended) {
+	/* The one that was cut is gone. Without the client, who has everything, it can be compared.
+	 */
+	if (r->recovering && r->cut.action != FTP_DO_AFRESH) {
+		if (!r->cut.ended)
+			return false;
 		r->data = (struct ftp_channel){.j = run->ops->listen_client(r->main, &none),
+					       .nobody = true,
 					       .ended = true};
 		return r->data.j != NULL;
 	}
@@ -141,20 +150,7 @@ static void upload(struct ftp_run *run)
 {
 	struct ftp_channel *c = &run->r->data;
 	const struct jeebs_cut *cut = &cut_related(run)->cut;
-	uint64_t at = 0;
 
-	if (cut->ended) {
-		c->work = FTP_WORK_SEND;
-		while (at < run->r->cut.n) {
-			struct jeebs_bytes v = cut->log(cut->flow, JEEBS_TO_SERVER, at);
-			if (v.n > run->r->cut.n - at)
-				v.n = (size_t)(run->r->cut.n - at);
-			run->ops->to_backend(c->j, v);
-			at += v.n;
-		}
-		run->ops->finish_backend(c->j);
-		return;
-	}
 	if (run->r->cut.n > 0)
 		run->ops->log_to_backend(c->j, 0, run->r->cut.n);
 	if (cut->client_fin)
@@ -181,9 +177,8 @@ void ftp_channel_go(struct ftp_run *run)
 {
 	struct ftp_resume *r = run->r;
 	struct ftp_channel *c = &r->data;
-	bool nobody = r->recovering && r->cut.ended && cut_related(run)->cut.ended;
 
-	if (c->work != FTP_WORK_WAIT || (!c->up && !nobody))
+	if (c->work != FTP_WORK_WAIT || (!c->up && !c->nobody))
 		return;
 	run->ops->backend_port(c->j, c->backend);
 	run->ops->connect_backend(c->j);
@@ -219,12 +214,11 @@ static bool same(struct ftp_run *run, struct bytes part)
 {
 	struct ftp_channel *c = &run->r->data;
 	const struct jeebs_related *rel = cut_related(run);
-	const struct ftp_data *data = rel->state;
 
 	if (c->work == FTP_WORK_DIGEST) {
 		XXH64_update(&c->digest, part.p, part.n);
 		c->at += part.n;
-		return c->at < c->end || XXH64_digest(&c->digest) == XXH64_digest(&data->digest);
+		return c->at < c->end || XXH64_digest(&c->digest) == run->r->digest;
 	}
 	while (part.n > 0) {
 		struct jeebs_bytes v = rel->cut.log(rel->cut.flow, JEEBS_TO_CLIENT, c->at);
@@ -265,9 +259,10 @@ static void backend_eof(struct ftp_run *run)
 		return;
 	}
 	struct jeebs_join *j = c->j;
+	bool nobody = c->nobody;
 	*c = (struct ftp_channel){.j = NULL};
 	/* Where there is no client, there is nobody to finish for. */
-	if (cut_related(run)->cut.ended)
+	if (nobody)
 		run->ops->abort(j, "compared");
 	else
 		run->ops->pass(j, JEEBS_TO_SERVER);

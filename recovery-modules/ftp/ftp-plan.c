@@ -5,10 +5,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-/* To a connection that is over no log is left to send from: what is sent is copied, so much of it.
- */
-#define ENDED_UPLOAD_MAX (512u << 10)
-
 static const char *const reason_names[FTP_REASON_COUNT_] = {
 	[FTP_FINE] = "",
 	[FTP_OLDER] = "session-unknown",
@@ -115,7 +111,6 @@ static void decide_upload(const struct ftp *s, const struct jeebs_related *rel,
 	uint64_t n = cut->to_server_end;
 
 	d->n = n;
-	d->ended = cut->ended;
 	if (s->replay == JEEBS_REPLAY_NONE)
 		retry(d, "not-repeatable");
 	else if (n == 0 && !cut->client_fin && !cut->server_fin && !cut->ended &&
@@ -123,13 +118,14 @@ static void decide_upload(const struct ftp *s, const struct jeebs_related *rel,
 		act(d, FTP_DO_AFRESH);
 	else if (t->verb != FTP_STOR)
 		retry(d, "not-repeatable"); /* what was appended already nobody knows */
-	else if (cut->server_fin && !cut->client_fin)
-		retry(d, "truncated-by-server");
-	else if (data->log_lost || !log_holds(cut, JEEBS_TO_SERVER, 0, n) ||
-		 (cut->ended && n > ENDED_UPLOAD_MAX))
+	else if (cut->server_fin || cut->ended)
+		/* It is over, and what the old server was about to say about it nobody knows. */
+		retry(d, cut->client_fin ? "upload-not-confirmed" : "truncated-by-server");
+	else if (data->log_lost || !log_holds(cut, JEEBS_TO_SERVER, 0, n))
 		retry(d, "upload-log-incomplete");
 	else
 		act(d, FTP_DO_UPLOAD);
+	d->confirmable = d->action == FTP_DO_RETRY && cut->client_fin && cut->server_fin;
 }
 
 static int find_related(const struct jeebs_cut *cut, uint32_t tag)

@@ -66,7 +66,12 @@ static void fail_transfer(struct ftp_run *run, const char *why)
 	ftp_channel_drop(run, why);
 	r->recovering = false;
 	if (!r->quiet) {
-		ftp_answer(run, FTP_CUT_OFF, "Transfer failed; please try again.");
+		/* An upload of which the old server had begun to say that it has it. */
+		uint16_t begun = r->cut.confirmable ? ftp_answer_begun(run) : 0;
+		if (begun / 100 == 2)
+			ftp_answer(run, begun, "Continued.");
+		else
+			ftp_answer(run, FTP_CUT_OFF, "Transfer failed; please try again.");
 		if (ftp_run_over(run))
 			return;
 		ftp_serve_done(run);

@@ -115,10 +115,11 @@ struct ftp_decision {
 	const char *reason; /* static */
 	const char *why;    /* FTP_DO_RETRY: static */
 	enum ftp_action action;
-	int related;   /* of the cut: the transfer's data connection; -1: none */
-	bool ended;    /* all of its data was delivered, its end too */
-	uint64_t n;    /* bytes of it that were delivered, or sent by the client */
-	uint64_t tail; /* FTP_DO_CONTINUE: offset in its log from which is compared */
+	bool confirmable; /* FTP_DO_RETRY: the reply that was cut may say that it is done */
+	int related;      /* of the cut: the transfer's data connection; -1: none */
+	bool ended;       /* all of its data was delivered, its end too */
+	uint64_t n;       /* bytes of it that were delivered, or sent by the client */
+	uint64_t tail;    /* FTP_DO_CONTINUE: offset in its log from which is compared */
 };
 
 /* What the box waits for. */
@@ -141,7 +142,6 @@ enum ftp_work {
 	FTP_WORK_PASS,
 	FTP_WORK_COMPARE, /* what the backup sends with the tail in the log, */
 	FTP_WORK_DIGEST,  /* or with the digest */
-	FTP_WORK_SEND,    /* without the client, who has ended */
 };
 
 /* The data connection of the newest endpoint. */
@@ -149,6 +149,7 @@ struct ftp_channel {
 	struct jeebs_join *j; /* NULL: there is none yet */
 	uint8_t work;         /* enum ftp_work */
 	bool up;              /* the client is there, or was */
+	bool nobody;          /* made to compare, without the client; */
 	bool ended;           /* nothing more goes to the client: the backup must end, too */
 	uint16_t backend;     /* the backup's passive port; 0: not asked for yet */
 	uint64_t at, end;     /* FTP_WORK_COMPARE, _DIGEST: offsets in what the client has */
@@ -173,6 +174,7 @@ struct ftp_resume {
 	uint64_t rest;   /* for FTP_STAGE_REST, */
 	bool rest_set;   /* if there is any */
 	struct ftp_decision cut;
+	uint64_t digest; /* of what the client has of the data that was cut */
 	struct jeebs_join *main;
 	uint64_t owed,
 		owed_end; /* what the client has of a reply that was cut: offsets of the log */
