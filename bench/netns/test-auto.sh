@@ -35,12 +35,7 @@ client ftpsilent 21 hear:20 mark:ftpsilent await:after say:'USER anonymous\r\n' 
 client silent 8080 mark:silent await:after say:"$request" end
 client half 80 say:'GET /1k.b' mark:half await:after say:'in HTTP/1.0\r\n\r\n' end
 client redis 6379 say:'PING\r\n' hear:7 mark:redis await:after say:'PING\r\n' hear:7
-get body http://10.9.0.1/paced/20m.bin http://10.9.0.1/1k.bin
 for m in ftp ftpsilent silent half redis; do wait_mark $m; done
-wait_for 10 "the download" get_reached body 2000000
-get_rate=8000000 get slow http://10.9.0.1:8080/20m.bin
-wait_for 10 "the other download" get_reached slow 1000000
-
 # What an operator sees.
 jeebsctl -o json explain "10.9.0.10:$port_ftp" >"$lab_dir/explain.json"
 [[ $(jq -r '.data | [.protocol, .module] | join(" ")' "$lab_dir/explain.json") == "auto ftp" ]] ||
@@ -48,6 +43,9 @@ jeebsctl -o json explain "10.9.0.10:$port_ftp" >"$lab_dir/explain.json"
 [[ $(in_ns box curl -s http://127.0.0.1:9817/metrics | awk '$1 == "jeebs_protocol_unknown_total" { print $2 }') -ge 1 ]] ||
 	fail "nobody counts connections of an unknown protocol"
 
+get_rate=8000000 get body http://10.9.0.1/20m.bin http://10.9.0.1/1k.bin
+get_rate=8000000 get slow http://10.9.0.1:8080/20m.bin
+for id in body slow; do wait_for 10 "the download '$id'" get_reached $id 1000000; done
 pull_cable server
 wait_for 10 "the takeover" taken_over
 : >"$lab_dir/marks/after"
@@ -64,4 +62,9 @@ expect_fate "$port_silent" "continued idle"
 expect_fate "$port_half" "refused protocol-unknown"
 expect_fate "$port_ftpsilent" "refused protocol-unknown"
 expect_fate "$port_redis" "refused protocol-unknown"
+# The same without a configuration: one port, of any protocol.
+"$JEEBS_BUILD/appliance/jeebs-appliance" --dry-run "$lab_dir/box.pcap" --modules "$(lab_modules)" --server 10.9.0.1:80 --protocol auto \
+	--fail-at every:50 -o json >"$lab_dir/auto.json" 2>/dev/null || true
+[[ $(jq '.wrong == 0 and .exact > 0 and .refused["protocol-unknown"] > 0' "$lab_dir/auto.json") == true ]] ||
+	fail "dry run: $(jq -c 'del(.capture)' "$lab_dir/auto.json")"
 pass "http and ftp continued, the unknown refused; longest stall $(longest_stall body slow ftp silent) ms"

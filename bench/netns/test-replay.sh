@@ -63,14 +63,14 @@ client idle redis 6379 "${idle[@]}"
 held=(GET:k mark:held await:stopped mark:asked LRANGE:l:0:-1 GET:k)
 client held redis 6379 "${held[@]}"
 big='*2\r\n$3\r\nGET\r\n$3\r\nbig\r\n'
-body=(say:PING'\r\n' hear:7 "say:$big$big$big$big" slow:1000044:1000000 say:PING'\r\n' hear:7)
+body=(say:PING'\r\n' hear:7 "say:$big$big$big$big" slow:1000044:500000 say:PING'\r\n' hear:7)
 client silent plain 6379 mark:silent await:after say:PING'\r\n' hear:7
 client differs redis 6379 GET:k GET:differs mark:differs await:after GET:k
 client other redis 6380 PING mark:other await:after PING
 # memcached.
 mc=(set:a:1 get:a mark:mc await:after get:a incr:n:1 delete:a get:a)
 client mc memcache 11211 "${mc[@]}"
-mcbody=(say:'get bigitem\r\nversion\r\n' slow:1000048:800000 say:'get bigitem\r\n' hear:1000032)
+mcbody=(say:'get bigitem\r\nversion\r\n' slow:1000048:500000 say:'get bigitem\r\n' hear:1000032)
 mclate=(set:b:1 mark:mclate await:stopped mark:mcasked get:b set:b:2 get:b)
 client mclate memcache 11211 "${mclate[@]}"
 long=$(printf 'x%.0s' {1..2000})
@@ -82,11 +82,11 @@ for m in idle held silent differs other mc mclate ceiling none noneidle; do wait
 # In the middle of answers. Every command of redis-cli is answered before the next is sent.
 client body plain 6379 "${body[@]}"
 client mcbody plain 11211 "${mcbody[@]}"
-get_rate=2000000 get_with cli redis-cli -h 10.9.0.1 -r 12 get big
+get_rate=1500000 get_with cli redis-cli -h 10.9.0.1 -r 12 get big
 get_with paced redis-cli -h 10.9.0.1 -n 3 -r 50 -i 0.03 get k
-wait_for 10 "the middle of the answers" get_reached body 300000
-wait_for 10 "the middle of the answers" get_reached cli 600000
-wait_for 10 "the middle of the item" get_reached mcbody 300000
+wait_for 10 "the middle of the answers" get_reached body 200000
+wait_for 10 "the middle of the answers" get_reached cli 400000
+wait_for 10 "the middle of the item" get_reached mcbody 200000
 # The server still takes what it is sent, and answers nothing any more.
 kill -STOP "$redis_server" "$memcached_server"
 get_with memccat memccat --servers=10.9.0.1 bigitem

@@ -18,6 +18,7 @@ for name in server backup; do
 	printf -v stopped_$name %s $!
 	websocketd $name 81 &
 	websockets $name 82 &
+	printf -v stopped_too_$name %s $!
 done
 websocketd server 83 &
 websockets backup 83 &
@@ -48,7 +49,7 @@ client body1 websocket 80 "${body[@]}"
 client body2 websockets 80 "${body[@]}"
 client datedbody websocket 82 "${body[@]}"
 for id in body1 body2 datedbody; do wait_for 10 "the middle of the echoes" get_reached $id 50000; done
-kill -STOP "$stopped_server"
+kill -STOP "$stopped_server" "$stopped_too_server"
 login=(say:2:20 hear:2)
 client login1 websocket 80 "${login[@]}"
 client login2 websockets 80 "${login[@]}"
