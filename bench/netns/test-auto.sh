@@ -40,8 +40,8 @@ for m in ftp ftpsilent silent half redis; do wait_mark $m; done
 jeebsctl -o json explain "10.9.0.10:$port_ftp" >"$lab_dir/explain.json"
 [[ $(jq -r '.data | [.protocol, .module] | join(" ")' "$lab_dir/explain.json") == "auto ftp" ]] ||
 	fail "explain says $(cat "$lab_dir/explain.json")"
-[[ $(in_ns box curl -s http://127.0.0.1:9817/metrics | awk '$1 == "jeebs_protocol_unknown_total" { print $2 }') -ge 1 ]] ||
-	fail "nobody counts connections of an unknown protocol"
+counted() { [[ $(in_ns box curl -s http://127.0.0.1:9817/metrics | awk '$1 == "jeebs_protocol_unknown_total" { print $2 }') -ge 1 ]]; }
+wait_for 5 "a connection of unknown protocol to be counted" counted
 
 get_rate=8000000 get body http://10.9.0.1/20m.bin http://10.9.0.1/1k.bin
 get_rate=8000000 get slow http://10.9.0.1:8080/20m.bin
