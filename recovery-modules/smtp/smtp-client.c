@@ -254,7 +254,7 @@ static size_t gather_line(struct smtp_run *x, struct jeebs_bytes b)
 /* ---- the stream ------------------------------------------------------------------------------ */
 
 /* A unit may begin only when the replies before it are known well enough. */
-static bool must_wait(const struct smtp_run *x)
+bool smtp_client_waits(const struct smtp_run *x)
 {
 	const struct smtp_resume *r = x->r;
 	bool one_by_one =
@@ -303,7 +303,7 @@ void smtp_client_read(struct smtp_run *x)
 {
 	struct smtp_resume *r = x->r;
 
-	while (r->phase == SMTP_PHASE_RUN && !must_wait(x)) {
+	while (r->phase == SMTP_PHASE_RUN && !smtp_client_waits(x)) {
 		struct jeebs_bytes b = input(x);
 		bool empty_chunk = r->parse.in == SMTP_IN_CHUNK && r->parse.left == 0;
 		if (b.n == 0 && !empty_chunk) {

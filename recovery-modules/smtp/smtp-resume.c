@@ -379,7 +379,8 @@ static void settle(struct smtp_run *x)
 		x->ops->finish_backend(x->j);
 	}
 	if (!r->client_eof)
-		x->ops->hold_client(x->j, r->phase != SMTP_PHASE_RUN || !all_read);
+		x->ops->hold_client(x->j, r->phase != SMTP_PHASE_RUN || !all_read ||
+						  smtp_client_waits(x));
 }
 
 void smtp_resume(void *state, const struct jeebs_cut *cut, struct jeebs_join *j,

@@ -254,6 +254,8 @@ struct smtp_run {
 /* smtp-client.c */
 /* Reads on in what the client said, as far as the backup's replies allow. */
 void smtp_client_read(struct smtp_run *x);
+/* What it says next has to wait for a reply. */
+bool smtp_client_waits(const struct smtp_run *x);
 
 /* smtp-slot.c */
 struct smtp_slot *smtp_slot_first(struct smtp_resume *r);

@@ -196,6 +196,25 @@ static void test_a_message_longer_than_kept(void **state)
 		       "EHLO me\r\nQUIT\r\n");
 }
 
+/* The client was told to go on; the backup has not told it yet. */
+static void test_a_message_that_begins_at_the_cut(void **state)
+{
+	static const char *const mail[] = {MAILING, "C:DATA\r\n", "S:354 go\r\n", NULL};
+	static const char *const answers[] = {
+		"220 other\r\n", EXPECT_HELLO, "250 s\r\n", "250 r\r\n",
+		"354 c\r\n",     "250 d\r\n",  NULL};
+	static const char before[] = "EHLO me\r\nMAIL FROM:<a>\r\nRCPT TO:<b>\r\nDATA\r\n";
+	char message[4 * SMTP_PENDING_MAX], all[sizeof message + sizeof before];
+	struct harness h;
+
+	memset(message, 'x', sizeof message - 1);
+	memcpy(message + sizeof message - 6, "\r\n.\r\n", 6);
+	snprintf(all, sizeof all, "%s%s", before, message);
+	begin(&h, &plain, mail);
+	assert_plan(&h, JEEBS_CONTINUE, "message");
+	assert_goes_on(&h, answers, message, "250 d\r\n", all);
+}
+
 static void test_ceilings(void **state)
 {
 	static const char *const hello[] = {GREETED, NULL};
@@ -478,6 +497,7 @@ int main(void)
 		cmocka_unit_test(test_tls_is_handed_over),
 		cmocka_unit_test(test_gaps),
 		cmocka_unit_test(test_a_message_longer_than_kept),
+		cmocka_unit_test(test_a_message_that_begins_at_the_cut),
 		cmocka_unit_test(test_ceilings),
 		cmocka_unit_test(test_a_pipeline_towards_one_by_one),
 		cmocka_unit_test(test_offers_that_are_gone),
