@@ -52,10 +52,12 @@ auth required pam_unix.so
 account required pam_permit.so
 session required pam_permit.so
 END
+	# Not isolated: what it leaves behind is found in its namespace, and ended with it.
 	cat >"$dir/conf" <<END
 listen_ipv6=YES
 background=NO
 seccomp_sandbox=NO
+isolate_network=NO
 pam_service_name=vsftpd
 secure_chroot_dir=$dir/empty
 anonymous_enable=YES
