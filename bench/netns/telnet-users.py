@@ -158,7 +158,7 @@ class User:
         else:
             yield NOTICE_PATTERN
             if self.phase == "replayed":
-                yield b"\nran-" + self.where.encode() + rb"\r*\n"
+                yield b"ran-" + self.where.encode() + rb"\r*\n"
             yield rb"\$ $"
         yield from self.checks()
 

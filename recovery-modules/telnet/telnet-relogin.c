@@ -361,20 +361,6 @@ void telnet_relogin_client(struct telnet_run *r, struct bytes b)
 
 void telnet_relogin_silence(struct telnet_run *r)
 {
-	struct telnet_join *k = &r->s->join;
-	bool asks =
-		k->line.prompt == TELNET_LOGIN_PROMPT || k->line.prompt == TELNET_PASSWORD_PROMPT;
-
-	if (k->shown)
-		return;
-	if (k->differs || !asks || wants_session(r->s)) {
+	if (!r->s->join.shown)
 		telnet_abort(r, "login-stalled");
-		return;
-	}
-	/* It said the beginning of what was seen, and now it is the client's turn. */
-	k->differs = true;
-	collect_line(k);
-	if (k->line.n > 0)
-		collect(k, k->line.text[k->line.n - 1]);
-	reached(r);
 }
