@@ -26,6 +26,17 @@ done
 appliance_start --debug
 
 user=$(printf %s "jeeb:$ftp_password")
+# Those that wait come first, so that nothing else is over by the time of the cut.
+ftp_client lftp lftp -e "set ftp:ssl-allow no; set net:max-retries 1; open -u jeeb,'$ftp_password' 10.9.0.1; cd pub; cls -1"
+ftp_client tnftp tnftp -n -v -A 10.9.0.1
+ftp_tell tnftp "user jeeb \"$ftp_password\""
+ftp_tell tnftp binary
+ftp_tell tnftp "cd pub"
+ftp_client login python3 "$lab_root/bench/netns/ftp-login.py" 10.9.0.1 jeeb "$ftp_password" pub/100k.bin "$lab_dir/get/login.bin"
+wait_for 10 "lftp" ftp_said lftp 600k.bin
+wait_for 10 "tnftp" ftp_said tnftp "irectory successfully changed\|CWD command successful"
+wait_for 10 "the login" ftp_said login password
+
 get_rate=1500000
 downloads=(curl active six active6 wget)
 get curl -u "$user" ftp://10.9.0.1/pub/3m.bin
@@ -36,24 +47,14 @@ get_with wget wget -q -O - ftp://10.9.0.1/pub/3m.bin
 get_rate=150000
 get names -u "$user" -l ftp://10.9.0.1/names/
 get_rate=
-ftp_put put "$lab_dir/www/600k.bin" incoming/put.bin --limit-rate 250k -u "$user"
-ftp_put put-active "$lab_dir/www/600k.bin" incoming/put-active.bin --limit-rate 250k -P -
-ftp_client lftp lftp -e "set ftp:ssl-allow no; set net:max-retries 1; open -u jeeb,'$ftp_password' 10.9.0.1; cd pub; cls -1"
-ftp_client tnftp tnftp -n -v -A 10.9.0.1
-ftp_tell tnftp "user jeeb \"$ftp_password\""
-ftp_tell tnftp binary
-ftp_tell tnftp "cd pub"
-ftp_client login python3 "$lab_root/bench/netns/ftp-login.py" 10.9.0.1 jeeb "$ftp_password" pub/100k.bin "$lab_dir/get/login.bin"
-
+ftp_put put "$lab_dir/www/600k.bin" incoming/put.bin --limit-rate 150k -u "$user"
+ftp_put put-active "$lab_dir/www/600k.bin" incoming/put-active.bin --limit-rate 150k -P -
 for c in "${downloads[@]}"; do
 	wait_for 10 "$c to be in the middle" get_reached "$c" 500000
 done
 wait_for 10 "the listing to be in the middle" get_reached names 60000
 wait_for 10 "the uploads to be in the middle" ftp_uploaded put 100000
 wait_for 10 "the uploads to be in the middle" ftp_uploaded put-active 100000
-wait_for 10 "lftp" ftp_said lftp 600k.bin
-wait_for 10 "tnftp" ftp_said tnftp "irectory successfully changed\|CWD command successful"
-wait_for 10 "the login" ftp_said login password
 pull_cable server
 wait_for 10 "the takeover" taken_over
 ftp_tell login go
