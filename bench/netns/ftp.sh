@@ -79,6 +79,8 @@ xferlog_enable=NO
 use_localtime=NO
 check_shell=NO
 idle_session_timeout=120
+isolate=NO
+isolate_network=NO
 ${ftp_rate:+anon_max_rate=$ftp_rate
 local_max_rate=$ftp_rate}
 END
