@@ -158,7 +158,7 @@ static void live(struct run *u, struct bytes file, size_t cut, const struct opti
 
 static bool contains(struct bytes b, const char *word)
 {
-	return b.n > 0 && memmem(b.p, b.n, word, strlen(word)) != NULL;
+	return b.p && memmem(b.p, b.n, word, strlen(word)) != NULL;
 }
 
 /* All that the client got, from the first byte on, can be read to its end. */
