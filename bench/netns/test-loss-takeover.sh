@@ -27,11 +27,10 @@ END
 }
 
 posts=(post1 post2 post3 post4 post5 post6 post7 post8)
-for id in "${posts[@]}"; do get "$id" --data "pay=100" http://10.9.0.1/held/1k.bin; done
+for id in "${posts[@]}"; do get_rate=4000000 get "$id" --data "pay=100" http://10.9.0.1/posted/20m.bin; done
 many all --host 10.9.0.1 --count 60 --phases "$all_phases" --timeout 60
 many_ready all
-posted() { (($(in_ns server ss -Htn state established sport = :80 | wc -l) >= 68)); }
-wait_for 10 "the refused ones to be connected" posted
+for id in "${posts[@]}"; do wait_for 10 "half an answer to a POST" get_reached "$id" 100000; done
 lose_some
 pull_cable server
 for i in 1 2 3 4 5; do get "new$i" --connect-timeout 20 "http://10.9.0.1/100k.bin"; done

@@ -44,11 +44,12 @@ vlan_relay() { in_ns_exec "$1" python3 "$(dirname "${BASH_SOURCE[0]}")/vlan-rela
 
 # Connections in all phases, and one that is refused: its RST is a frame of our own making, as the probes are.
 vlan_survives() {
-	get post --data "pay=100" http://10.9.0.1/held/1k.bin
+	get_rate=4000000 get post --data "pay=100" http://10.9.0.1/posted/20m.bin
 	many all --host 10.9.0.1 --count 10 --phases "$all_phases" --timeout 60
 	many six --host fd09::1 --count 10 --phases "$all_phases" --timeout 60
 	many_ready all
 	many_ready six
+	wait_for 5 "half an answer to a POST" get_reached post 100000
 	pull_cable server
 	get_wait 60 all six post
 	many_check all

@@ -145,14 +145,16 @@ void ftp_channel_leave(struct ftp_run *run, bool failed)
 	*c = (struct ftp_channel){.j = NULL};
 }
 
-/* All the client sent, and what it goes on to send. */
+/* What the backup lacks of what the client sent, and what it goes on to send. */
 static void upload(struct ftp_run *run)
 {
 	struct ftp_channel *c = &run->r->data;
 	const struct jeebs_cut *cut = &cut_related(run)->cut;
 
-	if (run->r->cut.n > 0)
-		run->ops->log_to_backend(c->j, 0, run->r->cut.n);
+	uint64_t from = run->r->cut.action == FTP_DO_APPEND ? run->r->append_at : 0;
+
+	if (run->r->cut.n > from)
+		run->ops->log_to_backend(c->j, from, run->r->cut.n);
 	if (cut->client_fin)
 		run->ops->finish_backend(c->j);
 	else
@@ -184,7 +186,8 @@ void ftp_channel_go(struct ftp_run *run)
 	run->ops->connect_backend(c->j);
 	if (r->recovering && (r->cut.action == FTP_DO_CONTINUE || r->cut.action == FTP_DO_REREAD))
 		compare(run);
-	else if (r->recovering && r->cut.action == FTP_DO_UPLOAD)
+	else if (r->recovering &&
+		 (r->cut.action == FTP_DO_UPLOAD || r->cut.action == FTP_DO_APPEND))
 		upload(run);
 	else
 		pass_both(run);
@@ -236,6 +239,10 @@ static void backend_data(struct ftp_run *run, struct bytes b)
 	struct ftp_channel *c = &run->r->data;
 	struct bytes part;
 
+	if (c->work == FTP_WORK_PROOF) {
+		ftp_append_data(run, b);
+		return;
+	}
 	if (c->work != FTP_WORK_COMPARE && c->work != FTP_WORK_DIGEST)
 		return;
 	part = bytes_head(b, c->end - c->at < b.n ? (size_t)(c->end - c->at) : b.n);
@@ -251,6 +258,10 @@ static void backend_eof(struct ftp_run *run)
 {
 	struct ftp_channel *c = &run->r->data;
 
+	if (c->work == FTP_WORK_PROOF) {
+		ftp_append_eof(run);
+		return;
+	}
 	if (c->work != FTP_WORK_COMPARE && c->work != FTP_WORK_DIGEST)
 		return;
 	bool empty_ok = c->end > 0 || c->at == 0;
@@ -283,7 +294,9 @@ static void client_up(struct ftp_run *run)
 
 static void backend_failed(struct ftp_run *run)
 {
-	if (run->r->data.work == FTP_WORK_COMPARE || run->r->data.work == FTP_WORK_DIGEST)
+	if (run->r->data.work == FTP_WORK_PROOF)
+		ftp_append_failed(run);
+	else if (run->r->data.work == FTP_WORK_COMPARE || run->r->data.work == FTP_WORK_DIGEST)
 		ftp_run_abort(run, "backend-failed");
 }
 
@@ -291,6 +304,8 @@ void ftp_channel_event(struct ftp_run *run, struct jeebs_join *j, uint32_t event
 {
 	struct ftp_channel *c = &run->r->data;
 
+	if (j == run->r->upload.j && event == JEEBS_EV_CHANNEL_CLOSED)
+		run->r->upload.j = NULL;
 	if (j != c->j)
 		return; /* of a transfer that is over */
 	switch (event) {
@@ -308,6 +323,11 @@ void ftp_channel_event(struct ftp_run *run, struct jeebs_join *j, uint32_t event
 		break;
 	case JEEBS_EV_CLIENT_FAILED:
 	case JEEBS_EV_CHANNEL_CLOSED:
+		if (c->work == FTP_WORK_PROOF) {
+			c->j = NULL;
+			ftp_append_failed(run);
+			break;
+		}
 		run->r->spoiled = run->r->proving;
 		run->r->proving = false;
 		*c = (struct ftp_channel){.j = NULL};

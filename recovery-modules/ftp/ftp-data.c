@@ -3,7 +3,7 @@
 
 #include "reader.h"
 
-#define VERSION 1u
+#define VERSION 2u
 
 #define FLAG_OLDER       0x01u
 #define FLAG_DIGEST_LOST 0x02u
@@ -11,7 +11,7 @@
 #define FLAG_KEPT        0x08u
 #define FLAGS_ALL        0x0fu
 
-#define CHECKPOINT_MAX (2u + 3u * 8u + 5u * 8u + 32u)
+#define CHECKPOINT_MAX (2u + 4u * 8u + 5u * 8u + 32u)
 
 static int data_open(void *state, struct jeebs_flow *f, const struct jeebs_live_ops *ops,
 		     const struct jeebs_service *svc)
@@ -35,15 +35,17 @@ static void to_client(struct ftp_data *s, struct jeebs_bytes b)
 	s->ops->keep_from(s->flow, JEEBS_TO_CLIENT, from > s->solid ? from : s->solid);
 }
 
-/* All of it or nothing: an upload is sent again from its beginning. */
+/* All of it, for an upload that is sent again; or the newest, for one that is continued. */
 static void to_server(struct ftp_data *s, uint64_t off)
 {
 	uint64_t end = s->end[JEEBS_TO_SERVER];
 
-	if (!s->log_lost && end > s->retain)
+	if (end > s->retain && end - s->retain > s->held) {
 		s->log_lost = true;
+		s->held = end - s->retain;
+	}
 	if (s->log_lost) {
-		s->ops->keep_from(s->flow, JEEBS_TO_SERVER, end);
+		s->ops->keep_from(s->flow, JEEBS_TO_SERVER, s->held);
 	} else if (!s->kept) {
 		s->kept = true;
 		s->ops->keep_from(s->flow, JEEBS_TO_SERVER, off);
@@ -75,6 +77,7 @@ static int data_gap(void *state, uint32_t dir, uint64_t from, uint64_t to)
 		s->solid = to;
 	} else {
 		s->log_lost = true;
+		s->held = to;
 	}
 	return JEEBS_OK;
 }
@@ -100,7 +103,7 @@ static void put(struct writer *w, uint64_t v, unsigned bytes)
 }
 
 /*
- * Version 1: u8 version, flags; u64 end of the client's, end of the server's, solid; and
+ * Version 2: u8 version, flags; u64 end of the client's, end of the server's, solid, held; and
  * without FLAG_DIGEST_LOST the digest: u64 total_len, 4 x u64, total_len modulo 32 bytes.
  */
 static size_t data_checkpoint(const void *state, uint8_t *out, size_t cap)
@@ -116,6 +119,7 @@ static size_t data_checkpoint(const void *state, uint8_t *out, size_t cap)
 	put(&w, s->end[JEEBS_TO_SERVER], 8);
 	put(&w, s->end[JEEBS_TO_CLIENT], 8);
 	put(&w, s->solid, 8);
+	put(&w, s->held, 8);
 	if (!s->digest_lost) {
 		put(&w, s->digest.total_len, 8);
 		for (int i = 0; i < 4; i++)
@@ -143,6 +147,7 @@ static int data_restore(void *state, struct jeebs_bytes checkpoint)
 	s->end[JEEBS_TO_SERVER] = reader_u64be(&r);
 	s->end[JEEBS_TO_CLIENT] = reader_u64be(&r);
 	s->solid = reader_u64be(&r);
+	s->held = reader_u64be(&r);
 	if (!s->digest_lost) {
 		s->digest.total_len = reader_u64be(&r);
 		for (int i = 0; i < 4; i++)
@@ -151,7 +156,8 @@ static int data_restore(void *state, struct jeebs_bytes checkpoint)
 		reader_copy(&r, s->digest.mem64, s->digest.memsize);
 	}
 	if (!reader_ok(&r) || reader_left(&r) > 0 || flags & ~FLAGS_ALL ||
-	    s->solid > s->end[JEEBS_TO_CLIENT] ||
+	    s->solid > s->end[JEEBS_TO_CLIENT] || s->held > s->end[JEEBS_TO_SERVER] ||
+	    (!s->log_lost && s->held != 0) ||
 	    (!s->digest_lost && (s->digest.total_len != s->end[JEEBS_TO_CLIENT] || s->solid != 0)))
 		return JEEBS_GIVE_UP;
 	return JEEBS_OK;

@@ -26,8 +26,9 @@ struct ftp_data {
 	uint64_t retain;  /* as configured */
 	bool older;       /* offset 0 is not the first byte of the connection */
 	bool digest_lost; /* a gap in what went to the client */
-	bool log_lost;    /* what the client sent is not kept from its beginning */
-	bool kept;        /* it was asked for */
+	bool log_lost; /* what the client sent is not kept from its beginning, but from here on: */
+	uint64_t held;
+	bool kept; /* it was asked for */
 	XXH64_state_t digest;
 	struct jeebs_flow *flow;
 	const struct jeebs_live_ops *ops;

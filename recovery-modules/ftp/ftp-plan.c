@@ -36,6 +36,7 @@ static void act(struct ftp_decision *d, enum ftp_action action)
 		[FTP_DO_CONTINUE] = "download", [FTP_DO_REREAD] = "digest",
 		[FTP_DO_UPLOAD] = "upload",     [FTP_DO_DELIVERED] = "delivered",
 		[FTP_DO_RETRY] = "retry",       [FTP_DO_ABORT] = "abort",
+		[FTP_DO_APPEND] = "append",
 	};
 
 	d->action = action;
@@ -121,10 +122,14 @@ static void decide_upload(const struct ftp *s, const struct jeebs_related *rel,
 	else if (cut->server_fin || cut->ended)
 		/* It is over, and what the old server was about to say about it nobody knows. */
 		retry(d, cut->client_fin ? "upload-not-confirmed" : "truncated-by-server");
-	else if (data->log_lost || !log_holds(cut, JEEBS_TO_SERVER, 0, n))
-		retry(d, "upload-log-incomplete");
-	else
+	else if (!data->log_lost && log_holds(cut, JEEBS_TO_SERVER, 0, n))
 		act(d, FTP_DO_UPLOAD);
+	else if (!t->ascii && t->plain && data->log_lost && data->held < n &&
+		 log_holds(cut, JEEBS_TO_SERVER, data->held, n))
+		act(d, FTP_DO_APPEND);
+	else
+		retry(d, "upload-log-incomplete");
+	d->tail = data->held;
 	d->confirmable = d->action == FTP_DO_RETRY && cut->client_fin && cut->server_fin;
 }
 
@@ -330,6 +335,12 @@ static void describe(const struct ftp *s, const struct ftp_decision *d, char *ou
 		break;
 	case FTP_DO_UPLOAD:
 		snprintf(out, n, "%" PRIu64 " bytes of the client are sent again", d->n);
+		break;
+	case FTP_DO_APPEND:
+		snprintf(out, n,
+			 "%" PRIu64 " bytes of the client, the log has those from %" PRIu64
+			 " on; it goes on where the backup's file ends",
+			 d->n, d->tail);
 		break;
 	case FTP_DO_DELIVERED:
 		snprintf(out, n, "all %" PRIu64 " bytes were delivered; the client is told so",

@@ -46,6 +46,20 @@ void ftp_answer(struct ftp_run *run, uint16_t code, const char *text);
 void ftp_script_begin(struct ftp_run *run);
 void ftp_script_line(struct ftp_run *run, struct bytes line);
 
+/* The transfer that was cut has failed: told with its own reply, if the client has not got that. */
+void ftp_script_fail(struct ftp_run *run, const char *why);
+/* A question about the file of that transfer. */
+void ftp_script_ask(struct ftp_run *run, const char *verb);
+
+/* ftp-append.c: an upload goes on behind what the backup has of it. */
+/* It said how much that is. @told false: it did not. */
+void ftp_append_size(struct ftp_run *run, bool told, uint64_t size);
+void ftp_append_line(struct ftp_run *run, struct bytes line);
+/* Of the channel it is compared on. */
+void ftp_append_data(struct ftp_run *run, struct bytes b);
+void ftp_append_eof(struct ftp_run *run);
+void ftp_append_failed(struct ftp_run *run);
+
 /* ftp-serve.c: the client's commands. */
 /* Nothing is outstanding: the next one. */
 void ftp_serve(struct ftp_run *run);
@@ -60,6 +74,10 @@ void ftp_tell(struct ftp_run *run, struct bytes line);
 void ftp_tell_number(struct ftp_run *run, const char *verb, uint64_t n);
 /* Asks the backup for a passive port, and then gives it the command in s->transfer. */
 void ftp_arm(struct ftp_run *run);
+/* EPSV, or PASV where the backup does not know it: its reply comes in this stage. */
+void ftp_ask_passive(struct ftp_run *run, enum ftp_stage stage);
+/* False: it was no port. True and *ret_port 0: it is asked in the old way. */
+bool ftp_take_passive(struct ftp_run *run, struct bytes line, uint16_t *ret_port);
 /* The oldest command of before the cut has its reply. */
 void ftp_serve_done(struct ftp_run *run);
 

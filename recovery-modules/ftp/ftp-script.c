@@ -45,7 +45,7 @@ static void greeting(struct ftp_run *run, struct bytes line)
 }
 
 /* The question whose answer proves that the backup has the same file. */
-static void ask_about_file(struct ftp_run *run, const char *verb)
+void ftp_script_ask(struct ftp_run *run, const char *verb)
 {
 	struct bytes line = ftp_lines_first(&run->s->transfer.line);
 	struct ftp_command c;
@@ -59,7 +59,7 @@ static void ask_about_file(struct ftp_run *run, const char *verb)
 }
 
 /* Told with the transfer's own reply, or without when the client has that already. */
-static void fail_transfer(struct ftp_run *run, const char *why)
+void ftp_script_fail(struct ftp_run *run, const char *why)
 {
 	struct ftp_resume *r = run->r;
 
@@ -98,12 +98,16 @@ static void transfer(struct ftp_run *run)
 		r->stage = FTP_STAGE_SIZE;
 		r->rest = t->rest + r->cut.tail;
 		r->rest_set = r->rest > 0;
-		ask_about_file(run, "SIZE ");
+		ftp_script_ask(run, "SIZE ");
+		break;
+	case FTP_DO_APPEND:
+		r->stage = FTP_STAGE_SIZE;
+		ftp_script_ask(run, "SIZE ");
 		break;
 	case FTP_DO_UPLOAD:
 		if (t->rest > 0) {
 			r->stage = FTP_STAGE_SIZE;
-			ask_about_file(run, "SIZE ");
+			ftp_script_ask(run, "SIZE ");
 			break;
 		}
 		ftp_arm(run);
@@ -122,7 +126,7 @@ static void transfer(struct ftp_run *run)
 		ftp_serve(run);
 		break;
 	case FTP_DO_RETRY:
-		fail_transfer(run, r->cut.why);
+		ftp_script_fail(run, r->cut.why);
 		break;
 	case FTP_DO_ABORT:
 		ftp_channel_drop(run, "aborted-by-client");
@@ -211,14 +215,18 @@ static void file_size(struct ftp_run *run, struct bytes line)
 {
 	struct ftp_resume *r = run->r;
 	const struct ftp_transfer *t = &run->s->transfer;
-	uint64_t size;
+	uint64_t size = 0;
 	bool told = r->reply.code == 213 && ftp_reply_number(bytes_from(line, 4), &size);
 
+	if (r->cut.action == FTP_DO_APPEND) {
+		ftp_append_size(run, told, size);
+		return;
+	}
 	if (r->cut.action == FTP_DO_UPLOAD) {
 		if (told && size >= t->rest)
 			ftp_arm(run);
 		else
-			fail_transfer(run, "upload-base-differs");
+			ftp_script_fail(run, "upload-base-differs");
 		return;
 	}
 	if (!told) {
@@ -231,7 +239,7 @@ static void file_size(struct ftp_run *run, struct bytes line)
 		ftp_run_abort(run, "size-differs");
 	} else if (t->known.stamp_n > 0) {
 		r->stage = FTP_STAGE_STAMP;
-		ask_about_file(run, "MDTM ");
+		ftp_script_ask(run, "MDTM ");
 	} else {
 		ftp_arm(run);
 	}
@@ -277,6 +285,11 @@ void ftp_script_line(struct ftp_run *run, struct bytes line)
 		break;
 	case FTP_STAGE_STAMP:
 		file_stamp(run, line);
+		break;
+	case FTP_STAGE_PROOF_ARM:
+	case FTP_STAGE_PROOF_REST:
+	case FTP_STAGE_PROOF:
+		ftp_append_line(run, line);
 		break;
 	default:
 		break;

@@ -38,11 +38,32 @@ static bool ipv4(struct ftp_run *run)
 	return a.family == 4;
 }
 
-void ftp_arm(struct ftp_run *run)
+void ftp_ask_passive(struct ftp_run *run, enum ftp_stage stage)
 {
-	run->r->stage = FTP_STAGE_ARM;
+	run->r->stage = (uint8_t)stage;
 	ftp_tell(run, bytes_str(run->r->old_pasv ? "PASV" : "EPSV"));
 	ftp_run_wait(run);
+}
+
+bool ftp_take_passive(struct ftp_run *run, struct bytes line, uint16_t *ret_port)
+{
+	struct ftp_resume *r = run->r;
+	size_t from, to;
+
+	*ret_port = 0;
+	if (ftp_reply_port(line, ret_port, &from, &to))
+		return true;
+	*ret_port = 0;
+	if (r->old_pasv || !ipv4(run))
+		return false;
+	r->old_pasv = true;
+	ftp_ask_passive(run, (enum ftp_stage)r->stage);
+	return true;
+}
+
+void ftp_arm(struct ftp_run *run)
+{
+	ftp_ask_passive(run, FTP_STAGE_ARM);
 }
 
 static void finish_command(struct ftp_run *run, uint16_t code);
@@ -87,20 +108,15 @@ static void give_rest(struct ftp_run *run)
 
 static void armed(struct ftp_run *run, struct bytes line)
 {
-	struct ftp_resume *r = run->r;
 	uint16_t port;
-	size_t from, to;
 
-	if (!ftp_reply_port(line, &port, &from, &to)) {
-		if (!r->old_pasv && ipv4(run)) {
-			r->old_pasv = true;
-			ftp_arm(run);
-			return;
-		}
+	if (!ftp_take_passive(run, line, &port)) {
 		ftp_channel_drop(run, "backend-passive");
 		no_data(run);
 		return;
 	}
+	if (!port)
+		return;
 	if (!ftp_channel_ready(run)) {
 		no_data(run);
 		return;

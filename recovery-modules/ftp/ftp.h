@@ -103,6 +103,7 @@ enum ftp_action {
 	FTP_DO_CONTINUE,  /* from a place behind which the kept tail is compared */
 	FTP_DO_REREAD,    /* all of it again, what was delivered is compared by digest */
 	FTP_DO_UPLOAD,    /* all the client sent is sent again */
+	FTP_DO_APPEND,    /* the rest, behind what the backup has of it: see ftp-append.c */
 	FTP_DO_DELIVERED, /* every byte of the file was delivered: the client is told so */
 	FTP_DO_RETRY,     /* the client is told that it failed */
 	FTP_DO_ABORT,     /* the client aborts it, and is told that that was done */
@@ -119,15 +120,21 @@ struct ftp_decision {
 	int related;      /* of the cut: the transfer's data connection; -1: none */
 	bool ended;       /* all of its data was delivered, its end too */
 	uint64_t n;       /* bytes of it that were delivered, or sent by the client */
-	uint64_t tail;    /* FTP_DO_CONTINUE: offset in its log from which is compared */
+	/* FTP_DO_CONTINUE: offset in its log from which is compared; FTP_DO_APPEND: where it
+	 * begins. */
+	uint64_t tail;
 };
 
 /* What the box waits for. */
 enum ftp_stage {
-	FTP_STAGE_LAZY,     /* the client, before anything is said to the backup */
-	FTP_STAGE_GREETING, /* and from here on a reply of the backup: to nothing, */
-	FTP_STAGE_SCRIPT,   /* to a line of the script, */
-	FTP_STAGE_SIZE,     /* to a question about the file that was cut, */
+	FTP_STAGE_LAZY,      /* the client, before anything is said to the backup */
+	FTP_STAGE_GREETING,  /* and from here on a reply of the backup: to nothing, */
+	FTP_STAGE_SCRIPT,    /* to a line of the script, */
+	FTP_STAGE_SIZE,      /* to a question about the file that was cut, */
+	FTP_STAGE_PROOF_ARM, /* to EPSV, REST and RETR by which an upload's beginning is compared,
+			      */
+	FTP_STAGE_PROOF_REST,
+	FTP_STAGE_PROOF,
 	FTP_STAGE_STAMP,
 	FTP_STAGE_ARM,     /* to EPSV or PASV of the box, */
 	FTP_STAGE_REST,    /* to REST of the box, */
@@ -142,6 +149,7 @@ enum ftp_work {
 	FTP_WORK_PASS,
 	FTP_WORK_COMPARE, /* what the backup sends with the tail in the log, */
 	FTP_WORK_DIGEST,  /* or with the digest */
+	FTP_WORK_PROOF,   /* or with what the client had sent */
 };
 
 /* The data connection of the newest endpoint. */
@@ -179,6 +187,12 @@ struct ftp_resume {
 	uint64_t owed,
 		owed_end; /* what the client has of a reply that was cut: offsets of the log */
 	struct ftp_channel data;
+	/* While the beginning of an upload is compared: */
+	struct ftp_channel upload;       /* its own channel */
+	uint64_t append_at, append_from; /* offsets of the client's: what the backup has, and from
+					    where it is compared */
+	bool compared, differs;          /* the bytes were, or were others; */
+	bool retrieved;                  /* and the reply came */
 	struct ftp_reply reply;
 	uint16_t line_n, input_n, held_n;
 	uint8_t line[FTP_LINE_MAX];      /* of the backup, not complete */

@@ -257,9 +257,9 @@ static void test_upload_that_cannot_be_repeated(void **state)
 	(void)state;
 	service.retain = 99999;
 	upload(&t, "STOR f\r\n", 100000);
+	harness_gap(&t.data, JEEBS_TO_SERVER, 10);
 	planned(&t, JEEBS_CONTINUE, "retry");
 	assert_non_null(strstr(t.plan.detail, "upload-log-incomplete"));
-	assert_int_equal(t.data.log[JEEBS_TO_SERVER].bytes.n, 0);
 	struct backup b = {0};
 	resume(&t, &b, NULL);
 	got(&t, "426 Transfer failed; please try again.\r\n");
@@ -278,6 +278,101 @@ static void test_upload_that_cannot_be_repeated(void **state)
 	end(&t);
 }
 
+/* ---- the rest of an upload, behind what the backup has ---- */
+
+#define RETAIN 30000u
+#define SENT   100000u
+
+static void upload_long(struct talk *t, bool complete)
+{
+	service.retain = RETAIN;
+	upload(t, "STOR f\r\n", SENT);
+	if (complete)
+		harness_fin(&t->data, JEEBS_TO_SERVER);
+	assert_int_equal(t->data.log[JEEBS_TO_SERVER].bytes.n, RETAIN);
+	planned(t, JEEBS_CONTINUE, "append");
+}
+
+static void test_append(void **state)
+{
+	/* How much of it the backup has: at the log's beginning, in it, all of it. */
+	static const uint32_t has[] = {SENT - RETAIN + 4096, SENT - 1000, SENT};
+	struct talk t;
+
+	(void)state;
+	for (unsigned i = 0; i < 6; i++) {
+		uint32_t size = has[i / 2];
+		char reply[32];
+		const struct answer sized[] = {{"SIZE f", reply}, {NULL, NULL}};
+		struct backup b = {.answers = sized,
+				   .content = {file + SENT - RETAIN, size - (SENT - RETAIN)},
+				   .content_ends = true};
+		char asked[128];
+
+		snprintf(reply, sizeof reply, "213 %u\r\n", size);
+		upload_long(&t, i % 2);
+		resume(&t, &b, NULL);
+		snprintf(asked, sizeof asked, "SIZE f|EPSV|REST %u|RETR f|EPSV|REST %u|STOR f|",
+			 SENT - RETAIN, size);
+		assert_non_null(strstr(b.asked, asked));
+		assert_true(bytes_eq(buf_view(&b.got), bytes_of(file + size, SENT - size)));
+		assert_int_equal(b.got_end, i % 2);
+		got(&t, "226 done\r\n");
+		assert_null(t.h.violation);
+		buf_deinit(&b.got);
+		end(&t);
+	}
+}
+
+static void append_fails(const struct answer *answers, struct bytes content)
+{
+	struct backup b = {.answers = answers, .content = content, .content_ends = true};
+	struct talk t;
+
+	upload_long(&t, false);
+	resume(&t, &b, NULL);
+	assert_null(strstr(b.asked, "STOR"));
+	assert_int_equal(b.got.n, 0);
+	got(&t, "426 Transfer failed; please try again.\r\n");
+	assert_int_equal(data_channel(&t)->outcome, HARNESS_ABORTED);
+	assert_string_equal(data_channel(&t)->abort_reason, "upload-base-differs");
+	assert_null(t.h.violation);
+	buf_deinit(&b.got);
+	end(&t);
+}
+
+/* Nothing goes to a file that may be another one. */
+static void test_append_to_another_file(void **state)
+{
+	static uint8_t other[RETAIN];
+	static const struct answer sized[] = {{"SIZE f", "213 99000\r\n"}, {NULL, NULL}};
+	static const struct answer shorter[] = {{"SIZE f", "213 70100\r\n"}, {NULL, NULL}};
+	static const struct answer longer[] = {{"SIZE f", "213 100001\r\n"}, {NULL, NULL}};
+	static const struct answer none[] = {{"SIZE f", "550 no\r\n"}, {NULL, NULL}};
+	static const struct answer no_rest[] = {
+		{"SIZE f", "213 99000\r\n"}, {"REST 70000", "502 no\r\n"}, {NULL, NULL}};
+	static const struct answer no_retr[] = {
+		{"SIZE f", "213 99000\r\n"}, {"RETR f", "550 no\r\n"}, {NULL, NULL}};
+	static const struct answer cut_off[] = {
+		{"SIZE f", "213 99000\r\n"}, {"RETR f", "150 .\r\n426 no\r\n"}, {NULL, NULL}};
+	const struct bytes same = bytes_of(file + SENT - RETAIN, 29000);
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		memcpy(other, file + SENT - RETAIN, sizeof other);
+		other[i ? 28999 : 0] ^= 1;
+		append_fails(sized, bytes_of(other, 29000));
+	}
+	append_fails(sized, bytes_of(file + SENT - RETAIN, 28999));
+	append_fails(sized, bytes_of(file + SENT - RETAIN, 29001));
+	append_fails(shorter, bytes_of(file + SENT - RETAIN, 100));
+	append_fails(longer, bytes_of(file + SENT - RETAIN, RETAIN));
+	append_fails(none, same);
+	append_fails(no_rest, same);
+	append_fails(no_retr, same);
+	append_fails(cut_off, same);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -290,6 +385,8 @@ int main(void)
 		cmocka_unit_test_setup(test_abort_while_comparing, setup),
 		cmocka_unit_test_setup(test_upload, setup),
 		cmocka_unit_test_setup(test_upload_that_cannot_be_repeated, setup),
+		cmocka_unit_test_setup(test_append, setup),
+		cmocka_unit_test_setup(test_append_to_another_file, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -116,6 +116,10 @@ static void receive(void *ctx, struct bytes b, bool eof, struct buf *answer, boo
 	if (ctx != backup) { /* the data connection */
 		buf_bytes(&backup->got, b);
 		backup->got_end |= eof;
+		if (ctx == &backup->got) {
+			*close = eof;
+			return;
+		}
 		if (!backup->content_sent)
 			buf_bytes(answer, backup->content);
 		backup->content_sent = true;
@@ -141,8 +145,12 @@ static void receive(void *ctx, struct bytes b, bool eof, struct buf *answer, boo
 static void *connect_data(void *ctx, uint16_t port)
 {
 	(void)ctx;
+	bool again = backup->connected;
+
 	backup->connected = port == 777;
-	return port == 777 ? &backup->content : NULL;
+	if (port != 777)
+		return NULL;
+	return again ? (void *)&backup->got : (void *)&backup->content;
 }
 
 struct says {
