@@ -59,8 +59,8 @@ static void test_takeover(void **state)
 	for (int i = 0; i < 3; i++) {
 		put_handshake();
 		put(FLOW_TO_SERVER, TCP_ACK, 0, 0, 100);
-		rig.bytes[0] = rig.bytes[1] = 0;
 		settle();
+		rig.bytes[0] = rig.bytes[1] = 0;
 		rig.client.port++;
 	}
 	put(FLOW_TO_SERVER, TCP_SYN, -1, 0, 0); /* not answered: not live */
