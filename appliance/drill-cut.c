@@ -15,7 +15,7 @@ static bool logs_true(const struct takeover_item *item, const struct drill_flow 
 	const uint64_t end[2] = {item->cut.to_server_end, item->cut.to_client_end};
 
 	for (int d = 0; d < 2; d++) {
-		const struct takeover_log *l = &item->log[d];
+		const struct flow_log *l = &item->log[d];
 		if (l->off + l->bytes.n != end[d] && l->bytes.n > 0) {
 			drill_wrong(f, "log-does-not-end-at-the-cut", l->off + l->bytes.n);
 			return false;
@@ -64,7 +64,7 @@ static bool numbers_true(const struct takeover_item *item, const struct flow *fl
 /* What must be sent again is all there. */
 static bool flight_whole(const struct takeover_item *item, struct drill_finding *f)
 {
-	const struct takeover_log *out = &item->log[FLOW_TO_CLIENT];
+	const struct flow_log *out = &item->log[FLOW_TO_CLIENT];
 	uint64_t acked = item->cut.to_client_acked, end = item->cut.to_client_end;
 
 	if (acked == end || (out->off <= acked && out->off + out->bytes.n == end))
@@ -220,29 +220,7 @@ static void lend(struct list *from, struct list *to)
 	}
 }
 
-/* An item that shows what is remembered, and owns nothing of it. */
-static struct takeover_item *borrow(struct related_ended *e, uint32_t tag)
-{
-	struct takeover_item *item = calloc(1, sizeof *item);
-
-	if (!item)
-		return NULL;
-	list_init(&item->node);
-	list_init(&item->others);
-	item->kind = TAKEOVER_READY;
-	item->ended = item->related = true;
-	item->tag = tag;
-	item->snapshot.server = e->server;
-	item->snapshot.client = e->client;
-	item->plan = (struct plan){.module = e->module->name, .reason = "ended"};
-	item->cut = e->cut;
-	item->module = e->module;
-	item->state = e->state;
-	for (int d = 0; d < 2; d++)
-		item->log[d] = (struct takeover_log){e->log[d].off, e->log[d].bytes};
-	return item;
-}
-
+/* They are the watch's own. */
 static void give_back(struct takeover_item *main)
 {
 	if (!main)
@@ -277,7 +255,7 @@ static int assemble(struct watch *live, const struct related_list *l, struct tak
 		if (n == JEEBS_EXPECT_MAX || !is_expected(l, &ended->server, &ended->client, &e) ||
 		    ended->at_ns < e->since_ns)
 			continue;
-		struct takeover_item *item = borrow(ended, e->tag);
+		struct takeover_item *item = takeover_show_ended(ended, e->tag);
 		if (!item)
 			return -ENOMEM;
 		list_add_tail(&c->main.item->others, &item->node);

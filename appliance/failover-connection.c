@@ -221,7 +221,7 @@ static int hand_over(struct failover_server *s, struct takeover_item *item, int 
 
 static struct bytes in_flight(const struct takeover_item *item)
 {
-	const struct takeover_log *out = &item->log[FLOW_TO_CLIENT];
+	const struct flow_log *out = &item->log[FLOW_TO_CLIENT];
 	uint64_t acked = item->cut.to_client_acked;
 
 	return bytes_from(buf_view(&out->bytes), acked > out->off ? acked - out->off : 0);

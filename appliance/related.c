@@ -108,12 +108,9 @@ struct related_ended *related_ended_free(struct related_ended *e)
 struct jeebs_bytes related_ended_log(struct jeebs_flow *flow, uint32_t dir, uint64_t off)
 {
 	const struct related_ended *e = (const struct related_ended *)(const void *)flow;
-	const struct related_log *l = &e->log[dir == JEEBS_TO_CLIENT];
+	struct bytes b = flow_log_view(&e->log[dir == JEEBS_TO_CLIENT], off);
 
-	if (off < l->off || off >= l->off + l->bytes.n)
-		return (struct jeebs_bytes){NULL, 0};
-	size_t at = (size_t)(off - l->off);
-	return (struct jeebs_bytes){l->bytes.p + at, l->bytes.n - at};
+	return (struct jeebs_bytes){b.p, b.n};
 }
 
 static size_t ended_bytes(const struct related_ended *e)
@@ -142,23 +139,6 @@ static void forget_ended(struct list *ended, size_t bytes, int64_t now_ns)
 	}
 }
 
-static bool copy_log(const struct flow *f, enum flow_dir dir, struct related_log *ret)
-{
-	const struct stream *s = &f->stream[dir];
-
-	ret->off = s->keep;
-	ret->bytes = BUF_INIT(s->next - s->keep);
-	for (uint64_t off = s->keep; off < s->next;) {
-		struct bytes b = track_log(f, dir, off);
-		if (b.n == 0)
-			break;
-		if (buf_bytes(&ret->bytes, b) < 0)
-			return false;
-		off += b.n;
-	}
-	return true;
-}
-
 void related_remember(struct watch *w, struct jeebs_flow *jf, int64_t now_ns)
 {
 	const struct flow *f = jf->flow;
@@ -176,7 +156,8 @@ void related_remember(struct watch *w, struct jeebs_flow *jf, int64_t now_ns)
 	e->cut.flow = NULL;
 	e->cut.log = NULL;
 	e->cut.ended = 1;
-	if (!copy_log(f, FLOW_TO_SERVER, &e->log[0]) || !copy_log(f, FLOW_TO_CLIENT, &e->log[1]) ||
+	if (flow_log_copy(f, FLOW_TO_SERVER, &e->log[0]) < 0 ||
+	    flow_log_copy(f, FLOW_TO_CLIENT, &e->log[1]) < 0 ||
 	    ended_bytes(e) > RELATED_ENDED_BYTES) {
 		related_ended_free(e);
 		return;

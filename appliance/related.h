@@ -13,7 +13,7 @@
 #ifndef APPLIANCE_RELATED_H
 #define APPLIANCE_RELATED_H
 
-#include "buf.h"
+#include "flow-log.h"
 #include "watch.h"
 
 /* Of the ended ones: how many, how old, how many bytes of logs together. */
@@ -30,10 +30,7 @@ struct related_ended {
 	const struct jeebs_module *module;
 	void *state;          /* owned; close with the module, then free */
 	struct jeebs_cut cut; /* flow and log unset */
-	struct related_log {
-		uint64_t off;
-		struct buf bytes;
-	} log[2];
+	struct flow_log log[2];
 };
 
 /* What a main connection expects, by value. */

@@ -98,24 +98,6 @@ struct takeover_item *takeover_refusal(const struct flow *f, const struct watch_
 	return item;
 }
 
-static int copy_log(const struct flow *f, enum flow_dir dir, struct takeover_log *ret)
-{
-	const struct stream *s = &f->stream[dir];
-
-	ret->off = s->keep;
-	ret->bytes = BUF_INIT(s->next - s->keep);
-	for (uint64_t off = s->keep; off < s->next;) {
-		struct bytes b = track_log(f, dir, off);
-		if (b.n == 0)
-			break; /* the log ends here; the plan has seen the same */
-		int r = buf_bytes(&ret->bytes, b);
-		if (r < 0)
-			return r;
-		off += b.n;
-	}
-	return 0;
-}
-
 struct takeover_item *takeover_extract(struct jeebs_flow *jf, uint16_t worker, bool answered)
 {
 	track_settle(watch_track(jf->watch), jf->flow);
@@ -123,8 +105,8 @@ struct takeover_item *takeover_extract(struct jeebs_flow *jf, uint16_t worker, b
 	struct takeover_item *item = takeover_note(jf, worker, TAKEOVER_READY);
 	if (!item)
 		return NULL;
-	if (copy_log(jf->flow, FLOW_TO_SERVER, &item->log[FLOW_TO_SERVER]) < 0 ||
-	    copy_log(jf->flow, FLOW_TO_CLIENT, &item->log[FLOW_TO_CLIENT]) < 0) {
+	if (flow_log_copy(jf->flow, FLOW_TO_SERVER, &item->log[FLOW_TO_SERVER]) < 0 ||
+	    flow_log_copy(jf->flow, FLOW_TO_CLIENT, &item->log[FLOW_TO_CLIENT]) < 0) {
 		takeover_item_free(item);
 		return NULL;
 	}
@@ -147,8 +129,7 @@ struct takeover_item *takeover_extract(struct jeebs_flow *jf, uint16_t worker, b
 	return item;
 }
 
-struct takeover_item *takeover_ended(struct related_ended *e, const struct related_expected *by,
-				     uint16_t worker)
+struct takeover_item *takeover_show_ended(const struct related_ended *e, uint32_t tag)
 {
 	struct takeover_item *item = calloc(1, sizeof *item);
 
@@ -157,22 +138,32 @@ struct takeover_item *takeover_ended(struct related_ended *e, const struct relat
 	list_init(&item->node);
 	list_init(&item->others);
 	item->kind = TAKEOVER_READY;
-	item->worker = worker;
 	item->service = e->service;
 	item->snapshot.server = e->server;
 	item->snapshot.client = e->client;
 	item->unasked = item->ended = item->related = true;
-	item->main_worker = by->worker;
-	item->main_flow = by->flow;
-	item->tag = by->tag;
+	item->tag = tag;
 	item->plan = (struct plan){.module = e->module->name, .reason = "ended"};
 	item->cut = e->cut;
-	for (int d = 0; d < 2; d++) {
-		item->log[d] = (struct takeover_log){e->log[d].off, e->log[d].bytes};
-		e->log[d].bytes = BUF_INIT(0);
-	}
+	item->log[0] = e->log[0];
+	item->log[1] = e->log[1];
 	item->module = e->module;
 	item->state = e->state;
+	return item;
+}
+
+struct takeover_item *takeover_ended(struct related_ended *e, const struct related_expected *by,
+				     uint16_t worker)
+{
+	struct takeover_item *item = takeover_show_ended(e, by->tag);
+
+	if (!item)
+		return NULL;
+	item->worker = worker;
+	item->main_worker = by->worker;
+	item->main_flow = by->flow;
+	/* It is the item's from here on. */
+	e->log[0].bytes = e->log[1].bytes = BUF_INIT(0);
 	e->state = NULL;
 	related_ended_free(e);
 	return item;
@@ -181,14 +172,10 @@ struct takeover_item *takeover_ended(struct related_ended *e, const struct relat
 static struct jeebs_bytes item_log(struct jeebs_flow *flow, uint32_t dir, uint64_t off)
 {
 	const struct takeover_item *item = (const struct takeover_item *)(const void *)flow;
-	const struct takeover_log *l = &item->log[dir == JEEBS_TO_CLIENT];
+	const struct flow_log *l = &item->log[dir == JEEBS_TO_CLIENT];
+	struct bytes b = off < l->off && dir == JEEBS_TO_SERVER ? older_at(&item->before, off)
+								: flow_log_view(l, off);
 
-	struct bytes b = BYTES_NONE;
-
-	if (off < l->off && dir == JEEBS_TO_SERVER)
-		b = older_at(&item->before, off);
-	else if (off >= l->off && off < l->off + l->bytes.n)
-		b = bytes_from(buf_view(&l->bytes), (size_t)(off - l->off));
 	return (struct jeebs_bytes){b.p, b.n};
 }
 

@@ -23,12 +23,6 @@ enum takeover_kind {
 	TAKEOVER_GONE,  /* it ended meanwhile (the client's RST, or both FINs) */
 };
 
-/* A copy of [keep, next) of one direction. */
-struct takeover_log {
-	uint64_t off;
-	struct buf bytes;
-};
-
 struct takeover_item {
 	struct list node;
 	enum takeover_kind kind;
@@ -43,7 +37,7 @@ struct takeover_item {
 	bool answered; /* the snapshot is the client's own answer */
 	struct plan plan;
 	struct jeebs_cut cut; /* flow and log unset */
-	struct takeover_log log[2];
+	struct flow_log log[2];
 	struct older before; /* what comes before log[FLOW_TO_SERVER] */
 	const struct watch_service *service;
 	const struct jeebs_module *module;
@@ -84,6 +78,8 @@ struct takeover_item *takeover_extract(struct jeebs_flow *jf, uint16_t worker, b
  * it. NULL on lack of memory: @e is unchanged. */
 struct takeover_item *takeover_ended(struct related_ended *e, const struct related_expected *by,
 				     uint16_t worker);
+/* An item that shows @e and owns nothing of it: state and logs are taken out before it is freed. */
+struct takeover_item *takeover_show_ended(const struct related_ended *e, uint32_t tag);
 /* Makes the plan of a main connection again, with its others in sight. */
 void takeover_plan_family(struct takeover_item *item);
 /* The cut of a main item and of its others as a module sees them; valid while they live. Returns

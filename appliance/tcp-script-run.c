@@ -158,7 +158,7 @@ static int64_t in_flight(const struct run *r, const struct flow *f)
 {
 	if (!r->item)
 		return f ? (int64_t)plan_in_flight(f) : 0;
-	const struct takeover_log *l = &r->item->log[FLOW_TO_CLIENT];
+	const struct flow_log *l = &r->item->log[FLOW_TO_CLIENT];
 	uint64_t acked = r->item->cut.to_client_acked, end = r->item->cut.to_client_end;
 	if (acked < end && (l->off > acked || l->off + l->bytes.n != end))
 		return -1;
