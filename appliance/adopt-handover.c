@@ -10,14 +10,26 @@
 #include "adopt-wire.h"
 #include "log.h"
 
+static uint64_t log_from(const struct adopt_log *l)
+{
+	return l->before.view ? l->before.from : l->off;
+}
+
+static uint64_t log_bytes(const struct adopt_log *l)
+{
+	return l->off - log_from(l) + l->bytes.n;
+}
+
 /* The logs end where their directions do, and hold what must be sent first. */
 static bool is_whole(const struct adopt_request *r)
 {
 	const uint64_t end[2] = {r->cut.to_server_end, r->cut.to_client_end};
 
-	for (int d = 0; d < 2; d++)
-		if (r->log[d].off > end[d] || end[d] - r->log[d].off != r->log[d].bytes.n)
+	for (int d = 0; d < 2; d++) {
+		const struct adopt_log *l = &r->log[d];
+		if (l->off > end[d] || end[d] - l->off != l->bytes.n || log_from(l) > l->off)
 			return false;
+	}
 	return r->unsent <= r->log[1].bytes.n && strlen(r->protocol) <= ADOPT_PROTOCOL_MAX;
 }
 
@@ -37,8 +49,10 @@ int handover_new(const struct adopt_request *r, struct handover **ret)
 
 static void forget_bytes(struct handover *h)
 {
-	buf_deinit(&h->rq.log[0].bytes);
-	buf_deinit(&h->rq.log[1].bytes);
+	for (int d = 0; d < 2; d++) {
+		buf_deinit(&h->rq.log[d].bytes);
+		older_free(&h->rq.log[d].before);
+	}
 	buf_deinit(&h->rq.state);
 }
 
@@ -65,6 +79,9 @@ static enum handover_outcome give_up(struct handover *h, const char *reason, con
 static enum handover_outcome lost(struct handover *h, int error)
 {
 	const char *reason = h->state == HANDOVER_TAKEN ? "adopter-died" : "adopt-unavailable";
+
+	if (error == -ENODATA)
+		return give_up(h, "log-lost", "what the store had of the log is gone");
 
 	return give_up(h, error == -ENOMEM ? "no-memory" : reason,
 		       error ? log_strerror(error) : "the program closed the channel");
@@ -96,8 +113,8 @@ static void connection_of(const struct handover *h, struct adopt_connection *ret
 		.to_server_end = r->cut.to_server_end,
 		.to_client_end = r->cut.to_client_end,
 		.to_client_acked = r->cut.to_client_acked,
-		.from = {r->log[0].off, r->log[1].off},
-		.n = {r->log[0].bytes.n, r->log[1].bytes.n},
+		.from = {log_from(&r->log[0]), log_from(&r->log[1])},
+		.n = {log_bytes(&r->log[0]), log_bytes(&r->log[1])},
 		.unsent = r->unsent,
 		.state_n = r->state.n,
 		.client_fin = r->cut.client_fin,
@@ -108,14 +125,27 @@ static void connection_of(const struct handover *h, struct adopt_connection *ret
 	memcpy(ret->protocol, r->protocol, ret->protocol_n);
 }
 
-static struct bytes part_bytes(const struct handover *h)
+static uint64_t part_size(const struct handover *h)
 {
-	return h->part == ADOPT_PART_STATE ? buf_view(&h->rq.state)
-					   : buf_view(&h->rq.log[h->part].bytes);
+	return h->part == ADOPT_PART_STATE ? h->rq.state.n : log_bytes(&h->rq.log[h->part]);
 }
 
-/* The next message into @out; *ret_n: bytes of the part in it. */
-static void next_message(const struct handover *h, struct buf *out, size_t *ret_n)
+/* Of the part from h->off on; empty: a log that is not in memory cannot be read any more. */
+static struct bytes part_bytes(const struct handover *h)
+{
+	if (h->part == ADOPT_PART_STATE)
+		return bytes_from(buf_view(&h->rq.state), h->off);
+	const struct adopt_log *l = &h->rq.log[h->part];
+	uint64_t at = log_from(l) + h->off;
+
+	if (at >= l->off)
+		return bytes_from(buf_view(&l->bytes), (size_t)(at - l->off));
+	struct bytes b = older_at(&l->before, at);
+	return l->off - at < b.n ? bytes_head(b, (size_t)(l->off - at)) : b;
+}
+
+/* The next message into @out; *ret_n: bytes of the part in it. 0, or -ENODATA. */
+static int next_message(const struct handover *h, struct buf *out, size_t *ret_n)
 {
 	struct adopt_connection c;
 
@@ -126,16 +156,19 @@ static void next_message(const struct handover *h, struct buf *out, size_t *ret_
 	} else if (h->part == ADOPT_PARTS) {
 		adopt_wire_end(out);
 	} else {
-		struct bytes b = bytes_head(bytes_from(part_bytes(h), h->off), ADOPT_CHUNK_MAX);
+		struct bytes b = bytes_head(part_bytes(h), ADOPT_CHUNK_MAX);
+		if (b.n == 0)
+			return -ENODATA;
 		const struct adopt_bytes m = {(enum adopt_part)h->part, h->off, b};
 		adopt_wire_bytes(out, &m);
 		*ret_n = b.n;
 	}
+	return buf_error(out);
 }
 
 static void skip_finished_parts(struct handover *h)
 {
-	while (h->part < ADOPT_PARTS && h->off == part_bytes(h).n) {
+	while (h->part < ADOPT_PARTS && h->off == part_size(h)) {
 		h->part++;
 		h->off = 0;
 	}
@@ -159,8 +192,7 @@ static enum handover_outcome give(struct handover *h)
 		size_t n;
 		bool end = h->announced && h->part == ADOPT_PARTS;
 		buf_reset(&message);
-		next_message(h, &message, &n);
-		r = buf_error(&message);
+		r = next_message(h, &message, &n);
 		if (r == 0)
 			r = adopt_sys_send(h->channel, buf_view(&message),
 					   h->announced ? -1 : h->rq.client_fd);

@@ -18,6 +18,7 @@
 
 #include "buf.h"
 #include "netaddr.h"
+#include "older.h"
 #include "recovery-module.h"
 
 struct adopt_config {
@@ -39,7 +40,7 @@ struct adopt_report {
 	enum adopt_event event;
 	/*
 	 * ADOPT_RESET: "adopt-unavailable", "adopt-refused", "adopt-timeout", "adopt-untrusted",
-	 * "adopt-protocol", "adopter-died", "no-memory", "pool-closed". Static text.
+	 * "adopt-protocol", "adopter-died", "log-lost", "no-memory", "pool-closed". Static text.
 	 */
 	const char *reason;
 	const char *detail; /* what the program or the system said, perhaps empty; for this call */
@@ -49,6 +50,7 @@ struct adopt_report {
 struct adopt_log {
 	uint64_t off;
 	struct buf bytes;
+	struct older before; /* [before.from, off), wherever that is */
 };
 
 struct adopt_request {

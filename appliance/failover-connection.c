@@ -96,6 +96,21 @@ static int copy_unsent(const struct takeover_item *item, size_t unsent, uint8_t 
 	return 0;
 }
 
+/* Still the item's, until it is told that they are gone. */
+static void logs_of(const struct takeover_item *item, struct join_log ret[static 2])
+{
+	for (int dir = 0; dir < 2; dir++)
+		ret[dir] = (struct join_log){item->log[dir].off, item->log[dir].bytes.p,
+					     item->log[dir].bytes.n};
+	ret[FLOW_TO_SERVER].older = item->before;
+}
+
+static void logs_are_gone(struct takeover_item *item)
+{
+	item->before = (struct older){0};
+	item->log[0].bytes = item->log[1].bytes = BUF_INIT(0);
+}
+
 /* On failure everything is still the caller's. */
 static int submit(struct failover_server *s, struct takeover_item *item, int fd, size_t unsent,
 		  const struct join_related *related, uint32_t related_n)
@@ -127,10 +142,7 @@ static int submit(struct failover_server *s, struct takeover_item *item, int fd,
 		free(joined);
 		return -ENOMEM;
 	}
-	for (int dir = 0; dir < 2; dir++)
-		rq.log[dir] = (struct join_log){item->log[dir].off, item->log[dir].bytes.p,
-						item->log[dir].bytes.n};
-	rq.log[FLOW_TO_SERVER].older = item->before;
+	logs_of(item, rq.log);
 	int r = join_submit(s->env->joins, &rq);
 	if (r < 0) {
 		free(rq.first_out);
@@ -139,8 +151,7 @@ static int submit(struct failover_server *s, struct takeover_item *item, int fd,
 	}
 	/* Owned by the join now. */
 	item->state = NULL;
-	item->before = (struct older){0};
-	item->log[0].bytes = item->log[1].bytes = BUF_INIT(0);
+	logs_are_gone(item);
 	return 0;
 }
 
@@ -192,8 +203,8 @@ static int hand_over(struct failover_server *s, struct takeover_item *item, int 
 		.client_fd = fd,
 		.cut = item->cut,
 		.older = item->older,
-		.log = {{item->log[0].off, item->log[0].bytes},
-			{item->log[1].off, item->log[1].bytes}},
+		.log = {{item->log[0].off, item->log[0].bytes, item->before},
+			{item->log[1].off, item->log[1].bytes, {0}}},
 		.unsent = unsent,
 		.hold = !s->run->open,
 		.group = s->index,
@@ -212,7 +223,7 @@ static int hand_over(struct failover_server *s, struct takeover_item *item, int 
 		return r;
 	}
 	/* Owned by the adopter now. */
-	item->log[0].bytes = item->log[1].bytes = BUF_INIT(0);
+	logs_are_gone(item);
 	return 0;
 }
 
@@ -321,9 +332,7 @@ static struct join_related related_of(struct failover_server *s, struct takeover
 		refuse(s, o);
 	}
 	r.cut.refused = !o->plan.cont;
-	for (int dir = 0; dir < 2; dir++)
-		r.log[dir] = (struct join_log){o->log[dir].off, o->log[dir].bytes.p,
-					       o->log[dir].bytes.n};
+	logs_of(o, r.log);
 	return r;
 }
 
@@ -360,7 +369,7 @@ static void settle_others(struct failover_server *s, struct takeover_item *item,
 		struct join_related *r = &related[n++];
 		if (taken) {
 			o->state = NULL;
-			o->log[0].bytes = o->log[1].bytes = BUF_INIT(0);
+			logs_are_gone(o);
 			continue;
 		}
 		free(r->first_out);

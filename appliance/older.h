@@ -12,7 +12,8 @@
 #include "bytes.h"
 
 struct older {
-	void *view; /* NULL: there is none */
+	void *view;    /* NULL: there is none */
+	uint64_t from; /* where it begins */
 	/* From @off on, perhaps not all; empty before the beginning and behind the end. */
 	struct bytes (*at)(const void *view, uint64_t off);
 	void (*free)(void *view);

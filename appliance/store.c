@@ -707,7 +707,7 @@ int store_view(struct store *s, uint64_t id, uint64_t from, uint64_t to, struct 
 		view_free(v);
 		return e;
 	}
-	*ret = (struct older){v, view_at, view_free};
+	*ret = (struct older){v, from, view_at, view_free};
 	return 0;
 }
 

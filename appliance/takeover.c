@@ -114,8 +114,10 @@ struct takeover_item *takeover_extract(struct jeebs_flow *jf, uint16_t worker, b
 	plan_make(jf, &item->plan);
 	/* Whether the module has looked at it or not. */
 	watch_log(jf, JEEBS_TO_SERVER, jf->spill.from);
-	if (jf->spill.to == item->log[FLOW_TO_SERVER].off) {
+	if (jf->spill.to == item->log[FLOW_TO_SERVER].off && jf->spill.want < jf->spill.to) {
 		item->before = jf->older;
+		if (item->before.from < jf->spill.want) /* parts are forgotten late */
+			item->before.from = jf->spill.want;
 		jf->older = (struct older){0};
 	}
 	plan_cut(jf, &item->cut);

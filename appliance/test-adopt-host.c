@@ -276,6 +276,91 @@ static void test_large(void **state)
 	free(in);
 }
 
+/* ---- the beginning of a log is elsewhere ---- */
+
+#define STORED 100000
+
+static char stored[STORED + 1];
+static size_t stored_n; /* as much of it as can still be read */
+static _Atomic int views;
+
+/* In pieces, of parts that reach behind the end of what is elsewhere. */
+static struct bytes stored_at(const void *view, uint64_t off)
+{
+	return off < stored_n ? bytes_head(bytes_from(bytes_of(stored, STORED), off), 1000)
+			      : BYTES_NONE;
+}
+
+static void stored_free(void *view)
+{
+	views--;
+}
+
+static int submit_stored(struct rig *g)
+{
+	const uint64_t from = 17, split = STORED - 550;
+	struct adopt_request rq = request(g, stored + split, "", 0);
+	int client;
+
+	views = 1;
+	rq.cut.to_server_end = STORED;
+	rq.log[0].off = split;
+	rq.log[0].before = (struct older){&views, from, stored_at, stored_free};
+	rq.client_fd = make_connection(&client);
+	assert_int_equal(adopt_submit(g->adopter, &rq), 0);
+	return client;
+}
+
+static void fill_stored(void)
+{
+	for (size_t i = 0; i < STORED; i++)
+		stored[i] = (char)('a' + (i * i + i / 7) % 26);
+	stored_n = STORED;
+}
+
+static void test_begins_elsewhere(void **state)
+{
+	struct rig *g = *state;
+
+	fill_stored();
+	start(g, &ADOPT_CONFIG_DEFAULT);
+	int client = submit_stored(g);
+	struct jeebs_adopt *a = receive(g);
+	const struct jeebs_adopt_connection *c = jeebs_adopt_connection(a);
+	assert_int_equal(c->retained[0].from, 17);
+	assert_int_equal(c->retained[0].n, STORED - 17);
+	assert_memory_equal(c->retained[0].p, stored + 17, STORED - 17);
+	assert_int_equal(jeebs_adopt_take(a), 0);
+	wait_reports(g, 1);
+	assert_int_equal(views, 0);
+	jeebs_adopt_close(a);
+	expect_end(client, false);
+}
+
+/* A program that was told less than there was would be another server. */
+static void test_elsewhere_is_gone(void **state)
+{
+	struct rig *g = *state;
+	struct jeebs_adopt *a;
+	int r = JEEBS_ADOPT_WAIT;
+
+	fill_stored();
+	stored_n = 5000;
+	start(g, &ADOPT_CONFIG_DEFAULT);
+	int client = submit_stored(g);
+	wait_readable(g->listener);
+	assert_int_equal(jeebs_adopt_begin(g->listener, NULL, &a), 0);
+	while (r == JEEBS_ADOPT_WAIT) {
+		wait_readable(jeebs_adopt_fd(a));
+		r = jeebs_adopt_step(a);
+	}
+	assert_int_not_equal(r, JEEBS_ADOPT_OFFERED);
+	expect(g, 0, ADOPT_RESET, "log-lost", "what the store had of the log is gone");
+	expect_end(client, true);
+	assert_int_equal(views, 0);
+	jeebs_adopt_close(a);
+}
+
 static void test_nobody(void **state)
 {
 	struct rig *g = *state;
@@ -557,11 +642,22 @@ static void test_many(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_taken),         TEST(test_large),       TEST(test_nobody),
-		TEST(test_refused),       TEST(test_dies_before), TEST(test_dies_after),
-		TEST(test_late),          TEST(test_open_folder), TEST(test_other_user),
-		TEST(test_bad_greetings), TEST(test_ceiling),     TEST(test_log_with_hole),
-		TEST(test_held),          TEST(test_many),
+		TEST(test_taken),
+		TEST(test_large),
+		TEST(test_nobody),
+		TEST(test_refused),
+		TEST(test_dies_before),
+		TEST(test_dies_after),
+		TEST(test_late),
+		TEST(test_open_folder),
+		TEST(test_other_user),
+		TEST(test_bad_greetings),
+		TEST(test_ceiling),
+		TEST(test_log_with_hole),
+		TEST(test_begins_elsewhere),
+		TEST(test_elsewhere_is_gone),
+		TEST(test_held),
+		TEST(test_many),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

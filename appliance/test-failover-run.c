@@ -31,6 +31,7 @@ static struct world {
 	bool related_refused, main_refused, main_gone;
 	uint32_t ended; /* further ones, of flow 1, that were over before */
 	bool handed;    /* the plans are to hand them to a program */
+	bool long_logs; /* whose beginning is elsewhere */
 } world;
 
 /* ---- what was done to it ---- */
@@ -40,6 +41,7 @@ static struct done {
 	_Atomic uint32_t frames, restored, abandoned, held, not_held;
 	uint32_t pending, releases, released, refused_for[6], told;
 	uint32_t adopt_releases;
+	_Atomic uint32_t views, views_given; /* not freed; handed over with the logs */
 	bool opened;
 	struct failover_summary summary;
 	uint32_t finished;
@@ -61,6 +63,24 @@ static void close_state(void *state) {}
 static const struct jeebs_module adopt = {
 	.name = "adopt", .checkpoint = checkpoint, .close = close_state};
 
+static struct bytes view_at(const void *view, uint64_t off)
+{
+	return BYTES_NONE;
+}
+
+static void view_free(void *view)
+{
+	atomic_fetch_sub(&done.views, 1);
+}
+
+static void give_view(const struct older *o)
+{
+	if (!o->view)
+		return;
+	atomic_fetch_add(&done.views_given, 1);
+	o->free(o->view);
+}
+
 static struct takeover_item *item(enum takeover_kind kind, uint32_t flow, bool answered)
 {
 	struct takeover_item *it = calloc(1, sizeof *it);
@@ -81,6 +101,10 @@ static struct takeover_item *item(enum takeover_kind kind, uint32_t flow, bool a
 	if (world.handed) {
 		it->plan.style = JEEBS_STYLE_INTEGRATED;
 		it->module = &adopt;
+	}
+	if (world.long_logs) {
+		atomic_fetch_add(&done.views, 1);
+		it->before = (struct older){&world, 0, view_at, view_free};
 	}
 	if (it->related && world.related_refused)
 		it->plan.cont = false;
@@ -238,7 +262,9 @@ WRAP(int, join_submit, struct join_pool *p, const struct join_request *r)
 	if (world.submit_error)
 		return world.submit_error;
 	atomic_fetch_add(r->hold ? &done.held : &done.not_held, 1);
+	give_view(&r->log[FLOW_TO_SERVER].older);
 	for (uint32_t i = 0; i < r->related_n; i++) {
+		give_view(&r->related[i].log[FLOW_TO_SERVER].older);
 		atomic_fetch_add(&done.related, 1);
 		atomic_fetch_add(&done.related_open, r->related[i].client_fd >= 0);
 		assert_true(r->related[i].client_fd >= 0 || r->related[i].cut.refused ||
@@ -256,6 +282,7 @@ WRAP(int, adopt_submit, struct adopter *a, const struct adopt_request *r)
 	if (world.submit_error)
 		return world.submit_error;
 	atomic_fetch_add(r->hold ? &done.held : &done.not_held, 1);
+	give_view(&r->log[FLOW_TO_SERVER].before);
 	free(r->state.p);
 	free(r->ctx);
 	return 0;
@@ -527,6 +554,17 @@ static void test_handed(void **state)
 	each_told_once(30);
 }
 
+static void test_handed_with_a_long_log(void **state)
+{
+	with_program();
+	world.long_logs = true;
+	world.flows = world.answer_soon = 30;
+	begin();
+	finish();
+	assert_int_equal(done.views_given, 30);
+	assert_int_equal(done.views, 0);
+}
+
 static void test_handed_to_nobody(void **state)
 {
 	world.handed = true;
@@ -575,6 +613,25 @@ static void test_family_waits_for_the_late(void **state)
 	assert_int_equal(done.related_open, 200);
 	assert_int_equal(done.summary.continued, 400);
 	assert_int_equal(done.released, 150); /* the mains had answered, and were not held back */
+}
+
+/* Wherever the beginning of a log is, it goes along, and whoever has it is rid of it once. */
+static void test_family_with_long_logs(void **state)
+{
+	world.long_logs = true;
+	take_families(20, 40);
+	assert_int_equal(done.held, 20);
+	assert_int_equal(done.views_given, 40);
+	assert_int_equal(done.views, 0);
+}
+
+static void test_family_with_long_logs_is_undone(void **state)
+{
+	world.long_logs = true;
+	world.submit_error = -ENOSPC;
+	take_families(20, 40);
+	assert_int_equal(done.views_given, 0);
+	assert_int_equal(done.views, 0);
 }
 
 static void test_other_cannot_be_restored(void **state)
@@ -636,10 +693,13 @@ int main(void)
 		TEST(test_restore_fails),
 		TEST(test_joins_full),
 		TEST(test_handed),
+		TEST(test_handed_with_a_long_log),
 		TEST(test_handed_to_nobody),
 		TEST(test_program_ceiling),
 		TEST(test_family_goes_together),
 		TEST(test_family_waits_for_the_late),
+		TEST(test_family_with_long_logs),
+		TEST(test_family_with_long_logs_is_undone),
 		TEST(test_other_cannot_be_restored),
 		TEST(test_main_is_refused),
 		TEST(test_main_is_gone),

@@ -310,6 +310,7 @@ static void test_takeover_takes_a_view(void **state)
 
 	assert_non_null(item);
 	assert_true(item->log[FLOW_TO_SERVER].bytes.n <= ABOVE);
+	assert_int_equal(item->before.from, 0);
 	track_drop(watch_track(rig.watch), jf->flow);
 	flush_until(none_spilled);
 	/* Others use the store meanwhile. */
@@ -322,6 +323,25 @@ static void test_takeover_takes_a_view(void **state)
 	assert_int_equal(right_until(cut.log, cut.flow, 0), end_off);
 	assert_int_equal(plan_sees(0), sent);
 	takeover_item_free(item);
+	end();
+}
+
+/* The module gives up while the store is at work: what comes then is for nobody. */
+static void test_given_up_while_under_way(void **state)
+{
+	start(64 * MIB);
+	gate_hold(true);
+	say(2 * MIB);
+	flush();
+	assert_true(spill.submitted);
+	rig.data_result = JEEBS_GIVE_UP;
+	say(1);
+	assert_true(jf->gave_up);
+	assert_int_equal(in_memory(), 0);
+	gate_hold(false);
+	flush_until(none_spilled);
+	say(2 * MIB);
+	assert_int_equal(in_memory(), 0);
 	end();
 }
 
@@ -408,6 +428,7 @@ int main(void)
 		cmocka_unit_test(test_the_store_is_full),
 		cmocka_unit_test(test_keep_moves_on),
 		cmocka_unit_test(test_takeover_takes_a_view),
+		cmocka_unit_test(test_given_up_while_under_way),
 		cmocka_unit_test(test_closed_while_under_way),
 		cmocka_unit_test(test_none_survives_a_restart),
 		cmocka_unit_test(test_views),

@@ -31,7 +31,9 @@ static void arrived(struct jeebs_flow *jf)
 
 	watch_close_older(jf);
 	sp->to = sp->sent;
-	track_keep_from(watch_track(jf->watch), jf->flow, FLOW_TO_SERVER, sp->to);
+	/* Who wants nothing any more must not be given what comes from here on. */
+	if (sp->want < sp->to)
+		track_keep_from(watch_track(jf->watch), jf->flow, FLOW_TO_SERVER, sp->to);
 }
 
 static void hear(struct worker_spill *s)
