@@ -196,6 +196,16 @@ static void check_interfaces(const struct check *k, const struct config_node *ro
 	}
 }
 
+static void check_ports(const struct check *k)
+{
+	uint32_t n = k->c->interface_count + config_listens(k->c, NULL, 0);
+
+	if (n > CONFIG_PORTS_MAX)
+		config_report_error(k->report, place_of(k->servers),
+				    "%u interfaces are captured or taken over on: %d can be", n,
+				    CONFIG_PORTS_MAX);
+}
+
 /* Told at the first address that is too many: the rings would not open. */
 static void check_filter(const struct check *k)
 {
@@ -227,6 +237,7 @@ void config_check(const struct config *c, const struct config_node *root,
 	struct check k = {c, config_node_get(root, "servers"), report};
 
 	check_interfaces(&k, root);
+	check_ports(&k);
 	check_filter(&k);
 	for (uint32_t i = 0; i < c->server_count && !config_report_full(report); i++) {
 		check_name(&k, i);

@@ -315,3 +315,40 @@ int64_t config_detection_bound_ns(const struct config_health *h)
 {
 	return (int64_t)h->fall * h->interval_ns + h->timeout_ns;
 }
+
+/* In a configuration with errors names may be missing. */
+static bool same(const char *a, const char *b)
+{
+	return a && b && strcmp(a, b) == 0;
+}
+
+static bool is_captured(const struct config *c, const char *name)
+{
+	for (uint32_t i = 0; i < c->interface_count; i++)
+		if (same(c->interfaces[i], name))
+			return true;
+	return false;
+}
+
+static bool takes_over_before(const struct config *c, uint32_t server)
+{
+	for (uint32_t i = 0; i < server; i++)
+		if (same(c->servers[i].interface, c->servers[server].interface))
+			return true;
+	return false;
+}
+
+uint32_t config_listens(const struct config *c, const char **out, uint32_t max)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < c->server_count; i++) {
+		const char *name = c->servers[i].interface;
+		if (!name || takes_over_before(c, i) || is_captured(c, name))
+			continue;
+		if (n < max)
+			out[n] = name;
+		n++;
+	}
+	return n;
+}

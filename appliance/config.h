@@ -117,6 +117,15 @@ struct config *config_free(struct config *c); /* NULL is fine; returns NULL */
 /* How long a server may be dead before it is noticed, at most: (fall * interval) + timeout. */
 int64_t config_detection_bound_ns(const struct config_health *h);
 
+/* Interfaces that are captured, or that a server is taken over on. */
+#define CONFIG_PORTS_MAX 32
+
+/*
+ * The interfaces that a server is taken over on and that are not captured, each once, in the order
+ * of the servers: the first @max of them to @out. Returns how many there are.
+ */
+uint32_t config_listens(const struct config *c, const char **out, uint32_t max);
+
 /* The effective configuration as YAML, defaults included. */
 void config_dump(const struct config *c, FILE *out);
 

@@ -300,7 +300,7 @@ static json_t *op_status(void *ctx, struct control_error *e)
 	for (uint32_t i = 0; i < d->worker_count; i++) {
 		const struct worker_counters *c = worker_counters(d->workers[i]);
 		packets += (json_int_t)atomic_load(&c->packets);
-		for (uint32_t k = 0; k < d->config->interface_count; k++)
+		for (uint32_t k = 0; k < d->ring_count; k++)
 			drops += (json_int_t)atomic_load(&c->ring[k].drops);
 	}
 	store_stats(d->store, &st);

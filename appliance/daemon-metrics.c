@@ -93,7 +93,7 @@ static void publish_worker(struct daemon *d, uint32_t i)
 	struct metrics *m = d->metrics;
 	const struct metric_at none = METRIC_AT(0);
 
-	for (uint16_t k = 0; k < d->config->interface_count; k++) {
+	for (uint16_t k = 0; k < d->ring_count; k++) {
 		const struct worker_ring_counters *r = &c->ring[k];
 		metrics_add_since(m, METRIC_CAPTURE_PACKETS, METRIC_AT(k), get(&r->packets),
 				  &p->ring[k].packets);

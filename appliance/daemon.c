@@ -249,23 +249,50 @@ static int open_store(struct daemon *d)
 	return 0;
 }
 
+/* The rings of servers' own interfaces that are not captured. */
+static int describe_listens(struct daemon *d)
+{
+	const struct config *c = d->config;
+
+	d->listens = malloc(c->server_count);
+	if (!d->listens)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < c->server_count; i++) {
+		d->listens[i] = WORKER_LISTENS_NOT;
+		for (uint32_t k = c->interface_count; k < d->ring_count; k++)
+			if (strcmp(d->rings[k].interface, c->servers[i].interface) == 0)
+				d->listens[i] = (uint8_t)k;
+	}
+	return 0;
+}
+
 /* Every interface has as many rings as there are workers, sharing its traffic. */
-static void describe_rings(struct daemon *d, const struct netaddr *protected_addrs, uint32_t n)
+static int describe_rings(struct daemon *d, const struct netaddr *protected_addrs, uint32_t n)
 {
 	const struct config *c = d->config;
 	uint16_t base = (uint16_t)(getpid() & 0x7fff);
+	const char *port[CONFIG_PORTS_MAX];
 
+	d->ring_count = c->interface_count + config_listens(c, port + c->interface_count,
+							    CONFIG_PORTS_MAX - c->interface_count);
+	d->rings = calloc(d->ring_count, sizeof *d->rings);
+	if (!d->rings)
+		return -ENOMEM;
 	for (uint32_t i = 0; i < c->interface_count; i++)
+		port[i] = c->interfaces[i];
+	for (uint32_t i = 0; i < d->ring_count; i++)
 		d->rings[i] = (struct ring_config){
-			.interface = c->interfaces[i],
+			.interface = port[i],
 			.ring_bytes = c->ring_bytes,
 			.fanout_group = (uint16_t)(base + i),
 			.fanout_size = (uint16_t)c->workers,
-			.promiscuous = true,
+			.promiscuous = i < c->interface_count,
 			.ignore_outgoing = true,
 			.addresses = protected_addrs,
 			.address_count = n,
+			.shut = i >= c->interface_count,
 		};
+	return describe_listens(d);
 }
 
 static uint32_t protected_addresses(const struct config *c, struct netaddr **ret)
@@ -325,7 +352,6 @@ static int start_workers(struct daemon *d)
 	_cleanup_free_ struct netaddr *addrs = NULL;
 	uint32_t n = protected_addresses(c, &addrs);
 	struct worker_config wc = {
-		.ring_count = c->interface_count,
 		.watch =
 			{
 				.track =
@@ -351,15 +377,15 @@ static int start_workers(struct daemon *d)
 		.held = true,
 	};
 
-	d->rings = calloc(c->interface_count, sizeof *d->rings);
 	d->workers = calloc(c->workers, sizeof(struct worker *));
-	if (!addrs || !d->rings || !d->workers)
+	if (!addrs || !d->workers || describe_rings(d, addrs, n) < 0)
 		return -ENOMEM;
 	if (getrandom(&wc.watch.track.key, sizeof wc.watch.track.key, 0) < 0)
 		return -errno;
 	memcpy(wc.boot_id, d->boot_id, sizeof wc.boot_id);
-	describe_rings(d, addrs, n);
 	wc.rings = d->rings;
+	wc.ring_count = d->ring_count;
+	wc.listens = d->listens;
 	for (uint32_t i = 0; i < c->workers; i++) {
 		const char *where = "";
 		wc.index = (uint16_t)i;
@@ -582,6 +608,7 @@ static void stop(struct daemon *d, bool started)
 	module_host_free(d->modules);
 	free(d->workers);
 	free(d->rings);
+	free(d->listens);
 	services_deinit(&d->services);
 	free(d->evidence);
 	free(d->endings);

@@ -32,7 +32,9 @@ struct daemon {
 	struct store *store;
 	struct metrics *metrics;
 	struct metrics_http *http;
-	struct ring_config *rings;
+	struct ring_config *rings; /* of what is captured, then of config_listens() */
+	uint32_t ring_count;
+	uint8_t *listens; /* worker_config.listens */
 	struct worker **workers;
 	uint32_t worker_count;
 	struct join_pool *joins;

@@ -80,10 +80,15 @@ static int fill_servers(struct metrics *m, const struct config *c)
 
 static int fill_interfaces(struct metrics *m, const struct config *c)
 {
-	int r = set_init(&m->sets[METRICS_LABEL_INTERFACE], c->interface_count);
+	struct metrics_label_set *s = &m->sets[METRICS_LABEL_INTERFACE];
+	const char *listens[CONFIG_PORTS_MAX];
+	uint32_t n = config_listens(c, listens, CONFIG_PORTS_MAX);
+	int r = set_init(s, c->interface_count + n);
 
 	for (uint32_t i = 0; r >= 0 && i < c->interface_count; i++)
-		r = set_add(&m->sets[METRICS_LABEL_INTERFACE], c->interfaces[i]);
+		r = set_add(s, c->interfaces[i]);
+	for (uint32_t i = 0; r >= 0 && i < n && i < CONFIG_PORTS_MAX; i++)
+		r = set_add(s, listens[i]);
 	return r < 0 ? r : 0;
 }
 

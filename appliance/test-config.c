@@ -180,6 +180,28 @@ static void test_values(void **state)
 	config_free(NULL);
 }
 
+static void test_interfaces_that_are_not_captured(void **state)
+{
+#define REST "backups: [{address: 10.9.0.9}], services: [{port: 80, protocol: http}]"
+	static const char text[] =
+		"capture: {interfaces: [eth0]}\n"
+		"servers:\n"
+		"  - {name: a, addresses: [10.9.0.1], " REST ", interface: eth0}\n"
+		"  - {name: b, addresses: [10.9.0.2], " REST ", interface: eth1}\n"
+		"  - {name: c, addresses: [10.9.0.3], " REST ", interface: eth2}\n"
+		"  - {name: d, addresses: [10.9.0.4], " REST ", interface: eth1}\n";
+	struct config *c = NULL;
+	const char *names[2] = {"", ""};
+
+	assert_int_equal(config_parse(bytes_str(text), "text", stderr, &c), CONFIG_OK);
+	assert_int_equal(config_listens(c, names, 1), 2);
+	assert_string_equal(names[0], "eth1");
+	assert_string_equal(names[1], "");
+	assert_int_equal(config_listens(c, names, 2), 2);
+	assert_string_equal(names[1], "eth2");
+	config_free(c);
+}
+
 static void test_metrics_are_off_by_default(void **state)
 {
 	struct config *c = NULL;
@@ -319,6 +341,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_golden_files),
 		cmocka_unit_test(test_values),
+		cmocka_unit_test(test_interfaces_that_are_not_captured),
 		cmocka_unit_test(test_metrics_are_off_by_default),
 		cmocka_unit_test(test_durations),
 		cmocka_unit_test(test_files_that_cannot_be_read),

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * test-worker-rig: a worker on a real veth pair, in a network namespace of its own: frames are sent
- * on jeebs-a and captured on jeebs-b. Needs root; skipped aloud otherwise.
+ * on jeebs-a and captured on jeebs-b; or on jeebs-c, for jeebs-d. Needs root; skipped aloud
+ * otherwise.
  */
 #ifndef APPLIANCE_TEST_WORKER_RIG_H
 #define APPLIANCE_TEST_WORKER_RIG_H
@@ -68,8 +69,8 @@ int __wrap_clock_gettime(clockid_t id, struct timespec *ts)
 /* ---- the wire ---- */
 
 static bool have_namespace;
-static int wire = -1;
-static uint64_t sent; /* frames, since the worker was started */
+static int wire = -1, other_wire = -1; /* frames go to `wire` */
+static uint64_t sent;                  /* frames, since the worker was started */
 
 static inline void run(const char *command)
 {
@@ -77,10 +78,27 @@ static inline void run(const char *command)
 		fail_msg("failed: %s", command);
 }
 
-static inline int make_namespace(void **state)
+static inline int wire_on(const char *interface)
 {
 	struct sockaddr_ll addr = {.sll_family = AF_PACKET};
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
 
+	addr.sll_ifindex = (int)if_nametoindex(interface);
+	assert_true(fd >= 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof addr), 0);
+	return fd;
+}
+
+static inline void change_wires(void)
+{
+	int w = wire;
+
+	wire = other_wire;
+	other_wire = w;
+}
+
+static inline int make_namespace(void **state)
+{
 	if (geteuid() != 0 || unshare(CLONE_NEWNET) < 0) {
 		print_message("test-worker: all tests skipped: no right to make a network "
 			      "namespace\n");
@@ -93,11 +111,10 @@ static inline int make_namespace(void **state)
 		close(fd);
 	}
 	run("ip link add jeebs-a type veth peer name jeebs-b");
-	run("ip link set jeebs-a up && ip link set jeebs-b up");
-	wire = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
-	addr.sll_ifindex = (int)if_nametoindex("jeebs-a");
-	assert_true(wire >= 0);
-	assert_int_equal(bind(wire, (struct sockaddr *)&addr, sizeof addr), 0);
+	run("ip link add jeebs-c type veth peer name jeebs-d");
+	run("for i in a b c d; do ip link set jeebs-$i up || exit 1; done");
+	wire = wire_on("jeebs-a");
+	other_wire = wire_on("jeebs-c");
 	have_namespace = true;
 	return 0;
 }
@@ -106,6 +123,8 @@ static inline int drop_namespace(void **state)
 {
 	if (wire >= 0)
 		close(wire);
+	if (other_wire >= 0)
+		close(other_wire);
 	return 0;
 }
 

@@ -368,6 +368,54 @@ static void test_takeover_in_parts(void **state)
 	takeover_inbox_deinit(&inbox);
 }
 
+/* Clients answer the box where it has taken the address, which need not be where it captures. */
+static void test_takeover_listens_where_the_address_is_taken(void **state)
+{
+	const uint8_t listens[SERVERS] = {1, WORKER_LISTENS_NOT};
+	struct ring_config both[2] = {ring, ring};
+	struct list items;
+
+	both[1].interface = "jeebs-d";
+	both[1].shut = true;
+	config.rings = both;
+	config.ring_count = 2;
+	config.listens = listens;
+	start();
+	list_init(&items);
+	takeover_inbox_init(&inbox);
+	change_wires();
+	put_handshake(); /* before the takeover nothing is read there */
+	sent -= 3;
+	change_wires();
+	rig.client.port++;
+	put_handshake();
+	settle();
+	assert_int_equal(look().count, 1);
+	worker_call(worker, call_begin, &dead);
+	takeover_item_free(next_item(&items, TAKEOVER_PROBE));
+	change_wires();
+	put(FLOW_TO_SERVER, TCP_ACK, 0, 0, 0);
+	struct takeover_item *item = next_item(&items, TAKEOVER_READY);
+	assert_true(item->answered && item->plan.cont);
+	takeover_item_free(item);
+	rig.server.addr = addresses[1];
+	put_handshake(); /* nobody takes this one over */
+	sent -= 3;
+	rig.server.addr = addresses[0];
+	worker_call(worker, call_end, &dead);
+	put_handshake(); /* and afterwards it is as before */
+	sent -= 3;
+	change_wires();
+	rig.server.addr = addresses[1];
+	put_handshake();
+	settle();
+	assert_int_equal(look().count, 1);
+	const struct worker_counters *c = worker_counters(worker);
+	UNTIL(atomic_load(&c->ring[0].packets) == 6);
+	assert_int_equal(atomic_load(&c->ring[1].packets), 1);
+	takeover_inbox_deinit(&inbox);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -380,6 +428,7 @@ int main(void)
 		TEST(test_no_memory_at_all_to_hand_over),
 		TEST(test_unwatched_is_refused),
 		TEST(test_takeover_in_parts),
+		TEST(test_takeover_listens_where_the_address_is_taken),
 	};
 	return cmocka_run_group_tests(tests, make_namespace, drop_namespace);
 }

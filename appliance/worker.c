@@ -17,7 +17,6 @@
 #include "worker-spill.h"
 #include "worker-store.h"
 
-#define BLOCKS_PER_TURN   16
 #define TICK_INTERVAL_NS  (10 * NS_PER_MS)
 #define PACKET_AGE_MAX_NS NS_PER_S
 #define CLOCK_LOOKS_MAX   4
@@ -40,8 +39,7 @@ struct worker_taking {
 
 struct worker {
 	struct worker_config cfg;
-	struct ring *ring[WORKER_RINGS_MAX];
-	struct ring_stats ring_stats[WORKER_RINGS_MAX];
+	struct worker_rings rings;
 	uint64_t drops_seen, drops_logged;
 	int64_t drops_logged_ns;
 	struct watch *watch;
@@ -403,6 +401,51 @@ static void begin_flow(void *ctx, struct flow *f)
 	put_or_complain(&w->taking[b->server], takeover_note(jf, w->cfg.index, TAKEOVER_PROBE));
 }
 
+static bool listens_on(const struct worker *w, uint32_t server, uint8_t ring)
+{
+	return w->cfg.listens[server] == ring && w->taking[server].inbox;
+}
+
+static bool holds(const struct netaddr *list, uint32_t n, const struct netaddr *a)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (netaddr_eq(&list[i], a))
+			return true;
+	return false;
+}
+
+/* The addresses of all servers that wait for answers on this ring; none: it is shut. */
+static int listen_on(struct worker *w, uint8_t ring)
+{
+	struct netaddr *list = calloc(w->cfg.watch.service_count + 1, sizeof *list);
+	uint32_t n = 0;
+
+	if (!list)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < w->cfg.watch.service_count; i++) {
+		const struct watch_service *s = &w->cfg.watch.services[i];
+		if (listens_on(w, s->server, ring) && !holds(list, n, &s->endpoint.addr))
+			list[n++] = s->endpoint.addr;
+	}
+	int r = ring_listen(w->rings.ring[ring], list, n);
+	free(list);
+	return r;
+}
+
+/* The server has begun, or ceased, to wait for answers. */
+static void listen_or_shut(struct worker *w, uint32_t server)
+{
+	uint8_t ring = w->cfg.listens ? w->cfg.listens[server] : WORKER_LISTENS_NOT;
+
+	if (ring == WORKER_LISTENS_NOT)
+		return;
+	int r = listen_on(w, ring);
+	if (r < 0)
+		log_event(LOG_ERROR, "answers-not-heard",
+			  LOG_STR("interface", w->cfg.rings[ring].interface),
+			  LOG_INT("worker", w->cfg.index), LOG_ERR(r));
+}
+
 uint32_t worker_takeover_begin(struct worker *w, uint32_t server,
 			       const struct related_list *expected, struct takeover_inbox *inbox,
 			       uint32_t from)
@@ -412,8 +455,10 @@ uint32_t worker_takeover_begin(struct worker *w, uint32_t server,
 	if (!w->taking[server].taken)
 		w->taken_count++;
 	w->taking[server] = (struct worker_taking){.taken = true, .inbox = inbox};
-	if (from == 0)
+	if (from == 0) {
+		listen_or_shut(w, server);
 		tell_ended(&b);
+	}
 	return track_each_part(watch_track(w->watch), from, TAKEOVER_PART, begin_flow, &b);
 }
 
@@ -453,6 +498,7 @@ void worker_takeover_end(struct worker *w, uint32_t server)
 	struct begin b = {.w = w, .server = server};
 
 	w->taking[server].inbox = NULL;
+	listen_or_shut(w, server);
 	track_each(watch_track(w->watch), drop_flow, &b);
 }
 
@@ -479,26 +525,10 @@ static void run_tasks(struct worker *w)
 	}
 }
 
-static void read_rings(struct worker *w)
-{
-	for (uint32_t i = 0; i < w->cfg.ring_count; i++) {
-		int r = ring_read(w->ring[i], BLOCKS_PER_TURN, on_frame, w);
-		/* -ENETDOWN is told once each time the interface goes down. */
-		if (r < 0)
-			log_event(LOG_ERROR, "capture-failed",
-				  LOG_STR("interface", w->cfg.rings[i].interface),
-				  LOG_INT("worker", w->cfg.index), LOG_ERR(r));
-	}
-}
-
 static void read_ring_stats(struct worker *w, int64_t now_ns)
 {
-	uint64_t drops = 0;
+	uint64_t drops = worker_rings_stats(&w->rings);
 
-	for (uint32_t i = 0; i < w->cfg.ring_count; i++) {
-		ring_stats(w->ring[i], &w->ring_stats[i]);
-		drops += w->ring_stats[i].drops;
-	}
 	if (drops > w->drops_seen) {
 		track_capture_drops(watch_track(w->watch));
 		/* Once a second at most: a flood would fill the log as it fills the ring. */
@@ -525,11 +555,11 @@ static void publish(struct worker *w)
 	PUBLISH(not_tcp, w->not_tcp);
 	PUBLISH(fragments, w->fragments);
 	PUBLISH(malformed, w->malformed);
-	for (uint32_t i = 0; i < w->cfg.ring_count; i++) {
-		PUBLISH(ring[i].packets, w->ring_stats[i].packets);
-		PUBLISH(ring[i].drops, w->ring_stats[i].drops);
-		PUBLISH(ring[i].freezes, w->ring_stats[i].freezes);
-		PUBLISH(ring[i].truncated, w->ring_stats[i].truncated);
+	for (uint32_t i = 0; i < w->rings.count; i++) {
+		PUBLISH(ring[i].packets, w->rings.stats[i].packets);
+		PUBLISH(ring[i].drops, w->rings.stats[i].drops);
+		PUBLISH(ring[i].freezes, w->rings.stats[i].freezes);
+		PUBLISH(ring[i].truncated, w->rings.stats[i].truncated);
 	}
 	PUBLISH(flows, track_count(t));
 	PUBLISH(live, track_live_count(t));
@@ -583,14 +613,14 @@ static void *worker_main(void *arg)
 	struct worker *w = arg;
 	struct pollfd p[WORKER_RINGS_MAX + 1];
 
-	for (uint32_t i = 0; i < w->cfg.ring_count; i++)
-		p[i] = (struct pollfd){.fd = ring_fd(w->ring[i]), .events = POLLIN};
-	p[w->cfg.ring_count] = (struct pollfd){.fd = w->wake, .events = POLLIN};
+	for (uint32_t i = 0; i < w->rings.count; i++)
+		p[i] = (struct pollfd){.fd = ring_fd(w->rings.ring[i]), .events = POLLIN};
+	p[w->rings.count] = (struct pollfd){.fd = w->wake, .events = POLLIN};
 	while (!should_stop(w)) {
-		poll(p, w->cfg.ring_count + 1, (int)(TICK_INTERVAL_NS / NS_PER_MS));
+		poll(p, w->rings.count + 1, (int)(TICK_INTERVAL_NS / NS_PER_MS));
 		read_clocks(w);
-		read_rings(w);
-		if (p[w->cfg.ring_count].revents)
+		worker_rings_read(&w->rings, w->cfg.index, on_frame, w);
+		if (p[w->rings.count].revents)
 			run_tasks(w);
 		int64_t now = clock_mono_ns();
 		after_packets(w, now);
@@ -631,20 +661,6 @@ static int map_addresses(struct worker *w)
 	return r;
 }
 
-static int open_rings(struct worker *w, const char **ret_where)
-{
-	if (w->cfg.ring_count > WORKER_RINGS_MAX) {
-		*ret_where = "too many capture interfaces";
-		return -EINVAL;
-	}
-	for (uint32_t i = 0; i < w->cfg.ring_count; i++) {
-		int r = ring_open(&w->cfg.rings[i], &w->ring[i], ret_where);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
 int worker_start(const struct worker_config *cfg, struct worker **ret, const char **ret_where)
 {
 	struct worker *w = aligned_alloc(64, (sizeof *w + 63) / 64 * 64);
@@ -667,7 +683,7 @@ int worker_start(const struct worker_config *cfg, struct worker **ret, const cha
 	worker_spill_init(&w->spill, &w->cfg);
 	r = w->taking && w->watch ? map_addresses(w) : -ENOMEM;
 	if (r == 0)
-		r = open_rings(w, ret_where);
+		r = worker_rings_open(&w->rings, cfg->rings, cfg->ring_count, ret_where);
 	if (r == 0) {
 		*ret_where = "eventfd";
 		w->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -712,8 +728,7 @@ struct worker *worker_stop(struct worker *w)
 		(void)!write(w->wake, &one, sizeof one);
 		pthread_join(w->thread, NULL);
 	}
-	for (uint32_t i = 0; i < w->cfg.ring_count && i < WORKER_RINGS_MAX; i++)
-		ring_close(w->ring[i]);
+	worker_rings_close(&w->rings);
 	watch_free(w->watch);
 	worker_store_deinit(&w->store);
 	worker_spill_deinit(&w->spill);

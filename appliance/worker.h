@@ -19,6 +19,7 @@
 #include "store.h"
 #include "takeover.h"
 #include "watch.h"
+#include "worker-rings.h"
 
 /*
  * What the wire says about one protected server, written by all workers.
@@ -32,7 +33,6 @@ struct worker_evidence {
 
 /* Counters a worker publishes every WORKER_PUBLISH_NS: read at any time, relaxed. */
 #define WORKER_PUBLISH_NS (50 * NS_PER_MS)
-#define WORKER_RINGS_MAX  16
 
 struct worker_ring_counters {
 	_Atomic uint64_t packets, drops, freezes, truncated;
@@ -49,10 +49,18 @@ struct worker_counters {
 	_Atomic int64_t lag_ns; /* longest turn of its loop since the last publication */
 };
 
+#define WORKER_LISTENS_NOT UINT8_MAX
+
 struct worker_config {
 	uint16_t index;
 	const struct ring_config *rings; /* one per interface, with fanout already set */
 	uint32_t ring_count;
+	/*
+	 * By server: which of the rings is of the interface it is taken over on, if that is not
+	 * captured. Clients answer the box there; a takeover listens. WORKER_LISTENS_NOT: none.
+	 * NULL: no server has one.
+	 */
+	const uint8_t *listens;
 	struct watch_config watch; /* hooks are the worker's own */
 	uint32_t server_count;
 	const char *const *server_names;  /* for store records; outlive the worker */

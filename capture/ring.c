@@ -97,20 +97,34 @@ static int ring_compile(const struct netaddr *addresses, uint32_t count, struct 
 	return r;
 }
 
-static int ring_attach_filter(int fd, const struct netaddr *addresses, uint32_t count)
+static int ring_pass_nothing(int fd)
+{
+	struct bpf_insn nothing = {.code = BPF_RET | BPF_K};
+
+	return ring_sys_filter(fd, &nothing, 1);
+}
+
+int ring_listen(struct ring *ring, const struct netaddr *addresses, uint32_t count)
 {
 	struct bpf_program program;
 
 	if (count == 0)
-		return 0;
+		return ring_pass_nothing(ring->fd);
 	int r = ring_compile(addresses, count, &program);
 	if (r < 0)
 		return r;
 	r = program.bf_len > BPF_MAXINSNS
 		    ? -E2BIG
-		    : ring_sys_filter(fd, program.bf_insns, (uint16_t)program.bf_len);
+		    : ring_sys_filter(ring->fd, program.bf_insns, (uint16_t)program.bf_len);
 	pcap_freecode(&program);
 	return r;
+}
+
+static int ring_attach_filter(struct ring *r, const struct ring_config *cfg)
+{
+	if (cfg->shut)
+		return ring_pass_nothing(r->fd);
+	return cfg->address_count > 0 ? ring_listen(r, cfg->addresses, cfg->address_count) : 0;
 }
 
 /* The kernel checks the size of a block; here is checked that nothing overflows on the way there.
@@ -154,7 +168,7 @@ static int ring_prepare(struct ring *r, const struct ring_config *cfg, const cha
 	if (e < 0)
 		return e;
 	*where = "filter";
-	e = ring_attach_filter(r->fd, cfg->addresses, cfg->address_count);
+	e = ring_attach_filter(r, cfg);
 	if (e < 0)
 		return e;
 	*where = "ignore-outgoing";

@@ -33,6 +33,7 @@ struct ring_config {
 	bool ignore_outgoing;            /* PACKET_IGNORE_OUTGOING */
 	const struct netaddr *addresses; /* protected; empty list: no filter, every packet */
 	uint32_t address_count;
+	bool shut; /* opened with a filter that passes nothing, until ring_listen() */
 };
 
 struct ring_stats {
@@ -48,6 +49,12 @@ struct ring *ring_close(struct ring *r); /* NULL is fine; returns NULL */
 
 /* To be polled for POLLIN. */
 int ring_fd(const struct ring *r);
+
+/*
+ * From here on the ring hears of these addresses only; of none at all when @count is 0. 0 or
+ * negative errno: what it heard before it goes on hearing.
+ */
+int ring_listen(struct ring *r, const struct netaddr *addresses, uint32_t count);
 
 /*
  * Delivers the frames of all blocks that are ready, at most @max_blocks, without

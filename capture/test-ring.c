@@ -353,6 +353,26 @@ static void test_open_order(void **state)
 	assert_null(ring_close(NULL));
 }
 
+/* Shut from the first packet on, opened for some, and shut again. */
+static void test_shut_until_it_listens(void **state)
+{
+	struct ring_config cfg = config_of_all_steps();
+	struct ring *r = NULL;
+	const char *where;
+
+	cfg.shut = true;
+	assert_int_equal(ring_open(&cfg, &r, &where), 0);
+	assert_string_equal(sys.calls, all_steps);
+	assert_int_equal(sys.filter_len, 1);
+	assert_int_equal(ring_listen(r, &protected_v4, 1), 0);
+	assert_true(sys.filter_len > 4);
+	assert_int_equal(ring_listen(r, NULL, 0), 0);
+	assert_int_equal(sys.filter_len, 1);
+	sys.fail = "filter";
+	assert_int_equal(ring_listen(r, NULL, 0), -EIO);
+	ring_close(r);
+}
+
 static void test_open_only_what_is_asked_for(void **state)
 {
 	struct ring_config cfg = {
@@ -650,6 +670,7 @@ int main(void)
 		cmocka_unit_test(test_block_is_delivered_whole_when_stopped),
 		cmocka_unit_test(test_block_bad_offsets),
 		with_sys(test_open_order),
+		with_sys(test_shut_until_it_listens),
 		with_sys(test_open_only_what_is_asked_for),
 		with_sys(test_open_default_block),
 		with_sys(test_open_bad_sizes),
