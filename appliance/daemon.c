@@ -387,13 +387,14 @@ static int start_workers(struct daemon *d)
 	wc.ring_count = d->ring_count;
 	wc.listens = d->listens;
 	for (uint32_t i = 0; i < c->workers; i++) {
-		const char *where = "";
+		struct worker_failure why;
 		wc.index = (uint16_t)i;
-		int r = worker_start(&wc, &d->workers[i], &where);
+		int r = worker_start(&wc, &d->workers[i], &why);
 		if (r < 0) {
 			log_event(LOG_ERROR, "capture-not-started", LOG_INT("worker", i),
-				  LOG_STR("step", where), LOG_ERR(r));
-			tell_filter_memory(d->rings, r, where);
+				  LOG_STR("interface", why.interface), LOG_STR("step", why.step),
+				  LOG_ERR(r));
+			tell_filter_memory(d->rings, r, why.step);
 			return r;
 		}
 		d->worker_count = i + 1;

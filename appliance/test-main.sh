@@ -172,7 +172,7 @@ if [ "$(id -u)" = 0 ]; then # far enough to fail later, with a name for what is 
 	printf '#!/bin/sh\nip link set lo up\nexec "$@"\n' >"$up" && chmod 755 "$up"
 	isolated="unshare --net $up"
 	expect 69 -c no-link.yaml
-	err_has "health-not-started interface=jeebs-missing"
+	err_has "capture-not-started worker=0 interface=jeebs-missing step=interface"
 	{ config http | sed "s/jeebs-missing/lo/" && echo 'metrics: {listen: "192.0.2.99:9817"}'; } >no-metrics.yaml
 	expect 69 -c no-metrics.yaml
 	err_has "metrics-not-opened address=192.0.2.99:9817"

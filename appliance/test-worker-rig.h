@@ -263,11 +263,11 @@ static inline void need_namespace(void)
 
 static inline void start(void)
 {
-	const char *where = "";
+	struct worker_failure why;
 
 	need_namespace();
 	sent = 0;
-	assert_int_equal(worker_start(&config, &worker, &where), 0);
+	assert_int_equal(worker_start(&config, &worker, &why), 0);
 }
 
 static inline int tear_down(void **state)

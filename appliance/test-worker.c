@@ -192,7 +192,7 @@ static int open_with_addresses(uint32_t v4, uint32_t v6)
 	static struct netaddr a[800];
 	struct ring_config rc = {.interface = "jeebs-b", .ring_bytes = RING_BYTES, .addresses = a};
 	struct ring *r = NULL;
-	const char *where;
+	const char *where = "";
 
 	for (uint32_t i = 0; i < v4 + v6; i++) {
 		a[i] = (struct netaddr){.family = i < v4 ? NETADDR_V4 : NETADDR_V6};
@@ -304,23 +304,24 @@ static void test_store_follows(void **state)
 static void test_start_fails(void **state)
 {
 	struct ring_config many[WORKER_RINGS_MAX + 1];
-	const char *where = "";
+	struct worker_failure why;
 
 	need_namespace();
 	ring.interface = "jeebs-none";
-	assert_int_equal(worker_start(&config, &worker, &where), -ENODEV);
-	assert_string_equal(where, "interface");
+	assert_int_equal(worker_start(&config, &worker, &why), -ENODEV);
+	assert_string_equal(why.step, "interface");
+	assert_string_equal(why.interface, "jeebs-none");
 	assert_null(worker);
 	ring.interface = "jeebs-b";
 	for (int i = 0; i <= WORKER_RINGS_MAX; i++)
 		many[i] = ring;
 	config.rings = many;
 	config.ring_count = WORKER_RINGS_MAX + 1;
-	assert_int_equal(worker_start(&config, &worker, &where), -EINVAL);
+	assert_int_equal(worker_start(&config, &worker, &why), -EINVAL);
 	/* The second of two: the first is closed again. */
 	config.ring_count = 2;
 	many[1].interface = "jeebs-none";
-	assert_int_equal(worker_start(&config, &worker, &where), -ENODEV);
+	assert_int_equal(worker_start(&config, &worker, &why), -ENODEV);
 	assert_null(worker);
 	assert_null(worker_stop(NULL));
 }
@@ -328,13 +329,13 @@ static void test_start_fails(void **state)
 /* Memory ends at each allocation of the start. */
 static void test_start_without_memory(void **state)
 {
-	const char *where;
+	struct worker_failure why;
 	int r = -ENOMEM, failures = 0;
 
 	need_namespace();
 	for (int i = 1; i < 1000 && r < 0; i++, failures++) {
 		atomic_store(&calloc_fails_in, i);
-		r = worker_start(&config, &worker, &where);
+		r = worker_start(&config, &worker, &why);
 		if (r == 0 && atomic_load(&calloc_fails_in) == 0) {
 			/* One in the kernel's or libpcap's library that is not ours to tell. */
 			worker = worker_stop(worker);

@@ -8,18 +8,20 @@
 #define BLOCKS_PER_TURN 16
 
 int worker_rings_open(struct worker_rings *w, const struct ring_config *cfg, uint32_t count,
-		      const char **ret_where)
+		      struct worker_failure *ret_why)
 {
 	*w = (struct worker_rings){.cfg = cfg};
 	if (count > WORKER_RINGS_MAX) {
-		*ret_where = "too many interfaces";
+		*ret_why = (struct worker_failure){"too many interfaces", ""};
 		return -EINVAL;
 	}
 	for (; w->count < count; w->count++) {
-		int r = ring_open(&cfg[w->count], &w->ring[w->count], ret_where);
+		ret_why->interface = cfg[w->count].interface;
+		int r = ring_open(&cfg[w->count], &w->ring[w->count], &ret_why->step);
 		if (r < 0)
 			return r;
 	}
+	ret_why->interface = "";
 	return 0;
 }
 

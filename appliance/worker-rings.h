@@ -19,9 +19,14 @@ struct worker_rings {
 	struct ring_stats stats[WORKER_RINGS_MAX]; /* as of worker_rings_stats() */
 };
 
-/* 0 or negative errno; *ret_where: what failed. @cfg must outlive it. To be closed in any case. */
+/* What failed at the start: static text, and the interface concerned or "". */
+struct worker_failure {
+	const char *step, *interface;
+};
+
+/* 0 or negative errno, with *ret_why. @cfg must outlive it. To be closed in any case. */
 int worker_rings_open(struct worker_rings *w, const struct ring_config *cfg, uint32_t count,
-		      const char **ret_where);
+		      struct worker_failure *ret_why);
 void worker_rings_close(struct worker_rings *w);
 
 /*

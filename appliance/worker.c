@@ -661,12 +661,13 @@ static int map_addresses(struct worker *w)
 	return r;
 }
 
-int worker_start(const struct worker_config *cfg, struct worker **ret, const char **ret_where)
+int worker_start(const struct worker_config *cfg, struct worker **ret,
+		 struct worker_failure *ret_why)
 {
 	struct worker *w = aligned_alloc(64, (sizeof *w + 63) / 64 * 64);
 	int r;
 
-	*ret_where = "memory";
+	*ret_why = (struct worker_failure){"memory", ""};
 	if (!w)
 		return -ENOMEM;
 	memset(w, 0, sizeof *w);
@@ -683,14 +684,14 @@ int worker_start(const struct worker_config *cfg, struct worker **ret, const cha
 	worker_spill_init(&w->spill, &w->cfg);
 	r = w->taking && w->watch ? map_addresses(w) : -ENOMEM;
 	if (r == 0)
-		r = worker_rings_open(&w->rings, cfg->rings, cfg->ring_count, ret_where);
+		r = worker_rings_open(&w->rings, cfg->rings, cfg->ring_count, ret_why);
 	if (r == 0) {
-		*ret_where = "eventfd";
+		ret_why->step = "eventfd";
 		w->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		r = w->wake < 0 ? -errno : 0;
 	}
 	if (r == 0) {
-		*ret_where = "thread";
+		ret_why->step = "thread";
 		r = thread_start(&w->thread, worker_main, w);
 		w->started = r == 0;
 	}

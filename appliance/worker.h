@@ -76,8 +76,9 @@ struct worker_config {
 
 struct worker;
 
-/* Opens the rings and starts the thread. 0 or negative errno; *ret_where: what failed. */
-int worker_start(const struct worker_config *cfg, struct worker **ret, const char **ret_where);
+/* Opens the rings and starts the thread. 0 or negative errno, with *ret_why. */
+int worker_start(const struct worker_config *cfg, struct worker **ret,
+		 struct worker_failure *ret_why);
 /* Ends the thread and frees everything; NULL is fine. Returns NULL. */
 struct worker *worker_stop(struct worker *w);
 
