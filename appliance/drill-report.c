@@ -94,8 +94,10 @@ int drill_report_text(const struct drill_report *r, const struct dry_run_report 
 		fprintf(out, "%" PRIu64 "th ", r->step);
 	fprintf(out,
 		"packet\n%" PRIu64 " cuts of %" PRIu32
-		" connections, each proved up to %zu bytes behind the cut\n\n",
+		" connections, each proved up to %zu bytes behind the cut\n",
 		r->cuts, r->connections, r->horizon);
+	dry_run_report_sums(d, out);
+	fputc('\n', out);
 	fprintf(out, "exact   %10" PRIu64 "\n", r->exact);
 	fprintf(out, "refused %10" PRIu64 "\n", r->refused);
 	print_reasons(r->refusal, r->refusal_count, out);

@@ -74,11 +74,12 @@ static int write_down(void *ctx, const struct frame *f)
 	struct every *e = ctx;
 
 	drill_truth_at(e->truth, ++e->packet);
-	struct flow *flow = dry_run_track_frame(e->d, drill_truth_track(e->truth), f);
 	struct segment s;
-	drill_truth_saw(e->truth, flow, decode_frame(f, &s) == DECODE_TCP ? &s : NULL);
+	bool tcp;
+	struct flow *flow = dry_run_track_frame(e->d, drill_truth_track(e->truth), f, &s, &tcp);
+	drill_truth_saw(e->truth, flow, tcp ? &s : NULL);
 	progress(e);
-	e->r = drill_truth_error(e->truth);
+	e->r = e->d->r < 0 ? e->d->r : drill_truth_error(e->truth);
 	return e->r < 0;
 }
 
@@ -158,7 +159,9 @@ static int kill_here(void *ctx, const struct frame *f)
 	if (e->packet == 1)
 		rep->first_ns = f->time_ns;
 	rep->last_ns = f->time_ns > rep->last_ns ? f->time_ns : rep->last_ns;
-	dry_run_track_frame(e->d, watch_track(e->d->watch), f);
+	struct segment s;
+	bool tcp;
+	dry_run_track_frame(e->d, watch_track(e->d->watch), f, &s, &tcp);
 	if (e->packet % e->d->every.step == 0)
 		e->r = cut_changed(e);
 	progress(e);

@@ -7,6 +7,7 @@
 #define APPLIANCE_DRY_RUN_INTERNAL_H
 
 #include "drill-report.h"
+#include "drill-sums.h"
 #include "dry-run-report.h"
 #include "dry-run.h"
 #include "module-host.h"
@@ -46,6 +47,8 @@ struct drill {
 		const struct jeebs_oracle *oracle;
 	} oracle[DRILL_ORACLES_MAX];
 	uint32_t oracle_count;
+	struct drill_sums sums;
+	bool sums_counted; /* of the whole file, before anything is believed */
 	int r;
 	int damage; /* the first a pass met: PCAP_FILE_TRUNCATED and the like; 0: none */
 	struct pcap_file_position damaged_at;
@@ -57,8 +60,12 @@ struct drill {
 
 /* One pass over the file. Negative errno, 0 or PCAP_FILE_NOT_A_CAPTURE; other damage is noted. */
 int dry_run_read_all(struct drill *d, frame_fn fn, void *ctx);
-/* One frame into @t, counted in the report. The flow it changed, or NULL. */
-struct flow *dry_run_track_frame(struct drill *d, struct track *t, const struct frame *f);
+/*
+ * One frame into @t, counted in the report. The flow it changed, or NULL; *ret_tcp: it was a TCP
+ * segment, which is in *ret then, whether it was believed or not.
+ */
+struct flow *dry_run_track_frame(struct drill *d, struct track *t, const struct frame *f,
+				 struct segment *ret, bool *ret_tcp);
 /* How both passes track. */
 struct track_config dry_run_track_config(void);
 /* A watch of the drill's services; @modules: with them. NULL: no memory. */

@@ -157,6 +157,29 @@ static void print_reasons(const struct dry_run_report *r, bool cont, FILE *out)
 	fputc('\n', out);
 }
 
+void dry_run_report_sums(const struct dry_run_report *r, FILE *out)
+{
+	static const char *const whose[2] = {"clients'", "server's"};
+
+	if (r->damaged)
+		fprintf(out,
+			"%" PRIu64
+			" segments have a wrong checksum: not believed, as their receiver "
+			"dropped them\n",
+			r->damaged);
+	for (int dir = 0; dir < 2; dir++)
+		if (r->sums_absent[dir])
+			fprintf(out,
+				"checksums of the %s direction are not in this capture (%" PRIu64
+				" segments): left to a NIC, or not kept\n",
+				whose[dir], r->sums_absent[dir]);
+	if (r->sums_cut)
+		fprintf(out,
+			"%" PRIu64 " segments were cut by the capture: their checksums cannot be "
+			"tested\n",
+			r->sums_cut);
+}
+
 int dry_run_report_table(const struct dry_run_report *r, FILE *out)
 {
 	fprintf(out, "%s: %" PRIu64 " packets to the cut (%" PRIu64 " TCP)", r->file, r->packets,
@@ -168,8 +191,10 @@ int dry_run_report_table(const struct dry_run_report *r, FILE *out)
 	fprintf(out, "\nprotected:");
 	for (uint32_t i = 0; i < r->server_count; i++)
 		fprintf(out, " %s", r->servers[i]);
-	fprintf(out, "; killed after packet %" PRIu64 ", at %.6f s\n\n", r->cut_packet,
+	fprintf(out, "; killed after packet %" PRIu64 ", at %.6f s\n", r->cut_packet,
 		(double)r->cut_ns / 1e9);
+	dry_run_report_sums(r, out);
+	fputc('\n', out);
 	int e = print_rows(r, out);
 	if (e < 0)
 		return e;
@@ -261,11 +286,14 @@ static json_t *reasons_json(const struct dry_run_report *r, bool cont)
 
 json_t *dry_run_capture_json(const struct dry_run_report *r)
 {
-	json_t *o = json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:b}", "file", name_json(r->file),
-			      "packets", (json_int_t)r->packets, "tcp_packets",
+	json_t *o = json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "file",
+			      name_json(r->file), "packets", (json_int_t)r->packets, "tcp_packets",
 			      (json_int_t)r->tcp_packets, "malformed", (json_int_t)r->malformed,
 			      "truncated_headers", (json_int_t)r->truncated_headers, "fragments",
-			      (json_int_t)r->fragments, "complete", r->complete);
+			      (json_int_t)r->fragments, "damaged", (json_int_t)r->damaged,
+			      "sums_absent_to_server", (json_int_t)r->sums_absent[FLOW_TO_SERVER],
+			      "sums_absent_to_client", (json_int_t)r->sums_absent[FLOW_TO_CLIENT],
+			      "sums_cut", (json_int_t)r->sums_cut, "complete", r->complete);
 
 	if (!o || r->complete)
 		return o;

@@ -28,6 +28,9 @@ struct dry_run_report {
 	const char *file;
 	/* What was read. */
 	uint64_t packets, tcp_packets, not_tcp, fragments, malformed, truncated_headers;
+	/* Segments whose checksum is wrong and was not believed; of the connections, those whose
+	 * checksum is not in the capture, by direction, or not all of which it covers is. */
+	uint64_t damaged, sums_absent[2], sums_cut;
 	int64_t first_ns, last_ns; /* capture times; last_ns up to the cut */
 	/* False: a pass met damage. The cut may lie before it: the default cut, and who is the
 	 * server, are found by reading further. */
@@ -49,6 +52,9 @@ struct dry_run_report {
 /* Both: 0, -ENOMEM, or -EIO when @out does not take it. */
 int dry_run_report_table(const struct dry_run_report *r, FILE *out);
 int dry_run_report_json(const struct dry_run_report *r, FILE *out);
+
+/* What there is to say of checksums, a line each; nothing as a rule. */
+void dry_run_report_sums(const struct dry_run_report *r, FILE *out);
 
 /* Its "capture" object, for other reports on a capture; NULL: no memory. jansson's json_t. */
 struct json_t *dry_run_capture_json(const struct dry_run_report *r);

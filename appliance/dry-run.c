@@ -125,20 +125,77 @@ static int count_responder(void *ctx, const struct frame *f)
 	return 0;
 }
 
-/* ---- passes 2 and 3 --------------------------------------------------------------------- */
+/* ---- the pass before all others: which checksums mean something ------------------------- */
 
-struct flow *dry_run_track_frame(struct drill *d, struct track *t, const struct frame *f)
+static int count_sum(void *ctx, const struct frame *f)
 {
-	struct dry_run_report *rep = &d->report;
+	struct drill *d = ctx;
 	struct segment s;
 
-	switch (decode_frame(f, &s)) {
+	if (decode_frame(f, &s) == DECODE_TCP)
+		d->r = drill_sums_count(&d->sums, &s);
+	return d->r < 0;
+}
+
+static int count_sums(struct drill *d)
+{
+	if (pcap_file_rewind(d->file) < 0) /* it can be read once only */
+		return 0;
+	int damage = d->damage, r = dry_run_read_all(d, count_sum, d);
+	d->damage = damage; /* what is damaged behind the cut is of no interest */
+	if (r != 0 || (r = d->r) < 0)
+		return r;
+	d->sums_counted = true;
+	return pcap_file_rewind(d->file);
+}
+
+/* ---- passes 2 and 3 --------------------------------------------------------------------- */
+
+/* A file that can be read once only is judged by what was read of it so far. */
+static bool believed(struct drill *d, const struct segment *s)
+{
+	int r = d->sums_counted ? 0 : drill_sums_count(&d->sums, s);
+
+	if (r < 0)
+		d->r = r;
+	return s->sum != SEGMENT_SUM_WRONG || drill_sums_absent(&d->sums, &s->src.addr);
+}
+
+static void note_sum(struct dry_run_report *rep, const struct flow *f, const struct segment *s)
+{
+	enum flow_dir dir = endpoint_eq(&s->src, &f->server) ? FLOW_TO_CLIENT : FLOW_TO_SERVER;
+
+	rep->sums_cut += s->sum == SEGMENT_SUM_CUT;
+	rep->sums_absent[dir] += s->sum == SEGMENT_SUM_OPEN || s->sum == SEGMENT_SUM_WRONG;
+}
+
+static struct flow *track_one(struct drill *d, struct track *t, const struct segment *s)
+{
+	d->report.tcp_packets++;
+	if (!believed(d, s)) {
+		d->report.damaged++;
+		return NULL;
+	}
+	struct flow *flow = track_segment(t, s);
+	if (flow)
+		note_sum(&d->report, flow, s);
+	return flow;
+}
+
+struct flow *dry_run_track_frame(struct drill *d, struct track *t, const struct frame *f,
+				 struct segment *ret, bool *ret_tcp)
+{
+	struct dry_run_report *rep = &d->report;
+	enum decode_outcome o = decode_frame(f, ret);
+
+	*ret_tcp = o == DECODE_TCP;
+	switch (o) {
 	case DECODE_TCP:
-		rep->tcp_packets++;
-		return track_segment(t, &s);
+		return track_one(d, t, ret);
 	case DECODE_FRAGMENT:
 		rep->fragments++;
-		track_fragment(t, &s);
+		if (ret->sum != SEGMENT_SUM_WRONG || drill_sums_absent(&d->sums, &ret->src.addr))
+			track_fragment(t, ret);
 		break;
 	case DECODE_NOT_TCP:
 		rep->not_tcp++;
@@ -167,8 +224,10 @@ static int find_busiest(void *ctx, const struct frame *f)
 	struct drill *d = ctx;
 	struct busiest *b = &d->busiest;
 	uint64_t packet = ++d->report.packets;
+	struct segment s;
+	bool tcp;
 
-	dry_run_track_frame(d, watch_track(d->watch), f);
+	dry_run_track_frame(d, watch_track(d->watch), f, &s, &tcp);
 	uint32_t live = track_live_count(watch_track(d->watch));
 	if (live > b->live)
 		*b = (struct busiest){.live = live};
@@ -183,6 +242,8 @@ static int run_until_cut(void *ctx, const struct frame *f)
 {
 	struct drill *d = ctx;
 	struct dry_run_report *rep = &d->report;
+	struct segment s;
+	bool tcp;
 
 	if (rep->packets == 0) {
 		rep->first_ns = f->time_ns;
@@ -193,7 +254,7 @@ static int run_until_cut(void *ctx, const struct frame *f)
 		return 1;
 	rep->packets++;
 	rep->last_ns = f->time_ns > rep->last_ns ? f->time_ns : rep->last_ns;
-	dry_run_track_frame(d, watch_track(d->watch), f);
+	dry_run_track_frame(d, watch_track(d->watch), f, &s, &tcp);
 	return d->stop_packet && rep->packets >= d->stop_packet;
 }
 
@@ -444,6 +505,8 @@ static int run_passes(struct drill *d, FILE *out)
 		return r;
 	d->report.servers = d->services.server_names;
 	d->report.server_count = d->services.server_count;
+	if ((r = count_sums(d)) != 0)
+		return r;
 	if (o->cut == DRY_RUN_CUT_EVERY) {
 		if ((r = new_watch(d, true)) < 0 || (r = dry_run_every(d, out)) != 0)
 			return r;
@@ -535,6 +598,7 @@ int dry_run(const struct dry_run_options *o, FILE *out, FILE *err)
 		free(d.report.rows[i].pickup);
 	free(d.report.rows);
 	free(d.responders);
+	drill_sums_deinit(&d.sums);
 	watch_free(d.watch);
 	services_deinit(&d.services);
 	free(d.server_name);

@@ -41,7 +41,7 @@ static const struct {
 					       "probe-error", "hold")},
 	[METRICS_LABEL_DROP] = {"where", VALUES("ring", "queue")},
 	[METRICS_LABEL_DIRECTION] = {"direction", VALUES("to-server", "to-client")},
-	[METRICS_LABEL_REJECT] = {"reason", VALUES("bad-rst", "bad-sequence")},
+	[METRICS_LABEL_REJECT] = {"reason", VALUES("bad-rst", "bad-sequence", "bad-checksum")},
 	[METRICS_LABEL_LOOP] = {"loop", VALUES("capture", "health", "failover", "recovery")},
 	[METRICS_LABEL_CONTROL] = {"what", VALUES("clients", "lines", "replies", "timeouts")},
 	[METRICS_LABEL_CHANNEL] = {"what", VALUES("opened", "failed", "ceiling", "stranger")},

@@ -113,6 +113,7 @@ enum metric_drop {
 enum metric_reject {
 	METRIC_REJECT_BAD_RST,
 	METRIC_REJECT_BAD_SEQ,
+	METRIC_REJECT_BAD_SUM,
 };
 
 enum metric_loop {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "tcp-script.h"
 
+#include "frame-seal.h"
+
 static void put_ip(struct buf *b, const struct tcp_script_wire *w,
 		   const struct tcp_script_segment *s, size_t payload)
 {
@@ -81,9 +83,12 @@ void tcp_script_frame(const struct tcp_script_wire *w, const struct tcp_script_s
 	if (s->vlan >= 0)
 		buf_u32be(out, 0x81000000u | (uint32_t)s->vlan);
 	buf_u16be(out, v6 ? 0x86dd : 0x0800);
+	size_t at = out->n;
 	put_ip(out, w, s, tcp);
 	size_t before = out->n;
 	put_tcp(out, w, s);
+	if (buf_error(out) == 0)
+		frame_seal(out->p + at, before - at + tcp);
 	*ret_wire = before + tcp;
 	size_t keep = *ret_wire;
 	if (s->captured < payload && s->fragment < 0)

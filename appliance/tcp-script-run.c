@@ -419,7 +419,8 @@ static int feed(struct run *r, const struct tcp_script_segment *s)
 			  .link = FRAME_LINK_ETHERNET};
 	switch (decode_frame(&f, &seg)) {
 	case DECODE_TCP:
-		track_segment(watch_track(r->watch), &seg);
+		if (seg.sum != SEGMENT_SUM_WRONG)
+			track_segment(watch_track(r->watch), &seg);
 		break;
 	case DECODE_FRAGMENT:
 		track_fragment(watch_track(r->watch), &seg);

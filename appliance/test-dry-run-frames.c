@@ -320,6 +320,7 @@ static void answer_body(struct talk *t, size_t n, size_t at_once)
 		for (size_t i = 0; i < part; i++)
 			buf_u8(&b, (uint8_t)((done + i) * 7 >> 3));
 		assert_int_equal(buf_error(&b), 0);
+		frame_seal(b.p, b.n);
 		record(b.p, b.n, b.n);
 		buf_deinit(&b);
 		t->server_seq += (uint32_t)part;
@@ -372,6 +373,7 @@ static void fragment_last(void)
 		b.p[3] = (uint8_t)(20 + part);
 		b.p[6] = (uint8_t)((more ? 0x20 : 0) | at >> 11);
 		b.p[7] = (uint8_t)(at >> 3);
+		frame_seal(b.p, b.n);
 		record(b.p, b.n, b.n);
 		buf_deinit(&b);
 	}

@@ -21,6 +21,7 @@
 #include "buf.h"
 #include "decode.h"
 #include "dry-run.h"
+#include "frame-seal.h"
 
 #define GET  "GET /a HTTP/1.1\r\nHost: h\r\n\r\n"
 #define POST "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc"
@@ -101,6 +102,7 @@ static inline void packet(const struct endpoint *src, const struct endpoint *dst
 	buf_u32be(&b, 0);
 	buf_append(&b, text, strlen(text));
 	assert_int_equal(buf_error(&b), 0);
+	frame_seal(b.p, b.n);
 	record(b.p, b.n, b.n);
 	buf_deinit(&b);
 }

@@ -140,6 +140,8 @@ static inline void put32(uint8_t *p, uint32_t v)
 	put16(p + 2, v & 0xffff);
 }
 
+#include "frame-seal.h"
+
 static inline void put_ethernet(uint8_t *p)
 {
 	memset(p, 2, 12);
@@ -182,6 +184,7 @@ static inline void put(enum flow_dir d, uint8_t flags, int64_t off, int64_t ack,
 	}
 	for (size_t i = 0; i < n; i++)
 		tcp[tcp_n + i] = rig_byte(d, (uint64_t)off + i);
+	frame_seal(ip, 20 + tcp_n + n);
 	put_frame(p, ETH_BYTES + 20 + tcp_n + n);
 }
 

@@ -37,12 +37,15 @@ static void test_counts(void **state)
 	put16(junk + ETH_BYTES + 2, 46);
 	junk[ETH_BYTES + 9] = IPPROTO_UDP;
 	memcpy(junk + ETH_BYTES + 16, addresses[0].b, 4);
+	frame_seal(junk + ETH_BYTES, 46);
 	put_frame(junk, sizeof junk);
 	junk[ETH_BYTES + 9] = IPPROTO_TCP;
 	put16(junk + ETH_BYTES + 2, 1000); /* longer than the frame */
 	put_frame(junk, sizeof junk);
 	put16(junk + ETH_BYTES + 2, 46);
 	put16(junk + ETH_BYTES + 6, 0x2000); /* more fragments */
+	put_frame(junk, sizeof junk);        /* its header is damaged */
+	frame_seal(junk + ETH_BYTES, 46);
 	put_frame(junk, sizeof junk);
 	memset(junk + ETH_BYTES + 12, 9, 8); /* of nobody: does not pass the filter */
 	assert_int_equal(send(wire, junk, sizeof junk, 0), sizeof junk);
@@ -52,7 +55,8 @@ static void test_counts(void **state)
 	assert_int_equal(atomic_load(&c->tcp), 4);
 	assert_int_equal(atomic_load(&c->not_tcp), 1);
 	assert_int_equal(atomic_load(&c->malformed), 1);
-	assert_int_equal(atomic_load(&c->fragments), 1);
+	assert_int_equal(atomic_load(&c->fragments), 2);
+	assert_int_equal(atomic_load(&c->bad_sum), 1);
 	assert_int_equal(atomic_load(&c->flows), 2);
 	assert_int_equal(atomic_load(&c->live), 1);
 	assert_int_equal(atomic_load(&c->flows_midstream), 1);

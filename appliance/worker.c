@@ -56,7 +56,7 @@ struct worker {
 	struct list tasks;
 	bool stop;
 	/* Thread-local counting; published now and then. */
-	uint64_t packets, tcp, not_tcp, fragments, malformed;
+	uint64_t packets, tcp, not_tcp, fragments, malformed, bad_sum;
 	int64_t published_ns, ticked_ns, longest_turn_ns;
 	int64_t mono_minus_real; /* of this turn: the clock may be set at any time */
 	int64_t turn_ns;
@@ -263,12 +263,19 @@ static int on_frame(void *ctx, const struct frame *f)
 	switch (decode_frame(f, &s)) {
 	case DECODE_TCP:
 		w->tcp++;
+		if (s.sum == SEGMENT_SUM_WRONG) {
+			w->bad_sum++;
+			break;
+		}
 		s.time_ns = mono_of(w, s.time_ns);
 		on_segment(w, &s);
 		break;
 	case DECODE_FRAGMENT:
 		w->fragments++;
-		track_fragment(watch_track(w->watch), &s);
+		if (s.sum == SEGMENT_SUM_WRONG)
+			w->bad_sum++;
+		else
+			track_fragment(watch_track(w->watch), &s);
 		break;
 	case DECODE_NOT_TCP:
 		w->not_tcp++;
@@ -555,6 +562,7 @@ static void publish(struct worker *w)
 	PUBLISH(not_tcp, w->not_tcp);
 	PUBLISH(fragments, w->fragments);
 	PUBLISH(malformed, w->malformed);
+	PUBLISH(bad_sum, w->bad_sum);
 	for (uint32_t i = 0; i < w->rings.count; i++) {
 		PUBLISH(ring[i].packets, w->rings.stats[i].packets);
 		PUBLISH(ring[i].drops, w->rings.stats[i].drops);

@@ -39,7 +39,7 @@ struct worker_ring_counters {
 };
 
 struct worker_counters {
-	_Alignas(64) _Atomic uint64_t packets, tcp, not_tcp, fragments, malformed;
+	_Alignas(64) _Atomic uint64_t packets, tcp, not_tcp, fragments, malformed, bad_sum;
 	_Atomic uint64_t flows, live;
 	_Atomic uint64_t flows_opened, flows_closed, flows_midstream, flows_inferred, table_full;
 	_Atomic uint64_t out_of_order[2], retransmits[2];

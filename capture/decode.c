@@ -3,6 +3,8 @@
 
 #include <stddef.h>
 
+#include "checksum.h"
+
 /* Ethertypes and IP protocol numbers (IANA), as far as they lead to TCP. */
 enum {
 	TYPE_IPV4 = 0x0800,
@@ -194,12 +196,41 @@ void decode_tcp_options(struct bytes area, struct tcp_options *ret)
 	}
 }
 
-static inline enum decode_outcome decode_tcp(struct layer l, struct segment *ret)
+/* What a host leaves in the field for its NIC: the sum of the pseudo-header, without the length
+ * where the NIC is to cut the segment into several (Windows, BSD), or nothing. */
+static bool left_open(uint16_t field, uint32_t pseudo, size_t n)
 {
+	return field == checksum_carry(pseudo) ||
+	       checksum_fold(field + (uint32_t)checksum_carry(n)) == checksum_fold(pseudo);
+}
+
+static enum segment_sum tcp_sum(const struct layer *l, enum frame_sum known,
+				const struct segment *s)
+{
+	if (known == FRAME_SUM_TESTED)
+		return SEGMENT_SUM_RIGHT;
+	if (known == FRAME_SUM_OPEN)
+		return SEGMENT_SUM_OPEN;
+	if (l->captured < l->wire)
+		return SEGMENT_SUM_CUT;
+	uint32_t pseudo = checksum_pseudo(&s->src.addr, &s->dst.addr, PROTO_TCP, l->wire);
+	if (checksum_fold(checksum_add(pseudo, bytes_of(l->p, l->captured))) == 0)
+		return SEGMENT_SUM_RIGHT;
+	return known == FRAME_SUM_FILE && left_open(be16(l->p + 16), pseudo, l->wire)
+		       ? SEGMENT_SUM_OPEN
+		       : SEGMENT_SUM_WRONG;
+}
+
+static inline enum decode_outcome decode_tcp(struct layer l, enum frame_sum known,
+					     struct segment *ret)
+{
+	const struct layer whole = l;
 	const uint8_t *p = layer_take(&l, TCP_HEADER);
 
 	if (!p)
 		return layer_lacks(&l, TCP_HEADER);
+	if (ret->sum != SEGMENT_SUM_WRONG)
+		ret->sum = (uint8_t)tcp_sum(&whole, known, ret);
 	size_t header = (size_t)(p[12] >> 4) * 4;
 	if (header < TCP_HEADER)
 		return DECODE_MALFORMED;
@@ -227,7 +258,16 @@ static inline void set_addresses(struct segment *ret, const uint8_t *src, size_t
 	ret->src.addr.family = ret->dst.addr.family = family;
 }
 
-static inline enum decode_outcome decode_ipv4(struct layer l, struct segment *ret)
+/* A host that leaves this one to its NIC as well leaves 0 there. */
+static bool ipv4_sum_wrong(struct bytes header, enum frame_sum known)
+{
+	bool open = known == FRAME_SUM_FILE && header.p[10] == 0 && header.p[11] == 0;
+
+	return !open && checksum_fold(checksum_add(0, header)) != 0;
+}
+
+static inline enum decode_outcome decode_ipv4(struct layer l, enum frame_sum known,
+					      struct segment *ret)
 {
 	struct layer packet = l;
 	const uint8_t *p = layer_take(&l, IPV4_HEADER);
@@ -246,11 +286,12 @@ static inline enum decode_outcome decode_ipv4(struct layer l, struct segment *re
 	set_addresses(ret, p + 12, 4, NETADDR_V4);
 	ret->tos = p[1];
 	ret->ttl = p[8];
+	bool whole = header == IPV4_HEADER || layer_take(&l, header - IPV4_HEADER);
+	if (whole && ipv4_sum_wrong(bytes_of(p, header), known))
+		ret->sum = SEGMENT_SUM_WRONG;
 	if (be16(p + 6) & 0x3fff) /* more fragments, or an offset */
 		return DECODE_FRAGMENT;
-	if (header > IPV4_HEADER && !layer_take(&l, header - IPV4_HEADER))
-		return DECODE_TRUNCATED;
-	return decode_tcp(l, ret);
+	return whole ? decode_tcp(l, known, ret) : DECODE_TRUNCATED;
 }
 
 /*
@@ -271,7 +312,8 @@ static enum decode_outcome fragment_of(uint8_t next)
 }
 
 /* RFC 8200 section 4. Each header takes 8 bytes at least: the frame bounds the loop. */
-static enum decode_outcome decode_ipv6_extensions(struct layer l, uint8_t next, struct segment *ret)
+static enum decode_outcome decode_ipv6_extensions(struct layer l, uint8_t next,
+						  enum frame_sum known, struct segment *ret)
 {
 	while (next != PROTO_TCP) {
 		if (next != PROTO_HOPOPT && next != PROTO_ROUTING && next != PROTO_DSTOPT &&
@@ -291,10 +333,11 @@ static enum decode_outcome decode_ipv6_extensions(struct layer l, uint8_t next, 
 		}
 		next = p[0];
 	}
-	return decode_tcp(l, ret);
+	return decode_tcp(l, known, ret);
 }
 
-static inline enum decode_outcome decode_ipv6(struct layer l, struct segment *ret)
+static inline enum decode_outcome decode_ipv6(struct layer l, enum frame_sum known,
+					      struct segment *ret)
 {
 	const uint8_t *p = layer_take(&l, IPV6_HEADER);
 
@@ -307,7 +350,7 @@ static inline enum decode_outcome decode_ipv6(struct layer l, struct segment *re
 	set_addresses(ret, p + 8, 16, NETADDR_V6);
 	ret->tos = (uint8_t)(p[0] << 4 | p[1] >> 4);
 	ret->ttl = p[7];
-	return decode_ipv6_extensions(l, p[6], ret);
+	return decode_ipv6_extensions(l, p[6], known, ret);
 }
 
 /*
@@ -468,6 +511,7 @@ static inline void segment_init(struct segment *s, const struct frame *f)
 	memset(s->src_mac, 0, sizeof s->src_mac);
 	memset(s->dst_mac, 0, sizeof s->dst_mac);
 	s->outgoing = f->outgoing;
+	s->sum = SEGMENT_SUM_RIGHT;
 	s->time_ns = f->time_ns;
 }
 
@@ -486,9 +530,9 @@ enum decode_outcome decode_frame(const struct frame *f, struct segment *ret)
 		return r;
 	switch (type) {
 	case TYPE_IPV4:
-		return decode_ipv4(l, ret);
+		return decode_ipv4(l, (enum frame_sum)f->sum, ret);
 	case TYPE_IPV6:
-		return decode_ipv6(l, ret);
+		return decode_ipv6(l, (enum frame_sum)f->sum, ret);
 	default:
 		return DECODE_NOT_TCP;
 	}

@@ -4,9 +4,11 @@
  *
  * Understands Ethernet (802.1Q and 802.1ad tags, stacked; PPPoE session),
  * Linux cooked v1/v2, BSD null/loop, raw IP; IPv4 with options; IPv6 with
- * hop-by-hop, routing and destination options headers. Checksums are never
- * tested: on a tap most are left to the offload engine (research: a quarter of
- * all captured TCP packets have "bad" ones).
+ * hop-by-hop, routing and destination options headers.
+ *
+ * Checksums (IPv4 header, TCP) are tested as the receiver would, unless the source
+ * of the frame knows better; what came of it is in segment.sum, and who is handed a
+ * segment whose sum is wrong believes nothing of it.
  *
  * A super-packet made by GRO/TSO is one long segment here: its payload may be
  * larger than any MSS. An IP total length of 0 (BIG TCP, TSO on some drivers)
@@ -66,6 +68,14 @@ struct tcp_options {
 	uint32_t sack_high; /* TCP_OPT_SACK: the highest right edge of its blocks (RFC 2018) */
 };
 
+/* What the checksums say. */
+enum segment_sum {
+	SEGMENT_SUM_RIGHT = 0,
+	SEGMENT_SUM_OPEN,  /* left to a NIC behind the capture: nobody damaged it before that */
+	SEGMENT_SUM_CUT,   /* the capture cut the segment: nobody can tell */
+	SEGMENT_SUM_WRONG, /* its receiver drops it */
+};
+
 struct segment {
 	struct endpoint src, dst;
 	uint32_t seq, ack;
@@ -78,13 +88,15 @@ struct segment {
 	bool mac_valid;    /* the two below: only from Ethernet */
 	uint8_t src_mac[6], dst_mac[6];
 	bool outgoing;
+	uint8_t sum; /* enum segment_sum */
 	struct tcp_options opt;
 	uint32_t payload_len; /* on the wire */
 	struct bytes payload; /* captured; shorter than payload_len when the capture cut it */
 	int64_t time_ns;      /* of the frame; a live worker makes it CLOCK_MONOTONIC */
 };
 
-/* *ret is complete on DECODE_TCP; on DECODE_FRAGMENT only addresses and time are valid. */
+/* *ret is complete on DECODE_TCP; on DECODE_FRAGMENT only addresses, time and sum (of the IP
+ * header) are valid. */
 enum decode_outcome decode_frame(const struct frame *f, struct segment *ret);
 
 /* Parses a TCP option area. Used by decode_frame; public for its fuzzer and tests. */

@@ -26,6 +26,14 @@ enum frame_link {
 	FRAME_LINK_SLL2 = 276,
 };
 
+/* What the source knows of the checksums of a frame. */
+enum frame_sum {
+	FRAME_SUM_ON_WIRE = 0, /* nothing: they are what was on the wire, and to be tested */
+	FRAME_SUM_TESTED,      /* the NIC has found that of TCP right */
+	FRAME_SUM_OPEN, /* a sender on this host, or GRO after its test, left that of TCP open */
+	FRAME_SUM_FILE, /* of a capture file: perhaps left to a NIC behind the capture */
+};
+
 struct frame {
 	struct bytes data; /* captured bytes, from the link header on */
 	uint32_t wire_len; /* length on the wire; > data.n when the capture cut it */
@@ -34,6 +42,7 @@ struct frame {
 	uint16_t vlan_tci; /* outer tag, when the kernel moved it to the metadata */
 	bool vlan_present; /* vlan_tci is valid */
 	bool outgoing;     /* sent by this host (PACKET_OUTGOING) */
+	uint8_t sum;       /* enum frame_sum */
 };
 
 /* 0 to go on; anything else stops the source, which returns it. */

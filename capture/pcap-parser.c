@@ -102,7 +102,7 @@ static int pcap_header(struct pcap_parser *p, struct bytes *in)
 static int pcap_records(struct pcap_parser *p, struct bytes *in, frame_fn fn, void *ctx)
 {
 	const size_t header = p->record_header;
-	struct frame f = {.link = p->link};
+	struct frame f = {.link = p->link, .sum = FRAME_SUM_FILE};
 
 	while (in->n >= header) {
 		const uint8_t *r = in->p;
@@ -259,7 +259,7 @@ static int deliver(struct pcap_parser *p, const struct frame *f, frame_fn fn, vo
 static int block_packet(struct pcap_parser *p, struct bytes body, bool obsolete, frame_fn fn,
 			void *ctx)
 {
-	struct frame f = {0};
+	struct frame f = {.sum = FRAME_SUM_FILE};
 
 	if (body.n < EPB_HEADER)
 		return fail(p, PCAP_FILE_CORRUPT, "packet block of %zu bytes", body.n);
@@ -286,7 +286,7 @@ static int block_packet(struct pcap_parser *p, struct bytes body, bool obsolete,
  */
 static int block_spb(struct pcap_parser *p, struct bytes body, frame_fn fn, void *ctx)
 {
-	struct frame f = {.time_ns = p->last_ns};
+	struct frame f = {.time_ns = p->last_ns, .sum = FRAME_SUM_FILE};
 	const struct pcap_interface *i = packet_interface(p, 0);
 
 	if (!i)

@@ -11,6 +11,17 @@
 #define ADDRESS_AT TPACKET_ALIGN(sizeof(struct tpacket3_hdr))
 #define HEADER     (ADDRESS_AT + sizeof(struct sockaddr_ll))
 
+/*
+ * What the kernel says of the TCP checksum (Documentation/networking/packet_mmap.rst). What GRO put
+ * together it tested before, and left open.
+ */
+static enum frame_sum sum_of(uint32_t status)
+{
+	if (status & TP_STATUS_CSUMNOTREADY)
+		return FRAME_SUM_OPEN;
+	return status & TP_STATUS_CSUM_VALID ? FRAME_SUM_TESTED : FRAME_SUM_ON_WIRE;
+}
+
 /* *ret_step leads to the next frame; 0 at the last one. */
 static bool frame_at(struct bytes block, size_t at, struct frame *ret, size_t *ret_step)
 {
@@ -29,6 +40,7 @@ static bool frame_at(struct bytes block, size_t at, struct frame *ret, size_t *r
 		.link = FRAME_LINK_ETHERNET,
 		.vlan_present = h->tp_status & TP_STATUS_VLAN_VALID,
 		.vlan_tci = (uint16_t)h->hv1.tp_vlan_tci,
+		.sum = (uint8_t)sum_of(h->tp_status),
 		.outgoing = from->sll_pkttype == PACKET_OUTGOING,
 	};
 	*ret_step = h->tp_next_offset;

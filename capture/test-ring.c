@@ -184,8 +184,10 @@ static int see(void *ctx, const struct frame *f)
 
 static const struct fake_frame three[] = {
 	{"abc", 3, 3, 0, 0x123, PACKET_HOST},
-	{"de", 2, 9, TP_STATUS_VLAN_VALID | TP_STATUS_VLAN_TPID_VALID, 0x2064, PACKET_OTHERHOST},
-	{"fgh", 3, 3, TP_STATUS_VLAN_VALID | TP_STATUS_LOSING, 0, PACKET_OUTGOING},
+	{"de", 2, 9, TP_STATUS_VLAN_VALID | TP_STATUS_VLAN_TPID_VALID | TP_STATUS_CSUM_VALID,
+	 0x2064, PACKET_OTHERHOST},
+	{"fgh", 3, 3, TP_STATUS_VLAN_VALID | TP_STATUS_LOSING | TP_STATUS_CSUMNOTREADY, 0,
+	 PACKET_OUTGOING},
 };
 
 static void test_block_frames(void **state)
@@ -208,6 +210,9 @@ static void test_block_frames(void **state)
 		assert_int_equal(s.last[i].vlan_present, i > 0);
 		assert_int_equal(s.last[i].outgoing, i == 2);
 	}
+	assert_int_equal(s.last[0].sum, FRAME_SUM_ON_WIRE);
+	assert_int_equal(s.last[1].sum, FRAME_SUM_TESTED);
+	assert_int_equal(s.last[2].sum, FRAME_SUM_OPEN);
 	assert_int_equal(s.last[1].vlan_tci, 0x2064);
 	assert_int_equal(s.last[2].vlan_tci, 0);
 }
