@@ -121,6 +121,76 @@ void ftp_command_read(uint8_t *line, size_t n, struct ftp_command *ret)
 	ftp_command_of(bytes_of(line, without_telnet(line, n)), ret);
 }
 
+#define WORD_MAX 12 /* XSHA512 and the like have more letters than RFC 959 allows */
+
+static bool letter(uint8_t c)
+{
+	return (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
+}
+
+/* Where the word ends that the line begins with; 0: it is none. */
+static size_t first_word(struct bytes line)
+{
+	size_t n = 0;
+
+	while (n < line.n && n <= WORD_MAX &&
+	       (letter(line.p[n]) || (n > 0 && line.p[n] >= '0' && line.p[n] <= '9')))
+		n++;
+	bool ends = n == line.n || line.p[n] == ' ' || line.p[n] == '\r' || line.p[n] == '\n';
+	return ends && n <= WORD_MAX ? n : 0;
+}
+
+/* How mail begins, whose servers greet as those of FTP do. RFC 5321, 2033, 3207. */
+static bool mails_word(struct bytes word)
+{
+	static const char *const words[] = {"HELO", "EHLO", "LHLO", "RCPT", "BDAT", "STARTTLS"};
+
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+		if (ftp_text_is(word, bytes_str(words[i])))
+			return true;
+	}
+	return false;
+}
+
+static bool ends_as_http(struct bytes line)
+{
+	static const char version[] = " HTTP/1.";
+	size_t n = sizeof version - 1;
+
+	while (line.n > 0 && (line.p[line.n - 1] == '\n' || line.p[line.n - 1] == '\r'))
+		line.n--;
+	return line.n > n && memcmp(line.p + line.n - n - 1, version, n) == 0;
+}
+
+/* Bytes of Telnet's at @at: 0 when there are none. */
+static size_t telnet_at(struct bytes b, size_t at)
+{
+	if (b.p[at] != IAC)
+		return 0;
+	return at + 1 < b.n && b.p[at + 1] > TELNET_SB && b.p[at + 1] != IAC ? 3 : 2;
+}
+
+static bool blank(uint8_t c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+bool ftp_command_possible(struct bytes line)
+{
+	size_t begin = 0, n;
+
+	for (size_t i = 0; i < line.n; i += (n = telnet_at(line, i)) ? n : 1) {
+		if (line.p[i] < ' ' && !blank(line.p[i]))
+			return false;
+	}
+	/* People begin with blanks. */
+	while (begin < line.n && ((n = telnet_at(line, begin)) || blank(line.p[begin])))
+		begin += n ? n : 1;
+	line = bytes_from(line, begin);
+	n = first_word(line);
+	return line.n == 0 || (n > 0 && !mails_word(bytes_head(line, n)) && !ends_as_http(line));
+}
+
 /* A number of at most @max; *io_at moves behind it. */
 static bool number(struct bytes b, size_t *io_at, uint32_t max, uint32_t *ret)
 {

@@ -78,6 +78,11 @@ struct ftp_command {
 void ftp_command_read(uint8_t *line, size_t n, struct ftp_command *ret);
 /* Of a line that was read already. */
 void ftp_command_of(struct bytes line, struct ftp_command *ret);
+/*
+ * False: no client of FTP says this, so it is another protocol. @line: one line, or the beginning
+ * of one. Telnet's own is part of FTP.
+ */
+bool ftp_command_possible(struct bytes line);
 unsigned ftp_verb_flags(uint8_t verb);
 /* The address in the argument of PORT and EPRT. */
 bool ftp_command_address(const struct ftp_command *c, struct jeebs_address *ret);

@@ -73,6 +73,8 @@ static enum ftp_reason command_line(struct ftp *s, uint8_t *line, size_t n)
 	struct ftp_command c;
 
 	ftp_command_read(line, n, &c);
+	if (!ftp_command_possible(c.line))
+		return FTP_NOT_FTP;
 	/* An empty line is no command. */
 	if (c.line.n == 0 || s->closing)
 		return FTP_FINE;
@@ -117,7 +119,9 @@ static enum ftp_reason reply_line(struct ftp *s, uint8_t *text, size_t n)
 	struct bytes line = bytes_of(text, n);
 	struct ftp_command c;
 
-	if (!ftp_reply_line(&s->reply, line))
+	bool first = s->reply.code == 0;
+
+	if (!ftp_reply_line(&s->reply, line) || (first && !ftp_reply_greets(s->reply.code)))
 		return FTP_NOT_FTP;
 	if (!s->reply.final)
 		return FTP_FINE;
@@ -165,13 +169,26 @@ static enum ftp_reason take_line(struct ftp *s, uint32_t dir, uint64_t off, stru
 	return r;
 }
 
+/* A line that is not all there, @b of it being new: may it become one of FTP's? */
+static enum ftp_reason begun(const struct ftp *s, uint32_t dir, uint64_t off, struct bytes b)
+{
+	bool begins = off == s->side[dir].line;
+
+	if (off + b.n - s->side[dir].line > FTP_LINE_MAX)
+		return FTP_LINE_TOO_LONG;
+	if (dir == JEEBS_TO_SERVER && begins && !s->closing && !ftp_command_possible(b))
+		return FTP_NOT_FTP;
+	if (dir == JEEBS_TO_CLIENT && begins && !ftp_reply_possible(&s->reply, b))
+		return FTP_NOT_FTP;
+	return FTP_FINE;
+}
+
 static enum ftp_reason read_lines(struct ftp *s, uint32_t dir, uint64_t off, struct bytes b)
 {
 	while (b.n > 0 && !(dir == JEEBS_TO_CLIENT && (s->waiting || s->closing))) {
 		const uint8_t *end = memchr(b.p, '\n', b.n);
 		if (!end)
-			return off + b.n - s->side[dir].line > FTP_LINE_MAX ? FTP_LINE_TOO_LONG
-									    : FTP_FINE;
+			return begun(s, dir, off, b);
 		size_t n = (size_t)(end - b.p) + 1;
 		enum ftp_reason r = take_line(s, dir, off, bytes_head(b, n));
 		if (r != FTP_FINE)

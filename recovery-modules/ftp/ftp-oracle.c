@@ -84,6 +84,10 @@ static int oracle_data(void *oracle, uint32_t dir, uint64_t off, struct jeebs_by
 
 	if (dir > JEEBS_TO_CLIENT)
 		return -EINVAL;
+	if (dir == JEEBS_TO_SERVER && !t->spoken) {
+		t->spoken = true;
+		t->unbidden = t->said[JEEBS_TO_CLIENT].n;
+	}
 	if (t->broken[dir] || off != t->said[dir].n) {
 		t->broken[dir] = true;
 		return 0;
@@ -244,6 +248,25 @@ static const struct talk_exchange *find(struct link *l, struct bytes line)
 	return NULL;
 }
 
+/*
+ * The next one like it. What the box answers by itself in between (PORT, the end of a transfer that
+ * was delivered) does not come here.
+ */
+static const struct talk_exchange *ahead(const struct link *l, struct bytes line)
+{
+	for (size_t i = l->next; i < l->talk->n; i++) {
+		if (same_line(l->talk->exchanges[i].line, line))
+			return &l->talk->exchanges[i];
+	}
+	return NULL;
+}
+
+/* Nothing before it can come any more. */
+static void move_behind(struct link *l, const struct talk_exchange *e)
+{
+	l->next = (size_t)(e - l->talk->exchanges) + 1;
+}
+
 static bool complete(const struct talk *t, const struct talk_exchange *e)
 {
 	return e->data >= 0 && e->code / 100 == 2 && t->data[e->data].fin[JEEBS_TO_CLIENT];
@@ -283,11 +306,14 @@ static int passive(struct link *l, struct bytes line)
 	char out[128];
 	uint16_t port = (uint16_t)(PASSIVE_PORT + l->ports++);
 	bool extended = talk_is(line, "EPSV");
-	const struct talk_exchange *e = NULL;
+	const struct talk_exchange *e = ahead(l, line);
 
-	/* The client's next command, if it is this one: as it was. */
-	if (l->next < l->talk->n && same_line(l->talk->exchanges[l->next].line, line))
-		e = &l->talk->exchanges[l->next++];
+	/*
+	 * The client's, as it was. Or the box's own EPSV, to which the number does not matter: what
+	 * it is for tells later.
+	 */
+	if (e && (!extended || e == &l->talk->exchanges[l->next]))
+		move_behind(l, e);
 	if (e && e->final.n == 0)
 		return unknown(l);
 	if (e && e->port)
@@ -345,9 +371,13 @@ static int file_size(struct link *l, struct bytes line)
 
 static int begin_transfer(struct link *l, struct bytes line)
 {
-	const struct talk_exchange *e = find(l, line);
+	const struct talk_exchange *e = ahead(l, line);
 	struct bytes all;
 
+	if (e)
+		move_behind(l, e);
+	else
+		e = find(l, line);
 	if (!e)
 		return unknown(l);
 	if (e->code / 100 != 2 && e->before.n == 0)
@@ -500,6 +530,15 @@ static int receive_main(struct link *l, struct jeebs_bytes b)
 	return r == 0 ? read_commands(l) : r;
 }
 
+/* The recording is of another protocol: of it only the beginning is known. */
+static int receive_foreign(struct link *l, struct jeebs_bytes b)
+{
+	if (l->greeted)
+		return b.n > 0 ? unknown(l) : 0;
+	l->greeted = true;
+	return say(l, bytes_head(buf_view(&l->talk->said[JEEBS_TO_CLIENT]), l->talk->unbidden));
+}
+
 static int receive_data(struct end *e, struct jeebs_bytes b, int eof, uint32_t *ret_state)
 {
 	int r = buf_append(&e->got, b.p, b.n);
@@ -529,11 +568,11 @@ static int oracle_receive(void *connection, struct jeebs_bytes b, int eof,
 	*ret_state = JEEBS_ORACLE_OPEN;
 	if (!l->is_main)
 		return receive_data(e, b, eof, ret_state);
-	if (l->talk->n == 0 || l->talk->exchanges[0].final.n == 0) {
+	if (!l->talk->foreign && (l->talk->n == 0 || l->talk->exchanges[0].final.n == 0)) {
 		*ret_state = JEEBS_ORACLE_UNKNOWN;
 		return 0;
 	}
-	r = receive_main(l, b);
+	r = l->talk->foreign ? receive_foreign(l, b) : receive_main(l, b);
 	if (l->unknown)
 		*ret_state = JEEBS_ORACLE_UNKNOWN;
 	else if (l->quit || eof)

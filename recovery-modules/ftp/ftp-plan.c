@@ -287,7 +287,7 @@ static const char *given_up(enum ftp_reason reason)
 	case FTP_PIPELINE_TOO_DEEP:
 		return "more commands were unanswered at once than are remembered";
 	case FTP_NOT_FTP:
-		return "a reply is malformed";
+		return "what was said is no FTP";
 	case FTP_LINE_TOO_LONG:
 		return "a line is longer than is read";
 	case FTP_LOG_LOST:

@@ -37,6 +37,21 @@ bool ftp_reply_line(struct ftp_reply *r, struct bytes line)
 	return true;
 }
 
+bool ftp_reply_possible(const struct ftp_reply *r, struct bytes b)
+{
+	for (size_t i = 0; i < b.n && i < 3 && (r->final || r->code == 0); i++) {
+		if (!digit(b.p[i]))
+			return false;
+	}
+	return true;
+}
+
+bool ftp_reply_greets(uint16_t code)
+{
+	/* 4xx and 5xx: not now, or not for you. */
+	return code == 120 || code == 220 || (code >= 400 && code < 600);
+}
+
 static bool number(struct bytes b, size_t *io_at, uint64_t *ret)
 {
 	size_t at = *io_at;

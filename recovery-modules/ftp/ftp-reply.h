@@ -13,6 +13,10 @@ struct ftp_reply {
 
 /* Reads one line, with or without its end. False: it is no reply. */
 bool ftp_reply_line(struct ftp_reply *r, struct bytes line);
+/* May the beginning @b of a line become one? False: it is another protocol. */
+bool ftp_reply_possible(const struct ftp_reply *r, struct bytes b);
+/* May a server begin with it? RFC 959 section 5.4. */
+bool ftp_reply_greets(uint16_t code);
 
 /* A decimal number that is all of @b up to its line end. */
 bool ftp_reply_number(struct bytes b, uint64_t *ret);

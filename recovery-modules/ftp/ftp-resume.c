@@ -41,6 +41,15 @@ static void load_input(struct ftp_run *run)
 	}
 }
 
+/* Is the next line of the client's another protocol's? */
+static bool is_foreign(const struct ftp_resume *r)
+{
+	const uint8_t *end = r->input_n ? memchr(r->input, '\n', r->input_n) : NULL;
+
+	return !ftp_command_possible(
+		bytes_of(r->input, end ? (size_t)(end - r->input) : r->input_n));
+}
+
 static void start(struct ftp_run *run, struct jeebs_join *j)
 {
 	struct ftp_resume *r = run->r;
@@ -78,6 +87,10 @@ static void client_data(struct ftp_run *run, struct bytes b)
 	}
 	memcpy(r->input + r->input_n, b.p, b.n);
 	r->input_n = (uint16_t)(r->input_n + b.n);
+	if (is_foreign(r)) {
+		ftp_run_abort(run, "not-ftp");
+		return;
+	}
 	if (r->stage != FTP_STAGE_LAZY)
 		ftp_serve_input(run);
 	else if (memchr(r->input, '\n', r->input_n))

@@ -72,7 +72,8 @@ void ftp_serve_proven(struct ftp_run *run);
 /* A command for the backup. */
 void ftp_tell(struct ftp_run *run, struct bytes line);
 void ftp_tell_number(struct ftp_run *run, const char *verb, uint64_t n);
-/* Asks the backup for a passive port, and then gives it the command in s->transfer. */
+/* Asks the backup for a passive port where it is needed, and then gives it the command in
+ * s->transfer. */
 void ftp_arm(struct ftp_run *run);
 /* EPSV, or PASV where the backup does not know it: its reply comes in this stage. */
 void ftp_ask_passive(struct ftp_run *run, enum ftp_stage stage);

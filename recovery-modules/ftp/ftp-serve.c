@@ -61,11 +61,6 @@ bool ftp_take_passive(struct ftp_run *run, struct bytes line, uint16_t *ret_port
 	return true;
 }
 
-void ftp_arm(struct ftp_run *run)
-{
-	ftp_ask_passive(run, FTP_STAGE_ARM);
-}
-
 static void finish_command(struct ftp_run *run, uint16_t code);
 
 /* There will be no transfer. */
@@ -106,6 +101,24 @@ static void give_rest(struct ftp_run *run)
 	ftp_tell_number(run, "REST", r->rest);
 }
 
+/* Does the client wait for data, or is there somebody to compare with? */
+static bool wants_data(const struct ftp_run *run)
+{
+	const struct ftp_endpoint *e = &run->s->endpoint;
+
+	return run->r->data.j || e->verb == FTP_PORT || e->verb == FTP_EPRT ||
+	       (run->r->recovering && run->r->cut.action != FTP_DO_AFRESH);
+}
+
+void ftp_arm(struct ftp_run *run)
+{
+	/* Without PORT and PASV it is the backup that says what it thinks of that. */
+	if (wants_data(run))
+		ftp_ask_passive(run, FTP_STAGE_ARM);
+	else
+		give_rest(run);
+}
+
 static void armed(struct ftp_run *run, struct bytes line)
 {
 	uint16_t port;
@@ -135,10 +148,28 @@ static void rested(struct ftp_run *run)
 
 /* ---- replies ---- */
 
+/* Is the client logged in? */
+static void learn_login(struct ftp_resume *r, uint16_t code)
+{
+	switch (r->verb) {
+	case FTP_USER:
+	case FTP_PASS:
+	case FTP_ACCT:
+		r->in = code / 100 == 2;
+		break;
+	case FTP_REIN:
+		r->in = r->in && code / 100 != 2;
+		break;
+	default:
+		break;
+	}
+}
+
 static void finish_command(struct ftp_run *run, uint16_t code)
 {
 	struct ftp_resume *r = run->r;
 
+	learn_login(r, code);
 	if (ftp_verb_flags(r->verb) & FTP_IS_TRANSFER) {
 		ftp_channel_leave(run, code >= 400);
 		if (run->s->endpoint.verb == FTP_PASV || run->s->endpoint.verb == FTP_EPSV)
@@ -225,6 +256,10 @@ static void command_line(struct ftp_run *run, struct bytes line)
 
 	if (r->reply.code < 200 && r->opened)
 		return; /* the client has it already */
+	if (r->unless && r->reply.code >= 200 && r->reply.code < 400) {
+		ftp_run_abort(run, r->unless);
+		return;
+	}
 	if (r->reply.code < 200 && r->reply.final)
 		r->opened = true;
 	/* It failed: what the client has remains a part. */
@@ -305,38 +340,36 @@ static bool is_clients(struct ftp_run *run, const struct jeebs_address *a)
 	       memcmp(a->addr, client.addr, a->family == 4 ? 4 : 16) == 0;
 }
 
-static void active(struct ftp_run *run, const struct ftp_command *c)
+/* The box connects to the client where it says. False: not there, or nobody has logged in. */
+static bool active(struct ftp_run *run, const struct ftp_command *c)
 {
 	struct jeebs_address a;
 
-	if (!ftp_command_address(c, &a) || !is_clients(run, &a)) {
-		ftp_answer(run, 500,
-			   c->verb == FTP_PORT ? "Illegal PORT command." : "Illegal EPRT command.");
-		return;
-	}
+	if (!run->r->in || !ftp_command_address(c, &a) || !is_clients(run, &a))
+		return false;
 	ftp_channel_drop(run, "data-not-needed");
 	run->s->endpoint.verb = c->verb;
 	run->s->endpoint.address = a;
 	ftp_answer_as(run, 200, c->verb, &run->s->active,
 		      c->verb == FTP_PORT ? "PORT command successful."
 					  : "EPRT command successful.");
+	return true;
 }
 
 static void transfer(struct ftp_run *run, const struct ftp_command *c)
 {
 	struct ftp_resume *r = run->r;
 	struct ftp_session *session = &run->s->session;
-	const struct ftp_endpoint *e = &run->s->endpoint;
 
 	ftp_lines_clear(&run->s->transfer.line);
 	ftp_lines_add(&run->s->transfer.line, c->line);
 	r->rest_set = session->rest_set;
 	r->rest = session->rest;
 	session->rest_set = false;
-	if (!r->data.backend && (r->data.j || e->verb == FTP_PORT || e->verb == FTP_EPRT))
-		ftp_arm(run);
-	else
+	if (r->data.backend)
 		give_rest(run);
+	else
+		ftp_arm(run);
 }
 
 /* Answered by the box. False: the backup is asked. */
@@ -356,24 +389,31 @@ static bool own(struct ftp_run *run, const struct ftp_command *c)
 			ftp_answer(run, FTP_NOT_DONE, "Interrupted; please check.");
 		return true;
 	}
-	switch (c->verb) {
+	return (c->verb == FTP_PORT || c->verb == FTP_EPRT) && active(run, c);
+}
+
+/*
+ * Of what the box cannot go on with, only the backup's refusal can be passed on: why the
+ * conversation ends where it agrees.
+ */
+static const char *only_refused(uint8_t verb)
+{
+	switch (verb) {
+	case FTP_AUTH:
+		return "starttls";
 	case FTP_PORT:
 	case FTP_EPRT:
-		active(run, c);
-		return true;
-	case FTP_AUTH:
 	case FTP_LPRT:
 	case FTP_LPSV:
-		ftp_answer(run, FTP_NO_COMMAND, "Command not implemented.");
-		return true;
-	case FTP_EPSV:
-		if (!ftp_text_is(c->arg, bytes_str("ALL")))
-			return false;
-		ftp_answer(run, 200, "EPSV ALL ok.");
-		return true;
+		return "data-elsewhere";
 	default:
-		return false;
+		return NULL;
 	}
+}
+
+static bool is_epsv_all(const struct ftp_command *c)
+{
+	return c->verb == FTP_EPSV && ftp_text_is(c->arg, bytes_str("ALL"));
 }
 
 static void ask(struct ftp_run *run, const struct ftp_command *c)
@@ -381,9 +421,12 @@ static void ask(struct ftp_run *run, const struct ftp_command *c)
 	struct ftp_resume *r = run->r;
 
 	r->stage = FTP_STAGE_COMMAND;
+	r->unless = only_refused(c->verb);
 	switch (c->verb) {
 	case FTP_PASV:
 	case FTP_EPSV:
+		if (is_epsv_all(c))
+			break;
 		ftp_channel_drop(run, "data-not-needed");
 		run->s->endpoint.verb = FTP_NONE;
 		ftp_tell(run, bytes_head(c->line, 4));
@@ -417,6 +460,10 @@ static bool next_command(struct ftp_run *run)
 		return false;
 	if (c.line.n == 0)
 		return true;
+	if (!ftp_command_possible(c.line)) {
+		ftp_run_abort(run, "not-ftp");
+		return false;
+	}
 	r->verb = c.verb;
 	r->opened = false;
 	if (!own(run, &c)) {

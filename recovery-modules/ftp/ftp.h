@@ -171,16 +171,17 @@ struct ftp_resume {
 	bool in;        /* it has logged in */
 	bool old_pasv;  /* the backup does not know EPSV */
 	bool client_eof;
-	bool from_queue; /* the command is from before the cut, */
-	bool quiet;      /* and the client has all its replies, */
-	bool opened;     /* or those before the final one */
-	bool recovering; /* it is the transfer that was cut */
-	bool proving;    /* what the client has is still being compared: replies wait */
-	bool spoiled;    /* its data cannot be had: told by the final reply */
-	bool mute;       /* the rest of this reply is not for the client */
-	uint32_t step;   /* of the script */
-	uint64_t rest;   /* for FTP_STAGE_REST, */
-	bool rest_set;   /* if there is any */
+	bool from_queue;    /* the command is from before the cut, */
+	bool quiet;         /* and the client has all its replies, */
+	bool opened;        /* or those before the final one */
+	bool recovering;    /* it is the transfer that was cut */
+	bool proving;       /* what the client has is still being compared: replies wait */
+	bool spoiled;       /* its data cannot be had: told by the final reply */
+	bool mute;          /* the rest of this reply is not for the client */
+	const char *unless; /* the backup may only refuse this command; why it ends otherwise */
+	uint32_t step;      /* of the script */
+	uint64_t rest;      /* for FTP_STAGE_REST, */
+	bool rest_set;      /* if there is any */
 	struct ftp_decision cut;
 	uint64_t digest; /* of what the client has of the data that was cut */
 	struct jeebs_join *main;

@@ -252,6 +252,18 @@ static void move_on(struct talk *t, struct state *s, struct talk_exchange *e)
 	}
 }
 
+/* Does the server begin with something else than a reply? */
+static bool is_foreign(const struct talk *t)
+{
+	struct bytes b = bytes_head(buf_view(&t->said[JEEBS_TO_CLIENT]), 3);
+
+	for (size_t i = 0; i < b.n; i++) {
+		if (!isdigit(b.p[i]))
+			return true;
+	}
+	return false;
+}
+
 int talk_take_apart(struct talk *t)
 {
 	struct bytes client = buf_view(&t->said[JEEBS_TO_SERVER]);
@@ -288,6 +300,7 @@ int talk_take_apart(struct talk *t)
 			t->active = answered - e->final.n + 4;
 		move_on(t, &s, e);
 	}
+	t->foreign = is_foreign(t);
 	t->unasked = answered < server.n && line_at(server, answered).n ? answered : UINT64_MAX;
 	return 0;
 }

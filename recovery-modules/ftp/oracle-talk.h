@@ -36,12 +36,15 @@ struct talk_exchange {
 
 struct talk {
 	struct buf said[2];
-	bool broken[2]; /* a gap: nothing behind it is known */
+	bool broken[2];  /* a gap: nothing behind it is known */
+	size_t unbidden; /* what the server had said when the client first spoke */
+	bool spoken;     /* the client has */
 	struct talk_exchange *exchanges;
 	size_t n, cap;
 	struct talk_data *data;
 	size_t data_n, data_cap;
 	uint64_t active;  /* offset of the text of the first reply to PORT or EPRT */
+	bool foreign;     /* it did not begin as a server of FTP does */
 	uint64_t unasked; /* offset of the first byte of the server that answers nothing */
 };
 

@@ -7,7 +7,7 @@
  *	'S' 'C'  bytes of the client, of the server
  *	'E' 'F'  the client, the server finishes
  *
- * Those in corpus/conversations/ were made by record-conversation.
+ * Those in corpus/conversations/ were made by record-conversation, v-made-* by hand.
  */
 #ifndef FTP_TEST_CONVERSATION_H
 #define FTP_TEST_CONVERSATION_H

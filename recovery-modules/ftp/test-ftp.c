@@ -40,6 +40,80 @@ static void test_refusals(void **state)
 	end(&t);
 }
 
+/* Another protocol is met: at once, in what is not a whole line yet, and at any later point. */
+static void test_not_ftp(void **state)
+{
+	static const struct {
+		const char *server, *client; /* client: behind it */
+	} cases[] = {
+		{"+OK pop\r\n", ""},
+		{"* OK imap\r\n", ""},
+		{"SSH-2.0", ""},
+		{"\xff\xfd\x18", ""},
+		{"200 news\r\n", ""},
+		{"235 in\r\n", ""},
+		{"", "GET / HTTP/1.1\r\n"},
+		{"", "\x16\x03\x01"},
+		{"", "NICK:me"},
+		{"", "{\"json\": 1}"},
+		{"220 mail\r\n", "EHLO me\r\n"},
+		{"220 mail\r\n", "helo"},
+		{"220 x\r\n", "SSH-2.0"},
+		{"220 x\r\n", "USER a\r\nRCPT TO:<b>\r\n"},
+		{"220 x\r\n", "NOOP\r\n\x80"},
+		{"220 x\r\n", "NOOP a\x01\r\n"},
+		{"220 x\r\n", "GET /x HTTP/1.0\n"},
+		{"220 x\r\n", "VERYVERYLONGWORD\r\n"},
+	};
+	static const char *const fine[] = {
+		"USER x\r\n",
+		"\xff\xf4\xff\xf2"
+		"ABOR\r\n",
+		"  stat a\tb\r\n",
+		"XSHA256 f\r\n",
+		"\xff\xfb\x06NOOP\r\n",
+		"RETR \xc3\xa4 HTTP/1.0x\r\n",
+		"what\r\n",
+	};
+	struct talk t;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		begin(&t);
+		server(&t, cases[i].server);
+		client(&t, cases[i].client);
+		planned(&t, JEEBS_REFUSE, "not-ftp");
+		end(&t);
+	}
+	for (size_t i = 0; i < sizeof fine / sizeof *fine; i++) {
+		login(&t);
+		client(&t, fine[i]);
+		plan(&t);
+		assert_int_equal(t.plan.verdict, JEEBS_CONTINUE);
+		end(&t);
+	}
+}
+
+/* The same, met behind the cut. */
+static void test_not_ftp_later(void **state)
+{
+	static const char *const says[] = {"EHLO me\r\n", "\x16\x03\x01", "GET / HTTP/1.1\r\n",
+					   "NOOP\r\nRCPT TO:<x>\r\n"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof says / sizeof *says; i++) {
+		struct backup b = {0};
+		struct talk t;
+		login(&t);
+		plan(&t);
+		resume(&t, &b, says[i]);
+		assert_int_equal(t.h.outcome, HARNESS_ABORTED);
+		assert_string_equal(t.h.abort_reason, "not-ftp");
+		assert_null(strstr(b.asked, says[i]));
+		end(&t);
+	}
+}
+
 /* Each ceiling, and one below it. */
 static void test_ceilings(void **state)
 {
@@ -56,6 +130,7 @@ static void test_ceilings(void **state)
 		end(&t);
 		login(&t);
 		memset(line, 'x', sizeof line);
+		memcpy(line, "STAT ", 5);
 		line[FTP_LINE_MAX + more] = 0;
 		client(&t, line);
 		planned(&t, more ? JEEBS_REFUSE : JEEBS_CONTINUE, more ? "line-too-long" : "idle");
@@ -318,7 +393,12 @@ static void test_cut_replies(void **state)
 
 static void test_ports(void **state)
 {
-	struct backup b = {0};
+	static const struct answer no[] = {{"PORT 10,0,0,8,1,2", "500 Not there.\r\n"},
+					   {"EPRT |2|::1|700|", "522 Not so.\r\n"},
+					   {"LPSV", "502 What?\r\n"},
+					   {"EPSV ALL", "200 Nothing else.\r\n"},
+					   {NULL, NULL}};
+	struct backup b = {.answers = no};
 	struct talk t;
 
 	(void)state;
@@ -327,11 +407,73 @@ static void test_ports(void **state)
 	resume(&t, &b,
 	       "EPSV\r\nEPSV ALL\r\nPORT 10,0,0,8,1,2\r\nPORT 10,0,0,9,1,2\r\nEPRT "
 	       "|1|10.0.0.9|700|\r\n"
-	       "EPRT |2|::1|700|\r\nAUTH TLS\r\n");
-	got(&t, "229 here (|||777|)\r\n200 EPSV ALL ok.\r\n500 Illegal PORT command.\r\n"
+	       "EPRT |2|::1|700|\r\nLPSV\r\n");
+	got(&t, "229 here (|||777|)\r\n200 Nothing else.\r\n500 Not there.\r\n"
 		"200 PORT command successful.\r\n200 EPRT command successful.\r\n"
-		"500 Illegal EPRT command.\r\n502 Command not implemented.\r\n");
-	assert_string_equal(b.asked, "USER me|PASS it|EPSV|");
+		"522 Not so.\r\n502 What?\r\n");
+	assert_string_equal(b.asked, "USER me|PASS it|EPSV|EPSV ALL|PORT 10,0,0,8,1,2|"
+				     "EPRT |2|::1|700||LPSV|");
+	end(&t);
+}
+
+/* What the box could not go on with: the backup's refusal is the client's, its consent ends it. */
+static void test_only_refused(void **state)
+{
+	static const struct {
+		const char *command, *reply, *reason;
+	} cases[] = {
+		{"AUTH TLS", "530 log in\r\n", NULL},
+		{"AUTH TLS", "500-what\r\n500 ever\r\n", NULL},
+		{"AUTH TLS", "234 go\r\n", "starttls"},
+		{"AUTH GSSAPI", "334 and?\r\n", "starttls"},
+		{"PORT 10,0,0,8,1,2", "500 no\r\n", NULL},
+		{"PORT 10,0,0,8,1,2", "200 yes\r\n", "data-elsewhere"},
+		{"EPRT |1|10.0.0.8|258|", "200 yes\r\n", "data-elsewhere"},
+		{"LPSV", "228 here\r\n", "data-elsewhere"},
+	};
+
+	(void)state;
+	/* Asked behind the cut, before it, and with the beginning of the answer. */
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		for (unsigned when = 0; when < 3; when++) {
+			struct answer answers[2] = {{cases[i].command, cases[i].reply}};
+			struct backup b = {.answers = answers};
+			struct talk t;
+			char line[64], begun[5];
+			snprintf(line, sizeof line, "%s\r\n", cases[i].command);
+			snprintf(begun, sizeof begun, "%s", cases[i].reply);
+			login(&t);
+			if (when > 0)
+				client(&t, line);
+			if (when > 1)
+				server(&t, begun);
+			plan(&t);
+			resume(&t, &b, when > 0 ? NULL : line);
+			got(&t, cases[i].reason ? "" : cases[i].reply + (when > 1 ? 4 : 0));
+			assert_int_equal(t.h.outcome == HARNESS_ABORTED, cases[i].reason != NULL);
+			if (cases[i].reason)
+				assert_string_equal(t.h.abort_reason, cases[i].reason);
+			end(&t);
+		}
+	}
+}
+
+/* Who has not logged in, or not any more, is told so by the backup. */
+static void test_port_before_the_login(void **state)
+{
+	static const struct answer no[] = {{"PORT 10,0,0,9,1,2", "530 log in\r\n"}, {NULL, NULL}};
+	struct backup b = {.answers = no};
+	struct talk t;
+
+	(void)state;
+	begin(&t);
+	server(&t, "220 hi\r\n");
+	plan(&t);
+	resume(&t, &b,
+	       "PORT 10,0,0,9,1,2\r\nUSER me\r\nPASS it\r\nPORT 10,0,0,9,1,3\r\n"
+	       "REIN\r\nPORT 10,0,0,9,1,2\r\n");
+	got(&t, "530 log in\r\n331 go on\r\n230 in\r\n200 PORT command successful.\r\n"
+		"200 fine\r\n530 log in\r\n");
 	end(&t);
 }
 
@@ -347,7 +489,7 @@ static void test_too_much_input(void **state)
 		login(&t);
 		plan(&t);
 		memset(more, 'x', sizeof more);
-		memcpy(more, "NOOP\r\n", 6);
+		memcpy(more, "NOOP\r\nSTAT ", 11);
 		more[4 * FTP_LINE_MAX + over] = 0;
 		resume(&t, &b, more);
 		/* The backup never answers, either. */
@@ -362,6 +504,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_refusals, setup),
+		cmocka_unit_test_setup(test_not_ftp, setup),
+		cmocka_unit_test_setup(test_not_ftp_later, setup),
 		cmocka_unit_test_setup(test_ceilings, setup),
 		cmocka_unit_test_setup(test_login_policy, setup),
 		cmocka_unit_test_setup(test_tls, setup),
@@ -373,6 +517,8 @@ int main(void)
 		cmocka_unit_test_setup(test_changes_are_not_repeated, setup),
 		cmocka_unit_test_setup(test_cut_replies, setup),
 		cmocka_unit_test_setup(test_ports, setup),
+		cmocka_unit_test_setup(test_only_refused, setup),
+		cmocka_unit_test_setup(test_port_before_the_login, setup),
 		cmocka_unit_test_setup(test_too_much_input, setup),
 	};
 
