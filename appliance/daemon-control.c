@@ -153,6 +153,7 @@ const char *daemon_not_ready(struct daemon *d, uint32_t server)
 bool daemon_ready(void *ctx, char why[static METRICS_HTTP_WHY_STRLEN])
 {
 	struct daemon *d = ctx;
+	struct store_stats st;
 
 	for (uint32_t i = 0; i < d->config->server_count; i++) {
 		const char *reason = daemon_not_ready(d, i);
@@ -162,7 +163,11 @@ bool daemon_ready(void *ctx, char why[static METRICS_HTTP_WHY_STRLEN])
 			return false;
 		}
 	}
-	return true;
+	store_stats(d->store, &st);
+	if (st.failing)
+		snprintf(why, METRICS_HTTP_WHY_STRLEN, "store: changes fail: %s",
+			 log_strerror(st.last_error));
+	return !st.failing;
 }
 
 static const char *tcp_word(enum health_result r)
@@ -306,7 +311,7 @@ static json_t *op_status(void *ctx, struct control_error *e)
 	store_stats(d->store, &st);
 	const char *state = overall_state(d, &hold);
 	return json_pack("{s:s, s:i, s:f, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:{s:I, s:I}, "
-			 "s:{s:I, s:I, s:I}, s:b}",
+			 "s:{s:I, s:I, s:I, s:b}, s:b}",
 			 "version", JEEBS_VERSION, "pid", (int)getpid(), "uptime_s",
 			 (double)(clock_mono_ns() - d->started_ns) / 1e9, "state", state, "servers",
 			 (int)d->config->server_count, "connections", (json_int_t)g.count, "live",
@@ -314,8 +319,8 @@ static json_t *op_status(void *ctx, struct control_error *e)
 			 (json_int_t)(join_active(d->joins) + adopt_active(d->adopter)),
 			 "ended_by_services", ended_by_services(d), "capture", "packets", packets,
 			 "drops", drops, "store", "bytes", (json_int_t)st.bytes_used, "limit_bytes",
-			 (json_int_t)st.bytes_limit, "records", (json_int_t)st.records, "hold",
-			 hold);
+			 (json_int_t)st.bytes_limit, "records", (json_int_t)st.records, "failing",
+			 st.failing, "hold", hold);
 }
 
 /* ---- connections

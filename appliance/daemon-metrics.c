@@ -242,6 +242,9 @@ static void publish_rest(struct daemon *d)
 	metrics_set(d->metrics, METRIC_STORE_RECORDS, METRIC_AT(0), (int64_t)st.records);
 	metrics_add_since(d->metrics, METRIC_STORE_ERRORS, METRIC_AT(0),
 			  st.errors + st.puts_dropped, &p->store_errors);
+	metrics_set(d->metrics, METRIC_STORE_FAILING, METRIC_AT(0), st.failing);
+	metrics_set(d->metrics, METRIC_STORE_READER_AGE, METRIC_AT(0),
+		    st.oldest_view_ns / NS_PER_S);
 	metrics_set(d->metrics, METRIC_STORE_SPILLED_BYTES, METRIC_AT(0),
 		    (int64_t)st.spilled_bytes);
 	metrics_add_since(d->metrics, METRIC_STORE_SPILL_REFUSED, METRIC_AT(0), st.spill_refused,

@@ -98,6 +98,7 @@ static void leave(struct join *j)
 
 	list_del(&j->again);
 	list_del(&j->timed);
+	list_del(&j->reading);
 	list_del(&j->node);
 	free(j);
 	/* Last: who sees that nothing is active knows that everything was reported. */
@@ -171,8 +172,48 @@ void join_settle(struct join *j)
 		settle_dying(j);
 }
 
+/* Those of the logs that are not in memory and of which nothing is queued. */
+static void let_elsewhere_go(struct join *j)
+{
+	for (int d = 0; d < 2 && j->side[JOIN_BACKEND].out.log_bytes == 0; d++)
+		older_free(&j->log[d].older);
+}
+
+static bool is_elsewhere(const struct join *j)
+{
+	return j->log[0].older.view != NULL || j->log[1].older.view != NULL;
+}
+
+bool join_reads_elsewhere(struct join *j, bool late)
+{
+	bool reads = false;
+
+	if (late)
+		let_elsewhere_go(j);
+	if (j->family == NULL)
+		return is_elsewhere(j);
+	list_for_each (it, &j->family->channels) {
+		struct join *c = list_entry(it, struct join, sibling);
+		if (late)
+			let_elsewhere_go(c);
+		reads = reads || is_elsewhere(c);
+	}
+	for (uint32_t i = 0; i < j->family->related_n; i++)
+		for (int d = 0; d < 2; d++) {
+			struct older *o = &j->family->relation[i].log[d].older;
+			if (late)
+				older_free(o);
+			reads = reads || o->view != NULL;
+		}
+	return reads || is_elsewhere(j);
+}
+
 void join_start(struct join *j)
 {
+	if (join_reads_elsewhere(j, false)) {
+		j->read_until_ns = clock_mono_ns() + j->thread->config->log_timeout_ns;
+		list_add_tail(&j->thread->reading, &j->reading);
+	}
 	join_module_tell(j, JEEBS_EV_START, JOIN_NO_BYTES);
 	join_family_start(j);
 	join_settle(j);
@@ -221,6 +262,7 @@ struct join *join_alloc(void)
 	list_init(&j->node);
 	list_init(&j->again);
 	list_init(&j->timed);
+	list_init(&j->reading);
 	list_init(&j->sibling);
 	return j;
 }

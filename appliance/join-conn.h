@@ -103,6 +103,8 @@ struct join {
 	struct list again;
 	struct list timed; /* in thread->timed, until */
 	int64_t timer_ns;
+	struct list reading; /* in thread->reading, until */
+	int64_t read_until_ns;
 	struct join_thread *thread;
 	struct join_side side[2];
 	uint16_t pending;  /* JOIN_BIT(enum join_op + side) */
@@ -180,6 +182,12 @@ static inline void join_settle_later(struct join *j)
 	if (list_empty(&j->again))
 		list_add_tail(&j->thread->again, &j->again);
 }
+
+/*
+ * Of a main one: itself or one of its channels has a log that is not in memory. If @late, such
+ * logs of which nothing is on its way are let go of first: nobody has asked for them for long.
+ */
+bool join_reads_elsewhere(struct join *j, bool late);
 
 /* Only marks; join_settle() does it. The first reason counts. */
 void join_abort(struct join *j, const char *reason);

@@ -17,7 +17,7 @@ struct bytes join_log_view(const struct join_log *l, uint64_t off)
 
 bool join_log_has(const struct join_log *l, uint64_t from, uint64_t to)
 {
-	if (from > to || to < l->off || to - l->off > l->n)
+	if (from > to || (to > l->off && to - l->off > l->n))
 		return false;
 	return from >= l->off ? from - l->off <= l->n : older_at(&l->older, from).n > 0;
 }

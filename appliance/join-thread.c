@@ -194,7 +194,7 @@ static void arm_own(struct join_thread *t)
 
 static void arm_tick(struct join_thread *t)
 {
-	if (list_empty(&t->timed))
+	if (list_empty(&t->timed) && list_empty(&t->reading))
 		return;
 	struct io_uring_sqe *sqe = own_entry(t, &t->tick_armed);
 	if (sqe != NULL) {
@@ -219,6 +219,25 @@ static void read_timers(struct join_thread *t)
 		struct join *j = list_entry(due.next, struct join, timed);
 		list_del(&j->timed);
 		join_module_timer(j);
+	}
+}
+
+/* Who is through goes; who is late ends. */
+static void read_deadlines(struct join_thread *t)
+{
+	int64_t now = clock_mono_ns();
+
+	list_for_each_safe (it, tmp, &t->reading) {
+		struct join *j = list_entry(it, struct join, reading);
+		bool late = j->read_until_ns <= now;
+		bool reads = join_reads_elsewhere(j, late);
+		if (reads && !late)
+			continue;
+		list_del(it);
+		if (!reads)
+			continue;
+		join_abort(j, "log-lost");
+		join_settle_later(j);
 	}
 }
 
@@ -282,6 +301,7 @@ static void complete(struct join_thread *t)
 	if (timers) {
 		t->tick_armed = false;
 		read_timers(t);
+		read_deadlines(t);
 	}
 	if (watch) {
 		t->watch_armed = false;
@@ -350,6 +370,7 @@ int join_thread_init(struct join_thread *t, const struct join_config *config)
 	list_init(&t->again);
 	list_init(&t->parked);
 	list_init(&t->timed);
+	list_init(&t->reading);
 	list_init(&t->mail);
 	list_init(&t->held);
 	t->connect_timeout.tv_sec = config->connect_timeout_ns / NS_PER_S;

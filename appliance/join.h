@@ -19,6 +19,9 @@
  *     were under way.
  *   - An end of stream is passed on as such (half-close). When both have been, the join ends.
  *   - A reset is passed on as a reset, in both directions.
+ *   - A log that is not in memory may be read for log_timeout_ns, because until then the store's
+ *     room is not used again. If what was asked of it is not sent by then, the join is reset
+ *     ("log-lost").
  *   - No idle limit: the protocols have their own. A client that vanished is found by TCP
  *     itself (retransmission, or keep-alive after net.ipv4.tcp_keepalive_time).
  *
@@ -58,6 +61,8 @@ struct join_config {
 	size_t kept_bytes;     /* of a thread: queued for sides that do not take it, see above */
 	int64_t connect_timeout_ns; /* to the backup */
 	int64_t client_timeout_ns;  /* for the client of a new channel to come */
+	/* So long may a conversation read logs that are not in memory. */
+	int64_t log_timeout_ns;
 	/*
 	 * Where a direction passes through and at least so much came at once, what follows goes
 	 * from socket to socket without a copy, until it comes in smaller pieces. Below 48 KiB the
@@ -75,7 +80,8 @@ struct join_config {
 			      .kept_bytes = 64 * 1024 * 1024,            \
 			      .connect_timeout_ns = INT64_C(3000000000), \
 			      .splice_bytes = 64 * 1024,                 \
-			      .client_timeout_ns = INT64_C(60000000000)})
+			      .client_timeout_ns = INT64_C(60000000000), \
+			      .log_timeout_ns = INT64_C(300000000000)})
 
 /* Of one conversation, at the same time, besides the main connection. */
 #define JOIN_CHANNELS_MAX 16

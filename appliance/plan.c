@@ -170,6 +170,7 @@ void plan_make(struct jeebs_flow *jf, struct plan *ret)
 	cut.related_n = related_preview(jf, related);
 	cut.related = related;
 	plan_ask(jf->module, jf->state, &cut, ret);
+	related_preview_close(related, cut.related_n);
 	watch_close_older(jf);
 }
 

@@ -255,3 +255,10 @@ uint32_t related_preview(struct jeebs_flow *jf, struct jeebs_related out[static 
 		n += find_related(jf, i, &out[n]);
 	return n;
 }
+
+void related_preview_close(const struct jeebs_related *related, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (!related[i].cut.ended) /* what is over has no log but in memory */
+			watch_close_older(related[i].cut.flow);
+}

@@ -65,6 +65,9 @@ const struct related_expected *related_find(const struct related_list *l,
  */
 uint32_t related_preview(struct jeebs_flow *jf, struct jeebs_related out[static JEEBS_EXPECT_MAX]);
 
+/* Its end: what the module had read of their logs. */
+void related_preview_close(const struct jeebs_related *related, uint32_t n);
+
 /* @jf, a companion's, is about to go, in order: remembers it. Takes its state. */
 void related_remember(struct watch *w, struct jeebs_flow *jf, int64_t now_ns);
 struct related_ended *related_ended_free(struct related_ended *e); /* returns NULL; NULL is fine */

@@ -10,14 +10,17 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "log.h"
 #include "store-folder.h"
+#include "store-lmdb.h"
 #include "store-queue.h"
+#include "store-view.h"
 #include "thread.h"
 
 #define RESERVE_SHARE 8    /* of the environment, for deletions and pages in transition */
 #define WEIGH_RECORDS 4096 /* of one transaction at start */
 #define SPILL_SHARE   2    /* of the environment, for parts of logs */
-#define VIEWS_MAX     4096 /* open at once */
+#define TELL_NS       (10 * NS_PER_S) /* in the log, and for how long a failure is one */
 
 struct counters {
 	_Atomic uint64_t bytes_used, records, batches, commits;
@@ -25,7 +28,15 @@ struct counters {
 	_Atomic uint64_t puts, dels, puts_dropped, deferred, errors;
 	_Atomic uint64_t spilled_bytes, spill_refused;
 	_Atomic int last_error;
+	_Atomic int64_t failed_ns; /* when; 0: never */
 	_Atomic bool broken;
+};
+
+/* What the log has been told of the store's troubles; the store's thread's. */
+struct told {
+	uint64_t errors, dropped; /* of the counters, so far */
+	int64_t at_ns;
+	bool failing;
 };
 
 struct store {
@@ -39,36 +50,31 @@ struct store {
 	uint64_t spill_bytes, spill_limit; /* of parts of logs; the store's thread's */
 	uint64_t spill_parts;
 	uint64_t refused; /* puts that failed so far; likewise */
+	bool looked;      /* for dead readers, in this batch; likewise */
+	struct told told;
 	_Atomic uint64_t spilled[STORE_WRITERS_MAX];
+	struct store_views views;
 	struct store_queue queue;
 	pthread_t thread;
 	bool running;
 	struct counters count;
 };
 
-/* The one place where LMDB's codes become ours. */
-static int lmdb_error(int rc)
+/*
+ * Who reads a snapshot keeps its pages, also after it has died without saying so: a program of the
+ * operator that looked into the environment and was killed. True: there was one.
+ */
+static bool free_dead_readers(struct store *s)
 {
-	switch (rc) {
-	case MDB_SUCCESS:
-		return 0;
-	case MDB_NOTFOUND:
-		return -ENOENT;
-	case MDB_MAP_FULL: /* the environment's ceiling, not the disk's */
-	case MDB_TXN_FULL:
-		return -EDQUOT;
-	case MDB_PAGE_NOTFOUND:
-	case MDB_CORRUPTED:
-	case MDB_PANIC:
-	case MDB_INVALID:
-	case MDB_VERSION_MISMATCH:
-	case MDB_INCOMPATIBLE:
-		return -EBADMSG;
-	case MDB_BAD_VALSIZE:
-		return -EINVAL;
-	default:
-		return rc > 0 ? -rc : -EIO;
-	}
+	int dead = 0;
+
+	if (s->looked)
+		return false;
+	s->looked = true;
+	if (mdb_reader_check(s->env, &dead) != 0 || dead == 0)
+		return false;
+	log_event(LOG_WARNING, "store-dead-readers", LOG_INT("readers", dead));
+	return true;
 }
 
 /* ---- transactions of the store's thread ---------------------------------------------------- */
@@ -123,7 +129,7 @@ static int apply_spill(struct store *s, MDB_txn *txn, const struct store_op *op,
 	}
 	t->spill_bytes += cost;
 	t->spill_parts++;
-	return lmdb_error(mdb_put(txn, s->dbi, &key, &value, 0));
+	return store_lmdb_error(mdb_put(txn, s->dbi, &key, &value, 0));
 }
 
 /* The parts of one stream lie side by side, in the order of their offsets. */
@@ -134,18 +140,18 @@ static int apply_forget(struct store *s, MDB_txn *txn, const struct store_op *op
 	MDB_cursor *c;
 
 	memcpy(first, op->key.p, sizeof first / 2);
-	int e = lmdb_error(mdb_cursor_open(txn, s->dbi, &c));
+	int e = store_lmdb_error(mdb_cursor_open(txn, s->dbi, &c));
 	if (e < 0)
 		return e;
-	e = lmdb_error(mdb_cursor_get(c, &key, &value, MDB_SET_RANGE));
+	e = store_lmdb_error(mdb_cursor_get(c, &key, &value, MDB_SET_RANGE));
 	while (e == 0 && key.mv_size == sizeof first && memcmp(key.mv_data, first, 8) == 0 &&
 	       memcmp(key.mv_data, op->key.p, sizeof first) < 0) {
 		uint64_t cost = cost_bytes(s, value.mv_size);
-		e = lmdb_error(mdb_cursor_del(c, 0));
+		e = store_lmdb_error(mdb_cursor_del(c, 0));
 		t->spill_bytes -= e == 0 ? cost : 0;
 		t->spill_parts -= e == 0;
 		if (e == 0)
-			e = lmdb_error(mdb_cursor_get(c, &key, &value, MDB_NEXT));
+			e = store_lmdb_error(mdb_cursor_get(c, &key, &value, MDB_NEXT));
 	}
 	mdb_cursor_close(c);
 	return e == -ENOENT ? 0 : e;
@@ -162,7 +168,7 @@ static int apply_op(struct store *s, MDB_txn *txn, const struct store_op *op,
 	if (op->del) {
 		int rc = mdb_del(txn, s->dbi, &key, NULL);
 		t->dels++;
-		return rc == MDB_NOTFOUND ? 0 : lmdb_error(rc);
+		return rc == MDB_NOTFOUND ? 0 : store_lmdb_error(rc);
 	}
 	*io_projected += cost_bytes(s, op->value.n);
 	if (*io_projected > s->bytes_limit && !fits(s, txn, &key, op->value.n)) {
@@ -170,7 +176,7 @@ static int apply_op(struct store *s, MDB_txn *txn, const struct store_op *op,
 		return 0;
 	}
 	t->puts++;
-	return lmdb_error(mdb_put(txn, s->dbi, &key, &value, 0));
+	return store_lmdb_error(mdb_put(txn, s->dbi, &key, &value, 0));
 }
 
 static void publish(struct store *s, uint64_t used, uint64_t records, const struct tally *t)
@@ -199,7 +205,7 @@ static int apply_once(struct store *s, struct bytes ops)
 	uint64_t records = 0;
 	MDB_txn *txn;
 
-	int e = lmdb_error(mdb_txn_begin(s->env, NULL, 0, &txn));
+	int e = store_lmdb_error(mdb_txn_begin(s->env, NULL, 0, &txn));
 	if (e < 0)
 		return e;
 	uint64_t projected = used_bytes(s, txn, &records);
@@ -211,7 +217,7 @@ static int apply_once(struct store *s, struct bytes ops)
 	}
 	uint64_t used = used_bytes(s, txn, &records);
 	records += s->spill_parts - t.spill_parts;
-	e = lmdb_error(mdb_txn_commit(txn));
+	e = store_lmdb_error(mdb_txn_commit(txn));
 	if (e == 0)
 		publish(s, used, records, &t);
 	return e;
@@ -230,6 +236,7 @@ static void give_up(struct store *s, const struct store_op *op, uint32_t count, 
 	}
 	atomic_fetch_add_explicit(&s->count.errors, count, memory_order_relaxed);
 	atomic_store_explicit(&s->count.last_error, e, memory_order_relaxed);
+	atomic_store_explicit(&s->count.failed_ns, clock_mono_ns(), memory_order_relaxed);
 	if (e == -EBADMSG)
 		atomic_store(&s->count.broken, true);
 }
@@ -252,6 +259,8 @@ static void apply_or_halve(struct store *s, struct bytes ops)
 	uint32_t count = 0;
 
 	int e = atomic_load(&s->count.broken) ? -EBADMSG : apply_once(s, ops);
+	if (is_full(e) && free_dead_readers(s))
+		e = apply_once(s, ops);
 	if (e == 0)
 		return;
 	while (store_batch_next(&r, &op)) {
@@ -299,6 +308,32 @@ static void apply(struct store *s, struct bytes ops)
 	}
 }
 
+/* Each trouble that is new, but no more often than every ten seconds; and its end. */
+static void tell(struct store *s, int64_t now_ns)
+{
+	const struct counters *c = &s->count;
+	uint64_t errors = atomic_load_explicit(&c->errors, memory_order_relaxed) - s->told.errors;
+	uint64_t dropped =
+		atomic_load_explicit(&c->puts_dropped, memory_order_relaxed) - s->told.dropped;
+	bool fails = now_ns - atomic_load_explicit(&c->failed_ns, memory_order_relaxed) < TELL_NS;
+
+	if (s->told.failing && errors == 0 && !fails) {
+		s->told.failing = false;
+		log_event(LOG_NOTICE, "store-works-again");
+	}
+	if (errors + dropped == 0 || (s->told.at_ns && now_ns - s->told.at_ns < TELL_NS))
+		return;
+	s->told.at_ns = now_ns;
+	s->told.errors += errors;
+	s->told.dropped += dropped;
+	s->told.failing = s->told.failing || errors > 0;
+	log_event(errors ? LOG_ERROR : LOG_WARNING, errors ? "store-failed" : "store-full",
+		  LOG_INT("changes", errors), LOG_INT("no_room", dropped),
+		  LOG_INT("oldest_reader_ms", store_views_age_ns(&s->views) / NS_PER_MS),
+		  LOG_ERR(errors ? atomic_load_explicit(&c->last_error, memory_order_relaxed)
+				 : -EDQUOT));
+}
+
 static void *store_main(void *arg)
 {
 	struct store *s = arg;
@@ -307,6 +342,7 @@ static void *store_main(void *arg)
 	while (store_queue_pop(&s->queue, &item)) {
 		int64_t began_ns = clock_mono_ns();
 		uint64_t refused = s->refused;
+		s->looked = false;
 		apply(s, buf_view(&item.ops));
 		if (item.receipt)
 			atomic_store(item.receipt, item.answer + (s->refused != refused));
@@ -316,6 +352,7 @@ static void *store_main(void *arg)
 			atomic_store_explicit(&s->count.commit_max_ns, took_ns,
 					      memory_order_relaxed);
 		atomic_fetch_add_explicit(&s->count.batches, 1, memory_order_relaxed);
+		tell(s, clock_mono_ns());
 		if (s->cfg.committed)
 			s->cfg.committed(s->cfg.ctx, took_ns);
 	}
@@ -348,18 +385,18 @@ static int open_database(struct store *s)
 	MDB_txn *txn;
 	MDB_stat st;
 
-	int e = lmdb_error(mdb_txn_begin(s->env, NULL, 0, &txn));
+	int e = store_lmdb_error(mdb_txn_begin(s->env, NULL, 0, &txn));
 	if (e < 0)
 		return e;
-	e = lmdb_error(mdb_dbi_open(txn, NULL, 0, &s->dbi));
+	e = store_lmdb_error(mdb_dbi_open(txn, NULL, 0, &s->dbi));
 	if (e == 0)
-		e = lmdb_error(mdb_stat(txn, s->dbi, &st));
+		e = store_lmdb_error(mdb_stat(txn, s->dbi, &st));
 	if (e < 0) {
 		mdb_txn_abort(txn);
 		return e;
 	}
 	s->page_bytes = st.ms_psize;
-	return lmdb_error(mdb_txn_commit(txn));
+	return store_lmdb_error(mdb_txn_commit(txn));
 }
 
 /* An environment that has outgrown a ceiling made smaller: LMDB would keep to its own. */
@@ -367,7 +404,7 @@ static int hold_to_size(struct store *s)
 {
 	MDB_envinfo info;
 
-	int e = lmdb_error(mdb_env_info(s->env, &info));
+	int e = store_lmdb_error(mdb_env_info(s->env, &info));
 	if (e < 0)
 		return e;
 	return info.me_mapsize > s->cfg.size ? -EBADMSG : 0;
@@ -383,15 +420,17 @@ static int open_environment(struct store *s, struct store_loaded *l)
 	l->space_reserved = store_folder_reserve(&s->folder, s->cfg.size);
 	if (l->space_reserved)
 		flags |= MDB_WRITEMAP;
-	int e = lmdb_error(mdb_env_create(&s->env));
+	int e = store_lmdb_error(mdb_env_create(&s->env));
 	if (e == 0)
-		e = lmdb_error(mdb_env_set_mapsize(s->env, s->cfg.size));
+		e = store_lmdb_error(mdb_env_set_mapsize(s->env, s->cfg.size));
 	if (e == 0)
-		e = lmdb_error(mdb_env_set_maxreaders(s->env, VIEWS_MAX));
+		e = store_lmdb_error(mdb_env_set_maxreaders(s->env, STORE_VIEWS_MAX));
 	if (e == 0)
-		e = lmdb_error(mdb_env_open(s->env, s->folder.path, flags, 0600));
+		e = store_lmdb_error(mdb_env_open(s->env, s->folder.path, flags, 0600));
 	if (e == 0)
 		e = open_database(s);
+	if (e == 0)
+		free_dead_readers(s);
 	if (e == 0)
 		e = hold_to_size(s);
 	if (e < 0)
@@ -444,7 +483,7 @@ struct place {
 
 static int step(MDB_cursor *c, MDB_cursor_op op, MDB_val *key, MDB_val *value)
 {
-	return lmdb_error(mdb_cursor_get(c, key, value, op));
+	return store_lmdb_error(mdb_cursor_get(c, key, value, op));
 }
 
 /* From *io on, at most WEIGH_RECORDS; *io is then the first that is left, -ENOENT: none is. */
@@ -454,7 +493,7 @@ static int weigh_some(struct store *s, MDB_txn *txn, struct store_loaded *l, str
 	int64_t now_ns = clock_mono_ns();
 	MDB_cursor *c;
 
-	int e = lmdb_error(mdb_cursor_open(txn, s->dbi, &c));
+	int e = store_lmdb_error(mdb_cursor_open(txn, s->dbi, &c));
 	if (e < 0)
 		return e;
 	e = step(c, io->n ? MDB_SET_RANGE : MDB_FIRST, &key, &value);
@@ -462,7 +501,7 @@ static int weigh_some(struct store *s, MDB_txn *txn, struct store_loaded *l, str
 		uint64_t *outcome = weigh(s, l, &key, &value, now_ns);
 		(*outcome)++;
 		if (outcome != &l->usable)
-			e = lmdb_error(mdb_cursor_del(c, 0));
+			e = store_lmdb_error(mdb_cursor_del(c, 0));
 		if (e == 0)
 			e = step(c, MDB_NEXT, &key, &value);
 	}
@@ -481,7 +520,7 @@ static int weigh_all(struct store *s, struct store_loaded *l)
 	MDB_txn *txn;
 
 	for (int e = 0; e != -ENOENT;) {
-		int r = lmdb_error(mdb_txn_begin(s->env, NULL, 0, &txn));
+		int r = store_lmdb_error(mdb_txn_begin(s->env, NULL, 0, &txn));
 		if (r < 0)
 			return r;
 		e = weigh_some(s, txn, l, &at);
@@ -490,7 +529,7 @@ static int weigh_all(struct store *s, struct store_loaded *l)
 			return e;
 		}
 		uint64_t records = 0, used = used_bytes(s, txn, &records);
-		r = lmdb_error(mdb_txn_commit(txn));
+		r = store_lmdb_error(mdb_txn_commit(txn));
 		if (r < 0)
 			return r;
 		atomic_store_explicit(&s->count.bytes_used, used, memory_order_relaxed);
@@ -523,6 +562,7 @@ static struct store *store_free(struct store *s)
 {
 	close_environment(s);
 	store_queue_deinit(&s->queue);
+	store_views_deinit(&s->views);
 	store_folder_close(&s->folder);
 	free(s);
 	return NULL;
@@ -544,6 +584,7 @@ int store_open(const struct store_config *cfg, struct store **ret, struct store_
 	s->spill_limit = s->cfg.size / SPILL_SHARE;
 	s->txn_bytes = s->cfg.size / RESERVE_SHARE / 4;
 	store_queue_init(&s->queue, queue_max);
+	store_views_init(&s->views);
 	int r = store_folder_open(&s->folder, cfg->state_dir, s->cfg.boot_id,
 				  &loaded.environment_other_boot);
 	if (r == 0)
@@ -566,10 +607,10 @@ int store_load(struct store *s, int (*fn)(void *ctx, const struct store_record *
 	MDB_cursor *c;
 	MDB_txn *txn;
 
-	int e = lmdb_error(mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn));
+	int e = store_lmdb_error(mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn));
 	if (e < 0)
 		return e;
-	e = lmdb_error(mdb_cursor_open(txn, s->dbi, &c));
+	e = store_lmdb_error(mdb_cursor_open(txn, s->dbi, &c));
 	if (e < 0) {
 		mdb_txn_abort(txn);
 		return e;
@@ -613,107 +654,15 @@ uint64_t store_spilled(const struct store *s, uint32_t writer)
 	return writer < STORE_WRITERS_MAX ? atomic_load(&s->spilled[writer]) : 0;
 }
 
-/* ---- views of spilled logs ----------------------------------------------------------------- */
-
-struct view {
-	MDB_txn *txn; /* its snapshot: the pages of the parts stay as they are */
-	uint32_t count;
-	struct view_part {
-		uint64_t off;
-		struct bytes b;
-	} part[];
-};
-
-static void view_free(void *p)
-{
-	struct view *v = p;
-
-	mdb_txn_abort(v->txn);
-	free(v);
-}
-
-static struct bytes view_at(const void *p, uint64_t off)
-{
-	const struct view *v = p;
-	uint32_t low = 0, high = v->count;
-
-	while (low < high) { /* the first part behind @off */
-		uint32_t middle = low + (high - low) / 2;
-		if (v->part[middle].off <= off)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (low == 0)
-		return BYTES_NONE;
-	const struct view_part *at = &v->part[low - 1];
-	return off - at->off < at->b.n ? bytes_from(at->b, (size_t)(off - at->off)) : BYTES_NONE;
-}
-
-/* The parts of [from, to) side by side, or -ENODATA. */
-static int view_fill(struct view **io, MDB_cursor *c, uint64_t id, uint64_t from, uint64_t to)
-{
-	uint64_t first[2] = {htobe64(id), 0}, at = from;
-	MDB_val key = {sizeof first, first}, value;
-	uint32_t cap = 0;
-
-	int e = step(c, MDB_SET_RANGE, &key, &value);
-	for (; e == 0 && at < to; e = step(c, MDB_NEXT, &key, &value)) {
-		uint64_t k[2];
-		if (key.mv_size != sizeof k)
-			break;
-		memcpy(k, key.mv_data, sizeof k);
-		uint64_t off = be64toh(k[1]);
-		if (k[0] != first[0])
-			break;
-		if (off + value.mv_size <= from)
-			continue;
-		if (off > at || ((*io)->count > 0 && off != at))
-			break;
-		if ((*io)->count == cap) {
-			cap = cap ? 2 * cap : 64;
-			struct view *v = realloc(*io, sizeof *v + cap * sizeof v->part[0]);
-			if (!v)
-				return -ENOMEM;
-			*io = v;
-		}
-		(*io)->part[(*io)->count++] =
-			(struct view_part){off, bytes_of(value.mv_data, value.mv_size)};
-		at = off + value.mv_size;
-	}
-	if (e < 0 && e != -ENOENT)
-		return e;
-	return at == to ? 0 : -ENODATA;
-}
-
 int store_view(struct store *s, uint64_t id, uint64_t from, uint64_t to, struct older *ret)
 {
-	struct view *v = calloc(1, sizeof *v);
-	MDB_cursor *c;
-
-	if (!v)
-		return -ENOMEM;
-	int e = lmdb_error(mdb_txn_begin(s->env, NULL, MDB_RDONLY, &v->txn));
-	if (e < 0) {
-		free(v);
-		return e;
-	}
-	e = lmdb_error(mdb_cursor_open(v->txn, s->dbi, &c));
-	if (e == 0) {
-		e = view_fill(&v, c, id, from, to);
-		mdb_cursor_close(c);
-	}
-	if (e < 0) {
-		view_free(v);
-		return e;
-	}
-	*ret = (struct older){v, from, view_at, view_free};
-	return 0;
+	return store_views_open(&s->views, s->env, s->dbi, (struct store_spilled){id, from, to},
+				ret);
 }
 
 #define LOAD(field) atomic_load_explicit(&s->count.field, memory_order_relaxed)
 
-void store_stats(const struct store *s, struct store_stats *ret)
+void store_stats(struct store *s, struct store_stats *ret)
 {
 	*ret = (struct store_stats){
 		.bytes_used = LOAD(bytes_used),
@@ -732,7 +681,11 @@ void store_stats(const struct store *s, struct store_stats *ret)
 		.errors = LOAD(errors),
 		.last_error = LOAD(last_error),
 		.broken = LOAD(broken),
+		.views = store_views_count(&s->views),
+		.oldest_view_ns = store_views_age_ns(&s->views),
 	};
+	int64_t failed_ns = LOAD(failed_ns);
+	ret->failing = ret->broken || (failed_ns > 0 && clock_mono_ns() - failed_ns < TELL_NS);
 }
 
 static void end_thread(struct store *s)

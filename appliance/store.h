@@ -15,7 +15,8 @@
  * Ceiling: the environment never exceeds `size`. Seven eighths of it are for records
  * (stats.bytes_limit); when they are full, records that are there stay and may be replaced and
  * deleted, new ones are dropped and counted. The last eighth lets deletions work then.
- * Nothing stops because the store is full, or fails.
+ * Nothing stops because the store is full, or fails; both are told in the log, and a failure by
+ * readiness and metrics.
  *
  * Besides records it takes parts of logs that are too long to be kept in memory (spilled), for as
  * long as their connection is watched; up to half of the environment, and none survives a restart.
@@ -75,6 +76,9 @@ struct store_stats {
 	uint64_t errors;        /* changes that failed otherwise */
 	int last_error;         /* negative errno of the last */
 	bool broken;            /* the environment is damaged: nothing is written any more */
+	bool failing;           /* that, or changes failed within the last ten seconds */
+	uint64_t views;         /* open */
+	int64_t oldest_view_ns; /* how long the oldest of them has been; 0: there is none */
 };
 
 /* The id of this boot, /proc/sys/kernel/random/boot_id. 0 or negative errno. */
@@ -110,12 +114,13 @@ uint64_t store_spilled(const struct store *s, uint32_t writer);
 
 /*
  * Opens a view of the spilled [from, to) of @id, as it is now: what is forgotten or stored later
- * does not change it. While one is open, room that is freed is not used again. 0; -ENODATA: not all
- * of it is there; -ENOMEM, or what the environment says. Before store_close() all are freed.
+ * does not change it. While one is open, room that is freed is not used again: so each holder has a
+ * bound on how long it is. 0; -ENODATA: not all of it is there; -ENOMEM, or what the environment
+ * says. Before store_close() all are freed.
  */
 int store_view(struct store *s, uint64_t id, uint64_t from, uint64_t to, struct older *ret);
 
-void store_stats(const struct store *s, struct store_stats *ret);
+void store_stats(struct store *s, struct store_stats *ret);
 
 /* Commits what was submitted and ends. NULL is fine; returns NULL. */
 struct store *store_close(struct store *s);

@@ -88,11 +88,11 @@ static json_t *op_status(void *ctx, struct control_error *e)
 {
 	const struct asked a = answers(ctx);
 
-	return json_pack("{s:s s:i s:f s:s s:i s:i s:i s:i s:{s:i s:i} s:{s:i s:i s:i} s:b}",
+	return json_pack("{s:s s:i s:f s:s s:i s:i s:i s:i s:{s:i s:i} s:{s:i s:i s:i s:b} s:b}",
 			 "version", "0.1.0", "pid", 42, "uptime_s", 90061.25, "state", a.state,
 			 "servers", 2, "connections", 1300, "live", 1210, "continuable", 1204,
 			 "capture", "packets", 5000, "drops", 1, "store", "bytes", 3 << 19,
-			 "limit_bytes", 1 << 30, "records", 1204, "hold", 0);
+			 "limit_bytes", 1 << 30, "records", 1204, "failing", 0, "hold", 0);
 }
 
 static json_t *op_servers(void *ctx, struct control_error *e)

@@ -3,6 +3,8 @@
 #include "test-join-rig.h"
 
 #include <poll.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -146,6 +148,95 @@ static void test_log_of_a_lost_side(void **st)
 	}
 }
 
+/* ---- a log that is elsewhere ---- */
+
+#define STORED_N (24 << 20)
+
+static uint8_t *stored;
+static _Atomic int views;
+
+static struct bytes stored_at(const void *view, uint64_t off)
+{
+	return off >= LOG_FROM ? bytes_from(bytes_of(stored, STORED_N), (size_t)(off - LOG_FROM))
+			       : BYTES_NONE;
+}
+
+static void stored_free(void *view)
+{
+	views--;
+}
+
+/* Everything up to the last byte is elsewhere. */
+static struct join_request request_elsewhere(struct rig *r, struct rig_script *s, int *ret_client)
+{
+	struct join_request q = rig_request(r, 1, ret_client);
+
+	rig_with_script(&q, s);
+	views = 1;
+	q.cut.to_server_end = LOG_FROM + LOG_N;
+	q.log[JEEBS_TO_SERVER] =
+		(struct join_log){.off = LOG_FROM + LOG_N - 1,
+				  .p = rig_copy("z", 1),
+				  .n = 1,
+				  .older = {&views, LOG_FROM, stored_at, stored_free}};
+	return q;
+}
+
+/* A backup that does not read must not keep the store's room for ever. */
+static void test_log_is_not_read_for_ever(void **st)
+{
+	struct join_config c = config();
+	c.log_timeout_ns = INT64_C(50000000);
+	struct rig *r = rig_new(c);
+	struct rig_script s = {.step = step_upload};
+	int client;
+	stored = calloc(1, STORED_N);
+	assert_non_null(stored);
+	struct join_request q = request_elsewhere(r, &s, &client);
+	rig_submit(r, &q);
+	int backend = rig_accept(r);
+	rig_expect_reset(client);
+	rig_expect(r, 1, "log-lost");
+	assert_int_equal(views, 0);
+	close(client);
+	close(backend);
+	rig_free(r);
+	free(stored);
+}
+
+/* Of which nothing is asked: it goes, and the conversation goes on. */
+static void step_without_log(struct rig_script *s, const struct jeebs_cut *cut,
+			     struct jeebs_join *j, const struct jeebs_join_ops *ops, uint32_t event,
+			     struct jeebs_bytes b)
+{
+	if (event == JEEBS_EV_START)
+		ops->to_backend(j, rig_text("head"));
+	if (event == JEEBS_EV_CLIENT_DATA)
+		ops->to_backend(j, b);
+}
+
+static void test_log_that_nobody_wants(void **st)
+{
+	struct join_config c = config();
+	c.log_timeout_ns = INT64_C(50000000);
+	struct rig *r = rig_new(c);
+	struct rig_script s = {.step = step_without_log};
+	int client;
+	struct join_request q = request_elsewhere(r, &s, &client);
+	rig_submit(r, &q);
+	int backend = rig_accept(r);
+	rig_expect_bytes(backend, "head");
+	while (views > 0)
+		sched_yield();
+	rig_send(client, "more", 4);
+	rig_expect_bytes(backend, "more");
+	rig_reset(client);
+	rig_expect_reset(backend);
+	close(backend);
+	rig_expect(r, 1, "client-reset");
+	rig_free(r);
+}
+
 /* What s->number says is wrong. */
 static void step_log_misuse(struct rig_script *s, const struct jeebs_cut *cut, struct jeebs_join *j,
 			    const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b)
@@ -268,6 +359,8 @@ int main(void)
 		cmocka_unit_test(test_logs_are_replayed),
 		cmocka_unit_test(test_log_larger_than_the_queue),
 		cmocka_unit_test(test_log_of_a_lost_side),
+		cmocka_unit_test(test_log_is_not_read_for_ever),
+		cmocka_unit_test(test_log_that_nobody_wants),
 		cmocka_unit_test(test_misuse_of_the_log_resets),
 		cmocka_unit_test(test_another_port_of_the_backend),
 		cmocka_unit_test(test_no_backend_at_all),

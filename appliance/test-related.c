@@ -8,6 +8,28 @@ static struct watch_service services[2];
 static struct jeebs_module main_module, companion_module;
 static struct jeebs_expect wanted; /* by the main connection's module, in its data callback */
 
+/* ---- a long log that is elsewhere ---- */
+
+static int views;
+
+static struct bytes view_at(const void *view, uint64_t off)
+{
+	return bytes_of("x", 1);
+}
+
+static void view_free(void *view)
+{
+	views--;
+}
+
+static void open_view(void *ctx, const struct jeebs_flow *jf, struct older *ret)
+{
+	views++;
+	*ret = (struct older){&views, 0, view_at, view_free};
+}
+
+/* ---- two modules ---- */
+
 static int companion_open(void *state, struct jeebs_flow *f, const struct jeebs_live_ops *ops,
 			  const struct jeebs_service *svc)
 {
@@ -60,6 +82,7 @@ static int set_up(void **state)
 			  .key = {{1, 2}}},
 		.services = services,
 		.service_count = 2,
+		.hooks = {.older = open_view},
 		.ctx = &rig,
 	};
 	rig.watch = watch_new(&wc);
@@ -130,6 +153,33 @@ static void test_expected_is_found(void **state)
 	plan_make(data, &p);
 	assert_true(p.cont);
 	assert_string_equal(p.reason, "related");
+}
+
+static void plan_that_reads(const void *state, const struct jeebs_cut *cut, struct jeebs_plan *ret)
+{
+	const struct jeebs_cut *other = &cut->related[0].cut;
+
+	assert_int_equal(cut->related_n, 1);
+	assert_int_equal(other->log(other->flow, JEEBS_TO_SERVER, 0).n, 1);
+	assert_int_equal(views, 1);
+	*ret = (struct jeebs_plan){.verdict = JEEBS_CONTINUE, .reason = "read"};
+}
+
+/* Each look at the plan reads the log of the other; afterwards nobody does. */
+static void test_view_ends_with_the_plan(void **state)
+{
+	struct jeebs_flow *jf = the_main();
+	struct plan p;
+
+	main_expects(7, 50001, 0, 0);
+	struct jeebs_flow *data = data_connection(50001, 41001);
+	data->spill = (struct watch_spill){.id = 1, .to = 50, .sent = 50, .want = 0};
+	list_init(&data->spill.node);
+	list_init(&data->spill.under_way);
+	main_module.plan = plan_that_reads;
+	plan_make(jf, &p);
+	assert_string_equal(p.reason, "read");
+	assert_int_equal(views, 0);
 }
 
 static void test_one_that_cannot_be_restored(void **state)
@@ -243,7 +293,7 @@ int main(void)
 		CASE(test_expected_is_found),       CASE(test_one_that_cannot_be_restored),
 		CASE(test_expectations_are_few),    CASE(test_ended_is_remembered),
 		CASE(test_reset_is_not_remembered), CASE(test_memory_is_bounded),
-		CASE(test_who_said_so_last),
+		CASE(test_who_said_so_last),        CASE(test_view_ends_with_the_plan),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -298,6 +298,22 @@ static void test_keep_moves_on(void **state)
 	end();
 }
 
+/* What a module has read while it watches is let go of before the next interval is over. */
+static void test_view_is_closed(void **state)
+{
+	struct store_stats st;
+
+	start(64 * MIB);
+	upload(2 * MIB);
+	assert_true(watch_log(jf, JEEBS_TO_SERVER, 0).n > 0);
+	store_stats(store, &st);
+	assert_int_equal(st.views, 1);
+	flush();
+	store_stats(store, &st);
+	assert_int_equal(st.views, 0);
+	end();
+}
+
 /* In a takeover the view goes along, and stays though the connection is gone from the store. */
 static void test_takeover_takes_a_view(void **state)
 {
@@ -427,6 +443,7 @@ int main(void)
 		cmocka_unit_test(test_no_place_in_the_queue),
 		cmocka_unit_test(test_the_store_is_full),
 		cmocka_unit_test(test_keep_moves_on),
+		cmocka_unit_test(test_view_is_closed),
 		cmocka_unit_test(test_takeover_takes_a_view),
 		cmocka_unit_test(test_given_up_while_under_way),
 		cmocka_unit_test(test_closed_while_under_way),

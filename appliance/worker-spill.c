@@ -140,11 +140,19 @@ static void fill(struct worker_spill *s, struct watch *w)
 	}
 }
 
+/* Whoever has read since the last time is through with it: room that is freed waits for it. */
+static void close_views(struct watch *w)
+{
+	list_for_each (it, watch_long(w))
+		watch_close_older(list_entry(it, struct jeebs_flow, spill.node));
+}
+
 void worker_spill_flush(struct worker_spill *s, struct watch *w, int64_t now_ns)
 {
 	if (!s->cfg->store || now_ns - s->flushed_ns < s->cfg->store_interval_ns)
 		return;
 	s->flushed_ns = now_ns;
+	close_views(w);
 	hear(s);
 	if (s->submitted)
 		return;

@@ -415,6 +415,7 @@ lab_interface=eth0        # where the address is taken
 lab_capture_interface=eth0
 lab_ring=256MiB
 lab_workers=2
+lab_capture= # more about the capture, such as "spill: 1MiB"
 lab_extra= # further top-level lines
 
 appliance_config() {
@@ -424,7 +425,7 @@ appliance:
   control_socket: $lab_dir/control.sock
   modules_dir: $(lab_modules)
   log: json
-capture:   {interfaces: [$lab_capture_interface], workers: $lab_workers, ring: $lab_ring}
+capture:   {interfaces: [$lab_capture_interface], workers: $lab_workers, ring: $lab_ring${lab_capture:+, $lab_capture}}
 metrics:   {listen: "127.0.0.1:9817"}
 defaults:  {health: $lab_health}
 servers:
@@ -467,6 +468,9 @@ event_field() {
 	grep -F "\"event\":\"$1\"" "$lab_dir/appliance.log" | tail -n1 |
 		sed -nE "s/.*\"$2\":(\"([^\"]*)\"|([-0-9.]+)).*/\2\3/p"
 }
+
+# metric_sum NAME: of all whose name and labels begin so.
+metric_sum() { in_ns box curl -sf http://127.0.0.1:9817/metrics | awk -v m="$1" 'index($1, m) == 1 { n += $2 } END { print n + 0 }'; }
 
 jeebsctl() { in_ns box "$JEEBS_BUILD/appliance/jeebsctl" --socket "$lab_dir/control.sock" "$@"; }
 

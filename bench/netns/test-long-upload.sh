@@ -8,19 +8,15 @@
 : "${JEEBS_MIB:=48}"
 [[ -z ${store_size:-} ]] || lab_extra="store: {size: $store_size}"
 lab_record() { :; }
-lab_buffer=12MiB # of each worker
+lab_capture='buffer: 12MiB, spill: 1MiB' # of each worker
 lab_addresses='[10.9.0.1]'
 lab_backups='[{address: 10.9.0.2}]'
 status_of_appliance() { awk -v k="$1:" '$1 == k { print $2 }' "/proc/$appliance/status"; }
-metric() { in_ns box curl -sf http://127.0.0.1:9817/metrics | awk -v m="$1" 'index($1, m) == 1 { n += $2 } END { print n + 0 }'; }
-spilled() { (($(metric jeebs_store_spilled_bytes) >= JEEBS_MIB * 1048576 / 2)); }
-none_spilled() { (($(metric jeebs_store_spilled_bytes) == 0)); }
-no_room() { (($(metric jeebs_store_spill_refused_total) > 0)); }
+spilled() { (($(metric_sum jeebs_store_spilled_bytes) >= JEEBS_MIB * 1048576 / 2)); }
+none_spilled() { (($(metric_sum jeebs_store_spilled_bytes) == 0)); }
+no_room() { (($(metric_sum jeebs_store_spill_refused_total) > 0)); }
 much_arrived() { (($(cat "$lab_dir"/put-server-nginx/body/* | wc -c) > JEEBS_MIB * 1048576 * 4 / 5)); }
 stored() { cmp -s "$lab_dir/upload" "$lab_dir/put-$1-nginx/put/file"; }
-appliance_config_spill() { appliance_config_plain | sed "s/^capture: .*ring: [^}]*/&, buffer: $lab_buffer, spill: 1MiB/"; }
-eval "appliance_config_plain() $(declare -f appliance_config | tail -n +2)"
-appliance_config() { appliance_config_spill; }
 
 put() {
 	(
@@ -50,7 +46,7 @@ pull_cable server
 get_wait 30 file
 wait_for 5 "the summary of the failover" event failover-summary
 if [[ ${store_size:-} ]]; then
-	[[ $(metric 'jeebs_connections_refused_total{server="web1",reason="request-log-incomplete"}') == 1 ]] ||
+	[[ $(metric_sum 'jeebs_connections_refused_total{server="web1",reason="request-log-incomplete"}') == 1 ]] ||
 		fail "refused: $(event_field failover-summary refused)"
 	[[ $(get_exit file) == 56 ]] || fail "curl was not reset: exit $(get_exit file): $(get_error file)"
 	[[ ! -e $lab_dir/put-backup-nginx/put/file ]] || fail "the backup has a file"
