@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "failover-run.h"
@@ -47,10 +48,12 @@ static void on_join_report(void *ctx, const struct join_report *r)
 	struct joined *j = ctx;
 	struct failover_server *s = j->server;
 	int64_t none = 0;
+	uint64_t one = 1;
 
 	switch (r->event) {
 	case JOIN_FIRST_BYTE:
-		atomic_compare_exchange_strong(&s->first_byte_ns, &none, r->now_ns);
+		if (atomic_compare_exchange_strong(&s->first_byte_ns, &none, r->now_ns))
+			(void)!write(s->wake, &one, sizeof one);
 		return;
 	case JOIN_ABORTED:
 		log_event(LOG_DEBUG, "connection-aborted", LOG_STR("server", s->cfg->name),

@@ -22,7 +22,7 @@
 struct failover_server {
 	const struct failover_config *env;
 	const struct config_server *cfg;
-	const _Atomic bool *ending; /* the thread is to end: no address is taken any more */
+	int wake; /* eventfd: something happened in another thread */
 	struct crew *crew;
 	uint32_t index;    /* in the configuration; also the join group */
 	_Atomic int state; /* enum failover_state */
@@ -38,9 +38,23 @@ struct failover_server {
 	struct failover_run *run;      /* NULL: none under way */
 };
 
+/* How far a takeover is. Only run_set_phase() changes it; each begins with what has to be done. */
+enum run_phase {
+	RUN_FENCE,      /* waits for a fence that must have succeeded */
+	RUN_CHECK,      /* listens whether somebody still answers for the address */
+	RUN_TAKE,       /* guard, address, probes: at once */
+	RUN_SOCKETS,    /* the guard is closed, clients answer, sockets are built */
+	RUN_OPEN,       /* the guard is open; late answers, the first byte, a fence beside */
+	RUN_OVER,       /* reported */
+	RUN_CALLED_OFF, /* nothing remains, reported */
+};
+
 struct failover_run {
+	enum run_phase phase;
+	struct failover_cause cause;
 	struct failover_summary summary;
 	struct takeover_inbox inbox;
+	struct list items; /* out of the inbox, not settled yet */
 	struct asked_table asked;
 	uint32_t unasked; /* live ones in workers' hands for which `asked` had no memory */
 	bool open;        /* the guard is: joins may send, late flows must be let in */
@@ -49,21 +63,32 @@ struct failover_run {
 	struct takeover_item *batch[FAILOVER_BATCH];
 	struct guard_flow let_in[FAILOVER_BATCH];
 	uint32_t let_in_count;
+	bool collected;   /* nobody is waited for any more: what workers had is in the inbox */
+	int64_t until_ns; /* RUN_CHECK and RUN_SOCKETS: not longer than this */
 	int64_t repeat_ns, give_up_ns, first_byte_until_ns;
 	struct fence fence;
 	bool fence_running;
+	int error; /* RUN_CALLED_OFF: negative errno */
 };
 
 /*
- * Takes the server over, up to the open guard, synchronously. 0: s->run is under
- * way and must be stepped; negative errno: called off, nothing remains, reported.
+ * Begins to take the server over: s->run is under way from here on and must be stepped. Nothing
+ * here waits, except for workers, who wait for nobody: many servers are stepped side by side.
  */
-int failover_run_begin(struct failover_server *s, const struct failover_cause *cause);
-/* Late answers, repeated probes. True: over, reported, s->run freed. */
+void failover_run_begin(struct failover_server *s, const struct failover_cause *cause,
+			int64_t now_ns);
+/* What can be done now. True: over, reported, s->run freed. */
 bool failover_run_step(struct failover_server *s, int64_t now_ns);
+/* When to step next at the latest; sooner, when s->wake or failover_run_fd() says so. */
+int64_t failover_run_due_ns(const struct failover_server *s, int64_t now_ns);
+/* What it waits for becomes readable; -1: nothing. */
+int failover_run_fd(const struct failover_server *s);
 
-/* The thread ends: forgets a takeover under way. */
+/* The thread ends: calls off a takeover that has taken nothing yet, forgets any other. */
 void failover_run_cancel(struct failover_server *s);
+
+/* ---- failover-server.c ------------------------------------------------------------------------
+ */
 
 /*
  * Asks the link, from the box's own address, who has the server's: nobody but us may
@@ -71,9 +96,31 @@ void failover_run_cancel(struct failover_server *s);
  */
 void failover_server_ask(struct failover_server *s);
 
+/* Drops packets to the address from here on. 0 or negative errno. */
+int failover_server_guard(struct failover_server *s);
+/* Adds and announces it, lets new connections through to the backup. 0 or negative errno. */
+int failover_server_take_address(struct failover_server *s, int64_t now_ns);
 /* Gives back address, rules and forwarding. Also after a takeover that was called off. */
 void failover_server_release(struct failover_server *s);
 void failover_server_set_state(struct failover_server *s, enum failover_state state);
+
+/* ---- failover-clients.c -----------------------------------------------------------------------
+ */
+
+/* Asks the workers who is to be asked, and who needs not be. */
+void failover_clients_ask(struct failover_server *s);
+/* Sends a probe to each that has not been dealt with. */
+void failover_clients_probe(struct failover_server *s);
+/* Deals with a batch of those that workers have handed over. True: there are more. */
+bool failover_clients_settle(struct failover_server *s);
+/* Somebody has not been dealt with. */
+bool failover_clients_waiting(const struct failover_run *run);
+/* Nobody is waited for any longer: workers hand over everything that is left. */
+void failover_clients_collect(struct failover_server *s);
+/* After that, when all is settled: refuses those for whom memory failed a worker. */
+void failover_clients_give_up(struct failover_server *s);
+/* The inbox may go. */
+void failover_clients_end(struct failover_server *s);
 
 /* ---- failover-connection.c ------------------------------------------------------------------ */
 

@@ -16,7 +16,6 @@
 #include "log.h"
 #include "thread.h"
 
-#define STEP_INTERVAL_NS (5 * NS_PER_MS)
 /* Threads that restore: one a core. Beyond these they would meet in the kernel's locks. */
 #define CREW_LIMIT      8
 #define CONFLICT_LOG_NS NS_PER_S
@@ -41,6 +40,7 @@ struct failover {
 	struct failover_config cfg;
 	struct failover_server *server;
 	struct crew *crew;
+	struct pollfd *waits; /* wake, then one a server */
 	pthread_t thread;
 	bool started;
 	int wake;             /* eventfd */
@@ -114,12 +114,12 @@ static void watch_conflicts(struct failover_server *s, int64_t now)
 
 static void keep(struct failover_server *s, int64_t now)
 {
-	if (s->addresses_added == 0)
-		return;
-	announce(s, now);
-	renew(s, now);
-	watch_conflicts(s, now);
-	failover_connection_ask_refused(s, now);
+	if (s->addresses_added > 0) {
+		announce(s, now);
+		renew(s, now);
+		watch_conflicts(s, now);
+		failover_connection_ask_refused(s, now);
+	}
 	if (s->run)
 		failover_run_step(s, now);
 }
@@ -139,37 +139,54 @@ static struct request *next_request(struct failover *f)
 	return rq;
 }
 
+static int64_t earlier(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
 static int wait_ms(const struct failover *f, int64_t now)
 {
 	int64_t next = now + NS_PER_S;
 
 	for (uint32_t i = 0; i < f->cfg.config->server_count; i++) {
 		const struct failover_server *s = &f->server[i];
-		if (s->run && next > now + STEP_INTERVAL_NS)
-			next = now + STEP_INTERVAL_NS;
-		if (s->addresses_added && s->announce_ns < next)
-			next = s->announce_ns;
-		if (s->addresses_added && refused_due_ns(&s->refused) < next)
-			next = refused_due_ns(&s->refused);
+		if (s->run)
+			next = earlier(next, failover_run_due_ns(s, now));
+		if (s->addresses_added)
+			next = earlier(next, earlier(s->announce_ns, refused_due_ns(&s->refused)));
 	}
 	return next > now ? (int)((next - now) / NS_PER_MS) + 1 : 0;
+}
+
+static void wait_for_work(struct failover *f)
+{
+	const uint32_t n = f->cfg.config->server_count;
+	uint64_t count;
+
+	f->waits[0] = (struct pollfd){.fd = f->wake, .events = POLLIN};
+	for (uint32_t i = 0; i < n; i++)
+		f->waits[i + 1] = (struct pollfd){
+			.fd = f->server[i].run ? failover_run_fd(&f->server[i]) : -1,
+			.events = POLLIN};
+	poll(f->waits, n + 1, wait_ms(f, clock_mono_ns()));
+	(void)!read(f->wake, &count, sizeof count);
 }
 
 static void *failover_main(void *arg)
 {
 	struct failover *f = arg;
-	struct pollfd p = {.fd = f->wake, .events = POLLIN};
+	struct request *rq;
 
 	while (!atomic_load(&f->stop)) {
-		uint64_t n;
-		struct request *rq;
-		poll(&p, 1, wait_ms(f, clock_mono_ns()));
-		(void)!read(f->wake, &n, sizeof n);
+		wait_for_work(f);
 		while (!atomic_load(&f->stop) && (rq = next_request(f))) {
-			failover_run_begin(&f->server[rq->server], &rq->cause);
+			int64_t now = clock_mono_ns();
+			failover_run_begin(&f->server[rq->server], &rq->cause, now);
+			keep(&f->server[rq->server],
+			     now); /* what was called off may be asked again */
 			free(rq);
 		}
-		for (uint32_t i = 0; i < f->cfg.config->server_count; i++)
+		for (uint32_t i = 0; i < f->cfg.config->server_count && !atomic_load(&f->stop); i++)
 			keep(&f->server[i], clock_mono_ns());
 	}
 	return NULL;
@@ -227,13 +244,14 @@ int failover_start(const struct failover_config *cfg, struct failover **ret)
 	pthread_mutex_init(&f->lock, NULL);
 	f->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	f->server = calloc(cfg->config->server_count, sizeof *f->server);
-	r = f->wake < 0 ? -errno : f->server ? 0 : -ENOMEM;
+	f->waits = calloc(cfg->config->server_count + 1, sizeof *f->waits);
+	r = f->wake < 0 ? -errno : f->server && f->waits ? 0 : -ENOMEM;
 	if (r == 0)
 		r = crew_new(crew_size(CREW_LIMIT), &f->crew);
 	for (uint32_t i = 0; r == 0 && i < cfg->config->server_count; i++) {
 		f->server[i].env = &f->cfg;
 		f->server[i].cfg = &cfg->config->servers[i];
-		f->server[i].ending = &f->stop;
+		f->server[i].wake = f->wake;
 		f->server[i].crew = f->crew;
 		f->server[i].index = i;
 	}
@@ -279,6 +297,7 @@ struct failover *failover_free(struct failover *f)
 		close(f->wake);
 	pthread_mutex_destroy(&f->lock);
 	crew_free(f->crew);
+	free(f->waits);
 	free(f->server);
 	free(f);
 	return NULL;

@@ -2,9 +2,8 @@
 /*
  * failover: the thread that takes over dead servers and keeps what it took.
  *
- * One takeover after the other, in the order of the verdicts; a takeover whose
- * last clients have not answered yet does not hold up the next. The order of one
- * is told on top of failover-run.c.
+ * Takeovers go on side by side, step by step: none waits for another, and what is held is
+ * kept meanwhile. The order of one is told on top of failover-run.c.
  */
 #ifndef APPLIANCE_FAILOVER_H
 #define APPLIANCE_FAILOVER_H

@@ -6,16 +6,19 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "cleanup.h"
 #include "clock.h"
 
 #define ENV_VALUE_MAX 256
+#define LOOK_NS       (5 * NS_PER_MS) /* without a pidfd */
+/* A killed program is gone at once, unless the kernel does not let go of it: a disk that hangs. */
+#define KILLED_WAIT_MS 50
 
 int fence_start(char *const argv[], const char *server, const char *address, const char *reason,
 		int64_t deadline_ns, struct fence *ret)
@@ -49,7 +52,9 @@ int fence_start(char *const argv[], const char *server, const char *address, con
 	posix_spawnattr_destroy(&attr);
 	if (r != 0)
 		return -r;
-	*ret = (struct fence){.pid = pid, .deadline_ns = deadline_ns};
+	*ret = (struct fence){.pid = pid,
+			      .pidfd = (int)syscall(SYS_pidfd_open, pid, 0),
+			      .deadline_ns = deadline_ns};
 	return 0;
 }
 
@@ -58,43 +63,55 @@ static enum fence_outcome ended(const struct fence *f)
 	return WIFEXITED(f->status) && WEXITSTATUS(f->status) == 0 ? FENCE_OK : FENCE_FAILED;
 }
 
-static pid_t reap(struct fence *f, int flags)
+/* True: it has ended, and is no more. */
+static bool reap(struct fence *f)
 {
 	pid_t p;
 
 	do
-		p = waitpid(f->pid, &f->status, flags);
+		p = waitpid(f->pid, &f->status, WNOHANG);
 	while (p < 0 && errno == EINTR);
-	return p;
+	return p == f->pid;
+}
+
+static void forget(struct fence *f)
+{
+	f->pid = 0;
+	if (f->pidfd >= 0)
+		close(f->pidfd);
+	f->pidfd = -1;
+}
+
+void fence_cancel(struct fence *f)
+{
+	if (f->pid == 0)
+		return;
+	kill(-f->pid, SIGKILL);
+	for (int i = 0; i < KILLED_WAIT_MS && !reap(f); i++) {
+		struct pollfd p = {.fd = f->pidfd, .events = POLLIN};
+		poll(&p, 1, 1);
+	}
+	f->status = SIGKILL;
+	forget(f);
 }
 
 enum fence_outcome fence_poll(struct fence *f, int64_t now_ns)
 {
 	if (f->pid == 0)
 		return ended(f);
-	if (reap(f, WNOHANG) == f->pid) {
-		f->pid = 0;
+	if (reap(f)) {
+		forget(f);
 		return ended(f);
 	}
 	if (now_ns < f->deadline_ns)
 		return FENCE_RUNNING;
-	kill(-f->pid, SIGKILL);
-	reap(f, 0);
-	f->pid = 0;
-	f->status = SIGKILL;
+	fence_cancel(f);
 	return FENCE_TIMEOUT;
 }
 
-enum fence_outcome fence_wait(struct fence *f)
+int64_t fence_due_ns(const struct fence *f, int64_t now_ns)
 {
-	enum fence_outcome o;
-	_cleanup_close_ int fd = f->pid > 0 ? (int)syscall(SYS_pidfd_open, f->pid, 0) : -1;
+	bool look = f->pidfd < 0 && f->deadline_ns > now_ns + LOOK_NS;
 
-	while ((o = fence_poll(f, clock_mono_ns())) == FENCE_RUNNING) {
-		int64_t left_ms = (f->deadline_ns - clock_mono_ns()) / NS_PER_MS + 1;
-		struct pollfd p = {.fd = fd, .events = POLLIN};
-		/* Without pidfd (before 5.3) look every few milliseconds. */
-		poll(&p, fd >= 0, fd < 0 && left_ms > 5 ? 5 : (int)(left_ms > 0 ? left_ms : 0));
-	}
-	return o;
+	return look ? now_ns + LOOK_NS : f->deadline_ns;
 }

@@ -6,7 +6,7 @@
  * The program gets its configured arguments and, in its environment,
  * JEEBS_SERVER, JEEBS_ADDRESS and JEEBS_REASON. Its output goes to our stderr.
  * It succeeded when it exits 0 within the time limit; beyond it, its whole
- * process group is killed.
+ * process group is killed. Nobody waits for it: see fence.pidfd.
  */
 #ifndef APPLIANCE_FENCE_H
 #define APPLIANCE_FENCE_H
@@ -22,7 +22,8 @@ enum fence_outcome {
 };
 
 struct fence {
-	pid_t pid;
+	pid_t pid;           /* 0: it has ended */
+	int pidfd;           /* readable when it has ended; -1: ended, or before Linux 5.3 */
 	int64_t deadline_ns; /* CLOCK_MONOTONIC */
 	int status;          /* as from waitpid, once ended */
 };
@@ -32,7 +33,9 @@ int fence_start(char *const argv[], const char *server, const char *address, con
 		int64_t deadline_ns, struct fence *ret);
 /* Has it ended? Kills it past its deadline. FENCE_*. */
 enum fence_outcome fence_poll(struct fence *f, int64_t now_ns);
-/* Waits for its end. Never FENCE_RUNNING. */
-enum fence_outcome fence_wait(struct fence *f);
+/* When to ask next at the latest, whatever its pidfd says. */
+int64_t fence_due_ns(const struct fence *f, int64_t now_ns);
+/* Nobody wants it any more: kills it. Also one that has ended. */
+void fence_cancel(struct fence *f);
 
 #endif

@@ -2,6 +2,7 @@
 #include "takeover.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "clock.h"
 
@@ -9,6 +10,7 @@ void takeover_inbox_init(struct takeover_inbox *in)
 {
 	pthread_condattr_t attr;
 
+	in->wake = -1;
 	pthread_mutex_init(&in->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -29,10 +31,15 @@ void takeover_inbox_deinit(struct takeover_inbox *in)
 
 void takeover_inbox_put(struct takeover_inbox *in, struct takeover_item *item)
 {
+	uint64_t one = 1;
+
 	pthread_mutex_lock(&in->lock);
+	bool first = list_empty(&in->items);
 	list_add_tail(&in->items, &item->node);
 	pthread_cond_signal(&in->filled);
 	pthread_mutex_unlock(&in->lock);
+	if (first && in->wake >= 0)
+		(void)!write(in->wake, &one, sizeof one);
 }
 
 void takeover_inbox_take(struct takeover_inbox *in, int64_t deadline_ns, struct list *out)

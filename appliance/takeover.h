@@ -61,8 +61,10 @@ struct takeover_inbox {
 	pthread_mutex_t lock;  /* protects items */
 	pthread_cond_t filled; /* CLOCK_MONOTONIC */
 	struct list items;
+	int wake; /* eventfd that is told of the first item; -1: none */
 };
 
+/* Without a descriptor to wake. */
 void takeover_inbox_init(struct takeover_inbox *in);
 void takeover_inbox_deinit(struct takeover_inbox *in); /* frees what is still in it */
 void takeover_inbox_put(struct takeover_inbox *in, struct takeover_item *item);

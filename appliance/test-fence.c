@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,17 +80,29 @@ static void assert_no_children(void)
 	assert_int_equal(errno, ECHILD);
 }
 
+static enum fence_outcome wait_end(struct fence *f)
+{
+	enum fence_outcome o;
+
+	while ((o = fence_poll(f, clock_mono_ns())) == FENCE_RUNNING) {
+		struct pollfd p = {.fd = f->pidfd, .events = POLLIN};
+		int64_t now = clock_mono_ns(), due = fence_due_ns(f, now);
+		poll(&p, 1, due > now ? (int)((due - now) / NS_PER_MS) + 1 : 0);
+	}
+	return o;
+}
+
 static void assert_outcome(const char *script, enum fence_outcome expected)
 {
 	struct fence f;
 	int out;
 
 	assert_int_equal(start_shell(script, clock_mono_ns() + LONG_NS, &f, &out), 0);
-	assert_int_equal(fence_wait(&f), expected);
+	assert_int_equal(wait_end(&f), expected);
 	assert_no_children();
 	/* What ended stays ended, whatever the time. */
 	assert_int_equal(fence_poll(&f, INT64_MAX), expected);
-	assert_int_equal(fence_wait(&f), expected);
+	assert_int_equal(wait_end(&f), expected);
 	close(out);
 }
 
@@ -154,10 +167,44 @@ static void test_wait_ends_at_the_deadline(void **state)
 	int out;
 
 	assert_int_equal(start_shell("sleep 1000 & wait", deadline, &f, &out), 0);
-	assert_int_equal(fence_wait(&f), FENCE_TIMEOUT);
+	assert_int_equal(wait_end(&f), FENCE_TIMEOUT);
 	assert_true(clock_mono_ns() >= deadline);
 	read_all(out, text, sizeof text);
 	assert_no_children();
+}
+
+/* Whoever waits for it need not look: the descriptor tells. Without one he looks often. */
+static void test_end_is_told(void **state)
+{
+	struct fence f;
+	int out;
+
+	assert_int_equal(start_shell("read line; exit 0", LONG_NS, &f, &out), 0);
+	struct pollfd p = {.fd = f.pidfd, .events = POLLIN};
+	assert_int_equal(poll(&p, 1, -1), 1);
+	assert_int_equal(fence_due_ns(&f, 1000), LONG_NS);
+	int fd = f.pidfd;
+	f.pidfd = -1;
+	assert_true(fence_due_ns(&f, 1000) < NS_PER_S);
+	assert_int_equal(fence_due_ns(&f, LONG_NS - 1), LONG_NS);
+	f.pidfd = fd;
+	assert_int_equal(fence_poll(&f, 1000), FENCE_OK);
+	assert_int_equal(f.pidfd, -1);
+	close(out);
+}
+
+static void test_cancel(void **state)
+{
+	char text[16];
+	struct fence f;
+	int out;
+
+	assert_int_equal(start_shell("trap '' TERM; sleep 1000 & wait", LONG_NS, &f, &out), 0);
+	fence_cancel(&f);
+	read_all(out, text, sizeof text);
+	assert_no_children();
+	assert_int_not_equal(fence_poll(&f, 0), FENCE_OK);
+	fence_cancel(&f); /* once more is nothing */
 }
 
 static void test_no_such_program(void **state)
@@ -185,7 +232,7 @@ static void test_environment(void **state)
 	setenv("JEEBS_TEST_SECRET", "must not be passed", 1);
 	assert_int_equal(
 		start(argv, "probes failed; wire silent", clock_mono_ns() + LONG_NS, &f, &out), 0);
-	assert_int_equal(fence_wait(&f), FENCE_OK);
+	assert_int_equal(wait_end(&f), FENCE_OK);
 	read_all(out, text, sizeof text);
 	assert_string_equal(text, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:"
 				  "/bin\n"
@@ -204,7 +251,7 @@ static void test_overlong_reason_is_cut(void **state)
 	memset(reason, 'x', sizeof reason - 1);
 	reason[sizeof reason - 1] = 0;
 	assert_int_equal(start(argv, reason, clock_mono_ns() + LONG_NS, &f, &out), 0);
-	assert_int_equal(fence_wait(&f), FENCE_OK);
+	assert_int_equal(wait_end(&f), FENCE_OK);
 	read_all(out, text, sizeof text);
 	assert_string_equal(text, "242\n"); /* with its name and the end: 256 */
 }
@@ -221,7 +268,7 @@ static void test_arguments_and_files(void **state)
 				     "readlink /proc/self/fd/0\n",
 				     clock_mono_ns() + LONG_NS, &f, &out),
 			 0);
-	assert_int_equal(fence_wait(&f), FENCE_OK);
+	assert_int_equal(wait_end(&f), FENCE_OK);
 	read_all(out, text, sizeof text);
 	assert_string_equal(text, "one|two words|2\nerror\n/dev/null\n");
 }
@@ -237,7 +284,7 @@ static void test_no_descriptor_is_passed(void **state)
 	assert_true(leaky >= 50);
 	snprintf(script, sizeof script, "test -e /proc/self/fd/%d || echo closed", leaky);
 	assert_int_equal(start_shell(script, clock_mono_ns() + LONG_NS, &f, &out), 0);
-	fence_wait(&f);
+	wait_end(&f);
 	close(leaky);
 	read_all(out, text, sizeof text);
 	assert_string_equal(text, "closed\n");
@@ -259,7 +306,7 @@ static void test_signals_are_as_new(void **state)
 	assert_int_equal(start_shell("grep -E '^Sig(Blk|Ign):' /proc/self/status",
 				     clock_mono_ns() + LONG_NS, &f, &out),
 			 0);
-	assert_int_equal(fence_wait(&f), FENCE_OK);
+	assert_int_equal(wait_end(&f), FENCE_OK);
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	signal(SIGUSR1, usr1);
 	read_all(out, text, sizeof text);
@@ -278,6 +325,8 @@ int main(void)
 		cmocka_unit_test(test_poll_sees_the_end),
 		cmocka_unit_test(test_timeout_kills_the_whole_group),
 		cmocka_unit_test(test_wait_ends_at_the_deadline),
+		cmocka_unit_test(test_end_is_told),
+		cmocka_unit_test(test_cancel),
 		cmocka_unit_test(test_no_such_program),
 		cmocka_unit_test(test_environment),
 		cmocka_unit_test(test_overlong_reason_is_cut),
