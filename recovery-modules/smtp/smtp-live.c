@@ -129,6 +129,10 @@ static enum smtp_reason read_line(struct smtp *s, uint64_t at, struct jeebs_byte
 	const uint8_t *lf = memchr(b.p, '\n', b.n);
 	size_t n = lf ? (size_t)(lf - b.p) + 1 : b.n;
 
+	for (size_t i = 0; i < n; i++) {
+		if (!smtp_line_byte(b.p[i]))
+			return SMTP_NOT_SMTP;
+	}
 	if (n > sizeof s->line - s->parse.line_n)
 		return SMTP_LINE_TOO_LONG;
 	memcpy(s->line + s->parse.line_n, b.p, n);
@@ -284,10 +288,12 @@ static enum smtp_reason read_reply(struct smtp *s, uint64_t at, struct jeebs_byt
 		if (s->cap_n < sizeof s->cap)
 			s->cap[s->cap_n++] = (char)b.p[i];
 		enum smtp_reply_is is = smtp_reply_byte(&s->reply, b.p[i]);
+		bool coded = s->reply.pos == 3; /* by this byte, or the one before */
+		if (is == SMTP_REPLY_BAD ||
+		    (coded && !smtp_reply_fits(smtp_queued(s, 0)->kind, s->reply.code)))
+			return SMTP_NOT_SMTP;
 		if (is == SMTP_REPLY_MORE)
 			continue;
-		if (is == SMTP_REPLY_BAD)
-			return SMTP_NOT_SMTP;
 		end_cap_line(s, s->cap_start,
 			     (struct jeebs_bytes){(const uint8_t *)s->cap, s->cap_n});
 		s->cap_n = 0;

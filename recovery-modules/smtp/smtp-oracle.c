@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "buf.h"
+#include "replay-oracle.h"
 
 /* Of each direction. What a capture holds beyond it counts as lost. */
 #define STREAM_MAX ((size_t)2047u << 20)
@@ -28,16 +29,27 @@ struct exchange {
 	enum mode mode;
 };
 
+/* The server said what is from this offset on when so much of the client had been heard. */
+struct turn {
+	size_t server, client;
+};
+
 struct oracle {
 	struct buf stream[2];
 	bool lost[2]; /* what follows is not known */
 	bool fin[2];
 	struct exchange *list;
 	size_t n, cap;
+	struct turn *turns; /* in the order of the conversation */
+	size_t turn_n, turn_cap;
+	bool unasked;   /* the server said more than `list`, and nobody had asked for it */
+	bool foreign;   /* no conversation in SMTP: */
+	void *verbatim; /* it is known word for word, by the oracle of any protocol */
 };
 
 struct connection {
 	const struct oracle *oracle;
+	void *verbatim; /* a connection to it */
 	struct buf in;
 	size_t at;   /* of `in`, dealt with */
 	size_t next; /* index of the exchange expected */
@@ -47,26 +59,53 @@ struct connection {
 	uint32_t state;
 };
 
-static void *oracle_open(const struct jeebs_service *svc)
-{
-	struct oracle *o = calloc(1, sizeof *o);
-
-	(void)svc;
-	for (int i = 0; o && i < 2; i++)
-		o->stream[i] = BUF_INIT(STREAM_MAX);
-	return o;
-}
-
 static void oracle_close(void *oracle)
 {
 	struct oracle *o = oracle;
 
 	if (!o)
 		return;
+	if (o->verbatim)
+		replay_oracle.close(o->verbatim);
 	for (int i = 0; i < 2; i++)
 		buf_deinit(&o->stream[i]);
 	free(o->list);
+	free(o->turns);
 	free(o);
+}
+
+static void *oracle_open(const struct jeebs_service *svc)
+{
+	struct oracle *o = calloc(1, sizeof *o);
+
+	if (!o)
+		return NULL;
+	for (int i = 0; i < 2; i++)
+		o->stream[i] = BUF_INIT(STREAM_MAX);
+	o->verbatim = replay_oracle.open(svc);
+	if (!o->verbatim) {
+		oracle_close(o);
+		return NULL;
+	}
+	return o;
+}
+
+static int note_turn(struct oracle *o)
+{
+	struct turn t = {o->stream[JEEBS_TO_CLIENT].n, o->stream[JEEBS_TO_SERVER].n};
+
+	if (o->turn_n > 0 && o->turns[o->turn_n - 1].client == t.client)
+		return 0;
+	if (o->turn_n == o->turn_cap) {
+		size_t cap = o->turn_cap ? 2 * o->turn_cap : 32;
+		struct turn *more = reallocarray(o->turns, cap, sizeof *more);
+		if (!more)
+			return -ENOMEM;
+		o->turns = more;
+		o->turn_cap = cap;
+	}
+	o->turns[o->turn_n++] = t;
+	return 0;
 }
 
 static int oracle_data(void *oracle, uint32_t dir, uint64_t off, struct jeebs_bytes b)
@@ -75,11 +114,14 @@ static int oracle_data(void *oracle, uint32_t dir, uint64_t off, struct jeebs_by
 
 	if (dir > JEEBS_TO_CLIENT)
 		return -EINVAL;
+	int r = replay_oracle.data(o->verbatim, dir, off, b);
 	if (off != o->stream[dir].n)
 		o->lost[dir] = true;
-	if (o->lost[dir])
-		return 0;
-	int r = buf_append(&o->stream[dir], b.p, b.n);
+	if (o->lost[dir] || r < 0)
+		return r;
+	if (dir == JEEBS_TO_CLIENT && (r = note_turn(o)) < 0)
+		return r;
+	r = buf_append(&o->stream[dir], b.p, b.n);
 	if (r == -ENOBUFS)
 		o->lost[dir] = true;
 	return r == -ENOBUFS ? 0 : r;
@@ -89,23 +131,20 @@ static int oracle_gap(void *oracle, uint32_t dir, uint64_t from, uint64_t to)
 {
 	struct oracle *o = oracle;
 
-	(void)from;
-	(void)to;
 	if (dir > JEEBS_TO_CLIENT)
 		return -EINVAL;
 	o->lost[dir] = true;
-	return 0;
+	return replay_oracle.gap(o->verbatim, dir, from, to);
 }
 
 static int oracle_fin(void *oracle, uint32_t dir, uint64_t off)
 {
 	struct oracle *o = oracle;
 
-	(void)off;
 	if (dir > JEEBS_TO_CLIENT)
 		return -EINVAL;
 	o->fin[dir] = true;
-	return 0;
+	return replay_oracle.fin(o->verbatim, dir, off);
 }
 
 /* ---- units and replies ------------------------------------------------------------------------
@@ -126,19 +165,27 @@ static bool verb(struct bytes line, const char *word)
 	       (line.p[n] == ' ' || line.p[n] == '\r' || line.p[n] == '\n');
 }
 
-/* Of a BDAT line; 0 for any other. */
+static size_t spaces(struct bytes line, size_t i)
+{
+	while (i < line.n && (line.p[i] == ' ' || line.p[i] == '\t'))
+		i++;
+	return i;
+}
+
+/* Of a BDAT line; 0 for any other, and for one that is malformed: no chunk follows it. */
 static uint64_t chunk_length(struct bytes line)
 {
 	uint64_t n = 0;
-	size_t i = 4;
+	size_t i = spaces(line, 4);
 
 	if (!verb(line, "BDAT"))
 		return 0;
-	while (i < line.n && line.p[i] == ' ')
-		i++;
 	for (; i < line.n && line.p[i] >= '0' && line.p[i] <= '9' && n < UINT32_MAX; i++)
 		n = n * 10 + (uint64_t)(line.p[i] - '0');
-	return n;
+	i = spaces(line, i);
+	if (line.n - i >= 4 && strncasecmp((const char *)line.p + i, "LAST", 4) == 0)
+		i = spaces(line, i + 4);
+	return i < line.n && line.p[i] != '\r' && line.p[i] != '\n' ? 0 : n;
 }
 
 /* The message that @b begins with, the final dot included; 0: it is not there yet. *io_from: up to
@@ -170,21 +217,38 @@ static size_t unit_length(struct bytes b, enum mode mode, size_t *io_scanned)
 	return chunk <= b.n - n ? n + (size_t)chunk : 0;
 }
 
-/* Length of the reply that @b begins with; 0: it is not whole. */
-static size_t reply_length(struct bytes b, unsigned *ret_code)
+/* May a line of a reply begin with @b? Of three digits, the first says what became of it. */
+static bool reply_line(struct bytes b)
 {
-	size_t all = 0, n;
+	static const char *const allowed[] = {"2345", "0123456789", "0123456789", " -\r\n"};
 
-	while ((n = line_length(bytes_from(b, all))) > 0) {
-		const uint8_t *p = b.p + all;
+	for (size_t i = 0; i < 4 && i < b.n; i++) {
+		if (b.p[i] == 0 || !strchr(allowed[i], b.p[i]))
+			return false;
+	}
+	/* What a client is to go on with: a message, or its login. */
+	return b.n < 3 || b.p[0] != '3' || memcmp(b.p, "354", 3) == 0 || memcmp(b.p, "334", 3) == 0;
+}
+
+/* Length of the reply that @b begins with; 0: it is not whole, or *ret_strange: it is none. */
+static size_t reply_length(struct bytes b, unsigned *ret_code, bool *ret_strange)
+{
+	size_t all = 0;
+
+	*ret_strange = false;
+	for (;;) {
+		struct bytes rest = bytes_from(b, all);
+		size_t n = line_length(rest);
+		*ret_strange = !reply_line(rest);
+		if (n == 0 || *ret_strange)
+			return 0;
 		all += n;
-		if (n < 5 || p[3] == '-')
+		if (rest.p[3] == '-')
 			continue;
-		*ret_code = (unsigned)(p[0] - '0') * 100 + (unsigned)(p[1] - '0') * 10 +
-			    (unsigned)(p[2] - '0');
+		*ret_code = (unsigned)(rest.p[0] - '0') * 100 + (unsigned)(rest.p[1] - '0') * 10 +
+			    (unsigned)(rest.p[2] - '0');
 		return all;
 	}
-	return 0;
 }
 
 static struct exchange *add(struct oracle *o)
@@ -239,13 +303,23 @@ static bool opens(const struct oracle *o, const struct exchange *e)
 	       ((verb(b, "MAIL") && e->code / 100 == 2) || (verb(b, "AUTH") && e->code == 334));
 }
 
+/* How much of the client the server had heard when it said what is at @server. *io_turn: where the
+ * last one was found. */
+static size_t heard_at(const struct oracle *o, size_t server, size_t *io_turn)
+{
+	while (*io_turn + 1 < o->turn_n && o->turns[*io_turn + 1].server <= server)
+		(*io_turn)++;
+	return *io_turn < o->turn_n ? o->turns[*io_turn].client : 0;
+}
+
 static int oracle_learned(void *oracle, uint64_t *ret_unasked)
 {
 	struct oracle *o = oracle;
-	size_t in = 0, out = 0, open = SIZE_MAX, scanned;
+	size_t in = 0, out = 0, open = SIZE_MAX, scanned, turn = 0;
 	enum mode mode = MODE_LINE;
 
 	o->n = 0;
+	o->foreign = o->unasked = false;
 	*ret_unasked = UINT64_MAX;
 	for (;;) {
 		struct bytes client = bytes_from(buf_view(&o->stream[JEEBS_TO_SERVER]), in);
@@ -253,15 +327,19 @@ static int oracle_learned(void *oracle, uint64_t *ret_unasked)
 		/* The first reply is the greeting. */
 		scanned = 0;
 		size_t unit = o->n == 0 ? 0 : unit_length(client, mode, &scanned);
-		if (o->n > 0 && unit == 0) {
-			if (server.n > 0)
+		bool too_early = server.n > 0 && heard_at(o, out, &turn) <= in;
+		if (o->n > 0 && (unit == 0 || too_early)) {
+			o->unasked = server.n > 0;
+			if (o->unasked)
 				*ret_unasked = out;
 			return 0;
 		}
 		struct exchange *e = add(o);
 		if (!e)
 			return -ENOMEM;
-		size_t n = reply_length(server, &e->code);
+		size_t n = reply_length(server, &e->code, &o->foreign);
+		if (o->foreign)
+			return 0;
 		e->whole = n > 0;
 		e->mode = mode;
 		e->ask = in;
@@ -293,6 +371,13 @@ static void *oracle_connect(void *oracle, const struct jeebs_cut *cut)
 	c->oracle = o;
 	c->in = BUF_INIT(INPUT_MAX);
 	c->state = JEEBS_ORACLE_OPEN;
+	if (o->foreign) {
+		c->verbatim = replay_oracle.connect(o->verbatim, cut);
+		if (c->verbatim)
+			return c;
+		free(c);
+		return NULL;
+	}
 	while (c->next < o->n && o->list[c->next].whole &&
 	       o->list[c->next].reply_end <= cut->to_client_end)
 		c->next++;
@@ -314,13 +399,27 @@ static void oracle_disconnect(void *connection)
 
 	if (!c)
 		return;
+	if (c->verbatim)
+		replay_oracle.disconnect(c->verbatim);
 	buf_deinit(&c->in);
 	free(c);
 }
 
-/* Verbs in any case; the rest as it was. */
-static bool same_unit(struct bytes a, struct bytes b)
+/* A server that takes one end of a line takes the other. */
+static struct bytes without_end(struct bytes line)
 {
+	while (line.n > 0 && (line.p[line.n - 1] == '\n' || line.p[line.n - 1] == '\r'))
+		line.n--;
+	return line;
+}
+
+/* Verbs in any case; the rest as it was. */
+static bool same_unit(struct bytes a, struct bytes b, enum mode mode)
+{
+	if (mode != MODE_CONTENT && !verb(a, "BDAT")) {
+		a = without_end(a);
+		b = without_end(b);
+	}
 	if (a.n != b.n || a.n < 4)
 		return bytes_eq(a, b);
 	return strncasecmp((const char *)a.p, (const char *)b.p, 4) == 0 &&
@@ -332,13 +431,15 @@ static const struct exchange *find(struct connection *c, struct bytes unit)
 	const struct oracle *o = c->oracle;
 
 	for (size_t i = c->next > 0 ? c->next : 1; i < o->n; i++) {
-		if (o->list[i].mode == c->mode && same_unit(asked(o, &o->list[i]), unit)) {
+		if (o->list[i].mode == c->mode && same_unit(asked(o, &o->list[i]), unit, c->mode)) {
 			c->next = i + 1;
 			return &o->list[i];
 		}
 	}
+	if (o->unasked && c->next >= o->n)
+		return NULL; /* what it was told in between is not known to be said again */
 	for (size_t i = c->next < o->n ? c->next : o->n; i-- > 1;) {
-		if (o->list[i].mode == c->mode && same_unit(asked(o, &o->list[i]), unit))
+		if (o->list[i].mode == c->mode && same_unit(asked(o, &o->list[i]), unit, c->mode))
 			return &o->list[i];
 	}
 	return NULL;
@@ -354,12 +455,14 @@ static int reply(struct connection *c, const struct exchange *e,
 			   (struct jeebs_bytes){c->oracle->stream[JEEBS_TO_CLIENT].p + e->reply,
 						e->reply_end - e->reply});
 	c->mode = next_mode(e->code);
-	if (!e->whole)
+	const struct oracle *o = c->oracle;
+	bool last = o->lost[JEEBS_TO_CLIENT] && e->reply_end == o->stream[JEEBS_TO_CLIENT].n;
+	if (!e->whole || last)
 		c->state = JEEBS_ORACLE_UNKNOWN;
 	else if (e->code == 221 || e->code == 421)
 		c->state = JEEBS_ORACLE_CLOSE;
-	else if (e->code == 220 && e->ask_end > e->ask)
-		c->state = JEEBS_ORACLE_UNKNOWN; /* TLS follows */
+	else if (e->code == 220 && e->ask_end > e->ask && e == &o->list[o->n - 1])
+		c->state = JEEBS_ORACLE_UNKNOWN; /* TLS follows, and was not captured */
 	return r;
 }
 
@@ -371,6 +474,8 @@ static int oracle_receive(void *connection, struct jeebs_bytes b, int eof,
 	const struct oracle *o = c->oracle;
 	int r = 0;
 
+	if (c->verbatim)
+		return replay_oracle.receive(c->verbatim, b, eof, answer, ctx, ret_state);
 	if (c->state == JEEBS_ORACLE_OPEN && !c->greeted) {
 		c->greeted = true;
 		if (o->n == 0)

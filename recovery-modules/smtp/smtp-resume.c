@@ -111,7 +111,7 @@ static bool of_transaction(unsigned kind)
 static void contradicted(struct smtp_run *x, const struct smtp_slot *k, unsigned had, unsigned has)
 {
 	bool harmless = k->kind == SMTP_UNIT_RSET || k->kind == SMTP_UNIT_OTHER ||
-			k->kind == SMTP_UNIT_QUIT;
+			k->kind == SMTP_UNIT_STRANGE || k->kind == SMTP_UNIT_QUIT;
 
 	if (harmless)
 		return;

@@ -72,6 +72,18 @@ bool smtp_bdat(struct jeebs_bytes line, uint64_t *ret_n, bool *ret_last)
 	return *ret_last ? spaces_off(from(a, 4)).n == 0 : a.n == 0;
 }
 
+bool smtp_line_byte(uint8_t c)
+{
+	return (c >= ' ' && c != 0x7f) || c == '\t' || c == '\r' || c == '\n';
+}
+
+/* RFC 5321 section 4.1.5: what begins with X is between the two. */
+static bool is_harmless(struct jeebs_bytes verb)
+{
+	return is(verb, "NOOP") || is(verb, "VRFY") || is(verb, "EXPN") || is(verb, "HELP") ||
+	       is(verb, "ETRN") || begins(verb, "X");
+}
+
 enum smtp_unit smtp_command(struct jeebs_bytes line)
 {
 	static const struct {
@@ -94,7 +106,7 @@ enum smtp_unit smtp_command(struct jeebs_bytes line)
 	}
 	if (is(verb, "BDAT") && smtp_bdat(line, &n, &last))
 		return last ? SMTP_UNIT_BDAT_LAST : SMTP_UNIT_BDAT;
-	return SMTP_UNIT_OTHER;
+	return is_harmless(verb) ? SMTP_UNIT_OTHER : SMTP_UNIT_STRANGE;
 }
 
 bool smtp_auth_repeatable(struct jeebs_bytes line)
@@ -246,6 +258,32 @@ size_t smtp_rewrite(struct jeebs_bytes line, uint32_t missing, char *out, size_t
 }
 
 /* ---- replies ----------------------------------------------------------------------------- */
+
+bool smtp_reply_fits(unsigned unit, unsigned code)
+{
+	if (code >= 400)
+		return true; /* refusals have been invented freely */
+	switch (unit) {
+	case SMTP_UNIT_CONNECT:
+	case SMTP_UNIT_STARTTLS:
+		return code == 220;
+	case SMTP_UNIT_RCPT:
+		return code >= 250 && code <= 252;
+	case SMTP_UNIT_DATA:
+		return code == 354;
+	case SMTP_UNIT_AUTH:
+	case SMTP_UNIT_AUTH_LINE:
+		return code == 334 || code == 235;
+	case SMTP_UNIT_QUIT:
+		return code == 221;
+	case SMTP_UNIT_OTHER:
+		return (code >= 211 && code <= 221) || (code >= 250 && code <= 259);
+	case SMTP_UNIT_STRANGE:
+		return false;
+	default:
+		return code == 250;
+	}
+}
 
 static enum smtp_reply_is line_end(struct smtp_reply *r)
 {

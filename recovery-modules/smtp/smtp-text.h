@@ -29,7 +29,8 @@ enum smtp_unit {
 	SMTP_UNIT_STARTTLS,
 	SMTP_UNIT_RSET,
 	SMTP_UNIT_QUIT,
-	SMTP_UNIT_OTHER,
+	SMTP_UNIT_OTHER,   /* changes nothing that is kept */
+	SMTP_UNIT_STRANGE, /* no command that a server which speaks SMTP could agree to */
 	SMTP_UNIT_COUNT_,
 };
 
@@ -47,6 +48,8 @@ static inline bool smtp_unit_blocks(unsigned unit)
 
 /* A line without its end. */
 enum smtp_unit smtp_command(struct jeebs_bytes line);
+/* May a command line hold this byte? RFC 5321 section 4.1.2, 6531 section 3.3. */
+bool smtp_line_byte(uint8_t c);
 /* What follows the verb and the spaces behind it. */
 struct jeebs_bytes smtp_argument(struct jeebs_bytes line);
 /* Of a BDAT line. False: it is malformed. */
@@ -94,6 +97,9 @@ enum smtp_reply_is {
 	SMTP_REPLY_DONE,
 	SMTP_REPLY_BAD,
 };
+
+/* Can this be the reply to such a unit? RFC 5321 section 4.3.2, 4954 section 4. */
+bool smtp_reply_fits(unsigned unit, unsigned code);
 
 /* The next byte. */
 enum smtp_reply_is smtp_reply_byte(struct smtp_reply *r, uint8_t c);

@@ -85,7 +85,7 @@ static void test_refuses_by_name(void **state)
 {
 	static const struct {
 		const char *reason;
-		const char *lines[8];
+		const char *lines[10];
 	} cases[] = {
 		{"starttls", {GREETED, "C:STARTTLS\r\n", "S:220 go\r\n"}},
 		{"auth", {GREETED, "C:AUTH PLAIN AGEAYg==\r\n", "S:235 ok\r\n"}},
@@ -94,6 +94,19 @@ static void test_refuses_by_name(void **state)
 		{"not-smtp", {"S:+OK POP3\r\n"}},
 		{"not-smtp", {"S:220-mx\r\n250 mx\r\n"}},
 		{"reply-unasked", {GREETED, "S:250 ok\r\n"}},
+		/* Other protocols that speak alike: news, two of FTP, local mail delivery. */
+		{"not-smtp", {"S:200 news\r\n"}},
+		{"not-smtp", {"S:220 ftp\r\n", "C:USER a\r\n", "S:331"}},
+		{"not-smtp", {"S:220 ftp\r\n", "C:AUTH TLS\r\n", "S:234 go\r\n"}},
+		{"not-smtp", {"S:220 ftp\r\n", "C:FEAT\r\n", "S:211 none\r\n"}},
+		{"not-smtp", {"S:220 mail\r\n", "C:LHLO me\r\n", "S:250 mail\r\n"}},
+		/* And at any later point. */
+		{"not-smtp", {"C:\x16\x03\x01"}},
+		{"not-smtp", {GREETED, "C:MAIL FROM:<a\x01"}},
+		{"not-smtp", {MAILING, "C:DATA\r\n", "S:250 ok\r\n"}},
+		{"not-smtp", {GREETED, "C:AUTH PLAIN\r\n", "S:250 ok\r\n"}},
+		{"not-smtp", {GREETED, "C:RSET\r\n", "S:150 soon\r\n"}},
+		{"not-smtp", {GREETED, "C:QUIT\r\n", "S:250 ok\r\n"}},
 	};
 
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -102,6 +115,24 @@ static void test_refuses_by_name(void **state)
 		assert_plan(&h, JEEBS_REFUSE, cases[i].reason);
 		assert_int_equal(harness_reopen(&h), 0);
 		assert_plan(&h, JEEBS_REFUSE, cases[i].reason);
+		harness_deinit(&h);
+	}
+}
+
+/* What servers and clients have invented, and is SMTP. */
+static void test_odd_is_believed(void **state)
+{
+	static const char *const cases[][8] = {
+		{GREETED, "C:MAIL FROM:<a>\r\n", "S:472 odd\r\n"},
+		{GREETED, "C:MIAL\r\n", "S:500 what\r\n"},
+		{GREETED, "C:XFORWARD NAME=a\r\n", "S:250 ok\r\n"},
+		{GREETED, "C:RSET\t\n", "S:250\r\n"},
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct harness h;
+		begin(&h, &plain, cases[i]);
+		assert_plan(&h, JEEBS_CONTINUE, "idle");
 		harness_deinit(&h);
 	}
 }
@@ -493,6 +524,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_refuses_by_name),
+		cmocka_unit_test(test_odd_is_believed),
 		cmocka_unit_test(test_mechanisms),
 		cmocka_unit_test(test_tls_is_handed_over),
 		cmocka_unit_test(test_gaps),
