@@ -116,6 +116,7 @@ enum metric_reject {
 	METRIC_REJECT_BAD_RST,
 	METRIC_REJECT_BAD_SEQ,
 	METRIC_REJECT_BAD_SUM,
+	METRIC_REJECT_NO_ACK,
 };
 
 enum metric_loop {

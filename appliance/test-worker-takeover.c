@@ -163,30 +163,35 @@ static void test_takeover_of_handshakes(void **state)
 	start();
 	list_init(&items);
 	takeover_inbox_init(&inbox);
-	for (int i = 0; i < 2; i++) { /* half open, and established */
+	for (int i = 0; i < 3; i++) { /* half open, and established */
 		put(FLOW_TO_SERVER, TCP_SYN, -1, 0, 0);
 		put(FLOW_TO_CLIENT, TCP_SYN | TCP_ACK, -1, 0, 0);
-		if (i == 1)
+		if (i > 0)
 			put(FLOW_TO_SERVER, TCP_ACK, 0, 0, 0);
 		settle();
 		rig.client.port++;
 	}
 	worker_call(worker, call_begin, &dead);
-	takeover_item_free(next_item(&items, TAKEOVER_PROBE));
-	takeover_item_free(next_item(&items, TAKEOVER_PROBE));
+	for (int i = 0; i < 3; i++)
+		takeover_item_free(next_item(&items, TAKEOVER_PROBE));
 
 	rig.client.port = 40000;
 	put(FLOW_TO_SERVER, TCP_SYN, -1, 0, 0);
 	takeover_item_free(next_item(&items, TAKEOVER_GONE));
 	assert_no_item(&items);
 
-	/* Another connection of the same ports: nothing it says answers for the old one. */
-	rig.client.port = 40001;
+	/* A SYN of other numbers may be anybody's: who answers with those of the old connection has
+	 * it. Who does not has begun anew. */
 	rig.isn[FLOW_TO_SERVER] += 1000;
-	put(FLOW_TO_SERVER, TCP_SYN, -1, 0, 0);
+	for (rig.client.port = 40001; rig.client.port <= 40002; rig.client.port++)
+		put(FLOW_TO_SERVER, TCP_SYN, -1, 0, 0);
 	rig.isn[FLOW_TO_SERVER] -= 1000;
-	sent--; /* set aside, and not counted */
+	sent -= 2; /* set aside, and not counted */
+	rig.client.port = 40001;
 	put(FLOW_TO_SERVER, TCP_ACK, 0, 0, 0);
+	struct takeover_item *answered = next_item(&items, TAKEOVER_READY);
+	assert_true(answered->answered);
+	takeover_item_free(answered);
 	settle();
 	assert_no_item(&items);
 	worker_call(worker, call_collect, &dead);

@@ -146,6 +146,7 @@ struct flow {
 	bool window_seen[2];
 	bool fin_shown[2]; /* the fin callback was called */
 	bool resync[2];    /* capture loss: believe the next segment wherever it is */
+	int64_t far[2][2]; /* where only its sender, and where only its receiver, says to be */
 	bool counted_live;
 	bool isn_known[2];
 	uint32_t ts_recent[2];     /* TS.Recent of each sender's peer (RFC 7323 section 4.3) ... */
@@ -161,10 +162,11 @@ static inline bool flow_is_live(const struct flow *f)
 	return f->state == FLOW_SYN_RCVD || f->state == FLOW_ESTABLISHED;
 }
 
-/* The client sent another SYN after track_probe_begin(): it knows no more of this connection. */
+/* The client sent another SYN after track_probe_begin(), and no answer: it knows no more of this
+ * connection. With an answer the SYN is somebody else's. */
 static inline bool flow_began_anew(const struct flow *f)
 {
-	return f->probe_wanted && f->reuse_syn;
+	return f->probe_wanted && f->reuse_syn && !f->probe_answered;
 }
 
 static inline uint32_t flow_seq(const struct flow *f, enum flow_dir dir, uint64_t off)

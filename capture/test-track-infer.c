@@ -51,9 +51,13 @@ static void test_options_inferred(void **state)
 	s(A, 100, 10, 100);
 	assert_int_equal(f->marks, FLOW_MARK_MIDSTREAM);
 	assert_int_equal(track_live_count(track), 0);
+	/* Nor does it then: what is refused is refused aloud. The server's answer does. */
 	isn[0] += 5000;
-	f = c(S, -1, 0, 0);
-	assert_int_equal(f->state, FLOW_SYN_SENT);
+	assert_ptr_equal(c(S, -1, 0, 0), f);
+	assert_int_equal(f->state, FLOW_ESTABLISHED);
+	isn[1] += 70000;
+	f = s(S | A, -1, 0, 0);
+	assert_int_equal(f->state, FLOW_SYN_RCVD);
 	assert_int_equal(why, TRACK_CLOSE_REUSED);
 	assert_int_equal(f->marks, 0);
 }

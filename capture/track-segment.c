@@ -212,9 +212,42 @@ static bool ack_believable(const struct flow *f, enum flow_dir a, int64_t off)
 		return off >= 0 && off <= reach(f, a);
 	if (f->resync[flow_other(a)] || flow_is_adrift(f))
 		return off >= (int64_t)base_of(f, a) - FAR;
-	return off >= (int64_t)f->acked[a] - slack(f, a);
+	/* RFC 5961 section 5.2, as far as it can be known here: captures reorder and lose. */
+	return off >= (int64_t)f->acked[a] - slack(f, a) && off <= reach(f, a) + slack(f, a);
 }
 
+/*
+ * One end alone is not believed when it speaks of bytes of @d at a place that nobody can have
+ * come to. When the other end speaks of the same place, the capture has lost what is in between.
+ */
+static bool both_say(struct flow *f, enum flow_dir d, bool by_ack, int64_t off)
+{
+	int64_t other = f->far[d][!by_ack];
+
+	f->far[d][by_ack] = off;
+	if (other == 0 || off < other - slack(f, d) || off > other + slack(f, d))
+		return false;
+	f->far[d][0] = f->far[d][1] = 0;
+	f->resync[0] = f->resync[1] = true;
+	return true;
+}
+
+/* What the receiver of @d expects next. It may lack some of it: what was lost behind the tap. */
+static int64_t expected(const struct flow *f, enum flow_dir d)
+{
+	const struct stream *s = &f->stream[d];
+	uint64_t next = s->range_count && s->range[0].from == s->next ? s->range[0].to : s->next;
+
+	if (f->acked[d] > next)
+		next = f->acked[d];
+	return (int64_t)(next + (f->fin_seen[d] && f->fin_off[d] == next));
+}
+
+/*
+ * RFC 5961 section 3.2: exactly where its receiver stands. Elsewhere in the window it is answered
+ * by a challenge, which the true sender answers with a RST that is exact. So one that is in doubt
+ * may be left alone: a connection that is gone after all says so when it is asked.
+ */
 static struct flow *take_rst(struct track *t, struct flow *f, enum flow_dir d,
 			     const struct segment *s)
 {
@@ -223,13 +256,7 @@ static struct flow *take_rst(struct track *t, struct flow *f, enum flow_dir d,
 	if (!f->isn_known[d]) { /* connection refused */
 		believed = d == FLOW_TO_SERVER ? answers_server(f, s) : ack_fits_client(f, s);
 	} else {
-		int64_t off = position(f, d, s->seq), low = (int64_t)f->stream[d].next;
-		if ((int64_t)f->acked[d] < low)
-			low = (int64_t)f->acked[d];
-		/* One more: a FIN takes a number. */
-		believed = off >= low && off <= reach(f, d) + 1;
-		if (f->resync[d] || flow_is_adrift(f))
-			believed = seq_believable(f, d, off);
+		believed = position(f, d, s->seq) == expected(f, d);
 	}
 	if (!believed) {
 		t->stats.bad_rst++;
@@ -478,6 +505,21 @@ static void note_recent(struct flow *f, enum flow_dir d, const struct segment *s
 	f->ts_recent_ns[d] = s->time_ns ? s->time_ns : 1;
 }
 
+/* Where it stands and what it acknowledges. */
+static bool believable(struct flow *f, enum flow_dir d, const struct segment *s, int64_t off)
+{
+	enum flow_dir a = flow_other(d);
+	int64_t ack = position(f, a, s->ack);
+
+	if (!seq_believable(f, d, off) &&
+	    !(off <= (int64_t)base_of(f, d) + FAR && off > 0 && both_say(f, d, false, off)))
+		return false;
+	if (!(s->flags & TCP_ACK) || !f->isn_known[a] || ack_believable(f, a, ack))
+		return true;
+	return ack <= (int64_t)base_of(f, a) + FAR && ack > reach(f, a) &&
+	       both_say(f, a, true, ack);
+}
+
 static struct flow *take(struct track *t, struct flow *f, enum flow_dir d, const struct segment *s)
 {
 	if (!f->isn_known[d] && !adopt(t, f, s)) {
@@ -485,7 +527,7 @@ static struct flow *take(struct track *t, struct flow *f, enum flow_dir d, const
 		return f;
 	}
 	int64_t off = position(f, d, s->seq) + (s->flags & TCP_SYN ? 1 : 0);
-	if (!seq_believable(f, d, off) || is_old_duplicate(f, d, s) || !acknowledge(t, f, d, s)) {
+	if (!believable(f, d, s, off) || is_old_duplicate(f, d, s) || !acknowledge(t, f, d, s)) {
 		t->stats.bad_seq++;
 		return f;
 	}
@@ -522,6 +564,10 @@ struct flow *track_follow(struct track *t, struct flow *f, const struct track_pl
 		t->sink.changed(t->ctx, f);
 	if (s->flags & TCP_RST)
 		return take_rst(t, f, d, s);
+	if (!(s->flags & (TCP_SYN | TCP_ACK))) { /* RFC 9293 section 3.10.7.4: dropped */
+		t->stats.no_ack++;
+		return f;
+	}
 	if (!(s->flags & TCP_SYN))
 		return take(t, f, d, s);
 
@@ -531,13 +577,15 @@ struct flow *track_follow(struct track *t, struct flow *f, const struct track_pl
 		return take(t, f, d, s);
 	case SYN_AGAIN:
 		f->retransmits[d]++;
+		/* RFC 5961 section 4.2: nothing of it is taken where both are synchronized. */
+		if (f->state == FLOW_ESTABLISHED)
+			return f;
 		/* A client that gets no answer may offer less. */
 		if (f->state == FLOW_SYN_SENT)
 			learn_syn(t, f, d, s);
 		return take(t, f, d, s);
 	case SYN_ANOTHER:
-		if (f->state == FLOW_SYN_SENT ||
-		    (flow_is_midstream(f) && f->marks & FLOW_MARK_MIDSTREAM)) {
+		if (f->state == FLOW_SYN_SENT) {
 			track_close(t, f, TRACK_CLOSE_REUSED);
 			return track_pick_up(t, p, s);
 		}

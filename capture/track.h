@@ -18,9 +18,10 @@
  * What is believed (RFC 9293 section 3.10.7, RFC 5961): a segment that starts not
  * beyond the right edge advertised by its receiver plus one window, with an ACK
  * not older than one window, unless its timestamp is older than what its receiver has
- * accepted last (PAWS, RFC 7323 section 5); a RST within the receiver's window; a SYN on a live
- * flow when the server answers it. Everything else is counted and changes nothing.
- * An ACK may be ahead of captured data by up to 1 GiB: captures reorder and lose.
+ * accepted last (PAWS, RFC 7323 section 5), and only if it has the ACK flag; a RST exactly where
+ * its receiver stands; a SYN on a live flow when the server answers it. Everything else is counted
+ * and changes nothing. An ACK may be ahead of captured data by one window behind the right edge:
+ * captures reorder and lose. Further away both ends must speak of the same place.
  */
 #ifndef CAPTURE_TRACK_H
 #define CAPTURE_TRACK_H
@@ -94,9 +95,10 @@ struct track_stats {
 	uint64_t gaps[2], gap_bytes[2];
 	uint64_t out_of_order[2], retransmits[2];
 	uint64_t buffer_refused; /* bytes not kept: a ceiling */
-	uint64_t bad_rst;        /* RST outside the window: not believed (RFC 5961) */
-	uint64_t bad_seq;        /* segments far outside any window, or old duplicates by their
-				    timestamp: not believed */
+	uint64_t bad_rst; /* RST not exactly where its receiver stands: not believed (RFC 5961) */
+	uint64_t no_ack;  /* neither SYN nor RST nor ACK: its receiver drops it */
+	uint64_t bad_seq; /* segments far outside any window, or old duplicates by their
+			     timestamp: not believed */
 };
 
 /* NULL on lack of memory. @sink is copied, @ctx handed to each callback. */
