@@ -70,7 +70,7 @@ int failover_server_guard(struct failover_server *s)
 							  .port = cfg->services[k].port};
 		}
 	n += guard_companions(s, svc + n);
-	int r = guard_up(cfg->name, svc, n, &s->guard);
+	int r = guard_up(cfg->name, GUARD_UNTRACKED, svc, n, &s->guard);
 	free(svc);
 	return r;
 }

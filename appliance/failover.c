@@ -326,7 +326,7 @@ int failover_preflight(const struct config *c, const char **ret_what)
 		if (s->backups[i].address.family == s->addresses[0].family)
 			svc.backup.addr = s->backups[i].address;
 	*ret_what = "nftables guard";
-	int r = guard_up(s->name, &svc, 1, &g);
+	int r = guard_up(s->name, GUARD_UNTRACKED, &svc, 1, &g);
 	guard_down(g);
 	if (r < 0)
 		return r;

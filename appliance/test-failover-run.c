@@ -205,8 +205,8 @@ WRAP(int, address_del, const char *interface, const struct netaddr *addr)
 	return 0;
 }
 
-WRAP(int, guard_up, const char *name, const struct guard_service *svc, uint32_t count,
-     struct guard **ret)
+WRAP(int, guard_up, const char *name, enum guard_tracking tracking, const struct guard_service *svc,
+     uint32_t count, struct guard **ret)
 {
 	*ret = (struct guard *)&world;
 	return 0;

@@ -577,7 +577,7 @@ int main(int argc, char **argv)
 	open_watch(count);
 	open_ring();
 	int64_t last = clock_mono_ns();
-	must(guard_up("bench", &svc, 1, &g), "guard_up");
+	must(guard_up("bench", GUARD_UNTRACKED, &svc, 1, &g), "guard_up");
 	show("guard_up", &last, 1);
 	must(address_add("eth0", &svc.service.addr), "address_add");
 	show("address_add", &last, 1);

@@ -21,7 +21,9 @@
  * transparent", set by restore_socket() as its last step), so there is no list
  * to keep: a flow is let in at the moment its socket is complete, and leaves
  * with it. Untracked, it cannot meet NAT, a full or strict conntrack table, or another
- * table's "ct state invalid drop".
+ * table's "ct state invalid drop". A firewall of the box that lets in nothing but what
+ * conntrack knows would drop them; for it there is GUARD_TRACKED: no notrack, and
+ * guard_track() enters each flow in conntrack's table as established.
  *
  * NAT chains exist from the start, because everything to S is dropped before them: opening
  * is one cheap change.
@@ -45,14 +47,14 @@
 #include <libnftnl/table.h>
 
 #include "cleanup.h"
+#include "conntrack.h"
+#include "guard-name.h"
 #include "netlink.h"
 #include "ruleset.h"
 
 #ifndef NFT_TABLE_F_OWNER
 #define NFT_TABLE_F_OWNER 0x2 /* Linux 5.12 */
 #endif
-
-#define PREFIX "jeebs-"
 
 #define TCP_FLAGS_AT 13
 #define TCP_SYN      0x02
@@ -87,6 +89,7 @@ static const struct family families[] = {
 
 struct guard {
 	struct netlink netlink;
+	enum guard_tracking tracking;
 	bool used[FAMILIES], whole[FAMILIES];
 	char table[NFT_NAME_MAXLEN];
 };
@@ -179,7 +182,7 @@ static void match_protected(struct ruleset *b, const struct family *f, bool whol
  * "wildcard" ends the rule for sockets in TIME_WAIT, which "transparent" alone would
  * admit: a new connection with the same port must reach the backup.
  */
-static void rule_admit(struct ruleset *b, const struct family *f, bool whole)
+static void rule_admit(struct ruleset *b, const struct guard *g, const struct family *f, bool whole)
 {
 	ruleset_rule(b, "in");
 	match_tcp(b, f);
@@ -188,7 +191,8 @@ static void rule_admit(struct ruleset *b, const struct family *f, bool whole)
 	rule_match_u8(b, 0, 0);
 	rule_load_socket(b, NFT_SOCKET_TRANSPARENT, 0);
 	rule_match_u8(b, 0, 1);
-	rule_notrack(b);
+	if (g->tracking == GUARD_UNTRACKED)
+		rule_notrack(b);
 	rule_verdict(b, NF_ACCEPT, NULL);
 	ruleset_rule_end(b);
 }
@@ -231,15 +235,22 @@ static void rule_closed(struct ruleset *b, const struct family *f, bool whole)
 	ruleset_rule_end(b);
 }
 
-static void rules_out(struct ruleset *b, const struct family *f)
+/* From a protected endpoint, or (@whole) from a protected address. */
+static void rule_untrack(struct ruleset *b, const struct family *f, bool whole)
 {
 	ruleset_rule(b, "out");
 	match_tcp(b, f);
-	load_source(b, f, 0);
-	rule_match_set(b, f->service, 0);
+	if (whole)
+		rule_load_payload(b, NFT_PAYLOAD_NETWORK_HEADER, f->saddr_at, f->addr_n, 0);
+	else
+		load_source(b, f, 0);
+	rule_match_set(b, whole ? f->address : f->service, 0);
 	rule_notrack(b);
 	ruleset_rule_end(b);
+}
 
+static void rule_no_redirect(struct ruleset *b, const struct family *f)
+{
 	ruleset_rule(b, "out");
 	rule_load_meta(b, NFT_META_L4PROTO, 0);
 	rule_match_u8(b, 0, f->icmp);
@@ -272,13 +283,6 @@ static void rules_redirect(struct ruleset *b, const struct family *f)
 /* What the other ports of whole addresses need besides. */
 static void rules_whole(struct ruleset *b, const struct family *f)
 {
-	ruleset_rule(b, "out");
-	match_tcp(b, f);
-	rule_load_payload(b, NFT_PAYLOAD_NETWORK_HEADER, f->saddr_at, f->addr_n, 0);
-	rule_match_set(b, f->address, 0);
-	rule_notrack(b);
-	ruleset_rule_end(b);
-
 	ruleset_rule(b, "to-backup");
 	match_tcp(b, f);
 	match_syn(b);
@@ -325,12 +329,14 @@ static void build_rules(struct ruleset *b, const struct guard *g)
 		if (!g->used[i])
 			continue;
 		for (int whole = 0; whole <= g->whole[i]; whole++) {
-			rule_admit(b, f, whole);
+			rule_admit(b, g, f, whole);
 			rule_syn(b, f, whole);
 			rule_closed(b, f, whole);
+			if (g->tracking == GUARD_UNTRACKED)
+				rule_untrack(b, f, whole);
 		}
 		rule_pending(b, f);
-		rules_out(b, f);
+		rule_no_redirect(b, f);
 		rules_redirect(b, f);
 		if (g->whole[i])
 			rules_whole(b, f);
@@ -425,16 +431,18 @@ static int table_create(struct guard *g, const struct guard_service *svc, uint32
 	return ruleset_commit(&b, &g->netlink);
 }
 
-int guard_up(const char *name, const struct guard_service *svc, uint32_t count, struct guard **ret)
+int guard_up(const char *name, enum guard_tracking tracking, const struct guard_service *svc,
+	     uint32_t count, struct guard **ret)
 {
 	struct guard *g = calloc(1, sizeof *g);
 
 	if (!g)
 		return -ENOMEM;
 	g->netlink.fd = -1;
+	g->tracking = tracking;
 	int r = check_services(g, svc, count);
-	if (r == 0 &&
-	    snprintf(g->table, sizeof g->table, PREFIX "%s", name) >= (int)sizeof g->table)
+	if (r == 0 && snprintf(g->table, sizeof g->table, GUARD_TABLE_PREFIX "%s", name) >=
+			      (int)sizeof g->table)
 		r = -ENAMETOOLONG;
 	if (r == 0)
 		r = netlink_open(NETLINK_NETFILTER, &g->netlink);
@@ -478,6 +486,11 @@ static int change_pending(struct guard *g, struct ruleset *b, bool add,
 				 flow_element, &s, n);
 	}
 	return 0;
+}
+
+int guard_track(const struct guard *g, const struct guard_flow *flow)
+{
+	return g->tracking == GUARD_TRACKED ? conntrack_establish(&flow->client, &flow->server) : 0;
 }
 
 int guard_open(struct guard *g, const struct guard_flow *pending, uint32_t count)
@@ -540,7 +553,8 @@ static int stale_one(const struct nlmsghdr *nlh, void *data)
 	if (nftnl_table_nlmsg_parse(nlh, t) == 0) {
 		const char *name = nftnl_table_get_str(t, NFTNL_TABLE_NAME);
 		bool owned = nftnl_table_get_u32(t, NFTNL_TABLE_FLAGS) & NFT_TABLE_F_OWNER;
-		if (!owned && name && strncmp(name, PREFIX, strlen(PREFIX)) == 0 &&
+		if (!owned && name &&
+		    strncmp(name, GUARD_TABLE_PREFIX, strlen(GUARD_TABLE_PREFIX)) == 0 &&
 		    strlen(name) < sizeof stale->name) {
 			strcpy(stale->name, name);
 			stale->found = true;

@@ -45,6 +45,12 @@
 #define GUARD_PORT_MIN 1024
 struct guard;
 
+/* What conntrack knows of restored flows. */
+enum guard_tracking {
+	GUARD_UNTRACKED, /* nothing: no NAT, no full table, no "ct state invalid" touches them */
+	GUARD_TRACKED,   /* established, by guard_track(): for a firewall that wants to see that */
+};
+
 struct guard_service {
 	struct endpoint service; /* protected address and port */
 	struct endpoint backup;  /* where new connections go; same family */
@@ -58,12 +64,19 @@ struct guard_service {
  * guards this name, -EEXIST when one left a table that guard_cleanup_stale() removes,
  * -E2BIG, -EAFNOSUPPORT.
  */
-int guard_up(const char *name, const struct guard_service *svc, uint32_t count, struct guard **ret);
+int guard_up(const char *name, enum guard_tracking tracking, const struct guard_service *svc,
+	     uint32_t count, struct guard **ret);
 
 /* A flow, by client endpoint and service. */
 struct guard_flow {
 	struct endpoint server, client;
 };
+
+/*
+ * Before restore_socket(): @flow becomes an established connection for conntrack, if the guard is
+ * GUARD_TRACKED. Thread-safe. 0 or negative errno, -ENOMEM: conntrack's table is full.
+ */
+int guard_track(const struct guard *g, const struct guard_flow *flow);
 
 /*
  * One batch: general drop off, and only @pending still dropped. On failure
@@ -87,6 +100,38 @@ int guard_cleanup_stale(void);
  * advertisements on interfaces whose accept_ra is not 2.
  */
 int guard_forwarding(const char *interface, uint8_t family, bool on, bool *ret_changed);
+
+/* ---- rehearsal: would this host's own firewall let a takeover work? ---------------------- */
+
+struct rehearsal_scene {
+	const char *interface; /* the address will be taken there */
+	struct guard_service service;
+	struct endpoint client; /* as whom to come; port 0: some high port */
+};
+
+enum rehearsal_outcome {
+	REHEARSAL_PASSES = 0,
+	REHEARSAL_RESTORED_DROPPED = 1, /* what clients of restored connections send is dropped */
+	REHEARSAL_NEW_DROPPED = 2,      /* new connections do not reach the backup */
+	REHEARSAL_NOT_TOLD = 3,         /* the rules could not be rehearsed: see rule */
+};
+
+struct rehearsal {
+	enum rehearsal_outcome outcome;
+	enum guard_tracking tracking; /* with which the guard has to be raised */
+	char rule[256]; /* who drops: "inet filter input: policy drop"; or why not told */
+};
+
+/*
+ * Loads the host's nftables rules into a network namespace of its own, whose interfaces have the
+ * same names, and lets real packets decide there: a restored socket and what its client sends, a
+ * new connection on its way to the backup. Nothing of it is seen outside. The caller's thread keeps
+ * its namespace. Rules of iptables-legacy are not seen (rule says so, when there are such). At most
+ * some seconds. An outcome, or negative errno (-EPERM: needs CAP_SYS_ADMIN).
+ */
+int rehearse(const struct rehearsal_scene *s, struct rehearsal *ret);
+/* Changes whenever the host's rules do. 0 or negative errno. */
+int rehearsal_generation(uint32_t *ret);
 
 /* ---- address ---------------------------------------------------------------------------- */
 

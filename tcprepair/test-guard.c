@@ -28,7 +28,7 @@ static struct guard *guard_of(const struct guard_service *svc, uint32_t count)
 {
 	struct guard *g = NULL;
 
-	assert_int_equal(guard_up("web1", svc, count, &g), 0);
+	assert_int_equal(guard_up("web1", GUARD_UNTRACKED, svc, count, &g), 0);
 	return g;
 }
 
@@ -48,7 +48,7 @@ static void test_table_goes_with_guard(void **state)
 	struct guard *g = guard_of(&svc, 1), *second = NULL;
 
 	assert_true(table_exists("web1"));
-	assert_int_equal(guard_up("web1", &svc, 1, &second), -EPERM);
+	assert_int_equal(guard_up("web1", GUARD_UNTRACKED, &svc, 1, &second), -EPERM);
 	assert_int_not_equal(system("nft delete table inet jeebs-web1 2>/dev/null"), 0);
 	assert_int_equal(guard_cleanup_stale(), 0); /* owned: not stale */
 	assert_true(table_exists("web1"));
@@ -67,7 +67,7 @@ static void test_table_goes_with_process(void **state)
 	pid_t child = fork();
 	if (child == 0) {
 		struct guard *g;
-		c = guard_up("web1", &svc, 1, &g) == 0 ? 'y' : 'n';
+		c = guard_up("web1", GUARD_UNTRACKED, &svc, 1, &g) == 0 ? 'y' : 'n';
 		if (write(pipes[1], &c, 1) == 1)
 			pause();
 		_exit(1);
@@ -89,7 +89,7 @@ static void test_cleanup_stale(void **state)
 
 	lab_run("nft add table inet jeebs-old && nft add table inet jeebs-older && "
 		"nft add table inet mine && nft add table ip jeebs-not-inet");
-	assert_int_equal(guard_up("old", &svc, 1, &other), -EEXIST);
+	assert_int_equal(guard_up("old", GUARD_UNTRACKED, &svc, 1, &other), -EEXIST);
 	assert_int_equal(guard_cleanup_stale(), 2);
 	assert_false(table_exists("old"));
 	assert_true(table_exists("web1"));
@@ -105,21 +105,22 @@ static void test_bad_services(void **state)
 	struct guard *g = NULL;
 	char name[512];
 
-	assert_int_equal(guard_up("web1", &svc, 0, &g), -E2BIG);
+	assert_int_equal(guard_up("web1", GUARD_UNTRACKED, &svc, 0, &g), -E2BIG);
 	svc.backup = lab_endpoint(LAB_BACKUP, NETADDR_V6, 80);
-	assert_int_equal(guard_up("web1", &svc, 1, &g), -EAFNOSUPPORT);
+	assert_int_equal(guard_up("web1", GUARD_UNTRACKED, &svc, 1, &g), -EAFNOSUPPORT);
 	memset(name, 'n', sizeof name);
 	name[sizeof name - 1] = 0;
 	svc = service(NETADDR_V4);
-	assert_int_equal(guard_up(name, &svc, 1, &g), -ENAMETOOLONG);
+	assert_int_equal(guard_up(name, GUARD_UNTRACKED, &svc, 1, &g), -ENAMETOOLONG);
 
 	for (uint32_t i = 0; i <= GUARD_SERVICES_MAX; i++) {
 		many[i] = service(i % 2 ? NETADDR_V4 : NETADDR_V6);
 		many[i].service.port = (uint16_t)(i + 1);
 	}
-	assert_int_equal(guard_up("web1", many, GUARD_SERVICES_MAX + 1, &g), -E2BIG);
+	assert_int_equal(guard_up("web1", GUARD_UNTRACKED, many, GUARD_SERVICES_MAX + 1, &g),
+			 -E2BIG);
 	assert_null(g);
-	assert_int_equal(guard_up("web1", many, GUARD_SERVICES_MAX, &g), 0);
+	assert_int_equal(guard_up("web1", GUARD_UNTRACKED, many, GUARD_SERVICES_MAX, &g), 0);
 	guard_down(g);
 }
 

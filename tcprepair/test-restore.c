@@ -286,7 +286,7 @@ static void box_up(const struct lab *l, struct box *b, uint8_t family)
 				    lab_endpoint(LAB_BACKUP, family, LAB_BACKUP_PORT)};
 
 	lab_enter(l, LAB_BOX);
-	assert_int_equal(guard_up("web1", &svc, 1, &b->guard), 0);
+	assert_int_equal(guard_up("web1", GUARD_UNTRACKED, &svc, 1, &b->guard), 0);
 	assert_int_equal(address_add("eth0", &svc.service.addr), 0);
 	assert_int_equal(link_open("eth0", &b->link), 0);
 	assert_int_equal(link_announce(b->link, &svc.service.addr), 0);

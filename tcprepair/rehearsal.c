@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The kernel itself is asked, in namespaces where nobody is disturbed: the host's rules, the
+ * guard, a restored socket, and both kinds of clients outside. A thread of its own goes there,
+ * because a thread cannot come back to where it was without a right more.
+ */
+#include "tcprepair.h"
+
+#include <errno.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cleanup.h"
+#include "clock.h"
+#include "rules.h"
+#include "stage.h"
+
+/* What passes takes microseconds. A SYN is repeated after 1 s. */
+#define PATIENCE_MS   1300
+#define OWN_MAX       32
+#define CLIENT_PORT   40000
+#define CLIENT_PORT_2 40001
+#define SEQ_SERVER    1000000u
+#define SEQ_CLIENT    2000000u
+#define WINDOW        65535u
+
+struct rehearsing {
+	const struct rehearsal_scene *scene;
+	struct rehearsal *ret;
+	struct stage stage;
+	struct rules_trace *trace;
+	char *rules;
+	struct if_nameindex *interfaces;
+	struct netaddr own[OWN_MAX]; /* the box's addresses on the interface */
+	int own_count;
+	int result;
+};
+
+/* ---- the stage ---- */
+
+static int read_host(struct rehearsing *h)
+{
+	int r = rules_read(&h->rules);
+
+	if (r < 0)
+		return r;
+	h->own_count = address_list(h->scene->interface, h->own, OWN_MAX);
+	if (h->own_count < 0)
+		return h->own_count;
+	if (h->own_count > OWN_MAX)
+		h->own_count = OWN_MAX;
+	h->interfaces = if_nameindex();
+	return h->interfaces ? 0 : -errno;
+}
+
+static int furnish_box(struct rehearsing *h)
+{
+	const struct netaddr *service = &h->scene->service.service.addr;
+	bool changed;
+	int r = 0;
+
+	for (const struct if_nameindex *i = h->interfaces; r == 0 && i->if_index; i++)
+		if (strcmp(i->if_name, h->scene->interface) != 0 && strcmp(i->if_name, "lo") != 0)
+			r = stage_placeholder(i->if_name);
+	for (int i = 0; r == 0 && i < h->own_count; i++)
+		if (h->own[i].family == service->family && !netaddr_eq(&h->own[i], service))
+			r = stage_address(h->scene->interface, &h->own[i]);
+	if (r == 0)
+		r = stage_address(h->scene->interface, service);
+	if (r == 0)
+		r = guard_forwarding(h->scene->interface, service->family, true, &changed);
+	return r;
+}
+
+static int set_stage(struct rehearsing *h)
+{
+	int r = stage_open(&h->stage);
+
+	if (r == 0)
+		r = stage_connect(&h->stage, h->scene->interface);
+	if (r == 0)
+		r = furnish_box(h);
+	return r;
+}
+
+/*
+ * ---- a restored connection, whose client says something ----
+ * Nobody has the client's address yet: its kernel would reset a connection it does not know.
+ */
+
+static struct snapshot snapshot_of(const struct rehearsing *h, const uint8_t box_mac[6])
+{
+	struct snapshot s = {
+		.server = h->scene->service.service,
+		.client = h->scene->client,
+		.snd_una = SEQ_SERVER,
+		.snd_nxt = SEQ_SERVER,
+		.rcv_nxt = SEQ_CLIENT,
+		.snd_wl1 = SEQ_CLIENT,
+		.snd_wnd = WINDOW,
+		.max_window = WINDOW,
+		.rcv_edge = SEQ_CLIENT + WINDOW,
+		.mss = 1220,
+		.probe_byte_ok = true,
+	};
+
+	if (s.client.port == 0)
+		s.client.port = CLIENT_PORT;
+	memcpy(s.client_mac, box_mac, sizeof s.client_mac);
+	return s;
+}
+
+/* A probe of the client is what the client itself sends: one byte at what the box expects. */
+static int say(const struct rehearsing *h, const struct snapshot *s)
+{
+	struct snapshot reverse = *s;
+	uint8_t frame[PROBE_FRAME_MAX];
+	struct link *out = NULL;
+
+	reverse.server = s->client;
+	reverse.client = s->server;
+	reverse.snd_una = s->rcv_nxt + 1;
+	reverse.snd_nxt = reverse.snd_una;
+	reverse.rcv_nxt = s->snd_nxt;
+	int r = stage_enter(&h->stage, STAGE_OUTSIDE_SIDE);
+	if (r == 0)
+		r = link_open(STAGE_OUTSIDE, &out);
+	if (r == 0) {
+		size_t n = probe_build(&reverse, link_mac(out), clock_mono_ns(), frame);
+		r = link_send(out, bytes_of(frame, n));
+	}
+	link_close(out);
+	int back = stage_enter(&h->stage, STAGE_BOX_SIDE);
+	return r < 0 ? r : back;
+}
+
+static bool becomes(int fd, short events)
+{
+	struct pollfd p = {.fd = fd, .events = events};
+
+	return poll(&p, 1, PATIENCE_MS) == 1 && (p.revents & events);
+}
+
+/* 1: it was heard, 0: it was dropped on its way. */
+static int restored_is_heard(const struct rehearsing *h, const struct guard *g)
+{
+	const struct restore_options none = {0};
+	uint8_t mac[6], byte;
+	const char *step;
+	size_t unsent;
+	int index, fd = -1;
+
+	int r = address_link(h->scene->interface, &index, mac);
+	if (r < 0)
+		return r;
+	struct snapshot s = snapshot_of(h, mac);
+	r = guard_track(g, &(struct guard_flow){s.server, s.client});
+	if (r == 0)
+		r = restore_socket(&s, &none, clock_mono_ns(), &fd, &unsent, &step);
+	if (r < 0)
+		return r;
+	r = say(h, &s);
+	if (r == 0)
+		r = becomes(fd, POLLIN) && recv(fd, &byte, 1, 0) == 1;
+	restore_abandon(fd);
+	return r;
+}
+
+/* ---- a new connection, which the backup accepts ---- */
+
+static int bound(const struct endpoint *e)
+{
+	struct sockaddr_storage sa;
+	socklen_t n = endpoint_to_sockaddr(e, &sa);
+	int fd = socket(sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || bind(fd, (struct sockaddr *)&sa, n) == 0)
+		return fd < 0 ? -errno : fd;
+	int r = -errno;
+	close(fd);
+	return r;
+}
+
+static int connect_outside(const struct rehearsing *h)
+{
+	struct endpoint client = h->scene->client;
+	struct sockaddr_storage sa;
+	socklen_t n = endpoint_to_sockaddr(&h->scene->service.service, &sa), error_n = sizeof(int);
+	int error = 0;
+
+	client.port = CLIENT_PORT_2;
+	_cleanup_close_ int backup = bound(&h->scene->service.backup), fd = bound(&client);
+	if (backup < 0 || fd < 0)
+		return backup < 0 ? backup : fd;
+	if (listen(backup, 1) < 0)
+		return -errno;
+	if (connect(fd, (struct sockaddr *)&sa, n) < 0 && errno != EINPROGRESS)
+		return -errno;
+	if (!becomes(fd, POLLOUT))
+		return 0;
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &error_n) < 0)
+		return -errno;
+	return error == 0;
+}
+
+static int new_is_served(const struct rehearsing *h)
+{
+	int r = stage_enter(&h->stage, STAGE_OUTSIDE_SIDE);
+
+	if (r == 0)
+		r = stage_address(STAGE_OUTSIDE, &h->scene->client.addr);
+	if (r == 0)
+		r = stage_address(STAGE_OUTSIDE, &h->scene->service.backup.addr);
+	if (r == 0)
+		r = connect_outside(h);
+	int back = stage_enter(&h->stage, STAGE_BOX_SIDE);
+	return back < 0 ? back : r;
+}
+
+/* ---- the play ---- */
+
+static void dropped(struct rehearsing *h, enum rehearsal_outcome outcome)
+{
+	h->ret->outcome = outcome;
+	if (rules_trace_drop(h->trace, h->ret->rule, sizeof h->ret->rule) < 0)
+		snprintf(h->ret->rule, sizeof h->ret->rule,
+			 "no nftables rule: routing, or a filter of another kind");
+}
+
+/* 1: restored connections are heard with this way of tracking. */
+static int play(struct rehearsing *h, enum guard_tracking tracking)
+{
+	struct guard *g = NULL;
+
+	h->ret->tracking = tracking;
+	int r = guard_up("rehearsal", tracking, &h->scene->service, 1, &g);
+	if (r == 0)
+		r = guard_open(g, NULL, 0);
+	if (r == 0)
+		r = restored_is_heard(h, g);
+	if (r == 1) {
+		r = new_is_served(h);
+		if (r == 0)
+			dropped(h, REHEARSAL_NEW_DROPPED);
+		r = r < 0 ? r : 1;
+	}
+	guard_down(g);
+	return r;
+}
+
+static int perform(struct rehearsing *h)
+{
+	int r = read_host(h);
+
+	if (r == 0)
+		r = set_stage(h);
+	if (r < 0)
+		return r;
+	if (rules_load(h->rules, h->ret->rule, sizeof h->ret->rule) < 0) {
+		h->ret->outcome = REHEARSAL_NOT_TOLD;
+		return 0;
+	}
+	r = rules_trace_open(&h->trace);
+	if (r == 0)
+		r = play(h, GUARD_UNTRACKED);
+	if (r == 0)
+		r = play(h, GUARD_TRACKED);
+	if (r == 0)
+		dropped(h, REHEARSAL_RESTORED_DROPPED);
+	return r < 0 ? r : 0;
+}
+
+static void *rehearsal_thread(void *arg)
+{
+	struct rehearsing *h = arg;
+
+	h->result = perform(h);
+	rules_trace_close(h->trace);
+	stage_close(&h->stage);
+	if (h->interfaces)
+		if_freenameindex(h->interfaces);
+	free(h->rules);
+	return NULL;
+}
+
+int rehearse(const struct rehearsal_scene *s, struct rehearsal *ret)
+{
+	struct rehearsal result = {.outcome = REHEARSAL_PASSES};
+	struct rehearsing h = {.scene = s, .ret = &result, .stage = {{-1, -1}}};
+	sigset_t all, before;
+	pthread_t thread;
+
+	if (rules_legacy_present()) {
+		*ret = (struct rehearsal){
+			.outcome = REHEARSAL_NOT_TOLD,
+			.rule = "iptables-legacy has rules, which cannot be rehearsed"};
+		return 0;
+	}
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	int r = -pthread_create(&thread, NULL, rehearsal_thread, &h);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (r < 0)
+		return r;
+	pthread_join(thread, NULL);
+	if (h.result == 0)
+		*ret = result;
+	return h.result;
+}
+
+int rehearsal_generation(uint32_t *ret)
+{
+	return rules_generation(ret);
+}

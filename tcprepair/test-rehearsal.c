@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What the rehearsal says of a host's rules, and that a guard raised as it says is served. */
+#include "test-lab.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "clock.h"
+
+static struct rehearsal_scene scene(uint8_t family)
+{
+	return (struct rehearsal_scene){
+		.interface = "eth0",
+		.service = {lab_endpoint(LAB_SERVER, family, LAB_PORT),
+			    lab_endpoint(LAB_BACKUP, family, LAB_BACKUP_PORT)},
+		.client = lab_endpoint(LAB_CLIENT, family, 0),
+	};
+}
+
+static struct rehearsal rehearsed(const struct lab *l, uint8_t family, const char *rules)
+{
+	struct rehearsal_scene s = scene(family);
+	struct rehearsal ret;
+
+	lab_enter(l, LAB_BOX);
+	lab_run("nft flush ruleset");
+	if (rules)
+		lab_run("nft -f - <<'END'\n%s\nEND", rules);
+	int r = rehearse(&s, &ret);
+	lab_run("nft flush ruleset");
+	if (r < 0)
+		fail_msg("rehearse: %s", strerror(-r));
+	return ret;
+}
+
+static void passes(const struct lab *l, const char *rules, enum guard_tracking tracking)
+{
+	static const uint8_t families[] = {NETADDR_V4, NETADDR_V6};
+
+	for (size_t i = 0; i < 2; i++) {
+		struct rehearsal r = rehearsed(l, families[i], rules);
+		if (r.outcome != REHEARSAL_PASSES)
+			fail_msg("outcome %d: %s", r.outcome, r.rule);
+		assert_int_equal(r.tracking, tracking);
+		assert_string_equal(r.rule, "");
+	}
+}
+
+static void drops(const struct lab *l, const char *rules, enum rehearsal_outcome outcome,
+		  const char *rule)
+{
+	struct rehearsal r = rehearsed(l, NETADDR_V4, rules);
+
+	assert_int_equal(r.outcome, outcome);
+	assert_string_equal(r.rule, rule);
+}
+
+static void test_no_rules(void **state)
+{
+	passes(*state, NULL, GUARD_UNTRACKED);
+	passes(*state,
+	       "table inet filter { chain input { type filter hook input priority 0; "
+	       "tcp dport 22 accept; }; }",
+	       GUARD_UNTRACKED);
+}
+
+/* What most hosts have: let in what is established, and new ones to a few ports. */
+static void test_ordinary_firewall(void **state)
+{
+	passes(*state,
+	       "table inet filter { chain input { type filter hook input priority 0; policy drop; "
+	       "ct state established,related accept; ct state invalid drop; iifname \"lo\" accept; "
+	       "tcp dport 22 ct state new accept; }; }",
+	       GUARD_TRACKED);
+}
+
+/* One that wants no state: tracking would change nothing for it. */
+static void test_stateless_firewall(void **state)
+{
+	passes(*state,
+	       "table inet filter { set ports { type inet_service; elements = { 22, 80 }; }; "
+	       "chain input { type filter hook input priority 0; policy drop; "
+	       "iif \"eth0\" tcp dport @ports accept; }; }",
+	       GUARD_UNTRACKED);
+}
+
+static void test_who_drops_restored(void **state)
+{
+	drops(*state,
+	      "table inet filter { chain input { type filter hook input priority 0; policy drop; "
+	      "tcp dport 22 accept; }; }",
+	      REHEARSAL_RESTORED_DROPPED, "inet filter input: policy drop");
+	drops(*state,
+	      "table ip mine { chain ports { tcp dport 80 ip saddr 10.0.0.0/8 drop; }; "
+	      "chain in { type filter hook input priority 0; jump ports; }; }",
+	      REHEARSAL_RESTORED_DROPPED, "ip mine ports: tcp dport 80 ip saddr 10.0.0.0/8 drop");
+}
+
+static void test_who_drops_new(void **state)
+{
+	drops(*state,
+	      "table inet filter { chain forward { type filter hook forward priority 0; "
+	      "policy drop; }; }",
+	      REHEARSAL_NEW_DROPPED, "inet filter forward: policy drop");
+	drops(*state,
+	      "table inet filter { chain input { type filter hook input priority 0; policy drop; "
+	      "ct state established accept; }; chain forward { type filter hook forward priority "
+	      "0; "
+	      "tcp dport 8080 reject; }; }",
+	      REHEARSAL_NEW_DROPPED, "inet filter forward: tcp dport 8080 reject");
+}
+
+/* The host's rules, interfaces and connections are as before, a guard's table is not rehearsed. */
+static void test_nothing_remains(void **state)
+{
+	const struct lab *l = *state;
+	struct rehearsal_scene s = scene(NETADDR_V4);
+	struct rehearsal ret;
+	struct guard *g = NULL;
+	uint32_t before, after;
+
+	lab_enter(l, LAB_BOX);
+	lab_run("nft add table inet mine");
+	assert_int_equal(guard_up("web1", GUARD_UNTRACKED, &s.service, 1, &g), 0);
+	assert_int_equal(rehearsal_generation(&before), 0);
+	assert_int_equal(rehearse(&s, &ret), 0);
+	assert_int_equal(ret.outcome, REHEARSAL_PASSES);
+	assert_int_equal(rehearsal_generation(&after), 0);
+	assert_int_equal(before, after);
+	lab_run("test \"$(nft list tables | sort | tr '\\n' ' ')\" = "
+		"'table inet jeebs-web1 table inet mine '");
+	lab_run("test $(ip -o link | wc -l) = 2"); /* lo, eth0 */
+	guard_down(g);
+	lab_run("nft add table inet other");
+	assert_int_equal(rehearsal_generation(&after), 0);
+	assert_int_not_equal(before, after);
+	lab_run("nft flush ruleset");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_no_rules, lab_setup, lab_teardown),
+		cmocka_unit_test_setup_teardown(test_ordinary_firewall, lab_setup, lab_teardown),
+		cmocka_unit_test_setup_teardown(test_stateless_firewall, lab_setup, lab_teardown),
+		cmocka_unit_test_setup_teardown(test_who_drops_restored, lab_setup, lab_teardown),
+		cmocka_unit_test_setup_teardown(test_who_drops_new, lab_setup, lab_teardown),
+		cmocka_unit_test_setup_teardown(test_nothing_remains, lab_setup, lab_teardown),
+	};
+
+	lab_require_root();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
