@@ -136,6 +136,7 @@ const char *daemon_server_state(struct daemon *d, uint32_t server)
 const char *daemon_not_ready(struct daemon *d, uint32_t server)
 {
 	enum failover_state fs = failover_state(d->failover, server);
+	struct firewall_view fw;
 	struct health_view v;
 
 	if (fs == FAILOVER_RUNNING || fs == FAILOVER_HELD)
@@ -147,7 +148,52 @@ const char *daemon_not_ready(struct daemon *d, uint32_t server)
 		return "never-healthy";
 	if (v.state == HEALTH_SERVICE_DOWN)
 		return "service-down";
+	firewall_view(d->firewall, server, &fw);
+	/* A firewall that could not be rehearsed may be a good one. */
+	if (fw.state != FIREWALL_PASSES && fw.state != FIREWALL_NOT_REHEARSED)
+		return firewall_state_name(fw.state);
 	return NULL;
+}
+
+struct client_search {
+	uint32_t server;
+	uint8_t family;
+	uint32_t at;
+	bool found;
+	struct netaddr client;
+};
+
+static void search_flow(void *ctx, struct flow *f)
+{
+	struct client_search *s = ctx;
+	struct jeebs_flow *jf = watch_flow(f);
+
+	if (!s->found && jf && flow_is_live(f) && jf->service->server == s->server &&
+	    f->client.addr.family == s->family) {
+		s->found = true;
+		s->client = f->client.addr;
+	}
+}
+
+static void search_part(struct worker *w, void *arg)
+{
+	struct client_search *s = arg;
+
+	s->at = track_each_part(watch_track(worker_watch(w)), s->at, DAEMON_FLOWS_PER_CALL,
+				search_flow, s);
+}
+
+bool daemon_client(void *ctx, uint32_t server, uint8_t family, struct netaddr *ret)
+{
+	struct daemon *d = ctx;
+	struct client_search s = {.server = server, .family = family};
+
+	for (uint32_t i = 0; !s.found && i < d->worker_count; i++)
+		do
+			worker_call(d->workers[i], search_part, &s);
+		while (s.at && !s.found);
+	*ret = s.client;
+	return s.found;
 }
 
 bool daemon_ready(void *ctx, char why[static METRICS_HTTP_WHY_STRLEN])
@@ -216,9 +262,11 @@ static json_t *server_json(struct daemon *d, uint32_t i, const struct gather *g)
 {
 	const struct config_server *s = &d->config->servers[i];
 	const char *not_ready = daemon_not_ready(d, i);
+	struct firewall_view fw;
 	struct health_view v;
 	json_int_t connections = 0, live = 0;
 
+	firewall_view(d->firewall, i, &fw);
 	health_loop_view(d->health, i, &v);
 	for (uint32_t k = 0; k < g->count; k++) {
 		if (g->rows[k].service_server != i)
@@ -227,14 +275,16 @@ static json_t *server_json(struct daemon *d, uint32_t i, const struct gather *g)
 		live += g->rows[k].state == FLOW_ESTABLISHED || g->rows[k].state == FLOW_SYN_RCVD;
 	}
 	return json_pack(
-		"{s:s, s:s, s:b, s:s?, s:o, s:s, s:o, s:o, s:I, s:I, s:{s:s, s:s, s:i}, s:f, s:b}",
+		"{s:s, s:s, s:b, s:s?, s:o, s:s, s:o, s:o, s:I, s:I, s:{s:s, s:s, s:i}, s:f, s:b, "
+		"s:{s:s, s:b, s:s}}",
 		"name", s->name, "state", daemon_server_state(d, i), "ready", not_ready == NULL,
 		"not_ready_reason", not_ready, "addresses", addresses_json(s), "interface",
 		s->interface, "backups", backups_json(s), "services", services_json(d, i),
 		"connections", connections, "live", live, "last_probe", "arp",
 		tcp_word(v.neighbour), "tcp", tcp_word(v.tcp), "missed", (int)v.failed_rounds,
 		"detection_bound_ms", (double)config_detection_bound_ns(&s->health) / 1e6, "hold",
-		v.hold);
+		v.hold, "firewall", "state", firewall_state_name(fw.state), "tracked",
+		fw.tracking == GUARD_TRACKED, "rule", fw.rule);
 }
 
 static json_t *op_servers(void *ctx, struct control_error *e)

@@ -452,6 +452,7 @@ static int start_failover(struct daemon *d)
 		.service_count = d->services.n,
 		.joins = d->joins,
 		.adopter = d->adopter,
+		.firewall = d->firewall,
 		.observer = {.ctx = d,
 			     .state = on_failover_state,
 			     .connection = on_connection,
@@ -486,6 +487,16 @@ static int start_health(struct daemon *d)
 	if (r < 0)
 		log_event(LOG_ERROR, "health-not-started", LOG_STR("interface", interface),
 			  LOG_ERR(r));
+	return r;
+}
+
+static int start_firewall(struct daemon *d)
+{
+	struct firewall_config fc = {.config = d->config, .client = daemon_client, .ctx = d};
+	int r = firewall_start(&fc, &d->firewall);
+
+	if (r < 0)
+		log_event(LOG_ERROR, "firewall-not-rehearsed", LOG_ERR(r));
 	return r;
 }
 
@@ -580,8 +591,8 @@ static int start(struct daemon *d)
 	if ((r = load_services(d)) < 0 || (r = make_endings(d)) < 0 ||
 	    (r = daemon_metrics_open(d)) < 0 || (r = open_store(d)) < 0 ||
 	    (r = prepare_host(d)) < 0 || (r = start_workers(d)) < 0 || (r = start_joins(d)) < 0 ||
-	    (r = start_adopter(d)) < 0 || (r = start_failover(d)) < 0 ||
-	    (r = start_health(d)) < 0 || (r = open_control(d)) < 0 ||
+	    (r = start_adopter(d)) < 0 || (r = start_firewall(d)) < 0 ||
+	    (r = start_failover(d)) < 0 || (r = start_health(d)) < 0 || (r = open_control(d)) < 0 ||
 	    (r = daemon_metrics_listen(d)) < 0)
 		return r;
 	log_started(d);
@@ -601,6 +612,7 @@ static void stop(struct daemon *d, bool started)
 	d->joins = join_pool_free(d->joins);
 	d->adopter = adopter_free(d->adopter); /* clients get their RST while the address is ours */
 	d->failover = failover_free(d->failover);
+	d->firewall = firewall_stop(d->firewall);
 	for (uint32_t i = 0; i < d->worker_count; i++)
 		worker_stop(d->workers[i]);
 	/* A clean end leaves no record; a start that failed leaves what it found. */

@@ -11,6 +11,7 @@
 #include "config.h"
 #include "control.h"
 #include "failover.h"
+#include "firewall.h"
 #include "health-loop.h"
 #include "join.h"
 #include "metrics-http.h"
@@ -41,6 +42,7 @@ struct daemon {
 	struct adopter *adopter; /* NULL: no service has a program that adopts */
 	struct failover *failover;
 	struct health_loop *health;
+	struct firewall *firewall;
 	struct control *control;
 	struct daemon_published *published; /* what metrics were told last; main thread only */
 };
@@ -59,6 +61,8 @@ extern const struct control_ops daemon_control_ops;
 const char *daemon_server_state(struct daemon *d, uint32_t server);
 /* Would a takeover work now? NULL: yes; else why not, static text. */
 const char *daemon_not_ready(struct daemon *d, uint32_t server);
+/* A client that @server has now. As of firewall_config.client. */
+bool daemon_client(void *ctx, uint32_t server, uint8_t family, struct netaddr *ret);
 bool daemon_ready(void *ctx, char why[static METRICS_HTTP_WHY_STRLEN]);
 
 int daemon_metrics_open(struct daemon *d);

@@ -273,11 +273,14 @@ static int restore(struct failover_server *s, struct takeover_item *item, size_t
 		.in_flight = {flight},
 		.defer_send = true,
 	};
-	const char *step = "";
+	struct guard_flow flow = {item->snapshot.server, item->snapshot.client};
+	const char *step = "conntrack";
 	int fd = -1;
 
 	*ret_unsent = 0;
-	int r = restore_socket(&item->snapshot, &o, clock_mono_ns(), &fd, ret_unsent, &step);
+	int r = guard_track(s->guard, &flow);
+	if (r == 0)
+		r = restore_socket(&item->snapshot, &o, clock_mono_ns(), &fd, ret_unsent, &step);
 	if (r == 0)
 		return fd;
 	item->result.error = r;

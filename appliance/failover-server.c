@@ -54,6 +54,7 @@ static uint32_t guard_companions(const struct failover_server *s, struct guard_s
 int failover_server_guard(struct failover_server *s)
 {
 	const struct config_server *cfg = s->cfg;
+	struct firewall_view firewall;
 	uint32_t n = 0;
 	struct guard_service *svc =
 		calloc((size_t)cfg->address_count * (cfg->service_count + 1), sizeof *svc);
@@ -70,7 +71,8 @@ int failover_server_guard(struct failover_server *s)
 							  .port = cfg->services[k].port};
 		}
 	n += guard_companions(s, svc + n);
-	int r = guard_up(cfg->name, GUARD_UNTRACKED, svc, n, &s->guard);
+	firewall_view(s->env->firewall, s->index, &firewall);
+	int r = guard_up(cfg->name, firewall.tracking, svc, n, &s->guard);
 	free(svc);
 	return r;
 }

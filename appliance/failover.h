@@ -13,6 +13,7 @@
 
 #include "adopt.h"
 #include "config.h"
+#include "firewall.h"
 #include "join.h"
 #include "plan.h"
 #include "worker.h"
@@ -68,6 +69,7 @@ struct failover_config {
 	uint32_t service_count;
 	struct join_pool *joins;
 	struct adopter *adopter; /* NULL: no service has a program that adopts */
+	struct firewall *firewall;
 	struct failover_observer observer;
 };
 

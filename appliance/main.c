@@ -191,6 +191,7 @@ static int check_config(const struct config *c, const char *path)
 		config_format_duration(config_detection_bound_ns(&s->health), bound, sizeof bound);
 		printf("%s: death is noticed within %s\n", s->name, bound);
 	}
+	firewall_check(c, stderr);
 	printf("%s: ok\n", path);
 	return 0;
 }

@@ -10,8 +10,6 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -19,6 +17,7 @@
 #include "clock.h"
 #include "rules.h"
 #include "stage.h"
+#include "thread.h"
 
 /* What passes takes microseconds. A SYN is repeated after 1 s. */
 #define PATIENCE_MS   1300
@@ -139,11 +138,16 @@ static int say(const struct rehearsing *h, const struct snapshot *s)
 	return r < 0 ? r : back;
 }
 
-static bool becomes(int fd, short events)
+/* 1, 0: not in all that time, or negative errno. */
+static int becomes(const struct rehearsing *h, int fd, short events)
 {
-	struct pollfd p = {.fd = fd, .events = events};
+	struct pollfd p[] = {{.fd = fd, .events = events},
+			     {.fd = h->scene->cancel, .events = POLLIN}};
 
-	return poll(&p, 1, PATIENCE_MS) == 1 && (p.revents & events);
+	int n = poll(p, 2, PATIENCE_MS);
+	if (n < 0)
+		return -errno;
+	return p[1].revents ? -ECANCELED : (p[0].revents & events) != 0;
 }
 
 /* 1: it was heard, 0: it was dropped on its way. */
@@ -166,7 +170,9 @@ static int restored_is_heard(const struct rehearsing *h, const struct guard *g)
 		return r;
 	r = say(h, &s);
 	if (r == 0)
-		r = becomes(fd, POLLIN) && recv(fd, &byte, 1, 0) == 1;
+		r = becomes(h, fd, POLLIN);
+	if (r == 1)
+		r = recv(fd, &byte, 1, 0) == 1;
 	restore_abandon(fd);
 	return r;
 }
@@ -201,8 +207,9 @@ static int connect_outside(const struct rehearsing *h)
 		return -errno;
 	if (connect(fd, (struct sockaddr *)&sa, n) < 0 && errno != EINPROGRESS)
 		return -errno;
-	if (!becomes(fd, POLLOUT))
-		return 0;
+	int r = becomes(h, fd, POLLOUT);
+	if (r != 1)
+		return r;
 	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &error_n) < 0)
 		return -errno;
 	return error == 0;
@@ -292,7 +299,6 @@ int rehearse(const struct rehearsal_scene *s, struct rehearsal *ret)
 {
 	struct rehearsal result = {.outcome = REHEARSAL_PASSES};
 	struct rehearsing h = {.scene = s, .ret = &result, .stage = {{-1, -1}}};
-	sigset_t all, before;
 	pthread_t thread;
 
 	if (rules_legacy_present()) {
@@ -301,10 +307,7 @@ int rehearse(const struct rehearsal_scene *s, struct rehearsal *ret)
 			.rule = "iptables-legacy has rules, which cannot be rehearsed"};
 		return 0;
 	}
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	int r = -pthread_create(&thread, NULL, rehearsal_thread, &h);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	int r = thread_start(&thread, rehearsal_thread, &h);
 	if (r < 0)
 		return r;
 	pthread_join(thread, NULL);
