@@ -22,6 +22,7 @@
 /* What passes takes microseconds. A SYN is repeated after 1 s. */
 #define PATIENCE_MS   1300
 #define OWN_MAX       32
+#define REPEAT_MS     50
 #define CLIENT_PORT   40000
 #define CLIENT_PORT_2 40001
 #define SEQ_SERVER    1000000u
@@ -139,12 +140,12 @@ static int say(const struct rehearsing *h, const struct snapshot *s)
 }
 
 /* 1, 0: not in all that time, or negative errno. */
-static int becomes(const struct rehearsing *h, int fd, short events)
+static int becomes(const struct rehearsing *h, int fd, short events, int patience_ms)
 {
 	struct pollfd p[] = {{.fd = fd, .events = events},
 			     {.fd = h->scene->cancel, .events = POLLIN}};
 
-	int n = poll(p, 2, PATIENCE_MS);
+	int n = poll(p, 2, patience_ms);
 	if (n < 0)
 		return -errno;
 	return p[1].revents ? -ECANCELED : (p[0].revents & events) != 0;
@@ -168,9 +169,13 @@ static int restored_is_heard(const struct rehearsing *h, const struct guard *g)
 		r = restore_socket(&s, &none, clock_mono_ns(), &fd, &unsent, &step);
 	if (r < 0)
 		return r;
-	r = say(h, &s);
-	if (r == 0)
-		r = becomes(h, fd, POLLIN);
+	/* Again and again: a cable just laid loses what comes before the kernel's worker was there.
+	 */
+	for (int ms = 0; r == 0 && ms < PATIENCE_MS; ms += REPEAT_MS) {
+		r = say(h, &s);
+		if (r == 0)
+			r = becomes(h, fd, POLLIN, REPEAT_MS);
+	}
 	if (r == 1)
 		r = recv(fd, &byte, 1, 0) == 1;
 	restore_abandon(fd);
@@ -207,7 +212,7 @@ static int connect_outside(const struct rehearsing *h)
 		return -errno;
 	if (connect(fd, (struct sockaddr *)&sa, n) < 0 && errno != EINPROGRESS)
 		return -errno;
-	int r = becomes(h, fd, POLLOUT);
+	int r = becomes(h, fd, POLLOUT, PATIENCE_MS);
 	if (r != 1)
 		return r;
 	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &error_n) < 0)
