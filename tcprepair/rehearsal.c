@@ -250,6 +250,7 @@ static int play(struct rehearsing *h, enum guard_tracking tracking)
 	struct guard *g = NULL;
 
 	h->ret->tracking = tracking;
+	rules_trace_begin(h->trace);
 	int r = guard_up("rehearsal", tracking, &h->scene->service, 1, &g);
 	if (r == 0)
 		r = guard_open(g, NULL, 0);

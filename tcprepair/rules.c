@@ -24,6 +24,8 @@
 #include "netlink.h"
 
 #define ANSWER_MAX 32768
+/* For what some dozens of packets meet on their way. */
+#define TRACE_ROOM (4 << 20)
 
 /* All that is received here is traced; before anybody else looks at it. */
 #define TRACE_TABLE                      \
@@ -169,7 +171,7 @@ struct rules_trace {
 
 int rules_trace_open(struct rules_trace **ret)
 {
-	int group = NFNLGRP_NFTRACE;
+	int group = NFNLGRP_NFTRACE, room = TRACE_ROOM;
 	char why[1];
 
 	int r = rules_load(TRACE_TABLE, why, sizeof why);
@@ -183,8 +185,9 @@ int rules_trace_open(struct rules_trace **ret)
 		free(t);
 		return r;
 	}
-	if (setsockopt(t->netlink.fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) <
-	    0) {
+	if (setsockopt(t->netlink.fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room) < 0 ||
+	    setsockopt(t->netlink.fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) <
+		    0) {
 		r = -errno;
 		rules_trace_close(t);
 		return r;
@@ -231,8 +234,10 @@ static void collect(struct rules_trace *t)
 	_Alignas(struct nlmsghdr) char answer[ANSWER_MAX];
 	ssize_t got;
 
-	while ((got = recv(t->netlink.fd, answer, sizeof answer, MSG_DONTWAIT)) > 0) {
-		int left = (int)got;
+	/* What overflowed the queue was like what is in it. */
+	while ((got = recv(t->netlink.fd, answer, sizeof answer, MSG_DONTWAIT)) > 0 ||
+	       (got < 0 && errno == ENOBUFS)) {
+		int left = got < 0 ? 0 : (int)got;
 		for (const struct nlmsghdr *nlh = (void *)answer; mnl_nlmsg_ok(nlh, left);
 		     nlh = mnl_nlmsg_next(nlh, &left))
 			if (nlh->nlmsg_type == (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_TRACE))
@@ -284,6 +289,12 @@ static void rule_text(const struct rules_trace *t, const char *chain, char *out,
 		first_line(line + strspn(line, "\t "), out, n);
 		return;
 	}
+}
+
+void rules_trace_begin(struct rules_trace *t)
+{
+	collect(t);
+	t->dropped = false;
 }
 
 int rules_trace_drop(struct rules_trace *t, char *out, size_t n)

@@ -22,6 +22,8 @@ int rules_generation(uint32_t *ret);
 /* Watches what the rules say to each packet received from now on. */
 struct rules_trace;
 int rules_trace_open(struct rules_trace **ret);
+/* Forgets what it saw so far. */
+void rules_trace_begin(struct rules_trace *t);
 /* The last drop it saw: "inet filter input: policy drop". 0; -ENOENT: it saw none. */
 int rules_trace_drop(struct rules_trace *t, char *out, size_t n);
 struct rules_trace *rules_trace_close(struct rules_trace *t); /* NULL is fine; returns NULL */
