@@ -282,6 +282,14 @@ static void backup_disconnects(void *connection)
 
 /* ---- resuming ------------------------------------------------------------------------------ */
 
+/* The client waits for a byte that nobody has. */
+static bool waits_in_a_gap(const struct harness *h, const struct drill_stream *s, uint64_t end)
+{
+	uint64_t known;
+
+	return h->outcome == HARNESS_JOINED && !drill_stream_known(s, end, end + 1, &known);
+}
+
 static void judge_end(const struct harness *h, const struct resumed *r, struct drill_finding *f)
 {
 	const struct drill_stream *s = &r->main.truth->stream[FLOW_TO_CLIENT];
@@ -298,7 +306,7 @@ static void judge_end(const struct harness *h, const struct resumed *r, struct d
 		drill_refused(f, "oracle-cannot-tell", true);
 	} else if (h->outcome != HARNESS_ABORTED && end >= r->main.truth->unasked) {
 		drill_refused(f, "server-spoke-unasked", true);
-	} else if (r->main.lost) {
+	} else if (r->main.lost || waits_in_a_gap(h, s, end)) {
 		drill_refused(f, "capture-incomplete", true);
 	} else if (h->outcome == HARNESS_ABORTED) {
 		drill_refused(f, h->abort_reason, true);
@@ -400,6 +408,8 @@ int drill_resume(const struct drill_bench *b, struct takeover_item *item,
 		.service = &jf->module_service,
 		.service_address = address_of(&jf->flow->server),
 		.client_address = address_of(&jf->flow->client),
+		/* The oracle says what the old server said, from where that was. */
+		.backend_address = address_of(&jf->flow->server),
 	};
 	struct resumed r = {.bench = b, .cut = item->cut, .packet = packet};
 	const struct harness_backend backend = {

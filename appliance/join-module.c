@@ -104,9 +104,15 @@ static void op_connect_backend(struct jeebs_join *opaque)
 
 static void op_address(struct jeebs_join *opaque, uint32_t end, struct jeebs_address *ret)
 {
-	const struct endpoint *e = &join_main(join_of(opaque))->end[end & 1];
-	*ret = (struct jeebs_address){.family = e->addr.family, .port = e->port};
-	memcpy(ret->addr, e->addr.b, sizeof ret->addr);
+	const struct join *main = join_main(join_of(opaque));
+	struct endpoint e = {0};
+
+	if (end != JEEBS_END_BACKEND)
+		e = main->end[end & 1];
+	else if (main->backend_address_n > 0)
+		endpoint_from_sockaddr(&main->backend_address.sa, &e);
+	*ret = (struct jeebs_address){.family = e.addr.family, .port = e.port};
+	memcpy(ret->addr, e.addr.b, sizeof ret->addr);
 }
 
 static struct jeebs_join *opaque_of(struct join *j)

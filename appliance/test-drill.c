@@ -586,6 +586,32 @@ static void test_gap(void **state)
 	assert_true(report.refused > 0);
 }
 
+static int silent_receive(void *connection, struct jeebs_bytes b, int eof,
+			  int (*answer)(void *ctx, struct jeebs_bytes b), void *ctx,
+			  uint32_t *ret_state)
+{
+	*ret_state = JEEBS_ORACLE_OPEN;
+	return 0;
+}
+
+/* The module is not to blame for what comes behind bytes that the capture lost. */
+static void test_client_waits_in_a_gap(void **state)
+{
+	static const struct seg g[] = {
+		{C, TCP_SYN, -1, 0, ""}, {S, TCP_SYN | ACK, -1, 0, ""}, {C, ACK, 0, 0, ""},
+		{C, ACK, 0, 0, "quest"}, {S, ACK, 1, 5, "answer"},      {C, ACK, 5, 7, ""},
+		{C, ACK, 5, 7, "more"},
+	};
+	struct jeebs_oracle silent = exact_oracle;
+
+	silent.receive = silent_receive;
+	oracle = &silent;
+	drill(g, sizeof g / sizeof g[0]);
+	assert_int_equal(report.wrong, 0);
+	assert_true(report.refused > 0);
+	assert_string_equal(report.refusal[0].reason, "capture-incomplete");
+}
+
 /* The end of the client's question was lost by the capture, the answer was not. */
 static void test_question_without_an_end(void **state)
 {
@@ -637,6 +663,7 @@ int main(void)
 		CASE(test_client_waits_for_answers),
 		CASE(test_what_nobody_asked_for),
 		CASE(test_gap),
+		CASE(test_client_waits_in_a_gap),
 		CASE(test_question_without_an_end),
 		CASE(test_reasons_have_a_ceiling),
 	};

@@ -7,6 +7,7 @@ import sys
 
 host, user, password, path, name = sys.argv[1:]
 ftp = ftplib.FTP(host, timeout=20)
+ftp.trust_server_pasv_ipv4_address = True  # as older versions of it, and many clients, do
 if not ftp.sendcmd("USER " + user).startswith("331"):
     sys.exit("no password was asked for")
 print("password", flush=True)

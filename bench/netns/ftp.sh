@@ -2,7 +2,8 @@
 # Sourced after lib.sh.
 #
 #	ftp_files NAME...               files of make_files, for both servers (one directory each)
-#	start_ftp vsftpd|proftpd NAME   in the namespace of that name, on port 21, both families
+#	start_ftp vsftpd|proftpd NAME   in the namespace of that name, on port 21, both families; a
+#	                                vsftpd with $ftp_public: IPv4 only, and 227 names that address
 #
 # Users: anonymous, who may also upload below /incoming; jeeb with the password "Secret 1".
 # /etc is not touched: what vsftpd wants there is mounted for it alone.
@@ -54,7 +55,7 @@ session required pam_permit.so
 END
 	# Not isolated: what it leaves behind is found in its namespace, and ended with it.
 	cat >"$dir/conf" <<END
-listen_ipv6=YES
+$([[ ${ftp_public:-} ]] && echo listen=YES || echo listen_ipv6=YES)
 background=NO
 seccomp_sandbox=NO
 isolate_network=NO
@@ -83,6 +84,7 @@ isolate=NO
 isolate_network=NO
 ${ftp_rate:+anon_max_rate=$ftp_rate
 local_max_rate=$ftp_rate}
+${ftp_public:+pasv_address=$ftp_public}
 END
 	mkdir -p "$dir/empty"
 	in_ns_exec "$name" unshare -m sh -c "mount --bind $dir/pam /etc/pam.d/vsftpd && mount --bind $dir/passwd /etc/passwd &&

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The state as bytes: version 1, big-endian. A list of lines is a u16 length and its bytes.
+ * The state as bytes: version 2, big-endian. A list of lines is a u16 length and its bytes.
  *
  *	u8 version, reason; and of a connection that was not given up
  *	u8 flags; 2 x u64 next, line; u64 reply_at; u16 code; u8 final
  *	u8 queue_n, queue_n x u8 kept; lines queue
  *	endpoint: u8 verb; u32 tag; address: u8 family; u16 port; 16 bytes
+ *	passive: 4 bytes
  *	known: u64 file, size; u8 sized, stamp_n, stamp
  *	words, twice: u8 verb, n, text
  *	session: 4 x lines; u8 flags; u64 rest
@@ -16,7 +17,7 @@
 
 #include "reader.h"
 
-#define VERSION 1u
+#define VERSION 2u
 
 #define FLAG_WAITING 0x01u
 #define FLAG_CLOSING 0x02u
@@ -136,6 +137,7 @@ static void put_all(struct writer *w, const struct ftp *s)
 	put(w, s->endpoint.address.family, 1);
 	put(w, s->endpoint.address.port, 2);
 	put_bytes(w, s->endpoint.address.addr, sizeof s->endpoint.address.addr);
+	put_bytes(w, s->passive, sizeof s->passive);
 	put_known(w, &s->known);
 	put_words(w, &s->done);
 	put_words(w, &s->active);
@@ -316,6 +318,7 @@ int ftp_restore(void *state, struct jeebs_bytes checkpoint)
 	s->endpoint.address.family = reader_u8(&r);
 	s->endpoint.address.port = reader_u16be(&r);
 	reader_copy(&r, s->endpoint.address.addr, sizeof s->endpoint.address.addr);
+	reader_copy(&r, s->passive, sizeof s->passive);
 	get_known(&r, &s->known);
 	get_words(&r, &s->done);
 	get_words(&r, &s->active);

@@ -23,14 +23,15 @@ static void expect(struct ftp *s, uint16_t server_port, uint16_t client_port)
 
 static void passive(struct ftp *s, const struct ftp_command *c, struct bytes reply)
 {
-	uint16_t port;
-	size_t from, to;
+	struct ftp_passive p;
 
-	if (!ftp_reply_port(reply, &port, &from, &to))
+	if (!ftp_reply_passive(reply, &p))
 		return; /* EPSV ALL */
+	if (c->verb == FTP_PASV)
+		memcpy(s->passive, p.address, sizeof s->passive);
 	s->endpoint = (struct ftp_endpoint){
-		.verb = c->verb, .tag = s->endpoint.tag + 1, .address = {.port = port}};
-	expect(s, port, 0);
+		.verb = c->verb, .tag = s->endpoint.tag + 1, .address = {.port = p.port}};
+	expect(s, p.port, 0);
 }
 
 static void active(struct ftp *s, const struct ftp_command *c)

@@ -382,6 +382,12 @@ static int begin_transfer(struct link *l, struct bytes line)
 		return unknown(l);
 	if (e->code / 100 != 2 && e->before.n == 0)
 		return e->final.n ? say(l, e->final) : unknown(l);
+	/* The recording has nothing of its data: of that nothing can be proved, of the rest it can.
+	 */
+	if (e->data < 0 && e->code / 100 == 2) {
+		int r = say(l, e->before);
+		return r < 0 ? r : say(l, e->final);
+	}
 	if (talk_downloads(line)
 		    ? !content(l, e, &all)
 		    : !complete(l->talk, e) || e->rest != l->rest || e->type != l->type)

@@ -76,26 +76,28 @@ bool ftp_reply_number(struct bytes b, uint64_t *ret)
 	return number(b, &at, ret) && line_end(b, at);
 }
 
-static bool passive(struct bytes line, uint16_t *ret_port, size_t *ret_from, size_t *ret_to)
+static bool passive(struct bytes line, struct ftp_passive *ret)
 {
 	size_t at = 4;
 	uint64_t v[6];
 
 	while (at < line.n && !digit(line.p[at]))
 		at++;
-	*ret_from = at;
+	ret->from = at;
 	for (int i = 0; i < 6; i++) {
 		if (i > 0 && (at >= line.n || line.p[at++] != ','))
 			return false;
 		if (!number(line, &at, &v[i]) || v[i] > 255)
 			return false;
 	}
-	*ret_to = at;
-	*ret_port = (uint16_t)(v[4] << 8 | v[5]);
-	return *ret_port != 0;
+	ret->to = at;
+	ret->port = (uint16_t)(v[4] << 8 | v[5]);
+	for (int i = 0; i < 4; i++)
+		ret->address[i] = (uint8_t)v[i];
+	return ret->port != 0;
 }
 
-static bool extended(struct bytes line, uint16_t *ret_port, size_t *ret_from, size_t *ret_to)
+static bool extended(struct bytes line, struct ftp_passive *ret)
 {
 	const uint8_t *open = line.n > 4 ? memchr(line.p + 4, '(', line.n - 4) : NULL;
 	uint64_t port;
@@ -107,25 +109,25 @@ static bool extended(struct bytes line, uint16_t *ret_port, size_t *ret_from, si
 		return false;
 	uint8_t bar = line.p[at];
 	at += 3;
-	*ret_from = at;
+	ret->from = at;
 	if (!number(line, &at, &port) || port == 0 || port > UINT16_MAX || at >= line.n ||
 	    line.p[at] != bar)
 		return false;
-	*ret_to = at;
-	*ret_port = (uint16_t)port;
+	ret->to = at;
+	ret->port = (uint16_t)port;
 	return true;
 }
 
-bool ftp_reply_port(struct bytes line, uint16_t *ret_port, size_t *ret_from, size_t *ret_to)
+bool ftp_reply_passive(struct bytes line, struct ftp_passive *ret)
 {
-	switch (code_of(line)) {
-	case PASSIVE:
-		return passive(line, ret_port, ret_from, ret_to);
-	case EXTENDED_PASSIVE:
-		return extended(line, ret_port, ret_from, ret_to);
-	default:
-		return false;
-	}
+	struct ftp_passive p = {0};
+	uint16_t code = code_of(line);
+	bool ok = (code == PASSIVE && passive(line, &p)) ||
+		  (code == EXTENDED_PASSIVE && extended(line, &p));
+
+	if (ok)
+		*ret = p;
+	return ok;
 }
 
 size_t ftp_reply_path(struct bytes line, uint8_t *out, size_t cap)

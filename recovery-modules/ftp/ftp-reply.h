@@ -20,11 +20,14 @@ bool ftp_reply_greets(uint16_t code);
 
 /* A decimal number that is all of @b up to its line end. */
 bool ftp_reply_number(struct bytes b, uint64_t *ret);
-/*
- * The port in a reply 227 (RFC 959 section 4.1.2) or 229 (RFC 2428 section 3), and where in
- * the line the digits are that say address and port, or the port: what a proxy replaces.
- */
-bool ftp_reply_port(struct bytes line, uint16_t *ret_port, size_t *ret_from, size_t *ret_to);
+/* What a reply 227 (RFC 959 section 4.1.2) or 229 (RFC 2428 section 3) says. */
+struct ftp_passive {
+	uint16_t port;
+	uint8_t address[4]; /* of 227 only */
+	size_t from, to;    /* where in the line the digits are: what a proxy replaces */
+};
+
+bool ftp_reply_passive(struct bytes line, struct ftp_passive *ret);
 /* The path in a reply 257, into @out. Its length; 0: there is none, or it does not fit. */
 size_t ftp_reply_path(struct bytes line, uint8_t *out, size_t cap);
 /* The count in "150 Opening ... (123 bytes)". */

@@ -48,12 +48,12 @@ void ftp_ask_passive(struct ftp_run *run, enum ftp_stage stage)
 bool ftp_take_passive(struct ftp_run *run, struct bytes line, uint16_t *ret_port)
 {
 	struct ftp_resume *r = run->r;
-	size_t from, to;
+	struct ftp_passive p = {0};
+	bool told = ftp_reply_passive(line, &p);
 
-	*ret_port = 0;
-	if (ftp_reply_port(line, ret_port, &from, &to))
+	*ret_port = p.port;
+	if (told)
 		return true;
-	*ret_port = 0;
 	if (r->old_pasv || !ipv4(run))
 		return false;
 	r->old_pasv = true;
@@ -185,36 +185,55 @@ static void finish_command(struct ftp_run *run, uint16_t code)
 		ftp_serve(run);
 }
 
+/*
+ * The address that a client is told to connect to: the one the old server told it, for there may be
+ * a router between the two that knows only that. Where it has not said one, the backup's, if that
+ * is set to another than its own; and else the service's.
+ */
+static void told_address(struct ftp_run *run, const uint8_t named[static 4], uint8_t ret[static 4])
+{
+	static const uint8_t none[4] = {0};
+	struct jeebs_address service, backend;
+
+	run->ops->address(run->r->main, JEEBS_END_SERVICE, &service);
+	run->ops->address(run->r->main, JEEBS_END_BACKEND, &backend);
+	bool set = backend.family == 4 && memcmp(named, backend.addr, 4) != 0 &&
+		   memcmp(named, none, 4) != 0;
+	if (memcmp(run->s->passive, none, 4) != 0)
+		named = run->s->passive;
+	else if (!set)
+		named = service.addr;
+	memcpy(ret, named, 4);
+}
+
 /* The client's ways to a data connection lead to the box. */
 static void passive_reply(struct ftp_run *run, struct bytes line)
 {
 	struct ftp_resume *r = run->r;
 	char number[32];
-	uint8_t out[FTP_LINE_MAX + sizeof number];
-	uint16_t port, mine;
-	size_t from, to;
-	struct jeebs_address a;
+	uint8_t out[FTP_LINE_MAX + sizeof number], a[4];
+	struct ftp_passive p;
+	uint16_t mine;
 
-	if (!ftp_reply_port(line, &port, &from, &to)) {
+	if (!ftp_reply_passive(line, &p)) {
 		ftp_answer_line(run, line, r->reply.code);
 		return;
 	}
-	mine = ftp_channel_listen(run, port);
+	mine = ftp_channel_listen(run, p.port);
 	if (!mine) {
 		ftp_answer_line(run, bytes_str("425 No data connection.\r\n"), FTP_NO_DATA);
 		return;
 	}
-	ftp_channel_arm(run, port);
+	ftp_channel_arm(run, p.port);
 	run->s->endpoint.verb = r->verb;
-	run->ops->address(r->main, JEEBS_END_SERVICE, &a);
-	int n = r->reply.code == 229
-			? snprintf(number, sizeof number, "%u", mine)
-			: snprintf(number, sizeof number, "%u,%u,%u,%u,%u,%u", a.addr[0], a.addr[1],
-				   a.addr[2], a.addr[3], mine >> 8, mine & 0xffu);
-	memcpy(out, line.p, from);
-	memcpy(out + from, number, (size_t)n);
-	memcpy(out + from + n, line.p + to, line.n - to);
-	ftp_answer_line(run, bytes_of(out, from + (size_t)n + (line.n - to)), r->reply.code);
+	told_address(run, p.address, a);
+	int n = r->reply.code == 229 ? snprintf(number, sizeof number, "%u", mine)
+				     : snprintf(number, sizeof number, "%u,%u,%u,%u,%u,%u", a[0],
+						a[1], a[2], a[3], mine >> 8, mine & 0xffu);
+	memcpy(out, line.p, p.from);
+	memcpy(out + p.from, number, (size_t)n);
+	memcpy(out + p.from + n, line.p + p.to, line.n - p.to);
+	ftp_answer_line(run, bytes_of(out, p.from + (size_t)n + (line.n - p.to)), r->reply.code);
 }
 
 static void hold(struct ftp_resume *r, struct bytes line)

@@ -216,6 +216,7 @@ struct ftp {
 	uint8_t kept[FTP_QUEUE_MAX]; /* the password is in the line */
 	struct ftp_lines queue;      /* commands without a reply; the greeting is an empty one */
 	struct ftp_endpoint endpoint;
+	uint8_t passive[4]; /* the address in its last 227; 0.0.0.0: it has not said one */
 	struct ftp_known known;
 	struct ftp_words done, active; /* 226 to a download, 200 to PORT and EPRT */
 	struct ftp_session session;

@@ -230,6 +230,7 @@ static bool live(struct run *u, const char *name, struct bytes file, size_t cut,
 	*ret_in_data = false;
 	struct harness_options lab = options->harness;
 	lab.service_address.addr[3] = name[0] == 'v' ? 1 : 2;
+	lab.backend_address = lab.service_address; /* what the oracle says was said there */
 	assert_int_equal(harness_init(&u->h, &ftp_module, &lab), 0);
 	while (conversation_next(&r, &c)) {
 		uint32_t dir = c.kind == 'C' || c.kind == 'F';

@@ -477,6 +477,46 @@ static void test_port_before_the_login(void **state)
 	end(&t);
 }
 
+/* 227 names what the old server named, or else what the backup is set to, or else the service. */
+static void test_the_address_of_data(void **state)
+{
+	static const struct {
+		const char *old, *backup, *told; /* old: before the cut; NULL: none */
+	} cases[] = {
+		{NULL, "10,0,0,2,3,9", "10,0,0,1,3,9"},
+		{NULL, "0,0,0,0,3,9", "10,0,0,1,3,9"},
+		{NULL, "203,0,113,7,3,9", "203,0,113,7,3,9"},
+		{"10,0,0,1,9,9", "10,0,0,2,3,9", "10,0,0,1,3,9"},
+		{"10,0,0,1,9,9", "203,0,113,7,3,9", "10,0,0,1,3,9"},
+		{"203,0,113,7,9,9", "10,0,0,2,3,9", "203,0,113,7,3,9"},
+		{"203,0,113,7,9,9", "203,0,113,8,3,9", "203,0,113,7,3,9"},
+	};
+
+	(void)state;
+	options.backend_address = (struct jeebs_address){.family = 4, .addr = {10, 0, 0, 2}};
+	for (size_t i = 0; i < 2 * sizeof cases / sizeof *cases; i++) {
+		bool restored = i % 2;
+		char reply[64], told[64], old[64];
+		struct answer answers[2] = {{"PASV", reply}};
+		struct backup b = {.answers = answers};
+		struct talk t;
+		snprintf(reply, sizeof reply, "227 Here (%s).\r\n", cases[i / 2].backup);
+		snprintf(told, sizeof told, "227 Here (%s).\r\n", cases[i / 2].told);
+		login(&t);
+		if (cases[i / 2].old) {
+			snprintf(old, sizeof old, "227 There (%s).\r\n", cases[i / 2].old);
+			client(&t, "PASV\r\n");
+			server(&t, old);
+		}
+		if (restored)
+			assert_int_equal(harness_reopen(&t.h), 0);
+		plan(&t);
+		resume(&t, &b, "PASV\r\n");
+		got(&t, told);
+		end(&t);
+	}
+}
+
 static void test_too_much_input(void **state)
 {
 	static const struct answer slow[] = {{"PASS it", ""}, {NULL, NULL}};
@@ -517,6 +557,7 @@ int main(void)
 		cmocka_unit_test_setup(test_changes_are_not_repeated, setup),
 		cmocka_unit_test_setup(test_cut_replies, setup),
 		cmocka_unit_test_setup(test_ports, setup),
+		cmocka_unit_test_setup(test_the_address_of_data, setup),
 		cmocka_unit_test_setup(test_only_refused, setup),
 		cmocka_unit_test_setup(test_port_before_the_login, setup),
 		cmocka_unit_test_setup(test_too_much_input, setup),

@@ -191,7 +191,9 @@ static void join_address(struct jeebs_join *j, uint32_t end, struct jeebs_addres
 {
 	const struct harness_options *o = &channel_of(j)->h->options;
 
-	*ret = end == JEEBS_END_SERVICE ? o->service_address : o->client_address;
+	*ret = end == JEEBS_END_SERVICE  ? o->service_address
+	       : end == JEEBS_END_CLIENT ? o->client_address
+					 : o->backend_address;
 }
 
 static void join_hold_client(struct jeebs_join *j, int on)

@@ -69,6 +69,7 @@ struct harness_options {
 	size_t output_max;                   /* for the client in total; 0: 64 MiB */
 	const struct jeebs_service *service; /* as configured; NULL: every option at its default */
 	struct jeebs_address service_address, client_address; /* of the main connection */
+	struct jeebs_address backend_address;                 /* family 0: not known */
 };
 
 /*

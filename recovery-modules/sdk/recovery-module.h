@@ -289,11 +289,13 @@ struct jeebs_join_ops {
 	 * port where that is 0 or taken. NULL: none is to be had. */
 	struct jeebs_join *(*connect_client)(struct jeebs_join *j, const struct jeebs_address *to,
 					     uint16_t from_port);
-	/* The service's or the client's end of the main connection. */
+	/* The service's or the client's end of the main connection; or where its backend is, family
+	 * 0 where that is not known. */
 	void (*address)(struct jeebs_join *j, uint32_t end, struct jeebs_address *ret);
 };
 #define JEEBS_END_SERVICE 0u
 #define JEEBS_END_CLIENT  1u
+#define JEEBS_END_BACKEND 2u
 
 struct jeebs_module {
 	uint32_t abi;     /* JEEBS_MODULE_ABI; the host refuses anything else */
