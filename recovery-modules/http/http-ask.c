@@ -76,7 +76,7 @@ static void ask_lines(const struct ask *a, uint64_t from, uint64_t to)
 static void ask_range(const struct http *s, const struct ask *a)
 {
 	const struct http_answer *w = &s->answer;
-	uint64_t first = (w->status == 206 ? w->range_first : 0) + s->delivered;
+	uint64_t first = http_range_from(s);
 	uint64_t last = w->status == 206 ? w->range_last : w->length - 1;
 	char line[96], date[HTTP_DATE_LEN];
 	int n = snprintf(line, sizeof line,

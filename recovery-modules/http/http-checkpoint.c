@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The state as bytes: version 4, big-endian. The answer, its entity tag and the
- * digest are there only while a response body is being delivered.
+ * The state as bytes: version 5, big-endian. The answer, its entity tag and the
+ * digests are there only while a response body is being delivered.
  *
  *	u8 version, reason, flags, informational, queue_n, sync, proofs, after_pause
  *	2 x side: u64 next, start, keep; u8 phase, scan;
  *		body: u64 left, text; u32 line; u8 kind, step, digits
  *	queue_n x: u64 start; u32 head_n; u8 method, flags
- *	[u64 delivered; answer: 8 x u64, u32 encoding, u16 status, flags, u8 kind; u8 etag_n, etag;
- *	 digest: u64 total_len, 4 x u64, total_len modulo 32 bytes]
+ *	[answer: 8 x u64, u32 encoding, type, charset,
+ *	 parameters, u16 status, flags, u8 kind; u8 etag_n, etag;
+ *	 delivered: u64 from, to, all, last; of its present block 4 x u64, length modulo 32 bytes]
  */
 #include "http.h"
 
@@ -16,18 +17,17 @@
 
 #include "reader.h"
 
-#define VERSION 4u
+#define VERSION 5u
 
-#define FLAG_CLOSED      0x01u
-#define FLAG_UPLOADING   0x02u
-#define FLAG_DIGEST_LOST 0x04u
-#define FLAG_KEPT(dir)   (0x08u << (dir))
-#define FLAG_WAITING     0x20u
-#define FLAGS_ALL        0x3fu
+#define FLAG_CLOSED    0x01u
+#define FLAG_UPLOADING 0x02u
+#define FLAG_WAITING   0x04u
+#define FLAG_KEPT(dir) (0x08u << (dir))
+#define FLAGS_ALL      0x1fu
 
 #define SIDE_BYTES     49u
 #define REQUEST_BYTES  14u
-#define RESPONSE_BYTES (8u + 73u + 1u + HTTP_ETAG_MAX + 40u + 32u)
+#define RESPONSE_BYTES (85u + 1u + HTTP_ETAG_MAX + 64u + 32u)
 #define CHECKPOINT_MAX (8u + 2u * SIDE_BYTES + HTTP_QUEUE_MAX * REQUEST_BYTES + RESPONSE_BYTES)
 
 /* 9999-12-31: the last date that can be written. */
@@ -65,11 +65,21 @@ static void put_side(struct writer *w, const struct http_side *side)
 	put(w, side->body.digits, 1);
 }
 
+static void put_digest(struct writer *w, const struct http_digest *d)
+{
+	put(w, d->from, 8);
+	put(w, d->to, 8);
+	put(w, d->all, 8);
+	put(w, d->last, 8);
+	for (int i = 0; i < 4; i++)
+		put(w, d->block.v[i], 8);
+	put_bytes(w, d->block.mem64, d->block.total_len % 32);
+}
+
 static void put_response(struct writer *w, const struct http *s)
 {
 	const struct http_answer *a = &s->answer;
 
-	put(w, s->delivered, 8);
 	put(w, a->length, 8);
 	put(w, a->range_first, 8);
 	put(w, a->range_last, 8);
@@ -79,15 +89,15 @@ static void put_response(struct writer *w, const struct http *s)
 	put(w, (uint64_t)a->modified_s, 8);
 	put(w, (uint64_t)a->date_s, 8);
 	put(w, a->encoding, 4);
+	put(w, a->type, 4);
+	put(w, a->charset, 4);
+	put(w, a->parameters, 4);
 	put(w, a->status, 2);
 	put(w, a->flags, 2);
 	put(w, a->kind, 1);
 	put(w, s->etag.n, 1);
 	put_bytes(w, s->etag.text, s->etag.n);
-	put(w, s->digest.total_len, 8);
-	for (int i = 0; i < 4; i++)
-		put(w, s->digest.v[i], 8);
-	put_bytes(w, s->digest.mem64, s->digest.total_len % 32);
+	put_digest(w, &s->delivered);
 }
 
 static bool has_response(const struct http *s)
@@ -109,8 +119,6 @@ size_t http_checkpoint(const void *state, uint8_t *out, size_t cap)
 		flags |= FLAG_CLOSED;
 	if (s->uploading)
 		flags |= FLAG_UPLOADING;
-	if (s->digest_lost)
-		flags |= FLAG_DIGEST_LOST;
 	if (s->waiting)
 		flags |= FLAG_WAITING;
 	for (unsigned dir = 0; dir < 2; dir++) {
@@ -158,11 +166,29 @@ static void get_side(struct reader *r, struct http_side *side, bool kept)
 	side->body.digits = reader_u8(r);
 }
 
+static void get_digest(struct reader *r, struct http_digest *d)
+{
+	uint64_t from = reader_u64be(r), to = reader_u64be(r);
+
+	if (from > to) {
+		r->failed = true;
+		return;
+	}
+	http_digest_init(d, from);
+	d->to = to;
+	d->all = reader_u64be(r);
+	d->last = reader_u64be(r);
+	for (int i = 0; i < 4; i++)
+		d->block.v[i] = reader_u64be(r);
+	d->block.total_len = to - http_digest_block(d);
+	d->block.memsize = (XXH32_hash_t)(d->block.total_len % 32);
+	reader_copy(r, d->block.mem64, d->block.memsize);
+}
+
 static void get_response(struct reader *r, struct http *s)
 {
 	struct http_answer *a = &s->answer;
 
-	s->delivered = reader_u64be(r);
 	a->length = reader_u64be(r);
 	a->range_first = reader_u64be(r);
 	a->range_last = reader_u64be(r);
@@ -172,6 +198,9 @@ static void get_response(struct reader *r, struct http *s)
 	a->modified_s = (int64_t)reader_u64be(r);
 	a->date_s = (int64_t)reader_u64be(r);
 	a->encoding = reader_u32be(r);
+	a->type = reader_u32be(r);
+	a->charset = reader_u32be(r);
+	a->parameters = reader_u32be(r);
 	a->status = reader_u16be(r);
 	a->flags = reader_u16be(r);
 	a->kind = reader_u8(r);
@@ -181,12 +210,7 @@ static void get_response(struct reader *r, struct http *s)
 		return;
 	}
 	reader_copy(r, s->etag.text, s->etag.n);
-	XXH64_reset(&s->digest, 0);
-	s->digest.total_len = reader_u64be(r);
-	for (int i = 0; i < 4; i++)
-		s->digest.v[i] = reader_u64be(r);
-	s->digest.memsize = (XXH32_hash_t)(s->digest.total_len % 32);
-	reader_copy(r, s->digest.mem64, s->digest.memsize);
+	get_digest(r, &s->delivered);
 }
 
 static bool valid_side(const struct http_side *side)
@@ -291,7 +315,7 @@ static bool valid_response(const struct http *s)
 	if (b->kind != a->kind || b->kind == HTTP_BODY_NONE)
 		return false;
 	return b->kind != HTTP_BODY_LENGTH ||
-	       (s->delivered < a->length && b->left == a->length - s->delivered);
+	       (s->delivered.to < a->length && b->left == a->length - s->delivered.to);
 }
 
 int http_restore(void *state, struct jeebs_bytes checkpoint)
@@ -315,7 +339,6 @@ int http_restore(void *state, struct jeebs_bytes checkpoint)
 		return JEEBS_GIVE_UP;
 	s->closed = flags & FLAG_CLOSED;
 	s->uploading = flags & FLAG_UPLOADING;
-	s->digest_lost = flags & FLAG_DIGEST_LOST;
 	s->waiting = flags & FLAG_WAITING;
 	for (unsigned dir = 0; dir < 2; dir++)
 		get_side(&r, &s->side[dir], flags & FLAG_KEPT(dir));

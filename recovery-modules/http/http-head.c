@@ -9,6 +9,10 @@
 
 #include "http-date.h"
 
+/* How much older than the response a Last-Modified must be to count as strong (RFC 9110 section
+ * 8.8.2.2 says one second; clocks of file servers differ by more). */
+#define MODIFIED_AGE_MIN_S 60
+
 /* Response fields that matter beyond what llhttp itself understands. */
 enum field {
 	FIELD_OTHER,
@@ -203,6 +207,66 @@ static void take_boundary(struct http_head *h)
 	}
 }
 
+static uint32_t digest_next(uint32_t digest, uint8_t c)
+{
+	return (digest ^ c) * 0x01000193u | 1u;
+}
+
+/* Without regard to case, without quotes and spaces; never 0. */
+static uint32_t token_digest(const uint8_t *p, size_t n)
+{
+	uint32_t v = 0x811c9dc5u;
+
+	for (size_t i = 0; i < n; i++) {
+		if (p[i] != ' ' && p[i] != '\t' && p[i] != '"')
+			v = digest_next(v, p[i] >= 'A' && p[i] <= 'Z' ? p[i] | 0x20u : p[i]);
+	}
+	return v;
+}
+
+/* ";name=value", from its first byte on. */
+static void take_parameter(struct http_answer *a, const uint8_t *p, size_t n)
+{
+	static const char name[] = "charset=";
+	size_t blank = 1, k = sizeof name - 1;
+
+	while (blank < n && (p[blank] == ' ' || p[blank] == '\t'))
+		blank++;
+	if (n - blank > k && strncasecmp((const char *)p + blank, name, k) == 0) {
+		a->charset = token_digest(p + blank + k, n - blank - k);
+		return;
+	}
+	for (size_t i = 0; i < n; i++)
+		a->parameters = digest_next(a->parameters, p[i]);
+}
+
+static size_t parameter_end(const uint8_t *p, size_t n)
+{
+	const uint8_t *end = n > 1 ? memchr(p + 1, ';', n - 1) : NULL;
+
+	return end ? (size_t)(end - p) : n;
+}
+
+/* "type/subtype; charset=utf-8": RFC 9110 section 8.3.1. A quoted semicolon makes one more of it.
+ */
+static void take_type(struct http_head *h)
+{
+	struct http_answer *a = h->answer;
+	const uint8_t *p = h->value;
+	bool whole = h->value_n <= HTTP_VALUE_MAX;
+	size_t n = whole ? h->value_n : 0, end = n ? parameter_end(p, n) : 0;
+
+	a->charset = 0;
+	a->parameters = whole ? 0 : (uint32_t)a->entity | 1u;
+	a->type = n ? token_digest(p, end) : 0;
+	while (end < n) {
+		p += end;
+		n -= end;
+		end = parameter_end(p, n);
+		take_parameter(a, p, end);
+	}
+}
+
 static int on_value_complete(llhttp_t *p)
 {
 	struct http_head *h = p->data;
@@ -215,8 +279,10 @@ static int on_value_complete(llhttp_t *p)
 		break;
 	case FIELD_CONTENT_ENCODING:
 	case FIELD_CONTENT_TYPE:
-		if (h->field == FIELD_CONTENT_TYPE)
+		if (h->field == FIELD_CONTENT_TYPE) {
 			take_boundary(h);
+			take_type(h);
+		}
 		/* Ends the value, and keeps the two fields apart. */
 		a->entity = (a->entity ^ (UINT64_C(0x100) + h->field)) * UINT64_C(0x100000001b3);
 		break;
@@ -368,6 +434,12 @@ bool http_head_end(uint8_t *io_scan, struct jeebs_bytes b, size_t *ret_end)
 		*io_scan = c == '\r' && *io_scan == 1 ? 2 : 0;
 	}
 	return false;
+}
+
+bool http_answer_strong_date(const struct http_answer *a)
+{
+	return a->flags & HTTP_ANSWER_MODIFIED && a->flags & HTTP_ANSWER_DATED &&
+	       a->date_s - a->modified_s >= MODIFIED_AGE_MIN_S;
 }
 
 enum http_body_kind http_answer_body(const struct http_answer *a, uint8_t method)

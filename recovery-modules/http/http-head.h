@@ -51,11 +51,12 @@ struct http_answer {
 	uint64_t etag_hash;
 	int64_t modified_s; /* Last-Modified */
 	int64_t date_s;
-	uint32_t encoding; /* digest of Content-Encoding alone */
+	uint32_t encoding; /* digest of Content-Encoding alone, */
+	/* Of Content-Type: the media type, the charset (0: none is said), all other parameters. */
+	uint32_t type, charset, parameters;
 	uint16_t status;
 	uint16_t flags;
 	uint8_t kind; /* enum http_body_kind, for a request that allows a body */
-	uint8_t reserved_[7];
 };
 
 /* A strong entity tag with its quotes; n 0: none. With HTTP_ANSWER_PARTS it is the boundary. */
@@ -90,6 +91,9 @@ bool http_head_finish(struct http_head *h);
  * number of bytes of @b that belong to the head.
  */
 bool http_head_end(uint8_t *io_scan, struct jeebs_bytes b, size_t *ret_end);
+
+/* Its Last-Modified is as good as a strong tag: RFC 9110 section 8.8.2.2. */
+bool http_answer_strong_date(const struct http_answer *a);
 
 /* How the body of the final response @a to @method is framed (RFC 9112 section 6.3). */
 enum http_body_kind http_answer_body(const struct http_answer *a, uint8_t method);

@@ -108,7 +108,6 @@ static void response_done(struct http *s)
 	s->queue_first = (uint8_t)((s->queue_first + 1) % HTTP_QUEUE_MAX);
 	s->queue_n--;
 	s->informational = 0;
-	s->digest_lost = false;
 	s->uploading = s->queue_n == 0 && s->side[JEEBS_TO_SERVER].phase == HTTP_IN_BODY;
 }
 
@@ -155,8 +154,7 @@ static enum http_reason response_head(struct http *s, uint64_t off, struct jeebs
 
 	http_body_init(&side->body, http_answer_body(&s->answer, method), s->answer.length);
 	side->phase = HTTP_IN_BODY;
-	s->delivered = 0;
-	XXH64_reset(&s->digest, 0);
+	http_digest_init(&s->delivered, 0);
 	if (http_body_done(&side->body))
 		response_done(s);
 	return HTTP_FINE;
@@ -190,11 +188,8 @@ static enum http_reason take_body(struct http *s, uint32_t dir, struct jeebs_byt
 	*ret_n = http_body_take(&side->body, b, &data);
 	if (side->body.step == HTTP_STEP_BAD)
 		return HTTP_NOT_HTTP;
-	if (dir == JEEBS_TO_CLIENT && data.n > 0) {
-		s->delivered += data.n;
-		if (!s->digest_lost)
-			XXH64_update(&s->digest, data.p, data.n);
-	}
+	if (dir == JEEBS_TO_CLIENT)
+		http_digest_update(&s->delivered, data);
 	if (http_body_done(&side->body)) {
 		if (dir == JEEBS_TO_SERVER)
 			request_body_done(s);
@@ -338,8 +333,7 @@ int http_gap(void *state, uint32_t dir, uint64_t from, uint64_t to)
 		if (http_body_done(&side->body))
 			request_body_done(s);
 	} else {
-		s->delivered += to - from;
-		s->digest_lost = true;
+		http_digest_gap(&s->delivered, to - from);
 		if (http_body_done(&side->body))
 			response_done(s);
 	}

@@ -5,10 +5,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-/* How much older than the response a Last-Modified must be to count as strong (RFC 9110 section
- * 8.8.2.2 says one second; clocks of file servers differ by more). */
-#define MODIFIED_AGE_MIN_S 60
-
 static const char *const reason_names[HTTP_REASON_COUNT_] = {
 	[HTTP_FINE] = "",
 	[HTTP_REQUEST_GAP] = "request-gap",
@@ -83,8 +79,7 @@ static bool strong_validator(const struct http_answer *a)
 {
 	if (a->flags & HTTP_ANSWER_ETAG)
 		return a->flags & HTTP_ANSWER_STRONG;
-	return a->flags & HTTP_ANSWER_MODIFIED && a->flags & HTTP_ANSWER_DATED &&
-	       a->date_s - a->modified_s >= MODIFIED_AGE_MIN_S;
+	return http_answer_strong_date(a);
 }
 
 /* The rest of the cut response can be asked for by its position. */
@@ -94,8 +89,8 @@ static bool range_possible(const struct http *s)
 
 	if (http_oldest(s)->method != HTTP_GET || a->flags & HTTP_ANSWER_NO_RANGES)
 		return false;
-	if (s->side[JEEBS_TO_CLIENT].body.kind != HTTP_BODY_LENGTH || s->delivered == 0 ||
-	    s->delivered >= a->length || !strong_validator(a))
+	if (s->side[JEEBS_TO_CLIENT].body.kind != HTTP_BODY_LENGTH || s->delivered.to == 0 ||
+	    s->delivered.to >= a->length || !strong_validator(a))
 		return false;
 	if (a->status == 206)
 		return a->flags & HTTP_ANSWER_RANGE &&
@@ -117,7 +112,7 @@ static void decide_body(const struct http *s, struct http_decision *d)
 		go_on(d, HTTP_MODE_RANGE);
 	else if (s->answer.flags & HTTP_ANSWER_CODED)
 		refuse(d, "transfer-coding");
-	else if (s->digest_lost)
+	else if (!http_digest_whole(&s->delivered))
 		refuse(d, "response-gap");
 	else if (parts_possible(s))
 		go_on(d, HTTP_MODE_PARTS);
@@ -295,18 +290,18 @@ static void describe(const struct http *s, const struct jeebs_cut *cut,
 		snprintf(out, n,
 			 "status %u, %" PRIu64 " of %" PRIu64
 			 " body bytes delivered; the rest is asked for by range",
-			 s->answer.status, s->delivered, s->answer.length);
+			 s->answer.status, s->delivered.to, s->answer.length);
 		break;
 	case HTTP_MODE_PARTS:
 		snprintf(out, n,
 			 "%" PRIu64 " of %" PRIu64
 			 " bytes of several ranges delivered; asked again and compared",
-			 s->delivered, s->answer.length);
+			 s->delivered.to, s->answer.length);
 		break;
 	case HTTP_MODE_DIGEST:
 		snprintf(out, n,
 			 "status %u, %" PRIu64 " body bytes delivered; asked again and compared",
-			 s->answer.status, s->delivered);
+			 s->answer.status, s->delivered.to);
 		break;
 	}
 }

@@ -48,8 +48,6 @@ void http_rebody_start(struct http *s)
 	struct http_rebody *r = &s->resume.rebody;
 
 	memset(r, 0, sizeof *r);
-	r->digest = XXH64_digest(&s->digest);
-	XXH64_reset(&s->digest, 0);
 	http_head_init_answer(&r->head, &r->answer, NULL);
 }
 
@@ -234,9 +232,9 @@ static bool verify(struct http *s, const struct join *x, struct jeebs_bytes data
 {
 	struct http_rebody *r = &s->resume.rebody;
 
-	XXH64_update(&s->digest, data.p, data.n);
+	http_digest_update(&r->got, data);
 	r->verify -= data.n;
-	if (r->verify == 0 && XXH64_digest(&s->digest) != r->digest)
+	if (r->verify == 0 && !http_digest_same(&s->delivered, &r->got))
 		return give_up(x, "content-differs");
 	return true;
 }
@@ -357,79 +355,155 @@ static bool body_data(struct http *s, const struct join *x, struct jeebs_bytes b
 	}
 }
 
-static bool same_validator(const struct http_answer *old, const struct http_answer *new)
+static bool same_tag(const struct http_answer *old, const struct http_answer *next)
 {
-	if (old->flags & HTTP_ANSWER_STRONG)
-		return new->flags &HTTP_ANSWER_STRONG &&new->etag_hash == old->etag_hash;
-	/* A 206 to If-Range may leave Last-Modified out: RFC 9110 section 15.3.7. */
-	return !(new->flags &HTTP_ANSWER_MODIFIED) || new->modified_s == old->modified_s;
+	return old->flags & next->flags & HTTP_ANSWER_STRONG && next->etag_hash == old->etag_hash;
+}
+
+static bool same_date(const struct http_answer *old, const struct http_answer *next)
+{
+	return old->flags & next->flags & HTTP_ANSWER_MODIFIED &&
+	       next->modified_s == old->modified_s;
+}
+
+static bool other_date(const struct http_answer *old, const struct http_answer *next)
+{
+	return old->flags & next->flags & HTTP_ANSWER_MODIFIED && !same_date(old, next);
+}
+
+/*
+ * A part belongs to the content that the client may have other parts of, and that the box cannot
+ * compare: no other file, then, which its date would tell; makes that tag each in its own way agree
+ * on that. If a date is no proof, bytes must be: @compared of them.
+ */
+static bool part_of_same(const struct http_answer *old, const struct http_answer *next,
+			 uint64_t compared)
+{
+	if (same_tag(old, next))
+		return true;
+	if (other_date(old, next))
+		return false;
+	return compared >= HTTP_PROOF_MIN || (http_answer_strong_date(old) && same_date(old, next));
+}
+
+/*
+ * Is it the same kind of content? Each make has a table of types of its own, and some say a charset
+ * unasked. A body as long as the old one, of whose bytes enough are equal, is the same by any name.
+ */
+static bool same_entity(const struct http_answer *old, const struct http_answer *next,
+			bool same_length, uint64_t compared)
+{
+	if (next->entity == old->entity)
+		return true;
+	/* A boundary is part of the body. */
+	if (next->parameters != old->parameters ||
+	    (old->charset && next->charset && next->charset != old->charset))
+		return false;
+	bool encoding = next->encoding == old->encoding;
+	if (encoding && next->type == old->type && next->type != 0)
+		return true;
+	return same_length && (encoding || compared >= HTTP_PROOF_MIN);
+}
+
+/* The next data bytes of the backend are the client's from @from on: so many are compared. */
+static void compare_from(struct http *s, uint64_t from)
+{
+	struct http_rebody *r = &s->resume.rebody;
+
+	http_digest_init(&r->got, from);
+	r->verify = s->delivered.to - from;
+}
+
+/* All the bytes of both have one name, also those that were not seen. */
+static bool same_name(const struct http_answer *old, const struct http_answer *next)
+{
+	return same_tag(old, next) || (http_answer_strong_date(old) && same_date(old, next) &&
+				       old->encoding == next->encoding);
+}
+
+static bool range_named(const struct http *s, uint64_t compared)
+{
+	const struct http_answer *old = &s->answer, *next = &s->resume.rebody.answer;
+
+	/* If-Range named the date: then it may be left out (RFC 9110 section 15.3.7). */
+	if (!(old->flags & HTTP_ANSWER_STRONG) && !(next->flags & HTTP_ANSWER_MODIFIED))
+		return true;
+	return http_digest_whole(&s->delivered) ? part_of_same(old, next, compared)
+						: same_name(old, next);
 }
 
 /* A 206 to the range that http_ask_rest() asked for. */
 static bool accept_range(struct http *s, const struct join *x)
 {
 	const struct http_answer *old = &s->answer;
-	struct http_rebody *r = &s->resume.rebody;
-	const struct http_answer *new = &r->answer;
-	uint64_t first = (old->status == 206 ? old->range_first : 0) + s->delivered;
+	const struct http_answer *next = &s->resume.rebody.answer;
+	uint64_t window = http_digest_window(&s->delivered), first = http_range_from(s);
 	uint64_t last = old->status == 206 ? old->range_last : old->length - 1;
 	uint64_t total = old->status == 206 ? old->range_total : old->length;
+	uint64_t compared = s->delivered.to - window;
 
-	if (!same_validator(old, new))
+	/* Under another name: it does not know If-Range. What lies before the window is not
+	 * compared. */
+	if (!range_named(s, compared))
 		return give_up(x, "validator-differs");
-	if (!(new->flags &HTTP_ANSWER_RANGE) || new->range_first != first ||
-	    new->range_last != last || (new->range_total != total &&total != UINT64_MAX))
+	if (!(next->flags & HTTP_ANSWER_RANGE) || next->range_first != first ||
+	    next->range_last != last || (next->range_total != total && total != UINT64_MAX))
 		return give_up(x, "range-differs");
 	/* Two encodings of one file may bear one date. */
-	if (!(old->flags & HTTP_ANSWER_STRONG) && new->encoding != old->encoding)
+	if (!same_tag(old, next) && next->encoding != old->encoding && compared < HTTP_PROOF_MIN)
 		return give_up(x, "entity-differs");
-	if (new->kind == HTTP_BODY_LENGTH &&new->length != last - first + 1)
+	if (next->kind == HTTP_BODY_LENGTH && next->length != last - first + 1)
 		return give_up(x, "length-differs");
-	r->verify = 0;
+	compare_from(s, window);
 	return true;
-}
-
-/* The same content for certain, whatever else the two answers say. */
-static bool same_name(const struct http_answer *old, const struct http_answer *new)
-{
-	if (old->flags & HTTP_ANSWER_STRONG)
-		return same_validator(old, new);
-	return new->flags &HTTP_ANSWER_MODIFIED && !(new->flags &HTTP_ANSWER_ETAG) &&
-	       new->modified_s == old->modified_s;
 }
 
 /* What was delivered is compared with @before data bytes of the backend's body passed over. */
 static bool accept_delivered(struct http *s, const struct join *x, uint64_t before)
 {
 	struct http_rebody *r = &s->resume.rebody;
-	const struct http_answer *old = &s->answer;
+	uint64_t from = 0;
 
 	/* A gap: then only the name of the content can say that it is the same. */
-	if (s->digest_lost && !(old->flags & HTTP_ANSWER_STRONG && same_name(old, &r->answer)))
-		return give_up(x, "content-unproven");
-	r->skip = before + (s->digest_lost ? s->delivered : 0);
-	r->verify = s->digest_lost ? 0 : s->delivered;
+	if (!http_digest_whole(&s->delivered)) {
+		if (!same_name(&s->answer, &r->answer))
+			return give_up(x, "content-unproven");
+		from = http_digest_window(&s->delivered);
+	}
+	r->skip = before + from;
+	compare_from(s, from);
 	return true;
 }
 
 /*
- * The client asked for a range, and the backend sends all there is, for it does no ranges. The
- * client's part is cut out. Under another name not even when the digest is the same: the
- * client may put the part together with others of the old content.
+ * The client asked for a range, and the backend sends all there is: it does no ranges, or the
+ * client or the box named the content by a tag that is not the backend's. The client's part is cut
+ * out.
  */
 static bool accept_all_for_part(struct http *s, const struct join *x)
 {
 	const struct http_answer *old = &s->answer;
 	struct http_rebody *r = &s->resume.rebody;
+	bool counted = r->answer.kind == HTTP_BODY_LENGTH;
 
-	if (r->answer.entity != old->entity)
-		return give_up(x, "entity-differs");
-	if (!same_name(old, &r->answer))
-		return give_up(x, "validator-differs");
-	if (r->answer.kind == HTTP_BODY_LENGTH && !total_fits(old, r->answer.length))
+	if (counted && !total_fits(old, r->answer.length))
 		return give_up(x, "length-differs");
+	if (!same_entity(old, &r->answer, counted && old->range_total != UINT64_MAX,
+			 s->delivered.to))
+		return give_up(x, "entity-differs");
+	if (!part_of_same(old, &r->answer, s->delivered.to))
+		return give_up(x, "validator-differs");
 	r->part = true;
 	return accept_delivered(s, x, old->range_first);
+}
+
+static bool same_range(const struct http_answer *old, const struct http_answer *next)
+{
+	if ((old->flags ^ next->flags) & HTTP_ANSWER_RANGE)
+		return false;
+	return !(old->flags & HTTP_ANSWER_RANGE) ||
+	       (old->range_first == next->range_first && old->range_last == next->range_last &&
+		old->range_total == next->range_total);
 }
 
 /* The whole body again: what was delivered of it is compared. */
@@ -437,56 +511,63 @@ static bool accept_whole(struct http *s, const struct join *x)
 {
 	const struct http_answer *old = &s->answer;
 	struct http_rebody *r = &s->resume.rebody;
-	const struct http_answer *new = &r->answer;
+	const struct http_answer *next = &r->answer;
 	uint8_t out = s->side[JEEBS_TO_CLIENT].body.kind;
+	bool counted = out == HTTP_BODY_LENGTH && next->kind == HTTP_BODY_LENGTH;
+	bool named = old->flags & HTTP_ANSWER_STRONG || other_date(old, next);
 
-	if (new->status != old->status)
+	if (next->status != old->status)
 		return give_up(x, "status-differs");
-	if (new->entity != old->entity)
-		return give_up(x, "entity-differs");
-	if ((old->flags ^ new->flags) & HTTP_ANSWER_RANGE ||
-	    (old->flags & HTTP_ANSWER_RANGE &&
-	     (old->range_first != new->range_first || old->range_last != new->range_last ||
-	      old->range_total != new->range_total)))
+	if (!same_range(old, next))
 		return give_up(x, "range-differs");
-	if (out == HTTP_BODY_LENGTH && new->kind == HTTP_BODY_LENGTH &&new->length != old->length)
+	if (counted && next->length != old->length)
 		return give_up(x, "length-differs");
+	if (!same_entity(old, next, counted, s->delivered.to))
+		return give_up(x, "entity-differs");
+	if (old->status == 206 && named && !part_of_same(old, next, s->delivered.to))
+		return give_up(x, "validator-differs");
 	/* An end that cannot be told from a failure must not become one that looks complete. */
-	if (out == HTTP_BODY_CHUNKED && new->kind == HTTP_BODY_CLOSE)
+	if (out == HTTP_BODY_CHUNKED && next->kind == HTTP_BODY_CLOSE)
 		return give_up(x, "framing-differs");
 	return accept_delivered(s, x, 0);
 }
 
-/*
- * Several ranges with another boundary. Under another name not even when what was delivered is
- * the same: the client may put the parts together with others of the old content.
- */
+/* Several ranges with another boundary. */
 static bool accept_several(struct http *s, const struct join *x)
 {
 	struct http_rebody *r = &s->resume.rebody;
 
-	if (!same_name(&s->answer, &r->answer))
+	if (!part_of_same(&s->answer, &r->answer, s->delivered.to))
 		return give_up(x, "validator-differs");
 	if (r->answer.encoding != s->answer.encoding)
 		return give_up(x, "entity-differs");
 	if (r->answer.kind == HTTP_BODY_CLOSE)
 		return give_up(x, "framing-differs");
 	r->several = true;
-	r->verify = s->delivered;
+	compare_from(s, 0);
 	return true;
+}
+
+/* The client has the beginning of one range, whose length it was told. */
+static bool holds_part(const struct http *s)
+{
+	const struct http_answer *a = &s->answer;
+
+	return s->resume.method == HTTP_GET && a->status == 206 && a->flags & HTTP_ANSWER_RANGE &&
+	       s->side[JEEBS_TO_CLIENT].body.kind == HTTP_BODY_LENGTH &&
+	       a->range_last - a->range_first == a->length - 1;
 }
 
 static bool accept(struct http *s, const struct join *x)
 {
-	const struct http_answer *old = &s->answer, *new = &s->resume.rebody.answer;
-	bool ranged = s->resume.mode == HTTP_MODE_RANGE;
+	const struct http_answer *old = &s->answer, *next = &s->resume.rebody.answer;
 
-	if (ranged && new->status == 206)
+	if (s->resume.mode == HTTP_MODE_RANGE && next->status == 206)
 		return accept_range(s, x);
-	if (ranged && new->status == 200 && old->status == 206)
+	if (next->status == 200 && holds_part(s))
 		return accept_all_for_part(s, x);
-	if (s->resume.mode == HTTP_MODE_PARTS &&
-	    new->flags & HTTP_ANSWER_PARTS &&new->entity != old->entity)
+	if (s->resume.mode == HTTP_MODE_PARTS && next->flags & HTTP_ANSWER_PARTS &&
+	    next->entity != old->entity)
 		return accept_several(s, x);
 	return accept_whole(s, x);
 }

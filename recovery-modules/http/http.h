@@ -9,7 +9,7 @@
  * numbers. Bodies are skipped by counting. Requests wait in a queue until their
  * response is complete; the log holds the client's bytes from the oldest of them
  * on, so that they can be asked again. The body of the current response is
- * digested after removal of the chunk framing.
+ * digested after removal of the chunk framing, see http-digest.h.
  *
  * At a failover the state says which response is cut, and where. http_decide()
  * chooses the manner of continuing, the same for plan and resume.
@@ -19,11 +19,8 @@
 
 #include <stdbool.h>
 
-#define XXH_INLINE_ALL
-#define XXH_STATIC_LINKING_ONLY
-#include <xxhash.h>
-
 #include "http-body.h"
+#include "http-digest.h"
 #include "http-head.h"
 #include "http-parts.h"
 #include "http-rehead.h"
@@ -32,7 +29,9 @@
 #define HTTP_QUEUE_MAX     16u
 #define HTTP_SYNC_PROOFS   2u
 #define HTTP_SYNC_QUIET_NS INT64_C(1000000000)
-#define HTTP_WAITING_MAX   65536u /* bytes of the server that wait for their request */
+/* So many equal bytes tell the same content where no validator does. */
+#define HTTP_PROOF_MIN   1024u
+#define HTTP_WAITING_MAX 65536u /* bytes of the server that wait for their request */
 /* Of a client that goes on to upload for nobody, so that it comes to read why. */
 #define HTTP_DISCARD_MAX (UINT64_C(256) << 20)
 
@@ -108,7 +107,7 @@ struct http_rebody {
 	uint64_t skip;             /* data bytes before those the client has or gets */
 	uint64_t verify;           /* data bytes still to be compared with what was delivered */
 	uint64_t seen;             /* data bytes in all */
-	uint64_t digest;           /* of what was delivered */
+	struct http_digest got;    /* of what was compared */
 	uint64_t head_bytes;       /* of the backend's current head */
 	union {
 		struct http_head head;
@@ -160,11 +159,10 @@ struct http {
 	struct jeebs_flow *flow;
 	const struct jeebs_live_ops *ops;
 	struct http_side side[2];
-	uint8_t reason;   /* enum http_reason */
-	bool closed;      /* a response that ends the connection is complete */
-	bool waiting;     /* bytes of the server, from side[].start on, have no request yet */
-	bool uploading;   /* the request in side[JEEBS_TO_SERVER] was answered before its end */
-	bool digest_lost; /* bytes of the current response's body were lost */
+	uint8_t reason; /* enum http_reason */
+	bool closed;    /* a response that ends the connection is complete */
+	bool waiting;   /* bytes of the server, from side[].start on, have no request yet */
+	bool uploading; /* the request in side[JEEBS_TO_SERVER] was answered before its end */
 	uint8_t informational; /* 1xx responses to the oldest request, saturating */
 	uint8_t sync;          /* enum http_sync; in a trial: */
 	uint8_t proofs;        /* exchanges that fitted, */
@@ -174,10 +172,9 @@ struct http {
 	uint8_t replay; /* JEEBS_REPLAY_*, as configured; */
 	bool upgrade;   /* so is somebody who goes on behind an upgrade */
 	/* The current response, from the end of its head to the end of its body. */
-	uint64_t delivered; /* data bytes of its body that were on the wire */
+	struct http_digest delivered; /* data bytes of its body that were on the wire */
 	struct http_answer answer;
 	struct http_etag etag;
-	XXH64_state_t digest;
 	union {
 		struct http_request queue[HTTP_QUEUE_MAX];
 		struct http_resume resume; /* from JEEBS_EV_START on: the queue is gone */
@@ -197,6 +194,14 @@ struct http_decision {
 static inline const struct http_request *http_oldest(const struct http *s)
 {
 	return s->queue_n ? &s->queue[s->queue_first] : NULL;
+}
+
+/* Where the range begins that is asked for: far enough before the cut to be compared. */
+static inline uint64_t http_range_from(const struct http *s)
+{
+	uint64_t first = s->answer.status == 206 ? s->answer.range_first : 0;
+
+	return first + http_digest_window(&s->delivered);
 }
 
 static inline const struct http_request *http_queued(const struct http *s, unsigned i)

@@ -70,35 +70,55 @@ static void check_spoken(const struct spoken *c)
 #define HALF   OK_10 "ETag: \"a\"\r\n\r\n01234"
 #define PART   "HTTP/1.1 206 Partial\r\n"
 #define TAG    "ETag: \"a\"\r\n"
-#define RANGE  "Content-Range: bytes 5-9/10\r\n"
+#define RANGE  "Content-Range: bytes 0-9/10\r\n"
 #define FIVE   "Content-Length: 5\r\n"
 #define CHUNKS "Transfer-Encoding: chunked\r\n"
 
+#define TEN "Content-Length: 10\r\n"
+#define DATE(month)                               \
+	"Date: Sat, 21 Nov 2026 03:36:41 GMT\r\n" \
+	"Last-Modified: Sun, 06 " month " 1994 08:49:37 GMT\r\n"
+#define DATED DATE("Nov")
+
+/* What the client has is asked for again, as far as 64 KiB: it is compared whatever its name is. */
 static void test_ranges_that_were_not_asked_for(void **state)
 {
 	static const struct spoken cases[] = {
-		{GET("/"), HALF, PART TAG RANGE FIVE "\r\n56789", .client = "56789",
+		{GET("/"), HALF, PART TAG RANGE TEN "\r\n0123456789", .client = "56789",
 		 .outcome = HARNESS_JOINED},
-		{GET("/"), HALF, PART TAG RANGE CHUNKS "\r\n5\r\n56789\r\n0\r\n\r\n",
+		{GET("/"), HALF, PART TAG RANGE CHUNKS "\r\na\r\n0123456789\r\n0\r\n\r\n",
 		 .client = "56789", .outcome = HARNESS_JOINED},
-		{GET("/"), HALF, PART "ETag: \"b\"\r\n" RANGE FIVE "\r\n56789", .client = "",
+		/* The same tag, other bytes. */
+		{GET("/"), HALF, PART TAG RANGE TEN "\r\n0123x56789", .client = "",
+		 .outcome = HARNESS_ABORTED, .reason = "content-differs"},
+		/* Another tag, and five bytes are no proof; with the same date they are. */
+		{GET("/"), HALF, PART "ETag: \"b\"\r\n" RANGE TEN "\r\n0123456789", .client = "",
 		 .outcome = HARNESS_ABORTED, .reason = "validator-differs"},
-		{GET("/"), HALF, PART "ETag: W/\"a\"\r\n" RANGE FIVE "\r\n56789", .client = "",
+		{GET("/"), HALF, PART "ETag: W/\"a\"\r\n" RANGE TEN "\r\n0123456789", .client = "",
 		 .outcome = HARNESS_ABORTED, .reason = "validator-differs"},
-		{GET("/"), HALF, PART RANGE FIVE "\r\n56789", .client = "",
+		{GET("/"), HALF, PART RANGE TEN "\r\n0123456789", .client = "",
 		 .outcome = HARNESS_ABORTED, .reason = "validator-differs"},
-		{GET("/"), HALF, PART TAG FIVE "\r\n56789", .client = "",
+		{GET("/"), OK_10 TAG DATED "\r\n01234",
+		 PART "ETag: \"b\"\r\n" DATED RANGE TEN "\r\n0123456789", .client = "56789",
+		 .outcome = HARNESS_JOINED},
+		{GET("/"), OK_10 TAG DATED "\r\n01234",
+		 PART "ETag: \"b\"\r\n" DATED RANGE TEN "\r\n0123x56789", .client = "",
+		 .outcome = HARNESS_ABORTED, .reason = "content-differs"},
+		{GET("/"), OK_10 TAG DATED "\r\n01234",
+		 PART "ETag: \"b\"\r\n" DATE("Jul") RANGE TEN "\r\n0123456789", .client = "",
+		 .outcome = HARNESS_ABORTED, .reason = "validator-differs"},
+		{GET("/"), HALF, PART TAG TEN "\r\n0123456789", .client = "",
 		 .outcome = HARNESS_ABORTED, .reason = "range-differs"},
-		{GET("/"), HALF, PART TAG "Content-Range: bytes 4-8/10\r\n" FIVE "\r\n45678",
+		{GET("/"), HALF, PART TAG "Content-Range: bytes 5-9/10\r\n" FIVE "\r\n56789",
 		 .client = "", .outcome = HARNESS_ABORTED, .reason = "range-differs"},
-		{GET("/"), HALF, PART TAG "Content-Range: bytes 4-9/10\r\n" FIVE "\r\n45678",
+		{GET("/"), HALF, PART TAG "Content-Range: bytes 1-9/10\r\n" FIVE "\r\n123456789",
 		 .client = "", .outcome = HARNESS_ABORTED, .reason = "range-differs"},
-		{GET("/"), HALF, PART TAG "Content-Range: bytes 5-8/10\r\n" FIVE "\r\n45678",
+		{GET("/"), HALF, PART TAG "Content-Range: bytes 0-8/10\r\n" FIVE "\r\n012345678",
 		 .client = "", .outcome = HARNESS_ABORTED, .reason = "range-differs"},
-		{GET("/"), HALF, PART TAG "Content-Range: bytes 5-9/11\r\n" FIVE "\r\n56789",
+		{GET("/"), HALF, PART TAG "Content-Range: bytes 0-9/11\r\n" TEN "\r\n0123456789",
 		 .client = "", .outcome = HARNESS_ABORTED, .reason = "range-differs"},
-		{GET("/"), HALF, PART TAG RANGE "Content-Length: 6\r\n\r\n567890", .client = "",
-		 .outcome = HARNESS_ABORTED, .reason = "length-differs"},
+		{GET("/"), HALF, PART TAG RANGE "Content-Length: 11\r\n\r\n01234567890",
+		 .client = "", .outcome = HARNESS_ABORTED, .reason = "length-differs"},
 		{GET("/"), HALF, "HTTP/1.1 304 Not Modified\r\n" TAG "\r\n", .client = "",
 		 .outcome = HARNESS_ABORTED, .reason = "status-differs"},
 	};
@@ -110,20 +130,53 @@ static void test_ranges_that_were_not_asked_for(void **state)
 /* Under a date alone: a file and what was made of it by compression bear the same. */
 static void test_encodings_of_one_date(void **state)
 {
-#define DATED                                     \
-	"Date: Sat, 21 Nov 2026 03:36:41 GMT\r\n" \
-	"Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
 #define GZIP "Content-Encoding: gzip\r\n"
 	static const struct spoken cases[] = {
-		{GET("/"), OK_10 DATED GZIP "\r\n01234", PART DATED GZIP RANGE FIVE "\r\n56789",
+		{GET("/"), OK_10 DATED GZIP "\r\n01234", PART DATED GZIP RANGE TEN "\r\n0123456789",
 		 .client = "56789", .outcome = HARNESS_JOINED},
-		{GET("/"), OK_10 DATED GZIP "\r\n01234", PART DATED RANGE FIVE "\r\n56789",
+		{GET("/"), OK_10 DATED GZIP "\r\n01234", PART DATED RANGE TEN "\r\n0123456789",
 		 .client = "", .outcome = HARNESS_ABORTED, .reason = "entity-differs"},
-		{GET("/"), OK_10 DATED "\r\n01234", PART DATED GZIP RANGE FIVE "\r\n56789",
+		{GET("/"), OK_10 DATED "\r\n01234", PART DATED GZIP RANGE TEN "\r\n0123456789",
 		 .client = "", .outcome = HARNESS_ABORTED, .reason = "entity-differs"},
 		/* The type need not be said again: RFC 9110 section 15.3.7. */
 		{GET("/"), OK_10 DATED "Content-Type: a/b\r\n\r\n01234",
-		 PART DATED RANGE FIVE "\r\n56789", .client = "56789", .outcome = HARNESS_JOINED},
+		 PART DATED RANGE TEN "\r\n0123456789", .client = "56789",
+		 .outcome = HARNESS_JOINED},
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+		check_spoken(&cases[i]);
+}
+
+/* Each make has types of its own. The same length and the same bytes are the same content. */
+static void test_types_of_other_makes(void **state)
+{
+#define TYPE(t)  "Content-Type: " t "\r\n"
+#define WHOLE(t) "HTTP/1.1 200 OK\r\n" TYPE(t)
+#define JOINS    .client = "56789", .outcome = HARNESS_JOINED
+#define DIFFERS  .client = "", .outcome = HARNESS_ABORTED, .reason = "entity-differs"
+	static const struct spoken cases[] = {
+		{GET("/"), OK_10 TYPE("text/plain") "\r\n01234",
+		 WHOLE("text/html") TEN "\r\n0123456789", JOINS},
+		{GET("/"), OK_10 TYPE("text/plain") "\r\n01234",
+		 WHOLE("text/html") TEN "\r\n0123x56789", .client = "", .outcome = HARNESS_ABORTED,
+		 .reason = "content-differs"},
+		/* Another length cannot be told before the end. */
+		{GET("/"), OK_10 TYPE("text/plain") "\r\n01234",
+		 WHOLE("text/html") CHUNKS "\r\na\r\n0123456789\r\n0\r\n\r\n", DIFFERS},
+		{GET("/"), OK_10 TYPE("text/plain; charset=utf-8") "\r\n01234",
+		 WHOLE("Text/Plain") CHUNKS "\r\na\r\n0123456789\r\n0\r\n\r\n", JOINS},
+		{GET("/"), OK_10 TYPE("text/plain;charset=\"UTF-8\"") "\r\n01234",
+		 WHOLE("text/plain; Charset=utf-8") CHUNKS "\r\na\r\n0123456789\r\n0\r\n\r\n",
+		 JOINS},
+		/* Characters written otherwise may begin alike. */
+		{GET("/"), OK_10 TYPE("text/plain; charset=utf-8") "\r\n01234",
+		 WHOLE("text/plain; charset=latin1") TEN "\r\n0123456789", DIFFERS},
+		/* A boundary is in the body. */
+		{GET("/"), OK_10 TYPE("multipart/mixed; boundary=a") "\r\n",
+		 WHOLE("multipart/mixed; boundary=b") TEN "\r\n0123456789", DIFFERS},
+		{GET("/"), OK_10 GZIP TYPE("text/plain") "\r\n01234",
+		 WHOLE("text/plain") TEN "\r\n0123456789", DIFFERS},
 	};
 
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
@@ -186,6 +239,8 @@ static void test_all_for_a_part(void **state)
 #define ASK_PART        "GET / HTTP/1.1\r\nHost: a\r\nRange: bytes=2-6\r\n\r\n"
 #define HAS_PART(total) PART TAG FIVE "Content-Range: bytes 2-6/" total "\r\n\r\n23"
 #define ALL             "HTTP/1.1 200 OK\r\n" TAG
+#define PART_DATED(d)   PART TAG d FIVE "Content-Range: bytes 2-6/10\r\n\r\n"
+#define OTHER(d)        "HTTP/1.1 200 OK\r\nETag: \"b\"\r\n" d TEN "\r\n"
 	static const struct spoken cases[] = {
 		{ASK_PART, HAS_PART("10"), ALL "Content-Length: 10\r\n\r\n0123456789",
 		 .client = "456", .outcome = HARNESS_JOINED},
@@ -222,9 +277,23 @@ static void test_all_for_a_part(void **state)
 		 .outcome = HARNESS_ABORTED, .reason = "validator-differs"},
 		{ASK_PART, HAS_PART("10"), ALL "Content-Length: 10\r\n\r\n0124456789", .client = "",
 		 .outcome = HARNESS_ABORTED, .reason = "content-differs"},
-		{ASK_PART, HAS_PART("10"),
-		 ALL "Content-Type: a/b\r\nContent-Length: 10\r\n\r\n0123456789", .client = "",
-		 .outcome = HARNESS_ABORTED, .reason = "entity-differs"},
+		{ASK_PART, HAS_PART("10"), ALL GZIP "Content-Length: 10\r\n\r\n0123456789",
+		 .client = "", .outcome = HARNESS_ABORTED, .reason = "entity-differs"},
+		{ASK_PART, HAS_PART("10"), ALL TYPE("a/b") "Content-Length: 10\r\n\r\n0123456789",
+		 .client = "456", .outcome = HARNESS_JOINED},
+		/* Another make tags it otherwise, and they agree on its date; or they do not. */
+		{ASK_PART, PART_DATED(DATED) "23", OTHER(DATED) "0123456789", .client = "456",
+		 .outcome = HARNESS_JOINED},
+		{ASK_PART, PART_DATED(DATED) "23", OTHER(DATED) "0124456789", .client = "",
+		 .outcome = HARNESS_ABORTED, .reason = "content-differs"},
+		{ASK_PART, PART_DATED(DATED) "23", OTHER(DATE("Jul")) "0123456789", .client = "",
+		 .outcome = HARNESS_ABORTED, .reason = "validator-differs"},
+		/* Nothing of the part was delivered: the client's own If-Range names the old tag.
+		 */
+		{ASK_PART, PART_DATED(DATED), OTHER(DATED) "0123456789", .client = "23456",
+		 .outcome = HARNESS_JOINED},
+		{ASK_PART, PART_DATED(""), OTHER("") "0123456789", .client = "",
+		 .outcome = HARNESS_ABORTED, .reason = "validator-differs"},
 	};
 
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
@@ -449,6 +518,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ranges_that_were_not_asked_for),
 		cmocka_unit_test(test_encodings_of_one_date),
+		cmocka_unit_test(test_types_of_other_makes),
 		cmocka_unit_test(test_several_ranges),
 		cmocka_unit_test(test_all_for_a_part),
 		cmocka_unit_test(test_free_text_in_chunks),

@@ -551,10 +551,159 @@ static void test_backend_with_other_type(void **state)
 {
 	struct run run = run_init(EITHER_SERVER);
 
-	run.name = "type";
+	run.name = "type, and nothing tells the length";
 	run.backend.type = "text/html";
-	every_cut(&run, (const char *const[]){GET("/plain"), NULL});
+	every_cut(&run, (const char *const[]){GET("/chunked"), NULL});
 	assert_true(run.aborted > 140);
+}
+
+/* It tags the same files in its own way, and has its own idea of their type; they agree on dates.
+ */
+static void test_backend_of_other_make(void **state)
+{
+	static const char *const *const asked[] = {keep_alive, ranged, several};
+
+	for (size_t i = 0; i < 3; i++) {
+		struct run run = run_init(EITHER_SERVER);
+		run.name = "make";
+		if (asked[i] != several) /* parts tell their type in the body */
+			run.old.type = "text/plain; charset=utf-8";
+		struct record r = record_new(run.old, asked[i]);
+		run.backend.etag = "\"another\"";
+		run.only_reason = "head-contradicts";
+		run.reopen = i % 2;
+		every_cut(&run, asked[i]);
+		/* Only heads are told in two ways. */
+		assert_int_equal(run.refused, 0);
+		assert_true(run.aborted < r.total - bytes_of_bodies(&r));
+		assert_true(run.continued > bytes_of_bodies(&r));
+		record_free(&r);
+	}
+}
+
+/* Cuts in one long body: at marks of the digest, beside them, and in between. */
+static void cuts_of_body(struct run *run, const char *ask)
+{
+	const char *const requests[] = {ask, NULL};
+	struct record r = record_new(run->old, requests), new = record_new(run->backend, requests);
+	const struct step *answer = &r.steps[1];
+	const uint8_t *p = r.stream[JEEBS_TO_CLIENT].p;
+	const uint8_t *end = memmem(p, answer->to, "\r\n\r\n", 4);
+	size_t body = r.steps[0].to + (size_t)(end + 4 - p);
+
+	run->new_messages = BUF_INIT(1u << 20);
+	understand(buf_view(&new.stream[JEEBS_TO_CLIENT]), &new, &run->new_messages);
+	for (size_t at = 0; body + at < r.total; at += 32767) {
+		for (size_t beside = 0; beside < 3; beside++) {
+			if (at + beside > 0 && body + at + beside < r.total)
+				one_cut(run, &r, body + at + beside);
+		}
+	}
+	record_free(&r);
+	record_free(&new);
+	buf_deinit(&run->new_messages);
+}
+
+static struct run long_run(enum expect expect)
+{
+	struct run run = run_init(expect);
+
+	run.old.length = run.backend.length = 300000;
+	run.options.log_max = 1u << 20;
+	run.reopen = true;
+	return run;
+}
+
+static const char part[] = "GET /file HTTP/1.1\r\nHost: a\r\nRange: bytes=1000-280000\r\n\r\n";
+
+static void test_long_body_of_other_make(void **state)
+{
+	struct run run = long_run(SAME_BYTES);
+
+	run.name = "long, another tag";
+	run.backend.etag = "\"another\"";
+	run.backend.type = "application/octet-stream";
+	cuts_of_body(&run, GET("/file"));
+	cuts_of_body(&run, part);
+	run.backend.modified = "";
+	run.old.modified = "";
+	cuts_of_body(&run, GET("/file"));
+	assert_int_equal(run.refused + run.aborted, 0);
+	run.backend = test_server_init();
+	run.backend.length = 300000;
+	run.backend.no_ranges = true;
+	cuts_of_body(&run, part);
+	assert_int_equal(run.refused + run.aborted, 0);
+	/* A part under another date may belong to another file. */
+	run = long_run(SAME_BYTES);
+	run.backend.etag = "\"another\"";
+	run.backend.modified = "Mon, 07 Nov 1994 08:49:37 GMT";
+	run.only_reason = "validator-differs";
+	cuts_of_body(&run, part);
+	assert_true(run.aborted > 20 && run.continued == 0);
+}
+
+/* A tag is made of size and date: it says nothing of bytes that a copy has not got. */
+static void test_same_tag_other_bytes(void **state)
+{
+	for (size_t i = 0; i < 4; i++) {
+		struct run run = long_run(EITHER_SERVER);
+		run.name = "the same tag, other bytes";
+		run.only_reason = "content-differs";
+		run.backend.content = i < 2 ? 2 : 1;
+		run.backend.copied = i < 2 ? 0 : 1010;
+		cuts_of_body(&run, i % 2 ? part : GET("/file"));
+		assert_true(run.aborted > 20);
+		assert_int_equal(run.refused, 0);
+	}
+	struct run run = run_init(EITHER_SERVER);
+	run.name = "the same tag, every cut";
+	run.backend.content = 2;
+	every_cut(&run, keep_alive);
+	assert_true(run.aborted > 3 * 140);
+	every_cut(&run, ranged);
+	assert_true(run.aborted > 200);
+}
+
+/* Bytes were lost far before the cut: what came after them is compared. */
+static void test_same_tag_behind_a_gap(void **state)
+{
+	for (size_t after = 0; after < 200000; after += 39999) {
+		for (unsigned content = 1; content <= 2; content++) {
+			struct test_server old = test_server_init(), backend = test_server_init();
+			old.length = backend.length = 300000;
+			backend.content = content;
+			struct record r =
+				record_new(old, (const char *const[]){GET("/file"), NULL});
+			struct harness_options options = {.log_max = 1u << 20};
+			struct harness_backend side = {test_server_receive, &backend, false};
+			struct bytes all = buf_view(&r.stream[JEEBS_TO_CLIENT]);
+			struct jeebs_plan plan;
+			struct harness h;
+
+			assert_int_equal(harness_init(&h, &http_module, &options), 0);
+			to_server(&h, GET("/file"));
+			harness_data(&h, JEEBS_TO_CLIENT, bytes_head(all, 30000));
+			harness_gap(&h, JEEBS_TO_CLIENT, 100);
+			harness_data(&h, JEEBS_TO_CLIENT,
+				     bytes_head(bytes_from(all, 30100), after));
+			assert_int_equal(harness_reopen(&h), 0);
+			harness_plan(&h, &plan);
+			assert_string_equal(plan.reason, "range");
+			harness_resume(&h, &side, BYTES_NONE, false);
+			assert_null(h.violation);
+			if (content == 1 || after == 0) {
+				assert_int_equal(h.outcome, HARNESS_JOINED);
+				assert_int_equal(h.client.n, all.n - 30100 - after);
+			} else {
+				assert_string_equal(h.abort_reason, "content-differs");
+				assert_int_equal(h.client.n, 0);
+			}
+			harness_deinit(&h);
+			test_server_deinit(&backend);
+			record_free(&r);
+		}
+	}
 }
 
 /* The client must be able to tell that something went wrong: what it has is a true beginning. */
@@ -631,6 +780,10 @@ int main(void)
 		cmocka_unit_test(test_backend_with_other_content),
 		cmocka_unit_test(test_backend_with_other_length),
 		cmocka_unit_test(test_backend_with_other_type),
+		cmocka_unit_test(test_backend_of_other_make),
+		cmocka_unit_test(test_long_body_of_other_make),
+		cmocka_unit_test(test_same_tag_other_bytes),
+		cmocka_unit_test(test_same_tag_behind_a_gap),
 		cmocka_unit_test(test_backend_that_fails),
 		cmocka_unit_test(test_backend_that_is_no_http),
 	};

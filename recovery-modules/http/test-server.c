@@ -80,6 +80,8 @@ static size_t parse(const uint8_t *p, size_t n, struct request *q)
 
 static uint8_t content(const struct test_server *s, const char *path, size_t i)
 {
+	if (s->copied > 0 && i >= s->copied)
+		return '0';
 	/* Printable, without CR or LF, different for each path and seed. */
 	return (uint8_t)('!' + (i * 7 + i / 13 + s->content * 31 + strlen(path) * 3) % 90);
 }

@@ -24,6 +24,7 @@ struct test_server {
 	const char *date, *name, *etag, *modified, *type;
 	unsigned content;     /* seed of what its bodies contain */
 	size_t length, chunk; /* of a body, of a chunk */
+	size_t copied;        /* so many bytes of a body are right: the copy failed; 0: all */
 	bool no_ranges;       /* ignores Range */
 	const char *boundary; /* of several ranges */
 	enum {

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * http-digest: digests (XXH64) of what was delivered of a body, in blocks of 64 KiB.
+ *
+ * Each byte is digested once. Two things can be compared afterwards: all that was delivered, if
+ * there is no gap in it; and the newest 64 to 128 KiB alone, so that a backend need not send the
+ * rest again. Positions count the data bytes of the body. Pure data: serialisable, bounded.
+ */
+#ifndef HTTP_DIGEST_H
+#define HTTP_DIGEST_H
+
+#include <stdbool.h>
+
+#define XXH_INLINE_ALL
+#define XXH_STATIC_LINKING_ONLY
+#include <xxhash.h>
+
+#include "recovery-module.h"
+
+#define HTTP_BLOCK_BYTES 65536u
+
+struct http_digest {
+	uint64_t from;       /* digested from here on, */
+	uint64_t to;         /* up to here */
+	uint64_t all;        /* of the digests of the blocks that are complete */
+	uint64_t last;       /* of the newest of them */
+	XXH64_state_t block; /* the present one: from the mark below `to`, or from `from` */
+};
+
+/* Nothing yet; the next byte is that at @from. */
+void http_digest_init(struct http_digest *d, uint64_t from);
+void http_digest_update(struct http_digest *d, struct jeebs_bytes b);
+/* The next @n bytes were lost: what came before cannot be compared any more. */
+void http_digest_gap(struct http_digest *d, uint64_t n);
+
+/* Everything from the first byte on was digested. */
+static inline bool http_digest_whole(const struct http_digest *d)
+{
+	return d->from == 0;
+}
+
+/* Where the present block begins. */
+static inline uint64_t http_digest_block(const struct http_digest *d)
+{
+	uint64_t mark = d->to - d->to % HTTP_BLOCK_BYTES;
+
+	return mark > d->from ? mark : d->from;
+}
+
+/* From here on bytes can be compared alone: at least 64 KiB, or all that was digested. */
+uint64_t http_digest_window(const struct http_digest *d);
+
+/* @got began at @d's beginning or at its window: are these the same bytes, as far as @got goes? */
+bool http_digest_same(const struct http_digest *d, const struct http_digest *got);
+
+#endif
