@@ -226,7 +226,7 @@ static long optmem_max(void)
 static void test_filter_ceiling(void **state)
 {
 	if (optmem_max() != CONFIG_FILTER_MAX_BYTES) {
-		print_message("net.core.optmem_max is another one\n");
+		print_message("net.core.optmem_max of this kernel is another one\n");
 		skip();
 	}
 	assert_int_equal(open_with_addresses(672, 0), 0);

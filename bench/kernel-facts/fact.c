@@ -39,10 +39,18 @@ void fact_end(const struct fact *f, bool as_relied_on, const char *format, ...)
 	exit(as_relied_on ? 0 : 1);
 }
 
+/* Root could have asked: what it cannot ask was not shown. */
+static _Noreturn void skipped(const char *name, const char *why)
+{
+	bool root = geteuid() == 0;
+
+	printf("%s: %s: %s\n", name, root ? "cannot be asked" : "skipped", why);
+	exit(root ? 1 : EXIT_SKIPPED);
+}
+
 void fact_skip(const struct fact *f, const char *why)
 {
-	printf("%s: skipped: %s\n", f->name, why);
-	exit(EXIT_SKIPPED);
+	skipped(f->name, why);
 }
 
 /* The set-up itself failed: nothing was learned. */
@@ -60,8 +68,7 @@ void fact_shell(const char *command)
 {
 	if (system(command) == 0)
 		return;
-	printf("%s: skipped: failed: %s\n", running, command);
-	exit(EXIT_SKIPPED);
+	skipped(running, command);
 }
 
 static int namespace_new(void)

@@ -16,8 +16,7 @@ ftp_gid=$(id -g ftp 2>/dev/null || echo 65534)
 lab_record() { lab_capture box.pcap -s 66000 -B 131072; }
 
 ftp_need() {
-	need vsftpd curl lftp tnftp
-	[[ -x $(unpacked proftpd-core /usr/sbin/proftpd) ]] || skip "proftpd-core is not unpacked (bench/install check)"
+	need vsftpd proftpd curl lftp tnftp openssl
 }
 
 # ftp_files NAME...: into the tree that both servers have a copy of.
@@ -88,7 +87,7 @@ ${ftp_public:+pasv_address=$ftp_public}
 END
 	mkdir -p "$dir/empty"
 	in_ns_exec "$name" unshare -m sh -c "mount --bind $dir/pam /etc/pam.d/vsftpd && mount --bind $dir/passwd /etc/passwd &&
-		mount --bind $dir/shadow /etc/shadow && exec /usr/sbin/vsftpd $dir/conf" >"$dir/log" 2>&1 &
+		mount --bind $dir/shadow /etc/shadow && exec $(program vsftpd) $dir/conf" >"$dir/log" 2>&1 &
 	printf -v "ftp_$name" %s "$!"
 }
 
@@ -140,7 +139,7 @@ ${ftp_rate:+TransferRate RETR $((ftp_rate / 1024))}
 	RequireValidShell off
 </Anonymous>
 END
-	in_ns_exec "$name" "$(unpacked proftpd-core /usr/sbin/proftpd)" -n -q -c "$dir/conf" >"$dir/out" 2>&1 &
+	in_ns_exec "$name" proftpd -n -q -c "$dir/conf" >"$dir/out" 2>&1 &
 	printf -v "ftp_$name" %s "$!"
 }
 
@@ -152,7 +151,7 @@ ftp_put() {
 	shift 3
 	(
 		set +e
-		ip netns exec "$(ns client)" curl -sS "$@" -T "$file" "ftp://10.9.0.1/$path" 2>"$base.err"
+		in_ns client curl -sS "$@" -T "$file" "ftp://10.9.0.1/$path" 2>"$base.err"
 		echo $? >"$base.exit.new"
 		mv "$base.exit.new" "$base.exit"
 	) &
@@ -172,7 +171,7 @@ ftp_client() {
 	mkfifo "$base.fifo"
 	(
 		set +e
-		ip netns exec "$(ns client)" "$@" <"$base.fifo" >"$base.out" 2>"$base.err"
+		in_ns client "$@" <"$base.fifo" >"$base.out" 2>"$base.err"
 		echo $? >"$base.exit.new"
 		mv "$base.exit.new" "$base.exit"
 	) &

@@ -22,6 +22,7 @@ lab_name=$(basename "$0" .sh)
 lab_dir=
 lab_namespaces=()
 lab_verdict=
+. "$lab_root/bench/programs.sh"
 exec 4>&1 # where the verdict goes, also from inside a step whose output is thrown away
 lab_keep=${JEEBS_LAB_KEEP:-}
 
@@ -46,7 +47,9 @@ fail() {
 	exit 1
 }
 
+# Whoever is not root cannot make namespaces. Root can all that a scenario needs: what is missing then is a failure.
 skip() {
+	((EUID)) || fail "cannot run: $*"
 	lab_verdict=skip
 	printf 'skip  %-28s %s\n' "${lab_name#test-}" "$*" >&4
 	exit 77
@@ -54,10 +57,19 @@ skip() {
 
 note() { printf '# %s\n' "$*" >&2; }
 
+# need_kernel VERSION WHAT: an older kernel (Debian 12 has 6.1) does not have what the scenario is about.
+need_kernel() {
+	[[ $(printf '%s\n' "$1" "$(uname -r)" | sort -V | head -n 1) == "$1" ]] && return
+	lab_verdict=skip
+	printf 'skip  %-28s %s\n' "${lab_name#test-}" "Linux $(uname -r) is older than $1: no $2" >&4
+	exit 77
+}
+
+# need PROGRAM...: so that a scenario says at its beginning what it cannot do without.
 need() {
 	local tool
 	for tool; do
-		command -v "$tool" >/dev/null || skip "$tool is not installed"
+		program_find "$tool"
 	done
 }
 
@@ -177,18 +189,30 @@ wait_until() {
 
 ns() { echo "$lab_prefix-$1"; }
 
+# Every program of the lab is started here, or in the client by get_with: from the package that bench/packages tells.
 in_ns() {
 	local name=$1
-	shift
-	ip netns exec "$lab_prefix-$name" "$@"
+	lab_program "$2"
+	shift 2
+	ip netns exec "$lab_prefix-$name" "$program_found" "$@"
+}
+
+# What has a directory is our own, or unpacked; the system's programs are known by their names.
+lab_program() {
+	case $1 in
+	/usr/* | /bin/* | /sbin/*) program_find "${1##*/}" ;;
+	*/*) program_found=$1 ;;
+	*) program_find "$1" ;;
+	esac
 }
 
 # For what runs in the background: the subshell of `&` becomes the program itself, so that its
 # process id is in $!.
 in_ns_exec() {
 	local name=$1
-	shift
-	exec ip netns exec "$lab_prefix-$name" "$@"
+	lab_program "$2"
+	shift 2
+	exec ip netns exec "$lab_prefix-$name" "$program_found" "$@"
 }
 
 lab_namespace() {
@@ -208,7 +232,7 @@ lab_port() {
 lab_address() {
 	local netns
 	netns=$(ns "$1")
-	ip netns exec "$netns" sysctl -qw "net.ipv6.conf.$2.accept_dad=0" "net.ipv6.conf.$2.router_solicitations=0"
+	in_ns "$1" sysctl -qw "net.ipv6.conf.$2.accept_dad=0" "net.ipv6.conf.$2.router_solicitations=0"
 	ip -n "$netns" address add "$3/24" dev "$2"
 	ip -n "$netns" address add "$4/64" dev "$2" nodad
 	ip -n "$netns" link set "$2" up
@@ -216,7 +240,7 @@ lab_address() {
 
 lab_switch() {
 	lab_namespace sw
-	ip netns exec "$(ns sw)" sysctl -qw net.ipv6.conf.default.disable_ipv6=1
+	in_ns sw sysctl -qw net.ipv6.conf.default.disable_ipv6=1
 	ip -n "$(ns sw)" link add br0 type bridge ageing_time 0 stp_state 0 mcast_snooping 0
 	ip -n "$(ns sw)" link set br0 up
 }
@@ -331,9 +355,6 @@ cut_mark() {
 	mv "$lab_dir/cut.new" "$lab_dir/cut"
 }
 
-# unpacked PACKAGE PATH: a file of a package of the list `unpack`.
-unpacked() { echo "/var/cache/jeebs-lab/$1$2"; }
-
 # ---- servers ---------------------------------------------------------------------------------
 
 # make_files NAME...: the same files for both servers (pattern.h: the name says the content).
@@ -445,11 +466,11 @@ lab_modules() { dirname "$(find "$JEEBS_BUILD/recovery-modules" -name 'http.so' 
 # appliance_start [OPTION...]: in the box, with the configuration above; process id in $appliance.
 appliance_start() {
 	local program=$JEEBS_BUILD/appliance/jeebs-appliance
-	[[ -x $program ]] || skip "no $program"
+	[[ -x $program ]] || fail "no $program"
 	mkdir -p "$lab_dir/state"
 	appliance_config >"$lab_dir/appliance.yaml"
 	# shellcheck disable=SC2086
-	in_ns_exec box $JEEBS_LAB_WRAP "$program" -c "$lab_dir/appliance.yaml" "$@" 2>>"$lab_dir/appliance.log" &
+	in_ns_exec box env $JEEBS_LAB_WRAP "$program" -c "$lab_dir/appliance.yaml" "$@" 2>>"$lab_dir/appliance.log" &
 	appliance=$!
 	wait_for 10 "the appliance to watch web1" appliance_watches
 }
@@ -510,10 +531,11 @@ get() {
 # get_with ID PROGRAM...: any client that writes bodies to its standard output.
 get_with() {
 	local id=$1 base=$lab_dir/get/$1
-	shift
+	lab_program "$2"
+	shift 2
 	(
 		set +e
-		ip netns exec "$(ns client)" "$@" 2>"$base.err" |
+		ip netns exec "$(ns client)" "$program_found" "$@" 2>"$base.err" |
 			"$lab_tools/stallcat" --mark "$lab_dir/cut" --progress "$base.progress" \
 				${get_rate:+--rate "$get_rate"} >"$base.json"
 		echo "${PIPESTATUS[0]}" >"$base.exit.new"

@@ -1,5 +1,4 @@
-# Mail servers and clients for the lab. Sourced after lib.sh, or alone by whoever sets `mail_root` and has
-# `unpacked` (a function, as in lib.sh).
+# Mail servers and clients for the lab. Sourced after lib.sh, or after bench/programs.sh by whoever sets `mail_root`.
 #
 # Each server NAME accepts every mail for user@, held@ and after@example.net and puts it into $mail_root/NAME/mail/new, one file each.
 # An AUTH user: "user", password "secret".
@@ -88,9 +87,6 @@ END
 	chown root "$dir" "$dir/exim.conf"
 }
 
-# mail_exim_run NAME: to be executed in the background.
-mail_exim_run() { exec "$(unpacked exim4-daemon-light /usr/sbin/exim4)" -C "$mail_root/$1/exim.conf" -bdf; }
-
 # mail_postfix NAME [PORTS [hold]]: PORTS: "25 587".
 mail_postfix() {
 	local dir=$mail_root/$1 ports=${2:-25} hold=${3:-} lib part
@@ -152,12 +148,17 @@ virtual   unix  - n n - - virtual
 anvil     unix  - - n - 1 anvil
 postlog   unix-dgram n - n - 1 postlogd
 END
-	cp "$(unpacked postfix /etc/postfix/dynamicmaps.cf)" "$(unpacked postfix /etc/postfix/postfix-files)" "$dir/etc/" 2>/dev/null || : >"$dir/etc/dynamicmaps.cf"
+	: >"$dir/etc/dynamicmaps.cf"
 	chown -R uucp "$dir/queue" "$dir/data"; chown nobody:nogroup "$dir/mail"
 	chown root "$dir/queue" "$dir/queue/pid"
 	chgrp mail "$dir/queue/maildrop" "$dir/queue/public"
 }
 
-mail_postfix_run() {
-	LD_LIBRARY_PATH=$(unpacked postfix /usr/lib/postfix) exec "$(unpacked postfix /usr/lib/postfix/sbin/master)" -c "$mail_root/$1/etc" -d
+# mail_argv exim|postfix NAME: how the server is started in the foreground; in the array mail_argv.
+mail_argv() {
+	local dir=$mail_root/$2
+	case $1 in
+	exim) mail_argv=("$(program exim4)" -C "$dir/exim.conf" -bdf) ;;
+	postfix) mail_argv=(env "LD_LIBRARY_PATH=$(unpacked postfix /usr/lib/postfix)" "$(program master)" -c "$dir/etc" -d) ;;
+	esac
 }

@@ -11,6 +11,8 @@ lab_nginx_workers=2
 lab_record() { :; } # a third of a million frames: it is the takeover that should have the cores
 
 # Each continued connection costs the appliance a descriptor, and another while it asks the backup.
+enough=$((3 * JEEBS_CONNECTIONS + 5000))
+(($(ulimit -Hn) >= enough)) || ulimit -n "$enough" || true
 descriptors=$(ulimit -Hn)
 asking=$((descriptors - JEEBS_CONNECTIONS - downloads - 500))
 ((asking >= 500)) || skip "$descriptors descriptors are too few"

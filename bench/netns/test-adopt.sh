@@ -5,7 +5,7 @@
 tally=$JEEBS_BUILD/recovery-modules/adopt/tally
 lab_init
 need socat nc jq nft python3
-[[ -x $tally ]] || skip "no $tally"
+[[ -x $tally ]] || fail "no $tally"
 
 # What was captured is killed as well: of a program no oracle knows, but each cut's logs and numbers are compared.
 lab_prove=every:20

@@ -6,7 +6,6 @@ lab_init
 need ab chrt ethtool tcpdump python3
 status=0
 "$lab_root/bench/make-captures" "$lab_dir/captures" 1 >&2 || status=$?
-((status != 77)) || skip "no captures could be made"
 ((status == 0)) || fail "make-captures ended with status $status"
 
 # drilled FILE CUT: proved and refused in $exact and $refused.

@@ -21,7 +21,7 @@ stored() { cmp -s "$lab_dir/upload" "$lab_dir/put-$1-nginx/put/file"; }
 put() {
 	(
 		set +e
-		ip netns exec "$(ns client)" curl -sS -o /dev/null -w '%{http_code}\n' --limit-rate 20M -T "$lab_dir/upload" \
+		in_ns client curl -sS -o /dev/null -w '%{http_code}\n' --limit-rate 20M -T "$lab_dir/upload" \
 			"http://10.9.0.1/put/$1" >"$lab_dir/get/$1.code" 2>"$lab_dir/get/$1.err"
 		echo $? >"$lab_dir/get/$1.exit"
 	) &

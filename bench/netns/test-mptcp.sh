@@ -5,6 +5,7 @@
 . "$(dirname "$0")/states.sh"
 lab_init
 need python3 nft ss
+need_kernel 6.7 "net.mptcp.close_timeout"
 lab_up
 in_ns client python3 -c 'import socket; socket.socket(socket.AF_INET, socket.SOCK_STREAM, 262)' 2>/dev/null ||
 	skip "this kernel has no MPTCP"

@@ -10,7 +10,7 @@ make_files 1k.bin 100k.bin 1m.bin 20m.bin
 start_nginx server
 base=$lab_dir/get/older
 (
-	ip netns exec "$(ns client)" python3 "$lab_root/bench/netns/oldclient.py" 10.9.0.1 "$lab_dir/www" "$base" \
+	in_ns client python3 "$lab_root/bench/netns/oldclient.py" 10.9.0.1 "$lab_dir/www" "$base" \
 		idle=4 small=2 busy=1 download=1 >"$base.json" 2>"$base.err" || true
 	: >"$base.exit"
 ) &

@@ -14,7 +14,7 @@ older() {
 	local base=$lab_dir/get/$1 host=$2
 	shift 2
 	(
-		ip netns exec "$(ns client)" python3 "$lab_root/bench/netns/oldclient.py" "$host" "$lab_dir/www" "$base" "$@" \
+		in_ns client python3 "$lab_root/bench/netns/oldclient.py" "$host" "$lab_dir/www" "$base" "$@" \
 			>"$base.json" 2>"$base.err" || true
 		: >"$base.exit"
 	) &

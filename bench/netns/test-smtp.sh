@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/states.sh"
 . "$(dirname "$0")/mail.sh"
-need swaks msmtp exim4
+need swaks msmtp exim4 master
 lab_init
 mail_root=$lab_dir
 # 25 Exim, 2525 Postfix on the old server; on the backup the other one. 587 is Exim on both, 2587 Postfix on both.
@@ -18,8 +18,10 @@ mkdir "$lab_dir/marks"
 start_mail() { # NAMESPACE EXIM-PORTS POSTFIX-PORTS hold
 	mail_exim "exim-$1" "$2" "${4:-}"
 	mail_postfix "postfix-$1" "$3" "${4:-}"
-	(in_ns_exec "$1" bash -c "$(declare -f unpacked mail_exim_run); mail_root=$mail_root; mail_exim_run exim-$1") 2>"$lab_dir/exim-$1.err" &
-	(in_ns_exec "$1" bash -c "$(declare -f unpacked mail_postfix_run); mail_root=$mail_root; mail_postfix_run postfix-$1") 2>"$lab_dir/postfix-$1.err" &
+	mail_argv exim "exim-$1"
+	in_ns_exec "$1" "${mail_argv[@]}" 2>"$lab_dir/exim-$1.err" &
+	mail_argv postfix "postfix-$1"
+	in_ns_exec "$1" "${mail_argv[@]}" 2>"$lab_dir/postfix-$1.err" &
 }
 listening() { in_ns "$1" bash -c "for p in 25 587 2525 2587; do exec 3<>/dev/tcp/127.0.0.1/\$p || exit 1; done"; }
 start_mail server "25 : 587" "2525 2587" hold
@@ -41,7 +43,7 @@ client() {
 	shift
 	(
 		set +e
-		ip netns exec "$(ns client)" "$@" >"$base.out" 2>"$base.err" </dev/null
+		in_ns client "$@" >"$base.out" 2>"$base.err" </dev/null
 		echo $? >"$base.exit.new"
 		mv "$base.exit.new" "$base.exit"
 	) &

@@ -3,10 +3,9 @@
 # and in the shell. Who was not logged in goes on; who was gets a new shell on the backup, is told so, and every byte of
 # a file comes through.
 . "$(dirname "$0")/lib.sh"
-need telnet plink busybox openssl jq
-inetutils=$(unpacked inetutils-telnetd /usr/sbin/telnetd)
-netkit=$(unpacked telnetd-ssl /usr/sbin/in.telnetd)
-need "$inetutils" "$netkit"
+need telnet plink busybox openssl jq telnetd in.telnetd
+inetutils=$(program telnetd)
+netkit=$(program in.telnetd)
 lab_init
 notice='notice: "[taken over: a new shell on the backup]"'
 lab_services=()
@@ -42,9 +41,9 @@ serve() {
 	case $3 in
 	inetutils) argv=("$inetutils" -h -E "$login") ;;
 	netkit) argv=("$netkit" -h -z nossl -z "cert=$lab_dir/netkit.pem" -z "key=$lab_dir/netkit.pem" -L "$login") ;;
-	busybox) argv=("$(command -v busybox)" telnetd -i -f /dev/null -l "$login") ;;
+	busybox) argv=("$(program busybox)" telnetd -i -f /dev/null -l "$login") ;;
 	inetutils+PAM) argv=("$inetutils" -h) ;;
-	busybox+PAM) argv=("$(command -v busybox)" telnetd -i -f /dev/null -l /bin/login) ;;
+	busybox+PAM) argv=("$(program busybox)" telnetd -i -f /dev/null -l /bin/login) ;;
 	esac
 	# ip-netns-exec gives it a mount namespace of its own.
 	in_ns_exec "$1" sh -c "$with_accounts" sh "$lab_dir" "$4" /usr/bin/python3 "$lab_root/bench/netns/telnet-server.py" "$2" "${argv[@]}" 2>>"$lab_dir/telnetd.log" &

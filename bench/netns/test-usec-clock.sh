@@ -5,8 +5,9 @@
 lab_init
 lab_prove=every
 need jq python3 tcpdump
+need_kernel 6.7 "timestamps in microseconds"
 lab_up
-in_ns server python3 "$(dirname "$0")/usec-clock.py" || skip "this kernel has no microsecond timestamps"
+in_ns server python3 "$(dirname "$0")/usec-clock.py" || skip "no timestamps in microseconds"
 usual_start
 
 get download http://10.9.0.1/paced/20m.bin
