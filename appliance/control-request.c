@@ -83,13 +83,15 @@ static json_t *do_show(struct call *c)
 		return NULL;
 	if (strcmp(what, "connections") == 0)
 		return c->ops->connections(c->ctx, server, &c->error);
-	if (strcmp(what, "servers") != 0)
+	const bool failovers = strcmp(what, "failovers") == 0;
+	if (!failovers && strcmp(what, "servers") != 0)
 		return control_fail(&c->error, "bad-request",
-				    "'what' must be 'servers' or 'connections'");
+				    "'what' must be 'servers', 'connections' or 'failovers'");
 	if (server)
 		return control_fail(&c->error, "bad-request",
 				    "'server' goes with 'connections' only");
-	return c->ops->servers(c->ctx, &c->error);
+	return failovers ? c->ops->failovers(c->ctx, &c->error)
+			 : c->ops->servers(c->ctx, &c->error);
 }
 
 static json_t *do_explain(struct call *c)

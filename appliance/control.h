@@ -57,6 +57,8 @@ struct control_ops {
 	/* @server NULL: all servers. */
 	json_t *(*hold)(void *ctx, const char *server, bool on, uid_t uid,
 			struct control_error *ret_error);
+	/* The last takeovers. */
+	json_t *(*failovers)(void *ctx, struct control_error *ret_error);
 };
 
 struct control_peer {

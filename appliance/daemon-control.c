@@ -542,6 +542,30 @@ static json_t *op_explain(void *ctx, const struct endpoint *client, struct contr
 	return o;
 }
 
+/* ---- failovers
+ * ----------------------------------------------------------------------------------- */
+
+static void account_now(void *ctx, uint32_t server, struct account_numbers *ret)
+{
+	const struct daemon *d = ctx;
+
+	failover_account(d->failover, server, ret);
+}
+
+static const char *name_of_server(void *ctx, uint32_t server)
+{
+	const struct daemon *d = ctx;
+
+	return d->config->servers[server].name;
+}
+
+static json_t *op_failovers(void *ctx, struct control_error *e)
+{
+	struct daemon *d = ctx;
+
+	return history_json(&d->history, account_now, name_of_server, d);
+}
+
 /* ---- orders
  * -------------------------------------------------------------------------------------- */
 
@@ -610,4 +634,5 @@ const struct control_ops daemon_control_ops = {
 	.explain = op_explain,
 	.failover = op_failover,
 	.hold = op_hold,
+	.failovers = op_failovers,
 };

@@ -189,6 +189,10 @@ static void publish_server(struct daemon *d, uint16_t i)
 	health_loop_view(d->health, i, &v);
 	metrics_set_state(d->metrics, i, state_number(d, i, &v));
 	metrics_set(d->metrics, METRIC_SERVER_READY, METRIC_AT(i), daemon_not_ready(d, i) == NULL);
+	struct account_numbers account;
+	failover_account(d->failover, i, &account);
+	metrics_set(d->metrics, METRIC_CONNECTIONS_CONTINUING, METRIC_AT(i),
+		    account.n[FATE_CONTINUING]);
 	publish_health(d, i, &v);
 	publish_endings(d, i);
 	for (uint16_t dir = 0; dir < 2; dir++) {

@@ -128,29 +128,35 @@ static void on_connection(void *ctx, uint32_t server, const struct watch_service
 			  const struct endpoint *client, const struct plan *plan)
 {
 	struct daemon *d = ctx;
-	uint16_t protocol = metrics_protocol(d->metrics, service->protocol);
-	uint16_t result = plan->cont ? METRIC_RESULT_CONTINUED : METRIC_RESULT_RESET;
 
-	metrics_add(d->metrics, METRIC_CONNECTIONS_MIGRATED,
-		    METRIC_AT((uint16_t)server, protocol, result), 1);
 	if (!plan->cont)
 		metrics_add(d->metrics, METRIC_CONNECTIONS_REFUSED,
 			    METRIC_AT((uint16_t)server, metrics_reason(d->metrics, plan->reason)),
 			    1);
 }
 
-static void on_join_aborted(void *ctx, uint32_t server, const char *protocol, const char *reason)
+static void on_settled(void *ctx, uint32_t server, const char *protocol, enum fate fate, uint32_t n)
+{
+	static const enum metric_result result[FATE_COUNT_] = {
+		[FATE_CONTINUED] = METRIC_RESULT_CONTINUED,
+		[FATE_REFUSED] = METRIC_RESULT_RESET,
+		[FATE_ABORTED] = METRIC_RESULT_LOST,
+		[FATE_GONE] = METRIC_RESULT_GONE,
+	};
+	struct daemon *d = ctx;
+
+	metrics_add(d->metrics, METRIC_CONNECTIONS_MIGRATED,
+		    METRIC_AT((uint16_t)server, metrics_protocol(d->metrics, protocol),
+			      (uint16_t)result[fate]),
+		    n);
+}
+
+static void on_join_aborted(void *ctx, uint32_t server, const char *reason)
 {
 	struct daemon *d = ctx;
-	uint16_t at = (uint16_t)server, p = metrics_protocol(d->metrics, protocol);
 
-	/* The client's own doing is no loss of ours. */
-	if (strcmp(reason, "client-reset") == 0 || strcmp(reason, "client-lost") == 0)
-		return;
-	metrics_add(d->metrics, METRIC_CONNECTIONS_MIGRATED, METRIC_AT(at, p, METRIC_RESULT_LOST),
-		    1);
 	metrics_add(d->metrics, METRIC_CONNECTIONS_REFUSED,
-		    METRIC_AT(at, metrics_reason(d->metrics, reason)), 1);
+		    METRIC_AT((uint16_t)server, metrics_reason(d->metrics, reason)), 1);
 }
 
 static void on_address_conflict(void *ctx, uint32_t server)
@@ -172,12 +178,20 @@ static void on_failover_done(void *ctx, uint32_t server, const struct failover_s
 	struct daemon *d = ctx;
 
 	daemon_metrics_failover(d, server, s);
+	history_add(&d->history, server, s);
 	if (!s->aborted || !d->health)
 		return;
 	/* A server that speaks is watched on at once; a fence that fails is not called without end.
 	 */
 	bool speaks = strcmp(s->aborted, "traffic-seen") == 0;
 	health_loop_retry(d->health, server, speaks ? 0 : RETRY_PAUSE_NS);
+}
+
+static void on_all_settled(void *ctx, uint32_t server, const struct failover_summary *s)
+{
+	struct daemon *d = ctx;
+
+	history_settled(&d->history, server, s);
 }
 
 /* ---- start
@@ -456,10 +470,12 @@ static int start_failover(struct daemon *d)
 		.observer = {.ctx = d,
 			     .state = on_failover_state,
 			     .connection = on_connection,
+			     .settled = on_settled,
 			     .join_aborted = on_join_aborted,
 			     .address_conflict = on_address_conflict,
 			     .fenced = on_fenced,
-			     .done = on_failover_done},
+			     .done = on_failover_done,
+			     .all_settled = on_all_settled},
 	};
 	int r = failover_start(&fc, &d->failover);
 
@@ -581,6 +597,7 @@ static int start(struct daemon *d)
 	const uint32_t n = d->config->server_count;
 	int r;
 
+	history_init(&d->history);
 	raise_descriptor_limit();
 	raise_priority(); /* threads inherit it */
 	d->evidence = aligned_alloc(_Alignof(struct worker_evidence), n * sizeof *d->evidence);
@@ -618,6 +635,7 @@ static void stop(struct daemon *d, bool started)
 	/* A clean end leaves no record; a start that failed leaves what it found. */
 	d->store = started ? store_clear(d->store) : store_close(d->store);
 	daemon_metrics_close(d);
+	history_deinit(&d->history);
 	module_host_free(d->modules);
 	free(d->workers);
 	free(d->rings);

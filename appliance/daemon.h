@@ -10,6 +10,7 @@
 
 #include "config.h"
 #include "control.h"
+#include "daemon-history.h"
 #include "failover.h"
 #include "firewall.h"
 #include "health-loop.h"
@@ -43,6 +44,7 @@ struct daemon {
 	struct failover *failover;
 	struct health_loop *health;
 	struct firewall *firewall;
+	struct history history; /* of takeovers */
 	struct control *control;
 	struct daemon_published *published; /* what metrics were told last; main thread only */
 };

@@ -240,7 +240,11 @@ static void refuse_lost(struct failover_server *s)
 			failover_connection_let_in(s, &flow, 1);
 	}
 	lost += run->unasked;
-	run->summary.refused += run->unasked; /* without a socket, by the kernel */
+	/* Without a socket, by the kernel; of which service nobody knows. */
+	account_add(&s->account, FATE_REFUSED, run->unasked);
+	if (run->unasked > 0)
+		s->env->observer.settled(s->env->observer.ctx, s->index,
+					 s->cfg->services[0].protocol, FATE_REFUSED, run->unasked);
 	run->asked.outstanding = run->unasked = 0;
 	if (lost > 0)
 		log_event(LOG_ERROR, "connections-lost", LOG_STR("server", s->cfg->name),

@@ -38,9 +38,44 @@ static void refuse_because(struct failover_server *s, struct takeover_item *item
 struct joined {
 	struct failover_server *server; /* outlives all joins */
 	const struct jeebs_module *module;
-	const char
-		*protocol; /* of the service: the module may be one that took over from its own */
+	/* Of the service: the module may be one that took over from its own. */
+	const char *protocol;
+	/* Of a conversation: what was restored with it, and has its fate. */
+	const char *others_protocol;
+	uint32_t others;
+	bool settled;
 };
+
+static void settle(struct joined *j, enum fate fate, const char *reason)
+{
+	struct failover_server *s = j->server;
+	const struct failover_observer *o = &s->env->observer;
+	uint64_t one = 1;
+
+	if (j->settled)
+		return;
+	j->settled = true;
+	o->settled(o->ctx, s->index, j->protocol, fate, 1);
+	if (j->others > 0)
+		o->settled(o->ctx, s->index, j->others_protocol, fate, j->others);
+	if (account_settle(&s->account, fate, reason, 1 + j->others))
+		(void)!write(s->wake, &one, sizeof one);
+}
+
+/* Reset by us, unless its client was the first. */
+static void on_aborted(struct joined *j, const char *reason, const char *detail)
+{
+	struct failover_server *s = j->server;
+	const bool client =
+		strcmp(reason, "client-reset") == 0 || strcmp(reason, "client-lost") == 0;
+
+	log_event(client ? LOG_DEBUG : LOG_INFO, "connection-aborted",
+		  LOG_STR("server", s->cfg->name), LOG_STR("reason", reason),
+		  LOG_STR("detail", detail), LOG_STR("proven", j->settled ? "yes" : "no"));
+	settle(j, client ? FATE_GONE : FATE_ABORTED, reason);
+	if (!client)
+		s->env->observer.join_aborted(s->env->observer.ctx, s->index, reason);
+}
 
 /* In a join thread. */
 static void on_join_report(void *ctx, const struct join_report *r)
@@ -55,14 +90,14 @@ static void on_join_report(void *ctx, const struct join_report *r)
 		if (atomic_compare_exchange_strong(&s->first_byte_ns, &none, r->now_ns))
 			(void)!write(s->wake, &one, sizeof one);
 		return;
+	case JOIN_PROVEN:
+		settle(j, FATE_CONTINUED, NULL);
+		return;
 	case JOIN_ABORTED:
-		log_event(LOG_DEBUG, "connection-aborted", LOG_STR("server", s->cfg->name),
-			  LOG_STR("reason", r->reason), LOG_INT("to_client", r->to_client_bytes),
-			  LOG_INT("to_server", r->to_server_bytes));
-		s->env->observer.join_aborted(s->env->observer.ctx, s->index, j->protocol,
-					      r->reason);
+		on_aborted(j, r->reason, "");
 		break;
 	case JOIN_CLOSED:
+		settle(j, FATE_CONTINUED, NULL);
 		break;
 	}
 	free(j);
@@ -114,6 +149,17 @@ static void logs_are_gone(struct takeover_item *item)
 	item->log[0].bytes = item->log[1].bytes = BUF_INIT(0);
 }
 
+static void count_others(const struct takeover_item *item, struct joined *joined)
+{
+	list_for_each (it, &item->others) {
+		const struct takeover_item *o = list_entry(it, struct takeover_item, node);
+		if (o->result.gone || !o->plan.cont)
+			continue;
+		joined->others++;
+		joined->others_protocol = o->service->protocol;
+	}
+}
+
 /* On failure everything is still the caller's. */
 static int submit(struct failover_server *s, struct takeover_item *item, int fd, size_t unsent,
 		  const struct join_related *related, uint32_t related_n)
@@ -130,6 +176,7 @@ static int submit(struct failover_server *s, struct takeover_item *item, int fd,
 		.cut = item->cut,
 		.hold = !s->run->open,
 		.group = s->index,
+		.agreed = item->answered && item->cut.to_client_acked == item->cut.to_client_end,
 		.ctx = joined,
 		.state_free = on_state_free,
 		.report = on_join_report,
@@ -140,14 +187,19 @@ static int submit(struct failover_server *s, struct takeover_item *item, int fd,
 
 	if (!joined)
 		return -ENOMEM;
-	*joined = (struct joined){s, item->module, item->service->protocol};
+	*joined = (struct joined){
+		.server = s, .module = item->module, .protocol = item->service->protocol};
+	count_others(item, joined);
 	if (copy_unsent(item, unsent, &rq.first_out) < 0) {
 		free(joined);
 		return -ENOMEM;
 	}
 	logs_of(item, rq.log);
+	/* Before anybody can tell its fate. */
+	account_add(&s->account, FATE_CONTINUING, 1 + joined->others);
 	int r = join_submit(s->env->joins, &rq);
 	if (r < 0) {
+		account_undo(&s->account, 1 + joined->others);
 		free(rq.first_out);
 		free(joined);
 		return r;
@@ -170,12 +222,10 @@ static void on_adopt_report(void *ctx, const struct adopt_report *r)
 	switch (r->event) {
 	case ADOPT_TAKEN:
 		log_event(LOG_DEBUG, "connection-adopted", LOG_STR("server", s->cfg->name));
+		settle(j, FATE_CONTINUED, NULL);
 		return;
 	case ADOPT_RESET:
-		log_event(LOG_DEBUG, "connection-aborted", LOG_STR("server", s->cfg->name),
-			  LOG_STR("reason", r->reason), LOG_STR("detail", r->detail));
-		s->env->observer.join_aborted(s->env->observer.ctx, s->index, j->module->name,
-					      r->reason);
+		on_aborted(j, r->reason, r->detail);
 		break;
 	case ADOPT_ENDED:
 		break;
@@ -197,7 +247,7 @@ static int checkpoint(const struct takeover_item *item, struct buf *out)
 
 static int hand_over(struct failover_server *s, struct takeover_item *item, int fd, size_t unsent)
 {
-	struct joined *joined = malloc(sizeof *joined);
+	struct joined *joined = calloc(1, sizeof *joined);
 	struct adopt_request rq = {
 		.path = item->service->adopt,
 		.protocol = item->module->name,
@@ -217,11 +267,15 @@ static int hand_over(struct failover_server *s, struct takeover_item *item, int 
 	int r = joined ? checkpoint(item, &rq.state) : -ENOMEM;
 
 	if (r == 0) {
-		*joined = (struct joined){s, item->module, item->service->protocol};
+		*joined = (struct joined){
+			.server = s, .module = item->module, .protocol = item->service->protocol};
+		account_add(&s->account, FATE_CONTINUING, 1);
 		r = adopt_submit(s->env->adopter, &rq);
 	}
 	if (r < 0) {
 		buf_deinit(&rq.state);
+		if (joined && joined->server)
+			account_undo(&s->account, 1);
 		free(joined);
 		return r;
 	}
@@ -487,6 +541,14 @@ static void tell_failures(const struct failover_server *s, const struct takeover
 			  LOG_ERR(t->reset_error));
 }
 
+static void decided(struct failover_server *s, const struct takeover_item *item, enum fate fate)
+{
+	const struct failover_observer *o = &s->env->observer;
+
+	account_add(&s->account, fate, 1);
+	o->settled(o->ctx, s->index, item->service->protocol, fate, 1);
+}
+
 static void account(struct failover_server *s, const struct takeover_item *item)
 {
 	const struct failover_observer *o = &s->env->observer;
@@ -495,14 +557,17 @@ static void account(struct failover_server *s, const struct takeover_item *item)
 	char client[ENDPOINT_STRLEN], server[ENDPOINT_STRLEN];
 
 	if (item->result.gone) {
-		sum->gone += !item->ended; /* that one was not live */
+		if (!item->ended) /* that one was not live */
+			decided(s, item, FATE_GONE);
 		return;
 	}
 	sum->unanswered += !item->answered;
-	sum->continued += plan->cont;
-	sum->refused += !plan->cont;
-	if (!plan->cont)
+	if (plan->cont) {
+		s->run->restored = true;
+	} else {
+		decided(s, item, FATE_REFUSED);
 		remember_refused(s, item);
+	}
 	tell_failures(s, &item->result);
 	log_event(LOG_DEBUG, plan->cont ? "connection-continued" : "connection-refused",
 		  LOG_STR("failover", sum->id),

@@ -257,20 +257,27 @@ static void finish(struct failover_server *s)
 {
 	const struct failover_observer *o = &s->env->observer;
 	struct failover_summary *sum = &s->run->summary;
-	char took[FAILOVER_PHASE_COUNT_][32];
+	const uint32_t *n = sum->account.n;
+	char took[FAILOVER_PHASE_COUNT_][32], why[ACCOUNT_WHY_STRLEN];
 
 	failover_clients_end(s);
+	account_get(&s->account, &sum->account);
 	for (int p = 0; p < FAILOVER_PHASE_COUNT_; p++)
 		snprintf(took[p], sizeof took[p], "%.3f",
 			 sum->at_ns[p] ? (double)(sum->at_ns[p] - sum->alive_ns) / 1e6 : 0.0);
 	log_event(LOG_NOTICE, "failover-summary", LOG_STR("failover", sum->id),
 		  LOG_STR("server", s->cfg->name), LOG_INT("live", sum->live),
-		  LOG_INT("continued", sum->continued), LOG_INT("refused", sum->refused),
-		  LOG_INT("gone", sum->gone), LOG_INT("unanswered", sum->unanswered),
+		  LOG_INT("continuing", n[FATE_CONTINUING]),
+		  LOG_INT("continued", n[FATE_CONTINUED]), LOG_INT("refused", n[FATE_REFUSED]),
+		  LOG_INT("aborted", n[FATE_ABORTED]), LOG_INT("gone", n[FATE_GONE]),
+		  LOG_INT("unanswered", sum->unanswered),
+		  LOG_STR("aborted_because", account_why(&sum->account, why)),
 		  LOG_STR("detected_ms", took[FAILOVER_DETECTED]),
 		  LOG_STR("open_ms", took[FAILOVER_OPEN]),
 		  LOG_STR("first_byte_ms", took[FAILOVER_FIRST_BYTE]));
 	o->done(o->ctx, s->index, sum);
+	s->last = *sum;
+	s->unsettled = true;
 }
 
 static void call_off(struct failover_server *s)
@@ -388,7 +395,7 @@ static void step_unanswered(struct failover_server *s, int64_t now)
 
 static bool waits_for_byte(const struct failover_run *run, int64_t now)
 {
-	return run->summary.continued > 0 && !run->summary.at_ns[FAILOVER_FIRST_BYTE] &&
+	return run->restored && !run->summary.at_ns[FAILOVER_FIRST_BYTE] &&
 	       now < run->first_byte_until_ns;
 }
 
@@ -503,6 +510,7 @@ void failover_run_begin(struct failover_server *s, const struct failover_cause *
 	snprintf(run->summary.id, sizeof run->summary.id, "%s-%lld", s->cfg->name,
 		 (long long)(clock_real_ns() / NS_PER_MS));
 	atomic_store(&s->first_byte_ns, 0);
+	account_begin(&s->account);
 	failover_server_set_state(s, FAILOVER_RUNNING);
 	log_event(LOG_NOTICE, "failover-begin", LOG_STR("failover", run->summary.id),
 		  LOG_STR("server", s->cfg->name), LOG_STR("reason", cause->reason));

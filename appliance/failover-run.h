@@ -35,7 +35,10 @@ struct failover_server {
 	int64_t conflict_logged_ns;
 	struct refused_table refused;  /* outlives the run that refused them */
 	_Atomic int64_t first_byte_ns; /* written by join threads */
-	struct failover_run *run;      /* NULL: none under way */
+	struct account account;
+	struct failover_summary last; /* of a takeover that is over; until all are settled: */
+	bool unsettled;
+	struct failover_run *run; /* NULL: none under way */
 };
 
 /* How far a takeover is. Only run_set_phase() changes it; each begins with what has to be done. */
@@ -57,6 +60,7 @@ struct failover_run {
 	struct list items; /* out of the inbox, not settled yet */
 	struct asked_table asked;
 	uint32_t unasked; /* live ones in workers' hands for which `asked` had no memory */
+	bool restored;    /* somebody was */
 	bool open;        /* the guard is: joins may send, late flows must be let in */
 	bool holding;     /* it drops the packets of those that were not done then */
 	struct family_table families;
@@ -100,6 +104,8 @@ void failover_server_ask(struct failover_server *s);
 int failover_server_guard(struct failover_server *s);
 /* Adds and announces it, lets new connections through to the backup. 0 or negative errno. */
 int failover_server_take_address(struct failover_server *s, int64_t now_ns);
+/* Once after a takeover: when nobody is continuing any more. */
+void failover_server_tell_settled(struct failover_server *s);
 /* Gives back address, rules and forwarding. Also after a takeover that was called off. */
 void failover_server_release(struct failover_server *s);
 void failover_server_set_state(struct failover_server *s, enum failover_state state);

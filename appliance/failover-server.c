@@ -124,6 +124,27 @@ void failover_server_release(struct failover_server *s)
 	failover_server_set_state(s, FAILOVER_ABORTED);
 }
 
+void failover_server_tell_settled(struct failover_server *s)
+{
+	const struct failover_observer *o = &s->env->observer;
+	char why[ACCOUNT_WHY_STRLEN];
+
+	if (!s->unsettled)
+		return;
+	account_get(&s->account, &s->last.account);
+	const struct account_numbers *n = &s->last.account;
+	if (n->n[FATE_CONTINUING] > 0)
+		return;
+	s->unsettled = false;
+	log_event(LOG_NOTICE, "failover-settled", LOG_STR("failover", s->last.id),
+		  LOG_STR("server", s->cfg->name), LOG_INT("live", s->last.live),
+		  LOG_INT("continued", n->n[FATE_CONTINUED]),
+		  LOG_INT("refused", n->n[FATE_REFUSED]), LOG_INT("aborted", n->n[FATE_ABORTED]),
+		  LOG_INT("gone", n->n[FATE_GONE]), LOG_INT("unanswered", s->last.unanswered),
+		  LOG_STR("aborted_because", account_why(n, why)));
+	o->all_settled(o->ctx, s->index, &s->last);
+}
+
 void failover_server_set_state(struct failover_server *s, enum failover_state state)
 {
 	const struct failover_observer *o = &s->env->observer;

@@ -122,6 +122,7 @@ static void keep(struct failover_server *s, int64_t now)
 	}
 	if (s->run)
 		failover_run_step(s, now);
+	failover_server_tell_settled(s);
 }
 
 /* ---- thread --------------------------------------------------------------------------------- */
@@ -221,6 +222,11 @@ enum failover_state failover_state(const struct failover *f, uint32_t server)
 	return (enum failover_state)atomic_load(&f->server[server].state);
 }
 
+void failover_account(struct failover *f, uint32_t server, struct account_numbers *ret)
+{
+	account_get(&f->server[server].account, ret);
+}
+
 uint32_t failover_held_count(const struct failover *f)
 {
 	uint32_t n = 0;
@@ -254,6 +260,7 @@ int failover_start(const struct failover_config *cfg, struct failover **ret)
 		f->server[i].wake = f->wake;
 		f->server[i].crew = f->crew;
 		f->server[i].index = i;
+		account_init(&f->server[i].account);
 	}
 	if (r == 0) {
 		r = thread_start(&f->thread, failover_main, f);

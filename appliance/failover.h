@@ -13,6 +13,7 @@
 
 #include "adopt.h"
 #include "config.h"
+#include "failover-account.h"
 #include "firewall.h"
 #include "join.h"
 #include "plan.h"
@@ -43,8 +44,9 @@ struct failover_summary {
 	char id[64];      /* "web1-1763696201123": server and start, milliseconds since the epoch */
 	int64_t alive_ns; /* CLOCK_MONOTONIC: last proof of life; the zero of the timeline */
 	int64_t at_ns[FAILOVER_PHASE_COUNT_]; /* CLOCK_MONOTONIC; 0: did not happen */
-	uint32_t live, continued, refused, gone, unanswered;
-	const char *aborted; /* why it was called off, static; NULL: it was not */
+	uint32_t live, unanswered;
+	struct account_numbers account; /* at this moment; adds up to live when all is decided */
+	const char *aborted;            /* why it was called off, static; NULL: it was not */
 };
 
 struct failover_observer {
@@ -53,11 +55,20 @@ struct failover_observer {
 	void (*state)(void *ctx, uint32_t server, enum failover_state state);
 	void (*connection)(void *ctx, uint32_t server, const struct watch_service *service,
 			   const struct endpoint *client, const struct plan *plan);
-	/* A continued connection ended by a reset of ours. In a join or the adopter's thread. */
-	void (*join_aborted)(void *ctx, uint32_t server, const char *protocol, const char *reason);
+	/*
+	 * @n connections have their fate; FATE_CONTINUING never comes here. In the failover thread,
+	 * a join's, or the adopter's.
+	 */
+	void (*settled)(void *ctx, uint32_t server, const char *protocol, enum fate fate,
+			uint32_t n);
+	/* A restored connection ended by a reset of ours, proven or not. Likewise. */
+	void (*join_aborted)(void *ctx, uint32_t server, const char *reason);
 	void (*address_conflict)(void *ctx, uint32_t server);
 	void (*fenced)(void *ctx, uint32_t server, bool ok);
+	/* The takeover is over, or was called off; connections may still be continuing. */
 	void (*done)(void *ctx, uint32_t server, const struct failover_summary *s);
+	/* After that: nobody is continuing any more. */
+	void (*all_settled)(void *ctx, uint32_t server, const struct failover_summary *s);
 };
 
 struct failover_config {
@@ -97,6 +108,8 @@ struct failover_cause {
 /* Queues a takeover. 0, -EALREADY: running or held. Thread-safe. */
 int failover_request(struct failover *f, uint32_t server, const struct failover_cause *cause);
 enum failover_state failover_state(const struct failover *f, uint32_t server);
+/* What becomes of the connections of the server's last takeover, now. Thread-safe. */
+void failover_account(struct failover *f, uint32_t server, struct account_numbers *ret);
 /* Servers whose address is ours. Thread-safe. */
 uint32_t failover_held_count(const struct failover *f);
 

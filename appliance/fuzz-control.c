@@ -46,7 +46,7 @@ static json_t *hold(void *ctx, const char *server, bool on, uid_t uid, struct co
 	return json_boolean(on);
 }
 
-static const struct control_ops ops = {look, look, connections, explain, failover, hold};
+static const struct control_ops ops = {look, look, connections, explain, failover, hold, look};
 
 static void check(struct bytes line, struct control_peer peer)
 {

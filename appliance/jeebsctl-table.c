@@ -91,8 +91,9 @@ static void append_real(struct buf *b, double value)
 
 static void append_value(struct buf *b, const json_t *value)
 {
-	size_t i;
+	size_t i = 0;
 	json_t *entry;
+	const char *key;
 
 	switch (value ? json_typeof(value) : JSON_NULL) {
 	case JSON_STRING:
@@ -117,9 +118,18 @@ static void append_value(struct buf *b, const json_t *value)
 		}
 		if (json_array_size(value) > 0)
 			return;
+		buf_u8(b, '-');
+		return;
+	case JSON_OBJECT:
+		json_object_foreach((json_t *)value, key, entry)
+		{
+			buf_printf(b, "%s%s=", i++ > 0 ? "," : "", key);
+			append_value(b, entry);
+		}
+		if (i > 0)
+			return;
 		/* fall through */
 	case JSON_NULL:
-	case JSON_OBJECT:
 		buf_u8(b, '-');
 		return;
 	}

@@ -27,8 +27,8 @@ int table_print(const json_t *rows, const struct table_column *columns, size_t c
 /* The names in @selection are all columns. EXIT_OK or EXIT_USAGE, as above. */
 int table_check(const struct table_column *columns, size_t count, const char *selection);
 
-/* A value as one word or line: lists joined by commas, "-" for null, yes and no. Free it; NULL: no
- * memory. */
+/* A value as one word or line: lists joined by commas, groups as KEY=VALUE, "-" for null, yes and
+ * no. Free it; NULL: no memory. */
 char *table_text(const json_t *value);
 
 #endif

@@ -33,6 +33,25 @@ static const struct table_column server_columns[] = {
 	{"reason", "not_ready_reason", true, false},
 };
 
+static const struct table_column failover_columns[] = {
+	{"server", "server", true, false},
+	{"failover", "failover", false, false},
+	{"outcome", "outcome", true, false},
+	{"because", "called_off_because", true, false},
+	{"live", "live", true, true},
+	{"continuing", "continuing", true, true},
+	{"continued", "continued", true, true},
+	{"refused", "refused", true, true},
+	{"aborted", "aborted", true, true},
+	{"gone", "gone", true, true},
+	{"unanswered", "unanswered", true, true},
+	{"settled", "settled", false, false},
+	{"open_ms", "open_ms", true, true},
+	{"detected_ms", "detected_ms", false, true},
+	{"first_byte_ms", "first_byte_ms", false, true},
+	{"why", "aborted_because", true, false},
+};
+
 static const struct table_column connection_columns[] = {
 	{"client", "client", true, false},
 	{"server", "server", true, false},
@@ -149,6 +168,11 @@ static bool is_connections(const struct invocation *v)
 	return v->count > 0 && strcmp(v->arguments[0], "connections") == 0;
 }
 
+static bool is_failovers(const struct invocation *v)
+{
+	return v->count > 0 && strcmp(v->arguments[0], "failovers") == 0;
+}
+
 static json_t *request_show(const struct invocation *v)
 {
 	if (is_connections(v) && v->count <= 2)
@@ -156,14 +180,31 @@ static json_t *request_show(const struct invocation *v)
 				 v->count == 2 ? v->arguments[1] : NULL);
 	if (v->count == 1 && strcmp(v->arguments[0], "servers") == 0)
 		return json_pack("{s:s, s:s}", "cmd", "show", "what", "servers");
+	if (v->count == 1 && is_failovers(v))
+		return json_pack("{s:s, s:s}", "cmd", "show", "what", "failovers");
 	return NULL;
+}
+
+/* Of what is shown. */
+static const struct table_column *columns_of(const struct invocation *v, size_t *ret_count)
+{
+	*ret_count = COUNT(server_columns);
+	if (is_connections(v)) {
+		*ret_count = COUNT(connection_columns);
+		return connection_columns;
+	}
+	if (!is_failovers(v))
+		return server_columns;
+	*ret_count = COUNT(failover_columns);
+	return failover_columns;
 }
 
 static int print_show(const struct invocation *v, const json_t *data)
 {
-	if (is_connections(v))
-		return table_print(data, connection_columns, COUNT(connection_columns), v->columns);
-	return table_print(data, server_columns, COUNT(server_columns), v->columns);
+	size_t count;
+	const struct table_column *columns = columns_of(v, &count);
+
+	return table_print(data, columns, count, v->columns);
 }
 
 static json_t *request_explain(const struct invocation *v)
@@ -279,7 +320,7 @@ static int print_hold(const struct invocation *v, const json_t *data)
 static const struct verb verbs[] = {
 	{"status", "", "one line for checks, then the daemon's numbers",
 	 request_status, print_status, is_watching},
-	{"show", "servers | connections [SERVER]", "tables",
+	{"show", "servers | connections [SERVER] | failovers", "tables",
 	 request_show, print_show, .table = true},
 	{"explain", "CLIENT:PORT", "why this connection would be continued or refused",
 	 request_explain, print_explain, is_continued},
@@ -294,7 +335,7 @@ static void print_help(void)
 {
 	printf("Usage: jeebsctl [-s SOCKET] [-o FORMAT] VERB [ARGUMENT]...\n\n");
 	for (size_t i = 0; i < COUNT(verbs); i++)
-		printf("  %-8s %-30s %s\n", verbs[i].name, verbs[i].arguments, verbs[i].help);
+		printf("  %-8s %-42s %s\n", verbs[i].name, verbs[i].arguments, verbs[i].help);
 	printf("\n  -s, --socket SOCKET   control socket (%s)\n"
 	       "  -o, --output FORMAT   table, json, or columns: NAME,NAME...\n"
 	       "  -h, --help\n"
@@ -325,9 +366,9 @@ static int check_columns(const struct invocation *v, const struct verb *verb)
 		return EXIT_OK;
 	if (!verb->table)
 		return usage_error("-o takes 'table' or 'json' with ", verb->name);
-	return is_connections(v)
-		       ? table_check(connection_columns, COUNT(connection_columns), v->columns)
-		       : table_check(server_columns, COUNT(server_columns), v->columns);
+	size_t count;
+	const struct table_column *columns = columns_of(v, &count);
+	return table_check(columns, count, v->columns);
 }
 
 static int print_reply(const struct invocation *v, const struct verb *verb, const json_t *reply)

@@ -11,6 +11,7 @@
 #include "join-channel.h"
 #include "join-family.h"
 #include "join-module.h"
+#include "join-proof.h"
 #include "join-side.h"
 
 void join_report(struct join *j, enum join_event event)
@@ -89,6 +90,8 @@ static void settle_living(struct join *j)
 	join_channel_work(j);
 	for (int s = 0; s < 2; s++)
 		join_side_work(j, s);
+	if (!join_is_channel(j))
+		join_proof_settled(j);
 }
 
 /* Frees a join, which was as good as gone. */
@@ -99,6 +102,7 @@ static void leave(struct join *j)
 	list_del(&j->again);
 	list_del(&j->timed);
 	list_del(&j->reading);
+	list_del(&j->proving);
 	list_del(&j->node);
 	free(j);
 	/* Last: who sees that nothing is active knows that everything was reported. */
@@ -264,6 +268,7 @@ struct join *join_alloc(void)
 	list_init(&j->timed);
 	list_init(&j->reading);
 	list_init(&j->sibling);
+	list_init(&j->proving);
 	return j;
 }
 
@@ -308,6 +313,7 @@ int join_new(const struct join_request *r, struct join **ret)
 		return -ENOMEM;
 	j->id = r->id;
 	j->group = r->group;
+	j->agreed = r->agreed;
 	j->module = r->module;
 	j->module_state = r->module_state;
 	j->pass = r->module == NULL ? JOIN_PASS_BOTH : 0;

@@ -119,6 +119,11 @@ struct join {
 	bool lingering;   /* the dying has begun */
 	bool told;        /* the module was called: its wishes may have changed anything */
 	bool started_out; /* JOIN_FIRST_BYTE was reported */
+	bool agreed;      /* as in the request */
+	bool proven;      /* of a main one: JOIN_PROVEN was reported */
+	uint64_t sent;    /* bytes that its own client's socket took */
+	struct list
+		proving; /* in thread->proving: its client may have acknowledged something new */
 	uint32_t group;
 	const char *reason;      /* of dying; NULL: in order */
 	const char *lost_reason; /* of the backend */

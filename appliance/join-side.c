@@ -12,6 +12,7 @@
 #include "join-backend.h"
 #include "join-family.h"
 #include "join-module.h"
+#include "join-proof.h"
 
 static int side_index(const struct join *j, const struct join_side *side)
 {
@@ -197,6 +198,7 @@ static void count_sent(struct join *channel, int s, size_t n)
 		join_count(&c->to_server_bytes, n);
 		return;
 	}
+	join_proof_sent(channel, n);
 	j->to_client_bytes += n;
 	join_count(&c->to_client_bytes, n);
 	if (!j->started_out) {

@@ -12,6 +12,7 @@
 #include "join-conn.h"
 #include "join-family.h"
 #include "join-module.h"
+#include "join-proof.h"
 #include "log.h"
 #include "thread.h"
 
@@ -194,7 +195,7 @@ static void arm_own(struct join_thread *t)
 
 static void arm_tick(struct join_thread *t)
 {
-	if (list_empty(&t->timed) && list_empty(&t->reading))
+	if (list_empty(&t->timed) && list_empty(&t->reading) && list_empty(&t->proving))
 		return;
 	struct io_uring_sqe *sqe = own_entry(t, &t->tick_armed);
 	if (sqe != NULL) {
@@ -302,6 +303,7 @@ static void complete(struct join_thread *t)
 		t->tick_armed = false;
 		read_timers(t);
 		read_deadlines(t);
+		join_proof_look(t);
 	}
 	if (watch) {
 		t->watch_armed = false;
@@ -371,6 +373,7 @@ int join_thread_init(struct join_thread *t, const struct join_config *config)
 	list_init(&t->parked);
 	list_init(&t->timed);
 	list_init(&t->reading);
+	list_init(&t->proving);
 	list_init(&t->mail);
 	list_init(&t->held);
 	t->connect_timeout.tv_sec = config->connect_timeout_ns / NS_PER_S;

@@ -44,7 +44,8 @@ struct join_thread {
 	struct list again;   /* wait for room in the submission queue */
 	struct list timed;   /* have a timer */
 	struct list reading; /* have logs that are not in memory, first come first */
-	bool tick_armed;     /* while there are any of the two */
+	struct list proving; /* have sent what their client may acknowledge */
+	bool tick_armed;     /* while there are any of the three */
 	struct list parked;  /* sides that wait for a shared buffer, first come first served */
 	bool stopping;
 	const struct join *telling; /* the one whose module is being called */

@@ -88,6 +88,7 @@ struct join_config {
 
 enum join_event {
 	JOIN_FIRST_BYTE, /* the client's socket took a byte for the first time */
+	JOIN_PROVEN,     /* it goes on: see join-proof.h */
 	JOIN_CLOSED,     /* both sides finished in order */
 	JOIN_ABORTED,    /* reset, or the client went away; `reason` says why */
 };
@@ -158,6 +159,8 @@ struct join_request {
 	/* Waits, untouched, until join_release() names its group. */
 	bool hold;
 	uint32_t group;
+	/* The client has said that it has all the old server sent: when it is idle, all agree. */
+	bool agreed;
 
 	/*
 	 * Both are called in the join's thread. `state_free` calls the module's close and frees

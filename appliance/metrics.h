@@ -26,24 +26,25 @@
 /* In brackets: the labels. server, interface: index in the configuration. protocol:
  * metrics_protocol(). */
 enum metric {
-	METRIC_BUILD_INFO,           /* set by metrics_new() */
-	METRIC_PROCESS_START,        /* set by metrics_new() */
-	METRIC_SERVER_STATE,         /* metrics_set_state() */
-	METRIC_SERVER_READY,         /* [server] 0 or 1 */
-	METRIC_CONNECTIONS_TRACKED,  /* [server, protocol, 0 or 1: migratable] */
-	METRIC_FAILOVERS,            /* [server, METRIC_OUTCOME_*] */
-	METRIC_CONNECTIONS_MIGRATED, /* [server, protocol, METRIC_RESULT_*] */
-	METRIC_CONNECTIONS_REFUSED,  /* [server, metrics_reason()] */
-	METRIC_CONNECTIONS_ENDED,    /* [server, enum ending] */
-	METRIC_FAILOVER_DURATION,    /* histogram [server] */
-	METRIC_PHASE_DURATION,       /* histogram [enum failover_phase] */
-	METRIC_FENCING_ACTIONS,      /* [server, 0: failed, 1: ok] */
-	METRIC_ADDRESS_CONFLICTS,    /* [server] */
-	METRIC_HEALTH_FAILURES,      /* [server, enum health_kind, METRIC_FAILURE_*] */
-	METRIC_HEALTH_SUPPRESSED,    /* [server, enum health_rule - 1] */
-	METRIC_CAPTURE_PACKETS,      /* [interface] */
-	METRIC_CAPTURE_DROPPED,      /* [interface, METRIC_DROP_*] */
-	METRIC_CAPTURE_TRUNCATED,    /* [interface] */
+	METRIC_BUILD_INFO,             /* set by metrics_new() */
+	METRIC_PROCESS_START,          /* set by metrics_new() */
+	METRIC_SERVER_STATE,           /* metrics_set_state() */
+	METRIC_SERVER_READY,           /* [server] 0 or 1 */
+	METRIC_CONNECTIONS_TRACKED,    /* [server, protocol, 0 or 1: migratable] */
+	METRIC_FAILOVERS,              /* [server, METRIC_OUTCOME_*] */
+	METRIC_CONNECTIONS_MIGRATED,   /* [server, protocol, METRIC_RESULT_*] */
+	METRIC_CONNECTIONS_REFUSED,    /* [server, metrics_reason()] */
+	METRIC_CONNECTIONS_CONTINUING, /* [server] */
+	METRIC_CONNECTIONS_ENDED,      /* [server, enum ending] */
+	METRIC_FAILOVER_DURATION,      /* histogram [server] */
+	METRIC_PHASE_DURATION,         /* histogram [enum failover_phase] */
+	METRIC_FENCING_ACTIONS,        /* [server, 0: failed, 1: ok] */
+	METRIC_ADDRESS_CONFLICTS,      /* [server] */
+	METRIC_HEALTH_FAILURES,        /* [server, enum health_kind, METRIC_FAILURE_*] */
+	METRIC_HEALTH_SUPPRESSED,      /* [server, enum health_rule - 1] */
+	METRIC_CAPTURE_PACKETS,        /* [interface] */
+	METRIC_CAPTURE_DROPPED,        /* [interface, METRIC_DROP_*] */
+	METRIC_CAPTURE_TRUNCATED,      /* [interface] */
 	METRIC_TCP_SEGMENTS,
 	METRIC_TCP_FLOWS_OPENED,
 	METRIC_TCP_FLOWS_CLOSED,
@@ -98,7 +99,8 @@ enum metric_outcome {
 enum metric_result {
 	METRIC_RESULT_CONTINUED,
 	METRIC_RESULT_RESET, /* refused: see jeebs_connections_refused_total */
-	METRIC_RESULT_LOST,  /* continued, and reset by us later */
+	METRIC_RESULT_LOST,  /* restored, and reset by us before it was proven to go on */
+	METRIC_RESULT_GONE,  /* its client was gone, or went away */
 };
 
 enum metric_failure {

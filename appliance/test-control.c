@@ -168,8 +168,16 @@ static json_t *op_hold(void *ctx, const char *server, bool on, uid_t uid, struct
 	return json_pack("{s:b}", "on", on);
 }
 
-static const struct control_ops ops = {op_status,  op_servers,  op_connections,
-				       op_explain, op_failover, op_hold};
+static json_t *op_failovers(void *ctx, struct control_error *e)
+{
+	return json_pack("[{s:s, s:s, s:n, s:i, s:i, s:i, s:{s:i, s:i}}]", "server", "web1",
+			 "outcome", "taken-over", "called_off_because", "live", 12, "continued", 2,
+			 "aborted", 10, "aborted_because", "entity-differs", 9, "backend-failed",
+			 1);
+}
+
+static const struct control_ops ops = {op_status,   op_servers, op_connections, op_explain,
+				       op_failover, op_hold,    op_failovers};
 
 static const struct control_peer admin = {0, true}, viewer = {1000, false};
 
@@ -194,6 +202,8 @@ static void test_requests_reach_their_ops(void **state)
 
 	assert_handled(&a, &admin, "{\"cmd\":\"status\"}", DONE("{\"version\":\"0.1.0\""));
 	assert_handled(&a, &admin, "{\"cmd\":\"show\",\"what\":\"servers\"}", DONE("[{\"name\":"));
+	assert_handled(&a, &admin, "{\"cmd\":\"show\",\"what\":\"failovers\"}",
+		       DONE("[{\"server\":"));
 	assert_handled(&a, &admin, "{\"cmd\":\"show\",\"what\":\"connections\",\"server\":null}",
 		       DONE("[{\"client\":"));
 	assert_asked(&a, "connections of all");
@@ -226,6 +236,8 @@ static void test_wrong_requests_are_told_why(void **state)
 		{"{\"cmd\":\"status\",\"x\":1}", ERROR("bad-request") "'status' has no key 'x'"},
 		{"{\"cmd\":\"show\"}", ERROR("bad-request") "'what' must be a text"},
 		{"{\"cmd\":\"show\",\"what\":\"doors\"}", ERROR("bad-request")},
+		{"{\"cmd\":\"show\",\"what\":\"failovers\",\"server\":\"web1\"}",
+		 ERROR("bad-request")},
 		{"{\"cmd\":\"show\",\"what\":\"servers\",\"server\":\"web1\"}",
 		 ERROR("bad-request")},
 		{"{\"cmd\":\"show\",\"what\":\"connections\",\"server\":7}", ERROR("bad-request")},
@@ -626,6 +638,12 @@ static void test_jeebsctl_tables(void **state)
 	assert_string_equal(
 		out, "CLIENT          AGE VERDICT  REASON\n10.9.0.7:51512 12.3 continue range\n");
 	assert_asked(&f->asked, "connections of web1");
+	assert_int_equal(jeebsctl(f, "show failovers -o server,outcome,because,aborted,why", out,
+				  sizeof out),
+			 0);
+	assert_string_equal(
+		out, "SERVER OUTCOME    BECAUSE ABORTED WHY\n"
+		     "web1   taken-over -            10 entity-differs=9,backend-failed=1\n");
 	assert_int_equal(jeebsctl(f, "show servers -o nome", out, sizeof out), 64);
 	assert_non_null(strstr(out, "no column 'nome'; there are: name state"));
 	set_connections(&f->asked, 0);

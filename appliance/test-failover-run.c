@@ -32,6 +32,7 @@ static struct world {
 	uint32_t ended; /* further ones, of flow 1, that were over before */
 	bool handed;    /* the plans are to hand them to a program */
 	bool long_logs; /* whose beginning is elsewhere */
+	bool talking;   /* joins report: see tell() */
 } world;
 
 /* ---- what was done to it ---- */
@@ -44,7 +45,12 @@ static struct done {
 	_Atomic uint32_t views, views_given; /* not freed; handed over with the logs */
 	bool opened;
 	struct failover_summary summary;
-	uint32_t finished;
+	uint32_t finished, all_settled;
+	_Atomic uint32_t settled[FATE_COUNT_], aborted;
+	struct join_report_to {
+		void (*report)(void *ctx, const struct join_report *r);
+		void *ctx;
+	} joined[FLOWS_MAX];      /* with world.talking: by id */
 	uint32_t seen[FLOWS_MAX]; /* outcomes told, by flow */
 } done;
 
@@ -270,7 +276,10 @@ WRAP(int, join_submit, struct join_pool *p, const struct join_request *r)
 		assert_true(r->related[i].client_fd >= 0 || r->related[i].cut.refused ||
 			    r->related[i].cut.ended);
 	}
-	free(r->ctx);
+	if (world.talking)
+		done.joined[r->id] = (struct join_report_to){r->report, r->ctx};
+	else
+		free(r->ctx);
 	return 0;
 }
 
@@ -327,6 +336,22 @@ static void on_done(void *ctx, uint32_t server, const struct failover_summary *s
 	done.finished++;
 }
 
+static void on_settled(void *ctx, uint32_t server, const char *protocol, enum fate fate, uint32_t n)
+{
+	atomic_fetch_add(&done.settled[fate], n);
+}
+
+static void on_aborted(void *ctx, uint32_t server, const char *reason)
+{
+	atomic_fetch_add(&done.aborted, 1);
+}
+
+static void on_all_settled(void *ctx, uint32_t server, const struct failover_summary *s)
+{
+	done.summary = *s;
+	done.all_settled++;
+}
+
 static struct config_backup backup;
 static struct config_service http = {.port = 80};
 static struct netaddr address;
@@ -341,12 +366,16 @@ static struct config_server server_cfg = {.name = (char[]){"web1"},
 static struct config config = {.probe_timeout_ns = NS_PER_MS};
 static struct worker_evidence evidence;
 static struct worker *workers[1];
-static struct failover_config env = {
-	.config = &config,
-	.workers = workers,
-	.worker_count = 1,
-	.evidence = &evidence,
-	.observer = {.state = on_state, .connection = on_connection, .done = on_done}};
+static struct failover_config env = {.config = &config,
+				     .workers = workers,
+				     .worker_count = 1,
+				     .evidence = &evidence,
+				     .observer = {.state = on_state,
+						  .connection = on_connection,
+						  .settled = on_settled,
+						  .join_aborted = on_aborted,
+						  .done = on_done,
+						  .all_settled = on_all_settled}};
 static struct failover_server s;
 
 static int set_up(void **state)
@@ -360,6 +389,7 @@ static int set_up(void **state)
 	address = e.addr;
 	endpoint_parse("10.9.0.2:80", false, &e);
 	backup.address = e.addr;
+	account_init(&s.account);
 	service.adopt = NULL;
 	env.adopter = NULL;
 	return crew_new(3, &s.crew);
@@ -369,6 +399,7 @@ static int tear_down(void **state)
 {
 	failover_run_cancel(&s);
 	refused_deinit(&s.refused);
+	account_deinit(&s.account);
 	crew_free(s.crew);
 	return 0;
 }
@@ -400,8 +431,12 @@ static void finish(void)
 	assert_int_equal(done.finished, 1);
 	const struct failover_summary *sum = &done.summary;
 	assert_int_equal(sum->live, world.flows + world.unwatched);
-	assert_int_equal(sum->continued + sum->refused + sum->gone, sum->live);
-	assert_int_equal(sum->continued, done.held + done.not_held);
+	const uint32_t *n = sum->account.n;
+	assert_int_equal(n[FATE_CONTINUING] + n[FATE_REFUSED] + n[FATE_GONE], sum->live);
+	assert_int_equal(n[FATE_CONTINUING], done.held + done.not_held);
+	assert_int_equal(n[FATE_CONTINUED] + n[FATE_ABORTED], 0); /* nobody has said so */
+	assert_int_equal(done.settled[FATE_REFUSED], n[FATE_REFUSED]);
+	assert_int_equal(done.settled[FATE_GONE], n[FATE_GONE]);
 }
 
 static void each_told_once(uint32_t flows)
@@ -421,7 +456,7 @@ static void test_all_answer(void **state)
 	assert_int_equal(done.held, world.flows); /* nothing was sent before the guard opened */
 	assert_int_equal(done.pending, 0);
 	finish();
-	assert_int_equal(done.summary.continued, world.flows);
+	assert_int_equal(done.summary.account.n[FATE_CONTINUING], world.flows);
 	assert_int_equal(done.restored, world.flows);
 	assert_int_equal(done.releases, 0);
 	each_told_once(world.flows);
@@ -444,7 +479,7 @@ static void test_late_answers(void **state)
 	assert_int_equal(done.held, 100);
 	assert_int_equal(done.not_held, 400);
 	finish();
-	assert_int_equal(done.summary.gone, 200);
+	assert_int_equal(done.summary.account.n[FATE_GONE], 200);
 	assert_int_equal(done.told, 500);
 }
 
@@ -468,7 +503,7 @@ static void test_unanswered(void **state)
 	begin();
 	finish();
 	assert_int_equal(done.summary.unanswered, 50);
-	assert_int_equal(done.summary.continued, 50);
+	assert_int_equal(done.summary.account.n[FATE_CONTINUING], 50);
 	assert_int_equal(done.released, 50);
 	each_told_once(50);
 }
@@ -482,7 +517,7 @@ static void test_lost(void **state)
 	begin();
 	uint32_t frames = done.frames;
 	finish();
-	assert_int_equal(done.summary.continued, 15);
+	assert_int_equal(done.summary.account.n[FATE_CONTINUING], 15);
 	assert_int_equal(done.refused_for[0], 25);
 	assert_int_equal(done.frames - frames, 25); /* a RST each */
 	assert_int_equal(done.released, 30);
@@ -496,7 +531,7 @@ static void test_unwatched(void **state)
 	begin();
 	finish();
 	assert_int_equal(done.refused_for[0], 2);
-	assert_int_equal(done.summary.continued, 3);
+	assert_int_equal(done.summary.account.n[FATE_CONTINUING], 3);
 }
 
 /* Nobody could be noted, so nobody was asked; they are not forgotten. */
@@ -509,8 +544,8 @@ static void test_no_memory_to_ask(void **state)
 	world.no_memory = false;
 	assert_int_equal(done.frames, 0);
 	finish();
-	assert_int_equal(done.summary.continued, 20);
-	assert_int_equal(done.summary.refused, 10);
+	assert_int_equal(done.summary.account.n[FATE_CONTINUING], 20);
+	assert_int_equal(done.summary.account.n[FATE_REFUSED], 10);
 }
 
 static void refused_all_for(int which)
@@ -518,7 +553,7 @@ static void refused_all_for(int which)
 	world.flows = world.answer_soon = 30;
 	begin();
 	finish();
-	assert_int_equal(done.summary.refused, 30);
+	assert_int_equal(done.summary.account.n[FATE_REFUSED], 30);
 	assert_int_equal(done.refused_for[which], 30);
 	assert_int_equal(done.frames, 30); /* a RST each; who had answered was not asked */
 	each_told_once(30);
@@ -604,8 +639,8 @@ static void take_families(uint32_t count, uint32_t answer_soon)
 	step_until_over();
 	assert_int_equal(done.finished, 1);
 	assert_int_equal(done.summary.live, world.flows);
-	assert_int_equal(done.summary.continued + done.summary.refused + done.summary.gone,
-			 world.flows);
+	const uint32_t *n = done.summary.account.n;
+	assert_int_equal(n[FATE_CONTINUING] + n[FATE_REFUSED] + n[FATE_GONE], world.flows);
 	assert_int_equal(s.run ? s.run->families.waiting : 0, 0);
 }
 
@@ -614,7 +649,7 @@ static void test_family_goes_together(void **state)
 	take_families(200, 400);
 	assert_int_equal(done.held, 200);
 	assert_int_equal(done.related_open, 200);
-	assert_int_equal(done.summary.continued, 400);
+	assert_int_equal(done.summary.account.n[FATE_CONTINUING], 400);
 }
 
 static void test_family_waits_for_the_late(void **state)
@@ -623,7 +658,7 @@ static void test_family_waits_for_the_late(void **state)
 	assert_int_equal(done.held, 50);
 	assert_int_equal(done.not_held, 150);
 	assert_int_equal(done.related_open, 200);
-	assert_int_equal(done.summary.continued, 400);
+	assert_int_equal(done.summary.account.n[FATE_CONTINUING], 400);
 	assert_int_equal(done.released, 150); /* the mains had answered, and were not held back */
 }
 
@@ -653,7 +688,7 @@ static void test_other_cannot_be_restored(void **state)
 	assert_int_equal(done.held, 20);
 	assert_int_equal(done.related, 20);
 	assert_int_equal(done.related_open, 0);
-	assert_int_equal(done.summary.refused, 20);
+	assert_int_equal(done.summary.account.n[FATE_REFUSED], 20);
 }
 
 static void test_main_is_refused(void **state)
@@ -661,7 +696,7 @@ static void test_main_is_refused(void **state)
 	world.main_refused = true;
 	take_families(20, 40);
 	assert_int_equal(done.restored, 0);
-	assert_int_equal(done.summary.refused, 40);
+	assert_int_equal(done.summary.account.n[FATE_REFUSED], 40);
 	assert_int_equal(done.frames, 40); /* resets: all had spoken before they were asked */
 }
 
@@ -669,8 +704,8 @@ static void test_main_is_gone(void **state)
 {
 	world.main_gone = true;
 	take_families(20, 40);
-	assert_int_equal(done.summary.refused, 20);
-	assert_int_equal(done.summary.gone, 20);
+	assert_int_equal(done.summary.account.n[FATE_REFUSED], 20);
+	assert_int_equal(done.summary.account.n[FATE_GONE], 20);
 }
 
 static void test_family_is_undone(void **state)
@@ -687,7 +722,75 @@ static void test_ended_is_no_connection(void **state)
 	take_families(20, 40);
 	assert_int_equal(done.related, 22);
 	assert_int_equal(done.related_open, 20);
-	assert_int_equal(done.summary.gone, 0);
+	assert_int_equal(done.summary.account.n[FATE_GONE], 0);
+}
+
+/* ---- fates ---- */
+
+static void tell(uint32_t flow, enum join_event event, const char *reason)
+{
+	const struct join_report r = {.id = flow, .event = event, .reason = reason};
+
+	done.joined[flow].report(done.joined[flow].ctx, &r);
+}
+
+static void assert_fates(uint32_t continuing, uint32_t continued, uint32_t aborted, uint32_t gone)
+{
+	struct account_numbers n;
+
+	account_get(&s.account, &n);
+	assert_int_equal(n.n[FATE_CONTINUING], continuing);
+	assert_int_equal(n.n[FATE_CONTINUED], continued);
+	assert_int_equal(n.n[FATE_ABORTED], aborted);
+	assert_int_equal(n.n[FATE_GONE], gone);
+	assert_int_equal(done.settled[FATE_CONTINUED], continued);
+	assert_int_equal(done.settled[FATE_ABORTED], aborted);
+	assert_int_equal(done.settled[FATE_GONE], gone);
+}
+
+/* A first byte of the old server's is no proof; what is proven stays so, whatever comes later. */
+static void test_fates(void **state)
+{
+	world.talking = true;
+	world.flows = world.answer_soon = 6;
+	begin();
+	for (uint32_t i = 1; i <= 6; i++)
+		tell(i, JOIN_FIRST_BYTE, NULL);
+	step_until_over();
+	assert_int_equal(done.summary.account.n[FATE_CONTINUING], 6);
+	assert_fates(6, 0, 0, 0);
+	tell(1, JOIN_PROVEN, NULL);
+	tell(2, JOIN_ABORTED, "entity-differs");
+	tell(3, JOIN_ABORTED, "client-reset");
+	tell(4, JOIN_CLOSED, NULL);
+	assert_fates(2, 2, 1, 1);
+	tell(1, JOIN_ABORTED, "backend-reset");
+	assert_fates(2, 2, 1, 1);
+	assert_int_equal(done.aborted, 2); /* that is told, too */
+	failover_server_tell_settled(&s);
+	assert_int_equal(done.all_settled, 0);
+	tell(5, JOIN_ABORTED, "entity-differs");
+	tell(6, JOIN_ABORTED, "pool-closed");
+	failover_server_tell_settled(&s);
+	failover_server_tell_settled(&s);
+	assert_int_equal(done.all_settled, 1);
+	assert_int_equal(done.summary.account.n[FATE_ABORTED], 3);
+	assert_string_equal(done.summary.account.why[0].reason, "entity-differs");
+	assert_int_equal(done.summary.account.why[0].n, 2);
+}
+
+/* A conversation has one fate, for each of its connections. */
+static void test_fate_of_a_family(void **state)
+{
+	world.talking = true;
+	take_families(3, 6);
+	assert_fates(6, 0, 0, 0);
+	tell(1, JOIN_PROVEN, NULL);
+	assert_fates(4, 2, 0, 0);
+	tell(2, JOIN_ABORTED, "login-refused");
+	tell(1, JOIN_CLOSED, NULL);
+	tell(3, JOIN_CLOSED, NULL);
+	assert_fates(0, 4, 2, 0);
 }
 
 int main(void)
@@ -717,6 +820,8 @@ int main(void)
 		TEST(test_main_is_gone),
 		TEST(test_family_is_undone),
 		TEST(test_ended_is_no_connection),
+		TEST(test_fates),
+		TEST(test_fate_of_a_family),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

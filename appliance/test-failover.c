@@ -144,6 +144,8 @@ static void on_fenced(void *ctx, uint32_t i, bool ok)
 	pthread_mutex_unlock(&lock);
 }
 
+static void on_all_settled(void *ctx, uint32_t i, const struct failover_summary *s) {}
+
 static void on_done(void *ctx, uint32_t i, const struct failover_summary *s)
 {
 	pthread_mutex_lock(&lock);
@@ -161,10 +163,12 @@ static struct config_service http = {.port = 80};
 static char name[SERVERS][2];
 static struct config config = {.servers = server, .server_count = SERVERS, .probe_timeout_ns = 1};
 static struct worker_evidence evidence[SERVERS];
-static const struct failover_config env = {
-	.config = &config,
-	.evidence = evidence,
-	.observer = {.state = on_state, .fenced = on_fenced, .done = on_done}};
+static const struct failover_config env = {.config = &config,
+					   .evidence = evidence,
+					   .observer = {.state = on_state,
+							.fenced = on_fenced,
+							.done = on_done,
+							.all_settled = on_all_settled}};
 static struct failover *f;
 
 static char *hanging_fence[] = {"/bin/sh", "-c", "trap '' TERM; while :; do sleep 1000; done",

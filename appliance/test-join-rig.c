@@ -46,8 +46,12 @@ static void on_report(void *ctx, const struct join_report *rep)
 	if (rep->event == JOIN_FIRST_BYTE) {
 		require(!e->first_byte);
 		e->first_byte = true;
+	} else if (rep->event == JOIN_PROVEN) {
+		require(!e->proven);
+		e->proven = true;
 	} else {
 		*e = (struct rig_end){.first_byte = e->first_byte,
+				      .proven = e->proven,
 				      .ended = true,
 				      .how = rep->event,
 				      .reason = rep->reason,

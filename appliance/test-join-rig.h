@@ -21,7 +21,7 @@
 #define RIG_JOINS 4096
 
 struct rig_end {
-	bool first_byte, ended;
+	bool first_byte, proven, ended;
 	enum join_event how;
 	const char *reason;
 	uint64_t to_client_bytes, to_server_bytes;

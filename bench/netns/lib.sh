@@ -650,11 +650,39 @@ phases_survive() {
 # Nobody was refused, aborted or lost, by the appliance's own account.
 all_continued() {
 	wait_for 5 "the summary of the failover" event failover-summary
-	local refused gone
+	local refused
 	refused=$(event_field failover-summary refused)
 	[[ $refused == 0 ]] || fail "$refused refused: $(event_field connection-refused reason)"
 	event connection-aborted && fail "a connection was aborted: $(event_field connection-aborted reason)"
-	return 0
+	! lab_alive "$appliance" || account_adds_up
+}
+
+# When the clients have ended: each connection has its fate, and every sum of them is the number of those that were
+# live: in the log, in the metrics, in jeebsctl. Leaves $account_continued and so on.
+all_settled() {
+	wait_for 10 "the fate of every connection" event failover-settled
+	local fate
+	for fate in live continued refused aborted gone unanswered; do
+		printf -v "account_$fate" %s "$(event_field failover-settled "$fate")"
+	done
+	((account_continued + account_refused + account_aborted + account_gone == account_live)) ||
+		fail "the account does not add up: $(grep -F '"event":"failover-settled"' "$lab_dir/appliance.log")"
+	account_adds_up
+}
+
+# At any time after the summary: who is not settled is continuing.
+account_adds_up() {
+	wait_for 5 "the account to add up, in the metrics" metrics_add_up
+	[[ $(jeebsctl -o json show failovers |
+		jq '[.data[] | .live == .continuing + .continued + .refused + .aborted + .gone] | all') == true ]] ||
+		fail "the account does not add up: $(jeebsctl show failovers)"
+}
+
+metrics_add_up() {
+	local live
+	live=$(jq -s 'map(select(.event == "failover-summary") | .live) | add' "$lab_dir/appliance.log")
+	[[ $(in_ns box curl -sf http://127.0.0.1:9817/metrics |
+		awk '/^jeebs_connections_(migrated_total|continuing)[{]/ { n += $NF } END { print n + 0 }') == "$live" ]]
 }
 
 # every_fate ID: each connection went on byte for byte or was reset at once, as many as the appliance refused, each
@@ -675,6 +703,9 @@ every_fate() {
 	waited=$(grep -c '^client-bytes-lost$' "$base.reasons" || true)
 	late=$(awk '$2 == "broken" && $4 > 1500' "$base.fates" | wc -l)
 	((late <= waited)) || fail "$late reset more than 1.5 s after the cut, $waited of them waited for"
+	all_settled
+	((account_refused + account_aborted == fates_refused)) ||
+		fail "$fates_refused clients were reset, $account_refused refused and $account_aborted aborted"
 }
 
 # How long the part after detection took, in milliseconds.

@@ -45,15 +45,12 @@ wait_for 10 "the appliance to know all connections" opened
 pull_cable server
 get_wait 60 idle downloads
 memory=$(status_of_appliance VmHWM)
-wait_for 5 "the summary of the failover" event failover-summary
-live=$(event_field failover-summary live)
-continued=$(event_field failover-summary continued)
-refused=$(event_field failover-summary refused)
-gone=$(event_field failover-summary gone)
+all_settled
+live=$account_live continued=$account_continued refused=$account_refused
 reasons=$(in_ns box curl -sf http://127.0.0.1:9817/metrics | sed -nE 's/^jeebs_connections_refused_total\{.*reason="([^"]*)".* ([1-9][0-9]*)$/\2 \1/p' | paste -sd,)
 # With the machine busy, some had their answer before the cable was really out; they are not among the live.
 ((live <= JEEBS_CONNECTIONS && live >= JEEBS_CONNECTIONS * 4 / 5)) || fail "$live of $JEEBS_CONNECTIONS live at the takeover"
-((continued + refused + gone == live)) || fail "of $live: $continued continued, $refused refused, $gone gone"
+((account_aborted == 0)) || fail "$account_aborted aborted: $reasons"
 ((refused <= live / 100)) || fail "$refused of $live refused: $reasons"
 broken=$(($(many_field idle broken) + $(many_field downloads broken)))
 wrong=$(($(many_field idle wrong) + $(many_field downloads wrong)))

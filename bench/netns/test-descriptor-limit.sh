@@ -18,7 +18,7 @@ many idle --host 10.9.0.1 --count "$connections" --phases idle --file 1k.bin --n
 many_ready idle
 pull_cable server
 wait_for 5 "the summary of the failover" event failover-summary
-continued=$(event_field failover-summary continued)
+continued=$(($(event_field failover-summary continuing) + $(event_field failover-summary continued)))
 refused=$(event_field failover-summary refused)
 ((continued > limit / 2 && continued < limit && continued + refused == connections)) ||
 	fail "$continued continued and $refused refused, of $connections"

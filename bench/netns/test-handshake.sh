@@ -44,4 +44,4 @@ syns=$(tcpdump -n -r "$lab_dir/box.pcap" 'src host 10.9.0.10 and src port 42001 
 ((syns == 2)) || fail "the client without a SYN-ACK needed $syns SYNs"
 resets() { tcpdump -n -r "$lab_dir/box.pcap" 'tcp[tcpflags] & tcp-rst != 0 and portrange 42001-42005' 2>/dev/null; }
 [[ -z $(resets) ]] || fail "a reset: $(resets | head -n1)"
-pass "5 handshakes; $(event_field failover-summary continued) continued, $(event_field failover-summary gone) began anew; longest stall $(longest_stall "${all[@]}") ms"
+pass "5 handshakes; $(($(event_field failover-summary continuing) + $(event_field failover-summary continued))) continued, $(event_field failover-summary gone) began anew; longest stall $(longest_stall "${all[@]}") ms"

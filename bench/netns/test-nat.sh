@@ -40,5 +40,6 @@ get_wait 20 one two
 get_check one 108k.bin 1k.bin
 get_check two 108k.bin 1k.bin
 all_continued
-[[ $(event_field failover-summary continued) == 2 ]] || fail "$(event_field failover-summary continued) continued"
+all_settled
+[[ $account_continued == 2 ]] || fail "$account_continued continued"
 pass "2 of one address continued, each reached the backup again"

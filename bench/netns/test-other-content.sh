@@ -29,7 +29,13 @@ for id in file chunked; do
 	[[ $(get_exit "$id") != 0 ]] || fail "client '$id' believes that all is well"
 	right_so_far "$id" 20m.bin
 done
-event connection-aborted || event connection-refused || fail "no reason in the log"
+# The account says so as well: nobody was continued, whatever was hoped for at first.
+all_settled
+((account_continued == 0 && account_live == 2 && account_refused + account_aborted == 2)) ||
+	fail "$account_continued continued, $account_refused refused, $account_aborted aborted of $account_live"
+((account_aborted > 0)) && [[ $(event_field failover-settled aborted_because) =~ ^[a-z-]+\ [12] ]] || fail "no reason for the aborted"
+[[ $(jeebsctl -o server,continued,aborted,settled show failovers | tail -n1 | tr -s ' ') == "web1 0 $account_aborted yes" ]] ||
+	fail "jeebsctl: $(jeebsctl show failovers)"
 get next http://10.9.0.1/1k.bin
 get_wait 10 next
 [[ $(get_exit next) == 0 ]] || fail "a new connection fails: $(get_error next)"

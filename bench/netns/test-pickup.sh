@@ -85,5 +85,6 @@ refusals() { grep -F '"event":"connection-refused"' "$lab_dir/appliance.log" | g
 [[ $(refusals handshake-not-seen) == 5 ]] || fail "$(refusals handshake-not-seen) of 5 small ones refused for their options"
 [[ $(refusals framing-unknown) == 5 ]] || fail "$(refusals framing-unknown) of 5 busy ones and downloads refused for their framing"
 event connection-aborted && fail "a connection was aborted: $(event_field connection-aborted reason)"
-pass "$(event_field failover-summary continued) older than the box continued, $(event_field failover-summary refused) refused with their reason," \
+all_settled
+pass "$account_continued older than the box continued, $(event_field failover-summary refused) refused with their reason," \
 	"5 unknown ones reset"

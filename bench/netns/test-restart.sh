@@ -18,5 +18,6 @@ pull_cable server
 get_wait 30 new old
 get_check new 20m.bin
 [[ $(many_field old wrong) == 0 ]] || fail "wrong bytes"
-pass "$(event_field failover-summary continued) of $(event_field failover-summary live) continued;" \
+all_settled
+pass "$account_continued of $account_live continued;" \
 	"$(many_field old ok) of 10 older than the start"

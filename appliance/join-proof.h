@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * join-proof: when a restored connection is known to go on. Until then it was only begun: its
+ * module may find the backup's content to differ, and its client may never hear of it.
+ *
+ * JOIN_PROVEN is reported once for a conversation, when a client has acknowledged a byte that the
+ * old server had not sent, on any of its connections; or, of one that is idle by agreement
+ * (join_request.agreed), when both directions pass and nothing is owed to anybody.
+ */
+#ifndef APPLIANCE_JOIN_PROOF_H
+#define APPLIANCE_JOIN_PROOF_H
+
+#include "join-conn.h"
+
+/* The client's socket of @c has taken @n bytes. */
+void join_proof_sent(struct join *c, size_t n);
+/* In settling: @j may have become idle. */
+void join_proof_settled(struct join *j);
+/* From time to time, while thread->proving is not empty. */
+void join_proof_look(struct join_thread *t);
+
+#endif
