@@ -4,7 +4,7 @@
 
 #include "reader.h"
 
-#define VERSION 1u
+#define VERSION 2u
 #define MAX     8192u
 
 struct writer {
@@ -39,7 +39,7 @@ static void put_parser(struct writer *w, const struct telnet_parser *p)
 static bool is_zero(const struct telnet_option *o)
 {
 	return o->agreed == TELNET_NO && o->on_n == 0 && o->off_n == 0 && o->idle_n == 0 &&
-	       !o->began;
+	       !o->began && !o->wanted && !o->ended;
 }
 
 static void put_options(struct writer *w, const struct telnet_options *all)
@@ -59,6 +59,8 @@ static void put_options(struct writer *w, const struct telnet_options *all)
 			put(w, o->answered_n, 1);
 			put(w, o->accepted, 1);
 			put(w, o->began, 1);
+			put(w, o->wanted, 1);
+			put(w, o->ended, 1);
 			n++;
 		}
 		w->p[count] = n;
@@ -125,7 +127,9 @@ size_t telnet_checkpoint(const void *state, uint8_t *out, size_t cap)
 	put(&w, s->reason, 1);
 	/* Of a connection that was given up, only the reason matters. */
 	if (s->reason == TELNET_FINE) {
+		put(&w, s->vouched, 1);
 		for (unsigned dir = 0; dir < 2; dir++) {
+			put(&w, s->cr[dir], 1);
 			put(&w, s->next[dir], 8);
 			put_parser(&w, &s->parser[dir]);
 		}
@@ -197,6 +201,8 @@ static void get_options(struct reader *r, struct telnet_options *all)
 			o->answered_n = reader_u8(r);
 			o->accepted = reader_u8(r);
 			o->began = get_bool(r);
+			o->wanted = get_bool(r);
+			o->ended = get_bool(r);
 		}
 	}
 }
@@ -264,7 +270,9 @@ int telnet_restore(void *state, struct jeebs_bytes checkpoint)
 		return JEEBS_GIVE_UP;
 	s->reason = get_u8(&r, TELNET_REASON_COUNT_ - 1);
 	if (s->reason == TELNET_FINE) {
+		s->vouched = get_bool(&r);
 		for (unsigned dir = 0; dir < 2; dir++) {
+			s->cr[dir] = get_bool(&r);
 			s->next[dir] = reader_u64be(&r);
 			get_parser(&r, &s->parser[dir]);
 		}

@@ -55,8 +55,10 @@ static enum telnet_reason option_said(struct telnet *s, uint32_t dir, const stru
 	else
 		telnet_option_client(o, on);
 	/* A timing mark is an answer, not a state (RFC 860). */
-	if (t->option == TELNET_TM && o->agreed == TELNET_YES)
+	if (t->option == TELNET_TM && o->agreed == TELNET_YES) {
 		o->agreed = TELNET_NO;
+		o->began = o->wanted = false;
+	}
 	return TELNET_FINE;
 }
 
@@ -89,6 +91,23 @@ static void client_sub(struct telnet *s, const struct telnet_token *t)
 		telnet_subs_say(&s->subs, t->option, t->text);
 }
 
+/* RFC 854, "the NVT printer and keyboard", and what terminals do with ESC. A NUL belongs to a CR.
+ */
+static bool is_text(uint8_t c)
+{
+	return (c >= ' ' && c < 0x7f) || (c >= '\a' && c <= '\r') || c == 0x1b;
+}
+
+static bool all_text(struct telnet *s, uint32_t dir, struct bytes b)
+{
+	for (size_t i = 0; i < b.n; i++) {
+		if (!is_text(b.p[i]) && !(b.p[i] == 0 && s->cr[dir]))
+			return false;
+		s->cr[dir] = b.p[i] == '\r';
+	}
+	return true;
+}
+
 static void text(struct telnet *s, uint32_t dir, struct bytes b)
 {
 	bool echo = s->options.side[TELNET_BY_SERVER][TELNET_ECHO].agreed == TELNET_YES;
@@ -110,17 +129,25 @@ static enum telnet_reason token(struct telnet *s, uint32_t dir, const struct tel
 	case TELNET_NONE:
 		break;
 	case TELNET_TEXT:
+		if (!s->vouched && !all_text(s, dir, t->text))
+			return TELNET_NOT_TELNET;
 		text(s, dir, t->text);
 		break;
 	case TELNET_COMMAND:
+		if (!s->vouched || !telnet_is_command(t->verb))
+			return TELNET_NOT_TELNET;
 		/* The client's commands but its byte 255 are for the moment only. */
 		if (dir == JEEBS_TO_CLIENT || t->verb == TELNET_IAC)
 			text(s, dir, bytes_of(command, 2));
 		break;
 	case TELNET_OPTION:
+		s->vouched |= t->option < TELNET_OPTION_MAX;
 		r = option_said(s, dir, t);
 		break;
 	case TELNET_SUBNEGOTIATION:
+		/* About an option that nobody has asked for. */
+		if (!s->vouched)
+			return TELNET_NOT_TELNET;
 		r = telnet_beyond(t->option, t->text);
 		if (r == TELNET_FINE && dir == JEEBS_TO_CLIENT)
 			server_sub(s, t);

@@ -82,8 +82,10 @@ void telnet_option_client(struct telnet_option *o, bool on)
 	o->agreed = after[on][was];
 	if (was == TELNET_ASKED || was == TELNET_RECANTED)
 		answered(o, on);
-	if (o->agreed == TELNET_OFFERED)
-		o->began = true;
-	else if (!on)
-		o->began = false;
+	o->began |= o->agreed == TELNET_OFFERED && o->on_n == 0 && o->off_n == 0;
+	if (on)
+		o->ended = false;
+	else
+		o->ended |= was == TELNET_YES || was == TELNET_OFFERED;
+	o->wanted = on && (o->wanted || o->agreed == TELNET_OFFERED);
 }

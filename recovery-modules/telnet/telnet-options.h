@@ -58,7 +58,9 @@ struct telnet_option {
 	uint8_t idle_n; /* how often it said what was so already */
 	uint8_t answered_n;
 	uint8_t accepted; /* bit i: the answer to its request i was yes */
-	bool began;       /* the client had asked for it */
+	bool began;       /* the first word about it was the client's */
+	bool wanted;      /* the client has asked for it of its own accord, */
+	bool ended;       /* or ended it */
 };
 
 struct telnet_options {

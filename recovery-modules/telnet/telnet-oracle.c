@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "buf.h"
+#include "replay-oracle.h"
 
 /* Of each direction, and of what the box said that is not dealt with. What is beyond counts as
  * lost. */
@@ -20,6 +21,7 @@
 struct item {
 	uint32_t dir;
 	bool text;
+	bool idle;    /* the client repeats what both have agreed on: nobody waits for it */
 	size_t at, n; /* in the stream */
 };
 
@@ -31,10 +33,15 @@ struct oracle {
 	struct item *items;
 	size_t item_n, item_cap;
 	size_t said_n; /* behind the last item of the server */
+	/* The last word of each about each option of the client and of the server: a verb. */
+	uint8_t word[2][2][256];
+	void *verbatim; /* the conversation word for word, by the oracle of any protocol; */
+	bool foreign;   /* for it is not in Telnet */
 };
 
 struct connection {
 	const struct oracle *oracle;
+	void *verbatim;   /* a connection to it */
 	struct buf in;    /* from the box */
 	size_t scanned;   /* of it */
 	size_t text_n;    /* of the client's text that was heard, */
@@ -81,16 +88,6 @@ static size_t token(struct bytes b, bool *ret_text)
 
 /* ---- the conversation ---------------------------------------------------------------- */
 
-static void *oracle_open(const struct jeebs_service *svc)
-{
-	struct oracle *o = calloc(1, sizeof *o);
-
-	(void)svc;
-	for (int i = 0; o && i < 2; i++)
-		o->stream[i] = BUF_INIT(STREAM_MAX);
-	return o;
-}
-
 static void oracle_close(void *oracle)
 {
 	struct oracle *o = oracle;
@@ -99,8 +96,46 @@ static void oracle_close(void *oracle)
 		return;
 	for (int i = 0; i < 2; i++)
 		buf_deinit(&o->stream[i]);
+	if (o->verbatim)
+		replay_oracle.close(o->verbatim);
 	free(o->items);
 	free(o);
+}
+
+static void *oracle_open(const struct jeebs_service *svc)
+{
+	struct oracle *o = calloc(1, sizeof *o);
+
+	if (!o)
+		return NULL;
+	for (int i = 0; i < 2; i++)
+		o->stream[i] = BUF_INIT(STREAM_MAX);
+	o->verbatim = replay_oracle.open(svc);
+	if (!o->verbatim) {
+		oracle_close(o);
+		return NULL;
+	}
+	return o;
+}
+
+static bool is_option(struct bytes token)
+{
+	return token.n == 3 && token.p[0] == IAC && token.p[1] >= WILL && token.p[1] < IAC;
+}
+
+/* Notes the word. Is it the client's, and the last one of both already? */
+static bool is_idle(struct oracle *o, uint32_t dir, struct bytes token)
+{
+	if (!is_option(token))
+		return false;
+	bool doing = token.p[1] >= 0xfd, on = (token.p[1] & 1) != 0;
+	unsigned side = doing == (dir == JEEBS_TO_CLIENT); /* 1: of the client */
+	uint8_t word = on ? 1 : 2, *mine = &o->word[dir][side][token.p[2]];
+	bool idle = dir == JEEBS_TO_SERVER && *mine == word &&
+		    o->word[JEEBS_TO_CLIENT][side][token.p[2]] == word;
+
+	*mine = word;
+	return idle;
 }
 
 static int add(struct oracle *o, struct item item)
@@ -125,10 +160,11 @@ static int oracle_data(void *oracle, uint32_t dir, uint64_t off, struct jeebs_by
 
 	if (dir > JEEBS_TO_CLIENT || off < o->stream[dir].n)
 		return -EINVAL;
+	int r = replay_oracle.data(o->verbatim, dir, off, b);
 	o->lost |= off > o->stream[dir].n;
-	if (o->lost)
-		return 0;
-	int r = buf_append(&o->stream[dir], b.p, b.n);
+	if (o->lost || r < 0)
+		return r;
+	r = buf_append(&o->stream[dir], b.p, b.n);
 	if (r == -ENOBUFS)
 		o->lost = true;
 	if (r < 0)
@@ -139,6 +175,8 @@ static int oracle_data(void *oracle, uint32_t dir, uint64_t off, struct jeebs_by
 		if (item.n == 0)
 			return 0;
 		o->scanned[dir] += item.n;
+		item.idle = is_idle(
+			o, dir, bytes_head(bytes_from(buf_view(&o->stream[dir]), item.at), item.n));
 		r = add(o, item);
 		if (r < 0)
 			return r;
@@ -149,35 +187,55 @@ static int oracle_gap(void *oracle, uint32_t dir, uint64_t from, uint64_t to)
 {
 	struct oracle *o = oracle;
 
-	(void)from;
-	(void)to;
 	if (dir > JEEBS_TO_CLIENT)
 		return -EINVAL;
 	o->lost = true;
-	return 0;
+	return replay_oracle.gap(o->verbatim, dir, from, to);
 }
 
 static int oracle_fin(void *oracle, uint32_t dir, uint64_t off)
 {
 	struct oracle *o = oracle;
 
-	(void)off;
 	if (dir > JEEBS_TO_CLIENT)
 		return -EINVAL;
 	o->fin[dir] = true;
-	return 0;
-}
-
-static int oracle_learned(void *oracle, uint64_t *ret_unasked)
-{
-	(void)oracle;
-	*ret_unasked = UINT64_MAX;
-	return 0;
+	return replay_oracle.fin(o->verbatim, dir, off);
 }
 
 static struct bytes words(const struct oracle *o, const struct item *i)
 {
 	return bytes_head(bytes_from(buf_view(&o->stream[i->dir]), i->at), i->n);
+}
+
+/* Bytes that no terminal shows, and no command of Telnet. */
+static bool is_binary(const struct item *i, struct bytes b)
+{
+	if (!i->text)
+		return false;
+	if (b.p[0] == IAC)
+		return true; /* no option was asked for, and yet a command */
+	for (size_t k = 0; k < b.n; k++) {
+		bool pad = b.p[k] == 0 && k > 0 && b.p[k - 1] == '\r';
+		if (!pad && b.p[k] != 0x1b &&
+		    (b.p[k] < 7 || b.p[k] > 126 || (b.p[k] > 13 && b.p[k] < ' ')))
+			return true;
+	}
+	return false;
+}
+
+/* Telnet is what begins with an option, or with text and then one. */
+static int oracle_learned(void *oracle, uint64_t *ret_unasked)
+{
+	struct oracle *o = oracle;
+	size_t i = 0;
+
+	*ret_unasked = UINT64_MAX;
+	while (i < o->item_n && !is_option(words(o, &o->items[i])) &&
+	       !is_binary(&o->items[i], words(o, &o->items[i])))
+		i++;
+	o->foreign = i == o->item_n || !is_option(words(o, &o->items[i]));
+	return 0;
 }
 
 /* ---- a connection -------------------------------------------------------------------- */
@@ -188,6 +246,8 @@ static void oracle_disconnect(void *connection)
 
 	if (!c)
 		return;
+	if (c->verbatim)
+		replay_oracle.disconnect(c->verbatim);
 	buf_deinit(&c->in);
 	free(c->heard);
 	free(c);
@@ -198,14 +258,15 @@ static void *oracle_connect(void *oracle, const struct jeebs_cut *cut)
 	const struct oracle *o = oracle;
 	struct connection *c = calloc(1, sizeof *c);
 
-	(void)cut;
 	if (!c)
 		return NULL;
 	c->oracle = o;
+	if (o->foreign)
+		c->verbatim = replay_oracle.connect(o->verbatim, cut);
 	c->in = BUF_INIT(STREAM_MAX);
 	c->state = JEEBS_ORACLE_OPEN;
 	c->heard = calloc(o->item_n + 1, sizeof *c->heard);
-	if (!c->heard) {
+	if (!c->heard || (o->foreign && !c->verbatim)) {
 		oracle_disconnect(c);
 		return NULL;
 	}
@@ -305,7 +366,7 @@ static bool hear_all(struct connection *c)
 static bool was_heard(struct connection *c, const struct item *item)
 {
 	if (!item->text)
-		return c->heard[c->next];
+		return item->idle || c->heard[c->next];
 	if (c->text_n < c->text_used + item->n)
 		return false;
 	c->text_used += item->n;
@@ -351,6 +412,8 @@ static int oracle_receive(void *connection, struct jeebs_bytes b, int eof,
 	struct connection *c = connection;
 	int r = 0;
 
+	if (c->verbatim)
+		return replay_oracle.receive(c->verbatim, b, eof, answer, ctx, ret_state);
 	if (c->state == JEEBS_ORACLE_OPEN && (b.n > 0 || !c->over)) {
 		r = buf_append(&c->in, b.p, b.n);
 		bool known = r == 0 && hear_all(c);

@@ -62,7 +62,9 @@ static void take(struct telnet_parser *p, uint8_t c, struct telnet_token *ret)
 		if (c == TELNET_SE)
 			sub_end(p, ret);
 		else
-			sub_add(p, c); /* IAC doubled; anything else is malformed, and data */
+			sub_add(p, c); /* IAC doubled */
+		if (c != TELNET_SE && c != TELNET_IAC)
+			p->sub_long = true; /* malformed: it cannot be said again as it was */
 		return;
 	}
 }

@@ -17,7 +17,8 @@
 #define TELNET_DONT 254u
 #define TELNET_IAC  255u
 
-/* Longest sub-negotiation that is read; of a longer one only its option is known. */
+/* Longest sub-negotiation that is read; of a longer one, and of one with an IAC that is none, only
+ * its option is known. */
 #define TELNET_SUB_MAX 256u
 
 enum telnet_step {
@@ -53,6 +54,12 @@ struct telnet_token {
 	bool sub_long;
 	struct bytes text; /* or the content of a sub-negotiation: valid until the next call */
 };
+
+/* Is there such a command? RFC 854, 885 and 1184; IAC itself is a byte of data. */
+static inline bool telnet_is_command(uint8_t verb)
+{
+	return verb >= 236 && verb != TELNET_SE;
+}
 
 /* Reads one token from @b; how many bytes it took. */
 size_t telnet_parse(struct telnet_parser *p, struct bytes b, struct telnet_token *ret);

@@ -13,6 +13,7 @@ const char *telnet_reason_name(enum telnet_reason reason)
 		[TELNET_OPTION_UNKNOWN] = "option-not-supported",
 		[TELNET_ENCRYPTED] = "encrypted",
 		[TELNET_AUTHENTICATED] = "authenticated",
+		[TELNET_NOT_TELNET] = "not-telnet",
 	};
 
 	return names[reason];
@@ -30,6 +31,16 @@ static const char *cannot_log_in(const struct telnet *s)
 	if (l->user.lost || l->password.lost || (l->phase != TELNET_SESSION && l->typed.lost))
 		return "login-too-long";
 	return NULL;
+}
+
+/* What only a Telnet user may be answered with: nothing vouches that there is one. */
+static bool is_unvouched(const struct telnet *s)
+{
+	const struct telnet_login *l = &s->login;
+	bool secret = l->line.prompt == TELNET_PASSWORD_PROMPT && l->typed.n > 0;
+
+	return !s->vouched && (l->phase == TELNET_SESSION || l->again || l->seen_lost || secret ||
+			       l->password.n > 0);
 }
 
 static void decide_open(const struct telnet *s, struct telnet_decision *d)
@@ -68,6 +79,8 @@ void telnet_decide(const struct telnet *s, const struct jeebs_cut *cut, struct t
 		ret->reason = "client-finished";
 	else if (cannot)
 		ret->reason = cannot;
+	else if (is_unvouched(s))
+		ret->reason = telnet_reason_name(TELNET_NOT_TELNET);
 	else {
 		ret->refused = false;
 		decide_open(s, ret);
@@ -87,9 +100,14 @@ static const char *refusal(const struct telnet *s, const struct telnet_decision 
 		return "the connection is encrypted";
 	case TELNET_AUTHENTICATED:
 		return "the client authenticates itself by a method that cannot be repeated";
+	case TELNET_NOT_TELNET:
+		return "what was captured is not Telnet";
 	default:
 		break;
 	}
+	if (strcmp(d->reason, "not-telnet") == 0)
+		return "no option was ever asked for: nothing but the configuration says that it "
+		       "is Telnet";
 	if (strcmp(d->reason, "login") == 0)
 		return "a password was typed, and the service does not allow to keep it";
 	if (strcmp(d->reason, "login-too-long") == 0)

@@ -137,6 +137,17 @@ static void ended(struct telnet_run *r, unsigned side, uint8_t option)
 		tell_client(r, side, option, false);
 }
 
+/* On and off again, and the client owes both answers: each goes to the backup as it comes. */
+static void recanted(struct telnet_run *r, unsigned side, uint8_t option)
+{
+	uint8_t agreed = of_client(r, side, option)->agreed;
+
+	if (agreed == TELNET_ASKED)
+		tell_client(r, side, option, false);
+	else if (agreed != TELNET_RECANTED)
+		ended(r, side, option);
+}
+
 /* The backup waits for an answer. */
 static void consider(struct telnet_run *r, unsigned side, uint8_t option)
 {
@@ -148,8 +159,10 @@ static void consider(struct telnet_run *r, unsigned side, uint8_t option)
 			asked(r, side, option);
 		break;
 	case TELNET_STOPPED:
-	case TELNET_RECANTED:
 		ended(r, side, option);
+		break;
+	case TELNET_RECANTED:
+		recanted(r, side, option);
 		break;
 	default:
 		break;
@@ -163,6 +176,8 @@ static void answered(struct telnet_run *r, unsigned side, uint8_t option, bool o
 
 	if (c->agreed == TELNET_OFFERED || (c->agreed == TELNET_QUIT && !on))
 		tell_client(r, side, option, on);
+	else if (on && c->ended && r->s->join.shown)
+		tell_backend(r, side, option, false); /* the answer to that is the client's */
 	if (on)
 		say(r, option);
 }
@@ -273,7 +288,9 @@ static void quit(struct telnet_run *r, unsigned side, uint8_t option)
 		tell_backend(r, side, option, false); /* its answer is the client's */
 		return;
 	}
-	if (agreed == TELNET_ASKED || agreed == TELNET_OFFERED)
+	if (agreed == TELNET_OFFERED || agreed == TELNET_QUIT)
+		return; /* its answer to an earlier word is on its way */
+	if (agreed == TELNET_ASKED)
 		tell_backend(r, side, option, false);
 	tell_client(r, side, option, false);
 }
@@ -292,11 +309,15 @@ static void client_option(struct telnet_run *r, uint8_t verb, uint8_t option)
 	uint8_t was = c->agreed;
 	telnet_option_client(c, on);
 	mark_is_no_state(c, option);
-	if (was == TELNET_ASKED || was == TELNET_STOPPED || was == TELNET_RECANTED ||
-	    was == TELNET_RESTARTED) {
+	if ((was == TELNET_ASKED || was == TELNET_RECANTED) && b->agreed == TELNET_RECANTED) {
+		tell_backend(r, side, option, on);
+	} else if (was == TELNET_ASKED || was == TELNET_STOPPED || was == TELNET_RECANTED ||
+		   was == TELNET_RESTARTED) {
 		consider(r, side, option);
 		if (b->agreed == TELNET_YES && c->agreed == TELNET_REFUSED)
 			tell_backend(r, side, option, false);
+	} else if (!r->s->join.shown) {
+		/* It is told when the backup has come so far: its own words may be older. */
 	} else if (c->agreed == TELNET_OFFERED && was != TELNET_OFFERED) {
 		offered(r, side, option);
 	} else if (c->agreed == TELNET_QUIT && was != TELNET_QUIT) {
@@ -350,7 +371,28 @@ void telnet_proxy_start(struct telnet_run *r)
 	for (unsigned side = 0; side < 2; side++) {
 		for (uint8_t i = 0; i < TELNET_OPTION_MAX; i++) {
 			const struct telnet_option *c = of_client(r, side, i);
-			if (c->began && (c->agreed == TELNET_YES || c->agreed == TELNET_OFFERED))
+			bool open = c->agreed == TELNET_YES || c->agreed == TELNET_OFFERED;
+			/* Also what was refused, or is over: that is part of the history. */
+			if (by_history(r) ? c->began : c->wanted && open)
+				tell_backend(r, side, i, true);
+		}
+	}
+}
+
+void telnet_proxy_caught_up(struct telnet_run *r)
+{
+	for (unsigned side = 0; side < 2; side++) {
+		for (uint8_t i = 0; i < TELNET_OPTION_MAX; i++) {
+			const struct telnet_option *c = of_client(r, side, i);
+			uint8_t b = of_backend(r, side, i)->agreed;
+			if (c->agreed == TELNET_OFFERED)
+				offered(r, side, i);
+			else if (c->agreed == TELNET_QUIT)
+				quit(r, side, i);
+			else if (c->ended && b == TELNET_YES)
+				tell_backend(r, side, i, false);
+			else if (c->agreed == TELNET_YES && c->wanted && b != TELNET_YES &&
+				 b != TELNET_OFFERED)
 				tell_backend(r, side, i, true);
 		}
 	}

@@ -9,8 +9,6 @@
  */
 #include "telnet.h"
 
-#define SILENCE_MS 15000u
-
 static const char default_notice[] =
 	"[connection was taken over: this is a new session on the backup]";
 static const char unanswered_notice[] =
@@ -88,6 +86,8 @@ static void send_line(struct telnet_run *r, unsigned what, const struct telnet_t
 		telnet_abort(r, "password-echo");
 		return;
 	}
+	/* Who types has settled how: echo, a line or a character at a time. */
+	telnet_proxy_caught_up(r);
 	k->sent |= (uint8_t)what;
 	send_typed(r, t);
 	if (what == TELNET_SENT_TYPED)
@@ -106,8 +106,7 @@ static void send_held(struct telnet_run *r)
 	k->held_n = 0;
 }
 
-/* The lines that were typed when so much had been seen. */
-static void send_by_position(struct telnet_run *r)
+void telnet_relogin_type(struct telnet_run *r)
 {
 	struct telnet *s = r->s;
 	struct telnet_join *k = &s->join;
@@ -129,6 +128,7 @@ static void all_seen(struct telnet_run *r)
 		return;
 	k->shown = true;
 	r->ops->timer(r->j, 0);
+	telnet_proxy_caught_up(r);
 	send_held(r);
 }
 
@@ -143,7 +143,7 @@ static void compare(struct telnet_run *r, uint8_t c)
 		return;
 	}
 	k->matched++;
-	send_by_position(r);
+	telnet_relogin_type(r);
 	if (k->matched == l->seen_n)
 		all_seen(r);
 }
@@ -209,6 +209,7 @@ static void reached(struct telnet_run *r)
 	tell_user(r);
 	k->shown = true;
 	r->ops->timer(r->j, 0);
+	telnet_proxy_caught_up(r);
 	if (wants_session(s))
 		telnet_proxy_settle(r);
 	if (s->login.phase == TELNET_SESSION && s->replay_all && s->login.unanswered &&
@@ -293,10 +294,10 @@ void telnet_relogin_start(struct telnet_run *r)
 
 	k->differs = k->mode == TELNET_MODE_SESSION || k->mode == TELNET_MODE_LOGIN_AGAIN;
 	k->line.fresh = true;
-	r->ops->timer(r->j, SILENCE_MS);
+	r->ops->timer(r->j, TELNET_SILENCE_MS);
 	if (k->differs)
 		return;
-	send_by_position(r);
+	telnet_relogin_type(r);
 	if (r->s->login.seen_n == 0)
 		all_seen(r);
 }

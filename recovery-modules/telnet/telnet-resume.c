@@ -127,6 +127,10 @@ static void start(struct telnet_run *r, const struct jeebs_cut *cut)
 	k->partial_unknown = !telnet_partial(&s->parser[JEEBS_TO_CLIENT], k->partial, &n);
 	k->partial_n = (uint16_t)n;
 	r->ops->connect_backend(r->j);
+	if (!s->vouched) {
+		telnet_plain_start(r);
+		return;
+	}
 	telnet_proxy_start(r);
 	telnet_relogin_start(r);
 }
@@ -207,7 +211,9 @@ void telnet_resume(void *state, const struct jeebs_cut *cut, struct jeebs_join *
 		client_data(&r, data);
 		break;
 	case JEEBS_EV_CLIENT_EOF:
-		if (s->join.shown) {
+		if (!s->vouched) {
+			telnet_plain_client_over(&r);
+		} else if (s->join.shown) {
 			s->join.client_over = true;
 			ops->finish_backend(j);
 		} else {
@@ -215,6 +221,10 @@ void telnet_resume(void *state, const struct jeebs_cut *cut, struct jeebs_join *
 		}
 		break;
 	case JEEBS_EV_BACKEND_DATA:
+		if (!s->vouched) {
+			telnet_plain_backend(&r, data);
+			break;
+		}
 		tokens(&r, &s->join.parser, data, telnet_relogin_backend, telnet_proxy_backend);
 		break;
 	case JEEBS_EV_BACKEND_EOF:

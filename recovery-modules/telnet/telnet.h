@@ -14,6 +14,9 @@
  * client's to answer. Text of the backup is compared with what the client has seen (before a
  * session), or left out until the login was repeated and the user told (in a session). When both
  * sides have agreed on the same, both directions pass.
+ *
+ * An option that either side asks for vouches for Telnet. Before it nothing is believed: text is
+ * text of any protocol, it is compared and never answered, and what is no text is refused.
  */
 #ifndef TELNET_H
 #define TELNET_H
@@ -35,6 +38,7 @@ enum telnet_reason {
 	TELNET_OPTION_UNKNOWN,
 	TELNET_ENCRYPTED,
 	TELNET_AUTHENTICATED,
+	TELNET_NOT_TELNET,
 	TELNET_REASON_COUNT_
 };
 
@@ -87,6 +91,8 @@ struct telnet {
 	char notice[TELNET_NOTICE_MAX];
 	uint64_t next[2];
 	uint8_t reason; /* enum telnet_reason */
+	bool vouched;   /* an option was asked for: it is Telnet, not only configured so */
+	bool cr[2];     /* until then: the last byte was a CR */
 	struct telnet_parser parser[2];
 	struct telnet_options options; /* towards the client */
 	struct telnet_subs subs;
@@ -134,8 +140,15 @@ void telnet_abort(struct telnet_run *r, const char *reason);
 void telnet_to_client(struct telnet_run *r, struct bytes b);
 void telnet_to_backend(struct telnet_run *r, struct bytes b);
 
+/* telnet-plain.c: nothing but text was said: what the backup says is compared, and then passes. */
+void telnet_plain_start(struct telnet_run *r);
+void telnet_plain_backend(struct telnet_run *r, struct bytes b);
+void telnet_plain_client_over(struct telnet_run *r);
+
 /* telnet-proxy.c: options and sub-negotiations between the two. */
 void telnet_proxy_start(struct telnet_run *r);
+/* The backup is where the old server was: what the client began or ended by itself is told it. */
+void telnet_proxy_caught_up(struct telnet_run *r);
 void telnet_proxy_backend(struct telnet_run *r, const struct telnet_token *t);
 void telnet_proxy_client(struct telnet_run *r, const struct telnet_token *t);
 /* The backup has said what it wants: what it does not is withdrawn from the client. */
@@ -146,6 +159,10 @@ bool telnet_proxy_agrees(const struct telnet *s);
 
 /* telnet-relogin.c: the text between the two. */
 void telnet_relogin_start(struct telnet_run *r);
+/* The lines that were typed when so much had been seen as `matched` says. */
+void telnet_relogin_type(struct telnet_run *r);
+/* How long the backup may be silent. */
+#define TELNET_SILENCE_MS 15000u
 void telnet_relogin_backend(struct telnet_run *r, struct bytes b);
 void telnet_relogin_client(struct telnet_run *r, struct bytes b);
 /* The backup has been silent for long. */

@@ -206,11 +206,14 @@ static void do_strange_option(struct harness *h)
 
 static void do_encrypt(struct harness *h)
 {
-	CLIENT(h, IAC SB "\x26\x03\x00" IAC SE);
+	SERVER(h, IAC DO "\x26");
+	CLIENT(h, IAC WILL "\x26" IAC SB "\x26\x03\x00" IAC SE);
 }
 
 static void do_authenticate(struct harness *h)
 {
+	SERVER(h, IAC DO "\x25");
+	CLIENT(h, IAC WILL "\x25");
 	SERVER(h, IAC SB "\x25\x01\x02\x00" IAC SE);
 }
 
@@ -220,6 +223,15 @@ static void do_half_password(struct harness *h)
 	CLIENT(h, "me\r");
 	SERVER(h, "me\r\nPassword: ");
 	CLIENT(h, "s");
+}
+
+/* A password is not typed to who has not hidden it. */
+static void do_plain_login(struct harness *h)
+{
+	SERVER(h, "login: ");
+	CLIENT(h, "me\r\n");
+	SERVER(h, "Password: ");
+	CLIENT(h, "secret\r\n");
 }
 
 static void do_client_fin(struct harness *h)
@@ -242,6 +254,7 @@ static void test_refused(void **state)
 	refused(&login_replay, do_strange_option, "option-not-supported");
 	refused(&login_replay, do_encrypt, "encrypted");
 	refused(&login_replay, do_authenticate, "authenticated");
+	refused(&login_replay, do_plain_login, "not-telnet");
 	refused(&login_replay, do_client_fin, "client-finished");
 	refused(&login_replay, do_long_name, "login-too-long");
 	refused(&refuse, do_half_password, "login");
@@ -577,16 +590,107 @@ static void test_cut_long_token(void **state)
 	cut_token(bytes_of(sub, sizeof sub), next, sizeof next - 1, B(IAC SE "hello"));
 }
 
+/* ---- what nobody vouched for ----------------------------------------------------------- */
+
+/* Bytes of other protocols: from the first on, and in the middle. */
+static void test_not_telnet(void **state)
+{
+	static const struct {
+		uint32_t dir;
+		const char *said;
+		size_t n;
+	} cases[] = {
+#define SAID(dir, s) {dir, s, sizeof(s) - 1}
+		SAID(JEEBS_TO_SERVER, "\x16\x03\x01\x02"), /* TLS */
+		SAID(JEEBS_TO_CLIENT, "J\0\0\0\n8.0.35"),  /* a database */
+		SAID(JEEBS_TO_CLIENT, "HTTP/1.1 200 OK\r\n\r\n\x89PNG"),
+		SAID(JEEBS_TO_CLIENT, "text" IAC "\x1f"),
+		SAID(JEEBS_TO_CLIENT, "text" IAC SB "\x74" IAC SE),
+		SAID(JEEBS_TO_CLIENT, IAC WILL ECHO IAC "\x1f"),
+		SAID(JEEBS_TO_CLIENT, IAC WILL ECHO IAC SE),
+		/* Text is no Telnet before there was an option: a session is not begun anew in it.
+		 */
+		SAID(JEEBS_TO_SERVER, "GET / HTTP/1.1\r\n"),
+		SAID(JEEBS_TO_SERVER, "EHLO me\r\n"),
+#undef SAID
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct harness h;
+		begin(&h, &login_replay);
+		harness_data(&h, cases[i].dir, bytes_of(cases[i].said, cases[i].n));
+		expect_plan(&h, JEEBS_REFUSE, "not-telnet");
+		harness_deinit(&h);
+	}
+}
+
+/* What was said and typed, and what the client gets of @lines, or why it is reset. */
+static void check_plain(struct bytes said, struct bytes typed, const struct line *lines, size_t n,
+			struct bytes more, struct bytes want, const char *abort_reason)
+{
+	struct harness h;
+
+	begin(&h, &refuse);
+	if (said.n > 0)
+		harness_data(&h, JEEBS_TO_CLIENT, said);
+	if (typed.n > 0)
+		harness_data(&h, JEEBS_TO_SERVER, typed);
+	expect_plan(&h, JEEBS_CONTINUE, typed.n > 0 ? "login" : "greeting");
+	resume(&h, lines, n, more);
+	expect_client(&h, want);
+	if (abort_reason)
+		expect_abort(&h, abort_reason);
+	harness_deinit(&h);
+}
+#define PLAIN(said, typed, lines, more, want, reason)                                      \
+	check_plain(B(said), B(typed), lines, sizeof(lines) / sizeof((lines)[0]), B(more), \
+		    B(want), reason)
+
+/* Of text alone the backup has to say the same, and then nobody stands in between. */
+static void test_plain(void **state)
+{
+	static const struct line same[] = {LINE("", "220 ready\r\nlog"),
+					   LINE("USER a\r\n", IAC "\x1f\xff\x16\0")};
+	static const struct line other[] = {LINE("", "220 steady\r\n")};
+	static const struct line typed[] = {LINE("", "login: "), LINE("me\r\n", "me? "),
+					    LINE("y", IAC WILL ECHO)};
+	static const struct line binary[] = {LINE("\x16\x03", "\x16" IAC "\x1f")};
+	static const struct line option[] = {LINE("", "hello" IAC WILL ECHO "$ ")};
+
+	PLAIN("220 ready\r\n", "", same, "USER a\r\n", "log" IAC "\x1f\xff\x16\0", NULL);
+	PLAIN("220 ready\r\n", "", other, "", "", "backend-differs");
+	PLAIN("login: ", "me\r\n", typed, "y", "me? " IAC WILL ECHO, NULL);
+	PLAIN("", "", binary, "\x16\x03", "\x16" IAC "\x1f", NULL);
+	PLAIN("hello" IAC WILL, "", option, "", ECHO "$ ", NULL);
+}
+
+/* An IAC that is none inside of a sub-negotiation could not be said again as it was. */
+static void test_malformed_sub(void **state)
+{
+	static const struct line lines[] = {
+		LINE("", IAC DO TT IAC SB TT "\x01" IAC "\x01" IAC SE "$ ")};
+	struct harness h;
+
+	begin(&h, &refuse);
+	SERVER(&h, IAC DO TT);
+	CLIENT(&h, IAC WILL TT);
+	RESUME(&h, lines, "");
+	EXPECT_CLIENT(&h, "");
+	expect_abort(&h, "subnegotiation-too-long");
+	harness_deinit(&h);
+}
+
 /* ---- before a shell ------------------------------------------------------------------ */
 
 /* Another greeting is shown from the line on where it differs, after the notice. */
 static void test_other_greeting(void **state)
 {
-	const struct line lines[] = {LINE("", "Hello\r\nnew login: ")};
+	const struct line lines[] = {LINE("", IAC WILL SGA "Hello\r\nnew login: ")};
 	struct harness h;
 
 	begin(&h, &refuse);
-	SERVER(&h, "Hello\r\nold login: ");
+	SERVER(&h, IAC WILL SGA "Hello\r\nold login: ");
+	CLIENT(&h, IAC DO SGA);
 	expect_plan(&h, JEEBS_CONTINUE, "greeting");
 	RESUME(&h, lines, "");
 	EXPECT_CLIENT(&h, "\r\n[connection was taken over: this is a new session on the backup]\r\n"
@@ -669,6 +773,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_not_telnet),
+		cmocka_unit_test(test_plain),
+		cmocka_unit_test(test_malformed_sub),
 		cmocka_unit_test(test_password_not_kept),
 		cmocka_unit_test(test_new_shell),
 		cmocka_unit_test(test_unanswered),
