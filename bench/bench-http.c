@@ -39,7 +39,8 @@ static struct jeebs_bytes no_log(struct jeebs_flow *f, uint32_t dir, uint64_t of
 	return (struct jeebs_bytes){NULL, 0};
 }
 
-static const struct jeebs_live_ops ops = {keep_from, no_log};
+static const struct jeebs_live_ops ops = {.keep_from = keep_from, .log = no_log};
+static const struct jeebs_service service = {.protocol = "http"};
 
 static const char request[] = "GET /file-000123 HTTP/1.1\r\nHost: 10.9.0.1\r\nUser-Agent: "
 			      "curl/7.88.1\r\nAccept: */*\r\n\r\n";
@@ -71,7 +72,7 @@ static double short_connections(size_t body)
 
 	for (int i = 0; i < CONNECTIONS; i++) {
 		memset(&s, 0, sizeof s);
-		must(http_module.open(&s, NULL, &ops, NULL));
+		must(http_module.open(&s, NULL, &ops, &service));
 		show(&s, JEEBS_TO_SERVER, 0, request, sizeof request - 1);
 		show(&s, JEEBS_TO_CLIENT, 0, answer, (size_t)n + body);
 		if (s.queue_n != 0)
@@ -90,7 +91,7 @@ static double long_body(void)
 	uint64_t total = (uint64_t)BODY_CHUNKS * CHUNK_BYTES;
 	int n = snprintf(answer, sizeof answer, head, (unsigned long long)total);
 
-	must(http_module.open(&s, NULL, &ops, NULL));
+	must(http_module.open(&s, NULL, &ops, &service));
 	show(&s, JEEBS_TO_SERVER, 0, request, sizeof request - 1);
 	show(&s, JEEBS_TO_CLIENT, 0, answer, (size_t)n);
 	int64_t start = cpu_ns();

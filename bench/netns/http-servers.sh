@@ -1,12 +1,14 @@
-# HTTP servers of three makes, for scenarios that continue between them. Sourced after lib.sh.
+# HTTP servers, for scenarios that continue between them. Sourced after lib.sh.
 #
 # Each serves $lab_dir/www on the ports given:
+# nginx, apache2 and lighttpd:
 #	/F        the file, with its date as the only validator, so that the makes agree
 #	/tag/F    also with an ETag, as its make makes one
 #	/gzip/F   compressed while it is sent
 #	/pad/F    a head of about 9000 bytes
 #	/put/F    takes a PUT; the file is then in $lab_dir/put-NAME-MAKE
 #	/post/post.sh   takes a POST, all of it before it answers
+# caddy, h2o, webfs, mini_httpd and python, as their packages come: /tag/F only, and by one port each.
 
 # http_server NAME MAKE PORT...: in the namespace of that name.
 http_server() {
@@ -20,10 +22,15 @@ http_server() {
 	nginx) in_ns_exec "$name" nginx -p "$dir" -c "$dir/conf" -e "$dir/error.log" ;;
 	apache2) in_ns_exec "$name" apache2 -DFOREGROUND -f "$dir/conf" ;;
 	lighttpd) in_ns_exec "$name" lighttpd -D -f "$dir/conf" ;;
+	caddy) HOME=$dir XDG_DATA_HOME=$dir XDG_CONFIG_HOME=$dir in_ns_exec "$name" "$(unpacked caddy /usr/bin/caddy)" run --adapter caddyfile --config "$dir/conf" ;;
+	h2o) in_ns_exec "$name" "$(unpacked h2o /usr/bin/h2o)" -m worker -c "$dir/conf" ;;
+	webfs) in_ns_exec "$name" "$(unpacked webfs /usr/bin/webfsd)" -F -4 -p "$1" -r "$lab_dir/www" -u www-data -g www-data ;;
+	mini_httpd) in_ns_exec "$name" "$(unpacked mini-httpd /usr/sbin/mini_httpd)" -D -C "$dir/conf" ;;
+	python) in_ns_exec "$name" python3 -m http.server -d "$lab_dir/www" "$1" ;;
 	esac >"$dir/out" 2>&1 &
 	disown # it lives in the namespace, and ends with it
 	for port; do
-		wait_for 20 "$make on $name" in_ns "$name" curl -sf -o /dev/null "http://127.0.0.1:$port/1k.bin"
+		wait_for 20 "$make on $name" in_ns "$name" curl -sf -o /dev/null "http://127.0.0.1:$port/tag/1k.bin"
 	done
 }
 
@@ -128,6 +135,26 @@ END
 	shift
 	for port; do echo "\$SERVER[\"socket\"] == \":$port\" { }"; done
 }
+
+http_caddy() {
+	local port
+	echo '{'
+	printf '\t%s\n' "admin off" "auto_https off"
+	echo '}'
+	for port in "${@:4}"; do printf ':%s {\n\troot * %s\n\tfile_server\n}\n' "$port" "$lab_dir/www"; done
+}
+
+http_h2o() {
+	printf 'user: www-data\nerror-log: %s\n' "$1/error.log"
+	printf 'listen:\n  port: %s\n' "${@:4}"
+	printf 'hosts:\n  default:\n    paths:\n      /:\n        file.dir: %s\n' "$lab_dir/www"
+}
+
+http_mini_httpd() { printf '%s\n' "port=$4" "dir=$lab_dir/www" "data_dir=$lab_dir/www" user=www-data "pidfile=$1/pid" "logfile=$1/log" charset=UTF-8; }
+
+# By its arguments.
+http_webfs() { :; }
+http_python() { :; }
 
 # What takes a POST.
 http_post_script() {
