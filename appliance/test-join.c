@@ -618,8 +618,11 @@ static void test_module_outlives_its_backend(void **st)
 			close(rig_listen(1, &q.backend));
 		rig_submit(r, &q);
 		rig_send(client, "x", 1);
-		if (id == 2)
-			rig_reset(rig_accept(r));
+		if (id == 2) {
+			int backend = rig_accept(r);
+			rig_expect_bytes(backend, "x"); /* the module has heard that it is up */
+			rig_reset(backend);
+		}
 		rig_expect_bytes(client, "sorry");
 		rig_expect_eof(client);
 		close(client);
