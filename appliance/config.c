@@ -128,11 +128,15 @@ static int parse_list(struct parse *p, const struct config_key *key, const char 
 	if (key->count_offset != CONFIG_NO_COUNT)
 		*(uint32_t *)((char *)base + key->count_offset) = (uint32_t)list->count;
 
-	const struct config_node *value = list->first;
-	for (size_t i = 0; value; i++, value = value->next) {
-		int r = parse_entry(p, key, leaf, value, entries + i * key->entry_size);
+	bool ends_with_null = key->count_offset == CONFIG_NO_COUNT;
+	char *entry = entries;
+	for (const struct config_node *value = list->first; value; value = value->next) {
+		int r = parse_entry(p, key, leaf, value, entry);
 		if (r < 0)
 			return r;
+		/* Nothing was taken: here would be the end of the list. */
+		if (!ends_with_null || *(char **)(void *)entry)
+			entry += key->entry_size;
 	}
 	return 0;
 }

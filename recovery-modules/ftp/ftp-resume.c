@@ -17,6 +17,13 @@ void ftp_run_wait(struct ftp_run *run)
 	run->ops->timer(run->r->main, owes ? FTP_SILENCE_MS : 0);
 }
 
+void ftp_run_finish(struct ftp_run *run)
+{
+	if (!run->r->finished)
+		run->ops->finish_backend(run->r->main);
+	run->r->finished = true;
+}
+
 static void end_client(struct ftp_run *run)
 {
 	run->r->stage = FTP_STAGE_OVER;
@@ -103,7 +110,7 @@ static void client_eof(struct ftp_run *run)
 	if (run->r->stage == FTP_STAGE_LAZY)
 		end_client(run);
 	else if (run->r->stage == FTP_STAGE_SERVE)
-		run->ops->finish_backend(run->r->main);
+		ftp_run_finish(run);
 }
 
 static void reply_line(struct ftp_run *run, struct bytes line)

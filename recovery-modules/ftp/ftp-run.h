@@ -22,6 +22,8 @@ struct ftp_run {
 
 /* Resets all of the conversation. @reason: static. */
 void ftp_run_abort(struct ftp_run *run, const char *reason);
+/* The client says no more: neither does the box. */
+void ftp_run_finish(struct ftp_run *run);
 static inline bool ftp_run_over(const struct ftp_run *run)
 {
 	return run->r->stage == FTP_STAGE_OVER;

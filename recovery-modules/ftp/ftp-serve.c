@@ -506,7 +506,7 @@ void ftp_serve(struct ftp_run *run)
 	while (next_command(run))
 		;
 	if (r->stage == FTP_STAGE_SERVE && r->client_eof)
-		run->ops->finish_backend(r->main);
+		ftp_run_finish(run);
 }
 
 /* While something is outstanding only ABOR is of interest (RFC 959 section 4.1.3). */

@@ -178,6 +178,7 @@ struct ftp_resume {
 	bool proving;       /* what the client has is still being compared: replies wait */
 	bool spoiled;       /* its data cannot be had: told by the final reply */
 	bool mute;          /* the rest of this reply is not for the client */
+	bool finished;      /* the backup was told that no more comes */
 	const char *unless; /* the backup may only refuse this command; why it ends otherwise */
 	uint32_t step;      /* of the script */
 	uint64_t rest;      /* for FTP_STAGE_REST, */

@@ -53,10 +53,10 @@ struct talk_data *talk_connection(struct talk *t, uint16_t server_port, uint16_t
 /* Up to and with the next line feed; empty: there is none. */
 static struct bytes line_at(struct bytes b, size_t at)
 {
-	const char *from = (const char *)b.p + at;
-	const char *end = at < b.n ? memchr(from, '\n', b.n - at) : NULL;
+	struct bytes rest = bytes_from(b, at);
+	const uint8_t *end = rest.n ? memchr(rest.p, '\n', rest.n) : NULL;
 
-	return end ? bytes_of(from, (size_t)(end - from) + 1) : BYTES_NONE;
+	return end ? bytes_head(rest, (size_t)(end - rest.p) + 1) : BYTES_NONE;
 }
 
 /* The reply at @at: empty when it is not all there. */

@@ -58,10 +58,13 @@ static bool step(struct replay_mask *m, uint8_t c)
 	}
 }
 
+/* What stands for a zero that is there: it is no date, and not the same as one. */
+#define ZERO 0xffu
+
 void replay_mask_feed(struct replay_mask *m, const uint8_t *p, size_t n, uint8_t *out)
 {
 	for (size_t i = 0; i < n; i++)
-		out[i] = step(m, p[i]) ? 0 : p[i];
+		out[i] = !step(m, p[i]) ? p[i] : p[i] ? 0 : ZERO;
 }
 
 bool replay_mask_valid(const struct replay_mask *m)

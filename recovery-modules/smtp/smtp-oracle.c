@@ -267,7 +267,8 @@ static struct exchange *add(struct oracle *o)
 
 static struct bytes asked(const struct oracle *o, const struct exchange *e)
 {
-	return bytes_of(o->stream[JEEBS_TO_SERVER].p + e->ask, e->ask_end - e->ask);
+	return bytes_head(bytes_from(buf_view(&o->stream[JEEBS_TO_SERVER]), e->ask),
+			  e->ask_end - e->ask);
 }
 
 static enum mode next_mode(unsigned code)
