@@ -301,7 +301,8 @@ lab_connected() {
 # What the appliance's port sees, for whoever has to understand a failure.
 lab_record() {
 	[[ ${JEEBS_LAB_RECORD:-yes} == yes ]] && command -v tcpdump >/dev/null || return 0
-	if [[ $lab_prove ]]; then lab_capture box.pcap -s 0; else lab_capture box.pcap -s 160 -c 400000; fi
+	# tcpdump's ring has one place of the snapshot's length for each packet: as many places as can be had.
+	if [[ $lab_prove ]]; then lab_capture box.pcap -s 66000 -B 131072; else lab_capture box.pcap -s 160 -c 400000; fi
 }
 
 # A scenario that says lab_prove=every (or every:N) before lab_up: what was captured of it, the dead server's part and the
@@ -329,11 +330,12 @@ lab_prove_cuts() {
 	lab_proved=$(jq -r '"; \(.cuts) cuts: \(.exact) exact, 0 wrong"' "$every.json")
 }
 
-# lab_capture FILE OPTION...: tcpdump on the appliance's port; process id in $lab_tcpdump.
+# lab_capture FILE OPTION...: tcpdump on the appliance's port; process id in $lab_tcpdump. It goes before all others: what it
+# loses on a busy machine would be missing from the proof.
 lab_capture() {
 	local file=$lab_dir/$1
 	shift
-	in_ns_exec box tcpdump -Z root -i eth0 -n -U --immediate-mode -B 32768 -w "$file" "$@" tcp or arp or icmp6 \
+	in_ns_exec box chrt -f 1 tcpdump -Z root -i eth0 -n -U --immediate-mode -B 32768 -w "$file" "$@" tcp or arp or icmp6 \
 		2>"$file.log" &
 	lab_tcpdump=$!
 	wait_for 5 "tcpdump" grep -q 'listening on' "$file.log"
