@@ -2,6 +2,7 @@
 # 15 000 connections in one takeover: most idle between requests, 300 in all phases of a download.
 # Each is continued and gets, after the cut, every byte of what it asks for; or it is refused with a reason, which on a
 # machine that has other things to do happens to one whose frames the lab's own network has lost.
+# Alone: its connections want both cores.
 #
 # JEEBS_CONNECTIONS=N: another number. JEEBS_FIGURES=FILE: what was measured, in one line of JSON.
 . "$(dirname "$0")/lib.sh"

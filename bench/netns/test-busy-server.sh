@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # nginx hangs, its host lives: connections stall but are not taken away from it.
+# Alone: it measures what a busy server gets.
 . "$(dirname "$0")/lib.sh"
 lab_init
 lab_prove=every

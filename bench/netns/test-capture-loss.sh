@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The mirror loses a twentieth of what it copies to the appliance, in both directions; clients and server lose
 # nothing. Each connection goes on byte for byte, or is refused with its reason and reset at once; none hangs.
+# Alone: it loses what it wants to lose, and no more.
 . "$(dirname "$0")/lib.sh"
 lab_init
 need nft jq

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # ./demo ends well; and interrupted in the middle it leaves no process, namespace or file behind.
+# Alone: its figures are what a user sees.
 . "$(dirname "$0")/lib.sh"
 lab_init
 export JEEBS_BUILD TMPDIR=$lab_dir/tmp

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Bulk and short connections of real clients, IPv4 and IPv6, with a fresh capture of each: the server is killed at every
 # packet of the short ones, at every hundredth of the others, and no cut is wrong.
+# Alone: its captures must have every packet.
 . "$(dirname "$0")/lib.sh"
 lab_init
 need ab chrt ethtool tcpdump python3

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The client holds much more than 10 MSS behind a hole: its ACK will leap over all of it once the hole is
 # filled, beyond what the restored socket has sent by then.
+# Alone: what it needs behind the hole comes only at full speed.
 . "$(dirname "$0")/lib.sh"
 lab_init
 lab_prove=every:200

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # 5 % of all segments lost in both directions from the cut on: probes, their answers, resets, handshakes with the
 # backup's stand-in, and all data. Everybody ends, whole or refused aloud.
+# Alone: its losses are to be the only ones.
 . "$(dirname "$0")/lib.sh"
 lab_init
 need nft

@@ -2,6 +2,7 @@
 # A flood at the protected address overruns rings of four blocks, whose readers hardly get a processor, while connections
 # go through all phases; the flood goes on over the cut. What the rings lost is counted and marked. Each
 # connection goes on byte for byte, or is refused with its reason and reset at once; none hangs.
+# Alone: it fills a ring faster than it is read.
 . "$(dirname "$0")/lib.sh"
 lab_init
 need jq chrt
