@@ -20,8 +20,8 @@ struct published_worker {
 		uint64_t packets, drops, truncated;
 	} ring[WORKER_RINGS_MAX];
 	uint64_t segments, opened, closed, midstream, inferred, full;
-	uint64_t out_of_order[2], retransmits[2], bad_rst, bad_seq, bad_sum, no_ack, buffer,
-		undetected, deferred;
+	uint64_t out_of_order[2], retransmits[2], bad_rst, bad_seq, bad_sum, no_ack, other_mac,
+		buffer, undetected, deferred;
 };
 
 struct published_server {
@@ -125,6 +125,8 @@ static void publish_worker(struct daemon *d, uint32_t i)
 			  get(&c->bad_sum), &p->bad_sum);
 	metrics_add_since(m, METRIC_TCP_REJECTED, METRIC_AT(METRIC_REJECT_NO_ACK), get(&c->no_ack),
 			  &p->no_ack);
+	metrics_add_since(m, METRIC_TCP_REJECTED, METRIC_AT(METRIC_REJECT_OTHER_MAC),
+			  get(&c->other_mac), &p->other_mac);
 	metrics_add_since(m, METRIC_TCP_BUFFER_REFUSED, none, get(&c->buffer_refused), &p->buffer);
 	metrics_add_since(m, METRIC_PROTOCOL_UNKNOWN, none, get(&c->undetected), &p->undetected);
 	metrics_add_since(m, METRIC_STORE_DEFERRED, none,

@@ -42,7 +42,7 @@ static const struct {
 	[METRICS_LABEL_DROP] = {"where", VALUES("ring", "queue")},
 	[METRICS_LABEL_DIRECTION] = {"direction", VALUES("to-server", "to-client")},
 	[METRICS_LABEL_REJECT] = {"reason", VALUES("bad-rst", "bad-sequence", "bad-checksum",
-						"no-ack")},
+						"no-ack", "other-mac")},
 	[METRICS_LABEL_LOOP] = {"loop", VALUES("capture", "health", "failover", "recovery")},
 	[METRICS_LABEL_CONTROL] = {"what", VALUES("clients", "lines", "replies", "timeouts")},
 	[METRICS_LABEL_CHANNEL] = {"what", VALUES("opened", "failed", "ceiling", "stranger")},

@@ -119,6 +119,7 @@ enum metric_reject {
 	METRIC_REJECT_BAD_SEQ,
 	METRIC_REJECT_BAD_SUM,
 	METRIC_REJECT_NO_ACK,
+	METRIC_REJECT_OTHER_MAC,
 };
 
 enum metric_loop {

@@ -78,7 +78,8 @@ void tcp_script_frame(const struct tcp_script_wire *w, const struct tcp_script_s
 
 	if (s->fragment >= 0 && (size_t)s->fragment < tcp)
 		tcp = (size_t)s->fragment;
-	buf_append(out, mac[!s->from_server], 6);
+	buf_append(out, mac[!s->from_server], 5);
+	buf_u8(out, (uint8_t)(mac[!s->from_server][5] + (s->stranger ? 8 : s->moved ? 16 : 0)));
 	buf_append(out, mac[s->from_server], 6);
 	if (s->vlan >= 0)
 		buf_u32be(out, 0x81000000u | (uint32_t)s->vlan);
@@ -89,6 +90,8 @@ void tcp_script_frame(const struct tcp_script_wire *w, const struct tcp_script_s
 	put_tcp(out, w, s);
 	if (buf_error(out) == 0)
 		frame_seal(out->p + at, before - at + tcp);
+	if (s->bad_sum && buf_error(out) == 0)
+		out->p[before + 16] ^= 1;
 	*ret_wire = before + tcp;
 	size_t keep = *ret_wire;
 	if (s->captured < payload && s->fragment < 0)

@@ -179,6 +179,12 @@ static void attribute(struct parser *p, struct tcp_script_segment *s)
 		s->vlan = (int32_t)number(p, 0, 65535);
 	else if (take(p, "captured"))
 		s->captured = u32(p);
+	else if (take(p, "badsum"))
+		s->bad_sum = true;
+	else if (take(p, "stranger"))
+		s->stranger = true;
+	else if (take(p, "moved"))
+		s->moved = true;
 	else if (take(p, "other"))
 		s->other = true;
 	else if (take(p, "fragment"))

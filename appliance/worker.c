@@ -586,6 +586,7 @@ static void publish(struct worker *w)
 	PUBLISH(bad_rst, s->bad_rst);
 	PUBLISH(bad_seq, s->bad_seq);
 	PUBLISH(no_ack, s->no_ack);
+	PUBLISH(other_mac, s->other_mac);
 	PUBLISH(ignored, s->ignored);
 	PUBLISH(store_deferred, w->store.deferred);
 	PUBLISH(store_cut_short, w->store.cut_short);

@@ -72,6 +72,9 @@ struct flow_ack {
 };
 
 struct segment;
+struct flow_aside;
+
+#define FLOW_MACS 2 /* of routers that take turns */
 
 struct flow {
 	struct endpoint server, client;
@@ -149,9 +152,13 @@ struct flow {
 	int64_t far[2][2]; /* where only its sender, and where only its receiver, says to be */
 	bool counted_live;
 	bool isn_known[2];
-	uint32_t ts_recent[2];     /* TS.Recent of each sender's peer (RFC 7323 section 4.3) ... */
-	int64_t ts_recent_ns[2];   /* ... since when; 0: none */
-	uint32_t ts_before[2];     /* ... and the one before it: in force until it has aged */
+	uint32_t ts_recent[2];   /* TS.Recent of each sender's peer (RFC 7323 section 4.3) ... */
+	int64_t ts_recent_ns[2]; /* ... since when; 0: none */
+	uint32_t ts_before[2];   /* ... and the one before it: in force until it has aged */
+	/* Where frames of each direction go that their receiver gets (track-mac.c), and what went
+	 * to another one. */
+	uint8_t mac[2][FLOW_MACS][6], mac_count[2];
+	struct flow_aside *aside[2];
 	struct flow_ack early;     /* the client's ACK was captured before the SYN-ACK */
 	struct segment *reuse_syn; /* a new SYN on a live flow, until the server answers it */
 };

@@ -19,6 +19,8 @@ static void copy_facts(struct flow *to, const struct flow *f)
 	to->hole = own.hole;
 	to->reuse_syn = NULL;
 	to->infer = NULL;
+	/* Nobody has vouched for it yet, and the server that could is dead. */
+	to->aside[0] = to->aside[1] = NULL;
 	to->counted_live = false;
 	for (int d = 0; d < 2; d++)
 		to->stream[d] = own.stream[d];

@@ -91,6 +91,17 @@ struct flow *track_pick_up(struct track *t, const struct track_place *p, const s
 struct flow *track_follow(struct track *t, struct flow *f, const struct track_place *p,
 			  const struct segment *s);
 
+/* track-mac.c: whom frames are addressed to. False: to somebody else than the receiver of @d. */
+bool track_addressed(struct flow *f, enum flow_dir d, const struct segment *s);
+/* Such a segment, at @off. */
+void track_set_aside(struct flow *f, enum flow_dir d, const struct segment *s, int64_t off);
+/* What the receiver of @d says, by which it may have had what was set aside: then it counts. */
+void track_take_aside(struct track *t, struct flow *f, enum flow_dir d,
+		      const struct segment *answer, int64_t ack);
+void track_aside_free(struct flow *f, enum flow_dir d);
+
+void track_take_fin(struct track *t, struct flow *f, enum flow_dir d, uint64_t end);
+
 /* track-infer.c: the hooks for connections older than the box. */
 void track_infer_begin(struct flow *f);
 /* A segment that was accepted, @off the offset of its first byte. */

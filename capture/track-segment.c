@@ -376,7 +376,7 @@ static bool take_ack(struct track *t, struct flow *f, enum flow_dir d, const str
 	return true;
 }
 
-static void take_fin(struct track *t, struct flow *f, enum flow_dir d, uint64_t end)
+void track_take_fin(struct track *t, struct flow *f, enum flow_dir d, uint64_t end)
 {
 	if (f->fin_seen[d]) {
 		if (end == f->fin_off[d])
@@ -522,11 +522,22 @@ static bool believable(struct flow *f, enum flow_dir d, const struct segment *s,
 
 static struct flow *take(struct track *t, struct flow *f, enum flow_dir d, const struct segment *s)
 {
+	enum flow_dir a = flow_other(d);
+
 	if (!f->isn_known[d] && !adopt(t, f, s)) {
 		t->stats.bad_seq++;
 		return f;
 	}
 	int64_t off = position(f, d, s->seq) + (s->flags & TCP_SYN ? 1 : 0);
+	if (!track_addressed(f, d, s)) {
+		t->stats.other_mac++;
+		if (seq_believable(f, d, off) && ack_believable(f, a, position(f, a, s->ack)) &&
+		    !is_old_duplicate(f, d, s))
+			track_set_aside(f, d, s, off);
+		return f;
+	}
+	if (f->aside[a] && seq_believable(f, d, off))
+		track_take_aside(t, f, a, s, position(f, a, s->ack));
 	if (!believable(f, d, s, off) || is_old_duplicate(f, d, s) || !acknowledge(t, f, d, s)) {
 		t->stats.bad_seq++;
 		return f;
@@ -542,7 +553,7 @@ static struct flow *take(struct track *t, struct flow *f, enum flow_dir d, const
 	if (s->payload_len > 0)
 		track_data(t, f, d, off, s->payload_len, s->payload);
 	if (s->flags & TCP_FIN && off + (int64_t)s->payload_len >= 0)
-		take_fin(t, f, d, (uint64_t)(off + (int64_t)s->payload_len));
+		track_take_fin(t, f, d, (uint64_t)(off + (int64_t)s->payload_len));
 	track_show_fin(t, f, d);
 	if (f->marks & FLOW_MARK_TRUNCATED)
 		track_expire_holes(t, f);
@@ -562,8 +573,12 @@ struct flow *track_follow(struct track *t, struct flow *f, const struct track_pl
 	 */
 	if (track_expire_holes(t, f) && t->sink.changed)
 		t->sink.changed(t->ctx, f);
-	if (s->flags & TCP_RST)
-		return take_rst(t, f, d, s);
+	if (s->flags & TCP_RST) {
+		if (track_addressed(f, d, s))
+			return take_rst(t, f, d, s);
+		t->stats.other_mac++;
+		return f;
+	}
 	if (!(s->flags & (TCP_SYN | TCP_ACK))) { /* RFC 9293 section 3.10.7.4: dropped */
 		t->stats.no_ack++;
 		return f;

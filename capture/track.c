@@ -163,6 +163,8 @@ void track_close(struct track *t, struct flow *f, enum track_close why)
 	list_del(&f->hole);
 	stream_deinit(&f->stream[0], &t->pool);
 	stream_deinit(&f->stream[1], &t->pool);
+	track_aside_free(f, FLOW_TO_SERVER);
+	track_aside_free(f, FLOW_TO_CLIENT);
 	free(f->reuse_syn);
 	free(f->infer);
 	flow_table_remove(&t->table, f);

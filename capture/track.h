@@ -95,10 +95,11 @@ struct track_stats {
 	uint64_t gaps[2], gap_bytes[2];
 	uint64_t out_of_order[2], retransmits[2];
 	uint64_t buffer_refused; /* bytes not kept: a ceiling */
-	uint64_t bad_rst; /* RST not exactly where its receiver stands: not believed (RFC 5961) */
-	uint64_t no_ack;  /* neither SYN nor RST nor ACK: its receiver drops it */
-	uint64_t bad_seq; /* segments far outside any window, or old duplicates by their
-			     timestamp: not believed */
+	uint64_t bad_rst;   /* RST not exactly where its receiver stands: not believed (RFC 5961) */
+	uint64_t other_mac; /* for another receiver: set aside, or nothing (track-mac.c) */
+	uint64_t no_ack;    /* neither SYN nor RST nor ACK: its receiver drops it */
+	uint64_t bad_seq;   /* segments far outside any window, or old duplicates by their
+			       timestamp: not believed */
 };
 
 /* NULL on lack of memory. @sink is copied, @ctx handed to each callback. */
