@@ -20,8 +20,8 @@ struct published_worker {
 		uint64_t packets, drops, truncated;
 	} ring[WORKER_RINGS_MAX];
 	uint64_t segments, opened, closed, midstream, inferred, full;
-	uint64_t out_of_order[2], retransmits[2], bad_rst, bad_seq, bad_sum, no_ack, other_mac,
-		buffer, undetected, deferred;
+	uint64_t out_of_order[2], retransmits[2], ambiguous[2], bad_rst, bad_seq, bad_sum, no_ack,
+		other_mac, buffer, undetected, deferred;
 };
 
 struct published_server {
@@ -116,6 +116,8 @@ static void publish_worker(struct daemon *d, uint32_t i)
 				  get(&c->out_of_order[dir]), &p->out_of_order[dir]);
 		metrics_add_since(m, METRIC_TCP_RETRANSMITS, METRIC_AT(dir),
 				  get(&c->retransmits[dir]), &p->retransmits[dir]);
+		metrics_add_since(m, METRIC_TCP_AMBIGUOUS, METRIC_AT(dir), get(&c->ambiguous[dir]),
+				  &p->ambiguous[dir]);
 	}
 	metrics_add_since(m, METRIC_TCP_REJECTED, METRIC_AT(METRIC_REJECT_BAD_RST),
 			  get(&c->bad_rst), &p->bad_rst);

@@ -113,6 +113,8 @@ const struct metrics_desc metrics_table[METRIC_COUNT_] = {
 		"Segments that came before their turn."},
 	[METRIC_TCP_RETRANSMITS] = {"jeebs_tcp_retransmitted_segments_total", COUNTER, {L(DIRECTION)},
 		"Segments whose bytes had been seen before."},
+	[METRIC_TCP_AMBIGUOUS] = {"jeebs_tcp_ambiguous_segments_total", COUNTER, {L(DIRECTION)},
+		"Segments whose bytes differ from those seen before in their place."},
 	[METRIC_TCP_REJECTED] = {"jeebs_tcp_rejected_segments_total", COUNTER, {L(REJECT)},
 		"Segments that were not believed."},
 	[METRIC_TCP_BUFFER_REFUSED] = {"jeebs_tcp_buffer_refused_bytes_total", COUNTER, {0},

@@ -4,6 +4,7 @@
 #include "pickup.h"
 #include "related.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 static void refuse(struct plan *p, const char *reason, const char *detail)
@@ -53,6 +54,46 @@ static bool holds_nothing_behind(const struct flow *f)
 
 	return says && f->sacked_to <= f->stream[FLOW_TO_CLIENT].next &&
 	       (!f->probe_wanted || f->probe_answered);
+}
+
+/*
+ * Two copies of the same bytes, and nobody knows which one was taken. Those of the client are
+ * needed as far as the module has asked for them; what the server said its module has read, and
+ * goes by it until the next exchange.
+ */
+static void refuse_doubt(struct plan *p, const char *reason, const char *whose,
+			 const struct stream *s)
+{
+	char detail[JEEBS_DETAIL_MAX];
+
+	snprintf(detail, sizeof detail,
+		 "two copies of the %s bytes differ, at %" PRIu64 " to %" PRIu64
+		 ": nobody knows which one was taken",
+		 whose, s->doubt_from, s->doubt_to - 1);
+	refuse(p, reason, detail);
+}
+
+static bool refused_by_doubt(const struct jeebs_flow *jf, struct plan *p)
+{
+	const struct flow *f = jf->flow;
+	const struct stream *in = &f->stream[FLOW_TO_SERVER];
+	const struct stream *out = &f->stream[FLOW_TO_CLIENT];
+	uint64_t needed = jf->spill.id && jf->spill.want < in->keep ? jf->spill.want : in->keep;
+
+	if (in->doubt_to > needed) {
+		refuse_doubt(p, "client-bytes-ambiguous", "client's", in);
+		return true;
+	}
+	if (flow_client_disowns(f)) {
+		refuse(p, "client-bytes-ambiguous",
+		       "the client says that it has not sent all that was captured as its");
+		return true;
+	}
+	if (out->doubt_to > 0) {
+		refuse_doubt(p, "server-bytes-ambiguous", "server's", out);
+		return true;
+	}
+	return false;
 }
 
 /* Every byte that must be sent again, and every byte the client can no longer send again. */
@@ -160,7 +201,7 @@ void plan_make(struct jeebs_flow *jf, struct plan *ret)
 		return;
 	}
 	ret->module = jf->module->name;
-	if (refused_by_loss(jf->flow, ret))
+	if (refused_by_loss(jf->flow, ret) || refused_by_doubt(jf, ret))
 		return;
 	if (jf->service->companion) {
 		plan_companion(ret);

@@ -175,7 +175,8 @@ static int64_t in_flight(const struct run *r, const struct flow *f)
 	X(ts_ok) X(tsval) X(ts_hz) X(ts_recent) X(ttl) X(tos) X(client_fin) X(server_fin) \
 	X(probe_byte_ok)
 #define STAT_NUMBERS(X) \
-	X(segments) X(ignored) X(flows_opened) X(flows_closed) X(bad_rst) X(bad_seq) X(no_ack) X(other_mac)
+	X(segments) X(ignored) X(flows_opened) X(flows_closed) X(bad_rst) X(bad_seq) X(no_ack) \
+	X(other_mac)
 #define OTHER_NUMBERS(X) \
 	X(snd_una) X(snd_nxt) X(snd_wl1) X(rcv_nxt) X(rcv_edge) X(tsval_now) X(vlan) \
 	X(in_flight) X(client_next) X(server_next) X(client_acked) X(server_acked) \

@@ -180,7 +180,7 @@ static void on_asked(struct worker *w, struct jeebs_flow *jf, const struct segme
 	if (begins_again(jf->flow, s))
 		track_drop(watch_track(w->watch), jf->flow);
 	else if (jf->flow->probe_answered && !flow_began_anew(jf->flow) &&
-		 !flow_client_owes(jf->flow))
+		 !flow_client_owes(jf->flow) && !flow_client_disowns(jf->flow))
 		hand_over(w, jf, true);
 }
 
@@ -579,6 +579,7 @@ static void publish(struct worker *w)
 	for (int dir = 0; dir < 2; dir++) {
 		PUBLISH(out_of_order[dir], s->out_of_order[dir]);
 		PUBLISH(retransmits[dir], s->retransmits[dir]);
+		PUBLISH(ambiguous[dir], s->ambiguous[dir]);
 	}
 	PUBLISH(buffer_used, track_pool(t)->used);
 	PUBLISH(buffer_refused, s->buffer_refused);

@@ -16,11 +16,24 @@ _Static_assert(sizeof state_names / sizeof state_names[0] == FLOW_STATE_COUNT_,
 	       "each state has a name");
 
 static const char *const mark_names[] = {
-	"midstream", "mptcp",         "md5-ao",        "tfo-data",         "urgent",
-	"truncated", "fragment",      "gap-to-server", "gap-to-client",    "log-ceiling",
-	"ecn",       "capture-drops", "bad-options",   "options-inferred",
+	"midstream",
+	"mptcp",
+	"md5-ao",
+	"tfo-data",
+	"urgent",
+	"truncated",
+	"fragment",
+	"gap-to-server",
+	"gap-to-client",
+	"log-ceiling",
+	"ecn",
+	"capture-drops",
+	"bad-options",
+	"options-inferred",
+	"ambiguous-to-server",
+	"ambiguous-to-client",
 };
-_Static_assert(1 << (sizeof mark_names / sizeof mark_names[0] - 1) == FLOW_MARK_INFERRED,
+_Static_assert(1 << (sizeof mark_names / sizeof mark_names[0] - 1) == FLOW_MARK_AMBIGUOUS_TO_CLIENT,
 	       "each mark has a name, in the order of the bits");
 
 const char *flow_state_name(enum flow_state s)

@@ -51,6 +51,9 @@ enum flow_mark {
 				  << 11, /* the ring dropped packets while it lived (not a fault) */
 	FLOW_MARK_BAD_OPTIONS = 1 << 12, /* malformed options in a handshake segment */
 	FLOW_MARK_INFERRED = 1 << 13,    /* midstream, but its options follow (not a fault) */
+	/* Two copies of the same bytes differed at some time: see stream.doubt_from. */
+	FLOW_MARK_AMBIGUOUS_TO_SERVER = 1 << 14,
+	FLOW_MARK_AMBIGUOUS_TO_CLIENT = 1 << 15,
 };
 
 /* What one end said in its SYN. */
@@ -130,6 +133,8 @@ struct flow {
 	/* Since then: how far the client says it has sent, its FIN counted, as an offset of
 	 * FLOW_TO_SERVER; and where the captured bytes of it ended when it was asked. */
 	uint64_t probe_said, probe_from;
+	/* The furthest segment without data of it: there the client's next byte goes; -1: none. */
+	int64_t probe_stands;
 
 	/* Picked up from data alone: what follows about its options; NULL otherwise. */
 	struct infer *infer;
@@ -192,6 +197,14 @@ static inline bool flow_client_owes(const struct flow *f)
 	bool fin = f->fin_seen[FLOW_TO_SERVER] && f->fin_off[FLOW_TO_SERVER] == s->next;
 
 	return f->probe_answered && s->next == f->probe_from && f->probe_said > s->next + fin;
+}
+
+/* The client's answer says that it has sent less than was captured as its: some of it is not its
+ * own. (A keep-alive stands one before.) */
+static inline bool flow_client_disowns(const struct flow *f)
+{
+	return f->probe_answered && f->probe_stands >= 0 &&
+	       (uint64_t)f->probe_stands + 1 < f->probe_from;
 }
 
 /* Ticks per second of the server's TSval clock: 1000, 250, 100 or 1000000; 0 when not known yet. */

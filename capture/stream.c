@@ -248,6 +248,45 @@ void stream_gap(struct stream *s, struct pool *pool, uint64_t to)
 	release_if_unused(s, pool);
 }
 
+/* What of [from, to) lies in @data at @off is compared with the block. */
+static void compare(const struct stream *s, uint64_t from, uint64_t to, uint64_t off,
+		    struct bytes data, uint64_t *io_from, uint64_t *io_to)
+{
+	from = max_u64(from, off);
+	to = min_u64(to, off + data.n);
+	while (from < to) {
+		struct bytes held = block_view(s->block, from, to);
+		const uint8_t *p = data.p + (from - off);
+
+		if (memcmp(held.p, p, held.n) != 0) {
+			for (size_t i = 0; i < held.n; i++) {
+				if (held.p[i] == p[i])
+					continue;
+				*io_from = min_u64(*io_from, from + i);
+				*io_to = max_u64(*io_to, from + i + 1);
+			}
+		}
+		from += held.n;
+	}
+}
+
+bool stream_agrees(const struct stream *s, uint64_t off, struct bytes data, uint64_t *ret_from,
+		   uint64_t *ret_to)
+{
+	uint64_t from = UINT64_MAX, to = 0;
+
+	if (!s->block)
+		return true;
+	compare(s, s->keep, s->next, off, data, &from, &to);
+	for (uint16_t i = 0; i < s->range_count; i++)
+		compare(s, s->range[i].from, s->range[i].to, off, data, &from, &to);
+	if (to == 0)
+		return true;
+	*ret_from = from;
+	*ret_to = to;
+	return false;
+}
+
 uint64_t stream_first_held(const struct stream *s)
 {
 	return s->range_count ? s->range[0].from : s->next;

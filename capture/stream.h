@@ -41,6 +41,9 @@ struct stream {
 	uint64_t high;  /* highest end ever pushed or, as the owner says, sent; filled or not */
 	uint64_t lost;  /* bytes declared gaps, in total */
 	uint64_t gap_end; /* end of the last declared gap; bytes before it are not all in the log */
+	/* Bytes of which two copies differed, and all between them; to 0: none. Kept by the owner.
+	 */
+	uint64_t doubt_from, doubt_to;
 	struct pool_block *block;   /* NULL: nothing kept */
 	struct stream_range *range; /* sorted, disjoint, all beyond next; NULL: none */
 	uint16_t range_count;
@@ -93,6 +96,13 @@ struct bytes stream_next_held(struct stream *s, uint64_t *ret_off);
  * not beyond the first held range, which stream_next_held() delivers next.
  */
 void stream_gap(struct stream *s, struct pool *pool, uint64_t to);
+
+/*
+ * Is @data at @off what is held there, in the log and in the ranges? False, and in *ret_from and
+ * *ret_to the first byte that differs and the end of the last, if it is not.
+ */
+bool stream_agrees(const struct stream *s, uint64_t off, struct bytes data, uint64_t *ret_from,
+		   uint64_t *ret_to);
 
 /* Offset of the first byte of the first held range; next when there is none. */
 uint64_t stream_first_held(const struct stream *s);

@@ -628,6 +628,39 @@ static void test_ack_captured_first(void **state)
 	assert_int_equal(track_stats(track)->bad_seq, 1);
 }
 
+/* Nobody knows which copy the receiver took, unless it had acknowledged the first one before. */
+static void test_two_copies(void **state)
+{
+	static uint8_t other[100];
+
+	keep[0] = 0;
+
+	for (int held = 0; held < 2; held++) {
+		struct flow *f = handshake();
+		const struct stream *in = &f->stream[0];
+		c(A, 0, 0, 50);
+		c(A, held ? 60 : 50, 0, 40); /* in the log, or behind a hole */
+		payload = other;
+		c(A, held ? 60 : 50, 0, 40);
+		payload = NULL;
+		c(A, 40, 0, 100);
+		assert_int_equal(track_stats(track)->ambiguous[0], 1);
+		assert_int_equal(in->doubt_from, held ? 60 : 50);
+		assert_int_equal(in->doubt_to, held ? 100 : 90);
+		assert_true(f->marks & FLOW_MARK_AMBIGUOUS_TO_SERVER);
+		s(A, 0, 140, 30);
+		c(A, 140, 30, 0);
+		payload = other;
+		c(A, 100, 30, 40); /* acknowledged: what came first is what the server has */
+		s(A, 0, 140, 30);
+		payload = NULL;
+		c(A, 100, 30, 40);
+		assert_int_equal(track_stats(track)->ambiguous[0], 1);
+		assert_int_equal(track_stats(track)->ambiguous[1], 0);
+		restart();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -657,6 +690,7 @@ int main(void)
 		CASE(test_timestamps),
 		CASE(test_timestamp_clocks),
 		CASE(test_any_order),
+		CASE(test_two_copies),
 		CASE(test_ack_captured_first),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -44,6 +44,11 @@ void track_keep_from(struct track *t, struct flow *f, enum flow_dir dir, uint64_
 		if (asked != TRACK_KEEP_NOTHING)
 			off = max_u64(off, asked);
 	}
+	/* Another exchange begins: what the server said in the one before is done with, if the
+	 * client has it. */
+	if (dir == FLOW_TO_SERVER && off != TRACK_KEEP_NOTHING && asked != TRACK_KEEP_NOTHING &&
+	    off > asked && f->stream[FLOW_TO_CLIENT].doubt_to <= f->acked[FLOW_TO_CLIENT])
+		f->stream[FLOW_TO_CLIENT].doubt_to = 0;
 	f->keep_asked[dir] = off;
 	/* The bytes being shown may lie in the buffer: show() releases them after the callback. */
 	if (f->log_end[dir] == UINT64_MAX)
@@ -143,6 +148,26 @@ static bool skip(struct flow *f, enum flow_dir d, uint64_t end)
 	return true;
 }
 
+/*
+ * Two copies that differ: nobody knows which one the receiver took, unless it had acknowledged the
+ * first one before the second was on the wire.
+ */
+static void compare(struct track *t, struct flow *f, enum flow_dir d, uint64_t off, struct bytes b)
+{
+	uint64_t acked = max_u64(off, f->acked[d]), from, to;
+	struct stream *s = &f->stream[d];
+
+	if (stream_agrees(s, acked, bytes_from(b, (size_t)(acked - off)), &from, &to))
+		return;
+	t->stats.ambiguous[d]++;
+	s->doubt_from = s->doubt_to ? min_u64(s->doubt_from, from) : from;
+	s->doubt_to = max_u64(s->doubt_to, to);
+	track_mark(t, f,
+		   d == FLOW_TO_SERVER ? FLOW_MARK_AMBIGUOUS_TO_SERVER
+				       : FLOW_MARK_AMBIGUOUS_TO_CLIENT,
+		   0);
+}
+
 bool track_data(struct track *t, struct flow *f, enum flow_dir d, int64_t off, uint32_t wire_len,
 		struct bytes b)
 {
@@ -161,6 +186,8 @@ bool track_data(struct track *t, struct flow *f, enum flow_dir d, int64_t off, u
 	}
 	if (flow_is_opaque(f))
 		return skip(f, d, end);
+	if (from < f->stream[d].high)
+		compare(t, f, d, from, b);
 	/* Also what the capture cut off was on the wire. */
 	f->stream[d].high = max_u64(f->stream[d].high, end);
 	if (b.n == 0 || !push(t, f, d, from, b))

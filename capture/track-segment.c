@@ -461,6 +461,9 @@ static void note_answer(struct flow *f, enum flow_dir d, const struct segment *s
 
 	if (f->probe_answered && d == FLOW_TO_SERVER && end > (int64_t)f->probe_said)
 		f->probe_said = (uint64_t)end;
+	if (f->probe_answered && d == FLOW_TO_SERVER && s->payload_len == 0 &&
+	    !(s->flags & TCP_FIN) && off > f->probe_stands)
+		f->probe_stands = off;
 }
 
 static struct flow *close_if_finished(struct track *t, struct flow *f)

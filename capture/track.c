@@ -358,6 +358,7 @@ void track_probe_begin(struct flow *f)
 	f->probe_wanted = true;
 	f->probe_answered = false;
 	f->probe_said = 0;
+	f->probe_stands = -1;
 	f->probe_from = f->stream[FLOW_TO_SERVER].next;
 }
 

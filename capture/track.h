@@ -94,6 +94,7 @@ struct track_stats {
 	uint64_t table_full;      /* new flows not tracked: ceiling */
 	uint64_t gaps[2], gap_bytes[2];
 	uint64_t out_of_order[2], retransmits[2];
+	uint64_t ambiguous[2];   /* copies of bytes that differ from those before them */
 	uint64_t buffer_refused; /* bytes not kept: a ceiling */
 	uint64_t bad_rst;   /* RST not exactly where its receiver stands: not believed (RFC 5961) */
 	uint64_t other_mac; /* for another receiver: set aside, or nothing (track-mac.c) */
