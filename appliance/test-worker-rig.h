@@ -285,7 +285,8 @@ static inline void call_segments(struct worker *w, void *arg)
 	const struct track_stats *s = track_stats(watch_track(worker_watch(w)));
 
 	assert_int_equal(worker_index(w), 5);
-	*(uint64_t *)arg = s->segments + s->ignored + s->bad_rst + s->bad_seq + s->no_ack + s->other_mac;
+	*(uint64_t *)arg =
+		s->segments + s->ignored + s->bad_rst + s->bad_seq + s->no_ack + s->other_mac;
 }
 
 /* Looks again until it holds; the deadline is for a worker that hangs. */
