@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The state as bytes: version 5, big-endian. The answer, its entity tag and the
+ * The state as bytes: version 6, big-endian. The answer, its entity tag and the
  * digests are there only while a response body is being delivered.
  *
  *	u8 version, reason, flags, informational, queue_n, sync, proofs, after_pause
@@ -17,13 +17,14 @@
 
 #include "reader.h"
 
-#define VERSION 5u
+#define VERSION 6u
 
 #define FLAG_CLOSED    0x01u
 #define FLAG_UPLOADING 0x02u
 #define FLAG_WAITING   0x04u
 #define FLAG_KEPT(dir) (0x08u << (dir))
-#define FLAGS_ALL      0x1fu
+#define FLAG_BACKLOG   0x20u
+#define FLAGS_ALL      0x3fu
 
 #define SIDE_BYTES     49u
 #define REQUEST_BYTES  14u
@@ -121,6 +122,8 @@ size_t http_checkpoint(const void *state, uint8_t *out, size_t cap)
 		flags |= FLAG_UPLOADING;
 	if (s->waiting)
 		flags |= FLAG_WAITING;
+	if (s->backlog)
+		flags |= FLAG_BACKLOG;
 	for (unsigned dir = 0; dir < 2; dir++) {
 		if (s->side[dir].kept)
 			flags |= FLAG_KEPT(dir);
@@ -255,6 +258,15 @@ static bool valid_waiting(const struct http *s)
 		side->next - side->start <= HTTP_WAITING_MAX);
 }
 
+static bool valid_backlog(const struct http *s)
+{
+	const struct http_side *side = &s->side[JEEBS_TO_SERVER];
+
+	return !s->backlog || (side->phase == HTTP_BETWEEN && s->queue_n == HTTP_QUEUE_MAX &&
+			       s->sync == HTTP_IN_SYNC && side->start <= side->next &&
+			       side->next - side->start <= HTTP_BACKLOG_MAX);
+}
+
 static bool valid_sync(const struct http *s)
 {
 	bool clear = !s->waiting && !s->uploading && !s->closed;
@@ -340,6 +352,7 @@ int http_restore(void *state, struct jeebs_bytes checkpoint)
 	s->closed = flags & FLAG_CLOSED;
 	s->uploading = flags & FLAG_UPLOADING;
 	s->waiting = flags & FLAG_WAITING;
+	s->backlog = flags & FLAG_BACKLOG;
 	for (unsigned dir = 0; dir < 2; dir++)
 		get_side(&r, &s->side[dir], flags & FLAG_KEPT(dir));
 	for (unsigned i = 0; i < s->queue_n; i++) {
@@ -354,7 +367,7 @@ int http_restore(void *state, struct jeebs_bytes checkpoint)
 	if (!reader_ok(&r) || reader_left(&r) > 0)
 		return JEEBS_GIVE_UP;
 	if (!valid_side(&s->side[JEEBS_TO_SERVER]) || !valid_side(&s->side[JEEBS_TO_CLIENT]) ||
-	    !valid_queue(s) || !valid_waiting(s) || !valid_sync(s) ||
+	    !valid_queue(s) || !valid_waiting(s) || !valid_backlog(s) || !valid_sync(s) ||
 	    (has_response(s) && !valid_response(s)))
 		return JEEBS_GIVE_UP;
 	return JEEBS_OK;

@@ -36,6 +36,8 @@ static void keep_needed(struct http *s)
 			break;
 		}
 	}
+	if (s->backlog && ask->start < from)
+		from = ask->start;
 	keep_from(s, JEEBS_TO_SERVER, from);
 	keep_from(s, JEEBS_TO_CLIENT,
 		  answer->phase == HTTP_IN_HEAD || s->waiting ? answer->start : answer->next);
@@ -70,8 +72,6 @@ static enum http_reason request_head(struct http *s, uint64_t off, struct jeebs_
 	struct http_head h;
 	struct http_ask ask;
 
-	if (s->queue_n == HTTP_QUEUE_MAX)
-		return HTTP_PIPELINE_TOO_DEEP;
 	http_head_init_ask(&h, &ask);
 	enum http_reason r = read_head(s, JEEBS_TO_SERVER, &h, off, b);
 	if (r != HTTP_FINE)
@@ -212,6 +212,13 @@ static enum http_reason begin_message(struct http *s, uint32_t dir, uint64_t off
 			(*ret_n)++;
 		if (*ret_n > 0)
 			return HTTP_FINE;
+		if (s->queue_n == HTTP_QUEUE_MAX) {
+			*ret_n = b.n;
+			if (s->sync != HTTP_IN_SYNC)
+				return HTTP_PIPELINE_TOO_DEEP;
+			http_backlog_begin(s, off);
+			return HTTP_FINE;
+		}
 	} else if (s->queue_n == 0) {
 		/* A mirror may show an answer before its question. */
 		s->waiting = true;
@@ -238,11 +245,18 @@ static enum http_reason take(struct http *s, uint32_t dir, uint64_t off, struct 
 	}
 }
 
+static bool may_read_backlog(const struct http *s)
+{
+	return s->backlog && s->queue_n < HTTP_QUEUE_MAX && !s->closed;
+}
+
 enum http_reason http_read(struct http *s, uint32_t dir, uint64_t off, struct jeebs_bytes b)
 {
 	while (b.n > 0 && !s->closed) {
 		size_t n;
 		enum http_reason r = take(s, dir, off, b, &n);
+		if (r == HTTP_FINE && may_read_backlog(s))
+			r = http_backlog_read(s);
 		if (r != HTTP_FINE)
 			return r;
 		off += n;
@@ -294,7 +308,7 @@ int http_data(void *state, uint32_t dir, uint64_t off, struct jeebs_bytes b, int
 
 	if (s->sync != HTTP_IN_SYNC)
 		r = http_sync_data(s, dir, off, b, now_ns);
-	else if (dir == JEEBS_TO_SERVER || !s->waiting)
+	else if (dir == JEEBS_TO_SERVER ? !s->backlog : !s->waiting)
 		r = http_read(s, dir, off, b);
 	if (r == HTTP_HANDED_OVER)
 		return JEEBS_HAND_OVER;
@@ -302,6 +316,8 @@ int http_data(void *state, uint32_t dir, uint64_t off, struct jeebs_bytes b, int
 		return give_up(s, r);
 	if (s->waiting && dir == JEEBS_TO_CLIENT && end - s->side[dir].start > HTTP_WAITING_MAX)
 		return give_up(s, HTTP_RESPONSE_UNASKED);
+	if (s->backlog && dir == JEEBS_TO_SERVER && end - s->side[dir].start > HTTP_BACKLOG_MAX)
+		return give_up(s, HTTP_PIPELINE_TOO_DEEP);
 	s->side[dir].next = end;
 	keep_needed(s);
 	return JEEBS_OK;
@@ -336,6 +352,9 @@ int http_gap(void *state, uint32_t dir, uint64_t from, uint64_t to)
 		http_digest_gap(&s->delivered, to - from);
 		if (http_body_done(&side->body))
 			response_done(s);
+		enum http_reason r = may_read_backlog(s) ? http_backlog_read(s) : HTTP_FINE;
+		if (r != HTTP_FINE)
+			return give_up(s, r);
 	}
 	keep_needed(s);
 	return JEEBS_OK;

@@ -172,6 +172,8 @@ static void decide_open(const struct http *s, const struct jeebs_cut *cut, struc
 {
 	decide_asked(s, d);
 	const char *cannot = cannot_ask_again(s, cut, d->asked);
+	if (!cannot && s->backlog && !d->forbidden)
+		cannot = http_backlog_forbids(s, cut);
 
 	if (cannot) {
 		refuse(d, cannot);

@@ -40,7 +40,7 @@ void http_sync_lose(struct http *s)
 	}
 	s->queue_first = s->queue_n = 0;
 	s->informational = 0;
-	s->closed = s->waiting = s->uploading = false;
+	s->closed = s->waiting = s->backlog = s->uploading = false;
 }
 
 bool http_synced(const struct http *s)

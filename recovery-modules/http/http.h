@@ -31,7 +31,8 @@
 #define HTTP_SYNC_QUIET_NS INT64_C(1000000000)
 /* So many equal bytes tell the same content where no validator does. */
 #define HTTP_PROOF_MIN   1024u
-#define HTTP_WAITING_MAX 65536u /* bytes of the server that wait for their request */
+#define HTTP_BACKLOG_MAX (UINT64_C(256) << 10) /* bytes of requests beyond these */
+#define HTTP_WAITING_MAX 65536u                /* bytes of the server that wait for their request */
 /* Of a client that goes on to upload for nobody, so that it comes to read why. */
 #define HTTP_DISCARD_MAX (UINT64_C(256) << 20)
 
@@ -162,6 +163,7 @@ struct http {
 	uint8_t reason; /* enum http_reason */
 	bool closed;    /* a response that ends the connection is complete */
 	bool waiting;   /* bytes of the server, from side[].start on, have no request yet */
+	bool backlog; /* the queue is full: bytes of the client, from side[].start on, are unread */
 	bool uploading; /* the request in side[JEEBS_TO_SERVER] was answered before its end */
 	uint8_t informational; /* 1xx responses to the oldest request, saturating */
 	uint8_t sync;          /* enum http_sync; in a trial: */
@@ -225,6 +227,14 @@ int http_fin(void *state, uint32_t dir, uint64_t off);
 
 /* Bytes at @off, to their end or to the end of what is understood. */
 enum http_reason http_read(struct http *s, uint32_t dir, uint64_t off, struct jeebs_bytes b);
+
+/* http-backlog.c */
+/* The request at @off finds the queue full. */
+void http_backlog_begin(struct http *s, uint64_t off);
+/* There is room. */
+enum http_reason http_backlog_read(struct http *s);
+/* Why what waits in the log cannot be asked again; NULL: it can. Static. */
+const char *http_backlog_forbids(const struct http *s, const struct jeebs_cut *cut);
 
 /* http-sync.c */
 /* Nothing is known any more of where messages begin. */

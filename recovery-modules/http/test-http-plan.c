@@ -94,16 +94,69 @@ static void test_cuts_in_free_text(void **state)
 		"transfer-coding");
 }
 
-static void test_pipeline_ceiling(void **state)
+/* Requests beyond the queue wait in the log, and are asked again with the others. */
+static void test_pipeline_deeper_than_the_queue(void **state)
 {
+	static const char post[] = "POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc";
+	static const char put[] = "PUT / HTTP/1.1\r\nContent-Length: 11\r\n\r\n\r\n\r\nGET / x";
+
+	for (size_t view = 0; view < 3; view++) {
+		struct harness_options options = {.view_max = view};
+		struct harness h;
+		assert_int_equal(harness_init(&h, &http_module, &options), 0);
+		for (unsigned i = 0; i < 3 * HTTP_QUEUE_MAX; i++)
+			to_server(&h, i % 2 ? put : "\r\n" GET("/"));
+		assert_plan(&h, JEEBS_CONTINUE, "replay");
+		/* The last one is only said in part. */
+		to_server(&h, "POST / HTTP");
+		assert_plan(&h, JEEBS_CONTINUE, "replay");
+		to_client(&h, OK_10 "\r\n01234");
+		assert_plan(&h, JEEBS_CONTINUE, "digest");
+		harness_deinit(&h);
+	}
 	struct harness h;
+	assert_int_equal(harness_init(&h, &http_module, NULL), 0);
+	for (unsigned i = 0; i < 2 * HTTP_QUEUE_MAX; i++)
+		to_server(&h, GET("/"));
+	to_server(&h, post);
+	to_server(&h, GET("/"));
+	assert_plan(&h, JEEBS_REFUSE, "pipeline-too-deep");
+	/* When it comes near, it is one that is answered 502. */
+	for (unsigned i = 0; i < HTTP_QUEUE_MAX; i++)
+		to_client(&h, OK_10 "\r\n0123456789");
+	assert_plan(&h, JEEBS_REFUSE, "pipeline-too-deep");
+	to_client(&h, OK_10 "\r\n0123456789");
+	assert_plan(&h, JEEBS_CONTINUE, "answered-502");
+	for (unsigned i = 1; i < HTTP_QUEUE_MAX + 2; i++)
+		to_client(&h, OK_10 "\r\n0123456789");
+	assert_plan(&h, JEEBS_CONTINUE, "idle");
+	harness_deinit(&h);
 
 	assert_int_equal(harness_init(&h, &http_module, NULL), 0);
 	for (unsigned i = 0; i < HTTP_QUEUE_MAX; i++)
 		to_server(&h, GET("/"));
-	assert_plan(&h, JEEBS_CONTINUE, "replay");
-	to_client(&h, OK_10 "\r\n0123456789");
-	to_server(&h, GET("/"));
+	to_server(&h, "\1\2 no request\r\n\r\n");
+	assert_plan(&h, JEEBS_REFUSE, "not-http");
+	harness_deinit(&h);
+
+	assert_int_equal(harness_init(&h, &http_module, NULL), 0);
+	for (unsigned i = 0; i <= HTTP_QUEUE_MAX; i++)
+		to_server(&h, GET("/"));
+	harness_gap(&h, JEEBS_TO_SERVER, 5);
+	assert_plan(&h, JEEBS_REFUSE, "request-gap");
+	harness_deinit(&h);
+}
+
+/* What waits unread has a ceiling. */
+static void test_pipeline_ceiling(void **state)
+{
+	struct harness_options options = {.log_max = 2 * HTTP_BACKLOG_MAX};
+	const size_t one = strlen(GET("/"));
+	struct harness h;
+
+	assert_int_equal(harness_init(&h, &http_module, &options), 0);
+	for (unsigned i = 0; i < HTTP_QUEUE_MAX + HTTP_BACKLOG_MAX / one; i++)
+		to_server(&h, GET("/"));
 	assert_plan(&h, JEEBS_CONTINUE, "replay");
 	to_server(&h, GET("/"));
 	assert_plan(&h, JEEBS_REFUSE, "pipeline-too-deep");
@@ -517,6 +570,7 @@ int main(void)
 		cmocka_unit_test(test_upgrades_are_refused),
 		cmocka_unit_test(test_what_is_not_http),
 		cmocka_unit_test(test_cuts_in_free_text),
+		cmocka_unit_test(test_pipeline_deeper_than_the_queue),
 		cmocka_unit_test(test_pipeline_ceiling),
 		cmocka_unit_test(test_head_ceiling),
 		cmocka_unit_test(test_log_ceiling),
