@@ -100,7 +100,10 @@ static struct takeover_item *note_item(struct failover_run *run, struct takeover
 	return family_add(&run->families, item);
 }
 
-/* Some of their family never came: memory failed a worker. */
+/*
+ * Some of their family never came: memory failed a worker, or the main connection ended
+ * after it had said what it expects, and before its worker was asked for it.
+ */
 static void settle_families(struct failover_server *s)
 {
 	while ((s->run->batch[0] = family_give_up(&s->run->families)))
@@ -124,7 +127,11 @@ bool failover_clients_settle(struct failover_server *s)
 			run->batch[n++] = item;
 	}
 	settle_batch(s, n);
-	return !list_empty(&run->items);
+	if (!list_empty(&run->items))
+		return true;
+	if (!failover_clients_waiting(run))
+		settle_families(s); /* nothing more comes */
+	return false;
 }
 
 struct takeover_call {

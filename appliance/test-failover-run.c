@@ -29,10 +29,11 @@ static struct world {
 	bool no_memory;    /* for the list of who was asked */
 	uint32_t families; /* flow i expects flow families + i */
 	bool related_refused, main_refused, main_gone;
-	uint32_t ended; /* further ones, of flow 1, that were over before */
-	bool handed;    /* the plans are to hand them to a program */
-	bool long_logs; /* whose beginning is elsewhere */
-	bool talking;   /* joins report: see tell() */
+	bool main_missing; /* the others' main connections are none of these */
+	uint32_t ended;    /* further ones, of flow 1, that were over before */
+	bool handed;       /* the plans are to hand them to a program */
+	bool long_logs;    /* whose beginning is elsewhere */
+	bool talking;      /* joins report: see tell() */
 } world;
 
 /* ---- what was done to it ---- */
@@ -103,7 +104,7 @@ static struct takeover_item *item(enum takeover_kind kind, uint32_t flow, bool a
 	endpoint_parse("10.9.0.10:1", false, &it->snapshot.client);
 	it->snapshot.client.port = (uint16_t)(1000 + flow);
 	it->related = flow > world.families && flow <= 2 * world.families;
-	it->main_flow = flow - world.families;
+	it->main_flow = flow - world.families + (world.main_missing ? FLOWS_MAX : 0);
 	if (world.handed) {
 		it->plan.style = JEEBS_STYLE_INTEGRATED;
 		it->module = &adopt;
@@ -708,6 +709,24 @@ static void test_main_is_gone(void **state)
 	assert_int_equal(done.summary.account.n[FATE_GONE], 20);
 }
 
+/* It ended after it had said what it expects: the others are reset and counted, not forgotten. */
+static void test_main_has_ended_before(void **state)
+{
+	world.main_missing = true;
+	take_families(20, 40);
+	assert_int_equal(done.held, 20); /* the other mains */
+	assert_int_equal(done.summary.account.n[FATE_REFUSED], 20);
+	assert_int_equal(done.frames, 20); /* a RST each */
+}
+
+static void test_main_has_ended_before_and_others_are_late(void **state)
+{
+	world.main_missing = true;
+	take_families(20, 20);
+	assert_int_equal(done.summary.account.n[FATE_REFUSED], 20);
+	assert_int_equal(done.released, 20);
+}
+
 static void test_family_is_undone(void **state)
 {
 	world.submit_error = -ENOSPC;
@@ -818,6 +837,8 @@ int main(void)
 		TEST(test_other_cannot_be_restored),
 		TEST(test_main_is_refused),
 		TEST(test_main_is_gone),
+		TEST(test_main_has_ended_before),
+		TEST(test_main_has_ended_before_and_others_are_late),
 		TEST(test_family_is_undone),
 		TEST(test_ended_is_no_connection),
 		TEST(test_fates),
