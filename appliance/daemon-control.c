@@ -148,6 +148,10 @@ const char *daemon_not_ready(struct daemon *d, uint32_t server)
 		return "never-healthy";
 	if (v.state == HEALTH_SERVICE_DOWN)
 		return "service-down";
+	/* The last one was called off, and the server has not been seen to live since. */
+	const char *failed = atomic_load(&d->retry[server].reason);
+	if (failed)
+		return failed;
 	firewall_view(d->firewall, server, &fw);
 	/* A firewall that could not be rehearsed may be a good one. */
 	if (fw.state != FIREWALL_PASSES && fw.state != FIREWALL_NOT_REHEARSED)

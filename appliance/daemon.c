@@ -43,7 +43,6 @@
 #define STREAM_MAX_BYTES  ((size_t)16 << 20)
 #define IDLE_TIMEOUT_NS   (2 * 3600 * NS_PER_S) /* as long as TCP keep-alive waits by default */
 #define HOLE_TIMEOUT_NS   (200 * NS_PER_MS)
-#define RETRY_PAUSE_NS    NS_PER_S
 #define DESCRIPTORS_READY 131072 /* a table of 1 MiB */
 
 /* ---- messages between threads ------------------------------------------------------------------
@@ -58,7 +57,8 @@ static void request_takeover(struct daemon *d, uint32_t server, int64_t alive_ns
 		return;
 	log_event(LOG_ERROR, "failover-not-begun",
 		  LOG_STR("server", d->config->servers[server].name), LOG_ERR(r));
-	health_loop_retry(d->health, server, RETRY_PAUSE_NS);
+	health_loop_retry(d->health, server,
+			  failover_retry_failed(&d->retry[server], "out-of-memory"));
 }
 
 static void on_verdict(void *ctx, uint32_t server, enum health_verdict v, enum health_rule rule,
@@ -71,6 +71,7 @@ static void on_verdict(void *ctx, uint32_t server, enum health_verdict v, enum h
 	case HEALTH_V_NONE:
 		break;
 	case HEALTH_V_HEALTHY:
+		failover_retry_clear(&d->retry[server]);
 		log_event(LOG_NOTICE, "server-up", LOG_STR("server", name));
 		break;
 	case HEALTH_V_SUSPECT:
@@ -179,12 +180,19 @@ static void on_failover_done(void *ctx, uint32_t server, const struct failover_s
 
 	daemon_metrics_failover(d, server, s);
 	history_add(&d->history, server, s);
-	if (!s->aborted || !d->health)
+	if (!s->aborted)
+		failover_retry_clear(&d->retry[server]);
+	if (!s->aborted || !d->health || strcmp(s->aborted, "stopping") == 0)
 		return;
-	/* A server that speaks is watched on at once; a fence that fails is not called without end.
-	 */
-	bool speaks = strcmp(s->aborted, "traffic-seen") == 0;
-	health_loop_retry(d->health, server, speaks ? 0 : RETRY_PAUSE_NS);
+	/* A server that speaks is watched on at once. */
+	int64_t pause = strcmp(s->aborted, "traffic-seen") == 0
+				? 0
+				: failover_retry_failed(&d->retry[server], s->aborted);
+	if (pause > 0)
+		log_event(LOG_WARNING, "failover-again",
+			  LOG_STR("server", d->config->servers[server].name),
+			  LOG_STR("reason", s->aborted), LOG_MS("in_ms", pause));
+	health_loop_retry(d->health, server, pause);
 }
 
 static void on_all_settled(void *ctx, uint32_t server, const struct failover_summary *s)
@@ -602,7 +610,8 @@ static int start(struct daemon *d)
 	raise_priority(); /* threads inherit it */
 	d->evidence = aligned_alloc(_Alignof(struct worker_evidence), n * sizeof *d->evidence);
 	d->hold = calloc(n, sizeof *d->hold);
-	if (!d->evidence || !d->hold)
+	d->retry = calloc(n, sizeof *d->retry);
+	if (!d->evidence || !d->hold || !d->retry)
 		return -ENOMEM;
 	memset(d->evidence, 0, n * sizeof *d->evidence);
 	if ((r = load_services(d)) < 0 || (r = make_endings(d)) < 0 ||
@@ -644,6 +653,7 @@ static void stop(struct daemon *d, bool started)
 	free(d->evidence);
 	free(d->endings);
 	free(d->hold);
+	free(d->retry);
 }
 
 /* ---- main loop ----------------------------------------------------------------------------------

@@ -11,6 +11,7 @@
 #include "config.h"
 #include "control.h"
 #include "daemon-history.h"
+#include "failover-retry.h"
 #include "failover.h"
 #include "firewall.h"
 #include "health-loop.h"
@@ -30,6 +31,7 @@ struct daemon {
 	struct worker_evidence *evidence; /* by server, written by workers */
 	struct endings *endings;          /* by service, written by workers */
 	_Atomic bool *hold;               /* by server */
+	struct failover_retry *retry;     /* by server */
 	uint8_t boot_id[STORE_BOOT_ID_BYTES];
 	struct store *store;
 	struct metrics *metrics;

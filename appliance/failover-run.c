@@ -280,13 +280,31 @@ static void finish(struct failover_server *s)
 	s->unsettled = true;
 }
 
+/* Static text. */
+static const char *word_of(int error)
+{
+	switch (error) {
+	case -ENOMEM:
+	case -ENOBUFS:
+		return "out-of-memory";
+	case -EMFILE:
+	case -ENFILE:
+		return "descriptor-limit";
+	case -ENODEV:
+	case -ENXIO:
+		return "no-interface";
+	default:
+		return "system-error";
+	}
+}
+
 static void call_off(struct failover_server *s)
 {
 	struct failover_run *run = s->run;
 	const struct failover_observer *o = &s->env->observer;
 
 	if (!run->summary.aborted)
-		run->summary.aborted = "system-error";
+		run->summary.aborted = word_of(run->error);
 	log_event(LOG_ERROR, "failover-aborted", LOG_STR("failover", run->summary.id),
 		  LOG_STR("server", s->cfg->name), LOG_STR("reason", run->summary.aborted),
 		  LOG_ERR(run->error));

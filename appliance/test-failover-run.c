@@ -25,7 +25,7 @@ static struct world {
 	uint32_t answer_soon; /* of them: READY before the guard opens */
 	uint32_t collected;   /* READY at the end, of the rest */
 	uint32_t unwatched;   /* refused without having been asked */
-	int restore_error, submit_error, release_error;
+	int guard_error, restore_error, submit_error, release_error;
 	bool no_memory;    /* for the list of who was asked */
 	uint32_t families; /* flow i expects flow families + i */
 	bool related_refused, main_refused, main_gone;
@@ -215,6 +215,8 @@ WRAP(int, address_del, const char *interface, const struct netaddr *addr)
 WRAP(int, guard_up, const char *name, enum guard_tracking tracking, const struct guard_service *svc,
      uint32_t count, struct guard **ret)
 {
+	if (world.guard_error)
+		return world.guard_error;
 	*ret = (struct guard *)&world;
 	return 0;
 }
@@ -744,6 +746,30 @@ static void test_ended_is_no_connection(void **state)
 	assert_int_equal(done.summary.account.n[FATE_GONE], 0);
 }
 
+/* ---- called off ---- */
+
+static void called_off_for(int error, const char *reason)
+{
+	struct failover_cause cause = {
+		.reason = "test", .alive_ns = clock_mono_ns(), .silent = true};
+
+	world.guard_error = error;
+	failover_run_begin(&s, &cause, clock_mono_ns());
+	assert_true(failover_run_step(&s, clock_mono_ns()));
+	assert_string_equal(done.summary.aborted, reason);
+	assert_false(done.opened);
+	assert_int_equal(atomic_load(&s.state), FAILOVER_ABORTED);
+}
+
+/* By name: whoever reads it knows what to give. */
+static void test_called_off(void **state)
+{
+	called_off_for(-ENOMEM, "out-of-memory");
+	called_off_for(-EMFILE, "descriptor-limit");
+	called_off_for(-ENODEV, "no-interface");
+	called_off_for(-EPERM, "system-error");
+}
+
 /* ---- fates ---- */
 
 static void tell(uint32_t flow, enum join_event event, const char *reason)
@@ -841,6 +867,7 @@ int main(void)
 		TEST(test_main_has_ended_before_and_others_are_late),
 		TEST(test_family_is_undone),
 		TEST(test_ended_is_no_connection),
+		TEST(test_called_off),
 		TEST(test_fates),
 		TEST(test_fate_of_a_family),
 	};

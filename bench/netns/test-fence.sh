@@ -19,6 +19,12 @@ wait_for 10 "the download" get_reached download 4000000
 pull_cable server
 wait_for 10 "the takeover to be called off" event failover-aborted
 [[ -z $(box_traces | grep -v control.sock) ]] || fail "not fenced, and yet: $(box_traces)"
+# It is tried again, later each time, and until then everybody who asks is told why not.
+ready() { in_ns box curl -s http://127.0.0.1:9817/readyz; }
+[[ $(ready) == *"web1: fence-failed"* ]] || fail "readiness says: $(ready)"
+again() { jq -r 'select(.event == "failover-again") | .in_ms | floor' "$lab_dir/appliance.log" | paste -sd' '; }
+twice_as_long() { [[ $(again) == "1000 2000 4000"* ]]; }
+wait_for 15 "the third attempt, 3 s after the first" twice_as_long
 echo 0 >"$lab_dir/fence-status"
 jeebsctl failover web1 >/dev/null
 wait_for 10 "the takeover" taken_over
