@@ -9,8 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
+
+#include "module-file.h"
 
 #define STATE_MAX     (64u * 1024u) /* per flow: more is a mistake */
 #define PROTOCOL_MAX  32
@@ -55,37 +56,6 @@ static bool protocol_ok(const char *protocol)
 
 	return n > 0 && n <= PROTOCOL_MAX &&
 	       strspn(protocol, "abcdefghijklmnopqrstuvwxyz0123456789-_") == n;
-}
-
-static bool only_ours(const struct stat *st)
-{
-	bool owner = st->st_uid == 0 || st->st_uid == geteuid();
-	/* The group is one more who could write, unless it is root's. */
-	bool group = (st->st_mode & S_IWGRP) && st->st_gid != 0;
-
-	return owner && !group && !(st->st_mode & S_IWOTH);
-}
-
-static int check_owner(const char *path, mode_t type, char *error, size_t error_size)
-{
-	struct stat st;
-
-	if (stat(path, &st) < 0) {
-		int r = errno == EACCES ? -EPERM : -ENOENT;
-		snprintf(error, error_size, "%s: %s", path, strerror(errno));
-		return r;
-	}
-	if ((st.st_mode & S_IFMT) != type) {
-		snprintf(error, error_size, "%s: not a %s", path,
-			 type == S_IFDIR ? "directory" : "regular file");
-		return -ENOEXEC;
-	}
-	if (!only_ours(&st)) {
-		snprintf(error, error_size,
-			 "%s: owned or writable by others than root and this process's user", path);
-		return -EPERM;
-	}
-	return 0;
 }
 
 static bool complete(const struct jeebs_module *m)
@@ -167,8 +137,7 @@ static int load_module(const char *path, const char *protocol, const struct jeeb
 int module_host_get(struct module_host *h, const char *protocol, const struct jeebs_module **ret,
 		    char *error, size_t error_size)
 {
-	char path[PATH_MAX];
-	int r;
+	char path[PATH_MAX], object[PATH_MAX];
 
 	for (size_t i = 0; i < h->count; i++) {
 		if (strcmp(h->modules[i]->name, protocol) == 0) {
@@ -192,11 +161,9 @@ int module_host_get(struct module_host *h, const char *protocol, const struct je
 	}
 	h->modules = more;
 
-	r = check_owner(h->dir, S_IFDIR, error, error_size);
+	int r = module_file_check(path, object, error, error_size);
 	if (r == 0)
-		r = check_owner(path, S_IFREG, error, error_size);
-	if (r == 0)
-		r = load_module(path, protocol, &h->modules[h->count], error, error_size);
+		r = load_module(object, protocol, &h->modules[h->count], error, error_size);
 	if (r < 0)
 		return r;
 	*ret = h->modules[h->count++];
@@ -304,13 +271,12 @@ int module_host_oracle(struct module_host *h, const char *protocol, const struct
 	    snprintf(path, sizeof path, "%s/%s-oracle.so", h->dir, protocol) >= (int)sizeof path ||
 	    access(path, F_OK) < 0)
 		return -ENOENT;
-	int r = check_owner(h->dir, S_IFDIR, error, error_size);
-	if (r == 0)
-		r = check_owner(path, S_IFREG, error, error_size);
+	char resolved[PATH_MAX];
+	int r = module_file_check(path, resolved, error, error_size);
 	if (r < 0)
 		return r;
 	void *object;
-	const struct jeebs_oracle *o = load(path, ORACLE_SYMBOL, &object, error, error_size);
+	const struct jeebs_oracle *o = load(resolved, ORACLE_SYMBOL, &object, error, error_size);
 	if (!o)
 		return -ENOEXEC;
 	if (o->abi != JEEBS_ORACLE_ABI || o->size != sizeof *o || !oracle_complete(o)) {

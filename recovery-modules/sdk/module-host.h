@@ -4,8 +4,8 @@
  *
  * Modules are found as DIR/<protocol>.so. Loaded with RTLD_NOW | RTLD_LOCAL and
  * never unloaded: flows hold their state. A file is refused, with a sentence that
- * says why, when it or its directory is writable for others than root and the
- * process's own user, when the symbol is missing, when ABI or size differ, when
+ * says why, when others than root and the process's own user could have written it, or not all of
+ * it is there (module-file.h), when the symbol is missing, when ABI or size differ, when
  * its name is not the protocol's, or a callback is missing.
  */
 #ifndef SDK_MODULE_HOST_H

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <elf.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -166,6 +167,71 @@ static void test_refuses_what_others_can_write(void **state)
 	assert_refused(f, -EPERM, "others");
 }
 
+/* A link leads to a folder where anybody can put another file. */
+static void test_follows_links(void **state)
+{
+	struct folder *f = *state;
+	char open_folder[300], inner[320], moved[400], path[128];
+
+	snprintf(open_folder, sizeof open_folder, "%s-open", f->dir);
+	snprintf(inner, sizeof inner, "%s/inner", open_folder);
+	snprintf(moved, sizeof moved, "%s/probe.so", inner);
+	snprintf(path, sizeof path, "%s/probe.so", f->dir);
+	assert_int_equal(mkdir(open_folder, 0755), 0);
+	assert_int_equal(mkdir(inner, 0755), 0);
+	install(f, "right", 0644);
+	assert_int_equal(rename(path, moved), 0);
+	assert_int_equal(symlink(moved, path), 0);
+	const char *const folders[] = {inner, open_folder};
+	for (unsigned i = 0; i < 2; i++) {
+		const struct jeebs_module *m = NULL;
+		assert_int_equal(chmod(folders[i], 0777), 0);
+		assert_int_equal(module_host_get(f->host, "probe", &m, f->error, sizeof f->error),
+				 -EPERM);
+		assert_non_null(strstr(f->error, folders[i]));
+		assert_non_null(strstr(f->error, "others"));
+		assert_int_equal(chmod(folders[i], 0755), 0);
+	}
+	const struct jeebs_module *m = NULL;
+	assert_int_equal(module_host_get(f->host, "probe", &m, f->error, sizeof f->error), 0);
+	assert_non_null(m);
+	assert_int_equal(unlink(moved), 0);
+	assert_int_equal(rmdir(inner), 0);
+	assert_int_equal(rmdir(open_folder), 0);
+}
+
+/* What a copy that was interrupted leaves: mapped, it would be a SIGBUS. */
+static void test_refuses_a_part_of_an_object(void **state)
+{
+	struct folder *f = *state;
+	char path[128];
+	struct stat st;
+
+	snprintf(path, sizeof path, "%s/probe.so", f->dir);
+	install(f, "right", 0644);
+	assert_int_equal(stat(path, &st), 0);
+	for (off_t n = st.st_size - 1; n > 0; n = n > 4096 ? n - 4096 : n / 2) {
+		assert_int_equal(truncate(path, n), 0);
+		assert_refused(f, -ENOEXEC, n < 64 ? "no ELF object" : "truncated");
+	}
+}
+
+static void test_refuses_another_machines(void **state)
+{
+	struct folder *f = *state;
+	char path[128];
+	const uint16_t other = 0x1234;
+
+	snprintf(path, sizeof path, "%s/probe.so", f->dir);
+	install(f, "right", 0644);
+	FILE *out = fopen(path, "r+b");
+	assert_non_null(out);
+	assert_int_equal(fseek(out, offsetof(Elf64_Ehdr, e_machine), SEEK_SET), 0);
+	assert_int_equal(fwrite(&other, sizeof other, 1, out), 1);
+	assert_int_equal(fclose(out), 0);
+	assert_refused(f, -ENOEXEC, "another machine");
+}
+
 static void test_refuses_what_is_not_there_or_no_module(void **state)
 {
 	struct folder *f = *state;
@@ -269,6 +335,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_refuses_another_name, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refuses_what_others_can_write, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(test_follows_links, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_refuses_a_part_of_an_object, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_refuses_another_machines, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refuses_what_is_not_there_or_no_module, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_finds_who_detects, setup, teardown),

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "module-file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <link.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+
+/* Of this program: what the linker puts at its beginning. */
+extern const ElfW(Ehdr) __ehdr_start __attribute__((visibility("hidden")));
+
+/* ---- who could have written it ---- */
+
+static bool only_ours(const struct stat *st)
+{
+	bool owner = st->st_uid == 0 || st->st_uid == geteuid();
+	/* The group is one more who could write, unless it is root's. */
+	bool group = (st->st_mode & S_IWGRP) && st->st_gid != 0;
+
+	return owner && !group && !(st->st_mode & S_IWOTH);
+}
+
+static bool open_to_all(const struct stat *st)
+{
+	return (st->st_mode & S_IWOTH) && !(st->st_mode & S_ISVTX);
+}
+
+static int look(const char *path, mode_t type, struct stat *ret, char *error, size_t error_size)
+{
+	if (stat(path, ret) < 0) {
+		int r = errno == EACCES ? -EPERM : -ENOENT;
+		snprintf(error, error_size, "%s: %s", path, strerror(errno));
+		return r;
+	}
+	if ((ret->st_mode & S_IFMT) == type)
+		return 0;
+	snprintf(error, error_size, "%s: not a %s", path,
+		 type == S_IFDIR ? "directory" : "regular file");
+	return -ENOEXEC;
+}
+
+static int refuse_writable(const char *path, char *error, size_t error_size)
+{
+	snprintf(error, error_size,
+		 "%s: owned or writable by others than root and this process's user", path);
+	return -EPERM;
+}
+
+/* @path: resolved. Is cut to its folders. */
+static int check_folders(char *path, char *error, size_t error_size)
+{
+	bool nearest = true;
+	struct stat st;
+
+	for (char *slash; (slash = strrchr(path, '/')); nearest = false) {
+		bool root = slash == path;
+		slash[root] = 0;
+		int r = look(path, S_IFDIR, &st, error, error_size);
+		if (r < 0)
+			return r;
+		if (nearest ? !only_ours(&st) : open_to_all(&st))
+			return refuse_writable(path, error, error_size);
+		if (root)
+			return 0;
+	}
+	return 0;
+}
+
+static int check_writers(const char *resolved, char *error, size_t error_size)
+{
+	_cleanup_free_ char *folders = strdup(resolved);
+	struct stat st;
+
+	if (!folders)
+		return -ENOMEM;
+	int r = look(resolved, S_IFREG, &st, error, error_size);
+	if (r == 0 && !only_ours(&st))
+		r = refuse_writable(resolved, error, error_size);
+	return r == 0 ? check_folders(folders, error, error_size) : r;
+}
+
+/* ---- is all of it there ---- */
+
+/* A table of @n entries of @size bytes at @at, all of it in the file; NULL: it is not. */
+static void *read_table(int fd, uint64_t end, uint64_t at, uint64_t n, size_t size)
+{
+	if (at > end || n > (end - at) / size)
+		return NULL;
+	void *p = malloc(n * size + 1);
+	if (p && pread(fd, p, n * size, (off_t)at) == (ssize_t)(n * size))
+		return p;
+	free(p);
+	return NULL;
+}
+
+static bool within(uint64_t end, uint64_t at, uint64_t n)
+{
+	return at <= end && n <= end - at;
+}
+
+static const char *broken_header(const ElfW(Ehdr) * e)
+{
+	if (memcmp(e->e_ident, ELFMAG, SELFMAG) != 0)
+		return "no ELF object";
+	if (e->e_ident[EI_CLASS] != __ehdr_start.e_ident[EI_CLASS] ||
+	    e->e_ident[EI_DATA] != __ehdr_start.e_ident[EI_DATA] ||
+	    e->e_machine != __ehdr_start.e_machine)
+		return "an ELF object for another machine";
+	if (e->e_type != ET_DYN || e->e_phentsize != sizeof(ElfW(Phdr)) ||
+	    (e->e_shnum > 0 && e->e_shentsize != sizeof(ElfW(Shdr))))
+		return "no shared object";
+	return NULL;
+}
+
+static bool whole(int fd, uint64_t end, const ElfW(Ehdr) * e)
+{
+	_cleanup_free_ ElfW(Phdr) *segment =
+		read_table(fd, end, e->e_phoff, e->e_phnum, sizeof *segment);
+	_cleanup_free_ ElfW(Shdr) *section =
+		read_table(fd, end, e->e_shoff, e->e_shnum, sizeof *section);
+
+	if (!segment || !section)
+		return false;
+	for (size_t i = 0; i < e->e_phnum; i++) {
+		if (!within(end, segment[i].p_offset, segment[i].p_filesz))
+			return false;
+	}
+	for (size_t i = 0; i < e->e_shnum; i++) {
+		if (section[i].sh_type != SHT_NOBITS &&
+		    !within(end, section[i].sh_offset, section[i].sh_size))
+			return false;
+	}
+	return true;
+}
+
+static int check_object(const char *path, char *error, size_t error_size)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ElfW(Ehdr) e;
+	struct stat st;
+	const char *why = NULL;
+
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		snprintf(error, error_size, "%s: %s", path, strerror(errno));
+		return errno == EACCES ? -EPERM : -ENOENT;
+	}
+	if (pread(fd, &e, sizeof e, 0) != (ssize_t)sizeof e)
+		why = "no ELF object";
+	else
+		why = broken_header(&e);
+	if (!why && !whole(fd, (uint64_t)st.st_size, &e))
+		why = "a truncated or damaged shared object";
+	if (!why)
+		return 0;
+	snprintf(error, error_size, "%s: %s", path, why);
+	return -ENOEXEC;
+}
+
+int module_file_check(const char *path, char *ret_resolved, char *error, size_t error_size)
+{
+	if (!realpath(path, ret_resolved)) {
+		int r = errno == EACCES ? -EPERM : errno == ENOMEM ? -ENOMEM : -ENOENT;
+		snprintf(error, error_size, "%s: %s", path, strerror(errno));
+		return r;
+	}
+	int r = check_writers(ret_resolved, error, error_size);
+	return r == 0 ? check_object(ret_resolved, error, error_size) : r;
+}
