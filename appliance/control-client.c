@@ -12,17 +12,28 @@ static void count(_Atomic uint64_t *counter)
 	atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
 }
 
-int control_client_open(struct control_client *c, struct control_host *host, int fd, int64_t now_ns)
+int control_peer_of(int fd, struct control_peer *ret)
 {
 	struct ucred cred;
 	socklen_t n = sizeof cred;
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &n) < 0)
 		return -errno;
+	*ret = (struct control_peer){cred.uid, cred.uid == 0 || cred.uid == geteuid()};
+	return 0;
+}
+
+int control_client_open(struct control_client *c, struct control_host *host, int fd, int64_t now_ns)
+{
+	struct control_peer peer;
+	int r = control_peer_of(fd, &peer);
+
+	if (r < 0)
+		return r;
 	*c = (struct control_client){
 		.host = host,
 		.fd = fd,
-		.peer = {cred.uid, cred.uid == 0 || cred.uid == geteuid()},
+		.peer = peer,
 		/* One more than a line, for its newline. */
 		.in = BUF_INIT(CONTROL_LINE_MAX_BYTES + 1),
 		.out = BUF_INIT(CONTROL_REPLY_MAX_BYTES),
@@ -61,6 +72,11 @@ static size_t line_length(const struct control_client *c)
 bool control_client_ready(const struct control_client *c)
 {
 	return c->out.n == 0 && !c->closing && line_length(c) != SIZE_MAX;
+}
+
+bool control_client_idle(const struct control_client *c)
+{
+	return c->out.n == 0 && line_length(c) == SIZE_MAX;
 }
 
 short control_client_events(const struct control_client *c)
@@ -135,7 +151,17 @@ static void answer_one(struct control_client *c, int64_t now_ns)
 	} else {
 		return;
 	}
+	c->begun = false;
 	c->deadline_ns = now_ns + CONTROL_WRITE_TIMEOUT_NS;
+}
+
+/* A request is waited for as a whole: each byte of it does not begin that anew. */
+static void note_begun(struct control_client *c, int64_t now_ns)
+{
+	if (c->begun || c->in.n == 0 || !control_client_idle(c))
+		return;
+	c->begun = true;
+	c->deadline_ns = now_ns + CONTROL_LINE_TIMEOUT_NS;
 }
 
 static int write_some(struct control_client *c, int64_t now_ns)
@@ -162,6 +188,7 @@ bool control_client_turn(struct control_client *c, short revents, int64_t now_ns
 		answer_one(c, now_ns);
 	if (c->out.n > 0 && write_some(c, now_ns) < 0)
 		return false;
+	note_begun(c, now_ns);
 	if (c->out.n == 0 && (c->closing || (c->eof && c->in.n == 0)))
 		return false;
 	if (now_ns >= c->deadline_ns) {

@@ -30,12 +30,17 @@ struct control_client {
 	size_t sent;  /* of out */
 	bool eof;     /* the client sends nothing more */
 	bool closing; /* no more requests are taken */
+	bool begun;   /* a request has, and is not complete */
 	int64_t deadline_ns;
 };
 
+/* Who is at the other end of @fd. */
+int control_peer_of(int fd, struct control_peer *ret);
 /* Takes over @fd. -errno when the peer cannot be told; @fd is then still the caller's. */
 int control_client_open(struct control_client *c, struct control_host *host, int fd,
 			int64_t now_ns);
+/* It has asked nothing, and waits for nothing. */
+bool control_client_idle(const struct control_client *c);
 void control_client_close(struct control_client *c);
 
 /* For poll(). */

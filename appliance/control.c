@@ -48,10 +48,47 @@ static void refuse_client(struct control *c, int fd)
 	send(fd, reply, sizeof reply - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
+/* Whoever has been idle for longest makes room for somebody who may take over. */
+static struct control_client *make_room(struct control *c)
+{
+	struct control_client *oldest = NULL;
+
+	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+		struct control_client *client = &c->clients[i];
+		if (client->fd >= 0 && control_client_idle(client) &&
+		    (!oldest || client->deadline_ns < oldest->deadline_ns))
+			oldest = client;
+	}
+	if (oldest)
+		control_client_close(oldest);
+	return oldest;
+}
+
+/* The connections of this user. */
+static unsigned held_by(const struct control *c, uid_t uid)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
+		n += c->clients[i].fd >= 0 && c->clients[i].peer.uid == uid;
+	return n;
+}
+
+/* A place for the peer of @fd; NULL: there is none for it. */
+static struct control_client *place_for(struct control *c, int fd)
+{
+	struct control_peer peer;
+
+	if (control_peer_of(fd, &peer) < 0 ||
+	    (!peer.admin && held_by(c, peer.uid) >= CONTROL_CLIENTS_PER_USER))
+		return NULL;
+	struct control_client *slot = free_slot(c);
+	return slot || !peer.admin ? slot : make_room(c);
+}
+
 static void accept_client(struct control *c, int64_t now_ns)
 {
 	_cleanup_close_ int fd = accept4(c->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	struct control_client *slot = free_slot(c);
 
 	if (fd < 0) {
 		/* Out of descriptors the socket stays readable: do not spin on it. */
@@ -59,6 +96,7 @@ static void accept_client(struct control *c, int64_t now_ns)
 			c->accept_after_ns = now_ns + ACCEPT_PAUSE_NS;
 		return;
 	}
+	struct control_client *slot = place_for(c, fd);
 	if (!slot)
 		refuse_client(c, fd);
 	else if (control_client_open(slot, &c->host, fd, now_ns) == 0)

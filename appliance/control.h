@@ -26,7 +26,9 @@
 #define CONTROL_REPLY_MAX_BYTES  ((size_t)64 << 20)  /* 100,000 connections take about 40 MiB */
 #define CONTROL_QUEUE_MAX_BYTES  ((size_t)128 << 20) /* replies of all clients together */
 #define CONTROL_CLIENTS_MAX      32
+#define CONTROL_CLIENTS_PER_USER 8                     /* but for those who may change something */
 #define CONTROL_WRITE_TIMEOUT_NS INT64_C(10000000000)  /* without any progress */
+#define CONTROL_LINE_TIMEOUT_NS  INT64_C(10000000000)  /* for a request to be complete */
 #define CONTROL_IDLE_TIMEOUT_NS  INT64_C(300000000000) /* without a request */
 
 /* Why an operation was not done. @code: a stable word with dashes ("unknown-server"). */

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -458,31 +459,57 @@ static void test_line_ceiling(void **state)
 	assert_int_equal(control_stats(f->control).lines_refused, 1);
 }
 
+/* Connects as another user: this thread alone is one for so long. */
+static int connect_as(const char *path, uid_t uid)
+{
+	assert_int_equal(syscall(SYS_setresuid, -1, uid, -1), 0);
+	int fd = connect_to(path);
+	assert_int_equal(syscall(SYS_setresuid, -1, 0, -1), 0);
+	return fd;
+}
+
+/* Nobody keeps root out, whoever is idle and however many; and no user the others. */
 static void test_client_ceiling(void **state)
 {
 	struct fixture *f = *state;
 	int fd[CONTROL_CLIENTS_MAX];
+	char run[96];
 
+	if (geteuid() != 0)
+		return; /* only root can be somebody else */
+	snprintf(run, sizeof run, "%s/run", f->folder);
+	assert_int_equal(chmod(f->folder, 0755), 0);
+	assert_int_equal(chmod(run, 0755), 0);
+	assert_int_equal(chmod(f->path, 0666), 0);
 	for (int i = 0; i < CONTROL_CLIENTS_MAX; i++) {
-		fd[i] = connect_to(f->path);
+		fd[i] = connect_as(f->path, 1000 + (uid_t)i / CONTROL_CLIENTS_PER_USER);
 		send_text(fd[i], "{\"cmd\":\"status\"}\n");
 		assert_receive(fd[i], DONE("{"));
 	}
-	_cleanup_close_ int extra = connect_to(f->path);
-	assert_receive(extra, ERROR("too-many-clients"));
-	assert_end(extra);
-	assert_int_equal(control_stats(f->control).clients_refused, 1);
+	_cleanup_close_ int one_more = connect_as(f->path, 1000);
+	assert_receive(one_more, ERROR("too-many-clients"));
+	assert_end(one_more);
+	_cleanup_close_ int full = connect_as(f->path, 2000);
+	assert_receive(full, ERROR("too-many-clients"));
+	assert_end(full);
+	assert_int_equal(control_stats(f->control).clients_refused, 2);
 	assert_int_equal(control_stats(f->control).clients, CONTROL_CLIENTS_MAX);
 
+	_cleanup_close_ int root = connect_to(f->path);
+	send_text(root, "{\"cmd\":\"status\"}\n");
+	assert_receive(root, DONE("{"));
+	assert_end(fd[0]);
+
 	/* A place that becomes free is given away again; when, is the server's to see. */
-	close(fd[0]);
+	close(fd[1]);
 	for (bool served = false; !served;) {
-		_cleanup_close_ int again = connect_to(f->path);
+		_cleanup_close_ int again = connect_as(f->path, 2000);
 		send(again, "{\"cmd\":\"status\"}\n", 17, MSG_NOSIGNAL);
 		_cleanup_free_ char *line = receive(again);
 		served = line && strncmp(line, DONE(""), strlen(DONE(""))) == 0;
 	}
-	for (int i = 1; i < CONTROL_CLIENTS_MAX; i++)
+	close(fd[0]);
+	for (int i = 2; i < CONTROL_CLIENTS_MAX; i++)
 		close(fd[i]);
 }
 
@@ -566,8 +593,20 @@ static void test_time_limits(void **state)
 	assert_false(control_client_turn(&c, 0, CONTROL_IDLE_TIMEOUT_NS));
 	assert_int_equal(host.clients_timed_out, 1);
 
-	/* Asked, and the answer not taken. */
+	/* Asked a byte at a time. */
 	int64_t now = 5;
+	for (; now < CONTROL_LINE_TIMEOUT_NS; now += CONTROL_LINE_TIMEOUT_NS / 4) {
+		send_text(fd, "{");
+		assert_true(control_client_turn(&c, POLLIN, now));
+	}
+	send_text(fd, "{");
+	assert_false(control_client_turn(&c, POLLIN, now + 5));
+	assert_int_equal(host.clients_timed_out, 2);
+	send_text(fd, "\n");
+	assert_true(control_client_turn(&c, POLLIN, now));
+
+	/* Asked, and the answer not taken. */
+	now = 5;
 	send_text(fd, "{\"cmd\":\"show\",\"what\":\"connections\"}\n");
 	assert_true(control_client_turn(&c, POLLIN, now));
 	assert_true(host.queued_bytes > 0);
@@ -580,7 +619,7 @@ static void test_time_limits(void **state)
 		assert_true(control_client_turn(&c, POLLOUT, now));
 	}
 	assert_false(control_client_turn(&c, 0, now + CONTROL_WRITE_TIMEOUT_NS));
-	assert_int_equal(host.clients_timed_out, 2);
+	assert_int_equal(host.clients_timed_out, 3);
 	control_client_close(&c);
 	assert_int_equal(host.queued_bytes, 0);
 }
