@@ -106,7 +106,8 @@ static void on_service(void *ctx, uint32_t server, const struct health_service *
 		  LOG_STR("service", endpoint_format(&s->endpoint, service)),
 		  LOG_INT("reset", c->n[ENDING_RESET]), LOG_INT("cut", c->n[ENDING_CUT]),
 		  LOG_INT("finished", c->n[ENDING_FINISHED]),
-		  LOG_MS("since_accepted_ms", clock_mono_ns() - s->accepted_ns),
+		  s->accepted_ns ? LOG_MS("since_accepted_ms", clock_mono_ns() - s->accepted_ns)
+				 : LOG_STR("since_accepted", "never"),
 		  LOG_STR("detail", s->down ? "the host answers: no takeover" : ""));
 }
 

@@ -2,9 +2,11 @@
 /* Arguments and exit codes; no logic. */
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "config.h"
 #include "daemon.h"
@@ -44,7 +46,8 @@ static const char usage_text[] =
 	"Exit codes: 0 ok; of a drill: 0 all live connections would continue, 1 some would be\n"
 	"refused, 2 one would get wrong bytes (every), 65 the capture is damaged, 66 it cannot be "
 	"read; 64 usage; 69 cannot start;\n"
-	"74 the output cannot be written; 78 configuration.\n";
+	"74 the output cannot be written; 78 configuration. See jeebs-appliance(8), "
+	"jeebs.yaml(5).\n";
 
 enum {
 	OPT_DUMP = 256,
@@ -196,8 +199,30 @@ static int check_config(const struct config *c, const char *path)
 	return 0;
 }
 
+/* Of a program that lies in its build tree, that tree's; else the installed ones. */
+static const char *usual_modules(char built[static PATH_MAX])
+{
+	char self[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+	char *name;
+
+	self[n > 0 ? n : 0] = 0;
+	for (int up = 0; up < 2; up++) {
+		name = strrchr(self, '/');
+		if (!name)
+			return JEEBS_MODULES_DIR;
+		*name = 0;
+	}
+	n = snprintf(built, PATH_MAX, "%s/build.ninja", self);
+	if (n >= PATH_MAX || access(built, F_OK) < 0)
+		return JEEBS_MODULES_DIR;
+	n = snprintf(built, PATH_MAX, "%s/recovery-modules", self);
+	return n < PATH_MAX ? built : JEEBS_MODULES_DIR;
+}
+
 static int drill(struct arguments *a)
 {
+	char built[PATH_MAX];
 	struct config *c = NULL;
 	bool by_server = a->drill.server_auto || a->drill.server.addr.family != NETADDR_NONE;
 
@@ -213,7 +238,7 @@ static int drill(struct arguments *a)
 			a->drill.modules_dir = c->modules_dir;
 	}
 	if (!a->drill.modules_dir)
-		a->drill.modules_dir = JEEBS_MODULES_DIR;
+		a->drill.modules_dir = usual_modules(built);
 	int code = dry_run(&a->drill, stdout, stderr);
 	config_free(c);
 	return code;
