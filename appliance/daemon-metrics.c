@@ -22,6 +22,7 @@ struct published_worker {
 	uint64_t segments, opened, closed, midstream, inferred, full;
 	uint64_t out_of_order[2], retransmits[2], ambiguous[2], bad_rst, bad_seq, bad_sum, no_ack,
 		other_mac, buffer, undetected, deferred;
+	uint64_t evicted;
 };
 
 struct published_server {
@@ -110,6 +111,7 @@ static void publish_worker(struct daemon *d, uint32_t i)
 			  &p->midstream);
 	metrics_add_since(m, METRIC_TCP_FLOWS_INFERRED, none, get(&c->flows_inferred),
 			  &p->inferred);
+	metrics_add_since(m, METRIC_TCP_FLOWS_EVICTED, none, get(&c->evicted), &p->evicted);
 	metrics_add_since(m, METRIC_TCP_FLOWS_REFUSED, none, get(&c->table_full), &p->full);
 	for (uint16_t dir = 0; dir < 2; dir++) {
 		metrics_add_since(m, METRIC_TCP_OUT_OF_ORDER, METRIC_AT(dir),

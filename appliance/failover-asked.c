@@ -33,7 +33,11 @@ int asked_add(struct asked_table *t, const struct takeover_item *item)
 		t->cap = cap;
 	}
 	t->entry[t->count++] = (struct asked){
-		.key = item_key(item), .snapshot = item->snapshot, .service = item->service};
+		.key = item_key(item),
+		.snapshot = item->snapshot,
+		.service = item->service,
+		.handshake_only = item->handshake_only,
+	};
 	t->outstanding++;
 	return 0;
 }
@@ -70,13 +74,30 @@ static struct asked *find(const struct asked_table *t, uint64_t key)
 	return NULL;
 }
 
-bool asked_done(struct asked_table *t, const struct takeover_item *item)
+const struct asked *asked_done(struct asked_table *t, const struct takeover_item *item)
 {
 	struct asked *a = find(t, item_key(item));
 
 	if (!a || a->done)
-		return false;
+		return NULL;
 	a->done = true;
 	t->outstanding--;
-	return true;
+	return a;
+}
+
+uint32_t asked_hold(struct asked_table *t, struct guard_flow *ret, uint32_t max)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < t->count; i++)
+		t->entry[i].held = false;
+	for (int handshake = 0; handshake < 2; handshake++)
+		for (uint32_t i = 0; i < t->count && n < max; i++) {
+			struct asked *a = &t->entry[i];
+			if (a->done || a->handshake_only != (handshake == 1))
+				continue;
+			a->held = true;
+			ret[n++] = (struct guard_flow){a->snapshot.server, a->snapshot.client};
+		}
+	return n;
 }

@@ -7,11 +7,14 @@
 #define APPLIANCE_FAILOVER_ASKED_H
 
 #include "takeover.h"
+#include "tcprepair.h"
 
 struct asked {
 	uint64_t key; /* worker and flow */
 	struct snapshot snapshot;
 	const struct watch_service *service;
+	bool handshake_only; /* see takeover_item */
+	bool held;           /* the guard, open, still drops its packets */
 	bool done;
 };
 
@@ -30,9 +33,15 @@ int asked_add(struct asked_table *t, const struct takeover_item *item);
 /* After the last asked_add(), before the first asked_done(). 0 or -ENOMEM. */
 int asked_index(struct asked_table *t);
 /*
- * The flow of this item is dealt with: true. An unknown one, or a second time, is nothing: false.
- * Without the index (no memory) it is searched for.
+ * The flow of this item is dealt with: its entry. An unknown one, or a second time, is nothing:
+ * NULL. Without the index (no memory) it is searched for.
  */
-bool asked_done(struct asked_table *t, const struct takeover_item *item);
+const struct asked *asked_done(struct asked_table *t, const struct takeover_item *item);
+/*
+ * Into @ret those who are not done, at most @max, and marks them as held; nobody else is. Those
+ * come last that have perhaps never been connections: a flood makes any number of them. Returns
+ * how many there are.
+ */
+uint32_t asked_hold(struct asked_table *t, struct guard_flow *ret, uint32_t max);
 
 #endif

@@ -91,12 +91,12 @@ static void settle_batch(struct failover_server *s, uint32_t count)
 /* The one to be dealt with now, or NULL: it waits for its family. */
 static struct takeover_item *note_item(struct failover_run *run, struct takeover_item *item)
 {
-	bool asked = asked_done(&run->asked, item);
+	const struct asked *asked = asked_done(&run->asked, item);
 
 	run->summary.live += item->unasked && !item->ended;
 	if (!asked && !item->unasked && run->unasked > 0)
 		run->unasked--;
-	item->result.pending = asked && run->open && run->holding;
+	item->result.pending = asked && asked->held;
 	return family_add(&run->families, item);
 }
 
@@ -243,7 +243,7 @@ static void refuse_lost(struct failover_server *s)
 		list_init(&item.others);
 		failover_connection_work(s, &item);
 		failover_connection_account(s, &item);
-		if (run->holding)
+		if (a->held)
 			failover_connection_let_in(s, &flow, 1);
 	}
 	lost += run->unasked;

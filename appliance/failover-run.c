@@ -216,27 +216,44 @@ static void enter_sockets(struct failover_server *s)
 	run->give_up_ns = now + PROBE_GIVE_UP_NS;
 }
 
+/* Who is heard before it is restored is refused by the kernel: it is held back. */
+static uint32_t collect_pending(struct failover_server *s, struct guard_flow *pending, uint32_t max)
+{
+	const struct asked_table *t = &s->run->asked;
+	uint32_t n = asked_hold(&s->run->asked, pending, max);
+
+	if (n < t->outstanding)
+		log_event(LOG_WARNING, "clients-not-held-back", LOG_STR("server", s->cfg->name),
+			  LOG_INT("connections", t->outstanding - n), LOG_INT("held_back", n));
+	return n;
+}
+
+/* They are restored all the same, unless they speak before. */
+static int open_without_pending(struct failover_server *s, uint32_t n, int error)
+{
+	(void)asked_hold(&s->run->asked, NULL, 0);
+	log_event(LOG_ERROR, "clients-not-held-back", LOG_STR("server", s->cfg->name),
+		  LOG_INT("connections", n), LOG_INT("held_back", 0), LOG_ERR(error));
+	return guard_open(s->guard, NULL, 0);
+}
+
 static void open_guard(struct failover_server *s)
 {
 	struct failover_run *run = s->run;
-	struct guard_flow *pending = calloc(run->asked.outstanding + 1, sizeof *pending);
-	uint32_t n = 0;
+	uint32_t max =
+		run->asked.outstanding < GUARD_FLOWS_MAX ? run->asked.outstanding : GUARD_FLOWS_MAX;
+	struct guard_flow *pending = calloc(max + 1, sizeof *pending);
+	uint32_t n = pending ? collect_pending(s, pending, max) : 0;
+	int r = pending ? guard_open(s->guard, pending, n) : -ENOMEM;
 
-	/* Without memory they are not held back: the kernel refuses who is heard before restored.
-	 */
-	run->holding = pending != NULL;
-	for (uint32_t i = 0; pending && i < run->asked.count; i++)
-		if (!run->asked.entry[i].done && n < run->asked.outstanding)
-			pending[n++] = (struct guard_flow){run->asked.entry[i].snapshot.server,
-							   run->asked.entry[i].snapshot.client};
-	int r = guard_open(s->guard, pending, n);
+	if (r < 0 && (n > 0 || !pending))
+		r = open_without_pending(s, run->asked.outstanding, r);
 	if (r < 0) {
 		/* Better open than closed for ever: without our table the sockets still work,
 		 * only new connections do not reach the backup. */
 		log_event(LOG_ERROR, "guard-open-failed", LOG_STR("server", s->cfg->name),
 			  LOG_ERR(r));
 		s->guard = guard_down(s->guard);
-		run->holding = false;
 	}
 	free(pending);
 	run->open = true;

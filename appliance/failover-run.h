@@ -62,7 +62,6 @@ struct failover_run {
 	uint32_t unasked; /* live ones in workers' hands for which `asked` had no memory */
 	bool restored;    /* somebody was */
 	bool open;        /* the guard is: joins may send, late flows must be let in */
-	bool holding;     /* it drops the packets of those that were not done then */
 	struct family_table families;
 	struct takeover_item *batch[FAILOVER_BATCH];
 	struct guard_flow let_in[FAILOVER_BATCH];

@@ -103,6 +103,8 @@ const struct metrics_desc metrics_table[METRIC_COUNT_] = {
 		"Connections whose handshake was not seen."},
 	[METRIC_TCP_FLOWS_INFERRED] = {"jeebs_tcp_flows_inferred_total", COUNTER, {0},
 		"Of these, those whose TCP options became known from their traffic."},
+	[METRIC_TCP_FLOWS_EVICTED] = {"jeebs_tcp_flows_evicted_total", COUNTER, {0},
+		"Half-open connections forgotten because the table was full."},
 	[METRIC_TCP_FLOWS_REFUSED] = {"jeebs_tcp_flows_refused_total", COUNTER, {0},
 		"Connections not tracked because the table was full."},
 	[METRIC_TCP_GAPS] = {"jeebs_tcp_gaps_total", COUNTER, {L(SERVER), L(DIRECTION)},

@@ -50,6 +50,7 @@ enum metric {
 	METRIC_TCP_FLOWS_CLOSED,
 	METRIC_TCP_FLOWS_MIDSTREAM,
 	METRIC_TCP_FLOWS_INFERRED,
+	METRIC_TCP_FLOWS_EVICTED,  /* half-open, for new ones */
 	METRIC_TCP_FLOWS_REFUSED,  /* the table was full */
 	METRIC_TCP_GAPS,           /* [server, enum flow_dir] */
 	METRIC_TCP_GAP_BYTES,      /* [server, enum flow_dir] */

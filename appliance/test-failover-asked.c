@@ -84,6 +84,31 @@ static void test_empty(void **state)
 	asked_deinit(&t);
 }
 
+static void test_handshakes_are_held_last(void **state)
+{
+	struct asked_table t = {0};
+	struct guard_flow held[4];
+
+	for (uint32_t i = 0; i < 6; i++) {
+		struct takeover_item it = item(0, i);
+		it.handshake_only = i % 2 == 0;
+		it.snapshot.client.port = (uint16_t)i;
+		assert_int_equal(asked_add(&t, &it), 0);
+	}
+	struct takeover_item done = item(0, 1);
+	assert_non_null(asked_done(&t, &done));
+	assert_int_equal(asked_hold(&t, held, 3), 3);
+	assert_int_equal(held[0].client.port, 3);
+	assert_int_equal(held[1].client.port, 5);
+	assert_int_equal(held[2].client.port, 0);
+	for (uint32_t i = 0; i < 6; i++)
+		assert_int_equal(t.entry[i].held, i == 0 || i == 3 || i == 5);
+	assert_int_equal(asked_hold(&t, NULL, 0), 0);
+	for (uint32_t i = 0; i < 6; i++)
+		assert_false(t.entry[i].held);
+	asked_deinit(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -91,6 +116,7 @@ int main(void)
 		cmocka_unit_test(test_workers_are_told_apart),
 		cmocka_unit_test(test_without_index),
 		cmocka_unit_test(test_empty),
+		cmocka_unit_test(test_handshakes_are_held_last),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -26,6 +26,7 @@ static struct world {
 	uint32_t collected;   /* READY at the end, of the rest */
 	uint32_t unwatched;   /* refused without having been asked */
 	int guard_error, restore_error, submit_error, release_error;
+	int pending_error; /* of the guard, if anybody is to be held back */
 	bool no_memory;    /* for the list of who was asked */
 	uint32_t families; /* flow i expects flow families + i */
 	bool related_refused, main_refused, main_gone;
@@ -42,7 +43,7 @@ static struct done {
 	_Atomic uint32_t related, related_open;
 	_Atomic uint32_t frames, restored, abandoned, held, not_held;
 	uint32_t pending, releases, released, refused_for[6], told;
-	uint32_t adopt_releases;
+	uint32_t adopt_releases, downs;
 	_Atomic uint32_t views, views_given; /* not freed; handed over with the logs */
 	bool opened;
 	struct failover_summary summary;
@@ -223,6 +224,7 @@ WRAP(int, guard_up, const char *name, enum guard_tracking tracking, const struct
 
 WRAP(struct guard *, guard_down, struct guard *g)
 {
+	done.downs++;
 	return NULL;
 }
 
@@ -234,6 +236,8 @@ WRAP(int, guard_forwarding, const char *interface, uint8_t family, bool on, bool
 
 WRAP(int, guard_open, struct guard *g, const struct guard_flow *pending, uint32_t count)
 {
+	if (count > 0 && world.pending_error)
+		return world.pending_error;
 	done.pending = count;
 	done.opened = true;
 	return 0;
@@ -497,6 +501,22 @@ static void test_release_one_by_one(void **state)
 	failover_run_step(&s, clock_mono_ns());
 	assert_int_equal(done.released, 20);
 	finish();
+}
+
+/* More than the guard can hold back: it opens, and nobody is let in who was not kept out. */
+static void test_nobody_can_be_held(void **state)
+{
+	world.flows = 50;
+	world.answer_soon = 10;
+	world.collected = 35;
+	world.pending_error = -E2BIG;
+	begin();
+	assert_int_equal(done.downs, 0);
+	finish();
+	assert_int_equal(done.pending, 0);
+	assert_int_equal(done.releases, 0);
+	assert_int_equal(done.summary.continued, 45);
+	each_told_once(50);
 }
 
 static void test_unanswered(void **state)
@@ -845,6 +865,7 @@ int main(void)
 		TEST(test_all_answer),
 		TEST(test_late_answers),
 		TEST(test_release_one_by_one),
+		TEST(test_nobody_can_be_held),
 		TEST(test_unanswered),
 		TEST(test_lost),
 		TEST(test_unwatched),

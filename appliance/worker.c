@@ -576,6 +576,7 @@ static void publish(struct worker *w)
 	PUBLISH(flows_midstream, s->flows_midstream);
 	PUBLISH(flows_inferred, s->flows_inferred);
 	PUBLISH(table_full, s->table_full);
+	PUBLISH(evicted, s->evicted);
 	for (int dir = 0; dir < 2; dir++) {
 		PUBLISH(out_of_order[dir], s->out_of_order[dir]);
 		PUBLISH(retransmits[dir], s->retransmits[dir]);

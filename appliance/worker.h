@@ -45,6 +45,7 @@ struct worker_counters {
 	_Atomic uint64_t out_of_order[2], retransmits[2], ambiguous[2];
 	_Atomic uint64_t buffer_used, buffer_refused, undetected, bad_rst, bad_seq, no_ack,
 		other_mac, ignored;
+	_Atomic uint64_t evicted;
 	_Atomic uint64_t store_deferred, store_cut_short, store_record_errors;
 	struct worker_ring_counters ring[WORKER_RINGS_MAX]; /* by interface */
 	_Atomic int64_t lag_ns; /* longest turn of its loop since the last publication */

@@ -79,10 +79,16 @@ void track_mark(struct track *t, struct flow *f, uint16_t set, uint16_t clear)
 	count_live(t, f);
 }
 
+/* Whoever knows an address can make any number of these. */
+static bool is_half_open(const struct flow *f)
+{
+	return f->state == FLOW_SYN_SENT || f->state == FLOW_SYN_RCVD;
+}
+
 static void to_lru_end(struct track *t, struct flow *f)
 {
 	list_del(&f->lru);
-	list_add_tail(f->state == FLOW_SYN_SENT ? &t->half_open : &t->lru, &f->lru);
+	list_add_tail(is_half_open(f) ? &t->half_open : &t->lru, &f->lru);
 	f->lru_ns = t->now_ns;
 }
 
@@ -101,18 +107,31 @@ void track_set_state(struct track *t, struct flow *f, enum flow_state state)
  */
 void track_touch(struct track *t, struct flow *f)
 {
-	if (f->state == FLOW_SYN_SENT ||
+	if (is_half_open(f) ||
 	    (t->idle_timeout_ns > 0 && t->now_ns - f->lru_ns > t->idle_timeout_ns / 16))
 		to_lru_end(t, f);
+}
+
+/* The longest silent one; not one that a takeover has asked, which is accounted for. */
+static struct flow *to_evict(const struct track *t)
+{
+	list_for_each (it, &t->half_open) {
+		struct flow *f = list_entry(it, struct flow, lru);
+		if (!f->probe_wanted)
+			return f;
+	}
+	return NULL;
 }
 
 static struct flow *add_or_evict(struct track *t, const struct track_place *p)
 {
 	struct flow *f = flow_table_add(&t->table, &p->key, p->hash);
+	struct flow *old = f ? NULL : to_evict(t);
 
-	if (f || list_empty(&t->half_open))
+	if (!old)
 		return f;
-	track_close(t, list_entry(t->half_open.next, struct flow, lru), TRACK_CLOSE_EVICTED);
+	t->stats.evicted++;
+	track_close(t, old, TRACK_CLOSE_EVICTED);
 	return flow_table_add(&t->table, &p->key, p->hash);
 }
 
@@ -156,7 +175,8 @@ void track_close(struct track *t, struct flow *f, enum track_close why)
 	count_live(t, f);
 	if (t->sink.close)
 		t->sink.close(t->ctx, f, why);
-	if (why != TRACK_CLOSE_TIMEOUT && why != TRACK_CLOSE_REUSED)
+	/* One that was evicted may live: it is picked up when it is heard of again. */
+	if (why != TRACK_CLOSE_TIMEOUT && why != TRACK_CLOSE_REUSED && why != TRACK_CLOSE_EVICTED)
 		*closed_slot(t, f->hash) =
 			(struct closed_slot){f->hash, t->now_ns + CLOSED_MEMORY_NS};
 	list_del(&f->lru);
@@ -192,13 +212,14 @@ void track_mark_fragments(struct track *t)
 	t->fragment_count = 0;
 }
 
-static void close_idle(struct track *t, struct list *l)
+static void close_idle(struct track *t, struct list *l, int64_t timeout_ns)
 {
-	while (!list_empty(l)) {
-		struct flow *f = list_entry(l->next, struct flow, lru);
-		if (t->now_ns - f->lru_ns < t->idle_timeout_ns + t->idle_timeout_ns / 16)
+	list_for_each_safe (it, tmp, l) {
+		struct flow *f = list_entry(it, struct flow, lru);
+		if (t->now_ns - f->lru_ns < timeout_ns + timeout_ns / 16)
 			return;
-		track_close(t, f, TRACK_CLOSE_TIMEOUT);
+		if (!is_half_open(f) || !f->probe_wanted)
+			track_close(t, f, TRACK_CLOSE_TIMEOUT);
 	}
 }
 
@@ -211,8 +232,10 @@ static void housekeeping(struct track *t)
 			t->sink.changed(t->ctx, f);
 	}
 	if (t->idle_timeout_ns > 0) {
-		close_idle(t, &t->half_open);
-		close_idle(t, &t->lru);
+		close_idle(t, &t->half_open,
+			   t->idle_timeout_ns < TRACK_HALF_OPEN_NS ? t->idle_timeout_ns
+								   : TRACK_HALF_OPEN_NS);
+		close_idle(t, &t->lru, t->idle_timeout_ns);
 	}
 	track_mark_fragments(t);
 }

@@ -26,6 +26,7 @@
 #ifndef CAPTURE_TRACK_H
 #define CAPTURE_TRACK_H
 
+#include "clock.h"
 #include "decode.h"
 #include "flow.h"
 #include "siphash.h"
@@ -35,6 +36,12 @@ struct track;
 /* Connections of this service are opened by either end (the data connections of FTP), and one that
  * is older than the box is not picked up. */
 #define TRACK_SERVICE_EITHER_END 1u
+
+/*
+ * A handshake that gets no further: a little longer, 63 s, Linux itself keeps one it has answered
+ * (tcp_synack_retries 5), counted from its last segment. idle_timeout_ns, if that is shorter.
+ */
+#define TRACK_HALF_OPEN_NS (60 * NS_PER_S)
 
 struct track_config {
 	uint32_t max_flows;      /* ceiling of the table */
@@ -92,6 +99,7 @@ struct track_stats {
 	uint64_t flows_midstream; /* of the opened: established without both SYNs seen */
 	uint64_t flows_inferred;  /* of these: their options became known */
 	uint64_t table_full;      /* new flows not tracked: ceiling */
+	uint64_t evicted;         /* half-open ones that made room for new ones */
 	uint64_t gaps[2], gap_bytes[2];
 	uint64_t out_of_order[2], retransmits[2];
 	uint64_t ambiguous[2];   /* copies of bytes that differ from those before them */

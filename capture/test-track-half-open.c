@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Handshakes that get no further: whoever knows an address can make any number of them. */
+#include "track-script.h"
+
+/* A SYN with the address of somebody who does not exist, which the server answers. */
+static void spoof(uint32_t i)
+{
+	const struct endpoint real = client;
+
+	client.addr.b[1] = 2;
+	client.addr.b[2] = (uint8_t)(i >> 8);
+	client.addr.b[3] = (uint8_t)i;
+	client.port = 1025;
+	c(S, -1, 0, 0);
+	s(S | A, -1, 0, 0);
+	client = real;
+}
+
+static void test_slow_flood(void **state)
+{
+	struct flow *f;
+
+	config.idle_timeout_ns = 7200 * NS_PER_S;
+	restart();
+	for (uint32_t i = 0; i < 1000; i++) {
+		now += NS_PER_S / 28;
+		spoof(i);
+	}
+	assert_true(track_count(track) == 100);
+	assert_int_equal(track_stats(track)->table_full, 0);
+	assert_int_equal(track_stats(track)->evicted, 900);
+	f = handshake();
+	for (uint32_t i = 0; i < 1000; i++) {
+		now += NS_PER_S / 28;
+		spoof(1000 + i);
+		s(A, 1000 * (int64_t)i, 0, 1000);
+		c(A, 0, 1000 * (int64_t)(i + 1), 0);
+	}
+	assert_ptr_equal(the_flow(), f);
+	assert_int_equal(f->state, FLOW_ESTABLISHED);
+	assert_int_equal(shown[1], 1000000);
+	/* Full of connections, there is no room. */
+	assert_int_equal(track_stats(track)->table_full, 0);
+}
+
+/* As long as the server itself, which sends its answer again after 1, 2, 4, 8 and 16 seconds. */
+static void test_age(void **state)
+{
+	config.idle_timeout_ns = 7200 * NS_PER_S;
+	restart();
+	c(S, -1, 0, 0);
+	for (int i = 0; i < 6; i++) {
+		s(S | A, -1, 0, 0);
+		now += NS_PER_S << i;
+		track_tick(track, now);
+		assert_non_null(the_flow());
+	}
+	assert_int_equal(the_flow()->state, FLOW_SYN_RCVD);
+	now += 33 * NS_PER_S;
+	track_tick(track, now);
+	assert_null(the_flow());
+	assert_int_equal(why, TRACK_CLOSE_TIMEOUT);
+
+	struct flow *f = handshake();
+	now += 3600 * NS_PER_S;
+	track_tick(track, now);
+	assert_ptr_equal(the_flow(), f);
+}
+
+/* A client that was asked in a takeover is accounted for, and stays. */
+static void test_asked_is_not_evicted(void **state)
+{
+	struct flow *f;
+
+	config.idle_timeout_ns = 7200 * NS_PER_S;
+	restart();
+	c(S, -1, 0, 0);
+	f = s(S | A, -1, 0, 0);
+	track_probe_begin(f);
+	for (uint32_t i = 0; i < 200; i++)
+		spoof(i);
+	assert_ptr_equal(the_flow(), f);
+	now += 100 * NS_PER_S;
+	track_tick(track, now);
+	assert_ptr_equal(the_flow(), f);
+	assert_int_equal(track_count(track), 1);
+}
+
+/* It had a place until a flood came, and goes on: it is older than what is known of it. */
+static void test_evicted_is_picked_up(void **state)
+{
+	config.idle_timeout_ns = 7200 * NS_PER_S;
+	restart();
+	c(S, -1, 0, 0);
+	s(S | A, -1, 0, 0);
+	for (uint32_t i = 0; i < 100; i++)
+		spoof(i);
+	assert_null(the_flow());
+	struct flow *f = c(A, 0, 0, 100);
+	assert_non_null(f);
+	assert_true(f->marks & FLOW_MARK_MIDSTREAM);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(test_slow_flood),
+		CASE(test_age),
+		CASE(test_asked_is_not_evicted),
+		CASE(test_evicted_is_picked_up),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
