@@ -203,6 +203,7 @@ bool daemon_client(void *ctx, uint32_t server, uint8_t family, struct netaddr *r
 bool daemon_ready(void *ctx, char why[static METRICS_HTTP_WHY_STRLEN])
 {
 	struct daemon *d = ctx;
+	struct join_stats js;
 	struct store_stats st;
 
 	for (uint32_t i = 0; i < d->config->server_count; i++) {
@@ -212,6 +213,12 @@ bool daemon_ready(void *ctx, char why[static METRICS_HTTP_WHY_STRLEN])
 				 reason);
 			return false;
 		}
+	}
+	join_pool_stats(d->joins, &js);
+	if (js.threads_broken > 0) {
+		snprintf(why, METRICS_HTTP_WHY_STRLEN, "join: %u threads have no ring",
+			 (unsigned)js.threads_broken);
+		return false;
 	}
 	store_stats(d->store, &st);
 	if (st.failing)

@@ -35,7 +35,7 @@ struct published_server {
 struct daemon_published {
 	struct published_worker *worker;
 	struct published_server *server;
-	uint64_t store_errors, control[4];
+	uint64_t store_errors, control[4], ring_failed;
 	uint64_t spliced, kept_ceiling, starved, spill_refused;
 	uint64_t channels[4], join_ceiling[3];
 	int64_t surveyed_ns, survey_pause_ns;
@@ -232,6 +232,10 @@ static void publish_joins(struct daemon *d)
 	for (uint16_t i = 0; i < sizeof channels / sizeof channels[0]; i++)
 		metrics_add_since(d->metrics, METRIC_JOIN_CHANNELS, METRIC_AT(i), channels[i],
 				  &p->channels[i]);
+	metrics_add_since(d->metrics, METRIC_JOIN_RING_FAILED, METRIC_AT(0), s.ring_failed,
+			  &p->ring_failed);
+	metrics_set(d->metrics, METRIC_JOIN_THREADS_BROKEN, METRIC_AT(0),
+		    (int64_t)s.threads_broken);
 	const uint64_t ceilings[] = {
 		[METRIC_JOIN_AT_JOINS] = s.refused,
 		[METRIC_JOIN_AT_QUEUE] = s.queue_ceiling,

@@ -54,14 +54,18 @@ struct join_pool *join_pool_free(struct join_pool *p)
 	return NULL;
 }
 
+static uint64_t load_of(const struct join_thread *t)
+{
+	return join_thread_broken(t) ? UINT64_MAX
+				     : atomic_load_explicit(&t->count.active, memory_order_relaxed);
+}
+
 static struct join_thread *least_busy(struct join_pool *p)
 {
 	struct join_thread *best = &p->threads[0];
-	for (uint32_t i = 1; i < p->thread_count; i++) {
-		if (atomic_load_explicit(&p->threads[i].count.active, memory_order_relaxed) <
-		    atomic_load_explicit(&best->count.active, memory_order_relaxed))
+	for (uint32_t i = 1; i < p->thread_count; i++)
+		if (load_of(&p->threads[i]) < load_of(best))
 			best = &p->threads[i];
-	}
 	return best;
 }
 
@@ -135,6 +139,8 @@ void join_pool_stats(const struct join_pool *p, struct join_stats *ret)
 		s.channel_failed += read_count(&c->channel_failed);
 		s.channel_ceiling += read_count(&c->channel_ceiling);
 		s.strangers += read_count(&c->strangers);
+		s.ring_failed += read_count(&c->ring_failed);
+		s.threads_broken += join_thread_broken(&p->threads[i]);
 	}
 	*ret = s;
 }

@@ -38,6 +38,8 @@ static void move_all(struct list *from, struct list *to)
 
 bool join_thread_reserve(struct join_thread *t, uint32_t n)
 {
+	if (join_thread_broken(t))
+		return false;
 	uint_fast64_t active = atomic_load_explicit(&t->count.active, memory_order_relaxed);
 	do {
 		if (active + n > t->config->max_joins)
@@ -49,6 +51,11 @@ bool join_thread_reserve(struct join_thread *t, uint32_t n)
 void join_thread_unreserve(struct join_thread *t, uint32_t n)
 {
 	atomic_fetch_sub(&t->count.active, n);
+}
+
+bool join_thread_broken(const struct join_thread *t)
+{
+	return atomic_load_explicit(&t->broken, memory_order_relaxed);
 }
 
 static void wake(struct join_thread *t)
@@ -67,7 +74,7 @@ void join_thread_post(struct join_thread *t, struct join *j, bool hold)
 	if (hold)
 		join_count(&t->count.held, 1);
 	pthread_mutex_unlock(&t->lock);
-	if (!hold)
+	if (!hold || join_thread_broken(t))
 		wake(t);
 }
 
@@ -265,17 +272,21 @@ static void settle_again(struct join_thread *t)
 	}
 }
 
-static void submit(struct join_thread *t)
+/* False: the kernel refuses our own ring. No connection of this thread can go on with it. */
+static bool submit(struct join_thread *t)
 {
 	bool busy = !list_empty(&t->arrived) || !list_empty(&t->again) ||
 		    (!list_empty(&t->parked) && t->buffers.free > 0);
 	int r = busy ? io_uring_submit_and_get_events(&t->ring)
 		     : io_uring_submit_and_wait(&t->ring, 1);
 	if (r >= 0 || r == -EINTR || r == -EAGAIN || r == -EBUSY)
-		return;
-	/* The kernel refuses our own ring: no connection of this thread can go on, nor end. */
-	log_event(LOG_ERROR, "join-ring-failed", LOG_ERR(r));
-	abort();
+		return true;
+	log_event(LOG_ERROR, "join-ring-failed",
+		  LOG_INT("connections",
+			  atomic_load_explicit(&t->count.active, memory_order_relaxed)),
+		  LOG_ERR(r));
+	join_count(&t->count.ring_failed, 1);
+	return false;
 }
 
 /* The loop's own are looked after when the joins are through. */
@@ -315,18 +326,21 @@ static void complete(struct join_thread *t)
 	}
 }
 
-static void run(struct join_thread *t)
+/* False: the ring has failed. */
+static bool run(struct join_thread *t)
 {
 	while (!t->stopping || !list_empty(&t->joins)) {
 		arm_own(t);
 		arm_tick(t);
-		submit(t);
+		if (!submit(t))
+			return false;
 		/* Who has waited goes before who completes now, in a queue just emptied. */
 		unpark(t);
 		settle_again(t);
 		complete(t);
 		start_some(t);
 	}
+	return true;
 }
 
 static int open_ring(struct join_thread *t)
@@ -348,6 +362,62 @@ static int open_ring(struct join_thread *t)
 	return r;
 }
 
+static void close_ring(struct join_thread *t)
+{
+	io_uring_queue_exit(&t->ring);
+	join_buffer_deinit(&t->buffers);
+	join_splice_deinit(&t->splice);
+}
+
+/* Without a ring: what was pending never completes. */
+static void reset_joins(struct join_thread *t)
+{
+	t->stopping = true; /* nothing is begun meanwhile */
+	list_for_each (it, &t->joins) {
+		struct join *j = list_entry(it, struct join, node);
+		j->pending = 0;
+		join_abort(j, "ring-failed");
+		join_settle_later(j);
+	}
+	while (!list_empty(&t->again))
+		settle_again(t);
+	t->stopping = false;
+}
+
+/* Who lived by the ring is reset; who has not begun goes on with a new one. */
+static int begin_again(struct join_thread *t)
+{
+	/* First: closing it cancels all that holds the sockets. */
+	io_uring_queue_exit(&t->ring);
+	reset_joins(t);
+	join_buffer_deinit(&t->buffers);
+	join_splice_deinit(&t->splice);
+	t->wake_armed = t->watch_armed = t->tick_armed = false;
+	return open_ring(t);
+}
+
+/* There is no new ring: who comes is reset, until the pool ends. */
+static void stay_broken(struct join_thread *t, int error)
+{
+	bool stop = false;
+
+	atomic_store(&t->broken, true);
+	log_event(LOG_ERROR, "join-thread-ended", LOG_ERR(error));
+	while (!stop) {
+		pthread_mutex_lock(&t->lock);
+		move_all(&t->mail, &t->arrived);
+		move_all(&t->held, &t->arrived);
+		atomic_store_explicit(&t->count.held, 0, memory_order_relaxed);
+		stop = t->stop;
+		pthread_mutex_unlock(&t->lock);
+		move_all(&t->arrived, &t->joins);
+		reset_joins(t);
+		if (!stop && read(t->wake_fd, &t->wake_count, sizeof t->wake_count) < 0 &&
+		    errno != EINTR)
+			return;
+	}
+}
+
 /* The ring is opened here: it obeys the thread that made it only. */
 static void *thread_main(void *arg)
 {
@@ -357,10 +427,14 @@ static void *thread_main(void *arg)
 	sem_post(&t->ready);
 	if (r < 0)
 		return NULL;
-	run(t);
-	io_uring_queue_exit(&t->ring);
-	join_buffer_deinit(&t->buffers);
-	join_splice_deinit(&t->splice);
+	while (!run(t)) {
+		r = begin_again(t);
+		if (r < 0) {
+			stay_broken(t, r);
+			return NULL;
+		}
+	}
+	close_ring(t);
 	return NULL;
 }
 

@@ -28,6 +28,7 @@ struct join_counters {
 	atomic_uint_fast64_t active, held, closed, aborted;
 	atomic_uint_fast64_t to_client_bytes, to_server_bytes, spliced_bytes;
 	atomic_uint_fast64_t queue_ceiling, buffer_starved, kept_ceiling, connect_ceiling;
+	atomic_uint_fast64_t ring_failed;
 	atomic_uint_fast64_t channels, channel_failed, channel_ceiling, strangers;
 };
 
@@ -62,6 +63,7 @@ struct join_thread {
 	bool stop;              /* under lock */
 	int wake_fd;
 
+	_Atomic bool broken; /* it has no ring any more, and takes no joins */
 	pthread_t thread;
 	bool running;
 	sem_t ready;
@@ -92,6 +94,7 @@ uint32_t join_thread_release(struct join_thread *t, uint32_t group);
 /* Places for @n more joins, which count as active; false: not so many are left. */
 bool join_thread_reserve(struct join_thread *t, uint32_t n);
 void join_thread_unreserve(struct join_thread *t, uint32_t n);
+bool join_thread_broken(const struct join_thread *t);
 
 /*
  * Room in the submission queue for @n entries of a join, or false: then it is to wait in

@@ -22,6 +22,8 @@
  *   - A log that is not in memory may be read for log_timeout_ns, because until then the store's
  *     room is not used again. If what was asked of it is not sent by then, the join is reset
  *     ("log-lost").
+ *   - A ring that the kernel refuses takes the joins of its thread with it ("ring-failed"), not
+ *     the process: the thread goes on with another one, for those that have not begun.
  *   - No idle limit: the protocols have their own. A client that vanished is found by TCP
  *     itself (retransmission, or keep-alive after net.ipv4.tcp_keepalive_time).
  *
@@ -99,7 +101,8 @@ struct join_report {
 	/*
 	 * JOIN_ABORTED: what the module gave, or of the engine: "backend-failed" (never
 	 * connected), "backend-reset", "client-reset", "client-lost", "queue-ceiling",
-	 * "module-misused", "log-lost", "no-memory", "pool-closed". Static text.
+	 * "module-misused", "log-lost", "no-memory", "ring-failed", "pool-closed". Static
+	 * text.
 	 */
 	const char *reason;
 	int64_t now_ns;                            /* CLOCK_MONOTONIC */
@@ -189,6 +192,8 @@ struct join_stats {
 	 * had (JOIN_CHANNELS_MAX, max_joins, descriptors); others who came instead of the client.
 	 */
 	uint64_t channels, channel_failed, channel_ceiling, strangers;
+	uint64_t ring_failed;    /* how often a thread's ring did; its joins were reset */
+	uint64_t threads_broken; /* that could not open another one: they take nobody any more */
 };
 
 struct join_pool;
