@@ -83,6 +83,7 @@ static int fence_ended(struct failover_server *s, bool ok, int error)
 	const struct failover_observer *o = &s->env->observer;
 
 	s->run->fence_running = false;
+	s->run->fenced = ok;
 	o->fenced(o->ctx, s->index, ok);
 	log_event(ok ? LOG_INFO : LOG_ERROR, ok ? "fence-done" : "fence-failed",
 		  LOG_STR("server", s->cfg->name), LOG_STR("command", s->cfg->fence_command[0]),
@@ -133,14 +134,25 @@ static void drop_fence(struct failover_server *s)
 /* ---- before the address moves -----------------------------------------------------------------
  */
 
-/* Does somebody answer for the address? A server that has not fallen silent by itself must not. */
+/* Of one that has never answered the box no MAC is known: then it may be anybody's. */
+static bool may_be_server(const struct failover_server *s, const uint8_t mac[6])
+{
+	const struct worker_evidence *e = &s->env->evidence[s->index];
+
+	return worker_mac_known(e, mac) || atomic_load(&e->mac[0]) == 0;
+}
+
+/*
+ * Does the server answer for the address? One that has not fallen silent by itself must not.
+ * Anybody can say that an address is his: only a MAC from which the server has answered counts.
+ */
 static int check_address(struct failover_server *s)
 {
 	struct link_answer a;
 
 	while (link_receive(s->link, &a) > 0)
 		for (uint32_t i = 0; i < s->cfg->address_count; i++)
-			if (netaddr_eq(&a.addr, &s->cfg->addresses[i])) {
+			if (netaddr_eq(&a.addr, &s->cfg->addresses[i]) && may_be_server(s, a.mac)) {
 				s->run->summary.aborted = "address-in-use";
 				return -EADDRINUSE;
 			}
@@ -175,7 +187,8 @@ static void enter_check(struct failover_server *s, int64_t now)
 
 	if (fenced)
 		mark(s, FAILOVER_FENCE);
-	if (s->run->cause.silent)
+	/* After a fence that succeeded ARP proves nothing: others may answer, and it cannot. */
+	if (s->run->cause.silent || s->run->fenced)
 		return;
 	failover_server_ask(s);
 	s->run->until_ns = now + ADDRESS_CHECK_NS;

@@ -71,7 +71,8 @@ struct failover_run {
 	int64_t repeat_ns, give_up_ns, first_byte_until_ns;
 	struct fence fence;
 	bool fence_running;
-	int error; /* RUN_CALLED_OFF: negative errno */
+	bool fenced; /* it succeeded: the server cannot speak any more */
+	int error;   /* RUN_CALLED_OFF: negative errno */
 };
 
 /*

@@ -22,7 +22,9 @@
 struct probe {
 	struct health_probe_tcp tcp;
 	uint32_t round;
-	uint32_t index;             /* of the service endpoint */
+	uint32_t index; /* of the service endpoint */
+	uint8_t mac[6]; /* to which it went, as far as the kernel knew */
+	bool mac_known;
 	struct ending_counts ended; /* when it began, and ... */
 	int64_t started_ns;
 };
@@ -39,6 +41,7 @@ struct observed {
 
 struct watched {
 	const struct config_server *cfg;
+	struct worker_evidence *evidence;
 	struct health health;
 	struct link *link;
 	struct netaddr own[OWN_ADDRESSES_MAX];
@@ -47,7 +50,8 @@ struct watched {
 	uint32_t probe_count, endpoint_count;
 	struct observed observed[HEALTH_PROBES_MAX]; /* by endpoint */
 	enum health_result last[HEALTH_KIND_COUNT_];
-	uint32_t round; /* the last one started: ARP answers count for it */
+	uint32_t round;      /* the last one started: ARP answers count for it */
+	uint32_t redirected; /* the round in which a connect was sent to another MAC */
 	int64_t error_logged_ns;
 	bool paused;
 	int64_t resume_ns; /* of a pause that ends by itself; 0: it does not */
@@ -118,6 +122,14 @@ static void ask_neighbours(struct watched *w, uint32_t round, int64_t now)
 	}
 }
 
+static bool mac_of(const struct watched *w, uint32_t index, uint8_t ret[6])
+{
+	struct endpoint e;
+
+	endpoint_of(w, index, &e);
+	return link_neighbour(w->link, &e.addr, ret) == 0;
+}
+
 static void connect_services(struct watched *w, uint32_t round, int64_t now)
 {
 	for (uint32_t i = 0; i < w->endpoint_count; i++) {
@@ -134,6 +146,7 @@ static void connect_services(struct watched *w, uint32_t round, int64_t now)
 			p->index = i;
 			p->ended = endings_read(w->observed[i].endings);
 			p->started_ns = now;
+			p->mac_known = mac_of(w, i, p->mac);
 		} else {
 			record(w, round, HEALTH_TCP, i, r, error, now);
 		}
@@ -162,6 +175,42 @@ static void end_round(struct watched *w, uint32_t round, int64_t now)
 	}
 }
 
+/*
+ * It answered a number that only it was told. Where the kernel sent it all along is a MAC of the
+ * server; of who answers for its address from elsewhere nothing is known. One that changes its MAC
+ * is known again with the first probe it answers.
+ */
+static void learn(struct watched *w, const struct probe *p, int64_t now)
+{
+	uint8_t mac[6];
+
+	atomic_store_explicit(&w->evidence->probed_ns, now, memory_order_relaxed);
+	if (p->mac_known && mac_of(w, p->index, mac) && memcmp(mac, p->mac, sizeof mac) == 0)
+		worker_mac_learn(w->evidence, mac);
+}
+
+static bool tcp_answers(const struct watched *w)
+{
+	return w->last[HEALTH_TCP] == HEALTH_OK || w->last[HEALTH_TCP] == HEALTH_REFUSED;
+}
+
+/*
+ * From a known MAC it is a sign of life. Another one has to prove that it is the server's: while
+ * no connect is answered the next one goes there. (The kernel believes a new MAC, or the old
+ * one again, a second later, which is too late to judge by.)
+ */
+static void heard_from(struct watched *w, uint32_t i, const uint8_t mac[6], int64_t now)
+{
+	bool known = worker_mac_known(w->evidence, mac);
+
+	if (!tcp_answers(w) && (known || w->redirected != w->round)) {
+		w->redirected = w->round;
+		(void)link_set_neighbour(w->link, &w->cfg->addresses[i], mac);
+	}
+	if (known)
+		record(w, w->round, HEALTH_NEIGHBOUR, i, HEALTH_OK, 0, now);
+}
+
 static void read_neighbours(struct watched *w, int64_t now)
 {
 	struct link_answer a;
@@ -170,7 +219,7 @@ static void read_neighbours(struct watched *w, int64_t now)
 		for (uint32_t i = 0; i < w->cfg->address_count; i++)
 			if (netaddr_eq(&a.addr, &w->cfg->addresses[i]) &&
 			    memcmp(a.mac, link_mac(w->link), sizeof a.mac) != 0)
-				record(w, w->round, HEALTH_NEIGHBOUR, i, HEALTH_OK, 0, now);
+				heard_from(w, i, a.mac, now);
 }
 
 static bool is_down(const struct watched *w, uint32_t index)
@@ -217,6 +266,8 @@ static void read_probes(struct watched *w, int64_t now)
 			accepted(w, p);
 		else if (r != HEALTH_PENDING)
 			w->observed[index].refusing = true;
+		if (r == HEALTH_OK || r == HEALTH_REFUSED)
+			learn(w, p, now);
 		if (r != HEALTH_PENDING)
 			record(w, round, HEALTH_TCP, index, r, error, now);
 	}
@@ -514,6 +565,7 @@ int health_loop_start(const struct health_loop_config *cfg, struct health_loop *
 		r = -ENOMEM;
 	l->poll_max = 1;
 	for (uint32_t i = 0; r == 0 && i < cfg->config->server_count; i++) {
+		l->server[i].evidence = &cfg->evidence[i];
 		r = watched_init(&l->server[i], cfg, &cfg->config->servers[i], clock_mono_ns());
 		if (r < 0)
 			*ret_interface = cfg->config->servers[i].interface;

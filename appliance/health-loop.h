@@ -34,9 +34,9 @@ struct health_observer {
 };
 
 struct health_loop_config {
-	const struct config *config;            /* outlives the loop, as evidence does */
-	const struct worker_evidence *evidence; /* by server */
-	const struct watch_service *services;   /* @service_count of them, with their ... */
+	const struct config *config;          /* outlives the loop, as evidence does */
+	struct worker_evidence *evidence;     /* by server */
+	const struct watch_service *services; /* @service_count of them, with their ... */
 	const struct endings *endings;
 	uint32_t service_count;
 	struct health_observer observer;

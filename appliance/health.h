@@ -25,12 +25,12 @@
  *	DOWN          `fall` silent rounds in a row, and no rule below objects
  *
  * Probes alone do not kill a server. A silent round is evidence only when it began
- * after the server's last segment on the wire, while this process ran in time, and when
- * its probes really left the box. `fall` rounds without that are a suppressed verdict,
- * named by its rule, and weighed again after each further round:
+ * after the server's last sign of life on the wire (life.h), while this process ran in time, and
+ *when its probes really left the box. `fall` rounds without that are a suppressed verdict, named by
+ *its rule, and weighed again after each further round:
  *
  *	never-healthy  the server was never healthy since start: it is not ours to take
- *	traffic-seen   the ring saw TCP segments of the server meanwhile
+ *	traffic-seen   the ring saw signs of life of the server meanwhile
  *	self-lag       our own loop ran late: an answer may wait unread
  *	probe-error    probes of one kind could not be sent at all
  *	hold           the operator said so
@@ -163,8 +163,8 @@ void health_result(struct health *h, uint32_t round, enum health_kind kind, uint
 		   enum health_result result, int64_t now_ns);
 
 /*
- * The ring saw a TCP segment from the server's MAC, captured at @seen_ns. The capture
- * time, not the time of reading: what lies between delays the verdict. Brought over from
+ * The ring saw a segment that only the living server can have sent, captured at @seen_ns. The
+ * capture time, not the time of reading: what lies between delays the verdict. Brought over from
  * another clock it must not lie in the future: it would veto until then.
  */
 void health_traffic(struct health *h, int64_t seen_ns);

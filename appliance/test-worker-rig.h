@@ -213,6 +213,8 @@ static inline int set_up(void **state)
 	rig.watch = watch_free(rig.watch); /* the worker has its own */
 	rig.now_ns = INT64_MAX;
 	memset(evidence, 0, sizeof evidence);
+	for (int i = 0; i < SERVERS; i++) /* whatever MAC it has, it has answered from there */
+		atomic_store(&evidence[i].probed_ns, INT64_MAX);
 	memset(endings, 0, sizeof endings);
 	addresses[0] = rig.server.addr;
 	assert_int_equal(netaddr_parse("10.9.0.2", &addresses[1]), 0);

@@ -101,29 +101,81 @@ static void test_clients_prove_nothing(void **state)
 	assert_int_equal(life(0), 0);
 }
 
-/* Whatever a server says, on whatever connection. */
-static void test_servers_prove_life(void **state)
+/* A client asks, and its server acknowledges that. */
+static void ask_and_answer(int64_t off)
 {
-	static const uint8_t flags[] = {TCP_SYN | TCP_ACK, TCP_ACK, TCP_RST, TCP_RST | TCP_ACK,
-					TCP_FIN | TCP_ACK};
+	put(FLOW_TO_SERVER, TCP_ACK, off, 0, 10);
+	put(FLOW_TO_CLIENT, TCP_ACK, 0, off + 10, 0);
+	settle();
+}
 
+static void connect_anew(uint16_t port)
+{
+	settle();
+	rig.client.port++;
+	rig.server.port = port;
+	rig.bytes[0] = rig.bytes[1] = 0;
+	if (port == 80)
+		put_handshake();
+}
+
+/* On whatever connection, tracked or not. */
+static void test_answers_prove_life(void **state)
+{
 	start();
-	for (size_t i = 0; i < sizeof flags; i++) {
+	for (uint16_t port = 80; port < 82; port++) { /* 81 is no service */
+		connect_anew(port);
+		ask_and_answer(0); /* its MAC is seen for the first time */
 		int64_t before = clock_mono_ns();
-		rig.client.port++;
-		rig.server.port = i % 2 ? 80 : 8081; /* not a service */
-		put(FLOW_TO_CLIENT, flags[i], 0, 0, 0);
-		settle();
+		ask_and_answer(10);
 		/* The kernel's stamp is of another clock: a millisecond for the difference. */
 		assert_true(life(0) >= before - NS_PER_MS);
 		assert_true(life(0) <= clock_mono_ns() + NS_PER_MS);
 	}
 	assert_int_equal(life(1), 0);
 	rig.server.addr = addresses[1];
-	rig.server.port = 80;
-	put_handshake();
-	settle();
+	connect_anew(80);
+	ask_and_answer(0);
+	ask_and_answer(10);
 	assert_true(life(1) > life(0));
+}
+
+/* Anybody can send a segment with the server's address. */
+static void test_forged_segments_prove_nothing(void **state)
+{
+	static const uint8_t flags[] = {TCP_SYN | TCP_ACK, TCP_ACK, TCP_RST, TCP_RST | TCP_ACK,
+					TCP_FIN | TCP_ACK};
+
+	start();
+	connect_anew(80);
+	ask_and_answer(0);
+	ask_and_answer(10);
+	int64_t at = life(0);
+	assert_true(at > 0);
+	for (size_t i = 0; i < sizeof flags; i++) {
+		rig.client.port++; /* nobody who has asked */
+		rig.server.port = i % 2 ? 80 : 8081;
+		put(FLOW_TO_CLIENT, flags[i], 0, 0, 0);
+		if (rig.server.port != 80)
+			put(FLOW_TO_CLIENT, flags[i], 0, 20, 100);
+	}
+	settle();
+	assert_int_equal(life(0), at);
+}
+
+/* The server has not answered the box from there. */
+static void test_another_mac_proves_nothing(void **state)
+{
+	atomic_store(&evidence[0].probed_ns, 1);
+	start();
+	connect_anew(80);
+	ask_and_answer(0);
+	ask_and_answer(10);
+	assert_int_equal(life(0), 0);
+	atomic_store(&evidence[0].probed_ns, INT64_MAX);
+	ask_and_answer(20);
+	ask_and_answer(30);
+	assert_true(life(0) > 0);
 }
 
 static void test_lost_bytes_are_told(void **state)
@@ -358,7 +410,9 @@ int main(void)
 		TEST(test_counts),
 		TEST(test_held),
 		TEST(test_clients_prove_nothing),
-		TEST(test_servers_prove_life),
+		TEST(test_answers_prove_life),
+		TEST(test_forged_segments_prove_nothing),
+		TEST(test_another_mac_proves_nothing),
 		TEST(test_lost_bytes_are_told),
 		TEST(test_clock_set_forward),
 		TEST(test_clock_set_back),

@@ -48,6 +48,13 @@ struct watch_spill {
 	struct list node, under_way;
 };
 
+/* How far a connection was at the last sign of life of its server (life.h). */
+struct watch_alive {
+	uint64_t acked, said;
+	int64_t asked_ns;
+	uint8_t state;
+};
+
 struct jeebs_flow {
 	struct watch *watch;
 	struct flow *flow;
@@ -74,6 +81,7 @@ struct jeebs_flow {
 	struct list companion; /* in watch_companions(), of a companion's service */
 	struct watch_spill spill;
 	struct older older; /* open while somebody reads it */
+	struct watch_alive alive;
 	/* What passed before the handshake was complete: told as a gap when the module opens. */
 	uint64_t missed[2]; /* end of it */
 	bool missed_fin[2];

@@ -11,6 +11,7 @@
 
 #include "clock.h"
 #include "decode.h"
+#include "life.h"
 #include "log.h"
 #include "service-map.h"
 #include "thread.h"
@@ -48,6 +49,7 @@ struct worker {
 	struct worker_spill spill;
 	struct service_map addresses; /* to the index of a service of it */
 	struct worker_taking *taking; /* by server */
+	struct life *life;            /* likewise */
 	uint32_t taken_count;
 	pthread_t thread;
 	bool started;
@@ -158,13 +160,20 @@ static bool is_taken(const struct worker *w, const struct netaddr *a)
 	return server != NO_SERVER && w->taking[server].taken;
 }
 
+static int64_t probed_ns(const struct worker *w, uint32_t server)
+{
+	return atomic_load_explicit(&w->cfg.evidence[server].probed_ns, memory_order_relaxed);
+}
+
 /* Of no tracked flow, or its last. */
 static void on_other_segment(struct worker *w, const struct segment *s)
 {
-	uint32_t server = server_of(w, &s->src.addr);
+	uint32_t to = server_of(w, &s->dst.addr), from = server_of(w, &s->src.addr);
 
-	if (server != NO_SERVER)
-		note_life(w, server, s->time_ns);
+	if (to != NO_SERVER)
+		life_asked(&w->life[to], s);
+	if (from != NO_SERVER && life_answered(&w->life[from], s, probed_ns(w, from)))
+		note_life(w, from, s->time_ns);
 }
 
 /* A client that sends SYN has no such connection, or not yet: it will have one with the backup. */
@@ -199,7 +208,9 @@ static void on_segment(struct worker *w, const struct segment *s)
 	}
 	struct jeebs_flow *jf = watch_flow(f);
 	if (endpoint_eq(&s->src, &f->server)) {
-		note_life(w, jf->service->server, s->time_ns);
+		uint32_t server = jf->service->server;
+		if (life_of_flow(&w->life[server], jf, s, probed_ns(w, server)))
+			note_life(w, server, s->time_ns);
 		if (s->flags & TCP_FIN && !jf->service->companion)
 			endings_add(endings_of(w, jf), ending_by_fin(jf));
 	}
@@ -691,10 +702,13 @@ int worker_start(const struct worker_config *cfg, struct worker **ret,
 		(struct watch_hooks){.older = on_older, .gap = on_gap, .closed = on_closed};
 	w->cfg.watch.ctx = w;
 	w->taking = calloc(cfg->server_count, sizeof *w->taking);
+	w->life = calloc(cfg->server_count, sizeof *w->life);
+	for (uint32_t i = 0; w->life && i < cfg->server_count; i++)
+		life_init(&w->life[i], &cfg->watch.track.key);
 	w->watch = watch_new(&w->cfg.watch);
 	worker_store_init(&w->store, &w->cfg);
 	worker_spill_init(&w->spill, &w->cfg);
-	r = w->taking && w->watch ? map_addresses(w) : -ENOMEM;
+	r = w->taking && w->life && w->watch ? map_addresses(w) : -ENOMEM;
 	if (r == 0)
 		r = worker_rings_open(&w->rings, cfg->rings, cfg->ring_count, ret_why);
 	if (r == 0) {
@@ -749,6 +763,7 @@ struct worker *worker_stop(struct worker *w)
 		close(w->wake);
 	service_map_deinit(&w->addresses);
 	free(w->taking);
+	free(w->life);
 	pthread_mutex_destroy(&w->lock);
 	free(w);
 	return NULL;

@@ -6,6 +6,8 @@
 #include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
+#include <linux/neighbour.h>
+#include <linux/rtnetlink.h>
 #include <netinet/icmp6.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -13,6 +15,7 @@
 
 #include "cleanup.h"
 #include "neighbour.h"
+#include "netlink.h"
 
 /* Frames looked at in one link_receive(): under a flood the caller's loop keeps turning. */
 #define RECEIVE_BURST 256
@@ -137,4 +140,67 @@ int link_receive(struct link *l, struct link_answer *ret)
 			return 1;
 	}
 	return 0;
+}
+
+struct entry {
+	uint8_t *mac;
+	bool found;
+};
+
+static int entry_attribute(const struct nlattr *a, void *data)
+{
+	struct entry *e = data;
+
+	if (mnl_attr_get_type(a) == NDA_LLADDR && mnl_attr_get_payload_len(a) == 6) {
+		memcpy(e->mac, mnl_attr_get_payload(a), 6);
+		e->found = true;
+	}
+	return MNL_CB_OK;
+}
+
+static int entry_one(const struct nlmsghdr *nlh, void *data)
+{
+	return mnl_attr_parse(nlh, sizeof(struct ndmsg), entry_attribute, data) < 0 ? -EPROTO : 0;
+}
+
+static struct nlmsghdr *entry_message(char *out, uint16_t type, uint16_t flags,
+				      const struct link *l, const struct netaddr *addr)
+{
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(out);
+	struct ndmsg *nd = mnl_nlmsg_put_extra_header(nlh, sizeof *nd);
+
+	nlh->nlmsg_type = type;
+	nlh->nlmsg_flags = NLM_F_REQUEST | flags;
+	nd->ndm_family = addr->family == NETADDR_V6 ? AF_INET6 : AF_INET;
+	nd->ndm_ifindex = l->ifindex;
+	nd->ndm_state = NUD_STALE;
+	mnl_attr_put(nlh, NDA_DST, addr->family == NETADDR_V6 ? 16 : 4, addr->b);
+	return nlh;
+}
+
+static int entry_call(const struct nlmsghdr *nlh, netlink_fn fn, void *data)
+{
+	_cleanup_(netlink_close) struct netlink n = {.fd = -1};
+	int r = netlink_open(NETLINK_ROUTE, &n);
+
+	return r < 0 ? r : netlink_call(&n, bytes_of(nlh, nlh->nlmsg_len), fn, data);
+}
+
+int link_neighbour(const struct link *l, const struct netaddr *addr, uint8_t ret_mac[static 6])
+{
+	_Alignas(struct nlmsghdr) char out[128];
+	struct entry e = {.mac = ret_mac};
+	int r = entry_call(entry_message(out, RTM_GETNEIGH, 0, l, addr), entry_one, &e);
+
+	return r < 0 || e.found ? r : -ENOENT;
+}
+
+int link_set_neighbour(const struct link *l, const struct netaddr *addr, const uint8_t mac[6])
+{
+	_Alignas(struct nlmsghdr) char out[128];
+	struct nlmsghdr *nlh =
+		entry_message(out, RTM_NEWNEIGH, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE, l, addr);
+
+	mnl_attr_put(nlh, NDA_LLADDR, 6, mac);
+	return entry_call(nlh, NULL, NULL);
 }

@@ -176,6 +176,11 @@ int link_announce(struct link *l, const struct netaddr *addr);
 /* Asks who has @addr: ARP request, or neighbour solicitation, from the box's own address. */
 int link_ask(struct link *l, const struct netaddr *addr, const struct netaddr *own);
 
+/* Where the kernel sends what is for @addr. 0, -ENOENT: it does not know, or negative errno. */
+int link_neighbour(const struct link *l, const struct netaddr *addr, uint8_t ret_mac[static 6]);
+/* From here on it sends it there, until it hears otherwise. 0 or negative errno. */
+int link_set_neighbour(const struct link *l, const struct netaddr *addr, const uint8_t mac[6]);
+
 struct link_answer {
 	struct netaddr addr; /* who lives at ... */
 	uint8_t mac[6];

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "life.h"
+
+#include <string.h>
+
+void life_init(struct life *l, const struct siphash_key *key)
+{
+	*l = (struct life){.key = *key};
+}
+
+static bool knows_mac(struct life *l, const struct segment *s, int64_t probed_ns)
+{
+	if (!s->mac_valid)
+		return probed_ns > 0;
+	for (uint32_t i = 0; i < l->mac_count; i++)
+		if (memcmp(l->mac[i].mac, s->src_mac, sizeof s->src_mac) == 0)
+			return l->mac[i].first_ns < probed_ns;
+	uint32_t at = l->mac_count < LIFE_MACS ? l->mac_count++ : l->mac_oldest++ % LIFE_MACS;
+	memcpy(l->mac[at].mac, s->src_mac, sizeof s->src_mac);
+	l->mac[at].first_ns = s->time_ns;
+	return false;
+}
+
+/* Its client has spoken since the last sign, and it acknowledges all that came. */
+static bool answers(const struct jeebs_flow *jf, const struct segment *s)
+{
+	const struct flow *f = jf->flow;
+	const struct stream *in = &f->stream[FLOW_TO_SERVER];
+
+	return f->last_ns[FLOW_TO_SERVER] > jf->alive.asked_ns && s->flags & TCP_ACK &&
+	       s->ack == flow_seq(f, FLOW_TO_SERVER, in->next) + f->fin_seen[FLOW_TO_SERVER];
+}
+
+bool life_of_flow(struct life *l, struct jeebs_flow *jf, const struct segment *s, int64_t probed_ns)
+{
+	const struct flow *f = jf->flow;
+	struct watch_alive now = {
+		.state = f->state,
+		.acked = f->acked[FLOW_TO_SERVER] + f->fin_acked[FLOW_TO_SERVER],
+		.said = f->stream[FLOW_TO_CLIENT].next + f->fin_seen[FLOW_TO_CLIENT],
+		.asked_ns = f->last_ns[FLOW_TO_SERVER],
+	};
+	bool more = now.state != jf->alive.state || now.acked > jf->alive.acked ||
+		    now.said > jf->alive.said || answers(jf, s);
+
+	/* A connection that began since the last probe was answered may be of one speaker alone. */
+	if (!more || f->last_ns[FLOW_TO_SERVER] == 0 || f->opened_ns >= probed_ns ||
+	    !knows_mac(l, s, probed_ns))
+		return false;
+	jf->alive = now;
+	return true;
+}
+
+static uint64_t key_of(const struct life *l, const struct endpoint *server,
+		       const struct endpoint *client)
+{
+	uint8_t k[2 * (sizeof server->addr.b + 2)];
+	uint8_t *p = k;
+
+	for (int i = 0; i < 2; i++) {
+		const struct endpoint *e = i ? client : server;
+		memcpy(p, e->addr.b, sizeof e->addr.b);
+		p += sizeof e->addr.b;
+		memcpy(p, &e->port, 2);
+		p += 2;
+	}
+	return siphash13(k, sizeof k, &l->key) | 1;
+}
+
+static struct life_question *question(struct life *l, uint64_t key)
+{
+	return &l->question[(key >> 32) % LIFE_QUESTIONS];
+}
+
+void life_asked(struct life *l, const struct segment *s)
+{
+	uint32_t n = s->payload_len + !!(s->flags & TCP_SYN) + !!(s->flags & TCP_FIN);
+	uint64_t key = key_of(l, &s->dst, &s->src);
+
+	if (n > 0 && !(s->flags & TCP_RST))
+		*question(l, key) = (struct life_question){key, s->seq, s->seq + n};
+}
+
+bool life_answered(struct life *l, const struct segment *s, int64_t probed_ns)
+{
+	uint64_t key = key_of(l, &s->src, &s->dst);
+	struct life_question *q = question(l, key);
+
+	if (q->key != key || !(s->flags & TCP_ACK) || (int32_t)(s->ack - q->from) <= 0 ||
+	    (int32_t)(q->to - s->ack) < 0 || !knows_mac(l, s, probed_ns))
+		return false;
+	q->key = 0;
+	return true;
+}
