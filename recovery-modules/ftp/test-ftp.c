@@ -67,8 +67,8 @@ static void test_not_ftp(void **state)
 	};
 	static const char *const fine[] = {
 		"USER x\r\n",
-		"\xff\xf4\xff\xf2"
-		"ABOR\r\n",
+		("\xff\xf4\xff\xf2"
+		 "ABOR\r\n"),
 		"  stat a\tb\r\n",
 		"XSHA256 f\r\n",
 		"\xff\xfb\x06NOOP\r\n",
