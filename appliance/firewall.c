@@ -9,7 +9,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "firewall-child.h"
 #include "log.h"
 #include "thread.h"
 
@@ -93,7 +93,7 @@ static struct netaddr some_client(const char *interface, const struct netaddr *s
 static void rehearse_one(const struct rehearsal_scene *scene, struct firewall_view *ret)
 {
 	struct rehearsal r;
-	int error = rehearse(scene, &r);
+	int error = firewall_child_run(scene, &r);
 
 	if (error < 0) {
 		ret->state = FIREWALL_NOT_REHEARSED;

@@ -11,6 +11,7 @@
 #include "config.h"
 #include "daemon.h"
 #include "dry-run.h"
+#include "firewall-child.h"
 #include "log.h"
 #include "module-host.h"
 #include "services.h"
@@ -278,6 +279,8 @@ int main(int argc, char **argv)
 	struct arguments a = {0};
 	int opt;
 
+	if (firewall_child_is(argc, argv))
+		return firewall_child_main(argv);
 	while ((opt = getopt_long(argc, argv, "c:tdn:o:h", long_options, NULL)) != -1) {
 		int code = take_option(opt, &a);
 		if (code || a.done)

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "firewall-child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+
+#include "cleanup.h"
+#include "clock.h"
+#include "log.h"
+
+#define ARGUMENT  "--rehearse"
+#define ARGUMENTS 6
+#define PATIENCE  (15 * NS_PER_S)
+/* Outcome, tracking, rule: one line. */
+#define LINE_MAX_N 512
+
+/* ---- the child ---- */
+
+bool firewall_child_is(int argc, char **argv)
+{
+	return argc == ARGUMENTS && strcmp(argv[1], ARGUMENT) == 0;
+}
+
+int firewall_child_main(char **argv)
+{
+	struct rehearsal_scene s = {.interface = argv[2], .cancel = -1};
+	struct rehearsal r;
+
+	if (endpoint_parse(argv[3], false, &s.service.service) < 0 ||
+	    endpoint_parse(argv[4], false, &s.service.backup) < 0 ||
+	    netaddr_parse(argv[5], &s.client.addr) < 0)
+		return EXIT_FAILURE;
+	int error = rehearse(&s, &r);
+	if (error < 0) {
+		r = (struct rehearsal){.outcome = REHEARSAL_NOT_TOLD};
+		snprintf(r.rule, sizeof r.rule, "%s", log_strerror(error));
+	}
+	printf("%d %d %s\n", r.outcome, r.tracking, r.rule);
+	return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+/* ---- its parent ---- */
+
+static int start(const struct rehearsal_scene *s, int out, pid_t *ret)
+{
+	char service[ENDPOINT_STRLEN], backup[ENDPOINT_STRLEN], client[NETADDR_STRLEN];
+	char name[] = "jeebs-appliance", argument[] = ARGUMENT;
+	char *argv[] = {name, argument, (char *)s->interface, service, backup, client, NULL};
+	posix_spawn_file_actions_t files;
+	posix_spawnattr_t attr;
+
+	endpoint_format(&s->service.service, service);
+	endpoint_format(&s->service.backup, backup);
+	netaddr_format(&s->client.addr, client);
+	posix_spawnattr_init(&attr);
+	posix_spawn_file_actions_init(&files);
+	posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDWR, 0);
+	posix_spawn_file_actions_adddup2(&files, out, STDOUT_FILENO);
+	posix_spawn_file_actions_adddup2(&files, STDIN_FILENO, STDERR_FILENO);
+	posix_spawn_file_actions_addclosefrom_np(&files, STDERR_FILENO + 1);
+	int r = posix_spawn(ret, "/proc/self/exe", &files, &attr, argv, environ);
+	posix_spawn_file_actions_destroy(&files);
+	posix_spawnattr_destroy(&attr);
+	return -r;
+}
+
+/* 0 at the end of what it says, in @line; or negative errno. */
+static int listen_to(int in, int cancel, char line[static LINE_MAX_N])
+{
+	struct pollfd p[] = {{.fd = in, .events = POLLIN}, {.fd = cancel, .events = POLLIN}};
+	int64_t end = clock_mono_ns() + PATIENCE;
+	size_t n = 0;
+
+	for (;;) {
+		int64_t left = end - clock_mono_ns();
+		if (left <= 0)
+			return -ETIMEDOUT;
+		if (poll(p, 2, (int)(left / NS_PER_MS) + 1) < 0 && errno != EINTR)
+			return -errno;
+		if (p[1].revents)
+			return -ECANCELED;
+		if (!p[0].revents)
+			continue;
+		ssize_t got = read(in, line + n, LINE_MAX_N - 1 - n);
+		if (got < 0)
+			return -errno;
+		n += (size_t)got;
+		line[n] = '\0';
+		if (got == 0 || n == LINE_MAX_N - 1)
+			return 0;
+	}
+}
+
+static void understand(char *line, int status, struct rehearsal *ret)
+{
+	int outcome, tracking, at = 0;
+	char *end = strchr(line, '\n');
+
+	*ret = (struct rehearsal){.outcome = REHEARSAL_NOT_TOLD};
+	if (!end || sscanf(line, "%d %d %n", &outcome, &tracking, &at) != 2 || at == 0 ||
+	    outcome < REHEARSAL_PASSES || outcome > REHEARSAL_NOT_TOLD) {
+		snprintf(ret->rule, sizeof ret->rule, "the rehearsal ended by %s %d",
+			 WIFSIGNALED(status) ? "signal" : "exit status",
+			 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+		return;
+	}
+	*end = '\0';
+	ret->outcome = (enum rehearsal_outcome)outcome;
+	ret->tracking = tracking == GUARD_TRACKED ? GUARD_TRACKED : GUARD_UNTRACKED;
+	snprintf(ret->rule, sizeof ret->rule, "%.255s", line + at);
+}
+
+int firewall_child_run(const struct rehearsal_scene *scene, struct rehearsal *ret)
+{
+	_cleanup_close_ int in = -1, out = -1;
+	char line[LINE_MAX_N] = "";
+	int ends[2], status = 0;
+	pid_t pid;
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return -errno;
+	in = ends[0];
+	out = ends[1];
+	int r = start(scene, out, &pid);
+	if (r < 0)
+		return r;
+	close(take_fd(&out));
+	r = listen_to(in, scene->cancel, line);
+	if (r < 0)
+		kill(pid, SIGKILL);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (r == 0)
+		understand(line, status, ret);
+	return r;
+}
