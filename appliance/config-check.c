@@ -249,3 +249,30 @@ void config_check(const struct config *c, const struct config_node *root,
 		check_health(&k, i);
 	}
 }
+
+static void check_module(const struct check *k, config_module_fn check, void *ctx,
+			 const char *protocol, const struct config_node *place)
+{
+	char why[CONFIG_MODULE_WHY_STRLEN] = "";
+
+	if (protocol && check(ctx, k->c, protocol, why) < 0)
+		config_report_error(k->report, place_of(place), "%s", why);
+}
+
+void config_check_modules(const struct config *c, const struct config_node *root,
+			  struct config_report *report, config_module_fn check, void *ctx)
+{
+	struct check k = {c, config_node_get(root, "servers"), report};
+
+	for (uint32_t i = 0; i < c->server_count; i++) {
+		const struct config_server *s = &c->servers[i];
+		const struct config_node *node = config_node_entry(k.servers, i);
+		for (uint32_t j = 0; j < s->service_count && !config_report_full(report); j++) {
+			const struct config_node *n = entry_node(node, "services", j);
+			check_module(&k, check, ctx, s->services[j].protocol,
+				     config_node_get(n, "protocol"));
+			check_module(&k, check, ctx, s->services[j].upgrade,
+				     config_node_get(n, "upgrade"));
+		}
+	}
+}

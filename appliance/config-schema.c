@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "config-schema.h"
 
+#include <ctype.h>
+#include <limits.h>
 #include <net/if.h>
 #include <string.h>
 #include <sys/un.h>
@@ -196,7 +198,7 @@ static unsigned edit_distance(const char *a, const char *b)
 		d[0][j] = j;
 	for (unsigned i = 1; i <= an; i++) {
 		for (unsigned j = 1; j <= bn; j++) {
-			unsigned change = a[i - 1] != b[j - 1];
+			unsigned change = tolower((uint8_t)a[i - 1]) != tolower((uint8_t)b[j - 1]);
 			d[i][j] = min3(d[i - 1][j] + 1, d[i][j - 1] + 1, d[i - 1][j - 1] + change);
 			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
 			    d[i - 2][j - 2] + 1 < d[i][j])
@@ -214,17 +216,24 @@ static bool is_beginning(const char *a, const char *b)
 	return n >= 4 && strncmp(a, b, n) == 0;
 }
 
+unsigned config_name_distance(const char *typed, const char *name)
+{
+	unsigned distance = is_beginning(typed, name) ? 1 : edit_distance(typed, name);
+
+	return distance < strlen(typed) / 3 + 2 && distance < strlen(name) ? distance : UINT_MAX;
+}
+
 const struct config_key *config_key_suggest(const struct config_key *parent, const char *name)
 {
 	const struct config_key *best = NULL;
-	unsigned best_distance = (unsigned)(strlen(name) / 3 + 2);
+	unsigned best_distance = UINT_MAX;
 
 	for (size_t i = 0; i < config_key_count; i++) {
 		const char *leaf = config_key_leaf(&config_keys[i], parent);
 		if (!leaf)
 			continue;
-		unsigned distance = is_beginning(name, leaf) ? 1 : edit_distance(name, leaf);
-		if (distance < best_distance && distance < strlen(leaf)) {
+		unsigned distance = config_name_distance(name, leaf);
+		if (distance < best_distance) {
 			best_distance = distance;
 			best = &config_keys[i];
 		}

@@ -61,6 +61,8 @@ extern const size_t config_key_count;
 const char *config_key_leaf(const struct config_key *key, const struct config_key *parent);
 /* The child of @parent called @name, or NULL. */
 const struct config_key *config_key_find(const struct config_key *parent, const char *name);
+/* How far @typed is from @name; UINT_MAX: too far to have meant it. */
+unsigned config_name_distance(const char *typed, const char *name);
 /* The child of @parent that @name probably meant, or NULL. */
 const struct config_key *config_key_suggest(const struct config_key *parent, const char *name);
 /* A key called @name anywhere else, or NULL. */

@@ -17,6 +17,8 @@
 struct parse {
 	struct config_report report;
 	struct config_draft *draft;
+	config_module_fn check_module; /* NULL: modules are not asked */
+	void *check_ctx;
 };
 
 static int parse_group(struct parse *p, const struct config_key *key, const struct config_node *map,
@@ -204,6 +206,8 @@ static int parse_root(struct parse *p, const struct config_node *root)
 	if (r < 0)
 		return r;
 	config_check(c, root, &p->report);
+	if (p->check_module && c->modules_dir)
+		config_check_modules(c, root, &p->report, p->check_module, p->check_ctx);
 	if (p->report.count > 0)
 		return CONFIG_INVALID;
 	return fill_interfaces(c);
@@ -225,21 +229,26 @@ static int parse_text(struct parse *p)
 	return r;
 }
 
+static int parse_and_report(struct parse *p, FILE *errors, struct config **ret)
+{
+	p->draft = calloc(1, sizeof *p->draft);
+	if (!p->draft)
+		return -ENOMEM;
+	int r = parse_text(p);
+	if (r != 0) {
+		config_report_print(&p->report, errors);
+		config_free(&p->draft->c);
+		return r;
+	}
+	*ret = &p->draft->c;
+	return 0;
+}
+
 int config_parse(struct bytes text, const char *name, FILE *errors, struct config **ret)
 {
 	struct parse p = {.report = {.name = name, .text = text}};
 
-	p.draft = calloc(1, sizeof *p.draft);
-	if (!p.draft)
-		return -ENOMEM;
-	int r = parse_text(&p);
-	if (r != 0) {
-		config_report_print(&p.report, errors);
-		config_free(&p.draft->c);
-		return r;
-	}
-	*ret = &p.draft->c;
-	return 0;
+	return parse_and_report(&p, errors, ret);
 }
 
 static int read_file(const char *path, struct buf *b)
@@ -265,14 +274,23 @@ static int read_file(const char *path, struct buf *b)
 	}
 }
 
-int config_load(const char *path, FILE *errors, struct config **ret)
+int config_load_checked(const char *path, config_module_fn check, void *ctx, FILE *errors,
+			struct config **ret)
 {
 	_cleanup_(buf_deinit) struct buf b = BUF_INIT(TEXT_MAX_BYTES + 1);
 
 	int r = read_file(path, &b);
 	if (r < 0)
 		return r;
-	return config_parse(buf_view(&b), path, errors, ret);
+	struct parse p = {.report = {.name = path, .text = buf_view(&b)},
+			  .check_module = check,
+			  .check_ctx = ctx};
+	return parse_and_report(&p, errors, ret);
+}
+
+int config_load(const char *path, FILE *errors, struct config **ret)
+{
+	return config_load_checked(path, NULL, NULL, errors, ret);
 }
 
 static void free_group(const struct config_key *group, void *base);

@@ -103,6 +103,15 @@ struct config {
 #define CONFIG_FILTER_V4_BYTES    58
 #define CONFIG_FILTER_V6_BYTES    2080
 
+#define CONFIG_MODULE_WHY_STRLEN 256
+
+/*
+ * Whether there is a recovery module for @protocol of @c: 0, or a negative errno and why not in
+ * @why, one line. A seam: the text is understood without the modules.
+ */
+typedef int (*config_module_fn)(void *ctx, const struct config *c, const char *protocol,
+				char why[static CONFIG_MODULE_WHY_STRLEN]);
+
 enum config_outcome {
 	CONFIG_OK = 0,
 	CONFIG_INVALID = 1, /* errors were written to @errors */
@@ -112,6 +121,9 @@ enum config_outcome {
 int config_parse(struct bytes text, const char *name, FILE *errors, struct config **ret);
 /* Reads the file and parses it. CONFIG_*, or negative errno when it cannot be read. */
 int config_load(const char *path, FILE *errors, struct config **ret);
+/* As config_load(); a protocol that @check refuses is an error of the file like any other. */
+int config_load_checked(const char *path, config_module_fn check, void *ctx, FILE *errors,
+			struct config **ret);
 struct config *config_free(struct config *c); /* NULL is fine; returns NULL */
 
 /* How long a server may be dead before it is noticed, at most: (fall * interval) + timeout. */

@@ -14,7 +14,7 @@
 #include "firewall-child.h"
 #include "log.h"
 #include "module-host.h"
-#include "services.h"
+#include "services-check.h"
 
 #define EXIT_USAGE     64 /* sysexits(3) */
 #define EXIT_OUTPUT    74
@@ -154,10 +154,12 @@ static int take_option(int opt, struct arguments *a)
 	}
 }
 
-static int load(const char *path, struct config **ret)
+static int load(const char *path, config_module_fn check, struct config **ret)
 {
-	int r = config_load(path, stderr, ret);
+	struct module_host *host = NULL;
+	int r = config_load_checked(path, check, &host, stderr, ret);
 
+	module_host_free(host);
 	if (r < 0) {
 		fprintf(stderr, "jeebs-appliance: %s: %s\n", path, log_strerror(r));
 		return EXIT_CONFIG;
@@ -165,31 +167,10 @@ static int load(const char *path, struct config **ret)
 	return r == CONFIG_OK ? 0 : EXIT_CONFIG;
 }
 
-/* What the daemon would not start without. */
-static int check_modules(const struct config *c, const char *path)
-{
-	struct module_host *host = module_host_new(c->modules_dir);
-	struct services services = {0};
-	struct services_error why = {0};
-	int r = host ? services_load(&services, c, host, &why) : -ENOMEM;
-
-	if (r < 0 && why.server)
-		fprintf(stderr, "jeebs-appliance: %s: server %s: protocol %s: %s\n", path,
-			why.server, why.protocol, why.detail);
-	else if (r < 0)
-		fprintf(stderr, "jeebs-appliance: %s: %s\n", path, log_strerror(r));
-	services_deinit(&services);
-	module_host_free(host);
-	return r < 0 ? EXIT_CONFIG : 0;
-}
-
 static int check_config(const struct config *c, const char *path)
 {
 	char bound[32];
-	int code = check_modules(c, path);
 
-	if (code)
-		return code;
 	for (uint32_t i = 0; i < c->server_count; i++) {
 		const struct config_server *s = &c->servers[i];
 		config_format_duration(config_detection_bound_ns(&s->health), bound, sizeof bound);
@@ -231,7 +212,7 @@ static int drill(struct arguments *a)
 		return usage_error("--dry-run", "takes --server or --config, not both");
 	a->drill.server_auto = a->drill.server_auto || (!by_server && !a->config_path);
 	if (a->config_path) {
-		int code = load(a->config_path, &c);
+		int code = load(a->config_path, NULL, &c);
 		if (code)
 			return code;
 		a->drill.config = c;
@@ -249,7 +230,8 @@ static int serve(const struct arguments *a)
 {
 	const char *path = a->config_path ? a->config_path : DEFAULT_CONFIG;
 	struct config *c;
-	int code = load(path, &c);
+	/* The dump is of a text; what it is to be used with may be elsewhere. */
+	int code = load(path, a->dump && !a->check ? NULL : services_check, &c);
 
 	if (code)
 		return code;

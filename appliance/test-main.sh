@@ -44,6 +44,7 @@ config() { # SERVICE-PROTOCOL
 }
 config http >good.yaml
 config gopher >no-module.yaml
+config gopher | sed 's/addresses/adresses/; s/gopher/htpt/; s/\(.*\)port: 80\(.*\)}]/&\n  health: {fall: 0}\n- {name: web2, addresses: [192.0.2.3], backups: [{address: 192.0.2.4}], services: [{port: 25, protocol: smtp, upgrade: SMPT}]}/' >misspelt.yaml
 config http | sed 's/addresses/adresses/' >bad.yaml
 
 # A pcap file without packets, of raw IP.
@@ -96,7 +97,18 @@ no_err
 expect 0 --check-config --config good.yaml
 expect 78 -t -c no-module.yaml
 no_out
-err_has "no-module.yaml: server web1: protocol gopher: "
+err_has "no-module.yaml:7:35: no recovery module for 'gopher': "
+err_has "                                    ^" # below the name
+# All errors of the file in the first run, in their order.
+expect 78 -t -c misspelt.yaml
+no_out
+err_has "misspelt.yaml:5:3: unknown key 'adresses'; did you mean 'addresses'?"
+err_has "misspelt.yaml:7:35: no recovery module for 'htpt' in $modules; did you mean 'http'?"
+err_has "misspelt.yaml:8:18: 'fall' "
+err_has "misspelt.yaml:9:"
+err_has "no recovery module for 'SMPT' in $modules; did you mean 'smtp'?"
+expect 78 -c misspelt.yaml # the daemon says the same
+err_has "misspelt.yaml:7:35: no recovery module for 'htpt'"
 expect 78 -t -c bad.yaml
 no_out
 err_has "bad.yaml:5:3"

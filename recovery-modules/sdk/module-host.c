@@ -256,6 +256,22 @@ int module_host_detecting(struct module_host *h, const struct jeebs_module *cons
 	return 0;
 }
 
+void module_host_each(const struct module_host *h, void (*each)(void *ctx, const char *protocol),
+		      void *ctx)
+{
+	char protocol[PROTOCOL_MAX + 1];
+	struct dirent **list;
+	int n = scandir(h->dir, &list, is_module_file, by_name);
+
+	for (int i = 0; i < n; i++) {
+		if (module_file(list[i]->d_name, protocol))
+			each(ctx, protocol);
+		free(list[i]);
+	}
+	if (n >= 0)
+		free(list);
+}
+
 static bool oracle_complete(const struct jeebs_oracle *o)
 {
 	return o->open && o->data && o->gap && o->fin && o->learned && o->connect && o->receive &&

@@ -34,6 +34,10 @@ int module_host_get(struct module_host *h, const char *protocol, const struct je
 int module_host_detecting(struct module_host *h, const struct jeebs_module *const **ret,
 			  uint32_t *ret_n, char *error, size_t error_size);
 
+/* @each is called with the protocol of every module's file in the folder; none is loaded. */
+void module_host_each(const struct module_host *h, void (*each)(void *ctx, const char *protocol),
+		      void *ctx);
+
 /*
  * The oracle for @protocol, DIR/<protocol>-oracle.so, held to the same rules. As above;
  * -ENOENT, without a sentence: there is none.
