@@ -345,12 +345,17 @@ static int restore(struct failover_server *s, struct takeover_item *item, size_t
 
 /* ---- conversations of several connections ------------------------------------------------- */
 
+static bool is_over(const struct takeover_item *item)
+{
+	return item->ended || item->kind == TAKEOVER_GONE;
+}
+
 /* Of a main connection that does not go on. */
 static void refuse_others(struct failover_server *s, struct takeover_item *item, const char *reason)
 {
 	list_for_each (it, &item->others) {
 		struct takeover_item *o = list_entry(it, struct takeover_item, node);
-		o->result.gone = o->ended || o->kind == TAKEOVER_GONE;
+		o->result.gone = is_over(o);
 		if (!o->result.gone)
 			refuse_because(s, o, reason,
 				       "the connection it belongs to is not continued");
@@ -380,7 +385,7 @@ static struct join_related related_of(struct failover_server *s, struct takeover
 	};
 	size_t unsent;
 
-	o->result.gone = o->ended || o->kind == TAKEOVER_GONE;
+	o->result.gone = is_over(o);
 	if (!o->result.gone && o->plan.cont && (r.client_fd = restore(s, o, &unsent)) >= 0) {
 		r.first_out_n = unsent;
 		if (copy_unsent(o, unsent, &r.first_out) < 0) {
@@ -410,7 +415,9 @@ static uint32_t restore_others(struct failover_server *s, struct takeover_item *
 			related[n] = related_of(s, o, &seen[n].cut);
 			n++;
 		} else {
-			refuse_because(s, o, "too-many-related", "");
+			o->result.gone = is_over(o);
+			if (!o->result.gone)
+				refuse_because(s, o, "too-many-related", "");
 		}
 	}
 	return count;

@@ -766,6 +766,15 @@ static void test_ended_is_no_connection(void **state)
 	assert_int_equal(done.summary.account.n[FATE_GONE], 0);
 }
 
+/* More than the module is told of: those that were over are nobody's, and get no RST. */
+static void test_more_ended_than_are_told(void **state)
+{
+	world.ended = 7;
+	take_families(20, 40);
+	assert_int_equal(done.summary.account.n[FATE_REFUSED], done.frames);
+	assert_true(done.frames <= 1); /* the live one of the same main connection, at most */
+}
+
 /* ---- called off ---- */
 
 static void called_off_for(int error, const char *reason)
@@ -888,6 +897,7 @@ int main(void)
 		TEST(test_main_has_ended_before_and_others_are_late),
 		TEST(test_family_is_undone),
 		TEST(test_ended_is_no_connection),
+		TEST(test_more_ended_than_are_told),
 		TEST(test_called_off),
 		TEST(test_fates),
 		TEST(test_fate_of_a_family),
