@@ -227,9 +227,16 @@ static void assert_same(json_t *with, json_t *without, const struct kind *k, uin
 	json_decref(with);
 }
 
-/* Nothing was sent that is not acknowledged, so there is no place before what is expected. */
+/*
+ * Nothing was sent that is not acknowledged, so there is no place before what is expected. Or a FIN
+ * alone: at its number a RST is taken.
+ */
 static bool applies(const struct kind *k, uint32_t behind, bool from_server)
 {
+	const struct piece *p = &piece[behind];
+
+	if (k->at_una && p->flags & TCP_FIN && p->from_server == from_server)
+		return una_of[behind][from_server] != p->seq;
 	return !k->at_una || una_of[behind][from_server] != next_of[behind][from_server];
 }
 

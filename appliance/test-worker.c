@@ -31,7 +31,7 @@ static void test_counts(void **state)
 	const struct worker_counters *c = worker_counters(worker);
 	put_handshake();
 	rig.client.port++;
-	put(FLOW_TO_SERVER, TCP_ACK, 0, 0, 1); /* older than the box */
+	put(FLOW_TO_SERVER, TCP_ACK, 0, 0, 2); /* older than the box */
 	put_ethernet(junk);
 	junk[ETH_BYTES] = 0x45;
 	put16(junk + ETH_BYTES + 2, 46);

@@ -595,6 +595,8 @@ static void test_any_order(void **state)
 		assert_log(f, FLOW_TO_CLIENT, 0, size);
 		assert_int_equal(gaps[0] + gaps[1], 0);
 		assert_int_equal(track_stats(track)->bad_seq, 0);
+		assert_int_equal(track_stats(track)->ambiguous[0], 0);
+		assert_int_equal(track_stats(track)->ambiguous[1], 0);
 		c(F | A, (int64_t)size, (int64_t)size, 0);
 		s(F | A, (int64_t)size, (int64_t)size + 1, 0);
 		assert_null(c(A, (int64_t)size + 1, (int64_t)size + 1, 0));

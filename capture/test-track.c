@@ -385,8 +385,17 @@ static void test_rst(void **state)
 	restart();
 	handshake();
 	s(A, 2000, 0, 10); /* behind a hole */
-	assert_non_null(s(R, 2010, 0, 0));
+	assert_non_null(s(R, 2000, 0, 0));
 	assert_null(s(R, 0, 0, 0));
+	restart();
+	handshake();
+	s(A, 2000, 0, 10);
+	assert_null(s(R, 2010, 0, 0)); /* with SACK also where the last block ends */
+	restart();
+	option[0].seen = TCP_OPT_MSS;
+	handshake();
+	s(A, 2000, 0, 10);
+	assert_non_null(s(R, 2010, 0, 0));
 	restart();
 	handshake();
 	c(A, 0, 700, 0); /* it has what was not captured */
@@ -395,8 +404,17 @@ static void test_rst(void **state)
 	restart();
 	handshake();
 	c(F | A, 0, 0, 0);
-	assert_non_null(c(R, 0, 0, 0));
+	assert_non_null(c(R, -1, 0, 0));
+	assert_non_null(c(R, 2, 0, 0));
 	assert_null(c(R, 1, 0, 0)); /* after its FIN */
+	restart();
+	handshake();
+	c(F | A, 0, 0, 0);
+	assert_null(c(R, 0, 0, 0)); /* at it */
+	restart();
+	handshake();
+	c(F | A, 100, 0, 0);
+	assert_non_null(c(R, 100, 0, 0)); /* the server may lack what is before */
 	restart();
 	handshake();
 	track_capture_drops(track); /* where it stands is not known: it will say so when asked */

@@ -243,6 +243,29 @@ static int64_t expected(const struct flow *f, enum flow_dir d)
 	return (int64_t)(next + (f->fin_seen[d] && f->fin_off[d] == next));
 }
 
+/* A client that aborts behind its own FIN (macOS) resets at the number of that FIN. Linux takes it.
+ */
+static bool resets_at_fin(const struct flow *f, enum flow_dir d, int64_t off)
+{
+	uint64_t fin = f->fin_off[d];
+
+	return f->fin_seen[d] && off == (int64_t)fin && f->stream[d].next == fin;
+}
+
+/* Behind a hole: with SACK the receiver has said how far it has come, and Linux takes it there. */
+static bool resets_at_sack(const struct flow *f, enum flow_dir d, int64_t off)
+{
+	const struct stream *s = &f->stream[d];
+
+	return f->syn[0].sack && f->syn[1].sack && s->range_count > 0 &&
+	       off == (int64_t)s->range[s->range_count - 1].to;
+}
+
+static bool rst_is_exact(const struct flow *f, enum flow_dir d, int64_t off)
+{
+	return off == expected(f, d) || resets_at_fin(f, d, off) || resets_at_sack(f, d, off);
+}
+
 /*
  * RFC 5961 section 3.2: exactly where its receiver stands. Elsewhere in the window it is answered
  * by a challenge, which the true sender answers with a RST that is exact. So one that is in doubt
@@ -256,7 +279,7 @@ static struct flow *take_rst(struct track *t, struct flow *f, enum flow_dir d,
 	if (!f->isn_known[d]) { /* connection refused */
 		believed = d == FLOW_TO_SERVER ? answers_server(f, s) : ack_fits_client(f, s);
 	} else {
-		believed = position(f, d, s->seq) == expected(f, d);
+		believed = rst_is_exact(f, d, position(f, d, s->seq));
 	}
 	if (!believed) {
 		t->stats.bad_rst++;

@@ -294,16 +294,16 @@ static bool client_ignored(const struct track *t, const struct netaddr *client)
 /*
  * May a segment in the middle of a connection we do not know make a flow? Not when
  * the connection just ended, and not when it carries nothing: acknowledgements and
- * FINs trail behind. With a service of all ports the side with the lower port is
- * taken for the server, else connections the server itself opened would count; where either
- * end may open, nothing tells.
+ * FINs trail behind. Nor of one byte, which may be a keep-alive's and mean nothing. With a service
+ * of all ports the side with the lower port is taken for the server, else connections the server
+ * itself opened would count; where either end may open, nothing tells.
  */
 static bool midstream_plausible(const struct track *t, const struct track_place *p,
 				const struct segment *s)
 {
 	const struct closed_slot *c = closed_slot(t, p->hash);
 
-	if (!(s->flags & TCP_ACK) || s->payload_len == 0)
+	if (!(s->flags & TCP_ACK) || s->payload_len <= 1)
 		return false;
 	if (c->hash == p->hash && t->now_ns < c->until_ns)
 		return false;
