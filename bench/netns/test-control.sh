@@ -15,12 +15,13 @@ promtool_accepts() {
 	in_ns box curl -sf http://127.0.0.1:9817/metrics | promtool check metrics >&2 ||
 		fail "promtool does not accept the metrics"
 }
+web1_is_ready() { [[ $(json='.[0].ready' ctl_json show servers) == true ]]; }
 sees_connections() { (($(json=.live ctl_json status) == 20)); }
 
 [[ $(json=.state ctl_json status) == watching ]] || fail "state: $(json=.state ctl_json status)"
 jeebsctl status >/dev/null || fail "status does not say yes"
 [[ $(json='.[0].name' ctl_json show servers) == web1 ]] || fail "web1 is not shown"
-[[ $(json='.[0].ready' ctl_json show servers) == true ]] || fail "web1 is not ready"
+wait_for 5 "web1 to be ready" web1_is_ready # the box's firewall is rehearsed first
 in_ns box curl -sf -o /dev/null http://127.0.0.1:9817/healthz || fail "healthz"
 in_ns box curl -sf -o /dev/null http://127.0.0.1:9817/readyz || fail "readyz"
 promtool_accepts

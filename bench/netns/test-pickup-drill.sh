@@ -30,5 +30,7 @@ total() { python3 -c 'import json, sys; d = json.load(open(sys.argv[1])); print(
 [[ $(total 'd["wrong"]') == 0 ]] || fail "$(total 'd["wrong"]') cuts wrong"
 (($(total 'd["exact"]') > 100)) || fail "only $(total 'd["exact"]') cuts were continued: $(total 'd["refused"]')"
 (($(total 'd["refused"].get("framing-unknown", 0)') > 100)) || fail "nobody's framing was unknown: $(total 'd["refused"]')"
-[[ $(total 'sorted(set(d["refused"]) - {"framing-unknown", "handshake-not-seen"})') == "[]" ]] || fail "other refusals: $(total 'd["refused"]')"
+# A cut between two segments that the capture has in another order than they were sent in: what is missing then is missing.
+(($(total '100 * d["refused"].pop("server-bytes-lost", 0)') < $(total 'd["cuts"]'))) || fail "bytes lost: $(total 'd["refused"]')"
+[[ $(total 'sorted(set(d["refused"]) - {"framing-unknown", "handshake-not-seen", "server-bytes-lost"})') == "[]" ]] || fail "other refusals: $(total 'd["refused"]')"
 pass "$(total 'd["cuts"]') cuts in connections older than the capture: $(total 'd["exact"]') exact, 0 wrong, refused $(total 'd["refused"]')"

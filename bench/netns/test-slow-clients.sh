@@ -2,6 +2,7 @@
 # 2,000 slow readers, all in the middle of a body, continued at once. The backup has everything ready at once, the
 # clients take their time: every byte of every one, nobody waits for a buffer for long, and the appliance keeps no
 # more for them than it says.
+# Alone: its clients are slow by their buffers; beside others the backup is slower than they, and nothing is kept.
 . "$(dirname "$0")/lib.sh"
 : "${JEEBS_CONNECTIONS:=2000}"
 lab_nginx_workers=2
