@@ -466,7 +466,7 @@ static bool accept_delivered(struct http *s, const struct join *x, uint64_t befo
 
 	/* A gap: then only the name of the content can say that it is the same. */
 	if (!http_digest_whole(&s->delivered)) {
-		if (!same_name(&s->answer, &r->answer))
+		if (!same_tag(&s->answer, &r->answer))
 			return give_up(x, "content-unproven");
 		from = http_digest_window(&s->delivered);
 	}
