@@ -333,6 +333,14 @@ struct config *config_free(struct config *c)
 	return NULL;
 }
 
+const struct config_backup *config_backup_for(const struct config_server *s, uint8_t family)
+{
+	for (uint32_t i = 0; i < s->backup_count; i++)
+		if (s->backups[i].address.family == family)
+			return &s->backups[i];
+	return NULL;
+}
+
 int64_t config_detection_bound_ns(const struct config_health *h)
 {
 	return (int64_t)h->fall * h->interval_ns + h->timeout_ns;

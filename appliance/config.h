@@ -126,6 +126,9 @@ int config_load_checked(const char *path, config_module_fn check, void *ctx, FIL
 			struct config **ret);
 struct config *config_free(struct config *c); /* NULL is fine; returns NULL */
 
+/* The backup for connections of an address family; the checks guarantee one for each address. */
+const struct config_backup *config_backup_for(const struct config_server *s, uint8_t family);
+
 /* How long a server may be dead before it is noticed, at most: (fall * interval) + timeout. */
 int64_t config_detection_bound_ns(const struct config_health *h);
 

@@ -111,14 +111,6 @@ static void on_state_free(void *ctx, void *state)
 	free(state);
 }
 
-const struct config_backup *failover_backup_for(const struct config_server *cfg, uint8_t family)
-{
-	for (uint32_t i = 0; i < cfg->backup_count; i++)
-		if (cfg->backups[i].address.family == family)
-			return &cfg->backups[i];
-	return NULL;
-}
-
 /* The log ends where the old server's last byte was: its tail is what the socket was not given. */
 static int copy_unsent(const struct takeover_item *item, size_t unsent, uint8_t **ret)
 {
@@ -165,7 +157,7 @@ static int submit(struct failover_server *s, struct takeover_item *item, int fd,
 		  const struct join_related *related, uint32_t related_n)
 {
 	const struct config_backup *b =
-		failover_backup_for(s->cfg, item->snapshot.server.addr.family);
+		config_backup_for(s->cfg, item->snapshot.server.addr.family);
 	struct joined *joined = malloc(sizeof *joined);
 	struct join_request rq = {
 		.id = (uint64_t)item->worker << 32 | item->flow,

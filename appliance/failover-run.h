@@ -143,7 +143,5 @@ void failover_connection_account(struct failover_server *s, const struct takeove
 /* Nothing holds the packets of these clients back any longer. */
 void failover_connection_let_in(struct failover_server *s, const struct guard_flow *flows,
 				uint32_t count);
-/* The backup for connections of an address family; the configuration guarantees one. */
-const struct config_backup *failover_backup_for(const struct config_server *cfg, uint8_t family);
 
 #endif

@@ -43,8 +43,7 @@ static uint32_t guard_companions(const struct failover_server *s, struct guard_s
 		const struct watch_service *w = &s->env->services[i];
 		if (w->server != s->index || !w->companion)
 			continue;
-		const struct config_backup *b =
-			failover_backup_for(s->cfg, w->endpoint.addr.family);
+		const struct config_backup *b = config_backup_for(s->cfg, w->endpoint.addr.family);
 		out[n++] = (struct guard_service){.service = w->endpoint,
 						  .backup = {.addr = b->address}};
 	}
@@ -64,7 +63,7 @@ int failover_server_guard(struct failover_server *s)
 	for (uint32_t a = 0; a < cfg->address_count; a++)
 		for (uint32_t k = 0; k < cfg->service_count; k++, n++) {
 			const struct config_backup *b =
-				failover_backup_for(cfg, cfg->addresses[a].family);
+				config_backup_for(cfg, cfg->addresses[a].family);
 			svc[n].service = (struct endpoint){.addr = cfg->addresses[a],
 							   .port = cfg->services[k].port};
 			svc[n].backup = (struct endpoint){.addr = b->address,

@@ -323,15 +323,13 @@ static int try_repair(void)
 int failover_preflight(const struct config *c, const char **ret_what)
 {
 	const struct config_server *s = &c->servers[0];
+	const struct config_backup *b = config_backup_for(s, s->addresses[0].family);
 	struct guard *g = NULL;
 	struct guard_service svc = {
 		.service = {.addr = s->addresses[0], .port = s->services[0].port},
-		.backup = {.port = s->services[0].port},
+		.backup = {.addr = b->address, .port = s->services[0].port},
 	};
 
-	for (uint32_t i = 0; i < s->backup_count; i++)
-		if (s->backups[i].address.family == s->addresses[0].family)
-			svc.backup.addr = s->backups[i].address;
 	*ret_what = "nftables guard";
 	int r = guard_up(s->name, GUARD_UNTRACKED, &svc, 1, &g);
 	guard_down(g);

@@ -29,7 +29,7 @@ bool firewall_child_is(int argc, char **argv)
 
 int firewall_child_main(char **argv)
 {
-	struct rehearsal_scene s = {.interface = argv[2], .cancel = -1};
+	struct rehearsal_scene s = {.interface = argv[2]};
 	struct rehearsal r;
 
 	if (endpoint_parse(argv[3], false, &s.service.service) < 0 ||
@@ -116,7 +116,7 @@ static void understand(char *line, int status, struct rehearsal *ret)
 	snprintf(ret->rule, sizeof ret->rule, "%.255s", line + at);
 }
 
-int firewall_child_run(const struct rehearsal_scene *scene, struct rehearsal *ret)
+int firewall_child_run(const struct rehearsal_scene *scene, int cancel, struct rehearsal *ret)
 {
 	_cleanup_close_ int in = -1, out = -1;
 	char line[LINE_MAX_N] = "";
@@ -131,7 +131,7 @@ int firewall_child_run(const struct rehearsal_scene *scene, struct rehearsal *re
 	if (r < 0)
 		return r;
 	close(take_fd(&out));
-	r = listen_to(in, scene->cancel, line);
+	r = listen_to(in, cancel, line);
 	if (r < 0)
 		kill(pid, SIGKILL);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)

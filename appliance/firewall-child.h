@@ -11,10 +11,10 @@
 #include "tcprepair.h"
 
 /*
- * As rehearse(), with a deadline; -ETIMEDOUT. A child that could not tell is REHEARSAL_NOT_TOLD.
- * The child is gone when this returns.
+ * As rehearse(), with a deadline: -ETIMEDOUT; or until @cancel is readable (-1: never): -ECANCELED.
+ * A child that could not tell is REHEARSAL_NOT_TOLD. It is gone when this returns.
  */
-int firewall_child_run(const struct rehearsal_scene *scene, struct rehearsal *ret);
+int firewall_child_run(const struct rehearsal_scene *scene, int cancel, struct rehearsal *ret);
 
 /* Was this process started by firewall_child_run()? Then main() is firewall_child_main(). */
 bool firewall_child_is(int argc, char **argv);

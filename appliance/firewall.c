@@ -60,14 +60,6 @@ static enum firewall_state state_of(enum rehearsal_outcome o)
 	return FIREWALL_NOT_REHEARSED;
 }
 
-static const struct netaddr *backup_for(const struct config_server *s, uint8_t family)
-{
-	for (uint32_t i = 0; i < s->backup_count; i++)
-		if (s->backups[i].address.family == family)
-			return &s->backups[i].address;
-	return NULL;
-}
-
 static bool is_one_of(const struct netaddr *a, const struct netaddr *of, int n)
 {
 	for (int i = 0; i < n; i++)
@@ -90,10 +82,10 @@ static struct netaddr some_client(const char *interface, const struct netaddr *s
 	return c;
 }
 
-static void rehearse_one(const struct rehearsal_scene *scene, struct firewall_view *ret)
+static void rehearse_one(const struct rehearsal_scene *scene, int cancel, struct firewall_view *ret)
 {
 	struct rehearsal r;
-	int error = firewall_child_run(scene, &r);
+	int error = firewall_child_run(scene, cancel, &r);
 
 	if (error < 0) {
 		ret->state = FIREWALL_NOT_REHEARSED;
@@ -114,10 +106,9 @@ static void rehearse_server(const struct firewall_config *cfg, int cancel, uint3
 	*ret = (struct firewall_view){.state = FIREWALL_PASSES};
 	*ret_known_client = false;
 	for (uint32_t a = 0; a < s->address_count; a++) {
-		const struct netaddr *backup = backup_for(s, s->addresses[a].family);
-		struct rehearsal_scene scene = {.interface = s->interface, .cancel = cancel};
-		if (!backup)
-			continue;
+		const struct netaddr *backup =
+			&config_backup_for(s, s->addresses[a].family)->address;
+		struct rehearsal_scene scene = {.interface = s->interface};
 		if (cfg->client &&
 		    cfg->client(cfg->ctx, server, s->addresses[a].family, &scene.client.addr))
 			*ret_known_client = true;
@@ -129,7 +120,7 @@ static void rehearse_server(const struct firewall_config *cfg, int cancel, uint3
 								  .port = s->services[k].port};
 			scene.service.backup =
 				(struct endpoint){.addr = *backup, .port = s->services[k].port};
-			rehearse_one(&scene, &one);
+			rehearse_one(&scene, cancel, &one);
 			if (one.state != FIREWALL_PASSES) {
 				*ret = one;
 				return;

@@ -37,18 +37,6 @@ int address_link(const char *interface, int *ret_ifindex, uint8_t ret_mac[6])
 	return 0;
 }
 
-static int call(struct bytes message, netlink_fn fn, void *data)
-{
-	struct netlink n;
-	int r = netlink_open(NETLINK_ROUTE, &n);
-
-	if (r < 0)
-		return r;
-	r = netlink_call(&n, message, fn, data);
-	netlink_close(&n);
-	return r;
-}
-
 /* The part that adding and removing have in common. */
 static struct nlmsghdr *message(char *out, uint16_t type, uint16_t flags, const char *interface,
 				const struct netaddr *addr)
@@ -78,7 +66,7 @@ static int add(const char *interface, const struct netaddr *addr)
 	mnl_attr_put(nlh, IFA_CACHEINFO, sizeof life, &life);
 	if (addr->family == NETADDR_V6)
 		mnl_attr_put_u32(nlh, IFA_FLAGS, IFA_F_NODAD | IFA_F_NOPREFIXROUTE);
-	return call(bytes_of(out, nlh->nlmsg_len), NULL, NULL);
+	return netlink_ask(NETLINK_ROUTE, nlh, NULL, NULL);
 }
 
 static int route_one(const struct nlmsghdr *nlh, void *data)
@@ -103,7 +91,7 @@ static int is_local(const struct netaddr *addr, bool *ret)
 	rtm->rtm_dst_len = 128;
 	mnl_attr_put(nlh, RTA_DST, 16, addr->b);
 	*ret = false;
-	int r = call(bytes_of(out, nlh->nlmsg_len), route_one, ret);
+	int r = netlink_ask(NETLINK_ROUTE, nlh, route_one, ret);
 	return r == -ENETUNREACH || r == -EHOSTUNREACH ? 0 : r;
 }
 
@@ -153,7 +141,7 @@ int address_del(const char *interface, const struct netaddr *addr)
 	if (if_nametoindex(interface) == 0)
 		return -ENODEV;
 	const struct nlmsghdr *nlh = message(out, RTM_DELADDR, 0, interface, addr);
-	int r = call(bytes_of(out, nlh->nlmsg_len), NULL, NULL);
+	int r = netlink_ask(NETLINK_ROUTE, nlh, NULL, NULL);
 	return r == -EADDRNOTAVAIL ? 0 : r;
 }
 
@@ -207,7 +195,7 @@ static int walk(struct walk *w)
 	nlh->nlmsg_type = RTM_GETADDR;
 	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
 	mnl_nlmsg_put_extra_header(nlh, sizeof(struct ifaddrmsg));
-	return call(bytes_of(out, nlh->nlmsg_len), walk_one, w);
+	return netlink_ask(NETLINK_ROUTE, nlh, walk_one, w);
 }
 
 int address_present(const struct netaddr *addr)

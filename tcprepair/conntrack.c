@@ -53,7 +53,6 @@ static void put_state(struct nlmsghdr *nlh)
 int conntrack_establish(const struct endpoint *client, const struct endpoint *server)
 {
 	_Alignas(struct nlmsghdr) char out[512];
-	_cleanup_(netlink_close) struct netlink n = {.fd = -1};
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(out);
 	struct nfgenmsg *g = mnl_nlmsg_put_extra_header(nlh, sizeof *g);
 
@@ -67,6 +66,5 @@ int conntrack_establish(const struct endpoint *client, const struct endpoint *se
 	mnl_attr_put_u32(nlh, CTA_STATUS, htonl(IPS_CONFIRMED | IPS_SEEN_REPLY | IPS_ASSURED));
 	mnl_attr_put_u32(nlh, CTA_TIMEOUT, htonl(ESTABLISHED_S));
 	put_state(nlh);
-	int r = netlink_open(NETLINK_NETFILTER, &n);
-	return r < 0 ? r : netlink_call(&n, bytes_of(out, nlh->nlmsg_len), NULL, NULL);
+	return netlink_ask(NETLINK_NETFILTER, nlh, NULL, NULL);
 }

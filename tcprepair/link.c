@@ -178,19 +178,12 @@ static struct nlmsghdr *entry_message(char *out, uint16_t type, uint16_t flags,
 	return nlh;
 }
 
-static int entry_call(const struct nlmsghdr *nlh, netlink_fn fn, void *data)
-{
-	_cleanup_(netlink_close) struct netlink n = {.fd = -1};
-	int r = netlink_open(NETLINK_ROUTE, &n);
-
-	return r < 0 ? r : netlink_call(&n, bytes_of(nlh, nlh->nlmsg_len), fn, data);
-}
-
 int link_neighbour(const struct link *l, const struct netaddr *addr, uint8_t ret_mac[static 6])
 {
 	_Alignas(struct nlmsghdr) char out[128];
 	struct entry e = {.mac = ret_mac};
-	int r = entry_call(entry_message(out, RTM_GETNEIGH, 0, l, addr), entry_one, &e);
+	int r = netlink_ask(NETLINK_ROUTE, entry_message(out, RTM_GETNEIGH, 0, l, addr), entry_one,
+			    &e);
 
 	return r < 0 || e.found ? r : -ENOENT;
 }
@@ -202,5 +195,5 @@ int link_set_neighbour(const struct link *l, const struct netaddr *addr, const u
 		entry_message(out, RTM_NEWNEIGH, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE, l, addr);
 
 	mnl_attr_put(nlh, NDA_LLADDR, 6, mac);
-	return entry_call(nlh, NULL, NULL);
+	return netlink_ask(NETLINK_ROUTE, nlh, NULL, NULL);
 }

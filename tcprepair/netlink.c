@@ -84,3 +84,11 @@ int netlink_call(struct netlink *n, struct bytes messages, netlink_fn fn, void *
 			return -errno;
 	return collect(n, fn, data);
 }
+
+int netlink_ask(int protocol, const struct nlmsghdr *message, netlink_fn fn, void *data)
+{
+	_cleanup_(netlink_close) struct netlink n = {.fd = -1};
+	int r = netlink_open(protocol, &n);
+
+	return r < 0 ? r : netlink_call(&n, bytes_of(message, message->nlmsg_len), fn, data);
+}

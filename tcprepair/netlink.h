@@ -32,5 +32,7 @@ void netlink_close(struct netlink *n);
  * came back: what happened would be unknown).
  */
 int netlink_call(struct netlink *n, struct bytes messages, netlink_fn fn, void *data);
+/* The same, of one message, with a socket of its own. */
+int netlink_ask(int protocol, const struct nlmsghdr *message, netlink_fn fn, void *data);
 
 #endif

@@ -140,15 +140,12 @@ static int say(const struct rehearsing *h, const struct snapshot *s)
 }
 
 /* 1, 0: not in all that time, or negative errno. */
-static int becomes(const struct rehearsing *h, int fd, short events, int patience_ms)
+static int becomes(int fd, short events, int patience_ms)
 {
-	struct pollfd p[] = {{.fd = fd, .events = events},
-			     {.fd = h->scene->cancel, .events = POLLIN}};
+	struct pollfd p = {.fd = fd, .events = events};
 
-	int n = poll(p, 2, patience_ms);
-	if (n < 0)
-		return -errno;
-	return p[1].revents ? -ECANCELED : (p[0].revents & events) != 0;
+	int n = poll(&p, 1, patience_ms);
+	return n < 0 ? -errno : (p.revents & events) != 0;
 }
 
 /* 1: it was heard, 0: it was dropped on its way. */
@@ -174,7 +171,7 @@ static int restored_is_heard(const struct rehearsing *h, const struct guard *g)
 	for (int ms = 0; r == 0 && ms < PATIENCE_MS; ms += REPEAT_MS) {
 		r = say(h, &s);
 		if (r == 0)
-			r = becomes(h, fd, POLLIN, REPEAT_MS);
+			r = becomes(fd, POLLIN, REPEAT_MS);
 	}
 	if (r == 1)
 		r = recv(fd, &byte, 1, 0) == 1;
@@ -212,7 +209,7 @@ static int connect_outside(const struct rehearsing *h)
 		return -errno;
 	if (connect(fd, (struct sockaddr *)&sa, n) < 0 && errno != EINPROGRESS)
 		return -errno;
-	int r = becomes(h, fd, POLLOUT, PATIENCE_MS);
+	int r = becomes(fd, POLLOUT, PATIENCE_MS);
 	if (r != 1)
 		return r;
 	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &error_n) < 0)

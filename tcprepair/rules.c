@@ -150,12 +150,10 @@ static int generation_one(const struct nlmsghdr *nlh, void *data)
 int rules_generation(uint32_t *ret)
 {
 	_Alignas(struct nlmsghdr) char out[64];
-	_cleanup_(netlink_close) struct netlink n = {.fd = -1};
 	const struct nlmsghdr *nlh =
 		nftnl_nlmsg_build_hdr(out, NFT_MSG_GETGEN, AF_UNSPEC, NLM_F_ACK, 0);
-	int r = netlink_open(NETLINK_NETFILTER, &n);
 
-	return r < 0 ? r : netlink_call(&n, bytes_of(out, nlh->nlmsg_len), generation_one, ret);
+	return netlink_ask(NETLINK_NETFILTER, nlh, generation_one, ret);
 }
 
 /* ---- who drops ---- */

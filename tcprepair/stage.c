@@ -15,14 +15,6 @@
 
 #define MESSAGE_MAX 512
 
-static int call(const struct nlmsghdr *nlh)
-{
-	_cleanup_(netlink_close) struct netlink n = {.fd = -1};
-	int r = netlink_open(NETLINK_ROUTE, &n);
-
-	return r < 0 ? r : netlink_call(&n, bytes_of(nlh, nlh->nlmsg_len), NULL, NULL);
-}
-
 static struct nlmsghdr *link_message(char *out, uint16_t flags, const char *name)
 {
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(out);
@@ -43,7 +35,7 @@ static int link_up(const char *name, bool quiet)
 
 	ifi->ifi_flags = IFF_UP | (quiet ? IFF_NOARP : 0u);
 	ifi->ifi_change = ifi->ifi_flags;
-	return call(nlh);
+	return netlink_ask(NETLINK_ROUTE, nlh, NULL, NULL);
 }
 
 /*
@@ -68,7 +60,7 @@ static int cable(const char *interface, int outside)
 	mnl_attr_nest_end(nlh, peer);
 	mnl_attr_nest_end(nlh, data);
 	mnl_attr_nest_end(nlh, info);
-	return call(nlh);
+	return netlink_ask(NETLINK_ROUTE, nlh, NULL, NULL);
 }
 
 static int default_route(const char *interface, uint8_t family)
@@ -85,7 +77,7 @@ static int default_route(const char *interface, uint8_t family)
 			      .rtm_scope = family == AF_INET ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE,
 			      .rtm_type = RTN_UNICAST};
 	mnl_attr_put_u32(nlh, RTA_OIF, if_nametoindex(interface));
-	return call(nlh);
+	return netlink_ask(NETLINK_ROUTE, nlh, NULL, NULL);
 }
 
 /* A host without IPv6 has no use for its route. */
@@ -153,7 +145,7 @@ int stage_placeholder(const char *name)
 	struct nlattr *info = mnl_attr_nest_start(nlh, IFLA_LINKINFO);
 	mnl_attr_put_strz(nlh, IFLA_INFO_KIND, "dummy");
 	mnl_attr_nest_end(nlh, info);
-	int r = call(nlh);
+	int r = netlink_ask(NETLINK_ROUTE, nlh, NULL, NULL);
 	return r == -EEXIST ? 0 : r;
 }
 
@@ -173,5 +165,5 @@ int stage_address(const char *interface, const struct netaddr *addr)
 	ifa->ifa_flags = v6 ? IFA_F_NODAD : 0;
 	mnl_attr_put(nlh, IFA_LOCAL, n, addr->b);
 	mnl_attr_put(nlh, IFA_ADDRESS, n, addr->b);
-	return call(nlh);
+	return netlink_ask(NETLINK_ROUTE, nlh, NULL, NULL);
 }

@@ -107,7 +107,6 @@ struct rehearsal_scene {
 	const char *interface; /* the address will be taken there */
 	struct guard_service service;
 	struct endpoint client; /* as whom to come; port 0: some high port */
-	int cancel;             /* readable: nothing is waited for any more, -ECANCELED; or -1 */
 };
 
 enum rehearsal_outcome {

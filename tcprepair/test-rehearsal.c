@@ -14,7 +14,6 @@ static struct rehearsal_scene scene(uint8_t family)
 		.service = {lab_endpoint(LAB_SERVER, family, LAB_PORT),
 			    lab_endpoint(LAB_BACKUP, family, LAB_BACKUP_PORT)},
 		.client = lab_endpoint(LAB_CLIENT, family, 0),
-		.cancel = -1,
 	};
 }
 
