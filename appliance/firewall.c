@@ -16,6 +16,8 @@
 /* How soon a change of the rules is noticed. Those that still change are waited for as long again.
  */
 #define LOOK_MS 1000
+/* A first client is looked for at each so many looks: without one all flows are walked. */
+#define CLIENT_LOOKS 10
 /* Addresses of the box that are looked at. */
 #define OWN_MAX 32
 
@@ -28,6 +30,7 @@ struct firewall {
 	bool *known_client;         /* by server: the last rehearsal was as a real one */
 	uint32_t generation;        /* of the rules at the last look */
 	uint32_t rehearsed;         /* ... and of the last rehearsal; 0: none yet */
+	uint32_t looks;
 };
 
 const char *firewall_state_name(enum firewall_state s)
@@ -204,7 +207,8 @@ static void look(struct firewall *f)
 		now = f->generation;
 	bool settled = now == f->generation;
 	f->generation = now;
-	if ((!settled || now == f->rehearsed) && !client_came(f))
+	bool changed = settled && now != f->rehearsed;
+	if (!changed && (++f->looks % CLIENT_LOOKS != 0 || !client_came(f)))
 		return;
 	rehearse_all(f);
 	f->rehearsed = now;
