@@ -42,7 +42,6 @@
 #define STATE_MAX_AGE_NS  (600 * NS_PER_S)
 #define STREAM_MAX_BYTES  ((size_t)16 << 20)
 #define IDLE_TIMEOUT_NS   (2 * 3600 * NS_PER_S) /* as long as TCP keep-alive waits by default */
-#define HOLE_TIMEOUT_NS   (200 * NS_PER_MS)
 #define DESCRIPTORS_READY 131072 /* a table of 1 MiB */
 
 /* ---- messages between threads ------------------------------------------------------------------
@@ -383,7 +382,7 @@ static int start_workers(struct daemon *d)
 						.buffer_max = c->buffer_bytes,
 						.stream_max = STREAM_MAX_BYTES,
 						.idle_timeout_ns = IDLE_TIMEOUT_NS,
-						.hole_timeout_ns = HOLE_TIMEOUT_NS,
+						.hole_timeout_ns = TRACK_HOLE_TIMEOUT_NS,
 						.ignore_clients = own,
 						.ignore_count = own_addresses(c, own),
 					},

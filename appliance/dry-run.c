@@ -33,7 +33,6 @@
 #define DRILL_MAX_FLOWS  4000000
 #define DRILL_BUFFER_MAX ((size_t)4 << 30)
 #define DRILL_STREAM_MAX ((size_t)16 << 20)
-#define HOLE_TIMEOUT_NS  (200 * NS_PER_MS)
 /* Detection with the configuration's defaults, for drills without one. */
 #define DEFAULT_HEALTH ((struct config_health){100 * NS_PER_MS, 100 * NS_PER_MS, 3, 3})
 
@@ -282,7 +281,7 @@ struct track_config dry_run_track_config(void)
 		.max_flows = DRILL_MAX_FLOWS,
 		.buffer_max = DRILL_BUFFER_MAX,
 		.stream_max = DRILL_STREAM_MAX,
-		.hole_timeout_ns = HOLE_TIMEOUT_NS,
+		.hole_timeout_ns = TRACK_HOLE_TIMEOUT_NS,
 		/* A fixed key: the same file gives the same report. */
 		.key = {{UINT64_C(0x6a65656273), UINT64_C(0x6472696c6c)}},
 	};

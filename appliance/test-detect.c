@@ -195,6 +195,8 @@ static void test_late_syn(void **state)
 {
 	server(TCP_SYN | TCP_ACK, -1, 0, 0);
 	client(TCP_ACK, 0, 0, 100);
+	rig.now_ns += NS_PER_S;
+	track_tick(watch_track(rig.watch), rig.now_ns);
 	struct flow *f = client(TCP_SYN, -1, 0, 0);
 	assert_true(watch_flow(f)->gave_up);
 	assert_plan(watch_flow(f), false, "auto", "protocol-unknown");

@@ -79,6 +79,17 @@ struct flow_aside;
 
 #define FLOW_MACS 2 /* of routers that take turns */
 
+/* The bytes from @from on, up to the next such, were sent after @need bytes of the other direction,
+ * its FIN counted, had been received. */
+struct flow_need {
+	uint64_t from, need;
+};
+
+struct flow_needs {
+	uint32_t first, end, room; /* of v */
+	struct flow_need v[];
+};
+
 struct flow {
 	struct endpoint server, client;
 	uint16_t service; /* index the caller gave for `server` (track_config.services) */
@@ -148,9 +159,14 @@ struct flow {
 	int64_t lru_ns;
 	struct list hole;         /* flows with an acknowledged hole ... */
 	int64_t hole_since_ns[2]; /* ... since when `next` stands before it; 0: none */
-	uint64_t keep_asked[2];   /* track_keep_from(), TRACK_KEEP_NOTHING at first */
-	uint64_t log_end[2];      /* while bytes are shown: where the log ends for the callee */
-	uint32_t window_ack[2];   /* SND.WL2 beside window_seq */
+	/* What was seen before its cause waits (track-wait.c). */
+	struct flow_needs *needs[2]; /* sorted; NULL: none */
+	int64_t wait_since_ns[2];    /* the bytes at `next` are there and wait; 0: they do not */
+	bool waiting;                /* any of these */
+	bool half_alone;             /* the other SYN is not waited for any more */
+	uint64_t keep_asked[2];      /* track_keep_from(), TRACK_KEEP_NOTHING at first */
+	uint64_t log_end[2];         /* while bytes are shown: where the log ends for the callee */
+	uint32_t window_ack[2];      /* SND.WL2 beside window_seq */
 	bool window_seen[2];
 	bool fin_shown[2]; /* the fin callback was called */
 	bool resync[2];    /* capture loss: believe the next segment wherever it is */
@@ -164,7 +180,8 @@ struct flow {
 	 * to another one. */
 	uint8_t mac[2][FLOW_MACS][6], mac_count[2];
 	struct flow_aside *aside[2];
-	struct flow_ack early;     /* the client's ACK was captured before the SYN-ACK */
+	/* The client's ACK was captured before the SYN-ACK: the first, and the newest. */
+	struct flow_ack early, early_last;
 	struct segment *reuse_syn; /* a new SYN on a live flow, until the server answers it */
 };
 

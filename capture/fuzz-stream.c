@@ -67,7 +67,7 @@ static void show_held(struct model *m)
 	uint64_t off;
 	struct bytes b;
 
-	while ((b = stream_next_held(&m->s, &off)).n > 0)
+	while ((b = stream_next_held(&m->s, UINT64_MAX, &off)).n > 0)
 		show(m, off, b);
 }
 

@@ -188,6 +188,25 @@ enum stream_outcome stream_push(struct stream *s, struct pool *pool, uint64_t of
 	return STREAM_ADVANCED;
 }
 
+enum stream_outcome stream_hold(struct stream *s, struct pool *pool, uint64_t off,
+				struct bytes data)
+{
+	uint64_t end = off + data.n;
+
+	if (data.n == 0 || end <= s->next)
+		return STREAM_DUPLICATE;
+	uint64_t from = max_u64(off, s->next);
+	enum stream_outcome o = hold(s, pool, from, bytes_from(data, (size_t)(from - off)));
+	if (o == STREAM_HELD)
+		s->high = max_u64(s->high, end);
+	return o;
+}
+
+bool stream_holds_next(const struct stream *s)
+{
+	return s->range_count > 0 && s->range[0].from == s->next;
+}
+
 /* As much of the newest bytes before @end as the ceilings allow. */
 static void cut_log(struct stream *s, struct pool *pool, uint64_t end)
 {
@@ -224,12 +243,12 @@ int stream_commit(struct stream *s, struct pool *pool, uint64_t off, struct byte
 	return r;
 }
 
-struct bytes stream_next_held(struct stream *s, uint64_t *ret_off)
+struct bytes stream_next_held(struct stream *s, uint64_t until, uint64_t *ret_off)
 {
-	if (s->range_count == 0 || s->range[0].from > s->next)
+	if (s->range_count == 0 || s->range[0].from > s->next || until <= s->next)
 		return BYTES_NONE;
 
-	struct bytes b = block_view(s->block, s->next, s->range[0].to);
+	struct bytes b = block_view(s->block, s->next, min_u64(until, s->range[0].to));
 	*ret_off = s->next;
 	s->next += b.n;
 	s->shown = s->next;

@@ -45,7 +45,8 @@ struct stream {
 	 */
 	uint64_t doubt_from, doubt_to;
 	struct pool_block *block;   /* NULL: nothing kept */
-	struct stream_range *range; /* sorted, disjoint, all beyond next; NULL: none */
+	struct stream_range *range; /* sorted, disjoint, beyond next, or at next: stream_hold();
+				       NULL: none */
 	uint16_t range_count;
 };
 
@@ -76,6 +77,13 @@ enum stream_outcome stream_push(struct stream *s, struct pool *pool, uint64_t of
 				struct bytes data, uint64_t *ret_off, struct bytes *ret_new);
 
 /*
+ * As stream_push(), but of bytes that are in order: they are kept back, too, until
+ * stream_next_held() is asked for them. STREAM_HELD, STREAM_DUPLICATE or STREAM_E_CEILING.
+ */
+enum stream_outcome stream_hold(struct stream *s, struct pool *pool, uint64_t off,
+				struct bytes data);
+
+/*
  * Ends a stream_push() that returned STREAM_ADVANCED: next moves past @data and
  * the part at or after keep is copied. 0, or STREAM_E_CEILING: next moved, but
  * the log now starts no earlier than what could be kept: keep moved up from
@@ -85,11 +93,14 @@ int stream_commit(struct stream *s, struct pool *pool, uint64_t off, struct byte
 		  uint64_t *ret_lost_from);
 
 /*
- * Bytes beyond next that a filled hole or a declared gap made in order. Returns
- * a contiguous view and moves next past it; empty when there is none. The view
- * is valid until the next call with this stream.
+ * Bytes that stream_hold() kept back, or that a filled hole or a declared gap made in order, as
+ * far as they lie before @until. Returns a contiguous view and moves next past it; empty when
+ * there is none. The view is valid until the next call with this stream.
  */
-struct bytes stream_next_held(struct stream *s, uint64_t *ret_off);
+struct bytes stream_next_held(struct stream *s, uint64_t until, uint64_t *ret_off);
+
+/* The next bytes are there, held: what is pushed now has to wait behind them. */
+bool stream_holds_next(const struct stream *s);
 
 /*
  * Declares [next, to) lost, moves next to @to, and keep with it. to > next, and

@@ -58,7 +58,7 @@ static void drain(void)
 	uint64_t off;
 	struct bytes b;
 
-	while ((b = stream_next_held(&stream, &off)).n > 0)
+	while ((b = stream_next_held(&stream, UINT64_MAX, &off)).n > 0)
 		show(off, b);
 }
 

@@ -24,6 +24,7 @@ static void copy_facts(struct flow *to, const struct flow *f)
 	to->counted_live = false;
 	for (int d = 0; d < 2; d++)
 		to->stream[d] = own.stream[d];
+	to->needs[0] = to->needs[1] = NULL;
 	list_init(&to->dirty);
 	list_init(&to->hole);
 }
@@ -40,7 +41,7 @@ static int copy_memory(struct track *t, struct flow *to, const struct flow *f)
 	}
 	for (int d = 0; d < 2 && r == 0; d++)
 		r = stream_clone(&to->stream[d], &t->pool, &f->stream[d]);
-	return r;
+	return r == 0 ? track_clone_needs(to, f) : r;
 }
 
 struct flow *track_clone(struct track *to, const struct flow *f)
@@ -59,8 +60,7 @@ struct flow *track_clone(struct track *to, const struct flow *f)
 		return NULL;
 	}
 	track_set_state(to, c, (enum flow_state)f->state);
-	if (f->hole_since_ns[0] || f->hole_since_ns[1])
-		list_add_tail(&to->holes, &c->hole);
+	track_list_hole(to, c);
 	track_announce(to, c);
 	/* What a module asks for as it is opened is less than what it had asked for by now. */
 	for (int d = 0; d < 2; d++)

@@ -71,12 +71,12 @@ static void show(struct track *t, struct flow *f, enum flow_dir d, uint64_t off,
 	track_apply_keep(t, f, d);
 }
 
-static void show_held(struct track *t, struct flow *f, enum flow_dir d)
+void track_show_held(struct track *t, struct flow *f, enum flow_dir d)
 {
 	uint64_t off;
 	struct bytes b;
 
-	while ((b = stream_next_held(&f->stream[d], &off)).n > 0)
+	while ((b = stream_next_held(&f->stream[d], track_showable(f, d), &off)).n > 0)
 		show(t, f, d, off, b);
 }
 
@@ -89,35 +89,82 @@ static void show_new(struct track *t, struct flow *f, enum flow_dir d, uint64_t 
 		t->stats.buffer_refused += f->stream[d].keep - lost_from;
 		track_mark(t, f, FLOW_MARK_LOG_CEILING, 0);
 	}
-	show_held(t, f, d);
+	track_show_held(t, f, d);
 }
 
 void track_show_fin(struct track *t, struct flow *f, enum flow_dir d)
 {
 	if (!f->fin_seen[d] || f->fin_shown[d] || f->stream[d].next != f->fin_off[d])
 		return;
+	if (track_waits(f, d, 0)) {
+		f->waiting = true;
+		return;
+	}
 	f->fin_shown[d] = true;
 	if (t->sink.fin && !flow_is_opaque(f))
 		t->sink.fin(t->ctx, f, d, f->fin_off[d]);
 }
 
-/* All of one segment's captured bytes. The loop goes round again only where held ranges were in
- * between. */
-static bool push(struct track *t, struct flow *f, enum flow_dir d, uint64_t off, struct bytes b)
-{
-	enum stream_outcome o;
-	bool advanced = false;
+struct push {
+	uint64_t off, need;
+	struct bytes b;
+	/* What is new of it and in order. */
 	uint64_t new_off;
 	struct bytes new;
+};
 
-	while ((o = stream_push(&f->stream[d], &t->pool, off, b, &new_off, &new)) ==
-	       STREAM_ADVANCED) {
-		show_new(t, f, d, new_off, new);
+/* Kept back until their cause was seen. STREAM_E_CEILING: what they wait for was given up instead.
+ */
+static enum stream_outcome keep_back(struct track *t, struct flow *f, enum flow_dir d,
+				     const struct push *p)
+{
+	uint64_t from = max_u64(p->off, f->stream[d].next);
+	enum stream_outcome o = stream_hold(&f->stream[d], &t->pool, p->off, p->b);
+
+	f->waiting = true;
+	if (o == STREAM_HELD)
+		t->stats.waited[d]++;
+	if (o == STREAM_DUPLICATE || (o == STREAM_HELD && track_need(f, d, from, p->need)))
+		return o;
+	/* A ceiling. Then it is as if what is missing were lost. */
+	while (track_stop_waiting(t, f, d) && track_waits(f, d, p->need))
+		;
+	return o == STREAM_HELD ? o : STREAM_E_CEILING;
+}
+
+static enum stream_outcome push_or_hold(struct track *t, struct flow *f, enum flow_dir d,
+					struct push *p)
+{
+	struct stream *s = &f->stream[d];
+
+	if (track_waits(f, d, p->need) || stream_holds_next(s)) {
+		enum stream_outcome o = keep_back(t, f, d, p);
+		if (o != STREAM_E_CEILING || stream_holds_next(s))
+			return o;
+	}
+	enum stream_outcome o = stream_push(s, &t->pool, p->off, p->b, &p->new_off, &p->new);
+	if (o == STREAM_HELD && track_need(f, d, p->off, p->need) && f->needs[d])
+		f->waiting = true;
+	if (o == STREAM_HELD)
+		t->stats.out_of_order[d]++;
+	return o;
+}
+
+/* All of one segment's captured bytes. The loop goes round again only where held ranges were in
+ * between. */
+static bool push(struct track *t, struct flow *f, enum flow_dir d, struct push *p)
+{
+	const uint64_t off = p->off;
+	const struct bytes b = p->b;
+	enum stream_outcome o;
+	bool advanced = false;
+
+	while ((o = push_or_hold(t, f, d, p)) == STREAM_ADVANCED) {
+		show_new(t, f, d, p->new_off, p->new);
 		advanced = true;
 	}
 	switch (o) {
 	case STREAM_HELD:
-		t->stats.out_of_order[d]++;
 		break;
 	case STREAM_E_CEILING:
 		t->stats.buffer_refused += b.n;
@@ -169,7 +216,7 @@ static void compare(struct track *t, struct flow *f, enum flow_dir d, uint64_t o
 }
 
 bool track_data(struct track *t, struct flow *f, enum flow_dir d, int64_t off, uint32_t wire_len,
-		struct bytes b)
+		struct bytes b, uint64_t need)
 {
 	if (wire_len > b.n)
 		track_mark(t, f, FLOW_MARK_TRUNCATED, 0);
@@ -190,7 +237,7 @@ bool track_data(struct track *t, struct flow *f, enum flow_dir d, int64_t off, u
 		compare(t, f, d, from, b);
 	/* Also what the capture cut off was on the wire. */
 	f->stream[d].high = max_u64(f->stream[d].high, end);
-	if (b.n == 0 || !push(t, f, d, from, b))
+	if (b.n == 0 || !push(t, f, d, &(struct push){.off = from, .need = need, .b = b}))
 		return false;
 	f->hole_since_ns[d] = 0; /* it moved: another hole, if any */
 	track_note_hole(t, f, d);
@@ -203,38 +250,54 @@ void track_note_hole(struct track *t, struct flow *f, enum flow_dir d)
 
 	/* Of a server's stream the SYN may be missing. */
 	hole = hole || (d == FLOW_TO_CLIENT && f->early.seen);
-	if (!hole) {
+	if (!hole)
 		f->hole_since_ns[d] = 0;
-		if (f->hole_since_ns[flow_other(d)] == 0)
-			list_del(&f->hole);
-		return;
-	}
-	if (f->hole_since_ns[d] == 0)
+	else if (f->hole_since_ns[d] == 0)
 		f->hole_since_ns[d] = t->now_ns ? t->now_ns : 1;
-	if (list_empty(&f->hole))
+	track_list_hole(t, f);
+}
+
+void track_list_hole(struct track *t, struct flow *f)
+{
+	bool timed = f->hole_since_ns[0] || f->hole_since_ns[1] || f->wait_since_ns[0] ||
+		     f->wait_since_ns[1];
+
+	if (!timed)
+		list_del(&f->hole);
+	else if (list_empty(&f->hole))
 		list_add_tail(&t->holes, &f->hole);
+}
+
+bool track_declare_gap(struct track *t, struct flow *f, enum flow_dir d)
+{
+	struct stream *s = &f->stream[d];
+
+	if (f->acked[d] <= s->next || flow_is_opaque(f) || stream_holds_next(s))
+		return false;
+	uint64_t from = s->next, held = stream_first_held(s);
+	uint64_t to = held > from ? min_u64(held, f->acked[d]) : f->acked[d];
+
+	stream_gap(s, &t->pool, to);
+	t->stats.gaps[d]++;
+	t->stats.gap_bytes[d] += to - from;
+	track_mark(t, f, d == FLOW_TO_SERVER ? FLOW_MARK_GAP_TO_SERVER : FLOW_MARK_GAP_TO_CLIENT,
+		   0);
+	if (t->sink.gap)
+		t->sink.gap(t->ctx, f, d, from, to);
+	track_show_held(t, f, d);
+	if (f->waiting)
+		track_release(t, f);
+	return true;
 }
 
 bool track_declare_gaps(struct track *t, struct flow *f, enum flow_dir d)
 {
-	struct stream *s = &f->stream[d];
 	bool any = d == FLOW_TO_CLIENT && track_miss_answer(t, f);
 
-	while (f->acked[d] > s->next && !flow_is_opaque(f)) {
-		uint64_t from = s->next, held = stream_first_held(s);
-		uint64_t to = held > from ? min_u64(held, f->acked[d]) : f->acked[d];
-
-		stream_gap(s, &t->pool, to);
-		t->stats.gaps[d]++;
-		t->stats.gap_bytes[d] += to - from;
-		track_mark(t, f,
-			   d == FLOW_TO_SERVER ? FLOW_MARK_GAP_TO_SERVER : FLOW_MARK_GAP_TO_CLIENT,
-			   0);
-		if (t->sink.gap)
-			t->sink.gap(t->ctx, f, d, from, to);
-		show_held(t, f, d);
+	/* Bytes that are there are no gap: what they wait for is. */
+	while (track_declare_gap(t, f, d) || (f->acked[d] > f->stream[d].next &&
+					      f->wait_since_ns[d] && track_stop_waiting(t, f, d)))
 		any = true;
-	}
 	track_note_hole(t, f, d);
 	track_show_fin(t, f, d);
 	return any;
@@ -244,22 +307,33 @@ bool track_expire_holes(struct track *t, struct flow *f)
 {
 	bool any = false;
 
-	for (int d = 0; d < 2; d++) {
-		/* What a capture cut off does not come later: a retransmission is cut as well. */
-		int64_t age = f->marks & FLOW_MARK_TRUNCATED ? 0 : t->hole_timeout_ns;
+	/* What a capture cut off does not come later: a retransmission is cut as well. */
+	int64_t age = f->marks & FLOW_MARK_TRUNCATED ? 0 : t->hole_timeout_ns;
 
+	for (int d = 0; d < 2; d++) {
 		if (f->hole_since_ns[d] != 0 && t->now_ns - f->hole_since_ns[d] >= age)
 			any |= track_declare_gaps(t, f, (enum flow_dir)d);
 	}
+	if (f->waiting)
+		any |= track_expire_waits(t, f, age);
+	return any;
+}
+
+bool track_settle_all(struct track *t, struct flow *f)
+{
+	bool any = track_declare_gaps(t, f, FLOW_TO_SERVER);
+
+	any |= track_declare_gaps(t, f, FLOW_TO_CLIENT);
+	while (track_expire_waits(t, f, 0))
+		any = true;
 	return any;
 }
 
 void track_settle(struct track *t, struct flow *f)
 {
-	bool any = track_declare_gaps(t, f, FLOW_TO_SERVER);
+	bool any = track_settle_all(t, f);
 
 	track_mark_fragments(t);
-	any |= track_declare_gaps(t, f, FLOW_TO_CLIENT);
 	if (any && t->sink.changed)
 		t->sink.changed(t->ctx, f);
 }

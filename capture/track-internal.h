@@ -100,7 +100,8 @@ void track_take_aside(struct track *t, struct flow *f, enum flow_dir d,
 		      const struct segment *answer, int64_t ack);
 void track_aside_free(struct flow *f, enum flow_dir d);
 
-void track_take_fin(struct track *t, struct flow *f, enum flow_dir d, uint64_t end);
+void track_take_fin(struct track *t, struct flow *f, enum flow_dir d, uint64_t end,
+		    uint64_t need);
 
 /* track-infer.c: the hooks for connections older than the box. */
 void track_infer_begin(struct flow *f);
@@ -115,9 +116,10 @@ void track_infer(struct track *t, struct flow *f, enum flow_dir d, const struct 
 bool track_miss_answer(struct track *t, struct flow *f);
 
 /* track-data.c */
-/* Bytes of the wire at @off: at most @wire_len, @b of them captured. True when next moved. */
+/* Bytes of the wire at @off: at most @wire_len, @b of them captured, sent when the first @need
+ * bytes of the other direction had been received. True when next moved. */
 bool track_data(struct track *t, struct flow *f, enum flow_dir d, int64_t off, uint32_t wire_len,
-		struct bytes b);
+		struct bytes b, uint64_t need);
 /* Releases what neither the user nor the client's ACK asks for. */
 void track_apply_keep(struct track *t, struct flow *f, enum flow_dir d);
 /* acked or next of @d changed: does an acknowledged hole begin or end? */
@@ -125,7 +127,31 @@ void track_note_hole(struct track *t, struct flow *f, enum flow_dir d);
 /* Declares acknowledged holes gaps: those older than the timeout, or all of them. True if any. */
 bool track_expire_holes(struct track *t, struct flow *f);
 bool track_declare_gaps(struct track *t, struct flow *f, enum flow_dir d);
+/* One gap, if there is a hole that is acknowledged. */
+bool track_declare_gap(struct track *t, struct flow *f, enum flow_dir d);
 /* Calls fin when everything before it was shown. */
 void track_show_fin(struct track *t, struct flow *f, enum flow_dir d);
+void track_show_held(struct track *t, struct flow *f, enum flow_dir d);
+/* Among those housekeeping looks at, if time matters to it. */
+void track_list_hole(struct track *t, struct flow *f);
+/* Nothing more will come: holes are gaps, and nothing waits any longer. True if anything was shown.
+ */
+bool track_settle_all(struct track *t, struct flow *f);
+
+/* track-wait.c */
+/* Would the next bytes of @d, or their FIN, with this need have to wait? */
+bool track_waits(const struct flow *f, enum flow_dir d, uint64_t need);
+/* Notes what the bytes from @from on were sent after. False: too many of them, or no memory. */
+bool track_need(struct flow *f, enum flow_dir d, uint64_t from, uint64_t need);
+/* How far bytes of @d may be shown, if they are there. */
+uint64_t track_showable(const struct flow *f, enum flow_dir d);
+/* Shows what need not wait any longer. */
+void track_release(struct track *t, struct flow *f);
+/* What @d waits for next is given up. False: there is nothing of the kind. */
+bool track_stop_waiting(struct track *t, struct flow *f, enum flow_dir d);
+/* What has waited for so long. True if any. */
+bool track_expire_waits(struct track *t, struct flow *f, int64_t age_ns);
+/* 0 or -ENOMEM. */
+int track_clone_needs(struct flow *to, const struct flow *f);
 
 #endif

@@ -138,9 +138,9 @@ void track_take_aside(struct track *t, struct flow *f, enum flow_dir d,
 		return;
 	if (a.to > a.from)
 		track_data(t, f, d, (int64_t)a.from, (uint32_t)(a.to - a.from),
-			   bytes_of(a.bytes, (size_t)(a.to - a.from)));
+			   bytes_of(a.bytes, (size_t)(a.to - a.from)), 0);
 	if (a.fin)
-		track_take_fin(t, f, d, a.to);
+		track_take_fin(t, f, d, a.to, 0);
 	track_show_fin(t, f, d);
 	free(a.bytes);
 }

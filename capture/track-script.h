@@ -38,6 +38,8 @@ static uint32_t captured;      /* bytes of payload the capture holds, at most */
 static const uint8_t *payload; /* instead of the pattern */
 static int64_t now;
 
+static void (*before_shown)(enum flow_dir d, uint64_t off, size_t n); /* NULL: nobody asks */
+
 /* What was called. */
 static uint64_t shown[2];
 static uint64_t keep[2]; /* what the data callback asks for */
@@ -61,6 +63,8 @@ static inline void on_data(void *ctx, struct flow *f, enum flow_dir d, uint64_t 
 {
 	assert_true(b.n > 0);
 	assert_int_equal(off, shown[d]);
+	if (before_shown)
+		before_shown(d, off, b.n);
 	for (size_t i = 0; i < b.n; i++)
 		assert_int_equal(b.p[i], pattern(d, off + i));
 	shown[d] = off + b.n;
@@ -143,6 +147,7 @@ static inline int set_up(void **state)
 	}
 	captured = UINT32_MAX;
 	payload = NULL;
+	before_shown = NULL;
 	now = 1000 * NS_PER_S;
 	track = NULL;
 	restart();

@@ -399,7 +399,7 @@ static bool take_ack(struct track *t, struct flow *f, enum flow_dir d, const str
 	return true;
 }
 
-void track_take_fin(struct track *t, struct flow *f, enum flow_dir d, uint64_t end)
+void track_take_fin(struct track *t, struct flow *f, enum flow_dir d, uint64_t end, uint64_t need)
 {
 	if (f->fin_seen[d]) {
 		if (end == f->fin_off[d])
@@ -413,7 +413,8 @@ void track_take_fin(struct track *t, struct flow *f, enum flow_dir d, uint64_t e
 	}
 	f->fin_seen[d] = true;
 	f->fin_off[d] = end;
-	if (f->acked[d] > end) { /* its ACK was captured before it */
+	(void)track_need(f, d, end, need); /* without memory it does not wait */
+	if (f->acked[d] > end) {           /* its ACK was captured before it */
 		f->acked[d] = end;
 		f->fin_acked[d] = true;
 		track_note_hole(t, f, d);
@@ -430,6 +431,10 @@ static void take_early(struct track *t, struct flow *f)
 		return;
 	f->early.seen = false;
 	track_note_hole(t, f, FLOW_TO_CLIENT);
+	if (ack_believable(f, FLOW_TO_CLIENT, off))
+		take_ack(t, f, FLOW_TO_SERVER, &k, off);
+	k = f->early_last;
+	off = position(f, FLOW_TO_CLIENT, k.ack);
 	if (ack_believable(f, FLOW_TO_CLIENT, off))
 		take_ack(t, f, FLOW_TO_SERVER, &k, off);
 }
@@ -464,7 +469,10 @@ static bool acknowledge(struct track *t, struct flow *f, enum flow_dir d, const 
 		if (!f->early.seen) { /* the first one tells the server's ISN */
 			f->early = k;
 			track_note_hole(t, f, a);
+			f->early_last = k;
 		}
+		if ((int32_t)(k.ack - f->early_last.ack) >= 0)
+			f->early_last = k;
 		return true;
 	}
 	int64_t off = position(f, a, k.ack);
@@ -494,10 +502,24 @@ static struct flow *close_if_finished(struct track *t, struct flow *f)
 	if (!f->fin_acked[0] || !f->fin_acked[1])
 		return f;
 	/* Both ends have everything: what was not captured will not come again. */
-	track_declare_gaps(t, f, FLOW_TO_SERVER);
-	track_declare_gaps(t, f, FLOW_TO_CLIENT);
+	track_settle_all(t, f);
 	track_close(t, f, TRACK_CLOSE_FIN);
 	return NULL;
+}
+
+/* How many bytes of the other direction its sender had received, the FIN counted. */
+static uint64_t cause_of(const struct flow *f, enum flow_dir d, const struct segment *s)
+{
+	enum flow_dir a = flow_other(d);
+	int64_t off = 0;
+
+	if (!(s->flags & TCP_ACK))
+		return 0;
+	if (f->isn_known[a])
+		off = position(f, a, s->ack);
+	else if (f->early.seen)
+		off = (int32_t)(s->ack - f->early.ack);
+	return off > 0 ? (uint64_t)off : 0;
 }
 
 /*
@@ -576,11 +598,16 @@ static struct flow *take(struct track *t, struct flow *f, enum flow_dir d, const
 	take_early(t, f);
 	if (f->infer)
 		track_infer(t, f, d, s, off);
+	if (f->waiting) /* a SYN may have been what it waits for */
+		track_release(t, f);
+	uint64_t need = cause_of(f, d, s);
 	if (s->payload_len > 0)
-		track_data(t, f, d, off, s->payload_len, s->payload);
+		track_data(t, f, d, off, s->payload_len, s->payload, need);
 	if (s->flags & TCP_FIN && off + (int64_t)s->payload_len >= 0)
-		track_take_fin(t, f, d, (uint64_t)(off + (int64_t)s->payload_len));
+		track_take_fin(t, f, d, (uint64_t)(off + (int64_t)s->payload_len), need);
 	track_show_fin(t, f, d);
+	if (f->waiting)
+		track_release(t, f);
 	if (f->marks & FLOW_MARK_TRUNCATED)
 		track_expire_holes(t, f);
 	if (t->sink.changed)

@@ -187,6 +187,8 @@ void track_close(struct track *t, struct flow *f, enum track_close why)
 	track_aside_free(f, FLOW_TO_CLIENT);
 	free(f->reuse_syn);
 	free(f->infer);
+	free(f->needs[0]);
+	free(f->needs[1]);
 	flow_table_remove(&t->table, f);
 	t->stats.flows_closed++;
 }

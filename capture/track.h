@@ -22,6 +22,10 @@
  * its receiver stands; a SYN on a live flow when the server answers it. Everything else is counted
  * and changes nothing. An ACK may be ahead of captured data by one window behind the right edge:
  * captures reorder and lose. Further away both ends must speak of the same place.
+ *
+ * Order between the directions: bytes are shown behind those of the other direction that their
+ * segment acknowledges, and behind both SYNs, whenever these are captured. If they are not within
+ * hole_timeout_ns, they are given up.
  */
 #ifndef CAPTURE_TRACK_H
 #define CAPTURE_TRACK_H
@@ -43,14 +47,20 @@ struct track;
  */
 #define TRACK_HALF_OPEN_NS (60 * NS_PER_S)
 
+/* What capture interfaces may be apart: hardly more than a second of a download at 10 MB/s waits.
+ */
+#define TRACK_HOLE_TIMEOUT_NS (500 * NS_PER_MS)
+
 struct track_config {
 	uint32_t max_flows;      /* ceiling of the table */
 	size_t buffer_max;       /* bytes all streams together may hold */
 	size_t stream_max;       /* bytes one direction may hold (log and held ranges) */
 	int64_t idle_timeout_ns; /* flows silent for so long, or 1/16 longer, are dropped; 0: never
 				  */
-	int64_t hole_timeout_ns; /* an acknowledged hole older than this is declared a gap */
-	struct siphash_key key;  /* random for the live box, fixed in tests */
+	/* An acknowledged hole older than this is declared a gap; what was seen before its cause
+	 * waits no longer than this. */
+	int64_t hole_timeout_ns;
+	struct siphash_key key; /* random for the live box, fixed in tests */
 	/* Protected services: exact address and port; port 0 = every port of the address, which
 	 * is used when no service names the port. Copied. A flow's `service` is the index in this
 	 * array. */
@@ -103,6 +113,7 @@ struct track_stats {
 	uint64_t gaps[2], gap_bytes[2];
 	uint64_t out_of_order[2], retransmits[2];
 	uint64_t ambiguous[2];   /* copies of bytes that differ from those before them */
+	uint64_t waited[2];      /* segments that were seen before their cause, and waited for it */
 	uint64_t buffer_refused; /* bytes not kept: a ceiling */
 	uint64_t bad_rst;   /* RST not exactly where its receiver stands: not believed (RFC 5961) */
 	uint64_t other_mac; /* for another receiver: set aside, or nothing (track-mac.c) */

@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* One direction is captured later than the other: what is seen before its cause waits for it. */
+#include "track-script.h"
+
+#define EVENTS_MAX   4096
+#define REQUEST      100
+#define PIECE        1000
+#define PIECES       3
+#define BLOCK_NS     (2 * NS_PER_MS)
+#define STEP_NS      (50 * NS_PER_US)
+#define DELAYS_COUNT 6
+
+static const int64_t delays[DELAYS_COUNT] = {
+	0, 1 * NS_PER_MS, 2 * NS_PER_MS, 5 * NS_PER_MS, 20 * NS_PER_MS, 200 * NS_PER_MS};
+
+/* ---- a conversation, as it was on the wire ---- */
+
+struct event {
+	int64_t at_ns, seen_ns;
+	enum flow_dir d;
+	int flags;
+	int64_t off, ack;
+	uint32_t n;
+};
+
+static struct event events[EVENTS_MAX];
+static uint32_t event_count;
+static int64_t said[2]; /* how far each has come, its FIN counted */
+
+static void say(enum flow_dir d, int flags, uint32_t n)
+{
+	int64_t at = event_count ? events[event_count - 1].at_ns + STEP_NS : now;
+
+	assert_true(event_count < EVENTS_MAX);
+	events[event_count++] = (struct event){
+		.at_ns = at, .d = d, .flags = flags, .off = said[d], .ack = said[!d], .n = n};
+	said[d] += n + !!(flags & F);
+}
+
+/* Question and answer, @first asks; then both end. */
+static void converse(enum flow_dir first, int rounds)
+{
+	event_count = 0;
+	said[0] = said[1] = -1;
+	say(FLOW_TO_SERVER, S, 0);
+	said[0] = 0;
+	say(FLOW_TO_CLIENT, S | A, 0);
+	said[1] = 0;
+	say(FLOW_TO_SERVER, A, 0);
+	for (int i = 0; i < rounds; i++) {
+		say(first, A, REQUEST);
+		say(!first, A, 0);
+		for (int k = 0; k < PIECES; k++)
+			say(!first, A, PIECE);
+		say(first, A, 0);
+	}
+	say(FLOW_TO_CLIENT, F | A, 0);
+	say(FLOW_TO_SERVER, F | A, 0);
+	say(FLOW_TO_CLIENT, A, 0);
+}
+
+/* Nothing is shown before what its sender had received when it said it. */
+static void assert_cause_shown(enum flow_dir d, uint64_t off, size_t n)
+{
+	for (uint32_t i = 0; i < event_count; i++) {
+		const struct event *e = &events[i];
+		if (e->d == d && e->n > 0 && (uint64_t)e->off < off + n &&
+		    off < (uint64_t)e->off + e->n)
+			assert_true((int64_t)shown[!d] >= e->ack);
+	}
+}
+
+static int by_seen(const void *a, const void *b)
+{
+	const struct event *x = a, *y = b;
+
+	if (x->seen_ns != y->seen_ns)
+		return x->seen_ns < y->seen_ns ? -1 : 1;
+	return x->at_ns < y->at_ns ? -1 : x->at_ns > y->at_ns;
+}
+
+/* As the tracker is given it; the capture stamps what it sees when it sees it. */
+static void play(void)
+{
+	static struct event order[EVENTS_MAX];
+
+	memcpy(order, events, event_count * sizeof order[0]);
+	qsort(order, event_count, sizeof order[0], by_seen);
+	before_shown = assert_cause_shown;
+	restart();
+	for (uint32_t i = 0; i < event_count; i++) {
+		const struct event *e = &order[i];
+		for (; now + 10 * NS_PER_MS < e->seen_ns; now += 10 * NS_PER_MS)
+			track_tick(track, now);
+		now = e->seen_ns;
+		emit(e->d, e->flags, e->off, e->ack, e->n);
+	}
+	assert_int_equal(closes, 1);
+	assert_int_equal(why, TRACK_CLOSE_FIN);
+	for (int d = 0; d < 2; d++) {
+		assert_int_equal(gaps[d], 0);
+		assert_int_equal(fins[d], 1);
+		assert_int_equal(shown[d] + 1, said[d]);
+	}
+	assert_int_equal(track_pool(track)->used, 0);
+}
+
+static void test_one_direction_late(void **state)
+{
+	config.hole_timeout_ns = TRACK_HOLE_TIMEOUT_NS;
+	config.stream_max = 1 << 20;
+	config.buffer_max = 4 << 20;
+	for (int first = 0; first < 2; first++)
+		for (int late = 0; late < 2; late++)
+			for (int i = 0; i < DELAYS_COUNT; i++) {
+				converse((enum flow_dir)first, 300);
+				for (uint32_t k = 0; k < event_count; k++)
+					events[k].seen_ns =
+						events[k].at_ns +
+						((int)events[k].d == late ? delays[i] : 0);
+				play();
+			}
+}
+
+/* Two rings are read one after the other: of each what came in a block's time. */
+static void test_a_ring_for_each_direction(void **state)
+{
+	for (int first = 0; first < 2; first++)
+		for (int before = 0; before < 2; before++) {
+			converse((enum flow_dir)first, 300);
+			for (uint32_t k = 0; k < event_count; k++) {
+				int64_t block = events[k].at_ns / BLOCK_NS * BLOCK_NS;
+				events[k].seen_ns = block + ((int)events[k].d != before);
+			}
+			play();
+		}
+}
+
+/* ---- what does not come ---- */
+
+static void test_the_cause_was_lost(void **state)
+{
+	handshake();
+	s(A, 0, 100, 50);
+	assert_int_equal(shown[1], 0);
+	now += config.hole_timeout_ns;
+	track_tick(track, now);
+	assert_int_equal(gap_to[0], 100);
+	assert_int_equal(shown[1], 50);
+	/* Nothing comes from there: it is not waited for again. */
+	s(A, 50, 200, 50);
+	assert_int_equal(shown[1], 100);
+	/* Now there is. */
+	now += config.hole_timeout_ns;
+	track_tick(track, now);
+	assert_int_equal(gap_to[0], 200);
+	c(A, 200, 100, 10);
+	s(A, 100, 230, 50);
+	assert_int_equal(shown[1], 100);
+	c(A, 210, 100, 20);
+	assert_int_equal(shown[1], 150);
+	assert_int_equal(track_stats(track)->waited[1], 2);
+	assert_int_equal(track_stats(track)->out_of_order[1], 0);
+}
+
+/* It was seen, but only when it was sent again, with a newer ACK: nobody has to wait. */
+static void test_each_for_the_other(void **state)
+{
+	handshake();
+	c(A, 0, 0, 100);
+	/* The answer of 50 bytes is lost by the capture. */
+	c(A, 100, 50, 100);
+	assert_int_equal(shown[0], 100);
+	s(A, 0, 200, 50); /* again */
+	assert_int_equal(shown[0], 200);
+	assert_int_equal(shown[1], 50);
+
+	restart();
+	handshake();
+	c(A, 0, 0, 100);
+	s(A, 50, 100, 50);
+	c(A, 100, 100, 100);
+	s(A, 100, 200, 50);
+	assert_int_equal(shown[1], 0);
+	s(A, 0, 200, 50);
+	assert_int_equal(shown[0], 200);
+	assert_int_equal(shown[1], 150);
+	assert_int_equal(gaps[0] + gaps[1], 0);
+}
+
+/* What is beyond a hole waits for its own cause when the hole is filled. */
+static void test_behind_a_hole(void **state)
+{
+	handshake();
+	c(A, 0, 0, 100);
+	s(A, 50, 200, 50); /* answers the next request, unseen */
+	s(A, 0, 100, 50);
+	assert_int_equal(shown[1], 50);
+	c(A, 100, 50, 100);
+	assert_int_equal(shown[1], 100);
+}
+
+static void test_a_fin_waits(void **state)
+{
+	handshake();
+	s(A | F, 0, 100, 0);
+	assert_int_equal(fins[1], 0);
+	c(A, 0, 0, 100);
+	assert_int_equal(fins[1], 1);
+	s(A, 1, 101, 0); /* the client's FIN, unseen */
+	assert_int_equal(fins[0], 0);
+	c(A | F, 100, 1, 0);
+	assert_int_equal(closes, 1);
+	assert_int_equal(fins[0], 1);
+
+	restart(); /* answered by what comes behind the end of the question */
+	handshake();
+	s(A, 0, 101, 50);
+	c(A, 0, 0, 100);
+	assert_int_equal(shown[1], 0);
+	c(A | F, 100, 0, 0);
+	assert_int_equal(fins[0], 1);
+	assert_int_equal(shown[1], 50);
+}
+
+/* ---- bounds ---- */
+
+static void test_no_room_to_wait(void **state)
+{
+	struct flow *f = handshake();
+	uint64_t off = 0;
+
+	for (; off < 2 * config.stream_max; off += 1000) {
+		s(A, (int64_t)off, 100, 1000);
+		f->edge[1] = off + 60000; /* what the client allows is on the other side */
+	}
+	assert_int_equal(gap_to[0], 100); /* as if it were lost, and none of these are */
+	assert_int_equal(gaps[1], 0);
+	assert_int_equal(shown[1], off);
+}
+
+static void test_too_much_to_wait_for(void **state)
+{
+	const int64_t rounds = 5000;
+
+	handshake();
+	for (int64_t i = 0; i < rounds; i++)
+		s(A, i, 10 * (i + 1), 1);
+	assert_int_equal(gaps[1], 0);
+	assert_int_equal(gaps[0], 1);
+	assert_true(shown[1] > 0);
+	for (int64_t i = 0; i < rounds; i++)
+		c(A, 10 * i, i, 10);
+	assert_int_equal(shown[0], 10 * rounds);
+	assert_int_equal(shown[1], rounds);
+}
+
+/* ---- the end of waiting ---- */
+
+static void test_nothing_waits_in_a_takeover(void **state)
+{
+	struct flow *f = handshake();
+
+	s(A, 0, 100, 50);
+	track_settle(track, f);
+	assert_int_equal(gap_to[0], 100);
+	assert_int_equal(shown[1], 50);
+	track_probe_begin(f);
+	c(A, 100, 90, 10); /* of 40 bytes that the dead server sent, and nobody saw */
+	assert_int_equal(shown[0], 110);
+}
+
+static void test_a_copy_waits_as_well(void **state)
+{
+	struct flow *f = handshake();
+
+	s(A, 0, 100, 50);
+	s(A, 50, 200, 50);
+	struct track *other = track_new(&config, &sink, NULL), *mine = track;
+	assert_non_null(other);
+	struct flow *copy;
+	track = other; /* what is called looks it up there */
+	track_tick(other, now);
+	copy = track_clone(other, f);
+	assert_non_null(copy);
+	c(A, 0, 0, 100);
+	assert_int_equal(shown[1], 50);
+	track_settle(other, copy);
+	assert_int_equal(shown[1], 100);
+	assert_int_equal(f->stream[1].next, 0);
+	track_free(other);
+	track = mine;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(test_one_direction_late),
+		CASE(test_a_ring_for_each_direction),
+		CASE(test_the_cause_was_lost),
+		CASE(test_each_for_the_other),
+		CASE(test_behind_a_hole),
+		CASE(test_a_fin_waits),
+		CASE(test_no_room_to_wait),
+		CASE(test_too_much_to_wait_for),
+		CASE(test_nothing_waits_in_a_takeover),
+		CASE(test_a_copy_waits_as_well),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What is seen before its cause. Two capture interfaces, or two queues of one, may show one
+ * direction later than the other: the answer before the question. A segment says by its ACK
+ * what its sender had received, so its bytes (and its FIN) are shown behind that. Until then they
+ * are held like bytes beyond a hole, in the same buffer and for as long at most.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "track-internal.h"
+
+#define NEEDS_FIRST 8
+/* Each is an exchange that is ahead of the other direction: 8 for each millisecond of the longest
+ * wait. */
+#define NEEDS_MAX 4096
+
+static bool half_shaken(const struct flow *f)
+{
+	return f->syn[0].seen != f->syn[1].seen && !f->half_alone;
+}
+
+/* Nothing came of it since bytes of it were given up: it is not waited for again. */
+static bool is_silent(const struct stream *s)
+{
+	return s->next > 0 && s->gap_end == s->next;
+}
+
+/* The first @need bytes of direction @a, its FIN counted, are still to be shown. */
+static bool is_due(const struct flow *f, enum flow_dir a, uint64_t need)
+{
+	const struct stream *s = &f->stream[a];
+
+	return need > s->next && !is_silent(s) && !(f->fin_seen[a] && s->next == f->fin_off[a]);
+}
+
+uint64_t track_showable(const struct flow *f, enum flow_dir d)
+{
+	const struct flow_needs *n = f->needs[d];
+	uint64_t next = f->stream[d].next;
+
+	if (half_shaken(f))
+		return next;
+	for (uint32_t i = n ? n->first : 0; n && i < n->end; i++) {
+		bool passed = i + 1 < n->end && n->v[i + 1].from <= next;
+		if (!passed && is_due(f, flow_other(d), n->v[i].need))
+			return n->v[i].from > next ? n->v[i].from : next;
+	}
+	return UINT64_MAX;
+}
+
+static bool waits(const struct flow *f, enum flow_dir d)
+{
+	return track_showable(f, d) <= f->stream[d].next;
+}
+
+bool track_waits(const struct flow *f, enum flow_dir d, uint64_t need)
+{
+	if (f->probe_wanted ||
+	    flow_is_opaque(f)) /* whoever would show the cause is dead, or nobody looks */
+		return false;
+	return is_due(f, flow_other(d), need) || waits(f, d);
+}
+
+static bool make_room(struct flow *f, enum flow_dir d)
+{
+	struct flow_needs *n = f->needs[d];
+	uint32_t room = n ? n->room : 0;
+
+	if (n && n->end < room)
+		return true;
+	if (n && n->first > room / 2) {
+		memmove(n->v, n->v + n->first, (n->end - n->first) * sizeof n->v[0]);
+		n->end -= n->first;
+		n->first = 0;
+		return true;
+	}
+	if (room == NEEDS_MAX)
+		return false;
+	room = room ? room * 2 : NEEDS_FIRST;
+	struct flow_needs *bigger = realloc(n, sizeof *n + room * sizeof n->v[0]);
+	if (!bigger)
+		return false;
+	if (!n)
+		bigger->first = bigger->end = 0;
+	bigger->room = room;
+	f->needs[d] = bigger;
+	return true;
+}
+
+bool track_need(struct flow *f, enum flow_dir d, uint64_t from, uint64_t need)
+{
+	if (!is_due(f, flow_other(d), need))
+		return true;
+	if (!make_room(f, d))
+		return false;
+
+	struct flow_needs *n = f->needs[d];
+	uint32_t i = n->end;
+	while (i > n->first && n->v[i - 1].from > from)
+		i--;
+	if (i > n->first && n->v[i - 1].need >= need)
+		return true; /* the one before covers what follows it */
+	memmove(&n->v[i + 1], &n->v[i], (n->end - i) * sizeof n->v[0]);
+	n->v[i] = (struct flow_need){from, need};
+	n->end++;
+	return true;
+}
+
+/* What is at the front and no longer holds anything back. */
+static void drop_met(struct flow *f, enum flow_dir d)
+{
+	struct flow_needs *n = f->needs[d];
+
+	while (n && n->first < n->end &&
+	       ((n->first + 1 < n->end && n->v[n->first + 1].from <= f->stream[d].next) ||
+		!is_due(f, flow_other(d), n->v[n->first].need)))
+		n->first++;
+	if (n && n->first == n->end) {
+		free(n);
+		f->needs[d] = NULL;
+	}
+}
+
+/* Is there anything that waits? */
+static bool holds_back(const struct flow *f, enum flow_dir d)
+{
+	const struct stream *s = &f->stream[d];
+	bool bytes = s->range_count > 0 && stream_first_held(s) == s->next;
+	bool fin = f->fin_seen[d] && !f->fin_shown[d] && f->fin_off[d] == s->next;
+
+	return (bytes || fin) && waits(f, d);
+}
+
+static bool show_what_may(struct track *t, struct flow *f, enum flow_dir d)
+{
+	uint64_t next = f->stream[d].next;
+	bool fin = f->fin_shown[d];
+
+	track_show_held(t, f, d);
+	track_show_fin(t, f, d);
+	if (f->stream[d].next == next && f->fin_shown[d] == fin)
+		return false;
+	f->wait_since_ns[d] = f->hole_since_ns[d] = 0; /* it moved */
+	drop_met(f, d);
+	track_note_hole(t, f, d);
+	return true;
+}
+
+static void note_waits(const struct track *t, struct flow *f)
+{
+	for (int d = 0; d < 2; d++)
+		if (!holds_back(f, (enum flow_dir)d))
+			f->wait_since_ns[d] = 0;
+		else if (!f->wait_since_ns[d])
+			f->wait_since_ns[d] = t->now_ns ? t->now_ns : 1;
+}
+
+static bool drop_need(struct flow *f, enum flow_dir d)
+{
+	drop_met(f, d);
+	if (!f->needs[d])
+		return false;
+	f->needs[d]->first++;
+	return true;
+}
+
+/*
+ * Each waits for the other, and both are there: of one the first copy was not captured, and the
+ * second, which came later, tells a newer ACK.
+ */
+static bool untangle(struct flow *f)
+{
+	const int64_t *since = f->wait_since_ns;
+
+	return since[0] && since[1] && !half_shaken(f) &&
+	       drop_need(f, since[0] > since[1] ? FLOW_TO_SERVER : FLOW_TO_CLIENT);
+}
+
+void track_release(struct track *t, struct flow *f)
+{
+	bool moved = true;
+
+	while (moved) {
+		moved = false;
+		for (int d = 0; d < 2; d++)
+			if (f->wait_since_ns[d] || stream_holds_next(&f->stream[d]))
+				moved |= show_what_may(t, f, (enum flow_dir)d);
+		note_waits(t, f);
+		moved = moved || untangle(f);
+	}
+	drop_met(f, FLOW_TO_SERVER);
+	drop_met(f, FLOW_TO_CLIENT);
+	f->waiting = f->needs[0] || f->needs[1] || f->wait_since_ns[0] || f->wait_since_ns[1];
+	track_list_hole(t, f);
+}
+
+bool track_stop_waiting(struct track *t, struct flow *f, enum flow_dir d)
+{
+	if (half_shaken(f))
+		f->half_alone = true;
+	else if (!track_declare_gap(t, f, flow_other(d)) && !drop_need(f, d))
+		return false;
+	track_release(t, f);
+	return true;
+}
+
+/* Until the next of @d was shown. False: nothing waits, after all. */
+static bool show_next(struct track *t, struct flow *f, enum flow_dir d)
+{
+	uint64_t next = f->stream[d].next;
+	bool fin = f->fin_shown[d];
+
+	while (f->stream[d].next == next && f->fin_shown[d] == fin)
+		if (!holds_back(f, d) || !track_stop_waiting(t, f, d))
+			return false;
+	return true;
+}
+
+bool track_expire_waits(struct track *t, struct flow *f, int64_t age_ns)
+{
+	bool any = false;
+
+	for (int d = 0; d < 2; d++) {
+		if (!f->wait_since_ns[d] || t->now_ns - f->wait_since_ns[d] < age_ns)
+			continue;
+		if (show_next(t, f, (enum flow_dir)d))
+			any = true;
+		else
+			f->wait_since_ns[d] = 0;
+	}
+	return any;
+}
+
+int track_clone_needs(struct flow *to, const struct flow *f)
+{
+	for (int d = 0; d < 2; d++) {
+		const struct flow_needs *n = f->needs[d];
+		size_t size = n ? sizeof *n + n->room * sizeof n->v[0] : 0;
+		if (!n)
+			continue;
+		to->needs[d] = malloc(size);
+		if (!to->needs[d])
+			return -ENOMEM;
+		memcpy(to->needs[d], n, sizeof *n + n->end * sizeof n->v[0]);
+	}
+	return 0;
+}
