@@ -435,7 +435,7 @@ static void take_early(struct track *t, struct flow *f)
 		take_ack(t, f, FLOW_TO_SERVER, &k, off);
 	k = f->early_last;
 	off = position(f, FLOW_TO_CLIENT, k.ack);
-	if (ack_believable(f, FLOW_TO_CLIENT, off))
+	if (off > 0)
 		take_ack(t, f, FLOW_TO_SERVER, &k, off);
 }
 
@@ -446,6 +446,14 @@ bool track_miss_answer(struct track *t, struct flow *f)
 	go_on_without(t, f, f->early.ack);
 	take_early(t, f);
 	return true;
+}
+
+/* How much further the next ACK before the SYN-ACK may be: what its client has room for. */
+static uint32_t early_reach(const struct flow *f, const struct flow_ack *k)
+{
+	uint32_t window = (uint32_t)k->window << f->syn[FLOW_TO_SERVER].wscale;
+
+	return window > SLACK_MIN ? window : SLACK_MIN;
 }
 
 /* The ACK, or the lack of one. False: not believed. */
@@ -471,7 +479,8 @@ static bool acknowledge(struct track *t, struct flow *f, enum flow_dir d, const 
 			track_note_hole(t, f, a);
 			f->early_last = k;
 		}
-		if ((int32_t)(k.ack - f->early_last.ack) >= 0)
+		/* Each goes on from the one before, or it is not believed. */
+		if (k.ack - f->early_last.ack <= early_reach(f, &k))
 			f->early_last = k;
 		return true;
 	}
