@@ -42,7 +42,7 @@
 #define STATE_MAX_AGE_NS  (600 * NS_PER_S)
 #define STREAM_MAX_BYTES  ((size_t)16 << 20)
 #define IDLE_TIMEOUT_NS   (2 * 3600 * NS_PER_S) /* as long as TCP keep-alive waits by default */
-#define DESCRIPTORS_READY 131072 /* a table of 1 MiB */
+#define DESCRIPTORS_READY 131072                /* a table of 1 MiB */
 
 /* ---- messages between threads ------------------------------------------------------------------
  */

@@ -142,6 +142,8 @@ static inline void put32(uint8_t *p, uint32_t v)
 
 #include "frame-seal.h"
 
+static uint16_t wire_vlan; /* of the next frames; 0: no tag */
+
 static inline void put_ethernet(uint8_t *p)
 {
 	memset(p, 2, 12);
@@ -150,6 +152,16 @@ static inline void put_ethernet(uint8_t *p)
 
 static inline void put_frame(const uint8_t *p, size_t n)
 {
+	uint8_t tagged[ETH_BYTES + 4 + 20 + 24 + PAYLOAD_MAX];
+
+	if (wire_vlan) {
+		memcpy(tagged, p, 12);
+		put16(tagged + 12, 0x8100);
+		put16(tagged + 14, wire_vlan);
+		memcpy(tagged + 16, p + 12, n - 12);
+		p = tagged;
+		n += 4;
+	}
 	assert_int_equal(send(wire, p, n, 0), (ssize_t)n);
 	sent++;
 }
@@ -209,6 +221,7 @@ static const char *const names[SERVERS] = {"web1", "web2"};
 static inline int set_up(void **state)
 {
 	atomic_store(&clock_set_by_s, 0);
+	wire_vlan = 0;
 	rig_setup(NULL);
 	rig.watch = watch_free(rig.watch); /* the worker has its own */
 	rig.now_ns = INT64_MAX;

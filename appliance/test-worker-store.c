@@ -49,6 +49,7 @@ static struct worker_store store;
 static int set_up(void **state)
 {
 	static const char *const names[] = {"web1"};
+	static struct worker_evidence evidence[1];
 
 	mono_ns = 1000 * NS_PER_S;
 	step_ns = 0;
@@ -59,6 +60,7 @@ static int set_up(void **state)
 		.store = (struct store *)&config, /* never looked into */
 		.store_interval_ns = INTERVAL_NS,
 		.server_names = names,
+		.evidence = evidence,
 	};
 	config.watch.track.max_flows = 64;
 	worker_store_init(&store, &config);

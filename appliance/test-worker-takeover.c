@@ -421,6 +421,109 @@ static void test_takeover_listens_where_the_address_is_taken(void **state)
 	takeover_inbox_deinit(&inbox);
 }
 
+/* ---- the same addresses and ports in two VLANs ---- */
+
+static void put_twins(void)
+{
+	wire_vlan = 10;
+	put_handshake();
+	wire_vlan = 20;
+	rig.isn[0] += 5000000;
+	put_handshake();
+	rig.isn[0] -= 5000000;
+	settle();
+	assert_int_equal(look().count, 2);
+}
+
+static int64_t life(void)
+{
+	return atomic_load(&evidence[0].server_ns);
+}
+
+/* The server answers the box in VLAN 10: that is the one it can take over. */
+static void test_the_vlan_of_the_servers_answers(void **state)
+{
+	struct netaddr own;
+	struct list items;
+
+	assert_int_equal(netaddr_parse("10.9.0.77", &own), 0);
+	config.watch.track.ignore_clients = &own;
+	config.watch.track.ignore_count = 1;
+	start();
+	list_init(&items);
+	takeover_inbox_init(&inbox);
+	put_twins();
+	struct endpoint client = rig.client;
+	rig.client.addr = own;
+	wire_vlan = 10;
+	put(FLOW_TO_CLIENT, TCP_SYN | TCP_ACK, -1, 0, 0);
+	settle();
+	rig.client = client;
+
+	int64_t before = life();
+	wire_vlan = 20;
+	rig.isn[0] += 5000000;
+	put(FLOW_TO_CLIENT, TCP_ACK, 0, 0, 0); /* is no sign of its life */
+	rig.isn[0] -= 5000000;
+	rig.client.port++;
+	put(FLOW_TO_CLIENT, TCP_ACK, 0, 0, 0);
+	settle();
+	rig.client.port--;
+	assert_int_equal(life(), before);
+	wire_vlan = 10;
+	put(FLOW_TO_CLIENT, TCP_ACK, 0, 0, 0);
+	settle();
+	assert_true(life() > before);
+
+	worker_call(worker, call_begin, &dead);
+	struct takeover_item *item = next_item(&items, TAKEOVER_PROBE);
+	assert_int_equal(item->snapshot.rcv_nxt, rig.isn[0] + 1);
+	takeover_item_free(item);
+	assert_no_item(&items);
+	worker_call(worker, call_end, &dead);
+	takeover_inbox_deinit(&inbox);
+}
+
+/* A mirror of both sides of a router shows each connection twice: it is taken over once. */
+static void test_two_vlans_and_one_connection(void **state)
+{
+	struct list items;
+
+	start();
+	list_init(&items);
+	takeover_inbox_init(&inbox);
+	for (wire_vlan = 10; wire_vlan <= 20; wire_vlan = (uint16_t)(wire_vlan + 10))
+		put_handshake();
+	settle();
+	assert_int_equal(look().count, 2);
+	worker_call(worker, call_begin, &dead);
+	takeover_item_free(next_item(&items, TAKEOVER_PROBE));
+	assert_no_item(&items);
+	worker_call(worker, call_end, &dead);
+	takeover_inbox_deinit(&inbox);
+}
+
+/* Nobody knows which of them it is: neither is touched but to end it. */
+static void test_two_vlans_and_no_answer(void **state)
+{
+	struct list items;
+
+	start();
+	list_init(&items);
+	takeover_inbox_init(&inbox);
+	put_twins();
+	worker_call(worker, call_begin, &dead);
+	for (int i = 0; i < 2; i++) {
+		struct takeover_item *item = next_item(&items, TAKEOVER_READY);
+		assert_false(item->plan.cont);
+		assert_string_equal(item->plan.reason, "vlan-unknown");
+		takeover_item_free(item);
+	}
+	assert_no_item(&items);
+	worker_call(worker, call_end, &dead);
+	takeover_inbox_deinit(&inbox);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -434,6 +537,9 @@ int main(void)
 		TEST(test_unwatched_is_refused),
 		TEST(test_takeover_in_parts),
 		TEST(test_takeover_listens_where_the_address_is_taken),
+		TEST(test_the_vlan_of_the_servers_answers),
+		TEST(test_two_vlans_and_no_answer),
+		TEST(test_two_vlans_and_one_connection),
 	};
 	return cmocka_run_group_tests(tests, make_namespace, drop_namespace);
 }

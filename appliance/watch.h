@@ -70,6 +70,7 @@ struct jeebs_flow {
 	bool kept[2];      /* the module has said what it needs of the log */
 	bool stored;       /* the store holds a record of it */
 	bool server_ended; /* by the server, first of all: see endings.h */
+	bool ambiguous;    /* there is another one with its addresses and ports, in some VLAN */
 	bool extracted;    /* its takeover has left for the failover thread */
 	/* See related.h. */
 	struct jeebs_expect expect[JEEBS_EXPECT_MAX];

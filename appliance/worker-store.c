@@ -6,7 +6,7 @@
 
 #include "clock.h"
 #include "plan.h"
-#include "worker.h"
+#include "worker-vlan.h"
 
 #define BATCH_PUTS_MAX_BYTES ((size_t)16 * 1024 * 1024)
 /* A batch of that size cannot hold more records than this. */
@@ -101,6 +101,12 @@ void worker_store_closed(struct worker_store *s, const struct jeebs_flow *jf)
 		s->record_errors++;
 }
 
+/* Its record would take the place of the one with the same addresses and ports. */
+static bool is_foreign(const struct worker_store *s, const struct jeebs_flow *jf)
+{
+	return worker_vlan_foreign_flow(&s->cfg->evidence[jf->service->server], jf->flow);
+}
+
 static void put_dirty(struct worker_store *s, struct watch *w, int64_t now_ns)
 {
 	list_for_each_safe (it, tmp, watch_dirty(w)) {
@@ -111,7 +117,8 @@ static void put_dirty(struct worker_store *s, struct watch *w, int64_t now_ns)
 		struct flow *f = list_entry(it, struct flow, dirty);
 		struct jeebs_flow *jf = watch_flow(f);
 
-		if (jf && flow_is_live(f) && !(f->marks & FLOW_MARK_MIDSTREAM)) {
+		if (jf && flow_is_live(f) && !is_foreign(s, jf) &&
+		    !(f->marks & FLOW_MARK_MIDSTREAM)) {
 			int r = put_flow(s, jf, now_ns);
 			if (r == -ENOBUFS)
 				return; /* the rest stays dirty and comes next time */

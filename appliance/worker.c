@@ -17,6 +17,7 @@
 #include "thread.h"
 #include "worker-spill.h"
 #include "worker-store.h"
+#include "worker-vlan.h"
 
 #define TICK_INTERVAL_NS  (10 * NS_PER_MS)
 #define PACKET_AGE_MAX_NS NS_PER_S
@@ -131,12 +132,19 @@ static void on_older(void *ctx, const struct jeebs_flow *jf, struct older *ret)
 	worker_spill_older(&w->spill, jf, ret);
 }
 
+static const struct worker_evidence *evidence_of(const struct worker *w,
+						 const struct jeebs_flow *jf)
+{
+	return &w->cfg.evidence[jf->service->server];
+}
+
 static void on_closed(void *ctx, struct jeebs_flow *jf, enum track_close why)
 {
 	struct worker *w = ctx;
 	struct worker_taking *t = &w->taking[jf->service->server];
 
-	if (why == TRACK_CLOSE_RST && w->segment && !jf->service->companion)
+	if (why == TRACK_CLOSE_RST && w->segment && !jf->service->companion &&
+	    !worker_vlan_foreign_flow(evidence_of(w, jf), jf->flow))
 		endings_add(endings_of(w, jf), ending_by_reset(jf, w->segment));
 
 	worker_store_closed(&w->store, jf);
@@ -172,7 +180,12 @@ static void on_other_segment(struct worker *w, const struct segment *s)
 
 	if (to != NO_SERVER)
 		life_asked(&w->life[to], s);
-	if (from != NO_SERVER && life_answered(&w->life[from], s, probed_ns(w, from)))
+	if (from == NO_SERVER)
+		return;
+	if (track_ignores(watch_track(w->watch), &s->dst.addr))
+		worker_vlan_learn(&w->cfg.evidence[from], segment_vlan(s), s->time_ns);
+	if (!worker_vlan_foreign(&w->cfg.evidence[from], segment_vlan(s)) &&
+	    life_answered(&w->life[from], s, probed_ns(w, from)))
 		note_life(w, from, s->time_ns);
 }
 
@@ -207,7 +220,8 @@ static void on_segment(struct worker *w, const struct segment *s)
 		return;
 	}
 	struct jeebs_flow *jf = watch_flow(f);
-	if (endpoint_eq(&s->src, &f->server)) {
+	if (endpoint_eq(&s->src, &f->server) &&
+	    !worker_vlan_foreign(evidence_of(w, jf), segment_vlan(s))) {
 		uint32_t server = jf->service->server;
 		if (life_of_flow(&w->life[server], jf, s, probed_ns(w, server)))
 			note_life(w, server, s->time_ns);
@@ -402,6 +416,7 @@ static void begin_flow(void *ctx, struct flow *f)
 	struct begin *b = ctx;
 	struct worker *w = b->w;
 	struct jeebs_flow *jf = watch_flow(f);
+	struct track *t = watch_track(w->watch);
 
 	if (!jf) {
 		begin_unwatched(w, b->server, f);
@@ -409,12 +424,21 @@ static void begin_flow(void *ctx, struct flow *f)
 	}
 	if (jf->service->server != b->server)
 		return;
-	track_settle(watch_track(w->watch), f); /* it may turn out to be established */
-	if (!flow_is_live(f) || !is_wanted(b, jf)) {
+	track_settle(t, f); /* it may turn out to be established */
+	if (!flow_is_live(f) || worker_vlan_elsewhere(evidence_of(w, jf), t, f) ||
+	    !is_wanted(b, jf)) {
 		/* A SYN not answered is sent again and reaches the backup. */
-		track_drop(watch_track(w->watch), f);
+		track_drop(t, f);
 		return;
 	}
+	if (worker_vlan_ambiguous(evidence_of(w, jf), t, f)) {
+		put_or_complain(
+			&w->taking[b->server],
+			takeover_refusal(f, jf->service, w->cfg.index, true, "vlan-unknown"));
+		track_drop(t, f);
+		return;
+	}
+	worker_vlan_drop_copies(t, f);
 	track_probe_begin(f);
 	put_or_complain(&w->taking[b->server], takeover_note(jf, w->cfg.index, TAKEOVER_PROBE));
 }

@@ -95,6 +95,12 @@ struct segment {
 	int64_t time_ns;      /* of the frame; a live worker makes it CLOCK_MONOTONIC */
 };
 
+/* The VLAN of a segment: 0 for none (a tag of priority alone is none), else not 0. */
+static inline uint16_t segment_vlan(const struct segment *s)
+{
+	return s->vlan_present ? s->vlan_tci & 0xfff : 0;
+}
+
 /* *ret is complete on DECODE_TCP; on DECODE_FRAGMENT only addresses, time and sum (of the IP
  * header) are valid. */
 enum decode_outcome decode_frame(const struct frame *f, struct segment *ret);

@@ -33,13 +33,35 @@ uint64_t flow_table_hash(const struct flow_table *t, const struct flow_key *k)
 	return siphash13(k, sizeof *k, &t->key);
 }
 
-struct flow *flow_table_find(const struct flow_table *t, const struct flow_key *k, uint64_t hash)
+static struct flow *find_from(const struct flow_table *t, uint32_t i, const void *k, uint64_t hash)
 {
-	for (uint32_t i = (uint32_t)hash & t->mask; t->entry[i].flow; i = (i + 1) & t->mask) {
-		if (t->entry[i].hash == hash && memcmp(t->entry[i].flow, k, sizeof *k) == 0)
+	for (; t->entry[i].flow; i = (i + 1) & t->mask) {
+		if (t->entry[i].hash == hash &&
+		    memcmp(t->entry[i].flow, k, sizeof(struct flow_key)) == 0)
 			return t->entry[i].flow;
 	}
 	return NULL;
+}
+
+struct flow *flow_table_find(const struct flow_table *t, const struct flow_key *k, uint64_t hash)
+{
+	return find_from(t, (uint32_t)hash & t->mask, k, hash);
+}
+
+static uint32_t entry_of(const struct flow_table *t, const struct flow *f)
+{
+	uint32_t i = (uint32_t)f->hash & t->mask;
+
+	while (t->entry[i].flow != f) {
+		assert(t->entry[i].flow);
+		i = (i + 1) & t->mask;
+	}
+	return i;
+}
+
+struct flow *flow_table_twin(const struct flow_table *t, const struct flow *f)
+{
+	return find_from(t, (entry_of(t, f) + 1) & t->mask, f, f->hash);
 }
 
 static void put(struct flow_entry *entry, uint32_t mask, uint64_t hash, struct flow *f)
@@ -129,13 +151,7 @@ static void close_hole(struct flow_table *t, uint32_t i)
 
 void flow_table_remove(struct flow_table *t, struct flow *f)
 {
-	uint32_t i = (uint32_t)f->hash & t->mask;
-
-	while (t->entry[i].flow != f) {
-		assert(t->entry[i].flow);
-		i = (i + 1) & t->mask;
-	}
-	close_hole(t, i);
+	close_hole(t, entry_of(t, f));
 	f->id = 0;
 	f->user = t->free;
 	t->free = f;

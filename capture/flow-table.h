@@ -40,6 +40,8 @@ void flow_table_deinit(
 
 uint64_t flow_table_hash(const struct flow_table *t, const struct flow_key *k);
 struct flow *flow_table_find(const struct flow_table *t, const struct flow_key *k, uint64_t hash);
+/* The next flow with the same key, which may be there more than once: @f is one of them. */
+struct flow *flow_table_twin(const struct flow_table *t, const struct flow *f);
 /* A zeroed flow with its key, hash and id; NULL when the ceiling or memory is reached. */
 struct flow *flow_table_add(struct flow_table *t, const struct flow_key *k, uint64_t hash);
 void flow_table_remove(struct flow_table *t, struct flow *f);

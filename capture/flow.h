@@ -96,6 +96,10 @@ struct flow {
 	uint8_t state;    /* enum flow_state */
 	bool vlan_present;
 	uint16_t vlan_tci;
+	/* The VLAN each sender's segments carry, 0: none, and whether any was seen. Where both are
+	 * the same, connections with the same addresses and ports in other VLANs are others. */
+	uint16_t vlan[2];
+	bool vlan_seen[2];
 	uint16_t marks;        /* enum flow_mark */
 	uint8_t client_mac[6]; /* source of the client's frames: the client, or the router to it */
 	uint8_t server_mac[6];

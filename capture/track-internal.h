@@ -100,8 +100,7 @@ void track_take_aside(struct track *t, struct flow *f, enum flow_dir d,
 		      const struct segment *answer, int64_t ack);
 void track_aside_free(struct flow *f, enum flow_dir d);
 
-void track_take_fin(struct track *t, struct flow *f, enum flow_dir d, uint64_t end,
-		    uint64_t need);
+void track_take_fin(struct track *t, struct flow *f, enum flow_dir d, uint64_t end, uint64_t need);
 
 /* track-infer.c: the hooks for connections older than the box. */
 void track_infer_begin(struct flow *f);

@@ -318,6 +318,10 @@ static void observe(struct track *t, struct flow *f, enum flow_dir d, const stru
 		f->last_ns[d] = s->time_ns;
 	f->vlan_present = s->vlan_present;
 	f->vlan_tci = s->vlan_tci;
+	if (!f->vlan_seen[d]) {
+		f->vlan_seen[d] = true;
+		f->vlan[d] = segment_vlan(s);
+	}
 	if (s->mac_valid)
 		memcpy(d == FLOW_TO_SERVER ? f->client_mac : f->server_mac, s->src_mac, 6);
 	if (d == FLOW_TO_CLIENT) {

@@ -249,6 +249,48 @@ void track_tick(struct track *t, int64_t now_ns)
 	housekeeping(t);
 }
 
+/*
+ * How well a segment goes with a flow of its addresses and ports; 0: not at all. A direction keeps
+ * its VLAN. One that was not seen yet should have that of the other; it need not: a mirror may tag
+ * one direction only, or name private VLANs. What clients answer the box may come
+ * without a tag, on another port.
+ */
+enum vlan_fit {
+	VLAN_OTHER,
+	VLAN_POSSIBLE,
+	VLAN_LIKELY,
+	VLAN_SAME
+};
+
+static enum vlan_fit vlan_fit(const struct flow *f, enum flow_dir d, uint16_t vlan)
+{
+	const enum flow_dir a = flow_other(d);
+
+	if (f->vlan_seen[d] && f->vlan[d] == vlan)
+		return VLAN_SAME;
+	if (!f->vlan_seen[d])
+		return f->vlan_seen[a] && f->vlan[a] == vlan ? VLAN_LIKELY : VLAN_POSSIBLE;
+	return f->probe_wanted && vlan == 0 ? VLAN_POSSIBLE : VLAN_OTHER;
+}
+
+static struct flow *find_in_vlan(const struct track *t, const struct track_place *p, uint16_t vlan)
+{
+	struct flow *f = flow_table_find(&t->table, &p->key, p->hash), *best = NULL;
+	enum vlan_fit best_fit = VLAN_OTHER;
+
+	while (f) {
+		enum vlan_fit fit = vlan_fit(f, p->dir, vlan);
+		if (fit == VLAN_SAME)
+			return f;
+		if (fit > best_fit) {
+			best = f;
+			best_fit = fit;
+		}
+		f = flow_table_twin(&t->table, f);
+	}
+	return best;
+}
+
 static struct flow *find_as(const struct track *t, const struct segment *s, enum flow_dir d,
 			    int32_t service, struct track_place *ret)
 {
@@ -257,7 +299,7 @@ static struct flow *find_as(const struct track *t, const struct segment *s, enum
 	ret->hash = flow_table_hash(&t->table, &ret->key);
 	ret->dir = d;
 	ret->service = (uint16_t)service;
-	return flow_table_find(&t->table, &ret->key, ret->hash);
+	return find_in_vlan(t, ret, segment_vlan(s));
 }
 
 /* The flow of @s, or NULL and in *ret the place of a new one. False: of no protected service. */
@@ -284,7 +326,7 @@ static bool find(const struct track *t, const struct segment *s, struct track_pl
 	return true;
 }
 
-static bool client_ignored(const struct track *t, const struct netaddr *client)
+bool track_ignores(const struct track *t, const struct netaddr *client)
 {
 	for (uint32_t i = 0; i < t->ignore_count; i++) {
 		if (netaddr_eq(&t->ignore[i], client))
@@ -318,7 +360,7 @@ static bool opens(const struct track *t, const struct track_place *p, const stru
 {
 	uint8_t kind = s->flags & (TCP_SYN | TCP_ACK | TCP_FIN | TCP_RST);
 
-	if (client_ignored(t, &p->key.client.addr))
+	if (track_ignores(t, &p->key.client.addr))
 		return false;
 	if (kind == TCP_SYN)
 		return p->dir == FLOW_TO_SERVER || track_either_end(t, p);
@@ -405,12 +447,17 @@ void track_each(struct track *t, void (*fn)(void *ctx, struct flow *f), void *ct
 	track_each_part(t, 0, UINT32_MAX, fn, ctx);
 }
 
-struct flow *track_find(struct track *t, const struct endpoint *server,
+struct flow *track_find(const struct track *t, const struct endpoint *server,
 			const struct endpoint *client)
 {
 	struct flow_key k = {*server, *client};
 
 	return flow_table_find(&t->table, &k, flow_table_hash(&t->table, &k));
+}
+
+struct flow *track_twin(const struct track *t, const struct flow *f)
+{
+	return flow_table_twin(&t->table, f);
 }
 
 void track_drop(struct track *t, struct flow *f)

@@ -23,6 +23,9 @@
  * and changes nothing. An ACK may be ahead of captured data by one window behind the right edge:
  * captures reorder and lose. Further away both ends must speak of the same place.
  *
+ * Connections with the same addresses and ports in different VLANs are different ones, as long as
+ * both directions of each carry the same tag.
+ *
  * Order between the directions: bytes are shown behind those of the other direction that their
  * segment acknowledges, and behind both SYNs, whenever these are captured. If they are not within
  * hole_timeout_ns, they are given up.
@@ -188,8 +191,12 @@ void track_each(struct track *t, void (*fn)(void *ctx, struct flow *f), void *ct
  */
 uint32_t track_each_part(struct track *t, uint32_t from, uint32_t count,
 			 void (*fn)(void *ctx, struct flow *f), void *ctx);
-struct flow *track_find(struct track *t, const struct endpoint *server,
+struct flow *track_find(const struct track *t, const struct endpoint *server,
 			const struct endpoint *client);
+/* One of track_config.ignore_clients. */
+bool track_ignores(const struct track *t, const struct netaddr *client);
+/* The next of them, if track_find() found one of several: in other VLANs. */
+struct flow *track_twin(const struct track *t, const struct flow *f);
 void track_drop(struct track *t, struct flow *f);
 
 uint32_t track_count(const struct track *t);      /* flows in the table */
