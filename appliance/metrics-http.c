@@ -3,11 +3,16 @@
 
 #include <errno.h>
 #include <microhttpd.h>
-#include <signal.h>
+#include <poll.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
 
 #include "buf.h"
 #include "cleanup.h"
+#include "clock.h"
+#include "metrics-clients.h"
+#include "thread.h"
 
 #define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
 #define TEXT_TYPE    "text/plain; charset=utf-8"
@@ -15,7 +20,11 @@
 #define BACKLOG      128
 
 struct metrics_http {
-	struct MHD_Daemon *daemon;
+	struct MHD_Daemon *daemon; /* runs in the thread alone */
+	struct metrics_clients clients;
+	bool left; /* a client did, in this run */
+	pthread_t thread;
+	int stop; /* eventfd */
 	struct endpoint listen;
 	struct metrics *metrics;
 	metrics_ready_fn ready;
@@ -114,22 +123,119 @@ static int listen_socket(struct endpoint *io, int *ret)
 	return 0;
 }
 
-/* Signals are for the main thread. */
-static struct MHD_Daemon *start(struct metrics_http *h, int fd)
-{
-	sigset_t all, before;
+/* ---- the clients ---- */
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	/* ITC: full of connections, the thread does not look at the listening socket, and
-	 * without a pipe to wake it could not be told to end. */
-	struct MHD_Daemon *d = MHD_start_daemon(
-		MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC, 0, NULL, NULL, handle,
-		h, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
-		METRICS_HTTP_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, METRICS_HTTP_TIMEOUT_S,
-		MHD_OPTION_END);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return d;
+/* MHD sees the end of the stream, or that it cannot write, and closes. */
+static void close_client(const struct metrics_client *c)
+{
+	if (c)
+		shutdown(c->fd, SHUT_RDWR);
+}
+
+static void client_came(struct metrics_http *h, struct MHD_Connection *c, void **io_client)
+{
+	struct endpoint peer = {0};
+
+	endpoint_from_sockaddr(
+		MHD_get_connection_info(c, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr, &peer);
+	int fd = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+	struct metrics_client *m =
+		metrics_clients_add(&h->clients, &peer.addr, fd, clock_mono_ns());
+	*io_client = m;
+	if (m)
+		close_client(metrics_clients_crowded(&h->clients));
+	else
+		shutdown(fd, SHUT_RDWR); /* MHD's limit is the table's: never */
+}
+
+static void on_connection(void *ctx, struct MHD_Connection *c, void **io_client,
+			  enum MHD_ConnectionNotificationCode what)
+{
+	struct metrics_http *h = ctx;
+
+	if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+		client_came(h, c, io_client);
+		return;
+	}
+	if (*io_client)
+		metrics_client_gone(&h->clients, *io_client);
+	*io_client = NULL;
+	h->left = true;
+}
+
+static void on_completed(void *ctx, struct MHD_Connection *c, void **io_request,
+			 enum MHD_RequestTerminationCode how)
+{
+	struct metrics_client *m =
+		MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+
+	if (m)
+		metrics_client_answered(m, clock_mono_ns());
+}
+
+/* Closes those whose deadline is over; how long there is nothing to do, for poll(). */
+static int close_late(struct metrics_http *h)
+{
+	MHD_UNSIGNED_LONG_LONG mhd_ms;
+	struct metrics_client *late;
+	int64_t now, next;
+
+	do {
+		now = clock_mono_ns();
+		late = metrics_clients_late(&h->clients, now, &next);
+		close_client(late);
+	} while (late);
+	if (MHD_get_timeout(h->daemon, &mhd_ms) == MHD_YES && mhd_ms == 0)
+		return 0;
+	/* Rounded up: not before it is due. */
+	return next == INT64_MAX ? -1 : (int)((next - now) / NS_PER_MS + 1);
+}
+
+/* ---- the thread ---- */
+
+static void *serve(void *arg)
+{
+	struct metrics_http *h = arg;
+	int ms = -1;
+	struct pollfd p[] = {
+		{.fd = MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd,
+		 .events = POLLIN},
+		{.fd = h->stop, .events = POLLIN},
+	};
+
+	for (;;) {
+		poll(p, 2, ms);
+		if (p[1].revents)
+			return NULL;
+		/* Full of connections, MHD listens again only in the run after one has left. */
+		do {
+			h->left = false;
+			MHD_run(h->daemon);
+		} while (h->left);
+		ms = close_late(h);
+	}
+}
+
+/* *io_fd is MHD's once it has started: closed by MHD_stop_daemon(). */
+static int start(struct metrics_http *h, int *io_fd)
+{
+	h->stop = eventfd(0, EFD_CLOEXEC);
+	if (h->stop < 0)
+		return -errno;
+	h->daemon = MHD_start_daemon(
+		MHD_USE_EPOLL, 0, NULL, NULL, handle, h, MHD_OPTION_LISTEN_SOCKET, *io_fd,
+		MHD_OPTION_CONNECTION_LIMIT, METRICS_CLIENTS_MAX, MHD_OPTION_NOTIFY_CONNECTION,
+		on_connection, h, MHD_OPTION_NOTIFY_COMPLETED, on_completed, h, MHD_OPTION_END);
+	int r = -ENOMEM;
+	if (h->daemon) {
+		take_fd(io_fd);
+		r = thread_start(&h->thread, serve, h);
+	}
+	if (r < 0 && h->daemon)
+		MHD_stop_daemon(h->daemon);
+	if (r < 0)
+		close(h->stop);
+	return r;
 }
 
 int metrics_http_open(const struct endpoint *listen, struct metrics *m, metrics_ready_fn ready,
@@ -142,15 +248,12 @@ int metrics_http_open(const struct endpoint *listen, struct metrics *m, metrics_
 		return -ENOMEM;
 	*h = (struct metrics_http){.listen = *listen, .metrics = m, .ready = ready, .ctx = ctx};
 	int r = listen_socket(&h->listen, &fd);
-	if (r == 0) {
-		h->daemon = start(h, fd);
-		r = h->daemon ? 0 : -ENOMEM;
-	}
+	if (r == 0)
+		r = start(h, &fd);
 	if (r < 0) {
 		free(h);
 		return r;
 	}
-	take_fd(&fd); /* MHD_stop_daemon() closes it */
 	*ret = h;
 	return 0;
 }
@@ -162,8 +265,12 @@ struct endpoint metrics_http_listen(const struct metrics_http *h)
 
 struct metrics_http *metrics_http_close(struct metrics_http *h)
 {
-	if (h)
+	if (h) {
+		eventfd_write(h->stop, 1);
+		pthread_join(h->thread, NULL);
 		MHD_stop_daemon(h->daemon);
+		close(h->stop);
+	}
 	free(h);
 	return NULL;
 }

@@ -2,7 +2,8 @@
 /*
  * metrics-http: /metrics, /healthz and /readyz for monitoring, on a thread of its own.
  *
- * Plain HTTP without authentication: meant for the loopback or a management network.
+ * Slow clients keep nobody out (metrics-clients.h). Plain HTTP without authentication: meant for
+ * the loopback or a management network.
  */
 #ifndef APPLIANCE_METRICS_HTTP_H
 #define APPLIANCE_METRICS_HTTP_H
@@ -10,9 +11,7 @@
 #include "metrics.h"
 #include "netaddr.h"
 
-#define METRICS_HTTP_CONNECTIONS_MAX 64
-#define METRICS_HTTP_TIMEOUT_S       10
-#define METRICS_HTTP_WHY_STRLEN      200
+#define METRICS_HTTP_WHY_STRLEN 200
 
 struct metrics_http;
 

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -17,6 +18,7 @@
 
 #include "cleanup.h"
 #include "clock.h"
+#include "metrics-clients.h"
 #include "metrics-http.h"
 #include "metrics-table.h"
 
@@ -264,16 +266,27 @@ static bool ready(void *ctx, char why[static METRICS_HTTP_WHY_STRLEN])
 	return is_ready;
 }
 
-static int http_connect(const struct endpoint *at, const char *line)
+/* @from: the last byte of its own address, 127.0.0.x. */
+static int http_connect_from(const struct endpoint *at, const char *line, uint8_t from)
 {
 	struct sockaddr_storage ss;
 	socklen_t n = endpoint_to_sockaddr(at, &ss);
 	int fd = socket(ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_in own = {.sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(0x7f000000 | from)};
+	struct timeval bound = {.tv_sec = 5}; /* else a full backlog is waited for for minutes */
 
 	assert_true(fd >= 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&own, sizeof own), 0);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &bound, sizeof bound), 0);
 	assert_int_equal(connect(fd, (struct sockaddr *)&ss, n), 0);
 	assert_int_equal(send(fd, line, strlen(line), MSG_NOSIGNAL), strlen(line));
 	return fd;
+}
+
+static int http_connect(const struct endpoint *at, const char *line)
+{
+	return http_connect_from(at, line, 1);
 }
 
 static char *request(const struct endpoint *at, const char *line)
@@ -335,32 +348,169 @@ static void test_http_pages(void **state)
 	metrics_http_close(h);
 }
 
-/* Silent clients fill the table; who comes then waits until one of them goes. */
-static void test_http_connections_have_a_ceiling(void **state)
+#define SLOW_CLIENTS 193
+
+static void assert_slow_clients_keep_nobody_out(struct fixture *f, uint8_t peers)
 {
-	struct fixture *f = *state;
+	static const char healthz[] = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
 	struct metrics_http *h;
 	struct endpoint at;
-	int fd[METRICS_HTTP_CONNECTIONS_MAX];
+	int fd[SLOW_CLIENTS];
+	char answer[4];
 
 	assert_int_equal(endpoint_parse("127.0.0.1:1", false, &at), 0);
 	at.port = 0;
 	assert_int_equal(metrics_http_open(&at, f->m, ready, NULL, &h), 0);
 	at = metrics_http_listen(h);
-	for (int i = 0; i < METRICS_HTTP_CONNECTIONS_MAX; i++)
-		fd[i] = http_connect(&at, "G");
-	_cleanup_close_ int late = http_connect(&at, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+	for (int i = 0; i < SLOW_CLIENTS; i++)
+		fd[i] = http_connect_from(&at, "G", (uint8_t)(1 + i % peers));
+	_cleanup_close_ int late = http_connect(&at, healthz);
 	struct pollfd answered = {.fd = late, .events = POLLIN};
-	/* Too short a wait could only hide a missing ceiling, never invent one. */
-	assert_int_equal(poll(&answered, 1, 100), 0);
-	close(fd[0]);
 	assert_int_equal(poll(&answered, 1, 5000), 1);
+	assert_int_equal(recv(late, answer, sizeof answer, 0), 4);
+	assert_memory_equal(answer, "HTTP", 4);
+	/* Whoever came first made room, and the last of them still has its place. */
+	struct pollfd first = {.fd = fd[0], .events = POLLIN};
+	assert_int_equal(poll(&first, 1, 5000), 1);
+	struct pollfd last = {.fd = fd[SLOW_CLIENTS - 1], .events = POLLIN};
+	assert_int_equal(poll(&last, 1, 0), 0);
 
-	int64_t before_ns = clock_mono_ns(); /* the table is still full */
-	metrics_http_close(h);
-	assert_true(clock_mono_ns() - before_ns < METRICS_HTTP_TIMEOUT_S * NS_PER_S / 2);
-	for (int i = 1; i < METRICS_HTTP_CONNECTIONS_MAX; i++)
+	metrics_http_close(h); /* with its table full */
+	for (int i = 0; i < SLOW_CLIENTS; i++)
 		close(fd[i]);
+}
+
+#define MANY_SERVERS 256
+#define MANY_BYTES   (512 << 10) /* more than the sockets of deaf_connect() and its server take */
+
+static struct config *many_servers(void)
+{
+	_cleanup_(buf_deinit) struct buf b = BUF_INIT(PAGE_MAX);
+	struct config *c;
+
+	assert_int_equal(buf_printf(&b, "capture: {interfaces: [eth0]}\nservers:\n"), 0);
+	for (int i = 0; i < MANY_SERVERS; i++)
+		assert_int_equal(buf_printf(&b,
+					    "- name: web%d\n"
+					    "  addresses: [10.9.%d.%d]\n"
+					    "  backups: [{address: 10.8.0.9}]\n"
+					    "  services: [{port: 80, protocol: http}]\n",
+					    i, i / 200, i % 200 + 1),
+				 0);
+	assert_int_equal(config_parse((struct bytes){b.p, b.n}, "test", stderr, &c), 0);
+	return c;
+}
+
+/* Neither side's socket has much room. */
+static int deaf_connect(const struct endpoint *at)
+{
+	static const char ask[] = "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+	struct sockaddr_storage ss;
+	socklen_t n = endpoint_to_sockaddr(at, &ss);
+	int fd = socket(ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0), room = 4096, mss = 536;
+
+	assert_true(fd >= 0);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room), 0);
+	assert_int_equal(setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &mss, sizeof mss), 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&ss, n), 0);
+	assert_int_equal(send(fd, ask, strlen(ask), MSG_NOSIGNAL), strlen(ask));
+	return fd;
+}
+
+/* One that asks and does not read: others are answered meanwhile, and it has its page in the end.
+ */
+static void test_nobody_waits_for_who_does_not_read(void **state)
+{
+	struct metrics *m;
+	struct metrics_http *h;
+	struct endpoint at;
+	struct config *c = many_servers();
+
+	(void)state;
+	assert_int_equal(metrics_new(c, &m), 0);
+	assert_int_equal(endpoint_parse("127.0.0.1:1", false, &at), 0);
+	at.port = 0;
+	assert_int_equal(metrics_http_open(&at, m, ready, NULL, &h), 0);
+	at = metrics_http_listen(h);
+	_cleanup_close_ int deaf = deaf_connect(&at);
+	struct pollfd begun = {.fd = deaf, .events = POLLIN};
+	assert_int_equal(poll(&begun, 1, 5000), 1);
+	assert_answer(&at, "GET /healthz", "HTTP/1.1 200", "ok\n");
+
+	_cleanup_(buf_deinit) struct buf whole = BUF_INIT(PAGE_MAX);
+	char some[65536];
+	ssize_t n;
+	while ((n = recv(deaf, some, sizeof some, 0)) > 0)
+		assert_int_equal(buf_append(&whole, some, (size_t)n), 0);
+	assert_int_equal(n, 0);
+	assert_true(whole.n > MANY_BYTES);
+	assert_int_equal(whole.p[whole.n - 1], '\n');
+	metrics_http_close(h);
+	metrics_free(m);
+	config_free(c);
+}
+
+static void test_slow_clients_of_one_peer(void **state)
+{
+	assert_slow_clients_keep_nobody_out(*state, 1);
+}
+
+static void test_slow_clients_of_many_peers(void **state)
+{
+	assert_slow_clients_keep_nobody_out(*state, 100);
+}
+
+/* Room is made by the oldest of whoever has most places, not by the oldest of all. */
+static void test_clients_have_a_share(void **state)
+{
+	struct metrics_clients t = {0};
+	struct netaddr many, one;
+	struct metrics_client *c;
+
+	(void)state;
+	assert_int_equal(netaddr_parse("192.0.2.1", &many), 0);
+	assert_int_equal(netaddr_parse("192.0.2.2", &one), 0);
+	for (int i = 0; i < METRICS_CLIENTS_MAX; i++) {
+		assert_null(metrics_clients_crowded(&t));
+		assert_non_null(metrics_clients_add(&t, i < 2 ? &one : &many, i, i));
+	}
+	assert_null(metrics_clients_add(&t, &one, 999, 999));
+	c = metrics_clients_crowded(&t);
+	assert_non_null(c);
+	assert_int_equal(c->fd, 2);
+	assert_int_equal(c->state, METRICS_CLIENT_LEAVING);
+	assert_null(metrics_clients_crowded(&t)); /* it is on its way */
+	metrics_client_gone(&t, c);
+
+	/* One that asked and was answered is younger than its connection. */
+	metrics_client_answered(&t.v[3], 600);
+	assert_non_null(metrics_clients_add(&t, &many, 999, 999));
+	c = metrics_clients_crowded(&t);
+	assert_non_null(c);
+	assert_int_equal(c->fd, 4);
+	metrics_client_gone(&t, c);
+	for (int i = 5; i < METRICS_CLIENTS_MAX - 1; i++)
+		metrics_client_gone(&t, &t.v[i]);
+	assert_int_equal(t.here, 5); /* two of one, three of many */
+}
+
+static void test_clients_have_a_deadline(void **state)
+{
+	struct metrics_clients t = {0};
+	struct netaddr peer;
+	int64_t next;
+
+	(void)state;
+	assert_int_equal(netaddr_parse("192.0.2.1", &peer), 0);
+	assert_null(metrics_clients_late(&t, 0, &next));
+	assert_true(next == INT64_MAX);
+	struct metrics_client *a = metrics_clients_add(&t, &peer, 1, NS_PER_S);
+	metrics_clients_add(&t, &peer, 2, 2 * NS_PER_S);
+	assert_null(metrics_clients_late(&t, 10 * NS_PER_S, &next));
+	assert_true(next == 11 * NS_PER_S);
+	assert_ptr_equal(metrics_clients_late(&t, next, &next), a);
+	assert_null(metrics_clients_late(&t, 11 * NS_PER_S, &next)); /* told once */
+	assert_true(next == 12 * NS_PER_S);
 }
 
 #define in_fixture(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -378,7 +528,11 @@ int main(void)
 		in_fixture(test_page_has_a_ceiling),
 		in_fixture(test_promtool_agrees),
 		in_fixture(test_http_pages),
-		in_fixture(test_http_connections_have_a_ceiling),
+		cmocka_unit_test(test_nobody_waits_for_who_does_not_read),
+		in_fixture(test_slow_clients_of_one_peer),
+		in_fixture(test_slow_clients_of_many_peers),
+		cmocka_unit_test(test_clients_have_a_share),
+		cmocka_unit_test(test_clients_have_a_deadline),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -439,6 +439,7 @@ lab_capture_interface=eth0
 lab_ring=256MiB
 lab_workers=2
 lab_capture= # more about the capture, such as "spill: 1MiB"
+lab_metrics=127.0.0.1:9817
 lab_extra= # further top-level lines
 
 appliance_config() {
@@ -449,7 +450,7 @@ appliance:
   modules_dir: $(lab_modules)
   log: json
 capture:   {interfaces: [$lab_capture_interface], workers: $lab_workers, ring: $lab_ring${lab_capture:+, $lab_capture}}
-metrics:   {listen: "127.0.0.1:9817"}
+metrics:   {listen: "$lab_metrics"}
 defaults:  {health: $lab_health}
 servers:
   - name: web1
