@@ -221,11 +221,12 @@ lab_namespace() {
 	ip -n "$(ns "$1")" link set lo up
 }
 
-# lab_port NAME NETWORK HOST: the namespace's eth0, plugged into the switch.
+# lab_port NAME NETWORK HOST: the namespace's eth0, plugged into the switch; `lab_bridge=br20 lab_port ...` into another one.
+lab_bridge=br0
 lab_port() {
 	local name=$1 v4=10.$2.0.$3 v6=fd0$2::$3 dev=${4:-eth0}
 	ip -n "$(ns "$name")" link add "$dev" type veth peer name "$name" netns "$(ns sw)"
-	ip -n "$(ns sw)" link set "$name" master br0 up
+	ip -n "$(ns sw)" link set "$name" master "$lab_bridge" up
 	lab_address "$name" "$dev" "$v4" "$v6"
 }
 
@@ -523,8 +524,9 @@ box_traces() {
 # ---- stock clients ---------------------------------------------------------------------------
 
 # get ID CURL-ARGUMENTS...: curl in the client, in the background, its output through stallcat.
-# `get_rate=2000000 get ...` makes it a slow reader (bytes per second).
+# `get_rate=2000000 get ...` makes it a slow reader (bytes per second); `get_in=NAMESPACE get ...` runs it there.
 get_rate=
+get_in=client
 get() {
 	local id=$1
 	shift
@@ -538,7 +540,7 @@ get_with() {
 	shift 2
 	(
 		set +e
-		ip netns exec "$(ns client)" "$program_found" "$@" 2>"$base.err" |
+		ip netns exec "$(ns "$get_in")" "$program_found" "$@" 2>"$base.err" |
 			"$lab_tools/stallcat" --mark "$lab_dir/cut" --progress "$base.progress" \
 				${get_rate:+--rate "$get_rate"} >"$base.json"
 		echo "${PIPESTATUS[0]}" >"$base.exit.new"

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * tap PORT FROM-OUT TO-OUT [DELAY-US]: a mirror of one port of the lab's switch. What comes in at
- * PORT (from who is plugged in there) is copied to FROM-OUT, what goes out to it to TO-OUT, which
- * may be the same; the latter DELAY-US microseconds later. Frames must not be offloaded ones.
+ * tap PORT FROM-OUT TO-OUT [DELAY-US [FROM-VLAN [TO-VLAN]]]: a mirror of one port of the lab's
+ * switch. What comes in at PORT (from who is plugged in there) is copied to FROM-OUT, what goes out
+ * to it to TO-OUT, which may be the same; the latter DELAY-US microseconds later. Each gets the tag
+ * of its VLAN; 0: none. Frames must not be offloaded ones.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -10,6 +11,7 @@
 #include <linux/if_packet.h>
 #include <net/if.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +21,8 @@
 
 #define FRAME_MAX   2048
 #define BUFFER      (64 << 20)
+#define ADDRESSES   12
+#define TAG         4
 #define NS_PER_US   1000
 #define NS_PER_S    1000000000LL
 #define FAILED(...) (fprintf(stderr, "tap: " __VA_ARGS__), exit(1))
@@ -54,6 +58,18 @@ static int packet_socket(const char *interface, int protocol)
 	if (bind(fd, (struct sockaddr *)&at, sizeof at) < 0)
 		FAILED("%s: %s\n", interface, strerror(errno));
 	return fd;
+}
+
+/* With a tag behind the addresses (IEEE 802.1Q). */
+static size_t tag(uint8_t *frame, size_t n, int vlan)
+{
+	const uint8_t t[4] = {0x81, 0x00, (uint8_t)(vlan >> 8), (uint8_t)vlan};
+
+	if (vlan == 0 || n < ADDRESSES)
+		return n;
+	memmove(frame + ADDRESSES + sizeof t, frame + ADDRESSES, n - ADDRESSES);
+	memcpy(frame + ADDRESSES, t, sizeof t);
+	return n + sizeof t;
 }
 
 static void put(int fd, const uint8_t *frame, size_t n)
@@ -94,10 +110,11 @@ static int64_t put_due(int fd)
 int main(int argc, char **argv)
 {
 	if (argc < 4)
-		FAILED("usage: tap PORT FROM-OUT TO-OUT [DELAY-US]\n");
+		FAILED("usage: tap PORT FROM-OUT TO-OUT [DELAY-US [FROM-VLAN [TO-VLAN]]]\n");
 	int port = packet_socket(argv[1], ETH_P_ALL);
 	int from = packet_socket(argv[2], 0), to = packet_socket(argv[3], 0);
 	int64_t delay_ns = argc > 4 ? strtoll(argv[4], NULL, 10) * NS_PER_US : 0;
+	int from_vlan = argc > 5 ? atoi(argv[5]) : 0, to_vlan = argc > 6 ? atoi(argv[6]) : 0;
 
 	puts("ready");
 	fflush(stdout);
@@ -110,17 +127,19 @@ int main(int argc, char **argv)
 		uint8_t frame[FRAME_MAX];
 		struct sockaddr_ll addr;
 		socklen_t addr_n = sizeof addr;
-		ssize_t n = recvfrom(port, frame, sizeof frame, MSG_DONTWAIT | MSG_TRUNC,
-				     (struct sockaddr *)&addr, &addr_n);
-		if (n < 0)
+		ssize_t got = recvfrom(port, frame, sizeof frame - TAG, MSG_DONTWAIT | MSG_TRUNC,
+				       (struct sockaddr *)&addr, &addr_n);
+		if (got < 0)
 			continue;
-		if (n > (ssize_t)sizeof frame)
-			FAILED("a frame of %zd bytes\n", n);
-		if (addr.sll_pkttype != PACKET_OUTGOING)
-			put(from, frame, (size_t)n);
+		if (got > (ssize_t)sizeof frame - TAG)
+			FAILED("a frame of %zd bytes\n", got);
+		bool is_from = addr.sll_pkttype != PACKET_OUTGOING;
+		size_t n = tag(frame, (size_t)got, is_from ? from_vlan : to_vlan);
+		if (is_from)
+			put(from, frame, n);
 		else if (delay_ns > 0)
-			keep(frame, (size_t)n, now_ns() + delay_ns);
+			keep(frame, n, now_ns() + delay_ns);
 		else
-			put(to, frame, (size_t)n);
+			put(to, frame, n);
 	}
 }
