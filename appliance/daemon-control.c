@@ -508,7 +508,8 @@ static json_t *sentences_json(const struct explained *x)
 	for (int dir = 0; dir < 2; dir++)
 		if (f->stream[dir].lost)
 			sentence(a,
-				 "The capture lost %llu bytes of the %s, the last before offset "
+				 "The capture did not show %llu bytes of the %s, the last before "
+				 "offset "
 				 "%llu.",
 				 (unsigned long long)f->stream[dir].lost,
 				 dir == FLOW_TO_SERVER ? "client" : "server",

@@ -4,10 +4,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <semaphore.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "clock.h"
 #include "decode.h"
@@ -15,23 +12,15 @@
 #include "log.h"
 #include "service-map.h"
 #include "thread.h"
+#include "worker-clock.h"
 #include "worker-spill.h"
 #include "worker-store.h"
+#include "worker-tasks.h"
 #include "worker-vlan.h"
 
-#define TICK_INTERVAL_NS  (10 * NS_PER_MS)
-#define PACKET_AGE_MAX_NS NS_PER_S
-#define CLOCK_LOOKS_MAX   4
+#define TICK_INTERVAL_NS (10 * NS_PER_MS)
 /* Places of the flow table looked at while packets wait; a flow costs one to three microseconds. */
 #define TAKEOVER_PART 1024
-#define CLOCK_LOOK_NS (20 * NS_PER_US)
-
-struct worker_task {
-	struct list node;
-	void (*fn)(struct worker *w, void *arg);
-	void *arg;
-	sem_t done;
-};
 
 /* How far the takeover of one server is. */
 struct worker_taking {
@@ -54,16 +43,11 @@ struct worker {
 	uint32_t taken_count;
 	pthread_t thread;
 	bool started;
-	int wake;             /* eventfd */
-	pthread_mutex_t lock; /* protects tasks and stop */
-	struct list tasks;
-	bool stop;
+	struct worker_tasks tasks;
 	/* Thread-local counting; published now and then. */
 	uint64_t packets, tcp, not_tcp, fragments, malformed, bad_sum;
 	int64_t published_ns, ticked_ns, longest_turn_ns;
-	int64_t mono_minus_real; /* of this turn: the clock may be set at any time */
-	int64_t turn_ns;
-	int64_t begun_ns, from_real_ns; /* worker_begin(): on both clocks; 0: long ago */
+	struct worker_clock clock;
 	struct worker_counters counters;
 };
 
@@ -232,57 +216,12 @@ static void on_segment(struct worker *w, const struct segment *s)
 		on_asked(w, jf, s);
 }
 
-/*
- * Both clocks at one moment. Who is interrupted between the two would take packets for
- * older than they are, so it looks again.
- */
-static void read_clocks(struct worker *w)
-{
-	int64_t real, before;
-
-	for (int i = 0; i < CLOCK_LOOKS_MAX; i++) {
-		before = clock_mono_ns();
-		real = clock_real_ns();
-		w->turn_ns = clock_mono_ns();
-		if (w->turn_ns - before < CLOCK_LOOK_NS)
-			break;
-	}
-	w->mono_minus_real = w->turn_ns - real;
-}
-
-/*
- * When a packet came, CLOCK_MONOTONIC: flows must not age by an hour because the clock was
- * set. One that was stamped before that seems to come from the future, or from long ago;
- * it came just now.
- */
-static int64_t mono_of(const struct worker *w, int64_t real_ns)
-{
-	int64_t mono = real_ns + w->mono_minus_real;
-
-	if (mono < w->turn_ns - PACKET_AGE_MAX_NS)
-		return w->turn_ns;
-	if (mono <= w->turn_ns)
-		return mono;
-	int64_t now = clock_mono_ns();
-	return mono < now ? mono : now;
-}
-
-/* After a second nothing can be left in the ring, whatever happened to the clock. */
-static bool too_early(struct worker *w, const struct frame *f)
-{
-	if (w->cfg.held)
-		return true;
-	if (w->turn_ns - w->begun_ns > NS_PER_S)
-		w->from_real_ns = 0;
-	return f->time_ns < w->from_real_ns;
-}
-
 static int on_frame(void *ctx, const struct frame *f)
 {
 	struct worker *w = ctx;
 	struct segment s;
 
-	if ((w->cfg.held || w->from_real_ns) && too_early(w, f))
+	if (w->cfg.held || worker_clock_too_early(&w->clock, f->time_ns))
 		return 0;
 	w->packets++;
 	switch (decode_frame(f, &s)) {
@@ -292,7 +231,7 @@ static int on_frame(void *ctx, const struct frame *f)
 			w->bad_sum++;
 			break;
 		}
-		s.time_ns = mono_of(w, s.time_ns);
+		s.time_ns = worker_clock_mono(&w->clock, s.time_ns);
 		on_segment(w, &s);
 		break;
 	case DECODE_FRAGMENT:
@@ -546,27 +485,6 @@ void worker_takeover_end(struct worker *w, uint32_t server)
 
 /* ---- thread --------------------------------------------------------------------------------- */
 
-static void run_tasks(struct worker *w)
-{
-	struct list todo;
-	uint64_t n;
-
-	(void)!read(w->wake, &n, sizeof n);
-	list_init(&todo);
-	pthread_mutex_lock(&w->lock);
-	list_for_each_safe (it, tmp, &w->tasks) {
-		list_del(it);
-		list_add_tail(&todo, it);
-	}
-	pthread_mutex_unlock(&w->lock);
-	list_for_each_safe (it, tmp, &todo) {
-		struct worker_task *t = list_entry(it, struct worker_task, node);
-		list_del(it);
-		t->fn(w, t->arg);
-		sem_post(&t->done); /* the caller's stack: not touched after this */
-	}
-}
-
 static void read_ring_stats(struct worker *w, int64_t now_ns)
 {
 	uint64_t drops = worker_rings_stats(&w->rings);
@@ -615,6 +533,7 @@ static void publish(struct worker *w)
 	for (int dir = 0; dir < 2; dir++) {
 		PUBLISH(out_of_order[dir], s->out_of_order[dir]);
 		PUBLISH(retransmits[dir], s->retransmits[dir]);
+		PUBLISH(waited[dir], s->waited[dir]);
 		PUBLISH(ambiguous[dir], s->ambiguous[dir]);
 	}
 	PUBLISH(buffer_used, track_pool(t)->used);
@@ -630,14 +549,6 @@ static void publish(struct worker *w)
 	PUBLISH(store_record_errors, w->store.record_errors);
 	PUBLISH(lag_ns, w->longest_turn_ns);
 	w->longest_turn_ns = 0;
-}
-
-static bool should_stop(struct worker *w)
-{
-	pthread_mutex_lock(&w->lock);
-	bool stop = w->stop;
-	pthread_mutex_unlock(&w->lock);
-	return stop;
 }
 
 static void after_packets(struct worker *w, int64_t now)
@@ -662,36 +573,25 @@ static void *worker_main(void *arg)
 
 	for (uint32_t i = 0; i < w->rings.count; i++)
 		p[i] = (struct pollfd){.fd = ring_fd(w->rings.ring[i]), .events = POLLIN};
-	p[w->rings.count] = (struct pollfd){.fd = w->wake, .events = POLLIN};
-	while (!should_stop(w)) {
+	p[w->rings.count] = (struct pollfd){.fd = w->tasks.wake, .events = POLLIN};
+	while (!worker_tasks_stopped(&w->tasks)) {
 		poll(p, w->rings.count + 1, (int)(TICK_INTERVAL_NS / NS_PER_MS));
-		read_clocks(w);
+		worker_clock_read(&w->clock);
 		worker_rings_read(&w->rings, w->cfg.index, on_frame, w);
 		if (p[w->rings.count].revents)
-			run_tasks(w);
+			worker_tasks_run(&w->tasks, w);
 		int64_t now = clock_mono_ns();
 		after_packets(w, now);
-		if (now - w->turn_ns > w->longest_turn_ns)
-			w->longest_turn_ns = now - w->turn_ns;
+		if (now - w->clock.turn_ns > w->longest_turn_ns)
+			w->longest_turn_ns = now - w->clock.turn_ns;
 	}
-	run_tasks(w);
+	worker_tasks_run(&w->tasks, w);
 	return NULL;
 }
 
 void worker_call(struct worker *w, void (*fn)(struct worker *w, void *arg), void *arg)
 {
-	struct worker_task t = {.fn = fn, .arg = arg};
-	uint64_t one = 1;
-
-	list_init(&t.node);
-	sem_init(&t.done, 0, 0);
-	pthread_mutex_lock(&w->lock);
-	list_add_tail(&w->tasks, &t.node);
-	pthread_mutex_unlock(&w->lock);
-	(void)!write(w->wake, &one, sizeof one);
-	while (sem_wait(&t.done) < 0 && errno == EINTR)
-		;
-	sem_destroy(&t.done);
+	worker_tasks_call(&w->tasks, fn, arg);
 }
 
 static int map_addresses(struct worker *w)
@@ -719,9 +619,7 @@ int worker_start(const struct worker_config *cfg, struct worker **ret,
 		return -ENOMEM;
 	memset(w, 0, sizeof *w);
 	w->cfg = *cfg;
-	w->wake = -1;
-	list_init(&w->tasks);
-	pthread_mutex_init(&w->lock, NULL);
+	worker_tasks_init(&w->tasks);
 	w->cfg.watch.hooks =
 		(struct watch_hooks){.older = on_older, .gap = on_gap, .closed = on_closed};
 	w->cfg.watch.ctx = w;
@@ -737,8 +635,7 @@ int worker_start(const struct worker_config *cfg, struct worker **ret,
 		r = worker_rings_open(&w->rings, cfg->rings, cfg->ring_count, ret_why);
 	if (r == 0) {
 		ret_why->step = "eventfd";
-		w->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-		r = w->wake < 0 ? -errno : 0;
+		r = worker_tasks_open(&w->tasks);
 	}
 	if (r == 0) {
 		ret_why->step = "thread";
@@ -757,8 +654,7 @@ int worker_start(const struct worker_config *cfg, struct worker **ret,
 static void begin_now(struct worker *w, void *arg)
 {
 	w->cfg.held = false;
-	w->from_real_ns = clock_real_ns();
-	w->begun_ns = clock_mono_ns();
+	worker_clock_begin(&w->clock);
 }
 
 void worker_begin(struct worker *w)
@@ -768,27 +664,20 @@ void worker_begin(struct worker *w)
 
 struct worker *worker_stop(struct worker *w)
 {
-	uint64_t one = 1;
-
 	if (!w)
 		return NULL;
 	if (w->started) {
-		pthread_mutex_lock(&w->lock);
-		w->stop = true;
-		pthread_mutex_unlock(&w->lock);
-		(void)!write(w->wake, &one, sizeof one);
+		worker_tasks_stop(&w->tasks);
 		pthread_join(w->thread, NULL);
 	}
 	worker_rings_close(&w->rings);
 	watch_free(w->watch);
 	worker_store_deinit(&w->store);
 	worker_spill_deinit(&w->spill);
-	if (w->wake >= 0)
-		close(w->wake);
 	service_map_deinit(&w->addresses);
 	free(w->taking);
 	free(w->life);
-	pthread_mutex_destroy(&w->lock);
+	worker_tasks_deinit(&w->tasks);
 	free(w);
 	return NULL;
 }

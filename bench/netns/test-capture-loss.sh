@@ -27,7 +27,7 @@ gaps_counted() { (($(gaps to-client) > 0 && $(gaps to-server) > 0)); }
 explained() {
 	local client
 	client=$(jeebsctl -o json show connections | jq -er '[.data[] | select(.reason == "response-gap")][0].client') &&
-		{ jeebsctl explain "$client" || true; } | grep 'The capture lost [0-9]* bytes of the server'
+		{ jeebsctl explain "$client" || true; } | grep 'The capture did not show [0-9]* bytes of the server'
 }
 
 many all --host 10.9.0.1 --count 200 --phases "$all_phases" --timeout 30

@@ -18,6 +18,7 @@ tapped() {
 	get_wait 60 alive
 	many_check alive
 	mirror_holds
+	(($1 == 0 || $(metric_sum jeebs_tcp_waited_segments_total) > 0)) || fail "nothing waited for what it answers"
 	pass "$1 us later: $(phases_summary)"
 }
 

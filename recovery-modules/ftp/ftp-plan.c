@@ -281,9 +281,9 @@ static const char *given_up(enum ftp_reason reason)
 	case FTP_OLDER:
 		return "older than the box: who logged in, and where the client is, was not seen";
 	case FTP_REQUEST_GAP:
-		return "the capture lost bytes of the client";
+		return "the capture did not show bytes of the client";
 	case FTP_REPLY_GAP:
-		return "the capture lost bytes of the server";
+		return "the capture did not show bytes of the server";
 	case FTP_PIPELINE_TOO_DEEP:
 		return "more commands were unanswered at once than are remembered";
 	case FTP_NOT_FTP:

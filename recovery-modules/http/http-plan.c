@@ -221,9 +221,9 @@ static const char *given_up(enum http_reason reason)
 {
 	switch (reason) {
 	case HTTP_REQUEST_GAP:
-		return "the capture lost bytes of the client where a request is read";
+		return "the capture did not show bytes of the client where a request is read";
 	case HTTP_RESPONSE_GAP:
-		return "the capture lost bytes of the server where a response is read";
+		return "the capture did not show bytes of the server where a response is read";
 	case HTTP_PIPELINE_TOO_DEEP:
 		return "more requests were unanswered at once than are remembered";
 	case HTTP_UPGRADED:

@@ -173,9 +173,10 @@ static const char *given_up(enum smtp_reason reason)
 {
 	switch (reason) {
 	case SMTP_CLIENT_GAP:
-		return "the capture lost bytes of the client where commands or a message are read";
+		return "the capture did not show bytes of the client where commands or a message "
+		       "are read";
 	case SMTP_SERVER_GAP:
-		return "the capture lost bytes of the server";
+		return "the capture did not show bytes of the server";
 	case SMTP_OLDER:
 		return "older than the box: who the client is and what it was offered is not known";
 	case SMTP_STARTTLS:
