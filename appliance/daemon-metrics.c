@@ -20,8 +20,8 @@ struct published_worker {
 		uint64_t packets, drops, truncated;
 	} ring[WORKER_RINGS_MAX];
 	uint64_t segments, opened, closed, midstream, inferred, full;
-	uint64_t out_of_order[2], waited[2], retransmits[2], ambiguous[2], bad_rst, bad_seq,
-		bad_sum, no_ack, other_mac, buffer, undetected, deferred;
+	uint64_t out_of_order[2], waited[2], wait_refused[2], retransmits[2], ambiguous[2], bad_rst,
+		bad_seq, bad_sum, no_ack, other_mac, buffer, undetected, deferred;
 	uint64_t evicted;
 };
 
@@ -118,6 +118,8 @@ static void publish_worker(struct daemon *d, uint32_t i)
 				  get(&c->out_of_order[dir]), &p->out_of_order[dir]);
 		metrics_add_since(m, METRIC_TCP_WAITED, METRIC_AT(dir), get(&c->waited[dir]),
 				  &p->waited[dir]);
+		metrics_add_since(m, METRIC_TCP_WAIT_REFUSED, METRIC_AT(dir),
+				  get(&c->wait_refused[dir]), &p->wait_refused[dir]);
 		metrics_add_since(m, METRIC_TCP_RETRANSMITS, METRIC_AT(dir),
 				  get(&c->retransmits[dir]), &p->retransmits[dir]);
 		metrics_add_since(m, METRIC_TCP_AMBIGUOUS, METRIC_AT(dir), get(&c->ambiguous[dir]),

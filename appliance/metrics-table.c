@@ -115,6 +115,8 @@ const struct metrics_desc metrics_table[METRIC_COUNT_] = {
 		"Segments that came before their turn."},
 	[METRIC_TCP_WAITED] = {"jeebs_tcp_waited_segments_total", COUNTER, {L(DIRECTION)},
 		"Segments seen before what their sender had received when it sent them: they waited for it."},
+	[METRIC_TCP_WAIT_REFUSED] = {"jeebs_tcp_wait_refused_segments_total", COUNTER, {L(DIRECTION)},
+		"Segments that found no room to wait: what they should wait for was given up."},
 	[METRIC_TCP_RETRANSMITS] = {"jeebs_tcp_retransmitted_segments_total", COUNTER, {L(DIRECTION)},
 		"Segments whose bytes had been seen before."},
 	[METRIC_TCP_AMBIGUOUS] = {"jeebs_tcp_ambiguous_segments_total", COUNTER, {L(DIRECTION)},

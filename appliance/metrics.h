@@ -56,6 +56,7 @@ enum metric {
 	METRIC_TCP_GAP_BYTES,      /* [server, enum flow_dir] */
 	METRIC_TCP_OUT_OF_ORDER,   /* [enum flow_dir] */
 	METRIC_TCP_WAITED,         /* [enum flow_dir] */
+	METRIC_TCP_WAIT_REFUSED,   /* [enum flow_dir] */
 	METRIC_TCP_RETRANSMITS,    /* [enum flow_dir] */
 	METRIC_TCP_AMBIGUOUS,      /* [enum flow_dir] */
 	METRIC_TCP_REJECTED,       /* [METRIC_REJECT_*] */

@@ -534,6 +534,7 @@ static void publish(struct worker *w)
 		PUBLISH(out_of_order[dir], s->out_of_order[dir]);
 		PUBLISH(retransmits[dir], s->retransmits[dir]);
 		PUBLISH(waited[dir], s->waited[dir]);
+		PUBLISH(wait_refused[dir], s->wait_refused[dir]);
 		PUBLISH(ambiguous[dir], s->ambiguous[dir]);
 	}
 	PUBLISH(buffer_used, track_pool(t)->used);

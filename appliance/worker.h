@@ -83,7 +83,7 @@ struct worker_counters {
 	_Alignas(64) _Atomic uint64_t packets, tcp, not_tcp, fragments, malformed, bad_sum;
 	_Atomic uint64_t flows, live;
 	_Atomic uint64_t flows_opened, flows_closed, flows_midstream, flows_inferred, table_full;
-	_Atomic uint64_t out_of_order[2], waited[2], retransmits[2], ambiguous[2];
+	_Atomic uint64_t out_of_order[2], waited[2], wait_refused[2], retransmits[2], ambiguous[2];
 	_Atomic uint64_t buffer_used, buffer_refused, undetected, bad_rst, bad_seq, no_ack,
 		other_mac, ignored;
 	_Atomic uint64_t evicted;

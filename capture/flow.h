@@ -164,7 +164,7 @@ struct flow {
 	struct list hole;         /* flows with an acknowledged hole ... */
 	int64_t hole_since_ns[2]; /* ... since when `next` stands before it; 0: none */
 	/* What was seen before its cause waits (track-wait.c). */
-	struct flow_needs *needs[2]; /* sorted; NULL: none */
+	struct flow_needs *needs[2]; /* sorted; counted in the pool; NULL: none */
 	int64_t wait_since_ns[2];    /* the bytes at `next` are there and wait; 0: they do not */
 	bool waiting;                /* any of these */
 	bool half_alone;             /* the other SYN is not waited for any more */

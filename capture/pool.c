@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "pool.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 
 void pool_init(struct pool *p, size_t max_bytes, size_t idle_max_bytes)
@@ -88,4 +87,19 @@ void pool_put(struct pool *p, struct pool_block *b)
 	b->next_free = p->free[b->shift - POOL_MIN_SHIFT];
 	p->free[b->shift - POOL_MIN_SHIFT] = b;
 	p->idle += size;
+}
+
+bool pool_claim(struct pool *p, size_t n)
+{
+	if (p->used > p->max || n > p->max - p->used) {
+		p->refused++;
+		return false;
+	}
+	p->used += n;
+	return true;
+}
+
+void pool_unclaim(struct pool *p, size_t n)
+{
+	p->used -= n;
 }

@@ -9,6 +9,7 @@
 #ifndef CAPTURE_POOL_H
 #define CAPTURE_POOL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -36,6 +37,9 @@ void pool_deinit(struct pool *p);
 /* A block of at least @n bytes, or NULL (counted in refused). Content undefined. */
 struct pool_block *pool_get(struct pool *p, size_t n);
 void pool_put(struct pool *p, struct pool_block *b); /* NULL is fine */
+/* Memory of others that counts as handed out, until it is given back. False: the ceiling. */
+bool pool_claim(struct pool *p, size_t n);
+void pool_unclaim(struct pool *p, size_t n);
 
 static inline size_t pool_block_size(const struct pool_block *b)
 {

@@ -237,6 +237,34 @@ static void test_no_room_to_wait(void **state)
 	assert_int_equal(gap_to[0], 100); /* as if it were lost, and none of these are */
 	assert_int_equal(gaps[1], 0);
 	assert_int_equal(shown[1], off);
+	assert_int_equal(track_stats(track)->wait_refused[1], 1);
+}
+
+/* Whoever makes others wait, in many connections at once, has the memory of the streams, no more.
+ */
+static void test_all_that_waits_has_one_ceiling(void **state)
+{
+	const uint16_t flows = 16;
+	const int64_t rounds = 2000;
+
+	config.buffer_max = 1 << 18;
+	restart();
+	for (uint16_t i = 0; i < flows; i++, client.port++) {
+		memset(shown, 0, sizeof shown);
+		handshake();
+		for (int64_t k = 0; k < rounds; k++)
+			s(A, k, 10 * (k + 1), 1);
+		if (i == 0)
+			assert_true(track_pool(track)->used >=
+				    (size_t)rounds * sizeof(struct flow_need));
+		assert_true(track_pool(track)->used <= config.buffer_max);
+	}
+	assert_true(track_stats(track)->wait_refused[1] > 0);
+	for (uint16_t i = 0; i < flows; i++) {
+		client.port--;
+		track_drop(track, the_flow());
+	}
+	assert_int_equal(track_pool(track)->used, 0);
 }
 
 static void test_too_much_to_wait_for(void **state)
@@ -249,10 +277,37 @@ static void test_too_much_to_wait_for(void **state)
 	assert_int_equal(gaps[1], 0);
 	assert_int_equal(gaps[0], 1);
 	assert_true(shown[1] > 0);
+	assert_int_equal(track_stats(track)->wait_refused[1], 1);
 	for (int64_t i = 0; i < rounds; i++)
 		c(A, 10 * i, i, 10);
 	assert_int_equal(shown[0], 10 * rounds);
 	assert_int_equal(shown[1], rounds);
+}
+
+/*
+ * A stranger's bytes, in the server's name, that acknowledge what is only about to be said: they
+ * wait, or, with the list full, do not. They are not what the server says then, and that shows.
+ */
+static void test_strangers_bytes_in_the_list(void **state)
+{
+	static const uint8_t words[50] = "HTTP/1.1 200 OK";
+
+	for (int full = 0; full < 2; full++) {
+		restart();
+		struct flow *f = handshake();
+		int64_t at = full ? 5000 : 0;
+		for (int64_t i = 0; i < at; i++)
+			s(A, i, 10 * (i + 1), 1);
+		assert_int_equal(track_stats(track)->wait_refused[1] > 0, full);
+		s(A, at, 10 * (at + 1), sizeof words); /* the stranger's are the pattern */
+		c(A, 0, 0, 100);
+		payload = words;
+		s(A, at, 10 * (at + 1), sizeof words);
+		payload = NULL;
+		assert_true(f->marks & FLOW_MARK_AMBIGUOUS_TO_CLIENT);
+		assert_true(f->stream[1].doubt_from >= (uint64_t)at);
+		assert_true(f->stream[1].doubt_to > (uint64_t)at);
+	}
 }
 
 /* ---- the end of waiting ---- */
@@ -303,6 +358,8 @@ int main(void)
 		CASE(test_a_fin_waits),
 		CASE(test_no_room_to_wait),
 		CASE(test_too_much_to_wait_for),
+		CASE(test_all_that_waits_has_one_ceiling),
+		CASE(test_strangers_bytes_in_the_list),
 		CASE(test_nothing_waits_in_a_takeover),
 		CASE(test_a_copy_waits_as_well),
 	};

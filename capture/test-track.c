@@ -712,6 +712,27 @@ static void test_tags_that_differ_by_direction(void **state)
 	}
 }
 
+/* Who can put any tag on a frame makes no more of a connection than a few. */
+static void test_so_many_vlans(void **state)
+{
+	for (uint16_t v = 1; v <= 4 * TRACK_VLANS_MAX; v++) {
+		in_vlan(v, v);
+		c(S, -1, 0, 0);
+		assert_true(track_count(track) <= TRACK_VLANS_MAX);
+	}
+	assert_int_equal(track_stats(track)->evicted, 3 * TRACK_VLANS_MAX);
+	for (uint16_t v = 1; v <= TRACK_VLANS_MAX; v++) {
+		in_vlan(v, v);
+		handshake();
+	}
+	assert_int_equal(track_stats(track)->table_full, 0);
+	in_vlan(100, 100);
+	assert_null(c(S, -1, 0, 0));
+	assert_int_equal(track_stats(track)->table_full, 1);
+	in_vlan(1, 1);
+	assert_non_null(c(A, 0, 0, 10));
+}
+
 /* What a client answers the box need not come by the mirror. */
 static void test_answers_from_anywhere(void **state)
 {
@@ -765,6 +786,7 @@ int main(void)
 		CASE(test_each_part),
 		CASE(test_two_vlans),
 		CASE(test_tags_that_differ_by_direction),
+		CASE(test_so_many_vlans),
 		CASE(test_answers_from_anywhere),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

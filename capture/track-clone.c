@@ -41,7 +41,7 @@ static int copy_memory(struct track *t, struct flow *to, const struct flow *f)
 	}
 	for (int d = 0; d < 2 && r == 0; d++)
 		r = stream_clone(&to->stream[d], &t->pool, &f->stream[d]);
-	return r == 0 ? track_clone_needs(to, f) : r;
+	return r == 0 ? track_clone_needs(t, to, f) : r;
 }
 
 struct flow *track_clone(struct track *to, const struct flow *f)

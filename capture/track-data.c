@@ -124,9 +124,11 @@ static enum stream_outcome keep_back(struct track *t, struct flow *f, enum flow_
 	f->waiting = true;
 	if (o == STREAM_HELD)
 		t->stats.waited[d]++;
-	if (o == STREAM_DUPLICATE || (o == STREAM_HELD && track_need(f, d, from, p->need)))
+	if (o == STREAM_DUPLICATE || (o == STREAM_HELD && track_need(t, f, d, from, p->need)))
 		return o;
-	/* A ceiling. Then it is as if what is missing were lost. */
+	if (o == STREAM_E_CEILING)
+		t->stats.wait_refused[d]++;
+	/* Then it is as if what is missing were lost. */
 	while (track_stop_waiting(t, f, d) && track_waits(f, d, p->need))
 		;
 	return o == STREAM_HELD ? o : STREAM_E_CEILING;
@@ -143,7 +145,7 @@ static enum stream_outcome push_or_hold(struct track *t, struct flow *f, enum fl
 			return o;
 	}
 	enum stream_outcome o = stream_push(s, &t->pool, p->off, p->b, &p->new_off, &p->new);
-	if (o == STREAM_HELD && track_need(f, d, p->off, p->need) && f->needs[d])
+	if (o == STREAM_HELD && track_need(t, f, d, p->off, p->need) && f->needs[d])
 		f->waiting = true;
 	if (o == STREAM_HELD)
 		t->stats.out_of_order[d]++;

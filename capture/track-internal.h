@@ -140,8 +140,9 @@ bool track_settle_all(struct track *t, struct flow *f);
 /* track-wait.c */
 /* Would the next bytes of @d, or their FIN, with this need have to wait? */
 bool track_waits(const struct flow *f, enum flow_dir d, uint64_t need);
-/* Notes what the bytes from @from on were sent after. False: too many of them, or no memory. */
-bool track_need(struct flow *f, enum flow_dir d, uint64_t from, uint64_t need);
+/* Notes what the bytes from @from on were sent after. False: too many of them, or no memory;
+ * counted. */
+bool track_need(struct track *t, struct flow *f, enum flow_dir d, uint64_t from, uint64_t need);
 /* How far bytes of @d may be shown, if they are there. */
 uint64_t track_showable(const struct flow *f, enum flow_dir d);
 /* Shows what need not wait any longer. */
@@ -151,6 +152,7 @@ bool track_stop_waiting(struct track *t, struct flow *f, enum flow_dir d);
 /* What has waited for so long. True if any. */
 bool track_expire_waits(struct track *t, struct flow *f, int64_t age_ns);
 /* 0 or -ENOMEM. */
-int track_clone_needs(struct flow *to, const struct flow *f);
+int track_clone_needs(struct track *t, struct flow *to, const struct flow *f);
+void track_needs_free(struct track *t, struct flow *f, enum flow_dir d);
 
 #endif

@@ -417,8 +417,8 @@ void track_take_fin(struct track *t, struct flow *f, enum flow_dir d, uint64_t e
 	}
 	f->fin_seen[d] = true;
 	f->fin_off[d] = end;
-	(void)track_need(f, d, end, need); /* without memory it does not wait */
-	if (f->acked[d] > end) {           /* its ACK was captured before it */
+	(void)track_need(t, f, d, end, need); /* without memory it does not wait */
+	if (f->acked[d] > end) {              /* its ACK was captured before it */
 		f->acked[d] = end;
 		f->fin_acked[d] = true;
 		track_note_hole(t, f, d);

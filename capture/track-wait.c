@@ -62,7 +62,37 @@ bool track_waits(const struct flow *f, enum flow_dir d, uint64_t need)
 	return is_due(f, flow_other(d), need) || waits(f, d);
 }
 
-static bool make_room(struct flow *f, enum flow_dir d)
+static size_t size_of(uint32_t room)
+{
+	return sizeof(struct flow_needs) + room * sizeof(struct flow_need);
+}
+
+static struct flow_needs *resize(struct pool *pool, struct flow_needs *n, uint32_t room)
+{
+	size_t more = size_of(room) - (n ? size_of(n->room) : 0);
+
+	if (!pool_claim(pool, more))
+		return NULL;
+	struct flow_needs *bigger = realloc(n, size_of(room));
+	if (!bigger) {
+		pool_unclaim(pool, more);
+		return NULL;
+	}
+	if (!n)
+		bigger->first = bigger->end = 0;
+	bigger->room = room;
+	return bigger;
+}
+
+void track_needs_free(struct track *t, struct flow *f, enum flow_dir d)
+{
+	if (f->needs[d])
+		pool_unclaim(&t->pool, size_of(f->needs[d]->room));
+	free(f->needs[d]);
+	f->needs[d] = NULL;
+}
+
+static bool make_room(struct track *t, struct flow *f, enum flow_dir d)
 {
 	struct flow_needs *n = f->needs[d];
 	uint32_t room = n ? n->room : 0;
@@ -77,23 +107,21 @@ static bool make_room(struct flow *f, enum flow_dir d)
 	}
 	if (room == NEEDS_MAX)
 		return false;
-	room = room ? room * 2 : NEEDS_FIRST;
-	struct flow_needs *bigger = realloc(n, sizeof *n + room * sizeof n->v[0]);
-	if (!bigger)
-		return false;
+	n = resize(&t->pool, n, room ? room * 2 : NEEDS_FIRST);
 	if (!n)
-		bigger->first = bigger->end = 0;
-	bigger->room = room;
-	f->needs[d] = bigger;
+		return false;
+	f->needs[d] = n;
 	return true;
 }
 
-bool track_need(struct flow *f, enum flow_dir d, uint64_t from, uint64_t need)
+bool track_need(struct track *t, struct flow *f, enum flow_dir d, uint64_t from, uint64_t need)
 {
 	if (!is_due(f, flow_other(d), need))
 		return true;
-	if (!make_room(f, d))
+	if (!make_room(t, f, d)) {
+		t->stats.wait_refused[d]++;
 		return false;
+	}
 
 	struct flow_needs *n = f->needs[d];
 	uint32_t i = n->end;
@@ -108,7 +136,7 @@ bool track_need(struct flow *f, enum flow_dir d, uint64_t from, uint64_t need)
 }
 
 /* What is at the front and no longer holds anything back. */
-static void drop_met(struct flow *f, enum flow_dir d)
+static void drop_met(struct track *t, struct flow *f, enum flow_dir d)
 {
 	struct flow_needs *n = f->needs[d];
 
@@ -116,10 +144,8 @@ static void drop_met(struct flow *f, enum flow_dir d)
 	       ((n->first + 1 < n->end && n->v[n->first + 1].from <= f->stream[d].next) ||
 		!is_due(f, flow_other(d), n->v[n->first].need)))
 		n->first++;
-	if (n && n->first == n->end) {
-		free(n);
-		f->needs[d] = NULL;
-	}
+	if (n && n->first == n->end)
+		track_needs_free(t, f, d);
 }
 
 /* Is there anything that waits? */
@@ -142,7 +168,7 @@ static bool show_what_may(struct track *t, struct flow *f, enum flow_dir d)
 	if (f->stream[d].next == next && f->fin_shown[d] == fin)
 		return false;
 	f->wait_since_ns[d] = f->hole_since_ns[d] = 0; /* it moved */
-	drop_met(f, d);
+	drop_met(t, f, d);
 	track_note_hole(t, f, d);
 	return true;
 }
@@ -156,9 +182,9 @@ static void note_waits(const struct track *t, struct flow *f)
 			f->wait_since_ns[d] = t->now_ns ? t->now_ns : 1;
 }
 
-static bool drop_need(struct flow *f, enum flow_dir d)
+static bool drop_need(struct track *t, struct flow *f, enum flow_dir d)
 {
-	drop_met(f, d);
+	drop_met(t, f, d);
 	if (!f->needs[d])
 		return false;
 	f->needs[d]->first++;
@@ -169,12 +195,12 @@ static bool drop_need(struct flow *f, enum flow_dir d)
  * Each waits for the other, and both are there: of one the first copy was not captured, and the
  * second, which came later, tells a newer ACK.
  */
-static bool untangle(struct flow *f)
+static bool untangle(struct track *t, struct flow *f)
 {
 	const int64_t *since = f->wait_since_ns;
 
 	return since[0] && since[1] && !half_shaken(f) &&
-	       drop_need(f, since[0] > since[1] ? FLOW_TO_SERVER : FLOW_TO_CLIENT);
+	       drop_need(t, f, since[0] > since[1] ? FLOW_TO_SERVER : FLOW_TO_CLIENT);
 }
 
 void track_release(struct track *t, struct flow *f)
@@ -187,10 +213,10 @@ void track_release(struct track *t, struct flow *f)
 			if (f->wait_since_ns[d] || stream_holds_next(&f->stream[d]))
 				moved |= show_what_may(t, f, (enum flow_dir)d);
 		note_waits(t, f);
-		moved = moved || untangle(f);
+		moved = moved || untangle(t, f);
 	}
-	drop_met(f, FLOW_TO_SERVER);
-	drop_met(f, FLOW_TO_CLIENT);
+	drop_met(t, f, FLOW_TO_SERVER);
+	drop_met(t, f, FLOW_TO_CLIENT);
 	f->waiting = f->needs[0] || f->needs[1] || f->wait_since_ns[0] || f->wait_since_ns[1];
 	track_list_hole(t, f);
 }
@@ -199,7 +225,7 @@ bool track_stop_waiting(struct track *t, struct flow *f, enum flow_dir d)
 {
 	if (half_shaken(f))
 		f->half_alone = true;
-	else if (!track_declare_gap(t, f, flow_other(d)) && !drop_need(f, d))
+	else if (!track_declare_gap(t, f, flow_other(d)) && !drop_need(t, f, d))
 		return false;
 	track_release(t, f);
 	return true;
@@ -232,17 +258,16 @@ bool track_expire_waits(struct track *t, struct flow *f, int64_t age_ns)
 	return any;
 }
 
-int track_clone_needs(struct flow *to, const struct flow *f)
+int track_clone_needs(struct track *t, struct flow *to, const struct flow *f)
 {
 	for (int d = 0; d < 2; d++) {
 		const struct flow_needs *n = f->needs[d];
-		size_t size = n ? sizeof *n + n->room * sizeof n->v[0] : 0;
 		if (!n)
 			continue;
-		to->needs[d] = malloc(size);
+		to->needs[d] = resize(&t->pool, NULL, n->room);
 		if (!to->needs[d])
 			return -ENOMEM;
-		memcpy(to->needs[d], n, sizeof *n + n->end * sizeof n->v[0]);
+		memcpy(to->needs[d], n, size_of(n->end));
 	}
 	return 0;
 }

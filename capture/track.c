@@ -123,6 +123,27 @@ static struct flow *to_evict(const struct track *t)
 	return NULL;
 }
 
+/*
+ * One place of the many VLANs that may have the same addresses and ports. False: all are taken by
+ * connections that got further than a SYN.
+ */
+static bool make_room_among_twins(struct track *t, const struct track_place *p)
+{
+	struct flow *f = flow_table_find(&t->table, &p->key, p->hash), *old = NULL;
+	uint32_t count = 0;
+
+	for (; f; f = flow_table_twin(&t->table, f), count++)
+		if (is_half_open(f) && !f->probe_wanted && (!old || f->lru_ns < old->lru_ns))
+			old = f;
+	if (count < TRACK_VLANS_MAX)
+		return true;
+	if (!old)
+		return false;
+	t->stats.evicted++;
+	track_close(t, old, TRACK_CLOSE_EVICTED);
+	return true;
+}
+
 static struct flow *add_or_evict(struct track *t, const struct track_place *p)
 {
 	struct flow *f = flow_table_add(&t->table, &p->key, p->hash);
@@ -137,7 +158,7 @@ static struct flow *add_or_evict(struct track *t, const struct track_place *p)
 
 struct flow *track_open(struct track *t, const struct track_place *p, enum flow_state state)
 {
-	struct flow *f = add_or_evict(t, p);
+	struct flow *f = make_room_among_twins(t, p) ? add_or_evict(t, p) : NULL;
 
 	if (!f) {
 		t->stats.table_full++;
@@ -187,8 +208,8 @@ void track_close(struct track *t, struct flow *f, enum track_close why)
 	track_aside_free(f, FLOW_TO_CLIENT);
 	free(f->reuse_syn);
 	free(f->infer);
-	free(f->needs[0]);
-	free(f->needs[1]);
+	track_needs_free(t, f, FLOW_TO_SERVER);
+	track_needs_free(t, f, FLOW_TO_CLIENT);
 	flow_table_remove(&t->table, f);
 	t->stats.flows_closed++;
 }

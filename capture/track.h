@@ -24,7 +24,7 @@
  * captures reorder and lose. Further away both ends must speak of the same place.
  *
  * Connections with the same addresses and ports in different VLANs are different ones, as long as
- * both directions of each carry the same tag.
+ * both directions of each carry the same tag; so many of them as TRACK_VLANS_MAX.
  *
  * Order between the directions: bytes are shown behind those of the other direction that their
  * segment acknowledges, and behind both SYNs, whenever these are captured. If they are not within
@@ -53,6 +53,9 @@ struct track;
 /* What capture interfaces may be apart: hardly more than a second of a download at 10 MB/s waits.
  */
 #define TRACK_HOLE_TIMEOUT_NS (500 * NS_PER_MS)
+
+/* VLANs in which the same addresses and ports are told apart: each costs all of them a look. */
+#define TRACK_VLANS_MAX 16
 
 struct track_config {
 	uint32_t max_flows;      /* ceiling of the table */
@@ -115,9 +118,10 @@ struct track_stats {
 	uint64_t evicted;         /* half-open ones that made room for new ones */
 	uint64_t gaps[2], gap_bytes[2];
 	uint64_t out_of_order[2], retransmits[2];
-	uint64_t ambiguous[2];   /* copies of bytes that differ from those before them */
-	uint64_t waited[2];      /* segments that were seen before their cause, and waited for it */
-	uint64_t buffer_refused; /* bytes not kept: a ceiling */
+	uint64_t ambiguous[2]; /* copies of bytes that differ from those before them */
+	uint64_t waited[2];    /* segments that were seen before their cause, and waited for it */
+	uint64_t wait_refused[2]; /* of these: no room to wait, so their cause was given up */
+	uint64_t buffer_refused;  /* bytes not kept: a ceiling */
 	uint64_t bad_rst;   /* RST not exactly where its receiver stands: not believed (RFC 5961) */
 	uint64_t other_mac; /* for another receiver: set aside, or nothing (track-mac.c) */
 	uint64_t no_ack;    /* neither SYN nor RST nor ACK: its receiver drops it */
