@@ -185,6 +185,7 @@ static void learn(struct watched *w, const struct probe *p, int64_t now)
 	uint8_t mac[6];
 
 	atomic_store_explicit(&w->evidence->probed_ns, now, memory_order_relaxed);
+	atomic_store_explicit(&w->evidence->answered_port, p->tcp.own_port, memory_order_relaxed);
 	if (p->mac_known && mac_of(w, p->index, mac) && memcmp(mac, p->mac, sizeof mac) == 0)
 		worker_mac_learn(w->evidence, mac);
 }

@@ -61,6 +61,19 @@ static int prepare(int fd, const struct netaddr *own)
 	return own ? bind_own(fd, own) : 0;
 }
 
+/* Afterwards the socket may have none any more. */
+static uint16_t own_port(int fd)
+{
+	struct sockaddr_storage ss = {0};
+	socklen_t n = sizeof ss;
+	struct endpoint e;
+
+	if (getsockname(fd, (struct sockaddr *)&ss, &n) < 0 ||
+	    endpoint_from_sockaddr((struct sockaddr *)&ss, &e) < 0)
+		return 0;
+	return e.port;
+}
+
 enum health_result health_probe_tcp_start(struct health_probe_tcp *p, const struct endpoint *to,
 					  const struct netaddr *own, int *ret_error)
 {
@@ -80,6 +93,7 @@ enum health_result health_probe_tcp_start(struct health_probe_tcp *p, const stru
 	}
 	int error = connect(fd, (struct sockaddr *)&ss, n) < 0 ? errno : 0;
 	if (error == EINPROGRESS) {
+		p->own_port = own_port(fd);
 		p->fd = take_fd(&fd);
 		return HEALTH_PENDING;
 	}

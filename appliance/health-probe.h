@@ -16,10 +16,11 @@
 #include "netaddr.h"
 
 struct health_probe_tcp {
-	int fd; /* -1: no probe under way. Otherwise wait for it to become writable. */
+	int fd;            /* -1: no probe under way. Otherwise wait for it to become writable. */
+	uint16_t own_port; /* of the last probe that was begun; 0: not known */
 };
 
-#define HEALTH_PROBE_TCP_INIT ((struct health_probe_tcp){-1})
+#define HEALTH_PROBE_TCP_INIT ((struct health_probe_tcp){.fd = -1})
 
 /*
  * Begins to connect to @to, from the address @own (NULL: the kernel chooses one).

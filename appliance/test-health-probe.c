@@ -131,6 +131,7 @@ static void test_silent(void **state)
 	assert_true(fd >= 0 && filler >= 0);
 	assert_int_equal(connect(filler, (struct sockaddr *)&ss, n), 0);
 	assert_int_equal(health_probe_tcp_start(&p, &e, NULL, &error), HEALTH_PENDING);
+	assert_true(p.own_port > 0);
 	assert_true(p.fd >= 0);
 	assert_int_equal(health_probe_tcp_check(&p, &error), HEALTH_PENDING);
 	int probe_fd = p.fd;

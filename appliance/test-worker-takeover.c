@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* A worker that hands the connections of a dead server over. */
 #include "test-worker-rig.h"
+#include "worker-vlan.h"
 
 static struct takeover_inbox inbox;
 static const struct related_list nothing;
@@ -440,25 +441,51 @@ static int64_t life(void)
 	return atomic_load(&evidence[0].server_ns);
 }
 
-/* The server answers the box in VLAN 10: that is the one it can take over. */
-static void test_the_vlan_of_the_servers_answers(void **state)
+/* Something from the server's address to that port of the box. */
+static void put_answer(uint16_t vlan, uint16_t port)
 {
-	struct netaddr own;
-	struct list items;
+	struct endpoint client = rig.client;
+
+	rig.client = (struct endpoint){.addr = *config.watch.track.ignore_clients, .port = port};
+	wire_vlan = vlan;
+	put(FLOW_TO_CLIENT, TCP_SYN | TCP_ACK, -1, 0, 0);
+	settle();
+	rig.client = client;
+}
+
+static void start_with_twins(struct list *items)
+{
+	static struct netaddr own;
 
 	assert_int_equal(netaddr_parse("10.9.0.77", &own), 0);
 	config.watch.track.ignore_clients = &own;
 	config.watch.track.ignore_count = 1;
 	start();
-	list_init(&items);
+	list_init(items);
 	takeover_inbox_init(&inbox);
 	put_twins();
-	struct endpoint client = rig.client;
-	rig.client.addr = own;
-	wire_vlan = 10;
-	put(FLOW_TO_CLIENT, TCP_SYN | TCP_ACK, -1, 0, 0);
-	settle();
-	rig.client = client;
+}
+
+static void take_vlan_10(struct list *items)
+{
+	worker_call(worker, call_begin, &dead);
+	struct takeover_item *item = next_item(items, TAKEOVER_PROBE);
+	assert_int_equal(item->snapshot.rcv_nxt, rig.isn[0] + 1);
+	takeover_item_free(item);
+	assert_no_item(items);
+	worker_call(worker, call_end, &dead);
+	takeover_inbox_deinit(&inbox);
+}
+
+/* The server answers the box in VLAN 10: that is the one it can take over. */
+static void test_the_vlan_of_the_servers_answers(void **state)
+{
+	struct list items;
+
+	start_with_twins(&items);
+	put_answer(10, 50001);
+	atomic_store(&evidence[0].answered_port, 50001);
+	put_answer(10, 50002);
 
 	int64_t before = life();
 	wire_vlan = 20;
@@ -474,14 +501,26 @@ static void test_the_vlan_of_the_servers_answers(void **state)
 	put(FLOW_TO_CLIENT, TCP_ACK, 0, 0, 0);
 	settle();
 	assert_true(life() > before);
+	take_vlan_10(&items);
+}
 
-	worker_call(worker, call_begin, &dead);
-	struct takeover_item *item = next_item(&items, TAKEOVER_PROBE);
-	assert_int_equal(item->snapshot.rcv_nxt, rig.isn[0] + 1);
-	takeover_item_free(item);
-	assert_no_item(&items);
-	worker_call(worker, call_end, &dead);
-	takeover_inbox_deinit(&inbox);
+/* Somebody in VLAN 20 sends to the box in the server's name: to any port, and after its death. */
+static void test_forged_answers_in_another_vlan(void **state)
+{
+	struct list items;
+
+	start_with_twins(&items);
+	put_answer(20, 50001);
+	put_answer(10, 50002);
+	put_answer(20, 50003);
+	atomic_store(&evidence[0].answered_port, 50002);
+	put_answer(20, 50004);
+	put_answer(10, 50005);
+	put_answer(20, 50005);
+	atomic_store(&evidence[0].answered_port, 50005);
+	put_answer(20, 50006);
+	put_answer(20, 50006 + WORKER_VLAN_ANSWERS);
+	take_vlan_10(&items);
 }
 
 /* A mirror of both sides of a router shows each connection twice: it is taken over once. */
@@ -538,6 +577,7 @@ int main(void)
 		TEST(test_takeover_in_parts),
 		TEST(test_takeover_listens_where_the_address_is_taken),
 		TEST(test_the_vlan_of_the_servers_answers),
+		TEST(test_forged_answers_in_another_vlan),
 		TEST(test_two_vlans_and_no_answer),
 		TEST(test_two_vlans_and_one_connection),
 	};

@@ -3,8 +3,8 @@
 
 #include "clock.h"
 
-/* What was learnt, or was contradicted, holds for so long after it was last seen. */
-#define LEARNT_HOLDS_NS (10 * NS_PER_S)
+/* A probe that was answered is known as such no later. */
+#define ANSWER_HOLDS_NS (60 * NS_PER_S)
 #define LEARNT          UINT32_C(0x10000)
 
 static uint32_t learnt(const struct worker_evidence *e)
@@ -12,20 +12,30 @@ static uint32_t learnt(const struct worker_evidence *e)
 	return atomic_load_explicit(&e->vlan, memory_order_relaxed);
 }
 
-void worker_vlan_learn(struct worker_evidence *e, uint16_t vlan, int64_t now_ns)
+static struct worker_vlan_answer *place(struct worker_vlan *v, uint16_t port)
 {
-	uint32_t v = LEARNT | vlan, before = learnt(e);
-	int64_t at = atomic_load_explicit(&e->vlan_ns, memory_order_relaxed);
-	bool recent = at && now_ns - at < LEARNT_HOLDS_NS;
+	return &v->answer[port % WORKER_VLAN_ANSWERS];
+}
 
-	/* Two VLANs at a time, or a forgery: nothing is known until only one is left. */
-	if (before && before != v && recent)
-		v = 0;
-	else if (!before && recent)
-		return;
-	if (before != v)
-		atomic_store_explicit(&e->vlan, v, memory_order_relaxed);
-	atomic_store_explicit(&e->vlan_ns, now_ns, memory_order_relaxed);
+static bool is_of(const struct worker_vlan_answer *a, uint16_t port, int64_t now_ns)
+{
+	return a->at_ns && a->port == port && now_ns - a->at_ns < ANSWER_HOLDS_NS;
+}
+
+void worker_vlan_heard(struct worker_vlan *v, struct worker_evidence *e, const struct segment *s)
+{
+	uint16_t vlan = segment_vlan(s), port = s->dst.port;
+	struct worker_vlan_answer *a = place(v, port);
+
+	if (!is_of(a, port, s->time_ns))
+		*a = (struct worker_vlan_answer){s->time_ns, port, vlan, false};
+	else if (a->vlan != vlan)
+		a->several = true;
+
+	port = atomic_load_explicit(&e->answered_port, memory_order_relaxed);
+	a = place(v, port);
+	if (port && is_of(a, port, s->time_ns) && !a->several)
+		atomic_store_explicit(&e->vlan, LEARNT | a->vlan, memory_order_relaxed);
 }
 
 bool worker_vlan_known(const struct worker_evidence *e)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * worker-vlan: which VLAN a server's takeover interface stands for. The mirror may show several,
- * with the same addresses in each. The server answers the box's own probes in one of them: the tag
+ * with the same addresses in each. The server answers the box's own probes in one of them; the tag
  * that these answers carry is the one of the connections that the box can take over, and of the
  * life that holds a takeover off.
  */
@@ -11,8 +11,23 @@
 #include "flow.h"
 #include "worker.h"
 
-/* An answer of the server to the box was seen with this VLAN (segment_vlan()). */
-void worker_vlan_learn(struct worker_evidence *e, uint16_t vlan, int64_t now_ns);
+#define WORKER_VLAN_ANSWERS 64 /* what came last; each in a place of its port */
+
+/*
+ * What came to the box from one server's address, for one worker. Anybody can have sent it: it
+ * counts if the kernel says that the server has answered the box at this very port, and if it came
+ * with one tag alone. All zero at first.
+ */
+struct worker_vlan {
+	struct worker_vlan_answer {
+		int64_t at_ns;
+		uint16_t port, vlan;
+		bool several; /* VLANs, or somebody else */
+	} answer[WORKER_VLAN_ANSWERS];
+};
+
+/* A segment of the server to an address of the box. Learns from those before it. */
+void worker_vlan_heard(struct worker_vlan *v, struct worker_evidence *e, const struct segment *s);
 bool worker_vlan_known(const struct worker_evidence *e);
 /* It is known, and what the server sends in @vlan is not said by the server the box can replace. */
 bool worker_vlan_foreign(const struct worker_evidence *e, uint16_t vlan);

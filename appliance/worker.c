@@ -40,6 +40,7 @@ struct worker {
 	struct service_map addresses; /* to the index of a service of it */
 	struct worker_taking *taking; /* by server */
 	struct life *life;            /* likewise */
+	struct worker_vlan *vlan;     /* likewise */
 	uint32_t taken_count;
 	pthread_t thread;
 	bool started;
@@ -167,7 +168,7 @@ static void on_other_segment(struct worker *w, const struct segment *s)
 	if (from == NO_SERVER)
 		return;
 	if (track_ignores(watch_track(w->watch), &s->dst.addr))
-		worker_vlan_learn(&w->cfg.evidence[from], segment_vlan(s), s->time_ns);
+		worker_vlan_heard(&w->vlan[from], &w->cfg.evidence[from], s);
 	if (!worker_vlan_foreign(&w->cfg.evidence[from], segment_vlan(s)) &&
 	    life_answered(&w->life[from], s, probed_ns(w, from)))
 		note_life(w, from, s->time_ns);
@@ -626,12 +627,13 @@ int worker_start(const struct worker_config *cfg, struct worker **ret,
 	w->cfg.watch.ctx = w;
 	w->taking = calloc(cfg->server_count, sizeof *w->taking);
 	w->life = calloc(cfg->server_count, sizeof *w->life);
+	w->vlan = calloc(cfg->server_count, sizeof *w->vlan);
 	for (uint32_t i = 0; w->life && i < cfg->server_count; i++)
 		life_init(&w->life[i], &cfg->watch.track.key);
 	w->watch = watch_new(&w->cfg.watch);
 	worker_store_init(&w->store, &w->cfg);
 	worker_spill_init(&w->spill, &w->cfg);
-	r = w->taking && w->life && w->watch ? map_addresses(w) : -ENOMEM;
+	r = w->taking && w->life && w->vlan && w->watch ? map_addresses(w) : -ENOMEM;
 	if (r == 0)
 		r = worker_rings_open(&w->rings, cfg->rings, cfg->ring_count, ret_why);
 	if (r == 0) {
@@ -678,6 +680,7 @@ struct worker *worker_stop(struct worker *w)
 	service_map_deinit(&w->addresses);
 	free(w->taking);
 	free(w->life);
+	free(w->vlan);
 	worker_tasks_deinit(&w->tasks);
 	free(w);
 	return NULL;

@@ -36,10 +36,9 @@ struct worker_evidence {
 	_Atomic int64_t probed_ns;
 	_Atomic uint64_t mac[WORKER_SERVER_MACS];
 	_Atomic uint64_t gaps[2], gap_bytes[2]; /* by direction: lost by the capture */
-	/* worker-vlan.h: what was learnt of its VLAN, and when it was last confirmed, or given up.
-	 */
-	_Atomic uint32_t vlan;
-	_Atomic int64_t vlan_ns;
+	/* Likewise: the box's own port of that probe. */
+	_Atomic uint16_t answered_port;
+	_Atomic uint32_t vlan; /* worker-vlan.h: what was learnt of it; by any worker */
 };
 
 static inline uint64_t worker_mac_code(const uint8_t mac[6])
