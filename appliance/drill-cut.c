@@ -103,6 +103,8 @@ static enum answered answer_probe(struct jeebs_flow *jf, struct drill_flow *trut
 		.flags = TCP_ACK,
 		.window = UINT16_MAX,
 		.time_ns = f->last_ns[FLOW_TO_SERVER],
+		.vlan_present = f->vlan[FLOW_TO_SERVER] != 0,
+		.vlan_tci = f->vlan[FLOW_TO_SERVER],
 	};
 	return track_segment(watch_track(jf->watch), &s) ? ANSWERED : ENDED;
 }

@@ -299,6 +299,41 @@ static void test_tagged_in_one_direction_only(void **state)
 	json_decref(want);
 }
 
+/*
+ * An answer that was not captured, but acknowledged: at the cut before, the client would tell so
+ * itself, from where it is.
+ */
+static void converse_with_a_loss(void)
+{
+	begin_capture();
+	struct talk t = talk_open("10.1.0.7:40000", "10.9.0.1:80");
+	ask(&t, GET);
+	t.server_seq += (uint32_t)strlen(OK);
+	acknowledge(&t);
+	ask(&t, GET);
+	answer(&t, OK);
+	acknowledge(&t);
+}
+
+static void test_every_cut_in_any_frame(void **state)
+{
+	options.cut = DRY_RUN_CUT_EVERY;
+	options.cut_packet = 1;
+	converse_with_a_loss();
+	assert_int_equal(run(), 1);
+	json_t *refused = json_incref(get("refused"));
+	assert_int_equal(number("refused.response-gap"), 5);
+	for (size_t i = 0; i < sizeof frames / sizeof frames[0]; i++) {
+		converse_with_a_loss();
+		wrap_all(frames[i].wrap, frames[i].link);
+		assert_int_equal(run(), 1);
+		assert_int_equal(number("wrong"), 0);
+		if (!json_equal(get("refused"), refused))
+			fail_msg("frame %zu: %s", i, ran.out);
+	}
+	json_decref(refused);
+}
+
 /* ---- made of it: super-packets ---- */
 
 /* @n bytes of a body of the server, in segments of @at_once; IP lengths beyond 64 KiB are 0. */
@@ -453,6 +488,7 @@ int main(void)
 		CASE(test_ipv4_in_any_frame),
 		CASE(test_ipv6_in_any_frame),
 		CASE(test_tagged_in_one_direction_only),
+		CASE(test_every_cut_in_any_frame),
 		CASE(test_super_packets),
 		CASE(test_fragments_ipv4),
 		CASE(test_fragments_at_the_cut),
