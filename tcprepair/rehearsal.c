@@ -66,7 +66,7 @@ static int furnish_box(struct rehearsing *h)
 
 	for (const struct if_nameindex *i = h->interfaces; r == 0 && i->if_index; i++)
 		if (strcmp(i->if_name, h->scene->interface) != 0 && strcmp(i->if_name, "lo") != 0)
-			r = stage_placeholder(i->if_name);
+			r = stage_placeholder(&h->stage, i->if_name);
 	for (int i = 0; r == 0 && i < h->own_count; i++)
 		if (h->own[i].family == service->family && !netaddr_eq(&h->own[i], service))
 			r = stage_address(h->scene->interface, &h->own[i]);

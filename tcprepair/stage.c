@@ -43,7 +43,8 @@ static int link_up(const char *name, bool quiet)
  */
 static const uint8_t mac[6] = {0x02, 'j', 'e', 'e', 'b', 's'};
 
-static int cable(const char *interface, int outside)
+/* From @interface here to @there in the namespace @outside; NULL: the kernel names it. */
+static int cable(const char *interface, int outside, const char *there)
 {
 	_Alignas(struct nlmsghdr) char out[MESSAGE_MAX];
 	struct nlmsghdr *nlh = link_message(out, NLM_F_CREATE | NLM_F_EXCL, interface);
@@ -54,7 +55,8 @@ static int cable(const char *interface, int outside)
 	struct nlattr *data = mnl_attr_nest_start(nlh, IFLA_INFO_DATA);
 	struct nlattr *peer = mnl_attr_nest_start(nlh, VETH_INFO_PEER);
 	mnl_nlmsg_put_extra_header(nlh, sizeof(struct ifinfomsg));
-	mnl_attr_put_strz(nlh, IFLA_IFNAME, STAGE_OUTSIDE);
+	if (there)
+		mnl_attr_put_strz(nlh, IFLA_IFNAME, there);
 	mnl_attr_put(nlh, IFLA_ADDRESS, sizeof mac, mac);
 	mnl_attr_put_u32(nlh, IFLA_NET_NS_FD, (uint32_t)outside);
 	mnl_attr_nest_end(nlh, peer);
@@ -126,7 +128,7 @@ int stage_connect(const struct stage *s, const char *interface)
 	int r = stage_enter(s, STAGE_BOX_SIDE);
 
 	if (r == 0)
-		r = cable(interface, s->ns[STAGE_OUTSIDE_SIDE]);
+		r = cable(interface, s->ns[STAGE_OUTSIDE_SIDE], STAGE_OUTSIDE);
 	if (r == 0)
 		r = side_up(interface);
 	if (r == 0)
@@ -137,15 +139,11 @@ int stage_connect(const struct stage *s, const char *interface)
 	return r < 0 ? r : back;
 }
 
-int stage_placeholder(const char *name)
+/* A cable as well, and no dummy: a kernel need not have that kind. */
+int stage_placeholder(const struct stage *s, const char *name)
 {
-	_Alignas(struct nlmsghdr) char out[MESSAGE_MAX];
-	struct nlmsghdr *nlh = link_message(out, NLM_F_CREATE | NLM_F_EXCL, name);
+	int r = cable(name, s->ns[STAGE_OUTSIDE_SIDE], NULL);
 
-	struct nlattr *info = mnl_attr_nest_start(nlh, IFLA_LINKINFO);
-	mnl_attr_put_strz(nlh, IFLA_INFO_KIND, "dummy");
-	mnl_attr_nest_end(nlh, info);
-	int r = netlink_ask(NETLINK_ROUTE, nlh, NULL, NULL);
 	return r == -EEXIST ? 0 : r;
 }
 

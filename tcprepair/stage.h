@@ -30,8 +30,8 @@ int stage_enter(const struct stage *s, enum stage_side side);
  * that one sends reaches the other. Both have a default route through it.
  */
 int stage_connect(const struct stage *s, const char *interface);
-/* An interface of that name, for rules that want one to exist. 0 also when there is one. */
-int stage_placeholder(const char *name);
+/* An interface of that name, for rules that want one to exist; down. 0 also when there is one. */
+int stage_placeholder(const struct stage *s, const char *name);
 /* Gives @addr to @interface of the side entered, for as long as it lives. */
 int stage_address(const char *interface, const struct netaddr *addr);
 

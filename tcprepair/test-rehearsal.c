@@ -110,6 +110,19 @@ static void test_who_drops_new(void **state)
 	      REHEARSAL_NEW_DROPPED, "inet filter forward: tcp dport 8080 reject");
 }
 
+/* Rules name it, as they do a second port or a VLAN. */
+static void test_other_interfaces(void **state)
+{
+	const struct lab *l = *state;
+
+	lab_enter(l, LAB_BOX);
+	lab_run("ip link add uplink type veth peer name other");
+	passes(l,
+	       "table inet filter { chain input { type filter hook input priority 0; policy drop; "
+	       "iif \"uplink\" drop; iif \"eth0\" accept; }; }",
+	       GUARD_UNTRACKED);
+}
+
 /* The host's rules, interfaces and connections are as before, a guard's table is not rehearsed. */
 static void test_nothing_remains(void **state)
 {
@@ -145,6 +158,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_stateless_firewall, lab_setup, lab_teardown),
 		cmocka_unit_test_setup_teardown(test_who_drops_restored, lab_setup, lab_teardown),
 		cmocka_unit_test_setup_teardown(test_who_drops_new, lab_setup, lab_teardown),
+		cmocka_unit_test_setup_teardown(test_other_interfaces, lab_setup, lab_teardown),
 		cmocka_unit_test_setup_teardown(test_nothing_remains, lab_setup, lab_teardown),
 	};
 
