@@ -31,6 +31,7 @@
 
 #include "cleanup.h"
 #include "clock.h"
+#include "descriptor-need.h"
 #include "log.h"
 #include "tcprepair.h"
 
@@ -42,7 +43,6 @@
 #define STATE_MAX_AGE_NS  (600 * NS_PER_S)
 #define STREAM_MAX_BYTES  ((size_t)16 << 20)
 #define IDLE_TIMEOUT_NS   (2 * 3600 * NS_PER_S) /* as long as TCP keep-alive waits by default */
-#define DESCRIPTORS_READY 131072                /* a table of 1 MiB */
 
 /* ---- messages between threads ------------------------------------------------------------------
  */
@@ -534,26 +534,6 @@ static int open_control(struct daemon *d)
 	return r;
 }
 
-/* Sockets of thousands of clients, and one to the backup for each. */
-static void raise_descriptor_limit(void)
-{
-	struct rlimit lim;
-
-	if (getrlimit(RLIMIT_NOFILE, &lim) < 0)
-		return;
-	lim.rlim_cur = lim.rlim_max;
-	if (setrlimit(RLIMIT_NOFILE, &lim) < 0)
-		return;
-	/*
-	 * The kernel's table of them is grown here, while there is one thread: with several
-	 * each doubling waits for an RCU grace period, in the middle of a takeover.
-	 */
-	rlim_t last = lim.rlim_cur < DESCRIPTORS_READY ? lim.rlim_cur : DESCRIPTORS_READY;
-	int fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, (int)last - 1);
-	if (fd >= 0)
-		close(fd);
-}
-
 /*
  * Before anything else on the host: packets do not wait, and a late answer to a probe
  * is a doubtful one. Not allowed to? Then it goes without.
@@ -606,7 +586,9 @@ static int start(struct daemon *d)
 	int r;
 
 	history_init(&d->history);
-	raise_descriptor_limit();
+	r = descriptor_need_meet(d->config);
+	if (r < 0)
+		return r;
 	raise_priority(); /* threads inherit it */
 	d->evidence = aligned_alloc(_Alignof(struct worker_evidence), n * sizeof *d->evidence);
 	d->hold = calloc(n, sizeof *d->hold);
@@ -709,9 +691,11 @@ int daemon_run(const struct config *c)
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGCHLD, SIG_DFL); /* inherited as ignored, a fence's exit code would be lost */
 	_cleanup_close_ int signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (signals < 0)
-		return EXIT_UNAVAILABLE;
-	int r = start(&d);
+	int r = signals < 0 ? -errno : 0;
+	if (r < 0)
+		log_event(LOG_ERROR, "signals-not-taken", LOG_ERR(r));
+	else
+		r = start(&d);
 	if (r == 0) {
 		main_loop(&d, signals);
 		log_event(LOG_NOTICE, "stopping", LOG_INT("connections", continued_now(&d)));

@@ -8,15 +8,19 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "cleanup.h"
 #include "clock.h"
+#include "descriptors.h"
 #include "log.h"
 
 #define ARGUMENT  "--rehearse"
 #define ARGUMENTS 6
 #define PATIENCE  (15 * NS_PER_S)
+/* With fewer libnftables ends the process, and says so to nobody; a restored socket leaves some. */
+#define DESCRIPTORS (DESCRIPTORS_KEPT_MIN + 16)
 /* Outcome, tracking, rule: one line. */
 #define LINE_MAX_N 512
 
@@ -25,6 +29,13 @@
 bool firewall_child_is(int argc, char **argv)
 {
 	return argc == ARGUMENTS && strcmp(argv[1], ARGUMENT) == 0;
+}
+
+static bool descriptors_are_there(void)
+{
+	struct rlimit limit;
+
+	return getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur >= DESCRIPTORS;
 }
 
 int firewall_child_main(char **argv)
@@ -36,11 +47,15 @@ int firewall_child_main(char **argv)
 	    endpoint_parse(argv[4], false, &s.service.backup) < 0 ||
 	    netaddr_parse(argv[5], &s.client.addr) < 0)
 		return EXIT_FAILURE;
-	int error = rehearse(&s, &r);
+	bool enough = descriptors_are_there();
+	int error = enough ? rehearse(&s, &r) : -EMFILE;
 	if (error < 0) {
 		r = (struct rehearsal){.outcome = REHEARSAL_NOT_TOLD};
 		snprintf(r.rule, sizeof r.rule, "%s", log_strerror(error));
 	}
+	if (!enough)
+		snprintf(r.rule, sizeof r.rule, "%s, a rehearsal needs %d", log_strerror(error),
+			 DESCRIPTORS);
 	printf("%d %d %s\n", r.outcome, r.tracking, r.rule);
 	return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

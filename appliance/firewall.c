@@ -143,7 +143,7 @@ void firewall_check(const struct config *c, FILE *out)
 	if (geteuid() != 0)
 		return;
 	for (uint32_t i = 0; i < c->server_count; i++) {
-		if (if_nametoindex(c->servers[i].interface) == 0)
+		if (if_nametoindex(c->servers[i].interface) == 0 && errno == ENODEV)
 			continue; /* a file for another host */
 		rehearse_server(&cfg, -1, i, &v, &known);
 		if (v.state != FIREWALL_PASSES)

@@ -116,7 +116,9 @@ static void ask_neighbours(struct watched *w, uint32_t round, int64_t now)
 	for (uint32_t i = 0; i < w->cfg->address_count; i++) {
 		const struct netaddr *a = &w->cfg->addresses[i];
 		const struct netaddr *own = own_address(w, a->family);
-		int r = own ? link_ask(w->link, a, own) : -EADDRNOTAVAIL;
+		int r = own                ? link_ask(w->link, a, own)
+			: w->own_count < 0 ? w->own_count
+					   : -EADDRNOTAVAIL;
 		if (r < 0)
 			record(w, round, HEALTH_NEIGHBOUR, i, HEALTH_ERROR, r, now);
 	}
@@ -522,6 +524,13 @@ static void observe_services(struct watched *w, const struct health_loop_config 
 	}
 }
 
+uint32_t health_loop_probes(const struct config_server *c)
+{
+	uint32_t rounds = (uint32_t)(c->health.timeout_ns / c->health.interval_ns) + 2;
+
+	return c->address_count * c->service_count * rounds;
+}
+
 static int watched_init(struct watched *w, const struct health_loop_config *cfg,
 			const struct config_server *c, int64_t now)
 {
@@ -534,11 +543,10 @@ static int watched_init(struct watched *w, const struct health_loop_config *cfg,
 		.rise = c->health.rise,
 		.probes = {[HEALTH_NEIGHBOUR] = c->address_count, [HEALTH_TCP] = w->endpoint_count},
 	};
-	uint32_t rounds = (uint32_t)(c->health.timeout_ns / c->health.interval_ns) + 2;
 	int r = health_init(&w->health, &hc, now);
 	if (r < 0)
 		return r;
-	w->probe_count = w->endpoint_count * rounds;
+	w->probe_count = health_loop_probes(c);
 	w->probe = calloc(w->probe_count, sizeof *w->probe);
 	if (!w->probe)
 		return -ENOMEM;
@@ -561,9 +569,10 @@ int health_loop_start(const struct health_loop_config *cfg, struct health_loop *
 	l->cfg = *cfg;
 	pthread_mutex_init(&l->lock, NULL);
 	l->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	int wake_error = -errno;
 	l->server = calloc(cfg->config->server_count, sizeof *l->server);
 	if (l->wake < 0 || !l->server)
-		r = -ENOMEM;
+		r = l->wake < 0 ? wake_error : -ENOMEM;
 	l->poll_max = 1;
 	for (uint32_t i = 0; r == 0 && i < cfg->config->server_count; i++) {
 		l->server[i].evidence = &cfg->evidence[i];

@@ -54,6 +54,8 @@ struct health_view {
 
 struct health_loop;
 
+/* Connects that are under way at once, at most: so many descriptors. */
+uint32_t health_loop_probes(const struct config_server *c);
 /* 0 or negative errno; *ret_interface: the one that could not be used, or "-". */
 int health_loop_start(const struct health_loop_config *cfg, struct health_loop **ret,
 		      const char **ret_interface);

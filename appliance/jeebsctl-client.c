@@ -11,13 +11,14 @@
 #include "buf.h"
 #include "cleanup.h"
 #include "control.h"
+#include "log.h"
 
 #define ANSWER_TIMEOUT_S 30
 #define READ_BYTES       ((size_t)64 << 10)
 
 static int unavailable(const char *path, const char *what, int error)
 {
-	fprintf(stderr, "jeebsctl: %s: %s: %s\n", path, what, strerror(error));
+	fprintf(stderr, "jeebsctl: %s: %s: %s\n", path, what, log_strerror(-error));
 	return error == EACCES || error == EPERM ? EXIT_PERMISSION : EXIT_UNAVAILABLE;
 }
 

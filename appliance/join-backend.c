@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "descriptors.h"
 #include "join-module.h"
 #include "join-side.h"
 
@@ -105,7 +106,8 @@ void join_backend_connect(struct join *j)
 		return;
 	if (b->fd < 0)
 		/* Blocking: io_uring waits for it, where it would give up on a nonblocking one. */
-		b->fd = socket(j->backend_address.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		b->fd = descriptors_for_connection(
+			socket(j->backend_address.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
 	if (b->fd < 0)
 		connect_failed(j, errno);
 	else

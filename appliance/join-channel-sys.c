@@ -5,6 +5,8 @@
 #include <netinet/in.h>
 #include <unistd.h>
 
+#include "descriptors.h"
+
 /* One is expected; a few strangers may be in the way. */
 #define BACKLOG 8
 
@@ -21,7 +23,8 @@ static int close_failed(int fd, int error)
 static int open_socket(const struct endpoint *e)
 {
 	bool v6 = e->addr.family == NETADDR_V6;
-	int fd = socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
+	int on = 1, fd = descriptors_for_connection(
+			    socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
 
 	if (fd < 0)
 		return -errno;

@@ -222,11 +222,12 @@ static int start(struct metrics_http *h, int *io_fd)
 	h->stop = eventfd(0, EFD_CLOEXEC);
 	if (h->stop < 0)
 		return -errno;
+	errno = 0;
 	h->daemon = MHD_start_daemon(
 		MHD_USE_EPOLL, 0, NULL, NULL, handle, h, MHD_OPTION_LISTEN_SOCKET, *io_fd,
 		MHD_OPTION_CONNECTION_LIMIT, METRICS_CLIENTS_MAX, MHD_OPTION_NOTIFY_CONNECTION,
 		on_connection, h, MHD_OPTION_NOTIFY_COMPLETED, on_completed, h, MHD_OPTION_END);
-	int r = -ENOMEM;
+	int r = errno ? -errno : -ENOMEM; /* MHD tells no error of its own */
 	if (h->daemon) {
 		take_fd(io_fd);
 		r = thread_start(&h->thread, serve, h);

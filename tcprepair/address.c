@@ -37,8 +37,15 @@ int address_link(const char *interface, int *ret_ifindex, uint8_t ret_mac[6])
 	return 0;
 }
 
+/* if_nametoindex() needs a descriptor: without one it is not the interface that is missing. */
+static int index_of(const char *interface, uint32_t *ret)
+{
+	*ret = if_nametoindex(interface);
+	return *ret == 0 ? -errno : 0;
+}
+
 /* The part that adding and removing have in common. */
-static struct nlmsghdr *message(char *out, uint16_t type, uint16_t flags, const char *interface,
+static struct nlmsghdr *message(char *out, uint16_t type, uint16_t flags, uint32_t index,
 				const struct netaddr *addr)
 {
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(out);
@@ -49,20 +56,19 @@ static struct nlmsghdr *message(char *out, uint16_t type, uint16_t flags, const 
 	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | flags;
 	ifa->ifa_family = addr->family == NETADDR_V6 ? AF_INET6 : AF_INET;
 	ifa->ifa_prefixlen = (uint8_t)(n * 8);
-	ifa->ifa_index = if_nametoindex(interface);
+	ifa->ifa_index = index;
 	mnl_attr_put(nlh, IFA_LOCAL, n, addr->b);
 	mnl_attr_put(nlh, IFA_ADDRESS, n, addr->b);
 	return nlh;
 }
 
-static int add(const char *interface, const struct netaddr *addr)
+static int add(uint32_t index, const struct netaddr *addr)
 {
 	_Alignas(struct nlmsghdr) char out[256];
 	/* Preferred for no time at all: never the source of the box's own connections. */
 	struct ifa_cacheinfo life = {.ifa_valid = ADDRESS_LIFETIME_S, .ifa_prefered = 0};
 
-	struct nlmsghdr *nlh =
-		message(out, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, interface, addr);
+	struct nlmsghdr *nlh = message(out, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, index, addr);
 	mnl_attr_put(nlh, IFA_CACHEINFO, sizeof life, &life);
 	if (addr->family == NETADDR_V6)
 		mnl_attr_put_u32(nlh, IFA_FLAGS, IFA_F_NODAD | IFA_F_NOPREFIXROUTE);
@@ -99,7 +105,7 @@ static int is_local(const struct netaddr *addr, bool *ret)
  * The kernel acknowledges an IPv6 address before it is in force: a worker inserts its route.
  * A packet in between is not ours yet, and the answer to a window probe is such a packet.
  */
-static int add_and_wait(const char *interface, const struct netaddr *addr)
+static int add_and_wait(uint32_t index, const struct netaddr *addr)
 {
 	_cleanup_(netlink_close) struct netlink routes = {.fd = -1};
 	int64_t end = clock_mono_ns() + IN_FORCE_NS;
@@ -111,7 +117,7 @@ static int add_and_wait(const char *interface, const struct netaddr *addr)
 		return r;
 	if (setsockopt(routes.fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) < 0)
 		return -errno;
-	r = add(interface, addr);
+	r = add(index, addr);
 	while (r == 0 && (r = is_local(addr, &local)) == 0 && !local) {
 		struct pollfd p = {.fd = routes.fd, .events = POLLIN};
 		int64_t left = end - clock_mono_ns();
@@ -125,23 +131,28 @@ static int add_and_wait(const char *interface, const struct netaddr *addr)
 
 int address_add(const char *interface, const struct netaddr *addr)
 {
+	uint32_t index;
+
 	if (addr->family == NETADDR_NONE)
 		return -EAFNOSUPPORT;
-	if (if_nametoindex(interface) == 0)
-		return -ENODEV;
-	return addr->family == NETADDR_V6 ? add_and_wait(interface, addr) : add(interface, addr);
+	int r = index_of(interface, &index);
+	if (r < 0)
+		return r;
+	return addr->family == NETADDR_V6 ? add_and_wait(index, addr) : add(index, addr);
 }
 
 int address_del(const char *interface, const struct netaddr *addr)
 {
 	_Alignas(struct nlmsghdr) char out[256];
+	uint32_t index;
 
 	if (addr->family == NETADDR_NONE)
 		return -EAFNOSUPPORT;
-	if (if_nametoindex(interface) == 0)
-		return -ENODEV;
-	const struct nlmsghdr *nlh = message(out, RTM_DELADDR, 0, interface, addr);
-	int r = netlink_ask(NETLINK_ROUTE, nlh, NULL, NULL);
+	int r = index_of(interface, &index);
+	if (r < 0)
+		return r;
+	const struct nlmsghdr *nlh = message(out, RTM_DELADDR, 0, index, addr);
+	r = netlink_ask(NETLINK_ROUTE, nlh, NULL, NULL);
 	return r == -EADDRNOTAVAIL ? 0 : r;
 }
 
@@ -208,10 +219,10 @@ int address_present(const struct netaddr *addr)
 
 int address_list(const char *interface, struct netaddr *out, uint32_t max)
 {
-	struct walk w = {.ifindex = if_nametoindex(interface), .out = out, .max = max};
+	struct walk w = {.out = out, .max = max};
+	int r = index_of(interface, &w.ifindex);
 
-	if (w.ifindex == 0)
-		return -ENODEV;
-	int r = walk(&w);
+	if (r == 0)
+		r = walk(&w);
 	return r < 0 ? r : (int)w.count;
 }

@@ -12,6 +12,7 @@
 #include <sys/uio.h>
 
 #include "cleanup.h"
+#include "descriptors.h"
 
 #ifndef SO_BUF_LOCK
 #define SO_BUF_LOCK 72 /* Linux 5.16 */
@@ -315,8 +316,8 @@ int restore_socket(const struct snapshot *s, const struct restore_options *o, in
 
 	STEP("snapshot", check(s, o));
 	*ret_step = "socket";
-	int fd = socket(is_v6(s) ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
-			0);
+	int fd = descriptors_for_connection(socket(is_v6(s) ? AF_INET6 : AF_INET,
+						   SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
 	if (fd < 0)
 		return -errno;
 	int r = build(fd, s, o, now_ns, &unsent, ret_step);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -32,9 +33,24 @@ bool log_enabled(enum log_level level)
 	return (int)level <= atomic_load_explicit(&log_max, memory_order_relaxed);
 }
 
+static const char *descriptors_short(void)
+{
+	static _Thread_local char text[80];
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return strerrordesc_np(EMFILE);
+	snprintf(text, sizeof text, "%s: the limit is %llu (ulimit -n)", strerrordesc_np(EMFILE),
+		 (unsigned long long)limit.rlim_cur);
+	return text;
+}
+
 const char *log_strerror(int r)
 {
 	const char *s = strerrordesc_np(r < 0 ? -r : r);
+
+	if (r == -EMFILE)
+		return descriptors_short();
 	return s ? s : "unknown error";
 }
 

@@ -54,7 +54,8 @@ struct log_field {
 
 void log_init(enum log_format format, enum log_level max_level);
 bool log_enabled(enum log_level level);
-/* Text of a negative errno, from a static table: valid for ever. */
+/* Text of a negative errno, with the limit when it is one of this process. Valid until the thread
+ * asks again. */
 const char *log_strerror(int r);
 void log_write(enum log_level level, const char *event, const struct log_field *fields);
 

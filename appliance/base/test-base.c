@@ -4,11 +4,16 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <errno.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "buf.h"
+#include "descriptors.h"
 #include "list.h"
+#include "log.h"
 #include "netaddr.h"
 #include "reader.h"
 #include "siphash.h"
@@ -146,6 +151,34 @@ static void test_list(void **state)
 	list_del(&a); /* in no list: harmless */
 }
 
+static void test_connections_leave_descriptors(void **state)
+{
+	struct rlimit before, few = {64, 0};
+	int fd[64], n = 0;
+
+	(void)state;
+	assert_int_equal(descriptors_kept(16), DESCRIPTORS_KEPT_MIN);
+	assert_int_equal(descriptors_kept(400), 100);
+	assert_int_equal(descriptors_kept(1 << 20), DESCRIPTORS_KEPT_MAX);
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	few.rlim_max = before.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	while ((fd[n] = descriptors_for_connection(dup(STDERR_FILENO))) >= 0)
+		n++;
+	int error = errno, left = dup(STDERR_FILENO);
+	assert_non_null(strstr(log_strerror(-EMFILE), "the limit is 64 "));
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_int_equal(error, EMFILE);
+	assert_true(n > 0);
+	assert_int_equal(fd[n - 1], 64 - DESCRIPTORS_KEPT_MIN - 1);
+	assert_int_equal(left, 64 - DESCRIPTORS_KEPT_MIN);
+	close(left);
+	while (n > 0)
+		close(fd[--n]);
+	assert_int_equal(descriptors_for_connection(-1), -1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -157,6 +190,7 @@ int main(void)
 		cmocka_unit_test(test_sockaddr_round_trip),
 		cmocka_unit_test(test_siphash_vectors),
 		cmocka_unit_test(test_list),
+		cmocka_unit_test(test_connections_leave_descriptors),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,9 +13,27 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "log.h"
 
 /* Of this program: what the linker puts at its beginning. */
 extern const ElfW(Ehdr) __ehdr_start __attribute__((visibility("hidden")));
+
+/* The file is not to be had, or we lack what it takes to look. */
+static int no_file(const char *path, int error, char *text, size_t text_size)
+{
+	snprintf(text, text_size, "%s: %s", path, log_strerror(-error));
+	switch (error) {
+	case EACCES:
+		return -EPERM;
+	case EMFILE:
+	case ENFILE:
+	case ENOMEM:
+	case EIO:
+		return -error;
+	default:
+		return -ENOENT;
+	}
+}
 
 /* ---- who could have written it ---- */
 
@@ -35,11 +53,8 @@ static bool open_to_all(const struct stat *st)
 
 static int look(const char *path, mode_t type, struct stat *ret, char *error, size_t error_size)
 {
-	if (stat(path, ret) < 0) {
-		int r = errno == EACCES ? -EPERM : -ENOENT;
-		snprintf(error, error_size, "%s: %s", path, strerror(errno));
-		return r;
-	}
+	if (stat(path, ret) < 0)
+		return no_file(path, errno, error, error_size);
 	if ((ret->st_mode & S_IFMT) == type)
 		return 0;
 	snprintf(error, error_size, "%s: not a %s", path,
@@ -148,10 +163,8 @@ static int check_object(const char *path, char *error, size_t error_size)
 	struct stat st;
 	const char *why = NULL;
 
-	if (fd < 0 || fstat(fd, &st) < 0) {
-		snprintf(error, error_size, "%s: %s", path, strerror(errno));
-		return errno == EACCES ? -EPERM : -ENOENT;
-	}
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return no_file(path, errno, error, error_size);
 	if (pread(fd, &e, sizeof e, 0) != (ssize_t)sizeof e)
 		why = "no ELF object";
 	else
@@ -166,11 +179,8 @@ static int check_object(const char *path, char *error, size_t error_size)
 
 int module_file_check(const char *path, char *ret_resolved, char *error, size_t error_size)
 {
-	if (!realpath(path, ret_resolved)) {
-		int r = errno == EACCES ? -EPERM : errno == ENOMEM ? -ENOMEM : -ENOENT;
-		snprintf(error, error_size, "%s: %s", path, strerror(errno));
-		return r;
-	}
+	if (!realpath(path, ret_resolved))
+		return no_file(path, errno, error, error_size);
 	int r = check_writers(ret_resolved, error, error_size);
 	return r == 0 ? check_object(ret_resolved, error, error_size) : r;
 }

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "log.h"
 #include "module-file.h"
 
 #define STATE_MAX     (64u * 1024u) /* per flow: more is a mistake */
@@ -95,38 +96,50 @@ static int check_module(const struct jeebs_module *m, const char *path, const ch
 	return 0;
 }
 
+/* The loader tells its reason as a text only; what we lack ourselves it leaves in errno. */
+static int not_loaded(const char *path, int why, char *error, size_t error_size)
+{
+	bool ours = why == EMFILE || why == ENFILE || why == ENOMEM;
+
+	snprintf(error, error_size, "%s: %s", path, ours ? log_strerror(-why) : dlerror());
+	return ours ? -why : -ENOEXEC;
+}
+
 /*
  * The symbol @name of an object, which stays mapped: flows hold its functions. Who refuses
- * what it finds there closes *ret_object. NULL: @error says why.
+ * what it finds there closes *ret_object. On failure @error says why.
  */
-static const void *load(const char *path, const char *name, void **ret_object, char *error,
-			size_t error_size)
+static int load(const char *path, const char *name, void **ret_object, const void **ret,
+		char *error, size_t error_size)
 {
+	errno = 0;
 	void *object = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 
-	if (!object) {
-		snprintf(error, error_size, "%s: %s", path, dlerror());
-		return NULL;
-	}
+	if (!object)
+		return not_loaded(path, errno, error, error_size);
 	const void *p = dlsym(object, name);
 	if (!p) {
 		snprintf(error, error_size, "%s: no symbol %s: not a recovery %s", path, name,
 			 strcmp(name, MODULE_SYMBOL) == 0 ? "module" : "oracle");
 		dlclose(object);
+		return -ENOEXEC;
 	}
 	*ret_object = object;
-	return p;
+	*ret = p;
+	return 0;
 }
 
 static int load_module(const char *path, const char *protocol, const struct jeebs_module **ret,
 		       char *error, size_t error_size)
 {
 	void *object;
-	const struct jeebs_module *m = load(path, MODULE_SYMBOL, &object, error, error_size);
+	const void *symbol;
+	int r = load(path, MODULE_SYMBOL, &object, &symbol, error, error_size);
 
-	if (!m)
-		return -ENOEXEC;
-	int r = check_module(m, path, protocol, error, error_size);
+	if (r < 0)
+		return r;
+	const struct jeebs_module *m = symbol;
+	r = check_module(m, path, protocol, error, error_size);
 	if (r < 0)
 		dlclose(object);
 	else
@@ -224,8 +237,8 @@ static int find_detecting(struct module_host *h, char *error, size_t error_size)
 	int n = scandir(h->dir, &list, is_module_file, by_name), r = -ENOMEM;
 
 	if (n < 0) {
-		r = errno == ENOMEM ? -ENOMEM : -ENOENT;
-		snprintf(error, error_size, "%s: %s", h->dir, strerror(errno));
+		r = errno == ENOMEM || errno == EMFILE || errno == ENFILE ? -errno : -ENOENT;
+		snprintf(error, error_size, "%s: %s", h->dir, log_strerror(-errno));
 		return r;
 	}
 	h->detecting_count = 0;
@@ -292,9 +305,11 @@ int module_host_oracle(struct module_host *h, const char *protocol, const struct
 	if (r < 0)
 		return r;
 	void *object;
-	const struct jeebs_oracle *o = load(resolved, ORACLE_SYMBOL, &object, error, error_size);
-	if (!o)
-		return -ENOEXEC;
+	const void *symbol;
+	r = load(resolved, ORACLE_SYMBOL, &object, &symbol, error, error_size);
+	if (r < 0)
+		return r;
+	const struct jeebs_oracle *o = symbol;
 	if (o->abi != JEEBS_ORACLE_ABI || o->size != sizeof *o || !oracle_complete(o)) {
 		snprintf(error, error_size, "%s: not an oracle for this program", path);
 		dlclose(object);
