@@ -175,7 +175,7 @@ struct flow {
 	bool fin_shown[2]; /* the fin callback was called */
 	bool resync[2];    /* capture loss: believe the next segment wherever it is */
 	int64_t far[2][2]; /* where only its sender, and where only its receiver, says to be */
-	bool counted_live;
+	bool counted_live, half_open; /* the latter: which list lru is of */
 	bool isn_known[2];
 	uint32_t ts_recent[2];   /* TS.Recent of each sender's peer (RFC 7323 section 4.3) ... */
 	int64_t ts_recent_ns[2]; /* ... since when; 0: none */

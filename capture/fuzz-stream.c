@@ -42,7 +42,9 @@ static void check_log(const struct model *m)
 	}
 	uint64_t last = s->next;
 	for (int i = 0; i < s->range_count; i++) {
-		CHECK(s->range[i].from > last && s->range[i].to > s->range[i].from);
+		/* Only what was kept back stands at next. */
+		CHECK(s->range[i].from > last || (i == 0 && s->range[i].from == last));
+		CHECK(s->range[i].to > s->range[i].from);
 		last = s->range[i].to;
 	}
 	CHECK(last - s->keep <= m->pool.block_max);
@@ -62,13 +64,32 @@ static void show(struct model *m, uint64_t off, struct bytes b)
 	stream_keep_from(&m->s, &m->pool, m->keep);
 }
 
-static void show_held(struct model *m)
+static void show_held(struct model *m, uint64_t until)
 {
 	uint64_t off;
 	struct bytes b;
 
-	while ((b = stream_next_held(&m->s, UINT64_MAX, &off)).n > 0)
+	while ((b = stream_next_held(&m->s, until, &off)).n > 0) {
+		CHECK(off + b.n <= until);
 		show(m, off, b);
+	}
+}
+
+static void note_held(struct model *m, uint64_t off, struct bytes b)
+{
+	for (size_t i = 0; i < b.n; i++) {
+		if (off + i < m->s.next)
+			continue;
+		if (!m->have[off + i])
+			m->byte[off + i] = b.p[i];
+		m->have[off + i] = true;
+	}
+}
+
+static void hold_back(struct model *m, uint64_t off, struct bytes b)
+{
+	if (stream_hold(&m->s, &m->pool, off, b) == STREAM_HELD)
+		note_held(m, off, b);
 }
 
 static void push(struct model *m, uint64_t off, struct bytes b)
@@ -77,18 +98,19 @@ static void push(struct model *m, uint64_t off, struct bytes b)
 	uint64_t at, lost;
 	struct bytes new;
 
+	if (stream_holds_next(&m->s)) { /* as the tracker does: behind what waits */
+		hold_back(m, off, b);
+		return;
+	}
 	while ((o = stream_push(&m->s, &m->pool, off, b, &at, &new)) == STREAM_ADVANCED) {
 		uint64_t before = m->s.keep;
 		show(m, at, new);
 		if (stream_commit(&m->s, &m->pool, at, new, &lost) != 0)
 			CHECK(lost >= before && lost < m->s.keep);
-		show_held(m);
+		show_held(m, UINT64_MAX);
 	}
-	for (size_t i = 0; o == STREAM_HELD && i < b.n; i++) {
-		if (!m->have[off + i])
-			m->byte[off + i] = b.p[i];
-		m->have[off + i] = true;
-	}
+	if (o == STREAM_HELD)
+		note_held(m, off, b);
 }
 
 static void step(struct model *m, struct reader *r)
@@ -103,7 +125,7 @@ static void step(struct model *m, struct reader *r)
 	off -= off < 2048 ? 0 : 2048;
 	if (off + n > SPACE || m->s.next + 8192 > SPACE)
 		return;
-	switch (what % 4) {
+	switch (what % 6) {
 	case 0:
 	case 1:
 		memset(fill, value, n);
@@ -120,7 +142,14 @@ static void step(struct model *m, struct reader *r)
 			break;
 		stream_gap(&m->s, &m->pool, off);
 		m->shown = off;
-		show_held(m);
+		show_held(m, UINT64_MAX);
+		break;
+	case 4:
+		memset(fill, value, n);
+		hold_back(m, off, bytes_of(fill, n));
+		break;
+	case 5:
+		show_held(m, off);
 		break;
 	}
 }

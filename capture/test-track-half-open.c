@@ -43,6 +43,43 @@ static void test_slow_flood(void **state)
 	assert_int_equal(track_stats(track)->table_full, 0);
 }
 
+/* A client that does not exist says something; the server never. */
+static void speak_alone(uint32_t i, bool with_syn)
+{
+	const struct endpoint real = client;
+
+	client.port = (uint16_t)(1025 + i);
+	memset(shown, 0, sizeof shown);
+	if (with_syn)
+		c(S, -1, 0, 0);
+	c(A, 0, 0, 100);
+	now += NS_PER_S;
+	track_tick(track, now);
+	client = real;
+}
+
+/* A firewall keeps it from the server, which is busy if there was a SYN. */
+static void test_one_end_alone(void **state)
+{
+	config.idle_timeout_ns = 7200 * NS_PER_S;
+	for (int with_syn = 0; with_syn < 2; with_syn++) {
+		config.max_flows = 10;
+		restart();
+		for (uint32_t i = 0; i < 50; i++)
+			speak_alone(i, with_syn);
+		memset(shown, 0, sizeof shown);
+		struct flow *f = handshake();
+		c(A, 0, 0, 100);
+		for (uint32_t i = 0; i < 50; i++)
+			speak_alone(i, with_syn);
+		assert_ptr_equal(the_flow(), f);
+		assert_int_equal(track_stats(track)->table_full, 0);
+		now += 70 * NS_PER_S;
+		track_tick(track, now);
+		assert_int_equal(track_count(track), 1);
+	}
+}
+
 /* As long as the server itself, which sends its answer again after 1, 2, 4, 8 and 16 seconds. */
 static void test_age(void **state)
 {
@@ -104,10 +141,8 @@ static void test_evicted_is_picked_up(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(test_slow_flood),
-		CASE(test_age),
-		CASE(test_asked_is_not_evicted),
-		CASE(test_evicted_is_picked_up),
+		CASE(test_slow_flood),           CASE(test_one_end_alone),        CASE(test_age),
+		CASE(test_asked_is_not_evicted), CASE(test_evicted_is_picked_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,7 +28,8 @@ struct track {
 	struct track_stats stats;
 	int64_t now_ns, housekeeping_ns;
 	int64_t idle_timeout_ns, hole_timeout_ns;
-	struct list lru, half_open; /* half_open: SYN_SENT, SYN_RCVD; both by lru_ns */
+	struct list lru, half_open; /* half_open: SYN_SENT, SYN_RCVD, or one end has spoken; both by
+				       lru_ns */
 	struct list holes;
 	uint32_t live_count;
 	struct closed_slot {

@@ -82,13 +82,16 @@ void track_mark(struct track *t, struct flow *f, uint16_t set, uint16_t clear)
 /* Whoever knows an address can make any number of these. */
 static bool is_half_open(const struct flow *f)
 {
-	return f->state == FLOW_SYN_SENT || f->state == FLOW_SYN_RCVD;
+	bool one_spoke = f->packets[0] == 0 || f->packets[1] == 0;
+
+	return f->state == FLOW_SYN_SENT || f->state == FLOW_SYN_RCVD || one_spoke;
 }
 
 static void to_lru_end(struct track *t, struct flow *f)
 {
 	list_del(&f->lru);
-	list_add_tail(is_half_open(f) ? &t->half_open : &t->lru, &f->lru);
+	f->half_open = is_half_open(f);
+	list_add_tail(f->half_open ? &t->half_open : &t->lru, &f->lru);
 	f->lru_ns = t->now_ns;
 }
 
@@ -107,7 +110,7 @@ void track_set_state(struct track *t, struct flow *f, enum flow_state state)
  */
 void track_touch(struct track *t, struct flow *f)
 {
-	if (is_half_open(f) ||
+	if (f->half_open ||
 	    (t->idle_timeout_ns > 0 && t->now_ns - f->lru_ns > t->idle_timeout_ns / 16))
 		to_lru_end(t, f);
 }

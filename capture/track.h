@@ -45,8 +45,9 @@ struct track;
 #define TRACK_SERVICE_EITHER_END 1u
 
 /*
- * A handshake that gets no further: a little longer, 63 s, Linux itself keeps one it has answered
- * (tcp_synack_retries 5), counted from its last segment. idle_timeout_ns, if that is shorter.
+ * A handshake that gets no further, or a connection of which one end alone was heard: a little
+ * longer, 63 s, Linux itself keeps one it has answered (tcp_synack_retries 5), counted from its
+ * last segment. idle_timeout_ns, if that is shorter.
  */
 #define TRACK_HALF_OPEN_NS (60 * NS_PER_S)
 
