@@ -254,15 +254,17 @@ static int assemble(struct watch *live, const struct related_list *l, struct tak
 	}
 	list_for_each (it, watch_ended(live)) {
 		struct related_ended *ended = list_entry(it, struct related_ended, node);
-		if (n == JEEBS_EXPECT_MAX || !is_expected(l, &ended->server, &ended->client, &e) ||
+		if (!is_expected(l, &ended->server, &ended->client, &e) ||
 		    ended->at_ns < e->since_ns)
 			continue;
 		struct takeover_item *item = takeover_show_ended(ended, e->tag);
 		if (!item)
 			return -ENOMEM;
 		list_add_tail(&c->main.item->others, &item->node);
-		c->truth[n++] = c->main.truth; /* it says nothing more */
+		if (n < JEEBS_EXPECT_MAX)
+			c->truth[n++] = c->main.truth; /* it says nothing more */
 	}
+	takeover_order_others(c->main.item);
 	takeover_plan_family(c->main.item);
 	return 0;
 }

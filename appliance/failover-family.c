@@ -78,6 +78,7 @@ static struct takeover_item *assemble(struct family_table *t, struct family *f)
 		t->waiting--;
 	}
 	t->waiting--;
+	takeover_order_others(item);
 	return item;
 }
 

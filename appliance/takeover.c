@@ -151,6 +151,7 @@ struct takeover_item *takeover_show_ended(const struct related_ended *e, uint32_
 	item->snapshot.server = e->server;
 	item->snapshot.client = e->client;
 	item->unasked = item->ended = item->related = true;
+	item->ended_ns = e->at_ns;
 	item->tag = tag;
 	item->plan = (struct plan){.module = e->module->name, .reason = "ended"};
 	item->cut = e->cut;
@@ -178,6 +179,62 @@ struct takeover_item *takeover_ended(struct related_ended *e, const struct relat
 	return item;
 }
 
+static struct takeover_item *item_at(struct list *node)
+{
+	return list_entry(node, struct takeover_item, node);
+}
+
+/* One that lived when the server died has seen more than one that was over. */
+static bool comes_before(const struct takeover_item *a, const struct takeover_item *b)
+{
+	bool a_gone = a->kind == TAKEOVER_GONE, b_gone = b->kind == TAKEOVER_GONE;
+
+	if (a->ended != b->ended)
+		return b->ended;
+	return a->ended ? a->ended_ns > b->ended_ns : !a_gone && b_gone;
+}
+
+static void insert_other(struct list *others, struct takeover_item *o)
+{
+	struct list *at = others->next;
+
+	while (at != others && !comes_before(o, item_at(at)))
+		at = at->next;
+	list_add_tail(at, &o->node); /* before it */
+}
+
+static bool is_superseded(const struct list *before, const struct takeover_item *o)
+{
+	if (!o->ended)
+		return false;
+	list_for_each (it, before)
+		if (item_at(it)->tag == o->tag)
+			return true;
+	return false;
+}
+
+void takeover_order_others(struct takeover_item *item)
+{
+	struct list sorted, last;
+
+	list_init(&sorted);
+	list_init(&last);
+	list_for_each_safe (it, tmp, &item->others) {
+		list_del(it);
+		insert_other(&sorted, item_at(it));
+	}
+	list_for_each_safe (it, tmp, &sorted) {
+		struct takeover_item *o = item_at(it);
+		o->superseded = is_superseded(&item->others, o);
+		list_del(it);
+		list_add_tail(o->superseded ? &last : &item->others, it);
+	}
+	list_for_each_safe (it, tmp, &last) {
+		list_del(it);
+		list_add_tail(&item->others, it);
+	}
+}
+
 static struct jeebs_bytes item_log(struct jeebs_flow *flow, uint32_t dir, uint64_t off)
 {
 	const struct takeover_item *item = (const struct takeover_item *)(const void *)flow;
@@ -202,8 +259,8 @@ uint32_t takeover_cut(struct takeover_item *item, struct jeebs_cut *ret,
 
 	cut_of(item, ret);
 	list_for_each (it, &item->others) {
-		struct takeover_item *o = list_entry(it, struct takeover_item, node);
-		if (n == JEEBS_EXPECT_MAX)
+		struct takeover_item *o = item_at(it);
+		if (n == JEEBS_EXPECT_MAX || o->superseded)
 			break;
 		related[n] = (struct jeebs_related){
 			.tag = o->tag,

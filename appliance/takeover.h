@@ -45,7 +45,9 @@ struct takeover_item {
 	/* Of a conversation of several connections (related.h): */
 	bool related; /* another one expects it, with @tag: */
 	uint32_t main_worker, main_flow, tag;
-	bool ended; /* it was over before the server died: nothing to restore, only to know */
+	bool ended;       /* it was over before the server died: nothing to restore, only to know */
+	int64_t ended_ns; /* since when */
+	bool superseded;  /* a newer one has its tag: the module is not told of it */
 	struct list others; /* of a main one: related items, owned */
 	/* What became of it; the failover thread's. */
 	struct takeover_result {
@@ -82,7 +84,12 @@ struct takeover_item *takeover_ended(struct related_ended *e, const struct relat
 				     uint16_t worker);
 /* An item that shows @e and owns nothing of it: state and logs are taken out before it is freed. */
 struct takeover_item *takeover_show_ended(const struct related_ended *e, uint32_t tag);
-/* Makes the plan of a main connection again, with its others in sight. */
+/*
+ * Orders a main connection's others as the module is told of them, which is of the first
+ * JEEBS_EXPECT_MAX: those that live, then what is over, the newest first and one of each tag.
+ */
+void takeover_order_others(struct takeover_item *item);
+/* Makes the plan of a main connection again, with its others in sight, which are in order. */
 void takeover_plan_family(struct takeover_item *item);
 /* The cut of a main item and of its others as a module sees them; valid while they live. Returns
  * how many others there are, at most JEEBS_EXPECT_MAX. */

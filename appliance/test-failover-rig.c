@@ -100,16 +100,17 @@ WRAP(uint32_t, worker_takeover_begin, struct worker *w, uint32_t server,
 	inbox = in;
 	if (from == 0)
 		return 1;
-	for (uint32_t i = 1; i <= world.flows; i++) {
-		takeover_inbox_put(in, rig_item(TAKEOVER_PROBE, i, false));
-		if (i <= world.answer_soon)
-			takeover_inbox_put(in, rig_item(TAKEOVER_READY, i, true));
-	}
 	for (uint32_t i = 0; i < world.ended; i++) {
 		struct takeover_item *it = rig_item(TAKEOVER_READY, 3000 + i, false);
 		it->unasked = it->related = it->ended = true;
 		it->main_flow = 1;
+		it->tag = world.ended_alike ? 0 : 3000 + i;
 		takeover_inbox_put(in, it);
+	}
+	for (uint32_t i = 1; i <= world.flows; i++) {
+		takeover_inbox_put(in, rig_item(TAKEOVER_PROBE, i, false));
+		if (i <= world.answer_soon)
+			takeover_inbox_put(in, rig_item(TAKEOVER_READY, i, true));
 	}
 	for (uint32_t i = 0; i < world.unwatched; i++) {
 		struct takeover_item *it = rig_item(TAKEOVER_READY, world.flows + i + 1, false);

@@ -31,6 +31,7 @@ extern struct world {
 	bool related_refused, main_refused, main_gone;
 	bool main_missing; /* the others' main connections are none of these */
 	uint32_t ended;    /* further ones, of flow 1, that were over before */
+	bool ended_alike;  /* and have the tag of the one that lives */
 	bool handed;       /* the plans are to hand them to a program */
 	bool long_logs;    /* whose beginning is elsewhere */
 	bool talking;      /* joins report: see tell() */

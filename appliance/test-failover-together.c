@@ -103,13 +103,26 @@ static void test_ended_is_no_connection(void **state)
 	assert_int_equal(done.summary.account.n[FATE_GONE], 0);
 }
 
-/* More than the module is told of: those that were over are nobody's, and get no RST. */
+/* More than the module is told of, and the first that came: the one that lives is among those it
+ * is. */
 static void test_more_ended_than_are_told(void **state)
 {
 	world.ended = 7;
 	rig_take_families(20, 40);
-	assert_int_equal(done.summary.account.n[FATE_REFUSED], done.frames);
-	assert_true(done.frames <= 1); /* the live one of the same main connection, at most */
+	assert_int_equal(done.related_open, 20);
+	assert_int_equal(done.related, 20 + JEEBS_EXPECT_MAX - 1);
+	assert_int_equal(done.summary.account.n[FATE_CONTINUING], 40);
+	assert_int_equal(done.frames, 0);
+}
+
+static void test_ended_of_the_tag_that_lives(void **state)
+{
+	world.ended = 3;
+	world.ended_alike = true;
+	rig_take_families(20, 40);
+	assert_int_equal(done.related_open, 20);
+	assert_int_equal(done.related, 20);
+	assert_int_equal(done.summary.account.n[FATE_CONTINUING], 40);
 }
 
 int main(void)
@@ -127,6 +140,7 @@ int main(void)
 		RIG_TEST(test_family_is_undone),
 		RIG_TEST(test_ended_is_no_connection),
 		RIG_TEST(test_more_ended_than_are_told),
+		RIG_TEST(test_ended_of_the_tag_that_lives),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

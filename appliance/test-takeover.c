@@ -280,6 +280,65 @@ static void test_extract_without_memory(void **state)
 	takeover_item_free(item);
 }
 
+/* ---- others of a conversation ---- */
+
+static void add_other(struct takeover_item *main, uint32_t tag, enum takeover_kind kind,
+		      int64_t ended_ns)
+{
+	struct takeover_item *o = numbered(0);
+
+	o->tag = tag;
+	o->kind = kind;
+	o->ended = ended_ns > 0;
+	o->ended_ns = ended_ns;
+	list_add_tail(&main->others, &o->node);
+}
+
+static void assert_told(struct takeover_item *main, uint32_t n, const uint32_t *tags,
+			const int *ended)
+{
+	struct jeebs_related r[JEEBS_EXPECT_MAX];
+	struct jeebs_cut cut;
+
+	takeover_order_others(main);
+	assert_int_equal(takeover_cut(main, &cut, r), n);
+	for (uint32_t i = 0; i < n; i++) {
+		assert_int_equal(r[i].tag, tags[i]);
+		assert_int_equal(r[i].cut.ended, ended[i]);
+	}
+}
+
+/* Who lives comes first, then the newest of each tag, in whatever order they came. */
+static void test_others_in_order(void **state)
+{
+	struct takeover_item *main = numbered(1);
+
+	for (int64_t at = 1; at <= 6; at++)
+		add_other(main, 9, TAKEOVER_READY, at);
+	add_other(main, 5, TAKEOVER_READY, 3);
+	add_other(main, 6, TAKEOVER_GONE, 0);
+	add_other(main, 7, TAKEOVER_READY, 0);
+	add_other(main, 7, TAKEOVER_READY, 20);
+	assert_told(main, 4, (const uint32_t[]){7, 6, 9, 5}, (const int[]){0, 1, 1, 1});
+	uint32_t n = 0;
+	list_for_each (it, &main->others)
+		n++;
+	assert_int_equal(n, 10); /* nobody is lost */
+	takeover_item_free(main);
+}
+
+static void test_others_that_live_are_told(void **state)
+{
+	struct takeover_item *main = numbered(1);
+
+	for (uint32_t i = 0; i < 2 * JEEBS_EXPECT_MAX; i++)
+		add_other(main, 10 + i, TAKEOVER_READY, 1 + (int64_t)i);
+	add_other(main, 1, TAKEOVER_READY, 0);
+	add_other(main, 2, TAKEOVER_READY, 0);
+	assert_told(main, 4, (const uint32_t[]){1, 2, 17, 16}, (const int[]){0, 0, 1, 1});
+	takeover_item_free(main);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
 
 int main(void)
@@ -288,6 +347,8 @@ int main(void)
 		cmocka_unit_test(test_inbox_keeps_order),
 		cmocka_unit_test(test_inbox_waits_until_the_deadline),
 		cmocka_unit_test(test_inbox_between_threads),
+		cmocka_unit_test(test_others_in_order),
+		cmocka_unit_test(test_others_that_live_are_told),
 		TEST(test_note),
 		TEST(test_extract_moves_everything),
 		TEST(test_extract_wrapped_log),
