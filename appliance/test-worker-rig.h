@@ -22,6 +22,7 @@
 #include "config.h"
 #include "store.h"
 #include "test-watch-rig.h"
+#include "wire-up.h"
 #include "worker.h"
 
 #define DEADLINE_NS (10 * NS_PER_S)
@@ -113,6 +114,8 @@ static inline int make_namespace(void **state)
 	run("ip link add jeebs-a type veth peer name jeebs-b");
 	run("ip link add jeebs-c type veth peer name jeebs-d");
 	run("for i in a b c d; do ip link set jeebs-$i up || exit 1; done");
+	assert_true(wire_up("jeebs-a", "jeebs-b"));
+	assert_true(wire_up("jeebs-c", "jeebs-d"));
 	wire = wire_on("jeebs-a");
 	other_wire = wire_on("jeebs-c");
 	have_namespace = true;

@@ -27,6 +27,7 @@
 #include "clock.h"
 #include "decode.h"
 #include "ring.h"
+#include "wire-up.h"
 
 #define BLOCK     (128u << 10)
 #define SEEN_MAX  64
@@ -70,6 +71,8 @@ static int make_namespace(void **state)
 	}
 	run("ip link add jeebs-a mtu 65000 type veth peer name jeebs-b mtu 65000");
 	run("ip link set jeebs-a up && ip link set jeebs-b up");
+	assert_true(wire_up("jeebs-a", "jeebs-b"));
+	assert_true(wire_up("jeebs-b", "jeebs-a"));
 	send_a = packet_socket("jeebs-a");
 	send_b = packet_socket("jeebs-b");
 	have_namespace = true;
