@@ -3,10 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -14,11 +15,10 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "thread.h"
 
 #define ENV_VALUE_MAX 256
 #define LOOK_NS       (5 * NS_PER_MS) /* without a pidfd */
-/* A killed program is gone at once, unless the kernel does not let go of it: a disk that hangs. */
-#define KILLED_WAIT_MS 50
 
 int fence_start(char *const argv[], const char *server, const char *address, const char *reason,
 		int64_t deadline_ns, struct fence *ret)
@@ -82,15 +82,30 @@ static void forget(struct fence *f)
 	f->pidfd = -1;
 }
 
+static void *bury(void *pid)
+{
+	while (waitpid((pid_t)(intptr_t)pid, NULL, 0) < 0 && errno == EINTR) {
+	}
+	return NULL;
+}
+
+/* A killed program goes when it gets a processor, and the kernel lets go of it: a disk may hang.
+ * Nobody here waits so long, and nothing of it remains. */
+static void bury_later(pid_t pid)
+{
+	pthread_t thread;
+
+	if (thread_start(&thread, bury, (void *)(intptr_t)pid) == 0)
+		pthread_detach(thread);
+}
+
 void fence_cancel(struct fence *f)
 {
 	if (f->pid == 0)
 		return;
 	kill(-f->pid, SIGKILL);
-	for (int i = 0; i < KILLED_WAIT_MS && !reap(f); i++) {
-		struct pollfd p = {.fd = f->pidfd, .events = POLLIN};
-		poll(&p, 1, 1);
-	}
+	if (!reap(f))
+		bury_later(f->pid);
 	f->status = SIGKILL;
 	forget(f);
 }

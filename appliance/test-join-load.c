@@ -163,6 +163,23 @@ static void *count_to_the_end(void *arg)
 	return NULL;
 }
 
+/* Of @total bytes that were sent: those that are neither in the kernel's queues nor at a client. */
+static size_t held_by_engine(struct rig *r, size_t total, const int *backend, const int *engine,
+			     int n)
+{
+	struct join_stats s;
+	size_t elsewhere = 0;
+
+	for (int i = 0; i < n; i++) {
+		int unacked, unread;
+		assert_int_equal(ioctl(backend[i], SIOCOUTQ, &unacked), 0);
+		assert_int_equal(ioctl(engine[i], SIOCINQ, &unread), 0);
+		elsewhere += (size_t)unacked + (size_t)unread;
+	}
+	join_pool_stats(r->pool, &s);
+	return total - elsewhere - (size_t)s.to_client_bytes;
+}
+
 /*
  * Clients that do not read, and backups that send what they can: what the engine keeps has an end,
  * and nobody is cut off for it.
@@ -201,17 +218,14 @@ static void test_kept_bytes_have_a_ceiling(void **st)
 		if (!moved)
 			usleep(5000);
 	}
-	size_t elsewhere = 0;
-	for (int i = 0; i < STALLED; i++) {
-		int unacked, unread;
-		assert_int_equal(ioctl(backend[i], SIOCOUTQ, &unacked), 0);
-		assert_int_equal(ioctl(engine[i], SIOCINQ, &unread), 0);
-		elsewhere += (size_t)unacked + (size_t)unread;
+	/* What is on its way through the engine is at neither end; when it has come to rest, the
+	 * ceiling holds. */
+	const size_t most = c.kept_bytes + c.buffers * c.buffer_bytes +
+			    (size_t)STALLED * 2 * JOIN_BUFFER_SCARCE;
+	while (held_by_engine(r, total, backend, engine, STALLED) > most) {
+		assert_true(clock_mono_ns() < limit);
+		usleep(1000);
 	}
-	join_pool_stats(r->pool, &s);
-	size_t held = total - elsewhere - (size_t)s.to_client_bytes;
-	assert_true(held <= c.kept_bytes + c.buffers * c.buffer_bytes +
-				    (size_t)STALLED * 2 * JOIN_BUFFER_SCARCE);
 
 	/* All go on, and with large pieces again. */
 	struct rig_flow reader[STALLED];
