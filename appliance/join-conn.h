@@ -120,6 +120,7 @@ struct join {
 	bool told;        /* the module was called: its wishes may have changed anything */
 	bool started_out; /* JOIN_FIRST_BYTE was reported */
 	bool agreed;      /* as in the request */
+	bool asked;       /* the backend was the last to be told something */
 	bool proven;      /* of a main one: JOIN_PROVEN was reported */
 	uint64_t sent;    /* bytes that its own client's socket took */
 	struct list

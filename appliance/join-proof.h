@@ -4,8 +4,9 @@
  * module may find the backup's content to differ, and its client may never hear of it.
  *
  * JOIN_PROVEN is reported once for a conversation, when a client has acknowledged a byte that the
- * old server had not sent, on any of its connections; or, of one that is idle by agreement
- * (join_request.agreed), when both directions pass and nothing is owed to anybody.
+ * old server had not sent, on any of its connections, and with it all that was sent, or a segment's
+ * worth: a small one may get through where those behind it never do. Or, of one that is idle by
+ * agreement (join_request.agreed), when both directions pass and nothing is owed to anybody.
  */
 #ifndef APPLIANCE_JOIN_PROOF_H
 #define APPLIANCE_JOIN_PROOF_H

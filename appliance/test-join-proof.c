@@ -2,11 +2,28 @@
 /* When a join counts as continued (join-proof.h). */
 #include "test-join-rig.h"
 
+#include <linux/sockios.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define MIB ((size_t)1 << 20)
+
+/* What the kernel says that the client has not acknowledged; -1: the truth. */
+static _Atomic int unacknowledged = -1;
+
+int __real_ioctl(int fd, unsigned long request, int *n);
+int __wrap_ioctl(int fd, unsigned long request, int *n);
+int __wrap_ioctl(int fd, unsigned long request, int *n)
+{
+	if (request == SIOCOUTQ && unacknowledged >= 0) {
+		*n = unacknowledged;
+		return 0;
+	}
+	return __real_ioctl(fd, request, n);
+}
 
 static struct join_config config(void)
 {
@@ -75,6 +92,97 @@ static void test_not_proven_by_what_nobody_takes(void **st)
 	rig_free(r);
 }
 
+/* Of a connection that is looked at after all others that wait now. */
+static void let_it_look(struct rig *r, uint64_t id)
+{
+	int client = rig_client(r, id), backend;
+
+	rig_send(client, "x", 1);
+	backend = rig_accept(r);
+	rig_expect_bytes(backend, "x");
+	rig_send(backend, "y", 1);
+	rig_expect_bytes(client, "y");
+	wait_until_proven(r, id);
+	rig_reset(backend);
+	rig_expect_reset(client);
+	close(client);
+	rig_expect(r, id, "backend-reset");
+}
+
+/* The head of an answer, and nothing of what follows in larger segments. */
+static void test_not_proven_by_less_than_a_segment(void **st)
+{
+	struct rig *r = rig_new(config());
+	int client = rig_client(r, 1);
+	char got[1000] = {0};
+
+	rig_send(client, "x", 1);
+	int backend = rig_accept(r);
+	rig_expect_bytes(backend, "x");
+	unacknowledged = (int)sizeof got;
+	rig_send(backend, got, sizeof got);
+	rig_recv(client, got, sizeof got);
+	unacknowledged = 700; /* of the other one's single byte: all */
+	rig_send(client, "z", 1);
+	rig_expect_bytes(backend, "z");
+	int other = rig_client(r, 2);
+	rig_send(other, "x", 1);
+	int other_backend = rig_accept(r);
+	rig_expect_bytes(other_backend, "x");
+	char many[65536] = {0};
+	rig_send(other_backend, many, sizeof many);
+	rig_send(other_backend, many, 700);
+	rig_recv(other, many, sizeof many);
+	wait_until_proven(r, 2);
+	assert_false(proven(r, 1));
+	unacknowledged = -1;
+	wait_until_proven(r, 1);
+	rig_reset(backend);
+	rig_expect_reset(client);
+	close(client);
+	rig_expect(r, 1, "backend-reset");
+	rig_reset(other_backend);
+	close(other);
+	rig_wait(r, 2);
+	rig_free(r);
+}
+
+static void ask_and_pass(struct rig_script *s, const struct jeebs_cut *cut, struct jeebs_join *j,
+			 const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b)
+{
+	if (event != JEEBS_EV_START)
+		return;
+	ops->connect_backend(j);
+	ops->to_backend(j, rig_text("q"));
+	ops->pass(j, JEEBS_TO_SERVER);
+	ops->pass(j, JEEBS_TO_CLIENT);
+}
+
+/* The client has everything, and has asked for more. */
+static void test_not_idle_while_an_answer_is_owed(void **st)
+{
+	struct rig *r = rig_new(config());
+	struct rig_script s = {.step = ask_and_pass};
+	int client;
+	struct join_request q = rig_request(r, 1, &client);
+
+	q.agreed = true;
+	rig_with_script(&q, &s);
+	rig_submit(r, &q);
+	int backend = rig_accept(r);
+	rig_expect_bytes(backend, "q");
+	let_it_look(r, 2);
+	assert_false(proven(r, 1));
+	rig_send(backend, "a", 1);
+	rig_expect_bytes(client, "a");
+	wait_until_proven(r, 1);
+	rig_reset(backend);
+	rig_expect_reset(client);
+	close(client);
+	rig_expect(r, 1, "backend-reset");
+	rig_free(r);
+}
+
 static void test_proven_by_agreement(void **st)
 {
 	struct rig *r = rig_new(config());
@@ -98,6 +206,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_proven_by_a_new_byte),
 		cmocka_unit_test(test_not_proven_by_what_nobody_takes),
+		cmocka_unit_test(test_not_proven_by_less_than_a_segment),
+		cmocka_unit_test(test_not_idle_while_an_answer_is_owed),
 		cmocka_unit_test(test_proven_by_agreement),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
