@@ -461,9 +461,10 @@ static json_t *options_json(const struct explained *x)
 	const struct flow_syn_options *c = &x->flow.syn[FLOW_TO_SERVER];
 	const struct flow_syn_options *s = &x->flow.syn[FLOW_TO_CLIENT];
 
-	return json_pack("{s:i, s:i, s:o, s:o, s:b, s:b, s:i}", "mss_client", c->mss, "mss_server",
-			 s->mss, "wscale_client", wscale_json(&x->flow, FLOW_TO_SERVER),
-			 "wscale_server", wscale_json(&x->flow, FLOW_TO_CLIENT), "sack",
+	return json_pack("{s:i, s:i, s:i, s:o, s:o, s:b, s:b, s:i}", "mss_client", c->mss,
+			 "mss_server", s->mss, "segment_through", path_size(&x->flow.path),
+			 "wscale_client", wscale_json(&x->flow, FLOW_TO_SERVER), "wscale_server",
+			 wscale_json(&x->flow, FLOW_TO_CLIENT), "sack",
 			 x->flow.infer ? x->infer.sack : c->sack && s->sack, "timestamps",
 			 x->flow.ts_ok, "server_clock_hz", (int)x->ts_hz);
 }
@@ -505,6 +506,12 @@ static json_t *sentences_json(const struct explained *x)
 	for (enum infer_topic i = 0; i < INFER_TOPICS_; i++)
 		if (pickup_explain(f, i, option))
 			sentence(a, "%s.", option);
+	if (plan_mss(f) < f->syn[FLOW_TO_SERVER].mss)
+		sentence(a,
+			 "The server sends segments of %u bytes: an MSS of %u would be used, not "
+			 "the "
+			 "client's %u.",
+			 path_size(&f->path), plan_mss(f), f->syn[FLOW_TO_SERVER].mss);
 	for (int dir = 0; dir < 2; dir++)
 		if (f->stream[dir].lost)
 			sentence(a,

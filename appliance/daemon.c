@@ -556,6 +556,16 @@ static void log_started(const struct daemon *d)
 		  LOG_INT("workers", d->worker_count), LOG_INT("servers", d->config->server_count));
 }
 
+/* Where a path takes less than the client offered, and the dead server had not found out either. */
+static void warn_of_mtu(void)
+{
+	bool probes = false;
+
+	if (restore_probes_mtu(&probes) < 0 || !probes)
+		log_event(LOG_WARNING, "mtu-probing-off",
+			  LOG_STR("sysctl", "net.ipv4.tcp_mtu_probing"));
+}
+
 /* What touches the network's state. After the store, whose lock tells a second instance. */
 static int prepare_host(struct daemon *d)
 {
@@ -564,6 +574,7 @@ static int prepare_host(struct daemon *d)
 
 	if (r == 0)
 		r = failover_preflight(d->config, &what);
+	warn_of_mtu();
 	if (r < 0)
 		log_event(LOG_ERROR, "preflight-failed", LOG_STR("what", what), LOG_ERR(r));
 	return r;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #include "log.h"
 #include "module-host.h"
 #include "services-check.h"
+#include "tcprepair.h"
 
 #define EXIT_USAGE     64 /* sysexits(3) */
 #define EXIT_OUTPUT    74
@@ -167,6 +169,19 @@ static int load(const char *path, config_module_fn check, struct config **ret)
 	return r == CONFIG_OK ? 0 : EXIT_CONFIG;
 }
 
+/* Only on the host that has the interfaces: the file may be for another one. */
+static void check_mtu_probing(const struct config *c)
+{
+	bool here = false, probes = true;
+
+	for (uint32_t i = 0; i < c->server_count; i++)
+		here = here || if_nametoindex(c->servers[i].interface) != 0;
+	if (here && restore_probes_mtu(&probes) == 0 && !probes)
+		fputs("mtu-probing-off: sysctl net.ipv4.tcp_mtu_probing is 0: a connection may "
+		      "hang where its path takes less than the client offered\n",
+		      stderr);
+}
+
 static int check_config(const struct config *c, const char *path)
 {
 	char bound[32];
@@ -177,6 +192,7 @@ static int check_config(const struct config *c, const char *path)
 		printf("%s: death is noticed within %s\n", s->name, bound);
 	}
 	firewall_check(c, stderr);
+	check_mtu_probing(c);
 	printf("%s: ok\n", path);
 	return 0;
 }

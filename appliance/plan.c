@@ -215,6 +215,17 @@ void plan_make(struct jeebs_flow *jf, struct plan *ret)
 	watch_close_older(jf);
 }
 
+uint16_t plan_mss(const struct flow *f)
+{
+	const uint16_t always = pickup_mss_default(f), size = path_size(&f->path);
+	const uint16_t offered = f->syn[FLOW_TO_SERVER].mss ? f->syn[FLOW_TO_SERVER].mss : always;
+	const uint16_t through = (uint16_t)(size + (f->ts_ok ? TCP_TIMESTAMP_BYTES : 0));
+
+	if (size == 0 || through >= offered)
+		return offered;
+	return through > always ? through : offered < always ? offered : always;
+}
+
 void plan_snapshot(const struct flow *f, struct snapshot *ret)
 {
 	const struct flow_syn_options *client = &f->syn[FLOW_TO_SERVER];
@@ -235,7 +246,7 @@ void plan_snapshot(const struct flow *f, struct snapshot *ret)
 		.snd_wl1 = f->window_seq[FLOW_TO_CLIENT],
 		.max_window = f->window_max[FLOW_TO_CLIENT],
 		.rcv_edge = flow_seq(f, FLOW_TO_SERVER, f->edge[FLOW_TO_SERVER]),
-		.mss = client->mss ? client->mss : pickup_mss_default(f),
+		.mss = plan_mss(f),
 		.wscale_ok = client->wscale_present && server->wscale_present,
 		.sack_ok = client->sack && server->sack,
 		.ts_ok = f->ts_ok,

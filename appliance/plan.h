@@ -37,6 +37,13 @@ void plan_ask(const struct jeebs_module *m, const void *state, const struct jeeb
  * called it calls watch_close_older(), as after plan_make(). */
 void plan_cut(struct jeebs_flow *jf, struct jeebs_cut *ret);
 
+/*
+ * The MSS to send by: what the client offered, or less where less was found to get through. Not
+ * less than what every path takes: a server shrinks its segments also while a client is away for a
+ * minute, and a restored socket never sends larger ones again.
+ */
+uint16_t plan_mss(const struct flow *f);
+
 /* The connection as the old server's end of it. */
 void plan_snapshot(const struct flow *f, struct snapshot *ret);
 

@@ -417,7 +417,8 @@ static int feed(struct run *r, const struct tcp_script_segment *s)
 	struct frame f = {.data = buf_view(&b),
 			  .wire_len = (uint32_t)wire,
 			  .time_ns = r->now_ns,
-			  .link = FRAME_LINK_ETHERNET};
+			  .link = FRAME_LINK_ETHERNET,
+			  .piece = s->piece};
 	switch (decode_frame(&f, &seg)) {
 	case DECODE_TCP:
 		if (seg.sum != SEGMENT_SUM_WRONG)

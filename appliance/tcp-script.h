@@ -23,11 +23,12 @@
  * TS val N ecr N, wscale N, nop, eol, sack A:B C:D, mptcp, md5, ao, tfo, raw HEX. Behind
  * them in brackets, what the frame is like:
  *
- *	[ttl 63, tos 0x12, vlan 7, captured 60, other, fragment 0, badsum, stranger, moved]
+ *	[ttl 63, tos 0x12, vlan 7, captured 60, other, fragment 0, badsum, stranger, moved, piece 9]
  *
  * captured: bytes of payload the capture holds; other: not the bytes that belong there;
  * fragment: IPv4, only so many bytes of the packet, more fragments follow; badsum: the TCP
- * checksum is wrong; stranger: the frame is for somebody else; moved: for the receiver's other MAC.
+ * checksum is wrong; stranger: the frame is for somebody else; moved: for the receiver's other MAC;
+ * piece: the frame is made of segments of so many bytes, and the ring says so.
  *
  * What may be asserted is told by tcp_script_names(). Numbers are compared with
  * == != < <= > >=, texts in quotes with == and !=. Snapshot numbers are relative too.
@@ -67,6 +68,7 @@ struct tcp_script_segment {
 	int32_t vlan;      /* -1: none */
 	uint32_t captured; /* of the payload */
 	bool other, bad_sum, stranger, moved;
+	uint16_t piece;
 	int32_t fragment; /* -1: whole */
 };
 

@@ -181,7 +181,8 @@ static void segment(struct rig *g, uint32_t dir, uint8_t flags, uint64_t from, u
 		.seq = isn[dir] + (flags & TCP_SYN ? 0 : 1 + (uint32_t)from),
 		.ack = isn[!dir] + 1 + (uint32_t)(to_client ? g->sent : g->acked),
 		.window = WINDOW,
-		.flags = flags,
+		/* However they are cut: no size says what the path takes. */
+		.flags = (uint8_t)(flags | (n > 0 ? TCP_PSH : 0)),
 		.ttl = 60,
 		.payload = {copy, n},
 		.payload_len = (uint32_t)n,

@@ -513,6 +513,7 @@ static inline void segment_init(struct segment *s, const struct frame *f)
 	s->outgoing = f->outgoing;
 	s->sum = SEGMENT_SUM_RIGHT;
 	s->time_ns = f->time_ns;
+	s->piece = f->piece;
 }
 
 enum decode_outcome decode_frame(const struct frame *f, struct segment *ret)

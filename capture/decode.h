@@ -90,6 +90,7 @@ struct segment {
 	bool outgoing;
 	uint8_t sum; /* enum segment_sum */
 	struct tcp_options opt;
+	uint16_t piece;       /* of the frame: several segments in one, see frame.h */
 	uint32_t payload_len; /* on the wire */
 	struct bytes payload; /* captured; shorter than payload_len when the capture cut it */
 	int64_t time_ns;      /* of the frame; a live worker makes it CLOCK_MONOTONIC */

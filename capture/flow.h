@@ -18,6 +18,7 @@
 #include "infer.h"
 #include "list.h"
 #include "netaddr.h"
+#include "path.h"
 #include "stream.h"
 
 /* Directions index every two-element array below. The same numbers as in the module SDK. */
@@ -142,6 +143,8 @@ struct flow {
 	int64_t opened_ns, last_ns[2]; /* capture times; last_ns per sender's direction */
 	uint64_t packets[2];
 	uint64_t retransmits[2]; /* segments with nothing new in them but old data */
+
+	struct path path; /* of the server's segments */
 
 	/* Set by track_probe_begin(); answered once the client sent any segment after it. */
 	bool probe_wanted, probe_answered;

@@ -43,6 +43,9 @@ struct frame {
 	bool vlan_present; /* vlan_tci is valid */
 	bool outgoing;     /* sent by this host (PACKET_OUTGOING) */
 	uint8_t sum;       /* enum frame_sum */
+	/* Payload of each TCP segment in it but the last, where the source says that it is several
+	 * in one (GRO, TSO); else 0. */
+	uint16_t piece;
 };
 
 /* 0 to go on; anything else stops the source, which returns it. */

@@ -4,8 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define PIECES_ENOUGH   4  /* the same size by chance: hardly */
-#define TIMESTAMP_BYTES 12 /* with the two NOPs everybody sends */
+#define PIECES_ENOUGH 4 /* the same size by chance: hardly */
 
 static const char *const who[] = {"client", "server"};
 
@@ -156,7 +155,7 @@ bool infer_see(struct infer *i, const struct infer_segment *s)
 
 uint16_t infer_mss(const struct infer *i, uint16_t mss_default)
 {
-	uint32_t cut = i->piece + (infer_ts(i) ? TIMESTAMP_BYTES : 0u);
+	uint32_t cut = i->piece + (infer_ts(i) ? TCP_TIMESTAMP_BYTES : 0u);
 
 	return i->piece_count >= PIECES_ENOUGH && cut < mss_default ? (uint16_t)cut : mss_default;
 }

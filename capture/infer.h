@@ -43,6 +43,8 @@
 #define INFER_WINDOW_MIN (10 * 1024) /* about a first flight of RFC 6928 */
 #define INFER_TEXT_MAX   160
 
+#define TCP_TIMESTAMP_BYTES 12u /* with the two NOPs everybody sends */
+
 /* Of an acceptable segment without SYN and RST. @dir: 0 from the client, 1 from the server. */
 struct infer_segment {
 	uint8_t dir;

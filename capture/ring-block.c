@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <linux/if_packet.h>
+#include <linux/virtio_net.h>
 #include <stdbool.h>
 
 #include "clock.h"
@@ -22,6 +23,24 @@ static enum frame_sum sum_of(uint32_t status)
 	return status & TP_STATUS_CSUM_VALID ? FRAME_SUM_TESTED : FRAME_SUM_ON_WIRE;
 }
 
+/*
+ * What stands right before the frame (PACKET_VNET_HDR): of several segments that GRO made one, or
+ * a sender on this host did not cut yet, the size. Of a frame that did not fit the kernel does not
+ * write it.
+ */
+static uint16_t piece_of(const struct frame *f)
+{
+	struct virtio_net_hdr v;
+	uint8_t type;
+
+	if (f->data.n < f->wire_len)
+		return 0;
+	memcpy(&v, f->data.p - sizeof v, sizeof v);
+	type = v.gso_type & (uint8_t)~VIRTIO_NET_HDR_GSO_ECN;
+	return type == VIRTIO_NET_HDR_GSO_TCPV4 || type == VIRTIO_NET_HDR_GSO_TCPV6 ? v.gso_size
+										    : 0;
+}
+
 /* *ret_step leads to the next frame; 0 at the last one. */
 static bool frame_at(struct bytes block, size_t at, struct frame *ret, size_t *ret_step)
 {
@@ -30,7 +49,8 @@ static bool frame_at(struct bytes block, size_t at, struct frame *ret, size_t *r
 	const struct tpacket3_hdr *h = (const void *)(block.p + at);
 	const struct sockaddr_ll *from = (const void *)(block.p + at + ADDRESS_AT);
 	size_t room = block.n - at;
-	if (h->tp_mac > room || h->tp_snaplen > room - h->tp_mac)
+	if (h->tp_mac > room || h->tp_snaplen > room - h->tp_mac ||
+	    h->tp_mac < HEADER + sizeof(struct virtio_net_hdr))
 		return false;
 
 	*ret = (struct frame){
@@ -43,6 +63,7 @@ static bool frame_at(struct bytes block, size_t at, struct frame *ret, size_t *r
 		.sum = (uint8_t)sum_of(h->tp_status),
 		.outgoing = from->sll_pkttype == PACKET_OUTGOING,
 	};
+	ret->piece = piece_of(ret);
 	*ret_step = h->tp_next_offset;
 	return true;
 }

@@ -57,6 +57,7 @@ int ring_sys_setup(int fd, size_t block_bytes, uint32_t block_count, uint32_t re
 {
 	const int version = TPACKET_V3;
 	const unsigned int reserve = VLAN_TAG_BYTES;
+	const int piece_header = 1;
 	/* No tp_feature_req_word: to fill in a hash costs the kernel 150 ns per packet. */
 	const struct tpacket_req3 req = {
 		.tp_block_size = (unsigned int)block_bytes,
@@ -69,6 +70,8 @@ int ring_sys_setup(int fd, size_t block_bytes, uint32_t block_count, uint32_t re
 	int r = set_option(fd, PACKET_VERSION, &version, sizeof version);
 	if (r == 0)
 		r = set_option(fd, PACKET_RESERVE, &reserve, sizeof reserve);
+	if (r == 0)
+		r = set_option(fd, PACKET_VNET_HDR, &piece_header, sizeof piece_header);
 	if (r == 0)
 		r = set_option(fd, PACKET_RX_RING, &req, sizeof req);
 	return r;

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_packet.h>
+#include <linux/virtio_net.h>
 #include <net/if.h>
 #include <poll.h>
 #include <pthread.h>
@@ -125,10 +126,13 @@ static void put_ip(struct buf *b, const struct wire_frame *w)
 	buf_u32be(b, 0x0a090000u | w->dst);
 }
 
-static void send_frame(int fd, const struct wire_frame *w)
+/* @v: before the frame, for a socket with PACKET_VNET_HDR; or NULL. */
+static void send_with(int fd, const struct virtio_net_hdr *v, const struct wire_frame *w)
 {
 	struct buf b = BUF_INIT(FRAME_MAX);
 
+	if (v)
+		buf_append(&b, v, sizeof *v);
 	buf_append(&b, "\x02\0\0\0\0\x0b\x02\0\0\0\0\x0a", 12);
 	if (w->outer)
 		buf_u32be(&b, (w->inner ? 0x88a80000u : 0x81000000u) | w->outer);
@@ -147,6 +151,11 @@ static void send_frame(int fd, const struct wire_frame *w)
 	assert_int_equal(buf_error(&b), 0);
 	assert_int_equal(send(fd, b.p, b.n, 0), b.n);
 	buf_deinit(&b);
+}
+
+static void send_frame(int fd, const struct wire_frame *w)
+{
+	send_with(fd, NULL, w);
 }
 
 /* ---- what a ring saw ---- */
@@ -293,6 +302,46 @@ static void test_content_tags_and_filter(void **state)
 		assert_int_equal(g->s.vlan_tci, w->outer);
 	}
 	assert_int_equal(seen.count, k);
+	ring_close(r);
+}
+
+/* What a sender has not cut yet is told apart from what is one segment. */
+static void test_pieces(void **state)
+{
+	const int on = 1;
+	struct virtio_net_hdr v = {.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+				   .gso_type = VIRTIO_NET_HDR_GSO_TCPV4,
+				   .hdr_len = 54,
+				   .gso_size = 1228,
+				   .csum_start = 34,
+				   .csum_offset = 16};
+	struct seen seen = {0};
+
+	need_namespace();
+	struct ring *r = open_ring((struct ring_config){.ring_bytes = 4 * BLOCK});
+	int fd = packet_socket("jeebs-a");
+	assert_int_equal(setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof on), 0);
+	send_with(fd, &v, &(struct wire_frame){.src = 1, .dst = 2, .seq = 1, .payload = 5000});
+	send_frame(send_a, &(struct wire_frame){.src = 1, .dst = 2, .seq = 2, .payload = 5000});
+	v = (struct virtio_net_hdr){.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+				    .gso_type = VIRTIO_NET_HDR_GSO_TCPV6,
+				    .hdr_len = 74,
+				    .gso_size = 1220,
+				    .csum_start = 54,
+				    .csum_offset = 16};
+	send_with(fd, &v,
+		  &(struct wire_frame){.src = 1, .dst = 2, .v6 = true, .seq = 3, .payload = 5000});
+	close(fd);
+	send_marker(send_a);
+	read_to_marker(r, &seen);
+	assert_int_equal(seen.count, 3);
+	static const uint16_t piece[] = {1228, 0, 1220};
+	for (uint32_t i = 0; i < 3; i++) {
+		assert_int_equal(seen.got[i].s.seq, i + 1);
+		assert_int_equal(seen.got[i].s.payload_len, 5000);
+		assert_true(seen.got[i].payload_ok);
+		assert_int_equal(seen.got[i].s.piece, piece[i]);
+	}
 	ring_close(r);
 }
 
@@ -534,6 +583,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_content_tags_and_filter),
+		cmocka_unit_test(test_pieces),
 		cmocka_unit_test(test_without_addresses_all_pass),
 		cmocka_unit_test(test_outgoing),
 		cmocka_unit_test(test_fanout_keeps_flows_together),

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <errno.h>
 #include <linux/if_packet.h>
+#include <linux/virtio_net.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -135,6 +136,8 @@ struct fake_frame {
 	const char *data;
 	uint32_t captured, wire, status, tci;
 	uint8_t pkttype;
+	uint8_t gso_type;
+	uint16_t gso_size;
 };
 
 #define PACKET_AT 128 /* of the packet behind its header */
@@ -160,7 +163,10 @@ static void block_fill(uint8_t *block, const struct fake_frame *frames, uint32_t
 			.tp_mac = PACKET_AT,
 			.hv1.tp_vlan_tci = frames[i].tci,
 		};
+		struct virtio_net_hdr v = {.gso_type = frames[i].gso_type,
+					   .gso_size = frames[i].gso_size};
 		from->sll_pkttype = frames[i].pkttype;
+		memcpy((uint8_t *)h + PACKET_AT - sizeof v, &v, sizeof v);
 		memcpy((uint8_t *)h + PACKET_AT, frames[i].data, frames[i].captured);
 	}
 }
@@ -215,6 +221,30 @@ static void test_block_frames(void **state)
 	assert_int_equal(s.last[2].sum, FRAME_SUM_OPEN);
 	assert_int_equal(s.last[1].vlan_tci, 0x2064);
 	assert_int_equal(s.last[2].vlan_tci, 0);
+}
+
+static void test_block_pieces(void **state)
+{
+	static const struct fake_frame row[] = {
+		{"a", 1, 1, .gso_type = VIRTIO_NET_HDR_GSO_NONE, .gso_size = 7},
+		{"b", 1, 1, .gso_type = VIRTIO_NET_HDR_GSO_TCPV4, .gso_size = 1448},
+		{"c", 1, 1, .gso_type = VIRTIO_NET_HDR_GSO_TCPV6 | VIRTIO_NET_HDR_GSO_ECN,
+		 .gso_size = 1428},
+		{"d", 1, 1, .gso_type = VIRTIO_NET_HDR_GSO_UDP, .gso_size = 1472},
+		/* The block had no room for it: the kernel has not written what stands before it.
+		 */
+		{"e", 1, 2, .gso_type = VIRTIO_NET_HDR_GSO_TCPV4, .gso_size = 1448},
+	};
+	static const uint16_t piece[] = {0, 1448, 1428, 0, 0};
+	_Alignas(16) uint8_t block[BLOCK] = {0};
+	struct seen s = {0};
+	uint64_t truncated = 0;
+
+	block_fill(block, row, 5);
+	assert_int_equal(ring_block_walk(bytes_of(block, BLOCK), see, &s, &truncated),
+			 RING_BLOCK_DONE);
+	for (uint32_t i = 0; i < 5; i++)
+		assert_int_equal(s.last[i].piece, piece[i]);
 }
 
 static void test_block_empty(void **state)
@@ -287,6 +317,12 @@ static void packet_outside(uint8_t *block, struct tpacket3_hdr *h)
 	h->tp_mac = UINT16_MAX;
 }
 
+static void packet_without_its_header(uint8_t *block, struct tpacket3_hdr *h)
+{
+	h->tp_mac = (uint16_t)(TPACKET_ALIGN(sizeof *h) + sizeof(struct sockaddr_ll) +
+			       sizeof(struct virtio_net_hdr) - 1);
+}
+
 static void packet_over_the_end(uint8_t *block, struct tpacket3_hdr *h)
 {
 	h->tp_snaplen = BLOCK - 48 - 256 - PACKET_AT + 1;
@@ -305,6 +341,7 @@ static void test_block_bad_offsets(void **state)
 	expect_bad(next_outside, 2);
 	expect_bad(next_is_itself, 2);
 	expect_bad(packet_outside, 1);
+	expect_bad(packet_without_its_header, 1);
 	expect_bad(packet_over_the_end, 1);
 	expect_bad(packet_of_any_length, 1);
 }
@@ -671,6 +708,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_block_frames),
+		cmocka_unit_test(test_block_pieces),
 		cmocka_unit_test(test_block_empty),
 		cmocka_unit_test(test_block_is_delivered_whole_when_stopped),
 		cmocka_unit_test(test_block_bad_offsets),

@@ -395,8 +395,10 @@ static bool take_ack(struct track *t, struct flow *f, enum flow_dir d, const str
 		f->fin_acked[a] = f->fin_seen[a] && off > (int64_t)f->fin_off[a];
 		f->acked[a] = (uint64_t)off - f->fin_acked[a];
 		track_note_hole(t, f, a);
-		if (a == FLOW_TO_CLIENT)
+		if (a == FLOW_TO_CLIENT) {
 			track_apply_keep(t, f, a);
+			path_acked(&f->path, f->acked[a]);
+		}
 	}
 	if (f->state == FLOW_SYN_RCVD && d == FLOW_TO_SERVER && off >= 0)
 		track_set_state(t, f, FLOW_ESTABLISHED);
@@ -520,6 +522,30 @@ static struct flow *close_if_finished(struct track *t, struct flow *f)
 	return NULL;
 }
 
+/*
+ * What the server cuts its data into. A frame larger than the client takes, of which the source
+ * does not say what it is made of, does not tell; nor does one that the client's window ended.
+ */
+static void observe_size(struct flow *f, const struct segment *s, int64_t off)
+{
+	const uint16_t most = f->syn[FLOW_TO_SERVER].mss;
+	const uint64_t from = (uint64_t)off;
+	bool several = s->piece > 0 && s->piece < s->payload_len;
+
+	if (s->payload_len == 0 || off < 0)
+		return;
+	path_see(&f->path,
+		 &(struct path_segment){
+			 .off = from,
+			 .len = s->payload_len,
+			 .piece = several ? s->piece
+					  : (s->payload_len <= most ? (uint16_t)s->payload_len : 0),
+			 .more = !(s->flags & (TCP_PSH | TCP_FIN)) &&
+				 from + most <= f->edge[FLOW_TO_CLIENT],
+			 .again = from < f->stream[FLOW_TO_CLIENT].high,
+		 });
+}
+
 /* How many bytes of the other direction its sender had received, the FIN counted. */
 static uint64_t cause_of(const struct flow *f, enum flow_dir d, const struct segment *s)
 {
@@ -614,6 +640,8 @@ static struct flow *take(struct track *t, struct flow *f, enum flow_dir d, const
 	if (f->waiting) /* a SYN may have been what it waits for */
 		track_release(t, f);
 	uint64_t need = cause_of(f, d, s);
+	if (d == FLOW_TO_CLIENT)
+		observe_size(f, s, off);
 	if (s->payload_len > 0)
 		track_data(t, f, d, off, s->payload_len, s->payload, need);
 	if (s->flags & TCP_FIN && off + (int64_t)s->payload_len >= 0)

@@ -27,7 +27,8 @@ struct snapshot {
 	uint32_t snd_wl1;    /* wire seq of the segment that set it */
 	uint32_t max_window; /* largest the client ever advertised */
 	uint32_t rcv_edge;   /* highest right edge the server ever advertised (wire seq) */
-	uint16_t mss;        /* what the client announced; 536 (v4) or 1220 (v6) when absent */
+	uint16_t mss; /* what the client announced; 536 (v4) or 1220 (v6) when absent; or less,
+		       * where less gets through to it */
 	uint8_t snd_wscale, rcv_wscale;
 	bool wscale_ok, sack_ok, ts_ok;
 	uint32_t tsval;     /* server's last TSval ... */

@@ -241,6 +241,13 @@ struct restore_options {
 int restore_socket(const struct snapshot *s, const struct restore_options *o, int64_t now_ns,
 		   int *ret_fd, size_t *ret_unsent, const char **ret_step);
 
+/*
+ * Whether sockets of this network namespace find out by themselves that a path takes smaller
+ * segments than snapshot.mss (sysctl net.ipv4.tcp_mtu_probing, of both families). Only the host's
+ * owner switches it: it is about all of its sockets. 0 or negative errno.
+ */
+int restore_probes_mtu(bool *ret);
+
 /* Closes a restored socket without a FIN or RST leaving the box. */
 void restore_abandon(int fd);
 /* Closes it with a RST to the client, also while the guard is closed. */
