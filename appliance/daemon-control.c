@@ -127,7 +127,7 @@ const char *daemon_server_state(struct daemon *d, uint32_t server)
 	enum failover_state fs = failover_state(d->failover, server);
 	struct health_view v;
 
-	if (fs == FAILOVER_RUNNING || fs == FAILOVER_HELD)
+	if (failover_is_on(fs))
 		return failover_state_name(fs);
 	health_loop_view(d->health, server, &v);
 	return health_state_name(v.state);
@@ -139,7 +139,7 @@ const char *daemon_not_ready(struct daemon *d, uint32_t server)
 	struct firewall_view fw;
 	struct health_view v;
 
-	if (fs == FAILOVER_RUNNING || fs == FAILOVER_HELD)
+	if (failover_is_on(fs))
 		return "already-taken-over";
 	health_loop_view(d->health, server, &v);
 	if (v.hold)
@@ -317,8 +317,8 @@ static json_t *op_servers(void *ctx, struct control_error *e)
 /* The gravest word of all servers. */
 static const char *overall_state(struct daemon *d, bool *ret_hold)
 {
-	static const char *const grave[] = {"taking-over", "taken-over", "down", "service-down",
-					    "suspect"};
+	static const char *const grave[] = {"taking-over", "takeover-waiting", "taken-over",
+					    "down",        "service-down",     "suspect"};
 	size_t best = sizeof grave / sizeof grave[0];
 
 	*ret_hold = false;

@@ -146,6 +146,8 @@ static void publish_worker(struct daemon *d, uint32_t i)
 static uint16_t state_number(struct daemon *d, uint32_t server, const struct health_view *v)
 {
 	switch (failover_state(d->failover, server)) {
+	case FAILOVER_WAITING:
+		return METRIC_STATE_TAKEOVER_WAITING;
 	case FAILOVER_RUNNING:
 		return METRIC_STATE_TAKING_OVER;
 	case FAILOVER_HELD:

@@ -52,9 +52,8 @@ struct failover {
 const char *failover_state_name(enum failover_state s)
 {
 	static const char *const name[] = {
-		[FAILOVER_NONE] = "watching",
-		[FAILOVER_RUNNING] = "taking-over",
-		[FAILOVER_HELD] = "taken-over",
+		[FAILOVER_NONE] = "watching",       [FAILOVER_WAITING] = "takeover-waiting",
+		[FAILOVER_RUNNING] = "taking-over", [FAILOVER_HELD] = "taken-over",
 		[FAILOVER_ABORTED] = "aborted",
 	};
 	_Static_assert(sizeof name / sizeof name[0] == FAILOVER_STATE_COUNT_, "a name for each");
@@ -203,8 +202,8 @@ int failover_request(struct failover *f, uint32_t server, const struct failover_
 	if (!rq)
 		return -ENOMEM;
 	/* Whoever turns the state takes it over: verdict and operator may come at once. */
-	if (!atomic_compare_exchange_strong(state, &expect_none, FAILOVER_RUNNING) &&
-	    !atomic_compare_exchange_strong(state, &expect_aborted, FAILOVER_RUNNING)) {
+	if (!atomic_compare_exchange_strong(state, &expect_none, FAILOVER_WAITING) &&
+	    !atomic_compare_exchange_strong(state, &expect_aborted, FAILOVER_WAITING)) {
 		free(rq);
 		return -EALREADY;
 	}
@@ -222,6 +221,11 @@ enum failover_state failover_state(const struct failover *f, uint32_t server)
 	return (enum failover_state)atomic_load(&f->server[server].state);
 }
 
+bool failover_is_on(enum failover_state s)
+{
+	return s == FAILOVER_WAITING || s == FAILOVER_RUNNING || s == FAILOVER_HELD;
+}
+
 void failover_account(struct failover *f, uint32_t server, struct account_numbers *ret)
 {
 	account_get(&f->server[server].account, ret);
@@ -231,10 +235,8 @@ uint32_t failover_held_count(const struct failover *f)
 {
 	uint32_t n = 0;
 
-	for (uint32_t i = 0; i < f->cfg.config->server_count; i++) {
-		enum failover_state s = failover_state(f, i);
-		n += s == FAILOVER_HELD || s == FAILOVER_RUNNING;
-	}
+	for (uint32_t i = 0; i < f->cfg.config->server_count; i++)
+		n += failover_is_on(failover_state(f, i));
 	return n;
 }
 

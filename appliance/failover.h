@@ -21,6 +21,7 @@
 
 enum failover_state {
 	FAILOVER_NONE,    /* the server serves */
+	FAILOVER_WAITING, /* a takeover was asked for, and others go first */
 	FAILOVER_RUNNING, /* being taken over */
 	FAILOVER_HELD,    /* its address is ours */
 	FAILOVER_ABORTED, /* called off before its address moved */
@@ -105,9 +106,11 @@ struct failover_cause {
 	bool silent;
 };
 
-/* Queues a takeover. 0, -EALREADY: running or held. Thread-safe. */
+/* Queues a takeover. 0, -EALREADY: waiting, running or held. Thread-safe. */
 int failover_request(struct failover *f, uint32_t server, const struct failover_cause *cause);
 enum failover_state failover_state(const struct failover *f, uint32_t server);
+/* Asked for, running or held: the server's own state says nothing any more. */
+bool failover_is_on(enum failover_state s);
 /* What becomes of the connections of the server's last takeover, now. Thread-safe. */
 void failover_account(struct failover *f, uint32_t server, struct account_numbers *ret);
 /* Servers whose address is ours. Thread-safe. */

@@ -27,7 +27,7 @@ static const struct {
 	[METRICS_LABEL_VERSION] = {"version"},
 	[METRICS_LABEL_KERNEL] = {"kernel"},
 	[METRICS_LABEL_STATE] = {"state", VALUES("unknown", "healthy", "suspect", "service-down", "down",
-						 "taking-over", "taken-over")},
+						 "taking-over", "taken-over", "takeover-waiting")},
 	[METRICS_LABEL_MIGRATABLE] = {"migratable", VALUES("false", "true")},
 	[METRICS_LABEL_OUTCOME] = {"outcome", VALUES("success", "aborted", "failed")},
 	[METRICS_LABEL_RESULT] = {"result", VALUES("continued", "reset", "lost", "gone")},

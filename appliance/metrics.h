@@ -94,6 +94,7 @@ enum metric_state {
 	METRIC_STATE_DOWN,
 	METRIC_STATE_TAKING_OVER,
 	METRIC_STATE_TAKEN_OVER,
+	METRIC_STATE_TAKEOVER_WAITING,
 };
 
 enum metric_outcome {

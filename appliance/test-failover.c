@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -106,8 +107,17 @@ WRAP(int, guard_up, const char *name, enum guard_tracking tracking, const struct
 	return 0;
 }
 
+/* The thread is in the middle of taking A over as long as the test wants. */
+static bool a_blocks, a_is_there;
+
 WRAP(int, guard_open, struct guard *g, const struct guard_flow *pending, uint32_t count)
 {
+	pthread_mutex_lock(&lock);
+	a_is_there = true;
+	pthread_cond_broadcast(&changed);
+	while (a_blocks)
+		pthread_cond_wait(&changed, &lock);
+	pthread_mutex_unlock(&lock);
 	return 0;
 }
 
@@ -277,6 +287,35 @@ static void test_stopped_while_a_fence_hangs(void **state)
 	assert_true(children_are_gone());
 }
 
+static void block(bool on)
+{
+	pthread_mutex_lock(&lock);
+	a_blocks = on;
+	pthread_cond_broadcast(&changed);
+	pthread_mutex_unlock(&lock);
+}
+
+/* Nobody says that a server is being taken over before it is. */
+static void test_waits_for_its_turn(void **state)
+{
+	a_is_there = false;
+	block(true);
+	take_over(0, true);
+	pthread_mutex_lock(&lock);
+	while (!a_is_there)
+		pthread_cond_wait(&changed, &lock);
+	pthread_mutex_unlock(&lock);
+	assert_int_equal(failover_state(f, 0), FAILOVER_RUNNING);
+	take_over(1, true);
+	struct failover_cause again = {.reason = "test"};
+	assert_int_equal(failover_request(f, 1, &again), -EALREADY);
+	assert_int_equal(failover_state(f, 1), FAILOVER_WAITING);
+	assert_string_equal(failover_state_name(failover_state(f, 1)), "takeover-waiting");
+	assert_int_equal(failover_held_count(f), 2);
+	block(false);
+	wait_for_state(1, FAILOVER_HELD);
+}
+
 static void test_fence_past_its_time(void **state)
 {
 	server[0].fence_command = hanging_fence;
@@ -297,6 +336,7 @@ int main(void)
 		TEST(test_renewed_while_a_fence_hangs),
 		TEST(test_others_are_taken_while_a_fence_hangs),
 		TEST(test_stopped_while_a_fence_hangs),
+		TEST(test_waits_for_its_turn),
 		TEST(test_fence_past_its_time),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
