@@ -2,10 +2,8 @@
 #include "fence.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -15,6 +13,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "subprocess.h"
 #include "thread.h"
 
 #define ENV_VALUE_MAX 256
@@ -26,32 +25,19 @@ int fence_start(char *const argv[], const char *server, const char *address, con
 	char env[3][ENV_VALUE_MAX];
 	char *envp[] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", env[0],
 			env[1], env[2], NULL};
-	posix_spawnattr_t attr;
-	posix_spawn_file_actions_t files;
-	sigset_t none, defaults;
+	struct subprocess program = {.program = argv[0],
+				     .argv = argv,
+				     .envp = envp,
+				     .out = STDERR_FILENO,
+				     .err = STDERR_FILENO};
 	pid_t pid;
 
 	snprintf(env[0], sizeof env[0], "JEEBS_SERVER=%s", server);
 	snprintf(env[1], sizeof env[1], "JEEBS_ADDRESS=%s", address);
 	snprintf(env[2], sizeof env[2], "JEEBS_REASON=%s", reason);
-	sigemptyset(&none);
-	sigfillset(&defaults);
-	posix_spawnattr_init(&attr);
-	posix_spawn_file_actions_init(&files);
-	posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-	posix_spawn_file_actions_adddup2(&files, STDERR_FILENO, STDOUT_FILENO);
-	posix_spawn_file_actions_addclosefrom_np(&files, STDERR_FILENO + 1);
-	/* Its own group, so that what it started dies with it; our blocked signals are not its. */
-	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK |
-						POSIX_SPAWN_SETSIGDEF);
-	posix_spawnattr_setpgroup(&attr, 0);
-	posix_spawnattr_setsigmask(&attr, &none);
-	posix_spawnattr_setsigdefault(&attr, &defaults);
-	int r = posix_spawn(&pid, argv[0], &files, &attr, argv, envp);
-	posix_spawn_file_actions_destroy(&files);
-	posix_spawnattr_destroy(&attr);
-	if (r != 0)
-		return -r;
+	int r = subprocess_start(&program, &pid);
+	if (r < 0)
+		return r;
 	*ret = (struct fence){.pid = pid,
 			      .pidfd = (int)syscall(SYS_pidfd_open, pid, 0),
 			      .deadline_ns = deadline_ns};

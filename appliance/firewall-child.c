@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -15,6 +14,7 @@
 #include "clock.h"
 #include "descriptors.h"
 #include "log.h"
+#include "subprocess.h"
 
 #define ARGUMENT  "--rehearse"
 #define ARGUMENTS 6
@@ -67,22 +67,13 @@ static int start(const struct rehearsal_scene *s, int out, pid_t *ret)
 	char service[ENDPOINT_STRLEN], backup[ENDPOINT_STRLEN], client[NETADDR_STRLEN];
 	char name[] = "jeebs-appliance", argument[] = ARGUMENT;
 	char *argv[] = {name, argument, (char *)s->interface, service, backup, client, NULL};
-	posix_spawn_file_actions_t files;
-	posix_spawnattr_t attr;
+	struct subprocess program = {
+		.program = "/proc/self/exe", .argv = argv, .envp = environ, .out = out, .err = -1};
 
 	endpoint_format(&s->service.service, service);
 	endpoint_format(&s->service.backup, backup);
 	netaddr_format(&s->client.addr, client);
-	posix_spawnattr_init(&attr);
-	posix_spawn_file_actions_init(&files);
-	posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDWR, 0);
-	posix_spawn_file_actions_adddup2(&files, out, STDOUT_FILENO);
-	posix_spawn_file_actions_adddup2(&files, STDIN_FILENO, STDERR_FILENO);
-	posix_spawn_file_actions_addclosefrom_np(&files, STDERR_FILENO + 1);
-	int r = posix_spawn(ret, "/proc/self/exe", &files, &attr, argv, environ);
-	posix_spawn_file_actions_destroy(&files);
-	posix_spawnattr_destroy(&attr);
-	return -r;
+	return subprocess_start(&program, ret);
 }
 
 /* 0 at the end of what it says, in @line; or negative errno. */
