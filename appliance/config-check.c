@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "config-check.h"
 
+#include <errno.h>
+#include <limits.h>
+#include <unistd.h>
+
+#include "file-trust.h"
 #include "health.h"
 
 struct check {
@@ -259,6 +264,21 @@ static void check_module(const struct check *k, config_module_fn check, void *ct
 		config_report_error(k->report, place_of(place), "%s", why);
 }
 
+/* It is called when a server is dead: then it is too late to learn that it cannot be. */
+static void check_program(const struct check *k, const char *program,
+			  const struct config_node *place)
+{
+	char resolved[PATH_MAX], why[PATH_MAX + 128];
+
+	if (program[0] != '/')
+		return; /* reported */
+	int r = file_trust_check(program, resolved, why, sizeof why);
+	if (r == 0 && access(resolved, X_OK) < 0)
+		r = file_trust_no_file(resolved, errno, why, sizeof why);
+	if (r < 0)
+		config_report_error(k->report, place_of(place), "the fence command: %s", why);
+}
+
 void config_check_modules(const struct config *c, const struct config_node *root,
 			  struct config_report *report, config_module_fn check, void *ctx)
 {
@@ -267,6 +287,9 @@ void config_check_modules(const struct config *c, const struct config_node *root
 	for (uint32_t i = 0; i < c->server_count; i++) {
 		const struct config_server *s = &c->servers[i];
 		const struct config_node *node = config_node_entry(k.servers, i);
+		if (s->fence_command && s->fence_command[0])
+			check_program(&k, s->fence_command[0],
+				      config_node_get(config_node_get(node, "fence"), "command"));
 		for (uint32_t j = 0; j < s->service_count && !config_report_full(report); j++) {
 			const struct config_node *n = entry_node(node, "services", j);
 			check_module(&k, check, ctx, s->services[j].protocol,

@@ -15,7 +15,8 @@
  */
 void config_check(const struct config *c, const struct config_node *root,
 		  struct config_report *report);
-/* Reports every protocol and upgrade that @check refuses at its place. */
+/* Of this host: reports at its place every protocol and upgrade that @check refuses, and every
+ * fence program that cannot be run, or that others than root could have written. */
 void config_check_modules(const struct config *c, const struct config_node *root,
 			  struct config_report *report, config_module_fn check, void *ctx);
 

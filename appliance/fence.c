@@ -2,6 +2,7 @@
 #include "fence.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "file-trust.h"
 #include "subprocess.h"
 #include "thread.h"
 
@@ -25,17 +27,21 @@ int fence_start(char *const argv[], const char *server, const char *address, con
 	char env[3][ENV_VALUE_MAX];
 	char *envp[] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", env[0],
 			env[1], env[2], NULL};
-	struct subprocess program = {.program = argv[0],
+	char resolved[PATH_MAX], why[PATH_MAX + 128];
+	struct subprocess program = {.program = resolved,
 				     .argv = argv,
 				     .envp = envp,
 				     .out = STDERR_FILENO,
 				     .err = STDERR_FILENO};
 	pid_t pid;
 
+	int r = file_trust_check(argv[0], resolved, why, sizeof why);
+	if (r < 0)
+		return r;
 	snprintf(env[0], sizeof env[0], "JEEBS_SERVER=%s", server);
 	snprintf(env[1], sizeof env[1], "JEEBS_ADDRESS=%s", address);
 	snprintf(env[2], sizeof env[2], "JEEBS_REASON=%s", reason);
-	int r = subprocess_start(&program, &pid);
+	r = subprocess_start(&program, &pid);
 	if (r < 0)
 		return r;
 	*ret = (struct fence){.pid = pid,

@@ -28,7 +28,8 @@ struct fence {
 	int status;          /* as from waitpid, once ended */
 };
 
-/* Starts the program. 0 or negative errno (-ENOENT: no such program). */
+/* Starts the program. 0 or negative errno (-ENOENT: no such program; -EPERM: others than root
+ * could have written it, see file-trust.h). */
 int fence_start(char *const argv[], const char *server, const char *address, const char *reason,
 		int64_t deadline_ns, struct fence *ret);
 /* Has it ended? Kills it past its deadline. FENCE_*. */

@@ -109,6 +109,20 @@ err_has "misspelt.yaml:9:"
 err_has "no recovery module for 'SMPT' in $modules; did you mean 'smtp'?"
 expect 78 -c misspelt.yaml # the daemon says the same
 err_has "misspelt.yaml:7:35: no recovery module for 'htpt'"
+# A fence program that could not be called, or that anybody could have written.
+fenced() { sed "s|^  addresses|  fence: {policy: required, command: [$1, now]}\n&|" good.yaml >fenced.yaml; }
+fenced "$folder/fence"
+expect 78 -t -c fenced.yaml
+err_has "fenced.yaml:5:38: the fence command: $folder/fence: No such file or directory"
+printf '#!/bin/sh\n' >fence
+expect 78 -t -c fenced.yaml
+err_has "$folder/fence: Permission denied"
+chmod 755 fence
+expect 0 -t -c fenced.yaml
+chmod 777 fence
+expect 78 -t -c fenced.yaml
+err_has "fenced.yaml:5:38: the fence command: $folder/fence: owned or writable by others"
+expect 78 -c fenced.yaml
 expect 78 -t -c bad.yaml
 no_out
 err_has "bad.yaml:5:3"

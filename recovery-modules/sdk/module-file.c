@@ -13,96 +13,10 @@
 #include <unistd.h>
 
 #include "cleanup.h"
-#include "log.h"
+#include "file-trust.h"
 
 /* Of this program: what the linker puts at its beginning. */
 extern const ElfW(Ehdr) __ehdr_start __attribute__((visibility("hidden")));
-
-/* The file is not to be had, or we lack what it takes to look. */
-static int no_file(const char *path, int error, char *text, size_t text_size)
-{
-	snprintf(text, text_size, "%s: %s", path, log_strerror(-error));
-	switch (error) {
-	case EACCES:
-		return -EPERM;
-	case EMFILE:
-	case ENFILE:
-	case ENOMEM:
-	case EIO:
-		return -error;
-	default:
-		return -ENOENT;
-	}
-}
-
-/* ---- who could have written it ---- */
-
-static bool only_ours(const struct stat *st)
-{
-	bool owner = st->st_uid == 0 || st->st_uid == geteuid();
-	/* The group is one more who could write, unless it is root's. */
-	bool group = (st->st_mode & S_IWGRP) && st->st_gid != 0;
-
-	return owner && !group && !(st->st_mode & S_IWOTH);
-}
-
-static bool open_to_all(const struct stat *st)
-{
-	return (st->st_mode & S_IWOTH) && !(st->st_mode & S_ISVTX);
-}
-
-static int look(const char *path, mode_t type, struct stat *ret, char *error, size_t error_size)
-{
-	if (stat(path, ret) < 0)
-		return no_file(path, errno, error, error_size);
-	if ((ret->st_mode & S_IFMT) == type)
-		return 0;
-	snprintf(error, error_size, "%s: not a %s", path,
-		 type == S_IFDIR ? "directory" : "regular file");
-	return -ENOEXEC;
-}
-
-static int refuse_writable(const char *path, char *error, size_t error_size)
-{
-	snprintf(error, error_size,
-		 "%s: owned or writable by others than root and this process's user", path);
-	return -EPERM;
-}
-
-/* @path: resolved. Is cut to its folders. */
-static int check_folders(char *path, char *error, size_t error_size)
-{
-	bool nearest = true;
-	struct stat st;
-
-	for (char *slash; (slash = strrchr(path, '/')); nearest = false) {
-		bool root = slash == path;
-		slash[root] = 0;
-		int r = look(path, S_IFDIR, &st, error, error_size);
-		if (r < 0)
-			return r;
-		if (nearest ? !only_ours(&st) : open_to_all(&st))
-			return refuse_writable(path, error, error_size);
-		if (root)
-			return 0;
-	}
-	return 0;
-}
-
-static int check_writers(const char *resolved, char *error, size_t error_size)
-{
-	_cleanup_free_ char *folders = strdup(resolved);
-	struct stat st;
-
-	if (!folders)
-		return -ENOMEM;
-	int r = look(resolved, S_IFREG, &st, error, error_size);
-	if (r == 0 && !only_ours(&st))
-		r = refuse_writable(resolved, error, error_size);
-	return r == 0 ? check_folders(folders, error, error_size) : r;
-}
-
-/* ---- is all of it there ---- */
 
 /* A table of @n entries of @size bytes at @at, all of it in the file; NULL: it is not. */
 static void *read_table(int fd, uint64_t end, uint64_t at, uint64_t n, size_t size)
@@ -164,7 +78,7 @@ static int check_object(const char *path, char *error, size_t error_size)
 	const char *why = NULL;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
-		return no_file(path, errno, error, error_size);
+		return file_trust_no_file(path, errno, error, error_size);
 	if (pread(fd, &e, sizeof e, 0) != (ssize_t)sizeof e)
 		why = "no ELF object";
 	else
@@ -179,8 +93,7 @@ static int check_object(const char *path, char *error, size_t error_size)
 
 int module_file_check(const char *path, char *ret_resolved, char *error, size_t error_size)
 {
-	if (!realpath(path, ret_resolved))
-		return no_file(path, errno, error, error_size);
-	int r = check_writers(ret_resolved, error, error_size);
+	int r = file_trust_check(path, ret_resolved, error, error_size);
+
 	return r == 0 ? check_object(ret_resolved, error, error_size) : r;
 }

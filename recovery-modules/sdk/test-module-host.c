@@ -193,6 +193,14 @@ static void test_follows_links(void **state)
 		assert_int_equal(chmod(folders[i], 0755), 0);
 	}
 	const struct jeebs_module *m = NULL;
+	if (geteuid() == 0) {
+		/* Its owner can put another folder in the inner one's place. */
+		assert_int_equal(chown(open_folder, 12345, 0), 0);
+		assert_int_equal(module_host_get(f->host, "probe", &m, f->error, sizeof f->error),
+				 -EPERM);
+		assert_non_null(strstr(f->error, "others"));
+		assert_int_equal(chown(open_folder, 0, 0), 0);
+	}
 	assert_int_equal(module_host_get(f->host, "probe", &m, f->error, sizeof f->error), 0);
 	assert_non_null(m);
 	assert_int_equal(unlink(moved), 0);
