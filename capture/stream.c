@@ -202,11 +202,6 @@ enum stream_outcome stream_hold(struct stream *s, struct pool *pool, uint64_t of
 	return o;
 }
 
-bool stream_holds_next(const struct stream *s)
-{
-	return s->range_count > 0 && s->range[0].from == s->next;
-}
-
 /* As much of the newest bytes before @end as the ceilings allow. */
 static void cut_log(struct stream *s, struct pool *pool, uint64_t end)
 {

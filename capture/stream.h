@@ -100,7 +100,10 @@ int stream_commit(struct stream *s, struct pool *pool, uint64_t off, struct byte
 struct bytes stream_next_held(struct stream *s, uint64_t until, uint64_t *ret_off);
 
 /* The next bytes are there, held: what is pushed now has to wait behind them. */
-bool stream_holds_next(const struct stream *s);
+static inline bool stream_holds_next(const struct stream *s)
+{
+	return s->range_count > 0 && s->range[0].from == s->next;
+}
 
 /*
  * Declares [next, to) lost, moves next to @to, and keep with it. to > next, and

@@ -74,6 +74,20 @@ static void test_any_length(void **state)
 	assert_int_equal(checksum_carry(checksum_add(0, bytes_of(bytes, sizeof bytes))), 0xffff);
 }
 
+/* What is added up in parts, and the largest sums there are. */
+static void test_large(void **state)
+{
+	static uint8_t bytes[3 * 16 * CHECKSUM_PART + 7];
+
+	for (int fill = 0; fill < 3; fill++) {
+		for (size_t i = 0; i < sizeof bytes; i++)
+			bytes[i] = (uint8_t)(fill == 0 ? 0 : fill == 1 ? 0xff : i * 167 + (i >> 9));
+		for (size_t n = sizeof bytes; n > 10000; n -= 10001)
+			assert_int_equal(checksum_carry(checksum_add(0, bytes_of(bytes, n))),
+					 plain_sum(bytes_of(bytes, n)));
+	}
+}
+
 /* Ports are no part of what follows: a damaged segment is found wherever the damage is. */
 static void test_every_bit(void **state)
 {
@@ -152,8 +166,11 @@ static void test_left_open(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_any_length), cmocka_unit_test(test_every_bit),
-		cmocka_unit_test(test_ip_header),  cmocka_unit_test(test_what_the_source_knows),
+		cmocka_unit_test(test_any_length),
+		cmocka_unit_test(test_large),
+		cmocka_unit_test(test_every_bit),
+		cmocka_unit_test(test_ip_header),
+		cmocka_unit_test(test_what_the_source_knows),
 		cmocka_unit_test(test_left_open),
 	};
 

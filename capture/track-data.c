@@ -76,6 +76,8 @@ void track_show_held(struct track *t, struct flow *f, enum flow_dir d)
 	uint64_t off;
 	struct bytes b;
 
+	if (f->stream[d].range_count == 0)
+		return;
 	while ((b = stream_next_held(&f->stream[d], track_showable(f, d), &off)).n > 0)
 		show(t, f, d, off, b);
 }
@@ -139,16 +141,17 @@ static enum stream_outcome push_or_hold(struct track *t, struct flow *f, enum fl
 {
 	struct stream *s = &f->stream[d];
 
-	if (track_waits(f, d, p->need) || stream_holds_next(s)) {
+	if (stream_holds_next(s) ||
+	    (!track_nothing_waits(f, d, p->need) && track_waits(f, d, p->need))) {
 		enum stream_outcome o = keep_back(t, f, d, p);
 		if (o != STREAM_E_CEILING || stream_holds_next(s))
 			return o;
 	}
 	enum stream_outcome o = stream_push(s, &t->pool, p->off, p->b, &p->new_off, &p->new);
-	if (o == STREAM_HELD && track_need(t, f, d, p->off, p->need) && f->needs[d])
-		f->waiting = true;
-	if (o == STREAM_HELD)
+	if (o == STREAM_HELD) {
+		(void)track_need(t, f, d, p->off, p->need); /* without room it does not wait */
 		t->stats.out_of_order[d]++;
+	}
 	return o;
 }
 

@@ -139,6 +139,12 @@ void track_list_hole(struct track *t, struct flow *f);
 bool track_settle_all(struct track *t, struct flow *f);
 
 /* track-wait.c */
+/* Nothing waits, nor would something with this need: nearly always. */
+static inline bool track_nothing_waits(const struct flow *f, enum flow_dir d, uint64_t need)
+{
+	return !f->waiting && need <= f->stream[flow_other(d)].next &&
+	       f->syn[0].seen == f->syn[1].seen;
+}
 /* Would the next bytes of @d, or their FIN, with this need have to wait? */
 bool track_waits(const struct flow *f, enum flow_dir d, uint64_t need);
 /* Notes what the bytes from @from on were sent after. False: too many of them, or no memory;

@@ -21,25 +21,25 @@
 
 #define WSCALE_MAX 14
 
-static uint64_t base_of(const struct flow *f, enum flow_dir d)
+static inline uint64_t base_of(const struct flow *f, enum flow_dir d)
 {
 	return f->acked[d] > f->stream[d].next ? f->acked[d] : f->stream[d].next;
 }
 
-static int64_t position(const struct flow *f, enum flow_dir d, uint32_t seq)
+static inline int64_t position(const struct flow *f, enum flow_dir d, uint32_t seq)
 {
 	uint64_t base = base_of(f, d);
 
 	return (int64_t)base + (int32_t)(seq - flow_seq(f, d, base));
 }
 
-static int64_t slack(const struct flow *f, enum flow_dir d)
+static inline int64_t slack(const struct flow *f, enum flow_dir d)
 {
 	return f->window_max[d] > SLACK_MIN ? f->window_max[d] : SLACK_MIN;
 }
 
 /* How far a sender may have gone: what the receiver allowed, or what was seen. */
-static int64_t reach(const struct flow *f, enum flow_dir d)
+static inline int64_t reach(const struct flow *f, enum flow_dir d)
 {
 	uint64_t r = base_of(f, d);
 
@@ -192,7 +192,7 @@ static bool adopt(struct track *t, struct flow *f, const struct segment *s)
 
 /* ---- what is believed ---- */
 
-static bool seq_believable(const struct flow *f, enum flow_dir d, int64_t off)
+static inline bool seq_believable(const struct flow *f, enum flow_dir d, int64_t off)
 {
 	int64_t base = (int64_t)base_of(f, d);
 
@@ -204,7 +204,7 @@ static bool seq_believable(const struct flow *f, enum flow_dir d, int64_t off)
 	return off <= reach(f, d) + slack(f, d);
 }
 
-static bool ack_believable(const struct flow *f, enum flow_dir a, int64_t off)
+static inline bool ack_believable(const struct flow *f, enum flow_dir a, int64_t off)
 {
 	if (off > (int64_t)base_of(f, a) + FAR)
 		return false;
@@ -462,8 +462,9 @@ static uint32_t early_reach(const struct flow *f, const struct flow_ack *k)
 	return window > SLACK_MIN ? window : SLACK_MIN;
 }
 
-/* The ACK, or the lack of one. False: not believed. */
-static bool acknowledge(struct track *t, struct flow *f, enum flow_dir d, const struct segment *s)
+/* The ACK, which is believable and is of @off, or the lack of one. False: not believed. */
+static bool acknowledge(struct track *t, struct flow *f, enum flow_dir d, const struct segment *s,
+			int64_t off)
 {
 	enum flow_dir a = flow_other(d);
 	struct flow_ack k = {
@@ -490,8 +491,7 @@ static bool acknowledge(struct track *t, struct flow *f, enum flow_dir d, const 
 			f->early_last = k;
 		return true;
 	}
-	int64_t off = position(f, a, k.ack);
-	if (!ack_believable(f, a, off) || !take_ack(t, f, d, &k, off))
+	if (!take_ack(t, f, d, &k, off))
 		return false;
 	if (d == FLOW_TO_SERVER)
 		take_sack(f, s, off);
@@ -546,19 +546,16 @@ static void observe_size(struct flow *f, const struct segment *s, int64_t off)
 		 });
 }
 
-/* How many bytes of the other direction its sender had received, the FIN counted. */
-static uint64_t cause_of(const struct flow *f, enum flow_dir d, const struct segment *s)
+/* How many bytes of the other direction its sender had received, the FIN counted; @ack of them, if
+ * the other SYN was seen. */
+static uint64_t cause_of(const struct flow *f, enum flow_dir d, const struct segment *s,
+			 int64_t ack)
 {
-	enum flow_dir a = flow_other(d);
-	int64_t off = 0;
-
 	if (!(s->flags & TCP_ACK))
 		return 0;
-	if (f->isn_known[a])
-		off = position(f, a, s->ack);
-	else if (f->early.seen)
-		off = (int32_t)(s->ack - f->early.ack);
-	return off > 0 ? (uint64_t)off : 0;
+	if (!f->isn_known[flow_other(d)])
+		ack = f->early.seen ? (int32_t)(s->ack - f->early.ack) : 0;
+	return ack > 0 ? (uint64_t)ack : 0;
 }
 
 /*
@@ -592,11 +589,11 @@ static void note_recent(struct flow *f, enum flow_dir d, const struct segment *s
 	f->ts_recent_ns[d] = s->time_ns ? s->time_ns : 1;
 }
 
-/* Where it stands and what it acknowledges. */
-static bool believable(struct flow *f, enum flow_dir d, const struct segment *s, int64_t off)
+/* Where it stands, @off, and what it acknowledges, @ack. */
+static bool believable(struct flow *f, enum flow_dir d, const struct segment *s, int64_t off,
+		       int64_t ack)
 {
 	enum flow_dir a = flow_other(d);
-	int64_t ack = position(f, a, s->ack);
 
 	if (!seq_believable(f, d, off) &&
 	    !(off <= (int64_t)base_of(f, d) + FAR && off > 0 && both_say(f, d, false, off)))
@@ -616,16 +613,18 @@ static struct flow *take(struct track *t, struct flow *f, enum flow_dir d, const
 		return f;
 	}
 	int64_t off = position(f, d, s->seq) + (s->flags & TCP_SYN ? 1 : 0);
+	int64_t ack = position(f, a, s->ack);
 	if (!track_addressed(f, d, s)) {
 		t->stats.other_mac++;
-		if (seq_believable(f, d, off) && ack_believable(f, a, position(f, a, s->ack)) &&
+		if (seq_believable(f, d, off) && ack_believable(f, a, ack) &&
 		    !is_old_duplicate(f, d, s))
 			track_set_aside(f, d, s, off);
 		return f;
 	}
 	if (f->aside[a] && seq_believable(f, d, off))
-		track_take_aside(t, f, a, s, position(f, a, s->ack));
-	if (!believable(f, d, s, off) || is_old_duplicate(f, d, s) || !acknowledge(t, f, d, s)) {
+		track_take_aside(t, f, a, s, ack);
+	if (!believable(f, d, s, off, ack) || is_old_duplicate(f, d, s) ||
+	    !acknowledge(t, f, d, s, ack)) {
 		t->stats.bad_seq++;
 		return f;
 	}
@@ -639,14 +638,15 @@ static struct flow *take(struct track *t, struct flow *f, enum flow_dir d, const
 		track_infer(t, f, d, s, off);
 	if (f->waiting) /* a SYN may have been what it waits for */
 		track_release(t, f);
-	uint64_t need = cause_of(f, d, s);
+	uint64_t need = cause_of(f, d, s, ack);
 	if (d == FLOW_TO_CLIENT)
 		observe_size(f, s, off);
 	if (s->payload_len > 0)
 		track_data(t, f, d, off, s->payload_len, s->payload, need);
 	if (s->flags & TCP_FIN && off + (int64_t)s->payload_len >= 0)
 		track_take_fin(t, f, d, (uint64_t)(off + (int64_t)s->payload_len), need);
-	track_show_fin(t, f, d);
+	if (f->fin_seen[d])
+		track_show_fin(t, f, d);
 	if (f->waiting)
 		track_release(t, f);
 	if (f->marks & FLOW_MARK_TRUNCATED)

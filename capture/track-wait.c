@@ -132,6 +132,7 @@ bool track_need(struct track *t, struct flow *f, enum flow_dir d, uint64_t from,
 	memmove(&n->v[i + 1], &n->v[i], (n->end - i) * sizeof n->v[0]);
 	n->v[i] = (struct flow_need){from, need};
 	n->end++;
+	f->waiting = true;
 	return true;
 }
 
