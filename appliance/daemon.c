@@ -54,10 +54,11 @@ static void request_takeover(struct daemon *d, uint32_t server, int64_t alive_ns
 
 	if (r == 0 || r == -EALREADY)
 		return;
+	int64_t pause = failover_retry_failed(&d->retry[server], "out-of-memory");
 	log_event(LOG_ERROR, "failover-not-begun",
-		  LOG_STR("server", d->config->servers[server].name), LOG_ERR(r));
-	health_loop_retry(d->health, server,
-			  failover_retry_failed(&d->retry[server], "out-of-memory"));
+		  LOG_STR("server", d->config->servers[server].name), LOG_MS("in_ms", pause),
+		  LOG_ERR(r));
+	health_loop_retry(d->health, server, pause);
 }
 
 static void on_verdict(void *ctx, uint32_t server, enum health_verdict v, enum health_rule rule,

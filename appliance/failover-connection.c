@@ -525,9 +525,10 @@ static void remember_refused(struct failover_server *s, const struct takeover_it
 {
 	int r = refused_add(&s->refused, &item->snapshot, clock_mono_ns());
 
-	if (r < 0)
-		log_event(LOG_WARNING, "refused-not-remembered", LOG_STR("server", s->cfg->name),
-			  LOG_ERR(r));
+	if (r == 0)
+		return;
+	s->run->not_remembered++;
+	s->run->not_remembered_error = r;
 }
 
 static void tell_failures(const struct failover_server *s, const struct takeover_result *t)

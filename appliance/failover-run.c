@@ -291,6 +291,10 @@ static void finish(struct failover_server *s)
 	char took[FAILOVER_PHASE_COUNT_][32], why[ACCOUNT_WHY_STRLEN];
 
 	failover_clients_end(s);
+	if (s->run->not_remembered > 0) /* they are reset once, whatever becomes of that RST */
+		log_event(LOG_WARNING, "refused-not-remembered", LOG_STR("server", s->cfg->name),
+			  LOG_INT("connections", s->run->not_remembered),
+			  LOG_ERR(s->run->not_remembered_error));
 	account_get(&s->account, &sum->account);
 	for (int p = 0; p < FAILOVER_PHASE_COUNT_; p++)
 		snprintf(took[p], sizeof took[p], "%.3f",
@@ -546,6 +550,8 @@ void failover_run_begin(struct failover_server *s, const struct failover_cause *
 	if (!run) {
 		struct failover_summary none = {.aborted = "out-of-memory"};
 		failover_server_set_state(s, FAILOVER_ABORTED);
+		log_event(LOG_ERROR, "failover-aborted", LOG_STR("server", s->cfg->name),
+			  LOG_STR("reason", none.aborted), LOG_ERR(-ENOMEM));
 		o->done(o->ctx, s->index, &none);
 		return;
 	}

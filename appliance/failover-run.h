@@ -59,9 +59,11 @@ struct failover_run {
 	struct takeover_inbox inbox;
 	struct list items; /* out of the inbox, not settled yet */
 	struct asked_table asked;
-	uint32_t unasked; /* live ones in workers' hands for which `asked` had no memory */
-	bool restored;    /* somebody was */
-	bool open;        /* the guard is: joins may send, late flows must be let in */
+	uint32_t unasked;        /* live ones in workers' hands for which `asked` had no memory */
+	uint32_t not_remembered; /* refused, and not to be reset again */
+	int not_remembered_error;
+	bool restored; /* somebody was */
+	bool open;     /* the guard is: joins may send, late flows must be let in */
 	struct family_table families;
 	struct takeover_item *batch[FAILOVER_BATCH];
 	struct guard_flow let_in[FAILOVER_BATCH];

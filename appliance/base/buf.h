@@ -21,6 +21,8 @@ struct buf {
 };
 
 #define BUF_INIT(max_bytes) ((struct buf){NULL, 0, 0, (max_bytes), 0})
+/* In an array, which is its ceiling: it needs no memory, and no buf_deinit(). */
+#define BUF_IN(array) ((struct buf){(array), 0, sizeof(array), sizeof(array), 0})
 
 void buf_deinit(struct buf *b);
 /* Empties it and clears the error; keeps the memory. */

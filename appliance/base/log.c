@@ -130,7 +130,8 @@ static void put_line(struct buf *b, enum log_level level, const char *event,
 void log_write(enum log_level level, const char *event, const struct log_field *fields)
 {
 	int saved = errno;
-	struct buf b = BUF_INIT(LINE_MAX_BYTES);
+	uint8_t line[LINE_MAX_BYTES]; /* no memory is when it matters */
+	struct buf b = BUF_IN(line);
 
 	put_line(&b, level, event, fields);
 	if (buf_error(&b) == -ENOBUFS) {
@@ -141,6 +142,5 @@ void log_write(enum log_level level, const char *event, const struct log_field *
 	}
 	if (!buf_error(&b) && buf_u8(&b, '\n') == 0)
 		(void)!write(STDERR_FILENO, b.p, b.n);
-	buf_deinit(&b);
 	errno = saved;
 }

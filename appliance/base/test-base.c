@@ -179,6 +179,38 @@ static void test_connections_leave_descriptors(void **state)
 	assert_int_equal(descriptors_for_connection(-1), -1);
 }
 
+/* ---- the log without memory (link option --wrap) ---- */
+
+static bool no_memory;
+
+void *__real_realloc(void *p, size_t n);
+void *__wrap_realloc(void *p, size_t n);
+void *__wrap_realloc(void *p, size_t n)
+{
+	return no_memory ? NULL : __real_realloc(p, n);
+}
+
+static void test_log_without_memory(void **state)
+{
+	int ends[2], before = dup(STDERR_FILENO);
+	char text[512];
+
+	assert_int_equal(pipe(ends), 0);
+	dup2(ends[1], STDERR_FILENO);
+	no_memory = true;
+	log_event(LOG_ERROR, "out-of-everything", LOG_STR("server", "web1"), LOG_ERR(-ENOMEM));
+	no_memory = false;
+	dup2(before, STDERR_FILENO);
+	close(before);
+	close(ends[1]);
+	ssize_t n = read(ends[0], text, sizeof text - 1);
+	close(ends[0]);
+	assert_true(n > 0);
+	text[n] = 0;
+	assert_non_null(strstr(text, "error out-of-everything server=web1 error=\"Cannot "));
+	assert_int_equal(text[n - 1], '\n');
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -191,6 +223,7 @@ int main(void)
 		cmocka_unit_test(test_siphash_vectors),
 		cmocka_unit_test(test_list),
 		cmocka_unit_test(test_connections_leave_descriptors),
+		cmocka_unit_test(test_log_without_memory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
