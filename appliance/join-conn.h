@@ -123,6 +123,7 @@ struct join {
 	bool asked;       /* the backend was the last to be told something */
 	bool proven;      /* of a main one: JOIN_PROVEN was reported */
 	uint64_t sent;    /* bytes that its own client's socket took */
+	uint64_t heard;   /* bytes of its client that passed, as join-proof.h counts them */
 	struct list
 		proving; /* in thread->proving: its client may have acknowledged something new */
 	uint32_t group;

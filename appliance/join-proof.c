@@ -17,11 +17,25 @@ static void prove(struct join *main)
 	join_report(main, JOIN_PROVEN);
 }
 
+static void look_later(struct join *c)
+{
+	if (!join_main(c)->proven && list_empty(&c->proving))
+		list_add_tail(&c->thread->proving, &c->proving);
+}
+
 void join_proof_sent(struct join *c, size_t n)
 {
 	c->sent += n;
-	if (!join_main(c)->proven && c->sent > c->first_out_n && list_empty(&c->proving))
-		list_add_tail(&c->thread->proving, &c->proving);
+	if (c->sent > c->first_out_n)
+		look_later(c);
+}
+
+void join_proof_heard(struct join *c, size_t n)
+{
+	if (!c->agreed || c->pass != JOIN_PASS_BOTH)
+		return;
+	c->heard += n;
+	look_later(c);
 }
 
 void join_proof_settled(struct join *j)
@@ -48,15 +62,34 @@ static uint64_t segment_of(int fd)
 }
 
 /* What the kernel still keeps for the client is at the end of what it was given. */
-static bool has_acked(const struct join *c)
+static bool client_has_new(const struct join *c, uint64_t unacked)
 {
-	const uint64_t fresh = c->sent - c->first_out_n;
-	const int fd = c->side[JOIN_CLIENT].fd;
+	if (c->sent <= c->first_out_n || unacked >= c->sent - c->first_out_n)
+		return false;
+	return unacked == 0 ||
+	       c->sent - c->first_out_n - unacked >= segment_of(c->side[JOIN_CLIENT].fd);
+}
+
+/* What passes is at the end of what the backup is given. */
+static bool backup_has_new(const struct join *c)
+{
+	const struct join_side *backend = &c->side[JOIN_BACKEND];
 	int unacked;
 
-	if (ioctl(fd, SIOCOUTQ, &unacked) < 0 || (uint64_t)unacked >= fresh)
+	if (c->heard == 0 || c->backend != JOIN_BACKEND_UP || backend->fd < 0)
 		return false;
-	return unacked == 0 || fresh - (uint64_t)unacked >= segment_of(fd);
+	if (c->side[JOIN_CLIENT].out.bytes > 0 || ioctl(backend->fd, SIOCOUTQ, &unacked) < 0)
+		return false;
+	return (uint64_t)unacked + backend->out.bytes < c->heard;
+}
+
+static bool has_proof(const struct join *c)
+{
+	int unacked;
+
+	if (ioctl(c->side[JOIN_CLIENT].fd, SIOCOUTQ, &unacked) < 0)
+		return false;
+	return client_has_new(c, (uint64_t)unacked) || (unacked == 0 && backup_has_new(c));
 }
 
 void join_proof_look(struct join_thread *t)
@@ -64,7 +97,7 @@ void join_proof_look(struct join_thread *t)
 	list_for_each_safe (it, tmp, &t->proving) {
 		struct join *c = list_entry(it, struct join, proving);
 		bool over = c->dying || c->side[JOIN_CLIENT].fd < 0 || join_main(c)->proven;
-		if (!over && !has_acked(c))
+		if (!over && !has_proof(c))
 			continue;
 		list_del(it);
 		if (!over)

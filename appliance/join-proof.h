@@ -5,8 +5,10 @@
  *
  * JOIN_PROVEN is reported once for a conversation, when a client has acknowledged a byte that the
  * old server had not sent, on any of its connections, and with it all that was sent, or a segment's
- * worth: a small one may get through where those behind it never do. Or, of one that is idle by
- * agreement (join_request.agreed), when both directions pass and nothing is owed to anybody.
+ * worth: a small one may get through where those behind it never do. Or, of one whose client had
+ * all there was (join_request.agreed), when both directions pass and either nothing is owed to
+ * anybody, or the backup has acknowledged a new byte of a client who still has everything: an
+ * upload may get no other answer than that for hours.
  */
 #ifndef APPLIANCE_JOIN_PROOF_H
 #define APPLIANCE_JOIN_PROOF_H
@@ -15,6 +17,8 @@
 
 /* The client's socket of @c has taken @n bytes. */
 void join_proof_sent(struct join *c, size_t n);
+/* So many bytes of the client of @c go on to the backup as they are. */
+void join_proof_heard(struct join *c, size_t n);
 /* In settling: @j may have become idle. */
 void join_proof_settled(struct join *j);
 /* From time to time, while thread->proving is not empty. */

@@ -144,6 +144,8 @@ static bool pass_bytes(struct join *j, int s, uint32_t buffer, struct bytes b)
 		     : join_queue_copy(&to->out, b);
 	if (r < 0)
 		join_abort(j, "no-memory");
+	else if (s == JOIN_CLIENT)
+		join_proof_heard(j, b.n);
 	return lend && r == 0;
 }
 
@@ -224,6 +226,8 @@ static void splice_side(struct join *j, int s)
 	join_count(&t->count.spliced_bytes, r.moved);
 	if (r.moved > 0)
 		count_sent(j, !s, r.moved);
+	if (s == JOIN_CLIENT)
+		join_proof_heard(j, r.moved + r.rest_n);
 	if (r.rest_n > 0 && join_queue_adopt(&to->out, r.rest, r.rest_n) < 0) {
 		free(r.rest);
 		join_abort(j, "no-memory");

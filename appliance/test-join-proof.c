@@ -183,6 +183,56 @@ static void test_not_idle_while_an_answer_is_owed(void **st)
 	rig_free(r);
 }
 
+/* Nothing comes back for it, as long as it lasts. */
+static void test_upload_is_proven_by_what_the_backup_took(void **st)
+{
+	struct rig *r = rig_new(config());
+	struct rig_script s = {.step = ask_and_pass};
+	int client;
+	struct join_request q = rig_request(r, 1, &client);
+
+	q.agreed = true;
+	rig_with_script(&q, &s);
+	rig_submit(r, &q);
+	int backend = rig_accept(r);
+	rig_expect_bytes(backend, "q");
+	let_it_look(r, 2);
+	assert_false(proven(r, 1));
+	struct rig_flow more = {.fd = client, .seed = 5, .n = MIB, .finish = true};
+	rig_start_send(&more);
+	rig_recv_stream(backend, 5, MIB);
+	wait_until_proven(r, 1);
+	rig_join(&more);
+	rig_expect_eof(backend);
+	close(backend);
+	rig_expect(r, 1, NULL);
+	close(client);
+	rig_free(r);
+}
+
+/* Its client has not said that it has everything: that it still speaks is no proof of it. */
+static void test_upload_without_agreement(void **st)
+{
+	struct rig *r = rig_new(config());
+	struct rig_script s = {.step = ask_and_pass};
+	int client;
+	struct join_request q = rig_request(r, 1, &client);
+
+	rig_with_script(&q, &s);
+	rig_submit(r, &q);
+	int backend = rig_accept(r);
+	rig_expect_bytes(backend, "q");
+	rig_send(client, "more", 4);
+	rig_expect_bytes(backend, "more");
+	let_it_look(r, 2);
+	assert_false(proven(r, 1));
+	close(client);
+	rig_expect_eof(backend);
+	close(backend);
+	rig_expect(r, 1, NULL); /* it ended in order: that settles it, too */
+	rig_free(r);
+}
+
 static void test_proven_by_agreement(void **st)
 {
 	struct rig *r = rig_new(config());
@@ -208,6 +258,8 @@ int main(void)
 		cmocka_unit_test(test_not_proven_by_what_nobody_takes),
 		cmocka_unit_test(test_not_proven_by_less_than_a_segment),
 		cmocka_unit_test(test_not_idle_while_an_answer_is_owed),
+		cmocka_unit_test(test_upload_is_proven_by_what_the_backup_took),
+		cmocka_unit_test(test_upload_without_agreement),
 		cmocka_unit_test(test_proven_by_agreement),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
