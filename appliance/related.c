@@ -36,28 +36,69 @@ void related_expect(struct jeebs_flow *jf, const struct jeebs_expect *e)
 		list_add_tail(watch_expecting(jf->watch), &jf->expecting);
 }
 
+static struct related_expected *room_for_one(struct related_list *l)
+{
+	if (l->n == l->cap) {
+		uint32_t cap = l->cap ? l->cap * 2 : 64;
+		struct related_expected *v = realloc(l->v, cap * sizeof *v);
+		if (!v)
+			return NULL;
+		l->v = v;
+		l->cap = cap;
+	}
+	return &l->v[l->n++];
+}
+
+static struct related_expected expected_by(const struct jeebs_flow *jf, uint32_t i)
+{
+	struct related_expected e = {
+		.server = jf->flow->server,
+		.client = jf->flow->client,
+		.since_ns = jf->expect_ns[i],
+		.flow = jf->flow->id,
+		.tag = jf->expect[i].tag,
+	};
+
+	e.server.port = jf->expect[i].server_port;
+	e.client.port = jf->expect[i].client_port;
+	return e;
+}
+
 int related_collect(struct related_list *l, const struct jeebs_flow *jf, uint32_t worker)
 {
 	for (uint32_t i = 0; i < jf->expect_n; i++) {
-		if (l->n == l->cap) {
-			uint32_t cap = l->cap ? l->cap * 2 : 64;
-			struct related_expected *v = realloc(l->v, cap * sizeof *v);
-			if (!v)
-				return -ENOMEM;
-			l->v = v;
-			l->cap = cap;
-		}
-		struct related_expected *e = &l->v[l->n++];
-		*e = (struct related_expected){
-			.server = jf->flow->server,
-			.client = jf->flow->client,
-			.since_ns = jf->expect_ns[i],
-			.worker = worker,
-			.flow = jf->flow->id,
-			.tag = jf->expect[i].tag,
-		};
-		e->server.port = jf->expect[i].server_port;
-		e->client.port = jf->expect[i].client_port;
+		struct related_expected *e = room_for_one(l);
+		if (!e)
+			return -ENOMEM;
+		*e = expected_by(jf, i);
+		e->worker = worker;
+	}
+	return 0;
+}
+
+void related_leave(struct watch *w, const struct jeebs_flow *jf, int64_t now_ns)
+{
+	struct related_left *left = watch_left(w);
+
+	for (uint32_t i = 0; i < jf->expect_n; i++)
+		left->v[left->n++ % RELATED_LEFT_MAX] =
+			(struct related_left_one){expected_by(jf, i), jf->service->server, now_ns};
+}
+
+int related_collect_left(struct related_list *l, struct watch *w, uint32_t server, uint32_t worker,
+			 int64_t now_ns)
+{
+	const struct related_left *left = watch_left(w);
+
+	for (uint32_t i = 0; i < RELATED_LEFT_MAX && i < left->n; i++) {
+		const struct related_left_one *one = &left->v[i];
+		if (one->server != server || now_ns - one->at_ns >= RELATED_LEFT_NS)
+			continue;
+		struct related_expected *e = room_for_one(l);
+		if (!e)
+			return -ENOMEM;
+		*e = one->by;
+		e->worker = worker;
 	}
 	return 0;
 }

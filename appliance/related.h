@@ -40,6 +40,19 @@ struct related_expected {
 	uint32_t worker, flow, tag;
 };
 
+/* What main connections expected that have ended, by value: the newest, and for how long. */
+#define RELATED_LEFT_MAX 64
+#define RELATED_LEFT_NS  (60 * NS_PER_S)
+
+struct related_left {
+	struct related_left_one {
+		struct related_expected by; /* worker unset */
+		uint32_t server;            /* as in struct watch_service */
+		int64_t at_ns;
+	} v[RELATED_LEFT_MAX];
+	uint32_t n; /* so far */
+};
+
 struct related_list {
 	struct related_expected *v;
 	uint32_t n, cap;
@@ -53,6 +66,11 @@ struct jeebs_flow *related_main(const struct jeebs_flow *jf);
 
 /* Adds what @jf expects. 0 or -ENOMEM. */
 int related_collect(struct related_list *l, const struct jeebs_flow *jf, uint32_t worker);
+/* @jf is about to go. Who it expects is left alone, and its client would wait for ever. */
+void related_leave(struct watch *w, const struct jeebs_flow *jf, int64_t now_ns);
+/* Adds what was expected by those that are gone. 0 or -ENOMEM. */
+int related_collect_left(struct related_list *l, struct watch *w, uint32_t server, uint32_t worker,
+			 int64_t now_ns);
 void related_list_deinit(struct related_list *l);
 /* Who expects this connection; of several, who said so last. NULL: nobody. */
 const struct related_expected *related_find(const struct related_list *l,

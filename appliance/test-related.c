@@ -285,6 +285,58 @@ static void test_who_said_so_last(void **state)
 	related_list_deinit(&l);
 }
 
+static void collect_left(struct related_list *l, int64_t now_ns)
+{
+	l->n = 0;
+	assert_int_equal(related_collect_left(l, rig.watch, rig.service.server, 3, now_ns), 0);
+}
+
+/* The main connection ends; who it expected is known by what it said. */
+static void test_left_by_its_main(void **state)
+{
+	struct related_list l = {0};
+	uint32_t id = the_main()->flow->id;
+
+	main_expects(7, 50001, 0, 0);
+	collect_left(&l, rig.now_ns);
+	assert_int_equal(l.n, 0); /* it lives */
+	data_connection(50001, 41001);
+	at_ports(80, 40000);
+	assert_null(client(TCP_RST | TCP_ACK, 1, 0, 0));
+	collect_left(&l, rig.now_ns);
+	at_ports(50001, 41001);
+	const struct related_expected *e = related_find(&l, &rig.server, &rig.client);
+	assert_non_null(e);
+	assert_int_equal(e->flow, id);
+	assert_int_equal(e->worker, 3);
+	assert_int_equal(e->tag, 7);
+	assert_int_equal(related_collect_left(&l, rig.watch, rig.service.server + 1, 3, rig.now_ns),
+			 0);
+	assert_int_equal(l.n, 1); /* of another server nothing */
+	collect_left(&l, rig.now_ns + RELATED_LEFT_NS);
+	assert_int_equal(l.n, 0);
+	related_list_deinit(&l);
+}
+
+static void test_left_is_bounded(void **state)
+{
+	struct related_list l = {0};
+
+	for (uint16_t i = 0; i < RELATED_LEFT_MAX + 10; i++) {
+		rig.client.port = (uint16_t)(42000 + i);
+		rig.server.port = 80;
+		assert_non_null(rig_handshake());
+		wanted = (struct jeebs_expect){.tag = i, .server_port = (uint16_t)(50000 + i)};
+		assert_non_null(client(TCP_ACK, 0, 0, 1));
+		assert_null(client(TCP_RST | TCP_ACK, 1, 0, 0));
+	}
+	collect_left(&l, rig.now_ns);
+	assert_int_equal(l.n, RELATED_LEFT_MAX);
+	rig.server.port = 50000 + RELATED_LEFT_MAX + 9;
+	assert_non_null(related_find(&l, &rig.server, &rig.client));
+	related_list_deinit(&l);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, rig_teardown)
 
 int main(void)
@@ -293,6 +345,7 @@ int main(void)
 		CASE(test_expected_is_found),       CASE(test_one_that_cannot_be_restored),
 		CASE(test_expectations_are_few),    CASE(test_ended_is_remembered),
 		CASE(test_reset_is_not_remembered), CASE(test_memory_is_bounded),
+		CASE(test_left_by_its_main),        CASE(test_left_is_bounded),
 		CASE(test_who_said_so_last),        CASE(test_view_ends_with_the_plan),
 	};
 

@@ -15,6 +15,7 @@ struct watch {
 	struct watch_config cfg;
 	struct list dirty;
 	struct list companions, ended, expecting, long_logs;
+	struct related_left left;
 	/* Freed connections, kept for the next: opening a flow calls no malloc. */
 	struct jeebs_flow **spare;
 	uint32_t spare_count;
@@ -425,6 +426,8 @@ static void on_close(void *ctx, struct flow *f, enum track_close why)
 		w->cfg.hooks.closed(w->cfg.ctx, jf, why);
 	if (jf->service->companion && why == TRACK_CLOSE_FIN)
 		related_remember(w, jf, last_ns(f));
+	if (!jf->extracted)
+		related_leave(w, jf, last_ns(f));
 	list_del(&jf->companion);
 	list_del(&jf->expecting);
 	list_del(&jf->spill.node);
@@ -523,6 +526,11 @@ struct list *watch_ended(struct watch *w)
 struct list *watch_expecting(struct watch *w)
 {
 	return &w->expecting;
+}
+
+struct related_left *watch_left(struct watch *w)
+{
+	return &w->left;
 }
 
 struct list *watch_long(struct watch *w)

@@ -139,6 +139,8 @@ struct list *watch_dirty(struct watch *w);
 struct list *watch_companions(struct watch *w);
 struct list *watch_ended(struct watch *w);
 struct list *watch_expecting(struct watch *w);
+struct related_left;
+struct related_left *watch_left(struct watch *w);
 
 /* Connections (member `spill.node`) whose log of the client has been longer than spill_above. */
 struct list *watch_long(struct watch *w);

@@ -296,6 +296,9 @@ uint32_t worker_takeover_expected(struct worker *w, uint32_t server, struct rela
 	*ret_error = 0;
 	if (!has_companion(w, server))
 		return 0;
+	if (from == 0)
+		e.error = related_collect_left(io_list, w->watch, server, w->cfg.index,
+					       clock_mono_ns());
 	uint32_t next =
 		track_each_part(watch_track(w->watch), from, TAKEOVER_PART, collect_expected, &e);
 
