@@ -60,7 +60,7 @@ const struct config_key config_keys[] = {
 	 LIST(struct config, interfaces, interface_count, 1, 16), .doc = "interfaces that see the servers' traffic"},
 	{"capture.workers", CONFIG_COUNT, TOP(workers), .fallback = "2", .min = 1, .max = 64,
 	 .doc = "capture threads; connections are spread over them"},
-	{"capture.ring", CONFIG_SIZE, TOP(ring_bytes), .fallback = "64MiB", .min = MIB, .max = 2 * GIB,
+	{"capture.ring", CONFIG_SIZE, TOP(ring_bytes), .fallback = "128MiB", .min = MIB, .max = 2 * GIB,
 	 .doc = "packet ring of each worker and interface"},
 	{"capture.buffer", CONFIG_SIZE, TOP(buffer_bytes), .fallback = "256MiB", .min = MIB, .max = 256 * GIB,
 	 .doc = "bytes that the streams of one worker may hold together"},

@@ -9,12 +9,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "config.h"
 #include "daemon.h"
 #include "dry-run.h"
 #include "firewall-child.h"
 #include "log.h"
 #include "module-host.h"
+#include "ring.h"
 #include "services-check.h"
 #include "tcprepair.h"
 
@@ -182,6 +184,11 @@ static void check_mtu_probing(const struct config *c)
 		      stderr);
 }
 
+static double keeps_s(const struct config *c, uint64_t bytes_per_s)
+{
+	return (double)ring_keeps_ns(c->ring_bytes, bytes_per_s) / (double)NS_PER_S;
+}
+
 static int check_config(const struct config *c, const char *path)
 {
 	char bound[32];
@@ -191,6 +198,9 @@ static int check_config(const struct config *c, const char *path)
 		config_format_duration(config_detection_bound_ns(&s->health), bound, sizeof bound);
 		printf("%s: death is noticed within %s\n", s->name, bound);
 	}
+	printf("capture.ring: what a stopped thread does not read is kept for %.2f s at 1 MB/s, "
+	       "%.2f s at 10 MB/s, %.2f s at 100 MB/s, at least\n",
+	       keeps_s(c, 1000000), keeps_s(c, 10000000), keeps_s(c, 100000000));
 	firewall_check(c, stderr);
 	check_mtu_probing(c);
 	printf("%s: ok\n", path);

@@ -92,6 +92,7 @@ out_has "jeebs-appliance "
 # -t
 expect 0 -t -c good.yaml
 out_has "web1: death is noticed within 400ms"
+out_has "capture.ring: what a stopped thread does not read is kept for 1.99 s at 1 MB/s, 1.57 s at 10 MB/s, 0.51 s at 100 MB/s, at least"
 out_has "good.yaml: ok"
 no_err
 expect 0 --check-config --config good.yaml

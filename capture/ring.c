@@ -10,15 +10,13 @@
 #include <stdlib.h>
 
 #include "cleanup.h"
+#include "clock.h"
 #include "ring-block.h"
 #include "ring-sys.h"
 
-/* Smaller blocks cut super-packets silently; 1 MiB also holds those of BIG TCP. */
-#define BLOCK_BYTES_DEFAULT ((size_t)1 << 20)
-#define BLOCK_BYTES_MIN     4096
-#define BLOCKS_MIN          4
-#define RING_BYTES_MAX      ((size_t)1 << 40)
-#define RETIRE_MS_DEFAULT   2
+#define BLOCK_BYTES_MIN 4096
+#define BLOCKS_MIN      4
+#define RING_BYTES_MAX  ((size_t)1 << 40)
 /* Longest way to write one address twice, each time with what joins it to the next. */
 #define FILTER_TEXT_PER_ADDRESS 128
 #define FILTER_TEXT_FIXED       64
@@ -30,6 +28,7 @@ struct ring {
 	size_t map_bytes, block_bytes;
 	uint32_t block_count;
 	uint32_t next;      /* block the kernel hands over next */
+	bool last_full;     /* the one before it was given over because it was full */
 	uint64_t truncated; /* since the last ring_stats() */
 };
 
@@ -131,7 +130,7 @@ static int ring_attach_filter(struct ring *r, const struct ring_config *cfg)
  */
 static int ring_dimension(struct ring *r, const struct ring_config *cfg)
 {
-	size_t block = cfg->block_bytes ? cfg->block_bytes : BLOCK_BYTES_DEFAULT;
+	size_t block = cfg->block_bytes ? cfg->block_bytes : RING_BLOCK_DEFAULT;
 	size_t count = cfg->ring_bytes / block;
 
 	if (block < BLOCK_BYTES_MIN || (block & (block - 1)) != 0 || block > UINT32_MAX ||
@@ -164,7 +163,7 @@ static int ring_prepare(struct ring *r, const struct ring_config *cfg, const cha
 		return e;
 	*where = "ring";
 	e = ring_sys_setup(r->fd, r->block_bytes, r->block_count,
-			   cfg->retire_ms ? cfg->retire_ms : RETIRE_MS_DEFAULT);
+			   cfg->retire_ms ? cfg->retire_ms : RING_RETIRE_MS);
 	if (e < 0)
 		return e;
 	*where = "filter";
@@ -225,21 +224,56 @@ int ring_fd(const struct ring *r)
 	return r->fd;
 }
 
+/* Acquire: what is in the block is read after the kernel gave it away. */
+static uint32_t next_status(const struct ring *r, struct tpacket_block_desc **ret)
+{
+	*ret = (struct tpacket_block_desc *)(r->map + (size_t)r->next * r->block_bytes);
+	return __atomic_load_n(&(*ret)->hdr.bh1.block_status, __ATOMIC_ACQUIRE);
+}
+
+bool ring_peek(const struct ring *r, int64_t *ret_ns)
+{
+	struct tpacket_block_desc *block;
+
+	if (!(next_status(r, &block) & TP_STATUS_USER))
+		return false;
+	/* ts_first_pkt is when the block was opened, which may be long before its first frame. */
+	*ret_ns = block->hdr.bh1.ts_last_pkt.ts_sec * NS_PER_S + block->hdr.bh1.ts_last_pkt.ts_nsec;
+	return true;
+}
+
+bool ring_is_busy(const struct ring *r)
+{
+	struct tpacket_block_desc *block;
+
+	return r->last_full && !(next_status(r, &block) & TP_STATUS_USER);
+}
+
+int64_t ring_keeps_ns(size_t ring_bytes, uint64_t bytes_per_s)
+{
+	uint64_t blocks = ring_bytes / RING_BLOCK_DEFAULT;
+	uint64_t timed_out = 1000 / RING_RETIRE_MS;
+	uint64_t full = bytes_per_s / (RING_BLOCK_DEFAULT / 2);
+
+	blocks = blocks < BLOCKS_MIN ? BLOCKS_MIN : blocks;
+	return (int64_t)(blocks * (uint64_t)NS_PER_S / (timed_out + full));
+}
+
 int ring_read(struct ring *r, uint32_t max_blocks, frame_fn fn, void *ctx)
 {
 	uint32_t done = 0;
 	int e = 0;
 
 	while (done < max_blocks && e == 0) {
-		uint8_t *block = r->map + (size_t)r->next * r->block_bytes;
-		uint32_t *status = &((struct tpacket_block_desc *)block)->hdr.bh1.block_status;
+		struct tpacket_block_desc *block;
+		uint32_t status = next_status(r, &block);
 
-		/* Acquire: the frames are read after the kernel gave the block away ... */
-		if (!(__atomic_load_n(status, __ATOMIC_ACQUIRE) & TP_STATUS_USER))
+		if (!(status & TP_STATUS_USER))
 			break;
+		r->last_full = !(status & TP_STATUS_BLK_TMO);
 		e = ring_block_walk(bytes_of(block, r->block_bytes), fn, ctx, &r->truncated);
-		/* ... and release: before it gets it back. */
-		__atomic_store_n(status, TP_STATUS_KERNEL, __ATOMIC_RELEASE);
+		/* Release: and before the kernel gets it back. */
+		__atomic_store_n(&block->hdr.bh1.block_status, TP_STATUS_KERNEL, __ATOMIC_RELEASE);
 		r->next = r->next + 1 == r->block_count ? 0 : r->next + 1;
 		done++;
 	}

@@ -19,13 +19,21 @@
 #include "frame.h"
 #include "netaddr.h"
 
+/*
+ * A block goes to its reader when the next frame does not fit, or after the time-out if anything is
+ * in it: with little traffic it is the number of blocks that ends first. So they are as small as
+ * holds any frame that offloading makes, and they are many.
+ */
+#define RING_BLOCK_DEFAULT ((size_t)128 << 10)
+#define RING_RETIRE_MS     2
+
 struct ring;
 
 struct ring_config {
 	const char *interface;
 	size_t ring_bytes;     /* rounded down to whole blocks, at least 4 */
-	size_t block_bytes;    /* power of two; 0 means 1 MiB */
-	uint32_t retire_ms;    /* block timeout = delivery latency; 0 means 2 */
+	size_t block_bytes;    /* power of two; 0 means RING_BLOCK_DEFAULT */
+	uint32_t retire_ms;    /* block time-out = delivery latency; 0 means RING_RETIRE_MS */
 	uint16_t fanout_group; /* same for all rings of an interface; joined only if fanout_size > 1
 				*/
 	uint16_t fanout_size;
@@ -62,6 +70,21 @@ int ring_listen(struct ring *r, const struct netaddr *addresses, uint32_t count)
  * went down or away). A callback that returns nonzero ends it after its block.
  */
 int ring_read(struct ring *r, uint32_t max_blocks, frame_fn fn, void *ctx);
+
+/* A block is ready; *ret_ns is when its last frame came (CLOCK_REALTIME, as frame times are). */
+bool ring_peek(const struct ring *r, int64_t *ret_ns);
+
+/*
+ * The last block read was full, not timed out, and none is left: so the next one is full soon. Who
+ * looks again in a millisecond finds several, instead of being woken for each.
+ */
+bool ring_is_busy(const struct ring *r);
+
+/*
+ * How long a ring of so many bytes keeps, at least, what its reader does not read, when
+ * @bytes_per_s come in. Frames of half a block leave half of it empty; that is reckoned with.
+ */
+int64_t ring_keeps_ns(size_t ring_bytes, uint64_t bytes_per_s);
 
 /* Adds what the kernel counted since the last call. 0 or negative errno. */
 int ring_stats(struct ring *r, struct ring_stats *io);

@@ -30,7 +30,7 @@
 #include "ring.h"
 #include "wire-up.h"
 
-#define BLOCK     (128u << 10)
+#define BLOCK     RING_BLOCK_DEFAULT
 #define SEEN_MAX  64
 #define DEADLINE  (10 * NS_PER_S)
 #define FRAME_MAX 65536
@@ -227,8 +227,6 @@ static struct ring *open_ring(struct ring_config cfg)
 
 	if (!cfg.interface)
 		cfg.interface = "jeebs-b";
-	if (!cfg.block_bytes)
-		cfg.block_bytes = BLOCK;
 	int e = ring_open(&cfg, &r, &where);
 	if (e < 0)
 		fail_msg("%s: %s", where, strerror(-e));
@@ -526,6 +524,62 @@ static void test_drops_are_counted(void **state)
 	ring_close(r);
 }
 
+/* Sends @batches of @frames alike frames, one batch each 2 ms at most, and nobody reads meanwhile.
+ */
+static uint32_t send_unread(uint32_t batches, uint32_t frames, uint32_t payload)
+{
+	struct timespec pace = {.tv_nsec = 2 * NS_PER_MS};
+
+	for (uint32_t i = 0; i < batches; i++) {
+		for (uint32_t k = 0; k < frames; k++)
+			send_frame(send_a, &(struct wire_frame){.src = 1,
+								.dst = 2,
+								.seq = i * frames + k,
+								.payload = payload});
+		nanosleep(&pace, NULL);
+	}
+	return batches * frames;
+}
+
+/* Nothing was lost, nothing cut, and it comes out in order. */
+static void all_there(struct ring *r, uint32_t sent)
+{
+	struct seen seen = {0};
+	struct ring_stats st = {0};
+
+	assert_int_equal(ring_stats(r, &st), 0);
+	assert_int_equal(st.drops, 0);
+	assert_int_equal(st.packets, sent);
+	send_marker(send_a);
+	read_to_marker(r, &seen);
+	assert_int_equal(seen.count, sent);
+	for (uint32_t i = 0; i < SEEN_MAX; i++)
+		assert_int_equal(seen.got[i].s.seq, i);
+	assert_int_equal(ring_stats(r, &st), 0);
+	assert_int_equal(st.truncated, 0);
+}
+
+/*
+ * Half a thousand frames a second, for a second that nobody reads. A frame takes one block at most,
+ * if it is alone within its time-out: however slow this machine, 512 blocks do.
+ */
+static void test_an_unread_second_of_little(void **state)
+{
+	need_namespace();
+	struct ring *r = open_ring((struct ring_config){.ring_bytes = 64u << 20});
+	all_there(r, send_unread(500, 1, 100));
+	ring_close(r);
+}
+
+/* 10 MB/s. A time-out may fall into a batch, which takes two blocks then: 1,000 at most. */
+static void test_an_unread_second_of_much(void **state)
+{
+	need_namespace();
+	struct ring *r = open_ring((struct ring_config){.ring_bytes = 128u << 20});
+	all_there(r, send_unread(500, 14, 1428));
+	ring_close(r);
+}
+
 static bool is_promiscuous(void)
 {
 	return system("ip -d link show jeebs-b | grep -q 'promiscuity 1'") == 0;
@@ -589,6 +643,8 @@ int main(void)
 		cmocka_unit_test(test_fanout_keeps_flows_together),
 		cmocka_unit_test(test_frame_longer_than_a_block),
 		cmocka_unit_test(test_drops_are_counted),
+		cmocka_unit_test(test_an_unread_second_of_little),
+		cmocka_unit_test(test_an_unread_second_of_much),
 		cmocka_unit_test(test_promiscuity_ends_with_the_ring),
 		cmocka_unit_test(test_interface_errors),
 		cmocka_unit_test(test_interface_goes_down),

@@ -430,15 +430,27 @@ static void test_open_only_what_is_asked_for(void **state)
 
 static void test_open_default_block(void **state)
 {
-	struct ring_config cfg = {.interface = "eth9", .ring_bytes = (9 << 20) - 1, .retire_ms = 7};
+	struct ring_config cfg = {.interface = "eth9",
+				  .ring_bytes = (1 << 20) + RING_BLOCK_DEFAULT - 1,
+				  .retire_ms = 7};
 	struct ring *r = NULL;
 	const char *where;
 
 	assert_int_equal(ring_open(&cfg, &r, &where), 0);
 	assert_int_equal(sys.block_count, 8);
-	assert_int_equal(sys.map_bytes, 8 << 20);
+	assert_int_equal(sys.map_bytes, 1 << 20);
 	assert_int_equal(sys.retire_ms, 7);
 	ring_close(r);
+}
+
+/* 500 blocks a second are timed out, and half a block may stay empty for a large frame. */
+static void test_how_long_a_ring_keeps(void **state)
+{
+	assert_int_equal(ring_keeps_ns((size_t)64 << 20, 0), 1024 * NS_PER_MS);
+	assert_int_equal(ring_keeps_ns((size_t)128 << 20, 0), 2048 * NS_PER_MS);
+	assert_int_equal(ring_keeps_ns((size_t)128 << 20, 500 * 64 << 10), 1024 * NS_PER_MS);
+	assert_true(ring_keeps_ns((size_t)128 << 20, 10000000) > NS_PER_S);
+	assert_int_equal(ring_keeps_ns(1, 0), 8 * NS_PER_MS); /* four blocks at least */
 }
 
 static void test_open_bad_sizes(void **state)
@@ -524,6 +536,49 @@ static void test_read_in_order_and_around(void **state)
 	assert_int_equal(ring_read(r, 8, see, &s), 3);
 	assert_string_equal(s.first_byte, "abcde");
 	assert_int_equal(ring_read(r, 8, see, &s), 0);
+	ring_close(r);
+}
+
+static void test_peek_at_the_next_block(void **state)
+{
+	struct ring *r = open_four_blocks();
+	struct seen s = {0};
+	int64_t ns = 7;
+
+	assert_false(ring_peek(r, &ns));
+	assert_int_equal(ns, 7);
+	sys_hand_over(0, "a");
+	sys_hand_over(1, "b");
+	sys_block(0)->hdr.bh1.ts_last_pkt.ts_sec = 3;
+	sys_block(1)->hdr.bh1.ts_last_pkt.ts_sec = 5;
+	sys_block(1)->hdr.bh1.ts_last_pkt.ts_nsec = 9;
+	assert_true(ring_peek(r, &ns));
+	assert_int_equal(ns, 3 * NS_PER_S);
+	assert_int_equal(ring_read(r, 1, see, &s), 1);
+	assert_true(ring_peek(r, &ns));
+	assert_int_equal(ns, 5 * NS_PER_S + 9);
+	assert_int_equal(ring_read(r, 1, see, &s), 1);
+	assert_false(ring_peek(r, &ns));
+	ring_close(r);
+}
+
+/* Full blocks follow one another; timed out ones come alone. */
+static void test_busy(void **state)
+{
+	struct ring *r = open_four_blocks();
+	struct seen s = {0};
+
+	assert_false(ring_is_busy(r));
+	sys_hand_over(0, "a");
+	sys_hand_over(1, "b");
+	assert_int_equal(ring_read(r, 1, see, &s), 1);
+	assert_false(ring_is_busy(r)); /* there is another one to be read at once */
+	assert_int_equal(ring_read(r, 1, see, &s), 1);
+	assert_true(ring_is_busy(r));
+	sys_hand_over(2, "c");
+	sys_block(2)->hdr.bh1.block_status |= TP_STATUS_BLK_TMO;
+	assert_int_equal(ring_read(r, 1, see, &s), 1);
+	assert_false(ring_is_busy(r));
 	ring_close(r);
 }
 
@@ -716,9 +771,12 @@ int main(void)
 		with_sys(test_shut_until_it_listens),
 		with_sys(test_open_only_what_is_asked_for),
 		with_sys(test_open_default_block),
+		cmocka_unit_test(test_how_long_a_ring_keeps),
 		with_sys(test_open_bad_sizes),
 		with_sys(test_open_failures),
 		with_sys(test_read_in_order_and_around),
+		with_sys(test_peek_at_the_next_block),
+		with_sys(test_busy),
 		with_sys(test_read_stops_after_the_block),
 		with_sys(test_read_gives_back_a_bad_block),
 		with_sys(test_read_tells_that_the_interface_went_down),
