@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* A worker that watches; how it hands over is in test-worker-takeover.c. */
+#include <signal.h>
+
 #include "test-worker-rig.h"
+#include "worker-clock.h"
 
 /* ---- watching ---- */
 
@@ -242,6 +245,103 @@ static void test_clock_set_back(void **state)
 	set_clock_by(-3 * HOUR_S);
 }
 
+#define STOPPED_HOLE_NS (500 * NS_PER_MS)
+#define STOPPED_BLOCKS  40 /* more than are read in one turn */
+
+static atomic_bool to_stand_still, stands_still;
+
+static void call_stoppable(struct worker *w, void *arg)
+{
+	sigset_t one;
+
+	sigemptyset(&one);
+	sigaddset(&one, SIGUSR1);
+	pthread_sigmask(SIG_UNBLOCK, &one, NULL);
+	*(pthread_t *)arg = pthread_self();
+}
+
+static void stand_still(int signal)
+{
+	static const struct timespec moment = {.tv_nsec = NS_PER_MS};
+
+	atomic_store(&stands_still, true);
+	while (atomic_load(&to_stand_still))
+		nanosleep(&moment, NULL);
+}
+
+/* Bytes out of order, and after them those before; then silence. */
+static void put_while_nobody_reads(void)
+{
+	static const struct timespec block = {.tv_nsec = 3 * NS_PER_MS};
+	int64_t began = clock_mono_ns();
+
+	put(FLOW_TO_SERVER, TCP_ACK, 10, 0, 10);
+	for (int i = 0; i < STOPPED_BLOCKS; i++) {
+		nanosleep(&block, NULL);
+		put(FLOW_TO_CLIENT, TCP_ACK, 0, 20, 0);
+	}
+	put(FLOW_TO_SERVER, TCP_ACK, 0, 0, 10);
+	UNTIL(clock_mono_ns() > began + 2 * STOPPED_HOLE_NS);
+}
+
+/* A hole is as old as it was on the wire, however late its thread reads that it was filled. */
+static void test_a_stopped_worker_concludes_nothing(void **state)
+{
+	const struct sigaction on_signal = {.sa_handler = stand_still};
+	pthread_t thread;
+
+	ring.ring_bytes = 64 * ring.block_bytes;
+	config.watch.track.hole_timeout_ns = STOPPED_HOLE_NS;
+	start();
+	put_handshake();
+	settle();
+	worker_call(worker, call_stoppable, &thread);
+	assert_int_equal(sigaction(SIGUSR1, &on_signal, NULL), 0);
+	atomic_store(&to_stand_still, true);
+	assert_int_equal(pthread_kill(thread, SIGUSR1), 0);
+	UNTIL(atomic_load(&stands_still));
+	put_while_nobody_reads();
+	atomic_store(&to_stand_still, false);
+	settle();
+	assert_int_equal(atomic_load(&evidence[0].gaps[FLOW_TO_SERVER]), 0);
+	assert_int_equal(look().count, 1);
+}
+
+/* ---- its clock ---- */
+
+/* How long a packet has waited in the ring is believed, but not after the clock was set. */
+static void test_a_packet_may_be_old(void **state)
+{
+	const struct worker_clock was_set = {.turn_ns = 100 * NS_PER_S,
+					     .mono_minus_real = -7 * NS_PER_S,
+					     .set_ns = 95 * NS_PER_S};
+	struct worker_clock c = {.turn_ns = 100 * NS_PER_S, .mono_minus_real = -7 * NS_PER_S};
+
+	assert_int_equal(worker_clock_mono(&c, 57 * NS_PER_S), 50 * NS_PER_S);
+	assert_int_equal(worker_clock_mono(&was_set, 57 * NS_PER_S), 100 * NS_PER_S);
+	assert_int_equal(worker_clock_mono(&was_set, 106 * NS_PER_S), 99 * NS_PER_S);
+	c.set_ns = 80 * NS_PER_S;
+	assert_int_equal(worker_clock_mono(&c, 57 * NS_PER_S), 50 * NS_PER_S);
+}
+
+/* What came before the beginning does not count, however late it is read. */
+static void test_too_early_until_caught_up(void **state)
+{
+	struct worker_clock c = {.turn_ns = 10 * NS_PER_S,
+				 .begun_ns = 8 * NS_PER_S,
+				 .begun_real_ns = 1000 * NS_PER_S};
+
+	assert_true(worker_clock_too_early(&c, 999 * NS_PER_S));
+	assert_false(worker_clock_too_early(&c, 1001 * NS_PER_S));
+	worker_clock_caught_up(&c);
+	assert_false(worker_clock_too_early(&c, 999 * NS_PER_S));
+	c = (struct worker_clock){.turn_ns = 10 * NS_PER_S,
+				  .begun_ns = 9 * NS_PER_S,
+				  .begun_real_ns = 1000 * NS_PER_S};
+	worker_clock_caught_up(&c); /* the block that was open may still come */
+	assert_true(worker_clock_too_early(&c, 999 * NS_PER_S));
+}
+
 /* What the configuration lets pass, the kernel takes; what is far beyond it, it does not. */
 static int open_with_addresses(uint32_t v4, uint32_t v6)
 {
@@ -416,6 +516,9 @@ int main(void)
 		TEST(test_lost_bytes_are_told),
 		TEST(test_clock_set_forward),
 		TEST(test_clock_set_back),
+		TEST(test_a_stopped_worker_concludes_nothing),
+		cmocka_unit_test(test_a_packet_may_be_old),
+		cmocka_unit_test(test_too_early_until_caught_up),
 		TEST(test_filter_ceiling),
 		TEST(test_calls_of_many),
 		TEST(test_store_follows),

@@ -30,10 +30,16 @@ int worker_rings_open(struct worker_rings *w, const struct ring_config *cfg, uin
 void worker_rings_close(struct worker_rings *w);
 
 /*
- * The frames that are ready, of a limited number of blocks of each ring. An interface that
- * fails is logged, once each time it goes down.
+ * The frames that are ready, of a limited number of blocks: after a stop many wait, and the blocks
+ * of all rings are taken in the order they ended in. An interface that fails is logged, once each
+ * time it goes down. True: the rings are empty; else *ret_until_ns (CLOCK_REALTIME) is how far was
+ * read, and more is to be read before anything is concluded from silence.
  */
-void worker_rings_read(struct worker_rings *w, uint16_t worker, frame_fn fn, void *ctx);
+bool worker_rings_read(struct worker_rings *w, uint16_t worker, frame_fn fn, void *ctx,
+		       int64_t *ret_until_ns);
+
+/* Some ring is: see ring_is_busy(). */
+bool worker_rings_busy(const struct worker_rings *w);
 
 /* What the rings have dropped, in all. */
 uint64_t worker_rings_stats(struct worker_rings *w);

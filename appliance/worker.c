@@ -19,6 +19,8 @@
 #include "worker-vlan.h"
 
 #define TICK_INTERVAL_NS (10 * NS_PER_MS)
+/* A busy ring is looked at that often: to be woken for each block costs more than the block. */
+#define BUSY_PAUSE_MS 1
 /* Places of the flow table looked at while packets wait; a flow costs one to three microseconds. */
 #define TAKEOVER_PART 1024
 
@@ -49,6 +51,7 @@ struct worker {
 	uint64_t packets, tcp, not_tcp, fragments, malformed, bad_sum;
 	int64_t published_ns, ticked_ns, longest_turn_ns;
 	struct worker_clock clock;
+	int64_t unread_real_ns; /* so far the rings were read, and not to their end; 0: they were */
 	struct worker_counters counters;
 };
 
@@ -556,13 +559,19 @@ static void publish(struct worker *w)
 	w->longest_turn_ns = 0;
 }
 
+/* A thread that was stopped must not take for silence what it has not read yet. */
+static int64_t heard_until(const struct worker *w, int64_t now)
+{
+	return w->unread_real_ns ? worker_clock_mono(&w->clock, w->unread_real_ns) : now;
+}
+
 static void after_packets(struct worker *w, int64_t now)
 {
 	worker_store_flush(&w->store, w->watch, now);
 	worker_spill_flush(&w->spill, w->watch, now);
 	if (now - w->ticked_ns >= TICK_INTERVAL_NS) {
 		w->ticked_ns = now;
-		track_tick(watch_track(w->watch), now);
+		track_tick(watch_track(w->watch), heard_until(w, now));
 	}
 	if (now - w->published_ns >= WORKER_PUBLISH_NS) {
 		w->published_ns = now;
@@ -571,19 +580,30 @@ static void after_packets(struct worker *w, int64_t now)
 	}
 }
 
+static void read_rings(struct worker *w)
+{
+	if (worker_rings_read(&w->rings, w->cfg.index, on_frame, w, &w->unread_real_ns)) {
+		w->unread_real_ns = 0;
+		worker_clock_caught_up(&w->clock);
+	}
+}
+
 static void *worker_main(void *arg)
 {
 	struct worker *w = arg;
-	struct pollfd p[WORKER_RINGS_MAX + 1];
+	struct pollfd p[WORKER_RINGS_MAX + 1], *wake = &p[w->rings.count];
 
 	for (uint32_t i = 0; i < w->rings.count; i++)
 		p[i] = (struct pollfd){.fd = ring_fd(w->rings.ring[i]), .events = POLLIN};
-	p[w->rings.count] = (struct pollfd){.fd = w->tasks.wake, .events = POLLIN};
+	*wake = (struct pollfd){.fd = w->tasks.wake, .events = POLLIN};
 	while (!worker_tasks_stopped(&w->tasks)) {
-		poll(p, w->rings.count + 1, (int)(TICK_INTERVAL_NS / NS_PER_MS));
+		if (worker_rings_busy(&w->rings))
+			poll(wake, 1, BUSY_PAUSE_MS);
+		else
+			poll(p, w->rings.count + 1, (int)(TICK_INTERVAL_NS / NS_PER_MS));
 		worker_clock_read(&w->clock);
-		worker_rings_read(&w->rings, w->cfg.index, on_frame, w);
-		if (p[w->rings.count].revents)
+		read_rings(w);
+		if (wake->revents)
 			worker_tasks_run(&w->tasks, w);
 		int64_t now = clock_mono_ns();
 		after_packets(w, now);
