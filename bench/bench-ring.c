@@ -11,6 +11,8 @@
  * sent as fast as one core can over a veth pair in a namespace of its own.
  * Sender and reader have a core each. Three rounds, the readers taking turns;
  * medians. Needs root. Timing is printed, not judged.
+ * All of it with a ring as it is and with one of few large blocks, in turns; and how long a frame
+ * waits for its reader, and what it takes to open each.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -35,13 +37,24 @@
 #define FLOWS        256
 #define BATCH        64
 #define ROUNDS       3
-#define RING_BYTES   (64u << 20)
-#define BLOCK_BYTES  (1u << 20)
 #define RETIRE_MS    2
+#define PAUSE_MS     1 /* of a busy reader, as in appliance/worker.c */
+#define LATENCIES    200
 #define FRAME_MAX    1210
 #define HEADERS      66 /* Ethernet, IPv4, TCP with a timestamp */
 #define SERVER_PORT  80
 #define CLIENT_PORTS 20000
+
+static const struct geometry {
+	const char *name;
+	size_t ring_bytes, block_bytes;
+} geometries[] = {
+	{"64 x 1 MiB", (size_t)64 << 20, (size_t)1 << 20},
+	{"1,024 x 128 KiB", (size_t)128 << 20, RING_BLOCK_DEFAULT},
+};
+#define GEOMETRIES 2
+
+static const struct geometry *shape;
 
 static const struct netaddr server = {{10, 9, 0, 1}, NETADDR_V4};
 
@@ -199,11 +212,15 @@ static int64_t thread_cpu_ns(void)
 }
 
 /* False: the sender is done and nothing came any more. */
-static bool wait_for_block(int fd, struct sender *s)
+static bool wait_for_block(int fd, struct sender *s, bool busy)
 {
 	struct pollfd p = {.fd = fd, .events = POLLIN};
 	bool last = atomic_load(&s->done);
 
+	if (busy) {
+		poll(NULL, 0, PAUSE_MS);
+		return true;
+	}
 	return poll(&p, 1, 50) > 0 || !last;
 }
 
@@ -218,38 +235,41 @@ static void start_sender(struct sender *s, pthread_t *ret)
 /* The least a reader can do: no frame is looked at. Set up by the same calls as the ring. */
 static void read_counting(struct sender *s, pthread_t *sender, struct reading *ret)
 {
+	const uint32_t blocks = (uint32_t)(shape->ring_bytes / shape->block_bytes);
 	struct ring_sys_counters c;
+	bool full = false;
 	uint8_t *map = NULL;
 	int index = 0;
 	int fd = ring_sys_socket();
 	int r = fd < 0 ? fd : ring_sys_interface(fd, "jeebs-b", &index);
 
 	if (r == 0)
-		r = ring_sys_setup(fd, BLOCK_BYTES, RING_BYTES / BLOCK_BYTES, RETIRE_MS);
+		r = ring_sys_setup(fd, shape->block_bytes, blocks, RETIRE_MS);
 	if (r == 0)
-		r = ring_sys_map(fd, RING_BYTES, &map);
+		r = ring_sys_map(fd, shape->ring_bytes, &map);
 	if (r == 0)
 		r = ring_sys_bind(fd, index);
 	if (r < 0)
 		die("counting ring", -r);
 	start_sender(s, sender);
 	int64_t start = thread_cpu_ns();
-	for (uint32_t next = 0; wait_for_block(fd, s);) {
+	for (uint32_t next = 0; wait_for_block(fd, s, full);) {
 		struct tpacket_block_desc *d =
-			(struct tpacket_block_desc *)(map + (size_t)next * BLOCK_BYTES);
+			(struct tpacket_block_desc *)(map + (size_t)next * shape->block_bytes);
 		uint32_t *status = &d->hdr.bh1.block_status;
 		while (__atomic_load_n(status, __ATOMIC_ACQUIRE) & TP_STATUS_USER) {
 			ret->packets += d->hdr.bh1.num_pkts;
+			full = !(*status & TP_STATUS_BLK_TMO);
 			__atomic_store_n(status, TP_STATUS_KERNEL, __ATOMIC_RELEASE);
-			next = (next + 1) % (RING_BYTES / BLOCK_BYTES);
-			d = (struct tpacket_block_desc *)(map + (size_t)next * BLOCK_BYTES);
+			next = (next + 1) % blocks;
+			d = (struct tpacket_block_desc *)(map + (size_t)next * shape->block_bytes);
 			status = &d->hdr.bh1.block_status;
 		}
 	}
 	ret->cpu_ns = thread_cpu_ns() - start;
 	if (ring_sys_counters(fd, &c) == 0)
 		ret->drops = c.drops;
-	ring_sys_unmap(map, RING_BYTES);
+	ring_sys_unmap(map, shape->ring_bytes);
 	ring_sys_close(fd);
 }
 
@@ -318,27 +338,34 @@ static struct track *make_track(struct reading *r)
 	return t;
 }
 
-static void read_ring(struct sender *s, pthread_t *sender, frame_fn fn, struct reading *ret)
+static struct ring *open_shape(void)
 {
 	const struct ring_config cfg = {
 		.interface = "jeebs-b",
-		.ring_bytes = RING_BYTES,
-		.block_bytes = BLOCK_BYTES,
+		.ring_bytes = shape->ring_bytes,
+		.block_bytes = shape->block_bytes,
 		.retire_ms = RETIRE_MS,
 		.addresses = &server,
 		.address_count = 1,
 	};
-	struct ring_stats st = {0};
 	struct ring *ring = NULL;
 	const char *where = "";
 	int r = ring_open(&cfg, &ring, &where);
 
 	if (r < 0)
 		die(where, -r);
+	return ring;
+}
+
+static void read_ring(struct sender *s, pthread_t *sender, frame_fn fn, struct reading *ret)
+{
+	struct ring_stats st = {0};
+	struct ring *ring = open_shape();
+
 	start_sender(s, sender);
 	int64_t start = thread_cpu_ns();
-	while (wait_for_block(ring_fd(ring), s)) {
-		r = ring_read(ring, UINT32_MAX, fn, ret);
+	while (wait_for_block(ring_fd(ring), s, ring_is_busy(ring))) {
+		int r = ring_read(ring, UINT32_MAX, fn, ret);
 		if (r < 0)
 			die("ring_read", -r);
 	}
@@ -348,17 +375,24 @@ static void read_ring(struct sender *s, pthread_t *sender, frame_fn fn, struct r
 	ring_close(ring);
 }
 
+static int open_sender(void)
+{
+	struct sockaddr_ll addr = {.sll_family = AF_PACKET,
+				   .sll_ifindex = (int)if_nametoindex("jeebs-a")};
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || bind(fd, (struct sockaddr *)&addr, sizeof addr) < 0)
+		die("sender", errno);
+	return fd;
+}
+
 static struct reading measure(enum reader_kind kind, uint32_t frame_bytes, uint64_t packets)
 {
 	struct sender s = {.packets = packets, .frame_bytes = frame_bytes};
-	struct sockaddr_ll addr = {.sll_family = AF_PACKET,
-				   .sll_ifindex = (int)if_nametoindex("jeebs-a")};
 	struct reading r = {0};
 	pthread_t sender;
 
-	s.fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
-	if (s.fd < 0 || bind(s.fd, (struct sockaddr *)&addr, sizeof addr) < 0)
-		die("sender", errno);
+	s.fd = open_sender();
 	switch (kind) {
 	case READER_COUNT:
 		read_counting(&s, &sender, &r);
@@ -397,26 +431,81 @@ static double median(double v[ROUNDS])
 
 static void table(uint32_t frame_bytes, uint64_t packets)
 {
-	double ns[READER_KINDS][ROUNDS], kpps[READER_KINDS][ROUNDS], base = 0;
-	uint64_t drops[READER_KINDS] = {0}, flows = 0;
+	static double ns[GEOMETRIES][READER_KINDS][ROUNDS], kpps[GEOMETRIES][READER_KINDS][ROUNDS];
+	uint64_t drops[GEOMETRIES][READER_KINDS] = {0}, flows = 0;
 
 	for (int round = 0; round < ROUNDS; round++) {
-		for (int k = 0; k < READER_KINDS; k++) {
-			struct reading r = measure((enum reader_kind)k, frame_bytes, packets);
-			ns[k][round] = (double)r.cpu_ns / (double)(r.packets ? r.packets : 1);
-			kpps[k][round] = r.kpps;
-			drops[k] += r.drops;
+		for (int k = 0; k < READER_KINDS * GEOMETRIES; k++) {
+			int g = k % GEOMETRIES, kind = k / GEOMETRIES;
+			shape = &geometries[g];
+			struct reading r = measure((enum reader_kind)kind, frame_bytes, packets);
+			ns[g][kind][round] = (double)r.cpu_ns / (double)(r.packets ? r.packets : 1);
+			kpps[g][kind][round] = r.kpps;
+			drops[g][kind] += r.drops;
 			flows = r.flows;
 		}
 	}
 	printf("%u-byte frames, %lu per run, %lu connections tracked\n", frame_bytes,
 	       (unsigned long)packets, (unsigned long)flows);
-	printf("  %-12s%12s%10s%10s%12s\n", "reader", "ns/packet", "x count", "kpps", "drops");
-	for (int k = 0; k < READER_KINDS; k++) {
-		double m = median(ns[k]);
-		base = k == READER_COUNT ? m : base;
-		printf("  %-12s%12.1f%10.2f%10.0f%12lu\n", reader_names[k], m, m / base,
-		       median(kpps[k]), (unsigned long)drops[k]);
+	printf("  %-17s%-12s%12s%10s%10s%12s\n", "ring", "reader", "ns/packet", "x count", "kpps",
+	       "drops");
+	for (int g = 0; g < GEOMETRIES; g++) {
+		double base = 0;
+		for (int k = 0; k < READER_KINDS; k++) {
+			double m = median(ns[g][k]);
+			base = k == READER_COUNT ? m : base;
+			printf("  %-17s%-12s%12.1f%10.2f%10.0f%12lu\n", geometries[g].name,
+			       reader_names[k], m, m / base, median(kpps[g][k]),
+			       (unsigned long)drops[g][k]);
+		}
+	}
+}
+
+static int on_arrival(void *ctx, const struct frame *f)
+{
+	*(int64_t *)ctx = clock_mono_ns();
+	return 0;
+}
+
+/* A frame alone, at any point of the time-out, until its reader has it. */
+static double one_latency_us(struct ring *ring, int fd, uint32_t i)
+{
+	uint8_t p[HEADERS];
+	struct pollfd wait = {.fd = ring_fd(ring), .events = POLLIN};
+	struct timespec phase = {.tv_nsec = (long)(5 * NS_PER_MS + i * 7919 % 2000 * NS_PER_US)};
+	int64_t sent, came = 0;
+
+	frame_template(p, i % FLOWS, true, sizeof p, TCP_ACK);
+	nanosleep(&phase, NULL);
+	sent = clock_mono_ns();
+	if (send(fd, p, sizeof p, 0) < 0)
+		die("send", errno);
+	while (came == 0) {
+		poll(&wait, 1, 50);
+		if (ring_read(ring, 1, on_arrival, &came) < 0)
+			die("ring_read", EIO);
+	}
+	return (double)(came - sent) / 1000;
+}
+
+static void latencies(int fd)
+{
+	static double us[LATENCIES];
+
+	printf("a frame alone, until its reader has it, us; and what opening takes\n");
+	printf("  %-17s%10s%10s%10s%10s%14s\n", "ring", "mean", "p50", "p99", "max", "opening, ms");
+	for (int g = 0; g < GEOMETRIES; g++) {
+		double sum = 0;
+		shape = &geometries[g];
+		int64_t start = clock_mono_ns();
+		struct ring *ring = open_shape();
+		double opening = (double)(clock_mono_ns() - start) / 1e6;
+		for (uint32_t i = 0; i < LATENCIES; i++)
+			sum += us[i] = one_latency_us(ring, fd, i);
+		ring_close(ring);
+		qsort(us, LATENCIES, sizeof us[0], compare);
+		printf("  %-17s%10.0f%10.0f%10.0f%10.0f%14.1f\n", shape->name, sum / LATENCIES,
+		       us[LATENCIES / 2], us[LATENCIES * 99 / 100], us[LATENCIES - 1], opening);
 	}
 }
 
@@ -448,6 +537,9 @@ int main(int argc, char **argv)
 	packets = (packets + BATCH - 1) / BATCH * BATCH;
 	make_namespace();
 	pin(1);
+	int fd = open_sender();
+	latencies(fd);
+	close(fd);
 	table(180, packets);
 	table(FRAME_MAX, packets);
 	return 0;
