@@ -127,7 +127,7 @@ static void put_ip(struct buf *b, const struct wire_frame *w)
 }
 
 /* @v: before the frame, for a socket with PACKET_VNET_HDR; or NULL. */
-static void send_with(int fd, const struct virtio_net_hdr *v, const struct wire_frame *w)
+static struct buf make_frame(const struct virtio_net_hdr *v, const struct wire_frame *w)
 {
 	struct buf b = BUF_INIT(FRAME_MAX);
 
@@ -149,8 +149,20 @@ static void send_with(int fd, const struct virtio_net_hdr *v, const struct wire_
 	for (uint32_t i = 0; i < w->payload; i++)
 		buf_u8(&b, (uint8_t)(w->seq + i));
 	assert_int_equal(buf_error(&b), 0);
-	assert_int_equal(send(fd, b.p, b.n, 0), b.n);
-	buf_deinit(&b);
+	return b;
+}
+
+static void send_made(int fd, struct buf *b)
+{
+	assert_int_equal(send(fd, b->p, b->n, 0), b->n);
+	buf_deinit(b);
+}
+
+static void send_with(int fd, const struct virtio_net_hdr *v, const struct wire_frame *w)
+{
+	struct buf b = make_frame(v, w);
+
+	send_made(fd, &b);
 }
 
 static void send_frame(int fd, const struct wire_frame *w)
@@ -524,18 +536,25 @@ static void test_drops_are_counted(void **state)
 	ring_close(r);
 }
 
-/* Sends @batches of @frames alike frames, one batch each 2 ms at most, and nobody reads meanwhile.
+#define BATCH_MAX 14
+
+/*
+ * Sends @batches of @frames alike frames, one batch each 2 ms at most, and nobody reads meanwhile.
+ * A batch is made before it is sent, so that few time-outs fall into it.
  */
 static uint32_t send_unread(uint32_t batches, uint32_t frames, uint32_t payload)
 {
 	struct timespec pace = {.tv_nsec = 2 * NS_PER_MS};
+	struct buf made[BATCH_MAX];
 
 	for (uint32_t i = 0; i < batches; i++) {
 		for (uint32_t k = 0; k < frames; k++)
-			send_frame(send_a, &(struct wire_frame){.src = 1,
-								.dst = 2,
-								.seq = i * frames + k,
-								.payload = payload});
+			made[k] = make_frame(NULL, &(struct wire_frame){.src = 1,
+									.dst = 2,
+									.seq = i * frames + k,
+									.payload = payload});
+		for (uint32_t k = 0; k < frames; k++)
+			send_made(send_a, &made[k]);
 		nanosleep(&pace, NULL);
 	}
 	return batches * frames;
@@ -576,7 +595,7 @@ static void test_an_unread_second_of_much(void **state)
 {
 	need_namespace();
 	struct ring *r = open_ring((struct ring_config){.ring_bytes = 128u << 20});
-	all_there(r, send_unread(500, 14, 1428));
+	all_there(r, send_unread(500, BATCH_MAX, 1428));
 	ring_close(r);
 }
 
