@@ -155,6 +155,12 @@ static enum stream_outcome push_or_hold(struct track *t, struct flow *f, enum fl
 	return o;
 }
 
+/* A keep-alive may carry one byte of no meaning (RFC 9293 section 3.8.4). */
+static bool may_be_keep_alive(const struct flow *f, enum flow_dir d, uint64_t off, struct bytes b)
+{
+	return b.n == 1 && off + 1 == f->stream[d].next && f->acked[d] >= off + 1;
+}
+
 /* All of one segment's captured bytes. The loop goes round again only where held ranges were in
  * between. */
 static bool push(struct track *t, struct flow *f, enum flow_dir d, struct push *p)
@@ -177,8 +183,7 @@ static bool push(struct track *t, struct flow *f, enum flow_dir d, struct push *
 	case STREAM_DUPLICATE:
 		if (advanced)
 			break;
-		/* A keep-alive may carry one byte of no meaning (RFC 9293 section 3.8.4). */
-		if (b.n == 1 && off + 1 == f->stream[d].next && f->acked[d] >= off + 1)
+		if (may_be_keep_alive(f, d, off, b))
 			break;
 		f->retransmits[d]++;
 		t->stats.retransmits[d]++;
@@ -201,15 +206,15 @@ static bool skip(struct flow *f, enum flow_dir d, uint64_t end)
 }
 
 /*
- * Two copies that differ: nobody knows which one the receiver took, unless it had acknowledged the
- * first one before the second was on the wire.
+ * Two copies that differ: nobody knows which one the receiver took. An acknowledgement of the first
+ * does not tell: who forges a segment that is dropped can forge its acknowledgement as well.
  */
 static void compare(struct track *t, struct flow *f, enum flow_dir d, uint64_t off, struct bytes b)
 {
-	uint64_t acked = max_u64(off, f->acked[d]), from, to;
 	struct stream *s = &f->stream[d];
+	uint64_t from, to;
 
-	if (stream_agrees(s, acked, bytes_from(b, (size_t)(acked - off)), &from, &to))
+	if (may_be_keep_alive(f, d, off, b) || stream_agrees(s, off, b, &from, &to))
 		return;
 	t->stats.ambiguous[d]++;
 	s->doubt_from = s->doubt_to ? min_u64(s->doubt_from, from) : from;
