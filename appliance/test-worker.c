@@ -118,6 +118,7 @@ static void connect_anew(uint16_t port)
 	rig.client.port++;
 	rig.server.port = port;
 	rig.bytes[0] = rig.bytes[1] = 0;
+	settle(); /* the worker reads these */
 	if (port == 80)
 		put_handshake();
 }
