@@ -25,6 +25,23 @@ static void check_views(struct bytes v, const struct store_record *r)
 	}
 }
 
+/* But for the version of the snapshot in it, if that is an older one, and then the checksum. */
+static bool same_record(struct bytes v, struct bytes again)
+{
+	bool older = false;
+
+	if (v.n != again.n)
+		return false;
+	for (size_t i = 0; i + CHECKSUM < v.n; i++) {
+		if (v.p[i] == again.p[i])
+			continue;
+		if (older || v.p[i] >= SNAPSHOT_VERSION || again.p[i] != SNAPSHOT_VERSION)
+			return false;
+		older = true;
+	}
+	return older || bytes_eq(v, again);
+}
+
 static void try(struct bytes v)
 {
 	struct store_record r;
@@ -35,7 +52,7 @@ static void try(struct bytes v)
 	check_views(v, &r);
 	if (store_record_encode(&r, STORE_LOG_MAX, &again) != 0)
 		abort();
-	if (!bytes_eq(buf_view(&again), v))
+	if (!same_record(v, buf_view(&again)))
 		abort();
 	buf_deinit(&again);
 }

@@ -256,6 +256,7 @@ void plan_snapshot(const struct flow *f, struct snapshot *ret)
 		.ts_recent = f->tsval[FLOW_TO_SERVER],
 		.ttl = f->ttl,
 		.tos = f->tos,
+		.may_fragment = f->may_fragment,
 		.vlan_present = f->vlan_present,
 		.vlan_tci = f->vlan_tci,
 		.probe_byte_ok = una > 0 && f->acked_byte_end == una,

@@ -22,7 +22,8 @@ static void put_ip(struct buf *b, const struct tcp_script_wire *w,
 	buf_u8(b, s->tos);
 	buf_u16be(b, (uint16_t)(20 + payload));
 	buf_u16be(b, 1);
-	buf_u16be(b, s->fragment >= 0 ? 0x2000 : 0x4000); /* more fragments, or don't */
+	/* More fragments, or don't. */
+	buf_u16be(b, s->fragment >= 0 ? 0x2000 : s->may_fragment ? 0 : 0x4000);
 	buf_u8(b, s->ttl);
 	buf_u8(b, 6);
 	buf_u16be(b, 0);

@@ -173,7 +173,7 @@ static int64_t in_flight(const struct run *r, const struct flow *f)
 #define SNAPSHOT_NUMBERS(X) \
 	X(snd_wnd) X(max_window) X(mss) X(snd_wscale) X(rcv_wscale) X(wscale_ok) X(sack_ok) \
 	X(ts_ok) X(tsval) X(ts_hz) X(ts_recent) X(ttl) X(tos) X(client_fin) X(server_fin) \
-	X(probe_byte_ok)
+	X(probe_byte_ok) X(may_fragment)
 #define STAT_NUMBERS(X) \
 	X(segments) X(ignored) X(flows_opened) X(flows_closed) X(bad_rst) X(bad_seq) X(no_ack) \
 	X(other_mac)

@@ -187,6 +187,8 @@ static void attribute(struct parser *p, struct tcp_script_segment *s)
 		s->moved = true;
 	else if (take(p, "other"))
 		s->other = true;
+	else if (take(p, "without-df"))
+		s->may_fragment = true;
 	else if (take(p, "piece"))
 		s->piece = (uint16_t)number(p, 1, 65535);
 	else if (take(p, "fragment"))

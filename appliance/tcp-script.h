@@ -23,12 +23,14 @@
  * TS val N ecr N, wscale N, nop, eol, sack A:B C:D, mptcp, md5, ao, tfo, raw HEX. Behind
  * them in brackets, what the frame is like:
  *
- *	[ttl 63, tos 0x12, vlan 7, captured 60, other, fragment 0, badsum, stranger, moved, piece 9]
+ *	[ttl 63, tos 0x12, vlan 7, captured 60, other, fragment 0, badsum, stranger, moved, piece 9,
+ *	without-df]
  *
  * captured: bytes of payload the capture holds; other: not the bytes that belong there;
  * fragment: IPv4, only so many bytes of the packet, more fragments follow; badsum: the TCP
  * checksum is wrong; stranger: the frame is for somebody else; moved: for the receiver's other MAC;
- * piece: the frame is made of segments of so many bytes, and the ring says so.
+ * without-df: IPv4 without "don't fragment"; piece: the frame is made of segments of so many bytes,
+ *and the ring says so.
  *
  * What may be asserted is told by tcp_script_names(). Numbers are compared with
  * == != < <= > >=, texts in quotes with == and !=. Snapshot numbers are relative too.
@@ -69,6 +71,7 @@ struct tcp_script_segment {
 	uint32_t captured; /* of the payload */
 	bool other, bad_sum, stranger, moved;
 	uint16_t piece;
+	bool may_fragment;
 	int32_t fragment; /* -1: whole */
 };
 

@@ -300,6 +300,7 @@ static inline enum decode_outcome decode_ipv4(struct layer l, enum frame_sum kno
 	set_addresses(ret, p + 12, 4, NETADDR_V4);
 	ret->tos = p[1];
 	ret->ttl = p[8];
+	ret->may_fragment = !(p[6] & 0x40);
 	bool whole = header == IPV4_HEADER || layer_take(&l, header - IPV4_HEADER);
 	if (whole && ipv4_sum_wrong(bytes_of(p, header), known))
 		ret->sum = SEGMENT_SUM_WRONG;

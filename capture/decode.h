@@ -81,8 +81,9 @@ struct segment {
 	uint32_t seq, ack;
 	uint16_t window; /* as on the wire, not scaled */
 	uint8_t flags;
-	uint8_t ttl; /* or hop limit */
-	uint8_t tos; /* or traffic class */
+	uint8_t ttl;       /* or hop limit */
+	uint8_t tos;       /* or traffic class */
+	bool may_fragment; /* IPv4 without DF: a router may cut the packet */
 	bool vlan_present;
 	uint16_t vlan_tci; /* outermost tag */
 	bool mac_valid;    /* the two below: only from Ethernet */

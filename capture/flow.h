@@ -104,8 +104,9 @@ struct flow {
 	uint16_t marks;        /* enum flow_mark */
 	uint8_t client_mac[6]; /* source of the client's frames: the client, or the router to it */
 	uint8_t server_mac[6];
-	uint8_t ttl, tos; /* of the server's last packet */
-	uint32_t id;      /* unique in its worker; never 0 */
+	uint8_t ttl, tos;  /* of the server's last packet */
+	bool may_fragment; /* of its last one with data: IPv4 without DF */
+	uint32_t id;       /* unique in its worker; never 0 */
 
 	uint32_t isn[2]; /* [FLOW_TO_SERVER]: the client's initial sequence number */
 	struct flow_syn_options

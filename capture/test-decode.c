@@ -444,6 +444,8 @@ static void test_ipv4_fragments(void **state)
 		put_ipv4(&b, 20 + TCP_BYTES, 0, row[i].fragment, row[i].protocol);
 		put_tcp(&b);
 		assert_int_equal(decode(&b, FRAME_LINK_ETHERNET, &s), row[i].outcome);
+		if (row[i].outcome == DECODE_TCP)
+			assert_int_equal(s.may_fragment, row[i].fragment != 0x4000);
 		if (row[i].outcome == DECODE_FRAGMENT) {
 			assert_int_equal(s.src.addr.family, NETADDR_V4);
 			assert_memory_equal(s.src.addr.b, "\x0a\x09\x00\x01", 4);

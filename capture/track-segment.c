@@ -327,6 +327,9 @@ static void observe(struct track *t, struct flow *f, enum flow_dir d, const stru
 	if (d == FLOW_TO_CLIENT) {
 		f->ttl = s->ttl;
 		f->tos = s->tos;
+		/* The box's own probe carries a byte as well. */
+		if (s->payload_len > 0 && !s->outgoing)
+			f->may_fragment = s->may_fragment;
 	}
 	observe_timestamp(f, d, s);
 	if (s->flags & TCP_URG)

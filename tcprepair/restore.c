@@ -248,6 +248,9 @@ static int set_looks(int fd, const struct snapshot *s)
 	if (r == 0 && s->tos)
 		r = is_v6(s) ? set_int(fd, IPPROTO_IPV6, IPV6_TCLASS, s->tos)
 			     : set_int(fd, IPPROTO_IP, IP_TOS, s->tos);
+	/* Routers cut what its path does not take, and tell nobody: the client acknowledged it. */
+	if (r == 0 && s->may_fragment && !is_v6(s))
+		r = set_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
 	return r < 0 ? r : life_after_fin(fd, s);
 }
 

@@ -16,7 +16,8 @@ enum flag {
 	FLAG_CLIENT_FIN = 1 << 4,
 	FLAG_SERVER_FIN = 1 << 5,
 	FLAG_PROBE_BYTE = 1 << 6,
-	FLAG_ALL = (1 << 7) - 1,
+	FLAG_MAY_FRAGMENT = 1 << 7,
+	FLAG_OF_VERSION_2 = FLAG_MAY_FRAGMENT,
 };
 
 static size_t addr_bytes(uint8_t family)
@@ -30,7 +31,8 @@ static uint8_t flags_of(const struct snapshot *s)
 			 (s->ts_ok ? FLAG_TS : 0) | (s->vlan_present ? FLAG_VLAN : 0) |
 			 (s->client_fin ? FLAG_CLIENT_FIN : 0) |
 			 (s->server_fin ? FLAG_SERVER_FIN : 0) |
-			 (s->probe_byte_ok ? FLAG_PROBE_BYTE : 0));
+			 (s->probe_byte_ok ? FLAG_PROBE_BYTE : 0) |
+			 (s->may_fragment ? FLAG_MAY_FRAGMENT : 0));
 }
 
 int snapshot_encode(const struct snapshot *s, struct buf *out)
@@ -84,12 +86,13 @@ static void flags_apply(struct snapshot *s, uint8_t flags)
 	s->client_fin = flags & FLAG_CLIENT_FIN;
 	s->server_fin = flags & FLAG_SERVER_FIN;
 	s->probe_byte_ok = flags & FLAG_PROBE_BYTE;
+	s->may_fragment = flags & FLAG_MAY_FRAGMENT;
 }
 
 /* Only what no connection can have: a strange but possible one is for the restore to refuse. */
-static bool possible(const struct snapshot *s, uint8_t flags)
+static bool possible(const struct snapshot *s)
 {
-	if (flags & ~FLAG_ALL || s->server.port == 0 || s->client.port == 0 || s->mss == 0)
+	if (s->server.port == 0 || s->client.port == 0 || s->mss == 0)
 		return false;
 	if (s->snd_wscale > WSCALE_MAX || s->rcv_wscale > WSCALE_MAX || s->ts_hz > TS_HZ_MAX)
 		return false;
@@ -108,7 +111,7 @@ enum snapshot_outcome snapshot_decode(struct reader *r, struct snapshot *ret)
 
 	if (!reader_ok(r))
 		return SNAPSHOT_E_MALFORMED;
-	if (version != SNAPSHOT_VERSION)
+	if (version < 1 || version > SNAPSHOT_VERSION)
 		return SNAPSHOT_E_VERSION;
 	if (family != NETADDR_V4 && family != NETADDR_V6)
 		return SNAPSHOT_E_MALFORMED;
@@ -125,6 +128,8 @@ enum snapshot_outcome snapshot_decode(struct reader *r, struct snapshot *ret)
 	s.snd_wscale = reader_u8(r);
 	s.rcv_wscale = reader_u8(r);
 	uint8_t flags = reader_u8(r);
+	if (version < 2 && flags & FLAG_OF_VERSION_2)
+		return SNAPSHOT_E_MALFORMED;
 	flags_apply(&s, flags);
 	s.tsval = reader_u32be(r);
 	s.tsval_ns = (int64_t)reader_u64be(r);
@@ -137,7 +142,7 @@ enum snapshot_outcome snapshot_decode(struct reader *r, struct snapshot *ret)
 	reader_copy(r, s.server_mac, sizeof s.server_mac);
 	if (s.probe_byte_ok)
 		s.probe_byte = reader_u8(r);
-	if (!reader_ok(r) || !possible(&s, flags))
+	if (!reader_ok(r) || !possible(&s))
 		return SNAPSHOT_E_MALFORMED;
 	*ret = s;
 	return SNAPSHOT_OK;

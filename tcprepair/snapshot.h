@@ -16,7 +16,7 @@
 #include "netaddr.h"
 #include "reader.h"
 
-#define SNAPSHOT_VERSION 1
+#define SNAPSHOT_VERSION 2 /* 1, without may_fragment, is read as well */
 
 struct snapshot {
 	struct endpoint server, client;
@@ -36,6 +36,7 @@ struct snapshot {
 	uint32_t ts_hz;     /* its clock; 0 unknown */
 	uint32_t ts_recent; /* client's last TSval: what a probe must echo */
 	uint8_t ttl, tos;
+	bool may_fragment; /* IPv4 without DF: what a path does not take its routers cut */
 	bool vlan_present;
 	uint16_t vlan_tci;
 	uint8_t client_mac[6]; /* where frames to the client go on the link */

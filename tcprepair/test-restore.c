@@ -579,6 +579,7 @@ static struct snapshot plausible(void)
 		.wscale_ok = true,
 		.ttl = 77,
 		.tos = 0x10,
+		.may_fragment = true,
 	};
 	return s;
 }
@@ -647,6 +648,7 @@ static void test_prebuilt(void **state)
 	assert_int_equal(get_u32(fd, SOL_SOCKET, SO_REUSEADDR), 1);
 	assert_int_equal(get_u32(fd, IPPROTO_IP, IP_TTL), 77);
 	assert_int_equal(get_u32(fd, IPPROTO_IP, IP_TOS), 0x10);
+	assert_int_equal(get_u32(fd, IPPROTO_IP, IP_MTU_DISCOVER), IP_PMTUDISC_DONT);
 	assert_int_equal(get_u32(fd, IPPROTO_TCP, TCP_NODELAY), 1);
 	assert_int_equal(get_u32(fd, IPPROTO_TCP, TCP_REPAIR), 0);
 	/* The kernel keeps it without the 12 bytes of timestamps, used or not. */

@@ -68,6 +68,7 @@ static void assert_same(const struct snapshot *a, const struct snapshot *b)
 	assert_int_equal(a->probe_byte, b->probe_byte);
 	assert_int_equal(a->ttl, b->ttl);
 	assert_int_equal(a->tos, b->tos);
+	assert_int_equal(a->may_fragment, b->may_fragment);
 	assert_int_equal(a->vlan_present, b->vlan_present);
 	assert_int_equal(a->vlan_tci, b->vlan_tci);
 	assert_memory_equal(a->client_mac, b->client_mac, 6);
@@ -113,7 +114,7 @@ static void test_round_trip(void **state)
 	round_trip(s);
 	round_trip(example("[fd00::1]:443", "[fd00::2]:1"));
 	/* Every flag on its own place. */
-	for (unsigned i = 0; i < 128; i++) {
+	for (unsigned i = 0; i < 256; i++) {
 		s.wscale_ok = i & 1;
 		s.snd_wscale = s.rcv_wscale = i & 1 ? 14 : 0;
 		s.sack_ok = i & 2;
@@ -123,6 +124,7 @@ static void test_round_trip(void **state)
 		s.server_fin = i & 32;
 		s.probe_byte_ok = i & 64;
 		s.probe_byte = i & 64 ? 0xa5 : 0;
+		s.may_fragment = i & 128;
 		round_trip(s);
 	}
 }
@@ -131,7 +133,7 @@ static void test_round_trip(void **state)
 static void test_format_is_fixed(void **state)
 {
 	static const uint8_t expected[] = {
-		1,
+		2,
 		4,
 		10,
 		9,
@@ -241,9 +243,11 @@ static void test_short_is_malformed(void **state)
 		assert_int_equal(decoded(bytes_head(buf_view(&b), n), &out, &left),
 				 SNAPSHOT_E_MALFORMED);
 	assert_int_equal(out.mss, 99);
-	b.p[0] = 2;
+	b.p[0] = 0;
 	assert_int_equal(decoded(buf_view(&b), &out, &left), SNAPSHOT_E_VERSION);
-	b.p[0] = 1;
+	b.p[0] = SNAPSHOT_VERSION + 1;
+	assert_int_equal(decoded(buf_view(&b), &out, &left), SNAPSHOT_E_VERSION);
+	b.p[0] = SNAPSHOT_VERSION;
 	b.p[1] = 5;
 	assert_int_equal(decoded(buf_view(&b), &out, &left), SNAPSHOT_E_MALFORMED);
 	buf_deinit(&b);
@@ -280,9 +284,19 @@ static void test_impossible_is_malformed(void **state)
 	IMPOSSIBLE(s.snd_nxt = s.snd_una - 1);
 	IMPOSSIBLE(s.ts_hz = 1000001);
 #undef IMPOSSIBLE
+}
+
+/* As an older box wrote it; without the flag that it did not know. */
+static void test_version_1(void **state)
+{
+	struct snapshot good = example("10.9.0.1:80", "10.9.0.10:40000"), out;
 	struct buf b = encoded(&good);
-	struct snapshot out;
 	size_t left, flags_at = 2 + 12 + 28 + 4;
+
+	b.p[0] = 1;
+	assert_int_equal(decoded(buf_view(&b), &out, &left), SNAPSHOT_OK);
+	assert_int_equal(left, 0);
+	assert_same(&good, &out);
 	b.p[flags_at] |= 0x80;
 	assert_int_equal(decoded(buf_view(&b), &out, &left), SNAPSHOT_E_MALFORMED);
 	buf_deinit(&b);
@@ -322,6 +336,7 @@ int main(void)
 		cmocka_unit_test(test_format_is_fixed),
 		cmocka_unit_test(test_short_is_malformed),
 		cmocka_unit_test(test_impossible_is_malformed),
+		cmocka_unit_test(test_version_1),
 		cmocka_unit_test(test_tsval),
 	};
 
