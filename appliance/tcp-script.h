@@ -29,8 +29,8 @@
  * captured: bytes of payload the capture holds; other: not the bytes that belong there;
  * fragment: IPv4, only so many bytes of the packet, more fragments follow; badsum: the TCP
  * checksum is wrong; stranger: the frame is for somebody else; moved: for the receiver's other MAC;
- * without-df: IPv4 without "don't fragment"; piece: the frame is made of segments of so many bytes,
- *and the ring says so.
+ * without-df: IPv4 without "don't fragment"; piece: the ring says that the frame is made of
+ * segments of so many bytes.
  *
  * What may be asserted is told by tcp_script_names(). Numbers are compared with
  * == != < <= > >=, texts in quotes with == and !=. Snapshot numbers are relative too.

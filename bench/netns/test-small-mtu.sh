@@ -33,7 +33,8 @@ for id in four six chunked; do
 	get_check "$id" 100m.bin
 done
 all_continued
-below "$(longest_stall four six chunked)" 1500 "longest stall, ms"
+# One in which the old server had just tried a larger segment has a hole, which is filled by a timer.
+below "$(longest_stall four six chunked)" 5000 "longest stall, ms"
 
 # What does not get through is not called continued; with the sysctl it does.
 wait_for 10 "three continued" account_is continuing 1
