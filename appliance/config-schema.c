@@ -24,6 +24,8 @@ static const char *const fence_policies[] = {[CONFIG_FENCE_NONE] = "none",
 					     [CONFIG_FENCE_REQUIRED] = "required",
 					     NULL};
 
+static const char *const rehearsals[] = {
+	[CONFIG_REHEARSAL_OFF] = "off", [CONFIG_REHEARSAL_ON] = "on", NULL};
 static const char *const replays[] = {[JEEBS_REPLAY_IDEMPOTENT] = "idempotent",
 				      [JEEBS_REPLAY_ALL] = "all",
 				      [JEEBS_REPLAY_NONE] = "none",
@@ -33,6 +35,7 @@ static const char *const logins[] = {
 
 _Static_assert(sizeof(enum log_format) == sizeof(unsigned), "stored as an index");
 _Static_assert(sizeof(enum config_fence_policy) == sizeof(unsigned), "stored as an index");
+_Static_assert(sizeof(enum config_rehearsal) == sizeof(unsigned), "stored as an index");
 _Static_assert(offsetof(struct config_draft, c) == 0, "freed as one allocation");
 
 #define TOP(field)     .offset = offsetof(struct config_draft, c.field)
@@ -80,6 +83,8 @@ const struct config_key config_keys[] = {
 	 .doc = "threads that carry continued connections"},
 	{"recovery.probe_timeout", CONFIG_DURATION, TOP(probe_timeout_ns), .fallback = "50ms", .min = NS_PER_MS,
 	 .max = 10 * NS_PER_S, .doc = "how long a client's answer to the probe is waited for"},
+	{"recovery.rehearsal", CONFIG_CHOICE, TOP(rehearsal), .fallback = "on", .choices = rehearsals,
+	 .doc = "whether the box's own firewall is tried before it matters"},
 
 	{"metrics", CONFIG_GROUP, .doc = "the Prometheus endpoint"},
 	{"metrics.listen", CONFIG_LISTEN, TOP(metrics_listen), .fallback = "off",

@@ -28,6 +28,11 @@ enum config_fence_policy {
 	CONFIG_FENCE_REQUIRED, /* must exit 0 in time, or there is no takeover */
 };
 
+enum config_rehearsal {
+	CONFIG_REHEARSAL_OFF, /* readiness does not ask for it */
+	CONFIG_REHEARSAL_ON,
+};
+
 struct config_health {
 	int64_t interval_ns, timeout_ns;
 	uint32_t fall, rise;
@@ -83,6 +88,7 @@ struct config {
 	uint32_t recovery_threads; /* recovery.threads; default 1 */
 	int64_t probe_timeout_ns;  /* recovery.probe_timeout: how long a client's answer is waited
 				      for; default 50ms */
+	enum config_rehearsal rehearsal; /* recovery.rehearsal: of the firewall; default on */
 	/* metrics; listen.addr.family NETADDR_NONE: off */
 	struct endpoint metrics_listen;
 	struct config_server *servers;

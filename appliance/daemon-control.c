@@ -153,8 +153,8 @@ const char *daemon_not_ready(struct daemon *d, uint32_t server)
 	if (failed)
 		return failed;
 	firewall_view(d->firewall, server, &fw);
-	/* A firewall that could not be rehearsed may be a good one. */
-	if (fw.state != FIREWALL_PASSES && fw.state != FIREWALL_NOT_REHEARSED)
+	/* One that could not be rehearsed may be a good one: nobody knows. */
+	if (fw.state != FIREWALL_PASSES && fw.state != FIREWALL_NOT_ASKED)
 		return firewall_state_name(fw.state);
 	return NULL;
 }

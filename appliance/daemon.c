@@ -518,6 +518,8 @@ static int start_health(struct daemon *d)
 static int start_firewall(struct daemon *d)
 {
 	struct firewall_config fc = {.config = d->config, .client = daemon_client, .ctx = d};
+	if (d->config->rehearsal == CONFIG_REHEARSAL_OFF)
+		return 0;
 	int r = firewall_start(&fc, &d->firewall);
 
 	if (r < 0)

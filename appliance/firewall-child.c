@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -16,9 +17,11 @@
 #include "log.h"
 #include "subprocess.h"
 
-#define ARGUMENT  "--rehearse"
-#define ARGUMENTS 6
-#define PATIENCE  (15 * NS_PER_S)
+#define ARGUMENT        "--rehearse"
+#define ARGUMENTS       6
+#define RULES_ARGUMENT  "--rules-digest"
+#define RULES_ARGUMENTS 2
+#define PATIENCE        (15 * NS_PER_S)
 /* With fewer libnftables ends the process, and says so to nobody; a restored socket leaves some. */
 #define DESCRIPTORS (DESCRIPTORS_KEPT_MIN + 16)
 /* Outcome, tracking, rule: one line. */
@@ -28,7 +31,18 @@
 
 bool firewall_child_is(int argc, char **argv)
 {
-	return argc == ARGUMENTS && strcmp(argv[1], ARGUMENT) == 0;
+	return (argc == ARGUMENTS && strcmp(argv[1], ARGUMENT) == 0) ||
+	       (argc == RULES_ARGUMENTS && strcmp(argv[1], RULES_ARGUMENT) == 0);
+}
+
+static int digest_main(void)
+{
+	uint64_t digest;
+
+	if (rehearsal_digest(&digest) < 0)
+		return EXIT_FAILURE;
+	printf("%" PRIx64 "\n", digest);
+	return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 static bool descriptors_are_there(void)
@@ -43,6 +57,8 @@ int firewall_child_main(char **argv)
 	struct rehearsal_scene s = {.interface = argv[2]};
 	struct rehearsal r;
 
+	if (strcmp(argv[1], RULES_ARGUMENT) == 0)
+		return digest_main();
 	if (endpoint_parse(argv[3], false, &s.service.service) < 0 ||
 	    endpoint_parse(argv[4], false, &s.service.backup) < 0 ||
 	    netaddr_parse(argv[5], &s.client.addr) < 0)
@@ -62,17 +78,12 @@ int firewall_child_main(char **argv)
 
 /* ---- its parent ---- */
 
-static int start(const struct rehearsal_scene *s, int out, pid_t *ret)
+/* This program once more; its standard output is @out. */
+static int start(char *const argv[], int out, pid_t *ret)
 {
-	char service[ENDPOINT_STRLEN], backup[ENDPOINT_STRLEN], client[NETADDR_STRLEN];
-	char name[] = "jeebs-appliance", argument[] = ARGUMENT;
-	char *argv[] = {name, argument, (char *)s->interface, service, backup, client, NULL};
 	struct subprocess program = {
 		.program = "/proc/self/exe", .argv = argv, .envp = environ, .out = out, .err = -1};
 
-	endpoint_format(&s->service.service, service);
-	endpoint_format(&s->service.backup, backup);
-	netaddr_format(&s->client.addr, client);
 	return subprocess_start(&program, ret);
 }
 
@@ -122,27 +133,52 @@ static void understand(char *line, int status, struct rehearsal *ret)
 	snprintf(ret->rule, sizeof ret->rule, "%.255s", line + at);
 }
 
-int firewall_child_run(const struct rehearsal_scene *scene, int cancel, struct rehearsal *ret)
+/* Until it has ended: its line and its status as from waitpid(). */
+static int run(char *const argv[], int cancel, char line[static LINE_MAX_N], int *ret_status)
 {
 	_cleanup_close_ int in = -1, out = -1;
-	char line[LINE_MAX_N] = "";
-	int ends[2], status = 0;
+	int ends[2];
 	pid_t pid;
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return -errno;
 	in = ends[0];
 	out = ends[1];
-	int r = start(scene, out, &pid);
+	int r = start(argv, out, &pid);
 	if (r < 0)
 		return r;
 	close(take_fd(&out));
 	r = listen_to(in, cancel, line);
 	if (r < 0)
 		kill(pid, SIGKILL);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+	while (waitpid(pid, ret_status, 0) < 0 && errno == EINTR)
 		;
+	return r;
+}
+
+int firewall_child_run(const struct rehearsal_scene *s, int cancel, struct rehearsal *ret)
+{
+	char service[ENDPOINT_STRLEN], backup[ENDPOINT_STRLEN], client[NETADDR_STRLEN];
+	char name[] = "jeebs-appliance", argument[] = ARGUMENT, line[LINE_MAX_N] = "";
+	char *argv[] = {name, argument, (char *)s->interface, service, backup, client, NULL};
+	int status = 0;
+
+	endpoint_format(&s->service.service, service);
+	endpoint_format(&s->service.backup, backup);
+	netaddr_format(&s->client.addr, client);
+	int r = run(argv, cancel, line, &status);
 	if (r == 0)
 		understand(line, status, ret);
 	return r;
+}
+
+int firewall_child_digest(int cancel, uint64_t *ret)
+{
+	char name[] = "jeebs-appliance", argument[] = RULES_ARGUMENT, line[LINE_MAX_N] = "";
+	char *argv[] = {name, argument, NULL};
+	int status = 0, r = run(argv, cancel, line, &status);
+
+	if (r < 0)
+		return r;
+	return sscanf(line, "%" SCNx64, ret) == 1 ? 0 : -EIO;
 }

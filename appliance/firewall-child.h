@@ -16,7 +16,10 @@
  */
 int firewall_child_run(const struct rehearsal_scene *scene, int cancel, struct rehearsal *ret);
 
-/* Was this process started by firewall_child_run()? Then main() is firewall_child_main(). */
+/* As rehearsal_digest(), likewise; -EIO: the child could not tell. */
+int firewall_child_digest(int cancel, uint64_t *ret);
+
+/* Was this process started by one of them? Then main() is firewall_child_main(). */
 bool firewall_child_is(int argc, char **argv);
 int firewall_child_main(char **argv);
 

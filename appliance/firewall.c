@@ -16,8 +16,9 @@
 /* How soon a change of the rules is noticed. Those that still change are waited for as long again.
  */
 #define LOOK_MS 1000
-/* A first client is looked for at each so many looks: without one all flows are walked. */
-#define CLIENT_LOOKS 10
+/* At each so many looks a first client is looked for (without one all flows are walked), and what
+ * could not be rehearsed is tried again. */
+#define RARE_LOOKS 10
 /* Addresses of the box that are looked at. */
 #define OWN_MAX 32
 
@@ -30,6 +31,8 @@ struct firewall {
 	bool *known_client;         /* by server: the last rehearsal was as a real one */
 	uint32_t generation;        /* of the rules at the last look */
 	uint32_t rehearsed;         /* ... and of the last rehearsal; 0: none yet */
+	uint64_t digest;            /* of these rules */
+	bool digest_known;
 	uint32_t looks;
 };
 
@@ -41,6 +44,7 @@ const char *firewall_state_name(enum firewall_state s)
 		[FIREWALL_DROPS_RESTORED] = "firewall-drops-restored",
 		[FIREWALL_DROPS_NEW] = "firewall-drops-new",
 		[FIREWALL_NOT_REHEARSED] = "firewall-not-rehearsed",
+		[FIREWALL_NOT_ASKED] = "firewall-not-asked",
 	};
 
 	return names[s];
@@ -140,7 +144,7 @@ void firewall_check(const struct config *c, FILE *out)
 	struct firewall_view v;
 	bool known;
 
-	if (geteuid() != 0)
+	if (geteuid() != 0 || c->rehearsal == CONFIG_REHEARSAL_OFF)
 		return;
 	for (uint32_t i = 0; i < c->server_count; i++) {
 		if (if_nametoindex(c->servers[i].interface) == 0 && errno == ENODEV)
@@ -199,6 +203,30 @@ static bool client_came(struct firewall *f)
 	return false;
 }
 
+static bool something_not_rehearsed(const struct firewall *f)
+{
+	for (uint32_t i = 0; i < f->cfg.config->server_count; i++)
+		if (f->view[i].state == FIREWALL_NOT_REHEARSED)
+			return true;
+	return false;
+}
+
+/*
+ * The rules that count are other ones than at the last rehearsal, or nobody knows. Our own guards,
+ * which come and go with each takeover, are not among them.
+ */
+static bool rules_changed(struct firewall *f)
+{
+	uint64_t digest;
+	bool known = firewall_child_digest(f->wake, &digest) == 0;
+	bool same = known && f->digest_known && digest == f->digest;
+
+	f->digest_known = known;
+	if (known)
+		f->digest = digest;
+	return !same;
+}
+
 static void look(struct firewall *f)
 {
 	uint32_t now = f->generation;
@@ -206,12 +234,13 @@ static void look(struct firewall *f)
 	if (rehearsal_generation(&now) < 0)
 		now = f->generation;
 	bool settled = now == f->generation;
+	bool rare = ++f->looks % RARE_LOOKS == 0;
 	f->generation = now;
-	bool changed = settled && now != f->rehearsed;
-	if (!changed && (++f->looks % CLIENT_LOOKS != 0 || !client_came(f)))
-		return;
-	rehearse_all(f);
-	f->rehearsed = now;
+	bool changed = settled && now != f->rehearsed && rules_changed(f);
+	if (settled)
+		f->rehearsed = now;
+	if (changed || (rare && (something_not_rehearsed(f) || client_came(f))))
+		rehearse_all(f);
 }
 
 static void *firewall_main(void *arg)
@@ -220,8 +249,9 @@ static void *firewall_main(void *arg)
 	struct pollfd p = {.fd = f->wake, .events = POLLIN};
 
 	(void)rehearsal_generation(&f->generation);
-	rehearse_all(f);
 	f->rehearsed = f->generation;
+	(void)rules_changed(f); /* before: what changes meanwhile is another rehearsal's */
+	rehearse_all(f);
 	while (poll(&p, 1, LOOK_MS) <= 0)
 		look(f);
 	return NULL;
@@ -274,7 +304,7 @@ struct firewall *firewall_stop(struct firewall *f)
 
 void firewall_view(struct firewall *f, uint32_t server, struct firewall_view *ret)
 {
-	*ret = (struct firewall_view){.state = FIREWALL_UNKNOWN};
+	*ret = (struct firewall_view){.state = FIREWALL_NOT_ASKED};
 	if (!f)
 		return;
 	pthread_mutex_lock(&f->lock);

@@ -18,6 +18,7 @@ enum firewall_state {
 	FIREWALL_DROPS_RESTORED, /* clients of restored connections would not be heard */
 	FIREWALL_DROPS_NEW,      /* new connections would not reach the backup */
 	FIREWALL_NOT_REHEARSED,  /* nobody knows: see rule */
+	FIREWALL_NOT_ASKED,      /* the operator does not want to know */
 	FIREWALL_STATE_COUNT_,
 };
 
@@ -40,7 +41,7 @@ struct firewall;
 /* 0 or negative errno. */
 int firewall_start(const struct firewall_config *cfg, struct firewall **ret);
 struct firewall *firewall_stop(struct firewall *f); /* NULL is fine; returns NULL */
-/* Thread-safe. @f NULL: unknown, untracked. */
+/* Thread-safe. @f NULL: not asked, untracked. */
 void firewall_view(struct firewall *f, uint32_t server, struct firewall_view *ret);
 
 const char *firewall_state_name(enum firewall_state s);

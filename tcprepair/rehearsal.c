@@ -12,10 +12,12 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cleanup.h"
 #include "clock.h"
 #include "rules.h"
+#include "siphash.h"
 #include "stage.h"
 #include "thread.h"
 
@@ -322,4 +324,17 @@ int rehearse(const struct rehearsal_scene *s, struct rehearsal *ret)
 int rehearsal_generation(uint32_t *ret)
 {
 	return rules_generation(ret);
+}
+
+int rehearsal_digest(uint64_t *ret)
+{
+	static const struct siphash_key key;
+	_cleanup_free_ char *rules = NULL;
+	int r = rules_read(&rules);
+
+	if (r < 0)
+		return r;
+	/* Those of iptables-legacy cannot be rehearsed: with them it comes to something else. */
+	*ret = siphash13(rules, strlen(rules), &key) ^ rules_legacy_present();
+	return 0;
 }

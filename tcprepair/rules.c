@@ -80,6 +80,8 @@ int rules_read(char **ret)
 
 	if (!list || !tables)
 		return -ENOMEM;
+	/* Counters and what has expired are no rules. */
+	nft_ctx_output_set_flags(tables, NFT_CTX_OUTPUT_STATELESS);
 	int r = run(list, "list tables");
 	if (r < 0)
 		return r;

@@ -130,8 +130,13 @@ struct rehearsal {
  * some seconds. An outcome, or negative errno (-EPERM: needs CAP_SYS_ADMIN).
  */
 int rehearse(const struct rehearsal_scene *s, struct rehearsal *ret);
-/* Changes whenever the host's rules do. 0 or negative errno. */
+/* Changes whenever the host's rules do, a guard's among them. 0 or negative errno. */
 int rehearsal_generation(uint32_t *ret);
+/*
+ * Of the rules that a rehearsal would load: the same as long as these are. libnftables may end the
+ * process: for one that does nothing else. 0 or negative errno.
+ */
+int rehearsal_digest(uint64_t *ret);
 
 /* ---- address ---------------------------------------------------------------------------- */
 
