@@ -2,6 +2,7 @@
 /* What the rehearsal says of a host's rules, and that a guard raised as it says is served. */
 #include "test-lab.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -150,6 +151,46 @@ static void test_nothing_remains(void **state)
 	lab_run("nft flush ruleset");
 }
 
+static uint64_t digest(void)
+{
+	uint64_t d;
+
+	assert_int_equal(rehearsal_digest(&d), 0);
+	return d;
+}
+
+/* What packets count, and what a takeover adds, are no other rules. */
+static void test_digest_is_of_the_hosts_rules(void **state)
+{
+	const struct lab *l = *state;
+	struct rehearsal_scene s = scene(NETADDR_V4);
+	struct guard *g = NULL;
+
+	lab_enter(l, LAB_BOX);
+	lab_run("nft flush ruleset");
+	uint64_t none = digest();
+	lab_run("nft 'table inet mine { chain in { type filter hook input priority 0; "
+		"counter accept; }; }'");
+	uint64_t mine = digest();
+	assert_true(mine != none);
+	struct endpoint at = lab_endpoint(LAB_SERVER, NETADDR_V4, LAB_PORT);
+	lab_enter(l, LAB_SERVER);
+	int listener = lab_listen(&at);
+	lab_enter(l, LAB_BOX);
+	int counted = lab_connect(&at, 0);
+	lab_wait(counted, POLLOUT);
+	close(counted);
+	close(listener);
+	assert_true(digest() == mine);
+	assert_int_equal(guard_up("web1", GUARD_UNTRACKED, &s.service, 1, &g), 0);
+	assert_true(digest() == mine);
+	guard_down(g);
+	lab_run("nft add rule inet mine in drop");
+	assert_true(digest() != mine);
+	lab_run("nft flush ruleset");
+	assert_true(digest() == none);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -159,6 +200,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_who_drops_restored, lab_setup, lab_teardown),
 		cmocka_unit_test_setup_teardown(test_who_drops_new, lab_setup, lab_teardown),
 		cmocka_unit_test_setup_teardown(test_other_interfaces, lab_setup, lab_teardown),
+		cmocka_unit_test_setup_teardown(test_digest_is_of_the_hosts_rules, lab_setup,
+						lab_teardown),
 		cmocka_unit_test_setup_teardown(test_nothing_remains, lab_setup, lab_teardown),
 	};
 
