@@ -40,6 +40,9 @@ struct connection {
 			     known */
 	const struct oracle_exchange *meant;
 	struct oracle_body body;
+	bool tunnel; /* behind the request; in it, and in marks: */
+	uint64_t heard, said;
+	size_t turn;
 	uint32_t state;
 	/* During receive. */
 	int (*answer)(void *ctx, struct jeebs_bytes b);
@@ -258,6 +261,17 @@ static int send_captured(struct connection *c)
 	return r;
 }
 
+/* What is said from here on is no HTTP, but the same again when the client says the same. */
+static void open_tunnel(struct connection *c)
+{
+	c->tunnel = c->meant->ask_end != UINT64_MAX;
+	c->heard = c->meant->ask_end;
+	c->said = c->meant->body;
+	c->turn = 0;
+	if (!c->tunnel)
+		c->state = JEEBS_ORACLE_UNKNOWN;
+}
+
 /* The final response to the request that is being read. */
 static int send_final(struct connection *c)
 {
@@ -283,8 +297,10 @@ static int send_final(struct connection *c)
 		else
 			c->state = JEEBS_ORACLE_UNKNOWN;
 	}
-	if (r == 0 && c->state == JEEBS_ORACLE_OPEN && (e->close || e->tunnel))
-		c->state = e->tunnel ? JEEBS_ORACLE_UNKNOWN : JEEBS_ORACLE_CLOSE;
+	if (r == 0 && c->state == JEEBS_ORACLE_OPEN && e->tunnel)
+		open_tunnel(c);
+	else if (r == 0 && c->state == JEEBS_ORACLE_OPEN && e->close)
+		c->state = JEEBS_ORACLE_CLOSE;
 	return r;
 }
 
@@ -483,13 +499,65 @@ static int read_body(struct connection *c, bool *ret_more)
 	return answer_now(c);
 }
 
+/* How far the server had come when the client had come to c->heard. */
+static uint64_t tunnel_due(struct connection *c)
+{
+	const struct oracle *o = c->oracle;
+
+	while (c->turn < o->mark_n && o->marks[c->turn].to_server <= c->heard)
+		c->turn++;
+	return c->turn < o->mark_n ? o->marks[c->turn].to_client : o->stream[JEEBS_TO_CLIENT].end;
+}
+
+/* As far as it is what the client said. False: not all of it is. */
+static bool hear_tunnel(struct connection *c)
+{
+	const struct oracle_stream *s = &c->oracle->stream[JEEBS_TO_SERVER];
+
+	while (c->at < c->in.n) {
+		struct bytes v = bytes_head(oracle_stream_view(s, c->heard), c->in.n - c->at);
+		size_t n = 0;
+		while (n < v.n && v.p[n] == c->in.p[c->at + n])
+			n++;
+		c->at += n;
+		c->heard += n;
+		if (n == 0 || n < v.n)
+			return false;
+	}
+	return true;
+}
+
+static int read_tunnel(struct connection *c, bool *ret_more)
+{
+	const struct oracle *o = c->oracle;
+	int r = 0;
+
+	*ret_more = false;
+	bool known = hear_tunnel(c);
+	uint64_t due = tunnel_due(c);
+	if (due > c->said) {
+		r = send_recorded(c, c->said, due);
+		c->said = due;
+	}
+	if (!known)
+		c->state = JEEBS_ORACLE_UNKNOWN;
+	if (r == 0 && c->state == JEEBS_ORACLE_OPEN && o->stream[JEEBS_TO_CLIENT].fin &&
+	    c->said == o->stream[JEEBS_TO_CLIENT].end && c->heard == o->stream[JEEBS_TO_SERVER].end)
+		c->state = JEEBS_ORACLE_CLOSE;
+	return r;
+}
+
 static int read_input(struct connection *c)
 {
 	bool more = true;
 	int r = 0;
 
-	while (r == 0 && more && c->state == JEEBS_ORACLE_OPEN)
-		r = c->in_body ? read_body(c, &more) : read_head(c, &more);
+	while (r == 0 && more && c->state == JEEBS_ORACLE_OPEN) {
+		if (c->in_body)
+			r = read_body(c, &more);
+		else
+			r = c->tunnel ? read_tunnel(c, &more) : read_head(c, &more);
+	}
 	return r;
 }
 

@@ -178,6 +178,19 @@ static uint64_t another_protocol(struct oracle_exchanges *x, uint64_t off)
 	return UINT64_MAX;
 }
 
+/*
+ * What the server said to @e is no response. Whatever it is: the last thing it was asked, it was
+ * asked that, and says it again when it is asked the same.
+ */
+static uint64_t not_readable(struct oracle_exchanges *x, struct oracle_exchange *e, struct clock *c,
+			     uint64_t off)
+{
+	bool to_it = clock_asked(c, off) > e->ask && c->marks[c->at].to_client == off;
+
+	e->answered = to_it && e == &x->list[x->n - 1];
+	return another_protocol(x, off);
+}
+
 /* Up to where the server's bytes are dealt with; UINT64_MAX when that is lost. */
 static uint64_t read_answers(struct oracle_exchanges *x, const struct oracle_stream *to_server,
 			     const struct oracle_stream *s, struct clock *c)
@@ -193,11 +206,14 @@ static uint64_t read_answers(struct oracle_exchanges *x, const struct oracle_str
 			uint64_t behind = skip_extra(e, c, off, s->end);
 			whole = behind > off && read_answer(e, to_server, s, behind);
 			if (!e->answered)
-				return another_protocol(x, off);
+				return behind > off ? another_protocol(x, off)
+						    : not_readable(x, e, c, off);
 			e[-1].extra_end = behind;
 			not_expected(x, off);
 			off = behind;
 		}
+		if (!whole && !e->answered)
+			return not_readable(x, e, c, off);
 		if (!whole)
 			return another_protocol(x, off);
 		if (!e->finished)

@@ -95,8 +95,13 @@ bool oracle_head_line(struct bytes *io_rest, struct oracle_line *ret)
 	const uint8_t *colon = memchr(rest.p, ':', n);
 	if (!colon)
 		return true;
-	ret->name = bytes_head(rest, (size_t)(colon - rest.p));
-	ret->value = trim(bytes_from(ret->whole, ret->name.n + 1));
+	struct bytes name = bytes_head(rest, (size_t)(colon - rest.p));
+	ret->value = trim(bytes_from(ret->whole, name.n + 1));
+	while (name.n > 0 && blank(name.p[name.n - 1])) {
+		name.n--;
+		ret->spaced = true;
+	}
+	ret->name = name;
 	return true;
 }
 
@@ -153,14 +158,16 @@ static bool read_length(struct framing *f, struct bytes list)
 	return true;
 }
 
-static bool read_fields(struct bytes head, struct framing *f)
+/* @spaced: blanks before a colon may be, which only responses are forgiven: RFC 9112 section 5.1.
+ */
+static bool read_fields(struct bytes head, bool spaced, struct framing *f)
 {
 	struct oracle_line line;
 	struct bytes one;
 
 	*f = (struct framing){0};
 	while (oracle_head_line(&head, &line)) {
-		if (!line.name.p || blank(line.name.n ? line.name.p[line.name.n - 1] : ' '))
+		if (line.name.n == 0 || (line.spaced && !spaced))
 			return false;
 		if (oracle_text_is(line.name, "content-length")) {
 			if (!read_length(f, line.value))
@@ -189,8 +196,10 @@ static bool version(struct bytes b, bool *ret_old)
 	return true;
 }
 
+/* As many blanks between two as there are: RFC 9112 section 3. */
 static struct bytes word(struct bytes *io_text)
 {
+	*io_text = trim(*io_text);
 	const uint8_t *space = io_text->n ? memchr(io_text->p, ' ', io_text->n) : NULL;
 	size_t n = space ? (size_t)(space - io_text->p) : io_text->n;
 	struct bytes w = bytes_head(*io_text, n);
@@ -205,11 +214,11 @@ bool oracle_head_ask(struct bytes head, struct oracle_ask *ret)
 	struct framing f;
 	bool old;
 
-	if (!oracle_head_line(&head, &start) || !read_fields(head, &f))
+	if (!oracle_head_line(&head, &start) || !read_fields(head, false, &f))
 		return false;
 	struct bytes text = trim(start.whole);
 	struct bytes method = word(&text), target = word(&text);
-	if (method.n == 0 || target.n == 0 || !version(text, &old) || (f.coded && !f.chunked))
+	if (method.n == 0 || target.n == 0 || !version(trim(text), &old) || (f.coded && !f.chunked))
 		return false;
 	*ret = (struct oracle_ask){
 		.method = method,
@@ -229,7 +238,7 @@ bool oracle_head_answer(struct bytes head, struct oracle_answer *ret)
 	uint64_t status;
 	bool old;
 
-	if (!oracle_head_line(&head, &start) || !read_fields(head, &f))
+	if (!oracle_head_line(&head, &start) || !read_fields(head, true, &f))
 		return false;
 	struct bytes text = trim(start.whole), first = word(&text), second = word(&text);
 	if (!version(first, &old) || second.n != 3 || !oracle_number(second, &status) ||

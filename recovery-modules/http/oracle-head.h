@@ -14,6 +14,7 @@
 struct oracle_line {
 	struct bytes whole; /* with its end */
 	struct bytes name, value;
+	bool spaced; /* blanks stood behind the name */
 };
 
 /*

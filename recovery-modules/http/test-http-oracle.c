@@ -421,12 +421,67 @@ static void test_no_http_any_more(void **state)
 				      {'S', "x"},
 				      {'C', "y"},
 				      {0}};
-	const struct seen garbage[] = {
-		{'S', GET("/")}, {'C', "220 mail.example ESMTP\r\n\r\n"}, {0}};
+	const struct seen lost[] = {
+		{'S', GET("/")}, {'C', SWITCH "a"}, {'c', "b"}, {'C', "c"}, {0}};
+	const struct seen ended[] = {{'S', GET("/")}, {'C', SWITCH}, {'S', "x"},
+				     {'C', "y"},      {'F'},         {0}};
+	const struct seen body[] = {{'S', "POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\nab"},
+				    {'C', SWITCH},
+				    {'S', "x"},
+				    {'C', "y"},
+				    {0}};
 
-	check(upgrade, 0, GET("/"), SWITCH, JEEBS_ORACLE_UNKNOWN);
-	check(tunnel, 0, tunnel[0].text, tunnel[1].text, JEEBS_ORACLE_UNKNOWN);
-	check(garbage, 0, GET("/"), "", JEEBS_ORACLE_UNKNOWN);
+	/* The same again, when the client says the same. */
+	check(upgrade, 0, GET("/"), SWITCH "server first", JEEBS_ORACLE_OPEN);
+	check(tunnel, 0, tunnel[0].text, tunnel[1].text, JEEBS_ORACLE_OPEN);
+	check(tunnel, 0, "CONNECT a:1 HTTP/1.1\r\n\r\nx", "HTTP/1.1 200 OK\r\n\r\ny",
+	      JEEBS_ORACLE_OPEN);
+	check(tunnel, 0, "CONNECT a:1 HTTP/1.1\r\n\r\nz", "HTTP/1.1 200 OK\r\n\r\n",
+	      JEEBS_ORACLE_UNKNOWN);
+	check(tunnel, 0, "CONNECT a:1 HTTP/1.1\r\n\r\nxx", "HTTP/1.1 200 OK\r\n\r\ny",
+	      JEEBS_ORACLE_UNKNOWN);
+	check(lost, 0, GET("/"), SWITCH "a", JEEBS_ORACLE_UNKNOWN);
+	check(ended, 0, GET("/"), SWITCH, JEEBS_ORACLE_OPEN);
+	check(ended, 0, GET("/") "x", SWITCH "y", JEEBS_ORACLE_CLOSE);
+	check(body, 0, "POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\nabx", SWITCH "y",
+	      JEEBS_ORACLE_OPEN);
+}
+
+/* It is asked the same. What it says to it need not be understood. */
+static void test_what_is_no_response(void **state)
+{
+#define MAIL "220 mail.example ESMTP\r\n\r\n"
+	const struct seen garbage[] = {{'S', GET("/")}, {'C', MAIL}, {0}};
+	const struct seen second[] = {
+		{'S', GET("/a")}, {'C', NEXT}, {'S', GET("/b")}, {'C', MAIL}, {0}};
+	const struct seen first[] = {
+		{'S', GET("/a")}, {'C', MAIL}, {'S', GET("/b")}, {'C', NEXT}, {0}};
+	const struct seen greeting[] = {{'C', MAIL}, {'S', GET("/")}, {0}};
+
+	check(garbage, 0, GET("/"), MAIL, JEEBS_ORACLE_UNKNOWN);
+	check(garbage, 0, GET("/x"), "", JEEBS_ORACLE_UNKNOWN);
+	check(second, 0, GET("/a") GET("/b"), NEXT MAIL, JEEBS_ORACLE_UNKNOWN);
+	/* Where it ends nobody can say; nor that it was asked for. */
+	check(first, 0, GET("/a"), "", JEEBS_ORACLE_UNKNOWN);
+	check(greeting, 0, GET("/"), "", JEEBS_ORACLE_UNKNOWN);
+}
+
+/* What a server, or a proxy, forgives: RFC 9112 sections 3 and 5.1. */
+static void test_blanks(void **state)
+{
+#define SPACED "HTTP/1.1 200 OK\r\nContent-Length : 2\r\nEmpty :\r\n\r\nhi"
+	const struct seen seen[] = {{'S', "GET   /a  HTTP/1.1\r\nHost: a\r\n\r\n"},
+				    {'C', SPACED},
+				    {'S', GET("/b")},
+				    {'C', NEXT},
+				    {0}};
+	/* In a request it is an attack. */
+	const struct seen asked[] = {
+		{'S', "GET /a HTTP/1.1\r\nHost : a\r\n\r\n"}, {'C', NEXT}, {0}};
+
+	check(seen, 0, seen[0].text, SPACED, JEEBS_ORACLE_OPEN);
+	check(seen, 0, GET("/b"), NEXT, JEEBS_ORACLE_OPEN);
+	check(asked, 0, asked[0].text, NEXT, JEEBS_ORACLE_UNKNOWN);
 }
 
 #define BAD "HTTP/1.1 400 Bad\r\nConnection: close\r\n\r\n"
@@ -565,6 +620,8 @@ int main(void)
 		cmocka_unit_test(test_where_the_capture_ends),
 		cmocka_unit_test(test_bodies_of_requests),
 		cmocka_unit_test(test_no_http_any_more),
+		cmocka_unit_test(test_what_is_no_response),
+		cmocka_unit_test(test_blanks),
 		cmocka_unit_test(test_answers_to_what_is_no_request),
 		cmocka_unit_test(test_bytes_that_answer_nothing),
 		cmocka_unit_test(test_what_nobody_asked_for),
