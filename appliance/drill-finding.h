@@ -20,6 +20,7 @@ struct drill_finding {
 	/* Of a refusal the plan's word, or the resuming's behind "resume: "; of a wrong what is. */
 	const char *reason;
 	bool resuming;   /* the refusal came while resuming */
+	bool to_loss;    /* exact up to bytes that the capture lost: beyond nobody can tell */
 	uint64_t offset; /* of the stream to the client: where it is wrong */
 	uint64_t window; /* offset of the first byte of these */
 	uint8_t want[DRILL_WINDOW], got[DRILL_WINDOW];

@@ -25,8 +25,9 @@ struct drill_report {
 	uint64_t step; /* a cut at each so many packets */
 	size_t horizon;
 	uint64_t cuts, exact, refused, wrong;
-	uint32_t connections; /* cut at least once */
-	uint32_t unknown;     /* not all of them was written down: the memory ceiling */
+	uint64_t exact_to_loss; /* of exact: up to bytes that the capture lost */
+	uint32_t connections;   /* cut at least once */
+	uint32_t unknown;       /* not all of them was written down: the memory ceiling */
 	/* Beyond so many different ones the last entry counts together. */
 	struct drill_reason refusal[DRILL_REASONS_MAX], error[DRILL_REASONS_MAX];
 	uint32_t refusal_count, error_count;

@@ -290,6 +290,15 @@ static bool waits_in_a_gap(const struct harness *h, const struct drill_stream *s
 	return h->outcome == HARNESS_JOINED && !drill_stream_known(s, end, end + 1, &known);
 }
 
+/* Every byte behind the cut that the capture holds is with the client: it waits for a lost one. */
+static bool proved_to_loss(const struct harness *h, const struct resumed *r, uint64_t end)
+{
+	const struct drill_stream *s = &r->main.truth->stream[FLOW_TO_CLIENT];
+	uint64_t from = r->main.base, known;
+
+	return end > from && drill_stream_known(s, from, end, &known) && waits_in_a_gap(h, s, end);
+}
+
 static void judge_end(const struct harness *h, const struct resumed *r, struct drill_finding *f)
 {
 	const struct drill_stream *s = &r->main.truth->stream[FLOW_TO_CLIENT];
@@ -302,6 +311,9 @@ static void judge_end(const struct harness *h, const struct resumed *r, struct d
 		drill_wrong(f, "end-missing", end);
 	} else if (h->outcome == HARNESS_OUTPUT_MAX || (all && h->outcome != HARNESS_ABORTED)) {
 		f->verdict = DRILL_EXACT;
+	} else if (proved_to_loss(h, r, end)) {
+		f->verdict = DRILL_EXACT;
+		f->to_loss = true;
 	} else if (r->unknown) {
 		drill_refused(f, "oracle-cannot-tell", true);
 	} else if (h->outcome != HARNESS_ABORTED && end >= r->main.truth->unasked) {

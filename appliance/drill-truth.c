@@ -128,7 +128,40 @@ static void note_said(struct drill_truth *t, struct drill_flow *d, uint64_t end,
 		return;
 	}
 	d->said = said;
+	if (d->said_count && received < d->said[d->said_count - 1].received)
+		received = d->said[d->said_count - 1].received;
 	d->said[d->said_count++] = (struct drill_said){end, received};
+}
+
+/* What is shown late was said when it was captured. */
+static void note_held(struct drill_truth *t, struct drill_flow *d, uint64_t end)
+{
+	while (d->held_from < d->held_to && d->held[d->held_from].end <= end) {
+		const struct drill_said *h = &d->held[d->held_from++];
+		if (d->said_count == 0 || h->end > d->said[d->said_count - 1].end)
+			note_said(t, d, h->end, h->received);
+	}
+	if (d->held_from == d->held_to)
+		d->held_from = d->held_to = 0;
+}
+
+static void hold(struct drill_truth *t, struct drill_flow *d, uint64_t end, uint64_t received)
+{
+	uint32_t i = d->held_to;
+
+	while (i > d->held_from && d->held[i - 1].end > end)
+		i--;
+	if (i > d->held_from && d->held[i - 1].end == end)
+		return; /* said before */
+	void *held = grow(d->held, d->held_to, sizeof d->held[0]);
+	if (!held) {
+		t->error = -ENOMEM;
+		return;
+	}
+	d->held = held;
+	memmove(&d->held[i + 1], &d->held[i], (d->held_to - i) * sizeof d->held[0]);
+	d->held[i] = (struct drill_said){end, received};
+	d->held_to++;
 }
 
 static void on_data(void *ctx, struct flow *f, enum flow_dir dir, uint64_t off, struct bytes b)
@@ -142,7 +175,10 @@ static void on_data(void *ctx, struct flow *f, enum flow_dir dir, uint64_t off, 
 	if (off != d->stream[dir].bytes.n)
 		not_known(t, d);
 	add_bytes(t, d, dir, b.p, b.n);
-	if (dir == FLOW_TO_SERVER)
+	if (dir != FLOW_TO_SERVER)
+		return;
+	note_held(t, d, off + b.n);
+	if (d->said_count == 0 || d->said[d->said_count - 1].end < off + b.n)
 		note_said(t, d, off + b.n, f->acked[FLOW_TO_CLIENT]);
 }
 
@@ -182,7 +218,7 @@ static void on_fin(void *ctx, struct flow *f, enum flow_dir dir, uint64_t off)
 		return;
 	d->stream[dir].fin = true;
 	if (dir == FLOW_TO_SERVER)
-		d->fin_received = f->acked[FLOW_TO_CLIENT];
+		d->fin_received = d->fin_held ? d->fin_held - 1 : f->acked[FLOW_TO_CLIENT];
 }
 
 /* The numbers all segments are relative to. */
@@ -212,6 +248,19 @@ static void on_close(void *ctx, struct flow *f, enum track_close why)
 	note_numbers(d, f);
 }
 
+/* The client said it now, though it may be shown later. */
+static void saw_client(struct drill_truth *t, struct drill_flow *d, const struct flow *f,
+		       const struct segment *s)
+{
+	uint64_t next = f->stream[FLOW_TO_SERVER].next;
+	int32_t ahead = (int32_t)(s->seq + s->payload_len - flow_seq(f, FLOW_TO_SERVER, next));
+
+	if (s->payload_len > 0 && ahead > 0)
+		hold(t, d, next + (uint32_t)ahead, f->acked[FLOW_TO_CLIENT]);
+	if (s->flags & TCP_FIN && !d->fin_held)
+		d->fin_held = f->acked[FLOW_TO_CLIENT] + 1;
+}
+
 void drill_truth_saw(struct drill_truth *t, const struct flow *f, const struct segment *s)
 {
 	uint64_t accepted = track_stats(t->track)->segments;
@@ -223,6 +272,8 @@ void drill_truth_saw(struct drill_truth *t, const struct flow *f, const struct s
 		d->last_packet = t->packet;
 	if (!was || !s || !d || d->unknown)
 		return;
+	if (endpoint_eq(&s->src, &f->client))
+		saw_client(t, d, f, s);
 	struct drill_events *e = &d->events;
 	if (sizeof *e->v > t->max - t->used) {
 		not_known(t, d);
@@ -283,6 +334,7 @@ static void free_flow(struct drill_flow *d)
 		free(d->stream[dir].gap);
 	}
 	free(d->said);
+	free(d->held);
 	free(d->events.v);
 	free(d);
 }

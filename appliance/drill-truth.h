@@ -41,6 +41,11 @@ struct drill_flow {
 	struct drill_stream stream[2];
 	struct drill_said *said;
 	uint32_t said_count;
+	/* As `said`, in the order of their ends: captured, and waiting for bytes that were not, or
+	 * not yet. */
+	struct drill_said *held;
+	uint32_t held_from, held_to;
+	uint64_t fin_held;     /* as fin_received, + 1 */
 	uint64_t fin_received; /* how far the client had received when it finished */
 	bool reset;            /* it ended with a RST */
 	bool unknown;          /* the ceiling: not all of it is written down */

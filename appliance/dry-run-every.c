@@ -207,7 +207,7 @@ int dry_run_every(struct drill *d, FILE *out)
 		r = run(&e);
 	if (r == 0) {
 		d->every.unknown = drill_truth_unknown(e.truth);
-		dry_run_note_damage(d);
+		dry_run_note_capture(d);
 		r = d->opt->json ? drill_report_json(&d->every, &d->report, out)
 				 : drill_report_text(&d->every, &d->report, out);
 		d->not_written = r == -EIO;

@@ -71,8 +71,8 @@ struct track_config dry_run_track_config(void);
 /* A watch of the drill's services; @modules: with them. NULL: no memory. */
 struct watch *dry_run_new_watch(struct drill *d, bool modules);
 
-/* Says in the report what damage was met. */
-void dry_run_note_damage(struct drill *d);
+/* Says in the report what damage was met, and what was believed of nobody. */
+void dry_run_note_capture(struct drill *d);
 
 /* dry-run-every.c: all its passes, and the report. As dry_run_read_all(); -EIO: not written. */
 int dry_run_every(struct drill *d, FILE *out);

@@ -178,6 +178,12 @@ void dry_run_report_sums(const struct dry_run_report *r, FILE *out)
 			"%" PRIu64 " segments were cut by the capture: their checksums cannot be "
 			"tested\n",
 			r->sums_cut);
+	if (r->misaddressed)
+		fprintf(out,
+			"%" PRIu64
+			" segments were for another machine than their receiver, by the MAC: not "
+			"believed, unless the receiver acknowledged them\n",
+			r->misaddressed);
 }
 
 int dry_run_report_table(const struct dry_run_report *r, FILE *out)
@@ -286,14 +292,16 @@ static json_t *reasons_json(const struct dry_run_report *r, bool cont)
 
 json_t *dry_run_capture_json(const struct dry_run_report *r)
 {
-	json_t *o = json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "file",
-			      name_json(r->file), "packets", (json_int_t)r->packets, "tcp_packets",
-			      (json_int_t)r->tcp_packets, "malformed", (json_int_t)r->malformed,
-			      "truncated_headers", (json_int_t)r->truncated_headers, "fragments",
-			      (json_int_t)r->fragments, "damaged", (json_int_t)r->damaged,
-			      "sums_absent_to_server", (json_int_t)r->sums_absent[FLOW_TO_SERVER],
-			      "sums_absent_to_client", (json_int_t)r->sums_absent[FLOW_TO_CLIENT],
-			      "sums_cut", (json_int_t)r->sums_cut, "complete", r->complete);
+	json_t *o =
+		json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "file",
+			  name_json(r->file), "packets", (json_int_t)r->packets, "tcp_packets",
+			  (json_int_t)r->tcp_packets, "malformed", (json_int_t)r->malformed,
+			  "truncated_headers", (json_int_t)r->truncated_headers, "fragments",
+			  (json_int_t)r->fragments, "damaged", (json_int_t)r->damaged,
+			  "sums_absent_to_server", (json_int_t)r->sums_absent[FLOW_TO_SERVER],
+			  "sums_absent_to_client", (json_int_t)r->sums_absent[FLOW_TO_CLIENT],
+			  "sums_cut", (json_int_t)r->sums_cut, "misaddressed",
+			  (json_int_t)r->misaddressed, "complete", r->complete);
 
 	if (!o || r->complete)
 		return o;

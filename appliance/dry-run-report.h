@@ -31,6 +31,7 @@ struct dry_run_report {
 	/* Segments whose checksum is wrong and was not believed; of the connections, those whose
 	 * checksum is not in the capture, by direction, or not all of which it covers is. */
 	uint64_t damaged, sums_absent[2], sums_cut;
+	uint64_t misaddressed; /* segments for another machine than their receiver, by the MAC */
 	int64_t first_ns, last_ns; /* capture times; last_ns up to the cut */
 	/* False: a pass met damage. The cut may lie before it: the default cut, and who is the
 	 * server, are found by reading further. */

@@ -487,8 +487,9 @@ static int report_cut(struct drill *d)
 	return 0;
 }
 
-void dry_run_note_damage(struct drill *d)
+void dry_run_note_capture(struct drill *d)
 {
+	d->report.misaddressed = track_stats(watch_track(d->watch))->other_mac;
 	d->report.complete = !d->damage;
 	d->report.error = d->damaged_at.detail;
 	d->report.error_packet = d->damaged_at.packet + 1;
@@ -529,7 +530,7 @@ static int run_passes(struct drill *d, FILE *out)
 		d->stop_packet = o->cut_packet;
 	if ((r = new_watch(d, true)) < 0 || (r = dry_run_read_all(d, run_until_cut, d)) != 0)
 		return r;
-	dry_run_note_damage(d);
+	dry_run_note_capture(d);
 	if ((r = report_cut(d)) < 0)
 		return r;
 	r = o->json ? dry_run_report_json(&d->report, out) : dry_run_report_table(&d->report, out);

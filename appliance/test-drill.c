@@ -189,7 +189,8 @@ struct exact {
 		uint64_t from, after;
 	} turn[64];
 	uint32_t turns;
-	bool gap, fin;
+	uint64_t lost; /* the first of the server's that is, + 1 */
+	bool fin;
 	uint64_t got, sent; /* of the connection */
 };
 
@@ -222,7 +223,8 @@ static int exact_gap(void *oracle, uint32_t dir, uint64_t from, uint64_t to)
 	struct exact *e = oracle;
 	static const uint8_t nothing[64];
 
-	e->gap = e->gap || dir == JEEBS_TO_CLIENT;
+	if (e->lost == 0 && dir == JEEBS_TO_CLIENT)
+		e->lost = from + 1;
 	assert_true(to - from <= sizeof nothing);
 	return buf_append(dir == JEEBS_TO_SERVER ? &e->client : &e->server, nothing,
 			  (size_t)(to - from));
@@ -259,13 +261,17 @@ static int exact_receive(void *connection, struct jeebs_bytes b, int eof,
 	uint64_t until = e->server.n;
 
 	*ret_state = JEEBS_ORACLE_OPEN;
-	if (e->gap || e->got + b.n > e->client.n || memcmp(e->client.p + e->got, b.p, b.n) != 0) {
+	if (e->got + b.n > e->client.n || memcmp(e->client.p + e->got, b.p, b.n) != 0) {
 		*ret_state = JEEBS_ORACLE_UNKNOWN;
 		return 0;
 	}
 	e->got += b.n;
 	for (uint32_t i = e->turns; i > 0 && e->turn[i - 1].after > e->got; i--)
 		until = e->turn[i - 1].from;
+	if (e->lost && until >= e->lost) {
+		*ret_state = JEEBS_ORACLE_UNKNOWN;
+		until = e->lost - 1;
+	}
 	struct jeebs_bytes out = {e->server.p + e->sent, (size_t)(until - e->sent)};
 	e->sent = until;
 	if (e->fin && until == e->server.n)
@@ -342,6 +348,9 @@ static const struct seg talk[] = {
 static struct watch_service service;
 static struct drill_report report;
 static size_t memory_max, horizon;
+static int64_t hole_timeout_ns;
+static struct drill_said said[8]; /* of the first connection */
+static uint32_t said_n;
 static const struct jeebs_oracle *oracle;
 
 static struct segment segment_of(const struct seg *g, uint32_t packet)
@@ -369,7 +378,7 @@ static void drill(const struct seg *g, uint32_t n)
 		.track = {.max_flows = 16,
 			  .buffer_max = 1 << 20,
 			  .stream_max = 1 << 18,
-			  .hole_timeout_ns = 10 * NS_PER_S,
+			  .hole_timeout_ns = hole_timeout_ns,
 			  .key = {{1, 2}}},
 		.services = &service,
 		.service_count = 1,
@@ -403,6 +412,10 @@ static void drill(const struct seg *g, uint32_t n)
 		}
 	}
 	report.unknown = drill_truth_unknown(truth);
+	const struct drill_flow *first = drill_truth_flow(truth, 1);
+	said_n = first ? first->said_count : 0;
+	for (uint32_t i = 0; i < said_n && i < 8; i++)
+		said[i] = first->said[i];
 	watch_free(b.scratch);
 	watch_free(live);
 	drill_truth_free(truth);
@@ -415,6 +428,7 @@ static int set_up(void **state)
 	fault = NONE;
 	unasked = UINT64_MAX;
 	memory_max = SIZE_MAX;
+	hole_timeout_ns = 10 * NS_PER_S;
 	horizon = 1 << 16;
 	oracle = &exact_oracle;
 	service = (struct watch_service){.module = &line_module, .protocol = "line"};
@@ -586,6 +600,53 @@ static void test_gap(void **state)
 	assert_true(report.refused > 0);
 }
 
+/* What the capture holds of the answer is proved; that its rest comes, nobody can tell. */
+static void test_proved_up_to_a_loss(void **state)
+{
+	static const struct seg g[] = {
+		{C, TCP_SYN, -1, 0, ""}, {S, TCP_SYN | ACK, -1, 0, ""}, {C, ACK, 0, 0, ""},
+		{C, ACK, 0, 0, "quest"}, {S, ACK, 0, 5, "answer"},      {S, ACK, 6, 5, " in two"},
+		{C, ACK, 5, 17, "more"}, {S, ACK, 17, 9, "last"},       {C, ACK, 9, 21, ""},
+	};
+
+	drill(g, sizeof g / sizeof g[0]);
+	assert_int_equal(report.wrong, 0);
+	assert_int_equal(report.exact_to_loss, 4);
+	assert_int_equal(report.exact, 6); /* two are behind it, and all that comes is there */
+	assert_int_equal(report.refusal[0].n, 2); /* where nothing is left before the loss */
+	assert_string_equal(report.refusal[0].reason, "oracle-cannot-tell");
+	/* Nor does a loss excuse what was wrong before it. */
+	fault = OTHER_BYTE;
+	drill(g, sizeof g / sizeof g[0]);
+	assert_int_equal(report.wrong, 4);
+	assert_int_equal(report.exact_to_loss, 0);
+	fault = STALLS;
+	drill(g, sizeof g / sizeof g[0]);
+	assert_int_equal(report.wrong, 6);
+	assert_int_equal(report.exact_to_loss, 0);
+}
+
+/*
+ * The capture lost bytes of the first answer, and did not give them up when the client asked
+ * again: its question is shown late, but was said before the answer to it.
+ */
+static void test_question_behind_a_hole(void **state)
+{
+	static const struct seg g[] = {
+		{C, TCP_SYN, -1, 0, ""},   {S, TCP_SYN | ACK, -1, 0, ""}, {C, ACK, 0, 0, ""},
+		{C, ACK, 0, 0, "quest"},   {S, ACK, 0, 5, "answer"},      {S, ACK, 10, 5, "rest"},
+		{C, ACK, 5, 14, "more"},   {S, ACK, 14, 9, "second"},     {C, ACK, 9, 20, "last"},
+		{S, ACK, 20, 13, "third"}, {C, ACK, 13, 25, ""},
+	};
+
+	hole_timeout_ns = 60 * NS_PER_S;
+	drill(g, sizeof g / sizeof g[0]);
+	assert_int_equal(said_n, 3);
+	assert_int_equal(said[0].received, 0);
+	assert_int_equal(said[1].received, 14);
+	assert_int_equal(said[2].received, 20);
+}
+
 static int silent_receive(void *connection, struct jeebs_bytes b, int eof,
 			  int (*answer)(void *ctx, struct jeebs_bytes b), void *ctx,
 			  uint32_t *ret_state)
@@ -663,6 +724,8 @@ int main(void)
 		CASE(test_client_waits_for_answers),
 		CASE(test_what_nobody_asked_for),
 		CASE(test_gap),
+		CASE(test_proved_up_to_a_loss),
+		CASE(test_question_behind_a_hole),
 		CASE(test_client_waits_in_a_gap),
 		CASE(test_question_without_an_end),
 		CASE(test_reasons_have_a_ceiling),

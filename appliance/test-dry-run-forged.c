@@ -444,6 +444,8 @@ static long long forge_all_at_once(const char *name)
 		f.kind = &kinds[i];
 		write_all(&f);
 		assert_same(every_cut(), proved, &f, name);
+		if (f.kind->how == OTHER_MAC)
+			assert_true(number("capture.misaddressed") > 0);
 	}
 	long long exact = json_integer_value(json_object_get(proved, "exact"));
 	json_decref(proved);
