@@ -318,6 +318,7 @@ static int oracle_learned(void *oracle, uint64_t *ret_unasked)
 	struct oracle *o = oracle;
 	size_t in = 0, out = 0, open = SIZE_MAX, scanned, turn = 0;
 	enum mode mode = MODE_LINE;
+	bool mail = false;
 
 	o->n = 0;
 	o->foreign = o->unasked = false;
@@ -328,7 +329,9 @@ static int oracle_learned(void *oracle, uint64_t *ret_unasked)
 		/* The first reply is the greeting. */
 		scanned = 0;
 		size_t unit = o->n == 0 ? 0 : unit_length(client, mode, &scanned);
-		bool too_early = server.n > 0 && heard_at(o, out, &turn) <= in;
+		/* A line is answered when it is whole. */
+		size_t least = mode == MODE_CONTENT ? 1 : line_length(client);
+		bool too_early = server.n > 0 && heard_at(o, out, &turn) < in + (least ? least : 1);
 		if (o->n > 0 && (unit == 0 || too_early)) {
 			o->unasked = server.n > 0;
 			if (o->unasked)
@@ -338,7 +341,10 @@ static int oracle_learned(void *oracle, uint64_t *ret_unasked)
 		struct exchange *e = add(o);
 		if (!e)
 			return -ENOMEM;
-		size_t n = reply_length(server, &e->code, &o->foreign);
+		bool strange;
+		size_t n = reply_length(server, &e->code, &strange);
+		/* Who has taken a sender's name speaks SMTP, however strangely he goes on. */
+		o->foreign = strange && !mail;
 		if (o->foreign)
 			return 0;
 		e->whole = n > 0;
@@ -351,6 +357,7 @@ static int oracle_learned(void *oracle, uint64_t *ret_unasked)
 			e->begin = open;
 		if (!e->whole)
 			return 0;
+		mail = mail || opens(o, e);
 		if (open == SIZE_MAX && opens(o, e))
 			open = o->n - 1;
 		else if (open != SIZE_MAX && !stays_open(o, e))
