@@ -17,11 +17,12 @@ OPTIONS = b"\x02\x04\x05\xb4\x04\x02\x01\x01\x01\x03\x03\x07"
 class Talk:
     """One connection; positions are offsets of the streams, whatever the initial numbers."""
 
-    def __init__(self, out, port=40000, isn=(1000, 5000), v6=False, options=OPTIONS):
-        self.out, self.port, self.isn, self.v6, self.options = out, port, isn, v6, options
+    def __init__(self, out, port=40000, isn=(1000, 5000), v6=False, options=OPTIONS, service=80):
+        self.out, self.port, self.isn, self.v6, self.options, self.service = out, port, isn, v6, options, service
+        self.said = [0, 0]
 
     def put(self, to_client, flags, seq, ack, payload=b"", options=b"", fragment=0):
-        ports = (80, self.port) if to_client else (self.port, 80)
+        ports = (self.service, self.port) if to_client else (self.port, self.service)
         isn = self.isn[::-1] if to_client else self.isn
         numbers = [(isn[0] + 1 + seq) & 0xffffffff, (isn[1] + 1 + ack) & 0xffffffff if flags & ACK else 0]
         tcp = struct.pack(">HHIIBBHI", *ports, *numbers, (20 + len(options)) << 2, flags, 500, 0) + options + payload
@@ -43,6 +44,18 @@ class Talk:
         self.c(SYN, -1, 0, options=self.options)
         self.s(SYN | ACK, -1, 0, options=self.options)
         self.c(ACK, 0, 0)
+        return self
+
+    def say(self, who, payload, flags=ACK | PSH):
+        """The next bytes of "c" or "s"; everything of the other one has come."""
+        to_client = who == "s"
+        self.put(to_client, flags, self.said[to_client], self.said[not to_client], payload)
+        self.said[to_client] += len(payload)
+
+    def lines(self, text):
+        """Line by line: who, a blank, what is said."""
+        for line in text.strip().splitlines():
+            self.say(line[0], line[2:].encode() + b"\r\n")
         return self
 
     def asked(self, question=GET):
@@ -124,8 +137,56 @@ def zero_window(out):
     t.s(ACK, len(OK), q, BODY[:1])
 
 
-def write(name, packets):
-    content = struct.pack("<IHHIIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 101)
+MAIL = """
+s 220 mx ESMTP
+c EHLO c
+s 250-mx
+s 250-PIPELINING
+s 250 CHUNKING
+c MAIL FROM:<a@c>
+s 250 ok
+c RCPT TO:<b@mx>
+s 250 ok
+c DATA
+s 354 go on
+c Subject: x
+c 
+c ..dot
+c .
+s 250 queued as 1
+c MAIL FROM:<a@c>
+c RCPT TO:<b@mx>
+s 250 ok
+s 250 ok
+c BDAT 4 LAST
+c ab
+s 250 queued as 2
+c QUIT
+s 221 bye
+"""
+
+def mail(out):
+    Talk(out, service=25).open().lines(MAIL)
+
+
+def detected(out):
+    mail(out)
+    keep_alive(out)
+
+
+def said_again(out):
+    t = Talk(out, service=6379).open()
+    for question, answer in ((b"PING", b"+PONG"), (b"SET a 1", b"+OK"), (b"GET a", b"$1\r\n1")):
+        t.say("c", question + b"\r\n")
+        t.say("s", answer + b"\r\n")
+
+
+PROTOCOLS = ("http", "auto", "smtp", "replay")  # of fuzz-dry-run.c
+
+
+def write(name, packets, protocol="http", sealed=0):
+    zone = PROTOCOLS.index(protocol) | sealed << 8
+    content = struct.pack("<IHHIIII", 0xa1b2c3d4, 2, 4, zone, 0, 65535, 101)
     for i, p in enumerate(packets):
         ms = 7 * i
         content += struct.pack("<IIII", 1700000000 + ms // 1000, ms % 1000 * 1000, len(p), len(p)) + p
@@ -138,3 +199,7 @@ for make in (keep_alive, chunked, out_of_order, other_bytes_again, holes, closin
     written = []
     make(written)
     write(make.__name__.replace("_", "-"), written)
+for make, protocol in ((mail, "smtp"), (detected, "auto"), (said_again, "replay"), (keep_alive, "http")):
+    written = []
+    make(written)
+    write(f"{protocol}-{make.__name__}".replace("_", "-"), written, protocol, 1)
