@@ -96,8 +96,8 @@ static void test_reply_too_early(void **state)
 			    "C:QUIT\r\n", "S:221 bye\r\n"),
 		       SAID("RSET\r\n"), "220 mx\r\n250 ok\r\n", JEEBS_ORACLE_OPEN, 16);
 	/* Nor one who has not ended his line. */
-	assert_answers(SAID("S:220 mx\r\n", "C:RSET", "S:250 ok\r\n", "C:\r\n"),
-		       SAID("RSET\r\n"), "220 mx\r\n", JEEBS_ORACLE_UNKNOWN, 8);
+	assert_answers(SAID("S:220 mx\r\n", "C:RSET", "S:250 ok\r\n", "C:\r\n"), SAID("RSET\r\n"),
+		       "220 mx\r\n", JEEBS_ORACLE_UNKNOWN, 8);
 }
 
 static void test_malformed_chunk(void **state)
