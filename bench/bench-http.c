@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "clock.h"
-#include "http.h"
+#include "base/clock.h"
+#include "recovery-modules/http/http.h"
 
 #define CONNECTIONS 200000
 #define BODY_CHUNKS 20000

@@ -31,8 +31,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "join.h"
+#include "base/clock.h"
+#include "join/join.h"
 
 #define PIECE (64 * 1024)
 

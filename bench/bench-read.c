@@ -11,10 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "clock.h"
-#include "decode.h"
-#include "pcap-file.h"
-#include "track.h"
+#include "base/clock.h"
+#include "capture/decode.h"
+#include "capture/pcap-file.h"
+#include "capture/track.h"
 
 #define SERVICES_MAX 64
 

@@ -23,15 +23,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "crew.h"
-#include "module-host.h"
+#include "base/clock.h"
+#include "failover/crew.h"
+#include "recovery-modules/host/module-host.h"
 #include "restore-peer.h"
-#include "ring.h"
-#include "takeover.h"
-#include "tcprepair.h"
-#include "worker-store.h"
-#include "worker.h"
+#include "capture/ring.h"
+#include "watch/takeover.h"
+#include "tcprepair/tcprepair.h"
+#include "worker/worker-store.h"
+#include "worker/worker.h"
 
 #define ROUNDS         5
 #define RING_BYTES     (64u << 20)

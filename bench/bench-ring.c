@@ -28,17 +28,17 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "decode.h"
-#include "ring-sys.h"
-#include "ring.h"
-#include "track.h"
+#include "base/clock.h"
+#include "capture/decode.h"
+#include "capture/ring-sys.h"
+#include "capture/ring.h"
+#include "capture/track.h"
 
 #define FLOWS        256
 #define BATCH        64
 #define ROUNDS       3
 #define RETIRE_MS    2
-#define PAUSE_MS     1 /* of a busy reader, as in appliance/worker.c */
+#define PAUSE_MS     1 /* of a busy reader, as in appliance/worker/worker.c */
 #define LATENCIES    200
 #define FRAME_MAX    1210
 #define HEADERS      66 /* Ethernet, IPv4, TCP with a timestamp */

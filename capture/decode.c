@@ -3,7 +3,7 @@
 
 #include <stddef.h>
 
-#include "checksum.h"
+#include "base/checksum.h"
 
 /* Ethertypes and IP protocol numbers (IANA), as far as they lead to TCP. */
 enum {

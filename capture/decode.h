@@ -21,9 +21,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "bytes.h"
+#include "base/bytes.h"
 #include "frame.h"
-#include "netaddr.h"
+#include "base/netaddr.h"
 
 enum decode_outcome {
 	DECODE_TCP = 0,     /* *ret is filled */

@@ -11,7 +11,7 @@
 #define CAPTURE_FLOW_TABLE_H
 
 #include "flow.h"
-#include "siphash.h"
+#include "base/siphash.h"
 
 #define FLOW_SLAB 64
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "flow.h"
 
-#include "clock.h"
+#include "base/clock.h"
 
 /* A shorter distance than this says little about a clock of 100 Hz. */
 #define TS_DISTANCE_MIN_NS (200 * NS_PER_MS)

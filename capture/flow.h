@@ -16,8 +16,8 @@
 #include <stdint.h>
 
 #include "infer.h"
-#include "list.h"
-#include "netaddr.h"
+#include "base/list.h"
+#include "base/netaddr.h"
 #include "path.h"
 #include "stream.h"
 

@@ -3,7 +3,7 @@
 #ifndef CAPTURE_FRAME_SEAL_H
 #define CAPTURE_FRAME_SEAL_H
 
-#include "checksum.h"
+#include "base/checksum.h"
 
 static inline void frame_seal_put(uint8_t *field, uint32_t sum)
 {

@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "bytes.h"
+#include "base/bytes.h"
 
 /* Link types, with the numbers of the pcap file format (LINKTYPE_*). */
 enum frame_link {

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "pool.h"
-#include "reader.h"
+#include "base/reader.h"
 #include "stream.h"
 
 #define SPACE 65536

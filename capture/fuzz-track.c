@@ -7,8 +7,8 @@
  */
 #include <stdlib.h>
 
-#include "clock.h"
-#include "reader.h"
+#include "base/clock.h"
+#include "base/reader.h"
 #include "track.h"
 
 #define HISTORY 65536

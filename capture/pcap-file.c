@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "cleanup.h"
+#include "base/cleanup.h"
 #include "pcap-parser.h"
 
 #define BLOCK_BYTES  ((size_t)1 << 20)

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "clock.h"
+#include "base/clock.h"
 
 #define MAGIC_US       0xa1b2c3d4u
 #define MAGIC_NS       0xa1b23c4du

@@ -6,7 +6,7 @@
 #include <linux/virtio_net.h>
 #include <stdbool.h>
 
-#include "clock.h"
+#include "base/clock.h"
 
 /* The link-layer address, with the packet's direction, stands right behind the packet's header. */
 #define ADDRESS_AT TPACKET_ALIGN(sizeof(struct tpacket3_hdr))

@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 #include "frame.h"
-#include "netaddr.h"
+#include "base/netaddr.h"
 
 /*
  * A block goes to its reader when the next frame does not fit, or after the time-out if anything is

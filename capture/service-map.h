@@ -6,7 +6,7 @@
 #ifndef CAPTURE_SERVICE_MAP_H
 #define CAPTURE_SERVICE_MAP_H
 
-#include "netaddr.h"
+#include "base/netaddr.h"
 
 #define SERVICE_NONE    (-1)
 #define SERVICE_ADDRESS (-2) /* private: the address is protected, other ports of it are not */

@@ -24,7 +24,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "bytes.h"
+#include "base/bytes.h"
 #include "pool.h"
 
 /* Out-of-order ranges remembered per direction; beyond it the segment is dropped and counted. */

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "buf.h"
+#include "base/buf.h"
 #include "decode.h"
 
 #define T0 INT64_C(1700000000123456789)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "pcap-rig.h"
+#include "test/pcap-rig.h"
 
 #include <errno.h>
 #include <fcntl.h>

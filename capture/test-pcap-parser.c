@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "pcap-rig.h"
+#include "test/pcap-rig.h"
 
 static int parse_all(struct buf *b, struct seen *s, struct pcap_file_position *ret)
 {

@@ -24,11 +24,11 @@
 
 #include <cmocka.h>
 
-#include "buf.h"
-#include "clock.h"
+#include "base/buf.h"
+#include "base/clock.h"
 #include "decode.h"
 #include "ring.h"
-#include "wire-up.h"
+#include "test/wire-up.h"
 
 #define BLOCK     RING_BLOCK_DEFAULT
 #define SEEN_MAX  64

@@ -13,7 +13,7 @@
 #include <cmocka.h>
 #include <pcap/pcap.h>
 
-#include "clock.h"
+#include "base/clock.h"
 #include "ring-block.h"
 #include "ring-sys.h"
 #include "ring.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What the tracker does not believe, because its receiver would not. */
-#include "track-script.h"
+#include "test/track-script.h"
 
 static void test_far_segments(void **state)
 {

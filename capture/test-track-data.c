@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "track-script.h"
+#include "test/track-script.h"
 
 /* ---- data ---- */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Services whose connections are opened by either end: the data connections of FTP. */
-#include "track-script.h"
+#include "test/track-script.h"
 
 static const uint8_t flags[2] = {0, TRACK_SERVICE_EITHER_END};
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Handshakes that get no further: whoever knows an address can make any number of them. */
-#include "track-script.h"
+#include "test/track-script.h"
 
 /* A SYN with the address of somebody who does not exist, which the server answers. */
 static void spoof(uint32_t i)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Connections whose handshake was not seen. */
-#include "track-script.h"
+#include "test/track-script.h"
 
 /* Its first byte is at offset 0, and everything from there on is followed as in any other. */
 static void test_midstream(void **state)

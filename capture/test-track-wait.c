@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* One direction is captured later than the other: what is seen before its cause waits for it. */
-#include "track-script.h"
+#include "test/track-script.h"
 
 #define EVENTS_MAX   4096
 #define REQUEST      100

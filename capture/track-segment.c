@@ -7,7 +7,7 @@
  */
 #include <stdlib.h>
 
-#include "clock.h"
+#include "base/clock.h"
 #include "track-internal.h"
 
 /* What a receiver has accepted it knows at once, a tap when nothing is likely to come late. */

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#include "clock.h"
+#include "base/clock.h"
 #include "track-internal.h"
 
 #define HOUSEKEEPING_NS  (10 * NS_PER_MS)

@@ -33,10 +33,10 @@
 #ifndef CAPTURE_TRACK_H
 #define CAPTURE_TRACK_H
 
-#include "clock.h"
+#include "base/clock.h"
 #include "decode.h"
 #include "flow.h"
-#include "siphash.h"
+#include "base/siphash.h"
 
 struct track;
 

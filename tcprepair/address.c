@@ -9,8 +9,8 @@
 #include <poll.h>
 #include <sys/ioctl.h>
 
-#include "cleanup.h"
-#include "clock.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
 #include "netlink.h"
 
 /* An IPv6 address is in force after microseconds, unless the kernel's workers are stuck. */

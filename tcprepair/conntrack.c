@@ -9,7 +9,7 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 
-#include "cleanup.h"
+#include "base/cleanup.h"
 #include "netlink.h"
 
 /* What the kernel gives an established connection, in seconds

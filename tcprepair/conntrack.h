@@ -5,7 +5,7 @@
 #ifndef TCPREPAIR_CONNTRACK_H
 #define TCPREPAIR_CONNTRACK_H
 
-#include "netaddr.h"
+#include "base/netaddr.h"
 
 /*
  * As if the handshake, @client calling @server, and answers had been seen. What was there of the

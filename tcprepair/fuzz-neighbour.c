@@ -5,7 +5,7 @@
  */
 #include <stdlib.h>
 
-#include "checksum.h"
+#include "base/checksum.h"
 #include "neighbour.h"
 
 #define ETHERNET_HEADER 14

@@ -46,7 +46,7 @@
 
 #include <libnftnl/table.h>
 
-#include "cleanup.h"
+#include "base/cleanup.h"
 #include "conntrack.h"
 #include "guard-name.h"
 #include "netlink.h"

@@ -6,8 +6,8 @@
 #include <netinet/icmp6.h>
 #include <netinet/in.h>
 
-#include "checksum.h"
-#include "reader.h"
+#include "base/checksum.h"
+#include "base/reader.h"
 
 #define ETHERNET_HEADER 14
 #define IP6_HEADER      40

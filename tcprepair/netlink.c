@@ -5,7 +5,7 @@
 #include <linux/netlink.h>
 #include <sys/socket.h>
 
-#include "cleanup.h"
+#include "base/cleanup.h"
 
 #define ANSWER_MAX 32768 /* the kernel never makes parts of a dump larger */
 

@@ -11,7 +11,7 @@
 
 #include <libmnl/libmnl.h>
 
-#include "bytes.h"
+#include "base/bytes.h"
 
 struct netlink {
 	int fd;

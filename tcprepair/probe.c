@@ -5,7 +5,7 @@
 
 #include "tcprepair.h"
 
-#include "checksum.h"
+#include "base/checksum.h"
 
 #define TTL_DEFAULT     64
 #define TCP_HEADER_SIZE 20

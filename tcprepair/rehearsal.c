@@ -14,12 +14,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cleanup.h"
-#include "clock.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
 #include "rules.h"
-#include "siphash.h"
+#include "base/siphash.h"
 #include "stage.h"
-#include "thread.h"
+#include "base/thread.h"
 
 /* What passes takes microseconds. A SYN is repeated after 1 s. */
 #define PATIENCE_MS   1300

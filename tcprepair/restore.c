@@ -11,8 +11,8 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-#include "cleanup.h"
-#include "descriptors.h"
+#include "base/cleanup.h"
+#include "base/descriptors.h"
 
 #ifndef SO_BUF_LOCK
 #define SO_BUF_LOCK 72 /* Linux 5.16 */

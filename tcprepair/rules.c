@@ -19,7 +19,7 @@
 #include <libnftnl/trace.h>
 #include <nftables/libnftables.h>
 
-#include "cleanup.h"
+#include "base/cleanup.h"
 #include "guard-name.h"
 #include "netlink.h"
 

@@ -15,7 +15,7 @@
 
 #include <libnftnl/rule.h>
 
-#include "buf.h"
+#include "base/buf.h"
 #include "netlink.h"
 
 /* One batch: about 260,000 set elements of IPv6 flows. */

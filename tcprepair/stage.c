@@ -10,7 +10,7 @@
 #include <net/if.h>
 #include <sched.h>
 
-#include "cleanup.h"
+#include "base/cleanup.h"
 #include "netlink.h"
 
 #define MESSAGE_MAX 512

@@ -6,7 +6,7 @@
 #ifndef TCPREPAIR_STAGE_H
 #define TCPREPAIR_STAGE_H
 
-#include "netaddr.h"
+#include "base/netaddr.h"
 
 #define STAGE_OUTSIDE "outside" /* the interface at the other end */
 

@@ -5,7 +5,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "cleanup.h"
+#include "base/cleanup.h"
 #include "tcprepair.h"
 
 int sysctl_read(const char *path, bool *ret)

@@ -17,9 +17,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "bytes.h"
-#include "netaddr.h"
-#include "snapshot.h"
+#include "base/bytes.h"
+#include "base/netaddr.h"
+#include "tcprepair/snapshot/snapshot.h"
 
 /* ---- guard: nftables, one table per protected server ------------------------------------ */
 

@@ -3,7 +3,7 @@
  * The guard, the address and the link in front of real connections. What the guard does to
  * flows that were restored is also in test-restore.c.
  */
-#include "test-lab.h"
+#include "test/lab.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "base/clock.h"
 
 static struct guard_service service(uint8_t family)
 {

@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "checksum.h"
-#include "clock.h"
+#include "base/checksum.h"
+#include "base/clock.h"
 #include "neighbour.h"
 #include "tcprepair.h"
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What the rehearsal says of a host's rules, and that a guard raised as it says is served. */
-#include "test-lab.h"
+#include "test/lab.h"
 
 #include <poll.h>
 #include <stdio.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "base/clock.h"
 
 static struct rehearsal_scene scene(uint8_t family)
 {

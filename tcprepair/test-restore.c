@@ -3,7 +3,7 @@
  * Connections whose server dies, continued by restored sockets. Each scenario compares
  * the client's whole stream, both ways, byte by byte.
  */
-#include "test-lab.h"
+#include "test/lab.h"
 
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -20,7 +20,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "base/clock.h"
 
 #define WARM_UP  200000 /* bytes; also opens the congestion window */
 #define REQUEST  1000   /* bytes from the client */

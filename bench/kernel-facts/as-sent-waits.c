@@ -2,7 +2,7 @@
 /*
  * Bytes the client lacks: restored as unsent they go out at once; as sent they wait for a
  * retransmission timer that starts at three seconds. So everything the client surely lacks is
- * restored as unsent. appliance/failover-connection.c: perhaps_held().
+ * restored as unsent. appliance/failover/failover-connection.c: perhaps_held().
  */
 #include "fact.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * A connection whose descriptor another process holds too is not reset by closing ours, whatever
- * SO_LINGER says; connect() to AF_UNSPEC resets it. appliance/adopt-sys.c: adopt_sys_reset().
+ * SO_LINGER says; connect() to AF_UNSPEC resets it. appliance/adopt/adopt-sys.c: adopt_sys_reset().
  */
 #include <errno.h>
 #include <poll.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * A restored socket whose TSval is below the last one the client saw is never heard (PAWS). So ours
- * is the last one seen and what elapsed. tcprepair/snapshot.c: snapshot_tsval_at().
+ * is the last one seen and what elapsed. tcprepair/snapshot/snapshot.c: snapshot_tsval_at().
  */
 #include "fact.h"
 

@@ -3,7 +3,8 @@
  * The client lacks the first of ten segments and holds the others. Restored as sent with one
  * segment unsent behind them, the hole is filled within a round trip: the SACK blocks of the
  * client's answers say where it is. All of it as sent, with nothing behind, SACK blocks alone do
- * not do it: it waits for a retransmission timer. appliance/failover-connection.c: perhaps_held().
+ * not do it: it waits for a retransmission timer. appliance/failover/failover-connection.c:
+ * perhaps_held().
  */
 #include "fact.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Since Linux 6.7 bit 0 of TCP_TIMESTAMP switches the socket to microseconds. A value from the wire
- * must lose it, or the clock runs a thousand times too fast. tcprepair/snapshot.c:
+ * must lose it, or the clock runs a thousand times too fast. tcprepair/snapshot/snapshot.c:
  * snapshot_tsval_at().
  */
 #include <netinet/in.h>

@@ -3,7 +3,7 @@
  * A client that already holds more than ten segments of what is restored as unsent acknowledges
  * beyond what the new socket has sent. Linux ignores such an ACK, and the connection stands for
  * ever. So the client is asked first, and what it may hold is restored as sent.
- * appliance/failover-connection.c: perhaps_held().
+ * appliance/failover/failover-connection.c: perhaps_held().
  */
 #include "fact.h"
 

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "reader.h"
+#include "base/reader.h"
 
 #define CHECKPOINT_VERSION 1
 #define CHECKPOINT_BYTES   (2 + 6 * 8)

@@ -3,7 +3,7 @@
 #ifndef ADOPT_MODULE_H
 #define ADOPT_MODULE_H
 
-#include "recovery-module.h"
+#include "jeebs/recovery-module.h"
 
 extern const struct jeebs_module adopt_module;
 

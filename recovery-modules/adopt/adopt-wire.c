@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "adopt-wire.h"
 
-#include "reader.h"
+#include "base/reader.h"
 
 static const uint8_t magic[8] = {'j', 'e', 'e', 'b', 's', 'a', 'd', 'p'};
 

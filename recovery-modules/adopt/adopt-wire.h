@@ -17,8 +17,8 @@
 #ifndef ADOPT_WIRE_H
 #define ADOPT_WIRE_H
 
-#include "buf.h"
-#include "netaddr.h"
+#include "base/buf.h"
+#include "base/netaddr.h"
 
 #define ADOPT_VERSION      1u
 #define ADOPT_CHUNK_MAX    32768u /* bytes in one BYTES message */

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "adopt-offer.h"
-#include "reader.h"
+#include "base/reader.h"
 
 #define MAX_BYTES 4096
 

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 
 #include "adopt-module.h"
-#include "harness.h"
-#include "reader.h"
+#include "recovery-modules/harness/harness.h"
+#include "base/reader.h"
 
 static void demand(bool ok)
 {

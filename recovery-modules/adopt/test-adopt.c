@@ -6,7 +6,7 @@
 #include <cmocka.h>
 
 #include "adopt-module.h"
-#include "harness.h"
+#include "recovery-modules/harness/harness.h"
 
 static const char client_says[] = "one\ntwo\nthree\nand a rather longer line\nfive\n";
 static const char server_says[] = "1 ok\n2 ok\n3 ok\n4 this takes a little more room\n5 ok\n";

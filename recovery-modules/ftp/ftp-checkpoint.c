@@ -15,7 +15,7 @@
  */
 #include "ftp.h"
 
-#include "reader.h"
+#include "base/reader.h"
 
 #define VERSION 2u
 

@@ -7,7 +7,7 @@
 #define FTP_FTP_COMMAND_H
 
 #include "ftp-lines.h"
-#include "recovery-module.h"
+#include "jeebs/recovery-module.h"
 
 /* The numbers are in checkpoints. */
 enum ftp_verb {

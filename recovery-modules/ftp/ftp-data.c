@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "ftp-data.h"
 
-#include "reader.h"
+#include "base/reader.h"
 
 #define VERSION 2u
 

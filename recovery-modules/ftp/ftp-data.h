@@ -16,7 +16,7 @@
 #define XXH_STATIC_LINKING_ONLY
 #include <xxhash.h>
 
-#include "recovery-module.h"
+#include "jeebs/recovery-module.h"
 
 #define FTP_DATA_TAIL_MAX 65536u
 

@@ -6,7 +6,7 @@
 #ifndef FTP_FTP_LINES_H
 #define FTP_FTP_LINES_H
 
-#include "bytes.h"
+#include "base/bytes.h"
 
 #define FTP_LINES_MAX 1024u
 

@@ -3,7 +3,7 @@
 #ifndef FTP_FTP_ORACLE_H
 #define FTP_FTP_ORACLE_H
 
-#include "recovery-oracle.h"
+#include "jeebs/recovery-oracle.h"
 
 extern const struct jeebs_oracle ftp_oracle;
 

@@ -3,7 +3,7 @@
 #ifndef FTP_FTP_REPLY_H
 #define FTP_FTP_REPLY_H
 
-#include "bytes.h"
+#include "base/bytes.h"
 
 /* Where in a reply we are. */
 struct ftp_reply {

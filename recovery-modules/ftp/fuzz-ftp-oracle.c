@@ -4,7 +4,7 @@
  * test-conversation.h, and 'Q': what is asked on the control connection (0) or
  * a data connection.
  */
-#include "buf.h"
+#include "base/buf.h"
 #include "ftp-oracle.h"
 #include "test-conversation.h"
 

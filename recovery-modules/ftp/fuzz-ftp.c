@@ -11,7 +11,7 @@
  *connections 'M'      behind the cut, more of the client
  */
 #include "ftp.h"
-#include "harness.h"
+#include "recovery-modules/harness/harness.h"
 #include "test-conversation.h"
 
 #include <stdlib.h>

@@ -6,8 +6,8 @@
 #ifndef FTP_ORACLE_TALK_H
 #define FTP_ORACLE_TALK_H
 
-#include "buf.h"
-#include "recovery-oracle.h"
+#include "base/buf.h"
+#include "jeebs/recovery-oracle.h"
 
 #define TALK_PATH_MAX 1024
 

@@ -12,7 +12,7 @@
 #ifndef FTP_TEST_CONVERSATION_H
 #define FTP_TEST_CONVERSATION_H
 
-#include "reader.h"
+#include "base/reader.h"
 
 struct conversation_record {
 	uint8_t connection, kind;

@@ -18,7 +18,7 @@
 
 #include "ftp-oracle.h"
 #include "ftp.h"
-#include "harness.h"
+#include "recovery-modules/harness/harness.h"
 #include "test-conversation.h"
 
 #define DATA_MAX  8

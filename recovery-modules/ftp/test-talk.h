@@ -16,7 +16,7 @@
 #include <stdlib.h>
 
 #include "ftp.h"
-#include "harness.h"
+#include "recovery-modules/harness/harness.h"
 
 #define FILE_N 200000
 

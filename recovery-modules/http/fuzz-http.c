@@ -13,12 +13,12 @@
  *	'O'      the connection is older: an unknown number of bytes came before
  *	'B'      the cut
  */
-#include "harness.h"
+#include "recovery-modules/harness/harness.h"
 #include "http.h"
 
 #include <stdlib.h>
 
-#include "reader.h"
+#include "base/reader.h"
 
 struct script {
 	struct bytes answer;

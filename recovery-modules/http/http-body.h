@@ -11,7 +11,7 @@
 
 #include <stdbool.h>
 
-#include "recovery-module.h"
+#include "jeebs/recovery-module.h"
 
 /* Longest chunk extension and longest trailer section accepted. */
 #define HTTP_EXTENSION_MAX 4096u

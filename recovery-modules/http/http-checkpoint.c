@@ -15,7 +15,7 @@
 
 #include <string.h>
 
-#include "reader.h"
+#include "base/reader.h"
 
 #define VERSION 6u
 

@@ -8,7 +8,7 @@
 
 #include <stdbool.h>
 
-#include "recovery-module.h"
+#include "jeebs/recovery-module.h"
 
 #define HTTP_DATE_LEN 29
 

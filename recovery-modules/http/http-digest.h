@@ -15,7 +15,7 @@
 #define XXH_STATIC_LINKING_ONLY
 #include <xxhash.h>
 
-#include "recovery-module.h"
+#include "jeebs/recovery-module.h"
 
 #define HTTP_BLOCK_BYTES 65536u
 

@@ -12,7 +12,7 @@
 #include <llhttp.h>
 
 #include "http-body.h"
-#include "recovery-module.h"
+#include "jeebs/recovery-module.h"
 
 #define HTTP_HEAD_MAX     32768u /* bytes of a head, start line to empty line */
 #define HTTP_ETAG_MAX     96u    /* longer ones are not used */

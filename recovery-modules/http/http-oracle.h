@@ -20,7 +20,7 @@
 #ifndef HTTP_HTTP_ORACLE_H
 #define HTTP_HTTP_ORACLE_H
 
-#include "recovery-oracle.h"
+#include "jeebs/recovery-oracle.h"
 
 extern const struct jeebs_oracle http_oracle;
 

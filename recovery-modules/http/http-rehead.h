@@ -23,7 +23,7 @@
 #define XXH_STATIC_LINKING_ONLY
 #include <xxhash.h>
 
-#include "recovery-module.h"
+#include "jeebs/recovery-module.h"
 
 #define HTTP_REHEAD_NAMES_MAX 12u
 #define HTTP_REHEAD_LINE_MAX  64u

@@ -24,7 +24,7 @@
 #include "http-head.h"
 #include "http-parts.h"
 #include "http-rehead.h"
-#include "recovery-module.h"
+#include "jeebs/recovery-module.h"
 
 #define HTTP_QUEUE_MAX     16u
 #define HTTP_SYNC_PROOFS   2u

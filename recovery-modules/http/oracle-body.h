@@ -5,7 +5,7 @@
 #ifndef HTTP_ORACLE_BODY_H
 #define HTTP_ORACLE_BODY_H
 
-#include "bytes.h"
+#include "base/bytes.h"
 
 enum oracle_body_kind {
 	ORACLE_BODY_NONE,

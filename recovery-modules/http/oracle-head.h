@@ -7,7 +7,7 @@
 #ifndef HTTP_ORACLE_HEAD_H
 #define HTTP_ORACLE_HEAD_H
 
-#include "bytes.h"
+#include "base/bytes.h"
 #include "oracle-body.h"
 
 /* One line, with the lines that continue it (obs-fold). The start line has no name. */

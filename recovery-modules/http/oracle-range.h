@@ -6,7 +6,7 @@
 #ifndef HTTP_ORACLE_RANGE_H
 #define HTTP_ORACLE_RANGE_H
 
-#include "buf.h"
+#include "base/buf.h"
 
 enum oracle_range {
 	ORACLE_RANGE_AS_CAPTURED, /* the recorded response is the answer */

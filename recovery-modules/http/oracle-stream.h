@@ -6,7 +6,7 @@
 #ifndef HTTP_ORACLE_STREAM_H
 #define HTTP_ORACLE_STREAM_H
 
-#include "buf.h"
+#include "base/buf.h"
 
 /* Bytes without a gap between them. */
 struct oracle_extent {

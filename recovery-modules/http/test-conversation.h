@@ -14,7 +14,7 @@
 #ifndef HTTP_TEST_CONVERSATION_H
 #define HTTP_TEST_CONVERSATION_H
 
-#include "reader.h"
+#include "base/reader.h"
 
 struct conversation_record {
 	uint8_t kind;

@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "buf.h"
+#include "base/buf.h"
 #include "http-oracle.h"
 
 #define GET(path)   "GET " path " HTTP/1.1\r\nHost: a\r\n\r\n"

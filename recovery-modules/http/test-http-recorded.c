@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "harness.h"
+#include "recovery-modules/harness/harness.h"
 #include "http-oracle.h"
 #include "http.h"
 #include "test-conversation.h"

@@ -6,7 +6,7 @@
 #ifndef HTTP_TEST_RECORD_H
 #define HTTP_TEST_RECORD_H
 
-#include "harness.h"
+#include "recovery-modules/harness/harness.h"
 #include "http.h"
 #include "test-server.h"
 

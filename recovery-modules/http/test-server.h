@@ -17,7 +17,7 @@
 #ifndef HTTP_TEST_SERVER_H
 #define HTTP_TEST_SERVER_H
 
-#include "buf.h"
+#include "base/buf.h"
 
 struct test_server {
 	/* How it differs from another. */

@@ -6,7 +6,7 @@
  */
 #include <stdlib.h>
 
-#include "buf.h"
+#include "base/buf.h"
 #include "replay-oracle.h"
 #include "test-conversation.h"
 

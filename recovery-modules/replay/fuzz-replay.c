@@ -12,12 +12,12 @@
  *	         the offset on that its first byte says
  *	'A' 'B'  the cut
  */
-#include "harness.h"
+#include "recovery-modules/harness/harness.h"
 #include "replay.h"
 
 #include <stdlib.h>
 
-#include "reader.h"
+#include "base/reader.h"
 
 static void demand(bool ok)
 {

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "recovery-module.h"
+#include "jeebs/recovery-module.h"
 
 /* The part before which the server said least. */
 static uint32_t least(const struct replay_marks *m)

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "buf.h"
+#include "base/buf.h"
 
 /* Of each direction. What a capture holds beyond it counts as lost. */
 #define STREAM_MAX (size_t)(2047u << 20)

@@ -10,7 +10,7 @@
 #ifndef REPLAY_REPLAY_ORACLE_H
 #define REPLAY_REPLAY_ORACLE_H
 
-#include "recovery-oracle.h"
+#include "jeebs/recovery-oracle.h"
 
 extern const struct jeebs_oracle replay_oracle;
 

@@ -23,7 +23,7 @@
 #define XXH_STATIC_LINKING_ONLY
 #include <xxhash.h>
 
-#include "recovery-module.h"
+#include "jeebs/recovery-module.h"
 #include "replay-marks.h"
 #include "replay-mask.h"
 

@@ -13,7 +13,7 @@
 #ifndef REPLAY_TEST_CONVERSATION_H
 #define REPLAY_TEST_CONVERSATION_H
 
-#include "reader.h"
+#include "base/reader.h"
 
 struct conversation_record {
 	uint8_t kind;

@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "harness.h"
+#include "recovery-modules/harness/harness.h"
 #include "replay-oracle.h"
 #include "replay.h"
 #include "test-conversation.h"

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "harness.h"
+#include "recovery-modules/harness/harness.h"
 #include "replay.h"
 
 static const struct jeebs_service defaults = {.port = 6379, .protocol = "replay", .retain = 4096};

@@ -7,7 +7,7 @@
  */
 #include <stdlib.h>
 
-#include "buf.h"
+#include "base/buf.h"
 #include "smtp-oracle.h"
 #include "test-conversation.h"
 

@@ -14,12 +14,12 @@
  *	'M'      the client says more, behind the cut
  *	'B'      the cut
  */
-#include "harness.h"
+#include "recovery-modules/harness/harness.h"
 #include "smtp.h"
 
 #include <stdlib.h>
 
-#include "reader.h"
+#include "base/reader.h"
 
 struct script {
 	struct bytes answers;

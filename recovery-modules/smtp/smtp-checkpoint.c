@@ -13,7 +13,7 @@
 
 #include <string.h>
 
-#include "reader.h"
+#include "base/reader.h"
 
 #define VERSION 1u
 

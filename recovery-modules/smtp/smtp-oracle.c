@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <strings.h>
 
-#include "buf.h"
-#include "replay-oracle.h"
+#include "base/buf.h"
+#include "recovery-modules/replay/replay-oracle.h"
 
 /* Of each direction. What a capture holds beyond it counts as lost. */
 #define STREAM_MAX ((size_t)2047u << 20)

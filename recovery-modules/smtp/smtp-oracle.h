@@ -10,7 +10,7 @@
 #ifndef SMTP_SMTP_ORACLE_H
 #define SMTP_SMTP_ORACLE_H
 
-#include "recovery-oracle.h"
+#include "jeebs/recovery-oracle.h"
 
 extern const struct jeebs_oracle smtp_oracle;
 

@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "recovery-module.h"
+#include "jeebs/recovery-module.h"
 
 /* What gets one reply. The numbers are in checkpoints. */
 enum smtp_unit {

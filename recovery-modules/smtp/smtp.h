@@ -27,7 +27,7 @@
 
 #include <stdbool.h>
 
-#include "recovery-module.h"
+#include "jeebs/recovery-module.h"
 #include "smtp-text.h"
 
 #define SMTP_QUEUE_MAX   32u

@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <strings.h>
 
-#include "harness.h"
+#include "recovery-modules/harness/harness.h"
 #include "smtp.h"
 #include "test-conversation.h"
 

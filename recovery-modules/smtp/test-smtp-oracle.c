@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-#include "buf.h"
+#include "base/buf.h"
 #include "smtp-oracle.h"
 
 static const struct jeebs_service plain = {.protocol = "smtp"};

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "harness.h"
+#include "recovery-modules/harness/harness.h"
 #include "smtp.h"
 
 #define EXPECT_HELLO \

@@ -12,12 +12,12 @@
  *
  * Demanded: no violation of the contract, and the same state and plan in any chunking.
  */
-#include "harness.h"
+#include "recovery-modules/harness/harness.h"
 #include "telnet.h"
 
 #include <stdlib.h>
 
-#include "reader.h"
+#include "base/reader.h"
 
 struct script {
 	struct bytes answer;

@@ -2,7 +2,7 @@
 /* The state as bytes: for the store, and back. */
 #include "telnet.h"
 
-#include "reader.h"
+#include "base/reader.h"
 
 #define VERSION 2u
 #define MAX     8192u

@@ -7,7 +7,7 @@
 #ifndef TELNET_LOGIN_H
 #define TELNET_LOGIN_H
 
-#include "bytes.h"
+#include "base/bytes.h"
 
 #define TELNET_LINE_MAX 96u   /* of a line of the server, its end */
 #define TELNET_USER_MAX 128u  /* of a line of the client */

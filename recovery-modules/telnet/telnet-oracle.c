@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "buf.h"
-#include "replay-oracle.h"
+#include "base/buf.h"
+#include "recovery-modules/replay/replay-oracle.h"
 
 /* Of each direction, and of what the box said that is not dealt with. What is beyond counts as
  * lost. */

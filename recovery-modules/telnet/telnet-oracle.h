@@ -12,7 +12,7 @@
 #ifndef TELNET_ORACLE_H
 #define TELNET_ORACLE_H
 
-#include "recovery-oracle.h"
+#include "jeebs/recovery-oracle.h"
 
 extern const struct jeebs_oracle telnet_oracle;
 

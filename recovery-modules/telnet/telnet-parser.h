@@ -6,7 +6,7 @@
 #ifndef TELNET_PARSER_H
 #define TELNET_PARSER_H
 
-#include "bytes.h"
+#include "base/bytes.h"
 
 #define TELNET_SE   240u
 #define TELNET_NOP  241u

@@ -9,7 +9,7 @@
 #ifndef TELNET_SUBS_H
 #define TELNET_SUBS_H
 
-#include "bytes.h"
+#include "base/bytes.h"
 
 #define TELNET_SUBS_MAX  16u
 #define TELNET_ARENA_MAX 640u

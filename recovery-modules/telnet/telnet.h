@@ -21,7 +21,7 @@
 #ifndef TELNET_H
 #define TELNET_H
 
-#include "recovery-module.h"
+#include "jeebs/recovery-module.h"
 #include "telnet-login.h"
 #include "telnet-options.h"
 #include "telnet-parser.h"

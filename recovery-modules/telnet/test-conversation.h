@@ -14,7 +14,7 @@
 #ifndef TELNET_TEST_CONVERSATION_H
 #define TELNET_TEST_CONVERSATION_H
 
-#include "reader.h"
+#include "base/reader.h"
 
 struct conversation_record {
 	uint8_t kind;

@@ -16,7 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "harness.h"
+#include "recovery-modules/harness/harness.h"
 #include "telnet-oracle.h"
 #include "telnet.h"
 #include "test-conversation.h"

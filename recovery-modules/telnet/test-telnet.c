@@ -9,7 +9,7 @@
 
 #include <stdlib.h>
 
-#include "harness.h"
+#include "recovery-modules/harness/harness.h"
 #include "telnet.h"
 
 #define IAC  "\xff"

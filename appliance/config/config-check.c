@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "config-check.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <unistd.h>
+
+#include "base/file-trust.h"
+#include "health/health.h"
+
+struct check {
+	const struct config *c;
+	const struct config_node *servers;
+	struct config_report *report;
+};
+
+static struct config_place place_of(const struct config_node *n)
+{
+	return n ? n->place : (struct config_place){0};
+}
+
+static const struct config_node *entry_node(const struct config_node *server, const char *list,
+					    size_t i)
+{
+	return config_node_entry(config_node_get(server, list), i);
+}
+
+static const struct config_node *backup_node(const struct config_node *server, size_t i)
+{
+	return config_node_get(entry_node(server, "backups", i), "address");
+}
+
+/* The first server that protects @a; its index, or server_count. */
+static uint32_t find_protector(const struct config *c, const struct netaddr *a)
+{
+	for (uint32_t i = 0; i < c->server_count; i++)
+		for (uint32_t k = 0; k < c->servers[i].address_count; k++)
+			if (netaddr_eq(&c->servers[i].addresses[k], a))
+				return i;
+	return c->server_count;
+}
+
+static void check_name(const struct check *k, uint32_t index)
+{
+	const struct config_server *s = &k->c->servers[index];
+	const struct config_node *node = config_node_entry(k->servers, index);
+
+	for (uint32_t i = 0; s->name && i < index; i++) {
+		const char *other = k->c->servers[i].name;
+		if (other && strcmp(other, s->name) == 0) {
+			config_report_error(k->report, place_of(config_node_get(node, "name")),
+					    "another server is already called '%s'", s->name);
+			return;
+		}
+	}
+}
+
+static void check_addresses(const struct check *k, uint32_t index)
+{
+	const struct config_server *s = &k->c->servers[index];
+	const struct config_node *node = config_node_entry(k->servers, index);
+	char text[NETADDR_STRLEN];
+
+	for (uint32_t i = 0; i < s->address_count; i++) {
+		const struct netaddr *a = &s->addresses[i];
+		bool twice = false;
+		if (a->family == NETADDR_NONE)
+			continue;
+		for (uint32_t j = 0; j < i; j++)
+			twice |= netaddr_eq(a, &s->addresses[j]);
+		if (twice || find_protector(k->c, a) < index)
+			config_report_error(k->report, place_of(entry_node(node, "addresses", i)),
+					    "address %s is already protected",
+					    netaddr_format(a, text));
+	}
+}
+
+static bool has_backup(const struct config_server *s, uint8_t family)
+{
+	for (uint32_t i = 0; i < s->backup_count; i++)
+		if (s->backups[i].address.family == family ||
+		    s->backups[i].address.family == NETADDR_NONE)
+			return true;
+	return s->backup_count == 0; /* has been reported as missing */
+}
+
+static void check_backups(const struct check *k, uint32_t index)
+{
+	const struct config_server *s = &k->c->servers[index];
+	const struct config_node *node = config_node_entry(k->servers, index);
+	char text[NETADDR_STRLEN];
+
+	for (uint32_t i = 0; i < s->backup_count; i++) {
+		const struct netaddr *a = &s->backups[i].address;
+		bool twice = false;
+		if (a->family == NETADDR_NONE)
+			continue;
+		for (uint32_t j = 0; j < i; j++)
+			twice |= netaddr_eq(a, &s->backups[j].address);
+		if (twice)
+			config_report_error(k->report, place_of(backup_node(node, i)),
+					    "backup %s is listed twice", netaddr_format(a, text));
+		if (find_protector(k->c, a) < k->c->server_count)
+			config_report_error(k->report, place_of(backup_node(node, i)),
+					    "backup %s is itself a protected address; "
+					    "a backup needs an address of its own",
+					    netaddr_format(a, text));
+	}
+	for (uint32_t i = 0; i < s->address_count; i++) {
+		uint8_t family = s->addresses[i].family;
+		if (family != NETADDR_NONE && !has_backup(s, family))
+			config_report_error(k->report, place_of(entry_node(node, "addresses", i)),
+					    "no backup has an IPv%d address, which %s needs",
+					    family, netaddr_format(&s->addresses[i], text));
+	}
+}
+
+static void check_fence(const struct check *k, uint32_t index)
+{
+	const struct config_server *s = &k->c->servers[index];
+	const struct config_node *fence =
+		config_node_get(config_node_entry(k->servers, index), "fence");
+	const struct config_node *command = config_node_get(fence, "command");
+
+	if (s->fence_policy != CONFIG_FENCE_NONE && !command)
+		config_report_error(k->report, place_of(config_node_get(fence, "policy")),
+				    "a fence policy other than 'none' needs a command");
+	if (s->fence_command && s->fence_command[0] && s->fence_command[0][0] != '/')
+		config_report_error(k->report, place_of(config_node_entry(command, 0)),
+				    "the fence command must be an absolute path");
+}
+
+static void check_services(const struct check *k, uint32_t index)
+{
+	const struct config_server *s = &k->c->servers[index];
+	const struct config_node *node = config_node_entry(k->servers, index);
+
+	for (uint32_t i = 0; i < s->service_count; i++) {
+		for (uint32_t j = 0; s->services[i].port && j < i; j++) {
+			if (s->services[i].port != s->services[j].port)
+				continue;
+			config_report_error(
+				k->report,
+				place_of(config_node_get(entry_node(node, "services", i), "port")),
+				"port %u is listed twice", s->services[i].port);
+			break;
+		}
+	}
+}
+
+static void check_adopt(const struct check *k, uint32_t index)
+{
+	const struct config_server *s = &k->c->servers[index];
+	const struct config_node *node = config_node_entry(k->servers, index);
+
+	for (uint32_t i = 0; i < s->service_count; i++) {
+		const struct config_service *v = &s->services[i];
+		const struct config_node *n = entry_node(node, "services", i);
+		bool upgrade = v->upgrade && strcmp(v->upgrade, "adopt") == 0;
+		bool protocol = v->protocol && strcmp(v->protocol, "adopt") == 0;
+		const char *key = protocol ? "protocol" : "upgrade";
+		if ((protocol || upgrade) && !v->adopt)
+			config_report_error(k->report, place_of(config_node_get(n, key)),
+					    "%s adopt needs the socket of the program that adopts: "
+					    "adopt: PATH",
+					    key);
+	}
+}
+
+/* What struct health can hold: probes in a round, and rounds that overlap. */
+static void check_health(const struct check *k, uint32_t index)
+{
+	const struct config_server *s = &k->c->servers[index];
+	const struct config_node *node = config_node_entry(k->servers, index);
+
+	if (s->address_count * s->service_count > HEALTH_PROBES_MAX)
+		config_report_error(k->report, place_of(config_node_get(node, "services")),
+				    "addresses times services is %u, more than %d",
+				    s->address_count * s->service_count, HEALTH_PROBES_MAX);
+	if (s->health.interval_ns > 0 &&
+	    s->health.timeout_ns / s->health.interval_ns > HEALTH_ROUNDS_MAX - 2)
+		config_report_error(k->report, place_of(node),
+				    "the health timeout is more than %d intervals",
+				    HEALTH_ROUNDS_MAX - 2);
+}
+
+static void check_interfaces(const struct check *k, const struct config_node *root)
+{
+	const struct config_node *list =
+		config_node_get(config_node_get(root, "capture"), "interfaces");
+
+	for (uint32_t i = 0; i < k->c->interface_count; i++) {
+		const char *name = k->c->interfaces[i];
+		for (uint32_t j = 0; name && j < i; j++) {
+			if (!k->c->interfaces[j] || strcmp(k->c->interfaces[j], name) != 0)
+				continue;
+			config_report_error(k->report, place_of(config_node_entry(list, i)),
+					    "interface %s is listed twice", name);
+			break;
+		}
+	}
+}
+
+static void check_ports(const struct check *k)
+{
+	uint32_t n = k->c->interface_count + config_listens(k->c, NULL, 0);
+
+	if (n > CONFIG_PORTS_MAX)
+		config_report_error(k->report, place_of(k->servers),
+				    "%u interfaces are captured or taken over on: %d can be", n,
+				    CONFIG_PORTS_MAX);
+}
+
+/* Told at the first address that is too many: the rings would not open. */
+static void check_filter(const struct check *k)
+{
+	uint32_t v4 = 0, v6 = 0;
+
+	for (uint32_t i = 0; i < k->c->server_count; i++) {
+		const struct config_server *s = &k->c->servers[i];
+		for (uint32_t a = 0; a < s->address_count; a++) {
+			v4 += s->addresses[a].family == NETADDR_V4;
+			v6 += s->addresses[a].family == NETADDR_V6;
+			if (CONFIG_FILTER_FIXED + v4 * CONFIG_FILTER_V4 + v6 * CONFIG_FILTER_V6 <=
+				    CONFIG_FILTER_MAX &&
+			    config_filter_bytes(v4, v6) <= CONFIG_FILTER_MAX_BYTES)
+				continue;
+			config_report_error(k->report,
+					    place_of(entry_node(config_node_entry(k->servers, i),
+								"addresses", a)),
+					    "more protected addresses than a capture filter holds, "
+					    "%u of IPv4 and %u of IPv6: it has room for 672, or 62",
+					    v4, v6);
+			return;
+		}
+	}
+}
+
+void config_check(const struct config *c, const struct config_node *root,
+		  struct config_report *report)
+{
+	struct check k = {c, config_node_get(root, "servers"), report};
+
+	check_interfaces(&k, root);
+	check_ports(&k);
+	check_filter(&k);
+	for (uint32_t i = 0; i < c->server_count && !config_report_full(report); i++) {
+		check_name(&k, i);
+		check_addresses(&k, i);
+		check_backups(&k, i);
+		check_fence(&k, i);
+		check_services(&k, i);
+		check_adopt(&k, i);
+		check_health(&k, i);
+	}
+}
+
+static void check_module(const struct check *k, config_module_fn check, void *ctx,
+			 const char *protocol, const struct config_node *place)
+{
+	char why[CONFIG_MODULE_WHY_STRLEN] = "";
+
+	if (protocol && check(ctx, k->c, protocol, why) < 0)
+		config_report_error(k->report, place_of(place), "%s", why);
+}
+
+/* It is called when a server is dead: then it is too late to learn that it cannot be. */
+static void check_program(const struct check *k, const char *program,
+			  const struct config_node *place)
+{
+	char resolved[PATH_MAX], why[PATH_MAX + 128];
+
+	if (program[0] != '/')
+		return; /* reported */
+	int r = file_trust_check(program, resolved, why, sizeof why);
+	if (r == 0 && access(resolved, X_OK) < 0)
+		r = file_trust_no_file(resolved, errno, why, sizeof why);
+	if (r < 0)
+		config_report_error(k->report, place_of(place), "the fence command: %s", why);
+}
+
+void config_check_modules(const struct config *c, const struct config_node *root,
+			  struct config_report *report, config_module_fn check, void *ctx)
+{
+	struct check k = {c, config_node_get(root, "servers"), report};
+
+	for (uint32_t i = 0; i < c->server_count; i++) {
+		const struct config_server *s = &c->servers[i];
+		const struct config_node *node = config_node_entry(k.servers, i);
+		if (s->fence_command && s->fence_command[0])
+			check_program(&k, s->fence_command[0],
+				      config_node_get(config_node_get(node, "fence"), "command"));
+		for (uint32_t j = 0; j < s->service_count && !config_report_full(report); j++) {
+			const struct config_node *n = entry_node(node, "services", j);
+			check_module(&k, check, ctx, s->services[j].protocol,
+				     config_node_get(n, "protocol"));
+			check_module(&k, check, ctx, s->services[j].upgrade,
+				     config_node_get(n, "upgrade"));
+		}
+	}
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * control: the socket jeebsctl talks to. One JSON object per line, each way;
+ * docs/control-protocol.md describes requests and replies.
+ *
+ * A thread of its own serves all clients: non-blocking, so that nobody can hold up
+ * anybody else. The owner implements struct control_ops; they are called in that
+ * thread and may wait briefly for other threads, but not for a takeover to finish.
+ *
+ * Who may: root and the daemon's own user may do everything ("admin"); anybody
+ * else whom the socket's permissions let in may look ("view").
+ */
+#ifndef APPLIANCE_CONTROL_H
+#define APPLIANCE_CONTROL_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/bytes.h"
+#include "base/netaddr.h"
+
+#define CONTROL_API 1
+
+#define CONTROL_LINE_MAX_BYTES   ((size_t)64 << 10)
+#define CONTROL_REPLY_MAX_BYTES  ((size_t)64 << 20)  /* 100,000 connections take about 40 MiB */
+#define CONTROL_QUEUE_MAX_BYTES  ((size_t)128 << 20) /* replies of all clients together */
+#define CONTROL_CLIENTS_MAX      32
+#define CONTROL_CLIENTS_PER_USER 8                     /* but for those who may change something */
+#define CONTROL_WRITE_TIMEOUT_NS INT64_C(10000000000)  /* without any progress */
+#define CONTROL_LINE_TIMEOUT_NS  INT64_C(10000000000)  /* for a request to be complete */
+#define CONTROL_IDLE_TIMEOUT_NS  INT64_C(300000000000) /* without a request */
+
+/* Why an operation was not done. @code: a stable word with dashes ("unknown-server"). */
+struct control_error {
+	char code[32];
+	char message[200];
+};
+
+/* Fills @e; returns NULL, so that an op can `return control_fail(...)`. */
+json_t *control_fail(struct control_error *e, const char *code, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/*
+ * Each returns a new reference to the reply's "data", or NULL with @ret_error
+ * filled (left empty: out of memory). Names come from a stranger; unknown ones are
+ * the op's to refuse ("unknown-server", "unknown-connection").
+ */
+struct control_ops {
+	json_t *(*status)(void *ctx, struct control_error *ret_error);
+	json_t *(*servers)(void *ctx, struct control_error *ret_error);
+	/* @server NULL: of all servers. */
+	json_t *(*connections)(void *ctx, const char *server, struct control_error *ret_error);
+	json_t *(*explain)(void *ctx, const struct endpoint *client,
+			   struct control_error *ret_error);
+	/* Starts a takeover; the reply does not wait for its end. @uid: who asked. */
+	json_t *(*failover)(void *ctx, const char *server, uid_t uid,
+			    struct control_error *ret_error);
+	/* @server NULL: all servers. */
+	json_t *(*hold)(void *ctx, const char *server, bool on, uid_t uid,
+			struct control_error *ret_error);
+	/* The last takeovers. */
+	json_t *(*failovers)(void *ctx, struct control_error *ret_error);
+};
+
+struct control_peer {
+	uid_t uid;
+	bool admin;
+};
+
+/*
+ * The part without sockets: one request line, without its newline, to one reply. A
+ * new reference; NULL only without memory.
+ */
+json_t *control_handle(struct bytes line, const struct control_peer *peer,
+		       const struct control_ops *ops, void *ctx);
+
+struct control;
+
+/*
+ * Listens at @path with mode 0660, creating its folder with mode 0750 if it is
+ * missing, and starts the thread. A socket file that nobody answers on is replaced;
+ * -EADDRINUSE when somebody does. @ops and @ctx are borrowed until control_close().
+ * 0 or a negative errno.
+ */
+int control_open(const char *path, const struct control_ops *ops, void *ctx, struct control **ret);
+/* Ends the thread, drops the clients, removes the socket file. NULL is fine; returns NULL. */
+struct control *control_close(struct control *c);
+
+struct control_stats {
+	uint64_t clients;           /* accepted */
+	uint64_t clients_refused;   /* CONTROL_CLIENTS_MAX */
+	uint64_t lines_refused;     /* CONTROL_LINE_MAX_BYTES */
+	uint64_t replies_refused;   /* CONTROL_REPLY_MAX_BYTES or CONTROL_QUEUE_MAX_BYTES */
+	uint64_t clients_timed_out; /* CONTROL_WRITE_TIMEOUT_NS or CONTROL_IDLE_TIMEOUT_NS */
+};
+
+/* May be called from any thread. */
+struct control_stats control_stats(const struct control *c);
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * daemon: starts the threads in order, hands messages between them, ends them in
+ * reverse order. The only place that knows all rooms.
+ */
+#ifndef APPLIANCE_DAEMON_H
+#define APPLIANCE_DAEMON_H
+
+#include <stdatomic.h>
+
+#include "config/config.h"
+#include "control/control.h"
+#include "daemon-history.h"
+#include "failover/failover-retry.h"
+#include "failover/failover.h"
+#include "failover/firewall.h"
+#include "health/health-loop.h"
+#include "join/join.h"
+#include "metrics/metrics-http.h"
+#include "metrics/metrics.h"
+#include "recovery-modules/host/module-host.h"
+#include "services/services.h"
+#include "store/store.h"
+#include "worker/worker.h"
+
+struct daemon {
+	const struct config *config;
+	int64_t started_ns;
+	struct module_host *modules;
+	struct services services;
+	struct worker_evidence *evidence; /* by server, written by workers */
+	struct endings *endings;          /* by service, written by workers */
+	_Atomic bool *hold;               /* by server */
+	struct failover_retry *retry;     /* by server */
+	uint8_t boot_id[STORE_BOOT_ID_BYTES];
+	struct store *store;
+	struct metrics *metrics;
+	struct metrics_http *http;
+	struct ring_config *rings; /* of what is captured, then of config_listens() */
+	uint32_t ring_count;
+	uint8_t *listens; /* worker_config.listens */
+	struct worker **workers;
+	uint32_t worker_count;
+	struct join_pool *joins;
+	struct adopter *adopter; /* NULL: no service has a program that adopts */
+	struct failover *failover;
+	struct health_loop *health;
+	struct firewall *firewall;
+	struct history history; /* of takeovers */
+	struct control *control;
+	struct daemon_published *published; /* what metrics were told last; main thread only */
+};
+
+/* Runs until it is told to end. Returns an exit code (sysexits(3)). */
+int daemon_run(const struct config *c);
+
+/* Flows one worker_call() looks at: a few milliseconds in which packets wait. */
+#define DAEMON_FLOWS_PER_CALL 1024
+
+/* ---- daemon-control.c, daemon-metrics.c: private to the daemon ------------------------------ */
+
+extern const struct control_ops daemon_control_ops;
+
+/* Word for a server's state: failover's when there is one, else health's. Static text. */
+const char *daemon_server_state(struct daemon *d, uint32_t server);
+/* Would a takeover work now? NULL: yes; else why not, static text. */
+const char *daemon_not_ready(struct daemon *d, uint32_t server);
+/* A client that @server has now. As of firewall_config.client. */
+bool daemon_client(void *ctx, uint32_t server, uint8_t family, struct netaddr *ret);
+bool daemon_ready(void *ctx, char why[static METRICS_HTTP_WHY_STRLEN]);
+
+int daemon_metrics_open(struct daemon *d);
+/* Last at start and first to end: /readyz asks all the others. */
+int daemon_metrics_listen(struct daemon *d);
+void daemon_metrics_close(struct daemon *d);
+/* Carries what threads counted into the metrics; main thread, several times a second. */
+void daemon_metrics_publish(struct daemon *d, int64_t now_ns);
+void daemon_metrics_failover(struct daemon *d, uint32_t server, const struct failover_summary *s);
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * drill-cut: kills the server of one connection at one packet, and proves what follows.
+ *
+ * The connection is copied (watch_clone()), so it lives on, and the copy is taken over as a
+ * live one would be (takeover_extract()): settled, planned, its logs and its module's state
+ * taken out. Then everything the box would send is compared with what the real server went
+ * on to send: what is in flight from the log, and behind it what the module makes of the
+ * answers of an oracle (recovery-oracle.h; drill-resume.h). A connection that expects others is cut
+ * together with them.
+ */
+#ifndef APPLIANCE_DRILL_CUT_H
+#define APPLIANCE_DRILL_CUT_H
+
+#include "drill-finding.h"
+#include "watch/plan.h"
+
+struct drill_bench {
+	struct watch *scratch;             /* watches the same services, otherwise empty */
+	const struct jeebs_oracle *oracle; /* of the connection's module; NULL: none */
+	size_t horizon;                    /* bytes behind the cut that are compared */
+	const struct drill_truth *truths;  /* of the whole capture; NULL: single connections only */
+};
+
+/* After frame @packet. 0 or -ENOMEM. @truth is the connection's, @jf live. */
+int drill_cut(const struct drill_bench *b, struct jeebs_flow *jf, struct drill_flow *truth,
+	      uint64_t packet, struct drill_finding *ret);
+
+#endif

@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "drill-resume.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include "recovery-modules/harness/harness.h"
+
+#define CHUNK_MAX 16384 /* what a read of the backend's socket gives at most */
+
+/* The client's end of one connection behind the cut. */
+struct speaker {
+	const struct drill_flow *truth;
+	const struct harness_channel *channel; /* NULL: of the main one, or none was made */
+	uint64_t base;                         /* what the client gets behind the cut begins here */
+	uint64_t said;                         /* the client's bytes before it are sent */
+	uint32_t next;                         /* of truth->said */
+	bool lost;                             /* the client said what the capture does not hold */
+};
+
+#define SPEAKERS_MAX HARNESS_CHANNELS_MAX
+
+struct resumed;
+
+/* The backup's end of one connection. */
+struct answerer {
+	struct resumed *r;
+	void *connection; /* to the oracle */
+	bool closed;      /* the backup finished */
+};
+
+/* One copy of a conversation, being continued. */
+struct resumed {
+	const struct drill_bench *bench;
+	struct jeebs_cut cut;
+	uint64_t packet;
+	void *oracle;
+	struct speaker main, other[SPEAKERS_MAX];
+	uint32_t related_n; /* of `other`, the first: in the order of cut.related */
+	uint32_t other_n;
+	struct answerer backup;
+	bool unknown; /* the oracle was asked for what it cannot know */
+	int error;
+};
+
+/* ---- the oracle ------------------------------------------------------------------------------ */
+
+/* Tells one direction of the conversation from *io_off up to @to. */
+static int tell(const struct jeebs_oracle *k, void *oracle, const struct drill_stream *s,
+		uint32_t dir, uint64_t *io_off, uint64_t to)
+{
+	while (*io_off < to) {
+		uint64_t known, from = *io_off;
+		int r = 0;
+
+		drill_stream_known(s, from, to, &known);
+		if (known > 0) {
+			r = k->data(oracle, dir, from,
+				    (struct jeebs_bytes){s->bytes.p + from, (size_t)known});
+			*io_off += known;
+		} else {
+			uint64_t next = drill_stream_lost_to(s, from);
+			*io_off = next < to ? next : to;
+			r = k->gap(oracle, dir, from, *io_off);
+		}
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* The conversation in the order in which it was said. */
+static int learn(const struct jeebs_oracle *k, void *oracle, struct drill_flow *t)
+{
+	const struct drill_stream *in = &t->stream[FLOW_TO_SERVER],
+				  *out = &t->stream[FLOW_TO_CLIENT];
+	uint64_t in_off = 0, out_off = 0;
+	int r = 0;
+
+	for (uint32_t i = 0; i < t->said_count && r == 0; i++) {
+		uint64_t received = t->said[i].received;
+		r = tell(k, oracle, out, JEEBS_TO_CLIENT, &out_off,
+			 received < out->bytes.n ? received : out->bytes.n);
+		if (r == 0)
+			r = tell(k, oracle, in, JEEBS_TO_SERVER, &in_off, t->said[i].end);
+	}
+	if (r == 0)
+		r = tell(k, oracle, in, JEEBS_TO_SERVER, &in_off, in->bytes.n);
+	if (r == 0)
+		r = tell(k, oracle, out, JEEBS_TO_CLIENT, &out_off, out->bytes.n);
+	if (r == 0 && in->fin)
+		r = k->fin(oracle, JEEBS_TO_SERVER, in->bytes.n);
+	if (r == 0 && out->fin)
+		r = k->fin(oracle, JEEBS_TO_CLIENT, out->bytes.n);
+	return r == 0 ? k->learned(oracle, &t->unasked) : r;
+}
+
+static bool same_hosts(const struct drill_flow *a, const struct drill_flow *b)
+{
+	return netaddr_eq(&a->server.addr, &b->server.addr) &&
+	       netaddr_eq(&a->client.addr, &b->client.addr);
+}
+
+/* Every connection between the two hosts that may belong to the conversation: the oracle knows. */
+static int learn_related(const struct jeebs_oracle *k, const struct drill_truth *truths,
+			 const struct drill_flow *t)
+{
+	const struct drill_flow *c;
+	int r = 0;
+
+	for (uint32_t i = 0; r == 0 && (c = drill_truth_companion(truths, i)); i++) {
+		struct jeebs_expect who = {.server_port = c->server.port,
+					   .client_port = c->client.port};
+		if (!same_hosts(c, t))
+			continue;
+		for (uint32_t dir = 0; dir < 2 && r == 0; dir++) {
+			const struct drill_stream *s = &c->stream[dir];
+			uint64_t known;
+			bool whole = drill_stream_known(s, 0, s->bytes.n, &known);
+			r = k->related(t->oracle, &who, dir,
+				       (struct jeebs_bytes){s->bytes.p, (size_t)known},
+				       whole && s->fin);
+		}
+	}
+	return r;
+}
+
+static int make_oracle(const struct drill_bench *b, const struct jeebs_flow *jf,
+		       struct drill_flow *truth)
+{
+	const struct jeebs_oracle *k = b->oracle;
+
+	if (truth->oracle && truth->oracle_kind == k)
+		return 0;
+	/* Another module has the conversation now. */
+	if (truth->oracle)
+		truth->oracle_kind->close(truth->oracle);
+	truth->oracle_kind = k;
+	truth->oracle = k->open(&jf->module_service);
+	if (!truth->oracle)
+		return -ENOMEM;
+	int r = k->related && b->truths ? learn_related(k, b->truths, truth) : 0;
+	return r < 0 ? r : learn(k, truth->oracle, truth);
+}
+
+/* ---- the client and the backup ------------------------------------------------------------ */
+
+static struct bytes client_says(void *ctx, uint64_t received, bool *ret_eof)
+{
+	struct speaker *r = ctx;
+	const struct drill_flow *t = r->truth;
+	const struct drill_stream *s = &t->stream[FLOW_TO_SERVER];
+	uint64_t has = r->base + received, end = r->said, known;
+
+	while (r->next < t->said_count && t->said[r->next].received <= has)
+		end = t->said[r->next++].end;
+	if (end > r->said) {
+		uint64_t from = r->said;
+		r->said = end;
+		r->lost = r->lost || !drill_stream_known(s, from, end, &known);
+		if (!r->lost)
+			return bytes_head(bytes_from(buf_view(&s->bytes), (size_t)from),
+					  (size_t)(end - from));
+	}
+	*ret_eof = !r->lost && s->fin && r->said >= s->bytes.n && t->fin_received <= has;
+	return BYTES_NONE;
+}
+
+struct answering {
+	int (*to)(void *ctx, struct bytes b);
+	void *ctx;
+};
+
+static int take_answer(void *ctx, struct jeebs_bytes b)
+{
+	const struct answering *a = ctx;
+
+	return a->to(a->ctx, bytes_of(b.p, b.n));
+}
+
+/* Begins where the cut is. */
+static void speak_from(struct speaker *s, const struct drill_flow *truth,
+		       const struct jeebs_cut *cut)
+{
+	*s = (struct speaker){
+		.truth = truth, .base = cut->to_client_end, .said = cut->to_server_end};
+	while (s->next < truth->said_count && truth->said[s->next].end <= s->said)
+		s->next++;
+}
+
+static bool is_taken(const struct resumed *r, const struct drill_flow *t)
+{
+	for (uint32_t i = 0; i < r->other_n; i++)
+		if (r->other[i].truth == t)
+			return true;
+	return false;
+}
+
+/* The connection that the client really made: to this port, or accepted at it. */
+static const struct drill_flow *made_later(const struct resumed *r, const struct harness_channel *c)
+{
+	const struct drill_flow *t;
+
+	for (uint32_t i = 0; r->bench->truths && (t = drill_truth_companion(r->bench->truths, i));
+	     i++) {
+		bool same = c->kind == HARNESS_LISTENED ? t->server.port == c->service_port
+							: t->client.port == c->client_port;
+		if (same && same_hosts(t, r->main.truth) && t->last_packet > r->packet &&
+		    !is_taken(r, t))
+			return t;
+	}
+	return NULL;
+}
+
+static enum harness_opening client_opens(void *ctx, const struct harness_channel *c, void **ret)
+{
+	/* As `next`, it is given the main connection's speaker. */
+	struct resumed *r = (struct resumed *)((char *)ctx - offsetof(struct resumed, main));
+	struct speaker *s;
+
+	if (c->kind == HARNESS_RELATED) {
+		s = &r->other[c->related];
+	} else {
+		const struct drill_flow *t = made_later(r, c);
+		if (!t || r->other_n == SPEAKERS_MAX)
+			return c->kind == HARNESS_LISTENED ? HARNESS_NOT_YET : HARNESS_NEVER;
+		s = &r->other[r->other_n++];
+		*s = (struct speaker){.truth = t};
+	}
+	s->channel = c;
+	*ret = s;
+	return HARNESS_THERE;
+}
+
+static void backup_receives(void *ctx, struct bytes b, bool eof,
+			    int (*answer)(void *to, struct bytes b), void *to, bool *close,
+			    bool *fail)
+{
+	struct answerer *a = ctx;
+	struct resumed *r = a->r;
+	const struct jeebs_oracle *k = r->bench->oracle;
+	struct answering way = {answer, to};
+	uint32_t state = JEEBS_ORACLE_OPEN;
+
+	if (!a->connection && !(a->connection = k->connect(r->oracle, &r->cut)))
+		r->error = -ENOMEM;
+	if (r->error == 0 && !r->unknown)
+		r->error = k->receive(a->connection, (struct jeebs_bytes){b.p, b.n}, eof,
+				      take_answer, &way, &state);
+	if (r->error == -ECANCELED)
+		r->error = 0;
+	r->unknown = r->unknown || state == JEEBS_ORACLE_UNKNOWN;
+	*close = a->closed = state == JEEBS_ORACLE_CLOSE;
+	*fail = state == JEEBS_ORACLE_RESET;
+}
+
+static void *backup_connects(void *ctx, uint16_t port)
+{
+	struct answerer *main = ctx;
+	struct resumed *r = main->r;
+	const struct jeebs_oracle *k = r->bench->oracle;
+	struct answerer *a;
+
+	if (!main->connection || !k->connect_related || !(a = calloc(1, sizeof *a)))
+		return NULL;
+	a->r = r;
+	a->connection = k->connect_related(main->connection, port);
+	if (a->connection)
+		return a;
+	free(a);
+	return NULL;
+}
+
+static void backup_disconnects(void *connection)
+{
+	struct answerer *a = connection;
+
+	a->r->bench->oracle->disconnect(a->connection);
+	free(a);
+}
+
+/* ---- resuming ------------------------------------------------------------------------------ */
+
+/* The client waits for a byte that nobody has. */
+static bool waits_in_a_gap(const struct harness *h, const struct drill_stream *s, uint64_t end)
+{
+	uint64_t known;
+
+	return h->outcome == HARNESS_JOINED && !drill_stream_known(s, end, end + 1, &known);
+}
+
+/* Every byte behind the cut that the capture holds is with the client: it waits for a lost one. */
+static bool proved_to_loss(const struct harness *h, const struct resumed *r, uint64_t end)
+{
+	const struct drill_stream *s = &r->main.truth->stream[FLOW_TO_CLIENT];
+	uint64_t from = r->main.base, known;
+
+	return end > from && drill_stream_known(s, from, end, &known) && waits_in_a_gap(h, s, end);
+}
+
+static void judge_end(const struct harness *h, const struct resumed *r, struct drill_finding *f)
+{
+	const struct drill_stream *s = &r->main.truth->stream[FLOW_TO_CLIENT];
+	uint64_t end = r->main.base + h->client.n;
+	bool all = end >= s->bytes.n;
+
+	if (end > s->bytes.n && s->fin && !r->main.truth->reset) {
+		drill_wrong(f, "more-than-the-server-sent", s->bytes.n);
+	} else if (h->outcome == HARNESS_JOINED && all && s->fin && r->backup.closed) {
+		drill_wrong(f, "end-missing", end);
+	} else if (h->outcome == HARNESS_OUTPUT_MAX || (all && h->outcome != HARNESS_ABORTED)) {
+		f->verdict = DRILL_EXACT;
+	} else if (proved_to_loss(h, r, end)) {
+		f->verdict = DRILL_EXACT;
+		f->to_loss = true;
+	} else if (r->unknown) {
+		drill_refused(f, "oracle-cannot-tell", true);
+	} else if (h->outcome != HARNESS_ABORTED && end >= r->main.truth->unasked) {
+		drill_refused(f, "server-spoke-unasked", true);
+	} else if (r->main.lost || waits_in_a_gap(h, s, end)) {
+		drill_refused(f, "capture-incomplete", true);
+	} else if (h->outcome == HARNESS_ABORTED) {
+		drill_refused(f, h->abort_reason, true);
+	} else {
+		drill_wrong(f, h->outcome == HARNESS_FINISHED ? "ends-early" : "stalls", end);
+		drill_window(buf_view(&s->bytes), 0, end, f->want, &f->want_n);
+		f->window = end;
+	}
+}
+
+/* One of the other connections, when the main one is as it should be. */
+static void judge_other(const struct harness *h, const struct resumed *r, const struct speaker *s,
+			struct drill_finding *f)
+{
+	const struct harness_channel *c = s->channel;
+	const struct drill_stream *out = &s->truth->stream[FLOW_TO_CLIENT];
+	uint64_t end = s->base + c->client.n;
+
+	if (!drill_same(out, s->base, buf_view(&c->client), "other-bytes-related", f))
+		return;
+	if (end > out->bytes.n && out->fin && !s->truth->reset) {
+		drill_wrong(f, "more-than-the-server-sent-related", out->bytes.n);
+	} else if (c->outcome == HARNESS_ABORTED) {
+		drill_refused(f, c->abort_reason ? c->abort_reason : "related-reset", true);
+	} else if (r->unknown || s->lost) {
+		drill_refused(f, r->unknown ? "oracle-cannot-tell" : "capture-incomplete", true);
+	} else if (end < out->bytes.n && c->outcome == HARNESS_FINISHED && out->fin) {
+		drill_wrong(f, "ends-early-related", end);
+	} else if (end < out->bytes.n && c->outcome == HARNESS_JOINED &&
+		   h->outcome != HARNESS_OUTPUT_MAX) {
+		drill_wrong(f, "stalls-related", end);
+	}
+}
+
+static void judge(const struct harness *h, const struct resumed *r,
+		  const struct takeover_item *item, struct drill_finding *f)
+{
+	const struct drill_stream *s = &r->main.truth->stream[FLOW_TO_CLIENT];
+
+	if (item->plan.style == JEEBS_STYLE_STANDALONE) {
+		/* An answer of its own has nothing to be compared with. */
+		if (h->violation)
+			drill_wrong(f, h->violation, r->main.base + h->client.n);
+		else
+			drill_refused(f, item->plan.reason, false);
+	} else if (!drill_same(s, r->main.base, buf_view(&h->client), "other-bytes", f)) {
+		/* The old server had not said it yet, and nothing told that it would. */
+		if (f->offset >= r->main.truth->unasked)
+			drill_refused(f, "server-spoke-unasked", true);
+	} else if (h->violation) {
+		drill_wrong(f, h->violation, r->main.base + h->client.n);
+	} else {
+		judge_end(h, r, f);
+		for (uint32_t i = 0; i < r->other_n && f->verdict != DRILL_WRONG; i++)
+			if (r->other[i].channel)
+				judge_other(h, r, &r->other[i], f);
+	}
+}
+
+static int relate(struct harness *h, struct resumed *r, struct takeover_item *item,
+		  struct drill_flow *const truth[JEEBS_EXPECT_MAX])
+{
+	struct jeebs_related related[JEEBS_EXPECT_MAX];
+	struct jeebs_cut cut;
+	uint32_t i = 0, n = takeover_cut(item, &cut, related);
+	int e = 0;
+
+	list_for_each (it, &item->others) {
+		const struct takeover_item *o = list_entry(it, struct takeover_item, node);
+		const struct bytes log[2] = {buf_view(&o->log[0].bytes),
+					     buf_view(&o->log[1].bytes)};
+		if (i == n || e < 0)
+			break;
+		speak_from(&r->other[i], truth[i], &o->cut);
+		e = harness_relate(h, &related[i], log);
+		i++;
+	}
+	r->related_n = r->other_n = i;
+	return e;
+}
+
+static struct jeebs_address address_of(const struct endpoint *e)
+{
+	struct jeebs_address a = {.family = e->addr.family == NETADDR_V4 ? 4 : 6, .port = e->port};
+
+	memcpy(a.addr, e->addr.b, sizeof a.addr);
+	return a;
+}
+
+int drill_resume(const struct drill_bench *b, struct takeover_item *item,
+		 const struct jeebs_flow *jf, struct drill_flow *truth,
+		 struct drill_flow *const others[JEEBS_EXPECT_MAX], uint64_t packet,
+		 struct drill_finding *f)
+{
+	const struct harness_options o = {
+		.backend = {.max = CHUNK_MAX},
+		.queue_max = SIZE_MAX,
+		.output_max = b->horizon,
+		.service = &jf->module_service,
+		.service_address = address_of(&jf->flow->server),
+		.client_address = address_of(&jf->flow->client),
+		/* The oracle says what the old server said, from where that was. */
+		.backend_address = address_of(&jf->flow->server),
+	};
+	struct resumed r = {.bench = b, .cut = item->cut, .packet = packet};
+	const struct harness_backend backend = {
+		.stream = backup_receives,
+		.ctx = &r.backup,
+		.connect = b->oracle->connect_related ? backup_connects : NULL,
+		.disconnect = backup_disconnects};
+	const struct harness_client client = {
+		.next = client_says, .ctx = &r.main, .open = client_opens};
+	const struct bytes log[2] = {buf_view(&item->log[0].bytes), buf_view(&item->log[1].bytes)};
+	struct harness h;
+
+	int e = make_oracle(b, jf, truth);
+	if (e < 0)
+		return e;
+	r.oracle = truth->oracle;
+	r.backup.r = &r;
+	speak_from(&r.main, truth, &item->cut);
+	e = harness_init_cut(&h, item->module, &o, item->state, &item->cut, log);
+	item->state = NULL;
+	if (e == 0)
+		e = relate(&h, &r, item, others);
+	if (e == 0) {
+		harness_resume_with(&h, &backend, &client);
+		e = r.error;
+	}
+	if (e == 0)
+		judge(&h, &r, item, f);
+	if (r.backup.connection)
+		b->oracle->disconnect(r.backup.connection);
+	harness_deinit(&h);
+	return e;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "drill-sums.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/siphash.h"
+
+/* So many wrong ones for each that is right: by chance it is one of 65,536. */
+#define WRONG_FOR_RIGHT 8
+#define PLACES_MIN      64
+
+void drill_sums_deinit(struct drill_sums *s)
+{
+	free(s->place);
+	*s = (struct drill_sums){0};
+}
+
+/* The place of @a, or the free one where it belongs. */
+static struct drill_sender *place_of(const struct drill_sums *s, const struct netaddr *a)
+{
+	static const struct siphash_key key = {{1, 2}};
+	uint64_t i = siphash(a->b, sizeof a->b, &key, 1, 3);
+
+	while (s->place[i & (s->places - 1)].addr.family != NETADDR_NONE &&
+	       !netaddr_eq(&s->place[i & (s->places - 1)].addr, a))
+		i++;
+	return &s->place[i & (s->places - 1)];
+}
+
+static int grow(struct drill_sums *s)
+{
+	struct drill_sums bigger = {.places = s->places ? s->places * 2 : PLACES_MIN,
+				    .used = s->used};
+
+	bigger.place = calloc(bigger.places, sizeof *bigger.place);
+	if (!bigger.place)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < s->places; i++)
+		if (s->place[i].addr.family != NETADDR_NONE)
+			*place_of(&bigger, &s->place[i].addr) = s->place[i];
+	free(s->place);
+	*s = bigger;
+	return 0;
+}
+
+int drill_sums_count(struct drill_sums *s, const struct segment *seg)
+{
+	int r = s->used * 2 >= s->places ? grow(s) : 0;
+
+	if (r < 0 || seg->sum == SEGMENT_SUM_CUT)
+		return r;
+	struct drill_sender *p = place_of(s, &seg->src.addr);
+	if (p->addr.family == NETADDR_NONE) {
+		p->addr = seg->src.addr;
+		s->used++;
+	}
+	if (seg->sum == SEGMENT_SUM_WRONG)
+		p->wrong++;
+	else
+		p->plausible++;
+	return 0;
+}
+
+bool drill_sums_absent(const struct drill_sums *s, const struct netaddr *sender)
+{
+	const struct drill_sender *p = s->places ? place_of(s, sender) : NULL;
+
+	return p && p->wrong > WRONG_FOR_RIGHT * p->plausible;
+}

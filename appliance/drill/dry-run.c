@@ -1,0 +1,608 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * THEORY OF OPERATION
+ *
+ * Up to three passes over the file, each reading it in blocks, so that memory
+ * follows the live connections and not the file:
+ *	1. `--server auto` only: who answered SYNs most
+ *	2. the default cut only: where most connections were live, and for how long
+ *	3. the drill: track until the cut, settle each live flow, ask for its plan
+ * Pass 2 runs the tracker of the live box, pass 3 also its modules.
+ */
+#include "dry-run.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "capture/decode.h"
+#include "dry-run-internal.h"
+
+#define FTP_PORT         21        /* the one protocol with connections on other ports */
+#define DRILL_RETAIN     (1 << 20) /* servers[].services[].retain by default */
+#define EXIT_REFUSED     1
+#define EXIT_WRONG       2
+#define EXIT_DATA        65 /* sysexits(3) EX_DATAERR */
+#define EXIT_NO_INPUT    66
+#define EXIT_NO_MEMORY   70
+#define EXIT_NOT_WRITTEN 74
+#define EXIT_CONFIG      78
+#define RESPONDERS_MAX   4096
+#define HORIZON_MAX      ((uint64_t)1 << 30)
+#define DRILL_MAX_FLOWS  4000000
+#define DRILL_BUFFER_MAX ((size_t)4 << 30)
+#define DRILL_STREAM_MAX ((size_t)16 << 20)
+/* Detection with the configuration's defaults, for drills without one. */
+#define DEFAULT_HEALTH ((struct config_health){100 * NS_PER_MS, 100 * NS_PER_MS, 3, 3})
+
+static const uint16_t http_ports[] = {80, 8000, 8008, 8080, 8081, 8888, 3128};
+
+static int parse_count(const char *text, uint64_t *ret)
+{
+	char *end;
+
+	errno = 0;
+	unsigned long long n = strtoull(text, &end, 10);
+	if (errno || !isdigit((unsigned char)text[0]) || *end || n == 0)
+		return -EINVAL;
+	*ret = n;
+	return 0;
+}
+
+int dry_run_parse_cut(const char *text, struct dry_run_options *io)
+{
+	char *end;
+
+	if (strcmp(text, "end") == 0) {
+		io->cut = DRY_RUN_CUT_END;
+		return 0;
+	}
+	bool every = strncmp(text, "every:", 6) == 0;
+	if (strcmp(text, "every") == 0) {
+		io->cut = DRY_RUN_CUT_EVERY;
+		io->cut_packet = 1;
+		return 0;
+	}
+	if (every || strncmp(text, "packet:", 7) == 0) {
+		int r = parse_count(strchr(text, ':') + 1, &io->cut_packet);
+		if (r == 0)
+			io->cut = every ? DRY_RUN_CUT_EVERY : DRY_RUN_CUT_PACKET;
+		return r;
+	}
+	size_t digits = strspn(text, "0123456789."); /* strtod() takes more than we say */
+	double s = strtod(text, &end);
+	if (end == text || end != text + digits || (*end && strcmp(end, "s") != 0) || s >= 1e9)
+		return -EINVAL;
+	io->cut = DRY_RUN_CUT_TIME;
+	io->cut_ns = (int64_t)(s * 1e9 + 0.5); /* 1.001 is a little less than that in binary */
+	return 0;
+}
+
+int dry_run_parse_horizon(const char *text, struct dry_run_options *io)
+{
+	uint64_t n;
+
+	if (parse_count(text, &n) < 0 || n > HORIZON_MAX)
+		return -EINVAL;
+	io->horizon = (size_t)n;
+	return 0;
+}
+
+int dry_run_read_all(struct drill *d, frame_fn fn, void *ctx)
+{
+	int r = pcap_file_run(d->file, fn, ctx);
+
+	if (r < 0 || r == PCAP_FILE_END || r == PCAP_FILE_STOPPED)
+		return r < 0 ? r : 0;
+	if (!d->damage) {
+		d->damage = r;
+		d->damaged_at = *pcap_file_position(d->file);
+	}
+	return r == PCAP_FILE_NOT_A_CAPTURE ? r : 0;
+}
+
+/* ---- pass 1: who is the server ---------------------------------------------------------- */
+
+static int count_responder(void *ctx, const struct frame *f)
+{
+	struct drill *d = ctx;
+	struct segment s;
+
+	if (decode_frame(f, &s) != DECODE_TCP ||
+	    (s.flags & (TCP_SYN | TCP_ACK | TCP_RST)) != (TCP_SYN | TCP_ACK))
+		return 0;
+	struct endpoint e = {.addr = s.src.addr}; /* port 0: all services of the address */
+	for (uint32_t i = 0; i < d->responder_count; i++) {
+		if (endpoint_eq(&d->responders[i].server, &e)) {
+			d->responders[i].answered++;
+			return 0;
+		}
+	}
+	if (d->responder_count < RESPONDERS_MAX)
+		d->responders[d->responder_count++] = (struct responder){e, 1};
+	return 0;
+}
+
+/* ---- the pass before all others: which checksums mean something ------------------------- */
+
+static int count_sum(void *ctx, const struct frame *f)
+{
+	struct drill *d = ctx;
+	struct segment s;
+
+	if (decode_frame(f, &s) == DECODE_TCP)
+		d->r = drill_sums_count(&d->sums, &s);
+	return d->r < 0;
+}
+
+static int count_sums(struct drill *d)
+{
+	if (pcap_file_rewind(d->file) < 0) /* it can be read once only */
+		return 0;
+	int damage = d->damage, r = dry_run_read_all(d, count_sum, d);
+	d->damage = damage; /* what is damaged behind the cut is of no interest */
+	if (r != 0 || (r = d->r) < 0)
+		return r;
+	d->sums_counted = true;
+	return pcap_file_rewind(d->file);
+}
+
+/* ---- passes 2 and 3 --------------------------------------------------------------------- */
+
+/* A file that can be read once only is judged by what was read of it so far. */
+static bool believed(struct drill *d, const struct segment *s)
+{
+	int r = d->sums_counted ? 0 : drill_sums_count(&d->sums, s);
+
+	if (r < 0)
+		d->r = r;
+	return s->sum != SEGMENT_SUM_WRONG || drill_sums_absent(&d->sums, &s->src.addr);
+}
+
+static void note_sum(struct dry_run_report *rep, const struct flow *f, const struct segment *s)
+{
+	enum flow_dir dir = endpoint_eq(&s->src, &f->server) ? FLOW_TO_CLIENT : FLOW_TO_SERVER;
+
+	rep->sums_cut += s->sum == SEGMENT_SUM_CUT;
+	rep->sums_absent[dir] += s->sum == SEGMENT_SUM_OPEN || s->sum == SEGMENT_SUM_WRONG;
+}
+
+static struct flow *track_one(struct drill *d, struct track *t, const struct segment *s)
+{
+	d->report.tcp_packets++;
+	if (!believed(d, s)) {
+		d->report.damaged++;
+		return NULL;
+	}
+	struct flow *flow = track_segment(t, s);
+	if (flow)
+		note_sum(&d->report, flow, s);
+	return flow;
+}
+
+struct flow *dry_run_track_frame(struct drill *d, struct track *t, const struct frame *f,
+				 struct segment *ret, bool *ret_tcp)
+{
+	struct dry_run_report *rep = &d->report;
+	enum decode_outcome o = decode_frame(f, ret);
+
+	*ret_tcp = o == DECODE_TCP;
+	switch (o) {
+	case DECODE_TCP:
+		return track_one(d, t, ret);
+	case DECODE_FRAGMENT:
+		rep->fragments++;
+		if (ret->sum != SEGMENT_SUM_WRONG || drill_sums_absent(&d->sums, &ret->src.addr))
+			track_fragment(t, ret);
+		break;
+	case DECODE_NOT_TCP:
+		rep->not_tcp++;
+		break;
+	case DECODE_TRUNCATED:
+		rep->truncated_headers++;
+		break;
+	case DECODE_MALFORMED:
+		rep->malformed++;
+		break;
+	}
+	return NULL;
+}
+
+static void end_stretch(struct busiest *b, uint64_t packet)
+{
+	if (b->from && packet - b->from > b->length) {
+		b->length = packet - b->from;
+		b->middle = b->from + b->length / 2;
+	}
+	b->from = 0;
+}
+
+static int find_busiest(void *ctx, const struct frame *f)
+{
+	struct drill *d = ctx;
+	struct busiest *b = &d->busiest;
+	uint64_t packet = ++d->report.packets;
+	struct segment s;
+	bool tcp;
+
+	dry_run_track_frame(d, watch_track(d->watch), f, &s, &tcp);
+	uint32_t live = track_live_count(watch_track(d->watch));
+	if (live > b->live)
+		*b = (struct busiest){.live = live};
+	if (live < b->live || live == 0)
+		end_stretch(b, packet);
+	else if (!b->from)
+		b->from = packet;
+	return 0;
+}
+
+static int run_until_cut(void *ctx, const struct frame *f)
+{
+	struct drill *d = ctx;
+	struct dry_run_report *rep = &d->report;
+	struct segment s;
+	bool tcp;
+
+	if (rep->packets == 0) {
+		rep->first_ns = f->time_ns;
+		if (d->opt->cut == DRY_RUN_CUT_TIME)
+			d->stop_ns = f->time_ns + d->opt->cut_ns;
+	}
+	if (f->time_ns > d->stop_ns)
+		return 1;
+	rep->packets++;
+	rep->last_ns = f->time_ns > rep->last_ns ? f->time_ns : rep->last_ns;
+	dry_run_track_frame(d, watch_track(d->watch), f, &s, &tcp);
+	return d->stop_packet && rep->packets >= d->stop_packet;
+}
+
+static const struct jeebs_module *choose_by_port(void *ctx, uint16_t port)
+{
+	const struct drill *d = ctx;
+
+	if (d->opt->protocol)
+		return d->http; /* loaded by name: whatever was asked for */
+	for (size_t i = 0; i < sizeof http_ports / sizeof http_ports[0]; i++)
+		if (http_ports[i] == port)
+			return d->http;
+	return NULL;
+}
+
+/* Who is live is a matter of TCP: pass 2 needs no module. */
+static const struct jeebs_module *choose_none(void *ctx, uint16_t port)
+{
+	return NULL;
+}
+
+struct track_config dry_run_track_config(void)
+{
+	return (struct track_config){
+		.max_flows = DRILL_MAX_FLOWS,
+		.buffer_max = DRILL_BUFFER_MAX,
+		.stream_max = DRILL_STREAM_MAX,
+		.hole_timeout_ns = TRACK_HOLE_TIMEOUT_NS,
+		/* A fixed key: the same file gives the same report. */
+		.key = {{UINT64_C(0x6a65656273), UINT64_C(0x6472696c6c)}},
+	};
+}
+
+struct watch *dry_run_new_watch(struct drill *d, bool modules)
+{
+	struct watch_config wc = {
+		.track = dry_run_track_config(),
+		.services = d->services.v,
+		.service_count = d->services.n,
+		.ctx = d,
+	};
+
+	if (!modules)
+		wc.choose_module = choose_none;
+	else if (!d->opt->config)
+		wc.choose_module = choose_by_port;
+	return watch_new(&wc);
+}
+
+static int new_watch(struct drill *d, bool modules)
+{
+	watch_free(d->watch);
+	d->watch = dry_run_new_watch(d, modules);
+	return d->watch ? 0 : -ENOMEM;
+}
+
+/* ---- services --------------------------------------------------------------------------- */
+
+static void no_module(struct drill *d, const char *protocol, const char *detail)
+{
+	fprintf(d->err, "jeebs-appliance: module %s: %s\n", protocol, detail);
+	d->no_module = true;
+}
+
+static int load_module(struct drill *d, const char *protocol, const struct jeebs_module **ret)
+{
+	char error[256];
+	int r = module_host_get(d->modules, protocol, ret, error, sizeof error);
+
+	if (r < 0)
+		no_module(d, protocol, error);
+	return r;
+}
+
+static int services_from_config(struct drill *d)
+{
+	struct services_error why;
+	int r = services_load(&d->services, d->opt->config, d->modules, &why);
+
+	if (r < 0 && why.server)
+		no_module(d, why.protocol, why.detail);
+	return r;
+}
+
+static int pick_responder(struct drill *d, struct endpoint *ret)
+{
+	const struct responder *best = NULL;
+
+	d->responders = calloc(RESPONDERS_MAX, sizeof *d->responders);
+	if (!d->responders)
+		return -ENOMEM;
+	int r = dry_run_read_all(d, count_responder, d);
+	if (r != 0)
+		return r;
+	for (uint32_t i = 0; i < d->responder_count; i++)
+		if (!best || d->responders[i].answered > best->answered)
+			best = &d->responders[i];
+	if (!best)
+		return d->damage ? d->damage : -ENOENT;
+	*ret = best->server;
+	return pcap_file_rewind(d->file);
+}
+
+static int services_from_server(struct drill *d)
+{
+	struct endpoint server = d->opt->server;
+	char text[ENDPOINT_STRLEN];
+	const char *protocol = d->opt->protocol ? d->opt->protocol : "http";
+	const struct jeebs_module *companion = NULL;
+	struct watch_service service = {.options = {.retain = DRILL_RETAIN}};
+	char error[256];
+
+	int r = services_load_protocol(&service, protocol, d->modules, error, sizeof error);
+	if (r < 0) {
+		no_module(d, protocol, error);
+		return r;
+	}
+	d->http = service.module;
+	if (d->opt->server_auto && (r = pick_responder(d, &server)) != 0)
+		return r;
+	/* The other ports are the companion's, unless all of them are of any protocol. */
+	const char *name = services_companion(&service);
+	if (name && (server.port || !service.candidates) &&
+	    (r = load_module(d, name, &companion)) < 0)
+		return r;
+	if (companion && !server.port)
+		server.port = FTP_PORT;
+	d->services.v = calloc(2, sizeof *d->services.v);
+	d->services.server_names = calloc(1, sizeof *d->services.server_names);
+	d->server_name = strdup(server.port ? endpoint_format(&server, text)
+					    : netaddr_format(&server.addr, text));
+	if (!d->services.v || !d->services.server_names || !d->server_name)
+		return -ENOMEM;
+	service.endpoint = server;
+	d->services.v[0] = service;
+	d->services.n = 1;
+	if (companion) {
+		struct watch_service *rest = &d->services.v[d->services.n++];
+		*rest = d->services.v[0];
+		rest->endpoint.port = 0;
+		rest->module = companion;
+		rest->candidates = NULL;
+		rest->candidate_count = 0;
+		rest->companion = true;
+	}
+	d->services.server_names[0] = d->server_name;
+	d->services.server_count = 1;
+	return 0;
+}
+
+/* ---- the report ------------------------------------------------------------------------- */
+
+static void collect_expected(void *ctx, struct flow *f)
+{
+	struct drill *d = ctx;
+
+	if (f->user && flow_is_live(f) && related_collect(&d->expected, watch_flow(f), 0) < 0)
+		d->r = -ENOMEM;
+}
+
+/* What a companion watches is of interest if somebody expects it. */
+static bool concerns(const struct drill *d, const struct flow *f)
+{
+	return !d->services.v[f->service].companion ||
+	       related_find(&d->expected, &f->server, &f->client);
+}
+
+static void plan_row(void *ctx, struct flow *f)
+{
+	struct drill *d = ctx;
+	struct dry_run_report *rep = &d->report;
+
+	if (!flow_is_live(f) || !f->user || d->r < 0 || !concerns(d, f))
+		return;
+	if (rep->row_count % 1024 == 0) {
+		void *p = realloc(rep->rows, (rep->row_count + 1024) * sizeof *rep->rows);
+		if (!p) {
+			d->r = -ENOMEM;
+			return;
+		}
+		rep->rows = p;
+	}
+	track_settle(watch_track(d->watch), f);
+	struct dry_run_row *row = &rep->rows[rep->row_count++];
+	const struct stream *in = &f->stream[FLOW_TO_SERVER], *out = &f->stream[FLOW_TO_CLIENT];
+	*row = (struct dry_run_row){
+		.server = f->server,
+		.client = f->client,
+		.state = f->state,
+		.age_ns = rep->last_ns - f->opened_ns,
+		.bytes_to_server = in->next,
+		.bytes_to_client = out->next,
+		.in_flight = plan_in_flight(f),
+		.retained = (in->next - in->keep) + (out->next - out->keep),
+	};
+	plan_make(watch_flow(f), &row->plan);
+	row->pickup = pickup_copy(f);
+	if (row->plan.cont)
+		rep->continued++;
+	else
+		rep->refused++;
+}
+
+static int by_client(const void *a, const void *b)
+{
+	const struct dry_run_row *x = a, *y = b;
+	int r = memcmp(&x->client.addr, &y->client.addr, sizeof x->client.addr);
+
+	if (r == 0)
+		r = (x->client.port > y->client.port) - (x->client.port < y->client.port);
+	return r ? r : memcmp(&x->server, &y->server, sizeof x->server);
+}
+
+static int report_cut(struct drill *d)
+{
+	struct dry_run_report *rep = &d->report;
+	const struct config *c = d->opt->config;
+	struct config_health health = c && c->server_count ? c->servers[0].health : DEFAULT_HEALTH;
+
+	rep->cut_packet = rep->packets;
+	rep->cut_ns = rep->last_ns - rep->first_ns;
+	rep->detection_bound_ns = config_detection_bound_ns(&health);
+	rep->track = *track_stats(watch_track(d->watch));
+	track_each(watch_track(d->watch), collect_expected, d);
+	track_each(watch_track(d->watch), plan_row, d);
+	related_list_deinit(&d->expected);
+	if (d->r < 0)
+		return d->r;
+	if (rep->row_count)
+		qsort(rep->rows, rep->row_count, sizeof *rep->rows, by_client);
+	return 0;
+}
+
+void dry_run_note_capture(struct drill *d)
+{
+	d->report.misaddressed = track_stats(watch_track(d->watch))->other_mac;
+	d->report.complete = !d->damage;
+	d->report.error = d->damaged_at.detail;
+	d->report.error_packet = d->damaged_at.packet + 1;
+	d->report.error_offset = d->damaged_at.offset;
+}
+
+static int run_passes(struct drill *d, FILE *out)
+{
+	const struct dry_run_options *o = d->opt;
+	int r = o->config ? services_from_config(d) : services_from_server(d);
+
+	if (r != 0)
+		return r;
+	d->report.servers = d->services.server_names;
+	d->report.server_count = d->services.server_count;
+	if ((r = count_sums(d)) != 0)
+		return r;
+	if (o->cut == DRY_RUN_CUT_EVERY) {
+		if ((r = new_watch(d, true)) < 0 || (r = dry_run_every(d, out)) != 0)
+			return r;
+		return d->damage;
+	}
+	if (o->cut == DRY_RUN_CUT_BUSIEST) {
+		if ((r = new_watch(d, false)) < 0 ||
+		    (r = dry_run_read_all(d, find_busiest, d)) != 0)
+			return r;
+		end_stretch(&d->busiest, d->report.packets + 1);
+		/* Nobody was ever live: the end is as good as any. */
+		d->stop_packet = d->busiest.middle ? d->busiest.middle : d->report.packets;
+		if ((r = pcap_file_rewind(d->file)) < 0)
+			return r;
+		uint32_t servers = d->report.server_count;
+		const char **names = d->report.servers;
+		d->report = (struct dry_run_report){
+			.file = o->path, .servers = names, .server_count = servers};
+	}
+	if (o->cut == DRY_RUN_CUT_PACKET)
+		d->stop_packet = o->cut_packet;
+	if ((r = new_watch(d, true)) < 0 || (r = dry_run_read_all(d, run_until_cut, d)) != 0)
+		return r;
+	dry_run_note_capture(d);
+	if ((r = report_cut(d)) < 0)
+		return r;
+	r = o->json ? dry_run_report_json(&d->report, out) : dry_run_report_table(&d->report, out);
+	d->not_written = r == -EIO;
+	return r < 0 ? r : d->damage;
+}
+
+/* One exit code and one sentence for each way a drill can end. */
+static int conclude(const struct drill *d, int r)
+{
+	const struct pcap_file_position *pos = &d->damaged_at;
+	const char *path = d->opt->path;
+
+	switch (r) {
+	case 0:
+		if (d->every.wrong)
+			return EXIT_WRONG;
+		return d->report.refused || d->every.refused ? EXIT_REFUSED : 0;
+	case PCAP_FILE_TRUNCATED:
+	case PCAP_FILE_CORRUPT:
+	case PCAP_FILE_NOT_A_CAPTURE:
+		fprintf(d->err, "jeebs-appliance: %s: packet %llu, offset %llu: %s\n", path,
+			(unsigned long long)pos->packet + 1, (unsigned long long)pos->offset,
+			pos->detail);
+		return EXIT_DATA;
+	case -ENOENT:
+		fprintf(d->err,
+			"jeebs-appliance: %s: nobody answers a SYN in this capture: "
+			"say --server ADDR\n",
+			path);
+		return EXIT_CONFIG;
+	case -ESPIPE:
+		fprintf(d->err,
+			"jeebs-appliance: %s: cannot be read twice: give --server ADDR and "
+			"--fail-at, or a file\n",
+			path);
+		return EXIT_NO_INPUT;
+	case -ENOMEM:
+		fprintf(d->err, "jeebs-appliance: out of memory\n");
+		return EXIT_NO_MEMORY;
+	default:
+		if (d->not_written) {
+			fprintf(d->err, "jeebs-appliance: the report cannot be written\n");
+			return EXIT_NOT_WRITTEN;
+		}
+		fprintf(d->err, "jeebs-appliance: %s: %s\n", path, log_strerror(r));
+		return EXIT_NO_INPUT;
+	}
+}
+
+int dry_run(const struct dry_run_options *o, FILE *out, FILE *err)
+{
+	struct drill d = {.opt = o, .err = err, .stop_ns = INT64_MAX, .report = {.file = o->path}};
+	int code;
+	int r = pcap_file_open(o->path, &d.file);
+
+	if (r < 0) {
+		fprintf(err, "jeebs-appliance: %s: %s\n", o->path, log_strerror(r));
+		return EXIT_NO_INPUT;
+	}
+	d.modules = module_host_new(o->modules_dir);
+	r = d.modules ? run_passes(&d, out) : -ENOMEM;
+	code = d.no_module ? EXIT_CONFIG : conclude(&d, r);
+	for (uint32_t i = 0; i < d.report.row_count; i++)
+		free(d.report.rows[i].pickup);
+	free(d.report.rows);
+	free(d.responders);
+	drill_sums_deinit(&d.sums);
+	watch_free(d.watch);
+	services_deinit(&d.services);
+	free(d.server_name);
+	module_host_free(d.modules);
+	pcap_file_close(d.file);
+	return code;
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Drills on captures whose checksums are damaged, left to a NIC, or not there. */
+#include "test/dry-run-rig.h"
+
+#define RECORD 16
+
+/* Into the TCP checksum of a packet, by its number. */
+static void spoil(uint32_t n, uint8_t change)
+{
+	capture.p[offset[n] + RECORD + 20 + 17] ^= change;
+}
+
+static struct talk conversation(void)
+{
+	struct talk t = talk_open("10.1.0.7:40000", "10.9.0.1:80");
+
+	ask(&t, GET);
+	answer(&t, OK);
+	acknowledge(&t);
+	return t;
+}
+
+/* A damaged copy of what the client is about to say, and then what it says. */
+static void test_damaged_is_not_believed(void **state)
+{
+	struct talk t = conversation();
+
+	struct talk forged = t;
+	ask(&forged, "GET /other HTTP/1.1\r\nHost: h\r\n\r\n");
+	spoil(packets, 0x10);
+	ask(&t, GET);
+	assert_int_equal(run(), 0);
+	assert_int_equal(count(connection(0), "bytes_to_server"), 2 * strlen(GET));
+	assert_int_equal(number("capture.damaged"), 1);
+	assert_int_equal(number("capture.sums_absent_to_server"), 0);
+	options.json = false;
+	assert_int_equal(run(), 0);
+	assert_non_null(strstr(ran.out, "1 segments have a wrong checksum"));
+	assert_null(strstr(ran.out, "not in this capture"));
+}
+
+/* Of a direction without checksums nothing can be tested; the other one's are. */
+static void test_direction_without(void **state)
+{
+	struct talk t = conversation();
+
+	for (uint32_t n = 1; n <= packets; n++)
+		if (capture.p[offset[n] + RECORD + 15] == 1) /* 10.9.0.1 */
+			spoil(n, 0x55);
+	struct talk forged = t;
+	ask(&forged, "GET /other HTTP/1.1\r\nHost: h\r\n\r\n");
+	spoil(packets, 0x10);
+	assert_int_equal(run(), 0);
+	assert_int_equal(count(connection(0), "bytes_to_server"), strlen(GET));
+	assert_int_equal(count(connection(0), "bytes_to_client"), strlen(OK));
+	assert_int_equal(number("capture.damaged"), 1);
+	assert_int_equal(number("capture.sums_absent_to_client"), 2);
+	assert_int_equal(number("capture.sums_absent_to_server"), 0);
+	options.json = false;
+	assert_int_equal(run(), 0);
+	assert_non_null(strstr(
+		ran.out, "checksums of the server's direction are not in this capture (2 segm"));
+}
+
+/* Every segment of the client says that it is left open: one that does not was damaged. */
+static void test_left_open_by_each(void **state)
+{
+	struct talk t = conversation();
+
+	ask(&t, GET);
+	for (uint32_t n = 1; n <= packets; n++) {
+		uint8_t *ip = capture.p + offset[n] + RECORD, *tcp = ip + 20;
+		size_t tcp_n = ((size_t)ip[2] << 8 | ip[3]) - 20;
+		struct netaddr src = {.family = NETADDR_V4}, dst = src;
+
+		memcpy(src.b, ip + 12, 4);
+		memcpy(dst.b, ip + 16, 4);
+		uint16_t pseudo = checksum_carry(checksum_pseudo(&src, &dst, 6, tcp_n));
+		if (ip[15] == 1)
+			continue;
+		tcp[16] = (uint8_t)(pseudo >> 8);
+		tcp[17] = (uint8_t)pseudo;
+	}
+	struct talk forged = t;
+	ask(&forged, GET);
+	spoil(packets, 0x10);
+	assert_int_equal(run(), 0);
+	assert_int_equal(count(connection(0), "bytes_to_server"), 2 * strlen(GET));
+	assert_int_equal(number("capture.damaged"), 1);
+	assert_int_equal(number("capture.sums_absent_to_server"), 5);
+}
+
+/* Eight damaged of nine are damaged still. */
+static void test_right_ones_count(void **state)
+{
+	struct talk t = conversation();
+
+	for (int i = 0; i < 8 * 4; i++) {
+		struct talk forged = t;
+		ask(&forged, "GET /other HTTP/1.1\r\nHost: h\r\n\r\n");
+		spoil(packets, 0x10);
+	}
+	assert_int_equal(run(), 0);
+	assert_int_equal(count(connection(0), "bytes_to_server"), strlen(GET));
+	assert_int_equal(number("capture.damaged"), 32);
+}
+
+static void test_cut_by_the_capture(void **state)
+{
+	struct talk t = conversation();
+
+	acknowledge(&t);
+	uint8_t *last = capture.p + offset[packets] + RECORD;
+	uint8_t copy[40];
+	memcpy(copy, last, sizeof copy);
+	copy[3] = 90; /* fifty bytes more, on the wire */
+	frame_seal(copy, sizeof copy);
+	record(copy, sizeof copy, 90);
+	run();
+	assert_int_equal(number("capture.sums_cut"), 1);
+	assert_int_equal(number("capture.damaged"), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(test_damaged_is_not_believed), CASE(test_direction_without),
+		CASE(test_left_open_by_each),       CASE(test_right_ones_count),
+		CASE(test_cut_by_the_capture),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

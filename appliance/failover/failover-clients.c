@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The clients of a dead server: asked, heard, and settled batch by batch. The order is told in
+ * failover-run.c.
+ */
+#include <errno.h>
+
+#include "base/clock.h"
+#include "failover-run.h"
+#include "base/log.h"
+
+struct probing {
+	struct failover_server *s;
+	int64_t now_ns;
+	_Atomic int failed; /* negative errno of one that was not sent */
+};
+
+static void send_probe(void *ctx, uint32_t i)
+{
+	struct probing *p = ctx;
+	const struct asked *a = &p->s->run->asked.entry[i];
+	uint8_t frame[PROBE_FRAME_MAX];
+
+	if (a->done)
+		return;
+	size_t n = probe_build(&a->snapshot, link_mac(p->s->link), p->now_ns, frame);
+	int r = link_send(p->s->link, bytes_of(frame, n));
+	if (r < 0)
+		atomic_store_explicit(&p->failed, r, memory_order_relaxed);
+}
+
+void failover_clients_probe(struct failover_server *s)
+{
+	struct probing p = {.s = s, .now_ns = clock_mono_ns()};
+
+	crew_run(s->crew, send_probe, &p, s->run->asked.count);
+	int failed = atomic_load_explicit(&p.failed, memory_order_relaxed);
+	if (failed)
+		log_event(LOG_WARNING, "probe-not-sent", LOG_STR("server", s->cfg->name),
+			  LOG_ERR(failed));
+}
+
+bool failover_clients_waiting(const struct failover_run *run)
+{
+	return run->asked.outstanding > 0 || run->unasked > 0;
+}
+
+static void work_on(void *ctx, uint32_t i)
+{
+	struct failover_server *s = ctx;
+
+	failover_connection_work(s, s->run->batch[i]);
+}
+
+/* Also who was refused: without a socket the kernel refuses for us. */
+static void let_in_all(struct failover_server *s)
+{
+	if (s->run->let_in_count > 0)
+		failover_connection_let_in(s, s->run->let_in, s->run->let_in_count);
+	s->run->let_in_count = 0;
+}
+
+static void let_in(struct failover_server *s, const struct takeover_item *item)
+{
+	struct failover_run *run = s->run;
+
+	if (!item->result.pending)
+		return;
+	run->let_in[run->let_in_count++] =
+		(struct guard_flow){item->snapshot.server, item->snapshot.client};
+	if (run->let_in_count == FAILOVER_BATCH)
+		let_in_all(s);
+}
+
+static void settle_batch(struct failover_server *s, uint32_t count)
+{
+	struct failover_run *run = s->run;
+
+	crew_run(s->crew, work_on, s, count);
+	for (uint32_t i = 0; i < count; i++) {
+		struct takeover_item *item = run->batch[i];
+		failover_connection_account(s, item);
+		let_in(s, item);
+		list_for_each (it, &item->others)
+			let_in(s, list_entry(it, struct takeover_item, node));
+		takeover_item_free(item);
+	}
+	let_in_all(s);
+}
+
+/* The one to be dealt with now, or NULL: it waits for its family. */
+static struct takeover_item *note_item(struct failover_run *run, struct takeover_item *item)
+{
+	const struct asked *asked = asked_done(&run->asked, item);
+
+	run->summary.live += item->unasked && !item->ended;
+	if (!asked && !item->unasked && run->unasked > 0)
+		run->unasked--;
+	item->result.pending = asked && asked->held;
+	return family_add(&run->families, item);
+}
+
+/*
+ * Some of their family never came: memory failed a worker, or the main connection ended
+ * after it had said what it expects, and before its worker was asked for it.
+ */
+static void settle_families(struct failover_server *s)
+{
+	while ((s->run->batch[0] = family_give_up(&s->run->families)))
+		settle_batch(s, 1);
+}
+
+bool failover_clients_settle(struct failover_server *s)
+{
+	struct failover_run *run = s->run;
+	uint32_t n = 0;
+
+	if (list_empty(&run->items))
+		takeover_inbox_take(&run->inbox, 0, &run->items);
+	list_for_each_safe (it, tmp, &run->items) {
+		if (n == FAILOVER_BATCH)
+			break;
+		list_del(it);
+		struct takeover_item *item =
+			note_item(run, list_entry(it, struct takeover_item, node));
+		if (item)
+			run->batch[n++] = item;
+	}
+	settle_batch(s, n);
+	if (!list_empty(&run->items))
+		return true;
+	if (!failover_clients_waiting(run))
+		settle_families(s); /* nothing more comes */
+	return false;
+}
+
+struct takeover_call {
+	uint32_t server;
+	struct related_list *expected;
+	struct takeover_inbox *inbox;
+	uint32_t from;
+	int error;
+};
+
+static void call_expected(struct worker *w, void *arg)
+{
+	struct takeover_call *c = arg;
+	int error;
+
+	c->from = worker_takeover_expected(w, c->server, c->expected, &error, c->from);
+	if (error)
+		c->error = error;
+}
+
+static void call_begin(struct worker *w, void *arg)
+{
+	struct takeover_call *c = arg;
+
+	c->from = worker_takeover_begin(w, c->server, c->expected, c->inbox, c->from);
+}
+
+static void call_collect(struct worker *w, void *arg)
+{
+	struct takeover_call *c = arg;
+
+	c->from = worker_takeover_collect(w, c->server, c->from);
+}
+
+/* Each worker's flows in parts: packets come in between. */
+static int call_in_parts(struct failover_server *s, struct related_list *expected,
+			 void (*fn)(struct worker *w, void *arg))
+{
+	struct takeover_call c = {
+		.server = s->index, .expected = expected, .inbox = &s->run->inbox};
+
+	for (uint32_t i = 0; i < s->env->worker_count; i++) {
+		do
+			worker_call(s->env->workers[i], fn, &c);
+		while (c.from > 0);
+	}
+	return c.error;
+}
+
+void failover_clients_ask(struct failover_server *s)
+{
+	struct failover_run *run = s->run;
+	struct related_list expected = {0};
+	struct list items;
+
+	if (call_in_parts(s, &expected, call_expected) < 0)
+		log_event(LOG_ERROR, "related-not-collected", LOG_STR("server", s->cfg->name),
+			  LOG_ERR(-ENOMEM));
+	call_in_parts(s, &expected, call_begin);
+	related_list_deinit(&expected);
+	/* Everybody to be asked is in the inbox by now; some may have spoken meanwhile. */
+	list_init(&items);
+	takeover_inbox_take(&run->inbox, 0, &items);
+	list_for_each_safe (it, tmp, &items) {
+		struct takeover_item *item = list_entry(it, struct takeover_item, node);
+		list_del(it);
+		/* Without memory it is settled alone, and its main one is told of nothing. */
+		if (item->related && (item->kind == TAKEOVER_PROBE || item->ended))
+			(void)family_expect(&run->families, item);
+		if (item->kind != TAKEOVER_PROBE) {
+			list_add_tail(&run->items, it);
+			continue;
+		}
+		run->unasked += asked_add(&run->asked, item) < 0;
+		takeover_item_free(item);
+	}
+	run->summary.live = run->asked.count + run->unasked;
+	if (run->unasked > 0)
+		log_event(LOG_ERROR, "clients-not-asked", LOG_STR("server", s->cfg->name),
+			  LOG_INT("connections", run->unasked), LOG_ERR(-ENOMEM));
+	if (asked_index(&run->asked) < 0)
+		log_event(LOG_WARNING, "takeover-slow", LOG_STR("server", s->cfg->name),
+			  LOG_ERR(-ENOMEM));
+	family_sort(&run->families);
+}
+
+/*
+ * Memory has failed a worker for the item itself: the connection is refused on what was
+ * known when its client was asked.
+ */
+static void refuse_lost(struct failover_server *s)
+{
+	struct failover_run *run = s->run;
+	uint32_t lost = 0;
+
+	for (uint32_t i = 0; i < run->asked.count; i++) {
+		struct asked *a = &run->asked.entry[i];
+		struct takeover_item item = {
+			.kind = TAKEOVER_READY,
+			.snapshot = a->snapshot,
+			.service = a->service,
+			.plan = {.module = "-", .reason = "out-of-memory"},
+		};
+		struct guard_flow flow = {a->snapshot.server, a->snapshot.client};
+		if (a->done)
+			continue;
+		a->done = true;
+		lost++;
+		list_init(&item.others);
+		failover_connection_work(s, &item);
+		failover_connection_account(s, &item);
+		if (a->held)
+			failover_connection_let_in(s, &flow, 1);
+	}
+	lost += run->unasked;
+	/* Without a socket, by the kernel; of which service nobody knows. */
+	account_add(&s->account, FATE_REFUSED, run->unasked);
+	if (run->unasked > 0)
+		s->env->observer.settled(s->env->observer.ctx, s->index,
+					 s->cfg->services[0].protocol, FATE_REFUSED, run->unasked);
+	run->asked.outstanding = run->unasked = 0;
+	if (lost > 0)
+		log_event(LOG_ERROR, "connections-lost", LOG_STR("server", s->cfg->name),
+			  LOG_INT("connections", lost), LOG_ERR(-ENOMEM));
+}
+
+void failover_clients_collect(struct failover_server *s)
+{
+	call_in_parts(s, NULL, call_collect);
+}
+
+void failover_clients_give_up(struct failover_server *s)
+{
+	refuse_lost(s);
+	settle_families(s);
+}
+
+static void call_end(struct worker *w, void *arg)
+{
+	worker_takeover_end(w, *(const uint32_t *)arg);
+}
+
+void failover_clients_end(struct failover_server *s)
+{
+	for (uint32_t i = 0; i < s->env->worker_count; i++)
+		worker_call(s->env->workers[i], call_end, &s->index);
+}

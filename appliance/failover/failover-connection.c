@@ -1,0 +1,599 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * One connection of a dead server: restored and joined, or refused aloud. What
+ * goes wrong here fails this connection alone.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "failover-run.h"
+#include "base/log.h"
+
+/* A new socket begins with a window of ten segments, which options make a little smaller. */
+#define FIRST_FLIGHT_MSS 8
+
+/* Lost or unacceptable (no answer to the probe)? The client is asked again: failover-refused.h. */
+static void refuse(struct failover_server *s, struct takeover_item *item)
+{
+	uint8_t frame[PROBE_FRAME_MAX];
+	size_t n = probe_build_rst(&item->snapshot, link_mac(s->link), frame);
+
+	item->result.reset_error = link_send(s->link, bytes_of(frame, n));
+}
+
+static void refuse_because(struct failover_server *s, struct takeover_item *item,
+			   const char *reason, const char *detail)
+{
+	struct plan *plan = &item->plan;
+
+	plan->cont = false;
+	plan->reason = reason;
+	snprintf(plan->detail, sizeof plan->detail, "%s", detail);
+	refuse(s, item);
+}
+
+/* What a join needs of us; freed with its last report. */
+struct joined {
+	struct failover_server *server; /* outlives all joins */
+	const struct jeebs_module *module;
+	/* Of the service: the module may be one that took over from its own. */
+	const char *protocol;
+	/* Of a conversation: what was restored with it, and has its fate. */
+	const char *others_protocol;
+	uint32_t others;
+	bool settled;
+};
+
+static void settle(struct joined *j, enum fate fate, const char *reason)
+{
+	struct failover_server *s = j->server;
+	const struct failover_observer *o = &s->env->observer;
+	uint64_t one = 1;
+
+	if (j->settled)
+		return;
+	j->settled = true;
+	o->settled(o->ctx, s->index, j->protocol, fate, 1);
+	if (j->others > 0)
+		o->settled(o->ctx, s->index, j->others_protocol, fate, j->others);
+	if (account_settle(&s->account, fate, reason, 1 + j->others))
+		(void)!write(s->wake, &one, sizeof one);
+}
+
+/* Reset by us, unless its client was the first. */
+static void on_aborted(struct joined *j, const char *reason, const char *detail)
+{
+	struct failover_server *s = j->server;
+	const bool client =
+		strcmp(reason, "client-reset") == 0 || strcmp(reason, "client-lost") == 0;
+
+	log_event(client ? LOG_DEBUG : LOG_INFO, "connection-aborted",
+		  LOG_STR("server", s->cfg->name), LOG_STR("reason", reason),
+		  LOG_STR("detail", detail), LOG_STR("proven", j->settled ? "yes" : "no"));
+	settle(j, client ? FATE_GONE : FATE_ABORTED, reason);
+	if (!client)
+		s->env->observer.join_aborted(s->env->observer.ctx, s->index, reason);
+}
+
+/* In a join thread. */
+static void on_join_report(void *ctx, const struct join_report *r)
+{
+	struct joined *j = ctx;
+	struct failover_server *s = j->server;
+	int64_t none = 0;
+	uint64_t one = 1;
+
+	switch (r->event) {
+	case JOIN_FIRST_BYTE:
+		if (atomic_compare_exchange_strong(&s->first_byte_ns, &none, r->now_ns))
+			(void)!write(s->wake, &one, sizeof one);
+		return;
+	case JOIN_PROVEN:
+		settle(j, FATE_CONTINUED, NULL);
+		return;
+	case JOIN_ABORTED:
+		on_aborted(j, r->reason, "");
+		break;
+	case JOIN_CLOSED:
+		settle(j, FATE_CONTINUED, NULL);
+		break;
+	}
+	free(j);
+}
+
+static void on_state_free(void *ctx, void *state)
+{
+	const struct joined *j = ctx;
+
+	j->module->close(state);
+	free(state);
+}
+
+/* The log ends where the old server's last byte was: its tail is what the socket was not given. */
+static int copy_unsent(const struct takeover_item *item, size_t unsent, uint8_t **ret)
+{
+	const struct buf *out = &item->log[FLOW_TO_CLIENT].bytes;
+
+	*ret = NULL;
+	if (unsent == 0)
+		return 0;
+	*ret = malloc(unsent);
+	if (!*ret)
+		return -ENOMEM;
+	memcpy(*ret, out->p + out->n - unsent, unsent);
+	return 0;
+}
+
+/* Still the item's, until it is told that they are gone. */
+static void logs_of(const struct takeover_item *item, struct join_log ret[static 2])
+{
+	for (int dir = 0; dir < 2; dir++)
+		ret[dir] = (struct join_log){item->log[dir].off, item->log[dir].bytes.p,
+					     item->log[dir].bytes.n};
+	ret[FLOW_TO_SERVER].older = item->before;
+}
+
+static void logs_are_gone(struct takeover_item *item)
+{
+	item->before = (struct older){0};
+	item->log[0].bytes = item->log[1].bytes = BUF_INIT(0);
+}
+
+static void count_others(const struct takeover_item *item, struct joined *joined)
+{
+	list_for_each (it, &item->others) {
+		const struct takeover_item *o = list_entry(it, struct takeover_item, node);
+		if (o->result.gone || !o->plan.cont)
+			continue;
+		joined->others++;
+		joined->others_protocol = o->service->protocol;
+	}
+}
+
+/* On failure everything is still the caller's. */
+static int submit(struct failover_server *s, struct takeover_item *item, int fd, size_t unsent,
+		  const struct join_related *related, uint32_t related_n)
+{
+	const struct config_backup *b =
+		config_backup_for(s->cfg, item->snapshot.server.addr.family);
+	struct joined *joined = malloc(sizeof *joined);
+	struct join_request rq = {
+		.id = (uint64_t)item->worker << 32 | item->flow,
+		.client_fd = fd,
+		.backend = {.addr = b->address, .port = item->snapshot.server.port},
+		.module = item->module,
+		.module_state = item->state,
+		.cut = item->cut,
+		.hold = !s->run->open,
+		.group = s->index,
+		.agreed = item->answered && item->cut.to_client_acked == item->cut.to_client_end,
+		.ctx = joined,
+		.state_free = on_state_free,
+		.report = on_join_report,
+		.related = related,
+		.related_n = related_n,
+		.first_out_n = unsent,
+	};
+
+	if (!joined)
+		return -ENOMEM;
+	*joined = (struct joined){
+		.server = s, .module = item->module, .protocol = item->service->protocol};
+	count_others(item, joined);
+	if (copy_unsent(item, unsent, &rq.first_out) < 0) {
+		free(joined);
+		return -ENOMEM;
+	}
+	logs_of(item, rq.log);
+	/* Before anybody can tell its fate. */
+	account_add(&s->account, FATE_CONTINUING, 1 + joined->others);
+	int r = join_submit(s->env->joins, &rq);
+	if (r < 0) {
+		account_undo(&s->account, 1 + joined->others);
+		free(rq.first_out);
+		free(joined);
+		return r;
+	}
+	/* Owned by the join now. */
+	item->state = NULL;
+	logs_are_gone(item);
+	return 0;
+}
+
+/* ---- handed to a program ----------------------------------------------------------------------
+ */
+
+/* In the adopter's thread. */
+static void on_adopt_report(void *ctx, const struct adopt_report *r)
+{
+	struct joined *j = ctx;
+	struct failover_server *s = j->server;
+
+	switch (r->event) {
+	case ADOPT_TAKEN:
+		log_event(LOG_DEBUG, "connection-adopted", LOG_STR("server", s->cfg->name));
+		settle(j, FATE_CONTINUED, NULL);
+		return;
+	case ADOPT_RESET:
+		on_aborted(j, r->reason, r->detail);
+		break;
+	case ADOPT_ENDED:
+		break;
+	}
+	free(j);
+}
+
+/* The module's state for the program: its checkpoint, the only form that anybody else can read. */
+static int checkpoint(const struct takeover_item *item, struct buf *out)
+{
+	size_t n = item->module->checkpoint(item->state, NULL, 0);
+
+	*out = BUF_INIT(n);
+	int r = buf_reserve(out, n);
+	if (r == 0)
+		out->n = item->module->checkpoint(item->state, out->p, n);
+	return r;
+}
+
+static int hand_over(struct failover_server *s, struct takeover_item *item, int fd, size_t unsent)
+{
+	struct joined *joined = calloc(1, sizeof *joined);
+	struct adopt_request rq = {
+		.path = item->service->adopt,
+		.protocol = item->module->name,
+		.server = item->snapshot.server,
+		.client = item->snapshot.client,
+		.client_fd = fd,
+		.cut = item->cut,
+		.older = item->older,
+		.log = {{item->log[0].off, item->log[0].bytes, item->before},
+			{item->log[1].off, item->log[1].bytes, {0}}},
+		.unsent = unsent,
+		.hold = !s->run->open,
+		.group = s->index,
+		.ctx = joined,
+		.report = on_adopt_report,
+	};
+	int r = joined ? checkpoint(item, &rq.state) : -ENOMEM;
+
+	if (r == 0) {
+		*joined = (struct joined){
+			.server = s, .module = item->module, .protocol = item->service->protocol};
+		account_add(&s->account, FATE_CONTINUING, 1);
+		r = adopt_submit(s->env->adopter, &rq);
+	}
+	if (r < 0) {
+		buf_deinit(&rq.state);
+		if (joined && joined->server)
+			account_undo(&s->account, 1);
+		free(joined);
+		return r;
+	}
+	/* Owned by the adopter now. */
+	logs_are_gone(item);
+	return 0;
+}
+
+/* ---- restored ---------------------------------------------------------------------------------
+ */
+
+static struct bytes in_flight(const struct takeover_item *item)
+{
+	const struct flow_log *out = &item->log[FLOW_TO_CLIENT];
+	uint64_t acked = item->cut.to_client_acked;
+
+	return bytes_from(buf_view(&out->bytes), acked > out->off ? acked - out->off : 0);
+}
+
+/*
+ * How much of what is in flight the client may already hold, in a way that its next
+ * ACK could leap beyond what a new socket sends at first. Linux ignores such an ACK, for
+ * ever; so these bytes are restored as sent. What it surely lacks goes out at once.
+ */
+static size_t perhaps_held(const struct takeover_item *item, struct bytes flight)
+{
+	const uint64_t acked = item->cut.to_client_acked;
+	const size_t first_flight = FIRST_FLIGHT_MSS * (size_t)item->snapshot.mss;
+	size_t held = flight.n;
+
+	if (item->answered && item->snapshot.sack_ok)
+		held = item->sacked_to > acked ? item->sacked_to - acked : 0;
+	if (item->answered && held <= first_flight)
+		return 0;
+	return held < flight.n ? held : flight.n;
+}
+
+static const char *refusal_of(int error)
+{
+	return error == -EMFILE || error == -ENFILE ? "descriptor-limit" : "restore-failed";
+}
+
+/* The socket, or -1: it was refused. */
+static int restore(struct failover_server *s, struct takeover_item *item, size_t *ret_unsent)
+{
+	struct bytes flight = in_flight(item);
+	struct restore_options o = {
+		.as_sent = perhaps_held(item, flight),
+		.in_flight = {flight},
+		.defer_send = true,
+	};
+	struct guard_flow flow = {item->snapshot.server, item->snapshot.client};
+	const char *step = "conntrack";
+	int fd = -1;
+
+	*ret_unsent = 0;
+	int r = guard_track(s->guard, &flow);
+	if (r == 0)
+		r = restore_socket(&item->snapshot, &o, clock_mono_ns(), &fd, ret_unsent, &step);
+	if (r == 0)
+		return fd;
+	item->result.error = r;
+	item->result.failed = step;
+	refuse_because(s, item, refusal_of(r), log_strerror(r));
+	return -1;
+}
+
+/* ---- conversations of several connections ------------------------------------------------- */
+
+static bool is_over(const struct takeover_item *item)
+{
+	return item->ended || item->kind == TAKEOVER_GONE;
+}
+
+/* Of a main connection that does not go on. */
+static void refuse_others(struct failover_server *s, struct takeover_item *item, const char *reason)
+{
+	list_for_each (it, &item->others) {
+		struct takeover_item *o = list_entry(it, struct takeover_item, node);
+		o->result.gone = is_over(o);
+		if (!o->result.gone)
+			refuse_because(s, o, reason,
+				       "the connection it belongs to is not continued");
+	}
+}
+
+static void state_free_plain(void *ctx, void *state)
+{
+	const struct jeebs_module *m = ctx;
+
+	m->close(state);
+	free(state);
+}
+
+static struct join_related related_of(struct failover_server *s, struct takeover_item *o,
+				      const struct jeebs_cut *cut)
+{
+	struct join_related r = {
+		.tag = o->tag,
+		.server_port = o->snapshot.server.port,
+		.client_port = o->snapshot.client.port,
+		.client_fd = -1,
+		.cut = *cut,
+		.state = o->state,
+		.ctx = (void *)(uintptr_t)o->module,
+		.state_free = state_free_plain,
+	};
+	size_t unsent;
+
+	o->result.gone = is_over(o);
+	if (!o->result.gone && o->plan.cont && (r.client_fd = restore(s, o, &unsent)) >= 0) {
+		r.first_out_n = unsent;
+		if (copy_unsent(o, unsent, &r.first_out) < 0) {
+			restore_abandon(r.client_fd);
+			r.client_fd = -1;
+			refuse_because(s, o, "out-of-memory", "");
+		}
+	} else if (!o->result.gone && !o->plan.cont) {
+		refuse(s, o);
+	}
+	r.cut.refused = !o->plan.cont;
+	logs_of(o, r.log);
+	return r;
+}
+
+/* The sockets of the others. Returns how many there are to be told to the module. */
+static uint32_t restore_others(struct failover_server *s, struct takeover_item *item,
+			       struct join_related related[static JEEBS_EXPECT_MAX])
+{
+	struct jeebs_related seen[JEEBS_EXPECT_MAX];
+	struct jeebs_cut cut;
+	uint32_t n = 0, count = takeover_cut(item, &cut, seen);
+
+	list_for_each (it, &item->others) {
+		struct takeover_item *o = list_entry(it, struct takeover_item, node);
+		if (n < count) {
+			related[n] = related_of(s, o, &seen[n].cut);
+			n++;
+		} else {
+			o->result.gone = is_over(o);
+			if (!o->result.gone)
+				refuse_because(s, o, "too-many-related", "");
+		}
+	}
+	return count;
+}
+
+/* They are the join's now; or, @taken false, what became of them is undone. */
+static void settle_others(struct failover_server *s, struct takeover_item *item,
+			  struct join_related *related, uint32_t count, bool taken)
+{
+	uint32_t n = 0;
+
+	list_for_each (it, &item->others) {
+		struct takeover_item *o = list_entry(it, struct takeover_item, node);
+		if (n == count)
+			return;
+		struct join_related *r = &related[n++];
+		if (taken) {
+			o->state = NULL;
+			logs_are_gone(o);
+			continue;
+		}
+		free(r->first_out);
+		if (r->client_fd >= 0) {
+			restore_abandon(r->client_fd);
+			refuse_because(s, o, "join-refused", "");
+		}
+	}
+}
+
+static void carry_on(struct failover_server *s, struct takeover_item *item)
+{
+	struct join_related related[JEEBS_EXPECT_MAX];
+	size_t unsent;
+	int fd = restore(s, item, &unsent);
+
+	if (fd < 0) {
+		refuse_others(s, item, item->plan.reason);
+		return;
+	}
+	uint32_t count = restore_others(s, item, related);
+	item->result.error = submit(s, item, fd, unsent, related, count);
+	settle_others(s, item, related, count, item->result.error == 0);
+	if (item->result.error < 0) {
+		restore_abandon(fd);
+		refuse_because(s, item, "join-refused", log_strerror(item->result.error));
+	}
+}
+
+/* To a program. It gets this connection alone. */
+static void give_away(struct failover_server *s, struct takeover_item *item)
+{
+	size_t unsent;
+	int fd;
+
+	refuse_others(s, item, "handed-without-it");
+	if (!s->env->adopter || !item->service->adopt) {
+		refuse_because(s, item, "adopt-unavailable", "no program is configured");
+		return;
+	}
+	fd = restore(s, item, &unsent);
+	if (fd < 0)
+		return;
+	item->result.error = hand_over(s, item, fd, unsent);
+	if (item->result.error < 0) {
+		restore_abandon(fd);
+		refuse_because(s, item,
+			       item->result.error == -ENOSPC ? "adopt-ceiling" : "join-refused",
+			       log_strerror(item->result.error));
+	}
+}
+
+/* Perhaps the client never saw the SYN-ACK: it sends its SYN again, to the backup. */
+static bool begins_again(const struct takeover_item *item)
+{
+	return item->kind == TAKEOVER_READY && !item->answered && item->handshake_only;
+}
+
+void failover_connection_work(struct failover_server *s, struct takeover_item *item)
+{
+	item->result.gone = item->kind == TAKEOVER_GONE || begins_again(item) || item->ended;
+	if (item->result.gone) {
+		refuse_others(s, item, "main-connection-gone");
+		return;
+	}
+	takeover_plan_family(item);
+	if (item->related) { /* without its main one */
+		refuse_because(s, item, "main-connection-gone", "");
+	} else if (!item->plan.cont) {
+		refuse(s, item);
+		refuse_others(s, item, item->plan.reason);
+	} else if (item->plan.style == JEEBS_STYLE_INTEGRATED) {
+		give_away(s, item);
+	} else {
+		carry_on(s, item);
+	}
+}
+
+static void ask_again(void *ctx, const struct snapshot *snapshot)
+{
+	struct failover_server *s = ctx;
+	uint8_t frame[PROBE_FRAME_MAX];
+	size_t n = probe_build(snapshot, link_mac(s->link), clock_mono_ns(), frame);
+
+	(void)link_send(s->link, bytes_of(frame, n)); /* that its RST could not be sent was told */
+}
+
+void failover_connection_ask_refused(struct failover_server *s, int64_t now_ns)
+{
+	refused_step(&s->refused, now_ns, ask_again, s);
+}
+
+static void remember_refused(struct failover_server *s, const struct takeover_item *item)
+{
+	int r = refused_add(&s->refused, &item->snapshot, clock_mono_ns());
+
+	if (r == 0)
+		return;
+	s->run->not_remembered++;
+	s->run->not_remembered_error = r;
+}
+
+static void tell_failures(const struct failover_server *s, const struct takeover_result *t)
+{
+	if (t->failed)
+		log_event(LOG_WARNING, "restore-failed", LOG_STR("server", s->cfg->name),
+			  LOG_STR("step", t->failed), LOG_ERR(t->error));
+	if (t->reset_error < 0)
+		log_event(LOG_WARNING, "reset-not-sent", LOG_STR("server", s->cfg->name),
+			  LOG_ERR(t->reset_error));
+}
+
+static void decided(struct failover_server *s, const struct takeover_item *item, enum fate fate)
+{
+	const struct failover_observer *o = &s->env->observer;
+
+	account_add(&s->account, fate, 1);
+	o->settled(o->ctx, s->index, item->service->protocol, fate, 1);
+}
+
+static void account(struct failover_server *s, const struct takeover_item *item)
+{
+	const struct failover_observer *o = &s->env->observer;
+	struct failover_summary *sum = &s->run->summary;
+	const struct plan *plan = &item->plan;
+	char client[ENDPOINT_STRLEN], server[ENDPOINT_STRLEN];
+
+	if (item->result.gone) {
+		if (!item->ended) /* that one was not live */
+			decided(s, item, FATE_GONE);
+		return;
+	}
+	sum->unanswered += !item->answered;
+	if (plan->cont) {
+		s->run->restored = true;
+	} else {
+		decided(s, item, FATE_REFUSED);
+		remember_refused(s, item);
+	}
+	tell_failures(s, &item->result);
+	log_event(LOG_DEBUG, plan->cont ? "connection-continued" : "connection-refused",
+		  LOG_STR("failover", sum->id),
+		  LOG_STR("client", endpoint_format(&item->snapshot.client, client)),
+		  LOG_STR("service", endpoint_format(&item->snapshot.server, server)),
+		  LOG_STR("module", plan->module), LOG_STR("reason", plan->reason),
+		  LOG_STR("detail", plan->detail), LOG_INT("answered", item->answered));
+	o->connection(o->ctx, s->index, item->service, &item->snapshot.client, plan);
+}
+
+void failover_connection_account(struct failover_server *s, const struct takeover_item *item)
+{
+	account(s, item);
+	list_for_each (it, &item->others)
+		account(s, list_entry(it, struct takeover_item, node));
+}
+
+void failover_connection_let_in(struct failover_server *s, const struct guard_flow *flows,
+				uint32_t count)
+{
+	int r = guard_release(s->guard, flows, count);
+
+	/* All or none: one that is not there must not keep the others out. */
+	for (uint32_t i = 0; r < 0 && count > 1 && i < count; i++)
+		(void)guard_release(s->guard, &flows[i], 1);
+	if (r < 0)
+		log_event(LOG_ERROR, "guard-release-failed", LOG_STR("server", s->cfg->name),
+			  LOG_INT("flows", count), LOG_ERR(r));
+}

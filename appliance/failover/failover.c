@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "failover.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "failover-run.h"
+#include "base/log.h"
+#include "base/thread.h"
+
+/* Threads that restore: one a core. Beyond these they would meet in the kernel's locks. */
+#define CREW_LIMIT      8
+#define CONFLICT_LOG_NS NS_PER_S
+
+/*
+ * When the neighbours are told again, after the first announcement: a burst for
+ * switches and hosts that missed it, then a refresh for as long as it is held.
+ */
+static const int64_t announce_pause_ns[] = {
+	50 * NS_PER_MS,  50 * NS_PER_MS,   100 * NS_PER_MS,   200 * NS_PER_MS,
+	600 * NS_PER_MS, 4000 * NS_PER_MS, 60000 * NS_PER_MS,
+};
+#define ANNOUNCE_STEPS (sizeof announce_pause_ns / sizeof announce_pause_ns[0])
+
+struct request {
+	struct list node;
+	uint32_t server;
+	struct failover_cause cause;
+};
+
+struct failover {
+	struct failover_config cfg;
+	struct failover_server *server;
+	struct crew *crew;
+	struct pollfd *waits; /* wake, then one a server */
+	pthread_t thread;
+	bool started;
+	int wake;             /* eventfd */
+	pthread_mutex_t lock; /* protects requests */
+	struct list requests;
+	_Atomic bool stop;
+};
+
+const char *failover_state_name(enum failover_state s)
+{
+	static const char *const name[] = {
+		[FAILOVER_NONE] = "watching",       [FAILOVER_WAITING] = "takeover-waiting",
+		[FAILOVER_RUNNING] = "taking-over", [FAILOVER_HELD] = "taken-over",
+		[FAILOVER_ABORTED] = "aborted",
+	};
+	_Static_assert(sizeof name / sizeof name[0] == FAILOVER_STATE_COUNT_, "a name for each");
+	return name[s];
+}
+
+/* ---- keeping what was taken ---------------------------------------------------------------- */
+
+static void announce(struct failover_server *s, int64_t now)
+{
+	if (now < s->announce_ns)
+		return;
+	size_t step = s->announced < ANNOUNCE_STEPS ? s->announced : ANNOUNCE_STEPS - 1;
+	s->announced++;
+	s->announce_ns = now + announce_pause_ns[step];
+	for (uint32_t i = 0; i < s->addresses_added; i++)
+		link_announce(s->link, &s->cfg->addresses[i]);
+}
+
+static void renew(struct failover_server *s, int64_t now)
+{
+	if (now < s->renew_ns)
+		return;
+	s->renew_ns = now + ADDRESS_RENEW_S * NS_PER_S;
+	/* An old server that came back and keeps quiet is heard only when asked. */
+	failover_server_ask(s);
+	for (uint32_t i = 0; i < s->addresses_added; i++) {
+		int r = address_add(s->cfg->interface, &s->cfg->addresses[i]);
+		if (r < 0) {
+			log_event(LOG_ERROR, "address-not-renewed", LOG_STR("server", s->cfg->name),
+				  LOG_ERR(r));
+			s->renew_ns = now + NS_PER_S;
+		}
+	}
+}
+
+/* Somebody else says our address is his: the old server came back unfenced. */
+static void watch_conflicts(struct failover_server *s, int64_t now)
+{
+	const struct failover_observer *o = &s->env->observer;
+	struct link_answer a;
+	bool conflict = false;
+
+	while (link_receive(s->link, &a) > 0)
+		for (uint32_t i = 0; i < s->addresses_added; i++)
+			if (netaddr_eq(&a.addr, &s->cfg->addresses[i]) &&
+			    memcmp(a.mac, link_mac(s->link), sizeof a.mac) != 0)
+				conflict = true;
+	if (!conflict || now - s->conflict_logged_ns < CONFLICT_LOG_NS)
+		return;
+	s->conflict_logged_ns = now;
+	log_event(LOG_ERROR, "address-conflict", LOG_STR("server", s->cfg->name),
+		  LOG_STR("detail", "another host answers for a taken address: fence it"));
+	o->address_conflict(o->ctx, s->index);
+	s->announce_ns = now; /* say again who lives here */
+}
+
+static void keep(struct failover_server *s, int64_t now)
+{
+	if (s->addresses_added > 0) {
+		announce(s, now);
+		renew(s, now);
+		watch_conflicts(s, now);
+		failover_connection_ask_refused(s, now);
+	}
+	if (s->run)
+		failover_run_step(s, now);
+	failover_server_tell_settled(s);
+}
+
+/* ---- thread --------------------------------------------------------------------------------- */
+
+static struct request *next_request(struct failover *f)
+{
+	struct request *rq = NULL;
+
+	pthread_mutex_lock(&f->lock);
+	if (!list_empty(&f->requests)) {
+		rq = list_entry(f->requests.next, struct request, node);
+		list_del(&rq->node);
+	}
+	pthread_mutex_unlock(&f->lock);
+	return rq;
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+static int wait_ms(const struct failover *f, int64_t now)
+{
+	int64_t next = now + NS_PER_S;
+
+	for (uint32_t i = 0; i < f->cfg.config->server_count; i++) {
+		const struct failover_server *s = &f->server[i];
+		if (s->run)
+			next = earlier(next, failover_run_due_ns(s, now));
+		if (s->addresses_added)
+			next = earlier(next, earlier(s->announce_ns, refused_due_ns(&s->refused)));
+	}
+	return next > now ? (int)((next - now) / NS_PER_MS) + 1 : 0;
+}
+
+static void wait_for_work(struct failover *f)
+{
+	const uint32_t n = f->cfg.config->server_count;
+	uint64_t count;
+
+	f->waits[0] = (struct pollfd){.fd = f->wake, .events = POLLIN};
+	for (uint32_t i = 0; i < n; i++)
+		f->waits[i + 1] = (struct pollfd){
+			.fd = f->server[i].run ? failover_run_fd(&f->server[i]) : -1,
+			.events = POLLIN};
+	poll(f->waits, n + 1, wait_ms(f, clock_mono_ns()));
+	(void)!read(f->wake, &count, sizeof count);
+}
+
+static void *failover_main(void *arg)
+{
+	struct failover *f = arg;
+	struct request *rq;
+
+	while (!atomic_load(&f->stop)) {
+		wait_for_work(f);
+		while (!atomic_load(&f->stop) && (rq = next_request(f))) {
+			int64_t now = clock_mono_ns();
+			failover_run_begin(&f->server[rq->server], &rq->cause, now);
+			keep(&f->server[rq->server],
+			     now); /* what was called off may be asked again */
+			free(rq);
+		}
+		for (uint32_t i = 0; i < f->cfg.config->server_count && !atomic_load(&f->stop); i++)
+			keep(&f->server[i], clock_mono_ns());
+	}
+	return NULL;
+}
+
+int failover_request(struct failover *f, uint32_t server, const struct failover_cause *cause)
+{
+	struct request *rq = calloc(1, sizeof *rq);
+	int expect_none = FAILOVER_NONE, expect_aborted = FAILOVER_ABORTED;
+	_Atomic int *state = &f->server[server].state;
+	uint64_t one = 1;
+
+	if (!rq)
+		return -ENOMEM;
+	/* Whoever turns the state takes it over: verdict and operator may come at once. */
+	if (!atomic_compare_exchange_strong(state, &expect_none, FAILOVER_WAITING) &&
+	    !atomic_compare_exchange_strong(state, &expect_aborted, FAILOVER_WAITING)) {
+		free(rq);
+		return -EALREADY;
+	}
+	rq->server = server;
+	rq->cause = *cause;
+	pthread_mutex_lock(&f->lock);
+	list_add_tail(&f->requests, &rq->node);
+	pthread_mutex_unlock(&f->lock);
+	(void)!write(f->wake, &one, sizeof one);
+	return 0;
+}
+
+enum failover_state failover_state(const struct failover *f, uint32_t server)
+{
+	return (enum failover_state)atomic_load(&f->server[server].state);
+}
+
+bool failover_is_on(enum failover_state s)
+{
+	return s == FAILOVER_WAITING || s == FAILOVER_RUNNING || s == FAILOVER_HELD;
+}
+
+void failover_account(struct failover *f, uint32_t server, struct account_numbers *ret)
+{
+	account_get(&f->server[server].account, ret);
+}
+
+uint32_t failover_held_count(const struct failover *f)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < f->cfg.config->server_count; i++)
+		n += failover_is_on(failover_state(f, i));
+	return n;
+}
+
+int failover_start(const struct failover_config *cfg, struct failover **ret)
+{
+	struct failover *f = calloc(1, sizeof *f);
+	int r;
+
+	if (!f)
+		return -ENOMEM;
+	f->cfg = *cfg;
+	list_init(&f->requests);
+	pthread_mutex_init(&f->lock, NULL);
+	f->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	f->server = calloc(cfg->config->server_count, sizeof *f->server);
+	f->waits = calloc(cfg->config->server_count + 1, sizeof *f->waits);
+	r = f->wake < 0 ? -errno : f->server && f->waits ? 0 : -ENOMEM;
+	if (r == 0)
+		r = crew_new(crew_size(CREW_LIMIT), &f->crew);
+	for (uint32_t i = 0; r == 0 && i < cfg->config->server_count; i++) {
+		f->server[i].env = &f->cfg;
+		f->server[i].cfg = &cfg->config->servers[i];
+		f->server[i].wake = f->wake;
+		f->server[i].crew = f->crew;
+		f->server[i].index = i;
+		account_init(&f->server[i].account);
+	}
+	if (r == 0) {
+		r = thread_start(&f->thread, failover_main, f);
+		f->started = r == 0;
+	}
+	if (r < 0) {
+		failover_free(f);
+		return r;
+	}
+	*ret = f;
+	return 0;
+}
+
+void failover_halt(struct failover *f)
+{
+	uint64_t one = 1;
+
+	if (!f || !f->started)
+		return;
+	atomic_store(&f->stop, true);
+	(void)!write(f->wake, &one, sizeof one);
+	pthread_join(f->thread, NULL);
+	f->started = false;
+	for (uint32_t i = 0; i < f->cfg.config->server_count; i++)
+		failover_run_cancel(&f->server[i]);
+}
+
+struct failover *failover_free(struct failover *f)
+{
+	if (!f)
+		return NULL;
+	failover_halt(f);
+	for (uint32_t i = 0; f->server && i < f->cfg.config->server_count; i++)
+		if (failover_state(f, i) != FAILOVER_NONE)
+			failover_server_release(&f->server[i]);
+	list_for_each_safe (it, tmp, &f->requests) {
+		list_del(it);
+		free(list_entry(it, struct request, node));
+	}
+	if (f->wake >= 0)
+		close(f->wake);
+	pthread_mutex_destroy(&f->lock);
+	crew_free(f->crew);
+	free(f->waits);
+	free(f->server);
+	free(f);
+	return NULL;
+}
+
+static int try_repair(void)
+{
+	int on = 1;
+	_cleanup_close_ int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -errno;
+	return setsockopt(fd, IPPROTO_TCP, TCP_REPAIR, &on, sizeof on) < 0 ? -errno : 0;
+}
+
+int failover_preflight(const struct config *c, const char **ret_what)
+{
+	const struct config_server *s = &c->servers[0];
+	const struct config_backup *b = config_backup_for(s, s->addresses[0].family);
+	struct guard *g = NULL;
+	struct guard_service svc = {
+		.service = {.addr = s->addresses[0], .port = s->services[0].port},
+		.backup = {.addr = b->address, .port = s->services[0].port},
+	};
+
+	*ret_what = "nftables guard";
+	int r = guard_up(s->name, GUARD_UNTRACKED, &svc, 1, &g);
+	guard_down(g);
+	if (r < 0)
+		return r;
+	*ret_what = "TCP_REPAIR";
+	return try_repair();
+}
+
+/* One that an earlier run took is ours to remove; the host's own would still be there. */
+static int drop_stale_address(const struct config_server *s, const struct netaddr *a)
+{
+	char text[NETADDR_STRLEN];
+	int r = address_present(a);
+
+	if (r <= 0)
+		return r;
+	r = address_del(s->interface, a);
+	if (r == 0 && address_present(a) > 0)
+		r = -EADDRINUSE;
+	log_event(r < 0 ? LOG_ERROR : LOG_WARNING,
+		  r < 0 ? "address-not-removed" : "stale-address-removed",
+		  LOG_STR("server", s->name), LOG_STR("address", netaddr_format(a, text)),
+		  LOG_ERR(r));
+	return r;
+}
+
+int failover_cleanup_stale(const struct config *c)
+{
+	int r = guard_cleanup_stale();
+
+	if (r > 0)
+		log_event(LOG_WARNING, "stale-rules-removed", LOG_INT("tables", r));
+	for (uint32_t i = 0; r >= 0 && i < c->server_count; i++)
+		for (uint32_t a = 0; r >= 0 && a < c->servers[i].address_count; a++)
+			r = drop_stale_address(&c->servers[i], &c->servers[i].addresses[a]);
+	return r < 0 ? r : 0;
+}

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Real programs. Who is alive is seen at a pipe: each of them holds its writing
+ * end, so the end of the stream is the death of the last one.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "fence.h"
+#include "test/children.h"
+
+#define LONG_NS (600 * NS_PER_S)
+
+/* Starts @argv with stderr at the writing end of a pipe; its reading end is *ret_out. */
+static int start(char *const argv[], const char *reason, int64_t deadline_ns, struct fence *ret,
+		 int *ret_out)
+{
+	int ends[2], saved = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+
+	assert_true(saved >= 0);
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	dup2(ends[1], STDERR_FILENO);
+	close(ends[1]);
+	int r = fence_start(argv, "web-1", "10.9.0.1,fd09::1", reason, deadline_ns, ret);
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	*ret_out = ends[0];
+	return r;
+}
+
+static int start_shell(const char *script, int64_t deadline_ns, struct fence *ret, int *ret_out)
+{
+	char *argv[] = {"/bin/sh", "-c", (char *)script, "sh", "one", "two words", NULL};
+
+	return start(argv, "probes-failed", deadline_ns, ret, ret_out);
+}
+
+/* Everything until the last holder of the writing end is gone. */
+static void read_all(int fd, char *text, size_t size)
+{
+	size_t n = 0;
+	ssize_t r;
+
+	while ((r = read(fd, text + n, size - 1 - n)) > 0)
+		n += (size_t)r;
+	assert_int_equal(r, 0);
+	text[n] = 0;
+	close(fd);
+}
+
+static void read_line(int fd, const char *expected)
+{
+	char c, line[64];
+	size_t n = 0;
+
+	while (read(fd, &c, 1) == 1 && c != '\n' && n < sizeof line - 1)
+		line[n++] = c;
+	line[n] = 0;
+	assert_string_equal(line, expected);
+}
+
+static void assert_no_children(void)
+{
+	assert_true(children_are_gone());
+}
+
+static enum fence_outcome wait_end(struct fence *f)
+{
+	enum fence_outcome o;
+
+	while ((o = fence_poll(f, clock_mono_ns())) == FENCE_RUNNING) {
+		struct pollfd p = {.fd = f->pidfd, .events = POLLIN};
+		int64_t now = clock_mono_ns(), due = fence_due_ns(f, now);
+		poll(&p, 1, due > now ? (int)((due - now) / NS_PER_MS) + 1 : 0);
+	}
+	return o;
+}
+
+static void assert_outcome(const char *script, enum fence_outcome expected)
+{
+	struct fence f;
+	int out;
+
+	assert_int_equal(start_shell(script, clock_mono_ns() + LONG_NS, &f, &out), 0);
+	assert_int_equal(wait_end(&f), expected);
+	assert_no_children();
+	/* What ended stays ended, whatever the time. */
+	assert_int_equal(fence_poll(&f, INT64_MAX), expected);
+	assert_int_equal(wait_end(&f), expected);
+	close(out);
+}
+
+static void test_exit_codes(void **state)
+{
+	assert_outcome("exit 0", FENCE_OK);
+	assert_outcome("exit 1", FENCE_FAILED);
+	assert_outcome("exit 255", FENCE_FAILED);
+}
+
+static void test_killed_by_a_signal(void **state)
+{
+	assert_outcome("kill -KILL $$", FENCE_FAILED);
+	assert_outcome("kill -TERM $$", FENCE_FAILED);
+}
+
+/* The pipe ends when the program has ended; only then it is polled. */
+static void test_poll_sees_the_end(void **state)
+{
+	char text[16];
+	struct fence f;
+	int out;
+
+	assert_int_equal(start_shell("exec sleep 1000", 1000, &f, &out), 0);
+	assert_int_equal(fence_poll(&f, 999), FENCE_RUNNING);
+	assert_int_equal(kill(f.pid, SIGTERM), 0);
+	read_all(out, text, sizeof text);
+	/* Past the deadline, too: that it ended counts. */
+	siginfo_t info;
+	assert_int_equal(waitid(P_PID, (id_t)f.pid, &info, WEXITED | WNOWAIT), 0);
+	assert_int_equal(fence_poll(&f, 2000), FENCE_FAILED);
+	assert_no_children();
+}
+
+static void test_timeout_kills_the_whole_group(void **state)
+{
+	char text[16];
+	struct fence f;
+	int out;
+
+	assert_int_equal(start_shell("trap '' TERM INT HUP\n"
+				     "sh -c 'echo grandchild >&2; exec sleep 1000' &\n"
+				     "wait\n",
+				     1000, &f, &out),
+			 0);
+	read_line(out, "grandchild");
+	assert_int_equal(getpgid(f.pid), f.pid);
+	assert_int_not_equal(getpgrp(), f.pid);
+	assert_int_equal(fence_poll(&f, 999), FENCE_RUNNING);
+	assert_int_equal(fence_poll(&f, 1000), FENCE_TIMEOUT);
+	read_all(out, text, sizeof text); /* comes back: nobody holds the pipe any more */
+	assert_string_equal(text, "");
+	assert_no_children();
+	assert_int_not_equal(fence_poll(&f, 1000), FENCE_OK);
+}
+
+static void test_wait_ends_at_the_deadline(void **state)
+{
+	int64_t deadline = clock_mono_ns() + 20 * NS_PER_MS;
+	char text[16];
+	struct fence f;
+	int out;
+
+	assert_int_equal(start_shell("sleep 1000 & wait", deadline, &f, &out), 0);
+	assert_int_equal(wait_end(&f), FENCE_TIMEOUT);
+	assert_true(clock_mono_ns() >= deadline);
+	read_all(out, text, sizeof text);
+	assert_no_children();
+}
+
+/* Whoever waits for it need not look: the descriptor tells. Without one he looks often. */
+static void test_end_is_told(void **state)
+{
+	struct fence f;
+	int out;
+
+	assert_int_equal(start_shell("read line; exit 0", LONG_NS, &f, &out), 0);
+	struct pollfd p = {.fd = f.pidfd, .events = POLLIN};
+	assert_int_equal(poll(&p, 1, -1), 1);
+	assert_int_equal(fence_due_ns(&f, 1000), LONG_NS);
+	int fd = f.pidfd;
+	f.pidfd = -1;
+	assert_true(fence_due_ns(&f, 1000) < NS_PER_S);
+	assert_int_equal(fence_due_ns(&f, LONG_NS - 1), LONG_NS);
+	f.pidfd = fd;
+	assert_int_equal(fence_poll(&f, 1000), FENCE_OK);
+	assert_int_equal(f.pidfd, -1);
+	close(out);
+}
+
+static void test_cancel(void **state)
+{
+	char text[16];
+	struct fence f;
+	int out;
+
+	assert_int_equal(start_shell("trap '' TERM; sleep 1000 & wait", LONG_NS, &f, &out), 0);
+	fence_cancel(&f);
+	read_all(out, text, sizeof text);
+	assert_no_children();
+	assert_int_not_equal(fence_poll(&f, 0), FENCE_OK);
+	fence_cancel(&f); /* once more is nothing */
+}
+
+static void test_no_such_program(void **state)
+{
+	char *missing[] = {"/nonexistent/fence", NULL}, *not_a_program[] = {"/etc/passwd", NULL};
+	struct fence f = {.pid = 77};
+	int out;
+
+	assert_int_equal(start(missing, "r", LONG_NS, &f, &out), -ENOENT);
+	close(out);
+	assert_int_equal(start(not_a_program, "r", LONG_NS, &f, &out), -EACCES);
+	close(out);
+	assert_int_equal(f.pid, 77); /* untouched */
+	assert_no_children();
+}
+
+/* Exactly this environment, and nothing of ours. */
+static void test_environment(void **state)
+{
+	char *argv[] = {"/usr/bin/env", NULL};
+	char text[1024];
+	struct fence f;
+	int out;
+
+	setenv("JEEBS_TEST_SECRET", "must not be passed", 1);
+	assert_int_equal(
+		start(argv, "probes failed; wire silent", clock_mono_ns() + LONG_NS, &f, &out), 0);
+	assert_int_equal(wait_end(&f), FENCE_OK);
+	read_all(out, text, sizeof text);
+	assert_string_equal(text, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:"
+				  "/bin\n"
+				  "JEEBS_SERVER=web-1\n"
+				  "JEEBS_ADDRESS=10.9.0.1,fd09::1\n"
+				  "JEEBS_REASON=probes failed; wire silent\n");
+}
+
+static void test_overlong_reason_is_cut(void **state)
+{
+	char *argv[] = {"/bin/sh", "-c", "echo ${#JEEBS_REASON} >&2", NULL};
+	char reason[1000], text[16];
+	struct fence f;
+	int out;
+
+	memset(reason, 'x', sizeof reason - 1);
+	reason[sizeof reason - 1] = 0;
+	assert_int_equal(start(argv, reason, clock_mono_ns() + LONG_NS, &f, &out), 0);
+	assert_int_equal(wait_end(&f), FENCE_OK);
+	read_all(out, text, sizeof text);
+	assert_string_equal(text, "242\n"); /* with its name and the end: 256 */
+}
+
+/* Arguments as configured, no input, output and errors together to our stderr. */
+static void test_arguments_and_files(void **state)
+{
+	char text[256];
+	struct fence f;
+	int out;
+
+	assert_int_equal(start_shell("echo \"$1|$2|$#\"; echo error >&2\n"
+				     "read line && exit 1\n"
+				     "readlink /proc/self/fd/0\n",
+				     clock_mono_ns() + LONG_NS, &f, &out),
+			 0);
+	assert_int_equal(wait_end(&f), FENCE_OK);
+	read_all(out, text, sizeof text);
+	assert_string_equal(text, "one|two words|2\nerror\n/dev/null\n");
+}
+
+/* Whoever opened it: a program that lives on would hold sockets and locks of ours. */
+static void test_no_descriptor_is_passed(void **state)
+{
+	int leaky = fcntl(STDIN_FILENO, F_DUPFD, 50);
+	char script[64], text[64];
+	struct fence f;
+	int out;
+
+	assert_true(leaky >= 50);
+	snprintf(script, sizeof script, "test -e /proc/self/fd/%d || echo closed", leaky);
+	assert_int_equal(start_shell(script, clock_mono_ns() + LONG_NS, &f, &out), 0);
+	wait_end(&f);
+	close(leaky);
+	read_all(out, text, sizeof text);
+	assert_string_equal(text, "closed\n");
+}
+
+/* The daemon blocks its signals; a fence that cannot be interrupted would be a surprise. */
+static void test_signals_are_as_new(void **state)
+{
+	char text[256];
+	struct fence f;
+	sigset_t block, old;
+	int out;
+
+	sigemptyset(&block);
+	sigaddset(&block, SIGTERM);
+	sigaddset(&block, SIGHUP);
+	sigprocmask(SIG_BLOCK, &block, &old);
+	void (*usr1)(int) = signal(SIGUSR1, SIG_IGN);
+	assert_int_equal(start_shell("grep -E '^Sig(Blk|Ign):' /proc/self/status",
+				     clock_mono_ns() + LONG_NS, &f, &out),
+			 0);
+	assert_int_equal(wait_end(&f), FENCE_OK);
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	signal(SIGUSR1, usr1);
+	read_all(out, text, sizeof text);
+	unsigned long long blocked, ignored;
+	assert_int_equal(sscanf(text, "SigBlk: %llx SigIgn: %llx", &blocked, &ignored), 2);
+	assert_int_equal(blocked, 0);
+	/* 32 and 33 are the C library's own: whoever started this test may have ignored them. */
+	assert_int_equal(ignored & ~0x180000000ULL, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_exit_codes),
+		cmocka_unit_test(test_killed_by_a_signal),
+		cmocka_unit_test(test_poll_sees_the_end),
+		cmocka_unit_test(test_timeout_kills_the_whole_group),
+		cmocka_unit_test(test_wait_ends_at_the_deadline),
+		cmocka_unit_test(test_end_is_told),
+		cmocka_unit_test(test_cancel),
+		cmocka_unit_test(test_no_such_program),
+		cmocka_unit_test(test_environment),
+		cmocka_unit_test(test_overlong_reason_is_cut),
+		cmocka_unit_test(test_arguments_and_files),
+		cmocka_unit_test(test_no_descriptor_is_passed),
+		cmocka_unit_test(test_signals_are_as_new),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

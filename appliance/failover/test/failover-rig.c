@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "failover-rig.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+
+struct world world;
+struct done done;
+
+static struct takeover_inbox *inbox;
+static struct watch_service service = {.protocol = "http"};
+
+static size_t checkpoint(const void *state, uint8_t *out, size_t cap)
+{
+	if (cap >= 5)
+		memcpy(out, "state", 5);
+	return 5;
+}
+
+static void close_state(void *state) {}
+
+static const struct jeebs_module adopt = {
+	.name = "adopt", .checkpoint = checkpoint, .close = close_state};
+
+static struct bytes view_at(const void *view, uint64_t off)
+{
+	return BYTES_NONE;
+}
+
+static void view_free(void *view)
+{
+	atomic_fetch_sub(&done.views, 1);
+}
+
+static void give_view(const struct older *o)
+{
+	if (!o->view)
+		return;
+	atomic_fetch_add(&done.views_given, 1);
+	o->free(o->view);
+}
+
+struct takeover_item *rig_item(enum takeover_kind kind, uint32_t flow, bool answered)
+{
+	struct takeover_item *it = calloc(1, sizeof *it);
+
+	assert_non_null(it);
+	list_init(&it->node);
+	list_init(&it->others);
+	it->kind = kind;
+	it->flow = flow;
+	it->answered = answered;
+	it->service = &service;
+	it->plan = (struct plan){.cont = true, .module = "http", .reason = "idle"};
+	endpoint_parse("10.9.0.1:80", false, &it->snapshot.server);
+	endpoint_parse("10.9.0.10:1", false, &it->snapshot.client);
+	it->snapshot.client.port = (uint16_t)(1000 + flow);
+	it->related = flow > world.families && flow <= 2 * world.families;
+	it->main_flow = flow - world.families + (world.main_missing ? FLOWS_MAX : 0);
+	if (world.handed) {
+		it->plan.style = JEEBS_STYLE_INTEGRATED;
+		it->module = &adopt;
+	}
+	if (world.long_logs) {
+		atomic_fetch_add(&done.views, 1);
+		it->before = (struct older){&world, 0, view_at, view_free};
+	}
+	if (it->related && world.related_refused)
+		it->plan.cont = false;
+	if (!it->related && world.main_refused)
+		it->plan = (struct plan){.module = "ftp", .reason = "login"};
+	if (!it->related && world.main_gone && kind == TAKEOVER_READY)
+		it->kind = TAKEOVER_GONE;
+	return it;
+}
+
+#define WRAP(type, name, ...)            \
+	type __wrap_##name(__VA_ARGS__); \
+	type __wrap_##name(__VA_ARGS__)
+
+WRAP(void, worker_call, struct worker *w, void (*fn)(struct worker *w, void *arg), void *arg)
+{
+	fn(w, arg);
+}
+
+WRAP(uint32_t, worker_takeover_expected, struct worker *w, uint32_t server,
+     struct related_list *io_list, int *ret_error, uint32_t from)
+{
+	*ret_error = 0;
+	return 0;
+}
+
+/* In two parts. */
+WRAP(uint32_t, worker_takeover_begin, struct worker *w, uint32_t server,
+     const struct related_list *expected, struct takeover_inbox *in, uint32_t from)
+{
+	inbox = in;
+	if (from == 0)
+		return 1;
+	for (uint32_t i = 0; i < world.ended; i++) {
+		struct takeover_item *it = rig_item(TAKEOVER_READY, 3000 + i, false);
+		it->unasked = it->related = it->ended = true;
+		it->main_flow = 1;
+		it->tag = world.ended_alike ? 0 : 3000 + i;
+		takeover_inbox_put(in, it);
+	}
+	for (uint32_t i = 1; i <= world.flows; i++) {
+		takeover_inbox_put(in, rig_item(TAKEOVER_PROBE, i, false));
+		if (i <= world.answer_soon)
+			takeover_inbox_put(in, rig_item(TAKEOVER_READY, i, true));
+	}
+	for (uint32_t i = 0; i < world.unwatched; i++) {
+		struct takeover_item *it = rig_item(TAKEOVER_READY, world.flows + i + 1, false);
+		it->unasked = true;
+		it->plan = (struct plan){.module = "-", .reason = "out-of-memory"};
+		takeover_inbox_put(in, it);
+	}
+	return 0;
+}
+
+WRAP(uint32_t, worker_takeover_collect, struct worker *w, uint32_t server, uint32_t from)
+{
+	for (uint32_t i = 0; i < world.collected; i++)
+		rig_put(rig_item(TAKEOVER_READY, world.answer_soon + i + 1, false));
+	return 0;
+}
+
+WRAP(void, worker_takeover_end, struct worker *w, uint32_t server) {}
+
+WRAP(int, link_open, const char *interface, struct link **ret)
+{
+	*ret = (struct link *)&world; /* never looked into */
+	return 0;
+}
+
+WRAP(struct link *, link_close, struct link *l)
+{
+	return NULL;
+}
+
+WRAP(const uint8_t *, link_mac, const struct link *l)
+{
+	static const uint8_t mac[6] = {2};
+	return mac;
+}
+
+WRAP(int, link_send, struct link *l, struct bytes frame)
+{
+	atomic_fetch_add(&done.frames, 1);
+	return 0;
+}
+
+WRAP(int, link_announce, struct link *l, const struct netaddr *addr)
+{
+	return 0;
+}
+
+WRAP(int, address_add, const char *interface, const struct netaddr *addr)
+{
+	return 0;
+}
+
+WRAP(int, address_del, const char *interface, const struct netaddr *addr)
+{
+	return 0;
+}
+
+WRAP(int, guard_up, const char *name, enum guard_tracking tracking, const struct guard_service *svc,
+     uint32_t count, struct guard **ret)
+{
+	if (world.guard_error)
+		return world.guard_error;
+	*ret = (struct guard *)&world;
+	return 0;
+}
+
+WRAP(struct guard *, guard_down, struct guard *g)
+{
+	done.downs++;
+	return NULL;
+}
+
+WRAP(int, guard_forwarding, const char *interface, uint8_t family, bool on, bool *ret_changed)
+{
+	*ret_changed = false;
+	return 0;
+}
+
+WRAP(int, guard_open, struct guard *g, const struct guard_flow *pending, uint32_t count)
+{
+	if (count > 0 && world.pending_error)
+		return world.pending_error;
+	done.pending = count;
+	done.opened = true;
+	return 0;
+}
+
+WRAP(int, guard_release, struct guard *g, const struct guard_flow *flows, uint32_t count)
+{
+	assert_true(done.opened);
+	done.releases++;
+	if (world.release_error && count > 1)
+		return world.release_error;
+	done.released += count;
+	return 0;
+}
+
+WRAP(int, restore_socket, const struct snapshot *s, const struct restore_options *o, int64_t now_ns,
+     int *ret_fd, size_t *ret_unsent, const char **ret_step)
+{
+	*ret_step = "socket";
+	if (world.restore_error)
+		return world.restore_error;
+	*ret_fd = 100000; /* nobody uses it */
+	*ret_unsent = 0;
+	atomic_fetch_add(&done.restored, 1);
+	return 0;
+}
+
+WRAP(void, restore_abandon, int fd)
+{
+	atomic_fetch_add(&done.abandoned, 1);
+}
+
+WRAP(int, join_submit, struct join_pool *p, const struct join_request *r)
+{
+	if (world.submit_error)
+		return world.submit_error;
+	atomic_fetch_add(r->hold ? &done.held : &done.not_held, 1);
+	give_view(&r->log[FLOW_TO_SERVER].older);
+	for (uint32_t i = 0; i < r->related_n; i++) {
+		give_view(&r->related[i].log[FLOW_TO_SERVER].older);
+		atomic_fetch_add(&done.related, 1);
+		atomic_fetch_add(&done.related_open, r->related[i].client_fd >= 0);
+		assert_true(r->related[i].client_fd >= 0 || r->related[i].cut.refused ||
+			    r->related[i].cut.ended);
+	}
+	if (world.talking)
+		done.joined[r->id] = (struct join_report_to){r->report, r->ctx};
+	else
+		free(r->ctx);
+	return 0;
+}
+
+WRAP(int, adopt_submit, struct adopter *a, const struct adopt_request *r)
+{
+	assert_string_equal(r->path, "/run/tally.sock");
+	assert_string_equal(r->protocol, "adopt");
+	assert_int_equal(r->state.n, 5);
+	if (world.submit_error)
+		return world.submit_error;
+	atomic_fetch_add(r->hold ? &done.held : &done.not_held, 1);
+	give_view(&r->log[FLOW_TO_SERVER].before);
+	free(r->state.p);
+	free(r->ctx);
+	return 0;
+}
+
+WRAP(void, adopt_release, struct adopter *a, uint32_t group)
+{
+	done.adopt_releases++;
+}
+
+WRAP(uint32_t, join_release, struct join_pool *p, uint32_t group)
+{
+	return done.held;
+}
+
+void *__real_realloc(void *p, size_t n);
+WRAP(void *, realloc, void *p, size_t n)
+{
+	return world.no_memory ? NULL : __real_realloc(p, n);
+}
+
+/* ---- the rig ---- */
+
+static void on_state(void *ctx, uint32_t server, enum failover_state state) {}
+
+static void on_connection(void *ctx, uint32_t server, const struct watch_service *svc,
+			  const struct endpoint *client, const struct plan *plan)
+{
+	static const char *const reason[] = {"out-of-memory", "descriptor-limit",  "restore-failed",
+					     "join-refused",  "adopt-unavailable", "adopt-ceiling"};
+
+	assert_ptr_equal(svc, &service);
+	done.told++;
+	done.seen[client->port - 1000]++;
+	for (int i = 0; !plan->cont && i < 6; i++)
+		done.refused_for[i] += strcmp(plan->reason, reason[i]) == 0;
+}
+
+static void on_done(void *ctx, uint32_t server, const struct failover_summary *s)
+{
+	done.summary = *s;
+	done.finished++;
+}
+
+static void on_settled(void *ctx, uint32_t server, const char *protocol, enum fate fate, uint32_t n)
+{
+	atomic_fetch_add(&done.settled[fate], n);
+}
+
+static void on_aborted(void *ctx, uint32_t server, const char *reason)
+{
+	atomic_fetch_add(&done.aborted, 1);
+}
+
+static void on_all_settled(void *ctx, uint32_t server, const struct failover_summary *s)
+{
+	done.summary = *s;
+	done.all_settled++;
+}
+
+static struct config_backup backup;
+static struct config_service http = {.port = 80};
+static struct netaddr address;
+static struct config_server server_cfg = {.name = (char[]){"web1"},
+					  .addresses = &address,
+					  .address_count = 1,
+					  .interface = (char[]){"eth0"},
+					  .backups = &backup,
+					  .backup_count = 1,
+					  .services = &http,
+					  .service_count = 1};
+static struct config config = {.probe_timeout_ns = NS_PER_MS};
+static struct worker_evidence evidence;
+static struct worker *workers[1];
+static struct failover_config env = {.config = &config,
+				     .workers = workers,
+				     .worker_count = 1,
+				     .evidence = &evidence,
+				     .observer = {.state = on_state,
+						  .connection = on_connection,
+						  .settled = on_settled,
+						  .join_aborted = on_aborted,
+						  .done = on_done,
+						  .all_settled = on_all_settled}};
+struct failover_server rig_server;
+
+int rig_set_up(void **state)
+{
+	struct endpoint e;
+
+	world = (struct world){0};
+	memset(&done, 0, sizeof done);
+	rig_server = (struct failover_server){.env = &env, .cfg = &server_cfg, .wake = -1};
+	endpoint_parse("10.9.0.1:80", false, &e);
+	address = e.addr;
+	endpoint_parse("10.9.0.2:80", false, &e);
+	backup.address = e.addr;
+	account_init(&rig_server.account);
+	service.adopt = NULL;
+	env.adopter = NULL;
+	return crew_new(3, &rig_server.crew);
+}
+
+int rig_tear_down(void **state)
+{
+	failover_run_cancel(&rig_server);
+	refused_deinit(&rig_server.refused);
+	account_deinit(&rig_server.account);
+	crew_free(rig_server.crew);
+	return 0;
+}
+
+void rig_put(struct takeover_item *it)
+{
+	takeover_inbox_put(inbox, it);
+}
+
+void rig_with_program(void)
+{
+	world.handed = true;
+	service.adopt = "/run/tally.sock";
+	env.adopter = (struct adopter *)&world; /* never looked into */
+}
+
+struct failover_cause rig_cause(void)
+{
+	return (struct failover_cause){
+		.reason = "test", .alive_ns = clock_mono_ns(), .silent = true};
+}
+
+void rig_begin(void)
+{
+	const struct failover_cause cause = rig_cause();
+
+	failover_run_begin(&rig_server, &cause, clock_mono_ns());
+	while (rig_server.run && !done.opened)
+		failover_run_step(&rig_server, clock_mono_ns());
+	assert_true(done.opened);
+}
+
+void rig_step_until_over(void)
+{
+	int64_t now = clock_mono_ns() + 10 * NS_PER_S;
+
+	while (rig_server.run && !failover_run_step(&rig_server, now))
+		assert_true(failover_run_due_ns(&rig_server, now) <= now);
+}
+
+void rig_finish(void)
+{
+	rig_step_until_over();
+	assert_int_equal(done.finished, 1);
+	const struct failover_summary *sum = &done.summary;
+	assert_int_equal(sum->live, world.flows + world.unwatched);
+	const uint32_t *n = sum->account.n;
+	assert_int_equal(n[FATE_CONTINUING] + n[FATE_REFUSED] + n[FATE_GONE], sum->live);
+	assert_int_equal(n[FATE_CONTINUING], done.held + done.not_held);
+	assert_int_equal(n[FATE_CONTINUED] + n[FATE_ABORTED], 0); /* nobody has said so */
+	assert_int_equal(done.settled[FATE_REFUSED], n[FATE_REFUSED]);
+	assert_int_equal(done.settled[FATE_GONE], n[FATE_GONE]);
+}
+
+void rig_each_told_once(uint32_t flows)
+{
+	assert_int_equal(done.told, flows);
+	for (uint32_t i = 1; i <= flows; i++)
+		assert_int_equal(done.seen[i], 1);
+}
+
+void rig_take_families(uint32_t count, uint32_t answer_soon)
+{
+	world.families = count;
+	world.flows = 2 * count;
+	world.answer_soon = answer_soon;
+	world.collected = world.flows - answer_soon;
+	rig_begin();
+	rig_step_until_over();
+	assert_int_equal(done.finished, 1);
+	assert_int_equal(done.summary.live, world.flows);
+	const uint32_t *n = done.summary.account.n;
+	assert_int_equal(n[FATE_CONTINUING] + n[FATE_REFUSED] + n[FATE_GONE], world.flows);
+	assert_int_equal(rig_server.run ? rig_server.run->families.waiting : 0, 0);
+}

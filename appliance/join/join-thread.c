@@ -1,0 +1,490 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "join-thread.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "join-conn.h"
+#include "join-family.h"
+#include "join-module.h"
+#include "join-proof.h"
+#include "base/log.h"
+#include "base/thread.h"
+
+#define SQ_ENTRIES 512
+/* A burst larger than this is kept by the kernel (IORING_FEAT_NODROP); this is only the fast path.
+ */
+#define CQ_ENTRIES 4096
+
+/* How exactly timers of modules are kept. */
+static struct __kernel_timespec tick = {.tv_nsec = 25 * NS_PER_MS};
+
+/* Joins started in one turn: who has begun is not kept waiting by those who have not. */
+#define START_AT_ONCE 64
+
+static void move_all(struct list *from, struct list *to)
+{
+	while (!list_empty(from)) {
+		struct list *node = from->next;
+		list_del(node);
+		list_add_tail(to, node);
+	}
+}
+
+bool join_thread_reserve(struct join_thread *t, uint32_t n)
+{
+	if (join_thread_broken(t))
+		return false;
+	uint_fast64_t active = atomic_load_explicit(&t->count.active, memory_order_relaxed);
+	do {
+		if (active + n > t->config->max_joins)
+			return false;
+	} while (!atomic_compare_exchange_weak(&t->count.active, &active, active + n));
+	return true;
+}
+
+void join_thread_unreserve(struct join_thread *t, uint32_t n)
+{
+	atomic_fetch_sub(&t->count.active, n);
+}
+
+bool join_thread_broken(const struct join_thread *t)
+{
+	return atomic_load_explicit(&t->broken, memory_order_relaxed);
+}
+
+static void wake(struct join_thread *t)
+{
+	uint64_t one = 1;
+	/* Fails only when the counter is full: then it is awake anyway. */
+	if (write(t->wake_fd, &one, sizeof one) < 0)
+		return;
+}
+
+void join_thread_post(struct join_thread *t, struct join *j, bool hold)
+{
+	join_family_move(j, t);
+	pthread_mutex_lock(&t->lock);
+	list_add_tail(hold ? &t->held : &t->mail, &j->node);
+	if (hold)
+		join_count(&t->count.held, 1);
+	pthread_mutex_unlock(&t->lock);
+	if (!hold || join_thread_broken(t))
+		wake(t);
+}
+
+uint32_t join_thread_release(struct join_thread *t, uint32_t group)
+{
+	uint32_t n = 0;
+	pthread_mutex_lock(&t->lock);
+	list_for_each_safe (it, tmp, &t->held) {
+		if (list_entry(it, struct join, node)->group != group)
+			continue;
+		list_del(it);
+		list_add_tail(&t->mail, it);
+		n++;
+	}
+	join_count(&t->count.held, -(uint64_t)n);
+	pthread_mutex_unlock(&t->lock);
+	if (n > 0)
+		wake(t);
+	return n;
+}
+
+/* Everybody is reset, also who never started. */
+static void stop_joins(struct join_thread *t)
+{
+	t->stopping = true;
+	list_for_each (it, &t->joins) {
+		struct join *j = list_entry(it, struct join, node);
+		join_abort(j, "pool-closed");
+		join_settle_later(j); /* its end may be the end of others */
+	}
+}
+
+static void read_mail(struct join_thread *t)
+{
+	pthread_mutex_lock(&t->lock);
+	move_all(&t->mail, &t->arrived);
+	bool stop = t->stop;
+	if (stop) {
+		move_all(&t->held, &t->arrived);
+		atomic_store_explicit(&t->count.held, 0, memory_order_relaxed);
+	}
+	pthread_mutex_unlock(&t->lock);
+
+	if (stop) {
+		move_all(&t->arrived, &t->joins);
+		stop_joins(t);
+	}
+}
+
+static void start_some(struct join_thread *t)
+{
+	for (int i = 0; i < START_AT_ONCE && !list_empty(&t->arrived); i++) {
+		struct join *j = list_entry(t->arrived.next, struct join, node);
+		list_del(&j->node);
+		list_add_tail(&t->joins, &j->node);
+		join_start(j);
+	}
+}
+
+int join_thread_watch(struct join_thread *t, int fd, struct join_side *side)
+{
+	/* No events: errors and hang-ups are always reported. */
+	struct epoll_event e = {.events = EPOLLONESHOT, .data.ptr = side};
+	return epoll_ctl(t->watch_fd, EPOLL_CTL_ADD, fd, &e) < 0 ? -errno : 0;
+}
+
+void join_thread_tell_ceiling(struct join_thread *t, int error)
+{
+	int64_t now = clock_mono_ns();
+
+	if (t->ceiling_told_ns && now - t->ceiling_told_ns < NS_PER_S)
+		return;
+	t->ceiling_told_ns = now;
+	log_event(LOG_ERROR, "backup-not-asked",
+		  LOG_INT("connections",
+			  atomic_load_explicit(&t->count.connect_ceiling, memory_order_relaxed)),
+		  LOG_STR("detail", error == EADDRNOTAVAIL
+					    ? "net.ipv4.ip_local_port_range is used up"
+					    : "the limit of descriptors is reached"),
+		  LOG_ERR(-error));
+}
+
+void join_thread_unwatch(struct join_thread *t, int fd)
+{
+	epoll_ctl(t->watch_fd, EPOLL_CTL_DEL, fd, NULL);
+}
+
+/* One at a time: it may end its join, and with it the other side. */
+static void read_watch(struct join_thread *t)
+{
+	struct epoll_event e;
+	while (epoll_wait(t->watch_fd, &e, 1, 0) == 1)
+		join_broken(e.data.ptr);
+}
+
+/* The loop's own operations, distinguished from those of joins by their small numbers. */
+enum own_op {
+	OWN_WAKE = 1,
+	OWN_WATCH = 2,
+	OWN_TICK = 3,
+};
+
+static struct io_uring_sqe *own_entry(struct join_thread *t, bool *io_armed)
+{
+	if (*io_armed || t->stopping)
+		return NULL;
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&t->ring);
+	*io_armed = sqe != NULL;
+	return sqe;
+}
+
+static void arm_own(struct join_thread *t)
+{
+	struct io_uring_sqe *sqe = own_entry(t, &t->wake_armed);
+	if (sqe != NULL) {
+		io_uring_prep_read(sqe, t->wake_fd, &t->wake_count, sizeof t->wake_count, 0);
+		io_uring_sqe_set_data64(sqe, OWN_WAKE);
+	}
+	sqe = own_entry(t, &t->watch_armed);
+	if (sqe != NULL) {
+		io_uring_prep_poll_add(sqe, t->watch_fd, POLLIN);
+		io_uring_sqe_set_data64(sqe, OWN_WATCH);
+	}
+}
+
+static void arm_tick(struct join_thread *t)
+{
+	if (list_empty(&t->timed) && list_empty(&t->reading) && list_empty(&t->proving))
+		return;
+	struct io_uring_sqe *sqe = own_entry(t, &t->tick_armed);
+	if (sqe != NULL) {
+		io_uring_prep_timeout(sqe, &tick, 0, 0);
+		io_uring_sqe_set_data64(sqe, OWN_TICK);
+	}
+}
+
+/* Who is told may set it again, and may come to an end. */
+static void read_timers(struct join_thread *t)
+{
+	int64_t now = clock_mono_ns();
+	struct list due;
+	list_init(&due);
+	list_for_each_safe (it, tmp, &t->timed) {
+		if (list_entry(it, struct join, timed)->timer_ns > now)
+			continue;
+		list_del(it);
+		list_add_tail(&due, it);
+	}
+	while (!list_empty(&due)) {
+		struct join *j = list_entry(due.next, struct join, timed);
+		list_del(&j->timed);
+		join_module_timer(j);
+	}
+}
+
+/* Who is through goes; who is late ends. */
+static void read_deadlines(struct join_thread *t)
+{
+	int64_t now = clock_mono_ns();
+
+	list_for_each_safe (it, tmp, &t->reading) {
+		struct join *j = list_entry(it, struct join, reading);
+		bool late = j->read_until_ns <= now;
+		bool reads = join_reads_elsewhere(j, late);
+		if (reads && !late)
+			continue;
+		list_del(it);
+		if (!reads)
+			continue;
+		join_abort(j, "log-lost");
+		join_settle_later(j);
+	}
+}
+
+static void unpark(struct join_thread *t)
+{
+	/* As many as there are buffers; who then finds none is parked again behind the others. */
+	uint32_t n = t->buffers.free < SQ_ENTRIES / 2 ? t->buffers.free : SQ_ENTRIES / 2;
+	for (; n > 0 && !list_empty(&t->parked); n--) {
+		if (!join_thread_room(t, 1))
+			return;
+		join_unpark(list_entry(t->parked.next, struct join_side, park));
+	}
+}
+
+static void settle_again(struct join_thread *t)
+{
+	struct list again;
+	list_init(&again);
+	move_all(&t->again, &again);
+	while (!list_empty(&again)) {
+		struct join *j = list_entry(again.next, struct join, again);
+		list_del(&j->again);
+		join_settle(j);
+	}
+}
+
+/* False: the kernel refuses our own ring. No connection of this thread can go on with it. */
+static bool submit(struct join_thread *t)
+{
+	bool busy = !list_empty(&t->arrived) || !list_empty(&t->again) ||
+		    (!list_empty(&t->parked) && t->buffers.free > 0);
+	int r = busy ? io_uring_submit_and_get_events(&t->ring)
+		     : io_uring_submit_and_wait(&t->ring, 1);
+	if (r >= 0 || r == -EINTR || r == -EAGAIN || r == -EBUSY)
+		return true;
+	log_event(LOG_ERROR, "join-ring-failed",
+		  LOG_INT("connections",
+			  atomic_load_explicit(&t->count.active, memory_order_relaxed)),
+		  LOG_ERR(r));
+	join_count(&t->count.ring_failed, 1);
+	return false;
+}
+
+/* The loop's own are looked after when the joins are through. */
+static void complete(struct join_thread *t)
+{
+	struct io_uring_cqe *cqe;
+	unsigned head, n = 0;
+	bool mail = false, watch = false, timers = false;
+	io_uring_for_each_cqe(&t->ring, head, cqe)
+	{
+		n++;
+		if (cqe->user_data == OWN_WAKE)
+			mail = true;
+		else if (cqe->user_data == OWN_WATCH)
+			watch = true;
+		else if (cqe->user_data == OWN_TICK)
+			timers = true;
+		else
+			join_completed((void *)(uintptr_t)(cqe->user_data & ~JOIN_OP_MASK),
+				       (enum join_op)(cqe->user_data & JOIN_OP_MASK), cqe->res,
+				       cqe->flags);
+	}
+	io_uring_cq_advance(&t->ring, n);
+	if (timers) {
+		t->tick_armed = false;
+		read_timers(t);
+		read_deadlines(t);
+		join_proof_look(t);
+	}
+	if (watch) {
+		t->watch_armed = false;
+		read_watch(t);
+	}
+	if (mail) {
+		t->wake_armed = false;
+		read_mail(t);
+	}
+}
+
+/* False: the ring has failed. */
+static bool run(struct join_thread *t)
+{
+	while (!t->stopping || !list_empty(&t->joins)) {
+		arm_own(t);
+		arm_tick(t);
+		if (!submit(t))
+			return false;
+		/* Who has waited goes before who completes now, in a queue just emptied. */
+		unpark(t);
+		settle_again(t);
+		complete(t);
+		start_some(t);
+	}
+	return true;
+}
+
+static int open_ring(struct join_thread *t)
+{
+	/* Completions run in this thread only, when it asks for them (since 6.1). */
+	struct io_uring_params params = {
+		.flags = IORING_SETUP_CQSIZE | IORING_SETUP_SINGLE_ISSUER |
+			 IORING_SETUP_DEFER_TASKRUN,
+		.cq_entries = CQ_ENTRIES,
+	};
+	int r = io_uring_queue_init_params(SQ_ENTRIES, &t->ring, &params);
+	if (r < 0)
+		return r;
+	r = join_buffer_init(&t->buffers, &t->ring, t->config->buffers, t->config->buffer_bytes);
+	if (r < 0)
+		io_uring_queue_exit(&t->ring);
+	else
+		join_splice_init(&t->splice);
+	return r;
+}
+
+static void close_ring(struct join_thread *t)
+{
+	io_uring_queue_exit(&t->ring);
+	join_buffer_deinit(&t->buffers);
+	join_splice_deinit(&t->splice);
+}
+
+/* Without a ring: what was pending never completes. */
+static void reset_joins(struct join_thread *t)
+{
+	t->stopping = true; /* nothing is begun meanwhile */
+	list_for_each (it, &t->joins) {
+		struct join *j = list_entry(it, struct join, node);
+		j->pending = 0;
+		join_abort(j, "ring-failed");
+		join_settle_later(j);
+	}
+	while (!list_empty(&t->again))
+		settle_again(t);
+	t->stopping = false;
+}
+
+/* Who lived by the ring is reset; who has not begun goes on with a new one. */
+static int begin_again(struct join_thread *t)
+{
+	/* First: closing it cancels all that holds the sockets. */
+	io_uring_queue_exit(&t->ring);
+	reset_joins(t);
+	join_buffer_deinit(&t->buffers);
+	join_splice_deinit(&t->splice);
+	t->wake_armed = t->watch_armed = t->tick_armed = false;
+	return open_ring(t);
+}
+
+/* There is no new ring: who comes is reset, until the pool ends. */
+static void stay_broken(struct join_thread *t, int error)
+{
+	bool stop = false;
+
+	atomic_store(&t->broken, true);
+	log_event(LOG_ERROR, "join-thread-ended", LOG_ERR(error));
+	while (!stop) {
+		pthread_mutex_lock(&t->lock);
+		move_all(&t->mail, &t->arrived);
+		move_all(&t->held, &t->arrived);
+		atomic_store_explicit(&t->count.held, 0, memory_order_relaxed);
+		stop = t->stop;
+		pthread_mutex_unlock(&t->lock);
+		move_all(&t->arrived, &t->joins);
+		reset_joins(t);
+		if (!stop && read(t->wake_fd, &t->wake_count, sizeof t->wake_count) < 0 &&
+		    errno != EINTR)
+			return;
+	}
+}
+
+/* The ring is opened here: it obeys the thread that made it only. */
+static void *thread_main(void *arg)
+{
+	struct join_thread *t = arg;
+	int r = open_ring(t);
+	t->ready_result = r;
+	sem_post(&t->ready);
+	if (r < 0)
+		return NULL;
+	while (!run(t)) {
+		r = begin_again(t);
+		if (r < 0) {
+			stay_broken(t, r);
+			return NULL;
+		}
+	}
+	close_ring(t);
+	return NULL;
+}
+
+int join_thread_init(struct join_thread *t, const struct join_config *config)
+{
+	*t = (struct join_thread){.config = config, .wake_fd = -1, .watch_fd = -1};
+	list_init(&t->arrived);
+	list_init(&t->joins);
+	list_init(&t->again);
+	list_init(&t->parked);
+	list_init(&t->timed);
+	list_init(&t->reading);
+	list_init(&t->proving);
+	list_init(&t->mail);
+	list_init(&t->held);
+	t->connect_timeout.tv_sec = config->connect_timeout_ns / NS_PER_S;
+	t->connect_timeout.tv_nsec = config->connect_timeout_ns % NS_PER_S;
+	pthread_mutex_init(&t->lock, NULL);
+	sem_init(&t->ready, 0, 0);
+
+	t->wake_fd = eventfd(0, EFD_CLOEXEC);
+	if (t->wake_fd < 0)
+		return -errno;
+	t->watch_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (t->watch_fd < 0)
+		return -errno;
+
+	int r = thread_start(&t->thread, thread_main, t);
+	if (r < 0)
+		return r;
+	t->running = true;
+	pthread_setname_np(t->thread, "join");
+	while (sem_wait(&t->ready) < 0) /* EINTR */
+		;
+	return t->ready_result;
+}
+
+void join_thread_deinit(struct join_thread *t)
+{
+	if (t->running) {
+		pthread_mutex_lock(&t->lock);
+		t->stop = true;
+		pthread_mutex_unlock(&t->lock);
+		wake(t);
+		pthread_join(t->thread, NULL);
+	}
+	if (t->wake_fd >= 0)
+		close(t->wake_fd);
+	if (t->watch_fd >= 0)
+		close(t->watch_fd);
+	sem_destroy(&t->ready);
+	pthread_mutex_destroy(&t->lock);
+}

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * join: continues restored connections. Each is joined to a connection to the
+ * backup by the `resume` half of a recovery module, or by nothing (pass-through).
+ *
+ * A pool has threads, each an io_uring loop that owns its joins alone; a join stays
+ * in its thread. An idle join costs its struct, the module's state and one waiting
+ * receive: bytes live in buffers which all joins of a thread share.
+ *
+ * What it promises:
+ *   - Each direction is one queue: bytes leave in the order in which they were put
+ *     in, each once, and the end of a stream only after them.
+ *   - `first_out` reaches the client before anything else.
+ *   - Back-pressure: a direction that passes through is not read while the chunk before
+ *     it is unsent, one that a module sees not while more than a buffer is queued for
+ *     the other side (for the client too, as long as no backup was asked for).
+ *   - What slow peers have not taken yet stays below a ceiling: beyond it, everybody is read a page
+ *     at a time, so that it grows by no more than twice that for each join, and the buffers that
+ *     were under way.
+ *   - An end of stream is passed on as such (half-close). When both have been, the join ends.
+ *   - A reset is passed on as a reset, in both directions.
+ *   - A log that is not in memory may be read for log_timeout_ns, because until then the store's
+ *     room is not used again. If what was asked of it is not sent by then, the join is reset
+ *     ("log-lost").
+ *   - A ring that the kernel refuses takes the joins of its thread with it ("ring-failed"), not
+ *     the process: the thread goes on with another one, for those that have not begun.
+ *   - No idle limit: the protocols have their own. A client that vanished is found by TCP
+ *     itself (retransmission, or keep-alive after net.ipv4.tcp_keepalive_time).
+ *
+ * For modules (recovery-module.h): there is one connection to the backup in a join's
+ * life. It is made on the first to_backend, or the first byte or end that passes to the
+ * server. Where both directions pass through and the client ends before a backup was asked for,
+ * nobody is asked: the client is finished. What is sent to a backend that has failed, and what is
+ * sent after a finish, resets the client ("backend-failed", "module-misused"). The logs of a
+ * request stay as long as the module may read them and what it queued of them is unsent.
+ *
+ * Conversations of several connections: each channel is a join of its own beside the one that was
+ * submitted, with its queues and its backend, which is not connected before the module has named
+ * its port. When the main one is reset so are they; when it ends in order they go on, and
+ * the last report comes when all have ended, with the bytes of all. The end of a channel alone
+ * is told to the module. A client that connects is let in only from the address of the main
+ * connection, and only there is connected to; new ports are the kernel's choice, and could be one
+ * of another service of the same server if that lies in net.ipv4.ip_local_port_range.
+ */
+#ifndef APPLIANCE_JOIN_H
+#define APPLIANCE_JOIN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/netaddr.h"
+#include "base/older.h"
+#include "jeebs/recovery-module.h"
+
+struct join_config {
+	uint32_t threads;   /* 1..64 */
+	uint32_t max_joins; /* per thread, held ones included */
+	uint32_t buffers;   /* shared receive buffers per thread: a power of two, at most 32768 */
+	uint32_t buffer_bytes; /* of each */
+	size_t queue_bytes;    /* what a module may have queued for one side; beyond it the join is
+				  reset */
+	size_t kept_bytes;     /* of a thread: queued for sides that do not take it, see above */
+	int64_t connect_timeout_ns; /* to the backup */
+	int64_t client_timeout_ns;  /* for the client of a new channel to come */
+	/* So long may a conversation read logs that are not in memory. */
+	int64_t log_timeout_ns;
+	/*
+	 * Where a direction passes through and at least so much came at once, what follows goes
+	 * from socket to socket without a copy, until it comes in smaller pieces. Below 48 KiB the
+	 * copies cost less (docs/performance.md). SIZE_MAX: never.
+	 */
+	size_t splice_bytes;
+};
+
+#define JOIN_CONFIG_DEFAULT                                              \
+	((struct join_config){.threads = 1,                              \
+			      .max_joins = 16384,                        \
+			      .buffers = 32,                             \
+			      .buffer_bytes = 128 * 1024,                \
+			      .queue_bytes = 8 * 1024 * 1024,            \
+			      .kept_bytes = 64 * 1024 * 1024,            \
+			      .connect_timeout_ns = INT64_C(3000000000), \
+			      .splice_bytes = 64 * 1024,                 \
+			      .client_timeout_ns = INT64_C(60000000000), \
+			      .log_timeout_ns = INT64_C(300000000000)})
+
+/* Of one conversation, at the same time, besides the main connection. */
+#define JOIN_CHANNELS_MAX 16
+
+enum join_event {
+	JOIN_FIRST_BYTE, /* the client's socket took a byte for the first time */
+	JOIN_PROVEN,     /* it goes on: see join-proof.h */
+	JOIN_CLOSED,     /* both sides finished in order */
+	JOIN_ABORTED,    /* reset, or the client went away; `reason` says why */
+};
+
+struct join_report {
+	uint64_t id;
+	enum join_event event;
+	/*
+	 * JOIN_ABORTED: what the module gave, or of the engine: "backend-failed" (never
+	 * connected), "backend-reset", "client-reset", "client-lost", "queue-ceiling",
+	 * "module-misused", "log-lost", "no-memory", "ring-failed", "pool-closed". Static
+	 * text.
+	 */
+	const char *reason;
+	int64_t now_ns;                            /* CLOCK_MONOTONIC */
+	uint64_t to_client_bytes, to_server_bytes; /* taken by the sockets so far */
+};
+
+/* The bytes [off, off + n) of one direction. */
+struct join_log {
+	uint64_t off;
+	uint8_t *p; /* malloc()ed, or NULL */
+	size_t n;
+	struct older older; /* what comes before, up to off */
+};
+
+/* A connection that belongs to the one of a request. */
+struct join_related {
+	uint32_t tag;
+	uint16_t server_port, client_port;
+	/* As of a request. -1: there is nothing to be restored, cut.ended or cut.refused. */
+	int client_fd;
+	uint8_t *first_out;
+	size_t first_out_n;
+	struct jeebs_cut cut;
+	struct join_log log[2];
+	/* Of the companion module; NULL: none. Freed after the state of the conversation. */
+	void *state;
+	void *ctx;
+	void (*state_free)(void *ctx, void *state);
+};
+
+struct join_request {
+	uint64_t id;
+	int client_fd; /* a connected TCP socket; its file becomes blocking */
+	/*
+	 * Bytes before cut.to_client_end that the client's socket has not been given yet.
+	 * malloc()ed, or NULL.
+	 */
+	uint8_t *first_out;
+	size_t first_out_n;
+	struct endpoint backend;
+
+	/*
+	 * What continues it. NULL: both directions pass through. `cut.flow` and `cut.log` are the
+	 * engine's and need not be set. With cut.client_fin the end of the client's stream is taken
+	 * as come, because a socket restored behind the FIN never reports it; with cut.server_fin
+	 * the client is finished after first_out, as the old server had done.
+	 */
+	const struct jeebs_module *module;
+	void *module_state;
+	struct jeebs_cut cut;
+	struct join_log log[2]; /* by direction; freed when neither module nor engine needs them */
+
+	/* What cut.related shows: copied; its members are taken over like the other ones. */
+	const struct join_related *related;
+	uint32_t related_n; /* at most JEEBS_EXPECT_MAX */
+
+	/* Waits, untouched, until join_release() names its group. */
+	bool hold;
+	uint32_t group;
+	/* The client has said that it has all the old server sent: when it is idle, all agree. */
+	bool agreed;
+
+	/*
+	 * Both are called in the join's thread. `state_free` calls the module's close and frees
+	 * the state; it is called once, before the last report (NULL where there is no state).
+	 * JOIN_CLOSED or JOIN_ABORTED is that last report: then the descriptors are closed and
+	 * nothing of the join remains. They must not call join_pool_free().
+	 */
+	void *ctx;
+	void (*state_free)(void *ctx, void *module_state);
+	void (*report)(void *ctx, const struct join_report *r);
+};
+
+struct join_stats {
+	uint64_t active; /* held ones and channels included */
+	uint64_t held;
+	uint64_t closed, aborted; /* ended, by how */
+	uint64_t to_client_bytes, to_server_bytes;
+	uint64_t spliced_bytes;  /* of them, those that went without a copy */
+	uint64_t refused;        /* submissions refused: every thread was at max_joins */
+	uint64_t queue_ceiling;  /* joins reset because a module queued too much */
+	uint64_t buffer_starved; /* receives that had to wait for a shared buffer */
+	uint64_t kept_ceiling;   /* how often kept_bytes was reached */
+	/* Backups not asked, because no descriptor or no port was left ("backend-failed"). */
+	uint64_t connect_ceiling;
+	/* Channels that modules opened; those whose client did not come; those that were not to be
+	 * had (JOIN_CHANNELS_MAX, max_joins, descriptors); others who came instead of the client.
+	 */
+	uint64_t channels, channel_failed, channel_ceiling, strangers;
+	uint64_t ring_failed;    /* how often a thread's ring did; its joins were reset */
+	uint64_t threads_broken; /* that could not open another one: they take nobody any more */
+};
+
+struct join_pool;
+
+/* 0, -EINVAL (configuration, or a kernel before 6.1), or what the kernel said (-ENOSYS, -EPERM,
+ * -ENOMEM). */
+int join_pool_new(const struct join_config *config, struct join_pool **ret);
+/* Resets what is still joined ("pool-closed"), ends the threads. Returns NULL; NULL is fine. */
+struct join_pool *join_pool_free(struct join_pool *p);
+
+/*
+ * Takes over what the request owns (descriptor, first_out, logs, module state) and
+ * hands it to the least busy thread. Thread-safe. 0; on failure the caller still owns everything:
+ * -ENOSPC every thread is at its ceiling, -ENOMEM, -EAFNOSUPPORT no backend address.
+ */
+int join_submit(struct join_pool *p, const struct join_request *r);
+
+/* Lets the held joins of @group go, in the order of submission. Thread-safe. Returns how many. */
+uint32_t join_release(struct join_pool *p, uint32_t group);
+
+/* Joins that have not ended: what keeps a process with a taken address alive. Thread-safe. */
+uint64_t join_active(const struct join_pool *p);
+/* Thread-safe; each number is exact, together they are a snapshot in passing. */
+void join_pool_stats(const struct join_pool *p, struct join_stats *ret);
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * services: the protected services of a configuration, each with its recovery module.
+ *
+ * One for each address and port, in the order of the configuration; the live box and the
+ * drill see the same. Where a module names a companion, it watches the rest of the ports of the
+ * server's addresses: one more service for each, with port 0.
+ */
+#ifndef APPLIANCE_SERVICES_H
+#define APPLIANCE_SERVICES_H
+
+#include "config/config.h"
+#include "recovery-modules/host/module-host.h"
+#include "watch/watch.h"
+
+struct services {
+	struct watch_service *v;
+	uint32_t n;
+	const char **server_names; /* of the configuration, by watch_service.server */
+	uint32_t server_count;
+};
+
+/* Why a module was refused. */
+struct services_error {
+	const char *server, *protocol;
+	char detail[256];
+};
+
+/*
+ * All borrow from @c and @host, and outlive neither. 0, -ENOMEM, or what module_host_get() returns:
+ * then *ret_error says which module and why. Deinit is due in any case.
+ */
+int services_load(struct services *s, const struct config *c, struct module_host *host,
+		  struct services_error *ret_error);
+/*
+ * Into @w what a service of @protocol, which is borrowed, needs of modules; for auto the
+ * candidates. As module_host_get().
+ */
+int services_load_protocol(struct watch_service *w, const char *protocol, struct module_host *host,
+			   char *error, size_t error_size);
+/* The companion that its connections may want; NULL: none. */
+const char *services_companion(const struct watch_service *w);
+void services_deinit(struct services *s);
+
+#endif

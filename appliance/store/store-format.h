@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * store-format: the record of one connection, as it lies in the store.
+ *
+ * It holds what a takeover needs that begins after the box itself was restarted:
+ * the connection's end, the bytes nobody has acknowledged, the module's state and
+ * log. Versioned, big-endian, closed by a checksum; whatever is read back is hostile.
+ *
+ * A log is limited: of [keep, next) the record has at most a ceiling, and then the
+ * highest bytes, [from, next). Not the lowest: an acknowledgement moves forward only, so
+ * a tail becomes sufficient once the client has the rest, a head never does. A tail of the
+ * log of JEEBS_TO_SERVER breaks what a module's restore() is promised: such a record is
+ * good for refusing with a reason, until the connection has been written again.
+ *
+ *	0 ......... keep ......... from ============ next
+ *		    |-- cut off --|---- stored ----|
+ */
+#ifndef APPLIANCE_STORE_FORMAT_H
+#define APPLIANCE_STORE_FORMAT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/bytes.h"
+#include "tcprepair/snapshot/snapshot.h"
+
+#define STORE_VERSION        1
+#define STORE_BOOT_ID_BYTES  16
+#define STORE_KEY_BYTES      40
+#define STORE_NAME_MAX       32
+#define STORE_CHECKPOINT_MAX (256 * 1024)
+/*
+ * Default ceiling of a direction's log. A little below 64 KiB: LMDB gives a large value
+ * whole pages less 16 bytes, and so a record with one full log fits 16 of them.
+ */
+#define STORE_LOG_DEFAULT (63 * 1024)
+#define STORE_LOG_MAX     (4 * 1024 * 1024)
+
+struct store_log {
+	uint64_t keep;  /* the log begins here */
+	uint64_t from;  /* the bytes that are here begin here; = keep unless it was cut */
+	uint64_t next;  /* both end here */
+	uint64_t acked; /* as in struct flow; may be beyond next when bytes were not captured */
+	struct bytes part[2]; /* [from, next), in up to two views; after decoding in the first */
+};
+
+/* Views: of the caller's memory when encoded, of the decoded bytes when decoded. */
+struct store_record {
+	uint8_t boot_id[STORE_BOOT_ID_BYTES];
+	int64_t mono_ns, real_ns; /* when it was made, on both clocks */
+	struct snapshot snapshot; /* its two endpoints are the key */
+	uint32_t isn[2];          /* an offset o has the wire number isn + 1 + o */
+	uint16_t marks;           /* enum flow_mark */
+	uint8_t flow_state;       /* enum flow_state */
+	struct bytes server_name; /* as configured, 1 to STORE_NAME_MAX bytes */
+	struct bytes protocol;    /* as configured, the same; with snapshot.server: the service */
+	struct bytes module;      /* whose checkpoint it is; empty: no module follows it */
+	struct bytes checkpoint;
+	struct store_log log[2]; /* by enum flow_dir */
+};
+
+static inline bool store_log_cut(const struct store_log *l)
+{
+	return l->from > l->keep;
+}
+
+void store_key(const struct endpoint *server, const struct endpoint *client,
+	       uint8_t out[static STORE_KEY_BYTES]);
+
+/*
+ * Appends the encoded form, with at most @log_max bytes of each log. 0, the buffer's error,
+ * or -EINVAL: a name too long or missing, a checkpoint beyond STORE_CHECKPOINT_MAX, parts that
+ * are not [from, next). After an error @out has been added to and is of no use.
+ */
+int store_record_encode(const struct store_record *r, size_t log_max, struct buf *out);
+
+enum store_decode {
+	STORE_DECODE_OK = 0,
+	STORE_DECODE_VERSION = 1,   /* made by another version of this program */
+	STORE_DECODE_MALFORMED = 2, /* damaged, or nothing a connection can be */
+};
+
+/* All of @value is one record. *ret is untouched on failure; its views lie in @value. */
+enum store_decode store_record_decode(struct bytes value, struct store_record *ret);
+
+#endif

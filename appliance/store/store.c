@@ -1,0 +1,716 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "store.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <lmdb.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "store-folder.h"
+#include "store-lmdb.h"
+#include "store-queue.h"
+#include "store-view.h"
+#include "base/thread.h"
+
+#define RESERVE_SHARE 8    /* of the environment, for deletions and pages in transition */
+#define WEIGH_RECORDS 4096 /* of one transaction at start */
+#define SPILL_SHARE   2    /* of the environment, for parts of logs */
+#define TELL_NS       (10 * NS_PER_S) /* in the log, and for how long a failure is one */
+
+struct counters {
+	_Atomic uint64_t bytes_used, records, batches, commits;
+	_Atomic int64_t commit_last_ns, commit_max_ns;
+	_Atomic uint64_t puts, dels, puts_dropped, deferred, errors;
+	_Atomic uint64_t spilled_bytes, spill_refused;
+	_Atomic int last_error;
+	_Atomic int64_t failed_ns; /* when; 0: never */
+	_Atomic bool broken;
+};
+
+/* What the log has been told of the store's troubles; the store's thread's. */
+struct told {
+	uint64_t errors, dropped; /* of the counters, so far */
+	int64_t at_ns;
+	bool failing;
+};
+
+struct store {
+	struct store_config cfg;
+	struct store_folder folder;
+	MDB_env *env;
+	MDB_dbi dbi;
+	uint32_t page_bytes;
+	uint64_t bytes_limit;
+	uint64_t txn_bytes;                /* of records in one transaction */
+	uint64_t spill_bytes, spill_limit; /* of parts of logs; the store's thread's */
+	uint64_t spill_parts;
+	uint64_t refused; /* puts that failed so far; likewise */
+	bool looked;      /* for dead readers, in this batch; likewise */
+	struct told told;
+	_Atomic uint64_t spilled[STORE_WRITERS_MAX];
+	struct store_views views;
+	struct store_queue queue;
+	pthread_t thread;
+	bool running;
+	struct counters count;
+};
+
+/*
+ * Who reads a snapshot keeps its pages, also after it has died without saying so: a program of the
+ * operator that looked into the environment and was killed. True: there was one.
+ */
+static bool free_dead_readers(struct store *s)
+{
+	int dead = 0;
+
+	if (s->looked)
+		return false;
+	s->looked = true;
+	if (mdb_reader_check(s->env, &dead) != 0 || dead == 0)
+		return false;
+	log_event(LOG_WARNING, "store-dead-readers", LOG_INT("readers", dead));
+	return true;
+}
+
+/* ---- transactions of the store's thread ---------------------------------------------------- */
+
+struct tally {
+	uint64_t puts, dels, dropped;
+	uint64_t spill_bytes, spill_parts; /* as they would be then */
+	uint64_t spill_dropped;
+};
+
+static uint64_t used_bytes(const struct store *s, MDB_txn *txn, uint64_t *ret_records)
+{
+	MDB_stat st;
+
+	if (mdb_stat(txn, s->dbi, &st) != 0)
+		return 0;
+	*ret_records = st.ms_entries - s->spill_parts;
+	return (2 + st.ms_branch_pages + st.ms_leaf_pages + st.ms_overflow_pages) * s->page_bytes;
+}
+
+/* What a value takes: pages of its own when it is large, its share of half-full leaves else. */
+static uint64_t cost_bytes(const struct store *s, size_t value_n)
+{
+	uint64_t node = STORE_KEY_BYTES + 16 + value_n;
+
+	if (node * 2 <= s->page_bytes)
+		return node * 2;
+	return (value_n + 16 + s->page_bytes - 1) / s->page_bytes * s->page_bytes + 256;
+}
+
+/* May this record go in? What it replaces makes room for it. */
+static bool fits(const struct store *s, MDB_txn *txn, MDB_val *key, size_t value_n)
+{
+	uint64_t records, old = 0;
+	MDB_val there;
+
+	if (mdb_get(txn, s->dbi, key, &there) == 0)
+		old = cost_bytes(s, there.mv_size);
+	return used_bytes(s, txn, &records) + cost_bytes(s, value_n) <= s->bytes_limit + old;
+}
+
+/* Parts of logs have a ceiling of their own, so that they do not push out records. */
+static int apply_spill(struct store *s, MDB_txn *txn, const struct store_op *op, struct tally *t)
+{
+	MDB_val key = {op->key.n, (void *)op->key.p};
+	MDB_val value = {op->value.n, (void *)op->value.p};
+	uint64_t cost = cost_bytes(s, op->value.n);
+
+	if (t->spill_bytes + cost > s->spill_limit || !fits(s, txn, &key, op->value.n)) {
+		t->spill_dropped++;
+		return 0;
+	}
+	t->spill_bytes += cost;
+	t->spill_parts++;
+	return store_lmdb_error(mdb_put(txn, s->dbi, &key, &value, 0));
+}
+
+/* The parts of one stream lie side by side, in the order of their offsets. */
+static int apply_forget(struct store *s, MDB_txn *txn, const struct store_op *op, struct tally *t)
+{
+	uint8_t first[STORE_SPILL_KEY_BYTES] = {0};
+	MDB_val key = {sizeof first, first}, value;
+	MDB_cursor *c;
+
+	memcpy(first, op->key.p, sizeof first / 2);
+	int e = store_lmdb_error(mdb_cursor_open(txn, s->dbi, &c));
+	if (e < 0)
+		return e;
+	e = store_lmdb_error(mdb_cursor_get(c, &key, &value, MDB_SET_RANGE));
+	while (e == 0 && key.mv_size == sizeof first && memcmp(key.mv_data, first, 8) == 0 &&
+	       memcmp(key.mv_data, op->key.p, sizeof first) < 0) {
+		uint64_t cost = cost_bytes(s, value.mv_size);
+		e = store_lmdb_error(mdb_cursor_del(c, 0));
+		t->spill_bytes -= e == 0 ? cost : 0;
+		t->spill_parts -= e == 0;
+		if (e == 0)
+			e = store_lmdb_error(mdb_cursor_get(c, &key, &value, MDB_NEXT));
+	}
+	mdb_cursor_close(c);
+	return e == -ENOENT ? 0 : e;
+}
+
+static int apply_op(struct store *s, MDB_txn *txn, const struct store_op *op,
+		    uint64_t *io_projected, struct tally *t)
+{
+	MDB_val key = {op->key.n, (void *)op->key.p};
+	MDB_val value = {op->value.n, (void *)op->value.p};
+
+	if (op->spill)
+		return op->del ? apply_forget(s, txn, op, t) : apply_spill(s, txn, op, t);
+	if (op->del) {
+		int rc = mdb_del(txn, s->dbi, &key, NULL);
+		t->dels++;
+		return rc == MDB_NOTFOUND ? 0 : store_lmdb_error(rc);
+	}
+	*io_projected += cost_bytes(s, op->value.n);
+	if (*io_projected > s->bytes_limit && !fits(s, txn, &key, op->value.n)) {
+		t->dropped++;
+		return 0;
+	}
+	t->puts++;
+	return store_lmdb_error(mdb_put(txn, s->dbi, &key, &value, 0));
+}
+
+static void publish(struct store *s, uint64_t used, uint64_t records, const struct tally *t)
+{
+	struct counters *c = &s->count;
+
+	atomic_store_explicit(&c->bytes_used, used, memory_order_relaxed);
+	atomic_store_explicit(&c->records, records, memory_order_relaxed);
+	atomic_fetch_add_explicit(&c->commits, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&c->puts, t->puts, memory_order_relaxed);
+	atomic_fetch_add_explicit(&c->dels, t->dels, memory_order_relaxed);
+	atomic_fetch_add_explicit(&c->puts_dropped, t->dropped, memory_order_relaxed);
+	atomic_fetch_add_explicit(&c->spill_refused, t->spill_dropped, memory_order_relaxed);
+	atomic_store_explicit(&c->spilled_bytes, t->spill_bytes, memory_order_relaxed);
+	s->spill_bytes = t->spill_bytes;
+	s->spill_parts = t->spill_parts;
+	s->refused += t->spill_dropped;
+}
+
+/* All changes of @ops, or none. */
+static int apply_once(struct store *s, struct bytes ops)
+{
+	struct reader r = reader_init(ops);
+	struct tally t = {.spill_bytes = s->spill_bytes, .spill_parts = s->spill_parts};
+	struct store_op op;
+	uint64_t records = 0;
+	MDB_txn *txn;
+
+	int e = store_lmdb_error(mdb_txn_begin(s->env, NULL, 0, &txn));
+	if (e < 0)
+		return e;
+	uint64_t projected = used_bytes(s, txn, &records);
+	while (e == 0 && store_batch_next(&r, &op))
+		e = apply_op(s, txn, &op, &projected, &t);
+	if (e < 0) {
+		mdb_txn_abort(txn);
+		return e;
+	}
+	uint64_t used = used_bytes(s, txn, &records);
+	records += s->spill_parts - t.spill_parts;
+	e = store_lmdb_error(mdb_txn_commit(txn));
+	if (e == 0)
+		publish(s, used, records, &t);
+	return e;
+}
+
+static void give_up(struct store *s, const struct store_op *op, uint32_t count, int e)
+{
+	s->refused += count;
+	if (e == -EDQUOT && op->spill && !op->del) {
+		atomic_fetch_add_explicit(&s->count.spill_refused, 1, memory_order_relaxed);
+		return;
+	}
+	if (e == -EDQUOT && !op->del) {
+		atomic_fetch_add_explicit(&s->count.puts_dropped, 1, memory_order_relaxed);
+		return;
+	}
+	atomic_fetch_add_explicit(&s->count.errors, count, memory_order_relaxed);
+	atomic_store_explicit(&s->count.last_error, e, memory_order_relaxed);
+	atomic_store_explicit(&s->count.failed_ns, clock_mono_ns(), memory_order_relaxed);
+	if (e == -EBADMSG)
+		atomic_store(&s->count.broken, true);
+}
+
+/* EIO is what LMDB makes of a short write, above all on a full disk. */
+static bool is_full(int e)
+{
+	return e == -EDQUOT || e == -ENOSPC || e == -EIO;
+}
+
+/*
+ * A ceiling, ours or the disk's, spoils a whole transaction although most of it may fit, above
+ * all deletions: then each half is tried by itself, down to the change that does not. Order is
+ * kept.
+ */
+static void apply_or_halve(struct store *s, struct bytes ops)
+{
+	struct reader r = reader_init(ops);
+	struct store_op first = {0}, op;
+	uint32_t count = 0;
+
+	int e = atomic_load(&s->count.broken) ? -EBADMSG : apply_once(s, ops);
+	if (is_full(e) && free_dead_readers(s))
+		e = apply_once(s, ops);
+	if (e == 0)
+		return;
+	while (store_batch_next(&r, &op)) {
+		if (count++ == 0)
+			first = op;
+	}
+	if (!is_full(e) || count <= 1) {
+		give_up(s, &first, count, e);
+		return;
+	}
+	r = reader_init(ops);
+	for (uint32_t i = 0; i < count / 2; i++)
+		store_batch_next(&r, &op);
+	apply_or_halve(s, bytes_head(ops, reader_pos(&r)));
+	apply_or_halve(s, bytes_from(ops, reader_pos(&r)));
+}
+
+/* The changes from the beginning of @ops that may share a transaction; at least one. */
+static size_t one_transaction(const struct store *s, struct bytes ops)
+{
+	struct reader r = reader_init(ops);
+	struct store_op op;
+	uint64_t cost = 0;
+	size_t end = 0;
+
+	while (store_batch_next(&r, &op)) {
+		cost += op.del ? 0 : cost_bytes(s, op.value.n);
+		if (end > 0 && cost > s->txn_bytes)
+			break;
+		end = reader_pos(&r);
+	}
+	return end;
+}
+
+/*
+ * Pages that a transaction frees serve the next but one at the earliest. So what replaces
+ * records in a full environment comes in pieces of which the reserve holds several.
+ */
+static void apply(struct store *s, struct bytes ops)
+{
+	while (ops.n > 0) {
+		size_t n = one_transaction(s, ops);
+		apply_or_halve(s, bytes_head(ops, n));
+		ops = bytes_from(ops, n);
+	}
+}
+
+/* Each trouble that is new, but no more often than every ten seconds; and its end. */
+static void tell(struct store *s, int64_t now_ns)
+{
+	const struct counters *c = &s->count;
+	uint64_t errors = atomic_load_explicit(&c->errors, memory_order_relaxed) - s->told.errors;
+	uint64_t dropped =
+		atomic_load_explicit(&c->puts_dropped, memory_order_relaxed) - s->told.dropped;
+	bool fails = now_ns - atomic_load_explicit(&c->failed_ns, memory_order_relaxed) < TELL_NS;
+
+	if (s->told.failing && errors == 0 && !fails) {
+		s->told.failing = false;
+		log_event(LOG_NOTICE, "store-works-again");
+	}
+	if (errors + dropped == 0 || (s->told.at_ns && now_ns - s->told.at_ns < TELL_NS))
+		return;
+	s->told.at_ns = now_ns;
+	s->told.errors += errors;
+	s->told.dropped += dropped;
+	s->told.failing = s->told.failing || errors > 0;
+	log_event(errors ? LOG_ERROR : LOG_WARNING, errors ? "store-failed" : "store-full",
+		  LOG_INT("changes", errors), LOG_INT("no_room", dropped),
+		  LOG_INT("oldest_reader_ms", store_views_age_ns(&s->views) / NS_PER_MS),
+		  LOG_ERR(errors ? atomic_load_explicit(&c->last_error, memory_order_relaxed)
+				 : -EDQUOT));
+}
+
+static void *store_main(void *arg)
+{
+	struct store *s = arg;
+	struct store_queue_item item = {BUF_INIT(0), NULL, 0};
+
+	while (store_queue_pop(&s->queue, &item)) {
+		int64_t began_ns = clock_mono_ns();
+		uint64_t refused = s->refused;
+		s->looked = false;
+		apply(s, buf_view(&item.ops));
+		if (item.receipt)
+			atomic_store(item.receipt, item.answer + (s->refused != refused));
+		int64_t took_ns = clock_mono_ns() - began_ns;
+		atomic_store_explicit(&s->count.commit_last_ns, took_ns, memory_order_relaxed);
+		if (took_ns > atomic_load_explicit(&s->count.commit_max_ns, memory_order_relaxed))
+			atomic_store_explicit(&s->count.commit_max_ns, took_ns,
+					      memory_order_relaxed);
+		atomic_fetch_add_explicit(&s->count.batches, 1, memory_order_relaxed);
+		tell(s, clock_mono_ns());
+		if (s->cfg.committed)
+			s->cfg.committed(s->cfg.ctx, took_ns);
+	}
+	buf_deinit(&item.ops);
+	return NULL;
+}
+
+static int start_thread(struct store *s)
+{
+	int r = thread_start(&s->thread, store_main, s);
+
+	if (r < 0)
+		return r;
+	pthread_setname_np(s->thread, "store");
+	s->running = true;
+	return 0;
+}
+
+/* ---- what is on the disk ------------------------------------------------------------------- */
+
+static void close_environment(struct store *s)
+{
+	if (s->env)
+		mdb_env_close(s->env);
+	s->env = NULL;
+}
+
+static int open_database(struct store *s)
+{
+	MDB_txn *txn;
+	MDB_stat st;
+
+	int e = store_lmdb_error(mdb_txn_begin(s->env, NULL, 0, &txn));
+	if (e < 0)
+		return e;
+	e = store_lmdb_error(mdb_dbi_open(txn, NULL, 0, &s->dbi));
+	if (e == 0)
+		e = store_lmdb_error(mdb_stat(txn, s->dbi, &st));
+	if (e < 0) {
+		mdb_txn_abort(txn);
+		return e;
+	}
+	s->page_bytes = st.ms_psize;
+	return store_lmdb_error(mdb_txn_commit(txn));
+}
+
+/* An environment that has outgrown a ceiling made smaller: LMDB would keep to its own. */
+static int hold_to_size(struct store *s)
+{
+	MDB_envinfo info;
+
+	int e = store_lmdb_error(mdb_env_info(s->env, &info));
+	if (e < 0)
+		return e;
+	return info.me_mapsize > s->cfg.size ? -EBADMSG : 0;
+}
+
+static int open_environment(struct store *s, struct store_loaded *l)
+{
+	/* NOMETASYNC and MAPASYNC say nothing beside NOSYNC; NORDAHEAD would only slow the one
+	 * sequential read at start. */
+	unsigned flags =
+		MDB_NOSYNC | MDB_NOTLS; /* a view is opened and closed by different threads */
+
+	l->space_reserved = store_folder_reserve(&s->folder, s->cfg.size);
+	if (l->space_reserved)
+		flags |= MDB_WRITEMAP;
+	int e = store_lmdb_error(mdb_env_create(&s->env));
+	if (e == 0)
+		e = store_lmdb_error(mdb_env_set_mapsize(s->env, s->cfg.size));
+	if (e == 0)
+		e = store_lmdb_error(mdb_env_set_maxreaders(s->env, STORE_VIEWS_MAX));
+	if (e == 0)
+		e = store_lmdb_error(mdb_env_open(s->env, s->folder.path, flags, 0600));
+	if (e == 0)
+		e = open_database(s);
+	if (e == 0)
+		free_dead_readers(s);
+	if (e == 0)
+		e = hold_to_size(s);
+	if (e < 0)
+		close_environment(s);
+	return e;
+}
+
+/* ---- weighing records at start ------------------------------------------------------------- */
+
+static bool key_is_its_own(const struct store_record *rec, const MDB_val *key)
+{
+	uint8_t own[STORE_KEY_BYTES];
+
+	store_key(&rec->snapshot.server, &rec->snapshot.client, own);
+	return key->mv_size == sizeof own && memcmp(key->mv_data, own, sizeof own) == 0;
+}
+
+/* The counter of what the record is; `usable` or a reason to delete it. */
+static uint64_t *weigh(const struct store *s, struct store_loaded *l, const MDB_val *key,
+		       const MDB_val *value, int64_t now_ns)
+{
+	struct store_record rec;
+
+	/* Its connection's record says that it was cut off. */
+	if (key->mv_size == STORE_SPILL_KEY_BYTES)
+		return &l->spilled;
+	switch (store_record_decode(bytes_of(value->mv_data, value->mv_size), &rec)) {
+	case STORE_DECODE_OK:
+		break;
+	case STORE_DECODE_VERSION:
+		return &l->other_version;
+	case STORE_DECODE_MALFORMED:
+		return &l->malformed;
+	}
+	if (!key_is_its_own(&rec, key))
+		return &l->malformed;
+	if (memcmp(rec.boot_id, s->cfg.boot_id, sizeof rec.boot_id) != 0)
+		return &l->other_boot;
+	if (rec.mono_ns > now_ns) /* no clock of this boot has said that */
+		return &l->malformed;
+	if (s->cfg.max_age_ns > 0 && now_ns - rec.mono_ns > s->cfg.max_age_ns)
+		return &l->too_old;
+	return &l->usable;
+}
+
+struct place {
+	uint8_t key[512]; /* LMDB's keys have at most 511 bytes */
+	size_t n;         /* 0: the beginning */
+};
+
+static int step(MDB_cursor *c, MDB_cursor_op op, MDB_val *key, MDB_val *value)
+{
+	return store_lmdb_error(mdb_cursor_get(c, key, value, op));
+}
+
+/* From *io on, at most WEIGH_RECORDS; *io is then the first that is left, -ENOENT: none is. */
+static int weigh_some(struct store *s, MDB_txn *txn, struct store_loaded *l, struct place *io)
+{
+	MDB_val key = {io->n, io->key}, value;
+	int64_t now_ns = clock_mono_ns();
+	MDB_cursor *c;
+
+	int e = store_lmdb_error(mdb_cursor_open(txn, s->dbi, &c));
+	if (e < 0)
+		return e;
+	e = step(c, io->n ? MDB_SET_RANGE : MDB_FIRST, &key, &value);
+	for (int i = 0; e == 0 && i < WEIGH_RECORDS; i++) {
+		uint64_t *outcome = weigh(s, l, &key, &value, now_ns);
+		(*outcome)++;
+		if (outcome != &l->usable)
+			e = store_lmdb_error(mdb_cursor_del(c, 0));
+		if (e == 0)
+			e = step(c, MDB_NEXT, &key, &value);
+	}
+	if (e == 0) {
+		memcpy(io->key, key.mv_data, key.mv_size);
+		io->n = key.mv_size;
+	}
+	mdb_cursor_close(c);
+	return e;
+}
+
+/* In several transactions: one has a ceiling, too. */
+static int weigh_all(struct store *s, struct store_loaded *l)
+{
+	struct place at = {.n = 0};
+	MDB_txn *txn;
+
+	for (int e = 0; e != -ENOENT;) {
+		int r = store_lmdb_error(mdb_txn_begin(s->env, NULL, 0, &txn));
+		if (r < 0)
+			return r;
+		e = weigh_some(s, txn, l, &at);
+		if (e < 0 && e != -ENOENT) {
+			mdb_txn_abort(txn);
+			return e;
+		}
+		uint64_t records = 0, used = used_bytes(s, txn, &records);
+		r = store_lmdb_error(mdb_txn_commit(txn));
+		if (r < 0)
+			return r;
+		atomic_store_explicit(&s->count.bytes_used, used, memory_order_relaxed);
+		atomic_store_explicit(&s->count.records, records, memory_order_relaxed);
+	}
+	return 0;
+}
+
+static int open_and_weigh(struct store *s, struct store_loaded *l)
+{
+	int e = open_environment(s, l);
+
+	if (e == 0)
+		e = weigh_all(s, l);
+	if (e != -EBADMSG)
+		return e;
+	close_environment(s);
+	e = store_folder_set_aside(&s->folder);
+	if (e < 0)
+		return e;
+	*l = (struct store_loaded){.environment_other_boot = l->environment_other_boot,
+				   .environment_bad = true};
+	e = open_environment(s, l);
+	return e < 0 ? e : weigh_all(s, l);
+}
+
+/* ---- lifecycle ----------------------------------------------------------------------------- */
+
+static struct store *store_free(struct store *s)
+{
+	close_environment(s);
+	store_queue_deinit(&s->queue);
+	store_views_deinit(&s->views);
+	store_folder_close(&s->folder);
+	free(s);
+	return NULL;
+}
+
+int store_open(const struct store_config *cfg, struct store **ret, struct store_loaded *ret_loaded)
+{
+	struct store_loaded loaded = {0};
+	uint32_t queue_max = cfg->queue_max ? cfg->queue_max : STORE_QUEUE_DEFAULT;
+
+	if (cfg->size < STORE_SIZE_MIN || cfg->size > INT64_MAX || queue_max > STORE_QUEUE_MAX)
+		return -EINVAL;
+	struct store *s = calloc(1, sizeof *s);
+	if (!s)
+		return -ENOMEM;
+	s->cfg = *cfg;
+	s->cfg.size -= cfg->size % (uint64_t)sysconf(_SC_PAGESIZE);
+	s->bytes_limit = s->cfg.size - s->cfg.size / RESERVE_SHARE;
+	s->spill_limit = s->cfg.size / SPILL_SHARE;
+	s->txn_bytes = s->cfg.size / RESERVE_SHARE / 4;
+	store_queue_init(&s->queue, queue_max);
+	store_views_init(&s->views);
+	int r = store_folder_open(&s->folder, cfg->state_dir, s->cfg.boot_id,
+				  &loaded.environment_other_boot);
+	if (r == 0)
+		r = open_and_weigh(s, &loaded);
+	if (r == 0)
+		r = start_thread(s);
+	if (r < 0) {
+		store_free(s);
+		return r;
+	}
+	*ret = s;
+	*ret_loaded = loaded;
+	return 0;
+}
+
+int store_load(struct store *s, int (*fn)(void *ctx, const struct store_record *r), void *ctx)
+{
+	struct store_record rec;
+	MDB_val key, value;
+	MDB_cursor *c;
+	MDB_txn *txn;
+
+	int e = store_lmdb_error(mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn));
+	if (e < 0)
+		return e;
+	e = store_lmdb_error(mdb_cursor_open(txn, s->dbi, &c));
+	if (e < 0) {
+		mdb_txn_abort(txn);
+		return e;
+	}
+	while ((e = step(c, MDB_NEXT, &key, &value)) == 0) {
+		struct bytes v = bytes_of(value.mv_data, value.mv_size);
+		if (store_record_decode(v, &rec) != STORE_DECODE_OK)
+			continue; /* weighed before: only a race with another writer could do that
+				   */
+		e = fn(ctx, &rec);
+		if (e != 0)
+			break;
+	}
+	mdb_cursor_close(c);
+	mdb_txn_abort(txn);
+	return e == -ENOENT ? 0 : e;
+}
+
+int store_submit(struct store *s, struct store_batch *b)
+{
+	if (store_batch_empty(b))
+		return 0;
+	int r = store_queue_push(&s->queue, b, NULL, 0);
+	if (r < 0)
+		atomic_fetch_add_explicit(&s->count.deferred, 1, memory_order_relaxed);
+	return r;
+}
+
+int store_submit_spill(struct store *s, struct store_batch *b, uint32_t writer, uint64_t number)
+{
+	if (store_batch_empty(b) || writer >= STORE_WRITERS_MAX)
+		return -EINVAL;
+	int r = store_queue_push(&s->queue, b, &s->spilled[writer], number * 2);
+	if (r < 0)
+		atomic_fetch_add_explicit(&s->count.deferred, 1, memory_order_relaxed);
+	return r;
+}
+
+uint64_t store_spilled(const struct store *s, uint32_t writer)
+{
+	return writer < STORE_WRITERS_MAX ? atomic_load(&s->spilled[writer]) : 0;
+}
+
+int store_view(struct store *s, uint64_t id, uint64_t from, uint64_t to, struct older *ret)
+{
+	return store_views_open(&s->views, s->env, s->dbi, (struct store_spilled){id, from, to},
+				ret);
+}
+
+#define LOAD(field) atomic_load_explicit(&s->count.field, memory_order_relaxed)
+
+void store_stats(struct store *s, struct store_stats *ret)
+{
+	*ret = (struct store_stats){
+		.bytes_used = LOAD(bytes_used),
+		.bytes_limit = s->bytes_limit,
+		.records = LOAD(records),
+		.batches = LOAD(batches),
+		.commits = LOAD(commits),
+		.commit_last_ns = LOAD(commit_last_ns),
+		.commit_max_ns = LOAD(commit_max_ns),
+		.puts = LOAD(puts),
+		.dels = LOAD(dels),
+		.puts_dropped = LOAD(puts_dropped),
+		.deferred = LOAD(deferred),
+		.spilled_bytes = LOAD(spilled_bytes),
+		.spill_refused = LOAD(spill_refused),
+		.errors = LOAD(errors),
+		.last_error = LOAD(last_error),
+		.broken = LOAD(broken),
+		.views = store_views_count(&s->views),
+		.oldest_view_ns = store_views_age_ns(&s->views),
+	};
+	int64_t failed_ns = LOAD(failed_ns);
+	ret->failing = ret->broken || (failed_ns > 0 && clock_mono_ns() - failed_ns < TELL_NS);
+}
+
+static void end_thread(struct store *s)
+{
+	store_queue_close(&s->queue);
+	if (s->running)
+		pthread_join(s->thread, NULL);
+	s->running = false;
+}
+
+struct store *store_close(struct store *s)
+{
+	if (!s)
+		return NULL;
+	end_thread(s);
+	return store_free(s);
+}
+
+struct store *store_clear(struct store *s)
+{
+	if (!s)
+		return NULL;
+	end_thread(s);
+	close_environment(s);
+	store_folder_clear(
+		&s->folder); /* what cannot be removed is of another boot or too old next time */
+	return store_free(s);
+}

@@ -1,0 +1,585 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* A worker that hands the connections of a dead server over. */
+#include "test/worker-rig.h"
+#include "worker-vlan.h"
+
+static struct takeover_inbox inbox;
+static const struct related_list nothing;
+
+static void call_begin(struct worker *w, void *arg)
+{
+	uint32_t from = 0;
+
+	do
+		from = worker_takeover_begin(w, *(uint32_t *)arg, &nothing, &inbox, from);
+	while (from);
+}
+
+static void call_collect(struct worker *w, void *arg)
+{
+	uint32_t from = 0;
+
+	do
+		from = worker_takeover_collect(w, *(uint32_t *)arg, from);
+	while (from);
+}
+
+static void call_end(struct worker *w, void *arg)
+{
+	worker_takeover_end(w, *(uint32_t *)arg);
+}
+
+static uint32_t dead = 0; /* the server */
+
+static struct takeover_item *next_item(struct list *items, enum takeover_kind kind)
+{
+	if (list_empty(items))
+		takeover_inbox_take(&inbox, clock_mono_ns() + DEADLINE_NS, items);
+	assert_false(list_empty(items));
+	struct takeover_item *item = list_entry(items->next, struct takeover_item, node);
+	list_del(&item->node);
+	assert_int_equal(item->kind, kind);
+	assert_int_equal(item->worker, 5);
+	return item;
+}
+
+static void assert_no_item(struct list *items)
+{
+	takeover_inbox_take(&inbox, 0, items);
+	assert_true(list_empty(items));
+}
+
+static void test_takeover(void **state)
+{
+	struct list items;
+	uint32_t asked[3];
+
+	start();
+	list_init(&items);
+	takeover_inbox_init(&inbox);
+	for (int i = 0; i < 3; i++) {
+		put_handshake();
+		put(FLOW_TO_SERVER, TCP_ACK, 0, 0, 100);
+		settle();
+		rig.bytes[0] = rig.bytes[1] = 0;
+		rig.client.port++;
+	}
+	put(FLOW_TO_SERVER, TCP_SYN, -1, 0, 0); /* not answered: not live */
+	rig.server.addr = addresses[1];
+	put_handshake(); /* of the other server */
+	settle();
+	rig.server.addr = addresses[0];
+
+	worker_call(worker, call_begin, &dead);
+	for (int i = 0; i < 3; i++) {
+		struct takeover_item *item = next_item(&items, TAKEOVER_PROBE);
+		assert_int_equal(item->snapshot.client.port, 40000 + i);
+		asked[i] = item->flow;
+		takeover_item_free(item);
+	}
+	assert_no_item(&items);
+	assert_false(look().found); /* the unanswered SYN */
+	put(FLOW_TO_SERVER, TCP_SYN, -1, 0, 0);
+	put(FLOW_TO_SERVER, TCP_ACK, 0, 0, 10);
+	sent -= 2; /* never reach the tracker: connections to it are none of ours now */
+
+	/* The first answers, the second resets, the third is silent. */
+	rig.client.port = 40000;
+	put(FLOW_TO_SERVER, TCP_ACK, 100, 0, 0);
+	struct takeover_item *item = next_item(&items, TAKEOVER_READY);
+	assert_int_equal(item->flow, asked[0]);
+	assert_true(item->answered && item->plan.cont);
+	assert_non_null(item->state);
+	assert_int_equal(item->cut.to_server_end, 100);
+	takeover_item_free(item);
+	rig.client.port = 40001;
+	put(FLOW_TO_SERVER, TCP_ACK | TCP_RST, 100, 0, 0);
+	item = next_item(&items, TAKEOVER_GONE);
+	assert_int_equal(item->flow, asked[1]);
+	takeover_item_free(item);
+	settle();
+	assert_no_item(&items);
+	assert_int_equal(look().count, 2); /* the silent one, and the other server's */
+
+	worker_call(worker, call_collect, &dead);
+	item = next_item(&items, TAKEOVER_READY);
+	assert_int_equal(item->flow, asked[2]);
+	assert_false(item->answered);
+	takeover_item_free(item);
+	assert_no_item(&items);
+	worker_call(worker, call_collect, &dead); /* nothing is left */
+	assert_no_item(&items);
+
+	worker_call(worker, call_end, &dead);
+	takeover_inbox_deinit(&inbox);
+	rig.server.addr = addresses[1];
+	rig.client.port = 40003;
+	assert_true(look().live); /* not touched by any of it */
+}
+
+/* Who says that it has sent more than was seen is given the time to send it again. */
+static void test_takeover_waits_for_what_was_not_seen(void **state)
+{
+	struct list items;
+
+	start();
+	list_init(&items);
+	takeover_inbox_init(&inbox);
+	for (int i = 0; i < 2; i++) {
+		put_handshake();
+		settle();
+		rig.client.port++;
+	}
+	worker_call(worker, call_begin, &dead);
+	takeover_item_free(next_item(&items, TAKEOVER_PROBE));
+	takeover_item_free(next_item(&items, TAKEOVER_PROBE));
+	for (int i = 0; i < 2; i++) {
+		rig.client.port = (uint16_t)(40000 + i);
+		put(FLOW_TO_SERVER, TCP_ACK, 50, 0, 0);
+		settle();
+	}
+	assert_no_item(&items);
+	put(FLOW_TO_SERVER, TCP_ACK, 0, 0, 50);
+	struct takeover_item *item = next_item(&items, TAKEOVER_READY);
+	assert_int_equal(item->snapshot.client.port, 40001);
+	assert_true(item->answered && item->plan.cont);
+	assert_int_equal(item->cut.to_server_end, 50);
+	takeover_item_free(item);
+
+	worker_call(worker, call_collect, &dead);
+	item = next_item(&items, TAKEOVER_READY);
+	assert_int_equal(item->snapshot.client.port, 40000);
+	assert_true(item->answered && !item->plan.cont);
+	assert_string_equal(item->plan.reason, "client-bytes-lost");
+	takeover_item_free(item);
+	worker_call(worker, call_end, &dead);
+	takeover_inbox_deinit(&inbox);
+}
+
+/* A client that sends its SYN again has no connection, whatever the server thought. */
+static void test_takeover_of_handshakes(void **state)
+{
+	struct list items;
+
+	start();
+	list_init(&items);
+	takeover_inbox_init(&inbox);
+	for (int i = 0; i < 3; i++) { /* half open, and established */
+		put(FLOW_TO_SERVER, TCP_SYN, -1, 0, 0);
+		put(FLOW_TO_CLIENT, TCP_SYN | TCP_ACK, -1, 0, 0);
+		if (i > 0)
+			put(FLOW_TO_SERVER, TCP_ACK, 0, 0, 0);
+		settle();
+		rig.client.port++;
+	}
+	worker_call(worker, call_begin, &dead);
+	for (int i = 0; i < 3; i++)
+		takeover_item_free(next_item(&items, TAKEOVER_PROBE));
+
+	rig.client.port = 40000;
+	put(FLOW_TO_SERVER, TCP_SYN, -1, 0, 0);
+	takeover_item_free(next_item(&items, TAKEOVER_GONE));
+	assert_no_item(&items);
+
+	/* A SYN of other numbers may be anybody's: who answers with those of the old connection has
+	 * it. Who does not has begun anew. */
+	rig.isn[FLOW_TO_SERVER] += 1000;
+	for (rig.client.port = 40001; rig.client.port <= 40002; rig.client.port++)
+		put(FLOW_TO_SERVER, TCP_SYN, -1, 0, 0);
+	rig.isn[FLOW_TO_SERVER] -= 1000;
+	sent -= 2; /* set aside, and not counted */
+	rig.client.port = 40001;
+	put(FLOW_TO_SERVER, TCP_ACK, 0, 0, 0);
+	struct takeover_item *answered = next_item(&items, TAKEOVER_READY);
+	assert_true(answered->answered);
+	takeover_item_free(answered);
+	settle();
+	assert_no_item(&items);
+	worker_call(worker, call_collect, &dead);
+	takeover_item_free(next_item(&items, TAKEOVER_GONE));
+	assert_no_item(&items);
+	worker_call(worker, call_end, &dead);
+	takeover_inbox_deinit(&inbox);
+}
+
+/* The end of a takeover that has not heard of everybody. */
+static void test_takeover_ends_early(void **state)
+{
+	start();
+	takeover_inbox_init(&inbox);
+	put_handshake();
+	settle();
+	worker_call(worker, call_begin, &dead);
+	worker_call(worker, call_end, &dead);
+	assert_false(look().found);
+	assert_int_equal(rig.closes, 1);
+	takeover_inbox_deinit(&inbox); /* with the probe item */
+	put_handshake();
+	rig.client.port++;
+	put(FLOW_TO_CLIENT, TCP_ACK, 0, 0, 10);
+	sent -= 4;
+	rig.server.addr = addresses[1];
+	put_handshake();
+	settle();
+	assert_int_equal(look().count, 1);
+}
+
+static void test_stop_with_items_waiting(void **state)
+{
+	start();
+	takeover_inbox_init(&inbox);
+	for (int i = 0; i < 20; i++, rig.client.port++)
+		put_handshake();
+	settle();
+	worker_call(worker, call_begin, &dead);
+	worker_call(worker, call_collect, &dead);
+	worker_call(worker, call_end, &dead);
+	worker = worker_stop(worker);
+	assert_int_equal(rig.closes, 0); /* the items own the states */
+	takeover_inbox_deinit(&inbox);
+	assert_int_equal(rig.closes, 20);
+}
+
+static void call_collect_without_memory(struct worker *w, void *arg)
+{
+	atomic_store(&calloc_fails_in, 1);
+	call_collect(w, arg);
+	atomic_store(&calloc_fails_in, 0);
+}
+
+static void call_collect_without_any_memory(struct worker *w, void *arg)
+{
+	atomic_store(&calloc_fails_also, 2);
+	call_collect(w, arg);
+	atomic_store(&calloc_fails_also, 0);
+}
+
+static void expect_refusal(struct list *items, bool unasked)
+{
+	struct takeover_item *item = next_item(items, TAKEOVER_READY);
+
+	assert_false(item->plan.cont);
+	assert_string_equal(item->plan.reason, "out-of-memory");
+	assert_int_equal(item->unasked, unasked);
+	takeover_item_free(item);
+}
+
+/* What cannot be handed over is refused, and said so: nobody waits for it. */
+static void test_no_memory_to_hand_over(void **state)
+{
+	struct list items;
+
+	start();
+	list_init(&items);
+	takeover_inbox_init(&inbox);
+	put_handshake();
+	rig.client.port++;
+	put_handshake();
+	settle();
+	worker_call(worker, call_begin, &dead);
+	takeover_item_free(next_item(&items, TAKEOVER_PROBE));
+	takeover_item_free(next_item(&items, TAKEOVER_PROBE));
+	worker_call(worker, call_collect_without_memory, &dead);
+	expect_refusal(&items, false);
+	takeover_item_free(next_item(&items, TAKEOVER_READY));
+	assert_no_item(&items);
+	assert_int_equal(look().count, 0);
+	worker_call(worker, call_end, &dead);
+	takeover_inbox_deinit(&inbox);
+}
+
+/* Neither the item nor its refusal: the flow goes, and its taker has it on its own list. */
+static void test_no_memory_at_all_to_hand_over(void **state)
+{
+	struct list items;
+
+	start();
+	list_init(&items);
+	takeover_inbox_init(&inbox);
+	put_handshake();
+	settle();
+	worker_call(worker, call_begin, &dead);
+	takeover_item_free(next_item(&items, TAKEOVER_PROBE));
+	worker_call(worker, call_collect_without_any_memory, &dead);
+	assert_no_item(&items);
+	assert_int_equal(look().count, 0);
+	worker_call(worker, call_end, &dead);
+	takeover_inbox_deinit(&inbox);
+}
+
+/* A connection for which watching had no memory is refused; nobody has to ask its client. */
+static void test_unwatched_is_refused(void **state)
+{
+	struct list items;
+
+	start();
+	list_init(&items);
+	takeover_inbox_init(&inbox);
+	put_handshake(); /* the table has its memory now */
+	settle();
+	rig.client.port++;
+	atomic_store(&calloc_fails_in, 1);
+	put_handshake();
+	settle();
+	assert_int_equal(atomic_load(&calloc_fails_in), 0);
+	assert_int_equal(look().count, 2);
+	worker_call(worker, call_begin, &dead);
+	struct takeover_item *item = next_item(&items, TAKEOVER_PROBE);
+	assert_int_equal(item->snapshot.client.port, rig.client.port - 1);
+	takeover_item_free(item);
+	expect_refusal(&items, true);
+	assert_no_item(&items);
+	assert_int_equal(look().count, 1);
+	worker_call(worker, call_end, &dead);
+	takeover_inbox_deinit(&inbox);
+}
+
+/* Packets wait no longer than a part takes: many flows are many calls. */
+static void call_one_part(struct worker *w, void *arg)
+{
+	uint32_t *io_from = arg;
+
+	*io_from = worker_takeover_begin(w, dead, &nothing, &inbox, *io_from);
+}
+
+#define MANY_FLOWS 1500
+
+static void test_takeover_in_parts(void **state)
+{
+	struct list items;
+	uint32_t from = 0, calls = 0, asked = 0;
+
+	start();
+	list_init(&items);
+	takeover_inbox_init(&inbox);
+	for (int i = 0; i < MANY_FLOWS; i++, rig.client.port++) {
+		put_handshake();
+		if (i % 20 == 0)
+			settle();
+	}
+	settle();
+	do {
+		worker_call(worker, call_one_part, &from);
+		calls++;
+	} while (from);
+	assert_true(calls > 1);
+	takeover_inbox_take(&inbox, 0, &items);
+	list_for_each_safe (it, tmp, &items) {
+		list_del(it);
+		takeover_item_free(list_entry(it, struct takeover_item, node));
+		asked++;
+	}
+	assert_int_equal(asked, MANY_FLOWS);
+	worker_call(worker, call_end, &dead);
+	takeover_inbox_deinit(&inbox);
+}
+
+/* Clients answer the box where it has taken the address, which need not be where it captures. */
+static void test_takeover_listens_where_the_address_is_taken(void **state)
+{
+	const uint8_t listens[SERVERS] = {1, WORKER_LISTENS_NOT};
+	struct ring_config both[2] = {ring, ring};
+	struct list items;
+
+	both[1].interface = "jeebs-d";
+	both[1].shut = true;
+	config.rings = both;
+	config.ring_count = 2;
+	config.listens = listens;
+	start();
+	list_init(&items);
+	takeover_inbox_init(&inbox);
+	change_wires();
+	put_handshake(); /* before the takeover nothing is read there */
+	sent -= 3;
+	change_wires();
+	rig.client.port++;
+	put_handshake();
+	settle();
+	assert_int_equal(look().count, 1);
+	worker_call(worker, call_begin, &dead);
+	takeover_item_free(next_item(&items, TAKEOVER_PROBE));
+	change_wires();
+	put(FLOW_TO_SERVER, TCP_ACK, 0, 0, 0);
+	struct takeover_item *item = next_item(&items, TAKEOVER_READY);
+	assert_true(item->answered && item->plan.cont);
+	takeover_item_free(item);
+	rig.server.addr = addresses[1];
+	put_handshake(); /* nobody takes this one over */
+	sent -= 3;
+	rig.server.addr = addresses[0];
+	worker_call(worker, call_end, &dead);
+	put_handshake(); /* and afterwards it is as before */
+	sent -= 3;
+	change_wires();
+	rig.server.addr = addresses[1];
+	put_handshake();
+	settle();
+	assert_int_equal(look().count, 1);
+	const struct worker_counters *c = worker_counters(worker);
+	UNTIL(atomic_load(&c->ring[0].packets) == 6);
+	assert_int_equal(atomic_load(&c->ring[1].packets), 1);
+	takeover_inbox_deinit(&inbox);
+}
+
+/* ---- the same addresses and ports in two VLANs ---- */
+
+static void put_twins(void)
+{
+	wire_vlan = 10;
+	put_handshake();
+	wire_vlan = 20;
+	rig.isn[0] += 5000000;
+	put_handshake();
+	rig.isn[0] -= 5000000;
+	settle();
+	assert_int_equal(look().count, 2);
+}
+
+static int64_t life(void)
+{
+	return atomic_load(&evidence[0].server_ns);
+}
+
+/* Something from the server's address to that port of the box. */
+static void put_answer(uint16_t vlan, uint16_t port)
+{
+	struct endpoint client = rig.client;
+
+	rig.client = (struct endpoint){.addr = *config.watch.track.ignore_clients, .port = port};
+	wire_vlan = vlan;
+	put(FLOW_TO_CLIENT, TCP_SYN | TCP_ACK, -1, 0, 0);
+	settle();
+	rig.client = client;
+}
+
+static void start_with_twins(struct list *items)
+{
+	static struct netaddr own;
+
+	assert_int_equal(netaddr_parse("10.9.0.77", &own), 0);
+	config.watch.track.ignore_clients = &own;
+	config.watch.track.ignore_count = 1;
+	start();
+	list_init(items);
+	takeover_inbox_init(&inbox);
+	put_twins();
+}
+
+static void take_vlan_10(struct list *items)
+{
+	worker_call(worker, call_begin, &dead);
+	struct takeover_item *item = next_item(items, TAKEOVER_PROBE);
+	assert_int_equal(item->snapshot.rcv_nxt, rig.isn[0] + 1);
+	takeover_item_free(item);
+	assert_no_item(items);
+	worker_call(worker, call_end, &dead);
+	takeover_inbox_deinit(&inbox);
+}
+
+/* The server answers the box in VLAN 10: that is the one it can take over. */
+static void test_the_vlan_of_the_servers_answers(void **state)
+{
+	struct list items;
+
+	start_with_twins(&items);
+	put_answer(10, 50001);
+	atomic_store(&evidence[0].answered_port, 50001);
+	put_answer(10, 50002);
+
+	int64_t before = life();
+	wire_vlan = 20;
+	rig.isn[0] += 5000000;
+	put(FLOW_TO_CLIENT, TCP_ACK, 0, 0, 0); /* is no sign of its life */
+	rig.isn[0] -= 5000000;
+	rig.client.port++;
+	put(FLOW_TO_CLIENT, TCP_ACK, 0, 0, 0);
+	settle();
+	rig.client.port--;
+	assert_int_equal(life(), before);
+	wire_vlan = 10;
+	put(FLOW_TO_CLIENT, TCP_ACK, 0, 0, 0);
+	settle();
+	assert_true(life() > before);
+	take_vlan_10(&items);
+}
+
+/* Somebody in VLAN 20 sends to the box in the server's name: to any port, and after its death. */
+static void test_forged_answers_in_another_vlan(void **state)
+{
+	struct list items;
+
+	start_with_twins(&items);
+	put_answer(20, 50001);
+	put_answer(10, 50002);
+	put_answer(20, 50003);
+	atomic_store(&evidence[0].answered_port, 50002);
+	put_answer(20, 50004);
+	put_answer(10, 50005);
+	put_answer(20, 50005);
+	atomic_store(&evidence[0].answered_port, 50005);
+	put_answer(20, 50006);
+	put_answer(20, 50006 + WORKER_VLAN_ANSWERS);
+	take_vlan_10(&items);
+}
+
+/* A mirror of both sides of a router shows each connection twice: it is taken over once. */
+static void test_two_vlans_and_one_connection(void **state)
+{
+	struct list items;
+
+	start();
+	list_init(&items);
+	takeover_inbox_init(&inbox);
+	for (wire_vlan = 10; wire_vlan <= 20; wire_vlan = (uint16_t)(wire_vlan + 10))
+		put_handshake();
+	settle();
+	assert_int_equal(look().count, 2);
+	worker_call(worker, call_begin, &dead);
+	takeover_item_free(next_item(&items, TAKEOVER_PROBE));
+	assert_no_item(&items);
+	worker_call(worker, call_end, &dead);
+	takeover_inbox_deinit(&inbox);
+}
+
+/* Nobody knows which of them it is: neither is touched but to end it. */
+static void test_two_vlans_and_no_answer(void **state)
+{
+	struct list items;
+
+	start();
+	list_init(&items);
+	takeover_inbox_init(&inbox);
+	put_twins();
+	worker_call(worker, call_begin, &dead);
+	for (int i = 0; i < 2; i++) {
+		struct takeover_item *item = next_item(&items, TAKEOVER_READY);
+		assert_false(item->plan.cont);
+		assert_string_equal(item->plan.reason, "vlan-unknown");
+		takeover_item_free(item);
+	}
+	assert_no_item(&items);
+	worker_call(worker, call_end, &dead);
+	takeover_inbox_deinit(&inbox);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_takeover),
+		TEST(test_takeover_waits_for_what_was_not_seen),
+		TEST(test_takeover_of_handshakes),
+		TEST(test_takeover_ends_early),
+		TEST(test_stop_with_items_waiting),
+		TEST(test_no_memory_to_hand_over),
+		TEST(test_no_memory_at_all_to_hand_over),
+		TEST(test_unwatched_is_refused),
+		TEST(test_takeover_in_parts),
+		TEST(test_takeover_listens_where_the_address_is_taken),
+		TEST(test_the_vlan_of_the_servers_answers),
+		TEST(test_forged_answers_in_another_vlan),
+		TEST(test_two_vlans_and_no_answer),
+		TEST(test_two_vlans_and_one_connection),
+	};
+	return cmocka_run_group_tests(tests, make_namespace, drop_namespace);
+}

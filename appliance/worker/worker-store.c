@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "worker-store.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "watch/plan.h"
+#include "worker-vlan.h"
+
+#define BATCH_PUTS_MAX_BYTES ((size_t)16 * 1024 * 1024)
+/* A batch of that size cannot hold more records than this. */
+#define BATCH_PUTS_MAX         65536
+#define CHECKPOINT_FIRST_BYTES 4096
+/*
+ * A record with a full log costs 50 us, and packets wait meanwhile: the flows beyond this
+ * are written an interval later. With the default interval it is a tenth of the thread.
+ */
+#define FLUSH_BUDGET_NS NS_PER_MS
+
+void worker_store_init(struct worker_store *s, const struct worker_config *cfg)
+{
+	*s = (struct worker_store){.cfg = cfg};
+	store_batch_init(&s->batch, BATCH_PUTS_MAX_BYTES,
+			 cfg->watch.track.max_flows + BATCH_PUTS_MAX);
+}
+
+void worker_store_deinit(struct worker_store *s)
+{
+	store_batch_deinit(&s->batch);
+	free(s->checkpoint);
+}
+
+static int take_checkpoint(struct worker_store *s, const struct jeebs_flow *jf, struct bytes *ret)
+{
+	size_t n = jf->module->checkpoint(jf->state, s->checkpoint, s->checkpoint_cap);
+
+	if (n > STORE_CHECKPOINT_MAX)
+		return -EMSGSIZE;
+	if (n > s->checkpoint_cap) {
+		size_t cap = n > CHECKPOINT_FIRST_BYTES ? n : CHECKPOINT_FIRST_BYTES;
+		uint8_t *p = realloc(s->checkpoint, cap);
+		if (!p)
+			return -ENOMEM;
+		s->checkpoint = p;
+		s->checkpoint_cap = cap;
+		n = jf->module->checkpoint(jf->state, s->checkpoint, s->checkpoint_cap);
+	}
+	*ret = bytes_of(s->checkpoint, n);
+	return 0;
+}
+
+static void fill_log(const struct flow *f, enum flow_dir dir, struct store_log *ret)
+{
+	const struct stream *st = &f->stream[dir];
+
+	*ret = (struct store_log){
+		.keep = st->keep,
+		.from = st->keep,
+		.next = st->next,
+		.acked = f->acked[dir],
+	};
+	ret->part[0] = track_log(f, dir, st->keep);
+	if (ret->part[0].n < st->next - st->keep)
+		ret->part[1] = track_log(f, dir, st->keep + ret->part[0].n);
+}
+
+static int put_flow(struct worker_store *s, const struct jeebs_flow *jf, int64_t now_ns)
+{
+	const struct flow *f = jf->flow;
+	const char *name = s->cfg->server_names[jf->service->server];
+	struct store_record r = {
+		.mono_ns = now_ns,
+		.real_ns = clock_real_ns(),
+		.isn = {f->isn[0], f->isn[1]},
+		.marks = f->marks,
+		.flow_state = f->state,
+		.server_name = bytes_str(name),
+		.protocol = bytes_str(jf->service->protocol),
+	};
+
+	memcpy(r.boot_id, s->cfg->boot_id, sizeof r.boot_id);
+	plan_snapshot(f, &r.snapshot);
+	fill_log(f, FLOW_TO_SERVER, &r.log[FLOW_TO_SERVER]);
+	if (jf->spill.id) /* parts do not survive a restart: to the record it is cut off */
+		r.log[FLOW_TO_SERVER].keep = jf->spill.from;
+	fill_log(f, FLOW_TO_CLIENT, &r.log[FLOW_TO_CLIENT]);
+	if (jf->opened) {
+		int e = take_checkpoint(s, jf, &r.checkpoint);
+		if (e < 0)
+			return e;
+		r.module = bytes_str(jf->module->name);
+	}
+	return store_batch_put(&s->batch, &r, STORE_LOG_DEFAULT);
+}
+
+void worker_store_closed(struct worker_store *s, const struct jeebs_flow *jf)
+{
+	if (jf->stored && s->cfg->store &&
+	    store_batch_del(&s->batch, &jf->flow->server, &jf->flow->client) < 0)
+		s->record_errors++;
+}
+
+/* Its record would take the place of the one with the same addresses and ports. */
+static bool is_foreign(const struct worker_store *s, const struct jeebs_flow *jf)
+{
+	return worker_vlan_foreign_flow(&s->cfg->evidence[jf->service->server], jf->flow);
+}
+
+static void put_dirty(struct worker_store *s, struct watch *w, int64_t now_ns)
+{
+	list_for_each_safe (it, tmp, watch_dirty(w)) {
+		if (clock_mono_ns() - now_ns > FLUSH_BUDGET_NS) {
+			s->cut_short++;
+			return;
+		}
+		struct flow *f = list_entry(it, struct flow, dirty);
+		struct jeebs_flow *jf = watch_flow(f);
+
+		if (jf && flow_is_live(f) && !is_foreign(s, jf) &&
+		    !(f->marks & FLOW_MARK_MIDSTREAM)) {
+			int r = put_flow(s, jf, now_ns);
+			if (r == -ENOBUFS)
+				return; /* the rest stays dirty and comes next time */
+			if (r < 0)
+				s->record_errors++;
+			else
+				jf->stored = true;
+		}
+		list_del(it);
+	}
+}
+
+void worker_store_flush(struct worker_store *s, struct watch *w, int64_t now_ns)
+{
+	if (!s->cfg->store || now_ns - s->flushed_ns < s->cfg->store_interval_ns)
+		return;
+	s->flushed_ns = now_ns;
+	put_dirty(s, w, now_ns);
+	if (!store_batch_empty(&s->batch) && store_submit(s->cfg->store, &s->batch) == -EAGAIN)
+		s->deferred++;
+}

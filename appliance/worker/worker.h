@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * worker: one capture thread: its rings, its shard of the flow table, its part of
+ * the store's batches.
+ *
+ * Each worker reads ring number `index` of every capture interface; the kernel's
+ * fanout hash sends both directions of a flow to the same index. Nothing in here
+ * is shared except what this header says: published counters and evidence are
+ * atomics, everything else happens inside worker_call().
+ */
+#ifndef APPLIANCE_WORKER_H
+#define APPLIANCE_WORKER_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "watch/endings.h"
+#include "capture/ring.h"
+#include "store/store.h"
+#include "watch/takeover.h"
+#include "watch/watch.h"
+#include "worker-rings.h"
+
+#define WORKER_SERVER_MACS 4 /* of bonded NICs */
+
+/*
+ * What is known of the life of one protected server; where nothing else is said, written by all
+ * workers.
+ */
+struct worker_evidence {
+	/* CLOCK_MONOTONIC time of its last segment that is a sign of life (life.h), 0: none yet. Of
+	 * any connection: one that is not tracked proves life as well. */
+	_Alignas(64) _Atomic int64_t server_ns;
+	/* Written by the health loop: when the server last answered a probe that nobody else could
+	 * answer, 0: never; and the MACs through which it did (worker_mac_code()), 0: none. */
+	_Atomic int64_t probed_ns;
+	_Atomic uint64_t mac[WORKER_SERVER_MACS];
+	_Atomic uint64_t gaps[2], gap_bytes[2]; /* by direction: lost by the capture */
+	/* Likewise: the box's own port of that probe. */
+	_Atomic uint16_t answered_port;
+	_Atomic uint32_t vlan; /* worker-vlan.h: what was learnt of it; by any worker */
+};
+
+static inline uint64_t worker_mac_code(const uint8_t mac[6])
+{
+	uint64_t v = 1;
+
+	for (int i = 0; i < 6; i++)
+		v = v << 8 | mac[i];
+	return v;
+}
+
+/* The server has answered from there. */
+static inline bool worker_mac_known(const struct worker_evidence *e, const uint8_t mac[6])
+{
+	for (int i = 0; i < WORKER_SERVER_MACS; i++)
+		if (atomic_load_explicit(&e->mac[i], memory_order_relaxed) == worker_mac_code(mac))
+			return true;
+	return false;
+}
+
+/* The newest of them first; by the health loop alone. */
+static inline void worker_mac_learn(struct worker_evidence *e, const uint8_t mac[6])
+{
+	if (worker_mac_known(e, mac))
+		return;
+	for (int i = WORKER_SERVER_MACS - 1; i > 0; i--)
+		atomic_store_explicit(&e->mac[i],
+				      atomic_load_explicit(&e->mac[i - 1], memory_order_relaxed),
+				      memory_order_relaxed);
+	atomic_store_explicit(&e->mac[0], worker_mac_code(mac), memory_order_relaxed);
+}
+
+/* Counters a worker publishes every WORKER_PUBLISH_NS: read at any time, relaxed. */
+#define WORKER_PUBLISH_NS (50 * NS_PER_MS)
+
+struct worker_ring_counters {
+	_Atomic uint64_t packets, drops, freezes, truncated;
+};
+
+struct worker_counters {
+	_Alignas(64) _Atomic uint64_t packets, tcp, not_tcp, fragments, malformed, bad_sum;
+	_Atomic uint64_t flows, live;
+	_Atomic uint64_t flows_opened, flows_closed, flows_midstream, flows_inferred, table_full;
+	_Atomic uint64_t out_of_order[2], waited[2], wait_refused[2], retransmits[2], ambiguous[2];
+	_Atomic uint64_t buffer_used, buffer_refused, undetected, bad_rst, bad_seq, no_ack,
+		other_mac, ignored;
+	_Atomic uint64_t evicted;
+	_Atomic uint64_t store_deferred, store_cut_short, store_record_errors;
+	struct worker_ring_counters ring[WORKER_RINGS_MAX]; /* by interface */
+	_Atomic int64_t lag_ns; /* longest turn of its loop since the last publication */
+};
+
+#define WORKER_LISTENS_NOT UINT8_MAX
+
+struct worker_config {
+	uint16_t index;
+	const struct ring_config *rings; /* one per interface, with fanout already set */
+	uint32_t ring_count;
+	/*
+	 * By server: which of the rings is of the interface it is taken over on, if that is not
+	 * captured. Clients answer the box there; a takeover listens. WORKER_LISTENS_NOT: none.
+	 * NULL: no server has one.
+	 */
+	const uint8_t *listens;
+	struct watch_config watch; /* hooks are the worker's own */
+	uint32_t server_count;
+	const char *const *server_names;  /* for store records; outlive the worker */
+	struct worker_evidence *evidence; /* by server */
+	struct endings *endings;          /* by service, as watch.services */
+	struct store *store;              /* NULL: no store */
+	int64_t store_interval_ns;
+	uint8_t boot_id[16];
+	/* Packets are ignored until worker_begin(). With several workers: until the last has
+	 * opened its rings, a flow comes to another worker than later, or to all of them. */
+	bool held;
+};
+
+struct worker;
+
+/* Opens the rings and starts the thread. 0 or negative errno, with *ret_why. */
+int worker_start(const struct worker_config *cfg, struct worker **ret,
+		 struct worker_failure *ret_why);
+/* Ends the thread and frees everything; NULL is fine. Returns NULL. */
+struct worker *worker_stop(struct worker *w);
+
+const struct worker_counters *worker_counters(const struct worker *w);
+
+/*
+ * Runs @fn in the worker's thread and waits for it. From any other thread, and not
+ * once worker_stop() may have been called. @fn must be short: packets wait meanwhile
+ * in the ring.
+ */
+void worker_call(struct worker *w, void (*fn)(struct worker *w, void *arg), void *arg);
+
+/* The end of worker_config.held: packets count that are captured from now on. */
+void worker_begin(struct worker *w);
+
+/* Inside worker_call() only. */
+struct watch *worker_watch(struct worker *w);
+uint16_t worker_index(const struct worker *w);
+
+/* ---- takeover; inside worker_call() only ---------------------------------------------------- */
+
+/*
+ * The server is dead: puts a TAKEOVER_PROBE item for each of its live flows into
+ * @inbox (of those that companions watch only for what is in @expected, and a READY item for
+ * each such that had ended already), and from then on a READY or GONE item for each, as clients
+ * answer. New connections to it are no longer tracked. Its flows that are not live are dropped.
+ *
+ * In parts, because packets wait meanwhile: first with @from 0, then with what was returned,
+ * until that is 0.
+ */
+uint32_t worker_takeover_begin(struct worker *w, uint32_t server,
+			       const struct related_list *expected, struct takeover_inbox *inbox,
+			       uint32_t from);
+/*
+ * Before it: what connections the server's live flows expect, added to @io_list. In parts,
+ * likewise. *ret_error: -ENOMEM, some are missing.
+ */
+uint32_t worker_takeover_expected(struct worker *w, uint32_t server, struct related_list *io_list,
+				  int *ret_error, uint32_t from);
+/*
+ * No longer waits for answers: every flow of the server that is left becomes READY, unanswered; or
+ * answered and refused, when the client owes what it says it has sent (flow_client_owes()). In
+ * parts, likewise.
+ */
+uint32_t worker_takeover_collect(struct worker *w, uint32_t server, uint32_t from);
+/* The inbox may go. Flows of the server that are left are dropped. */
+void worker_takeover_end(struct worker *w, uint32_t server);
+
+#endif

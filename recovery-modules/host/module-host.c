@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "module-host.h"
+
+#include <dirent.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "module-file.h"
+
+#define STATE_MAX     (64u * 1024u) /* per flow: more is a mistake */
+#define PROTOCOL_MAX  32
+#define MODULE_SYMBOL "jeebs_module"
+#define ORACLE_SYMBOL "jeebs_oracle"
+
+struct module_host {
+	char *dir;
+	size_t count;
+	const struct jeebs_module **modules;
+	const struct jeebs_module **detecting; /* once they were asked for */
+	uint32_t detecting_count;
+};
+
+struct module_host *module_host_new(const char *dir)
+{
+	struct module_host *h = calloc(1, sizeof *h);
+
+	if (!h)
+		return NULL;
+	h->dir = strdup(dir);
+	if (!h->dir)
+		return module_host_free(h);
+	return h;
+}
+
+struct module_host *module_host_free(struct module_host *h)
+{
+	if (h) {
+		free(h->dir);
+		free(h->modules);
+		free(h->detecting);
+	}
+	free(h);
+	return NULL;
+}
+
+/* A name that cannot leave the folder. */
+static bool protocol_ok(const char *protocol)
+{
+	size_t n = strlen(protocol);
+
+	return n > 0 && n <= PROTOCOL_MAX &&
+	       strspn(protocol, "abcdefghijklmnopqrstuvwxyz0123456789-_") == n;
+}
+
+static bool complete(const struct jeebs_module *m)
+{
+	return m->name && m->version && m->open && m->data && m->gap && m->fin && m->checkpoint &&
+	       m->restore && m->plan && m->resume && m->close;
+}
+
+/* What the module claims. 0 or -ENOEXEC. */
+static int check_module(const struct jeebs_module *m, const char *path, const char *protocol,
+			char *error, size_t error_size)
+{
+	if (m->abi != JEEBS_MODULE_ABI) {
+		snprintf(error, error_size, "%s: module ABI %u, this program needs %u", path,
+			 m->abi, JEEBS_MODULE_ABI);
+		return -ENOEXEC;
+	}
+	if (m->size != sizeof *m) {
+		snprintf(error, error_size, "%s: module description of %u bytes, expected %zu",
+			 path, m->size, sizeof *m);
+		return -ENOEXEC;
+	}
+	if (!complete(m)) {
+		snprintf(error, error_size, "%s: the module lacks a callback or its name", path);
+		return -ENOEXEC;
+	}
+	if (strcmp(m->name, protocol) != 0) {
+		snprintf(error, error_size, "%s: the module serves \"%.32s\", not \"%s\"", path,
+			 m->name, protocol);
+		return -ENOEXEC;
+	}
+	if (m->state_size > STATE_MAX) {
+		snprintf(error, error_size, "%s: %u bytes of state per connection, the limit is %u",
+			 path, m->state_size, STATE_MAX);
+		return -ENOEXEC;
+	}
+	return 0;
+}
+
+/* The loader tells its reason as a text only; what we lack ourselves it leaves in errno. */
+static int not_loaded(const char *path, int why, char *error, size_t error_size)
+{
+	bool ours = why == EMFILE || why == ENFILE || why == ENOMEM;
+
+	snprintf(error, error_size, "%s: %s", path, ours ? log_strerror(-why) : dlerror());
+	return ours ? -why : -ENOEXEC;
+}
+
+/*
+ * The symbol @name of an object, which stays mapped: flows hold its functions. Who refuses
+ * what it finds there closes *ret_object. On failure @error says why.
+ */
+static int load(const char *path, const char *name, void **ret_object, const void **ret,
+		char *error, size_t error_size)
+{
+	errno = 0;
+	void *object = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+
+	if (!object)
+		return not_loaded(path, errno, error, error_size);
+	const void *p = dlsym(object, name);
+	if (!p) {
+		snprintf(error, error_size, "%s: no symbol %s: not a recovery %s", path, name,
+			 strcmp(name, MODULE_SYMBOL) == 0 ? "module" : "oracle");
+		dlclose(object);
+		return -ENOEXEC;
+	}
+	*ret_object = object;
+	*ret = p;
+	return 0;
+}
+
+static int load_module(const char *path, const char *protocol, const struct jeebs_module **ret,
+		       char *error, size_t error_size)
+{
+	void *object;
+	const void *symbol;
+	int r = load(path, MODULE_SYMBOL, &object, &symbol, error, error_size);
+
+	if (r < 0)
+		return r;
+	const struct jeebs_module *m = symbol;
+	r = check_module(m, path, protocol, error, error_size);
+	if (r < 0)
+		dlclose(object);
+	else
+		*ret = m;
+	return r;
+}
+
+int module_host_get(struct module_host *h, const char *protocol, const struct jeebs_module **ret,
+		    char *error, size_t error_size)
+{
+	char path[PATH_MAX], object[PATH_MAX];
+
+	for (size_t i = 0; i < h->count; i++) {
+		if (strcmp(h->modules[i]->name, protocol) == 0) {
+			*ret = h->modules[i];
+			return 0;
+		}
+	}
+	if (!protocol_ok(protocol)) {
+		snprintf(error, error_size, "\"%.64s\" is not a protocol's name", protocol);
+		return -ENOENT;
+	}
+	if (snprintf(path, sizeof path, "%s/%s.so", h->dir, protocol) >= (int)sizeof path) {
+		snprintf(error, error_size, "%.64s...: the path is too long", h->dir);
+		return -ENOENT;
+	}
+	const struct jeebs_module **more =
+		reallocarray(h->modules, h->count + 1, sizeof h->modules[0]);
+	if (!more) {
+		snprintf(error, error_size, "%s: no memory", path);
+		return -ENOMEM;
+	}
+	h->modules = more;
+
+	int r = module_file_check(path, object, error, error_size);
+	if (r == 0)
+		r = load_module(object, protocol, &h->modules[h->count], error, error_size);
+	if (r < 0)
+		return r;
+	*ret = h->modules[h->count++];
+	return 0;
+}
+
+/* The protocol of a file; false: it is no module's. */
+static bool module_file(const char *name, char *ret_protocol)
+{
+	size_t n = strlen(name);
+	static const char suffix[] = ".so", oracle[] = "-oracle";
+
+	if (n < sizeof suffix || n - strlen(suffix) > PROTOCOL_MAX ||
+	    strcmp(name + n - strlen(suffix), suffix) != 0)
+		return false;
+	n -= strlen(suffix);
+	memcpy(ret_protocol, name, n);
+	ret_protocol[n] = 0;
+	if (n > strlen(oracle) && strcmp(ret_protocol + n - strlen(oracle), oracle) == 0)
+		return false;
+	return protocol_ok(ret_protocol);
+}
+
+static int is_module_file(const struct dirent *e)
+{
+	char protocol[PROTOCOL_MAX + 1];
+
+	return module_file(e->d_name, protocol);
+}
+
+static int load_all(struct module_host *h, struct dirent **list, uint32_t n, char *error,
+		    size_t error_size)
+{
+	char protocol[PROTOCOL_MAX + 1];
+
+	for (uint32_t i = 0; i < n; i++) {
+		const struct jeebs_module *m = NULL;
+		if (!module_file(list[i]->d_name, protocol))
+			continue;
+		int r = module_host_get(h, protocol, &m, error, error_size);
+		if (r < 0)
+			return r;
+		if (m->detect)
+			h->detecting[h->detecting_count++] = m;
+	}
+	return 0;
+}
+
+/* Not alphasort(): the order is the same in every locale. */
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static int find_detecting(struct module_host *h, char *error, size_t error_size)
+{
+	struct dirent **list;
+	int n = scandir(h->dir, &list, is_module_file, by_name), r = -ENOMEM;
+
+	if (n < 0) {
+		r = errno == ENOMEM || errno == EMFILE || errno == ENFILE ? -errno : -ENOENT;
+		snprintf(error, error_size, "%s: %s", h->dir, log_strerror(-errno));
+		return r;
+	}
+	h->detecting_count = 0;
+	h->detecting = calloc((size_t)n + 1, sizeof h->detecting[0]);
+	if (h->detecting)
+		r = load_all(h, list, (uint32_t)n, error, error_size);
+	else
+		snprintf(error, error_size, "%s: no memory", h->dir);
+	if (r < 0) {
+		free(h->detecting);
+		h->detecting = NULL;
+	}
+	for (int i = 0; i < n; i++)
+		free(list[i]);
+	free(list);
+	return r;
+}
+
+int module_host_detecting(struct module_host *h, const struct jeebs_module *const **ret,
+			  uint32_t *ret_n, char *error, size_t error_size)
+{
+	int r = h->detecting ? 0 : find_detecting(h, error, error_size);
+
+	if (r < 0)
+		return r;
+	*ret = h->detecting;
+	*ret_n = h->detecting_count;
+	return 0;
+}
+
+void module_host_each(const struct module_host *h, void (*each)(void *ctx, const char *protocol),
+		      void *ctx)
+{
+	char protocol[PROTOCOL_MAX + 1];
+	struct dirent **list;
+	int n = scandir(h->dir, &list, is_module_file, by_name);
+
+	for (int i = 0; i < n; i++) {
+		if (module_file(list[i]->d_name, protocol))
+			each(ctx, protocol);
+		free(list[i]);
+	}
+	if (n >= 0)
+		free(list);
+}
+
+static bool oracle_complete(const struct jeebs_oracle *o)
+{
+	return o->open && o->data && o->gap && o->fin && o->learned && o->connect && o->receive &&
+	       o->disconnect && o->close;
+}
+
+int module_host_oracle(struct module_host *h, const char *protocol, const struct jeebs_oracle **ret,
+		       char *error, size_t error_size)
+{
+	char path[PATH_MAX];
+
+	if (!protocol_ok(protocol) ||
+	    snprintf(path, sizeof path, "%s/%s-oracle.so", h->dir, protocol) >= (int)sizeof path ||
+	    access(path, F_OK) < 0)
+		return -ENOENT;
+	char resolved[PATH_MAX];
+	int r = module_file_check(path, resolved, error, error_size);
+	if (r < 0)
+		return r;
+	void *object;
+	const void *symbol;
+	r = load(resolved, ORACLE_SYMBOL, &object, &symbol, error, error_size);
+	if (r < 0)
+		return r;
+	const struct jeebs_oracle *o = symbol;
+	if (o->abi != JEEBS_ORACLE_ABI || o->size != sizeof *o || !oracle_complete(o)) {
+		snprintf(error, error_size, "%s: not an oracle for this program", path);
+		dlclose(object);
+		return -ENOEXEC;
+	}
+	*ret = o;
+	return 0;
+}
