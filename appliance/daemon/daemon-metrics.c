@@ -195,7 +195,7 @@ static void publish_endings(struct daemon *d, uint16_t i)
 static void publish_server(struct daemon *d, uint16_t i)
 {
 	struct published_server *p = &d->published->server[i];
-	const struct worker_evidence *e = &d->evidence[i];
+	const struct evidence *e = &d->evidence[i];
 	struct health_view v;
 
 	health_loop_view(d->health, i, &v);

@@ -604,7 +604,7 @@ static int start(struct daemon *d)
 	if (r < 0)
 		return r;
 	raise_priority(); /* threads inherit it */
-	d->evidence = aligned_alloc(_Alignof(struct worker_evidence), n * sizeof *d->evidence);
+	d->evidence = aligned_alloc(_Alignof(struct evidence), n * sizeof *d->evidence);
 	d->hold = calloc(n, sizeof *d->hold);
 	d->retry = calloc(n, sizeof *d->retry);
 	if (!d->evidence || !d->hold || !d->retry)

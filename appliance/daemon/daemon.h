@@ -28,10 +28,10 @@ struct daemon {
 	int64_t started_ns;
 	struct module_host *modules;
 	struct services services;
-	struct worker_evidence *evidence; /* by server, written by workers */
-	struct endings *endings;          /* by service, written by workers */
-	_Atomic bool *hold;               /* by server */
-	struct failover_retry *retry;     /* by server */
+	struct evidence *evidence;    /* by server, written by workers */
+	struct endings *endings;      /* by service, written by workers */
+	_Atomic bool *hold;           /* by server */
+	struct failover_retry *retry; /* by server */
 	uint8_t boot_id[STORE_BOOT_ID_BYTES];
 	struct store *store;
 	struct metrics *metrics;

@@ -137,9 +137,9 @@ static void drop_fence(struct failover_server *s)
 /* Of one that has never answered the box no MAC is known: then it may be anybody's. */
 static bool may_be_server(const struct failover_server *s, const uint8_t mac[6])
 {
-	const struct worker_evidence *e = &s->env->evidence[s->index];
+	const struct evidence *e = &s->env->evidence[s->index];
 
-	return worker_mac_known(e, mac) || atomic_load(&e->mac[0]) == 0;
+	return evidence_mac_known(e, mac) || atomic_load(&e->mac[0]) == 0;
 }
 
 /*

@@ -76,7 +76,7 @@ struct failover_config {
 	const struct config *config; /* all of these outlive the thread */
 	struct worker **workers;
 	uint32_t worker_count;
-	const struct worker_evidence *evidence; /* by server */
+	const struct evidence *evidence; /* by server */
 	const struct watch_service *services;
 	uint32_t service_count;
 	struct join_pool *joins;

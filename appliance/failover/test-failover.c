@@ -172,7 +172,7 @@ static struct config_backup backup;
 static struct config_service http = {.port = 80};
 static char name[SERVERS][2];
 static struct config config = {.servers = server, .server_count = SERVERS, .probe_timeout_ns = 1};
-static struct worker_evidence evidence[SERVERS];
+static struct evidence evidence[SERVERS];
 static const struct failover_config env = {.config = &config,
 					   .evidence = evidence,
 					   .observer = {.state = on_state,

@@ -41,7 +41,7 @@ struct observed {
 
 struct watched {
 	const struct config_server *cfg;
-	struct worker_evidence *evidence;
+	struct evidence *evidence;
 	struct health health;
 	struct link *link;
 	struct netaddr own[OWN_ADDRESSES_MAX];
@@ -189,7 +189,7 @@ static void learn(struct watched *w, const struct probe *p, int64_t now)
 	atomic_store_explicit(&w->evidence->probed_ns, now, memory_order_relaxed);
 	atomic_store_explicit(&w->evidence->answered_port, p->tcp.own_port, memory_order_relaxed);
 	if (p->mac_known && mac_of(w, p->index, mac) && memcmp(mac, p->mac, sizeof mac) == 0)
-		worker_mac_learn(w->evidence, mac);
+		evidence_mac_learn(w->evidence, mac);
 }
 
 static bool tcp_answers(const struct watched *w)
@@ -204,7 +204,7 @@ static bool tcp_answers(const struct watched *w)
  */
 static void heard_from(struct watched *w, uint32_t i, const uint8_t mac[6], int64_t now)
 {
-	bool known = worker_mac_known(w->evidence, mac);
+	bool known = evidence_mac_known(w->evidence, mac);
 
 	if (!tcp_answers(w) && (known || w->redirected != w->round)) {
 		w->redirected = w->round;

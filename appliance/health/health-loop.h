@@ -10,7 +10,9 @@
 
 #include "config/config.h"
 #include "health.h"
-#include "worker/worker.h"
+#include "watch/endings.h"
+#include "watch/evidence.h"
+#include "watch/watch.h"
 
 /* One service of a server, by value. */
 struct health_service {
@@ -35,7 +37,7 @@ struct health_observer {
 
 struct health_loop_config {
 	const struct config *config;          /* outlives the loop, as evidence does */
-	struct worker_evidence *evidence;     /* by server */
+	struct evidence *evidence;            /* by server */
 	const struct watch_service *services; /* @service_count of them, with their ... */
 	const struct endings *endings;
 	uint32_t service_count;

@@ -49,7 +49,7 @@ static struct worker_store store;
 static int set_up(void **state)
 {
 	static const char *const names[] = {"web1"};
-	static struct worker_evidence evidence[1];
+	static struct evidence evidence[1];
 
 	mono_ns = 1000 * NS_PER_S;
 	step_ns = 0;

@@ -7,7 +7,7 @@
 #define ANSWER_HOLDS_NS (60 * NS_PER_S)
 #define LEARNT          UINT32_C(0x10000)
 
-static uint32_t learnt(const struct worker_evidence *e)
+static uint32_t learnt(const struct evidence *e)
 {
 	return atomic_load_explicit(&e->vlan, memory_order_relaxed);
 }
@@ -22,7 +22,7 @@ static bool is_of(const struct worker_vlan_answer *a, uint16_t port, int64_t now
 	return a->at_ns && a->port == port && now_ns - a->at_ns < ANSWER_HOLDS_NS;
 }
 
-void worker_vlan_heard(struct worker_vlan *v, struct worker_evidence *e, const struct segment *s)
+void worker_vlan_heard(struct worker_vlan *v, struct evidence *e, const struct segment *s)
 {
 	uint16_t vlan = segment_vlan(s), port = s->dst.port;
 	struct worker_vlan_answer *a = place(v, port);
@@ -38,19 +38,19 @@ void worker_vlan_heard(struct worker_vlan *v, struct worker_evidence *e, const s
 		atomic_store_explicit(&e->vlan, LEARNT | a->vlan, memory_order_relaxed);
 }
 
-bool worker_vlan_known(const struct worker_evidence *e)
+bool worker_vlan_known(const struct evidence *e)
 {
 	return learnt(e);
 }
 
-bool worker_vlan_foreign(const struct worker_evidence *e, uint16_t vlan)
+bool worker_vlan_foreign(const struct evidence *e, uint16_t vlan)
 {
 	uint32_t v = learnt(e);
 
 	return v && v != (LEARNT | vlan);
 }
 
-bool worker_vlan_foreign_flow(const struct worker_evidence *e, const struct flow *f)
+bool worker_vlan_foreign_flow(const struct evidence *e, const struct flow *f)
 {
 	return f->vlan_seen[FLOW_TO_CLIENT] && worker_vlan_foreign(e, f->vlan[FLOW_TO_CLIENT]);
 }
@@ -85,8 +85,7 @@ static bool has_whole_twin(const struct track *t, const struct flow *f)
 	return false;
 }
 
-static bool has_better_copy(const struct worker_evidence *e, const struct track *t,
-			    const struct flow *f)
+static bool has_better_copy(const struct evidence *e, const struct track *t, const struct flow *f)
 {
 	for (struct flow *o = first_twin(t, f); o; o = track_twin(t, o))
 		if (o != f && flow_is_live(o) && is_same_connection(o, f) && is_better(o, f) &&
@@ -95,14 +94,13 @@ static bool has_better_copy(const struct worker_evidence *e, const struct track 
 	return false;
 }
 
-bool worker_vlan_elsewhere(const struct worker_evidence *e, const struct track *t,
-			   const struct flow *f)
+bool worker_vlan_elsewhere(const struct evidence *e, const struct track *t, const struct flow *f)
 {
 	return worker_vlan_foreign_flow(e, f) || (!is_whole(f) && has_whole_twin(t, f)) ||
 	       has_better_copy(e, t, f);
 }
 
-bool worker_vlan_ambiguous(const struct worker_evidence *e, const struct track *t, struct flow *f)
+bool worker_vlan_ambiguous(const struct evidence *e, const struct track *t, struct flow *f)
 {
 	if (worker_vlan_known(e) || !(watch_flow(f)->ambiguous || has_whole_twin(t, f)))
 		return false;

@@ -27,23 +27,22 @@ struct worker_vlan {
 };
 
 /* A segment of the server to an address of the box. Learns from those before it. */
-void worker_vlan_heard(struct worker_vlan *v, struct worker_evidence *e, const struct segment *s);
-bool worker_vlan_known(const struct worker_evidence *e);
+void worker_vlan_heard(struct worker_vlan *v, struct evidence *e, const struct segment *s);
+bool worker_vlan_known(const struct evidence *e);
 /* It is known, and what the server sends in @vlan is not said by the server the box can replace. */
-bool worker_vlan_foreign(const struct worker_evidence *e, uint16_t vlan);
+bool worker_vlan_foreign(const struct evidence *e, uint16_t vlan);
 /* The same of a connection; false if its server has not spoken yet. */
-bool worker_vlan_foreign_flow(const struct worker_evidence *e, const struct flow *f);
+bool worker_vlan_foreign_flow(const struct evidence *e, const struct flow *f);
 
 /* ---- when its server is taken over ---------------------------------------------------------- */
 
 /* It is of another VLAN, or there is a better picture of the same connection: it is left alone. */
-bool worker_vlan_elsewhere(const struct worker_evidence *e, const struct track *t,
-			   const struct flow *f);
+bool worker_vlan_elsewhere(const struct evidence *e, const struct track *t, const struct flow *f);
 /*
  * There are two with these addresses and ports, and nobody knows which of them the box could go on
  * with. Once told of one, it is told of the other as well, though the first be gone.
  */
-bool worker_vlan_ambiguous(const struct worker_evidence *e, const struct track *t, struct flow *f);
+bool worker_vlan_ambiguous(const struct evidence *e, const struct track *t, struct flow *f);
 /* Other pictures of a connection that is taken over. */
 void worker_vlan_drop_copies(struct track *t, const struct flow *f);
 

@@ -102,7 +102,7 @@ static void hand_over(struct worker *w, struct jeebs_flow *jf, bool answered)
 static void on_gap(void *ctx, const struct jeebs_flow *jf, enum flow_dir dir, uint64_t bytes)
 {
 	struct worker *w = ctx;
-	struct worker_evidence *e = &w->cfg.evidence[jf->service->server];
+	struct evidence *e = &w->cfg.evidence[jf->service->server];
 
 	atomic_fetch_add_explicit(&e->gaps[dir], 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&e->gap_bytes[dir], bytes, memory_order_relaxed);
@@ -120,8 +120,7 @@ static void on_older(void *ctx, const struct jeebs_flow *jf, struct older *ret)
 	worker_spill_older(&w->spill, jf, ret);
 }
 
-static const struct worker_evidence *evidence_of(const struct worker *w,
-						 const struct jeebs_flow *jf)
+static const struct evidence *evidence_of(const struct worker *w, const struct jeebs_flow *jf)
 {
 	return &w->cfg.evidence[jf->service->server];
 }

@@ -19,57 +19,8 @@
 #include "store/store.h"
 #include "watch/takeover.h"
 #include "watch/watch.h"
+#include "watch/evidence.h"
 #include "worker-rings.h"
-
-#define WORKER_SERVER_MACS 4 /* of bonded NICs */
-
-/*
- * What is known of the life of one protected server; where nothing else is said, written by all
- * workers.
- */
-struct worker_evidence {
-	/* CLOCK_MONOTONIC time of its last segment that is a sign of life (life.h), 0: none yet. Of
-	 * any connection: one that is not tracked proves life as well. */
-	_Alignas(64) _Atomic int64_t server_ns;
-	/* Written by the health loop: when the server last answered a probe that nobody else could
-	 * answer, 0: never; and the MACs through which it did (worker_mac_code()), 0: none. */
-	_Atomic int64_t probed_ns;
-	_Atomic uint64_t mac[WORKER_SERVER_MACS];
-	_Atomic uint64_t gaps[2], gap_bytes[2]; /* by direction: lost by the capture */
-	/* Likewise: the box's own port of that probe. */
-	_Atomic uint16_t answered_port;
-	_Atomic uint32_t vlan; /* worker-vlan.h: what was learnt of it; by any worker */
-};
-
-static inline uint64_t worker_mac_code(const uint8_t mac[6])
-{
-	uint64_t v = 1;
-
-	for (int i = 0; i < 6; i++)
-		v = v << 8 | mac[i];
-	return v;
-}
-
-/* The server has answered from there. */
-static inline bool worker_mac_known(const struct worker_evidence *e, const uint8_t mac[6])
-{
-	for (int i = 0; i < WORKER_SERVER_MACS; i++)
-		if (atomic_load_explicit(&e->mac[i], memory_order_relaxed) == worker_mac_code(mac))
-			return true;
-	return false;
-}
-
-/* The newest of them first; by the health loop alone. */
-static inline void worker_mac_learn(struct worker_evidence *e, const uint8_t mac[6])
-{
-	if (worker_mac_known(e, mac))
-		return;
-	for (int i = WORKER_SERVER_MACS - 1; i > 0; i--)
-		atomic_store_explicit(&e->mac[i],
-				      atomic_load_explicit(&e->mac[i - 1], memory_order_relaxed),
-				      memory_order_relaxed);
-	atomic_store_explicit(&e->mac[0], worker_mac_code(mac), memory_order_relaxed);
-}
 
 /* Counters a worker publishes every WORKER_PUBLISH_NS: read at any time, relaxed. */
 #define WORKER_PUBLISH_NS (50 * NS_PER_MS)
@@ -105,10 +56,10 @@ struct worker_config {
 	const uint8_t *listens;
 	struct watch_config watch; /* hooks are the worker's own */
 	uint32_t server_count;
-	const char *const *server_names;  /* for store records; outlive the worker */
-	struct worker_evidence *evidence; /* by server */
-	struct endings *endings;          /* by service, as watch.services */
-	struct store *store;              /* NULL: no store */
+	const char *const *server_names; /* for store records; outlive the worker */
+	struct evidence *evidence;       /* by server */
+	struct endings *endings;         /* by service, as watch.services */
+	struct store *store;             /* NULL: no store */
 	int64_t store_interval_ns;
 	uint8_t boot_id[16];
 	/* Packets are ignored until worker_begin(). With several workers: until the last has

@@ -326,7 +326,7 @@ static struct config_server server_cfg = {.name = (char[]){"web1"},
 					  .services = &http,
 					  .service_count = 1};
 static struct config config = {.probe_timeout_ns = NS_PER_MS};
-static struct worker_evidence evidence;
+static struct evidence evidence;
 static struct worker *workers[1];
 static struct failover_config env = {.config = &config,
 				     .workers = workers,

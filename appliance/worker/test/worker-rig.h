@@ -217,7 +217,7 @@ static struct worker_config config;
 static struct ring_config ring;
 static struct netaddr addresses[SERVERS];
 static struct watch_service services[SERVERS];
-static struct worker_evidence evidence[SERVERS];
+static struct evidence evidence[SERVERS];
 static struct endings endings[SERVERS];
 static const char *const names[SERVERS] = {"web1", "web2"};
 
