@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "base/file-trust.h"
-#include "health/health.h"
 
 struct check {
 	const struct config *c;
@@ -173,15 +172,15 @@ static void check_health(const struct check *k, uint32_t index)
 	const struct config_server *s = &k->c->servers[index];
 	const struct config_node *node = config_node_entry(k->servers, index);
 
-	if (s->address_count * s->service_count > HEALTH_PROBES_MAX)
+	if (s->address_count * s->service_count > CONFIG_PROBES_MAX)
 		config_report_error(k->report, place_of(config_node_get(node, "services")),
 				    "addresses times services is %u, more than %d",
-				    s->address_count * s->service_count, HEALTH_PROBES_MAX);
+				    s->address_count * s->service_count, CONFIG_PROBES_MAX);
 	if (s->health.interval_ns > 0 &&
-	    s->health.timeout_ns / s->health.interval_ns > HEALTH_ROUNDS_MAX - 2)
+	    s->health.timeout_ns / s->health.interval_ns > CONFIG_ROUNDS_MAX - 2)
 		config_report_error(k->report, place_of(node),
 				    "the health timeout is more than %d intervals",
-				    HEALTH_ROUNDS_MAX - 2);
+				    CONFIG_ROUNDS_MAX - 2);
 }
 
 static void check_interfaces(const struct check *k, const struct config_node *root)

@@ -8,8 +8,6 @@
 #include <sys/un.h>
 
 #include "base/clock.h"
-#include "health/health.h"
-#include "jeebs/recovery-module.h"
 
 #define KIB              INT64_C(1024)
 #define MIB              (KIB * 1024)
@@ -26,15 +24,17 @@ static const char *const fence_policies[] = {[CONFIG_FENCE_NONE] = "none",
 
 static const char *const rehearsals[] = {
 	[CONFIG_REHEARSAL_OFF] = "off", [CONFIG_REHEARSAL_ON] = "on", NULL};
-static const char *const replays[] = {[JEEBS_REPLAY_IDEMPOTENT] = "idempotent",
-				      [JEEBS_REPLAY_ALL] = "all",
-				      [JEEBS_REPLAY_NONE] = "none",
+static const char *const replays[] = {[CONFIG_REPLAY_IDEMPOTENT] = "idempotent",
+				      [CONFIG_REPLAY_ALL] = "all",
+				      [CONFIG_REPLAY_NONE] = "none",
 				      NULL};
 static const char *const logins[] = {
-	[JEEBS_LOGIN_REFUSE] = "refuse", [JEEBS_LOGIN_REPLAY] = "replay", NULL};
+	[CONFIG_LOGIN_REFUSE] = "refuse", [CONFIG_LOGIN_REPLAY] = "replay", NULL};
 
 _Static_assert(sizeof(enum log_format) == sizeof(unsigned), "stored as an index");
 _Static_assert(sizeof(enum config_fence_policy) == sizeof(unsigned), "stored as an index");
+_Static_assert(sizeof(enum config_replay) == sizeof(unsigned), "stored as an index");
+_Static_assert(sizeof(enum config_login) == sizeof(unsigned), "stored as an index");
 _Static_assert(sizeof(enum config_rehearsal) == sizeof(unsigned), "stored as an index");
 _Static_assert(offsetof(struct config_draft, c) == 0, "freed as one allocation");
 
@@ -96,9 +96,9 @@ const struct config_key config_keys[] = {
 	 .max = 3600 * NS_PER_S, .doc = "time between two probes"},
 	{"defaults.health.timeout", CONFIG_DURATION, DEFAULT(timeout_ns), .fallback = "100ms", .min = NS_PER_MS,
 	 .max = 60 * NS_PER_S, .doc = "how long the answer to a probe is waited for"},
-	{"defaults.health.fall", CONFIG_COUNT, DEFAULT(fall), .fallback = "3", .min = 1, .max = HEALTH_FALL_MAX,
+	{"defaults.health.fall", CONFIG_COUNT, DEFAULT(fall), .fallback = "3", .min = 1, .max = CONFIG_FALL_MAX,
 	 .doc = "failed probes in a row that make a server suspect"},
-	{"defaults.health.rise", CONFIG_COUNT, DEFAULT(rise), .fallback = "3", .min = 1, .max = HEALTH_FALL_MAX,
+	{"defaults.health.rise", CONFIG_COUNT, DEFAULT(rise), .fallback = "3", .min = 1, .max = CONFIG_FALL_MAX,
 	 .doc = "answered probes in a row that make it healthy again"},
 
 	{"servers", CONFIG_GROUP, .required = true, LIST(struct config, servers, server_count, 1, 256),
@@ -145,9 +145,9 @@ const struct config_key config_keys[] = {
 	 .max = 3600 * NS_PER_S, .doc = "time between two probes"},
 	{"servers[].health.timeout", CONFIG_DURATION, SERVER(health.timeout_ns), .min = NS_PER_MS,
 	 .max = 60 * NS_PER_S, .doc = "how long the answer to a probe is waited for"},
-	{"servers[].health.fall", CONFIG_COUNT, SERVER(health.fall), .min = 1, .max = HEALTH_FALL_MAX,
+	{"servers[].health.fall", CONFIG_COUNT, SERVER(health.fall), .min = 1, .max = CONFIG_FALL_MAX,
 	 .doc = "failed probes in a row that make a server suspect"},
-	{"servers[].health.rise", CONFIG_COUNT, SERVER(health.rise), .min = 1, .max = HEALTH_FALL_MAX,
+	{"servers[].health.rise", CONFIG_COUNT, SERVER(health.rise), .min = 1, .max = CONFIG_FALL_MAX,
 	 .doc = "answered probes in a row that make it healthy again"},
 };
 /* clang-format on */

@@ -33,6 +33,23 @@ enum config_rehearsal {
 	CONFIG_REHEARSAL_ON,
 };
 
+/* What a client asked and nobody answered, when its answer may have had effects. */
+enum config_replay {
+	CONFIG_REPLAY_IDEMPOTENT, /* asked again where the protocol says it does no harm */
+	CONFIG_REPLAY_ALL,
+	CONFIG_REPLAY_NONE,
+};
+
+enum config_login {
+	CONFIG_LOGIN_REFUSE,
+	CONFIG_LOGIN_REPLAY, /* a login that was watched may be repeated towards the backup */
+};
+
+/* What the verdict on a server can hold: health.h. */
+#define CONFIG_FALL_MAX   64 /* of `fall` and `rise` */
+#define CONFIG_PROBES_MAX 64 /* addresses times services */
+#define CONFIG_ROUNDS_MAX 64 /* open at once: timeout / interval + 2 */
+
 struct config_health {
 	int64_t interval_ns, timeout_ns;
 	uint32_t fall, rise;
@@ -40,9 +57,9 @@ struct config_health {
 
 struct config_service {
 	uint16_t port;
-	char *protocol;  /* module name */
-	unsigned replay; /* JEEBS_REPLAY_* */
-	unsigned login;  /* JEEBS_LOGIN_* */
+	char *protocol; /* module name */
+	enum config_replay replay;
+	enum config_login login;
 	char *notice;    /* NULL: none */
 	char *upgrade;   /* module name, NULL: none */
 	char *adopt;     /* socket of the program that adopts connections, NULL: none */

@@ -44,9 +44,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define HEALTH_FALL_MAX   64 /* of `fall` and `rise` */
-#define HEALTH_PROBES_MAX 64 /* of each kind */
-#define HEALTH_ROUNDS_MAX 64 /* open at once: timeout / interval + 2 */
+#include "config/config.h"
+
+#define HEALTH_FALL_MAX   CONFIG_FALL_MAX   /* of `fall` and `rise` */
+#define HEALTH_PROBES_MAX CONFIG_PROBES_MAX /* of each kind */
+#define HEALTH_ROUNDS_MAX CONFIG_ROUNDS_MAX /* open at once: timeout / interval + 2 */
 
 enum health_kind {
 	HEALTH_NEIGHBOUR, /* ARP or neighbour discovery */

@@ -7,6 +7,19 @@
 
 #include "watch/detect.h"
 
+static uint8_t replay_of(enum config_replay r)
+{
+	switch (r) {
+	case CONFIG_REPLAY_ALL:
+		return JEEBS_REPLAY_ALL;
+	case CONFIG_REPLAY_NONE:
+		return JEEBS_REPLAY_NONE;
+	case CONFIG_REPLAY_IDEMPOTENT:
+		break;
+	}
+	return JEEBS_REPLAY_IDEMPOTENT;
+}
+
 /* One for each address of @server, else as @w. */
 static void add_service(struct services *s, const struct config_server *server,
 			const struct config_service *service, const struct watch_service *w)
@@ -19,8 +32,9 @@ static void add_service(struct services *s, const struct config_server *server,
 		v->server = (uint16_t)s->server_count;
 		v->adopt = service->adopt;
 		v->options = (struct jeebs_service){
-			.replay = (uint8_t)service->replay,
-			.login = (uint8_t)service->login,
+			.replay = replay_of(service->replay),
+			.login = service->login == CONFIG_LOGIN_REPLAY ? JEEBS_LOGIN_REPLAY
+								       : JEEBS_LOGIN_REFUSE,
 			.notice = service->notice,
 			.upgrade = w->upgrade ? service->upgrade : NULL,
 			.retain = service->retain,
