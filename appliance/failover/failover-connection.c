@@ -11,6 +11,8 @@
 #include "failover-run.h"
 #include "base/log.h"
 
+_Static_assert(REFUSED_MAX == GUARD_FLOWS_MAX, "whoever is behind the guard can be asked again");
+
 /* A new socket begins with a window of ten segments, which options make a little smaller. */
 #define FIRST_FLIGHT_MSS 8
 

@@ -10,10 +10,10 @@
 #ifndef APPLIANCE_FAILOVER_REFUSED_H
 #define APPLIANCE_FAILOVER_REFUSED_H
 
-#include "tcprepair/tcprepair.h"
+#include "tcprepair/snapshot/snapshot.h"
 
-#define REFUSED_ROUNDS 3 /* asked again so often: after 250 ms, 1 s and 3 s */
-#define REFUSED_MAX    GUARD_FLOWS_MAX
+#define REFUSED_ROUNDS 3      /* asked again so often: after 250 ms, 1 s and 3 s */
+#define REFUSED_MAX    200000 /* as many as the guard can name */
 
 struct refused {
 	struct snapshot snapshot;
