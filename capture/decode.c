@@ -526,6 +526,7 @@ static inline void segment_init(struct segment *s, const struct frame *f)
 	memset(s->src_mac, 0, sizeof s->src_mac);
 	memset(s->dst_mac, 0, sizeof s->dst_mac);
 	s->outgoing = f->outgoing;
+	s->may_fragment = false;
 	s->sum = SEGMENT_SUM_RIGHT;
 	s->time_ns = f->time_ns;
 	s->piece = f->piece;

@@ -5,6 +5,7 @@
  */
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "decode.h"
 
@@ -38,6 +39,27 @@ static void check_segment(const struct frame *f, const struct segment *s)
 	check(s->opt.seen & TCP_OPT_TIMESTAMP || (s->opt.tsval == 0 && s->opt.tsecr == 0));
 }
 
+/* Complete: what was there before it was decoded is nowhere to be seen. */
+static void check_complete(const struct segment *a, const struct segment *b)
+{
+	check(endpoint_eq(&a->src, &b->src) && endpoint_eq(&a->dst, &b->dst));
+	check(a->seq == b->seq && a->ack == b->ack && a->window == b->window);
+	check(a->flags == b->flags && a->ttl == b->ttl && a->tos == b->tos);
+	check(memcmp(&a->may_fragment, &b->may_fragment, sizeof a->may_fragment) == 0);
+	check(memcmp(&a->vlan_present, &b->vlan_present, sizeof a->vlan_present) == 0);
+	check(memcmp(&a->mac_valid, &b->mac_valid, sizeof a->mac_valid) == 0);
+	check(memcmp(&a->outgoing, &b->outgoing, sizeof a->outgoing) == 0);
+	check(!a->vlan_present || a->vlan_tci == b->vlan_tci);
+	check(!a->mac_valid ||
+	      (memcmp(a->src_mac, b->src_mac, 6) == 0 && memcmp(a->dst_mac, b->dst_mac, 6) == 0));
+	check(a->sum == b->sum && a->piece == b->piece && a->time_ns == b->time_ns);
+	check(a->opt.seen == b->opt.seen && a->opt.mss == b->opt.mss &&
+	      a->opt.wscale == b->opt.wscale && a->opt.tsval == b->opt.tsval &&
+	      a->opt.tsecr == b->opt.tsecr && a->opt.sack_high == b->opt.sack_high);
+	check(a->payload_len == b->payload_len && a->payload.n == b->payload.n &&
+	      a->payload.p == b->payload.p);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -54,9 +76,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.vlan_present = data[0] & 0x10,
 		.vlan_tci = 0x2064,
 	};
+	struct segment other;
+	memset(&s, 0x00, sizeof s);
+	memset(&other, 0xff, sizeof other);
 	enum decode_outcome r = decode_frame(&f, &s);
-	if (r == DECODE_TCP)
+	check(decode_frame(&f, &other) == r);
+	if (r == DECODE_TCP) {
 		check_segment(&f, &s);
+		check_complete(&s, &other);
+	}
 	/* Nothing was cut: then it cannot be that. */
 	check(r != DECODE_TRUNCATED || f.wire_len > f.data.n);
 	decode_tcp_options(bytes_head(f.data, 40), &o);
