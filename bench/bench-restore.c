@@ -24,7 +24,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "failover/crew.h"
+#include "failover/thread-pool.h"
 #include "recovery-modules/host/module-host.h"
 #include "restore-peer.h"
 #include "capture/ring.h"
@@ -446,13 +446,13 @@ static int64_t all_cores_ns(void)
 /* If threads met in locks, a socket would cost the cores more with many of them. */
 static void by_threads(uint32_t count, uint32_t threads)
 {
-	struct crew *crew;
+	struct thread_pool *pool;
 	int64_t took = 0, cores = 0;
 
-	must(crew_new(threads, &crew), "crew");
+	must(thread_pool_new(threads, &pool), "pool");
 	for (int i = 0; i < ROUNDS; i++) {
 		int64_t last = clock_mono_ns(), last_cores = all_cores_ns();
-		crew_run(crew, restore_idle, NULL, count);
+		thread_pool_run(pool, restore_idle, NULL, count);
 		lap(&took, &last, clock_mono_ns());
 		lap(&cores, &last_cores, all_cores_ns());
 		abandon_all(count);
@@ -461,7 +461,7 @@ static void by_threads(uint32_t count, uint32_t threads)
 	       "cores each\n",
 	       threads, threads == 1 ? " " : "s", (double)took / 1e6, us(took, count),
 	       count * 1e9 / (double)took, us(cores, count));
-	crew_free(crew);
+	thread_pool_free(pool);
 }
 
 static void show(const char *what, int64_t *io_last, uint32_t count)
@@ -560,7 +560,7 @@ static void remove_state(void)
 int main(int argc, char **argv)
 {
 	uint32_t count = argc > 1 ? (uint32_t)atoi(argv[1]) : 15000;
-	uint32_t threads = argc > 2 ? (uint32_t)atoi(argv[2]) : crew_size(CREW_MAX);
+	uint32_t threads = argc > 2 ? (uint32_t)atoi(argv[2]) : thread_pool_size(THREAD_POOL_MAX);
 	struct guard *g;
 
 	fds = calloc(count, sizeof *fds);

@@ -7,7 +7,7 @@
  *	store		LMDB commits				     (store.h)
  *	health		probes and verdicts			     (health-loop.h)
  *	failover	takeovers, and keeping what was taken	     (failover.h)
- *	restore 1..n	its crew: probes and sockets, one a core     (crew.h)
+ *	restore 1..n	its pool: probes and sockets, one a core     (thread-pool.h)
  *	join 0..n	continued connections, io_uring		     (join.h)
  *	adopter		connections handed to local programs	     (adopt.h)
  *	control, http	jeebsctl and Prometheus

@@ -3,7 +3,7 @@
  * failover-account: what becomes of the connections of one takeover. Each that was live has
  * one fate at a time; it is settled when that is no longer `continuing`, and stays so.
  *
- * Shared by the failover thread, its crew, joins and the adopter: one lock around numbers.
+ * Shared by the failover thread, its pool, joins and the adopter: one lock around numbers.
  */
 #ifndef APPLIANCE_FAILOVER_ACCOUNT_H
 #define APPLIANCE_FAILOVER_ACCOUNT_H

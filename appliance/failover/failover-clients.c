@@ -18,7 +18,7 @@ struct probing {
 static void send_probe(void *ctx, uint32_t i)
 {
 	struct probing *p = ctx;
-	const struct asked *a = &p->s->run->asked.entry[i];
+	const struct probed *a = &p->s->run->probed.entry[i];
 	uint8_t frame[PROBE_FRAME_MAX];
 
 	if (a->done)
@@ -33,7 +33,7 @@ void failover_clients_probe(struct failover_server *s)
 {
 	struct probing p = {.s = s, .now_ns = clock_mono_ns()};
 
-	crew_run(s->crew, send_probe, &p, s->run->asked.count);
+	thread_pool_run(s->pool, send_probe, &p, s->run->probed.count);
 	int failed = atomic_load_explicit(&p.failed, memory_order_relaxed);
 	if (failed)
 		log_event(LOG_WARNING, "probe-not-sent", LOG_STR("server", s->cfg->name),
@@ -42,7 +42,7 @@ void failover_clients_probe(struct failover_server *s)
 
 bool failover_clients_waiting(const struct failover_run *run)
 {
-	return run->asked.outstanding > 0 || run->unasked > 0;
+	return run->probed.outstanding > 0 || run->unprobed > 0;
 }
 
 static void work_on(void *ctx, uint32_t i)
@@ -53,50 +53,50 @@ static void work_on(void *ctx, uint32_t i)
 }
 
 /* Also who was refused: without a socket the kernel refuses for us. */
-static void let_in_all(struct failover_server *s)
+static void admit_all(struct failover_server *s)
 {
-	if (s->run->let_in_count > 0)
-		failover_connection_let_in(s, s->run->let_in, s->run->let_in_count);
-	s->run->let_in_count = 0;
+	if (s->run->admitted_count > 0)
+		failover_connection_admit(s, s->run->admitted, s->run->admitted_count);
+	s->run->admitted_count = 0;
 }
 
-static void let_in(struct failover_server *s, const struct takeover_item *item)
+static void admit(struct failover_server *s, const struct takeover_item *item)
 {
 	struct failover_run *run = s->run;
 
 	if (!item->result.pending)
 		return;
-	run->let_in[run->let_in_count++] =
+	run->admitted[run->admitted_count++] =
 		(struct guard_flow){item->snapshot.server, item->snapshot.client};
-	if (run->let_in_count == FAILOVER_BATCH)
-		let_in_all(s);
+	if (run->admitted_count == FAILOVER_BATCH)
+		admit_all(s);
 }
 
 static void settle_batch(struct failover_server *s, uint32_t count)
 {
 	struct failover_run *run = s->run;
 
-	crew_run(s->crew, work_on, s, count);
+	thread_pool_run(s->pool, work_on, s, count);
 	for (uint32_t i = 0; i < count; i++) {
 		struct takeover_item *item = run->batch[i];
 		failover_connection_account(s, item);
-		let_in(s, item);
+		admit(s, item);
 		list_for_each (it, &item->others)
-			let_in(s, list_entry(it, struct takeover_item, node));
+			admit(s, list_entry(it, struct takeover_item, node));
 		takeover_item_free(item);
 	}
-	let_in_all(s);
+	admit_all(s);
 }
 
 /* The one to be dealt with now, or NULL: it waits for its family. */
 static struct takeover_item *note_item(struct failover_run *run, struct takeover_item *item)
 {
-	const struct asked *asked = asked_done(&run->asked, item);
+	const struct probed *probed = probed_done(&run->probed, item);
 
-	run->summary.live += item->unasked && !item->ended;
-	if (!asked && !item->unasked && run->unasked > 0)
-		run->unasked--;
-	item->result.pending = asked && asked->held;
+	run->summary.live += item->unprobed && !item->ended;
+	if (!probed && !item->unprobed && run->unprobed > 0)
+		run->unprobed--;
+	item->result.pending = probed && probed->held;
 	return family_add(&run->families, item);
 }
 
@@ -205,14 +205,14 @@ void failover_clients_ask(struct failover_server *s)
 			list_add_tail(&run->items, it);
 			continue;
 		}
-		run->unasked += asked_add(&run->asked, item) < 0;
+		run->unprobed += probed_add(&run->probed, item) < 0;
 		takeover_item_free(item);
 	}
-	run->summary.live = run->asked.count + run->unasked;
-	if (run->unasked > 0)
+	run->summary.live = run->probed.count + run->unprobed;
+	if (run->unprobed > 0)
 		log_event(LOG_ERROR, "clients-not-asked", LOG_STR("server", s->cfg->name),
-			  LOG_INT("connections", run->unasked), LOG_ERR(-ENOMEM));
-	if (asked_index(&run->asked) < 0)
+			  LOG_INT("connections", run->unprobed), LOG_ERR(-ENOMEM));
+	if (probed_index(&run->probed) < 0)
 		log_event(LOG_WARNING, "takeover-slow", LOG_STR("server", s->cfg->name),
 			  LOG_ERR(-ENOMEM));
 	family_sort(&run->families);
@@ -227,8 +227,8 @@ static void refuse_lost(struct failover_server *s)
 	struct failover_run *run = s->run;
 	uint32_t lost = 0;
 
-	for (uint32_t i = 0; i < run->asked.count; i++) {
-		struct asked *a = &run->asked.entry[i];
+	for (uint32_t i = 0; i < run->probed.count; i++) {
+		struct probed *a = &run->probed.entry[i];
 		struct takeover_item item = {
 			.kind = TAKEOVER_READY,
 			.snapshot = a->snapshot,
@@ -244,15 +244,15 @@ static void refuse_lost(struct failover_server *s)
 		failover_connection_work(s, &item);
 		failover_connection_account(s, &item);
 		if (a->held)
-			failover_connection_let_in(s, &flow, 1);
+			failover_connection_admit(s, &flow, 1);
 	}
-	lost += run->unasked;
+	lost += run->unprobed;
 	/* Without a socket, by the kernel; of which service nobody knows. */
-	account_add(&s->account, FATE_REFUSED, run->unasked);
-	if (run->unasked > 0)
+	account_add(&s->account, FATE_REFUSED, run->unprobed);
+	if (run->unprobed > 0)
 		s->env->observer.settled(s->env->observer.ctx, s->index,
-					 s->cfg->services[0].protocol, FATE_REFUSED, run->unasked);
-	run->asked.outstanding = run->unasked = 0;
+					 s->cfg->services[0].protocol, FATE_REFUSED, run->unprobed);
+	run->probed.outstanding = run->unprobed = 0;
 	if (lost > 0)
 		log_event(LOG_ERROR, "connections-lost", LOG_STR("server", s->cfg->name),
 			  LOG_INT("connections", lost), LOG_ERR(-ENOMEM));

@@ -587,8 +587,8 @@ void failover_connection_account(struct failover_server *s, const struct takeove
 		account(s, list_entry(it, struct takeover_item, node));
 }
 
-void failover_connection_let_in(struct failover_server *s, const struct guard_flow *flows,
-				uint32_t count)
+void failover_connection_admit(struct failover_server *s, const struct guard_flow *flows,
+			       uint32_t count)
 {
 	int r = guard_release(s->guard, flows, count);
 

@@ -24,9 +24,9 @@
  * what is in flight taken as sent: slow for the client (its RTO), but never wrong.
  *
  * Two things take long with many connections: the probes, and the sockets. Both are pieces
- * that know nothing of each other, so the thread's crew (crew.h) shares them, one batch after the
- * other; the phases, the account, the guard and what is told of it are the failover thread's
- * alone, and happen between batches, in the order in which the answers came. Workers are
+ * that know nothing of each other, so the thread's pool (thread-pool.h) shares them, one batch
+ *after the other; the phases, the account, the guard and what is told of it are the failover
+ *thread's alone, and happen between batches, in the order in which the answers came. Workers are
  * asked for their flows in parts, because packets wait meanwhile.
  *
  * A takeover can be called off until the address is added. After that it goes on, one
@@ -232,8 +232,8 @@ static void enter_sockets(struct failover_server *s)
 /* Who is heard before it is restored is refused by the kernel: it is held back. */
 static uint32_t collect_pending(struct failover_server *s, struct guard_flow *pending, uint32_t max)
 {
-	const struct asked_table *t = &s->run->asked;
-	uint32_t n = asked_hold(&s->run->asked, pending, max);
+	const struct probed_table *t = &s->run->probed;
+	uint32_t n = probed_hold(&s->run->probed, pending, max);
 
 	if (n < t->outstanding)
 		log_event(LOG_WARNING, "clients-not-held-back", LOG_STR("server", s->cfg->name),
@@ -244,7 +244,7 @@ static uint32_t collect_pending(struct failover_server *s, struct guard_flow *pe
 /* They are restored all the same, unless they speak before. */
 static int open_without_pending(struct failover_server *s, uint32_t n, int error)
 {
-	(void)asked_hold(&s->run->asked, NULL, 0);
+	(void)probed_hold(&s->run->probed, NULL, 0);
 	log_event(LOG_ERROR, "clients-not-held-back", LOG_STR("server", s->cfg->name),
 		  LOG_INT("connections", n), LOG_INT("held_back", 0), LOG_ERR(error));
 	return guard_open(s->guard, NULL, 0);
@@ -253,14 +253,14 @@ static int open_without_pending(struct failover_server *s, uint32_t n, int error
 static void open_guard(struct failover_server *s)
 {
 	struct failover_run *run = s->run;
-	uint32_t max =
-		run->asked.outstanding < GUARD_FLOWS_MAX ? run->asked.outstanding : GUARD_FLOWS_MAX;
+	uint32_t max = run->probed.outstanding < GUARD_FLOWS_MAX ? run->probed.outstanding
+								 : GUARD_FLOWS_MAX;
 	struct guard_flow *pending = calloc(max + 1, sizeof *pending);
 	uint32_t n = pending ? collect_pending(s, pending, max) : 0;
 	int r = pending ? guard_open(s->guard, pending, n) : -ENOMEM;
 
 	if (r < 0 && (n > 0 || !pending))
-		r = open_without_pending(s, run->asked.outstanding, r);
+		r = open_without_pending(s, run->probed.outstanding, r);
 	if (r < 0) {
 		/* Better open than closed for ever: without our table the sockets still work,
 		 * only new connections do not reach the backup. */
@@ -495,7 +495,7 @@ static void run_free(struct failover_server *s)
 		takeover_item_free(list_entry(it, struct takeover_item, node));
 	}
 	takeover_inbox_deinit(&run->inbox);
-	asked_deinit(&run->asked);
+	probed_deinit(&run->probed);
 	family_deinit(&run->families);
 	free(run);
 }

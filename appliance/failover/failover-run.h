@@ -7,8 +7,8 @@
 
 #include <stdatomic.h>
 
-#include "crew.h"
-#include "failover-asked.h"
+#include "thread-pool.h"
+#include "failover-probed.h"
 #include "failover-family.h"
 #include "failover-refused.h"
 #include "failover.h"
@@ -23,7 +23,7 @@ struct failover_server {
 	const struct failover_config *env;
 	const struct config_server *cfg;
 	int wake; /* eventfd: something happened in another thread */
-	struct crew *crew;
+	struct thread_pool *pool;
 	uint32_t index;    /* in the configuration; also the join group */
 	_Atomic int state; /* enum failover_state */
 	struct guard *guard;
@@ -58,16 +58,16 @@ struct failover_run {
 	struct failover_summary summary;
 	struct takeover_inbox inbox;
 	struct list items; /* out of the inbox, not settled yet */
-	struct asked_table asked;
-	uint32_t unasked;        /* live ones in workers' hands for which `asked` had no memory */
+	struct probed_table probed;
+	uint32_t unprobed;       /* live ones in workers' hands for which `asked` had no memory */
 	uint32_t not_remembered; /* refused, and not to be reset again */
 	int not_remembered_error;
 	bool restored; /* somebody was */
 	bool open;     /* the guard is: joins may send, late flows must be let in */
 	struct family_table families;
 	struct takeover_item *batch[FAILOVER_BATCH];
-	struct guard_flow let_in[FAILOVER_BATCH];
-	uint32_t let_in_count;
+	struct guard_flow admitted[FAILOVER_BATCH];
+	uint32_t admitted_count;
 	bool collected;   /* nobody is waited for any more: what workers had is in the inbox */
 	int64_t until_ns; /* RUN_CHECK and RUN_SOCKETS: not longer than this */
 	int64_t repeat_ns, give_up_ns, first_byte_until_ns;
@@ -143,7 +143,7 @@ void failover_connection_ask_refused(struct failover_server *s, int64_t now_ns);
 /* Then the account: counted, logged, told. In the failover thread. */
 void failover_connection_account(struct failover_server *s, const struct takeover_item *item);
 /* Nothing holds the packets of these clients back any longer. */
-void failover_connection_let_in(struct failover_server *s, const struct guard_flow *flows,
-				uint32_t count);
+void failover_connection_admit(struct failover_server *s, const struct guard_flow *flows,
+			       uint32_t count);
 
 #endif

@@ -39,7 +39,7 @@ struct request {
 struct failover {
 	struct failover_config cfg;
 	struct failover_server *server;
-	struct crew *crew;
+	struct thread_pool *pool;
 	struct pollfd *waits; /* wake, then one a server */
 	pthread_t thread;
 	bool started;
@@ -255,12 +255,12 @@ int failover_start(const struct failover_config *cfg, struct failover **ret)
 	f->waits = calloc(cfg->config->server_count + 1, sizeof *f->waits);
 	r = f->wake < 0 ? -errno : f->server && f->waits ? 0 : -ENOMEM;
 	if (r == 0)
-		r = crew_new(crew_size(CREW_LIMIT), &f->crew);
+		r = thread_pool_new(thread_pool_size(CREW_LIMIT), &f->pool);
 	for (uint32_t i = 0; r == 0 && i < cfg->config->server_count; i++) {
 		f->server[i].env = &f->cfg;
 		f->server[i].cfg = &cfg->config->servers[i];
 		f->server[i].wake = f->wake;
-		f->server[i].crew = f->crew;
+		f->server[i].pool = f->pool;
 		f->server[i].index = i;
 		account_init(&f->server[i].account);
 	}
@@ -305,7 +305,7 @@ struct failover *failover_free(struct failover *f)
 	if (f->wake >= 0)
 		close(f->wake);
 	pthread_mutex_destroy(&f->lock);
-	crew_free(f->crew);
+	thread_pool_free(f->pool);
 	free(f->waits);
 	free(f->server);
 	free(f);

@@ -315,15 +315,15 @@ static void resume_if_due(struct watched *w, int64_t now)
 }
 
 /* A verdict is told after the lock is given back. */
-struct told {
+struct decision {
 	enum health_verdict verdict;
 	enum health_rule rule;
 	int64_t alive_ns;
 };
 
-static struct told tick(struct watched *w, int64_t now)
+static struct decision tick(struct watched *w, int64_t now)
 {
-	struct told t = {.verdict = HEALTH_V_NONE};
+	struct decision t = {.verdict = HEALTH_V_NONE};
 
 	for (;;) {
 		struct health_action a = health_tick(&w->health, now);
@@ -337,8 +337,8 @@ static struct told tick(struct watched *w, int64_t now)
 			end_round(w, a.round, now);
 			break;
 		case HEALTH_VERDICT:
-			t = (struct told){a.verdict, a.rule,
-					  health_last_proof_of_life_ns(&w->health)};
+			t = (struct decision){a.verdict, a.rule,
+					      health_last_proof_of_life_ns(&w->health)};
 			if (a.verdict == HEALTH_V_DOWN)
 				pause_probes(w, 0);
 			return t;
@@ -382,12 +382,12 @@ static void turn(struct health_loop *l, uint32_t i)
 {
 	struct watched *w = &l->server[i];
 	const struct health_observer *o = &l->cfg.observer;
-	struct told t;
+	struct decision t;
 
 	do {
 		pthread_mutex_lock(&l->lock);
 		int64_t now = clock_mono_ns();
-		t = (struct told){.verdict = HEALTH_V_NONE};
+		t = (struct decision){.verdict = HEALTH_V_NONE};
 		resume_if_due(w, now);
 		if (!w->paused) {
 			read_neighbours(w, now);

@@ -33,7 +33,7 @@ struct counters {
 };
 
 /* What the log has been told of the store's troubles; the store's thread's. */
-struct told {
+struct logged {
 	uint64_t errors, dropped; /* of the counters, so far */
 	int64_t at_ns;
 	bool failing;
@@ -51,7 +51,7 @@ struct store {
 	uint64_t spill_parts;
 	uint64_t refused; /* puts that failed so far; likewise */
 	bool looked;      /* for dead readers, in this batch; likewise */
-	struct told told;
+	struct logged logged;
 	_Atomic uint64_t spilled[STORE_WRITERS_MAX];
 	struct store_views views;
 	struct store_queue queue;
@@ -312,21 +312,21 @@ static void apply(struct store *s, struct bytes ops)
 static void tell(struct store *s, int64_t now_ns)
 {
 	const struct counters *c = &s->count;
-	uint64_t errors = atomic_load_explicit(&c->errors, memory_order_relaxed) - s->told.errors;
+	uint64_t errors = atomic_load_explicit(&c->errors, memory_order_relaxed) - s->logged.errors;
 	uint64_t dropped =
-		atomic_load_explicit(&c->puts_dropped, memory_order_relaxed) - s->told.dropped;
+		atomic_load_explicit(&c->puts_dropped, memory_order_relaxed) - s->logged.dropped;
 	bool fails = now_ns - atomic_load_explicit(&c->failed_ns, memory_order_relaxed) < TELL_NS;
 
-	if (s->told.failing && errors == 0 && !fails) {
-		s->told.failing = false;
+	if (s->logged.failing && errors == 0 && !fails) {
+		s->logged.failing = false;
 		log_event(LOG_NOTICE, "store-works-again");
 	}
-	if (errors + dropped == 0 || (s->told.at_ns && now_ns - s->told.at_ns < TELL_NS))
+	if (errors + dropped == 0 || (s->logged.at_ns && now_ns - s->logged.at_ns < TELL_NS))
 		return;
-	s->told.at_ns = now_ns;
-	s->told.errors += errors;
-	s->told.dropped += dropped;
-	s->told.failing = s->told.failing || errors > 0;
+	s->logged.at_ns = now_ns;
+	s->logged.errors += errors;
+	s->logged.dropped += dropped;
+	s->logged.failing = s->logged.failing || errors > 0;
 	log_event(errors ? LOG_ERROR : LOG_WARNING, errors ? "store-failed" : "store-full",
 		  LOG_INT("changes", errors), LOG_INT("no_room", dropped),
 		  LOG_INT("oldest_reader_ms", store_views_age_ns(&s->views) / NS_PER_MS),

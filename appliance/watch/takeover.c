@@ -92,14 +92,14 @@ struct takeover_item *takeover_note(const struct jeebs_flow *jf, uint16_t worker
 }
 
 struct takeover_item *takeover_refusal(const struct flow *f, const struct watch_service *service,
-				       uint16_t worker, bool unasked, const char *reason)
+				       uint16_t worker, bool unprobed, const char *reason)
 {
 	struct takeover_item *item = item_new(f, service, worker, TAKEOVER_READY);
 
 	if (!item)
 		return NULL;
 	item->handshake_only = false;
-	item->unasked = unasked;
+	item->unprobed = unprobed;
 	item->answered = f->probe_answered;
 	item->plan = (struct plan){.module = "-", .reason = reason};
 	return item;
@@ -150,7 +150,7 @@ struct takeover_item *takeover_show_ended(const struct related_ended *e, uint32_
 	item->service = e->service;
 	item->snapshot.server = e->server;
 	item->snapshot.client = e->client;
-	item->unasked = item->ended = item->related = true;
+	item->unprobed = item->ended = item->related = true;
 	item->ended_ns = e->at_ns;
 	item->tag = tag;
 	item->plan = (struct plan){.module = e->module->name, .reason = "ended"};

@@ -3,7 +3,7 @@
  * takeover: what a worker tells the failover thread about the connections of a
  * dead server. Messages by value: nothing in them points into a worker's tables.
  *
- * For each live connection first TAKEOVER_PROBE (unless it says `unasked`), then exactly one of
+ * For each live connection first TAKEOVER_PROBE (unless it says `unprobed`), then exactly one of
  * TAKEOVER_READY (to be restored or refused as its plan says) or TAKEOVER_GONE. Without memory
  * for the latter two there is none: whoever keeps account refuses what is left.
  */
@@ -31,7 +31,7 @@ struct takeover_item {
 	struct snapshot snapshot;
 	uint64_t sacked_to;  /* as in struct flow */
 	bool handshake_only; /* SYN_RCVD: the client may not have the SYN-ACK */
-	bool unasked;        /* no TAKEOVER_PROBE came before */
+	bool unprobed;       /* no TAKEOVER_PROBE came before */
 	bool older;          /* than the box: offset 0 is the first byte that was seen */
 	/* TAKEOVER_READY only: */
 	bool answered; /* the snapshot is the client's own answer */
@@ -100,10 +100,10 @@ struct takeover_item *takeover_note(const struct jeebs_flow *jf, uint16_t worker
 				    enum takeover_kind kind);
 /*
  * A READY item that is refused for @reason, out-of-memory for one: of a flow whose bytes could not
- * be taken out, or (@unasked) that was never watched. NULL on lack of memory.
+ * be taken out, or (@unprobed) that was never watched. NULL on lack of memory.
  */
 struct takeover_item *takeover_refusal(const struct flow *f, const struct watch_service *service,
-				       uint16_t worker, bool unasked, const char *reason);
+				       uint16_t worker, bool unprobed, const char *reason);
 /* Closes the module's state and frees everything; NULL is fine. */
 void takeover_item_free(struct takeover_item *item);
 

@@ -254,13 +254,13 @@ static void call_collect_without_any_memory(struct worker *w, void *arg)
 	atomic_store(&calloc_fails_also, 0);
 }
 
-static void expect_refusal(struct list *items, bool unasked)
+static void expect_refusal(struct list *items, bool unprobed)
 {
 	struct takeover_item *item = next_item(items, TAKEOVER_READY);
 
 	assert_false(item->plan.cont);
 	assert_string_equal(item->plan.reason, "out-of-memory");
-	assert_int_equal(item->unasked, unasked);
+	assert_int_equal(item->unprobed, unprobed);
 	takeover_item_free(item);
 }
 

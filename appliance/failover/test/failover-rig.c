@@ -102,7 +102,7 @@ WRAP(uint32_t, worker_takeover_begin, struct worker *w, uint32_t server,
 		return 1;
 	for (uint32_t i = 0; i < world.ended; i++) {
 		struct takeover_item *it = rig_item(TAKEOVER_READY, 3000 + i, false);
-		it->unasked = it->related = it->ended = true;
+		it->unprobed = it->related = it->ended = true;
 		it->main_flow = 1;
 		it->tag = world.ended_alike ? 0 : 3000 + i;
 		takeover_inbox_put(in, it);
@@ -114,7 +114,7 @@ WRAP(uint32_t, worker_takeover_begin, struct worker *w, uint32_t server,
 	}
 	for (uint32_t i = 0; i < world.unwatched; i++) {
 		struct takeover_item *it = rig_item(TAKEOVER_READY, world.flows + i + 1, false);
-		it->unasked = true;
+		it->unprobed = true;
 		it->plan = (struct plan){.module = "-", .reason = "out-of-memory"};
 		takeover_inbox_put(in, it);
 	}
@@ -354,7 +354,7 @@ int rig_set_up(void **state)
 	account_init(&rig_server.account);
 	service.adopt = NULL;
 	env.adopter = NULL;
-	return crew_new(3, &rig_server.crew);
+	return thread_pool_new(3, &rig_server.pool);
 }
 
 int rig_tear_down(void **state)
@@ -362,7 +362,7 @@ int rig_tear_down(void **state)
 	failover_run_cancel(&rig_server);
 	refused_deinit(&rig_server.refused);
 	account_deinit(&rig_server.account);
-	crew_free(rig_server.crew);
+	thread_pool_free(rig_server.pool);
 	return 0;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * test-failover-rig: a takeover whose workers, network and joins are played (link option --wrap);
- * the order, the crew and the numbers are the real ones.
+ * the order, the pool and the numbers are the real ones.
  */
 #ifndef TEST_FAILOVER_RIG_H
 #define TEST_FAILOVER_RIG_H

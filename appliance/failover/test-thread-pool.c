@@ -11,7 +11,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "crew.h"
+#include "thread-pool.h"
 
 #define PIECES 5000
 #define ROUNDS 300
@@ -33,20 +33,20 @@ static void add_index(void *ctx, uint32_t i)
 static void run_many(uint32_t threads)
 {
 	struct job *job = calloc(1, sizeof *job);
-	struct crew *c;
+	struct thread_pool *c;
 
 	assert_non_null(job);
-	assert_int_equal(crew_new(threads, &c), 0);
+	assert_int_equal(thread_pool_new(threads, &c), 0);
 	for (uint32_t round = 0; round < ROUNDS; round++) {
 		/* Sizes around those where threads join in, and large ones. */
-		uint32_t n = round % 3 ? round % (2 * CREW_ALONE + 1) : PIECES;
-		crew_run(c, add_index, job, n);
+		uint32_t n = round % 3 ? round % (2 * THREAD_POOL_ALONE + 1) : PIECES;
+		thread_pool_run(c, add_index, job, n);
 		for (uint32_t i = 0; i < PIECES; i++) {
 			assert_int_equal(job->plain[i], i < n ? i + 1 : 0); /* each once */
 			job->plain[i] = 0;
 		}
 	}
-	crew_free(c);
+	thread_pool_free(c);
 	free(job);
 }
 
@@ -70,28 +70,28 @@ static void wait_together(void *ctx, uint32_t i)
 static void test_several_threads_at_once(void **state)
 {
 	struct job *job = calloc(1, sizeof *job);
-	struct crew *c;
+	struct thread_pool *c;
 
 	assert_non_null(job);
 	job->meet_at = 3;
 	pthread_barrier_init(&job->together, NULL, 3);
-	assert_int_equal(crew_new(3, &c), 0);
-	crew_run(c, wait_together, job, 100);
+	assert_int_equal(thread_pool_new(3, &c), 0);
+	thread_pool_run(c, wait_together, job, 100);
 	assert_int_equal(atomic_load(&job->meeting), 100);
-	crew_free(c);
+	thread_pool_free(c);
 	pthread_barrier_destroy(&job->together);
 	free(job);
 }
 
 static void test_sizes(void **state)
 {
-	struct crew *c = NULL;
+	struct thread_pool *c = NULL;
 
-	assert_int_equal(crew_new(0, &c), -EINVAL);
-	assert_int_equal(crew_new(CREW_MAX + 1, &c), -EINVAL);
-	assert_null(crew_free(NULL));
-	assert_int_equal(crew_size(1), 1);
-	assert_true(crew_size(CREW_MAX) >= 1);
+	assert_int_equal(thread_pool_new(0, &c), -EINVAL);
+	assert_int_equal(thread_pool_new(THREAD_POOL_MAX + 1, &c), -EINVAL);
+	assert_null(thread_pool_free(NULL));
+	assert_int_equal(thread_pool_size(1), 1);
+	assert_true(thread_pool_size(THREAD_POOL_MAX) >= 1);
 }
 
 int main(void)

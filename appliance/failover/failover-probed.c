@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "failover-asked.h"
+#include "failover-probed.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -9,30 +9,30 @@ static uint64_t item_key(const struct takeover_item *item)
 	return (uint64_t)item->worker << 32 | item->flow;
 }
 
-static uint32_t key_slot(const struct asked_table *t, uint64_t key)
+static uint32_t key_slot(const struct probed_table *t, uint64_t key)
 {
 	/* Our own numbers, not a stranger's: multiplicative hashing is enough. */
 	return (uint32_t)(key * UINT64_C(0x9e3779b97f4a7c15) >> 32) & t->index_mask;
 }
 
-void asked_deinit(struct asked_table *t)
+void probed_deinit(struct probed_table *t)
 {
 	free(t->entry);
 	free(t->index);
-	*t = (struct asked_table){0};
+	*t = (struct probed_table){0};
 }
 
-int asked_add(struct asked_table *t, const struct takeover_item *item)
+int probed_add(struct probed_table *t, const struct takeover_item *item)
 {
 	if (t->count == t->cap) {
 		uint32_t cap = t->cap ? t->cap * 2 : 256;
-		struct asked *p = realloc(t->entry, cap * sizeof *p);
+		struct probed *p = realloc(t->entry, cap * sizeof *p);
 		if (!p)
 			return -ENOMEM;
 		t->entry = p;
 		t->cap = cap;
 	}
-	t->entry[t->count++] = (struct asked){
+	t->entry[t->count++] = (struct probed){
 		.key = item_key(item),
 		.snapshot = item->snapshot,
 		.service = item->service,
@@ -42,7 +42,7 @@ int asked_add(struct asked_table *t, const struct takeover_item *item)
 	return 0;
 }
 
-int asked_index(struct asked_table *t)
+int probed_index(struct probed_table *t)
 {
 	uint32_t size = 16;
 
@@ -61,7 +61,7 @@ int asked_index(struct asked_table *t)
 	return 0;
 }
 
-static struct asked *find(const struct asked_table *t, uint64_t key)
+static struct probed *find(const struct probed_table *t, uint64_t key)
 {
 	for (uint32_t i = 0; !t->index && i < t->count; i++)
 		if (t->entry[i].key == key)
@@ -74,9 +74,9 @@ static struct asked *find(const struct asked_table *t, uint64_t key)
 	return NULL;
 }
 
-const struct asked *asked_done(struct asked_table *t, const struct takeover_item *item)
+const struct probed *probed_done(struct probed_table *t, const struct takeover_item *item)
 {
-	struct asked *a = find(t, item_key(item));
+	struct probed *a = find(t, item_key(item));
 
 	if (!a || a->done)
 		return NULL;
@@ -85,7 +85,7 @@ const struct asked *asked_done(struct asked_table *t, const struct takeover_item
 	return a;
 }
 
-uint32_t asked_hold(struct asked_table *t, struct guard_flow *ret, uint32_t max)
+uint32_t probed_hold(struct probed_table *t, struct guard_flow *ret, uint32_t max)
 {
 	uint32_t n = 0;
 
@@ -93,7 +93,7 @@ uint32_t asked_hold(struct asked_table *t, struct guard_flow *ret, uint32_t max)
 		t->entry[i].held = false;
 	for (int handshake = 0; handshake < 2; handshake++)
 		for (uint32_t i = 0; i < t->count && n < max; i++) {
-			struct asked *a = &t->entry[i];
+			struct probed *a = &t->entry[i];
 			if (a->done || a->handshake_only != (handshake == 1))
 				continue;
 			a->held = true;

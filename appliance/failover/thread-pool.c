@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "crew.h"
+#include "thread-pool.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -13,7 +13,7 @@
 /* Taken at once: few enough that nobody waits long for the last. */
 #define PIECES 8
 
-struct crew {
+struct thread_pool {
 	pthread_mutex_t lock;
 	pthread_cond_t begun, ended;
 	/* Under lock: */
@@ -31,7 +31,7 @@ struct crew {
 	pthread_t thread[];
 };
 
-uint32_t crew_size(uint32_t limit)
+uint32_t thread_pool_size(uint32_t limit)
 {
 	cpu_set_t set;
 	uint32_t n = 1;
@@ -41,7 +41,7 @@ uint32_t crew_size(uint32_t limit)
 	return n < limit ? n : limit;
 }
 
-static void work(struct crew *c)
+static void work(struct thread_pool *c)
 {
 	uint32_t i;
 
@@ -52,7 +52,7 @@ static void work(struct crew *c)
 
 static void *helper_main(void *arg)
 {
-	struct crew *c = arg;
+	struct thread_pool *c = arg;
 	uint64_t seen = 0;
 
 	pthread_mutex_lock(&c->lock);
@@ -73,9 +73,10 @@ static void *helper_main(void *arg)
 	return NULL;
 }
 
-void crew_run(struct crew *c, void (*fn)(void *ctx, uint32_t i), void *ctx, uint32_t count)
+void thread_pool_run(struct thread_pool *c, void (*fn)(void *ctx, uint32_t i), void *ctx,
+		     uint32_t count)
 {
-	if (c->started == 0 || count < CREW_ALONE) {
+	if (c->started == 0 || count < THREAD_POOL_ALONE) {
 		for (uint32_t i = 0; i < count; i++)
 			fn(ctx, i);
 		return;
@@ -97,11 +98,11 @@ void crew_run(struct crew *c, void (*fn)(void *ctx, uint32_t i), void *ctx, uint
 	pthread_mutex_unlock(&c->lock);
 }
 
-int crew_new(uint32_t threads, struct crew **ret)
+int thread_pool_new(uint32_t threads, struct thread_pool **ret)
 {
-	if (threads < 1 || threads > CREW_MAX)
+	if (threads < 1 || threads > THREAD_POOL_MAX)
 		return -EINVAL;
-	struct crew *c = calloc(1, sizeof *c + (threads - 1) * sizeof c->thread[0]);
+	struct thread_pool *c = calloc(1, sizeof *c + (threads - 1) * sizeof c->thread[0]);
 	if (!c)
 		return -ENOMEM;
 	pthread_mutex_init(&c->lock, NULL);
@@ -110,7 +111,7 @@ int crew_new(uint32_t threads, struct crew **ret)
 	while (c->started < threads - 1) {
 		int r = thread_start(&c->thread[c->started], helper_main, c);
 		if (r < 0) {
-			crew_free(c);
+			thread_pool_free(c);
 			return r;
 		}
 		pthread_setname_np(c->thread[c->started++], "restore");
@@ -119,7 +120,7 @@ int crew_new(uint32_t threads, struct crew **ret)
 	return 0;
 }
 
-struct crew *crew_free(struct crew *c)
+struct thread_pool *thread_pool_free(struct thread_pool *c)
 {
 	if (!c)
 		return NULL;
