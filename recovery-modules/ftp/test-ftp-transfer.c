@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* A transfer that was cut: how it goes on, and what becomes of it when the backup disappoints. */
-#include "test-talk.h"
+#include "test/talk.h"
 
 #include <stdio.h>
 

@@ -3,7 +3,7 @@
  * What is learned, decided and refused, case by case. Transfers are in test-ftp-transfer.c, whole
  * conversations in test-ftp-recorded.c.
  */
-#include "test-talk.h"
+#include "test/talk.h"
 
 #include <stdio.h>
 

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "test-record.h"
+#include "test/record.h"
 
 /* A backend that says one text, whatever it is asked. */
 struct speaker {

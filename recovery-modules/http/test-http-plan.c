@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "http-date.h"
-#include "test-record.h"
+#include "test/record.h"
 
 /* A conversation that begins with @ask and @answer, and how it is decided. */
 static void decided(const char *ask, const char *answer, uint32_t verdict, const char *reason)

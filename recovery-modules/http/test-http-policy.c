@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "test-record.h"
+#include "test/record.h"
 
 #define POST "POST /plain HTTP/1.1\r\nContent-Length: 9\r\n\r\nsome=data"
 #define HEAD "HEAD /plain HTTP/1.1\r\nHost: a\r\n\r\n"

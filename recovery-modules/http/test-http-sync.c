@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "test-record.h"
+#include "test/record.h"
 
 #define PAUSE HTTP_SYNC_QUIET_NS
 

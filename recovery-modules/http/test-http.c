@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "test-record.h"
+#include "test/record.h"
 
 /* A body on one line. */
 static void append_body(struct buf *out, const char *p, size_t n)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * test-talk: a conversation up to the cut, and a backup that answers from a table: for test-ftp*.c.
+ * talk: a conversation up to the cut, and a backup that answers from a table: for test-ftp*.c.
  */
 #ifndef FTP_TEST_TALK_H
 #define FTP_TEST_TALK_H
@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "ftp.h"
+#include "recovery-modules/ftp/ftp.h"
 #include "recovery-modules/harness/harness.h"
 
 #define FILE_N 200000

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * test-record: what the tests of this module share: conversations recorded with
+ * record: what the tests of this module share: conversations recorded with
  * the server in memory, and short ways to show bytes and to demand a decision.
  */
 #ifndef HTTP_TEST_RECORD_H
 #define HTTP_TEST_RECORD_H
 
 #include "recovery-modules/harness/harness.h"
-#include "http.h"
-#include "test-server.h"
+#include "recovery-modules/http/http.h"
+#include "server.h"
 
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: a\r\n\r\n"
 #define OK_10     "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n"

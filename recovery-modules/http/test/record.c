@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "test-record.h"
+#include "record.h"
 
 const char *const record_pipelined[] = {
 	GET("/file"),      "+" GET("/chunked"),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * test-server: a small HTTP/1.1 server in memory, both the old server whose
+ * server: a small HTTP/1.1 server in memory, both the old server whose
  * conversation is recorded and the backend that continues it. Its paths:
  *
  *	/file      Content-Length, strong ETag, Last-Modified, ranges, also several

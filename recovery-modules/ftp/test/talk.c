@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "test-talk.h"
+#include "talk.h"
 
 struct jeebs_service service;
 struct harness_options options;
