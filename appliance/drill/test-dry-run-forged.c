@@ -9,7 +9,7 @@
 
 #include <dirent.h>
 
-#include "recovery-modules/http/test-conversation.h" /* of http; ftp's have the connection before each record */
+#include "recovery-modules/harness/test/conversation.h"
 
 #define PACKETS_MAX     256
 #define CONNECTIONS_MAX 4
@@ -159,20 +159,17 @@ static bool say_conversation(struct bytes file, bool numbered)
 	struct reader r = reader_init(file);
 	struct conversation_record c;
 
-	for (;;) {
-		uint8_t connection = numbered ? reader_u8(&r) : 0;
-		if (!conversation_next(&r, &c))
-			return true;
+	while (numbered ? conversation_next_numbered(&r, &c) : conversation_next(&r, &c)) {
 		bool from_server = c.kind == 'C' || c.kind == 'F';
 		switch (c.kind) {
 		case 'S':
 		case 'C':
-			say_record(connection, from_server, c.b);
+			say_record(c.connection, from_server, c.b);
 			break;
 		case 'E':
 		case 'F':
-			say_bytes(connection, from_server, TCP_ACK | TCP_FIN, BYTES_NONE);
-			say_bytes(connection, !from_server, TCP_ACK, BYTES_NONE);
+			say_bytes(c.connection, from_server, TCP_ACK | TCP_FIN, BYTES_NONE);
+			say_bytes(c.connection, !from_server, TCP_ACK, BYTES_NONE);
 			break;
 		case 'P':
 			open_data_line(c.b);
@@ -181,6 +178,7 @@ static bool say_conversation(struct bytes file, bool numbered)
 			return false;
 		}
 	}
+	return true;
 }
 
 /* ---- what its receiver drops ---- */

@@ -23,7 +23,7 @@
 #include "base/clock.h"
 #include "recovery-modules/http/http.h"
 #include "plan.h"
-#include "recovery-modules/http/test-conversation.h"
+#include "recovery-modules/harness/test/conversation.h"
 #include "watch.h"
 
 #define STREAM_MAX  (256u << 10)

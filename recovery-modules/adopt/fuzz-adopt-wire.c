@@ -4,18 +4,12 @@
  * them together, and to the box's, which reads what a program says. What was read is written
  * and must be read the same again.
  */
-#include <stdlib.h>
 
 #include "adopt-offer.h"
 #include "base/reader.h"
+#include "recovery-modules/harness/test/demand.h"
 
 #define MAX_BYTES 4096
-
-static void demand(bool ok)
-{
-	if (!ok)
-		abort();
-}
 
 static void check_whole(const struct adopt_offer *o)
 {

@@ -4,17 +4,11 @@
  * of one byte kind, one byte length, payload: 'S' 'C' bytes of client and server, 's' 'c' a gap of
  * so many bytes, 'O' older than the box, 'R' checkpoint and restore, the payload xored into it.
  */
-#include <stdlib.h>
 
 #include "adopt-module.h"
 #include "recovery-modules/harness/harness.h"
 #include "base/reader.h"
-
-static void demand(bool ok)
-{
-	if (!ok)
-		abort();
-}
+#include "recovery-modules/harness/test/demand.h"
 
 static bool reopen(struct harness *h, struct bytes payload)
 {

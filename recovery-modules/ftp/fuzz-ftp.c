@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * A conversation from hostile bytes, a cut, and a backend that answers hostile
- *bytes. Input: four bytes of options, then records as in test-conversation.h of
+ *bytes. Input: four bytes of options, then records as in conversation.h of
  *the control connection (0) and two data connections, and besides them
  *
  *	'G' 'g'  a gap of the client's, of the server's bytes, so many as the
@@ -12,9 +12,8 @@
  */
 #include "ftp.h"
 #include "recovery-modules/harness/harness.h"
-#include "test-conversation.h"
-
-#include <stdlib.h>
+#include "recovery-modules/harness/test/conversation.h"
+#include "recovery-modules/harness/test/demand.h"
 
 #define FLOWS 3
 
@@ -27,12 +26,6 @@ struct script {
 	bool said;
 	bool dead; /* a state is not what it was */
 };
-
-static void demand(bool ok)
-{
-	if (!ok)
-		abort();
-}
 
 /* The next answer for it; none: it waits for ever. */
 static void receive(void *ctx, struct bytes b, bool eof, struct buf *answer, bool *close,

@@ -15,10 +15,8 @@
  */
 #include "recovery-modules/harness/harness.h"
 #include "http.h"
-
-#include <stdlib.h>
-
 #include "base/reader.h"
+#include "recovery-modules/harness/test/demand.h"
 
 struct script {
 	struct bytes answer;
@@ -38,12 +36,6 @@ static void receive(void *ctx, struct bytes b, bool eof, struct buf *answer, boo
 	s->answered = true;
 	*close = !s->fail;
 	*fail = s->fail;
-}
-
-static void demand(bool ok)
-{
-	if (!ok)
-		abort();
 }
 
 /* False: the restored state is not one the module understands. */

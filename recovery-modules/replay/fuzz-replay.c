@@ -14,16 +14,8 @@
  */
 #include "recovery-modules/harness/harness.h"
 #include "replay.h"
-
-#include <stdlib.h>
-
 #include "base/reader.h"
-
-static void demand(bool ok)
-{
-	if (!ok)
-		abort();
-}
+#include "recovery-modules/harness/test/demand.h"
 
 struct script {
 	struct bytes said, answer;

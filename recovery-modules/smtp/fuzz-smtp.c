@@ -16,10 +16,8 @@
  */
 #include "recovery-modules/harness/harness.h"
 #include "smtp.h"
-
-#include <stdlib.h>
-
 #include "base/reader.h"
+#include "recovery-modules/harness/test/demand.h"
 
 struct script {
 	struct bytes answers;
@@ -38,12 +36,6 @@ static void receive(void *ctx, struct bytes b, bool eof, struct buf *answer, boo
 	s->answers = bytes_from(s->answers, n + 1);
 	*close = (eof || s->answers.n == 0) && !s->fail;
 	*fail = (eof || s->answers.n == 0) && s->fail;
-}
-
-static void demand(bool ok)
-{
-	if (!ok)
-		abort();
 }
 
 /* False: the restored state is not one the module understands. */

@@ -19,7 +19,7 @@
 
 #include "recovery-modules/harness/harness.h"
 #include "smtp.h"
-#include "test-conversation.h"
+#include "recovery-modules/harness/test/conversation.h"
 
 #define REPLIES_MAX 64
 

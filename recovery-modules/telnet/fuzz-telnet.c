@@ -14,10 +14,8 @@
  */
 #include "recovery-modules/harness/harness.h"
 #include "telnet.h"
-
-#include <stdlib.h>
-
 #include "base/reader.h"
+#include "recovery-modules/harness/test/demand.h"
 
 struct script {
 	struct bytes answer;
@@ -36,12 +34,6 @@ static void receive(void *ctx, struct bytes b, bool eof, struct buf *answer, boo
 	if (!s->answered)
 		buf_bytes(answer, s->answer);
 	s->answered = true;
-}
-
-static void demand(bool ok)
-{
-	if (!ok)
-		abort();
 }
 
 /* False: the restored state is not one the module understands. */

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* demand: what a fuzzer is about; also where NDEBUG leaves assertions out. */
+#ifndef HARNESS_TEST_DEMAND_H
+#define HARNESS_TEST_DEMAND_H
+
+#include <stdbool.h>
+#include <stdlib.h>
+
+static inline void demand(bool ok)
+{
+	if (!ok)
+		abort();
+}
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * oracle-fuzz: the fuzzer of every oracle. A fuzzer is this driver and a file that says which
+ * oracle it is for:
+ *
+ *	const struct oracle_fuzz oracle_fuzz = {.oracle = &http_oracle};
+ *
+ * Its input is a conversation from hostile bytes (conversation.h), which the oracle learns, and a
+ * question: what the client said again, or what the records 'Q' say. Demanded: the answer does not
+ * depend on how the question is chunked, and the same question again gets a beginning of what the
+ * server sent then.
+ *
+ * Where there are several connections the records 'Q' are asked one after the other, each of its
+ * connection; a data connection's first one names the port. Only what the contract says is
+ * demanded: questions of several connections have an order.
+ */
+#ifndef HARNESS_TEST_ORACLE_FUZZ_H
+#define HARNESS_TEST_ORACLE_FUZZ_H
+
+#include <stdbool.h>
+
+#include "jeebs/recovery-oracle.h"
+
+struct oracle_fuzz {
+	const struct jeebs_oracle *oracle; /* with `related`: of several connections */
+	bool by_heart; /* whatever it is asked, it answers in the words of the server, in order */
+	bool unknown_gap; /* a gap of no length is one too: the server may not be quoted */
+};
+
+/* The fuzzer's own. */
+extern const struct oracle_fuzz oracle_fuzz;
+
+#endif
