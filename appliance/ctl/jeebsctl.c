@@ -50,6 +50,7 @@ static const struct table_column failover_columns[] = {
 	{"detected_ms", "detected_ms", false, true},
 	{"first_byte_ms", "first_byte_ms", false, true},
 	{"why", "aborted_because", true, false},
+	{"refused_why", "refused_because", false, false},
 };
 
 static const struct table_column connection_columns[] = {

@@ -38,12 +38,12 @@ void history_settled(struct history *h, uint32_t server, const struct failover_s
 	pthread_mutex_unlock(&h->lock);
 }
 
-static json_t *why_json(const struct account_numbers *a)
+static json_t *why_json(const struct account_reasons *r)
 {
 	json_t *o = json_object();
 
-	for (uint32_t i = 0; i < a->why_n; i++)
-		json_object_set_new(o, a->why[i].reason, json_integer(a->why[i].n));
+	for (uint32_t i = 0; i < r->n; i++)
+		json_object_set_new(o, r->v[i].reason, json_integer(r->v[i].n));
 	return o;
 }
 
@@ -56,12 +56,13 @@ static json_t *entry_json(const struct history_entry *e, const char *name)
 {
 	const struct failover_summary *s = &e->summary;
 	json_t *o = json_pack(
-		"{s:s, s:s, s:s, s:s?, s:b, s:I, s:I, s:o, s:f, s:f, s:f}", "failover", s->id,
+		"{s:s, s:s, s:s, s:s?, s:b, s:I, s:I, s:o, s:o, s:f, s:f, s:f}", "failover", s->id,
 		"server", name, "outcome", s->aborted ? "called-off" : "taken-over",
 		"called_off_because", s->aborted, "settled", e->settled, "live",
-		(json_int_t)s->live, "unanswered", (json_int_t)s->unanswered, "aborted_because",
-		why_json(&s->account), "detected_ms", at_ms(s, FAILOVER_DETECTED), "open_ms",
-		at_ms(s, FAILOVER_OPEN), "first_byte_ms", at_ms(s, FAILOVER_FIRST_BYTE));
+		(json_int_t)s->live, "unanswered", (json_int_t)s->unanswered, "refused_because",
+		why_json(&s->account.refused), "aborted_because", why_json(&s->account.aborted),
+		"detected_ms", at_ms(s, FAILOVER_DETECTED), "open_ms", at_ms(s, FAILOVER_OPEN),
+		"first_byte_ms", at_ms(s, FAILOVER_FIRST_BYTE));
 
 	for (int f = 0; f < FATE_COUNT_; f++)
 		json_object_set_new(o, fate_name((enum fate)f), json_integer(s->account.n[f]));

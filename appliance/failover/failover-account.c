@@ -22,13 +22,6 @@ void account_begin(struct account *a)
 	pthread_mutex_unlock(&a->lock);
 }
 
-void account_add(struct account *a, enum fate fate, uint32_t n)
-{
-	pthread_mutex_lock(&a->lock);
-	a->numbers.n[fate] += n;
-	pthread_mutex_unlock(&a->lock);
-}
-
 void account_undo(struct account *a, uint32_t n)
 {
 	pthread_mutex_lock(&a->lock);
@@ -36,28 +29,44 @@ void account_undo(struct account *a, uint32_t n)
 	pthread_mutex_unlock(&a->lock);
 }
 
-static void add_reason(struct account_numbers *t, const char *reason, uint32_t n)
+static void add_reason(struct account_reasons *r, const char *reason, uint32_t n)
 {
 	uint32_t i = 0;
 
-	while (i < t->why_n && strcmp(t->why[i].reason, reason) != 0)
+	while (i < r->n && strcmp(r->v[i].reason, reason) != 0)
 		i++;
 	if (i == ACCOUNT_REASONS_MAX) {
-		t->why[--i].reason = "others";
-	} else if (i == t->why_n) {
-		t->why_n++;
-		t->why[i].reason = reason;
+		r->v[--i].reason = "others";
+	} else if (i == r->n) {
+		r->n++;
+		r->v[i].reason = reason;
 	}
-	t->why[i].n += n;
+	r->v[i].n += n;
+}
+
+static void count(struct account_numbers *t, enum fate fate, const char *reason, uint32_t n)
+{
+	t->n[fate] += n;
+	if (fate == FATE_REFUSED)
+		add_reason(&t->refused, reason, n);
+	else if (fate == FATE_ABORTED)
+		add_reason(&t->aborted, reason, n);
+}
+
+void account_add(struct account *a, enum fate fate, const char *reason, uint32_t n)
+{
+	if (n == 0)
+		return;
+	pthread_mutex_lock(&a->lock);
+	count(&a->numbers, fate, reason, n);
+	pthread_mutex_unlock(&a->lock);
 }
 
 bool account_settle(struct account *a, enum fate fate, const char *reason, uint32_t n)
 {
 	pthread_mutex_lock(&a->lock);
 	a->numbers.n[FATE_CONTINUING] -= n;
-	a->numbers.n[fate] += n;
-	if (fate == FATE_ABORTED)
-		add_reason(&a->numbers, reason, n);
+	count(&a->numbers, fate, reason, n);
 	bool last = a->numbers.n[FATE_CONTINUING] == 0;
 	pthread_mutex_unlock(&a->lock);
 	return last;
@@ -83,13 +92,13 @@ const char *fate_name(enum fate fate)
 	return name[fate];
 }
 
-const char *account_why(const struct account_numbers *t, char out[static ACCOUNT_WHY_STRLEN])
+const char *account_why(const struct account_reasons *r, char out[static ACCOUNT_WHY_STRLEN])
 {
 	size_t at = 0;
 
 	out[0] = 0;
-	for (uint32_t i = 0; i < t->why_n && at < ACCOUNT_WHY_STRLEN; i++)
+	for (uint32_t i = 0; i < r->n && at < ACCOUNT_WHY_STRLEN; i++)
 		at += (size_t)snprintf(out + at, ACCOUNT_WHY_STRLEN - at, "%s%s %u", i ? ", " : "",
-				       t->why[i].reason, t->why[i].n);
+				       r->v[i].reason, r->v[i].n);
 	return out;
 }

@@ -23,14 +23,18 @@ enum fate {
 
 #define ACCOUNT_REASONS_MAX 16
 
-struct account_numbers {
-	uint32_t n[FATE_COUNT_];
-	/* Of the aborted, by reason (static text); further reasons are counted as the last one. */
+/* How many for which reason (static text); further reasons are counted as the last one. */
+struct account_reasons {
 	struct account_reason {
 		const char *reason;
 		uint32_t n;
-	} why[ACCOUNT_REASONS_MAX];
-	uint32_t why_n;
+	} v[ACCOUNT_REASONS_MAX];
+	uint32_t n;
+};
+
+struct account_numbers {
+	uint32_t n[FATE_COUNT_];
+	struct account_reasons refused, aborted;
 };
 
 struct account {
@@ -42,8 +46,8 @@ void account_init(struct account *a);
 void account_deinit(struct account *a);
 /* A new takeover begins: all numbers are 0. */
 void account_begin(struct account *a);
-/* @n connections, not known before, are of @fate. */
-void account_add(struct account *a, enum fate fate, uint32_t n);
+/* @n connections, not known before, are of @fate; @reason is for FATE_REFUSED. */
+void account_add(struct account *a, enum fate fate, const char *reason, uint32_t n);
 /* They were never restored after all. */
 void account_undo(struct account *a, uint32_t n);
 /*
@@ -56,6 +60,6 @@ void account_get(struct account *a, struct account_numbers *ret);
 const char *fate_name(enum fate fate);
 /* "entity-differs 9, backend-failed 1", or "". Returns @out. */
 #define ACCOUNT_WHY_STRLEN 512
-const char *account_why(const struct account_numbers *n, char out[static ACCOUNT_WHY_STRLEN]);
+const char *account_why(const struct account_reasons *r, char out[static ACCOUNT_WHY_STRLEN]);
 
 #endif

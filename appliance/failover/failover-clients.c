@@ -248,7 +248,7 @@ static void refuse_lost(struct failover_server *s)
 	}
 	lost += run->unprobed;
 	/* Without a socket, by the kernel; of which service nobody knows. */
-	account_add(&s->account, FATE_REFUSED, run->unprobed);
+	account_add(&s->account, FATE_REFUSED, "out-of-memory", run->unprobed);
 	if (run->unprobed > 0)
 		s->env->observer.settled(s->env->observer.ctx, s->index,
 					 s->cfg->services[0].protocol, FATE_REFUSED, run->unprobed);

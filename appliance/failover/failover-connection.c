@@ -190,7 +190,7 @@ static int submit(struct failover_server *s, struct takeover_item *item, int fd,
 	}
 	logs_of(item, rq.log);
 	/* Before anybody can tell its fate. */
-	account_add(&s->account, FATE_CONTINUING, 1 + joined->others);
+	account_add(&s->account, FATE_CONTINUING, NULL, 1 + joined->others);
 	int r = join_submit(s->env->joins, &rq);
 	if (r < 0) {
 		account_undo(&s->account, 1 + joined->others);
@@ -263,7 +263,7 @@ static int hand_over(struct failover_server *s, struct takeover_item *item, int 
 	if (r == 0) {
 		*joined = (struct joined){
 			.server = s, .module = item->module, .protocol = item->service->protocol};
-		account_add(&s->account, FATE_CONTINUING, 1);
+		account_add(&s->account, FATE_CONTINUING, NULL, 1);
 		r = adopt_submit(s->env->adopter, &rq);
 	}
 	if (r < 0) {
@@ -547,7 +547,7 @@ static void decided(struct failover_server *s, const struct takeover_item *item,
 {
 	const struct failover_observer *o = &s->env->observer;
 
-	account_add(&s->account, fate, 1);
+	account_add(&s->account, fate, item->plan.reason, 1);
 	o->settled(o->ctx, s->index, item->service->protocol, fate, 1);
 }
 
@@ -571,7 +571,10 @@ static void account(struct failover_server *s, const struct takeover_item *item)
 		remember_refused(s, item);
 	}
 	tell_failures(s, &item->result);
-	log_event(LOG_DEBUG, plan->cont ? "connection-continued" : "connection-refused",
+	/* Who was refused and why is said; of very many the summary says it by reason. */
+	bool aloud = !plan->cont && ++s->run->refusals_said <= REFUSALS_SAID_MAX;
+	log_event(aloud ? LOG_INFO : LOG_DEBUG,
+		  plan->cont ? "connection-continued" : "connection-refused",
 		  LOG_STR("failover", sum->id),
 		  LOG_STR("client", endpoint_format(&item->snapshot.client, client)),
 		  LOG_STR("service", endpoint_format(&item->snapshot.server, server)),

@@ -288,7 +288,8 @@ static void finish(struct failover_server *s)
 	const struct failover_observer *o = &s->env->observer;
 	struct failover_summary *sum = &s->run->summary;
 	const uint32_t *n = sum->account.n;
-	char took[FAILOVER_PHASE_COUNT_][32], why[ACCOUNT_WHY_STRLEN];
+	char took[FAILOVER_PHASE_COUNT_][32], refused[ACCOUNT_WHY_STRLEN],
+		aborted[ACCOUNT_WHY_STRLEN];
 
 	failover_clients_end(s);
 	if (s->run->not_remembered > 0) /* they are reset once, whatever becomes of that RST */
@@ -305,7 +306,8 @@ static void finish(struct failover_server *s)
 		  LOG_INT("continued", n[FATE_CONTINUED]), LOG_INT("refused", n[FATE_REFUSED]),
 		  LOG_INT("aborted", n[FATE_ABORTED]), LOG_INT("gone", n[FATE_GONE]),
 		  LOG_INT("unanswered", sum->unanswered),
-		  LOG_STR("aborted_because", account_why(&sum->account, why)),
+		  LOG_STR("refused_because", account_why(&sum->account.refused, refused)),
+		  LOG_STR("aborted_because", account_why(&sum->account.aborted, aborted)),
 		  LOG_STR("detected_ms", took[FAILOVER_DETECTED]),
 		  LOG_STR("open_ms", took[FAILOVER_OPEN]),
 		  LOG_STR("first_byte_ms", took[FAILOVER_FIRST_BYTE]));

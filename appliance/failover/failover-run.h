@@ -17,6 +17,8 @@
 
 /* Connections settled at once: so many answers are waited for by the first of them, at most. */
 #define FAILOVER_BATCH 512
+/* Refused connections of one takeover that the log names one by one. */
+#define REFUSALS_SAID_MAX 64
 
 /* What the box holds of one protected server; lives as long as the thread. */
 struct failover_server {
@@ -59,6 +61,7 @@ struct failover_run {
 	struct takeover_inbox inbox;
 	struct list items; /* out of the inbox, not settled yet */
 	struct probed_table probed;
+	uint32_t refusals_said;
 	uint32_t unprobed;       /* live ones in workers' hands for which `asked` had no memory */
 	uint32_t not_remembered; /* refused, and not to be reset again */
 	int not_remembered_error;

@@ -126,7 +126,7 @@ void failover_server_release(struct failover_server *s)
 void failover_server_tell_settled(struct failover_server *s)
 {
 	const struct failover_observer *o = &s->env->observer;
-	char why[ACCOUNT_WHY_STRLEN];
+	char refused[ACCOUNT_WHY_STRLEN], aborted[ACCOUNT_WHY_STRLEN];
 
 	if (!s->unsettled)
 		return;
@@ -140,7 +140,8 @@ void failover_server_tell_settled(struct failover_server *s)
 		  LOG_INT("continued", n->n[FATE_CONTINUED]),
 		  LOG_INT("refused", n->n[FATE_REFUSED]), LOG_INT("aborted", n->n[FATE_ABORTED]),
 		  LOG_INT("gone", n->n[FATE_GONE]), LOG_INT("unanswered", s->last.unanswered),
-		  LOG_STR("aborted_because", account_why(n, why)));
+		  LOG_STR("refused_because", account_why(&n->refused, refused)),
+		  LOG_STR("aborted_because", account_why(&n->aborted, aborted)));
 	o->all_settled(o->ctx, s->index, &s->last);
 }
 

@@ -35,9 +35,9 @@ static int tear_down(void **state)
 
 static void test_each_has_one_fate(void **state)
 {
-	account_add(&a, FATE_CONTINUING, 5);
-	account_add(&a, FATE_REFUSED, 2);
-	account_add(&a, FATE_CONTINUING, 3);
+	account_add(&a, FATE_CONTINUING, NULL, 5);
+	account_add(&a, FATE_REFUSED, "response-gap", 2);
+	account_add(&a, FATE_CONTINUING, NULL, 3);
 	account_undo(&a, 3); /* could not be joined */
 	assert_false(account_settle(&a, FATE_CONTINUED, NULL, 2));
 	assert_false(account_settle(&a, FATE_ABORTED, "entity-differs", 1));
@@ -54,24 +54,29 @@ static void test_each_has_one_fate(void **state)
 		assert_int_equal(number((enum fate)f), 0);
 }
 
-static void assert_why(const char *expected)
+static void assert_why(const char *refused, const char *aborted)
 {
 	char text[ACCOUNT_WHY_STRLEN];
 	struct account_numbers n;
 
 	account_get(&a, &n);
-	assert_string_equal(account_why(&n, text), expected);
+	assert_string_equal(account_why(&n.refused, text), refused);
+	assert_string_equal(account_why(&n.aborted, text), aborted);
 }
 
 static void test_by_reason(void **state)
 {
-	assert_why("");
-	account_add(&a, FATE_CONTINUING, 10);
+	assert_why("", "");
+	account_add(&a, FATE_CONTINUING, NULL, 10);
 	account_settle(&a, FATE_ABORTED, "entity-differs", 1);
 	account_settle(&a, FATE_ABORTED, "backend-failed", 2);
 	account_settle(&a, FATE_ABORTED, "entity-differs", 1);
 	account_settle(&a, FATE_GONE, "client-reset", 1);
-	assert_why("entity-differs 2, backend-failed 2");
+	account_add(&a, FATE_REFUSED, "response-gap", 2);
+	account_add(&a, FATE_REFUSED, "out-of-memory", 0);
+	account_add(&a, FATE_REFUSED, "request-gap", 1);
+	account_add(&a, FATE_REFUSED, "response-gap", 1);
+	assert_why("response-gap 3, request-gap 1", "entity-differs 2, backend-failed 2");
 }
 
 /* More reasons than places: none is lost, and the sum is right. */
@@ -82,19 +87,19 @@ static void test_many_reasons(void **state)
 	uint32_t sum = 0;
 	char text[ACCOUNT_WHY_STRLEN];
 
-	account_add(&a, FATE_CONTINUING, 40);
+	account_add(&a, FATE_CONTINUING, NULL, 40);
 	for (int i = 0; i < 40; i++) {
 		memset(name[i], 'x', sizeof name[i] - 1);
 		snprintf(name[i] + 50, 14, "%d", i);
 		account_settle(&a, FATE_ABORTED, name[i], 1);
 	}
 	account_get(&a, &n);
-	assert_int_equal(n.why_n, ACCOUNT_REASONS_MAX);
-	for (uint32_t i = 0; i < n.why_n; i++)
-		sum += n.why[i].n;
+	assert_int_equal(n.aborted.n, ACCOUNT_REASONS_MAX);
+	for (uint32_t i = 0; i < n.aborted.n; i++)
+		sum += n.aborted.v[i].n;
 	assert_int_equal(sum, 40);
-	assert_string_equal(n.why[ACCOUNT_REASONS_MAX - 1].reason, "others");
-	assert_true(strlen(account_why(&n, text)) < ACCOUNT_WHY_STRLEN);
+	assert_string_equal(n.aborted.v[ACCOUNT_REASONS_MAX - 1].reason, "others");
+	assert_true(strlen(account_why(&n.aborted, text)) < ACCOUNT_WHY_STRLEN);
 }
 
 int main(void)

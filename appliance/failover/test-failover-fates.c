@@ -50,8 +50,8 @@ static void test_fates(void **state)
 	failover_server_tell_settled(&rig_server);
 	assert_int_equal(done.all_settled, 1);
 	assert_int_equal(done.summary.account.n[FATE_ABORTED], 3);
-	assert_string_equal(done.summary.account.why[0].reason, "entity-differs");
-	assert_int_equal(done.summary.account.why[0].n, 2);
+	assert_string_equal(done.summary.account.aborted.v[0].reason, "entity-differs");
+	assert_int_equal(done.summary.account.aborted.v[0].n, 2);
 }
 
 /* A conversation has one fate, for each of its connections. */
