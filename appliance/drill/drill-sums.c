@@ -10,6 +10,12 @@
 #define WRONG_FOR_RIGHT 8
 #define PLACES_MIN      64
 
+enum drill_guess {
+	GUESS_NONE = 0,
+	GUESS_ABSENT,
+	GUESS_THERE,
+};
+
 void drill_sums_deinit(struct drill_sums *s)
 {
 	free(s->place);
@@ -44,17 +50,34 @@ static int grow(struct drill_sums *s)
 	return 0;
 }
 
-int drill_sums_count(struct drill_sums *s, const struct segment *seg)
+/* The place of @a, made if there is none. NULL: no memory. */
+static struct drill_sender *sender_of(struct drill_sums *s, const struct netaddr *a)
 {
-	int r = s->used * 2 >= s->places ? grow(s) : 0;
-
-	if (r < 0 || seg->sum == SEGMENT_SUM_CUT)
-		return r;
-	struct drill_sender *p = place_of(s, &seg->src.addr);
+	for (uint32_t i = 0; i < 2; i++) {
+		if (s->recent[i] && netaddr_eq(&s->recent[i]->addr, a)) {
+			s->newest = i;
+			return s->recent[i];
+		}
+	}
+	if (s->used * 2 >= s->places && grow(s) < 0)
+		return NULL;
+	struct drill_sender *p = place_of(s, a);
 	if (p->addr.family == NETADDR_NONE) {
-		p->addr = seg->src.addr;
+		p->addr = *a;
 		s->used++;
 	}
+	s->newest = !s->newest;
+	s->recent[s->newest] = p;
+	return p;
+}
+
+int drill_sums_count(struct drill_sums *s, const struct segment *seg)
+{
+	if (seg->sum == SEGMENT_SUM_CUT)
+		return 0;
+	struct drill_sender *p = sender_of(s, &seg->src.addr);
+	if (!p)
+		return -ENOMEM;
 	if (seg->sum == SEGMENT_SUM_WRONG)
 		p->wrong++;
 	else
@@ -62,9 +85,34 @@ int drill_sums_count(struct drill_sums *s, const struct segment *seg)
 	return 0;
 }
 
+static bool absent(const struct drill_sender *p)
+{
+	return p->wrong > WRONG_FOR_RIGHT * p->plausible;
+}
+
 bool drill_sums_absent(const struct drill_sums *s, const struct netaddr *sender)
 {
-	const struct drill_sender *p = s->places ? place_of(s, sender) : NULL;
+	return s->places && absent(place_of(s, sender));
+}
 
-	return p && p->wrong > WRONG_FOR_RIGHT * p->plausible;
+int drill_sums_guess(struct drill_sums *s, const struct netaddr *sender, bool *ret_absent)
+{
+	struct drill_sender *p = sender_of(s, sender);
+
+	if (!p)
+		return -ENOMEM;
+	if (p->guess == GUESS_NONE)
+		p->guess = absent(p) ? GUESS_ABSENT : GUESS_THERE;
+	*ret_absent = p->guess == GUESS_ABSENT;
+	return 0;
+}
+
+bool drill_sums_guesses_hold(const struct drill_sums *s)
+{
+	for (uint32_t i = 0; i < s->places; i++) {
+		const struct drill_sender *p = &s->place[i];
+		if (p->guess != GUESS_NONE && (p->guess == GUESS_ABSENT) != absent(p))
+			return false;
+	}
+	return true;
 }

@@ -7,6 +7,7 @@
 #define APPLIANCE_DRY_RUN_INTERNAL_H
 
 #include "drill-report.h"
+#include "drill-responders.h"
 #include "drill-sums.h"
 #include "dry-run-report.h"
 #include "dry-run.h"
@@ -17,9 +18,15 @@
 
 #define DRILL_ORACLES_MAX 32
 
-struct responder {
-	struct endpoint server;
-	uint64_t answered;
+/*
+ * What is known of that which only the whole file tells: whose checksums mean something, and who
+ * the server is, if it is not named.
+ */
+enum drill_survey {
+	DRILL_AS_READ, /* it can be read once only: by what was read so far */
+	DRILL_GUESSES, /* the present pass guesses, counts, and at its end looks whether it was
+			  right */
+	DRILL_COUNTED, /* all */
 };
 
 struct drill {
@@ -32,23 +39,24 @@ struct drill {
 	char *server_name;               /* of a server given by its address */
 	const struct jeebs_module *http; /* for a server given without protocol */
 	struct watch *watch;
-	struct responder *responders; /* pass 1 */
-	uint32_t responder_count;
-	struct busiest {         /* pass 2 */
+	enum drill_survey survey;
+	struct drill_sums sums;
+	struct drill_responders responders; /* if the server is to be found */
+	uint64_t sampled;                   /* packets, for the guess at the server */
+	bool behind_cut;                    /* the rest is counted only */
+	struct busiest {
 		uint32_t live;   /* most connections at once */
 		uint64_t from;   /* first packet of the present stretch with so many; 0: none */
 		uint64_t length; /* packets of the longest such stretch */
 		uint64_t middle; /* its middle packet */
 	} busiest;
-	uint64_t stop_packet; /* pass 3; 0: time or end */
+	uint64_t stop_packet; /* 0: time or end */
 	int64_t stop_ns;      /* absolute; INT64_MAX: none */
 	struct drill_oracle { /* by module; NULL: it has none */
 		const struct jeebs_module *module;
 		const struct jeebs_oracle *oracle;
 	} oracle[DRILL_ORACLES_MAX];
 	uint32_t oracle_count;
-	struct drill_sums sums;
-	bool sums_counted; /* of the whole file, before anything is believed */
 	int r;
 	int damage; /* the first a pass met: PCAP_FILE_TRUNCATED and the like; 0: none */
 	struct pcap_file_position damaged_at;

@@ -2,12 +2,15 @@
 /*
  * THEORY OF OPERATION
  *
- * Up to three passes over the file, each reading it in blocks, so that memory
- * follows the live connections and not the file:
- *	1. `--server auto` only: who answered SYNs most
- *	2. the default cut only: where most connections were live, and for how long
- *	3. the drill: track until the cut, settle each live flow, ask for its plan
- * Pass 2 runs the tracker of the live box, pass 3 also its modules.
+ * The file is read in blocks, so that memory follows the live connections and not the file. The
+ * drill itself is a pass: track until the cut, settle each live flow, ask for its plan. Two things
+ * only the whole file tells: which checksums mean something (drill-sums.h), and for `--server auto`
+ * who answered SYNs most. A pass of its own would cost as much again, so the first pass goes
+ * by guesses, of the server from a sample, and counts on behind the cut. Where a guess was
+ * wrong, which is rare, the pass is done again by what is known then.
+ *
+ * The default cut takes a pass before: where most connections were live, and for how long.
+ * It runs the tracker of the live box, without modules.
  */
 #include "dry-run.h"
 
@@ -28,7 +31,8 @@
 #define EXIT_NO_MEMORY   70
 #define EXIT_NOT_WRITTEN 74
 #define EXIT_CONFIG      78
-#define RESPONDERS_MAX   4096
+#define SAMPLE_PACKETS   16384 /* or more, until one answer was seen */
+#define SAMPLE_ANSWERS   64
 #define HORIZON_MAX      ((uint64_t)1 << 30)
 #define DRILL_MAX_FLOWS  4000000
 #define DRILL_BUFFER_MAX ((size_t)4 << 30)
@@ -89,6 +93,11 @@ int dry_run_parse_horizon(const char *text, struct dry_run_options *io)
 	return 0;
 }
 
+static bool finds_server(const struct drill *d)
+{
+	return d->opt->server_auto && !d->opt->config;
+}
+
 int dry_run_read_all(struct drill *d, frame_fn fn, void *ctx)
 {
 	int r = pcap_file_run(d->file, fn, ctx);
@@ -96,68 +105,110 @@ int dry_run_read_all(struct drill *d, frame_fn fn, void *ctx)
 	if (r < 0 || r == PCAP_FILE_END || r == PCAP_FILE_STOPPED)
 		return r < 0 ? r : 0;
 	if (!d->damage) {
-		d->damage = r;
 		d->damaged_at = *pcap_file_position(d->file);
+		/* Behind the cut it is of interest only to who looks for the server. */
+		if (!d->behind_cut || finds_server(d))
+			d->damage = r;
 	}
 	return r == PCAP_FILE_NOT_A_CAPTURE ? r : 0;
 }
 
-/* ---- pass 1: who is the server ---------------------------------------------------------- */
+/* ---- what only the whole file tells ----------------------------------------------------- */
 
-static int count_responder(void *ctx, const struct frame *f)
+static void count(struct drill *d, const struct segment *s)
 {
-	struct drill *d = ctx;
-	struct segment s;
+	int r = drill_sums_count(&d->sums, s);
 
-	if (decode_frame(f, &s) != DECODE_TCP ||
-	    (s.flags & (TCP_SYN | TCP_ACK | TCP_RST)) != (TCP_SYN | TCP_ACK))
-		return 0;
-	struct endpoint e = {.addr = s.src.addr}; /* port 0: all services of the address */
-	for (uint32_t i = 0; i < d->responder_count; i++) {
-		if (endpoint_eq(&d->responders[i].server, &e)) {
-			d->responders[i].answered++;
-			return 0;
-		}
-	}
-	if (d->responder_count < RESPONDERS_MAX)
-		d->responders[d->responder_count++] = (struct responder){e, 1};
-	return 0;
+	if (r == 0 && finds_server(d))
+		r = drill_responders_count(&d->responders, s);
+	if (r < 0)
+		d->r = r;
 }
 
-/* ---- the pass before all others: which checksums mean something ------------------------- */
-
-static int count_sum(void *ctx, const struct frame *f)
+static int count_frame(void *ctx, const struct frame *f)
 {
 	struct drill *d = ctx;
 	struct segment s;
 
 	if (decode_frame(f, &s) == DECODE_TCP)
-		d->r = drill_sums_count(&d->sums, &s);
+		count(d, &s);
 	return d->r < 0;
 }
 
-static int count_sums(struct drill *d)
+/* Nothing is guessed: the whole file is counted before anything is believed. */
+static int count_all(struct drill *d)
 {
-	if (pcap_file_rewind(d->file) < 0) /* it can be read once only */
+	if (d->survey != DRILL_GUESSES)
 		return 0;
-	int damage = d->damage, r = dry_run_read_all(d, count_sum, d);
-	d->damage = damage; /* what is damaged behind the cut is of no interest */
+	d->behind_cut = true;
+	int r = dry_run_read_all(d, count_frame, d);
+	d->behind_cut = false;
 	if (r != 0 || (r = d->r) < 0)
 		return r;
-	d->sums_counted = true;
+	d->survey = DRILL_COUNTED;
 	return pcap_file_rewind(d->file);
 }
 
-/* ---- passes 2 and 3 --------------------------------------------------------------------- */
-
-/* A file that can be read once only is judged by what was read of it so far. */
-static bool believed(struct drill *d, const struct segment *s)
+static int sample_frame(void *ctx, const struct frame *f)
 {
-	int r = d->sums_counted ? 0 : drill_sums_count(&d->sums, s);
+	struct drill *d = ctx;
+	struct segment s;
 
+	if (decode_frame(f, &s) == DECODE_TCP)
+		d->r = drill_responders_count(&d->responders, &s);
+	bool enough = ++d->sampled >= SAMPLE_PACKETS && d->responders.answers > 0;
+	return d->r < 0 || enough || d->responders.answers >= SAMPLE_ANSWERS;
+}
+
+/* The server, or a guess at it: who answered most at the beginning of the file. */
+static int pick_responder(struct drill *d, struct endpoint *ret)
+{
+	int r = d->opt->cut == DRY_RUN_CUT_EVERY ? count_all(d) : 0;
+	bool sample = d->survey != DRILL_COUNTED;
+
+	if (r == 0 && sample)
+		r = dry_run_read_all(d, sample_frame, d);
+	if (r != 0 || (r = d->r) < 0)
+		return r;
+	const struct endpoint *most = drill_responders_most(&d->responders);
+	if (!most)
+		return d->damage ? d->damage : -ENOENT;
+	*ret = *most;
+	if (!sample)
+		return 0;
+	drill_responders_deinit(&d->responders);
+	return pcap_file_rewind(d->file);
+}
+
+/* The sender's own sums are not in the file, by what is known of it now. */
+static bool sum_absent(struct drill *d, const struct netaddr *sender)
+{
+	bool absent = false;
+
+	if (d->survey != DRILL_GUESSES)
+		return drill_sums_absent(&d->sums, sender);
+	int r = drill_sums_guess(&d->sums, sender, &absent);
 	if (r < 0)
 		d->r = r;
-	return s->sum != SEGMENT_SUM_WRONG || drill_sums_absent(&d->sums, &s->src.addr);
+	return absent;
+}
+
+static bool guesses_hold(const struct drill *d)
+{
+	const struct endpoint *most = drill_responders_most(&d->responders);
+	bool server = !finds_server(d) ||
+		      (most && netaddr_eq(&most->addr, &d->services.v[0].endpoint.addr));
+
+	return server && drill_sums_guesses_hold(&d->sums);
+}
+
+/* ---- tracking --------------------------------------------------------------------------- */
+
+static bool believed(struct drill *d, const struct segment *s)
+{
+	if (d->survey != DRILL_COUNTED)
+		count(d, s);
+	return s->sum != SEGMENT_SUM_WRONG || sum_absent(d, &s->src.addr);
 }
 
 static void note_sum(struct dry_run_report *rep, const struct flow *f, const struct segment *s)
@@ -193,7 +244,7 @@ struct flow *dry_run_track_frame(struct drill *d, struct track *t, const struct 
 		return track_one(d, t, ret);
 	case DECODE_FRAGMENT:
 		rep->fragments++;
-		if (ret->sum != SEGMENT_SUM_WRONG || drill_sums_absent(&d->sums, &ret->src.addr))
+		if (ret->sum != SEGMENT_SUM_WRONG || sum_absent(d, &ret->src.addr))
 			track_fragment(t, ret);
 		break;
 	case DECODE_NOT_TCP:
@@ -234,7 +285,14 @@ static int find_busiest(void *ctx, const struct frame *f)
 		end_stretch(b, packet);
 	else if (!b->from)
 		b->from = packet;
-	return 0;
+	return d->r < 0;
+}
+
+/* Is nothing of interest any more? */
+static bool reached_cut(struct drill *d)
+{
+	d->behind_cut = d->survey == DRILL_GUESSES;
+	return !d->behind_cut;
 }
 
 static int run_until_cut(void *ctx, const struct frame *f)
@@ -244,17 +302,19 @@ static int run_until_cut(void *ctx, const struct frame *f)
 	struct segment s;
 	bool tcp;
 
+	if (d->behind_cut)
+		return count_frame(d, f);
 	if (rep->packets == 0) {
 		rep->first_ns = f->time_ns;
 		if (d->opt->cut == DRY_RUN_CUT_TIME)
 			d->stop_ns = f->time_ns + d->opt->cut_ns;
 	}
 	if (f->time_ns > d->stop_ns)
-		return 1;
+		return reached_cut(d) || count_frame(d, f);
 	rep->packets++;
 	rep->last_ns = f->time_ns > rep->last_ns ? f->time_ns : rep->last_ns;
 	dry_run_track_frame(d, watch_track(d->watch), f, &s, &tcp);
-	return d->stop_packet && rep->packets >= d->stop_packet;
+	return d->r < 0 || (d->stop_packet && rep->packets >= d->stop_packet && reached_cut(d));
 }
 
 static const struct jeebs_module *choose_by_port(void *ctx, uint16_t port)
@@ -336,25 +396,6 @@ static int services_from_config(struct drill *d)
 	if (r < 0 && why.server)
 		no_module(d, why.protocol, why.detail);
 	return r;
-}
-
-static int pick_responder(struct drill *d, struct endpoint *ret)
-{
-	const struct responder *best = NULL;
-
-	d->responders = calloc(RESPONDERS_MAX, sizeof *d->responders);
-	if (!d->responders)
-		return -ENOMEM;
-	int r = dry_run_read_all(d, count_responder, d);
-	if (r != 0)
-		return r;
-	for (uint32_t i = 0; i < d->responder_count; i++)
-		if (!best || d->responders[i].answered > best->answered)
-			best = &d->responders[i];
-	if (!best)
-		return d->damage ? d->damage : -ENOENT;
-	*ret = best->server;
-	return pcap_file_rewind(d->file);
 }
 
 static int services_from_server(struct drill *d)
@@ -496,39 +537,101 @@ void dry_run_note_capture(struct drill *d)
 	d->report.error_offset = d->damaged_at.offset;
 }
 
-static int run_passes(struct drill *d, FILE *out)
+static int find_services(struct drill *d)
 {
-	const struct dry_run_options *o = d->opt;
-	int r = o->config ? services_from_config(d) : services_from_server(d);
+	int r = d->opt->config ? services_from_config(d) : services_from_server(d);
+
+	d->report.servers = d->services.server_names;
+	d->report.server_count = d->services.server_count;
+	return r;
+}
+
+static void forget_services(struct drill *d)
+{
+	d->watch = watch_free(d->watch); /* it looks at them */
+	services_deinit(&d->services);
+	free(d->server_name);
+	d->server_name = NULL;
+}
+
+/* Before the file is read from its beginning: counted anew, once. */
+static int start_again(struct drill *d)
+{
+	const char **servers = d->report.servers;
+	uint32_t n = d->report.server_count;
+
+	d->report = (struct dry_run_report){
+		.file = d->opt->path, .servers = servers, .server_count = n};
+	d->busiest = (struct busiest){0};
+	d->behind_cut = false;
+	return pcap_file_rewind(d->file);
+}
+
+/* All of the file was read. False: something else should have been believed. */
+static bool survey_ends(struct drill *d)
+{
+	bool ok = d->survey != DRILL_GUESSES || guesses_hold(d);
+
+	if (d->survey == DRILL_GUESSES)
+		d->survey = DRILL_COUNTED;
+	return ok;
+}
+
+/* A pass that tracks, and another one if it went by a wrong guess. */
+static int track_file(struct drill *d, bool modules, frame_fn fn)
+{
+	for (;;) {
+		int r = new_watch(d, modules);
+		if (r < 0 || (r = dry_run_read_all(d, fn, d)) != 0 || (r = d->r) < 0)
+			return r;
+		if (survey_ends(d))
+			return 0;
+		if (finds_server(d)) {
+			forget_services(d);
+			if ((r = find_services(d)) != 0)
+				return r;
+		}
+		if ((r = start_again(d)) < 0)
+			return r;
+	}
+}
+
+static int find_cut(struct drill *d)
+{
+	int r = track_file(d, false, find_busiest);
 
 	if (r != 0)
 		return r;
-	d->report.servers = d->services.server_names;
-	d->report.server_count = d->services.server_count;
-	if ((r = count_sums(d)) != 0)
+	end_stretch(&d->busiest, d->report.packets + 1);
+	/* Nobody was ever live: the end is as good as any. */
+	d->stop_packet = d->busiest.middle ? d->busiest.middle : d->report.packets;
+	return start_again(d);
+}
+
+static int prove_every_cut(struct drill *d, FILE *out)
+{
+	int r = count_all(d);
+
+	if (r != 0 || (r = new_watch(d, true)) < 0 || (r = dry_run_every(d, out)) != 0)
 		return r;
-	if (o->cut == DRY_RUN_CUT_EVERY) {
-		if ((r = new_watch(d, true)) < 0 || (r = dry_run_every(d, out)) != 0)
-			return r;
-		return d->damage;
-	}
-	if (o->cut == DRY_RUN_CUT_BUSIEST) {
-		if ((r = new_watch(d, false)) < 0 ||
-		    (r = dry_run_read_all(d, find_busiest, d)) != 0)
-			return r;
-		end_stretch(&d->busiest, d->report.packets + 1);
-		/* Nobody was ever live: the end is as good as any. */
-		d->stop_packet = d->busiest.middle ? d->busiest.middle : d->report.packets;
-		if ((r = pcap_file_rewind(d->file)) < 0)
-			return r;
-		uint32_t servers = d->report.server_count;
-		const char **names = d->report.servers;
-		d->report = (struct dry_run_report){
-			.file = o->path, .servers = names, .server_count = servers};
-	}
+	return d->damage;
+}
+
+static int run_passes(struct drill *d, FILE *out)
+{
+	const struct dry_run_options *o = d->opt;
+	int r = 0;
+
+	d->survey = pcap_file_rewind(d->file) == 0 ? DRILL_GUESSES : DRILL_AS_READ;
+	if ((r = find_services(d)) != 0)
+		return r;
+	if (o->cut == DRY_RUN_CUT_EVERY)
+		return prove_every_cut(d, out);
+	if (o->cut == DRY_RUN_CUT_BUSIEST && (r = find_cut(d)) != 0)
+		return r;
 	if (o->cut == DRY_RUN_CUT_PACKET)
 		d->stop_packet = o->cut_packet;
-	if ((r = new_watch(d, true)) < 0 || (r = dry_run_read_all(d, run_until_cut, d)) != 0)
+	if ((r = track_file(d, true, run_until_cut)) != 0)
 		return r;
 	dry_run_note_capture(d);
 	if ((r = report_cut(d)) < 0)
@@ -597,11 +700,9 @@ int dry_run(const struct dry_run_options *o, FILE *out, FILE *err)
 	for (uint32_t i = 0; i < d.report.row_count; i++)
 		free(d.report.rows[i].pickup);
 	free(d.report.rows);
-	free(d.responders);
+	drill_responders_deinit(&d.responders);
 	drill_sums_deinit(&d.sums);
-	watch_free(d.watch);
-	services_deinit(&d.services);
-	free(d.server_name);
+	forget_services(&d);
 	module_host_free(d.modules);
 	pcap_file_close(d.file);
 	return code;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Drills on captures whose checksums are damaged, left to a NIC, or not there. */
+#include "base/clock.h"
 #include "test/dry-run-rig.h"
 
 #define RECORD 16
@@ -121,12 +122,72 @@ static void test_cut_by_the_capture(void **state)
 	assert_int_equal(number("capture.damaged"), 0);
 }
 
+/* The first of the client's segments was damaged: what came next tells that it was. */
+static void test_damaged_first(void **state)
+{
+	struct talk forged = talk("10.1.0.7:40000", "10.9.0.1:80");
+
+	from_client(&forged, TCP_SYN, "");
+	spoil(packets, 0x10);
+	struct talk t = conversation();
+	forged = t;
+	ask(&forged, "GET /other HTTP/1.1\r\nHost: h\r\n\r\n");
+	spoil(packets, 0x10);
+	ask(&t, GET);
+	for (int i = 0; i < 2; i++) {
+		options.cut = i == 0 ? DRY_RUN_CUT_END : DRY_RUN_CUT_BUSIEST;
+		assert_int_equal(run(), 0);
+		assert_int_equal(count(connection(0), "bytes_to_server"), (2 - i) * strlen(GET));
+		assert_int_equal(number("capture.damaged"), 2 - i);
+		assert_int_equal(number("capture.sums_absent_to_server"), 0);
+		assert_int_equal(number("totals.closed"), 0);
+	}
+}
+
+/* What is damaged is judged by the whole file, not by what is before the cut. */
+static void test_right_ones_behind_the_cut(void **state)
+{
+	struct talk forged = talk("10.1.0.7:40000", "10.9.0.1:80");
+
+	from_client(&forged, TCP_SYN, "");
+	spoil(packets, 0x10);
+	conversation();
+	options.cut = DRY_RUN_CUT_PACKET;
+	options.cut_packet = 1;
+	assert_int_equal(run(), 0);
+	assert_int_equal(number("capture.packets"), 1);
+	assert_int_equal(number("capture.damaged"), 1);
+	options.cut = DRY_RUN_CUT_TIME;
+	options.cut_ns = NS_PER_MS / 2;
+	assert_int_equal(run(), 0);
+	assert_int_equal(number("capture.packets"), 1);
+	assert_int_equal(number("capture.damaged"), 1);
+}
+
+/* Nor is the first behind the cut left out. */
+static void test_next_one_behind_the_cut(void **state)
+{
+	struct talk forged = talk("10.1.0.7:40000", "10.9.0.1:80");
+
+	for (int i = 0; i < 8; i++) {
+		from_client(&forged, TCP_SYN, "");
+		spoil(packets, 0x10);
+	}
+	from_client(&forged, TCP_ACK, "");
+	options.cut = DRY_RUN_CUT_TIME;
+	options.cut_ns = 7 * NS_PER_MS;
+	assert_int_equal(run(), 0);
+	assert_int_equal(number("capture.packets"), 8);
+	assert_int_equal(number("capture.damaged"), 8);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(test_damaged_is_not_believed), CASE(test_direction_without),
-		CASE(test_left_open_by_each),       CASE(test_right_ones_count),
-		CASE(test_cut_by_the_capture),
+		CASE(test_damaged_is_not_believed),   CASE(test_direction_without),
+		CASE(test_left_open_by_each),         CASE(test_right_ones_count),
+		CASE(test_cut_by_the_capture),        CASE(test_damaged_first),
+		CASE(test_right_ones_behind_the_cut), CASE(test_next_one_behind_the_cut),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -184,6 +184,37 @@ static void test_server_auto_finds_nobody(void **state)
 	assert_non_null(strstr(ran.err, path));
 }
 
+static void many(const char *server, int first, int n)
+{
+	char client[32];
+
+	for (int i = first; i < first + n; i++) {
+		snprintf(client, sizeof client, "10.1.0.7:%d", 40000 + i);
+		talk_open(client, server);
+	}
+}
+
+/* Not the one that does at the beginning of the file, nor before the cut. */
+static void test_server_auto_counts_all(void **state)
+{
+	static const enum dry_run_cut cuts[] = {DRY_RUN_CUT_END, DRY_RUN_CUT_BUSIEST,
+						DRY_RUN_CUT_PACKET, DRY_RUN_CUT_EVERY};
+
+	many("10.9.0.3:80", 0, 100);
+	many("10.9.0.1:80", 100, 120);
+	options.server = (struct endpoint){0};
+	options.server_auto = true;
+	options.cut_packet = 311;
+	for (size_t i = 0; i < sizeof cuts / sizeof cuts[0]; i++) {
+		options.cut = cuts[i];
+		assert_int_equal(run(), 0);
+		assert_string_equal(the_server(), "10.9.0.1");
+		if (cuts[i] != DRY_RUN_CUT_EVERY)
+			assert_int_equal(number("totals.live"),
+					 cuts[i] == DRY_RUN_CUT_PACKET ? 4 : 120);
+	}
+}
+
 /* A refusal of a SYN is no answer to it. */
 static void test_server_auto_counts_answers_only(void **state)
 {
@@ -633,6 +664,7 @@ int main(void)
 		CASE(test_many_rows),
 		CASE(test_what_was_read_is_counted),
 		CASE(test_server_auto),
+		CASE(test_server_auto_counts_all),
 		CASE(test_server_auto_finds_nobody),
 		CASE(test_server_auto_counts_answers_only),
 		CASE(test_server_with_port),
