@@ -18,8 +18,9 @@ struct control_host {
 	const struct control_ops *ops;
 	void *ctx;
 	size_t queued_bytes; /* of all replies that wait */
-	_Atomic uint64_t clients, clients_refused, lines_refused, replies_refused,
-		clients_timed_out;
+#define CONTROL_COUNTER(field, ...) _Atomic uint64_t field;
+	CONTROL_COUNTERS(CONTROL_COUNTER, CONTROL_COUNTER)
+#undef CONTROL_COUNTER
 };
 
 struct control_client {

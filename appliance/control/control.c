@@ -279,11 +279,7 @@ struct control_stats control_stats(const struct control *c)
 {
 	const struct control_host *h = &c->host;
 
-	return (struct control_stats){
-		atomic_load_explicit(&h->clients, memory_order_relaxed),
-		atomic_load_explicit(&h->clients_refused, memory_order_relaxed),
-		atomic_load_explicit(&h->lines_refused, memory_order_relaxed),
-		atomic_load_explicit(&h->replies_refused, memory_order_relaxed),
-		atomic_load_explicit(&h->clients_timed_out, memory_order_relaxed),
-	};
+#define LOAD(field, ...) .field = atomic_load_explicit(&h->field, memory_order_relaxed),
+	return (struct control_stats){CONTROL_COUNTERS(LOAD, LOAD)};
+#undef LOAD
 }

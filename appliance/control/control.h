@@ -87,13 +87,26 @@ int control_open(const char *path, const struct control_ops *ops, void *ctx, str
 /* Ends the thread, drops the clients, removes the socket file. NULL is fine; returns NULL. */
 struct control *control_close(struct control *c);
 
+/*
+ * Each counter on a line of its own. SHOWN(field, value): for Prometheus, the value of the label of
+ * jeebs_control_refused_total; INNER(field): not.
+ */
+/* clang-format off */
+#define CONTROL_COUNTERS(SHOWN, INNER) \
+	INNER(clients) /* accepted */ \
+	SHOWN(clients_refused, METRIC_CONTROL_CLIENTS) /* CONTROL_CLIENTS_MAX */ \
+	SHOWN(lines_refused, METRIC_CONTROL_LINES) /* CONTROL_LINE_MAX_BYTES */ \
+	/* CONTROL_REPLY_MAX_BYTES or CONTROL_QUEUE_MAX_BYTES */ \
+	SHOWN(replies_refused, METRIC_CONTROL_REPLIES) \
+	/* CONTROL_WRITE_TIMEOUT_NS or CONTROL_IDLE_TIMEOUT_NS */ \
+	SHOWN(clients_timed_out, METRIC_CONTROL_TIMEOUTS)
+
+#define CONTROL_COUNTER(field, ...) uint64_t field;
 struct control_stats {
-	uint64_t clients;           /* accepted */
-	uint64_t clients_refused;   /* CONTROL_CLIENTS_MAX */
-	uint64_t lines_refused;     /* CONTROL_LINE_MAX_BYTES */
-	uint64_t replies_refused;   /* CONTROL_REPLY_MAX_BYTES or CONTROL_QUEUE_MAX_BYTES */
-	uint64_t clients_timed_out; /* CONTROL_WRITE_TIMEOUT_NS or CONTROL_IDLE_TIMEOUT_NS */
+	CONTROL_COUNTERS(CONTROL_COUNTER, CONTROL_COUNTER)
 };
+#undef CONTROL_COUNTER
+/* clang-format on */
 
 /* May be called from any thread. */
 struct control_stats control_stats(const struct control *c);

@@ -139,7 +139,7 @@ static void on_connection(void *ctx, uint32_t server, const struct watch_service
 
 static void on_settled(void *ctx, uint32_t server, const char *protocol, enum fate fate, uint32_t n)
 {
-	static const enum metric_result result[FATE_COUNT_] = {
+	static const enum metric_value result[FATE_COUNT_] = {
 		[FATE_CONTINUED] = METRIC_RESULT_CONTINUED,
 		[FATE_REFUSED] = METRIC_RESULT_RESET,
 		[FATE_ABORTED] = METRIC_RESULT_LOST,

@@ -48,7 +48,7 @@ struct daemon {
 	struct firewall *firewall;
 	struct history history; /* of takeovers */
 	struct control *control;
-	struct daemon_published *published; /* what metrics were told last; main thread only */
+	int64_t surveyed_ns, survey_pause_ns; /* daemon-metrics.c; main thread only */
 };
 
 /* Runs until it is told to end. Returns an exit code (sysexits(3)). */

@@ -12,8 +12,8 @@
 
 struct join_pool {
 	struct join_config config;
-	atomic_uint_fast64_t refused;
-	uint32_t thread_count; /* initialised ones */
+	struct join_counters count; /* of no thread: `refused` alone */
+	uint32_t thread_count;      /* initialised ones */
 	struct join_thread threads[];
 };
 
@@ -86,7 +86,7 @@ int join_submit(struct join_pool *p, const struct join_request *r)
 	uint32_t n = join_family_size(r);
 	struct join_thread *t = reserve(p, n);
 	if (t == NULL) {
-		join_count(&p->refused, 1);
+		join_count(&p->count.refused, 1);
 		return -ENOSPC;
 	}
 	struct join *j;
@@ -114,33 +114,19 @@ uint64_t join_active(const struct join_pool *p)
 	return s.active;
 }
 
-static uint64_t read_count(const atomic_uint_fast64_t *counter)
+static void add_counters(struct join_stats *io, const struct join_counters *c)
 {
-	return atomic_load_explicit(counter, memory_order_relaxed);
+#define ADD(field, ...) io->field += atomic_load_explicit(&c->field, memory_order_relaxed);
+	JOIN_COUNTERS(ADD, ADD)
+#undef ADD
 }
 
 void join_pool_stats(const struct join_pool *p, struct join_stats *ret)
 {
-	struct join_stats s = {.refused = read_count(&p->refused)};
+	*ret = (struct join_stats){0};
+	add_counters(ret, &p->count);
 	for (uint32_t i = 0; i < p->thread_count; i++) {
-		const struct join_counters *c = &p->threads[i].count;
-		s.active += read_count(&c->active);
-		s.held += read_count(&c->held);
-		s.closed += read_count(&c->closed);
-		s.aborted += read_count(&c->aborted);
-		s.to_client_bytes += read_count(&c->to_client_bytes);
-		s.to_server_bytes += read_count(&c->to_server_bytes);
-		s.spliced_bytes += read_count(&c->spliced_bytes);
-		s.queue_ceiling += read_count(&c->queue_ceiling);
-		s.buffer_starved += read_count(&c->buffer_starved);
-		s.kept_ceiling += read_count(&c->kept_ceiling);
-		s.connect_ceiling += read_count(&c->connect_ceiling);
-		s.channels += read_count(&c->channels);
-		s.channel_failed += read_count(&c->channel_failed);
-		s.channel_ceiling += read_count(&c->channel_ceiling);
-		s.strangers += read_count(&c->strangers);
-		s.ring_failed += read_count(&c->ring_failed);
-		s.threads_broken += join_thread_broken(&p->threads[i]);
+		add_counters(ret, &p->threads[i].count);
+		ret->threads_broken += join_thread_broken(&p->threads[i]);
 	}
-	*ret = s;
 }

@@ -24,13 +24,11 @@
 #include "join.h"
 #include "base/list.h"
 
+#define JOIN_COUNTER(field, ...) atomic_uint_fast64_t field;
 struct join_counters {
-	atomic_uint_fast64_t active, held, closed, aborted;
-	atomic_uint_fast64_t to_client_bytes, to_server_bytes, spliced_bytes;
-	atomic_uint_fast64_t queue_ceiling, buffer_starved, kept_ceiling, connect_ceiling;
-	atomic_uint_fast64_t ring_failed;
-	atomic_uint_fast64_t channels, channel_failed, channel_ceiling, strangers;
+	JOIN_COUNTERS(JOIN_COUNTER, JOIN_COUNTER)
 };
+#undef JOIN_COUNTER
 
 struct join_thread {
 	const struct join_config *config;

@@ -176,25 +176,41 @@ struct join_request {
 	void (*report)(void *ctx, const struct join_report *r);
 };
 
+/*
+ * What threads count, each on a line of its own. SHOWN(field, metric, value): for Prometheus, the
+ * metric of metrics-list.h and the value of its label; INNER(field): not.
+ */
+/* clang-format off */
+#define JOIN_COUNTERS(SHOWN, INNER) \
+	INNER(active) /* held ones and channels included */ \
+	INNER(held) \
+	INNER(closed) /* ended in order */ \
+	INNER(aborted) /* ended otherwise */ \
+	INNER(to_client_bytes) \
+	INNER(to_server_bytes) \
+	SHOWN(spliced_bytes, JOIN_SPLICED_BYTES, 0) /* of them, those that went without a copy */ \
+	/* Submissions refused: every thread was at max_joins. */ \
+	SHOWN(refused, JOIN_CEILING, METRIC_JOIN_CEILING_JOINS) \
+	/* Joins reset because a module queued too much. */ \
+	SHOWN(queue_ceiling, JOIN_CEILING, METRIC_JOIN_CEILING_QUEUE) \
+	/* Backups not asked, because no descriptor or no port was left ("backend-failed"). */ \
+	SHOWN(connect_ceiling, JOIN_CEILING, METRIC_JOIN_CEILING_CONNECT) \
+	SHOWN(buffer_starved, JOIN_BUFFER_STARVED, 0) /* receives that waited for a shared buffer */ \
+	SHOWN(kept_ceiling, JOIN_KEPT_CEILING, 0) /* how often kept_bytes was reached */ \
+	SHOWN(channels, JOIN_CHANNELS, METRIC_CHANNEL_OPENED) /* by modules */ \
+	SHOWN(channel_failed, JOIN_CHANNELS, METRIC_CHANNEL_FAILED) /* the client did not come */ \
+	/* Not to be had: JOIN_CHANNELS_MAX, max_joins, descriptors. */ \
+	SHOWN(channel_ceiling, JOIN_CHANNELS, METRIC_CHANNEL_CEILING) \
+	SHOWN(strangers, JOIN_CHANNELS, METRIC_CHANNEL_STRANGER) /* came instead of the client */ \
+	SHOWN(ring_failed, JOIN_RING_FAILED, 0) /* how often a thread's ring did; its joins were reset */
+
+#define JOIN_COUNTER(field, ...) uint64_t field;
 struct join_stats {
-	uint64_t active; /* held ones and channels included */
-	uint64_t held;
-	uint64_t closed, aborted; /* ended, by how */
-	uint64_t to_client_bytes, to_server_bytes;
-	uint64_t spliced_bytes;  /* of them, those that went without a copy */
-	uint64_t refused;        /* submissions refused: every thread was at max_joins */
-	uint64_t queue_ceiling;  /* joins reset because a module queued too much */
-	uint64_t buffer_starved; /* receives that had to wait for a shared buffer */
-	uint64_t kept_ceiling;   /* how often kept_bytes was reached */
-	/* Backups not asked, because no descriptor or no port was left ("backend-failed"). */
-	uint64_t connect_ceiling;
-	/* Channels that modules opened; those whose client did not come; those that were not to be
-	 * had (JOIN_CHANNELS_MAX, max_joins, descriptors); others who came instead of the client.
-	 */
-	uint64_t channels, channel_failed, channel_ceiling, strangers;
-	uint64_t ring_failed;    /* how often a thread's ring did; its joins were reset */
-	uint64_t threads_broken; /* that could not open another one: they take nobody any more */
+	JOIN_COUNTERS(JOIN_COUNTER, JOIN_COUNTER)
+	uint64_t threads_broken; /* that could not open another ring: they take nobody any more */
 };
+#undef JOIN_COUNTER
+/* clang-format on */
 
 struct join_pool;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * metrics-table: name, type, help and labels of every metric. Constant.
+ * metrics-table: name, type, help and labels of every metric, from metrics-list.h. Constant.
  */
 #ifndef APPLIANCE_METRICS_TABLE_H
 #define APPLIANCE_METRICS_TABLE_H
@@ -15,35 +15,16 @@ enum metrics_type {
 	METRICS_HISTOGRAM,
 };
 
+/* clang-format off */
 enum metrics_label {
 	METRICS_LABEL_NONE,
-	/* Values known at run time. */
-	METRICS_LABEL_SERVER,
-	METRICS_LABEL_PROTOCOL,
-	METRICS_LABEL_INTERFACE,
-	METRICS_LABEL_REFUSAL,
-	METRICS_LABEL_VERSION,
-	METRICS_LABEL_KERNEL,
-	/* Values from metrics_label_values(). */
-	METRICS_LABEL_STATE,
-	METRICS_LABEL_MIGRATABLE,
-	METRICS_LABEL_OUTCOME,
-	METRICS_LABEL_RESULT,
-	METRICS_LABEL_ENDING,
-	METRICS_LABEL_PHASE,
-	METRICS_LABEL_FENCED,
-	METRICS_LABEL_CHECK,
-	METRICS_LABEL_FAILURE,
-	METRICS_LABEL_RULE,
-	METRICS_LABEL_DROP,
-	METRICS_LABEL_DIRECTION,
-	METRICS_LABEL_REJECT,
-	METRICS_LABEL_LOOP,
-	METRICS_LABEL_CONTROL,
-	METRICS_LABEL_CHANNEL,
-	METRICS_LABEL_JOIN_CEILING,
+#define LABEL(id, name) METRICS_LABEL_##id,
+#include "metrics-list.h"
 	METRICS_LABEL_COUNT_,
 };
+/* clang-format on */
+
+#define METRICS_VALUES_MAX 8 /* in the list, of one label */
 
 struct metrics_desc {
 	const char *name;

@@ -230,12 +230,10 @@ void metrics_add(struct metrics *m, enum metric metric, struct metric_at at, uin
 	atomic_fetch_add_explicit(metrics_series(m, metric, at), n, memory_order_relaxed);
 }
 
-void metrics_add_since(struct metrics *m, enum metric metric, struct metric_at at, uint64_t total,
-		       uint64_t *io_last)
+void metrics_set_total(struct metrics *m, enum metric metric, struct metric_at at, uint64_t total)
 {
-	if (total != *io_last)
-		metrics_add(m, metric, at, total - *io_last);
-	*io_last = total;
+	assert(metrics_table[metric].type == METRICS_COUNTER);
+	atomic_store_explicit(metrics_series(m, metric, at), total, memory_order_relaxed);
 }
 
 void metrics_set(struct metrics *m, enum metric metric, struct metric_at at, int64_t value)
@@ -244,7 +242,7 @@ void metrics_set(struct metrics *m, enum metric metric, struct metric_at at, int
 	atomic_store_explicit(metrics_series(m, metric, at), (uint64_t)value, memory_order_relaxed);
 }
 
-void metrics_set_state(struct metrics *m, uint16_t server, enum metric_state state)
+void metrics_set_state(struct metrics *m, uint16_t server, enum metric_value state)
 {
 	for (uint16_t i = 0; i < m->sets[METRICS_LABEL_STATE].count; i++)
 		metrics_set(m, METRIC_SERVER_STATE, METRIC_AT(server, i), i == state);

@@ -23,10 +23,11 @@
 #define TELL_NS       (10 * NS_PER_S) /* in the log, and for how long a failure is one */
 
 struct counters {
-	_Atomic uint64_t bytes_used, records, batches, commits;
+#define STORE_COUNTER(field) _Atomic uint64_t field;
+	STORE_COUNTERS(STORE_COUNTER)
+#undef STORE_COUNTER
+	_Atomic uint64_t bytes_used, records, spilled_bytes;
 	_Atomic int64_t commit_last_ns, commit_max_ns;
-	_Atomic uint64_t puts, dels, puts_dropped, deferred, errors;
-	_Atomic uint64_t spilled_bytes, spill_refused;
 	_Atomic int last_error;
 	_Atomic int64_t failed_ns; /* when; 0: never */
 	_Atomic bool broken;
@@ -660,30 +661,22 @@ int store_view(struct store *s, uint64_t id, uint64_t from, uint64_t to, struct 
 				ret);
 }
 
-#define LOAD(field) atomic_load_explicit(&s->count.field, memory_order_relaxed)
+#define LOAD(field)    atomic_load_explicit(&s->count.field, memory_order_relaxed)
+#define COUNTER(field) .field = LOAD(field),
 
 void store_stats(struct store *s, struct store_stats *ret)
 {
-	*ret = (struct store_stats){
-		.bytes_used = LOAD(bytes_used),
-		.bytes_limit = s->bytes_limit,
-		.records = LOAD(records),
-		.batches = LOAD(batches),
-		.commits = LOAD(commits),
-		.commit_last_ns = LOAD(commit_last_ns),
-		.commit_max_ns = LOAD(commit_max_ns),
-		.puts = LOAD(puts),
-		.dels = LOAD(dels),
-		.puts_dropped = LOAD(puts_dropped),
-		.deferred = LOAD(deferred),
-		.spilled_bytes = LOAD(spilled_bytes),
-		.spill_refused = LOAD(spill_refused),
-		.errors = LOAD(errors),
-		.last_error = LOAD(last_error),
-		.broken = LOAD(broken),
-		.views = store_views_count(&s->views),
-		.oldest_view_ns = store_views_age_ns(&s->views),
-	};
+	*ret = (struct store_stats){.bytes_used = LOAD(bytes_used),
+				    .bytes_limit = s->bytes_limit,
+				    .records = LOAD(records),
+				    .commit_last_ns = LOAD(commit_last_ns),
+				    .commit_max_ns = LOAD(commit_max_ns),
+				    .spilled_bytes = LOAD(spilled_bytes),
+				    .last_error = LOAD(last_error),
+				    .broken = LOAD(broken),
+				    .views = store_views_count(&s->views),
+				    .oldest_view_ns = store_views_age_ns(&s->views),
+				    STORE_COUNTERS(COUNTER)};
 	int64_t failed_ns = LOAD(failed_ns);
 	ret->failing = ret->broken || (failed_ns > 0 && clock_mono_ns() - failed_ns < TELL_NS);
 }

@@ -63,17 +63,27 @@ struct store_loaded {
 	bool space_reserved;
 };
 
+/* What the store counts, each on a line of its own. */
+/* clang-format off */
+#define STORE_COUNTERS(X) \
+	X(batches) \
+	X(commits) \
+	X(puts) /* done */ \
+	X(dels) /* likewise */ \
+	X(puts_dropped) /* the ceiling */ \
+	X(deferred) /* store_submit() said -EAGAIN */ \
+	X(spill_refused) /* parts that were not stored, for one reason or the other */ \
+	X(errors) /* changes that failed otherwise */
+/* clang-format on */
+
 struct store_stats {
+#define STORE_COUNTER(field) uint64_t field;
+	STORE_COUNTERS(STORE_COUNTER)
+#undef STORE_COUNTER
 	uint64_t bytes_used, bytes_limit;
 	uint64_t records;
-	uint64_t batches, commits;
 	int64_t commit_last_ns, commit_max_ns;
-	uint64_t puts, dels;    /* done */
-	uint64_t puts_dropped;  /* the ceiling */
-	uint64_t deferred;      /* store_submit() said -EAGAIN */
 	uint64_t spilled_bytes; /* in the store, of logs */
-	uint64_t spill_refused; /* parts that were not stored, for one reason or the other */
-	uint64_t errors;        /* changes that failed otherwise */
 	int last_error;         /* negative errno of the last */
 	bool broken;            /* the environment is damaged: nothing is written any more */
 	bool failing;           /* that, or changes failed within the last ten seconds */

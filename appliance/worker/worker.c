@@ -508,53 +508,23 @@ static void read_ring_stats(struct worker *w, int64_t now_ns)
 	}
 }
 
-#define PUBLISH(field, value) \
-	atomic_store_explicit(&w->counters.field, (value), memory_order_relaxed)
+#define PUBLISH(field, source, ...) \
+	atomic_store_explicit(&w->counters.field, (source), memory_order_relaxed);
+#define PUBLISH_BOTH(field, source, ...) \
+	PUBLISH(field[0], (source)[0])   \
+	PUBLISH(field[1], (source)[1])
+#define PUBLISH_RING(field, ...) PUBLISH(ring[i].field, w->rings.stats[i].field)
 
 static void publish(struct worker *w)
 {
 	struct track *t = watch_track(w->watch);
 	const struct track_stats *s = track_stats(t);
 
-	PUBLISH(packets, w->packets);
-	PUBLISH(tcp, w->tcp);
-	PUBLISH(not_tcp, w->not_tcp);
-	PUBLISH(fragments, w->fragments);
-	PUBLISH(malformed, w->malformed);
-	PUBLISH(bad_sum, w->bad_sum);
+	WORKER_COUNTERS(PUBLISH, PUBLISH_BOTH, PUBLISH)
 	for (uint32_t i = 0; i < w->rings.count; i++) {
-		PUBLISH(ring[i].packets, w->rings.stats[i].packets);
-		PUBLISH(ring[i].drops, w->rings.stats[i].drops);
-		PUBLISH(ring[i].freezes, w->rings.stats[i].freezes);
-		PUBLISH(ring[i].truncated, w->rings.stats[i].truncated);
+		WORKER_RING_COUNTERS(PUBLISH_RING, PUBLISH_RING)
 	}
-	PUBLISH(flows, track_count(t));
-	PUBLISH(live, track_live_count(t));
-	PUBLISH(flows_opened, s->flows_opened);
-	PUBLISH(flows_closed, s->flows_closed);
-	PUBLISH(flows_midstream, s->flows_midstream);
-	PUBLISH(flows_inferred, s->flows_inferred);
-	PUBLISH(table_full, s->table_full);
-	PUBLISH(evicted, s->evicted);
-	for (int dir = 0; dir < 2; dir++) {
-		PUBLISH(out_of_order[dir], s->out_of_order[dir]);
-		PUBLISH(retransmits[dir], s->retransmits[dir]);
-		PUBLISH(waited[dir], s->waited[dir]);
-		PUBLISH(wait_refused[dir], s->wait_refused[dir]);
-		PUBLISH(ambiguous[dir], s->ambiguous[dir]);
-	}
-	PUBLISH(buffer_used, track_pool(t)->used);
-	PUBLISH(buffer_refused, s->buffer_refused);
-	PUBLISH(undetected, watch_undetected(w->watch));
-	PUBLISH(bad_rst, s->bad_rst);
-	PUBLISH(bad_seq, s->bad_seq);
-	PUBLISH(no_ack, s->no_ack);
-	PUBLISH(other_mac, s->other_mac);
-	PUBLISH(ignored, s->ignored);
-	PUBLISH(store_deferred, w->store.deferred);
-	PUBLISH(store_cut_short, w->store.cut_short);
-	PUBLISH(store_record_errors, w->store.record_errors);
-	PUBLISH(lag_ns, w->longest_turn_ns);
+	PUBLISH(lag_ns, w->longest_turn_ns)
 	w->longest_turn_ns = 0;
 }
 

@@ -25,22 +25,69 @@
 /* Counters a worker publishes every WORKER_PUBLISH_NS: read at any time, relaxed. */
 #define WORKER_PUBLISH_NS (50 * NS_PER_MS)
 
+/*
+ * Every counter, on a line of its own. SHOWN and BOTH are for Prometheus:
+ *
+ *	SHOWN(field, source, metric, value)  metric: of metrics-list.h, value: that of its label
+ *	BOTH(field, source, metric)          by direction, as its metric is
+ *	INNER(field, source)                 is no metric
+ *
+ * What rises as long as the daemon lives is a metric's total over all workers. `source` is what is
+ * published, as publish() calls it: w is the worker, s the statistics of the tracker t.
+ */
+/* clang-format off */
+#define WORKER_COUNTERS(SHOWN, BOTH, INNER) \
+	INNER(packets, w->packets) \
+	SHOWN(tcp, w->tcp, TCP_SEGMENTS, 0) \
+	INNER(not_tcp, w->not_tcp) \
+	INNER(fragments, w->fragments) \
+	INNER(malformed, w->malformed) \
+	INNER(flows, track_count(t)) \
+	INNER(live, track_live_count(t)) \
+	INNER(ignored, s->ignored) \
+	SHOWN(flows_opened, s->flows_opened, TCP_FLOWS_OPENED, 0) \
+	SHOWN(flows_closed, s->flows_closed, TCP_FLOWS_CLOSED, 0) \
+	SHOWN(flows_midstream, s->flows_midstream, TCP_FLOWS_MIDSTREAM, 0) \
+	SHOWN(flows_inferred, s->flows_inferred, TCP_FLOWS_INFERRED, 0) \
+	SHOWN(evicted, s->evicted, TCP_FLOWS_EVICTED, 0) \
+	SHOWN(table_full, s->table_full, TCP_FLOWS_REFUSED, 0) \
+	BOTH(out_of_order, s->out_of_order, TCP_OUT_OF_ORDER) \
+	BOTH(waited, s->waited, TCP_WAITED) \
+	BOTH(wait_refused, s->wait_refused, TCP_WAIT_REFUSED) \
+	BOTH(retransmits, s->retransmits, TCP_RETRANSMITS) \
+	BOTH(ambiguous, s->ambiguous, TCP_AMBIGUOUS) \
+	SHOWN(bad_rst, s->bad_rst, TCP_REJECTED, METRIC_REJECT_BAD_RST) \
+	SHOWN(bad_seq, s->bad_seq, TCP_REJECTED, METRIC_REJECT_BAD_SEQ) \
+	SHOWN(bad_sum, w->bad_sum, TCP_REJECTED, METRIC_REJECT_BAD_SUM) \
+	SHOWN(no_ack, s->no_ack, TCP_REJECTED, METRIC_REJECT_NO_ACK) \
+	SHOWN(other_mac, s->other_mac, TCP_REJECTED, METRIC_REJECT_OTHER_MAC) \
+	INNER(buffer_used, track_pool(t)->used) \
+	SHOWN(buffer_refused, s->buffer_refused, TCP_BUFFER_REFUSED, 0) \
+	SHOWN(undetected, watch_undetected(w->watch), PROTOCOL_UNKNOWN, 0) \
+	SHOWN(store_deferred, w->store.deferred + w->store.cut_short, STORE_DEFERRED, 0) \
+	INNER(store_record_errors, w->store.record_errors)
+
+/* Likewise, of one ring: by interface, the source has the field's name. */
+#define WORKER_RING_COUNTERS(SHOWN, INNER) \
+	SHOWN(packets, CAPTURE_PACKETS, 0) \
+	SHOWN(drops, CAPTURE_DROPPED, METRIC_DROP_RING) \
+	INNER(freezes) \
+	SHOWN(truncated, CAPTURE_TRUNCATED, 0)
+
+#define WORKER_COUNTER(field, ...)      _Atomic uint64_t field;
+#define WORKER_COUNTER_BOTH(field, ...) _Atomic uint64_t field[2];
 struct worker_ring_counters {
-	_Atomic uint64_t packets, drops, freezes, truncated;
+	WORKER_RING_COUNTERS(WORKER_COUNTER, WORKER_COUNTER)
 };
 
 struct worker_counters {
-	_Alignas(64) _Atomic uint64_t packets, tcp, not_tcp, fragments, malformed, bad_sum;
-	_Atomic uint64_t flows, live;
-	_Atomic uint64_t flows_opened, flows_closed, flows_midstream, flows_inferred, table_full;
-	_Atomic uint64_t out_of_order[2], waited[2], wait_refused[2], retransmits[2], ambiguous[2];
-	_Atomic uint64_t buffer_used, buffer_refused, undetected, bad_rst, bad_seq, no_ack,
-		other_mac, ignored;
-	_Atomic uint64_t evicted;
-	_Atomic uint64_t store_deferred, store_cut_short, store_record_errors;
+	_Alignas(64) _Atomic int64_t lag_ns; /* longest turn of its loop since the last publication */
+	WORKER_COUNTERS(WORKER_COUNTER, WORKER_COUNTER_BOTH, WORKER_COUNTER)
 	struct worker_ring_counters ring[WORKER_RINGS_MAX]; /* by interface */
-	_Atomic int64_t lag_ns; /* longest turn of its loop since the last publication */
 };
+#undef WORKER_COUNTER
+#undef WORKER_COUNTER_BOTH
+/* clang-format on */
 
 #define WORKER_LISTENS_NOT UINT8_MAX
 
