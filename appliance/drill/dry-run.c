@@ -22,7 +22,6 @@
 #include "capture/decode.h"
 #include "dry-run-internal.h"
 
-#define FTP_PORT         21        /* the one protocol with connections on other ports */
 #define DRILL_RETAIN     (1 << 20) /* servers[].services[].retain by default */
 #define EXIT_REFUSED     1
 #define EXIT_WRONG       2
@@ -39,8 +38,6 @@
 #define DRILL_STREAM_MAX ((size_t)16 << 20)
 /* Detection with the configuration's defaults, for drills without one. */
 #define DEFAULT_HEALTH ((struct config_health){100 * NS_PER_MS, 100 * NS_PER_MS, 3, 3})
-
-static const uint16_t http_ports[] = {80, 8000, 8008, 8080, 8081, 8888, 3128};
 
 static int parse_count(const char *text, uint64_t *ret)
 {
@@ -323,8 +320,8 @@ static const struct jeebs_module *choose_by_port(void *ctx, uint16_t port)
 
 	if (d->opt->protocol)
 		return d->http; /* loaded by name: whatever was asked for */
-	for (size_t i = 0; i < sizeof http_ports / sizeof http_ports[0]; i++)
-		if (http_ports[i] == port)
+	for (const uint16_t *p = module_host_ports(d->http); *p; p++)
+		if (*p == port)
 			return d->http;
 	return NULL;
 }
@@ -421,7 +418,11 @@ static int services_from_server(struct drill *d)
 	    (r = load_module(d, name, &companion)) < 0)
 		return r;
 	if (companion && !server.port)
-		server.port = FTP_PORT;
+		server.port = module_host_ports(service.module)[0];
+	if (companion && !server.port) {
+		no_module(d, protocol, "it names no port of its own: say --server ADDR:PORT");
+		return -ENOENT;
+	}
 	d->services.v = calloc(2, sizeof *d->services.v);
 	d->services.server_names = calloc(1, sizeof *d->services.server_names);
 	d->server_name = strdup(server.port ? endpoint_format(&server, text)

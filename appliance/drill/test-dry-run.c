@@ -276,6 +276,37 @@ static void test_no_such_module(void **state)
 	assert_no_module("/nonexistent/modules");
 }
 
+/* A protocol with connections on other ports has to say which its own is, or to be told. */
+static void test_port_of_a_module(void **state)
+{
+	three_servers();
+	options.protocol = "ftp";
+	run();
+	assert_string_equal(the_server(), "10.9.0.1:21");
+	options.server.port = 80;
+	run();
+	assert_string_equal(the_server(), "10.9.0.1:80");
+}
+
+static void test_module_without_a_port(void **state)
+{
+	char leader[64], another[64];
+
+	three_servers();
+	snprintf(leader, sizeof leader, "%s/leader.so", folder);
+	snprintf(another, sizeof another, "%s/another.so", folder);
+	assert_int_equal(symlink(MODULES_DIR "/host/test-leader.so", leader), 0);
+	assert_int_equal(symlink(MODULES_DIR "/host/test-another.so", another), 0);
+	options.modules_dir = folder;
+	options.protocol = "leader";
+	assert_no_module("module leader: it names no port of its own: say --server ADDR:PORT");
+	options.server.port = 80;
+	assert_int_equal(run(), 1);
+	assert_string_equal(the_server(), "10.9.0.1:80");
+	assert_int_equal(unlink(leader), 0);
+	assert_int_equal(unlink(another), 0);
+}
+
 static struct config *configured(const char *text)
 {
 	struct config *c;
@@ -671,6 +702,8 @@ int main(void)
 		CASE(test_server_ipv6),
 		CASE(test_protocol_is_for_all_ports),
 		CASE(test_no_such_module),
+		CASE(test_port_of_a_module),
+		CASE(test_module_without_a_port),
 		CASE(test_config),
 		CASE(test_config_with_missing_module),
 		CASE(test_parse_cut),

@@ -272,6 +272,8 @@ static void counter_close(void *state)
 	(void)state; /* it owns nothing */
 }
 
+static const uint16_t counter_ports[] = {7000, 0};
+
 static const struct jeebs_module counter_module = {
 	.abi = JEEBS_MODULE_ABI,
 	.size = sizeof(struct jeebs_module),
@@ -288,6 +290,7 @@ static const struct jeebs_module counter_module = {
 	.resume = counter_resume,
 	.close = counter_close,
 	.detect = counter_detect,
+	.ports = counter_ports,
 };
 
 JEEBS_MODULE_EXPORT(counter_module);

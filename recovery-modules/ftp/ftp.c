@@ -52,6 +52,8 @@ static uint32_t ftp_detect(struct jeebs_bytes to_server, struct jeebs_bytes to_c
 	return n == 3 ? YES : JEEBS_DETECT_MAYBE;
 }
 
+static const uint16_t ports[] = {21, 0};
+
 const struct jeebs_module ftp_module = {
 	.abi = JEEBS_MODULE_ABI,
 	.size = sizeof(struct jeebs_module),
@@ -69,6 +71,7 @@ const struct jeebs_module ftp_module = {
 	.close = ftp_close,
 	.detect = ftp_detect,
 	.companion = "ftp-data",
+	.ports = ports,
 };
 
 JEEBS_MODULE_EXPORT(ftp_module);

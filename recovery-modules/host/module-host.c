@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,8 @@
 #define PROTOCOL_MAX  32
 #define MODULE_SYMBOL "jeebs_module"
 #define ORACLE_SYMBOL "jeebs_oracle"
+/* Of a description, as this ABI began; a longer one has members that are not known here. */
+#define MODULE_SIZE_MIN offsetof(struct jeebs_module, ports)
 
 struct module_host {
 	char *dir;
@@ -74,9 +77,10 @@ static int check_module(const struct jeebs_module *m, const char *path, const ch
 			 m->abi, JEEBS_MODULE_ABI);
 		return -ENOEXEC;
 	}
-	if (m->size != sizeof *m) {
-		snprintf(error, error_size, "%s: module description of %u bytes, expected %zu",
-			 path, m->size, sizeof *m);
+	if (m->size < MODULE_SIZE_MIN || m->size > sizeof *m) {
+		snprintf(error, error_size,
+			 "%s: module description of %u bytes, expected %zu to %zu", path, m->size,
+			 MODULE_SIZE_MIN, sizeof *m);
 		return -ENOEXEC;
 	}
 	if (!complete(m)) {
@@ -267,6 +271,14 @@ int module_host_detecting(struct module_host *h, const struct jeebs_module *cons
 	*ret = h->detecting;
 	*ret_n = h->detecting_count;
 	return 0;
+}
+
+const uint16_t *module_host_ports(const struct jeebs_module *m)
+{
+	static const uint16_t none[] = {0};
+	bool has = m->size >= offsetof(struct jeebs_module, ports) + sizeof m->ports;
+
+	return has && m->ports ? m->ports : none;
 }
 
 void module_host_each(const struct module_host *h, void (*each)(void *ctx, const char *protocol),

@@ -5,7 +5,8 @@
  * Modules are found as DIR/<protocol>.so. Loaded with RTLD_NOW | RTLD_LOCAL and
  * never unloaded: flows hold their state. A file is refused, with a sentence that
  * says why, when others than root and the process's own user could have written it, or not all of
- * it is there (module-file.h), when the symbol is missing, when ABI or size differ, when
+ * it is there (module-file.h), when the symbol is missing, when the ABI differs, when its
+ * description is shorter than the first of this ABI or longer than ours, when
  * its name is not the protocol's, or a callback is missing.
  */
 #ifndef SDK_MODULE_HOST_H
@@ -33,6 +34,9 @@ int module_host_get(struct module_host *h, const char *protocol, const struct je
  */
 int module_host_detecting(struct module_host *h, const struct jeebs_module *const **ret,
 			  uint32_t *ret_n, char *error, size_t error_size);
+
+/* The ports that @m names, 0 behind the last; a module of an older header names none. */
+const uint16_t *module_host_ports(const struct jeebs_module *m);
 
 /* @each is called with the protocol of every module's file in the folder; none is loaded. */
 void module_host_each(const struct module_host *h, void (*each)(void *ctx, const char *protocol),

@@ -113,6 +113,7 @@ static void test_refuses_what_claims_wrongly(void **state)
 	} cases[] = {
 		{"abi", "ABI 1"},
 		{"size", "8 bytes"},
+		{"newer", "bytes, expected"},
 		{"state", "1000000 bytes of state"},
 		{"callback", "callback"},
 		{"symbol", "jeebs_module"},
@@ -127,6 +128,41 @@ static void test_refuses_what_claims_wrongly(void **state)
 		install(f, cases[i].fault, 0644);
 		assert_refused(f, -ENOEXEC, cases[i].says);
 	}
+}
+
+/* A module built against the header as this ABI began: what lies behind its end is not looked at.
+ */
+static void test_takes_an_older_one(void **state)
+{
+	struct folder *f = *state;
+	const struct jeebs_module *m;
+
+	install(f, "older", 0644);
+	assert_int_equal(module_host_get(f->host, "probe", &m, f->error, sizeof f->error), 0);
+	assert_int_equal(module_host_ports(m)[0], 0);
+}
+
+static void test_tells_ports(void **state)
+{
+	struct folder *f = *state;
+	const struct jeebs_module *m;
+
+	install(f, "ports", 0644);
+	assert_int_equal(module_host_get(f->host, "probe", &m, f->error, sizeof f->error), 0);
+	const uint16_t *ports = module_host_ports(m);
+	assert_int_equal(ports[0], 7000);
+	assert_int_equal(ports[1], 7001);
+	assert_int_equal(ports[2], 0);
+}
+
+static void test_ports_may_be_none(void **state)
+{
+	struct folder *f = *state;
+	const struct jeebs_module *m;
+
+	install(f, "right", 0644);
+	assert_int_equal(module_host_get(f->host, "probe", &m, f->error, sizeof f->error), 0);
+	assert_int_equal(module_host_ports(m)[0], 0);
 }
 
 static void test_refuses_another_name(void **state)
@@ -340,6 +376,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_loads_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refuses_what_claims_wrongly, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_takes_an_older_one, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_tells_ports, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_ports_may_be_none, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refuses_another_name, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refuses_what_others_can_write, setup,
 						teardown),

@@ -6,6 +6,8 @@ static void http_close(void *state)
 	(void)state; /* owns nothing */
 }
 
+static const uint16_t ports[] = {80, 8080, 8000, 8008, 8081, 8888, 3128, 0};
+
 const struct jeebs_module http_module = {
 	.abi = JEEBS_MODULE_ABI,
 	.size = sizeof(struct jeebs_module),
@@ -22,6 +24,7 @@ const struct jeebs_module http_module = {
 	.resume = http_resume,
 	.close = http_close,
 	.detect = http_detect,
+	.ports = ports,
 };
 
 JEEBS_MODULE_EXPORT(http_module);

@@ -38,6 +38,8 @@ uint32_t smtp_detect(struct jeebs_bytes to_server, struct jeebs_bytes to_client)
 	return to_client.n > 3 ? JEEBS_DETECT_YES : JEEBS_DETECT_MAYBE;
 }
 
+static const uint16_t ports[] = {25, 587, 0};
+
 const struct jeebs_module smtp_module = {
 	.abi = JEEBS_MODULE_ABI,
 	.size = sizeof(struct jeebs_module),
@@ -54,6 +56,7 @@ const struct jeebs_module smtp_module = {
 	.resume = smtp_resume,
 	.close = smtp_close,
 	.detect = smtp_detect,
+	.ports = ports,
 };
 
 JEEBS_MODULE_EXPORT(smtp_module);

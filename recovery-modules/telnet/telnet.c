@@ -6,6 +6,8 @@ static void telnet_close(void *state)
 	explicit_bzero(state, sizeof(struct telnet)); /* a password may be in it */
 }
 
+static const uint16_t ports[] = {23, 0};
+
 const struct jeebs_module telnet_module = {
 	.abi = JEEBS_MODULE_ABI,
 	.size = sizeof(struct jeebs_module),
@@ -22,6 +24,7 @@ const struct jeebs_module telnet_module = {
 	.resume = telnet_resume,
 	.close = telnet_close,
 	.detect = telnet_detect,
+	.ports = ports,
 };
 
 JEEBS_MODULE_EXPORT(telnet_module);

@@ -17,6 +17,12 @@
 #ifndef TEST_DETECT
 #define TEST_DETECT NULL
 #endif
+#ifndef TEST_PORTS
+#define TEST_PORTS NULL
+#endif
+#ifndef TEST_COMPANION
+#define TEST_COMPANION NULL
+#endif
 #ifndef TEST_NAME
 #define TEST_NAME "probe"
 #endif
@@ -72,6 +78,8 @@ static void test_resume(void *state, const struct jeebs_cut *cut, struct jeebs_j
 
 static void test_close(void *state) {}
 
+__attribute__((unused)) static const uint16_t test_ports[] = {7000, 7001, 0};
+
 const struct jeebs_module test_module = {
 	.abi = TEST_ABI,
 	.size = TEST_SIZE,
@@ -88,6 +96,8 @@ const struct jeebs_module test_module = {
 	.resume = test_resume,
 	.close = test_close,
 	.detect = TEST_DETECT,
+	.companion = TEST_COMPANION,
+	.ports = TEST_PORTS,
 };
 
 #ifndef TEST_NO_SYMBOL

@@ -299,7 +299,7 @@ struct jeebs_join_ops {
 
 struct jeebs_module {
 	uint32_t abi;     /* JEEBS_MODULE_ABI; the host refuses anything else */
-	uint32_t size;    /* sizeof(struct jeebs_module) */
+	uint32_t size;    /* sizeof(struct jeebs_module); it grows at its end within an ABI */
 	const char *name; /* the `protocol` it serves */
 	const char *version;
 	uint32_t state_size; /* bytes of state per flow */
@@ -350,6 +350,11 @@ struct jeebs_module {
 	 * A companion has only the live half; its recovery half is there, and refuses.
 	 */
 	const char *companion;
+	/*
+	 * The ports on which its servers are usually found, the most usual one first, 0 behind the
+	 * last; NULL: none in particular. For a drill that was not told which port speaks what.
+	 */
+	const uint16_t *ports;
 };
 
 #define JEEBS_DETECT_NO    0u
