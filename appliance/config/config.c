@@ -325,6 +325,34 @@ static void free_group(const struct config_key *group, void *base)
 	}
 }
 
+/* Into @base the fallbacks of all keys below @group, none of which is a text. */
+static void fall_back(const char *group, void *base)
+{
+	char why[CONFIG_WHY_STRLEN];
+
+	for (size_t i = 0; i < config_key_count; i++) {
+		const struct config_key *k = &config_keys[i];
+		if (k->fallback && strncmp(k->path, group, strlen(group)) == 0)
+			config_value_parse(k, k->fallback, (char *)base + k->offset, why);
+	}
+}
+
+struct config_health config_default_health(void)
+{
+	struct config_draft draft = {0};
+
+	fall_back("defaults.health.", &draft);
+	return draft.health;
+}
+
+struct config_service config_default_service(void)
+{
+	struct config_service service = {0};
+
+	fall_back("servers[].services[].", &service);
+	return service;
+}
+
 struct config *config_free(struct config *c)
 {
 	if (c)

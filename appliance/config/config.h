@@ -149,6 +149,10 @@ int config_load_checked(const char *path, config_module_fn check, void *ctx, FIL
 			struct config **ret);
 struct config *config_free(struct config *c); /* NULL is fine; returns NULL */
 
+/* What a server's health and a service are of which the file says nothing more. */
+struct config_health config_default_health(void);
+struct config_service config_default_service(void);
+
 /* The backup for connections of an address family; the checks guarantee one for each address. */
 const struct config_backup *config_backup_for(const struct config_server *s, uint8_t family);
 

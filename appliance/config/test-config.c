@@ -336,9 +336,32 @@ static void test_schema_is_sound(void **state)
 	}
 }
 
+/* What a drill goes by that has no file is what the box has of a file that says nothing. */
+static void test_defaults_are_those_of_a_file(void **state)
+{
+	const struct config_service service = config_default_service();
+	const struct config_health health = config_default_health();
+	struct config *c;
+
+	assert_int_equal(config_load(TEST_DATA "/minimal.in", stderr, &c), CONFIG_OK);
+	assert_memory_equal(&health, &c->servers[0].health, sizeof health);
+	assert_int_equal(service.replay, c->servers[0].services[0].replay);
+	assert_int_equal(service.login, c->servers[0].services[0].login);
+	assert_int_equal(service.retain, c->servers[0].services[0].retain);
+	assert_int_equal(service.retain, 1 << 20);
+	assert_int_equal(config_detection_bound_ns(&health), 400 * NS_PER_MS);
+	config_free(c);
+	/* The caller of config_default_service() frees nothing. */
+	assert_null(service.protocol);
+	assert_null(service.notice);
+	assert_null(service.upgrade);
+	assert_null(service.adopt);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_defaults_are_those_of_a_file),
 		cmocka_unit_test(test_golden_files),
 		cmocka_unit_test(test_values),
 		cmocka_unit_test(test_interfaces_that_are_not_captured),

@@ -41,7 +41,6 @@
 #define TICK_NS           (200 * NS_PER_MS)
 #define OWN_ADDRESSES_MAX 64
 #define STATE_MAX_AGE_NS  (600 * NS_PER_S)
-#define STREAM_MAX_BYTES  ((size_t)16 << 20)
 #define IDLE_TIMEOUT_NS   (2 * 3600 * NS_PER_S) /* as long as TCP keep-alive waits by default */
 
 /* ---- messages between threads ------------------------------------------------------------------
@@ -377,16 +376,7 @@ static int start_workers(struct daemon *d)
 	struct worker_config wc = {
 		.watch =
 			{
-				.track =
-					{
-						.max_flows = c->max_flows,
-						.buffer_max = c->buffer_bytes,
-						.stream_max = STREAM_MAX_BYTES,
-						.idle_timeout_ns = IDLE_TIMEOUT_NS,
-						.hole_timeout_ns = TRACK_HOLE_TIMEOUT_NS,
-						.ignore_clients = own,
-						.ignore_count = own_addresses(c, own),
-					},
+				.track = watch_track_config(c->max_flows, c->buffer_bytes),
 				.services = d->services.v,
 				.service_count = d->services.n,
 				.spill_above = c->spill_bytes,
@@ -403,6 +393,9 @@ static int start_workers(struct daemon *d)
 	d->workers = calloc(c->workers, sizeof(struct worker *));
 	if (!addrs || !d->workers || describe_rings(d, addrs, n) < 0)
 		return -ENOMEM;
+	wc.watch.track.idle_timeout_ns = IDLE_TIMEOUT_NS;
+	wc.watch.track.ignore_clients = own;
+	wc.watch.track.ignore_count = own_addresses(c, own);
 	if (getrandom(&wc.watch.track.key, sizeof wc.watch.track.key, 0) < 0)
 		return -errno;
 	memcpy(wc.boot_id, d->boot_id, sizeof wc.boot_id);

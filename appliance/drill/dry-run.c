@@ -22,7 +22,6 @@
 #include "capture/decode.h"
 #include "dry-run-internal.h"
 
-#define DRILL_RETAIN     (1 << 20) /* servers[].services[].retain by default */
 #define EXIT_REFUSED     1
 #define EXIT_WRONG       2
 #define EXIT_DATA        65 /* sysexits(3) EX_DATAERR */
@@ -35,9 +34,6 @@
 #define HORIZON_MAX      ((uint64_t)1 << 30)
 #define DRILL_MAX_FLOWS  4000000
 #define DRILL_BUFFER_MAX ((size_t)4 << 30)
-#define DRILL_STREAM_MAX ((size_t)16 << 20)
-/* Detection with the configuration's defaults, for drills without one. */
-#define DEFAULT_HEALTH ((struct config_health){100 * NS_PER_MS, 100 * NS_PER_MS, 3, 3})
 
 static int parse_count(const char *text, uint64_t *ret)
 {
@@ -334,14 +330,11 @@ static const struct jeebs_module *choose_none(void *ctx, uint16_t port)
 
 struct track_config dry_run_track_config(void)
 {
-	return (struct track_config){
-		.max_flows = DRILL_MAX_FLOWS,
-		.buffer_max = DRILL_BUFFER_MAX,
-		.stream_max = DRILL_STREAM_MAX,
-		.hole_timeout_ns = TRACK_HOLE_TIMEOUT_NS,
-		/* A fixed key: the same file gives the same report. */
-		.key = {{UINT64_C(0x6a65656273), UINT64_C(0x6472696c6c)}},
-	};
+	struct track_config c = watch_track_config(DRILL_MAX_FLOWS, DRILL_BUFFER_MAX);
+
+	/* A fixed key: the same file gives the same report. */
+	c.key = (struct siphash_key){{UINT64_C(0x6a65656273), UINT64_C(0x6472696c6c)}};
+	return c;
 }
 
 struct watch *dry_run_new_watch(struct drill *d, bool modules)
@@ -401,7 +394,8 @@ static int services_from_server(struct drill *d)
 	char text[ENDPOINT_STRLEN];
 	const char *protocol = d->opt->protocol ? d->opt->protocol : "http";
 	const struct jeebs_module *companion = NULL;
-	struct watch_service service = {.options = {.retain = DRILL_RETAIN}};
+	const struct config_service unsaid = config_default_service();
+	struct watch_service service = {.options = services_options(&unsaid)};
 	char error[256];
 
 	int r = services_load_protocol(&service, protocol, d->modules, error, sizeof error);
@@ -513,7 +507,8 @@ static int report_cut(struct drill *d)
 {
 	struct dry_run_report *rep = &d->report;
 	const struct config *c = d->opt->config;
-	struct config_health health = c && c->server_count ? c->servers[0].health : DEFAULT_HEALTH;
+	struct config_health health =
+		c && c->server_count ? c->servers[0].health : config_default_health();
 
 	rep->cut_packet = rep->packets;
 	rep->cut_ns = rep->last_ns - rep->first_ns;

@@ -161,7 +161,7 @@ struct join *join_family_add(struct join *main)
 
 	if (t->stopping || main->reason != NULL)
 		return NULL;
-	if ((main->family != NULL && main->family->channel_n >= JOIN_CHANNELS_MAX) ||
+	if ((main->family != NULL && main->family->channel_n >= JEEBS_CHANNELS_MAX) ||
 	    !join_thread_reserve(t, 1)) {
 		join_count(&t->count.channel_ceiling, 1);
 		return NULL;

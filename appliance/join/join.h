@@ -85,9 +85,6 @@ struct join_config {
 			      .client_timeout_ns = INT64_C(60000000000), \
 			      .log_timeout_ns = INT64_C(300000000000)})
 
-/* Of one conversation, at the same time, besides the main connection. */
-#define JOIN_CHANNELS_MAX 16
-
 enum join_event {
 	JOIN_FIRST_BYTE, /* the client's socket took a byte for the first time */
 	JOIN_PROVEN,     /* it goes on: see join-proof.h */
@@ -199,7 +196,7 @@ struct join_request {
 	SHOWN(kept_ceiling, JOIN_KEPT_CEILING, 0) /* how often kept_bytes was reached */ \
 	SHOWN(channels, JOIN_CHANNELS, METRIC_CHANNEL_OPENED) /* by modules */ \
 	SHOWN(channel_failed, JOIN_CHANNELS, METRIC_CHANNEL_FAILED) /* the client did not come */ \
-	/* Not to be had: JOIN_CHANNELS_MAX, max_joins, descriptors. */ \
+	/* Not to be had: JEEBS_CHANNELS_MAX, max_joins, descriptors. */ \
 	SHOWN(channel_ceiling, JOIN_CHANNELS, METRIC_CHANNEL_CEILING) \
 	SHOWN(strangers, JOIN_CHANNELS, METRIC_CHANNEL_STRANGER) /* came instead of the client */ \
 	SHOWN(ring_failed, JOIN_RING_FAILED, 0) /* how often a thread's ring did; its joins were reset */

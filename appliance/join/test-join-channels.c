@@ -591,7 +591,7 @@ static void test_ceilings(void **st)
 		rig_submit(r, &q);
 		rig_expect_eof(client);
 		join_pool_stats(r->pool, &stats);
-		assert_int_equal(stats.channels, i ? 4 : JOIN_CHANNELS_MAX);
+		assert_int_equal(stats.channels, i ? 4 : JEEBS_CHANNELS_MAX);
 		assert_int_equal(stats.channel_ceiling, 1);
 		assert_int_equal(stats.active, 1 + stats.channels);
 		if (i) {

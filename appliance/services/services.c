@@ -20,6 +20,16 @@ static uint8_t replay_of(enum config_replay r)
 	return JEEBS_REPLAY_IDEMPOTENT;
 }
 
+struct jeebs_service services_options(const struct config_service *s)
+{
+	return (struct jeebs_service){
+		.replay = replay_of(s->replay),
+		.login = s->login == CONFIG_LOGIN_REPLAY ? JEEBS_LOGIN_REPLAY : JEEBS_LOGIN_REFUSE,
+		.notice = s->notice,
+		.retain = s->retain,
+	};
+}
+
 /* One for each address of @server, else as @w. */
 static void add_service(struct services *s, const struct config_server *server,
 			const struct config_service *service, const struct watch_service *w)
@@ -31,14 +41,8 @@ static void add_service(struct services *s, const struct config_server *server,
 						.port = w->companion ? 0 : service->port};
 		v->server = (uint16_t)s->server_count;
 		v->adopt = service->adopt;
-		v->options = (struct jeebs_service){
-			.replay = replay_of(service->replay),
-			.login = service->login == CONFIG_LOGIN_REPLAY ? JEEBS_LOGIN_REPLAY
-								       : JEEBS_LOGIN_REFUSE,
-			.notice = service->notice,
-			.upgrade = w->upgrade ? service->upgrade : NULL,
-			.retain = service->retain,
-		};
+		v->options = services_options(service);
+		v->options.upgrade = w->upgrade ? service->upgrade : NULL;
 	}
 }
 

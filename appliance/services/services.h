@@ -38,6 +38,8 @@ int services_load(struct services *s, const struct config *c, struct module_host
  */
 int services_load_protocol(struct watch_service *w, const char *protocol, struct module_host *host,
 			   char *error, size_t error_size);
+/* What modules are told of @s; all but `upgrade`, which the caller knows to be there or not. */
+struct jeebs_service services_options(const struct config_service *s);
 /* The companion that its connections may want; NULL: none. */
 const char *services_companion(const struct watch_service *w);
 void services_deinit(struct services *s);

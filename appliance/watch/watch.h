@@ -118,6 +118,23 @@ struct watch_config {
 	void *ctx;
 };
 
+/* Bytes one direction of a connection may hold. */
+#define WATCH_STREAM_MAX ((size_t)16 << 20)
+
+/*
+ * The tracker's limits, of which the live box and the drill differ only in these two: a drill with
+ * others would show what the box does not do.
+ */
+static inline struct track_config watch_track_config(uint32_t max_flows, size_t buffer_max)
+{
+	return (struct track_config){
+		.max_flows = max_flows,
+		.buffer_max = buffer_max,
+		.stream_max = WATCH_STREAM_MAX,
+		.hole_timeout_ns = TRACK_HOLE_TIMEOUT_NS,
+	};
+}
+
 struct watch *watch_new(const struct watch_config *cfg);
 struct watch *watch_free(struct watch *w); /* NULL is fine; returns NULL */
 

@@ -233,7 +233,7 @@ static struct harness_channel *new_channel(struct harness *h, enum harness_kind 
 	struct harness_channel *c;
 
 	if (run->bounded || run->main.outcome == HARNESS_ABORTED ||
-	    run->alive == HARNESS_CHANNELS_AT_ONCE || h->channels == HARNESS_CHANNELS_MAX ||
+	    run->alive == JEEBS_CHANNELS_MAX || h->channels == HARNESS_CHANNELS_MAX ||
 	    !(c = malloc(sizeof *c)))
 		return NULL;
 	init_channel(c, h, kind);

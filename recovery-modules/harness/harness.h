@@ -140,8 +140,7 @@ enum harness_kind {
 	HARNESS_CONNECTED, /* the module connects to the client */
 };
 
-#define HARNESS_CHANNELS_AT_ONCE 16 /* besides the main one */
-#define HARNESS_CHANNELS_MAX     64 /* in one run */
+#define HARNESS_CHANNELS_MAX 64 /* in one run */
 
 /* A connection being continued, each is a struct jeebs_join to the module. */
 struct harness_channel {

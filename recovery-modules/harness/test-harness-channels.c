@@ -343,7 +343,7 @@ static void step_many(const struct jeebs_cut *cut, struct jeebs_join *j,
 		while (ops->listen_client(play.main, &port))
 			play.made++;
 	if (event == JEEBS_EV_START)
-		assert_int_equal(play.made, HARNESS_CHANNELS_AT_ONCE);
+		assert_int_equal(play.made, JEEBS_CHANNELS_MAX);
 }
 
 static void test_channels_have_a_ceiling(void **state)

@@ -297,6 +297,9 @@ struct jeebs_join_ops {
 #define JEEBS_END_CLIENT  1u
 #define JEEBS_END_BACKEND 2u
 
+/* New channels of one conversation at the same time: then none is to be had. */
+#define JEEBS_CHANNELS_MAX 16u
+
 struct jeebs_module {
 	uint32_t abi;     /* JEEBS_MODULE_ABI; the host refuses anything else */
 	uint32_t size;    /* sizeof(struct jeebs_module); it grows at its end within an ABI */
