@@ -21,9 +21,9 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
-#include "recovery-modules/http/http.h"
 #include "plan.h"
 #include "recovery-modules/harness/test/conversation.h"
+#include "recovery-modules/host/module-host.h"
 #include "watch.h"
 
 #define STREAM_MAX  (256u << 10)
@@ -152,6 +152,40 @@ static struct talk talk_read(const char *folder, const char *name)
 	return t;
 }
 
+/* ---- the module, as it is built ---- */
+
+static const struct jeebs_module *http;
+/* The same, which notes what the watch gives it: a restart gives it again. */
+static struct jeebs_module noted;
+static const struct jeebs_live_ops *live_ops;
+
+static int noted_open(void *state, struct jeebs_flow *f, const struct jeebs_live_ops *ops,
+		      const struct jeebs_service *svc)
+{
+	live_ops = ops;
+	return http->open(state, f, ops, svc);
+}
+
+static int load_module(void **state)
+{
+	struct module_host *host = module_host_new(MODULES_DIR);
+	char error[256];
+
+	assert_non_null(host);
+	if (module_host_get(host, "http", &http, error, sizeof error) < 0)
+		fail_msg("%s", error);
+	noted = *http;
+	noted.open = noted_open;
+	*state = host;
+	return 0;
+}
+
+static int forget_module(void **state)
+{
+	*state = module_host_free(*state);
+	return 0;
+}
+
 /* ---- one connection under watch ---- */
 
 struct rig {
@@ -203,8 +237,8 @@ static struct rig *rig_new(void)
 	g->now_ns = 1000 * NS_PER_S;
 	assert_int_equal(endpoint_parse("10.9.0.1:80", false, &g->server), 0);
 	assert_int_equal(endpoint_parse("10.1.0.7:40000", false, &g->client), 0);
-	g->service = (struct watch_service){
-		.endpoint = g->server, .module = &http_module, .protocol = "http"};
+	g->service =
+		(struct watch_service){.endpoint = g->server, .module = &noted, .protocol = "http"};
 	struct watch_config wc = {
 		.track = {.max_flows = 4,
 			  .buffer_max = 4 << 20,
@@ -244,15 +278,14 @@ static void restart(struct rig *g)
 {
 	static uint8_t checkpoint[8192];
 	struct jeebs_flow *jf = watch_flow(g->flow);
-	struct http *s = jf->state;
-	const struct jeebs_live_ops *ops = s->ops;
+	void *s = jf->state;
 
-	size_t n = http_module.checkpoint(s, checkpoint, sizeof checkpoint);
+	size_t n = http->checkpoint(s, checkpoint, sizeof checkpoint);
 	assert_in_range(n, 1, sizeof checkpoint);
-	http_module.close(s);
-	memset(s, 0, http_module.state_size);
-	assert_int_equal(http_module.open(s, jf, ops, &jf->module_service), JEEBS_OK);
-	assert_int_equal(http_module.restore(s, (struct jeebs_bytes){checkpoint, n}), JEEBS_OK);
+	http->close(s);
+	memset(s, 0, http->state_size);
+	assert_int_equal(http->open(s, jf, live_ops, &jf->module_service), JEEBS_OK);
+	assert_int_equal(http->restore(s, (struct jeebs_bytes){checkpoint, n}), JEEBS_OK);
 }
 
 /* ---- ways to deliver what lies between two marks ---- */
@@ -397,7 +430,7 @@ static void look(const struct rig *g, const struct mark *m, struct seen *ret)
 	*ret = (struct seen){.checkpoint = BUF_INIT(8192), .snapshot = BUF_INIT(8192)};
 	plan_make(jf, &ret->plan);
 	assert_int_equal(buf_reserve(&ret->checkpoint, 8192), 0);
-	ret->checkpoint.n = http_module.checkpoint(jf->state, ret->checkpoint.p, 8192);
+	ret->checkpoint.n = http->checkpoint(jf->state, ret->checkpoint.p, 8192);
 	plan_snapshot(g->flow, &s);
 	assert_int_equal(snapshot_encode(&s, &ret->snapshot), 0);
 	check_logs(g, m, ret);
@@ -620,5 +653,5 @@ int main(void)
 		cmocka_unit_test(test_restored),
 		cmocka_unit_test(test_mirror_out_of_order),
 	};
-	return cmocka_run_group_tests_name("chunking", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("chunking", tests, load_module, forget_module);
 }
