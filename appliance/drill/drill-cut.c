@@ -196,8 +196,7 @@ static int copy_others(const struct drill_bench *b, struct jeebs_flow *jf, struc
 
 	if (!b->truths || related_collect(l, jf, 0) < 0)
 		return b->truths ? -ENOMEM : 0;
-	list_for_each (it, watch_companions(jf->watch)) {
-		struct jeebs_flow *other = list_entry(it, struct jeebs_flow, companion);
+	for (struct jeebs_flow *other = NULL; (other = related_next_companion(jf->watch, other));) {
 		struct taken *t = &c->other[c->other_n];
 		if (!flow_is_live(other->flow) || c->other_n == JEEBS_EXPECT_MAX ||
 		    !is_expected(l, &other->flow->server, &other->flow->client, &e))
@@ -207,8 +206,7 @@ static int copy_others(const struct drill_bench *b, struct jeebs_flow *jf, struc
 		if (!t->copy || !t->truth)
 			return -EAGAIN;
 		t->flow = t->copy->flow;
-		t->copy->related = true;
-		t->copy->main_tag = e->tag;
+		related_bind(t->copy, e);
 		c->other_n++;
 	}
 	return 0;

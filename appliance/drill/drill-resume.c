@@ -137,7 +137,7 @@ static int make_oracle(const struct drill_bench *b, const struct jeebs_flow *jf,
 	if (truth->oracle)
 		truth->oracle_kind->close(truth->oracle);
 	truth->oracle_kind = k;
-	truth->oracle = k->open(&jf->module_service);
+	truth->oracle = k->open(watch_module_service(jf));
 	if (!truth->oracle)
 		return -ENOMEM;
 	int r = k->related && b->truths ? learn_related(k, b->truths, truth) : 0;
@@ -417,7 +417,7 @@ int drill_resume(const struct drill_bench *b, struct takeover_item *item,
 		.backend = {.max = CHUNK_MAX},
 		.queue_max = SIZE_MAX,
 		.output_max = b->horizon,
-		.service = &jf->module_service,
+		.service = watch_module_service(jf),
 		.service_address = address_of(&jf->flow->server),
 		.client_address = address_of(&jf->flow->client),
 		/* The oracle says what the old server said, from where that was. */

@@ -126,7 +126,7 @@ static int cut(struct every *e, struct flow *f)
 	struct drill_flow *truth = drill_truth_flow(e->truth, f->id);
 	if (!jf || !truth)
 		return -ENOMEM; /* nothing else keeps them from being there */
-	int r = jf->module ? oracle_for(e, jf->module, &b.oracle) : 0;
+	int r = watch_module(jf) ? oracle_for(e, watch_module(jf), &b.oracle) : 0;
 	if (r == 0)
 		r = drill_cut(&b, jf, truth, e->packet, &found);
 	if (r < 0)

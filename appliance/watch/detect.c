@@ -54,7 +54,7 @@ enum detect_outcome detect_choose(const struct jeebs_module *const *candidates, 
 static int give_up(struct detect *s, enum reason reason)
 {
 	s->reason = (uint8_t)reason;
-	watch_count_undetected(s->flow->watch);
+	watch_count_undetected(s->flow);
 	return JEEBS_GIVE_UP;
 }
 
@@ -91,7 +91,7 @@ static struct bytes first_bytes(const struct detect *s, uint32_t dir, struct byt
 static int ask(struct detect *s, uint32_t dir, struct bytes b)
 {
 	uint8_t room[2][DETECT_MAX_BYTES];
-	const struct watch_service *service = s->flow->service;
+	const struct watch_service *service = watch_service_of(s->flow);
 	const struct jeebs_module *chosen = NULL;
 	struct bytes said[2];
 

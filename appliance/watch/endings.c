@@ -13,9 +13,9 @@ enum ending ending_by_fin(struct jeebs_flow *jf)
 	const struct flow *f = jf->flow;
 	struct plan p;
 
-	if (jf->server_ended || !f->fin_seen[FLOW_TO_CLIENT])
+	if (jf->endings.server_ended || !f->fin_seen[FLOW_TO_CLIENT])
 		return ENDING_NONE;
-	jf->server_ended = true;
+	jf->endings.server_ended = true;
 	plan_make(jf, &p);
 	/* Without a module nobody knows in the middle of what. */
 	if (!p.cont && strcmp(p.module, "-") != 0)
@@ -27,9 +27,10 @@ enum ending ending_by_reset(struct jeebs_flow *jf, const struct segment *s)
 {
 	const struct flow *f = jf->flow;
 
-	if (jf->server_ended || !endpoint_eq(&s->src, &f->server) || !f->syn[FLOW_TO_CLIENT].seen)
+	if (jf->endings.server_ended || !endpoint_eq(&s->src, &f->server) ||
+	    !f->syn[FLOW_TO_CLIENT].seen)
 		return ENDING_NONE;
-	jf->server_ended = true;
+	jf->endings.server_ended = true;
 	return first_to_end(f) ? ENDING_RESET : ENDING_NONE;
 }
 

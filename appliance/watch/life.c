@@ -27,27 +27,27 @@ static bool answers(const struct jeebs_flow *jf, const struct segment *s)
 	const struct flow *f = jf->flow;
 	const struct stream *in = &f->stream[FLOW_TO_SERVER];
 
-	return f->last_ns[FLOW_TO_SERVER] > jf->alive.asked_ns && s->flags & TCP_ACK &&
+	return f->last_ns[FLOW_TO_SERVER] > jf->life.asked_ns && s->flags & TCP_ACK &&
 	       s->ack == flow_seq(f, FLOW_TO_SERVER, in->next) + f->fin_seen[FLOW_TO_SERVER];
 }
 
 bool life_of_flow(struct life *l, struct jeebs_flow *jf, const struct segment *s, int64_t probed_ns)
 {
 	const struct flow *f = jf->flow;
-	struct watch_alive now = {
+	struct life_part now = {
 		.state = f->state,
 		.acked = f->acked[FLOW_TO_SERVER] + f->fin_acked[FLOW_TO_SERVER],
 		.said = f->stream[FLOW_TO_CLIENT].next + f->fin_seen[FLOW_TO_CLIENT],
 		.asked_ns = f->last_ns[FLOW_TO_SERVER],
 	};
-	bool more = now.state != jf->alive.state || now.acked > jf->alive.acked ||
-		    now.said > jf->alive.said || answers(jf, s);
+	bool more = now.state != jf->life.state || now.acked > jf->life.acked ||
+		    now.said > jf->life.said || answers(jf, s);
 
 	/* A connection that began since the last probe was answered may be of one speaker alone. */
 	if (!more || f->last_ns[FLOW_TO_SERVER] == 0 || f->opened_ns >= probed_ns ||
 	    !knows_mac(l, s, probed_ns))
 		return false;
-	jf->alive = now;
+	jf->life = now;
 	return true;
 }
 

@@ -3,6 +3,7 @@
 
 #include "pickup.h"
 #include "related.h"
+#include "spill.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -78,7 +79,8 @@ static bool refused_by_doubt(const struct jeebs_flow *jf, struct plan *p)
 	const struct flow *f = jf->flow;
 	const struct stream *in = &f->stream[FLOW_TO_SERVER];
 	const struct stream *out = &f->stream[FLOW_TO_CLIENT];
-	uint64_t needed = jf->spill.id && jf->spill.want < in->keep ? jf->spill.want : in->keep;
+	const struct spill_part *sp = spill_of(jf);
+	uint64_t needed = sp->id && sp->want < in->keep ? sp->want : in->keep;
 
 	if (in->doubt_to > needed) {
 		refuse_doubt(p, "client-bytes-ambiguous", "client's", in);
@@ -196,11 +198,11 @@ void plan_make(struct jeebs_flow *jf, struct plan *ret)
 	*ret = (struct plan){.module = "-"};
 	if (refused_by_mark(jf->flow, ret))
 		return;
-	if (!jf->opened || !jf->state) {
+	if (!watch_is_open(jf)) {
 		refuse(ret, "no-module", "no recovery module is configured for this service");
 		return;
 	}
-	ret->module = jf->module->name;
+	ret->module = watch_module(jf)->name;
 	if (refused_by_loss(jf->flow, ret) || refused_by_doubt(jf, ret))
 		return;
 	if (jf->service->companion) {
@@ -210,7 +212,7 @@ void plan_make(struct jeebs_flow *jf, struct plan *ret)
 	plan_cut(jf, &cut);
 	cut.related_n = related_preview(jf, related);
 	cut.related = related;
-	plan_ask(jf->module, jf->state, &cut, ret);
+	plan_ask(watch_module(jf), watch_state(jf), &cut, ret);
 	related_preview_close(related, cut.related_n);
 	watch_close_older(jf);
 }

@@ -7,33 +7,74 @@
 #include "base/clock.h"
 #include "plan.h"
 
+void related_begin(struct jeebs_flow *jf)
+{
+	list_init(&jf->related.expecting);
+	list_init(&jf->related.companion);
+	if (jf->service->companion)
+		list_add_tail(watch_companions(jf->watch), &jf->related.companion);
+}
+
+void related_end(struct jeebs_flow *jf)
+{
+	list_del(&jf->related.expecting);
+	list_del(&jf->related.companion);
+}
+
+void related_copy(struct jeebs_flow *to, const struct jeebs_flow *from)
+{
+	to->related.expect_n = from->related.expect_n;
+	memcpy(to->related.expect, from->related.expect, sizeof to->related.expect);
+	memcpy(to->related.expect_ns, from->related.expect_ns, sizeof to->related.expect_ns);
+}
+
+struct jeebs_flow *related_next_companion(struct watch *w, const struct jeebs_flow *after)
+{
+	struct list *all = watch_companions(w);
+	struct list *it = after ? after->related.companion.next : all->next;
+
+	return it == all ? NULL : list_entry(it, struct jeebs_flow, related.companion);
+}
+
+void related_bind(struct jeebs_flow *jf, const struct related_expected *e)
+{
+	jf->related.main = (struct related_main){
+		.known = true, .worker = e->worker, .flow = e->flow, .tag = e->tag};
+}
+
 /* ---- what is expected ------------------------------------------------------------------- */
 
 static void forget(struct jeebs_flow *jf, uint32_t i)
 {
-	jf->expect_n--;
-	memmove(&jf->expect[i], &jf->expect[i + 1], (jf->expect_n - i) * sizeof jf->expect[0]);
-	memmove(&jf->expect_ns[i], &jf->expect_ns[i + 1],
-		(jf->expect_n - i) * sizeof jf->expect_ns[0]);
+	jf->related.expect_n--;
+	memmove(&jf->related.expect[i], &jf->related.expect[i + 1],
+		(jf->related.expect_n - i) * sizeof jf->related.expect[0]);
+	memmove(&jf->related.expect_ns[i], &jf->related.expect_ns[i + 1],
+		(jf->related.expect_n - i) * sizeof jf->related.expect_ns[0]);
 }
 
 void related_expect(struct jeebs_flow *jf, const struct jeebs_expect *e)
 {
 	const int64_t *last = jf->flow->last_ns;
 
-	for (uint32_t i = 0; i < jf->expect_n; i++)
-		if (jf->expect[i].tag == e->tag) {
+	for (uint32_t i = 0; i < jf->related.expect_n; i++)
+		if (jf->related.expect[i].tag == e->tag) {
 			forget(jf, i);
 			break;
 		}
-	if (!jf->module->companion || (!e->server_port && !e->client_port))
+	if (!watch_module(jf)->companion || (!e->server_port && !e->client_port))
 		return;
-	if (jf->expect_n == JEEBS_EXPECT_MAX)
+	if (jf->related.expect_n == JEEBS_EXPECT_MAX)
 		forget(jf, 0);
-	jf->expect[jf->expect_n] = *e;
-	jf->expect_ns[jf->expect_n++] = last[0] > last[1] ? last[0] : last[1];
-	if (list_empty(&jf->expecting))
-		list_add_tail(watch_expecting(jf->watch), &jf->expecting);
+	jf->related.expect[jf->related.expect_n] = *e;
+	jf->related.expect_ns[jf->related.expect_n++] = last[0] > last[1] ? last[0] : last[1];
+	if (list_empty(&jf->related.expecting))
+		list_add_tail(watch_expecting(jf->watch), &jf->related.expecting);
+}
+
+void related_expect_nothing(struct jeebs_flow *jf)
+{
+	jf->related.expect_n = 0;
 }
 
 static struct related_expected *room_for_one(struct related_list *l)
@@ -54,19 +95,19 @@ static struct related_expected expected_by(const struct jeebs_flow *jf, uint32_t
 	struct related_expected e = {
 		.server = jf->flow->server,
 		.client = jf->flow->client,
-		.since_ns = jf->expect_ns[i],
+		.since_ns = jf->related.expect_ns[i],
 		.flow = jf->flow->id,
-		.tag = jf->expect[i].tag,
+		.tag = jf->related.expect[i].tag,
 	};
 
-	e.server.port = jf->expect[i].server_port;
-	e.client.port = jf->expect[i].client_port;
+	e.server.port = jf->related.expect[i].server_port;
+	e.client.port = jf->related.expect[i].client_port;
 	return e;
 }
 
 int related_collect(struct related_list *l, const struct jeebs_flow *jf, uint32_t worker)
 {
-	for (uint32_t i = 0; i < jf->expect_n; i++) {
+	for (uint32_t i = 0; i < jf->related.expect_n; i++) {
 		struct related_expected *e = room_for_one(l);
 		if (!e)
 			return -ENOMEM;
@@ -80,7 +121,7 @@ void related_leave(struct watch *w, const struct jeebs_flow *jf, int64_t now_ns)
 {
 	struct related_left *left = watch_left(w);
 
-	for (uint32_t i = 0; i < jf->expect_n; i++)
+	for (uint32_t i = 0; i < jf->related.expect_n; i++)
 		left->v[left->n++ % RELATED_LEFT_MAX] =
 			(struct related_left_one){expected_by(jf, i), jf->service->server, now_ns};
 }
@@ -185,14 +226,14 @@ void related_remember(struct watch *w, struct jeebs_flow *jf, int64_t now_ns)
 	const struct flow *f = jf->flow;
 	struct related_ended *e;
 
-	if (!jf->opened || !jf->state || !(e = calloc(1, sizeof *e)))
+	if (!watch_is_open(jf) || !(e = calloc(1, sizeof *e)))
 		return;
 	list_init(&e->node);
 	e->server = f->server;
 	e->client = f->client;
 	e->at_ns = now_ns;
 	e->service = jf->service;
-	e->module = jf->module;
+	e->module = watch_module(jf);
 	plan_cut(jf, &e->cut);
 	e->cut.flow = NULL;
 	e->cut.log = NULL;
@@ -215,8 +256,8 @@ static bool expects(const struct jeebs_flow *jf, uint32_t i, const struct endpoi
 {
 	struct endpoint s = jf->flow->server, c = jf->flow->client;
 
-	s.port = jf->expect[i].server_port;
-	c.port = jf->expect[i].client_port;
+	s.port = jf->related.expect[i].server_port;
+	c.port = jf->related.expect[i].client_port;
 	return same_end(&s, server) && same_end(&c, client);
 }
 
@@ -226,12 +267,12 @@ struct jeebs_flow *related_main(const struct jeebs_flow *jf)
 	int64_t since = INT64_MIN;
 
 	list_for_each (it, watch_expecting(jf->watch)) {
-		struct jeebs_flow *m = list_entry(it, struct jeebs_flow, expecting);
-		for (uint32_t i = 0; i < m->expect_n; i++)
-			if (flow_is_live(m->flow) && m->expect_ns[i] >= since &&
+		struct jeebs_flow *m = list_entry(it, struct jeebs_flow, related.expecting);
+		for (uint32_t i = 0; i < m->related.expect_n; i++)
+			if (flow_is_live(m->flow) && m->related.expect_ns[i] >= since &&
 			    expects(m, i, &jf->flow->server, &jf->flow->client)) {
 				best = m;
-				since = m->expect_ns[i];
+				since = m->related.expect_ns[i];
 			}
 	}
 	return best;
@@ -244,10 +285,10 @@ static void from_live(const struct jeebs_flow *jf, uint32_t i, struct jeebs_flow
 
 	plan_make(other, &p);
 	*ret = (struct jeebs_related){
-		.tag = jf->expect[i].tag,
+		.tag = jf->related.expect[i].tag,
 		.server_port = other->flow->server.port,
 		.client_port = other->flow->client.port,
-		.state = other->gave_up ? NULL : other->state,
+		.state = watch_listens(other) ? watch_state(other) : NULL,
 	};
 	plan_cut(other, &ret->cut);
 	ret->cut.refused = !p.cont;
@@ -257,7 +298,7 @@ static void from_ended(const struct jeebs_flow *jf, uint32_t i, struct related_e
 		       struct jeebs_related *ret)
 {
 	*ret = (struct jeebs_related){
-		.tag = jf->expect[i].tag,
+		.tag = jf->related.expect[i].tag,
 		.server_port = e->server.port,
 		.client_port = e->client.port,
 		.cut = e->cut,
@@ -269,8 +310,7 @@ static void from_ended(const struct jeebs_flow *jf, uint32_t i, struct related_e
 
 static bool find_related(struct jeebs_flow *jf, uint32_t i, struct jeebs_related *ret)
 {
-	list_for_each (it, watch_companions(jf->watch)) {
-		struct jeebs_flow *other = list_entry(it, struct jeebs_flow, companion);
+	for (struct jeebs_flow *other = NULL; (other = related_next_companion(jf->watch, other));) {
 		if (flow_is_live(other->flow) &&
 		    expects(jf, i, &other->flow->server, &other->flow->client)) {
 			from_live(jf, i, other, ret);
@@ -280,7 +320,7 @@ static bool find_related(struct jeebs_flow *jf, uint32_t i, struct jeebs_related
 	struct related_ended *newest = NULL;
 	list_for_each (it, watch_ended(jf->watch)) {
 		struct related_ended *e = list_entry(it, struct related_ended, node);
-		if (e->at_ns >= jf->expect_ns[i] && expects(jf, i, &e->server, &e->client))
+		if (e->at_ns >= jf->related.expect_ns[i] && expects(jf, i, &e->server, &e->client))
 			newest = e;
 	}
 	if (newest)
@@ -292,7 +332,7 @@ uint32_t related_preview(struct jeebs_flow *jf, struct jeebs_related out[static 
 {
 	uint32_t n = 0;
 
-	for (uint32_t i = 0; i < jf->expect_n; i++)
+	for (uint32_t i = 0; i < jf->related.expect_n; i++)
 		n += find_related(jf, i, &out[n]);
 	return n;
 }

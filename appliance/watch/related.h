@@ -58,8 +58,25 @@ struct related_list {
 	uint32_t n, cap;
 };
 
+/* A connection is opened, and about to go. */
+void related_begin(struct jeebs_flow *jf);
+void related_end(struct jeebs_flow *jf);
+/* @to, a copy of @from, expects the same. */
+void related_copy(struct jeebs_flow *to, const struct jeebs_flow *from);
+/* Those of companions' services: after NULL the first, NULL after the last. */
+struct jeebs_flow *related_next_companion(struct watch *w, const struct jeebs_flow *after);
+
 /* From a module: see expect() in recovery-module.h. */
 void related_expect(struct jeebs_flow *jf, const struct jeebs_expect *e);
+/* Another module goes on. */
+void related_expect_nothing(struct jeebs_flow *jf);
+
+/* In a takeover: @e was said of @jf. */
+void related_bind(struct jeebs_flow *jf, const struct related_expected *e);
+static inline const struct related_main *related_main_of(const struct jeebs_flow *jf)
+{
+	return &jf->related.main;
+}
 
 /* The live connection of the same watch that expects @jf, the newest of several; NULL: none. */
 struct jeebs_flow *related_main(const struct jeebs_flow *jf);

@@ -82,11 +82,11 @@ struct takeover_item *takeover_note(const struct jeebs_flow *jf, uint16_t worker
 {
 	struct takeover_item *item = item_new(jf->flow, jf->service, worker, kind);
 
-	if (item && jf->related) {
+	if (item && related_main_of(jf)->known) {
 		item->related = true;
-		item->main_worker = jf->main_worker;
-		item->main_flow = jf->main_flow;
-		item->tag = jf->main_tag;
+		item->main_worker = related_main_of(jf)->worker;
+		item->main_flow = related_main_of(jf)->flow;
+		item->tag = related_main_of(jf)->tag;
 	}
 	return item;
 }
@@ -119,23 +119,21 @@ struct takeover_item *takeover_extract(struct jeebs_flow *jf, uint16_t worker, b
 	}
 	item->answered = answered;
 	plan_make(jf, &item->plan);
-	/* Whether the module has looked at it or not. */
-	watch_log(jf, JEEBS_TO_SERVER, jf->spill.from);
-	if (jf->spill.to == item->log[FLOW_TO_SERVER].off && jf->spill.want < jf->spill.to) {
-		item->before = jf->older;
-		if (item->before.from < jf->spill.want) /* parts are forgotten late */
-			item->before.from = jf->spill.want;
-		jf->older = (struct older){0};
-	}
+	item->before = watch_take_older(jf, item->log[FLOW_TO_SERVER].off);
 	plan_cut(jf, &item->cut);
 	item->cut.flow = NULL;
 	item->cut.log = NULL;
-	if (jf->opened) {
-		item->module = jf->module;
+	if (watch_is_open(jf)) {
+		item->module = watch_module(jf);
 		item->state = watch_detach(jf);
 	}
-	jf->extracted = true;
+	jf->takeover.extracted = true;
 	return item;
+}
+
+void takeover_abandon(struct jeebs_flow *jf)
+{
+	jf->takeover.extracted = true;
 }
 
 struct takeover_item *takeover_show_ended(const struct related_ended *e, uint32_t tag)

@@ -78,6 +78,12 @@ void takeover_inbox_take(struct takeover_inbox *in, int64_t deadline_ns, struct 
  * its logs, moves the module's state. NULL on lack of memory: @jf is unchanged.
  */
 struct takeover_item *takeover_extract(struct jeebs_flow *jf, uint16_t worker, bool answered);
+/* For lack of memory @jf goes without; it does not close by itself either. */
+void takeover_abandon(struct jeebs_flow *jf);
+static inline bool takeover_is_extracted(const struct jeebs_flow *jf)
+{
+	return jf->takeover.extracted;
+}
 /* A READY item of a connection that is over, expected as @by says. Takes what @e owns, and frees
  * it. NULL on lack of memory: @e is unchanged. */
 struct takeover_item *takeover_ended(struct related_ended *e, const struct related_expected *by,

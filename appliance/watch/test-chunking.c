@@ -278,13 +278,13 @@ static void restart(struct rig *g)
 {
 	static uint8_t checkpoint[8192];
 	struct jeebs_flow *jf = watch_flow(g->flow);
-	void *s = jf->state;
+	void *s = watch_state(jf);
 
 	size_t n = http->checkpoint(s, checkpoint, sizeof checkpoint);
 	assert_in_range(n, 1, sizeof checkpoint);
 	http->close(s);
 	memset(s, 0, http->state_size);
-	assert_int_equal(http->open(s, jf, live_ops, &jf->module_service), JEEBS_OK);
+	assert_int_equal(http->open(s, jf, live_ops, watch_module_service(jf)), JEEBS_OK);
 	assert_int_equal(http->restore(s, (struct jeebs_bytes){checkpoint, n}), JEEBS_OK);
 }
 
@@ -430,7 +430,7 @@ static void look(const struct rig *g, const struct mark *m, struct seen *ret)
 	*ret = (struct seen){.checkpoint = BUF_INIT(8192), .snapshot = BUF_INIT(8192)};
 	plan_make(jf, &ret->plan);
 	assert_int_equal(buf_reserve(&ret->checkpoint, 8192), 0);
-	ret->checkpoint.n = http->checkpoint(jf->state, ret->checkpoint.p, 8192);
+	ret->checkpoint.n = http->checkpoint(watch_state(jf), ret->checkpoint.p, 8192);
 	plan_snapshot(g->flow, &s);
 	assert_int_equal(snapshot_encode(&s, &ret->snapshot), 0);
 	check_logs(g, m, ret);

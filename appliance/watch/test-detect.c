@@ -46,7 +46,7 @@ static int chosen_open(void *state, struct jeebs_flow *f, const struct jeebs_liv
 
 	assert_int_equal(s->magic, 0);
 	assert_int_equal(svc->begin[0] | svc->begin[1], 0);
-	assert_string_equal(svc->protocol, f->module->name);
+	assert_string_equal(svc->protocol, f->listener.module->name);
 	assert_string_equal(svc->upgrade, "later");
 	*s = (struct rig_state){.magic = 0x5a5a, .flow = f, .ops = ops};
 	rig.opens++;
@@ -92,10 +92,10 @@ static void test_chosen_by_the_client(void **state)
 	say.yes[1][0] = 30;
 	say.yes[1][1] = 0;
 	client(TCP_ACK, 0, 0, 20);
-	assert_ptr_equal(jf->module, &detect_module);
+	assert_ptr_equal(jf->listener.module, &detect_module);
 	assert_plan(jf, false, "auto", "protocol-unknown");
 	client(TCP_ACK, 20, 0, 100);
-	assert_ptr_equal(jf->module, &b);
+	assert_ptr_equal(jf->listener.module, &b);
 	/* It has seen everything, once. */
 	assert_int_equal(rig.opens, 1);
 	assert_int_equal(rig.bytes[FLOW_TO_SERVER], 120);
@@ -118,9 +118,9 @@ static void test_chosen_by_both(void **state)
 	server(TCP_ACK, 0, 0, 25);
 	server(TCP_ACK, 25, 0, 25);
 	client(TCP_ACK, 0, 50, 4);
-	assert_ptr_equal(jf->module, &detect_module);
+	assert_ptr_equal(jf->listener.module, &detect_module);
 	client(TCP_ACK, 4, 50, 4);
-	assert_ptr_equal(jf->module, &a);
+	assert_ptr_equal(jf->listener.module, &a);
 	assert_int_equal(rig.bytes[FLOW_TO_SERVER], 8);
 	assert_int_equal(rig.bytes[FLOW_TO_CLIENT], 50);
 }
@@ -132,7 +132,7 @@ static void test_the_first_by_name(void **state)
 	say.yes[0][0] = say.yes[1][0] = 10;
 	say.yes[0][1] = say.yes[1][1] = 0;
 	client(TCP_ACK, 0, 0, 10);
-	assert_ptr_equal(jf->module, &a);
+	assert_ptr_equal(jf->listener.module, &a);
 }
 
 static void test_nobody(void **state)
@@ -142,9 +142,9 @@ static void test_nobody(void **state)
 	say.no[0] = 5;
 	say.no[1] = 25;
 	client(TCP_ACK, 0, 0, 20);
-	assert_false(jf->gave_up); /* one is not sure */
+	assert_true(watch_listens(jf)); /* one is not sure */
 	server(TCP_ACK, 0, 20, 5);
-	assert_true(jf->gave_up);
+	assert_int_equal(jf->listener.stage, WATCH_GAVE_UP);
 	client(TCP_ACK, 20, 5, 0);
 	assert_plan(jf, false, "auto", "protocol-unknown");
 	assert_int_equal(watch_undetected(rig.watch), 1);
@@ -159,10 +159,10 @@ static void test_ceiling(void **state)
 		struct jeebs_flow *jf = rig_handshake();
 		uint64_t before = watch_undetected(rig.watch);
 		for (size_t at = 0; at < DETECT_MAX_BYTES; at += n) {
-			assert_false(jf->gave_up);
+			assert_true(watch_listens(jf));
 			client(TCP_ACK, (int64_t)at, 0, n);
 		}
-		assert_true(jf->gave_up);
+		assert_int_equal(jf->listener.stage, WATCH_GAVE_UP);
 		assert_plan(jf, false, "auto", "protocol-unknown");
 		assert_int_equal(watch_undetected(rig.watch), before + 1);
 	}
@@ -172,7 +172,7 @@ static void test_ceiling(void **state)
 	say.yes[0][1] = 0;
 	struct jeebs_flow *jf = rig_handshake();
 	client(TCP_ACK, 0, 0, 50000);
-	assert_ptr_equal(jf->module, &a);
+	assert_ptr_equal(jf->listener.module, &a);
 	assert_int_equal(rig.bytes[FLOW_TO_SERVER], 50000);
 }
 
@@ -186,7 +186,7 @@ static void test_gap(void **state)
 	rig.now_ns += NS_PER_S;
 	client(TCP_ACK, 30, 10, 10);
 	assert_int_equal(rig.gap_hooks, 1);
-	assert_true(jf->gave_up);
+	assert_int_equal(jf->listener.stage, WATCH_GAVE_UP);
 	assert_plan(jf, false, "auto", "protocol-unknown");
 }
 
@@ -198,7 +198,7 @@ static void test_late_syn(void **state)
 	rig.now_ns += NS_PER_S;
 	track_tick(watch_track(rig.watch), rig.now_ns);
 	struct flow *f = client(TCP_SYN, -1, 0, 0);
-	assert_true(watch_flow(f)->gave_up);
+	assert_int_equal(watch_flow(f)->listener.stage, WATCH_GAVE_UP);
 	assert_plan(watch_flow(f), false, "auto", "protocol-unknown");
 }
 
@@ -222,17 +222,17 @@ static void test_copies(void **state)
 	struct watch *other = rig.watch;
 	struct jeebs_flow *copy = watch_clone(other, jf);
 	assert_non_null(copy);
-	assert_ptr_equal(copy->module, &detect_module);
+	assert_ptr_equal(copy->listener.module, &detect_module);
 	assert_plan(copy, false, "auto", "protocol-unknown");
 	/* It lives on, and is chosen for. */
 	client(TCP_ACK, 20, 0, 20);
-	assert_ptr_equal(copy->module, &a);
+	assert_ptr_equal(copy->listener.module, &a);
 	assert_int_equal(rig.bytes[FLOW_TO_SERVER], 40);
 	watch_free(other);
 	rig.watch = mine;
 	rig.bytes[FLOW_TO_SERVER] = 0;
 	client(TCP_ACK, 20, 0, 20);
-	assert_ptr_equal(jf->module, &a);
+	assert_ptr_equal(jf->listener.module, &a);
 }
 
 static void test_hostile_checkpoints(void **state)
@@ -240,7 +240,7 @@ static void test_hostile_checkpoints(void **state)
 	static const struct jeebs_bytes none = {NULL, 0};
 	uint8_t good[64], room[256] = {0};
 	struct jeebs_flow *jf = rig_handshake();
-	size_t n = detect_module.checkpoint(jf->state, good, sizeof good);
+	size_t n = detect_module.checkpoint(jf->listener.state, good, sizeof good);
 
 	assert_int_equal(detect_module.restore(room, none), JEEBS_GIVE_UP);
 	assert_int_equal(detect_module.restore(room, (struct jeebs_bytes){good, n}), JEEBS_OK);

@@ -145,11 +145,11 @@ static void test_the_other_goes_on(void **state)
 {
 	struct jeebs_flow *jf = converse();
 
-	assert_ptr_equal(jf->module, &first);
+	assert_ptr_equal(jf->listener.module, &first);
 	server(TCP_ACK, 70, 400, 30);
 	assert_false(up.refused);
-	assert_ptr_equal(jf->module, &second);
-	assert_true(jf->opened);
+	assert_ptr_equal(jf->listener.module, &second);
+	assert_true(watch_is_open(jf));
 	assert_int_equal(rig.closes, 1);
 	/* The log of the client, that of the server, the rest of the chunk. */
 	assert_string_equal(up.order, "SCC");
@@ -178,7 +178,7 @@ static void test_from_the_middle_of_a_chunk(void **state)
 	up.begin[0] = 400;
 	up.begin[1] = 90;
 	server(TCP_ACK, 70, 400, 30);
-	assert_ptr_equal(jf->module, &second);
+	assert_ptr_equal(jf->listener.module, &second);
 	assert_string_equal(up.order, "C");
 	assert_int_equal(up.from[1], 90);
 	client(TCP_ACK, 400, 100, 10);
@@ -192,7 +192,7 @@ static void test_what_nobody_asks_for_is_let_go(void **state)
 	up.second_keeps = false;
 	server(TCP_ACK, 70, 400, 30);
 	client(TCP_ACK, 400, 100, 10);
-	assert_ptr_equal(jf->module, &second);
+	assert_ptr_equal(jf->listener.module, &second);
 	assert_int_equal(track_pool(watch_track(rig.watch))->used, 0);
 }
 
@@ -210,16 +210,16 @@ static void test_refused(void **state)
 	assert_true(up.refused);
 	/* Nobody is configured. */
 	up.begin[1] = 50;
-	jf->module_service.upgrade = NULL;
+	jf->listener.service.upgrade = NULL;
 	server(TCP_ACK, 130, 400, 30);
 	assert_true(up.refused);
-	assert_ptr_equal(jf->module, &first);
-	assert_false(jf->gave_up);
+	assert_ptr_equal(jf->listener.module, &first);
+	assert_true(watch_listens(jf));
 	assert_int_equal(up.opens, 0);
 	/* Then it is called again, and comes through. */
-	jf->module_service.upgrade = "second";
+	jf->listener.service.upgrade = "second";
 	server(TCP_ACK, 160, 400, 30);
-	assert_ptr_equal(jf->module, &second);
+	assert_ptr_equal(jf->listener.module, &second);
 }
 
 static void test_forgotten_bytes_are_refused(void **state)
@@ -230,7 +230,7 @@ static void test_forgotten_bytes_are_refused(void **state)
 	jf = converse();
 	server(TCP_ACK, 70, 400, 30);
 	assert_true(up.refused);
-	assert_ptr_equal(jf->module, &first);
+	assert_ptr_equal(jf->listener.module, &first);
 }
 
 static void test_the_other_gives_up(void **state)
@@ -239,8 +239,8 @@ static void test_the_other_gives_up(void **state)
 
 	up.second_data_result = JEEBS_GIVE_UP;
 	server(TCP_ACK, 70, 400, 30);
-	assert_ptr_equal(jf->module, &second);
-	assert_true(jf->gave_up);
+	assert_ptr_equal(jf->listener.module, &second);
+	assert_int_equal(jf->listener.stage, WATCH_GAVE_UP);
 	assert_string_equal(up.order, "SC");
 	client(TCP_ACK, 400, 100, 0);
 	assert_int_equal(track_pool(watch_track(rig.watch))->used, 0);
@@ -254,8 +254,8 @@ static void test_unasked(void **state)
 
 	up.when = UINT64_MAX;
 	client(TCP_ACK, 0, 0, 10);
-	assert_true(jf->gave_up);
-	assert_ptr_equal(jf->module, &first);
+	assert_int_equal(jf->listener.stage, WATCH_GAVE_UP);
+	assert_ptr_equal(jf->listener.module, &first);
 }
 
 /* The client has finished already. */
@@ -266,7 +266,7 @@ static void test_an_end_is_told_again(void **state)
 	client(TCP_ACK | TCP_FIN, 400, 70, 0);
 	assert_int_equal(rig.fins, 1);
 	server(TCP_ACK, 70, 401, 30);
-	assert_ptr_equal(jf->module, &second);
+	assert_ptr_equal(jf->listener.module, &second);
 	assert_int_equal(up.fins, 1);
 }
 
@@ -281,10 +281,10 @@ static void test_a_copy_has_the_module_of_now(void **state)
 	rig.watch = mine;
 	struct jeebs_flow *copy = watch_clone(other, jf);
 	assert_non_null(copy);
-	assert_ptr_equal(copy->module, &second);
-	assert_int_equal(copy->module_service.begin[0], 100);
-	assert_int_equal(copy->module_service.begin[1], 50);
-	assert_null(copy->module_service.upgrade);
+	assert_ptr_equal(copy->listener.module, &second);
+	assert_int_equal(copy->listener.service.begin[0], 100);
+	assert_int_equal(copy->listener.service.begin[1], 50);
+	assert_null(copy->listener.service.upgrade);
 	assert_int_equal(copy->flow->stream[0].keep, 100);
 	watch_free(other);
 }

@@ -145,7 +145,7 @@ static void test_module_does_not_want_it(void **state)
 	rig.gap_result = JEEBS_GIVE_UP;
 	rig.keep[FLOW_TO_SERVER] = 0;
 	struct flow *f = client(TCP_ACK, 0, 0, 40);
-	assert_true(watch_flow(f)->gave_up);
+	assert_int_equal(watch_flow(f)->listener.stage, WATCH_GAVE_UP);
 	assert_int_equal(rig.gaps, 1);
 	server(TCP_ACK, 0, 40, 30);
 	assert_int_equal(rig.bytes[FLOW_TO_SERVER] + rig.bytes[FLOW_TO_CLIENT], 0);

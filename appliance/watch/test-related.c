@@ -2,6 +2,7 @@
 #include "related.h"
 
 #include "plan.h"
+#include "spill.h"
 #include "test/watch-rig.h"
 
 static struct watch_service services[2];
@@ -114,7 +115,7 @@ static struct jeebs_flow *data_connection(uint16_t server_port, uint16_t client_
 {
 	at_ports(server_port, client_port);
 	struct jeebs_flow *jf = rig_handshake();
-	assert_true(jf->service->companion && jf->opened);
+	assert_true(jf->service->companion && watch_is_open(jf));
 	client(TCP_ACK, 0, 0, 100);
 	server(TCP_ACK, 0, 100, 70);
 	return jf;
@@ -144,7 +145,8 @@ static void test_expected_is_found(void **state)
 	assert_int_equal(r[0].cut.to_server_end, 100);
 	assert_int_equal(r[0].cut.to_client_end, 70);
 	assert_false(r[0].cut.ended || r[0].cut.refused);
-	assert_ptr_equal(r[0].state, data->state);
+	assert_non_null(r[0].state);
+	assert_ptr_equal(r[0].state, watch_state(data));
 	assert_int_equal(r[0].cut.log(r[0].cut.flow, JEEBS_TO_SERVER, 40).n, 60);
 	/* Its plan is shown to the module. */
 	struct plan p;
@@ -173,9 +175,10 @@ static void test_view_ends_with_the_plan(void **state)
 
 	main_expects(7, 50001, 0, 0);
 	struct jeebs_flow *data = data_connection(50001, 41001);
-	data->spill = (struct watch_spill){.id = 1, .to = 50, .sent = 50, .want = 0};
-	list_init(&data->spill.node);
-	list_init(&data->spill.under_way);
+	spill_want(data, 0);
+	spill_begin(data, 1, 0);
+	spill_sent(data, 50);
+	spill_arrived(data);
 	main_module.plan = plan_that_reads;
 	plan_make(jf, &p);
 	assert_string_equal(p.reason, "read");
@@ -194,20 +197,35 @@ static void test_one_that_cannot_be_restored(void **state)
 	assert_true(r[0].cut.refused);
 }
 
+/* Nobody has opened its module: there is no state to be looked into. */
+static void test_one_that_is_half_seen(void **state)
+{
+	struct jeebs_flow *jf = the_main();
+	struct jeebs_related r[JEEBS_EXPECT_MAX];
+
+	main_expects(7, 50001, 0, 0);
+	at_ports(50001, 41001);
+	struct flow *f = server(TCP_SYN | TCP_ACK, -1, 0, 0);
+	assert_non_null(f);
+	assert_int_equal(related_preview(jf, r), 1);
+	assert_null(r[0].state);
+	assert_true(r[0].cut.refused);
+}
+
 static void test_expectations_are_few(void **state)
 {
 	struct jeebs_flow *jf = the_main();
 
 	for (uint16_t i = 0; i < JEEBS_EXPECT_MAX + 2; i++)
 		main_expects(i, (uint16_t)(50000 + i), 0, i);
-	assert_int_equal(jf->expect_n, JEEBS_EXPECT_MAX);
-	assert_int_equal(jf->expect[0].tag, 2);
+	assert_int_equal(jf->related.expect_n, JEEBS_EXPECT_MAX);
+	assert_int_equal(jf->related.expect[0].tag, 2);
 	main_expects(3, 50100, 0, 6); /* replaced, and the newest now */
-	assert_int_equal(jf->expect_n, JEEBS_EXPECT_MAX);
-	assert_int_equal(jf->expect[JEEBS_EXPECT_MAX - 1].server_port, 50100);
+	assert_int_equal(jf->related.expect_n, JEEBS_EXPECT_MAX);
+	assert_int_equal(jf->related.expect[JEEBS_EXPECT_MAX - 1].server_port, 50100);
 	main_expects(3, 0, 0, 7);
 	main_expects(99, 0, 0, 8);
-	assert_int_equal(jf->expect_n, JEEBS_EXPECT_MAX - 1);
+	assert_int_equal(jf->related.expect_n, JEEBS_EXPECT_MAX - 1);
 }
 
 static void test_ended_is_remembered(void **state)
@@ -343,10 +361,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(test_expected_is_found),       CASE(test_one_that_cannot_be_restored),
-		CASE(test_expectations_are_few),    CASE(test_ended_is_remembered),
-		CASE(test_reset_is_not_remembered), CASE(test_memory_is_bounded),
-		CASE(test_left_by_its_main),        CASE(test_left_is_bounded),
-		CASE(test_who_said_so_last),        CASE(test_view_ends_with_the_plan),
+		CASE(test_one_that_is_half_seen),   CASE(test_expectations_are_few),
+		CASE(test_ended_is_remembered),     CASE(test_reset_is_not_remembered),
+		CASE(test_memory_is_bounded),       CASE(test_left_by_its_main),
+		CASE(test_left_is_bounded),         CASE(test_who_said_so_last),
+		CASE(test_view_ends_with_the_plan),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -164,7 +164,7 @@ static void test_extract_moves_everything(void **state)
 	client(TCP_ACK, 0, 0, 100);
 	server(TCP_ACK, 0, 100, 5000);
 	client(TCP_ACK, 100, 1000, 0);
-	void *module_state = jf->state;
+	void *module_state = jf->listener.state;
 	struct takeover_item *item = takeover_extract(jf, 7, true);
 
 	assert_non_null(item);
@@ -184,8 +184,8 @@ static void test_extract_moves_everything(void **state)
 	/* The state was moved, not copied; its close comes with the item. */
 	assert_ptr_equal(item->state, module_state);
 	assert_ptr_equal(item->module, &rig_module);
-	assert_null(jf->state);
-	assert_true(jf->extracted);
+	assert_null(jf->listener.state);
+	assert_true(takeover_is_extracted(jf));
 	track_drop(watch_track(rig.watch), jf->flow);
 	assert_int_equal(rig.closes, 0);
 	takeover_item_free(item);
@@ -271,8 +271,8 @@ static void test_extract_without_memory(void **state)
 		allocations_left = -1;
 		if (item)
 			break;
-		assert_true(jf->opened && !jf->gave_up && !jf->extracted);
-		assert_non_null(jf->state);
+		assert_true(watch_listens(jf) && !takeover_is_extracted(jf));
+		assert_non_null(jf->listener.state);
 		assert_int_equal(rig.closes, 0);
 	}
 	assert_int_equal(failures, 3); /* the item and two logs */

@@ -5,7 +5,7 @@ static void test_module_sees_each_byte_once(void **state)
 {
 	struct jeebs_flow *jf = rig_handshake();
 
-	assert_true(jf->opened);
+	assert_true(watch_is_open(jf));
 	client(TCP_ACK, 0, 0, 300); /* crosses the wrap of the sequence numbers */
 	client(TCP_ACK, 0, 0, 300); /* again */
 	server(TCP_ACK, 0, 300, 5000);
@@ -40,8 +40,7 @@ static void test_refused_open_is_not_closed(void **state)
 	rig.open_result = JEEBS_GIVE_UP;
 	struct jeebs_flow *jf = rig_handshake();
 
-	assert_false(jf->opened);
-	assert_true(jf->gave_up);
+	assert_int_equal(jf->listener.stage, WATCH_ALONE);
 	client(TCP_ACK, 0, 0, 10);
 	assert_int_equal(rig.bytes[FLOW_TO_SERVER], 0);
 	assert_int_equal(track_pool(watch_track(rig.watch))->used, 0);
@@ -55,11 +54,11 @@ static void test_late_handshake(void **state)
 	struct flow *f = server(TCP_SYN | TCP_ACK, -1, 0, 0);
 
 	if (f)
-		assert_false(watch_flow(f)->opened);
+		assert_false(watch_is_open(watch_flow(f)));
 	client(TCP_SYN, -1, 0, 0);
 	f = client(TCP_ACK, 0, 0, 20);
 	assert_non_null(f);
-	assert_true(watch_flow(f)->opened);
+	assert_true(watch_is_open(watch_flow(f)));
 	assert_int_equal(rig.opens, 1);
 	assert_int_equal(rig.bytes[FLOW_TO_SERVER], 20);
 }
@@ -114,7 +113,7 @@ static void test_end_and_loss_before_a_late_syn(void **state)
 	assert_int_equal(rig.bytes[FLOW_TO_SERVER], 60);
 	assert_int_equal(rig.bytes[FLOW_TO_CLIENT], 10);
 	assert_int_equal(rig.fins, 1);
-	assert_false(watch_flow(f)->gave_up);
+	assert_true(watch_listens(watch_flow(f)));
 }
 
 static void test_giving_up_on_what_was_missed(void **state)
@@ -128,7 +127,7 @@ static void test_giving_up_on_what_was_missed(void **state)
 	struct flow *f = client(TCP_SYN, -1, 0, 0);
 	assert_int_equal(rig.gaps, 1);
 	assert_int_equal(rig.fins, 0);
-	assert_true(watch_flow(f)->opened && watch_flow(f)->gave_up);
+	assert_int_equal(watch_flow(f)->listener.stage, WATCH_GAVE_UP);
 	server(TCP_ACK, 70, 101, 70);
 	assert_int_equal(rig.bytes[FLOW_TO_CLIENT], 0);
 }
@@ -180,18 +179,18 @@ static void test_module_by_port(void **state)
 	rig.service.endpoint.port = 0;
 	rig.choose = none_on_443;
 	rig_start(65536);
-	assert_true(rig_handshake()->opened);
+	assert_true(watch_is_open(rig_handshake()));
 	rig.server.port = 443;
 	struct jeebs_flow *jf = rig_handshake();
-	assert_null(jf->module);
-	assert_false(jf->opened);
+	assert_null(jf->listener.module);
+	assert_false(watch_is_open(jf));
 	client(TCP_ACK, 0, 0, 10);
 	assert_int_equal(rig.bytes[FLOW_TO_SERVER], 0);
 }
 
 static void test_directions_that_do_not_exist(void **state)
 {
-	struct rig_state *s = rig_handshake()->state;
+	struct rig_state *s = watch_state(rig_handshake());
 
 	s->ops->keep_from(s->flow, 2, 0);
 	s->ops->keep_from(s->flow, UINT32_MAX, 0);
@@ -207,7 +206,7 @@ static void test_half_a_handshake_has_no_module(void **state)
 	client(TCP_ACK, 0, 0, 40);
 	server(TCP_ACK, 0, 40, 40);
 	assert_true(f->marks & FLOW_MARK_MIDSTREAM);
-	assert_false(watch_flow(f)->opened);
+	assert_false(watch_is_open(watch_flow(f)));
 	assert_int_equal(rig.opens, 0);
 }
 
@@ -232,7 +231,7 @@ static void test_giving_up_forgets(void **state)
 	assert_int_equal(track_log(jf->flow, FLOW_TO_SERVER, 0).n, 100);
 	rig.data_result = JEEBS_GIVE_UP;
 	client(TCP_ACK, 100, 0, 100);
-	assert_true(jf->gave_up);
+	assert_int_equal(jf->listener.stage, WATCH_GAVE_UP);
 	client(TCP_ACK, 200, 0, 100);
 	assert_int_equal(rig.bytes[FLOW_TO_SERVER], 200); /* told no more */
 	assert_int_equal(track_log(jf->flow, FLOW_TO_SERVER, 0).n, 0);

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 
 #include "related.h"
+#include "spill.h"
+#include "takeover.h"
 
 /* The two halves of the product agree on the numbers of directions. */
 _Static_assert(FLOW_TO_SERVER == (int)JEEBS_TO_SERVER, "direction numbers");
@@ -25,43 +27,52 @@ struct watch {
 
 #define WATCH_SPARE_MAX 1024
 
-struct bytes watch_log(struct jeebs_flow *jf, uint32_t dir, uint64_t off)
+static void open_older(struct jeebs_flow *jf)
 {
-	const struct watch_spill *sp = &jf->spill;
 	struct watch *w = jf->watch;
 
+	if (!jf->listener.older.view && w->cfg.hooks.older)
+		w->cfg.hooks.older(w->cfg.ctx, jf, &jf->listener.older);
+}
+
+struct bytes watch_log(struct jeebs_flow *jf, uint32_t dir, uint64_t off)
+{
 	if (dir > JEEBS_TO_CLIENT)
 		return BYTES_NONE;
-	if (dir == JEEBS_TO_CLIENT || !sp->id || off < sp->from || off >= sp->to)
+	if (dir == JEEBS_TO_CLIENT || !spill_has(jf, off))
 		return track_log(jf->flow, (enum flow_dir)dir, off);
-	if (!jf->older.view && w->cfg.hooks.older)
-		w->cfg.hooks.older(w->cfg.ctx, jf, &jf->older);
-	return older_at(&jf->older, off);
+	open_older(jf);
+	return older_at(&jf->listener.older, off);
 }
 
 void watch_close_older(struct jeebs_flow *jf)
 {
-	older_free(&jf->older);
+	older_free(&jf->listener.older);
 }
 
-/* A module that asks for more than may stay in memory. */
-static void note_length(struct jeebs_flow *jf, enum flow_dir dir)
+struct older watch_take_older(struct jeebs_flow *jf, uint64_t end)
 {
-	const struct stream *s = &jf->flow->stream[dir];
-	struct watch *w = jf->watch;
+	const struct spill_part *p = spill_of(jf);
+	struct older o;
 
-	if (dir == FLOW_TO_SERVER && w->cfg.spill_above > 0 &&
-	    s->next - s->keep > w->cfg.spill_above && list_empty(&jf->spill.node))
-		list_add_tail(&w->long_logs, &jf->spill.node);
+	if (spill_has(jf, p->from)) /* whether the module has looked at it or not */
+		open_older(jf);
+	if (p->to != end || p->want >= p->to)
+		return (struct older){0};
+	o = jf->listener.older;
+	if (o.from < p->want) /* parts are forgotten late */
+		o.from = p->want;
+	jf->listener.older = (struct older){0};
+	return o;
 }
 
 static void live_keep_from(struct jeebs_flow *jf, uint32_t dir, uint64_t off)
 {
 	if (dir > JEEBS_TO_CLIENT)
 		return;
-	jf->kept[dir] = true;
-	if (dir == JEEBS_TO_SERVER && (off > jf->spill.want || jf->spill.want == UINT64_MAX))
-		jf->spill.want = off;
+	jf->listener.kept[dir] = true;
+	if (dir == JEEBS_TO_SERVER)
+		spill_want(jf, off);
 	track_keep_from(jf->watch->track, jf->flow, (enum flow_dir)dir, off);
 }
 
@@ -102,14 +113,14 @@ bool watch_hand_over(struct jeebs_flow *jf, const struct jeebs_module *m,
 	for (uint32_t dir = 0; dir < 2; dir++)
 		if (!reaches_back(jf->flow, dir, begin[dir]))
 			return false;
-	jf->next_module = m;
-	memcpy(jf->next_begin, begin, sizeof jf->next_begin);
+	jf->listener.next_module = m;
+	memcpy(jf->listener.next_begin, begin, sizeof jf->listener.next_begin);
 	return true;
 }
 
 static int live_hand_over(struct jeebs_flow *jf, uint64_t to_server, uint64_t to_client)
 {
-	const struct jeebs_module *m = jf->module_service.upgrade ? jf->service->upgrade : NULL;
+	const struct jeebs_module *m = jf->listener.service.upgrade ? jf->service->upgrade : NULL;
 
 	return m && watch_hand_over(jf, m, (uint64_t[2]){to_server, to_client});
 }
@@ -121,68 +132,80 @@ static const struct jeebs_live_ops live_ops = {
 	.hand_over = live_hand_over,
 };
 
-static void init_spill(struct jeebs_flow *jf)
+static struct jeebs_flow *flow_block_new(const struct watch *w)
 {
-	jf->spill.want = UINT64_MAX;
-	list_init(&jf->spill.node);
-	list_init(&jf->spill.under_way);
+	struct jeebs_flow *jf = calloc(1, sizeof *jf);
+
+	if (jf && w->state_max && !(jf->listener.state = calloc(1, w->state_max))) {
+		free(jf);
+		return NULL;
+	}
+	return jf;
 }
 
 static struct jeebs_flow *flow_block_get(struct watch *w)
 {
-	if (w->spare_count > 0) {
-		struct jeebs_flow *jf = w->spare[--w->spare_count];
-		void *state = jf->state;
-		if (state)
-			memset(state, 0, w->state_max);
-		*jf = (struct jeebs_flow){.state = state};
-		list_init(&jf->companion);
-		list_init(&jf->expecting);
-		init_spill(jf);
-		return jf;
-	}
-	struct jeebs_flow *jf = calloc(1, sizeof *jf);
-	if (jf && w->state_max && !(jf->state = calloc(1, w->state_max))) {
-		free(jf);
-		return NULL;
-	}
-	if (jf) {
-		list_init(&jf->companion);
-		list_init(&jf->expecting);
-		init_spill(jf);
-	}
+	if (w->spare_count == 0)
+		return flow_block_new(w);
+	struct jeebs_flow *jf = w->spare[--w->spare_count];
+	void *state = jf->listener.state;
+
+	if (state)
+		memset(state, 0, w->state_max);
+	*jf = (struct jeebs_flow){.listener.state = state};
 	return jf;
 }
 
 static void flow_block_put(struct watch *w, struct jeebs_flow *jf)
 {
-	if ((jf->state || !w->state_max) && w->spare_count < WATCH_SPARE_MAX) {
+	if ((jf->listener.state || !w->state_max) && w->spare_count < WATCH_SPARE_MAX) {
 		w->spare[w->spare_count++] = jf;
 		return;
 	}
-	free(jf->state);
+	free(jf->listener.state);
 	free(jf);
 }
 
-/* A module that gave up keeps nothing more; its plan will say why. */
-static void give_up(struct jeebs_flow *jf)
+/* A module that listens no more keeps nothing more; its plan will say why. */
+static void set_stage(struct jeebs_flow *jf, enum watch_stage stage)
 {
-	jf->gave_up = true;
-	jf->next_module = NULL;
-	jf->spill.want = UINT64_MAX;
+	jf->listener.stage = (uint8_t)stage;
+	if (stage == WATCH_EARLY || stage == WATCH_LISTENS)
+		return;
+	jf->listener.next_module = NULL;
+	if (stage == WATCH_DETACHED)
+		return;
+	spill_want_nothing(jf);
 	for (int dir = 0; dir < 2; dir++)
 		track_keep_from(jf->watch->track, jf->flow, (enum flow_dir)dir, UINT64_MAX);
+}
+
+static void give_up(struct jeebs_flow *jf)
+{
+	set_stage(jf, WATCH_GAVE_UP);
+}
+
+/* A module that refuses may have asked for bytes first. */
+static void open_listener(struct jeebs_flow *jf)
+{
+	struct watch_listener *l = &jf->listener;
+	const struct jeebs_module *m = l->module;
+	bool ok = m && m->open(l->state, jf, &live_ops, &l->service) == JEEBS_OK;
+
+	set_stage(jf, ok ? WATCH_LISTENS : WATCH_ALONE);
 }
 
 /* It must not take for the beginning what is none. */
 static void tell_missed(struct jeebs_flow *jf)
 {
-	for (uint32_t dir = 0; dir < 2 && !jf->gave_up; dir++) {
-		uint64_t end = jf->missed[dir];
-		int r = end ? jf->module->gap(jf->state, dir, 0, end) : JEEBS_OK;
+	struct watch_listener *l = &jf->listener;
 
-		if (r == JEEBS_OK && jf->missed_fin[dir])
-			r = jf->module->fin(jf->state, dir, end);
+	for (uint32_t dir = 0; dir < 2 && watch_listens(jf); dir++) {
+		uint64_t end = l->missed[dir];
+		int r = end ? l->module->gap(l->state, dir, 0, end) : JEEBS_OK;
+
+		if (r == JEEBS_OK && l->missed_fin[dir])
+			r = l->module->fin(l->state, dir, end);
 		if (r != JEEBS_OK)
 			give_up(jf);
 	}
@@ -191,39 +214,40 @@ static void tell_missed(struct jeebs_flow *jf)
 /* What came before offset 0 is not known, nor how much it was. */
 static void tell_older(struct jeebs_flow *jf)
 {
-	for (uint32_t dir = 0; dir < 2 && !jf->gave_up; dir++) {
-		if (jf->module->gap(jf->state, dir, 0, 0) != JEEBS_OK)
+	struct watch_listener *l = &jf->listener;
+
+	for (uint32_t dir = 0; dir < 2 && watch_listens(jf); dir++)
+		if (l->module->gap(l->state, dir, 0, 0) != JEEBS_OK)
 			give_up(jf);
-	}
 }
 
 /* To this module everything before @begin was another conversation. */
 static void take_module(struct jeebs_flow *jf, const struct jeebs_module *m,
 			const uint64_t begin[static 2])
 {
-	if (jf->opened)
-		jf->module->close(jf->state);
-	memset(jf->state, 0, jf->watch->state_max);
-	jf->module = m;
-	jf->module_service.protocol = m->name;
-	memcpy(jf->module_service.begin, begin, sizeof jf->module_service.begin);
+	struct watch_listener *l = &jf->listener;
+
+	if (watch_is_open(jf))
+		l->module->close(l->state);
+	memset(l->state, 0, jf->watch->state_max);
+	l->module = m;
+	l->service.protocol = m->name;
+	memcpy(l->service.begin, begin, sizeof l->service.begin);
 	if (m == jf->service->upgrade)
-		jf->module_service.upgrade = NULL; /* there is no further one */
-	jf->expect_n = 0;
-	jf->next_module = NULL;
-	jf->kept[0] = jf->kept[1] = false;
-	jf->spill.want = UINT64_MAX;
-	jf->opened = m->open(jf->state, jf, &live_ops, &jf->module_service) == JEEBS_OK;
-	if (!jf->opened)
-		give_up(jf);
+		l->service.upgrade = NULL; /* there is no further one */
+	related_expect_nothing(jf);
+	l->next_module = NULL;
+	l->kept[0] = l->kept[1] = false;
+	spill_want_nothing(jf);
+	open_listener(jf);
 }
 
 /* After a data callback, which returned @r: is more to be shown? */
 static bool goes_on(struct jeebs_flow *jf, int r)
 {
 	if (r != JEEBS_HAND_OVER)
-		jf->next_module = NULL;
-	if (r != JEEBS_OK && !jf->next_module)
+		jf->listener.next_module = NULL;
+	if (r != JEEBS_OK && !jf->listener.next_module)
 		give_up(jf);
 	return r == JEEBS_OK;
 }
@@ -238,8 +262,8 @@ static bool show_log(struct jeebs_flow *jf, uint32_t dir, uint64_t off, int64_t 
 		if (b.n == 0)
 			give_up(jf); /* it has let go of what it was not shown yet */
 		if (b.n == 0 ||
-		    !goes_on(jf, jf->module->data(jf->state, dir, off,
-						  (struct jeebs_bytes){b.p, b.n}, now_ns)))
+		    !goes_on(jf, jf->listener.module->data(jf->listener.state, dir, off,
+							   (struct jeebs_bytes){b.p, b.n}, now_ns)))
 			return false;
 		off += b.n;
 	}
@@ -256,14 +280,14 @@ struct chunk {
 /* Of a chunk what lies behind the beginning. */
 static bool show_chunk(struct jeebs_flow *jf, struct chunk c)
 {
-	uint64_t begin = jf->module_service.begin[c.dir];
+	uint64_t begin = jf->listener.service.begin[c.dir];
 	size_t before = begin > c.off ? (size_t)(begin - c.off) : 0;
 	struct bytes b = bytes_from(c.b, before);
 
 	if (b.n == 0)
 		return true;
-	return goes_on(jf, jf->module->data(jf->state, c.dir, c.off + before,
-					    (struct jeebs_bytes){b.p, b.n}, c.now_ns));
+	return goes_on(jf, jf->listener.module->data(jf->listener.state, c.dir, c.off + before,
+						     (struct jeebs_bytes){b.p, b.n}, c.now_ns));
 }
 
 /* The end of the other direction may have been told to the one before. */
@@ -273,37 +297,34 @@ static void show_fin(struct jeebs_flow *jf, uint32_t dir)
 	uint64_t end = f->stream[dir].next;
 
 	if (f->fin_seen[dir] && f->fin_off[dir] == end &&
-	    jf->module->fin(jf->state, dir, end) != JEEBS_OK)
+	    jf->listener.module->fin(jf->listener.state, dir, end) != JEEBS_OK)
 		give_up(jf);
 }
 
 /* The module has asked to be followed by another one: each is asked for at most once. */
 static void hand_over(struct jeebs_flow *jf, struct chunk c)
 {
-	while (jf->next_module) {
-		take_module(jf, jf->next_module, jf->next_begin);
-		const uint64_t *begin = jf->module_service.begin;
-		bool on = jf->opened && show_log(jf, JEEBS_TO_SERVER, begin[0], c.now_ns) &&
+	while (jf->listener.next_module) {
+		take_module(jf, jf->listener.next_module, jf->listener.next_begin);
+		const uint64_t *begin = jf->listener.service.begin;
+		bool on = watch_listens(jf) && show_log(jf, JEEBS_TO_SERVER, begin[0], c.now_ns) &&
 			  show_log(jf, JEEBS_TO_CLIENT, begin[1], c.now_ns) && show_chunk(jf, c);
 		if (on)
 			show_fin(jf, !c.dir);
 	}
 	/* What was kept for the ones before. */
 	for (uint32_t dir = 0; dir < 2; dir++)
-		if (!jf->kept[dir])
+		if (!jf->listener.kept[dir])
 			track_keep_from(jf->watch->track, jf->flow, (enum flow_dir)dir,
 					TRACK_KEEP_NOTHING);
 }
 
 static void open_now(struct jeebs_flow *jf)
 {
-	jf->module_service = jf->service->options;
-	jf->module_service.port = jf->flow->server.port;
-	jf->module_service.protocol = jf->service->protocol;
-	jf->opened = jf->module &&
-		     jf->module->open(jf->state, jf, &live_ops, &jf->module_service) == JEEBS_OK;
-	if (!jf->opened)
-		give_up(jf); /* it may have asked for bytes first */
+	jf->listener.service = jf->service->options;
+	jf->listener.service.port = jf->flow->server.port;
+	jf->listener.service.protocol = jf->service->protocol;
+	open_listener(jf);
 	if (jf->flow->infer)
 		tell_older(jf);
 	else
@@ -319,7 +340,7 @@ static void open_module(struct jeebs_flow *jf)
 {
 	const struct flow *f = jf->flow;
 
-	if (!jf->opened && !jf->gave_up && (!(f->marks & FLOW_MARK_MIDSTREAM) || f->infer))
+	if (jf->listener.stage == WATCH_EARLY && (!(f->marks & FLOW_MARK_MIDSTREAM) || f->infer))
 		open_now(jf);
 }
 
@@ -335,11 +356,11 @@ static void on_open(void *ctx, struct flow *f)
 	jf->watch = w;
 	jf->flow = f;
 	jf->service = &w->cfg.services[f->service];
-	jf->module = w->cfg.choose_module && !jf->service->companion
-			     ? w->cfg.choose_module(w->cfg.ctx, f->server.port)
-			     : jf->service->module;
-	if (jf->service->companion)
-		list_add_tail(&w->companions, &jf->companion);
+	jf->listener.module = w->cfg.choose_module && !jf->service->companion
+				      ? w->cfg.choose_module(w->cfg.ctx, f->server.port)
+				      : jf->service->module;
+	related_begin(jf);
+	spill_init(jf);
 	open_module(jf);
 }
 
@@ -349,7 +370,7 @@ static bool listens(struct jeebs_flow *jf)
 	if (!jf)
 		return false;
 	open_module(jf);
-	return jf->opened && !jf->gave_up;
+	return watch_listens(jf);
 }
 
 static void on_data(void *ctx, struct flow *f, enum flow_dir dir, uint64_t off, struct bytes b)
@@ -359,13 +380,15 @@ static void on_data(void *ctx, struct flow *f, enum flow_dir dir, uint64_t off, 
 
 	if (!listens(jf)) {
 		if (jf)
-			jf->missed[dir] = off + b.n;
+			jf->listener.missed[dir] = off + b.n;
 		return;
 	}
-	goes_on(jf, jf->module->data(jf->state, dir, off, (struct jeebs_bytes){b.p, b.n}, now));
-	if (jf->next_module)
+	goes_on(jf, jf->listener.module->data(jf->listener.state, dir, off,
+					      (struct jeebs_bytes){b.p, b.n}, now));
+	if (jf->listener.next_module)
 		hand_over(jf, (struct chunk){dir, off, b, now});
-	note_length(jf, dir);
+	if (dir == FLOW_TO_SERVER && jf->watch->cfg.spill_above > 0)
+		spill_note_length(jf, jf->watch->cfg.spill_above);
 	watch_close_older(jf);
 }
 
@@ -378,10 +401,10 @@ static void on_gap(void *ctx, struct flow *f, enum flow_dir dir, uint64_t from, 
 		w->cfg.hooks.gap(w->cfg.ctx, jf, dir, to - from);
 	if (!listens(jf)) {
 		if (jf)
-			jf->missed[dir] = to;
+			jf->listener.missed[dir] = to;
 		return;
 	}
-	if (jf->module->gap(jf->state, dir, from, to) != JEEBS_OK)
+	if (jf->listener.module->gap(jf->listener.state, dir, from, to) != JEEBS_OK)
 		give_up(jf);
 }
 
@@ -391,10 +414,10 @@ static void on_fin(void *ctx, struct flow *f, enum flow_dir dir, uint64_t off)
 
 	if (!listens(jf)) {
 		if (jf)
-			jf->missed_fin[dir] = true;
+			jf->listener.missed_fin[dir] = true;
 		return;
 	}
-	if (jf->module->fin(jf->state, dir, off) != JEEBS_OK)
+	if (jf->listener.module->fin(jf->listener.state, dir, off) != JEEBS_OK)
 		give_up(jf);
 }
 
@@ -426,15 +449,13 @@ static void on_close(void *ctx, struct flow *f, enum track_close why)
 		w->cfg.hooks.closed(w->cfg.ctx, jf, why);
 	if (jf->service->companion && why == TRACK_CLOSE_FIN)
 		related_remember(w, jf, last_ns(f));
-	if (!jf->extracted)
+	if (!takeover_is_extracted(jf))
 		related_leave(w, jf, last_ns(f));
-	list_del(&jf->companion);
-	list_del(&jf->expecting);
-	list_del(&jf->spill.node);
-	list_del(&jf->spill.under_way);
+	related_end(jf);
+	spill_close(jf);
 	watch_close_older(jf);
-	if (jf->opened && jf->state)
-		jf->module->close(jf->state);
+	if (watch_is_open(jf))
+		jf->listener.module->close(jf->listener.state);
 	f->user = NULL;
 	flow_block_put(w, jf);
 }
@@ -500,7 +521,7 @@ struct watch *watch_free(struct watch *w)
 	list_for_each_safe (it, tmp, &w->ended)
 		related_ended_free(list_entry(it, struct related_ended, node));
 	for (uint32_t i = 0; i < w->spare_count; i++) {
-		free(w->spare[i]->state);
+		free(w->spare[i]->listener.state);
 		free(w->spare[i]);
 	}
 	free(w->spare);
@@ -545,11 +566,16 @@ struct list *watch_dirty(struct watch *w)
 
 void *watch_detach(struct jeebs_flow *jf)
 {
-	void *state = jf->state;
+	void *state = jf->listener.state;
 
-	jf->state = NULL;
-	jf->gave_up = true;
+	jf->listener.state = NULL;
+	set_stage(jf, WATCH_DETACHED);
 	return state;
+}
+
+const struct watch_service *watch_service_of(const struct jeebs_flow *jf)
+{
+	return jf->service;
 }
 
 uint64_t watch_undetected(const struct watch *w)
@@ -557,20 +583,21 @@ uint64_t watch_undetected(const struct watch *w)
 	return w->undetected;
 }
 
-void watch_count_undetected(struct watch *w)
+void watch_count_undetected(struct jeebs_flow *jf)
 {
-	w->undetected++;
+	jf->watch->undetected++;
 }
 
 static bool copy_state(struct jeebs_flow *to, const struct jeebs_flow *from)
 {
-	size_t n = from->module->checkpoint(from->state, NULL, 0);
+	const struct watch_listener *l = &from->listener;
+	size_t n = l->module->checkpoint(l->state, NULL, 0);
 	uint8_t *p = malloc(n + 1);
 
 	if (!p)
 		return false;
-	bool ok = from->module->checkpoint(from->state, p, n) == n &&
-		  to->module->restore(to->state, (struct jeebs_bytes){p, n}) == JEEBS_OK;
+	bool ok = l->module->checkpoint(l->state, p, n) == n &&
+		  l->module->restore(to->listener.state, (struct jeebs_bytes){p, n}) == JEEBS_OK;
 	free(p);
 	return ok;
 }
@@ -583,24 +610,20 @@ struct jeebs_flow *watch_clone(struct watch *to, const struct jeebs_flow *from)
 	if (!f)
 		return NULL;
 	/* It was opened before half of the handshake turned out to be missing. */
-	if (jf && from->opened && !jf->opened)
+	if (jf && watch_is_open(from) && !watch_is_open(jf))
 		open_now(jf);
-	if (jf && jf->opened && jf->module != from->module) {
-		jf->module_service = from->module_service;
-		take_module(jf, from->module, from->module_service.begin);
+	if (jf && watch_is_open(jf) && watch_module(jf) != watch_module(from)) {
+		jf->listener.service = from->listener.service;
+		take_module(jf, from->listener.module, from->listener.service.begin);
 	}
-	if (!jf || jf->opened != from->opened ||
-	    (from->opened && from->state && !copy_state(jf, from))) {
+	if (!jf || watch_is_open(jf) != watch_is_open(from) ||
+	    (watch_is_open(from) && !copy_state(jf, from))) {
 		track_drop(to->track, f);
 		return NULL;
 	}
-	jf->gave_up = from->gave_up;
-	jf->expect_n = from->expect_n;
-	memcpy(jf->expect, from->expect, sizeof jf->expect);
-	memcpy(jf->expect_ns, from->expect_ns, sizeof jf->expect_ns);
-	for (int dir = 0; dir < 2; dir++) {
-		jf->missed[dir] = from->missed[dir];
-		jf->missed_fin[dir] = from->missed_fin[dir];
-	}
+	set_stage(jf, (enum watch_stage)from->listener.stage);
+	related_copy(jf, from);
+	memcpy(jf->listener.missed, from->listener.missed, sizeof jf->listener.missed);
+	memcpy(jf->listener.missed_fin, from->listener.missed_fin, sizeof jf->listener.missed_fin);
 	return jf;
 }

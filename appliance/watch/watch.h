@@ -5,17 +5,15 @@
  * One struct watch per worker thread, or one for a dry run: it owns the flow
  * table and, for each flow, the module's state. Pure like the tracker: segments
  * and their time go in. What changed is collected in a dirty list for the store.
- *
- * struct jeebs_flow, opaque to modules, is one watched connection. It lives as
- * long as its flow, unless watch_detach() takes the module's state out of it.
  */
 #ifndef APPLIANCE_WATCH_H
 #define APPLIANCE_WATCH_H
 
 #include "base/list.h"
 #include "base/older.h"
-#include "jeebs/recovery-module.h"
 #include "capture/track.h"
+#include "jeebs-flow.h"
+#include "jeebs/recovery-module.h"
 
 struct watch_service {
 	struct endpoint endpoint;           /* port 0: every port of the address */
@@ -29,63 +27,6 @@ struct watch_service {
 	struct jeebs_service options; /* all but port and protocol */
 	const char *adopt;            /* socket of who adopts its connections; NULL: nobody */
 	bool companion; /* its connections are related to those of other services, or to none */
-};
-
-/*
- * Where the log of what the client says is longer than may be kept in memory: the
- * beginning of it is elsewhere.
- *
- *	want ==== from ======== to ------- sent ------- next
- *	          |  elsewhere  |  on its   |
- *	                        |  way and  |
- *	                        |  in the log of the flow -----|
- */
-struct watch_spill {
-	uint64_t want; /* what the module asked for; UINT64_MAX: nothing */
-	uint64_t id;   /* by what name it is known there; 0: nothing is */
-	uint64_t from, to, sent;
-	bool ended; /* some of it was refused: it gets no longer */
-	struct list node, under_way;
-};
-
-/* How far a connection was at the last sign of life of its server (life.h). */
-struct watch_alive {
-	uint64_t acked, said;
-	int64_t asked_ns;
-	uint8_t state;
-};
-
-struct jeebs_flow {
-	struct watch *watch;
-	struct flow *flow;
-	const struct watch_service *service;
-	const struct jeebs_module *module;
-	struct jeebs_service module_service;
-	void *state;  /* module->state_size bytes; NULL without module or after watch_detach() */
-	bool opened;  /* the module's open succeeded: its close is owed */
-	bool gave_up; /* the module wants no more bytes */
-	/* While a hand-over is asked for: who goes on, and from where. */
-	const struct jeebs_module *next_module;
-	uint64_t next_begin[2];
-	bool kept[2];      /* the module has said what it needs of the log */
-	bool stored;       /* the store holds a record of it */
-	bool server_ended; /* by the server, first of all: see endings.h */
-	bool ambiguous;    /* there is another one with its addresses and ports, in some VLAN */
-	bool extracted;    /* its takeover has left for the failover thread */
-	/* See related.h. */
-	struct jeebs_expect expect[JEEBS_EXPECT_MAX];
-	int64_t expect_ns[JEEBS_EXPECT_MAX];
-	uint32_t expect_n;
-	struct list expecting; /* in watch_expecting(), once it has expected anything */
-	bool related;          /* in a takeover: the main one expects it */
-	uint32_t main_worker, main_flow, main_tag;
-	struct list companion; /* in watch_companions(), of a companion's service */
-	struct watch_spill spill;
-	struct older older; /* open while somebody reads it */
-	struct watch_alive alive;
-	/* What passed before the handshake was complete: told as a gap when the module opens. */
-	uint64_t missed[2]; /* end of it */
-	bool missed_fin[2];
 };
 
 struct watch_hooks {
@@ -143,27 +84,61 @@ static inline struct jeebs_flow *watch_flow(struct flow *f)
 	return f->user;
 }
 
-/* Connections of protocol: auto whose protocol nobody knew. */
+/* NULL: nobody can say what its bytes mean. */
+static inline const struct jeebs_module *watch_module(const struct jeebs_flow *jf)
+{
+	return jf->listener.module;
+}
+
+/* Of a connection whose module was opened: what it was opened with. */
+static inline const struct jeebs_service *watch_module_service(const struct jeebs_flow *jf)
+{
+	return &jf->listener.service;
+}
+
+/* The module was opened and its state is here: its close is owed. */
+static inline bool watch_is_open(const struct jeebs_flow *jf)
+{
+	return jf->listener.stage == WATCH_LISTENS || jf->listener.stage == WATCH_GAVE_UP;
+}
+
+static inline bool watch_listens(const struct jeebs_flow *jf)
+{
+	return jf->listener.stage == WATCH_LISTENS;
+}
+
+/* Of a module that is open; else NULL. */
+static inline void *watch_state(const struct jeebs_flow *jf)
+{
+	return watch_is_open(jf) ? jf->listener.state : NULL;
+}
+
+/* As it was configured. */
+const struct watch_service *watch_service_of(const struct jeebs_flow *jf);
+/* Connections of protocol: auto whose protocol nobody knew: one more, and how many. */
+void watch_count_undetected(struct jeebs_flow *jf);
 uint64_t watch_undetected(const struct watch *w);
-void watch_count_undetected(struct watch *w);
 
 struct track *watch_track(struct watch *w);
 /* Flows (member `dirty`) changed since they were taken from it. */
 struct list *watch_dirty(struct watch *w);
 
-/* Connections of companions' services (member `companion`); and what is remembered of those that
- * ended (struct related_ended). */
+/* Lists of related.c: connections of companions' services; what is remembered of those that ended
+ * (struct related_ended); connections that have expected others. */
 struct list *watch_companions(struct watch *w);
 struct list *watch_ended(struct watch *w);
 struct list *watch_expecting(struct watch *w);
 struct related_left;
 struct related_left *watch_left(struct watch *w);
 
-/* Connections (member `spill.node`) whose log of the client has been longer than spill_above. */
+/* Of spill.c: connections whose log of the client has been longer than spill_above. */
 struct list *watch_long(struct watch *w);
 /* The log of @dir at @off, wherever it is; valid until watch_close_older(). */
 struct bytes watch_log(struct jeebs_flow *jf, uint32_t dir, uint64_t off);
 void watch_close_older(struct jeebs_flow *jf);
+/* What is wanted of the client's log before @end, where the log in memory begins. It is the
+ * caller's to free; empty when nothing is, or not all up to there. */
+struct older watch_take_older(struct jeebs_flow *jf, uint64_t end);
 
 /*
  * Within a data callback of @jf's module, which returns JEEBS_HAND_OVER next: @m goes on and is

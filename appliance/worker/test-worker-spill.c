@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "watch/spill.h"
 #include "watch/takeover.h"
 #include "store/test/store-env.h"
 #include "worker-spill.h"
@@ -115,7 +116,7 @@ static size_t in_memory(void)
 
 static bool refused(void)
 {
-	return at_rest() && jf->spill.ended;
+	return at_rest() && spill_of(jf)->ended;
 }
 
 static bool memory_is_small(void)
@@ -188,7 +189,7 @@ static void test_short_logs_stay(void **state)
 	flush();
 	flush();
 	assert_true(at_rest());
-	assert_int_equal(jf->spill.id, 0);
+	assert_int_equal(spill_of(jf)->id, 0);
 	assert_int_equal(plan_sees(0), sent);
 	end();
 }
@@ -259,7 +260,7 @@ static void test_the_store_is_full(void **state)
 	assert_true(st.spill_refused > 0);
 	assert_true(st.bytes_used <= st.bytes_limit);
 	assert_true(spilled() <= MIB);
-	assert_true(jf->spill.ended);
+	assert_true(spill_of(jf)->ended);
 	assert_int_equal(spill.refused, 1);
 	assert_int_equal(plan_sees(0), sent);
 	say(5 * MIB);
@@ -352,7 +353,7 @@ static void test_given_up_while_under_way(void **state)
 	assert_true(spill.submitted);
 	rig.data_result = JEEBS_GIVE_UP;
 	say(1);
-	assert_true(jf->gave_up);
+	assert_int_equal(jf->listener.stage, WATCH_GAVE_UP);
 	assert_int_equal(in_memory(), 0);
 	gate_hold(false);
 	flush_until(none_spilled);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "watch/spill.h"
 #include "worker.h"
 
 /* What one batch takes: copied by the worker while packets wait, about a millisecond. */
@@ -27,10 +28,10 @@ void worker_spill_deinit(struct worker_spill *s)
 
 static void arrived(struct jeebs_flow *jf)
 {
-	struct watch_spill *sp = &jf->spill;
+	const struct spill_part *sp = spill_of(jf);
 
 	watch_close_older(jf);
-	sp->to = sp->sent;
+	spill_arrived(jf);
 	/* Who wants nothing any more must not be given what comes from here on. */
 	if (sp->want < sp->to)
 		track_keep_from(watch_track(jf->watch), jf->flow, FLOW_TO_SERVER, sp->to);
@@ -43,15 +44,12 @@ static void hear(struct worker_spill *s)
 	if (!s->submitted || answer / 2 != s->number)
 		return;
 	s->submitted = false;
-	list_for_each_safe (it, tmp, &s->under_way) {
-		struct jeebs_flow *jf = list_entry(it, struct jeebs_flow, spill.under_way);
-		list_del(it);
+	for (struct jeebs_flow *jf; (jf = spill_pop(&s->under_way));) {
 		if (answer % 2 == 0) {
 			arrived(jf);
 			continue;
 		}
-		jf->spill.sent = jf->spill.to;
-		jf->spill.ended = true;
+		spill_refused(jf);
 		s->refused++;
 	}
 }
@@ -60,7 +58,7 @@ static void hear(struct worker_spill *s)
 
 static int forget(struct worker_spill *s, struct jeebs_flow *jf, uint64_t before)
 {
-	int r = store_batch_forget(&s->batch, jf->spill.id, before);
+	int r = store_batch_forget(&s->batch, spill_of(jf)->id, before);
 
 	if (r == 0)
 		watch_close_older(jf);
@@ -70,18 +68,18 @@ static int forget(struct worker_spill *s, struct jeebs_flow *jf, uint64_t before
 /* What is no longer asked for. All of it, or so much that it is worth a change. */
 static void let_go(struct worker_spill *s, struct jeebs_flow *jf)
 {
-	struct watch_spill *sp = &jf->spill;
+	const struct spill_part *sp = spill_of(jf);
 
-	if (!sp->id || !list_empty(&sp->under_way))
+	if (!sp->id || spill_is_under_way(jf))
 		return;
 	if (sp->want >= sp->to) {
 		if (forget(s, jf, UINT64_MAX) == 0)
-			sp->id = 0;
+			spill_forget(jf);
 	} else if (sp->want > sp->from + FORGET_BYTES) {
 		/* The part that has the first byte stays. */
 		uint64_t before = sp->want - STORE_SPILL_BYTES;
 		if (forget(s, jf, before) == 0)
-			sp->from = sp->want;
+			spill_forget_before(jf, sp->want);
 	}
 }
 
@@ -95,56 +93,53 @@ static bool put_part(struct worker_spill *s, struct jeebs_flow *jf, uint64_t off
 	if (part[0].n < STORE_SPILL_BYTES)
 		part[1] = bytes_head(track_log(jf->flow, FLOW_TO_SERVER, off + part[0].n),
 				     STORE_SPILL_BYTES - part[0].n);
-	return store_batch_spill(&s->batch, jf->spill.id, off, part) == 0;
+	return store_batch_spill(&s->batch, spill_of(jf)->id, off, part) == 0;
 }
 
 /* Down to half of what it may have, in whole parts. */
 static void spill(struct worker_spill *s, struct jeebs_flow *jf)
 {
 	const struct stream *st = &jf->flow->stream[FLOW_TO_SERVER];
-	struct watch_spill *sp = &jf->spill;
+	const struct spill_part *sp = spill_of(jf);
 	uint64_t rest = s->cfg->watch.spill_above / 2;
 
 	if (sp->ended || st->next - st->keep <= s->cfg->watch.spill_above)
 		return;
 	if (sp->id && st->keep != sp->to) {
 		/* A ceiling came first: what follows is not what comes behind. */
-		sp->ended = true;
+		spill_end(jf);
 		return;
 	}
-	if (!sp->id) {
-		sp->id = s->next_id++;
-		sp->from = sp->to = sp->sent = st->keep;
-	}
+	if (!sp->id)
+		spill_begin(jf, s->next_id++, st->keep);
 	while (st->next - sp->sent >= rest + STORE_SPILL_BYTES && put_part(s, jf, sp->sent))
-		sp->sent += STORE_SPILL_BYTES;
+		spill_sent(jf, STORE_SPILL_BYTES);
 	if (sp->sent > sp->to)
-		list_add_tail(&s->under_way, &sp->under_way);
+		spill_set_off(jf, &s->under_way);
 	else if (sp->from == sp->to)
-		sp->id = 0;
+		spill_forget(jf);
 }
 
 static void fill(struct worker_spill *s, struct watch *w)
 {
-	list_for_each_safe (it, tmp, watch_long(w)) {
-		struct jeebs_flow *jf = list_entry(it, struct jeebs_flow, spill.node);
+	for (struct jeebs_flow *jf = spill_next_long(w, NULL), *next; jf; jf = next) {
 		const struct stream *st = &jf->flow->stream[FLOW_TO_SERVER];
+
+		next = spill_next_long(w, jf);
 		let_go(s, jf);
-		if (jf->spill.want < UINT64_MAX)
+		if (spill_of(jf)->want < UINT64_MAX)
 			spill(s, jf);
 		/* It comes back when it is long again. */
-		if (!jf->spill.id && st->next - st->keep <= s->cfg->watch.spill_above) {
-			list_del(it);
-			jf->spill.ended = false;
-		}
+		if (!spill_of(jf)->id && st->next - st->keep <= s->cfg->watch.spill_above)
+			spill_leave_long(jf);
 	}
 }
 
 /* Whoever has read since the last time is through with it: room that is freed waits for it. */
 static void close_views(struct watch *w)
 {
-	list_for_each (it, watch_long(w))
-		watch_close_older(list_entry(it, struct jeebs_flow, spill.node));
+	for (struct jeebs_flow *jf = NULL; (jf = spill_next_long(w, jf));)
+		watch_close_older(jf);
 }
 
 void worker_spill_flush(struct worker_spill *s, struct watch *w, int64_t now_ns)
@@ -168,17 +163,15 @@ void worker_spill_flush(struct worker_spill *s, struct watch *w, int64_t now_ns)
 
 void worker_spill_closed(struct worker_spill *s, struct jeebs_flow *jf)
 {
-	list_del(&jf->spill.node);
-	list_del(&jf->spill.under_way);
-	if (jf->spill.id)
-		store_batch_forget(&s->batch, jf->spill.id, UINT64_MAX);
-	jf->spill.id = 0;
+	if (spill_of(jf)->id)
+		store_batch_forget(&s->batch, spill_of(jf)->id, UINT64_MAX);
+	spill_forget(jf);
 }
 
 void worker_spill_older(const struct worker_spill *s, const struct jeebs_flow *jf,
 			struct older *ret)
 {
-	const struct watch_spill *sp = &jf->spill;
+	const struct spill_part *sp = spill_of(jf);
 
 	if (s->cfg->store && sp->id && sp->to > sp->from)
 		store_view(s->cfg->store, sp->id, sp->from, sp->to, ret);

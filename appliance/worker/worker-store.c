@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "watch/plan.h"
+#include "watch/spill.h"
 #include "worker-vlan.h"
 
 #define BATCH_PUTS_MAX_BYTES ((size_t)16 * 1024 * 1024)
@@ -33,7 +34,8 @@ void worker_store_deinit(struct worker_store *s)
 
 static int take_checkpoint(struct worker_store *s, const struct jeebs_flow *jf, struct bytes *ret)
 {
-	size_t n = jf->module->checkpoint(jf->state, s->checkpoint, s->checkpoint_cap);
+	const struct jeebs_module *m = watch_module(jf);
+	size_t n = m->checkpoint(watch_state(jf), s->checkpoint, s->checkpoint_cap);
 
 	if (n > STORE_CHECKPOINT_MAX)
 		return -EMSGSIZE;
@@ -44,7 +46,7 @@ static int take_checkpoint(struct worker_store *s, const struct jeebs_flow *jf, 
 			return -ENOMEM;
 		s->checkpoint = p;
 		s->checkpoint_cap = cap;
-		n = jf->module->checkpoint(jf->state, s->checkpoint, s->checkpoint_cap);
+		n = m->checkpoint(watch_state(jf), s->checkpoint, s->checkpoint_cap);
 	}
 	*ret = bytes_of(s->checkpoint, n);
 	return 0;
@@ -82,21 +84,21 @@ static int put_flow(struct worker_store *s, const struct jeebs_flow *jf, int64_t
 	memcpy(r.boot_id, s->cfg->boot_id, sizeof r.boot_id);
 	plan_snapshot(f, &r.snapshot);
 	fill_log(f, FLOW_TO_SERVER, &r.log[FLOW_TO_SERVER]);
-	if (jf->spill.id) /* parts do not survive a restart: to the record it is cut off */
-		r.log[FLOW_TO_SERVER].keep = jf->spill.from;
+	if (spill_of(jf)->id) /* parts do not survive a restart: to the record it is cut off */
+		r.log[FLOW_TO_SERVER].keep = spill_of(jf)->from;
 	fill_log(f, FLOW_TO_CLIENT, &r.log[FLOW_TO_CLIENT]);
-	if (jf->opened) {
+	if (watch_is_open(jf)) {
 		int e = take_checkpoint(s, jf, &r.checkpoint);
 		if (e < 0)
 			return e;
-		r.module = bytes_str(jf->module->name);
+		r.module = bytes_str(watch_module(jf)->name);
 	}
 	return store_batch_put(&s->batch, &r, STORE_LOG_DEFAULT);
 }
 
 void worker_store_closed(struct worker_store *s, const struct jeebs_flow *jf)
 {
-	if (jf->stored && s->cfg->store &&
+	if (jf->store.stored && s->cfg->store &&
 	    store_batch_del(&s->batch, &jf->flow->server, &jf->flow->client) < 0)
 		s->record_errors++;
 }
@@ -125,7 +127,7 @@ static void put_dirty(struct worker_store *s, struct watch *w, int64_t now_ns)
 			if (r < 0)
 				s->record_errors++;
 			else
-				jf->stored = true;
+				jf->store.stored = true;
 		}
 		list_del(it);
 	}

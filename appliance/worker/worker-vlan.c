@@ -102,11 +102,11 @@ bool worker_vlan_elsewhere(const struct evidence *e, const struct track *t, cons
 
 bool worker_vlan_ambiguous(const struct evidence *e, const struct track *t, struct flow *f)
 {
-	if (worker_vlan_known(e) || !(watch_flow(f)->ambiguous || has_whole_twin(t, f)))
+	if (worker_vlan_known(e) || !(watch_flow(f)->vlan.ambiguous || has_whole_twin(t, f)))
 		return false;
 	for (struct flow *o = first_twin(t, f); o; o = track_twin(t, o))
 		if (o->user)
-			watch_flow(o)->ambiguous = true;
+			watch_flow(o)->vlan.ambiguous = true;
 	return true;
 }
 

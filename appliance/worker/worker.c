@@ -91,10 +91,11 @@ static void hand_over(struct worker *w, struct jeebs_flow *jf, bool answered)
 	struct takeover_item *item = takeover_extract(jf, w->cfg.index, answered);
 
 	/* Its bytes may have found no room where a refusal does. */
-	if (!item)
+	if (!item) {
 		item = takeover_refusal(jf->flow, jf->service, w->cfg.index, false,
 					"out-of-memory");
-	jf->extracted = true; /* or lost: it did not close by itself */
+		takeover_abandon(jf);
+	}
 	put_or_complain(t, item);
 	track_drop(watch_track(w->watch), jf->flow);
 }
@@ -136,7 +137,7 @@ static void on_closed(void *ctx, struct jeebs_flow *jf, enum track_close why)
 
 	worker_store_closed(&w->store, jf);
 	worker_spill_closed(&w->spill, jf);
-	if (t->inbox && !jf->extracted && jf->flow->probe_wanted)
+	if (t->inbox && !takeover_is_extracted(jf) && jf->flow->probe_wanted)
 		put_or_complain(t, takeover_note(jf, w->cfg.index, TAKEOVER_GONE));
 }
 
@@ -318,10 +319,7 @@ static bool is_wanted(const struct begin *b, struct jeebs_flow *jf)
 	e = related_find(b->expected, &jf->flow->server, &jf->flow->client);
 	if (!e)
 		return false;
-	jf->related = true;
-	jf->main_worker = e->worker;
-	jf->main_flow = e->flow;
-	jf->main_tag = e->tag;
+	related_bind(jf, e);
 	return true;
 }
 
