@@ -37,7 +37,7 @@ static void receive(void *ctx, struct bytes b, bool eof, struct buf *answer, boo
 	(void)fail;
 	if (b.n == 0 && eof)
 		*close = true;
-	while (conversation_next(r, &c)) {
+	while (conversation_next_numbered(r, &c)) {
 		/* An empty answer is its end. */
 		if (c.kind != 'B')
 			continue;
@@ -67,7 +67,7 @@ static struct bytes next(void *ctx, uint64_t received, bool *ret_eof)
 		return BYTES_NONE;
 	}
 	s->said = true;
-	while (conversation_next(&r, &c)) {
+	while (conversation_next_numbered(&r, &c)) {
 		if (c.kind == 'M')
 			return c.b;
 	}
@@ -200,7 +200,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	demand(harness_init(&s.h[0], &ftp_module, &o) == 0);
 	do
 		s.rest = bytes_of(r.p, reader_left(&r));
-	while (conversation_next(&r, &c) && record(&s, &o, &c));
+	while (conversation_next_numbered(&r, &c) && record(&s, &o, &c));
 	if (!s.h[0].handed_over && !s.dead) {
 		relate(&s);
 		harness_plan(&s.h[0], &plan);
