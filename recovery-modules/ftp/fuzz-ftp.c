@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A conversation from hostile bytes, a cut, and a backend that answers hostile
- *bytes. Input: four bytes of options, then records as in conversation.h of
- *the control connection (0) and two data connections, and besides them
+ * A conversation from hostile bytes, a cut, and a backend that answers hostile bytes. Input: four
+ * bytes of options, then records as in conversation.h of the control connection (0) and two data
+ * connections, and besides them
  *
- *	'G' 'g'  a gap of the client's, of the server's bytes, so many as the
- *first byte says 'R'      checkpoint and restore, the checkpoint xored with the
- *payload from the offset on that its first byte says 'B'      behind the cut,
- *one answer of the backend: to the control connection (0), or on data
- *connections 'M'      behind the cut, more of the client
+ *	'G' 'g'  a gap of the client's, of the server's bytes, so many as the first byte says
+ *	'R'      checkpoint and restore, the checkpoint xored with the payload from four times the
+ *	         offset on that its first byte says
+ *	'B'      behind the cut, one answer of the backend: to the control connection (0), or on
+ *	         data connections
+ *	'M'      behind the cut, more of the client
  */
 #include "ftp.h"
-#include "recovery-modules/harness/harness.h"
 #include "recovery-modules/harness/test/conversation.h"
-#include "recovery-modules/harness/test/demand.h"
+#include "recovery-modules/harness/test/module-fuzz.h"
 
 #define FLOWS 3
 
@@ -81,24 +81,6 @@ static enum harness_opening open_data(void *ctx, const struct harness_channel *c
 	return c->service_port % 5 ? HARNESS_THERE : HARNESS_NOT_YET;
 }
 
-/* False: the restored state is not one the module understands. */
-static bool reopen(struct harness *h, struct bytes payload)
-{
-	struct buf b = BUF_INIT(1u << 16);
-
-	if (payload.n == 0) {
-		bool again = harness_reopen(h) == 0;
-		demand(again || h->misled);
-		return again;
-	}
-	demand(harness_checkpoint(h, &b) == 0);
-	for (size_t i = 1; i < payload.n; i++)
-		b.p[(payload.p[0] * 4u + i - 1) % b.n] ^= payload.p[i];
-	bool ok = harness_restore(h, buf_view(&b));
-	buf_deinit(&b);
-	return ok;
-}
-
 /* False: the cut. */
 static bool record(struct script *s, const struct harness_options *o,
 		   const struct conversation_record *c)
@@ -118,7 +100,7 @@ static bool record(struct script *s, const struct harness_options *o,
 	if (!s->open[i])
 		return true;
 	if (c->kind == 'R') {
-		s->dead |= !reopen(h, c->b);
+		s->dead |= !module_fuzz_reopen(h, c->b, 4);
 		return true;
 	}
 	if (h->log[dir].fin)

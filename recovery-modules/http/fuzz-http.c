@@ -1,22 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A conversation from hostile bytes, a cut, and a backend that answers hostile
- * bytes. Input: four bytes of options (chunk lengths, and what is configured), then records of one
- *byte kind, one byte length, payload. What follows the record 'B' is the backend's answer.
+ * A conversation from hostile bytes, a cut, and a backend that answers hostile bytes. Input: four
+ * bytes of options (chunk lengths, and what is configured), then records as in module-fuzz.h, gaps
+ * in units of 8 bytes. What follows the record 'B' is the backend's answer.
  *
- *	'S' 'C'  bytes of the client, of the server
- *	's' 'c'  a gap of so many bytes as the payload is long, times 8
- *	'E' 'F'  the client, the server finishes
- *	'R'      checkpoint and restore, the checkpoint xored with the payload from
- *	         the offset on that its first byte says
- *	'P'      so many hundredths of a second pass as the payload is long
- *	'O'      the connection is older: an unknown number of bytes came before
- *	'B'      the cut
+ *	'P'  so many hundredths of a second pass as the record says
+ *	'B'  the cut
  */
-#include "recovery-modules/harness/harness.h"
 #include "http.h"
-#include "base/reader.h"
-#include "recovery-modules/harness/test/demand.h"
+#include "recovery-modules/harness/test/module-fuzz.h"
 
 struct script {
 	struct bytes answer;
@@ -38,63 +30,16 @@ static void receive(void *ctx, struct bytes b, bool eof, struct buf *answer, boo
 	*fail = s->fail;
 }
 
-/* False: the restored state is not one the module understands. */
-static bool reopen(struct harness *h, struct bytes payload)
-{
-	struct buf b = BUF_INIT(1u << 16);
-
-	if (payload.n == 0) {
-		bool again = harness_reopen(h) == 0;
-		demand(again || h->misled);
-		return again;
-	}
-	demand(harness_checkpoint(h, &b) == 0);
-	for (size_t i = 1; i < payload.n; i++)
-		b.p[(payload.p[0] + i - 1) % b.n] ^= payload.p[i];
-	bool ok = harness_restore(h, buf_view(&b));
-	buf_deinit(&b);
-	return ok;
-}
-
 /* One record. False: no more of them. */
 static bool record(struct harness *h, struct reader *r)
 {
-	uint8_t kind = reader_u8(r), n = reader_u8(r);
+	struct module_fuzz_record c;
 
-	if (!reader_ok(r) || kind == 'B')
+	if (!module_fuzz_next(r, "B", &c))
 		return false;
-	struct bytes payload = reader_bytes(r, n < reader_left(r) ? n : reader_left(r));
-	switch (kind) {
-	case 'S':
-		if (!h->log[JEEBS_TO_SERVER].fin)
-			harness_data(h, JEEBS_TO_SERVER, payload);
-		return true;
-	case 'C':
-		if (!h->log[JEEBS_TO_CLIENT].fin)
-			harness_data(h, JEEBS_TO_CLIENT, payload);
-		return true;
-	case 's':
-	case 'c':
-		if (n > 0 && !h->log[kind == 'c'].fin)
-			harness_gap(h, kind == 'c', n * UINT64_C(8));
-		return true;
-	case 'E':
-	case 'F':
-		if (!h->log[kind == 'F'].fin)
-			harness_fin(h, kind == 'F');
-		return true;
-	case 'P':
-		h->now_ns += n * INT64_C(10000000);
-		return true;
-	case 'O':
-		harness_gap(h, JEEBS_TO_SERVER, 0);
-		harness_gap(h, JEEBS_TO_CLIENT, 0);
-		return true;
-	case 'R':
-		return reopen(h, payload);
-	default:
-		return true;
-	}
+	if (c.kind == 'P')
+		h->now_ns += c.n * INT64_C(10000000);
+	return module_fuzz_live(h, &c, 8);
 }
 
 static void resume(struct harness *h, struct bytes answer, bool fail)

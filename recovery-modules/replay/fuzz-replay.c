@@ -1,21 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A conversation from hostile bytes, a cut, and a backend that answers hostile bytes.
- * Input: four bytes of options, then records of one byte kind, one byte length, payload. What
- * follows the record 'B' is the backend's answer; with 'A' the backend answers what the old
- * server said and then that.
+ * A conversation from hostile bytes, a cut, and a backend that answers hostile bytes. Input: four
+ * bytes of options, then records as in module-fuzz.h; a gap of none: older than the box.
  *
- *	'S' 'C'  bytes of the client, of the server
- *	's' 'c'  a gap of so many bytes as the payload is long; of none: older than the box
- *	'E' 'F'  the client, the server finishes
- *	'R'      checkpoint and restore, the checkpoint xored with the payload from
- *	         the offset on that its first byte says
- *	'A' 'B'  the cut
+ *	'B'  the cut; what follows is the backend's answer
+ *	'A'  the cut; the backend answers what the old server said and then that
  */
-#include "recovery-modules/harness/harness.h"
 #include "replay.h"
-#include "base/reader.h"
-#include "recovery-modules/harness/test/demand.h"
+#include "recovery-modules/harness/test/module-fuzz.h"
 
 struct script {
 	struct bytes said, answer;
@@ -38,58 +30,20 @@ static void receive(void *ctx, struct bytes b, bool eof, struct buf *answer, boo
 	*fail = s->fail;
 }
 
-/* False: the restored state is not one the module understands. */
-static bool reopen(struct harness *h, struct bytes payload)
-{
-	struct buf b = BUF_INIT(1u << 16);
-
-	if (payload.n == 0) {
-		bool again = harness_reopen(h) == 0;
-		demand(again || h->misled);
-		return again;
-	}
-	demand(harness_checkpoint(h, &b) == 0);
-	for (size_t i = 1; i < payload.n; i++)
-		b.p[(payload.p[0] + i - 1) % b.n] ^= payload.p[i];
-	bool ok = harness_restore(h, buf_view(&b));
-	buf_deinit(&b);
-	return ok;
-}
-
 /* One record. False: no more of them; *ret_same: the backend is to say the same. */
 static bool record(struct harness *h, struct reader *r, struct buf *said, bool *ret_same)
 {
-	uint8_t kind = reader_u8(r), n = reader_u8(r);
-	uint32_t dir = kind == 'C' || kind == 'c' || kind == 'F';
+	struct module_fuzz_record c;
+	bool more = module_fuzz_next(r, "AB", &c);
 
-	*ret_same = kind == 'A';
-	if (!reader_ok(r) || kind == 'B' || kind == 'A')
+	*ret_same = c.kind == 'A';
+	if (!more)
 		return false;
-	struct bytes payload = reader_bytes(r, n < reader_left(r) ? n : reader_left(r));
-	switch (kind) {
-	case 'S':
-	case 'C':
-		if (h->log[dir].fin)
-			return true;
-		harness_data(h, dir, payload);
-		if (dir == JEEBS_TO_CLIENT)
-			buf_bytes(said, payload);
-		return true;
-	case 's':
-	case 'c':
-		if (!h->log[dir].fin)
-			harness_gap(h, dir, payload.n);
-		return true;
-	case 'E':
-	case 'F':
-		if (!h->log[dir].fin)
-			harness_fin(h, dir);
-		return true;
-	case 'R':
-		return reopen(h, payload);
-	default:
-		return true;
-	}
+	if (c.kind == 'C' && !h->log[c.dir].fin)
+		buf_bytes(said, c.b);
+	if ((c.kind == 's' || c.kind == 'c') && c.n == 0 && !h->log[c.dir].fin)
+		harness_gap(h, c.dir, 0);
+	return module_fuzz_live(h, &c, 1);
 }
 
 /* The dates of an upgrade do not matter. */

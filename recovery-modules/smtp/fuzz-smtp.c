@@ -1,23 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A conversation from hostile bytes, a cut, and a backup that answers hostile bytes. Input:
- * four bytes of options, then records of one byte kind, one byte length, payload. What follows
- * the record 'B' is what the backup says: a first byte, then its answers, each for one read,
- * ended by a zero byte.
+ * A conversation from hostile bytes, a cut, and a backup that answers hostile bytes. Input: four
+ * bytes of options, then records as in module-fuzz.h, gaps in units of 8 bytes. What follows the
+ * record 'B' is what the backup says: its answers, each for one read, ended by a zero byte.
  *
- *	'S' 'C'  bytes of the client, of the server
- *	's' 'c'  a gap of so many bytes as the payload is long, times 8
- *	'E' 'F'  the client, the server finishes
- *	'R'      checkpoint and restore, the checkpoint xored with the payload from
- *	         the offset on that its first byte says
- *	'O'      the connection is older: an unknown number of bytes came before
- *	'M'      the client says more, behind the cut
- *	'B'      the cut
+ *	'M'  the client says more, behind the cut
+ *	'B'  the cut
  */
-#include "recovery-modules/harness/harness.h"
 #include "smtp.h"
-#include "base/reader.h"
-#include "recovery-modules/harness/test/demand.h"
+#include "recovery-modules/harness/test/module-fuzz.h"
 
 struct script {
 	struct bytes answers;
@@ -38,60 +29,16 @@ static void receive(void *ctx, struct bytes b, bool eof, struct buf *answer, boo
 	*fail = (eof || s->answers.n == 0) && s->fail;
 }
 
-/* False: the restored state is not one the module understands. */
-static bool reopen(struct harness *h, struct bytes payload)
-{
-	struct buf b = BUF_INIT(1u << 16);
-
-	if (payload.n == 0) {
-		bool again = harness_reopen(h) == 0;
-		demand(again || h->misled);
-		return again;
-	}
-	demand(harness_checkpoint(h, &b) == 0);
-	for (size_t i = 1; i < payload.n; i++)
-		b.p[(payload.p[0] + i - 1) % b.n] ^= payload.p[i];
-	bool ok = harness_restore(h, buf_view(&b));
-	buf_deinit(&b);
-	return ok;
-}
-
 /* One record. False: no more of them. */
 static bool record(struct harness *h, struct reader *r, struct buf *more)
 {
-	uint8_t kind = reader_u8(r), n = reader_u8(r);
+	struct module_fuzz_record c;
 
-	if (!reader_ok(r) || kind == 'B' || h->handed_over)
+	if (h->handed_over || !module_fuzz_next(r, "B", &c))
 		return false;
-	struct bytes payload = reader_bytes(r, n < reader_left(r) ? n : reader_left(r));
-	switch (kind) {
-	case 'S':
-	case 'C':
-		if (!h->log[kind == 'C'].fin)
-			harness_data(h, kind == 'C', payload);
-		return true;
-	case 's':
-	case 'c':
-		if (n > 0 && !h->log[kind == 'c'].fin)
-			harness_gap(h, kind == 'c', n * UINT64_C(8));
-		return true;
-	case 'E':
-	case 'F':
-		if (!h->log[kind == 'F'].fin)
-			harness_fin(h, kind == 'F');
-		return true;
-	case 'O':
-		harness_gap(h, JEEBS_TO_SERVER, 0);
-		harness_gap(h, JEEBS_TO_CLIENT, 0);
-		return true;
-	case 'M':
-		buf_bytes(more, payload);
-		return true;
-	case 'R':
-		return reopen(h, payload);
-	default:
-		return true;
-	}
+	if (c.kind == 'M')
+		buf_bytes(more, c.b);
+	return module_fuzz_live(h, &c, 8);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -1,21 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * A conversation from hostile bytes, a cut, and a backup that answers hostile bytes. Input: four
- *bytes of options, then records of one byte kind, one byte length, payload:
+ * bytes of options, then records as in module-fuzz.h.
  *
- *	'S' 'C'  bytes of the client, of the server
- *	's' 'c'  a gap of so many bytes as the payload is long
- *	'E' 'F'  the client, the server finishes
- *	'R'      checkpoint and restore, the checkpoint xored with the payload from the offset on
- *that its first byte says 'O'      the connection is older 'B'      the cut; its payload is what
- *the client goes on to say, what follows is the backup's answer
+ *	'B'  the cut; its payload is what the client goes on to say, what follows is the backup's
+ *	     answer
  *
  * Demanded: no violation of the contract, and the same state and plan in any chunking.
  */
-#include "recovery-modules/harness/harness.h"
 #include "telnet.h"
-#include "base/reader.h"
-#include "recovery-modules/harness/test/demand.h"
+#include "recovery-modules/harness/test/module-fuzz.h"
 
 struct script {
 	struct bytes answer;
@@ -36,61 +30,18 @@ static void receive(void *ctx, struct bytes b, bool eof, struct buf *answer, boo
 	s->answered = true;
 }
 
-/* False: the restored state is not one the module understands. */
-static bool reopen(struct harness *h, struct bytes payload)
-{
-	struct buf b = BUF_INIT(1u << 16);
-
-	if (payload.n == 0) {
-		bool again = harness_reopen(h) == 0;
-		demand(again || h->misled);
-		return again;
-	}
-	demand(harness_checkpoint(h, &b) == 0);
-	for (size_t i = 1; i < payload.n; i++)
-		b.p[(payload.p[0] + i - 1) % b.n] ^= payload.p[i];
-	bool ok = harness_restore(h, buf_view(&b));
-	buf_deinit(&b);
-	return ok;
-}
-
 /* One record. False: no more of them; then *ret_more is what the client goes on to say. */
 static bool record(struct harness *h, struct reader *r, struct bytes *ret_more)
 {
-	uint8_t kind = reader_u8(r), n = reader_u8(r);
+	struct module_fuzz_record c;
 
-	if (!reader_ok(r))
+	if (!module_fuzz_next(r, "", &c))
 		return false;
-	struct bytes payload = reader_bytes(r, n < reader_left(r) ? n : reader_left(r));
-	uint32_t dir = kind == 'C' || kind == 'c' || kind == 'F';
-	switch (kind) {
-	case 'B':
-		*ret_more = payload;
+	if (c.kind == 'B') {
+		*ret_more = c.b;
 		return false;
-	case 'S':
-	case 'C':
-		if (!h->log[dir].fin)
-			harness_data(h, dir, payload);
-		return true;
-	case 's':
-	case 'c':
-		if (n > 0 && !h->log[dir].fin)
-			harness_gap(h, dir, n);
-		return true;
-	case 'E':
-	case 'F':
-		if (!h->log[dir].fin)
-			harness_fin(h, dir);
-		return true;
-	case 'O':
-		harness_gap(h, JEEBS_TO_SERVER, 0);
-		harness_gap(h, JEEBS_TO_CLIENT, 0);
-		return true;
-	case 'R':
-		return reopen(h, payload);
-	default:
-		return true;
 	}
+	return module_fuzz_live(h, &c, 1);
 }
 
 static void run(struct bytes input, const struct harness_options *options, struct buf *state,
