@@ -173,7 +173,7 @@ static void begin_flow(void *ctx, struct flow *f)
 	struct takeover_item *note = takeover_note(watch_flow(f), 0, TAKEOVER_PROBE);
 	if (!note)
 		must(-ENOMEM, "note");
-	size_t n = probe_build(&note->snapshot, link_mac(wire), clock_mono_ns(), frame);
+	size_t n = probe_build(&note->probe.snapshot, link_mac(wire), clock_mono_ns(), frame);
 	must(link_send(wire, bytes_of(frame, n)), "send");
 	takeover_item_free(note);
 }
@@ -201,9 +201,10 @@ static void restore_item(uint32_t i)
 	const char *step = "";
 	size_t unsent;
 
-	if (!item[i]->plan.cont)
-		must(-EINVAL, item[i]->plan.reason);
-	must(restore_socket(&item[i]->snapshot, &none, clock_mono_ns(), &fds[i], &unsent, &step),
+	if (!item[i]->taken.plan.cont)
+		must(-EINVAL, item[i]->taken.plan.reason);
+	must(restore_socket(&item[i]->taken.snapshot, &none, clock_mono_ns(), &fds[i], &unsent,
+			    &step),
 	     step);
 }
 

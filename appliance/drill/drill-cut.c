@@ -5,17 +5,19 @@
 #include <stdlib.h>
 
 #include "drill-resume.h"
+#include "watch/takeover.h"
 
 /* ---- against the truth ------------------------------------------------------------------- */
 
 /* Everything the logs hold is what was said, and they end at the cut. */
-static bool logs_true(const struct takeover_item *item, const struct drill_flow *truth,
+static bool logs_true(const struct taken *taken, const struct drill_flow *truth,
 		      struct drill_finding *f)
 {
-	const uint64_t end[2] = {item->cut.to_server_end, item->cut.to_client_end};
+	const uint64_t end[2] = {taken->remains.cut.to_server_end,
+				 taken->remains.cut.to_client_end};
 
 	for (int d = 0; d < 2; d++) {
-		const struct flow_log *l = &item->log[d];
+		const struct flow_log *l = &taken->remains.log[d];
 		if (l->off + l->bytes.n != end[d] && l->bytes.n > 0) {
 			drill_wrong(f, "log-does-not-end-at-the-cut", l->off + l->bytes.n);
 			return false;
@@ -27,13 +29,14 @@ static bool logs_true(const struct takeover_item *item, const struct drill_flow 
 }
 
 /* The numbers of the socket belong to the positions of the cut. */
-static bool snapshot_true(const struct takeover_item *item, const struct flow *flow,
+static bool snapshot_true(const struct taken *taken, const struct flow *flow,
 			  struct drill_finding *f)
 {
-	const struct snapshot *s = &item->snapshot;
-	uint64_t end = item->cut.to_client_end, acked = item->cut.to_client_acked;
+	const struct snapshot *s = &taken->snapshot;
+	uint64_t end = taken->remains.cut.to_client_end, acked = taken->remains.cut.to_client_acked;
 	uint32_t nxt = flow_seq(flow, FLOW_TO_CLIENT, end) + s->server_fin;
-	uint32_t rcv = flow_seq(flow, FLOW_TO_SERVER, item->cut.to_server_end) + s->client_fin;
+	uint32_t rcv =
+		flow_seq(flow, FLOW_TO_SERVER, taken->remains.cut.to_server_end) + s->client_fin;
 	bool fin_acked = s->server_fin && s->snd_una == s->snd_nxt;
 
 	if (s->snd_nxt == nxt && s->rcv_nxt == rcv &&
@@ -44,28 +47,28 @@ static bool snapshot_true(const struct takeover_item *item, const struct flow *f
 }
 
 /* And they are those of the wire. */
-static bool numbers_true(const struct takeover_item *item, const struct flow *flow,
+static bool numbers_true(const struct taken *taken, const struct flow *flow,
 			 const struct drill_flow *truth, bool answered, struct drill_finding *f)
 {
 	const int64_t *last = flow->last_ns;
 	const struct drill_position at = {
-		.to_server_end = item->cut.to_server_end,
-		.to_client_end = item->cut.to_client_end,
+		.to_server_end = taken->remains.cut.to_server_end,
+		.to_client_end = taken->remains.cut.to_client_end,
 		.now_ns = last[0] > last[1] ? last[0] : last[1],
 		.answered = answered,
 	};
 
-	const char *what = drill_check_snapshot(&truth->events, &item->snapshot, &at);
+	const char *what = drill_check_snapshot(&truth->events, &taken->snapshot, &at);
 	if (what)
 		drill_wrong(f, what, at.to_client_end);
 	return !what;
 }
 
 /* What must be sent again is all there. */
-static bool flight_whole(const struct takeover_item *item, struct drill_finding *f)
+static bool flight_whole(const struct taken *taken, struct drill_finding *f)
 {
-	const struct flow_log *out = &item->log[FLOW_TO_CLIENT];
-	uint64_t acked = item->cut.to_client_acked, end = item->cut.to_client_end;
+	const struct flow_log *out = &taken->remains.log[FLOW_TO_CLIENT];
+	uint64_t acked = taken->remains.cut.to_client_acked, end = taken->remains.cut.to_client_end;
 
 	if (acked == end || (out->off <= acked && out->off + out->bytes.n == end))
 		return true;
@@ -117,17 +120,17 @@ static bool plans_equal(const struct plan *a, const struct plan *b)
 }
 
 /* What the box would do with it, as far as TCP goes, is right. */
-static bool tcp_true(const struct takeover_item *item, const struct flow *flow,
+static bool tcp_true(const struct taken *taken, const struct flow *flow,
 		     const struct drill_flow *truth, bool answered, struct drill_finding *f)
 {
-	return logs_true(item, truth, f) && snapshot_true(item, flow, f) &&
-	       (!item->plan.cont ||
-		(flight_whole(item, f) &&
-		 (truth->unknown || numbers_true(item, flow, truth, answered, f))));
+	return logs_true(taken, truth, f) && snapshot_true(taken, flow, f) &&
+	       (!taken->plan.cont ||
+		(flight_whole(taken, f) &&
+		 (truth->unknown || numbers_true(taken, flow, truth, answered, f))));
 }
 
 /* A copy of a connection, taken over. */
-struct taken {
+struct copied {
 	struct jeebs_flow *copy;
 	struct flow *flow; /* of the copy */
 	struct drill_flow *truth;
@@ -136,29 +139,30 @@ struct taken {
 };
 
 /* The conversation of a connection: it, and those of it that are there or remembered. */
-struct taken_all {
-	struct taken main, other[JEEBS_EXPECT_MAX];
+struct copied_all {
+	struct copied main, other[JEEBS_EXPECT_MAX];
 	uint32_t other_n;
 	struct drill_flow *truth[JEEBS_EXPECT_MAX]; /* of main.item->others */
 };
 
-static int prove(const struct drill_bench *b, struct taken_all *c, struct jeebs_flow *jf,
+static int prove(const struct drill_bench *b, struct copied_all *c, struct jeebs_flow *jf,
 		 uint64_t packet, struct drill_finding *f)
 {
 	struct takeover_item *item = c->main.item;
+	const struct taken *taken = &item->taken;
 	const struct flow *flow = c->main.flow;
 	struct drill_flow *truth = c->main.truth;
 
-	if (!logs_true(item, truth, f) || !snapshot_true(item, flow, f))
+	if (!logs_true(taken, truth, f) || !snapshot_true(taken, flow, f))
 		return 0;
-	if (!item->plan.cont) {
-		drill_refused(f, item->plan.reason, false);
+	if (!taken->plan.cont) {
+		drill_refused(f, taken->plan.reason, false);
 		return 0;
 	}
-	if (!flight_whole(item, f))
+	if (!flight_whole(taken, f))
 		return 0;
 	/* What a program makes of a connection that is handed to it, no oracle knows. */
-	bool handed = item->plan.style == JEEBS_STYLE_INTEGRATED;
+	bool handed = taken->plan.style == JEEBS_STYLE_INTEGRATED;
 	if (truth->unknown || !b->oracle || handed) {
 		drill_refused(f, truth->unknown ? "drill-memory-ceiling" : "no-oracle", true);
 		return 0;
@@ -169,11 +173,11 @@ static int prove(const struct drill_bench *b, struct taken_all *c, struct jeebs_
 		drill_refused(f, "gone", false);
 		return 0;
 	}
-	if (!numbers_true(item, flow, truth, c->main.answered == ANSWERED, f))
+	if (!numbers_true(taken, flow, truth, c->main.answered == ANSWERED, f))
 		return 0;
 	for (uint32_t i = 0; i < c->other_n; i++)
 		if (c->other[i].item &&
-		    !tcp_true(c->other[i].item, c->other[i].flow, c->other[i].truth,
+		    !tcp_true(&c->other[i].item->taken, c->other[i].flow, c->other[i].truth,
 			      c->other[i].answered == ANSWERED, f))
 			return 0;
 	return drill_resume(b, item, jf, truth, c->truth, packet, f);
@@ -190,14 +194,14 @@ static bool is_expected(const struct related_list *l, const struct endpoint *ser
 
 /* Copies of the connections that @jf expects, and a loan of what is remembered of others. */
 static int copy_others(const struct drill_bench *b, struct jeebs_flow *jf, struct related_list *l,
-		       struct taken_all *c)
+		       struct copied_all *c)
 {
 	const struct related_expected *e;
 
 	if (!b->truths || related_collect(l, jf, 0) < 0)
 		return b->truths ? -ENOMEM : 0;
 	for (struct jeebs_flow *other = NULL; (other = related_next_companion(jf->watch, other));) {
-		struct taken *t = &c->other[c->other_n];
+		struct copied *t = &c->other[c->other_n];
 		if (!flow_is_live(other->flow) || c->other_n == JEEBS_EXPECT_MAX ||
 		    !is_expected(l, &other->flow->server, &other->flow->client, &e))
 			continue;
@@ -227,21 +231,19 @@ static void give_back(struct takeover_item *main)
 		return;
 	list_for_each (it, &main->others) {
 		struct takeover_item *item = list_entry(it, struct takeover_item, node);
-		if (!item->ended)
-			continue;
-		item->state = NULL;
-		item->log[0].bytes = item->log[1].bytes = BUF_INIT(0);
+		if (item->kind == TAKEOVER_ENDED)
+			takeover_give_remains(item);
 	}
 }
 
 /* As a takeover does it: the living ones with their items, then those that ended. */
-static int assemble(struct watch *live, const struct related_list *l, struct taken_all *c)
+static int assemble(struct watch *live, const struct related_list *l, struct copied_all *c)
 {
 	const struct related_expected *e;
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < c->other_n; i++) {
-		struct taken *t = &c->other[i];
+		struct copied *t = &c->other[i];
 		if (t->answered == ENDED)
 			continue;
 		t->item = takeover_extract(t->copy, 0, true);
@@ -269,7 +271,7 @@ static int assemble(struct watch *live, const struct related_list *l, struct tak
 
 /* The copies are there: the plans agree, the clients answer, and it is proved. */
 static int cut_copies(const struct drill_bench *b, struct jeebs_flow *jf,
-		      const struct related_list *l, struct taken_all *c, const struct plan *live,
+		      const struct related_list *l, struct copied_all *c, const struct plan *live,
 		      uint64_t packet, struct drill_finding *ret)
 {
 	struct plan copied;
@@ -281,7 +283,7 @@ static int cut_copies(const struct drill_bench *b, struct jeebs_flow *jf,
 		return 0;
 	}
 	for (uint32_t i = 0; i < c->other_n; i++) {
-		struct taken *t = &c->other[i];
+		struct copied *t = &c->other[i];
 		t->answered = answer_probe(t->copy, t->truth, packet);
 		if (t->answered == ENDED)
 			t->flow = NULL;
@@ -300,7 +302,7 @@ static int cut_copies(const struct drill_bench *b, struct jeebs_flow *jf,
 int drill_cut(const struct drill_bench *b, struct jeebs_flow *jf, struct drill_flow *truth,
 	      uint64_t packet, struct drill_finding *ret)
 {
-	struct taken_all c = {.main = {.truth = truth}};
+	struct copied_all c = {.main = {.truth = truth}};
 	struct related_list l = {0};
 	struct plan live;
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "recovery-modules/harness/harness.h"
+#include "watch/takeover.h"
 
 #define CHUNK_MAX 16384 /* what a read of the backend's socket gives at most */
 
@@ -358,12 +359,12 @@ static void judge(const struct harness *h, const struct resumed *r,
 {
 	const struct drill_stream *s = &r->main.truth->stream[FLOW_TO_CLIENT];
 
-	if (item->plan.style == JEEBS_STYLE_STANDALONE) {
+	if (item->taken.plan.style == JEEBS_STYLE_STANDALONE) {
 		/* An answer of its own has nothing to be compared with. */
 		if (h->violation)
 			drill_wrong(f, h->violation, r->main.base + h->client.n);
 		else
-			drill_refused(f, item->plan.reason, false);
+			drill_refused(f, item->taken.plan.reason, false);
 	} else if (!drill_same(s, r->main.base, buf_view(&h->client), "other-bytes", f)) {
 		/* The old server had not said it yet, and nothing told that it would. */
 		if (f->offset >= r->main.truth->unasked)
@@ -387,7 +388,8 @@ static int relate(struct harness *h, struct resumed *r, struct takeover_item *it
 	int e = 0;
 
 	list_for_each (it, &item->others) {
-		const struct takeover_item *o = list_entry(it, struct takeover_item, node);
+		const struct remains *o =
+			takeover_remains(list_entry(it, struct takeover_item, node));
 		const struct bytes log[2] = {buf_view(&o->log[0].bytes),
 					     buf_view(&o->log[1].bytes)};
 		if (i == n || e < 0)
@@ -423,7 +425,7 @@ int drill_resume(const struct drill_bench *b, struct takeover_item *item,
 		/* The oracle says what the old server said, from where that was. */
 		.backend_address = address_of(&jf->flow->server),
 	};
-	struct resumed r = {.bench = b, .cut = item->cut, .packet = packet};
+	struct resumed r = {.bench = b, .cut = item->taken.remains.cut, .packet = packet};
 	const struct harness_backend backend = {
 		.stream = backup_receives,
 		.ctx = &r.backup,
@@ -431,7 +433,8 @@ int drill_resume(const struct drill_bench *b, struct takeover_item *item,
 		.disconnect = backup_disconnects};
 	const struct harness_client client = {
 		.next = client_says, .ctx = &r.main, .open = client_opens};
-	const struct bytes log[2] = {buf_view(&item->log[0].bytes), buf_view(&item->log[1].bytes)};
+	struct remains *left = &item->taken.remains;
+	const struct bytes log[2] = {buf_view(&left->log[0].bytes), buf_view(&left->log[1].bytes)};
 	struct harness h;
 
 	int e = make_oracle(b, jf, truth);
@@ -439,9 +442,9 @@ int drill_resume(const struct drill_bench *b, struct takeover_item *item,
 		return e;
 	r.oracle = truth->oracle;
 	r.backup.r = &r;
-	speak_from(&r.main, truth, &item->cut);
-	e = harness_init_cut(&h, item->module, &o, item->state, &item->cut, log);
-	item->state = NULL;
+	speak_from(&r.main, truth, &left->cut);
+	e = harness_init_cut(&h, left->module, &o, left->state, &left->cut, log);
+	left->state = NULL;
 	if (e == 0)
 		e = relate(&h, &r, item, others);
 	if (e == 0) {

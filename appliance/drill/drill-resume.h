@@ -9,7 +9,8 @@
 #define APPLIANCE_DRILL_RESUME_H
 
 #include "drill-cut.h"
-#include "watch/takeover.h"
+
+struct takeover_item;
 
 /* 0 or negative errno. @others: the truth of each of item->others. @jf is the watched connection,
  * @packet the last before the cut. */

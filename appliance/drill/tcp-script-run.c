@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "watch/takeover.h"
+#include "watch/taken.h"
 #include "tcp-script.h"
 
 #define BEGIN_NS (1000 * NS_PER_S)
@@ -20,7 +20,8 @@ struct run {
 	struct tcp_script_wire wire;
 	struct watch_service service;
 	struct watch *watch;
-	struct takeover_item *item; /* once taken */
+	struct taken taken;
+	bool is_taken;
 	int64_t now_ns;
 	struct shown shown;
 	const struct tcp_script_statement *at;
@@ -109,8 +110,8 @@ static struct flow *the_flow(const struct run *r)
 
 static void snapshot_of(const struct run *r, const struct flow *f, struct snapshot *ret)
 {
-	if (r->item)
-		*ret = r->item->snapshot;
+	if (r->is_taken)
+		*ret = r->taken.snapshot;
 	else if (f)
 		plan_snapshot(f, ret);
 	else
@@ -144,8 +145,8 @@ static const char *plan_text(struct run *r, struct flow *f)
 {
 	struct plan p = {.reason = "no-flow"};
 
-	if (r->item)
-		p = r->item->plan;
+	if (r->is_taken)
+		p = r->taken.plan;
 	else if (f && flow_is_live(f) && f->user)
 		plan_make(f->user, &p);
 	snprintf(r->text, sizeof r->text, "%s%s", p.cont ? "continue" : "refuse ",
@@ -156,10 +157,11 @@ static const char *plan_text(struct run *r, struct flow *f)
 /* The bytes that would be sent again: their number, or -1 when one of them is another. */
 static int64_t in_flight(const struct run *r, const struct flow *f)
 {
-	if (!r->item)
+	if (!r->is_taken)
 		return f ? (int64_t)plan_in_flight(f) : 0;
-	const struct flow_log *l = &r->item->log[FLOW_TO_CLIENT];
-	uint64_t acked = r->item->cut.to_client_acked, end = r->item->cut.to_client_end;
+	const struct flow_log *l = &r->taken.remains.log[FLOW_TO_CLIENT];
+	uint64_t acked = r->taken.remains.cut.to_client_acked,
+		 end = r->taken.remains.cut.to_client_end;
 	if (acked < end && (l->off > acked || l->off + l->bytes.n != end))
 		return -1;
 	for (uint64_t off = acked; off < end; off++)
@@ -437,6 +439,13 @@ static int feed(struct run *r, const struct tcp_script_segment *s)
 	return e < 0 ? -ENOMEM : 0;
 }
 
+static void forget_taken(struct run *r)
+{
+	if (r->is_taken)
+		taken_deinit(&r->taken);
+	r->is_taken = false;
+}
+
 /* As worker.c: a client that began anew is let go, everybody else is handed over. */
 static int take_over(struct run *r)
 {
@@ -444,9 +453,10 @@ static int take_over(struct run *r)
 
 	if (!f || !flow_is_live(f) || flow_began_anew(f))
 		return 0;
-	takeover_item_free(r->item);
-	r->item = takeover_extract(f->user, 0, f->probe_answered);
-	return r->item ? 0 : -ENOMEM;
+	forget_taken(r);
+	int e = taken_extract(f->user, f->probe_answered, &r->taken);
+	r->is_taken = e == 0;
+	return e;
 }
 
 static int play(struct run *r)
@@ -491,7 +501,7 @@ int tcp_script_run(const char *name, const struct tcp_script *s, char *error, si
 		r.at = &s->statement[i];
 		e = r.at->kind == TCP_SCRIPT_ASSERT ? check(&r, name, error, error_size) : play(&r);
 	}
-	takeover_item_free(r.item);
+	forget_taken(&r);
 	watch_free(r.watch);
 	return e;
 }

@@ -66,8 +66,7 @@ static void admit(struct failover_server *s, const struct takeover_item *item)
 
 	if (!item->result.pending)
 		return;
-	run->admitted[run->admitted_count++] =
-		(struct guard_flow){item->snapshot.server, item->snapshot.client};
+	run->admitted[run->admitted_count++] = (struct guard_flow){item->server, item->client};
 	if (run->admitted_count == FAILOVER_BATCH)
 		admit_all(s);
 }
@@ -93,8 +92,10 @@ static struct takeover_item *note_item(struct failover_run *run, struct takeover
 {
 	const struct probed *probed = probed_done(&run->probed, item);
 
-	run->summary.live += item->unprobed && !item->ended;
-	if (!probed && !item->unprobed && run->unprobed > 0)
+	const bool refused_unprobed = item->kind == TAKEOVER_READY && item->taken.unprobed;
+
+	run->summary.live += refused_unprobed;
+	if (!probed && !refused_unprobed && item->kind != TAKEOVER_ENDED && run->unprobed > 0)
 		run->unprobed--;
 	item->result.pending = probed && probed->held;
 	return family_add(&run->families, item);
@@ -199,7 +200,8 @@ void failover_clients_ask(struct failover_server *s)
 		struct takeover_item *item = list_entry(it, struct takeover_item, node);
 		list_del(it);
 		/* Without memory it is settled alone, and its main one is told of nothing. */
-		if (item->related && (item->kind == TAKEOVER_PROBE || item->ended))
+		if (item->main.known &&
+		    (item->kind == TAKEOVER_PROBE || item->kind == TAKEOVER_ENDED))
 			(void)family_expect(&run->families, item);
 		if (item->kind != TAKEOVER_PROBE) {
 			list_add_tail(&run->items, it);
@@ -229,18 +231,14 @@ static void refuse_lost(struct failover_server *s)
 
 	for (uint32_t i = 0; i < run->probed.count; i++) {
 		struct probed *a = &run->probed.entry[i];
-		struct takeover_item item = {
-			.kind = TAKEOVER_READY,
-			.snapshot = a->snapshot,
-			.service = a->service,
-			.plan = {.module = "-", .reason = "out-of-memory"},
-		};
+		struct takeover_item item;
+
 		struct guard_flow flow = {a->snapshot.server, a->snapshot.client};
 		if (a->done)
 			continue;
 		a->done = true;
 		lost++;
-		list_init(&item.others);
+		takeover_refuse_lost(&item, &a->snapshot, a->service);
 		failover_connection_work(s, &item);
 		failover_connection_account(s, &item);
 		if (a->held)

@@ -20,7 +20,7 @@ _Static_assert(REFUSED_MAX == GUARD_FLOWS_MAX, "whoever is behind the guard can 
 static void refuse(struct failover_server *s, struct takeover_item *item)
 {
 	uint8_t frame[PROBE_FRAME_MAX];
-	size_t n = probe_build_rst(&item->snapshot, link_mac(s->link), frame);
+	size_t n = probe_build_rst(&item->taken.snapshot, link_mac(s->link), frame);
 
 	item->result.reset_error = link_send(s->link, bytes_of(frame, n));
 }
@@ -28,7 +28,7 @@ static void refuse(struct failover_server *s, struct takeover_item *item)
 static void refuse_because(struct failover_server *s, struct takeover_item *item,
 			   const char *reason, const char *detail)
 {
-	struct plan *plan = &item->plan;
+	struct plan *plan = &item->taken.plan;
 
 	plan->cont = false;
 	plan->reason = reason;
@@ -116,7 +116,7 @@ static void on_state_free(void *ctx, void *state)
 /* The log ends where the old server's last byte was: its tail is what the socket was not given. */
 static int copy_unsent(const struct takeover_item *item, size_t unsent, uint8_t **ret)
 {
-	const struct buf *out = &item->log[FLOW_TO_CLIENT].bytes;
+	const struct buf *out = &item->taken.remains.log[FLOW_TO_CLIENT].bytes;
 
 	*ret = NULL;
 	if (unsent == 0)
@@ -128,26 +128,20 @@ static int copy_unsent(const struct takeover_item *item, size_t unsent, uint8_t 
 	return 0;
 }
 
-/* Still the item's, until it is told that they are gone. */
-static void logs_of(const struct takeover_item *item, struct join_log ret[static 2])
+/* Still its own, until it is told that they are somebody else's. */
+static void logs_of(const struct remains *r, struct join_log ret[static 2])
 {
 	for (int dir = 0; dir < 2; dir++)
-		ret[dir] = (struct join_log){item->log[dir].off, item->log[dir].bytes.p,
-					     item->log[dir].bytes.n};
-	ret[FLOW_TO_SERVER].older = item->before;
-}
-
-static void logs_are_gone(struct takeover_item *item)
-{
-	item->before = (struct older){0};
-	item->log[0].bytes = item->log[1].bytes = BUF_INIT(0);
+		ret[dir] = (struct join_log){r->log[dir].off, r->log[dir].bytes.p,
+					     r->log[dir].bytes.n};
+	ret[FLOW_TO_SERVER].older = r->before;
 }
 
 static void count_others(const struct takeover_item *item, struct joined *joined)
 {
 	list_for_each (it, &item->others) {
 		const struct takeover_item *o = list_entry(it, struct takeover_item, node);
-		if (o->result.gone || !o->plan.cont)
+		if (o->result.gone || !o->taken.plan.cont)
 			continue;
 		joined->others++;
 		joined->others_protocol = o->service->protocol;
@@ -158,19 +152,20 @@ static void count_others(const struct takeover_item *item, struct joined *joined
 static int submit(struct failover_server *s, struct takeover_item *item, int fd, size_t unsent,
 		  const struct join_related *related, uint32_t related_n)
 {
-	const struct config_backup *b =
-		config_backup_for(s->cfg, item->snapshot.server.addr.family);
+	struct taken *t = &item->taken;
+	const struct config_backup *b = config_backup_for(s->cfg, item->server.addr.family);
 	struct joined *joined = malloc(sizeof *joined);
 	struct join_request rq = {
 		.id = (uint64_t)item->worker << 32 | item->flow,
 		.client_fd = fd,
-		.backend = {.addr = b->address, .port = item->snapshot.server.port},
-		.module = item->module,
-		.module_state = item->state,
-		.cut = item->cut,
+		.backend = {.addr = b->address, .port = item->server.port},
+		.module = t->remains.module,
+		.module_state = t->remains.state,
+		.cut = t->remains.cut,
 		.hold = !s->run->open,
 		.group = s->index,
-		.agreed = item->answered && item->cut.to_client_acked == item->cut.to_client_end,
+		.agreed = t->answered &&
+			  t->remains.cut.to_client_acked == t->remains.cut.to_client_end,
 		.ctx = joined,
 		.state_free = on_state_free,
 		.report = on_join_report,
@@ -182,13 +177,13 @@ static int submit(struct failover_server *s, struct takeover_item *item, int fd,
 	if (!joined)
 		return -ENOMEM;
 	*joined = (struct joined){
-		.server = s, .module = item->module, .protocol = item->service->protocol};
+		.server = s, .module = t->remains.module, .protocol = item->service->protocol};
 	count_others(item, joined);
 	if (copy_unsent(item, unsent, &rq.first_out) < 0) {
 		free(joined);
 		return -ENOMEM;
 	}
-	logs_of(item, rq.log);
+	logs_of(&t->remains, rq.log);
 	/* Before anybody can tell its fate. */
 	account_add(&s->account, FATE_CONTINUING, NULL, 1 + joined->others);
 	int r = join_submit(s->env->joins, &rq);
@@ -198,9 +193,7 @@ static int submit(struct failover_server *s, struct takeover_item *item, int fd,
 		free(joined);
 		return r;
 	}
-	/* Owned by the join now. */
-	item->state = NULL;
-	logs_are_gone(item);
+	remains_give_all(&t->remains); /* to the join */
 	return 0;
 }
 
@@ -228,41 +221,42 @@ static void on_adopt_report(void *ctx, const struct adopt_report *r)
 }
 
 /* The module's state for the program: its checkpoint, the only form that anybody else can read. */
-static int checkpoint(const struct takeover_item *item, struct buf *out)
+static int checkpoint(const struct remains *r, struct buf *out)
 {
-	size_t n = item->module->checkpoint(item->state, NULL, 0);
+	size_t n = r->module->checkpoint(r->state, NULL, 0);
 
 	*out = BUF_INIT(n);
-	int r = buf_reserve(out, n);
-	if (r == 0)
-		out->n = item->module->checkpoint(item->state, out->p, n);
-	return r;
+	int e = buf_reserve(out, n);
+	if (e == 0)
+		out->n = r->module->checkpoint(r->state, out->p, n);
+	return e;
 }
 
 static int hand_over(struct failover_server *s, struct takeover_item *item, int fd, size_t unsent)
 {
+	struct remains *left = &item->taken.remains;
 	struct joined *joined = calloc(1, sizeof *joined);
 	struct adopt_request rq = {
 		.path = item->service->adopt,
-		.protocol = item->module->name,
-		.server = item->snapshot.server,
-		.client = item->snapshot.client,
+		.protocol = left->module->name,
+		.server = item->server,
+		.client = item->client,
 		.client_fd = fd,
-		.cut = item->cut,
-		.older = item->older,
-		.log = {{item->log[0].off, item->log[0].bytes, item->before},
-			{item->log[1].off, item->log[1].bytes, {0}}},
+		.cut = left->cut,
+		.older = item->taken.older,
+		.log = {{left->log[0].off, left->log[0].bytes, left->before},
+			{left->log[1].off, left->log[1].bytes, {0}}},
 		.unsent = unsent,
 		.hold = !s->run->open,
 		.group = s->index,
 		.ctx = joined,
 		.report = on_adopt_report,
 	};
-	int r = joined ? checkpoint(item, &rq.state) : -ENOMEM;
+	int r = joined ? checkpoint(left, &rq.state) : -ENOMEM;
 
 	if (r == 0) {
 		*joined = (struct joined){
-			.server = s, .module = item->module, .protocol = item->service->protocol};
+			.server = s, .module = left->module, .protocol = item->service->protocol};
 		account_add(&s->account, FATE_CONTINUING, NULL, 1);
 		r = adopt_submit(s->env->adopter, &rq);
 	}
@@ -273,18 +267,17 @@ static int hand_over(struct failover_server *s, struct takeover_item *item, int 
 		free(joined);
 		return r;
 	}
-	/* Owned by the adopter now. */
-	logs_are_gone(item);
+	remains_give_logs(left); /* to the adopter */
 	return 0;
 }
 
 /* ---- restored ---------------------------------------------------------------------------------
  */
 
-static struct bytes in_flight(const struct takeover_item *item)
+static struct bytes in_flight(const struct taken *t)
 {
-	const struct flow_log *out = &item->log[FLOW_TO_CLIENT];
-	uint64_t acked = item->cut.to_client_acked;
+	const struct flow_log *out = &t->remains.log[FLOW_TO_CLIENT];
+	uint64_t acked = t->remains.cut.to_client_acked;
 
 	return bytes_from(buf_view(&out->bytes), acked > out->off ? acked - out->off : 0);
 }
@@ -294,15 +287,15 @@ static struct bytes in_flight(const struct takeover_item *item)
  * ACK could leap beyond what a new socket sends at first. Linux ignores such an ACK, for
  * ever; so these bytes are restored as sent. What it surely lacks goes out at once.
  */
-static size_t perhaps_held(const struct takeover_item *item, struct bytes flight)
+static size_t perhaps_held(const struct taken *t, struct bytes flight)
 {
-	const uint64_t acked = item->cut.to_client_acked;
-	const size_t first_flight = FIRST_FLIGHT_MSS * (size_t)item->snapshot.mss;
+	const uint64_t acked = t->remains.cut.to_client_acked;
+	const size_t first_flight = FIRST_FLIGHT_MSS * (size_t)t->snapshot.mss;
 	size_t held = flight.n;
 
-	if (item->answered && item->snapshot.sack_ok)
-		held = item->sacked_to > acked ? item->sacked_to - acked : 0;
-	if (item->answered && held <= first_flight)
+	if (t->answered && t->snapshot.sack_ok)
+		held = t->sacked_to > acked ? t->sacked_to - acked : 0;
+	if (t->answered && held <= first_flight)
 		return 0;
 	return held < flight.n ? held : flight.n;
 }
@@ -315,20 +308,21 @@ static const char *refusal_of(int error)
 /* The socket, or -1: it was refused. */
 static int restore(struct failover_server *s, struct takeover_item *item, size_t *ret_unsent)
 {
-	struct bytes flight = in_flight(item);
+	struct bytes flight = in_flight(&item->taken);
 	struct restore_options o = {
-		.as_sent = perhaps_held(item, flight),
+		.as_sent = perhaps_held(&item->taken, flight),
 		.in_flight = {flight},
 		.defer_send = true,
 	};
-	struct guard_flow flow = {item->snapshot.server, item->snapshot.client};
+	struct guard_flow flow = {item->server, item->client};
 	const char *step = "conntrack";
 	int fd = -1;
 
 	*ret_unsent = 0;
 	int r = guard_track(s->guard, &flow);
 	if (r == 0)
-		r = restore_socket(&item->snapshot, &o, clock_mono_ns(), &fd, ret_unsent, &step);
+		r = restore_socket(&item->taken.snapshot, &o, clock_mono_ns(), &fd, ret_unsent,
+				   &step);
 	if (r == 0)
 		return fd;
 	item->result.error = r;
@@ -339,17 +333,12 @@ static int restore(struct failover_server *s, struct takeover_item *item, size_t
 
 /* ---- conversations of several connections ------------------------------------------------- */
 
-static bool is_over(const struct takeover_item *item)
-{
-	return item->ended || item->kind == TAKEOVER_GONE;
-}
-
 /* Of a main connection that does not go on. */
 static void refuse_others(struct failover_server *s, struct takeover_item *item, const char *reason)
 {
 	list_for_each (it, &item->others) {
 		struct takeover_item *o = list_entry(it, struct takeover_item, node);
-		o->result.gone = is_over(o);
+		o->result.gone = takeover_is_over(o);
 		if (!o->result.gone)
 			refuse_because(s, o, reason,
 				       "the connection it belongs to is not continued");
@@ -367,31 +356,32 @@ static void state_free_plain(void *ctx, void *state)
 static struct join_related related_of(struct failover_server *s, struct takeover_item *o,
 				      const struct jeebs_cut *cut)
 {
+	const struct remains *left = takeover_remains(o);
 	struct join_related r = {
-		.tag = o->tag,
-		.server_port = o->snapshot.server.port,
-		.client_port = o->snapshot.client.port,
+		.tag = o->main.tag,
+		.server_port = o->server.port,
+		.client_port = o->client.port,
 		.client_fd = -1,
 		.cut = *cut,
-		.state = o->state,
-		.ctx = (void *)(uintptr_t)o->module,
+		.state = left->state,
+		.ctx = (void *)(uintptr_t)left->module,
 		.state_free = state_free_plain,
 	};
 	size_t unsent;
 
-	o->result.gone = is_over(o);
-	if (!o->result.gone && o->plan.cont && (r.client_fd = restore(s, o, &unsent)) >= 0) {
+	o->result.gone = takeover_is_over(o);
+	if (!o->result.gone && o->taken.plan.cont && (r.client_fd = restore(s, o, &unsent)) >= 0) {
 		r.first_out_n = unsent;
 		if (copy_unsent(o, unsent, &r.first_out) < 0) {
 			restore_abandon(r.client_fd);
 			r.client_fd = -1;
 			refuse_because(s, o, "out-of-memory", "");
 		}
-	} else if (!o->result.gone && !o->plan.cont) {
+	} else if (!o->result.gone && !o->taken.plan.cont) {
 		refuse(s, o);
 	}
-	r.cut.refused = !o->plan.cont;
-	logs_of(o, r.log);
+	r.cut.refused = o->result.gone || !o->taken.plan.cont;
+	logs_of(left, r.log);
 	return r;
 }
 
@@ -409,7 +399,7 @@ static uint32_t restore_others(struct failover_server *s, struct takeover_item *
 			related[n] = related_of(s, o, &seen[n].cut);
 			n++;
 		} else {
-			o->result.gone = is_over(o);
+			o->result.gone = takeover_is_over(o);
 			if (!o->result.gone)
 				refuse_because(s, o, "too-many-related", "");
 		}
@@ -429,8 +419,7 @@ static void settle_others(struct failover_server *s, struct takeover_item *item,
 			return;
 		struct join_related *r = &related[n++];
 		if (taken) {
-			o->state = NULL;
-			logs_are_gone(o);
+			takeover_give_remains(o);
 			continue;
 		}
 		free(r->first_out);
@@ -448,7 +437,7 @@ static void carry_on(struct failover_server *s, struct takeover_item *item)
 	int fd = restore(s, item, &unsent);
 
 	if (fd < 0) {
-		refuse_others(s, item, item->plan.reason);
+		refuse_others(s, item, item->taken.plan.reason);
 		return;
 	}
 	uint32_t count = restore_others(s, item, related);
@@ -486,23 +475,23 @@ static void give_away(struct failover_server *s, struct takeover_item *item)
 /* Perhaps the client never saw the SYN-ACK: it sends its SYN again, to the backup. */
 static bool begins_again(const struct takeover_item *item)
 {
-	return item->kind == TAKEOVER_READY && !item->answered && item->handshake_only;
+	return item->kind == TAKEOVER_READY && !item->taken.answered && item->taken.handshake_only;
 }
 
 void failover_connection_work(struct failover_server *s, struct takeover_item *item)
 {
-	item->result.gone = item->kind == TAKEOVER_GONE || begins_again(item) || item->ended;
+	item->result.gone = takeover_is_over(item) || begins_again(item);
 	if (item->result.gone) {
 		refuse_others(s, item, "main-connection-gone");
 		return;
 	}
 	takeover_plan_family(item);
-	if (item->related) { /* without its main one */
+	if (item->main.known) { /* without its main one */
 		refuse_because(s, item, "main-connection-gone", "");
-	} else if (!item->plan.cont) {
+	} else if (!item->taken.plan.cont) {
 		refuse(s, item);
-		refuse_others(s, item, item->plan.reason);
-	} else if (item->plan.style == JEEBS_STYLE_INTEGRATED) {
+		refuse_others(s, item, item->taken.plan.reason);
+	} else if (item->taken.plan.style == JEEBS_STYLE_INTEGRATED) {
 		give_away(s, item);
 	} else {
 		carry_on(s, item);
@@ -525,7 +514,7 @@ void failover_connection_ask_refused(struct failover_server *s, int64_t now_ns)
 
 static void remember_refused(struct failover_server *s, const struct takeover_item *item)
 {
-	int r = refused_add(&s->refused, &item->snapshot, clock_mono_ns());
+	int r = refused_add(&s->refused, &item->taken.snapshot, clock_mono_ns());
 
 	if (r == 0)
 		return;
@@ -543,11 +532,12 @@ static void tell_failures(const struct failover_server *s, const struct takeover
 			  LOG_ERR(t->reset_error));
 }
 
-static void decided(struct failover_server *s, const struct takeover_item *item, enum fate fate)
+static void decided(struct failover_server *s, const struct takeover_item *item, enum fate fate,
+		    const char *reason)
 {
 	const struct failover_observer *o = &s->env->observer;
 
-	account_add(&s->account, fate, item->plan.reason, 1);
+	account_add(&s->account, fate, reason, 1);
 	o->settled(o->ctx, s->index, item->service->protocol, fate, 1);
 }
 
@@ -555,19 +545,19 @@ static void account(struct failover_server *s, const struct takeover_item *item)
 {
 	const struct failover_observer *o = &s->env->observer;
 	struct failover_summary *sum = &s->run->summary;
-	const struct plan *plan = &item->plan;
+	const struct plan *plan = &item->taken.plan;
 	char client[ENDPOINT_STRLEN], server[ENDPOINT_STRLEN];
 
 	if (item->result.gone) {
-		if (!item->ended) /* that one was not live */
-			decided(s, item, FATE_GONE);
+		if (item->kind != TAKEOVER_ENDED) /* that one was not live */
+			decided(s, item, FATE_GONE, NULL);
 		return;
 	}
-	sum->unanswered += !item->answered;
+	sum->unanswered += !item->taken.answered;
 	if (plan->cont) {
 		s->run->restored = true;
 	} else {
-		decided(s, item, FATE_REFUSED);
+		decided(s, item, FATE_REFUSED, plan->reason);
 		remember_refused(s, item);
 	}
 	tell_failures(s, &item->result);
@@ -576,11 +566,11 @@ static void account(struct failover_server *s, const struct takeover_item *item)
 	log_event(aloud ? LOG_INFO : LOG_DEBUG,
 		  plan->cont ? "connection-continued" : "connection-refused",
 		  LOG_STR("failover", sum->id),
-		  LOG_STR("client", endpoint_format(&item->snapshot.client, client)),
-		  LOG_STR("service", endpoint_format(&item->snapshot.server, server)),
+		  LOG_STR("client", endpoint_format(&item->client, client)),
+		  LOG_STR("service", endpoint_format(&item->server, server)),
 		  LOG_STR("module", plan->module), LOG_STR("reason", plan->reason),
-		  LOG_STR("detail", plan->detail), LOG_INT("answered", item->answered));
-	o->connection(o->ctx, s->index, item->service, &item->snapshot.client, plan);
+		  LOG_STR("detail", plan->detail), LOG_INT("answered", item->taken.answered));
+	o->connection(o->ctx, s->index, item->service, &item->client, plan);
 }
 
 void failover_connection_account(struct failover_server *s, const struct takeover_item *item)

@@ -11,8 +11,8 @@ static uint64_t key_of(uint32_t worker, uint32_t flow)
 
 static uint64_t family_key(const struct takeover_item *item)
 {
-	return item->related ? key_of(item->main_worker, item->main_flow)
-			     : key_of(item->worker, item->flow);
+	return item->main.known ? key_of(item->main.worker, item->main.flow)
+				: key_of(item->worker, item->flow);
 }
 
 void family_deinit(struct family_table *t)
@@ -87,9 +87,9 @@ struct takeover_item *family_add(struct family_table *t, struct takeover_item *i
 	struct family wanted = {.key = family_key(item)};
 	struct family *f = t->n ? bsearch(&wanted, t->v, t->n, sizeof *t->v, by_key) : NULL;
 
-	if (!f || (f->main && !item->related))
+	if (!f || (f->main && !item->main.known))
 		return item;
-	if (item->related) {
+	if (item->main.known) {
 		list_add_tail(&f->others, &item->node);
 		f->in++;
 	} else {

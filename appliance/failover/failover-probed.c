@@ -34,9 +34,9 @@ int probed_add(struct probed_table *t, const struct takeover_item *item)
 	}
 	t->entry[t->count++] = (struct probed){
 		.key = item_key(item),
-		.snapshot = item->snapshot,
+		.snapshot = item->probe.snapshot,
 		.service = item->service,
-		.handshake_only = item->handshake_only,
+		.handshake_only = item->probe.handshake_only,
 	};
 	t->outstanding++;
 	return 0;

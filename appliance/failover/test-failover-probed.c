@@ -13,7 +13,7 @@
 static struct takeover_item item(uint16_t worker, uint32_t flow)
 {
 	return (struct takeover_item){
-		.worker = worker, .flow = flow, .snapshot = {.snd_una = flow}};
+		.worker = worker, .flow = flow, .probe = {.snapshot = {.snd_una = flow}}};
 }
 
 static void test_each_is_done_once(void **state)
@@ -91,8 +91,8 @@ static void test_handshakes_are_held_last(void **state)
 
 	for (uint32_t i = 0; i < 6; i++) {
 		struct takeover_item it = item(0, i);
-		it.handshake_only = i % 2 == 0;
-		it.snapshot.client.port = (uint16_t)i;
+		it.probe.handshake_only = i % 2 == 0;
+		it.probe.snapshot.client.port = (uint16_t)i;
 		assert_int_equal(probed_add(&t, &it), 0);
 	}
 	struct takeover_item done = item(0, 1);

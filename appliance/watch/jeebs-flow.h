@@ -88,9 +88,9 @@ struct endings_part {
 	bool server_ended; /* by the server, first of all */
 };
 
-/* takeover.c */
-struct takeover_part {
-	bool extracted; /* its takeover has left for the failover thread */
+/* taken.c */
+struct taken_part {
+	bool left; /* it was taken over, or given up: it did not close by itself */
 };
 
 /* worker-store.c */
@@ -114,7 +114,7 @@ struct jeebs_flow {
 	struct spill_part spill;
 	struct life_part life;
 	struct endings_part endings;
-	struct takeover_part takeover;
+	struct taken_part taken;
 	struct worker_store_part store;
 	struct worker_vlan_part vlan;
 };

@@ -177,27 +177,9 @@ struct related_ended *related_ended_free(struct related_ended *e)
 {
 	if (!e)
 		return NULL;
-	if (e->state) {
-		e->module->close(e->state);
-		free(e->state);
-	}
-	buf_deinit(&e->log[0].bytes);
-	buf_deinit(&e->log[1].bytes);
+	remains_deinit(&e->remains);
 	free(e);
 	return NULL;
-}
-
-struct jeebs_bytes related_ended_log(struct jeebs_flow *flow, uint32_t dir, uint64_t off)
-{
-	const struct related_ended *e = (const struct related_ended *)(const void *)flow;
-	struct bytes b = flow_log_view(&e->log[dir == JEEBS_TO_CLIENT], off);
-
-	return (struct jeebs_bytes){b.p, b.n};
-}
-
-static size_t ended_bytes(const struct related_ended *e)
-{
-	return e->log[0].bytes.n + e->log[1].bytes.n;
 }
 
 /* Room for one more; what is too old goes first. */
@@ -206,7 +188,7 @@ static void forget_ended(struct list *ended, size_t bytes, int64_t now_ns)
 	size_t n = 1;
 
 	list_for_each (it, ended) {
-		bytes += ended_bytes(list_entry(it, struct related_ended, node));
+		bytes += remains_bytes(&list_entry(it, struct related_ended, node)->remains);
 		n++;
 	}
 	list_for_each_safe (it, tmp, ended) {
@@ -215,7 +197,7 @@ static void forget_ended(struct list *ended, size_t bytes, int64_t now_ns)
 		    now_ns - e->at_ns < RELATED_ENDED_NS)
 			return;
 		n--;
-		bytes -= ended_bytes(e);
+		bytes -= remains_bytes(&e->remains);
 		list_del(it);
 		related_ended_free(e);
 	}
@@ -233,19 +215,14 @@ void related_remember(struct watch *w, struct jeebs_flow *jf, int64_t now_ns)
 	e->client = f->client;
 	e->at_ns = now_ns;
 	e->service = jf->service;
-	e->module = watch_module(jf);
-	plan_cut(jf, &e->cut);
-	e->cut.flow = NULL;
-	e->cut.log = NULL;
-	e->cut.ended = 1;
-	if (flow_log_copy(f, FLOW_TO_SERVER, &e->log[0]) < 0 ||
-	    flow_log_copy(f, FLOW_TO_CLIENT, &e->log[1]) < 0 ||
-	    ended_bytes(e) > RELATED_ENDED_BYTES) {
+	if (remains_copy_logs(&e->remains, jf) < 0 ||
+	    remains_bytes(&e->remains) > RELATED_ENDED_BYTES) {
 		related_ended_free(e);
 		return;
 	}
-	forget_ended(watch_ended(w), ended_bytes(e), now_ns);
-	e->state = watch_detach(jf);
+	forget_ended(watch_ended(w), remains_bytes(&e->remains), now_ns);
+	remains_detach(&e->remains, jf);
+	e->remains.cut.ended = 1;
 	list_add_tail(watch_ended(w), &e->node);
 }
 
@@ -301,11 +278,9 @@ static void from_ended(const struct jeebs_flow *jf, uint32_t i, struct related_e
 		.tag = jf->related.expect[i].tag,
 		.server_port = e->server.port,
 		.client_port = e->client.port,
-		.cut = e->cut,
-		.state = e->state,
+		.cut = remains_cut(&e->remains),
+		.state = e->remains.state,
 	};
-	ret->cut.flow = (struct jeebs_flow *)(void *)e;
-	ret->cut.log = related_ended_log;
 }
 
 static bool find_related(struct jeebs_flow *jf, uint32_t i, struct jeebs_related *ret)

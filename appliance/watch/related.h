@@ -13,8 +13,7 @@
 #ifndef APPLIANCE_RELATED_H
 #define APPLIANCE_RELATED_H
 
-#include "flow-log.h"
-#include "watch.h"
+#include "remains.h"
 
 /* Of the ended ones: how many, how old, how many bytes of logs together. */
 #define RELATED_ENDED_MAX   64
@@ -27,10 +26,7 @@ struct related_ended {
 	struct endpoint server, client;
 	int64_t at_ns;
 	const struct watch_service *service;
-	const struct jeebs_module *module;
-	void *state;          /* owned; close with the module, then free */
-	struct jeebs_cut cut; /* flow and log unset */
-	struct flow_log log[2];
+	struct remains remains; /* there is a module */
 };
 
 /* What a main connection expects, by value. */
@@ -106,7 +102,5 @@ void related_preview_close(const struct jeebs_related *related, uint32_t n);
 /* @jf, a companion's, is about to go, in order: remembers it. Takes its state. */
 void related_remember(struct watch *w, struct jeebs_flow *jf, int64_t now_ns);
 struct related_ended *related_ended_free(struct related_ended *e); /* returns NULL; NULL is fine */
-/* Its bytes, for a cut: @flow is a struct related_ended. */
-struct jeebs_bytes related_ended_log(struct jeebs_flow *flow, uint32_t dir, uint64_t off);
 
 #endif

@@ -57,8 +57,9 @@ void takeover_inbox_take(struct takeover_inbox *in, int64_t deadline_ns, struct 
 	pthread_mutex_unlock(&in->lock);
 }
 
-static struct takeover_item *item_new(const struct flow *f, const struct watch_service *service,
-				      uint16_t worker, enum takeover_kind kind)
+static struct takeover_item *item_new(enum takeover_kind kind, const struct endpoint *server,
+				      const struct endpoint *client,
+				      const struct watch_service *service)
 {
 	struct takeover_item *item = calloc(1, sizeof *item);
 
@@ -67,26 +68,35 @@ static struct takeover_item *item_new(const struct flow *f, const struct watch_s
 	list_init(&item->node);
 	list_init(&item->others);
 	item->kind = kind;
+	item->server = *server;
+	item->client = *client;
+	item->service = service;
+	return item;
+}
+
+static struct takeover_item *item_of(const struct flow *f, const struct watch_service *service,
+				     uint16_t worker, enum takeover_kind kind)
+{
+	struct takeover_item *item = item_new(kind, &f->server, &f->client, service);
+
+	if (!item)
+		return NULL;
 	item->worker = worker;
 	item->flow = f->id;
-	item->service = service;
-	item->handshake_only = f->state == FLOW_SYN_RCVD;
-	item->sacked_to = f->sacked_to;
-	item->older = f->infer != NULL;
-	plan_snapshot(f, &item->snapshot);
 	return item;
 }
 
 struct takeover_item *takeover_note(const struct jeebs_flow *jf, uint16_t worker,
 				    enum takeover_kind kind)
 {
-	struct takeover_item *item = item_new(jf->flow, jf->service, worker, kind);
+	struct takeover_item *item = item_of(jf->flow, jf->service, worker, kind);
 
-	if (item && related_main_of(jf)->known) {
-		item->related = true;
-		item->main_worker = related_main_of(jf)->worker;
-		item->main_flow = related_main_of(jf)->flow;
-		item->tag = related_main_of(jf)->tag;
+	if (!item)
+		return NULL;
+	item->main = *related_main_of(jf);
+	if (kind == TAKEOVER_PROBE) {
+		plan_snapshot(jf->flow, &item->probe.snapshot);
+		item->probe.handshake_only = jf->flow->state == FLOW_SYN_RCVD;
 	}
 	return item;
 }
@@ -94,69 +104,48 @@ struct takeover_item *takeover_note(const struct jeebs_flow *jf, uint16_t worker
 struct takeover_item *takeover_refusal(const struct flow *f, const struct watch_service *service,
 				       uint16_t worker, bool unprobed, const char *reason)
 {
-	struct takeover_item *item = item_new(f, service, worker, TAKEOVER_READY);
+	struct takeover_item *item = item_of(f, service, worker, TAKEOVER_READY);
 
-	if (!item)
-		return NULL;
-	item->handshake_only = false;
-	item->unprobed = unprobed;
-	item->answered = f->probe_answered;
-	item->plan = (struct plan){.module = "-", .reason = reason};
+	if (item)
+		taken_refused(f, unprobed, reason, &item->taken);
 	return item;
+}
+
+void takeover_refuse_lost(struct takeover_item *item, const struct snapshot *snapshot,
+			  const struct watch_service *service)
+{
+	*item = (struct takeover_item){
+		.kind = TAKEOVER_READY,
+		.server = snapshot->server,
+		.client = snapshot->client,
+		.service = service,
+		.taken = {.snapshot = *snapshot,
+			  .plan = {.module = "-", .reason = "out-of-memory"}},
+	};
+	list_init(&item->node);
+	list_init(&item->others);
 }
 
 struct takeover_item *takeover_extract(struct jeebs_flow *jf, uint16_t worker, bool answered)
 {
-	track_settle(watch_track(jf->watch), jf->flow);
-
 	struct takeover_item *item = takeover_note(jf, worker, TAKEOVER_READY);
-	if (!item)
-		return NULL;
-	if (flow_log_copy(jf->flow, FLOW_TO_SERVER, &item->log[FLOW_TO_SERVER]) < 0 ||
-	    flow_log_copy(jf->flow, FLOW_TO_CLIENT, &item->log[FLOW_TO_CLIENT]) < 0) {
-		takeover_item_free(item);
-		return NULL;
-	}
-	item->answered = answered;
-	plan_make(jf, &item->plan);
-	item->before = watch_take_older(jf, item->log[FLOW_TO_SERVER].off);
-	plan_cut(jf, &item->cut);
-	item->cut.flow = NULL;
-	item->cut.log = NULL;
-	if (watch_is_open(jf)) {
-		item->module = watch_module(jf);
-		item->state = watch_detach(jf);
-	}
-	jf->takeover.extracted = true;
-	return item;
-}
 
-void takeover_abandon(struct jeebs_flow *jf)
-{
-	jf->takeover.extracted = true;
+	if (item && taken_extract(jf, answered, &item->taken) < 0) {
+		free(item);
+		return NULL;
+	}
+	return item;
 }
 
 struct takeover_item *takeover_show_ended(const struct related_ended *e, uint32_t tag)
 {
-	struct takeover_item *item = calloc(1, sizeof *item);
+	struct takeover_item *item = item_new(TAKEOVER_ENDED, &e->server, &e->client, e->service);
 
 	if (!item)
 		return NULL;
-	list_init(&item->node);
-	list_init(&item->others);
-	item->kind = TAKEOVER_READY;
-	item->service = e->service;
-	item->snapshot.server = e->server;
-	item->snapshot.client = e->client;
-	item->unprobed = item->ended = item->related = true;
-	item->ended_ns = e->at_ns;
-	item->tag = tag;
-	item->plan = (struct plan){.module = e->module->name, .reason = "ended"};
-	item->cut = e->cut;
-	item->log[0] = e->log[0];
-	item->log[1] = e->log[1];
-	item->module = e->module;
-	item->state = e->state;
+	item->main = (struct related_main){.known = true, .tag = tag};
+	item->ended.remains = e->remains;
+	item->ended.at_ns = e->at_ns;
 	return item;
 }
 
@@ -168,13 +157,33 @@ struct takeover_item *takeover_ended(struct related_ended *e, const struct relat
 	if (!item)
 		return NULL;
 	item->worker = worker;
-	item->main_worker = by->worker;
-	item->main_flow = by->flow;
-	/* It is the item's from here on. */
-	e->log[0].bytes = e->log[1].bytes = BUF_INIT(0);
-	e->state = NULL;
+	item->main.worker = by->worker;
+	item->main.flow = by->flow;
+	remains_give_all(&e->remains); /* to the item */
 	related_ended_free(e);
 	return item;
+}
+
+struct remains *takeover_remains(struct takeover_item *item)
+{
+	static struct remains none; /* never written */
+
+	switch (item->kind) {
+	case TAKEOVER_READY:
+		return &item->taken.remains;
+	case TAKEOVER_ENDED:
+		return &item->ended.remains;
+	case TAKEOVER_PROBE:
+	case TAKEOVER_GONE:
+		break;
+	}
+	return &none;
+}
+
+void takeover_give_remains(struct takeover_item *item)
+{
+	if (item->kind == TAKEOVER_READY || item->kind == TAKEOVER_ENDED)
+		remains_give_all(takeover_remains(item));
 }
 
 static struct takeover_item *item_at(struct list *node)
@@ -185,11 +194,14 @@ static struct takeover_item *item_at(struct list *node)
 /* One that lived when the server died has seen more than one that was over. */
 static bool comes_before(const struct takeover_item *a, const struct takeover_item *b)
 {
-	bool a_gone = a->kind == TAKEOVER_GONE, b_gone = b->kind == TAKEOVER_GONE;
+	static const uint8_t place[] = {[TAKEOVER_PROBE] = 0,
+					[TAKEOVER_READY] = 0,
+					[TAKEOVER_GONE] = 1,
+					[TAKEOVER_ENDED] = 2};
 
-	if (a->ended != b->ended)
-		return b->ended;
-	return a->ended ? a->ended_ns > b->ended_ns : !a_gone && b_gone;
+	if (a->kind == TAKEOVER_ENDED && b->kind == TAKEOVER_ENDED)
+		return a->ended.at_ns > b->ended.at_ns;
+	return place[a->kind] < place[b->kind];
 }
 
 static void insert_other(struct list *others, struct takeover_item *o)
@@ -201,14 +213,17 @@ static void insert_other(struct list *others, struct takeover_item *o)
 	list_add_tail(at, &o->node); /* before it */
 }
 
-static bool is_superseded(const struct list *before, const struct takeover_item *o)
+static bool has_tag(const struct list *items, uint32_t tag)
 {
-	if (!o->ended)
-		return false;
-	list_for_each (it, before)
-		if (item_at(it)->tag == o->tag)
+	list_for_each (it, items)
+		if (item_at(it)->main.tag == tag)
 			return true;
 	return false;
+}
+
+static bool is_superseded(const struct takeover_item *item)
+{
+	return item->kind == TAKEOVER_ENDED && item->ended.superseded;
 }
 
 void takeover_order_others(struct takeover_item *item)
@@ -223,9 +238,10 @@ void takeover_order_others(struct takeover_item *item)
 	}
 	list_for_each_safe (it, tmp, &sorted) {
 		struct takeover_item *o = item_at(it);
-		o->superseded = is_superseded(&item->others, o);
+		if (o->kind == TAKEOVER_ENDED)
+			o->ended.superseded = has_tag(&item->others, o->main.tag);
 		list_del(it);
-		list_add_tail(o->superseded ? &last : &item->others, it);
+		list_add_tail(is_superseded(o) ? &last : &item->others, it);
 	}
 	list_for_each_safe (it, tmp, &last) {
 		list_del(it);
@@ -233,42 +249,25 @@ void takeover_order_others(struct takeover_item *item)
 	}
 }
 
-static struct jeebs_bytes item_log(struct jeebs_flow *flow, uint32_t dir, uint64_t off)
-{
-	const struct takeover_item *item = (const struct takeover_item *)(const void *)flow;
-	const struct flow_log *l = &item->log[dir == JEEBS_TO_CLIENT];
-	struct bytes b = off < l->off && dir == JEEBS_TO_SERVER ? older_at(&item->before, off)
-								: flow_log_view(l, off);
-
-	return (struct jeebs_bytes){b.p, b.n};
-}
-
-static void cut_of(struct takeover_item *item, struct jeebs_cut *ret)
-{
-	*ret = item->cut;
-	ret->flow = (struct jeebs_flow *)(void *)item;
-	ret->log = item_log;
-}
-
 uint32_t takeover_cut(struct takeover_item *item, struct jeebs_cut *ret,
 		      struct jeebs_related related[static JEEBS_EXPECT_MAX])
 {
 	uint32_t n = 0;
 
-	cut_of(item, ret);
+	*ret = remains_cut(takeover_remains(item));
 	list_for_each (it, &item->others) {
 		struct takeover_item *o = item_at(it);
-		if (n == JEEBS_EXPECT_MAX || o->superseded)
+		if (n == JEEBS_EXPECT_MAX || is_superseded(o))
 			break;
 		related[n] = (struct jeebs_related){
-			.tag = o->tag,
-			.server_port = o->snapshot.server.port,
-			.client_port = o->snapshot.client.port,
-			.state = o->state,
+			.tag = o->main.tag,
+			.server_port = o->server.port,
+			.client_port = o->client.port,
+			.cut = remains_cut(takeover_remains(o)),
+			.state = takeover_remains(o)->state,
 		};
-		cut_of(o, &related[n].cut);
-		related[n].cut.ended = o->ended || o->kind == TAKEOVER_GONE;
-		related[n].cut.refused = !o->plan.cont;
+		related[n].cut.ended = takeover_is_over(o);
+		related[n].cut.refused = takeover_is_over(o) || !o->taken.plan.cont;
 		n++;
 	}
 	ret->related = related;
@@ -282,27 +281,25 @@ void takeover_plan_family(struct takeover_item *item)
 	struct jeebs_cut cut;
 
 	/* What TCP forbids, or a lack of memory, no module mends. */
-	if (item->kind != TAKEOVER_READY || !item->state || list_empty(&item->others))
+	if (item->kind != TAKEOVER_READY || list_empty(&item->others))
 		return;
-	if (!item->plan.by_module)
+	struct taken *t = &item->taken;
+
+	if (!t->remains.state || !t->plan.by_module)
 		return;
 	takeover_cut(item, &cut, related);
-	plan_ask(item->module, item->state, &cut, &item->plan);
+	plan_ask(t->remains.module, t->remains.state, &cut, &t->plan);
 }
 
 void takeover_item_free(struct takeover_item *item)
 {
 	if (!item)
 		return;
-	if (item->state && item->module)
-		item->module->close(item->state);
-	free(item->state);
+	if (item->kind == TAKEOVER_READY || item->kind == TAKEOVER_ENDED)
+		remains_deinit(takeover_remains(item));
 	list_for_each_safe (it, tmp, &item->others) {
 		list_del(it);
 		takeover_item_free(list_entry(it, struct takeover_item, node));
 	}
-	buf_deinit(&item->log[0].bytes);
-	buf_deinit(&item->log[1].bytes);
-	older_free(&item->before);
 	free(item);
 }

@@ -14,41 +14,38 @@
 
 #include "base/buf.h"
 #include "base/list.h"
-#include "plan.h"
 #include "related.h"
+#include "taken.h"
 
 enum takeover_kind {
 	TAKEOVER_PROBE, /* live: ask its client for the true ACK */
 	TAKEOVER_READY, /* taken out of the worker: everything is in the item */
 	TAKEOVER_GONE,  /* it ended meanwhile (the client's RST, or both FINs) */
+	TAKEOVER_ENDED, /* related, and over before the server died: only to be known of */
 };
 
+/* Made by the functions below alone; the kind says what there is in the union. */
 struct takeover_item {
 	struct list node;
 	enum takeover_kind kind;
 	uint16_t worker;
-	uint32_t flow; /* struct flow.id: unique in its worker */
-	struct snapshot snapshot;
-	uint64_t sacked_to;  /* as in struct flow */
-	bool handshake_only; /* SYN_RCVD: the client may not have the SYN-ACK */
-	bool unprobed;       /* no TAKEOVER_PROBE came before */
-	bool older;          /* than the box: offset 0 is the first byte that was seen */
-	/* TAKEOVER_READY only: */
-	bool answered; /* the snapshot is the client's own answer */
-	struct plan plan;
-	struct jeebs_cut cut; /* flow and log unset */
-	struct flow_log log[2];
-	struct older before; /* what comes before log[FLOW_TO_SERVER] */
+	uint32_t flow; /* struct flow.id: unique in its worker; 0 of one that ended */
+	struct endpoint server, client;
 	const struct watch_service *service;
-	const struct jeebs_module *module;
-	void *state; /* owned; close with the module, then free */
-	/* Of a conversation of several connections (related.h): */
-	bool related; /* another one expects it, with @tag: */
-	uint32_t main_worker, main_flow, tag;
-	bool ended;       /* it was over before the server died: nothing to restore, only to know */
-	int64_t ended_ns; /* since when */
-	bool superseded;  /* a newer one has its tag: the module is not told of it */
-	struct list others; /* of a main one: related items, owned */
+	struct related_main main; /* of a conversation of several connections (related.h) */
+	struct list others;       /* of a main one: related items, owned */
+	union {
+		struct takeover_probe {
+			struct snapshot snapshot;
+			bool handshake_only; /* SYN_RCVD: the client may not have the SYN-ACK */
+		} probe;
+		struct taken taken; /* TAKEOVER_READY */
+		struct takeover_ended {
+			struct remains remains;
+			int64_t at_ns;   /* since when */
+			bool superseded; /* a newer one has its tag: the module is not told of it */
+		} ended;
+	};
 	/* What became of it; the failover thread's. */
 	struct takeover_result {
 		bool pending;       /* its packets are dropped by the open guard */
@@ -78,14 +75,8 @@ void takeover_inbox_take(struct takeover_inbox *in, int64_t deadline_ns, struct 
  * its logs, moves the module's state. NULL on lack of memory: @jf is unchanged.
  */
 struct takeover_item *takeover_extract(struct jeebs_flow *jf, uint16_t worker, bool answered);
-/* For lack of memory @jf goes without; it does not close by itself either. */
-void takeover_abandon(struct jeebs_flow *jf);
-static inline bool takeover_is_extracted(const struct jeebs_flow *jf)
-{
-	return jf->takeover.extracted;
-}
-/* A READY item of a connection that is over, expected as @by says. Takes what @e owns, and frees
- * it. NULL on lack of memory: @e is unchanged. */
+/* An ENDED item, expected as @by says. Takes what @e owns, and frees it.
+ * NULL on lack of memory: @e is unchanged. */
 struct takeover_item *takeover_ended(struct related_ended *e, const struct related_expected *by,
 				     uint16_t worker);
 /* An item that shows @e and owns nothing of it: state and logs are taken out before it is freed. */
@@ -101,6 +92,15 @@ void takeover_plan_family(struct takeover_item *item);
  * how many others there are, at most JEEBS_EXPECT_MAX. */
 uint32_t takeover_cut(struct takeover_item *item, struct jeebs_cut *ret,
 		      struct jeebs_related related[static JEEBS_EXPECT_MAX]);
+/* What is left of it: nothing of one that is GONE, or only asked. */
+struct remains *takeover_remains(struct takeover_item *item);
+/* That is somebody else's now. */
+void takeover_give_remains(struct takeover_item *item);
+/* There is nothing to restore. */
+static inline bool takeover_is_over(const struct takeover_item *item)
+{
+	return item->kind == TAKEOVER_GONE || item->kind == TAKEOVER_ENDED;
+}
 /* A PROBE or GONE item. */
 struct takeover_item *takeover_note(const struct jeebs_flow *jf, uint16_t worker,
 				    enum takeover_kind kind);
@@ -110,6 +110,10 @@ struct takeover_item *takeover_note(const struct jeebs_flow *jf, uint16_t worker
  */
 struct takeover_item *takeover_refusal(const struct flow *f, const struct watch_service *service,
 				       uint16_t worker, bool unprobed, const char *reason);
+/* The same of one of whom nothing but a PROBE is known; @item, which is somebody's own, owns
+ * nothing. */
+void takeover_refuse_lost(struct takeover_item *item, const struct snapshot *snapshot,
+			  const struct watch_service *service);
 /* Closes the module's state and frees everything; NULL is fine. */
 void takeover_item_free(struct takeover_item *item);
 

@@ -168,8 +168,8 @@ static void test_client_holds_what_was_not_captured(void **state)
 	server(TCP_ACK, 100, 0, 50);
 	assert_true(plan_of(f).cont);
 	assert_int_equal(rig.cut.to_client_end, 200);
-	struct takeover_item *item = takeover_note(watch_flow(f), 0, TAKEOVER_PROBE);
-	assert_int_equal(item->sacked_to, 200);
+	struct takeover_item *item = takeover_extract(watch_flow(f), 0, true);
+	assert_int_equal(item->taken.sacked_to, 200);
 	takeover_item_free(item);
 }
 

@@ -131,14 +131,19 @@ static void test_note(void **state)
 	assert_int_equal(item->kind, TAKEOVER_PROBE);
 	assert_int_equal(item->worker, 3);
 	assert_int_equal(item->flow, f->id);
-	assert_true(item->handshake_only);
+	assert_true(item->probe.handshake_only);
 	assert_ptr_equal(item->service, watch_flow(f)->service);
-	assert_true(endpoint_eq(&item->snapshot.client, &rig.client));
-	assert_null(item->state);
+	assert_true(endpoint_eq(&item->client, &rig.client));
+	assert_true(endpoint_eq(&item->probe.snapshot.client, &rig.client));
+	assert_null(takeover_remains(item)->state);
 	takeover_item_free(item);
 	client(TCP_ACK, 0, 0, 0);
+	item = takeover_note(watch_flow(f), 3, TAKEOVER_PROBE);
+	assert_false(item->probe.handshake_only);
+	takeover_item_free(item);
 	item = takeover_note(watch_flow(f), 3, TAKEOVER_GONE);
-	assert_false(item->handshake_only);
+	assert_int_equal(item->kind, TAKEOVER_GONE);
+	assert_null(takeover_remains(item)->state);
 	takeover_item_free(item);
 	takeover_item_free(NULL);
 	allocations_left = 0;
@@ -170,22 +175,22 @@ static void test_extract_moves_everything(void **state)
 	assert_non_null(item);
 	assert_int_equal(item->kind, TAKEOVER_READY);
 	assert_int_equal(item->worker, 7);
-	assert_true(item->answered);
-	assert_true(item->plan.cont);
-	assert_string_equal(item->plan.module, "rig");
-	assert_int_equal(item->cut.to_server_end, 100);
-	assert_int_equal(item->cut.to_client_end, 5000);
-	assert_int_equal(item->cut.to_client_acked, 1000);
-	assert_null(item->cut.flow);
-	assert_null(item->cut.log);
-	assert_log(&item->log[FLOW_TO_SERVER], FLOW_TO_SERVER, 20, 100);
-	assert_log(&item->log[FLOW_TO_CLIENT], FLOW_TO_CLIENT, 1000, 5000);
-	assert_int_equal(item->snapshot.snd_nxt - item->snapshot.snd_una, 4000);
+	assert_true(item->taken.answered);
+	assert_true(item->taken.plan.cont);
+	assert_string_equal(item->taken.plan.module, "rig");
+	assert_int_equal(item->taken.remains.cut.to_server_end, 100);
+	assert_int_equal(item->taken.remains.cut.to_client_end, 5000);
+	assert_int_equal(item->taken.remains.cut.to_client_acked, 1000);
+	assert_null(item->taken.remains.cut.flow);
+	assert_null(item->taken.remains.cut.log);
+	assert_log(&item->taken.remains.log[FLOW_TO_SERVER], FLOW_TO_SERVER, 20, 100);
+	assert_log(&item->taken.remains.log[FLOW_TO_CLIENT], FLOW_TO_CLIENT, 1000, 5000);
+	assert_int_equal(item->taken.snapshot.snd_nxt - item->taken.snapshot.snd_una, 4000);
 	/* The state was moved, not copied; its close comes with the item. */
-	assert_ptr_equal(item->state, module_state);
-	assert_ptr_equal(item->module, &rig_module);
+	assert_ptr_equal(item->taken.remains.state, module_state);
+	assert_ptr_equal(item->taken.remains.module, &rig_module);
 	assert_null(jf->listener.state);
-	assert_true(takeover_is_extracted(jf));
+	assert_true(taken_is(jf));
 	track_drop(watch_track(rig.watch), jf->flow);
 	assert_int_equal(rig.closes, 0);
 	takeover_item_free(item);
@@ -218,9 +223,9 @@ static void test_extract_wrapped_log(void **state)
 	}
 	assert_true(wrapped);
 	struct takeover_item *item = takeover_extract(jf, 0, false);
-	assert_log(&item->log[FLOW_TO_CLIENT], FLOW_TO_CLIENT, sent - 2 * STEP, sent);
-	assert_int_equal(item->log[FLOW_TO_SERVER].bytes.n, 0);
-	assert_false(item->answered);
+	assert_log(&item->taken.remains.log[FLOW_TO_CLIENT], FLOW_TO_CLIENT, sent - 2 * STEP, sent);
+	assert_int_equal(item->taken.remains.log[FLOW_TO_SERVER].bytes.n, 0);
+	assert_false(item->taken.answered);
 	takeover_item_free(item);
 }
 
@@ -235,8 +240,8 @@ static void test_extract_settles(void **state)
 	assert_int_equal(rig.gaps, 0);
 	struct takeover_item *item = takeover_extract(jf, 0, true);
 	assert_int_equal(rig.gaps, 1);
-	assert_int_equal(item->cut.to_client_end, 200);
-	assert_log(&item->log[FLOW_TO_CLIENT], FLOW_TO_CLIENT, 180, 200);
+	assert_int_equal(item->taken.remains.cut.to_client_end, 200);
+	assert_log(&item->taken.remains.log[FLOW_TO_CLIENT], FLOW_TO_CLIENT, 180, 200);
 	takeover_item_free(item);
 }
 
@@ -246,10 +251,10 @@ static void test_extract_refused_without_module(void **state)
 	struct jeebs_flow *jf = rig_handshake();
 	struct takeover_item *item = takeover_extract(jf, 0, true);
 
-	assert_false(item->plan.cont);
-	assert_string_equal(item->plan.reason, "no-module");
-	assert_null(item->module);
-	assert_null(item->state);
+	assert_false(item->taken.plan.cont);
+	assert_string_equal(item->taken.plan.reason, "no-module");
+	assert_null(item->taken.remains.module);
+	assert_null(item->taken.remains.state);
 	takeover_item_free(item);
 	track_drop(watch_track(rig.watch), jf->flow);
 }
@@ -271,12 +276,12 @@ static void test_extract_without_memory(void **state)
 		allocations_left = -1;
 		if (item)
 			break;
-		assert_true(watch_listens(jf) && !takeover_is_extracted(jf));
+		assert_true(watch_listens(jf) && !taken_is(jf));
 		assert_non_null(jf->listener.state);
 		assert_int_equal(rig.closes, 0);
 	}
 	assert_int_equal(failures, 3); /* the item and two logs */
-	assert_log(&item->log[FLOW_TO_SERVER], FLOW_TO_SERVER, 0, 100);
+	assert_log(&item->taken.remains.log[FLOW_TO_SERVER], FLOW_TO_SERVER, 0, 100);
 	takeover_item_free(item);
 }
 
@@ -287,10 +292,10 @@ static void add_other(struct takeover_item *main, uint32_t tag, enum takeover_ki
 {
 	struct takeover_item *o = numbered(0);
 
-	o->tag = tag;
+	o->main.tag = tag;
 	o->kind = kind;
-	o->ended = ended_ns > 0;
-	o->ended_ns = ended_ns;
+	if (kind == TAKEOVER_ENDED)
+		o->ended.at_ns = ended_ns;
 	list_add_tail(&main->others, &o->node);
 }
 
@@ -314,11 +319,11 @@ static void test_others_in_order(void **state)
 	struct takeover_item *main = numbered(1);
 
 	for (int64_t at = 1; at <= 6; at++)
-		add_other(main, 9, TAKEOVER_READY, at);
-	add_other(main, 5, TAKEOVER_READY, 3);
+		add_other(main, 9, TAKEOVER_ENDED, at);
+	add_other(main, 5, TAKEOVER_ENDED, 3);
 	add_other(main, 6, TAKEOVER_GONE, 0);
 	add_other(main, 7, TAKEOVER_READY, 0);
-	add_other(main, 7, TAKEOVER_READY, 20);
+	add_other(main, 7, TAKEOVER_ENDED, 20);
 	assert_told(main, 4, (const uint32_t[]){7, 6, 9, 5}, (const int[]){0, 1, 1, 1});
 	uint32_t n = 0;
 	list_for_each (it, &main->others)
@@ -332,7 +337,7 @@ static void test_others_that_live_are_told(void **state)
 	struct takeover_item *main = numbered(1);
 
 	for (uint32_t i = 0; i < 2 * JEEBS_EXPECT_MAX; i++)
-		add_other(main, 10 + i, TAKEOVER_READY, 1 + (int64_t)i);
+		add_other(main, 10 + i, TAKEOVER_ENDED, 1 + (int64_t)i);
 	add_other(main, 1, TAKEOVER_READY, 0);
 	add_other(main, 2, TAKEOVER_READY, 0);
 	assert_told(main, 4, (const uint32_t[]){1, 2, 17, 16}, (const int[]){0, 0, 1, 1});

@@ -6,7 +6,7 @@
 
 #include "related.h"
 #include "spill.h"
-#include "takeover.h"
+#include "taken.h"
 
 /* The two halves of the product agree on the numbers of directions. */
 _Static_assert(FLOW_TO_SERVER == (int)JEEBS_TO_SERVER, "direction numbers");
@@ -449,7 +449,7 @@ static void on_close(void *ctx, struct flow *f, enum track_close why)
 		w->cfg.hooks.closed(w->cfg.ctx, jf, why);
 	if (jf->service->companion && why == TRACK_CLOSE_FIN)
 		related_remember(w, jf, last_ns(f));
-	if (!takeover_is_extracted(jf))
+	if (!taken_is(jf))
 		related_leave(w, jf, last_ns(f));
 	related_end(jf);
 	spill_close(jf);

@@ -73,7 +73,7 @@ static void test_takeover(void **state)
 	worker_call(worker, call_begin, &dead);
 	for (int i = 0; i < 3; i++) {
 		struct takeover_item *item = next_item(&items, TAKEOVER_PROBE);
-		assert_int_equal(item->snapshot.client.port, 40000 + i);
+		assert_int_equal(item->client.port, 40000 + i);
 		asked[i] = item->flow;
 		takeover_item_free(item);
 	}
@@ -88,9 +88,9 @@ static void test_takeover(void **state)
 	put(FLOW_TO_SERVER, TCP_ACK, 100, 0, 0);
 	struct takeover_item *item = next_item(&items, TAKEOVER_READY);
 	assert_int_equal(item->flow, asked[0]);
-	assert_true(item->answered && item->plan.cont);
-	assert_non_null(item->state);
-	assert_int_equal(item->cut.to_server_end, 100);
+	assert_true(item->taken.answered && item->taken.plan.cont);
+	assert_non_null(item->taken.remains.state);
+	assert_int_equal(item->taken.remains.cut.to_server_end, 100);
 	takeover_item_free(item);
 	rig.client.port = 40001;
 	put(FLOW_TO_SERVER, TCP_ACK | TCP_RST, 100, 0, 0);
@@ -104,7 +104,7 @@ static void test_takeover(void **state)
 	worker_call(worker, call_collect, &dead);
 	item = next_item(&items, TAKEOVER_READY);
 	assert_int_equal(item->flow, asked[2]);
-	assert_false(item->answered);
+	assert_false(item->taken.answered);
 	takeover_item_free(item);
 	assert_no_item(&items);
 	worker_call(worker, call_collect, &dead); /* nothing is left */
@@ -141,16 +141,16 @@ static void test_takeover_waits_for_what_was_not_seen(void **state)
 	assert_no_item(&items);
 	put(FLOW_TO_SERVER, TCP_ACK, 0, 0, 50);
 	struct takeover_item *item = next_item(&items, TAKEOVER_READY);
-	assert_int_equal(item->snapshot.client.port, 40001);
-	assert_true(item->answered && item->plan.cont);
-	assert_int_equal(item->cut.to_server_end, 50);
+	assert_int_equal(item->client.port, 40001);
+	assert_true(item->taken.answered && item->taken.plan.cont);
+	assert_int_equal(item->taken.remains.cut.to_server_end, 50);
 	takeover_item_free(item);
 
 	worker_call(worker, call_collect, &dead);
 	item = next_item(&items, TAKEOVER_READY);
-	assert_int_equal(item->snapshot.client.port, 40000);
-	assert_true(item->answered && !item->plan.cont);
-	assert_string_equal(item->plan.reason, "client-bytes-lost");
+	assert_int_equal(item->client.port, 40000);
+	assert_true(item->taken.answered && !item->taken.plan.cont);
+	assert_string_equal(item->taken.plan.reason, "client-bytes-lost");
 	takeover_item_free(item);
 	worker_call(worker, call_end, &dead);
 	takeover_inbox_deinit(&inbox);
@@ -191,7 +191,7 @@ static void test_takeover_of_handshakes(void **state)
 	rig.client.port = 40001;
 	put(FLOW_TO_SERVER, TCP_ACK, 0, 0, 0);
 	struct takeover_item *answered = next_item(&items, TAKEOVER_READY);
-	assert_true(answered->answered);
+	assert_true(answered->taken.answered);
 	takeover_item_free(answered);
 	settle();
 	assert_no_item(&items);
@@ -258,9 +258,9 @@ static void expect_refusal(struct list *items, bool unprobed)
 {
 	struct takeover_item *item = next_item(items, TAKEOVER_READY);
 
-	assert_false(item->plan.cont);
-	assert_string_equal(item->plan.reason, "out-of-memory");
-	assert_int_equal(item->unprobed, unprobed);
+	assert_false(item->taken.plan.cont);
+	assert_string_equal(item->taken.plan.reason, "out-of-memory");
+	assert_int_equal(item->taken.unprobed, unprobed);
 	takeover_item_free(item);
 }
 
@@ -325,7 +325,7 @@ static void test_unwatched_is_refused(void **state)
 	assert_int_equal(look().count, 2);
 	worker_call(worker, call_begin, &dead);
 	struct takeover_item *item = next_item(&items, TAKEOVER_PROBE);
-	assert_int_equal(item->snapshot.client.port, rig.client.port - 1);
+	assert_int_equal(item->client.port, rig.client.port - 1);
 	takeover_item_free(item);
 	expect_refusal(&items, true);
 	assert_no_item(&items);
@@ -402,7 +402,7 @@ static void test_takeover_listens_where_the_address_is_taken(void **state)
 	change_wires();
 	put(FLOW_TO_SERVER, TCP_ACK, 0, 0, 0);
 	struct takeover_item *item = next_item(&items, TAKEOVER_READY);
-	assert_true(item->answered && item->plan.cont);
+	assert_true(item->taken.answered && item->taken.plan.cont);
 	takeover_item_free(item);
 	rig.server.addr = addresses[1];
 	put_handshake(); /* nobody takes this one over */
@@ -470,7 +470,7 @@ static void take_vlan_10(struct list *items)
 {
 	worker_call(worker, call_begin, &dead);
 	struct takeover_item *item = next_item(items, TAKEOVER_PROBE);
-	assert_int_equal(item->snapshot.rcv_nxt, rig.isn[0] + 1);
+	assert_int_equal(item->probe.snapshot.rcv_nxt, rig.isn[0] + 1);
 	takeover_item_free(item);
 	assert_no_item(items);
 	worker_call(worker, call_end, &dead);
@@ -554,8 +554,8 @@ static void test_two_vlans_and_no_answer(void **state)
 	worker_call(worker, call_begin, &dead);
 	for (int i = 0; i < 2; i++) {
 		struct takeover_item *item = next_item(&items, TAKEOVER_READY);
-		assert_false(item->plan.cont);
-		assert_string_equal(item->plan.reason, "vlan-unknown");
+		assert_false(item->taken.plan.cont);
+		assert_string_equal(item->taken.plan.reason, "vlan-unknown");
 		takeover_item_free(item);
 	}
 	assert_no_item(&items);

@@ -94,7 +94,7 @@ static void hand_over(struct worker *w, struct jeebs_flow *jf, bool answered)
 	if (!item) {
 		item = takeover_refusal(jf->flow, jf->service, w->cfg.index, false,
 					"out-of-memory");
-		takeover_abandon(jf);
+		taken_abandon(jf);
 	}
 	put_or_complain(t, item);
 	track_drop(watch_track(w->watch), jf->flow);
@@ -137,7 +137,7 @@ static void on_closed(void *ctx, struct jeebs_flow *jf, enum track_close why)
 
 	worker_store_closed(&w->store, jf);
 	worker_spill_closed(&w->spill, jf);
-	if (t->inbox && !takeover_is_extracted(jf) && jf->flow->probe_wanted)
+	if (t->inbox && !taken_is(jf) && jf->flow->probe_wanted)
 		put_or_complain(t, takeover_note(jf, w->cfg.index, TAKEOVER_GONE));
 }
 

@@ -43,37 +43,58 @@ static void give_view(const struct older *o)
 	o->free(o->view);
 }
 
+static struct older long_log(void)
+{
+	atomic_fetch_add(&done.views, 1);
+	return (struct older){&world, 0, view_at, view_free};
+}
+
+static struct taken ready(const struct snapshot *snapshot, bool related, bool answered)
+{
+	struct taken t = {
+		.snapshot = *snapshot,
+		.answered = answered,
+		.plan = {.cont = true, .module = "http", .reason = "idle"},
+	};
+
+	if (world.handed) {
+		t.plan.style = JEEBS_STYLE_INTEGRATED;
+		t.remains.module = &adopt;
+	}
+	if (world.long_logs)
+		t.remains.before = long_log();
+	if (related && world.related_refused)
+		t.plan.cont = false;
+	if (!related && world.main_refused)
+		t.plan = (struct plan){.module = "ftp", .reason = "login"};
+	return t;
+}
+
 struct takeover_item *rig_item(enum takeover_kind kind, uint32_t flow, bool answered)
 {
 	struct takeover_item *it = calloc(1, sizeof *it);
+	struct snapshot snapshot = {0};
 
 	assert_non_null(it);
 	list_init(&it->node);
 	list_init(&it->others);
-	it->kind = kind;
 	it->flow = flow;
-	it->answered = answered;
 	it->service = &service;
-	it->plan = (struct plan){.cont = true, .module = "http", .reason = "idle"};
-	endpoint_parse("10.9.0.1:80", false, &it->snapshot.server);
-	endpoint_parse("10.9.0.10:1", false, &it->snapshot.client);
-	it->snapshot.client.port = (uint16_t)(1000 + flow);
-	it->related = flow > world.families && flow <= 2 * world.families;
-	it->main_flow = flow - world.families + (world.main_missing ? FLOWS_MAX : 0);
-	if (world.handed) {
-		it->plan.style = JEEBS_STYLE_INTEGRATED;
-		it->module = &adopt;
-	}
-	if (world.long_logs) {
-		atomic_fetch_add(&done.views, 1);
-		it->before = (struct older){&world, 0, view_at, view_free};
-	}
-	if (it->related && world.related_refused)
-		it->plan.cont = false;
-	if (!it->related && world.main_refused)
-		it->plan = (struct plan){.module = "ftp", .reason = "login"};
-	if (!it->related && world.main_gone && kind == TAKEOVER_READY)
-		it->kind = TAKEOVER_GONE;
+	endpoint_parse("10.9.0.1:80", false, &it->server);
+	endpoint_parse("10.9.0.10:1", false, &it->client);
+	it->client.port = (uint16_t)(1000 + flow);
+	it->main.known = flow > world.families && flow <= 2 * world.families;
+	it->main.flow = flow - world.families + (world.main_missing ? FLOWS_MAX : 0);
+	it->kind =
+		!it->main.known && world.main_gone && kind == TAKEOVER_READY ? TAKEOVER_GONE : kind;
+	snapshot.server = it->server;
+	snapshot.client = it->client;
+	if (it->kind == TAKEOVER_PROBE)
+		it->probe.snapshot = snapshot;
+	else if (it->kind == TAKEOVER_READY)
+		it->taken = ready(&snapshot, it->main.known, answered);
+	else if (it->kind == TAKEOVER_ENDED && world.long_logs)
+		it->ended.remains.before = long_log();
 	return it;
 }
 
@@ -101,10 +122,9 @@ WRAP(uint32_t, worker_takeover_begin, struct worker *w, uint32_t server,
 	if (from == 0)
 		return 1;
 	for (uint32_t i = 0; i < world.ended; i++) {
-		struct takeover_item *it = rig_item(TAKEOVER_READY, 3000 + i, false);
-		it->unprobed = it->related = it->ended = true;
-		it->main_flow = 1;
-		it->tag = world.ended_alike ? 0 : 3000 + i;
+		struct takeover_item *it = rig_item(TAKEOVER_ENDED, 3000 + i, false);
+		it->main = (struct related_main){
+			.known = true, .flow = 1, .tag = world.ended_alike ? 0 : 3000 + i};
 		takeover_inbox_put(in, it);
 	}
 	for (uint32_t i = 1; i <= world.flows; i++) {
@@ -114,8 +134,8 @@ WRAP(uint32_t, worker_takeover_begin, struct worker *w, uint32_t server,
 	}
 	for (uint32_t i = 0; i < world.unwatched; i++) {
 		struct takeover_item *it = rig_item(TAKEOVER_READY, world.flows + i + 1, false);
-		it->unprobed = true;
-		it->plan = (struct plan){.module = "-", .reason = "out-of-memory"};
+		it->taken.unprobed = true;
+		it->taken.plan = (struct plan){.module = "-", .reason = "out-of-memory"};
 		takeover_inbox_put(in, it);
 	}
 	return 0;

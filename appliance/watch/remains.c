@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "remains.h"
+
+#include <stdlib.h>
+
+#include "plan.h"
+
+int remains_copy_logs(struct remains *r, const struct jeebs_flow *jf)
+{
+	for (int dir = 0; dir < 2; dir++) {
+		int e = flow_log_copy(jf->flow, (enum flow_dir)dir, &r->log[dir]);
+		if (e < 0)
+			return e;
+	}
+	return 0;
+}
+
+void remains_detach(struct remains *r, struct jeebs_flow *jf)
+{
+	plan_cut(jf, &r->cut);
+	r->cut.flow = NULL;
+	r->cut.log = NULL;
+	if (!watch_is_open(jf))
+		return;
+	r->module = watch_module(jf);
+	r->state = watch_detach(jf);
+}
+
+void remains_deinit(struct remains *r)
+{
+	if (r->state && r->module)
+		r->module->close(r->state);
+	free(r->state);
+	buf_deinit(&r->log[0].bytes);
+	buf_deinit(&r->log[1].bytes);
+	older_free(&r->before);
+}
+
+void remains_give_logs(struct remains *r)
+{
+	r->before = (struct older){0};
+	r->log[0].bytes = r->log[1].bytes = BUF_INIT(0);
+}
+
+void remains_give_all(struct remains *r)
+{
+	remains_give_logs(r);
+	r->state = NULL;
+}
+
+static struct jeebs_bytes read_log(struct jeebs_flow *flow, uint32_t dir, uint64_t off)
+{
+	const struct remains *r = (const struct remains *)(const void *)flow;
+	const struct flow_log *l = &r->log[dir == JEEBS_TO_CLIENT];
+	struct bytes b = off < l->off && dir == JEEBS_TO_SERVER ? older_at(&r->before, off)
+								: flow_log_view(l, off);
+
+	return (struct jeebs_bytes){b.p, b.n};
+}
+
+struct jeebs_cut remains_cut(struct remains *r)
+{
+	struct jeebs_cut cut = r->cut;
+
+	cut.flow = (struct jeebs_flow *)(void *)r;
+	cut.log = read_log;
+	return cut;
+}
+
+size_t remains_bytes(const struct remains *r)
+{
+	return r->log[0].bytes.n + r->log[1].bytes.n;
+}
