@@ -9,6 +9,11 @@ static uint64_t mask_of(uint32_t count)
 	return count >= 64 ? UINT64_MAX : (UINT64_C(1) << count) - 1;
 }
 
+static bool is_lost(const struct health *h)
+{
+	return h->trust == HEALTH_LOST;
+}
+
 static void watch_afresh(struct health *h, int64_t now_ns)
 {
 	memset(h->round, 0, sizeof h->round);
@@ -18,7 +23,8 @@ static void watch_afresh(struct health *h, int64_t now_ns)
 	h->first_failed_ns = 0;
 	h->failed = h->evidence_count = h->risen = 0;
 	h->services_down = h->services_ended = h->announced_services = 0;
-	h->down = h->doubted = false;
+	if (h->trust != HEALTH_UNPROVEN)
+		h->trust = HEALTH_TRUSTED;
 	h->rule = h->announced_rule = h->discarded_by = HEALTH_RULE_NONE;
 }
 
@@ -42,13 +48,14 @@ int health_init(struct health *h, const struct health_config *cfg, int64_t now_n
 void health_retry(struct health *h, int64_t now_ns)
 {
 	watch_afresh(h, now_ns);
-	h->doubted = true;
+	if (h->trust == HEALTH_TRUSTED)
+		h->trust = HEALTH_DOUBTED;
 }
 
 void health_reset(struct health *h, int64_t now_ns)
 {
 	watch_afresh(h, now_ns);
-	h->proven = false;
+	h->trust = HEALTH_UNPROVEN;
 	h->announced = HEALTH_UNKNOWN;
 }
 
@@ -58,7 +65,8 @@ static void end_series(struct health *h)
 {
 	h->failed = h->evidence_count = 0;
 	h->first_failed_ns = 0;
-	h->doubted = false;
+	if (h->trust == HEALTH_DOUBTED)
+		h->trust = HEALTH_TRUSTED;
 	h->rule = h->announced_rule = h->discarded_by = HEALTH_RULE_NONE;
 }
 
@@ -75,7 +83,7 @@ static uint64_t round_pending(const struct health *h, const struct health_round 
 void health_result(struct health *h, uint32_t round, enum health_kind kind, uint32_t index,
 		   enum health_result result, int64_t now_ns)
 {
-	if (index >= h->cfg.probes[kind] || result == HEALTH_PENDING || h->down)
+	if (index >= h->cfg.probes[kind] || result == HEALTH_PENDING || is_lost(h))
 		return;
 	if (result == HEALTH_OK || result == HEALTH_REFUSED) {
 		if (now_ns > h->answer_ns)
@@ -189,8 +197,8 @@ static void round_is_answered(struct health *h, const struct health_round *r)
 
 	round_services(h, r);
 	h->risen = serves ? h->risen + (h->risen < h->cfg.rise) : 0;
-	if (h->risen >= h->cfg.rise)
-		h->proven = true;
+	if (h->risen >= h->cfg.rise && h->trust == HEALTH_UNPROVEN)
+		h->trust = HEALTH_TRUSTED;
 }
 
 static void add_evidence(struct health *h, int64_t started_ns)
@@ -206,7 +214,7 @@ static void add_evidence(struct health *h, int64_t started_ns)
 
 static enum health_rule objection(const struct health *h)
 {
-	if (!h->proven)
+	if (h->trust == HEALTH_UNPROVEN)
 		return HEALTH_RULE_NEVER_HEALTHY;
 	if (h->evidence_count < h->cfg.fall)
 		return h->discarded_by;
@@ -236,7 +244,8 @@ static void round_is_silent(struct health *h, const struct health_round *r)
 		return;
 	h->rule = rule;
 	h->stats.suppressed[h->rule] += h->rule != HEALTH_RULE_NONE;
-	h->down = h->rule == HEALTH_RULE_NONE;
+	if (h->rule == HEALTH_RULE_NONE)
+		h->trust = HEALTH_LOST;
 }
 
 static uint32_t round_end(struct health *h, struct health_round *r)
@@ -244,7 +253,7 @@ static uint32_t round_end(struct health *h, struct health_round *r)
 	struct health_round ended = *r;
 
 	r->number = 0;
-	if (h->down)
+	if (is_lost(h))
 		return ended.number;
 	for (int k = 0; k < HEALTH_KIND_COUNT_; k++) {
 		uint64_t pending = round_pending(h, &ended, k);
@@ -262,7 +271,7 @@ static uint32_t round_end(struct health *h, struct health_round *r)
 
 static bool round_is_over(const struct health *h, const struct health_round *r, int64_t now_ns)
 {
-	if (h->down || now_ns - r->started_ns >= h->cfg.timeout_ns)
+	if (is_lost(h) || now_ns - r->started_ns >= h->cfg.timeout_ns)
 		return true;
 	return !round_pending(h, r, HEALTH_NEIGHBOUR) && !round_pending(h, r, HEALTH_TCP);
 }
@@ -285,13 +294,13 @@ enum health_state health_state(const struct health *h)
 {
 	bool missing = false;
 
-	if (h->down)
+	if (is_lost(h))
 		return HEALTH_DOWN;
-	if (!h->proven)
+	if (h->trust == HEALTH_UNPROVEN)
 		return h->services_down ? HEALTH_SERVICE_DOWN : HEALTH_UNKNOWN;
 	for (uint32_t i = 0; i < h->cfg.probes[HEALTH_TCP]; i++)
 		missing |= h->misses[i] > 0;
-	if (h->failed > 0 || h->doubted)
+	if (h->failed > 0 || h->trust == HEALTH_DOUBTED)
 		return HEALTH_SUSPECT;
 	if (h->services_down)
 		return HEALTH_SERVICE_DOWN;
@@ -353,7 +362,7 @@ struct health_action health_tick(struct health *h, int64_t now_ns)
 	if (over) {
 		a.kind = HEALTH_END_ROUND;
 		a.round = round_end(h, over);
-	} else if (!h->down && now_ns >= h->next_start_ns) {
+	} else if (!is_lost(h) && now_ns >= h->next_start_ns) {
 		a.round = round_start(h, now_ns);
 		a.kind = a.round ? HEALTH_START_ROUND : HEALTH_NOTHING;
 	}
@@ -364,7 +373,7 @@ int64_t health_next_deadline(const struct health *h)
 {
 	int64_t due_ns = h->next_start_ns;
 
-	if (h->down)
+	if (is_lost(h))
 		return INT64_MAX;
 	for (uint32_t i = 0; i < HEALTH_ROUNDS_MAX; i++) {
 		int64_t end_ns = h->round[i].started_ns + h->cfg.timeout_ns;

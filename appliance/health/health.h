@@ -106,6 +106,13 @@ struct health_stats {
 };
 
 /* Private to health.c, as all of struct health: here for its size. */
+enum health_trust {
+	HEALTH_UNPROVEN, /* never healthy so far */
+	HEALTH_TRUSTED,
+	HEALTH_DOUBTED, /* after a takeover that was called off: until something is answered */
+	HEALTH_LOST,    /* it is down */
+};
+
 struct health_round {
 	uint32_t number; /* 0: free */
 	bool lagged;
@@ -127,7 +134,8 @@ struct health {
 	uint32_t evidence_count;
 	enum health_rule discarded_by;
 	uint32_t risen; /* good rounds in a row */
-	bool proven, down, doubted, hold;
+	enum health_trust trust;
+	bool hold;
 
 	uint32_t misses[HEALTH_PROBES_MAX], hits[HEALTH_PROBES_MAX]; /* per service, in a row */
 	uint64_t services_down, services_ended;
