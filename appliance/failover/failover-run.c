@@ -453,6 +453,13 @@ static bool waits_for_byte(const struct failover_run *run, int64_t now)
 	       now < run->first_byte_until_ns;
 }
 
+/* Nobody and nothing is waited for any more. */
+static bool may_finish(const struct failover_run *run, int64_t now)
+{
+	return list_empty(&run->items) && !failover_clients_waiting(run) && !run->fence_running &&
+	       !waits_for_byte(run, now);
+}
+
 static enum run_phase step_open(struct failover_server *s, int64_t now)
 {
 	struct failover_run *run = s->run;
@@ -462,9 +469,7 @@ static enum run_phase step_open(struct failover_server *s, int64_t now)
 	if (!more && failover_clients_waiting(run))
 		step_unanswered(s, now);
 	note_first_byte(s);
-	if (more || failover_clients_waiting(run) || run->fence_running || waits_for_byte(run, now))
-		return RUN_OPEN;
-	return RUN_OVER;
+	return may_finish(run, now) ? RUN_OVER : RUN_OPEN;
 }
 
 static enum run_phase step_phase(struct failover_server *s, int64_t now)
