@@ -59,6 +59,7 @@ static struct ring *ring;
 static struct watch *watched;
 static struct watch_service service;
 static struct worker_config worker;
+static struct evidence evidence; /* nothing was learnt of its VLAN */
 static char state_dir[] = "/tmp/bench-restore-XXXXXX";
 
 static struct snapshot *loaded; /* of the store */
@@ -509,6 +510,7 @@ static void open_watch(uint32_t count)
 	must(module_host_get(h, "http", &service.module, error, sizeof error), error);
 	module_host_free(h);
 	worker.server_names = names;
+	worker.evidence = &evidence;
 	worker.watch = (struct watch_config){
 		.track = {.max_flows = count,
 			  .buffer_max = 256 << 20,
