@@ -60,6 +60,7 @@ struct flow *track_clone(struct track *to, const struct flow *f)
 		return NULL;
 	}
 	track_set_state(to, c, (enum flow_state)f->state);
+	c->lru_ns = f->lru_ns; /* @to may have seen nothing of time yet */
 	track_list_hole(to, c);
 	track_announce(to, c);
 	/* What a module asks for as it is opened is less than what it had asked for by now. */

@@ -41,7 +41,6 @@
 #define TICK_NS           (200 * NS_PER_MS)
 #define OWN_ADDRESSES_MAX 64
 #define STATE_MAX_AGE_NS  (600 * NS_PER_S)
-#define IDLE_TIMEOUT_NS   (2 * 3600 * NS_PER_S) /* as long as TCP keep-alive waits by default */
 
 /* ---- messages between threads ------------------------------------------------------------------
  */
@@ -393,7 +392,6 @@ static int start_workers(struct daemon *d)
 	d->workers = calloc(c->workers, sizeof(struct worker *));
 	if (!addrs || !d->workers || describe_rings(d, addrs, n) < 0)
 		return -ENOMEM;
-	wc.watch.track.idle_timeout_ns = IDLE_TIMEOUT_NS;
 	wc.watch.track.ignore_clients = own;
 	wc.watch.track.ignore_count = own_addresses(c, own);
 	if (getrandom(&wc.watch.track.key, sizeof wc.watch.track.key, 0) < 0)

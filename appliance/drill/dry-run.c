@@ -18,7 +18,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "base/clock.h"
 #include "capture/decode.h"
 #include "dry-run-internal.h"
 

@@ -54,6 +54,38 @@ static void test_some_would_be_refused(void **state)
 	assert_true(strlen(word(connection(0), "detail")) > 0);
 }
 
+/* The box forgets who is silent for so long (WATCH_IDLE_TIMEOUT_NS), and so does the drill. */
+static void test_silent_for_hours(void **state)
+{
+	struct talk silent = talk_open("10.1.0.7:40000", "10.9.0.1:80");
+	struct talk busy = talk_open("10.1.0.8:40000", "10.9.0.1:80");
+
+	ask(&silent, GET);
+	answer(&silent, OK);
+	pauses_s += 3600;
+	ask(&busy, GET);
+	answer(&busy, OK);
+	pauses_s += 3000;
+	ask(&busy, GET);
+	assert_int_equal(run(), 0);
+	assert_int_equal(number("totals.live"), 2);
+	pauses_s += 3000;
+	answer(&busy, OK);
+	ask(&busy, GET);
+	assert_int_equal(run(), 0);
+	assert_int_equal(number("totals.live"), 1);
+	assert_string_equal(word(connection(0), "client"), "10.1.0.8:40000");
+	/* One that speaks again after all is a new one to both. */
+	ask(&silent, GET);
+	answer(&silent, OK);
+	ask(&silent, GET);
+	options.cut = DRY_RUN_CUT_EVERY;
+	options.cut_packet = 1;
+	run();
+	assert_true(number("cuts") > 0);
+	assert_int_equal(number("wrong"), 0);
+}
+
 static void test_nobody_is_live(void **state)
 {
 	struct talk a = talk_open("10.1.0.7:40000", "10.9.0.1:80");
@@ -689,6 +721,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(test_all_would_continue),
 		CASE(test_some_would_be_refused),
+		CASE(test_silent_for_hours),
 		CASE(test_nobody_is_live),
 		CASE(test_handshake_cut),
 		CASE(test_order_of_rows),

@@ -61,10 +61,12 @@ struct watch_config {
 
 /* Bytes one direction of a connection may hold. */
 #define WATCH_STREAM_MAX ((size_t)16 << 20)
+/* A connection silent for longer is forgotten: as long as TCP keep-alive waits by default. */
+#define WATCH_IDLE_TIMEOUT_NS (2 * 3600 * NS_PER_S)
 
 /*
- * The tracker's limits, of which the live box and the drill differ only in these two: a drill with
- * others would show what the box does not do.
+ * The tracker's limits. The live box and the drill differ in how much memory they may take, and in
+ * nothing else: a drill with other limits would show what the box does not do.
  */
 static inline struct track_config watch_track_config(uint32_t max_flows, size_t buffer_max)
 {
@@ -72,6 +74,7 @@ static inline struct track_config watch_track_config(uint32_t max_flows, size_t 
 		.max_flows = max_flows,
 		.buffer_max = buffer_max,
 		.stream_max = WATCH_STREAM_MAX,
+		.idle_timeout_ns = WATCH_IDLE_TIMEOUT_NS,
 		.hole_timeout_ns = TRACK_HOLE_TIMEOUT_NS,
 	};
 }

@@ -34,6 +34,7 @@
 static char folder[32], path[64];
 static struct buf capture;
 static uint32_t packets;    /* written so far */
+static uint32_t pauses_s;   /* between them, besides the millisecond */
 static size_t offset[4096]; /* of the record of packet N */
 
 static inline void put32(uint32_t v)
@@ -45,6 +46,7 @@ static inline void begin_capture(void)
 {
 	buf_reset(&capture);
 	packets = 0;
+	pauses_s = 0;
 	put32(0xa1b2c3d4);
 	put32(0x00020004);
 	put32(0);
@@ -60,7 +62,7 @@ static inline void record(const uint8_t *p, size_t n, size_t wire)
 
 	assert_true(packets < sizeof offset / sizeof offset[0]);
 	offset[packets] = capture.n;
-	put32(FIRST_S + ms / 1000);
+	put32(FIRST_S + pauses_s + ms / 1000);
 	put32(ms % 1000 * 1000);
 	put32((uint32_t)n);
 	put32((uint32_t)wire);
