@@ -43,8 +43,11 @@ static int chosen_open(void *state, struct jeebs_flow *f, const struct jeebs_liv
 		       const struct jeebs_service *svc)
 {
 	struct rig_state *s = state;
+	const size_t n = f->listener.module->state_size;
 
-	assert_int_equal(s->magic, 0);
+	for (size_t i = 0; i < n; i++)
+		assert_int_equal(((const uint8_t *)state)[i], 0);
+	memset(state, 0xee, n); /* for who comes next */
 	assert_int_equal(svc->begin[0] | svc->begin[1], 0);
 	assert_string_equal(svc->protocol, f->listener.module->name);
 	assert_string_equal(svc->upgrade, "later");
@@ -106,6 +109,25 @@ static void test_chosen_by_the_client(void **state)
 	client(TCP_ACK, 120, 50, 10);
 	assert_int_equal(say.asked, asked);
 	assert_int_equal(watch_undetected(rig.watch), 0);
+}
+
+/* One connection's state lies where another one's was, of a module that needs more. */
+static void test_states_begin_as_zeros(void **state)
+{
+	static const struct jeebs_module *const chosen[] = {&b, &a, &b};
+
+	for (size_t i = 0; i < 3; i++) {
+		struct jeebs_flow *jf = rig_handshake();
+		bool is_b = chosen[i] == &b;
+		say.yes[is_b][0] = 10;
+		say.yes[is_b][1] = 0;
+		say.yes[!is_b][0] = SIZE_MAX;
+		client(TCP_ACK, 0, 0, 10);
+		assert_ptr_equal(jf->listener.module, chosen[i]);
+		assert_int_equal(rig.opens, (int)i + 1);
+		assert_null(client(TCP_RST, 10, 0, 0));
+		memset(rig.bytes, 0, sizeof rig.bytes);
+	}
 }
 
 /* The server speaks first, and the client's answer tells. */
@@ -256,6 +278,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_chosen_by_the_client, setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_states_begin_as_zeros, setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_chosen_by_both, setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_the_first_by_name, setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_nobody, setup, rig_teardown),

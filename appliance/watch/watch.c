@@ -143,15 +143,16 @@ static struct jeebs_flow *flow_block_new(const struct watch *w)
 	return jf;
 }
 
-static struct jeebs_flow *flow_block_get(struct watch *w)
+/* Of the state, which is as large as any module's, @m is given what it needs, as zeros. */
+static struct jeebs_flow *flow_block_get(struct watch *w, const struct jeebs_module *m)
 {
 	if (w->spare_count == 0)
 		return flow_block_new(w);
 	struct jeebs_flow *jf = w->spare[--w->spare_count];
 	void *state = jf->listener.state;
 
-	if (state)
-		memset(state, 0, w->state_max);
+	if (state && m)
+		memset(state, 0, m->state_size);
 	*jf = (struct jeebs_flow){.listener.state = state};
 	return jf;
 }
@@ -229,7 +230,7 @@ static void take_module(struct jeebs_flow *jf, const struct jeebs_module *m,
 
 	if (watch_is_open(jf))
 		l->module->close(l->state);
-	memset(l->state, 0, jf->watch->state_max);
+	memset(l->state, 0, m->state_size);
 	l->module = m;
 	l->service.protocol = m->name;
 	memcpy(l->service.begin, begin, sizeof l->service.begin);
@@ -347,7 +348,11 @@ static void open_module(struct jeebs_flow *jf)
 static void on_open(void *ctx, struct flow *f)
 {
 	struct watch *w = ctx;
-	struct jeebs_flow *jf = flow_block_get(w);
+	const struct watch_service *service = &w->cfg.services[f->service];
+	const struct jeebs_module *m = w->cfg.choose_module && !service->companion
+					       ? w->cfg.choose_module(w->cfg.ctx, f->server.port)
+					       : service->module;
+	struct jeebs_flow *jf = flow_block_get(w, m);
 
 	list_init(&f->dirty);
 	f->user = jf;
@@ -355,10 +360,8 @@ static void on_open(void *ctx, struct flow *f)
 		return; /* out of memory: tracked, refused as no-module */
 	jf->watch = w;
 	jf->flow = f;
-	jf->service = &w->cfg.services[f->service];
-	jf->listener.module = w->cfg.choose_module && !jf->service->companion
-				      ? w->cfg.choose_module(w->cfg.ctx, f->server.port)
-				      : jf->service->module;
+	jf->service = service;
+	jf->listener.module = m;
 	related_begin(jf);
 	spill_init(jf);
 	open_module(jf);
