@@ -77,8 +77,11 @@ unsigned ftp_verb_flags(uint8_t verb)
 
 static uint8_t verb_of(struct bytes name)
 {
+	/* What is no verb, as all that other protocols say, is told by its first letter. */
+	uint8_t first = name.n > 0 ? name.p[0] & 0xdf : 0;
+
 	for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
-		if (ftp_text_is(name, bytes_str(verbs[i].name)))
+		if (verbs[i].name[0] == first && ftp_text_is(name, bytes_str(verbs[i].name)))
 			return verbs[i].verb;
 	}
 	return FTP_OTHER;
