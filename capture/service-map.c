@@ -34,6 +34,8 @@ static void add(struct service_map *m, const struct endpoint *e, int32_t service
 		*s = (struct service_slot){*e, service};
 	if (e->port == 0)
 		m->any_port = true;
+	else
+		m->one_port = true;
 	s = probe(m, &any);
 	if (s->service == SERVICE_NONE)
 		*s = (struct service_slot){any, SERVICE_ADDRESS};
@@ -62,14 +64,23 @@ void service_map_deinit(struct service_map *m)
 	*m = (struct service_map){0};
 }
 
+/*
+ * Every address of a service has a slot with port 0. Where some service covers all ports that is
+ * looked at first: it tells most packets' client apart, and may be all there is.
+ */
 int32_t service_map_find(const struct service_map *m, const struct endpoint *e)
 {
-	int32_t r = probe(m, e)->service;
+	int32_t all = SERVICE_NONE, r;
 
-	if (r == SERVICE_NONE && m->any_port) {
+	if (m->any_port) {
 		struct endpoint any = {.addr = e->addr};
-		r = probe(m, &any)->service;
+		all = probe(m, &any)->service;
+		if (all == SERVICE_NONE || !m->one_port)
+			return all;
 	}
+	r = probe(m, e)->service;
+	if (r < 0)
+		r = all;
 	return r < 0 ? SERVICE_NONE : r;
 }
 

@@ -18,6 +18,7 @@ struct service_map {
 	} * slot;
 	uint32_t mask;
 	bool any_port; /* some service covers all ports of its address */
+	bool one_port; /* some service is of one port */
 };
 
 /* 0 or -ENOMEM. Of two equal services the first counts. */
