@@ -2,7 +2,7 @@
 #include "ring.h"
 
 #include <errno.h>
-#include <linux/bpf_common.h>
+#include <linux/filter.h>
 #include <linux/if_packet.h>
 #include <pcap/pcap.h>
 #include <stdarg.h>
@@ -19,11 +19,16 @@
 #define RING_BYTES_MAX  ((size_t)1 << 40)
 /* Longest way to write one address twice, each time with what joins it to the next. */
 #define FILTER_TEXT_PER_ADDRESS 128
-#define FILTER_TEXT_FIXED       64
+#define FILTER_TEXT_FIXED       320
 #define FILTER_SNAPLEN          262144
+/* What TCP is in, or may be behind: IPv6's extension headers. */
+#define FILTER_TEXT_TCP                                                                    \
+	"(ip proto 6 or ip6[6] = 6 or ip6[6] = 0 or ip6[6] = 43 or ip6[6] = 44 or ip6[6] " \
+	"= 60)"
 
 struct ring {
 	int fd;
+	bool ignore_outgoing;
 	uint8_t *map;
 	size_t map_bytes, block_bytes;
 	uint32_t block_count;
@@ -67,9 +72,10 @@ int ring_filter_text(const struct netaddr *addresses, uint32_t count, char *out,
 	size_t used = 0;
 
 	text_add(out, size, &used, "%s", "");
-	text_add_hosts(out, size, &used, addresses, count);
 	if (count > 0) {
-		text_add(out, size, &used, " or (vlan and (");
+		text_add(out, size, &used, "(" FILTER_TEXT_TCP " and (");
+		text_add_hosts(out, size, &used, addresses, count);
+		text_add(out, size, &used, ")) or (vlan and " FILTER_TEXT_TCP " and (");
 		text_add_hosts(out, size, &used, addresses, count);
 		text_add(out, size, &used, "))");
 	}
@@ -96,11 +102,33 @@ static int ring_compile(const struct netaddr *addresses, uint32_t count, struct 
 	return r;
 }
 
-static int ring_pass_nothing(int fd)
+/* Attaches @rest, and before it what keeps this host's own frames out, if they are not wanted. */
+static int ring_attach(const struct ring *r, const struct bpf_insn *rest, uint32_t count)
 {
-	struct bpf_insn nothing = {.code = BPF_RET | BPF_K};
+	/* PACKET_IGNORE_OUTGOING does not reach a fanout group; what it skips costs nothing here.
+	 */
+	static const struct bpf_insn not_outgoing[] = {
+		{BPF_LD | BPF_W | BPF_ABS, 0, 0, (bpf_u_int32)(SKF_AD_OFF + SKF_AD_PKTTYPE)},
+		{BPF_JMP | BPF_JEQ | BPF_K, 0, 1, PACKET_OUTGOING},
+		{BPF_RET | BPF_K, 0, 0, 0},
+	};
+	uint32_t before = r->ignore_outgoing ? sizeof not_outgoing / sizeof not_outgoing[0] : 0;
 
-	return ring_sys_filter(fd, &nothing, 1);
+	if (count > BPF_MAXINSNS - before)
+		return -E2BIG;
+	_cleanup_free_ struct bpf_insn *all = calloc(before + count, sizeof *all);
+	if (!all)
+		return -ENOMEM;
+	memcpy(all, not_outgoing, before * sizeof *all);
+	memcpy(all + before, rest, count * sizeof *all);
+	return ring_sys_filter(r->fd, all, (uint16_t)(before + count));
+}
+
+static int ring_attach_verdict(const struct ring *r, uint32_t bytes)
+{
+	const struct bpf_insn verdict = {BPF_RET | BPF_K, 0, 0, bytes};
+
+	return ring_attach(r, &verdict, 1);
 }
 
 int ring_listen(struct ring *ring, const struct netaddr *addresses, uint32_t count)
@@ -108,22 +136,20 @@ int ring_listen(struct ring *ring, const struct netaddr *addresses, uint32_t cou
 	struct bpf_program program;
 
 	if (count == 0)
-		return ring_pass_nothing(ring->fd);
+		return ring_attach_verdict(ring, 0);
 	int r = ring_compile(addresses, count, &program);
 	if (r < 0)
 		return r;
-	r = program.bf_len > BPF_MAXINSNS
-		    ? -E2BIG
-		    : ring_sys_filter(ring->fd, program.bf_insns, (uint16_t)program.bf_len);
+	r = ring_attach(ring, program.bf_insns, program.bf_len);
 	pcap_freecode(&program);
 	return r;
 }
 
 static int ring_attach_filter(struct ring *r, const struct ring_config *cfg)
 {
-	if (cfg->shut)
-		return ring_pass_nothing(r->fd);
-	return cfg->address_count > 0 ? ring_listen(r, cfg->addresses, cfg->address_count) : 0;
+	if (cfg->shut || cfg->address_count > 0)
+		return ring_listen(r, cfg->addresses, cfg->shut ? 0 : cfg->address_count);
+	return cfg->ignore_outgoing ? ring_attach_verdict(r, FILTER_SNAPLEN) : 0;
 }
 
 /* The kernel checks the size of a block; here is checked that nothing overflows on the way there.
@@ -167,6 +193,7 @@ static int ring_prepare(struct ring *r, const struct ring_config *cfg, const cha
 	if (e < 0)
 		return e;
 	*where = "filter";
+	r->ignore_outgoing = cfg->ignore_outgoing;
 	e = ring_attach_filter(r, cfg);
 	if (e < 0)
 		return e;

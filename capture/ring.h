@@ -5,8 +5,11 @@
  * Blocks are leases: frames are parsed in place and the block goes back to the
  * kernel when the callback has seen all of them. All rings of one group share
  * the traffic by PACKET_FANOUT_HASH (with DEFRAG): both directions of a flow
- * meet in the same ring. The in-kernel filter passes IPv4 and IPv6 packets from
- * and to the protected addresses (with and without VLAN tag), nothing else.
+ * meet in the same ring. The in-kernel filter passes what may be TCP over IPv4 or
+ * IPv6 from and to the protected addresses (with and without VLAN tag), nothing else.
+ * Nobody needs the rest, and the kernel would count as lost by the capture what the
+ * server sends in other pieces than TCP's (UDP GSO: QUIC), for PACKET_VNET_HDR has no
+ * word for it on every kernel.
  *
  * Socket calls are in ring-sys.c so that tests can replace them.
  */
@@ -38,7 +41,7 @@ struct ring_config {
 				*/
 	uint16_t fanout_size;
 	bool promiscuous;
-	bool ignore_outgoing;            /* PACKET_IGNORE_OUTGOING */
+	bool ignore_outgoing;            /* what this host sends does not come */
 	const struct netaddr *addresses; /* protected; empty list: no filter, every packet */
 	uint32_t address_count;
 	bool shut; /* opened with a filter that passes nothing, until ring_listen() */
@@ -90,8 +93,8 @@ int64_t ring_keeps_ns(size_t ring_bytes, uint64_t bytes_per_s);
 int ring_stats(struct ring *r, struct ring_stats *io);
 
 /*
- * The filter text given to pcap_compile(): e.g. "ip host 10.9.0.1 or (vlan and ip
- * host 10.9.0.1)". For tests and for `--check-config`.
+ * The filter text given to pcap_compile(): TCP of these hosts, and the same behind a VLAN tag. For
+ * tests.
  */
 int ring_filter_text(const struct netaddr *addresses, uint32_t count, char *out, size_t size);
 

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <errno.h>
+#include <linux/filter.h>
 #include <linux/if_packet.h>
 #include <linux/virtio_net.h>
 #include <stdio.h>
@@ -30,6 +31,7 @@ static struct {
 	size_t map_bytes;
 	uint32_t block_count, retire_ms;
 	uint16_t filter_len, group;
+	struct bpf_insn filter[BPF_MAXINSNS];
 	struct ring_sys_counters counters;
 	int error;
 } sys;
@@ -67,6 +69,7 @@ int ring_sys_setup(int fd, size_t block_bytes, uint32_t block_count, uint32_t re
 int ring_sys_filter(int fd, void *instructions, uint16_t count)
 {
 	sys.filter_len = count;
+	memcpy(sys.filter, instructions, count * sizeof sys.filter[0]);
 	return sys_call("filter");
 }
 
@@ -395,6 +398,14 @@ static void test_open_order(void **state)
 	assert_null(ring_close(NULL));
 }
 
+static bool passes_nothing(void)
+{
+	for (uint16_t i = 0; i < sys.filter_len; i++)
+		if (BPF_CLASS(sys.filter[i].code) == BPF_RET && sys.filter[i].k != 0)
+			return false;
+	return sys.filter_len > 0;
+}
+
 /* Shut from the first packet on, opened for some, and shut again. */
 static void test_shut_until_it_listens(void **state)
 {
@@ -405,14 +416,37 @@ static void test_shut_until_it_listens(void **state)
 	cfg.shut = true;
 	assert_int_equal(ring_open(&cfg, &r, &where), 0);
 	assert_string_equal(sys.calls, all_steps);
-	assert_int_equal(sys.filter_len, 1);
+	assert_true(passes_nothing());
 	assert_int_equal(ring_listen(r, &protected_v4, 1), 0);
-	assert_true(sys.filter_len > 4);
+	assert_false(passes_nothing());
 	assert_int_equal(ring_listen(r, NULL, 0), 0);
-	assert_int_equal(sys.filter_len, 1);
+	assert_true(passes_nothing());
 	sys.fail = "filter";
 	assert_int_equal(ring_listen(r, NULL, 0), -EIO);
 	ring_close(r);
+}
+
+/* Also by a ring without addresses. */
+static void test_own_frames_are_dropped_first(void **state)
+{
+	struct ring_config cfg = config_of_all_steps();
+	struct ring *r = NULL;
+	const char *where;
+
+	for (int with = 0; with <= 1; with++) {
+		cfg.address_count = (uint32_t)with;
+		assert_int_equal(ring_open(&cfg, &r, &where), 0);
+		r = ring_close(r);
+		assert_int_equal(sys.filter[0].k, (uint32_t)(SKF_AD_OFF + SKF_AD_PKTTYPE));
+		assert_int_equal(sys.filter[1].k, PACKET_OUTGOING);
+		assert_int_equal(sys.filter[2].code, BPF_RET | BPF_K);
+		assert_int_equal(sys.filter[2].k, 0);
+		assert_false(passes_nothing());
+	}
+	cfg.ignore_outgoing = false;
+	assert_int_equal(ring_open(&cfg, &r, &where), 0);
+	r = ring_close(r);
+	assert_int_not_equal(sys.filter[0].k, (uint32_t)(SKF_AD_OFF + SKF_AD_PKTTYPE));
 }
 
 static void test_open_only_what_is_asked_for(void **state)
@@ -655,9 +689,10 @@ static const struct netaddr two[] = {
 
 static void test_filter_text(void **state)
 {
-	static const char want[] = "ip host 10.9.0.1 or ip6 host fd00::1 or "
-				   "(vlan and (ip host 10.9.0.1 or ip6 host fd00::1))";
-	char text[256];
+#define TCP "(ip proto 6 or ip6[6] = 6 or ip6[6] = 0 or ip6[6] = 43 or ip6[6] = 44 or ip6[6] = 60)"
+	static const char want[] = "(" TCP " and (ip host 10.9.0.1 or ip6 host fd00::1)) or "
+				   "(vlan and " TCP " and (ip host 10.9.0.1 or ip6 host fd00::1))";
+	char text[512];
 
 	assert_int_equal(ring_filter_text(two, 2, text, sizeof text), 0);
 	assert_string_equal(text, want);
@@ -690,6 +725,7 @@ static uint32_t filter_frame(uint8_t *b, int tags, bool v6, uint8_t src, uint8_t
 	memcpy(p, v6 ? "\x86\xdd\x60" : "\x08\0\x45", 3);
 	p += 2;
 	if (v6) {
+		p[6] = 6;
 		p[8] = p[24] = 0xfd;
 		p[23] = src;
 		p[39] = dst;
@@ -705,9 +741,23 @@ static uint32_t filter_frame(uint8_t *b, int tags, bool v6, uint8_t src, uint8_t
 	return (uint32_t)(p - b) + 40;
 }
 
+/* The protocols that pass: TCP, and of IPv6 the headers that it may be behind. */
+static void filter_protocols(struct bpf_program *program, int tags, bool v6)
+{
+	static const uint8_t row[] = {0, 1, 6, 17, 43, 44, 50, 58, 60, 132};
+	uint8_t b[128];
+
+	for (size_t i = 0; i < sizeof row; i++) {
+		uint32_t n = filter_frame(b, tags, v6, 1, 2, 0);
+		b[14 + 4 * tags + (v6 ? 6 : 9)] = row[i];
+		bool extension = row[i] == 0 || row[i] == 43 || row[i] == 44 || row[i] == 60;
+		assert_int_equal(filter_passes(program, b, n), row[i] == 6 || (v6 && extension));
+	}
+}
+
 static void test_filter_passes_the_protected_alone(void **state)
 {
-	char text[256];
+	char text[512];
 	uint8_t b[128];
 	struct bpf_program program;
 	pcap_t *pcap = pcap_open_dead(DLT_EN10MB, 262144);
@@ -720,6 +770,7 @@ static void test_filter_passes_the_protected_alone(void **state)
 			assert_true(filter_passes(&program, b, filter_frame(b, tags, v6, 2, 1, 0)));
 			assert_false(
 				filter_passes(&program, b, filter_frame(b, tags, v6, 2, 3, 0)));
+			filter_protocols(&program, tags, v6);
 		}
 		/* Fragments, the first and the last. */
 		assert_true(filter_passes(&program, b, filter_frame(b, tags, false, 1, 2, 0x2000)));
@@ -769,6 +820,7 @@ int main(void)
 		cmocka_unit_test(test_block_bad_offsets),
 		with_sys(test_open_order),
 		with_sys(test_shut_until_it_listens),
+		with_sys(test_own_frames_are_dropped_first),
 		with_sys(test_open_only_what_is_asked_for),
 		with_sys(test_open_default_block),
 		cmocka_unit_test(test_how_long_a_ring_keeps),
