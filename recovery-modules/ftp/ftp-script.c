@@ -33,10 +33,12 @@ static void greeting(struct ftp_run *run, struct bytes line)
 	if (ftp_run_over(run) || r->reply.code < 200)
 		return;
 	if (r->reply.code / 100 != 2) {
-		if (told)
-			r->stage = FTP_STAGE_SERVE; /* it will end */
-		else
+		if (!told) {
 			ftp_run_abort(run, "backend-refuses");
+			return;
+		}
+		ftp_serve_done(run);
+		r->stage = FTP_STAGE_SERVE; /* it will end */
 		return;
 	}
 	if (told)

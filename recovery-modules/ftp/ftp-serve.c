@@ -477,8 +477,12 @@ static bool next_command(struct ftp_run *run)
 		ftp_command_read(text, n, &c);
 	else
 		return false;
-	if (c.line.n == 0)
+	if (c.line.n == 0) {
+		/* Else it would be the oldest for ever. */
+		if (r->from_queue)
+			ftp_serve_done(run);
 		return true;
+	}
 	if (!ftp_command_possible(c.line)) {
 		ftp_run_abort(run, "not-ftp");
 		return false;

@@ -325,6 +325,21 @@ static void test_the_script_fails(void **state)
 	}
 }
 
+/* A backup that has no room says so, and is spoken to all the same. */
+static void test_the_backup_refuses_to_greet(void **state)
+{
+	struct backup b = {.greeting = "421 too many\r\n"};
+	struct talk t;
+
+	(void)state;
+	begin(&t);
+	planned(&t, JEEBS_CONTINUE, "login");
+	resume_answering(&t, &b, "USER me\r\n");
+	assert_string_equal(b.asked, "USER me|");
+	got(&t, "421 too many\r\n331 go on\r\n");
+	end(&t);
+}
+
 static void test_changes_are_not_repeated(void **state)
 {
 	struct talk t;
@@ -554,6 +569,7 @@ int main(void)
 		cmocka_unit_test_setup(test_lazy, setup),
 		cmocka_unit_test_setup(test_many_directories, setup),
 		cmocka_unit_test_setup(test_the_script_fails, setup),
+		cmocka_unit_test_setup(test_the_backup_refuses_to_greet, setup),
 		cmocka_unit_test_setup(test_changes_are_not_repeated, setup),
 		cmocka_unit_test_setup(test_cut_replies, setup),
 		cmocka_unit_test_setup(test_ports, setup),

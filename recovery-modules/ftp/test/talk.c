@@ -127,7 +127,8 @@ static void receive(void *ctx, struct bytes b, bool eof, struct buf *answer, boo
 		return;
 	}
 	if (!backup->greeted)
-		buf_bytes(answer, bytes_str("220 backup\r\n"));
+		buf_bytes(answer,
+			  bytes_str(backup->greeting ? backup->greeting : "220 backup\r\n"));
 	backup->greeted = true;
 	buf_bytes(&backup->in, b);
 	while (backup->in.n > 0 && (nl = memchr(backup->in.p, '\n', backup->in.n))) {
@@ -155,6 +156,7 @@ static void *connect_data(void *ctx, uint16_t port)
 
 struct says {
 	const char *text;
+	bool answering; /* not before it has got something */
 };
 
 static struct bytes next(void *ctx, uint64_t received, bool *ret_eof)
@@ -162,8 +164,9 @@ static struct bytes next(void *ctx, uint64_t received, bool *ret_eof)
 	struct says *s = ctx;
 	const char *text = s ? s->text : NULL;
 
-	(void)received;
 	*ret_eof = false;
+	if (s && s->answering && received == 0)
+		return BYTES_NONE;
 	if (s)
 		s->text = NULL;
 	return text ? bytes_str(text) : BYTES_NONE;
@@ -176,9 +179,8 @@ static enum harness_opening opens(void *ctx, const struct harness_channel *c, vo
 	return c->kind == HARNESS_LISTENED ? HARNESS_NOT_YET : HARNESS_THERE;
 }
 
-void resume(struct talk *t, struct backup *b, const char *more)
+static void resume_as(struct talk *t, struct backup *b, struct says says)
 {
-	struct says says = {more};
 	const struct harness_backend k = {.receive = receive, .ctx = b, .connect = connect_data};
 	const struct harness_client c = {.next = next, .ctx = &says, .open = opens};
 
@@ -187,6 +189,16 @@ void resume(struct talk *t, struct backup *b, const char *more)
 	b->got = BUF_INIT(1 << 20);
 	harness_resume_with(&t->h, &k, &c);
 	buf_deinit(&b->in);
+}
+
+void resume(struct talk *t, struct backup *b, const char *more)
+{
+	resume_as(t, b, (struct says){.text = more});
+}
+
+void resume_answering(struct talk *t, struct backup *b, const char *more)
+{
+	resume_as(t, b, (struct says){.text = more, .answering = true});
 }
 
 void got(struct talk *t, const char *s)

@@ -50,6 +50,7 @@ struct answer {
 struct backup {
 	const struct answer *answers; /* before the usual ones; ends with a NULL */
 	struct buf in;
+	const char *greeting; /* NULL: a usual one */
 	bool greeted;
 	struct bytes content; /* on its data connection */
 	bool content_sent, content_ends, connected;
@@ -60,6 +61,8 @@ struct backup {
 
 /* @more: what the client goes on to say. */
 void resume(struct talk *t, struct backup *b, const char *more);
+/* The same, when it has got something. */
+void resume_answering(struct talk *t, struct backup *b, const char *more);
 /* What the client got on the control connection. */
 void got(struct talk *t, const char *s);
 
