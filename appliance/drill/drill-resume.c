@@ -71,18 +71,25 @@ static int tell(const struct jeebs_oracle *k, void *oracle, const struct drill_s
 	return 0;
 }
 
-/* The conversation in the order in which it was said. */
+/*
+ * The conversation in the order in which it was said: the server's bytes before those that it had
+ * not received when it said them, and before those that the client said when it had received them.
+ */
 static int learn(const struct jeebs_oracle *k, void *oracle, struct drill_flow *t)
 {
 	const struct drill_stream *in = &t->stream[FLOW_TO_SERVER],
 				  *out = &t->stream[FLOW_TO_CLIENT];
-	uint64_t in_off = 0, out_off = 0;
+	uint64_t in_off = 0, out_off = 0, before = 0;
+	uint32_t next = 0; /* of t->answered */
 	int r = 0;
 
 	for (uint32_t i = 0; i < t->said_count && r == 0; i++) {
-		uint64_t received = t->said[i].received;
+		while (next < t->answered_count && t->answered[next].received <= in_off)
+			before = t->answered[next++].end;
+		if (before < t->said[i].received)
+			before = t->said[i].received;
 		r = tell(k, oracle, out, JEEBS_TO_CLIENT, &out_off,
-			 received < out->bytes.n ? received : out->bytes.n);
+			 before < out->bytes.n ? before : out->bytes.n);
 		if (r == 0)
 			r = tell(k, oracle, in, JEEBS_TO_SERVER, &in_off, t->said[i].end);
 	}

@@ -133,6 +133,24 @@ static void note_said(struct drill_truth *t, struct drill_flow *d, uint64_t end,
 	d->said[d->said_count++] = (struct drill_said){end, received};
 }
 
+static void note_answered(struct drill_truth *t, struct drill_flow *d, uint64_t end,
+			  uint64_t received)
+{
+	struct drill_said *last = d->answered_count ? &d->answered[d->answered_count - 1] : NULL;
+
+	if (last && last->received >= received) {
+		last->end = end;
+		return;
+	}
+	void *answered = grow(d->answered, d->answered_count, sizeof d->answered[0]);
+	if (!answered) {
+		t->error = -ENOMEM;
+		return;
+	}
+	d->answered = answered;
+	d->answered[d->answered_count++] = (struct drill_said){end, received};
+}
+
 /* What is shown late was said when it was captured. */
 static void note_held(struct drill_truth *t, struct drill_flow *d, uint64_t end)
 {
@@ -175,8 +193,10 @@ static void on_data(void *ctx, struct flow *f, enum flow_dir dir, uint64_t off, 
 	if (off != d->stream[dir].bytes.n)
 		not_known(t, d);
 	add_bytes(t, d, dir, b.p, b.n);
-	if (dir != FLOW_TO_SERVER)
+	if (dir == FLOW_TO_CLIENT) {
+		note_answered(t, d, off + b.n, f->acked[FLOW_TO_SERVER]);
 		return;
+	}
 	note_held(t, d, off + b.n);
 	if (d->said_count == 0 || d->said[d->said_count - 1].end < off + b.n)
 		note_said(t, d, off + b.n, f->acked[FLOW_TO_CLIENT]);
@@ -334,6 +354,7 @@ static void free_flow(struct drill_flow *d)
 		free(d->stream[dir].gap);
 	}
 	free(d->said);
+	free(d->answered);
 	free(d->held);
 	free(d->events.v);
 	free(d);

@@ -4,7 +4,7 @@
  *
  * A first pass of the every-cut drill tracks the whole capture and writes down each
  * connection: both streams from beginning to end, what the capture lost of them, how
- * they ended, and how far the client had received when it said what it said. The second
+ * they ended, and how far each end had received when it said what it said. The second
  * pass runs the same tracker, so the numbers of the flows are the same.
  *
  * Memory is the payload of the capture and some 70 bytes for each packet, with a ceiling for
@@ -23,7 +23,10 @@ struct drill_gap {
 	uint64_t from, to;
 };
 
-/* The client's bytes before @end were on their way once it had received @received. */
+/*
+ * The bytes of one end before @end were on their way once it had received @received. Of the client
+ * it is less than it had received if that is not known; of the server, more.
+ */
 struct drill_said {
 	uint64_t end, received;
 };
@@ -39,8 +42,10 @@ struct drill_flow {
 	struct endpoint server, client;
 	uint32_t id;
 	struct drill_stream stream[2];
-	struct drill_said *said;
+	struct drill_said *said; /* of the client */
 	uint32_t said_count;
+	struct drill_said *answered; /* of the server */
+	uint32_t answered_count;
 	/* As `said`, in the order of their ends: captured, and waiting for bytes that were not, or
 	 * not yet. */
 	struct drill_said *held;

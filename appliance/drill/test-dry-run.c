@@ -698,6 +698,47 @@ static int run_pipe(void)
 	return ran.code;
 }
 
+/* DO TERMINAL-TYPE, WILL ECHO, WILL SUPPRESS-GO-AHEAD, and the client's answer. */
+#define ASKED  "\xff\xfd\x18\xff\xfb\x01\xff\xfb\x03"
+#define AGREED "\xff\xfb\x18\xff\xfd\x01\xff\xfd\x03"
+
+static void all_exact(struct talk *t, long long exact)
+{
+	answer(t, "login: ");
+	ask(t, "a");
+	answer(t, "a");
+	options.protocol = "telnet";
+	options.cut = DRY_RUN_CUT_EVERY;
+	options.cut_packet = 1;
+	run();
+	assert_int_equal(number("wrong"), 0);
+	assert_int_equal(number("exact"), exact);
+}
+
+/* The server had asked all of it before it heard anything, though the client has not said so. */
+static void test_acknowledged_in_part(void **state)
+{
+	struct talk t = talk_open("10.1.0.7:40000", "10.9.0.1:23");
+	const uint32_t lacks = sizeof ASKED - 2;
+
+	answer(&t, ASKED);
+	t.server_seq -= lacks;
+	ask(&t, AGREED);
+	t.server_seq += lacks;
+	all_exact(&t, 7);
+}
+
+/* It had asked one byte of it. */
+static void test_half_an_option(void **state)
+{
+	struct talk t = talk_open("10.1.0.7:40000", "10.9.0.1:23");
+
+	answer(&t, "\xff");
+	ask(&t, AGREED);
+	answer(&t, &ASKED[1]);
+	all_exact(&t, 8);
+}
+
 static void test_standard_input(void **state)
 {
 	struct talk a = talk_open("10.1.0.7:40000", "10.9.0.1:80");
@@ -753,6 +794,8 @@ int main(void)
 		CASE(test_damaged_before_anybody_answered),
 		CASE(test_not_a_capture),
 		CASE(test_cannot_be_read),
+		CASE(test_acknowledged_in_part),
+		CASE(test_half_an_option),
 		CASE(test_standard_input),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

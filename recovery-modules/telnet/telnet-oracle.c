@@ -21,8 +21,8 @@
 struct item {
 	uint32_t dir;
 	bool text;
-	bool idle;    /* the client repeats what both have agreed on: nobody waits for it */
-	size_t at, n; /* in the stream */
+	bool idle;    /* nobody waits for it */
+	size_t at, n; /* in the stream; n 0: of the server, and its end was not recorded */
 };
 
 struct oracle {
@@ -32,7 +32,9 @@ struct oracle {
 	bool fin[2];
 	struct item *items;
 	size_t item_n, item_cap;
-	size_t said_n; /* behind the last item of the server */
+	size_t said_n;  /* behind the last item of the server that has an end */
+	bool begun;     /* the server has begun a token and not ended it: */
+	size_t begun_i; /* this item, which waits for nothing that was said meanwhile */
 	/* The last word of each about each option of the client and of the server: a verb. */
 	uint8_t word[2][2][256];
 	void *verbatim; /* the conversation word for word, by the oracle of any protocol; */
@@ -123,11 +125,23 @@ static bool is_option(struct bytes token)
 	return token.n == 3 && token.p[0] == IAC && token.p[1] >= WILL && token.p[1] < IAC;
 }
 
-/* Notes the word. Is it the client's, and the last one of both already? */
+/* About what the two have not agreed on (RFC 855). */
+static bool is_stray(const struct oracle *o, struct bytes token)
+{
+	if (token.n < 3 || token.p[0] != IAC || token.p[1] != SB)
+		return false;
+	for (unsigned side = 0; side < 2; side++)
+		if (o->word[JEEBS_TO_SERVER][side][token.p[2]] == 1 &&
+		    o->word[JEEBS_TO_CLIENT][side][token.p[2]] == 1)
+			return false;
+	return true;
+}
+
+/* Notes the word. Is it the client's, and stray or the last one of both already? */
 static bool is_idle(struct oracle *o, uint32_t dir, struct bytes token)
 {
 	if (!is_option(token))
-		return false;
+		return dir == JEEBS_TO_SERVER && is_stray(o, token);
 	bool doing = token.p[1] >= 0xfd, on = (token.p[1] & 1) != 0;
 	unsigned side = doing == (dir == JEEBS_TO_CLIENT); /* 1: of the client */
 	uint8_t word = on ? 1 : 2, *mine = &o->word[dir][side][token.p[2]];
@@ -149,9 +163,44 @@ static int add(struct oracle *o, struct item item)
 		o->item_cap = cap;
 	}
 	o->items[o->item_n++] = item;
-	if (item.dir == JEEBS_TO_CLIENT)
-		o->said_n = o->item_n;
 	return 0;
+}
+
+/* What the server says stands where it began. */
+static int add_of_server(struct oracle *o, struct item item)
+{
+	int r = 0;
+
+	if (!o->begun) {
+		o->begun_i = o->item_n;
+		r = add(o, item);
+		if (r < 0)
+			return r;
+	}
+	o->begun = item.n == 0;
+	o->items[o->begun_i] = item;
+	if (!o->begun && o->said_n <= o->begun_i)
+		o->said_n = o->begun_i + 1;
+	return 0;
+}
+
+/* The next item of the direction. 1: there is none, or its end is missing. */
+static int add_next(struct oracle *o, uint32_t dir)
+{
+	struct item item = {.dir = dir, .at = o->scanned[dir]};
+	struct bytes rest = bytes_from(buf_view(&o->stream[dir]), item.at);
+	int r = 0;
+
+	item.n = token(rest, &item.text);
+	if (item.n == 0) {
+		item.text = false;
+		if (rest.n > 0 && dir == JEEBS_TO_CLIENT)
+			r = add_of_server(o, item);
+		return r < 0 ? r : 1;
+	}
+	o->scanned[dir] += item.n;
+	item.idle = is_idle(o, dir, bytes_head(rest, item.n));
+	return dir == JEEBS_TO_CLIENT ? add_of_server(o, item) : add(o, item);
 }
 
 static int oracle_data(void *oracle, uint32_t dir, uint64_t off, struct jeebs_bytes b)
@@ -169,18 +218,10 @@ static int oracle_data(void *oracle, uint32_t dir, uint64_t off, struct jeebs_by
 		o->lost = true;
 	if (r < 0)
 		return r == -ENOBUFS ? 0 : r;
-	for (;;) {
-		struct item item = {.dir = dir, .at = o->scanned[dir]};
-		item.n = token(bytes_from(buf_view(&o->stream[dir]), item.at), &item.text);
-		if (item.n == 0)
-			return 0;
-		o->scanned[dir] += item.n;
-		item.idle = is_idle(
-			o, dir, bytes_head(bytes_from(buf_view(&o->stream[dir]), item.at), item.n));
-		r = add(o, item);
-		if (r < 0)
-			return r;
-	}
+	do
+		r = add_next(o, dir);
+	while (r == 0);
+	return r < 0 ? r : 0;
 }
 
 static int oracle_gap(void *oracle, uint32_t dir, uint64_t from, uint64_t to)
@@ -389,7 +430,7 @@ static int speak(struct connection *c, int (*answer)(void *ctx, struct jeebs_byt
 		if (item->dir == JEEBS_TO_SERVER)
 			continue;
 		struct bytes w = words(o, item);
-		int r = answer(ctx, (struct jeebs_bytes){w.p, w.n});
+		int r = w.n > 0 ? answer(ctx, (struct jeebs_bytes){w.p, w.n}) : 0;
 		if (r < 0)
 			return r;
 	}
