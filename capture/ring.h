@@ -7,9 +7,8 @@
  * the traffic by PACKET_FANOUT_HASH (with DEFRAG): both directions of a flow
  * meet in the same ring. The in-kernel filter passes what may be TCP over IPv4 or
  * IPv6 from and to the protected addresses (with and without VLAN tag), nothing else.
- * Nobody needs the rest, and the kernel would count as lost by the capture what the
- * server sends in other pieces than TCP's (UDP GSO: QUIC), for PACKET_VNET_HDR has no
- * word for it on every kernel.
+ * Nobody needs the rest, and UDP in pieces (UDP_SEGMENT: QUIC) makes blocks unreadable
+ * on Linux 6.1, where PACKET_VNET_HDR has no word for it.
  *
  * Socket calls are in ring-sys.c so that tests can replace them.
  */

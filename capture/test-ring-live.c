@@ -381,8 +381,8 @@ static void send_quic(void)
 }
 
 /*
- * What a protected host sends besides TCP does not come to the ring. It need not: and before Linux
- * 6.2 the kernel counts as lost what is UDP in pieces, for which PACKET_VNET_HDR had no word.
+ * What a protected host sends besides TCP does not come to the ring. It need not: and UDP in pieces
+ * makes its block unreadable on Linux 6.1, where PACKET_VNET_HDR has no word for it.
  */
 static void test_other_protocols_are_no_drops(void **state)
 {
