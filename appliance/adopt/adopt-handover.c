@@ -145,7 +145,7 @@ static struct bytes part_bytes(const struct handover *h)
 }
 
 /* The next message into @out; *ret_n: bytes of the part in it. 0, or -ENODATA. */
-static int next_message(const struct handover *h, struct buf *out, size_t *ret_n)
+static int next_message(const struct handover *h, struct writer *out, size_t *ret_n)
 {
 	struct adopt_connection c;
 
@@ -163,7 +163,7 @@ static int next_message(const struct handover *h, struct buf *out, size_t *ret_n
 		adopt_wire_bytes(out, &m);
 		*ret_n = b.n;
 	}
-	return buf_error(out);
+	return 0;
 }
 
 static void skip_finished_parts(struct handover *h)
@@ -184,17 +184,17 @@ static enum handover_outcome given(struct handover *h)
 
 static enum handover_outcome give(struct handover *h)
 {
-	struct buf message = BUF_INIT(ADOPT_MESSAGE_MAX);
+	uint8_t room[ADOPT_MESSAGE_MAX];
 	enum handover_outcome outcome = HANDOVER_GOES_ON;
 	int r = 0;
 
 	while (h->state == HANDOVER_GIVING && r == 0) {
 		size_t n;
 		bool end = h->announced && h->part == ADOPT_PARTS;
-		buf_reset(&message);
+		struct writer message = WRITER_IN(room);
 		r = next_message(h, &message, &n);
 		if (r == 0)
-			r = adopt_sys_send(h->channel, buf_view(&message),
+			r = adopt_sys_send(h->channel, writer_view(&message),
 					   h->announced ? -1 : h->rq.client_fd);
 		if (r == -EINTR)
 			r = 0;
@@ -206,7 +206,6 @@ static enum handover_outcome give(struct handover *h)
 			skip_finished_parts(h);
 		}
 	}
-	buf_deinit(&message);
 	return r == 0 || r == -EAGAIN ? outcome : lost(h, r);
 }
 

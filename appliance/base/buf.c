@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "writer.h"
+
 void buf_deinit(struct buf *b)
 {
 	free(b->p);
@@ -68,20 +70,29 @@ int buf_u8(struct buf *b, uint8_t v)
 
 int buf_u16be(struct buf *b, uint16_t v)
 {
-	v = __builtin_bswap16(v);
-	return buf_append(b, &v, sizeof v);
+	uint8_t room[sizeof v];
+	struct writer w = WRITER_IN(room);
+
+	writer_u16be(&w, v);
+	return buf_bytes(b, writer_view(&w));
 }
 
 int buf_u32be(struct buf *b, uint32_t v)
 {
-	v = __builtin_bswap32(v);
-	return buf_append(b, &v, sizeof v);
+	uint8_t room[sizeof v];
+	struct writer w = WRITER_IN(room);
+
+	writer_u32be(&w, v);
+	return buf_bytes(b, writer_view(&w));
 }
 
 int buf_u64be(struct buf *b, uint64_t v)
 {
-	v = __builtin_bswap64(v);
-	return buf_append(b, &v, sizeof v);
+	uint8_t room[sizeof v];
+	struct writer w = WRITER_IN(room);
+
+	writer_u64be(&w, v);
+	return buf_bytes(b, writer_view(&w));
 }
 
 int buf_printf(struct buf *b, const char *fmt, ...)

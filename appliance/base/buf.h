@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * buf: a growing byte buffer with a ceiling, and the writer of our own formats.
+ * buf: a growing byte buffer with a ceiling. Formats are written by writer.h.
  *
  * The ceiling is set once, at init. The error is sticky like reader's: after a
  * failed append nothing more is added and buf_error() says why (-ENOBUFS: the

@@ -38,6 +38,18 @@ static inline void list_del(struct list *node)
 	list_init(node);
 }
 
+/* All of @from, in order, to the end of @l. */
+static inline void list_move_all(struct list *l, struct list *from)
+{
+	if (list_empty(from))
+		return;
+	from->next->prev = l->prev;
+	l->prev->next = from->next;
+	from->prev->next = l;
+	l->prev = from->prev;
+	list_init(from);
+}
+
 #define list_entry(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
 
 #define list_for_each(it, l) for (struct list *it = (l)->next; it != (l); it = it->next)

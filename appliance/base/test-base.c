@@ -17,6 +17,7 @@
 #include "netaddr.h"
 #include "reader.h"
 #include "siphash.h"
+#include "writer.h"
 
 static void test_reader_reads(void **state)
 {
@@ -61,6 +62,72 @@ static void test_reader_edges(void **state)
 	assert_true(reader_ok(&none));
 	reader_skip(&none, SIZE_MAX); /* a length no pointer sum could survive */
 	assert_false(reader_ok(&none));
+}
+
+static void test_writer_is_the_readers_twin(void **state)
+{
+	uint8_t room[22];
+	struct writer w = WRITER_IN(room);
+	static const uint8_t expect[] = {1,  2,  3,  4,  5,   6,   7,   8,   9,   10,  11,
+					 12, 13, 14, 15, 'a', 'b', 'c', 'd', 'e', 'f', 16};
+
+	writer_u8(&w, 1);
+	writer_u16be(&w, 0x0203);
+	writer_u32be(&w, 0x04050607);
+	writer_u64be(&w, UINT64_C(0x08090a0b0c0d0e0f));
+	writer_copy(&w, "abc", 3);
+	writer_bytes(&w, bytes_str("def"));
+	writer_bytes(&w, BYTES_NONE);
+	assert_true(writer_ok(&w));
+	writer_u8(&w, 16); /* the last that fits */
+	assert_true(writer_ok(&w));
+	assert_int_equal(writer_pos(&w), sizeof expect);
+	assert_true(bytes_eq(writer_view(&w), bytes_of(expect, sizeof expect)));
+
+	struct reader r = reader_init(writer_view(&w));
+	assert_int_equal(reader_u8(&r), 1);
+	assert_int_equal(reader_u16be(&r), 0x0203);
+	assert_int_equal(reader_u32be(&r), 0x04050607);
+	assert_true(reader_u64be(&r) == UINT64_C(0x08090a0b0c0d0e0f));
+	assert_true(bytes_eq(reader_bytes(&r, 6), bytes_str("abcdef")));
+	assert_int_equal(reader_u8(&r), 16);
+	assert_true(reader_ok(&r));
+}
+
+/* Each of them from no room at all to one byte less than it needs. */
+static void test_writer_error_is_sticky(void **state)
+{
+	uint8_t room[16];
+
+	for (size_t max = 0; max < 15; max++) {
+		memset(room, 0xee, sizeof room);
+		struct writer w = writer_init(room, max);
+		writer_u64be(&w, 1);
+		writer_u32be(&w, 2);
+		writer_u16be(&w, 3);
+		writer_u8(&w, 4);
+		writer_bytes(&w, BYTES_NONE); /* although nothing always fits */
+		assert_false(writer_ok(&w));
+		assert_int_equal(writer_view(&w).n, 0);
+		assert_int_equal(writer_pos(&w), 15); /* so much is needed */
+		for (size_t i = max < 8 ? 0 : max < 12 ? 8 : max < 14 ? 12 : 14; i < 16; i++)
+			assert_int_equal(room[i], 0xee); /* neither in pieces nor beyond */
+	}
+}
+
+static void test_writer_measures(void **state)
+{
+	struct writer none = writer_init(NULL, 0);
+
+	assert_true(writer_ok(&none));
+	assert_int_equal(writer_view(&none).n, 0);
+	writer_u8(&none, 1);
+	writer_copy(&none, "abc", 3);
+	assert_int_equal(writer_pos(&none), 4);
+	none.n = SIZE_MAX - 1;
+	writer_u32be(&none, 1); /* a length no sum could survive */
+	assert_false(writer_ok(&none));
+	assert_true(writer_pos(&none) == SIZE_MAX);
 }
 
 static void test_buf_ceiling(void **state)
@@ -137,9 +204,11 @@ static void test_siphash_vectors(void **state)
 
 static void test_list(void **state)
 {
-	struct list head, a, b;
+	struct list head, other, a, b, c;
 
 	list_init(&head);
+	list_init(&other);
+	list_init(&c);
 	list_init(&a);
 	list_init(&b);
 	list_add_tail(&head, &a);
@@ -149,6 +218,19 @@ static void test_list(void **state)
 		list_del(it);
 	assert_true(list_empty(&head));
 	list_del(&a); /* in no list: harmless */
+	list_move_all(&head, &other);
+	assert_true(list_empty(&head));
+	list_add_tail(&head, &a);
+	list_add_tail(&other, &b);
+	list_add_tail(&other, &c);
+	list_move_all(&head, &other);
+	assert_true(list_empty(&other));
+	assert_ptr_equal(head.next, &a);
+	assert_ptr_equal(a.next, &b);
+	assert_ptr_equal(b.next, &c);
+	assert_ptr_equal(c.next, &head);
+	assert_ptr_equal(head.prev, &c);
+	assert_ptr_equal(b.prev, &a);
 }
 
 static void test_connections_leave_descriptors(void **state)
@@ -217,6 +299,9 @@ int main(void)
 		cmocka_unit_test(test_reader_reads),
 		cmocka_unit_test(test_reader_error_is_sticky),
 		cmocka_unit_test(test_reader_edges),
+		cmocka_unit_test(test_writer_is_the_readers_twin),
+		cmocka_unit_test(test_writer_error_is_sticky),
+		cmocka_unit_test(test_writer_measures),
 		cmocka_unit_test(test_buf_ceiling),
 		cmocka_unit_test(test_netaddr),
 		cmocka_unit_test(test_sockaddr_round_trip),

@@ -80,8 +80,8 @@ int store_batch_put(struct store_batch *b, const struct store_record *rec, size_
 		r = buf_error(&b->ops);
 	if (r < 0)
 		return op_undo(b, start, r);
-	uint32_t n = __builtin_bswap32((uint32_t)(b->ops.n - value_at));
-	memcpy(b->ops.p + length_at, &n, sizeof n);
+	struct writer length = writer_init(b->ops.p + length_at, value_at - length_at);
+	writer_u32be(&length, (uint32_t)(b->ops.n - value_at));
 	b->puts_bytes += b->ops.n - start;
 	b->puts++;
 	return 0;

@@ -19,21 +19,21 @@
 
 /* ---- key ---------------------------------------------------------------------------------- */
 
-static uint8_t *key_endpoint(uint8_t *p, const struct endpoint *e)
+static void key_endpoint(struct writer *out, const struct endpoint *e)
 {
-	*p++ = e->addr.family;
-	memcpy(p, e->addr.b, sizeof e->addr.b);
-	p += sizeof e->addr.b;
-	*p++ = 0;
-	*p++ = (uint8_t)(e->port >> 8);
-	*p++ = (uint8_t)e->port;
-	return p;
+	writer_u8(out, e->addr.family);
+	writer_copy(out, e->addr.b, sizeof e->addr.b);
+	writer_u8(out, 0);
+	writer_u16be(out, e->port);
 }
 
 void store_key(const struct endpoint *server, const struct endpoint *client,
 	       uint8_t out[static STORE_KEY_BYTES])
 {
-	key_endpoint(key_endpoint(out, server), client);
+	struct writer w = writer_init(out, STORE_KEY_BYTES);
+
+	key_endpoint(&w, server);
+	key_endpoint(&w, client);
 }
 
 /* ---- encode ------------------------------------------------------------------------------- */
@@ -49,68 +49,74 @@ static bool log_ok(const struct store_log *l)
 	       l->part[1].n == l->next - l->from - l->part[0].n;
 }
 
-static void encode_name(struct buf *out, struct bytes name)
+static void encode_name(struct writer *out, struct bytes name)
 {
-	buf_u8(out, (uint8_t)name.n);
-	buf_bytes(out, name);
+	writer_u8(out, (uint8_t)name.n);
+	writer_bytes(out, name);
 }
 
-static int encode_snapshot(struct buf *out, const struct snapshot *s)
+static void encode_snapshot(struct writer *out, const struct snapshot *s)
 {
-	size_t at = out->n;
+	uint8_t room[SNAPSHOT_BYTES_MAX];
+	struct writer w = WRITER_IN(room);
 
-	buf_u16be(out, 0);
-	int r = snapshot_encode(s, out);
-	if (r < 0)
-		return r;
-	size_t n = out->n - at - 2;
-	out->p[at] = (uint8_t)(n >> 8);
-	out->p[at + 1] = (uint8_t)n;
-	return 0;
+	snapshot_encode(s, &w);
+	writer_u16be(out, (uint16_t)writer_pos(&w));
+	writer_bytes(out, writer_view(&w));
 }
 
-static void encode_log(struct buf *out, const struct store_log *l, size_t log_max)
+static void encode_log(struct writer *out, const struct store_log *l, size_t log_max)
 {
 	uint64_t n = l->next - l->from;
 	size_t cut = n > log_max ? (size_t)(n - log_max) : 0;
 
-	buf_u64be(out, l->keep);
-	buf_u64be(out, l->from + cut);
-	buf_u64be(out, l->next);
-	buf_u64be(out, l->acked);
-	buf_bytes(out, bytes_from(l->part[0], cut));
-	buf_bytes(out, bytes_from(l->part[1], cut > l->part[0].n ? cut - l->part[0].n : 0));
+	writer_u64be(out, l->keep);
+	writer_u64be(out, l->from + cut);
+	writer_u64be(out, l->next);
+	writer_u64be(out, l->acked);
+	writer_bytes(out, bytes_from(l->part[0], cut));
+	writer_bytes(out, bytes_from(l->part[1], cut > l->part[0].n ? cut - l->part[0].n : 0));
+}
+
+/* All but the checksum. */
+static void encode(struct writer *out, const struct store_record *rec, size_t log_max)
+{
+	writer_u16be(out, STORE_VERSION);
+	writer_copy(out, rec->boot_id, sizeof rec->boot_id);
+	writer_u64be(out, (uint64_t)rec->mono_ns);
+	writer_u64be(out, (uint64_t)rec->real_ns);
+	encode_snapshot(out, &rec->snapshot);
+	writer_u16be(out, rec->marks);
+	writer_u8(out, rec->flow_state);
+	writer_u32be(out, rec->isn[0]);
+	writer_u32be(out, rec->isn[1]);
+	encode_name(out, rec->server_name);
+	encode_name(out, rec->protocol);
+	encode_name(out, rec->module);
+	writer_u32be(out, (uint32_t)rec->checkpoint.n);
+	writer_bytes(out, rec->checkpoint);
+	for (int i = 0; i < 2; i++)
+		encode_log(out, &rec->log[i], log_max < STORE_LOG_MAX ? log_max : STORE_LOG_MAX);
 }
 
 int store_record_encode(const struct store_record *rec, size_t log_max, struct buf *out)
 {
-	size_t start = out->n;
+	struct writer measure = writer_init(NULL, 0);
 
 	if (!name_ok(rec->server_name, false) || !name_ok(rec->protocol, false) ||
 	    !name_ok(rec->module, true) || rec->checkpoint.n > STORE_CHECKPOINT_MAX ||
 	    !log_ok(&rec->log[0]) || !log_ok(&rec->log[1]))
 		return -EINVAL;
-	buf_u16be(out, STORE_VERSION);
-	buf_append(out, rec->boot_id, sizeof rec->boot_id);
-	buf_u64be(out, (uint64_t)rec->mono_ns);
-	buf_u64be(out, (uint64_t)rec->real_ns);
-	int r = encode_snapshot(out, &rec->snapshot);
+	encode(&measure, rec, log_max);
+	size_t n = writer_pos(&measure) + CHECKSUM_BYTES;
+	int r = buf_reserve(out, n);
 	if (r < 0)
 		return r;
-	buf_u16be(out, rec->marks);
-	buf_u8(out, rec->flow_state);
-	buf_u32be(out, rec->isn[0]);
-	buf_u32be(out, rec->isn[1]);
-	encode_name(out, rec->server_name);
-	encode_name(out, rec->protocol);
-	encode_name(out, rec->module);
-	buf_u32be(out, (uint32_t)rec->checkpoint.n);
-	buf_bytes(out, rec->checkpoint);
-	for (int i = 0; i < 2; i++)
-		encode_log(out, &rec->log[i], log_max < STORE_LOG_MAX ? log_max : STORE_LOG_MAX);
-	if (buf_error(out) < 0)
-		return buf_error(out);
-	return buf_u64be(out, XXH3_64bits(out->p + start, out->n - start));
+	struct writer w = writer_init(out->p + out->n, n);
+	encode(&w, rec, log_max);
+	writer_u64be(&w, XXH3_64bits(w.start, writer_pos(&w)));
+	out->n += writer_pos(&w);
+	return 0;
 }
 
 /* ---- decode ------------------------------------------------------------------------------- */

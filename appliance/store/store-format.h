@@ -71,7 +71,7 @@ void store_key(const struct endpoint *server, const struct endpoint *client,
 /*
  * Appends the encoded form, with at most @log_max bytes of each log. 0, the buffer's error,
  * or -EINVAL: a name too long or missing, a checkpoint beyond STORE_CHECKPOINT_MAX, parts that
- * are not [from, next). After an error @out has been added to and is of no use.
+ * are not [from, next). After an error nothing was added to @out.
  */
 int store_record_encode(const struct store_record *r, size_t log_max, struct buf *out);
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/reader.h"
+#include "base/writer.h"
 #include "watch.h"
 
 enum reason {
@@ -138,21 +139,18 @@ static int detect_fin(void *state, uint32_t dir, uint64_t off)
 }
 
 /* u8 version, reason; u64 next[2] */
-#define VERSION          1u
-#define CHECKPOINT_BYTES 18u
+#define VERSION 1u
 
 static size_t detect_checkpoint(const void *state, uint8_t *out, size_t cap)
 {
 	const struct detect *s = state;
+	struct writer w = writer_init(out, cap);
 
-	if (cap < CHECKPOINT_BYTES)
-		return CHECKPOINT_BYTES;
-	*out++ = VERSION;
-	*out++ = s->reason;
+	writer_u8(&w, VERSION);
+	writer_u8(&w, s->reason);
 	for (int dir = 0; dir < 2; dir++)
-		for (int i = 7; i >= 0; i--)
-			*out++ = (uint8_t)(s->next[dir] >> (8 * i));
-	return CHECKPOINT_BYTES;
+		writer_u64be(&w, s->next[dir]);
+	return writer_pos(&w);
 }
 
 static int detect_restore(void *state, struct jeebs_bytes checkpoint)

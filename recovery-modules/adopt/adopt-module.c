@@ -11,9 +11,9 @@
 #include <string.h>
 
 #include "base/reader.h"
+#include "base/writer.h"
 
 #define CHECKPOINT_VERSION 1
-#define CHECKPOINT_BYTES   (2 + 6 * 8)
 #define CHECKPOINT_OLDER   1
 
 struct adopt {
@@ -72,27 +72,19 @@ static int adopt_fin(void *state, uint32_t dir, uint64_t off)
 	return JEEBS_OK;
 }
 
-static uint8_t *put_u64(uint8_t *p, uint64_t v)
-{
-	for (int i = 0; i < 8; i++)
-		p[i] = (uint8_t)(v >> (56 - 8 * i));
-	return p + 8;
-}
-
 static size_t adopt_checkpoint(const void *state, uint8_t *out, size_t cap)
 {
 	const struct adopt *a = state;
+	struct writer w = writer_init(out, cap);
 
-	if (cap < CHECKPOINT_BYTES)
-		return CHECKPOINT_BYTES;
-	*out++ = CHECKPOINT_VERSION;
-	*out++ = a->older ? CHECKPOINT_OLDER : 0;
+	writer_u8(&w, CHECKPOINT_VERSION);
+	writer_u8(&w, a->older ? CHECKPOINT_OLDER : 0);
 	for (int dir = 0; dir < 2; dir++) {
-		out = put_u64(out, a->begin[dir]);
-		out = put_u64(out, a->from[dir]);
-		out = put_u64(out, a->end[dir]);
+		writer_u64be(&w, a->begin[dir]);
+		writer_u64be(&w, a->from[dir]);
+		writer_u64be(&w, a->end[dir]);
 	}
-	return CHECKPOINT_BYTES;
+	return writer_pos(&w);
 }
 
 static int adopt_restore(void *state, struct jeebs_bytes checkpoint)

@@ -7,6 +7,7 @@
 #define ADOPT_OFFER_H
 
 #include "adopt-wire.h"
+#include "base/buf.h"
 
 enum adopt_offer_outcome {
 	ADOPT_OFFER_MORE = 0,  /* not complete yet */

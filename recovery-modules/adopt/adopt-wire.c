@@ -16,56 +16,57 @@ enum flag {
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
-static void put_header(struct buf *out, enum adopt_message type)
+static void put_header(struct writer *out, enum adopt_message type)
 {
-	buf_u32be(out, (uint32_t)type << 24);
+	writer_u32be(out, (uint32_t)type << 24);
 }
 
-void adopt_wire_hello(struct buf *out)
+void adopt_wire_hello(struct writer *out)
 {
 	put_header(out, ADOPT_HELLO);
-	buf_append(out, magic, sizeof magic);
-	buf_u16be(out, ADOPT_VERSION); /* the lowest it speaks, and the highest */
-	buf_u16be(out, ADOPT_VERSION);
+	writer_copy(out, magic, sizeof magic);
+	writer_u16be(out, ADOPT_VERSION); /* the lowest it speaks, and the highest */
+	writer_u16be(out, ADOPT_VERSION);
 }
 
-static void put_endpoint(struct buf *out, const struct endpoint *e)
+static void put_endpoint(struct writer *out, const struct endpoint *e)
 {
-	buf_append(out, e->addr.b, sizeof e->addr.b);
-	buf_u16be(out, e->port);
+	writer_copy(out, e->addr.b, sizeof e->addr.b);
+	writer_u16be(out, e->port);
 }
 
-void adopt_wire_connection(struct buf *out, const struct adopt_connection *c)
+void adopt_wire_connection(struct writer *out, const struct adopt_connection *c)
 {
 	put_header(out, ADOPT_CONNECTION);
-	buf_u16be(out, ADOPT_VERSION);
-	buf_u8(out, c->server.addr.family);
-	buf_u8(out, (uint8_t)((c->client_fin ? FLAG_CLIENT_FIN : 0) |
-			      (c->server_fin ? FLAG_SERVER_FIN : 0) | (c->older ? FLAG_OLDER : 0)));
+	writer_u16be(out, ADOPT_VERSION);
+	writer_u8(out, c->server.addr.family);
+	writer_u8(out,
+		  (uint8_t)((c->client_fin ? FLAG_CLIENT_FIN : 0) |
+			    (c->server_fin ? FLAG_SERVER_FIN : 0) | (c->older ? FLAG_OLDER : 0)));
 	put_endpoint(out, &c->server);
 	put_endpoint(out, &c->client);
-	buf_u64be(out, c->to_server_end);
-	buf_u64be(out, c->to_client_end);
-	buf_u64be(out, c->to_client_acked);
+	writer_u64be(out, c->to_server_end);
+	writer_u64be(out, c->to_client_end);
+	writer_u64be(out, c->to_client_acked);
 	for (int d = 0; d < 2; d++) {
-		buf_u64be(out, c->from[d]);
-		buf_u64be(out, c->n[d]);
+		writer_u64be(out, c->from[d]);
+		writer_u64be(out, c->n[d]);
 	}
-	buf_u64be(out, c->unsent);
-	buf_u64be(out, c->state_n);
-	buf_u8(out, c->protocol_n);
-	buf_append(out, c->protocol, c->protocol_n);
+	writer_u64be(out, c->unsent);
+	writer_u64be(out, c->state_n);
+	writer_u8(out, c->protocol_n);
+	writer_copy(out, c->protocol, c->protocol_n);
 }
 
-void adopt_wire_bytes(struct buf *out, const struct adopt_bytes *b)
+void adopt_wire_bytes(struct writer *out, const struct adopt_bytes *b)
 {
 	put_header(out, ADOPT_BYTES);
-	buf_u32be(out, (uint32_t)b->part);
-	buf_u64be(out, b->off);
-	buf_bytes(out, b->b);
+	writer_u32be(out, (uint32_t)b->part);
+	writer_u64be(out, b->off);
+	writer_bytes(out, b->b);
 }
 
-void adopt_wire_end(struct buf *out)
+void adopt_wire_end(struct writer *out)
 {
 	put_header(out, ADOPT_END);
 }
@@ -75,18 +76,18 @@ static bool is_printable(uint8_t c)
 	return c >= 0x20 && c < 0x7f;
 }
 
-void adopt_wire_verdict(struct buf *out, bool taken, const char *reason)
+void adopt_wire_verdict(struct writer *out, bool taken, const char *reason)
 {
 	struct bytes text = bytes_head(bytes_str(reason ? reason : ""), ADOPT_REASON_MAX);
 
 	put_header(out, ADOPT_VERDICT);
-	buf_u8(out, taken);
-	buf_u8(out, (uint8_t)text.n);
+	writer_u8(out, taken);
+	writer_u8(out, (uint8_t)text.n);
 	for (size_t i = 0; i < text.n; i++)
-		buf_u8(out, is_printable(text.p[i]) ? text.p[i] : '?');
+		writer_u8(out, is_printable(text.p[i]) ? text.p[i] : '?');
 }
 
-void adopt_wire_done(struct buf *out)
+void adopt_wire_done(struct writer *out)
 {
 	put_header(out, ADOPT_DONE);
 }
@@ -232,3 +233,4 @@ enum adopt_wire adopt_wire_read_verdict(struct bytes message, struct adopt_verdi
 }
 
 _Static_assert(HEADER_BYTES + 4 + 8 + ADOPT_CHUNK_MAX <= ADOPT_MESSAGE_MAX, "room for BYTES");
+_Static_assert(HEADER_BYTES + 2 + ADOPT_REASON_MAX <= ADOPT_ANSWER_MAX, "room for VERDICT");

@@ -17,15 +17,16 @@
 #ifndef ADOPT_WIRE_H
 #define ADOPT_WIRE_H
 
-#include "base/buf.h"
 #include "base/netaddr.h"
+#include "base/writer.h"
 
 #define ADOPT_VERSION      1u
 #define ADOPT_CHUNK_MAX    32768u /* bytes in one BYTES message */
 #define ADOPT_MESSAGE_MAX  (ADOPT_CHUNK_MAX + 64u)
 #define ADOPT_PROTOCOL_MAX 32u
 #define ADOPT_REASON_MAX   96u
-#define ADOPT_END_BYTES    4u /* END and DONE are nothing but their type */
+#define ADOPT_ANSWER_MAX   128u /* what a program says: HELLO, VERDICT, DONE */
+#define ADOPT_END_BYTES    4u   /* END and DONE are nothing but their type */
 
 enum adopt_message {
 	ADOPT_HELLO = 1,
@@ -78,14 +79,14 @@ struct adopt_verdict {
 	char reason[ADOPT_REASON_MAX + 1]; /* printable ASCII, perhaps empty */
 };
 
-/* Writers append one message to an empty buf, which keeps the error. */
-void adopt_wire_hello(struct buf *out);
-void adopt_wire_connection(struct buf *out, const struct adopt_connection *c);
-void adopt_wire_bytes(struct buf *out, const struct adopt_bytes *b);
-void adopt_wire_end(struct buf *out);
+/* Each writes one message. */
+void adopt_wire_hello(struct writer *out);
+void adopt_wire_connection(struct writer *out, const struct adopt_connection *c);
+void adopt_wire_bytes(struct writer *out, const struct adopt_bytes *b);
+void adopt_wire_end(struct writer *out);
 /* @reason is cut at ADOPT_REASON_MAX, and what is not printable becomes a question mark. */
-void adopt_wire_verdict(struct buf *out, bool taken, const char *reason);
-void adopt_wire_done(struct buf *out);
+void adopt_wire_verdict(struct writer *out, bool taken, const char *reason);
+void adopt_wire_done(struct writer *out);
 
 /* The type of a message; 0: it is none. */
 unsigned adopt_wire_type(struct bytes message);

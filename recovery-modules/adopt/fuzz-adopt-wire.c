@@ -14,7 +14,8 @@
 static void check_whole(const struct adopt_offer *o)
 {
 	const struct adopt_connection *c = &o->connection;
-	struct buf again = BUF_INIT(ADOPT_MESSAGE_MAX);
+	uint8_t room[ADOPT_MESSAGE_MAX];
+	struct writer again = WRITER_IN(room);
 	struct adopt_connection d;
 
 	demand(o->bytes[0].n == c->n[0] && o->bytes[1].n == c->n[1]);
@@ -22,23 +23,22 @@ static void check_whole(const struct adopt_offer *o)
 	demand(c->n[0] + c->n[1] + c->state_n <= MAX_BYTES);
 	demand(c->from[0] + c->n[0] == c->to_server_end && c->unsent <= c->n[1]);
 	adopt_wire_connection(&again, c);
-	demand(adopt_wire_read_connection(buf_view(&again), &d) == ADOPT_WIRE_OK);
+	demand(adopt_wire_read_connection(writer_view(&again), &d) == ADOPT_WIRE_OK);
 	demand(memcmp(c, &d, sizeof d) == 0);
-	buf_deinit(&again);
 }
 
 static void as_box(struct bytes message)
 {
-	struct buf again = BUF_INIT(ADOPT_MESSAGE_MAX);
+	uint8_t room[ADOPT_ANSWER_MAX];
+	struct writer again = WRITER_IN(room);
 	struct adopt_verdict v;
 
 	(void)adopt_wire_read_hello(message);
 	if (adopt_wire_read_verdict(message, &v) == ADOPT_WIRE_OK) {
 		demand(strlen(v.reason) <= ADOPT_REASON_MAX);
 		adopt_wire_verdict(&again, v.taken, v.reason);
-		demand(bytes_eq(buf_view(&again), message) || strlen(v.reason) < message.n - 6);
+		demand(bytes_eq(writer_view(&again), message) || strlen(v.reason) < message.n - 6);
 	}
-	buf_deinit(&again);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -66,12 +66,12 @@ static bool may_hand_over(int fd, const struct jeebs_adopt_options *o)
 }
 
 /* Small, and the peer reads: a full buffer is a peer that is gone. */
-static int tell(struct jeebs_adopt *a, const struct buf *message)
+static int tell(struct jeebs_adopt *a, const struct writer *w)
 {
-	if (buf_error(message) < 0)
-		return buf_error(message);
+	struct bytes message = writer_view(w);
+
 	for (;;) {
-		ssize_t n = send(a->channel, message->p, message->n, MSG_NOSIGNAL | MSG_DONTWAIT);
+		ssize_t n = send(a->channel, message.p, message.n, MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (n >= 0)
 			return 0;
 		if (errno != EINTR)
@@ -81,12 +81,11 @@ static int tell(struct jeebs_adopt *a, const struct buf *message)
 
 static int tell_verdict(struct jeebs_adopt *a, bool taken, const char *reason)
 {
-	struct buf b = BUF_INIT(ADOPT_MESSAGE_MAX);
+	uint8_t room[ADOPT_ANSWER_MAX];
+	struct writer w = WRITER_IN(room);
 
-	adopt_wire_verdict(&b, taken, reason);
-	int r = tell(a, &b);
-	buf_deinit(&b);
-	return r;
+	adopt_wire_verdict(&w, taken, reason);
+	return tell(a, &w);
 }
 
 PUBLIC int jeebs_adopt_begin(int listener, const struct jeebs_adopt_options *options,
@@ -109,10 +108,10 @@ PUBLIC int jeebs_adopt_begin(int listener, const struct jeebs_adopt_options *opt
 	a->socket = -1;
 	adopt_offer_init(&a->offer,
 			 options && options->max_bytes ? options->max_bytes : MAX_BYTES_DEFAULT);
-	struct buf hello = BUF_INIT(ADOPT_MESSAGE_MAX);
+	uint8_t room[ADOPT_ANSWER_MAX];
+	struct writer hello = WRITER_IN(room);
 	adopt_wire_hello(&hello);
 	int r = tell(a, &hello);
-	buf_deinit(&hello);
 	if (r < 0) {
 		jeebs_adopt_abort(a);
 		return r == -ECONNRESET ? -EAGAIN : r; /* the box has gone again */
@@ -292,10 +291,10 @@ PUBLIC void jeebs_adopt_close(struct jeebs_adopt *a)
 	if (!a)
 		return;
 	if (a->taken) {
-		struct buf b = BUF_INIT(ADOPT_MESSAGE_MAX);
-		adopt_wire_done(&b);
-		(void)tell(a, &b);
-		buf_deinit(&b);
+		uint8_t room[ADOPT_ANSWER_MAX];
+		struct writer done = WRITER_IN(room);
+		adopt_wire_done(&done);
+		(void)tell(a, &done);
 	}
 	free_all(a);
 }

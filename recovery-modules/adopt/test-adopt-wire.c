@@ -30,16 +30,19 @@ static struct adopt_connection connection_of(uint64_t from)
 	return c;
 }
 
-/* Messages of an offer, in a row, each a buf. */
+/* Messages of an offer, in a row. */
 struct script {
-	struct buf m[64];
+	struct writer m[64];
 	int n;
 };
 
-static struct buf *next(struct script *s)
+static struct writer *next(struct script *s)
 {
+	uint8_t *room = malloc(ADOPT_MESSAGE_MAX);
+
 	assert_true(s->n < 64);
-	s->m[s->n] = BUF_INIT(ADOPT_MESSAGE_MAX);
+	assert_non_null(room);
+	s->m[s->n] = writer_init(room, ADOPT_MESSAGE_MAX);
 	return &s->m[s->n++];
 }
 
@@ -64,7 +67,7 @@ static void put_offer(struct script *s, const struct adopt_connection *c, size_t
 static void script_deinit(struct script *s)
 {
 	for (int i = 0; i < s->n; i++)
-		buf_deinit(&s->m[i]);
+		free(s->m[i].start);
 }
 
 /* The outcome of the last message that was taken. */
@@ -73,7 +76,7 @@ static int feed(const struct script *s, struct adopt_offer *o)
 	int r = ADOPT_OFFER_MORE;
 
 	for (int i = 0; i < s->n && r == ADOPT_OFFER_MORE; i++)
-		r = adopt_offer_message(o, buf_view(&s->m[i]));
+		r = adopt_offer_message(o, writer_view(&s->m[i]));
 	return r;
 }
 
@@ -91,7 +94,7 @@ static void test_any_chunks(void **unused)
 		assert_true(bytes_eq(buf_view(&o.bytes[0]), bytes_str(text_in)));
 		assert_true(bytes_eq(buf_view(&o.bytes[1]), bytes_str(text_out)));
 		assert_true(bytes_eq(buf_view(&o.bytes[2]), bytes_str(state)));
-		assert_int_equal(adopt_offer_message(&o, buf_view(&s.m[s.n - 1])),
+		assert_int_equal(adopt_offer_message(&o, writer_view(&s.m[s.n - 1])),
 				 ADOPT_OFFER_MALFORMED);
 		adopt_offer_deinit(&o);
 		script_deinit(&s);
@@ -163,13 +166,12 @@ static void test_ceiling(void **unused)
 
 static enum adopt_wire again(const struct adopt_connection *c)
 {
-	struct buf b = BUF_INIT(ADOPT_MESSAGE_MAX);
+	uint8_t room[ADOPT_MESSAGE_MAX];
+	struct writer w = WRITER_IN(room);
 	struct adopt_connection d;
 
-	adopt_wire_connection(&b, c);
-	enum adopt_wire r = adopt_wire_read_connection(buf_view(&b), &d);
-	buf_deinit(&b);
-	return r;
+	adopt_wire_connection(&w, c);
+	return adopt_wire_read_connection(writer_view(&w), &d);
 }
 
 static void test_contradictions(void **unused)
@@ -199,42 +201,77 @@ static void test_contradictions(void **unused)
 
 static void test_versions(void **unused)
 {
-	struct buf b = BUF_INIT(ADOPT_MESSAGE_MAX);
+	uint8_t room[ADOPT_ANSWER_MAX];
+	struct writer w = WRITER_IN(room);
 
-	adopt_wire_hello(&b);
-	assert_int_equal(adopt_wire_read_hello(buf_view(&b)), ADOPT_WIRE_OK);
-	b.p[15] = 9; /* it speaks later ones as well, and says more */
-	buf_u8(&b, 1);
-	assert_int_equal(adopt_wire_read_hello(buf_view(&b)), ADOPT_WIRE_OK);
-	b.p[13] = 2;
-	assert_int_equal(adopt_wire_read_hello(buf_view(&b)), ADOPT_WIRE_VERSION);
-	b.p[13] = 10;
-	assert_int_equal(adopt_wire_read_hello(buf_view(&b)), ADOPT_WIRE_MALFORMED);
-	b.p[4] = 'J';
-	assert_int_equal(adopt_wire_read_hello(buf_view(&b)), ADOPT_WIRE_MALFORMED);
-	buf_deinit(&b);
+	adopt_wire_hello(&w);
+	assert_int_equal(adopt_wire_read_hello(writer_view(&w)), ADOPT_WIRE_OK);
+	room[15] = 9; /* it speaks later ones as well, and says more */
+	writer_u8(&w, 1);
+	assert_int_equal(adopt_wire_read_hello(writer_view(&w)), ADOPT_WIRE_OK);
+	room[13] = 2;
+	assert_int_equal(adopt_wire_read_hello(writer_view(&w)), ADOPT_WIRE_VERSION);
+	room[13] = 10;
+	assert_int_equal(adopt_wire_read_hello(writer_view(&w)), ADOPT_WIRE_MALFORMED);
+	room[4] = 'J';
+	assert_int_equal(adopt_wire_read_hello(writer_view(&w)), ADOPT_WIRE_MALFORMED);
 }
 
 static void test_verdict(void **unused)
 {
-	struct buf b = BUF_INIT(ADOPT_MESSAGE_MAX);
+	uint8_t room[ADOPT_ANSWER_MAX];
+	struct writer w = WRITER_IN(room);
 	struct adopt_verdict v;
 	char longer[2 * ADOPT_REASON_MAX];
 
-	adopt_wire_verdict(&b, false, "no\nroom");
-	assert_int_equal(adopt_wire_read_verdict(buf_view(&b), &v), ADOPT_WIRE_OK);
+	adopt_wire_verdict(&w, false, "no\nroom");
+	assert_int_equal(adopt_wire_read_verdict(writer_view(&w), &v), ADOPT_WIRE_OK);
 	assert_false(v.taken);
 	assert_string_equal(v.reason, "no?room");
-	b.p[8] = '\n';
-	assert_int_equal(adopt_wire_read_verdict(buf_view(&b), &v), ADOPT_WIRE_MALFORMED);
+	room[8] = '\n';
+	assert_int_equal(adopt_wire_read_verdict(writer_view(&w), &v), ADOPT_WIRE_MALFORMED);
 	memset(longer, 'x', sizeof longer - 1);
 	longer[sizeof longer - 1] = 0;
-	buf_reset(&b);
-	adopt_wire_verdict(&b, true, longer);
-	assert_int_equal(adopt_wire_read_verdict(buf_view(&b), &v), ADOPT_WIRE_OK);
+	w = WRITER_IN(room);
+	adopt_wire_verdict(&w, true, longer);
+	assert_int_equal(adopt_wire_read_verdict(writer_view(&w), &v), ADOPT_WIRE_OK);
 	assert_true(v.taken);
 	assert_int_equal(strlen(v.reason), ADOPT_REASON_MAX);
-	buf_deinit(&b);
+}
+
+#define SAYS(w, text)                                                                    \
+	do {                                                                             \
+		assert_true(bytes_eq(writer_view(&w), bytes_of(text, sizeof text - 1))); \
+		w = WRITER_IN(room);                                                     \
+	} while (0)
+
+/* As docs/adopt-protocol.md has it: programs of others depend on each byte. */
+static void test_bytes_on_the_wire(void **unused)
+{
+	const struct adopt_connection c = connection_of(0);
+	const struct adopt_bytes b = {ADOPT_PART_STATE, 0x0102030405, bytes_str("xyz")};
+	uint8_t room[ADOPT_MESSAGE_MAX];
+	struct writer w = WRITER_IN(room);
+
+	adopt_wire_hello(&w);
+	SAYS(w, "\1\0\0\0jeebsadp\0\1\0\1");
+	adopt_wire_connection(&w, &c);
+	SAYS(w, "\2\0\0\0\0\1\4\1"
+		"\12\11\0\1\0\0\0\0\0\0\0\0\0\0\0\0\x1b\x58"
+		"\12\11\0\12\0\0\0\0\0\0\0\0\0\0\0\0\x9c\x40"
+		"\0\0\0\0\0\0\0\16\0\0\0\0\0\0\0\10\0\0\0\0\0\0\0\4"
+		"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\16"
+		"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\10"
+		"\0\0\0\0\0\0\0\3\0\0\0\0\0\0\0\6"
+		"\5tally");
+	adopt_wire_bytes(&w, &b);
+	SAYS(w, "\3\0\0\0\0\0\0\2\0\0\0\1\2\3\4\5xyz");
+	adopt_wire_end(&w);
+	SAYS(w, "\4\0\0\0");
+	adopt_wire_verdict(&w, false, "no room");
+	SAYS(w, "\5\0\0\0\0\7no room");
+	adopt_wire_done(&w);
+	SAYS(w, "\6\0\0\0");
 }
 
 int main(void)
@@ -243,7 +280,7 @@ int main(void)
 		cmocka_unit_test(test_any_chunks),     cmocka_unit_test(test_every_fault),
 		cmocka_unit_test(test_order_of_parts), cmocka_unit_test(test_ceiling),
 		cmocka_unit_test(test_contradictions), cmocka_unit_test(test_versions),
-		cmocka_unit_test(test_verdict),
+		cmocka_unit_test(test_verdict),        cmocka_unit_test(test_bytes_on_the_wire),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

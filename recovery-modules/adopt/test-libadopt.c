@@ -80,13 +80,14 @@ static int tear_down(void **state)
 }
 
 /* One message; with the descriptors @fd, -1: none. */
-static void say(struct rig *r, struct buf *b, int fd, int count)
+/* Then the writer begins again. */
+static void say(struct rig *r, struct writer *w, int fd, int count)
 {
 	union {
 		struct cmsghdr h;
 		char space[CMSG_SPACE(2 * sizeof(int))];
 	} control = {0};
-	struct iovec iov = {b->p, b->n};
+	struct iovec iov = {w->start, writer_view(w).n};
 	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
 
 	if (count > 0) {
@@ -98,8 +99,8 @@ static void say(struct rig *r, struct buf *b, int fd, int count)
 		for (int i = 0; i < count; i++)
 			memcpy(CMSG_DATA(&control.h) + (size_t)i * sizeof fd, &fd, sizeof fd);
 	}
-	assert_int_equal(sendmsg(r->box, &m, 0), (ssize_t)b->n);
-	buf_reset(b);
+	assert_int_equal(sendmsg(r->box, &m, 0), (ssize_t)iov.iov_len);
+	*w = writer_init(w->start, w->room);
 }
 
 #define LOG_IN  "one\ntwo\nthr"
@@ -124,20 +125,20 @@ static struct adopt_connection usual(void)
 
 static void offer(struct rig *r, const struct adopt_connection *c, int descriptors)
 {
-	struct buf b = BUF_INIT(ADOPT_MESSAGE_MAX);
+	uint8_t room[ADOPT_MESSAGE_MAX];
+	struct writer w = WRITER_IN(room);
 	struct adopt_bytes in = {ADOPT_PART_TO_SERVER, 0, bytes_str(LOG_IN)};
 	struct adopt_bytes out = {ADOPT_PART_TO_CLIENT, 0, bytes_str(LOG_OUT)};
 
-	adopt_wire_connection(&b, c);
-	say(r, &b, r->server, descriptors);
+	adopt_wire_connection(&w, c);
+	say(r, &w, r->server, descriptors);
 	assert_int_equal(jeebs_adopt_step(r->a), descriptors > 1 ? -EPROTO : JEEBS_ADOPT_WAIT);
-	adopt_wire_bytes(&b, &in);
-	say(r, &b, -1, 0);
-	adopt_wire_bytes(&b, &out);
-	say(r, &b, -1, 0);
-	adopt_wire_end(&b);
-	say(r, &b, -1, 0);
-	buf_deinit(&b);
+	adopt_wire_bytes(&w, &in);
+	say(r, &w, -1, 0);
+	adopt_wire_bytes(&w, &out);
+	say(r, &w, -1, 0);
+	adopt_wire_end(&w);
+	say(r, &w, -1, 0);
 }
 
 static struct adopt_verdict verdict(struct rig *r)
@@ -257,11 +258,11 @@ static void test_box_dies_halfway(void **state)
 {
 	struct rig *r = *state;
 	const struct adopt_connection c = usual();
-	struct buf b = BUF_INIT(ADOPT_MESSAGE_MAX);
+	uint8_t room[ADOPT_MESSAGE_MAX];
+	struct writer w = WRITER_IN(room);
 
-	adopt_wire_connection(&b, &c);
-	say(r, &b, r->server, 1);
-	buf_deinit(&b);
+	adopt_wire_connection(&w, &c);
+	say(r, &w, r->server, 1);
 	assert_int_equal(jeebs_adopt_step(r->a), JEEBS_ADOPT_WAIT);
 	assert_int_equal(shutdown(r->box, SHUT_RDWR), 0);
 	assert_int_equal(jeebs_adopt_step(r->a), -ECONNRESET);
@@ -293,7 +294,8 @@ static void test_too_large(void **state)
 	struct jeebs_adopt_options o = {.size = sizeof o, .max_bytes = 14};
 	const struct adopt_connection c = usual();
 	struct sockaddr_un sa = {.sun_family = AF_UNIX};
-	struct buf b = BUF_INIT(ADOPT_MESSAGE_MAX);
+	uint8_t room[ADOPT_MESSAGE_MAX];
+	struct writer w = WRITER_IN(room);
 	uint8_t hello[64];
 
 	jeebs_adopt_abort(r->a);
@@ -303,9 +305,8 @@ static void test_too_large(void **state)
 	assert_return_code(connect(r->box, (struct sockaddr *)&sa, sizeof sa), errno);
 	assert_int_equal(jeebs_adopt_begin(r->listener, &o, &r->a), 0);
 	assert_true(recv(r->box, hello, sizeof hello, 0) > 0);
-	adopt_wire_connection(&b, &c);
-	say(r, &b, r->server, 1);
-	buf_deinit(&b);
+	adopt_wire_connection(&w, &c);
+	say(r, &w, r->server, 1);
 	assert_int_equal(jeebs_adopt_step(r->a), -EMSGSIZE);
 	struct adopt_verdict v = verdict(r);
 	assert_false(v.taken);

@@ -16,6 +16,7 @@
 #include "ftp.h"
 
 #include "base/reader.h"
+#include "base/writer.h"
 
 #define VERSION 2u
 
@@ -38,48 +39,26 @@
 #define TRANSFER_MOVED   0x08u
 #define TRANSFER_ALL     0x0fu
 
-struct writer {
-	uint8_t *p;
-	size_t n, cap;
-};
-
-/* Counts also what does not fit. */
-static void put_bytes(struct writer *w, const void *p, size_t n)
-{
-	if (w->n <= w->cap && n <= w->cap - w->n && n > 0)
-		memcpy(w->p + w->n, p, n);
-	w->n += n;
-}
-
-static void put(struct writer *w, uint64_t v, unsigned bytes)
-{
-	uint8_t out[8];
-
-	for (unsigned i = 0; i < bytes; i++)
-		out[i] = (uint8_t)(v >> (8 * (bytes - 1 - i)));
-	put_bytes(w, out, bytes);
-}
-
 static void put_lines(struct writer *w, const struct ftp_lines *l)
 {
-	put(w, l->n, 2);
-	put_bytes(w, l->p, l->n);
+	writer_u16be(w, l->n);
+	writer_copy(w, l->p, l->n);
 }
 
 static void put_known(struct writer *w, const struct ftp_known *k)
 {
-	put(w, k->file, 8);
-	put(w, k->size, 8);
-	put(w, k->sized, 1);
-	put(w, k->stamp_n, 1);
-	put_bytes(w, k->stamp, k->stamp_n);
+	writer_u64be(w, k->file);
+	writer_u64be(w, k->size);
+	writer_u8(w, k->sized);
+	writer_u8(w, k->stamp_n);
+	writer_copy(w, k->stamp, k->stamp_n);
 }
 
 static void put_words(struct writer *w, const struct ftp_words *words)
 {
-	put(w, words->verb, 1);
-	put(w, words->n, 1);
-	put_bytes(w, words->text, words->n);
+	writer_u8(w, words->verb);
+	writer_u8(w, words->n);
+	writer_copy(w, words->text, words->n);
 }
 
 static void put_session(struct writer *w, const struct ftp_session *s)
@@ -88,56 +67,52 @@ static void put_session(struct writer *w, const struct ftp_session *s)
 	put_lines(w, &s->settings);
 	put_lines(w, &s->dir);
 	put_lines(w, &s->rename);
-	put(w,
-	    (s->in ? SESSION_IN : 0) | (s->secret ? SESSION_SECRET : 0) |
-		    (s->lost ? SESSION_LOST : 0) | (s->ascii ? SESSION_ASCII : 0) |
-		    (s->other_mode ? SESSION_OTHER_MODE : 0) |
-		    (s->other_structure ? SESSION_OTHER_STRUCTURE : 0) |
-		    (s->rest_set ? SESSION_REST : 0),
-	    1);
-	put(w, s->rest, 8);
+	writer_u8(w, (s->in ? SESSION_IN : 0) | (s->secret ? SESSION_SECRET : 0) |
+			     (s->lost ? SESSION_LOST : 0) | (s->ascii ? SESSION_ASCII : 0) |
+			     (s->other_mode ? SESSION_OTHER_MODE : 0) |
+			     (s->other_structure ? SESSION_OTHER_STRUCTURE : 0) |
+			     (s->rest_set ? SESSION_REST : 0));
+	writer_u64be(w, s->rest);
 }
 
 static void put_transfer(struct writer *w, const struct ftp_transfer *t)
 {
-	put(w, t->verb, 1);
+	writer_u8(w, t->verb);
 	if (t->verb == FTP_NONE)
 		return;
-	put(w, t->progress, 1);
-	put(w,
-	    (t->ascii ? TRANSFER_ASCII : 0) | (t->plain ? TRANSFER_PLAIN : 0) |
-		    (t->counted ? TRANSFER_COUNTED : 0) | (t->moved ? TRANSFER_MOVED : 0),
-	    1);
-	put(w, t->tag, 4);
-	put(w, t->rest, 8);
-	put(w, t->count, 8);
+	writer_u8(w, t->progress);
+	writer_u8(w, (t->ascii ? TRANSFER_ASCII : 0) | (t->plain ? TRANSFER_PLAIN : 0) |
+			     (t->counted ? TRANSFER_COUNTED : 0) | (t->moved ? TRANSFER_MOVED : 0));
+	writer_u32be(w, t->tag);
+	writer_u64be(w, t->rest);
+	writer_u64be(w, t->count);
 	put_known(w, &t->known);
 	put_lines(w, &t->line);
 }
 
 static void put_all(struct writer *w, const struct ftp *s)
 {
-	put(w, VERSION, 1);
-	put(w, s->reason, 1);
+	writer_u8(w, VERSION);
+	writer_u8(w, s->reason);
 	if (s->reason != FTP_FINE)
 		return;
-	put(w, (s->waiting ? FLAG_WAITING : 0) | (s->closing ? FLAG_CLOSING : 0), 1);
+	writer_u8(w, (s->waiting ? FLAG_WAITING : 0) | (s->closing ? FLAG_CLOSING : 0));
 	for (unsigned dir = 0; dir < 2; dir++) {
-		put(w, s->side[dir].next, 8);
-		put(w, s->side[dir].line, 8);
+		writer_u64be(w, s->side[dir].next);
+		writer_u64be(w, s->side[dir].line);
 	}
-	put(w, s->reply_at, 8);
-	put(w, s->reply.code, 2);
-	put(w, s->reply.final, 1);
-	put(w, s->queue_n, 1);
-	put_bytes(w, s->kept, s->queue_n);
+	writer_u64be(w, s->reply_at);
+	writer_u16be(w, s->reply.code);
+	writer_u8(w, s->reply.final);
+	writer_u8(w, s->queue_n);
+	writer_copy(w, s->kept, s->queue_n);
 	put_lines(w, &s->queue);
-	put(w, s->endpoint.verb, 1);
-	put(w, s->endpoint.tag, 4);
-	put(w, s->endpoint.address.family, 1);
-	put(w, s->endpoint.address.port, 2);
-	put_bytes(w, s->endpoint.address.addr, sizeof s->endpoint.address.addr);
-	put_bytes(w, s->passive, sizeof s->passive);
+	writer_u8(w, s->endpoint.verb);
+	writer_u32be(w, s->endpoint.tag);
+	writer_u8(w, s->endpoint.address.family);
+	writer_u16be(w, s->endpoint.address.port);
+	writer_copy(w, s->endpoint.address.addr, sizeof s->endpoint.address.addr);
+	writer_copy(w, s->passive, sizeof s->passive);
 	put_known(w, &s->known);
 	put_words(w, &s->done);
 	put_words(w, &s->active);
@@ -147,12 +122,10 @@ static void put_all(struct writer *w, const struct ftp *s)
 
 size_t ftp_checkpoint(const void *state, uint8_t *out, size_t cap)
 {
-	struct writer count = {.cap = 0}, w = {.p = out, .cap = cap};
+	struct writer w = writer_init(out, cap);
 
-	put_all(&count, state);
-	if (count.n <= cap)
-		put_all(&w, state);
-	return count.n;
+	put_all(&w, state);
+	return writer_pos(&w);
 }
 
 static void get_lines(struct reader *r, struct ftp_lines *l)

@@ -2,6 +2,7 @@
 #include "ftp-data.h"
 
 #include "base/reader.h"
+#include "base/writer.h"
 
 #define VERSION 2u
 
@@ -10,8 +11,6 @@
 #define FLAG_LOG_LOST    0x04u
 #define FLAG_KEPT        0x08u
 #define FLAGS_ALL        0x0fu
-
-#define CHECKPOINT_MAX (2u + 4u * 8u + 5u * 8u + 32u)
 
 static int data_open(void *state, struct jeebs_flow *f, const struct jeebs_live_ops *ops,
 		     const struct jeebs_service *svc)
@@ -91,17 +90,6 @@ static int data_fin(void *state, uint32_t dir, uint64_t off)
 	return JEEBS_OK;
 }
 
-struct writer {
-	uint8_t p[CHECKPOINT_MAX];
-	size_t n;
-};
-
-static void put(struct writer *w, uint64_t v, unsigned bytes)
-{
-	for (unsigned i = 0; i < bytes; i++)
-		w->p[w->n++] = (uint8_t)(v >> (8 * (bytes - 1 - i)));
-}
-
 /*
  * Version 2: u8 version, flags; u64 end of the client's, end of the server's, solid, held; and
  * without FLAG_DIGEST_LOST the digest: u64 total_len, 4 x u64, total_len modulo 32 bytes.
@@ -109,27 +97,22 @@ static void put(struct writer *w, uint64_t v, unsigned bytes)
 static size_t data_checkpoint(const void *state, uint8_t *out, size_t cap)
 {
 	const struct ftp_data *s = state;
-	struct writer w = {.n = 0};
+	struct writer w = writer_init(out, cap);
 
-	put(&w, VERSION, 1);
-	put(&w,
-	    (s->older ? FLAG_OLDER : 0) | (s->digest_lost ? FLAG_DIGEST_LOST : 0) |
-		    (s->log_lost ? FLAG_LOG_LOST : 0) | (s->kept ? FLAG_KEPT : 0),
-	    1);
-	put(&w, s->end[JEEBS_TO_SERVER], 8);
-	put(&w, s->end[JEEBS_TO_CLIENT], 8);
-	put(&w, s->solid, 8);
-	put(&w, s->held, 8);
+	writer_u8(&w, VERSION);
+	writer_u8(&w, (s->older ? FLAG_OLDER : 0) | (s->digest_lost ? FLAG_DIGEST_LOST : 0) |
+			      (s->log_lost ? FLAG_LOG_LOST : 0) | (s->kept ? FLAG_KEPT : 0));
+	writer_u64be(&w, s->end[JEEBS_TO_SERVER]);
+	writer_u64be(&w, s->end[JEEBS_TO_CLIENT]);
+	writer_u64be(&w, s->solid);
+	writer_u64be(&w, s->held);
 	if (!s->digest_lost) {
-		put(&w, s->digest.total_len, 8);
+		writer_u64be(&w, s->digest.total_len);
 		for (int i = 0; i < 4; i++)
-			put(&w, s->digest.v[i], 8);
-		memcpy(w.p + w.n, s->digest.mem64, s->digest.total_len % 32);
-		w.n += s->digest.total_len % 32;
+			writer_u64be(&w, s->digest.v[i]);
+		writer_copy(&w, s->digest.mem64, s->digest.total_len % 32);
 	}
-	if (w.n <= cap)
-		memcpy(out, w.p, w.n);
-	return w.n;
+	return writer_pos(&w);
 }
 
 static int data_restore(void *state, struct jeebs_bytes checkpoint)

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/reader.h"
+#include "base/writer.h"
 
 #define VERSION 6u
 
@@ -26,78 +27,56 @@
 #define FLAG_BACKLOG   0x20u
 #define FLAGS_ALL      0x3fu
 
-#define SIDE_BYTES     49u
-#define REQUEST_BYTES  14u
-#define RESPONSE_BYTES (85u + 1u + HTTP_ETAG_MAX + 64u + 32u)
-#define CHECKPOINT_MAX (8u + 2u * SIDE_BYTES + HTTP_QUEUE_MAX * REQUEST_BYTES + RESPONSE_BYTES)
-
 /* 9999-12-31: the last date that can be written. */
 #define DATE_MAX_S INT64_C(253402300799)
 
-struct writer {
-	uint8_t p[CHECKPOINT_MAX];
-	size_t n;
-};
-
-static void put(struct writer *w, uint64_t v, unsigned bytes)
-{
-	for (unsigned i = 0; i < bytes; i++)
-		w->p[w->n++] = (uint8_t)(v >> (8 * (bytes - 1 - i)));
-}
-
-static void put_bytes(struct writer *w, const void *p, size_t n)
-{
-	memcpy(w->p + w->n, p, n);
-	w->n += n;
-}
-
 static void put_side(struct writer *w, const struct http_side *side)
 {
-	put(w, side->next, 8);
-	put(w, side->start, 8);
-	put(w, side->keep, 8);
-	put(w, side->phase, 1);
-	put(w, side->scan, 1);
-	put(w, side->body.left, 8);
-	put(w, side->body.text, 8);
-	put(w, side->body.line, 4);
-	put(w, side->body.kind, 1);
-	put(w, side->body.step, 1);
-	put(w, side->body.digits, 1);
+	writer_u64be(w, side->next);
+	writer_u64be(w, side->start);
+	writer_u64be(w, side->keep);
+	writer_u8(w, side->phase);
+	writer_u8(w, side->scan);
+	writer_u64be(w, side->body.left);
+	writer_u64be(w, side->body.text);
+	writer_u32be(w, side->body.line);
+	writer_u8(w, side->body.kind);
+	writer_u8(w, side->body.step);
+	writer_u8(w, side->body.digits);
 }
 
 static void put_digest(struct writer *w, const struct http_digest *d)
 {
-	put(w, d->from, 8);
-	put(w, d->to, 8);
-	put(w, d->all, 8);
-	put(w, d->last, 8);
+	writer_u64be(w, d->from);
+	writer_u64be(w, d->to);
+	writer_u64be(w, d->all);
+	writer_u64be(w, d->last);
 	for (int i = 0; i < 4; i++)
-		put(w, d->block.v[i], 8);
-	put_bytes(w, d->block.mem64, d->block.total_len % 32);
+		writer_u64be(w, d->block.v[i]);
+	writer_copy(w, d->block.mem64, d->block.total_len % 32);
 }
 
 static void put_response(struct writer *w, const struct http *s)
 {
 	const struct http_answer *a = &s->answer;
 
-	put(w, a->length, 8);
-	put(w, a->range_first, 8);
-	put(w, a->range_last, 8);
-	put(w, a->range_total, 8);
-	put(w, a->entity, 8);
-	put(w, a->etag_hash, 8);
-	put(w, (uint64_t)a->modified_s, 8);
-	put(w, (uint64_t)a->date_s, 8);
-	put(w, a->encoding, 4);
-	put(w, a->type, 4);
-	put(w, a->charset, 4);
-	put(w, a->parameters, 4);
-	put(w, a->status, 2);
-	put(w, a->flags, 2);
-	put(w, a->kind, 1);
-	put(w, s->etag.n, 1);
-	put_bytes(w, s->etag.text, s->etag.n);
+	writer_u64be(w, a->length);
+	writer_u64be(w, a->range_first);
+	writer_u64be(w, a->range_last);
+	writer_u64be(w, a->range_total);
+	writer_u64be(w, a->entity);
+	writer_u64be(w, a->etag_hash);
+	writer_u64be(w, (uint64_t)a->modified_s);
+	writer_u64be(w, (uint64_t)a->date_s);
+	writer_u32be(w, a->encoding);
+	writer_u32be(w, a->type);
+	writer_u32be(w, a->charset);
+	writer_u32be(w, a->parameters);
+	writer_u16be(w, a->status);
+	writer_u16be(w, a->flags);
+	writer_u8(w, a->kind);
+	writer_u8(w, s->etag.n);
+	writer_copy(w, s->etag.text, s->etag.n);
 	put_digest(w, &s->delivered);
 }
 
@@ -111,7 +90,7 @@ size_t http_checkpoint(const void *state, uint8_t *out, size_t cap)
 	const struct http *s = state;
 	/* Of a connection that was given up, only the reason matters. */
 	const struct http gone = {.reason = s->reason};
-	struct writer w = {.n = 0};
+	struct writer w = writer_init(out, cap);
 	unsigned flags = 0;
 
 	if (s->reason != HTTP_FINE)
@@ -129,28 +108,26 @@ size_t http_checkpoint(const void *state, uint8_t *out, size_t cap)
 			flags |= FLAG_KEPT(dir);
 	}
 
-	put(&w, VERSION, 1);
-	put(&w, s->reason, 1);
-	put(&w, flags, 1);
-	put(&w, s->informational, 1);
-	put(&w, s->queue_n, 1);
-	put(&w, s->sync, 1);
-	put(&w, s->proofs, 1);
-	put(&w, s->after_pause, 1);
+	writer_u8(&w, VERSION);
+	writer_u8(&w, s->reason);
+	writer_u8(&w, (uint8_t)flags);
+	writer_u8(&w, s->informational);
+	writer_u8(&w, s->queue_n);
+	writer_u8(&w, s->sync);
+	writer_u8(&w, s->proofs);
+	writer_u8(&w, s->after_pause);
 	put_side(&w, &s->side[JEEBS_TO_SERVER]);
 	put_side(&w, &s->side[JEEBS_TO_CLIENT]);
 	for (unsigned i = 0; i < s->queue_n; i++) {
 		const struct http_request *q = http_queued(s, i);
-		put(&w, q->start, 8);
-		put(&w, q->head_n, 4);
-		put(&w, q->method, 1);
-		put(&w, q->flags, 1);
+		writer_u64be(&w, q->start);
+		writer_u32be(&w, q->head_n);
+		writer_u8(&w, q->method);
+		writer_u8(&w, q->flags);
 	}
 	if (has_response(s))
 		put_response(&w, s);
-	if (w.n <= cap)
-		memcpy(out, w.p, w.n);
-	return w.n;
+	return writer_pos(&w);
 }
 
 static void get_side(struct reader *r, struct http_side *side, bool kept)

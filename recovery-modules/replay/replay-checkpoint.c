@@ -14,72 +14,55 @@
 #include <string.h>
 
 #include "base/reader.h"
+#include "base/writer.h"
 
 #define VERSION 1u
 
 #define FLAG_FIN(dir) (1u << (dir))
 #define FLAGS_ALL     3u
 
-#define CHECKPOINT_MAX (3u + 5u * 8u + 2u + 5u + REPLAY_MARKS_MAX * 24u + 32u + 32u)
-
-struct writer {
-	uint8_t p[CHECKPOINT_MAX];
-	size_t n;
-};
-
-static void put(struct writer *w, uint64_t v, unsigned bytes)
-{
-	for (unsigned i = 0; i < bytes; i++)
-		w->p[w->n++] = (uint8_t)(v >> (8 * (bytes - 1 - i)));
-}
-
 static void put_marks(struct writer *w, const struct replay_marks *m)
 {
-	put(w, m->joined, 4);
-	put(w, m->n, 1);
+	writer_u32be(w, m->joined);
+	writer_u8(w, (uint8_t)m->n);
 	for (uint32_t i = 0; i < m->n; i++) {
-		put(w, m->v[i].client, 8);
-		put(w, m->v[i].server, 8);
-		put(w, m->v[i].digest, 8);
+		writer_u64be(w, m->v[i].client);
+		writer_u64be(w, m->v[i].server);
+		writer_u64be(w, m->v[i].digest);
 	}
 }
 
 static void put_digest(struct writer *w, const XXH64_state_t *d)
 {
-	size_t n = d->total_len % 32;
-
 	for (int i = 0; i < 4; i++)
-		put(w, d->v[i], 8);
-	memcpy(w->p + w->n, d->mem64, n);
-	w->n += n;
+		writer_u64be(w, d->v[i]);
+	writer_copy(w, d->mem64, d->total_len % 32);
 }
 
 size_t replay_checkpoint(const void *state, uint8_t *out, size_t cap)
 {
 	const struct replay *s = state;
-	struct writer w = {.n = 0};
+	struct writer w = writer_init(out, cap);
 	unsigned flags = 0;
 
 	for (unsigned dir = 0; dir < 2; dir++)
 		if (s->fin[dir])
 			flags |= FLAG_FIN(dir);
-	put(&w, VERSION, 1);
-	put(&w, s->reason, 1);
-	put(&w, s->reason == REPLAY_FINE ? flags : 0, 1);
+	writer_u8(&w, VERSION);
+	writer_u8(&w, s->reason);
+	writer_u8(&w, s->reason == REPLAY_FINE ? (uint8_t)flags : 0);
 	if (s->reason == REPLAY_FINE) {
 		for (unsigned dir = 0; dir < 2; dir++)
-			put(&w, s->begin[dir], 8);
+			writer_u64be(&w, s->begin[dir]);
 		for (unsigned dir = 0; dir < 2; dir++)
-			put(&w, s->next[dir], 8);
-		put(&w, s->fin_server, 8);
-		put(&w, s->mask.state, 1);
-		put(&w, s->mask.at, 1);
+			writer_u64be(&w, s->next[dir]);
+		writer_u64be(&w, s->fin_server);
+		writer_u8(&w, s->mask.state);
+		writer_u8(&w, s->mask.at);
 		put_marks(&w, &s->marks);
 		put_digest(&w, &s->digest);
 	}
-	if (w.n <= cap)
-		memcpy(out, w.p, w.n);
-	return w.n;
+	return writer_pos(&w);
 }
 
 static void get_marks(struct reader *r, struct replay_marks *m)

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/reader.h"
+#include "base/writer.h"
 
 #define VERSION 1u
 
@@ -27,32 +28,15 @@
 #define FLAG_INTRODUCED 0x004u
 #define FLAGS_ALL       0x1ffu
 
-#define CHECKPOINT_MAX (10u + 44u + 48u + SMTP_QUEUE_MAX * 9u + 4u + SMTP_NAME_MAX + SMTP_LOGIN_MAX)
-
-struct writer {
-	uint8_t p[CHECKPOINT_MAX];
-	size_t n;
-};
-
-static void put(struct writer *w, uint64_t v, unsigned bytes)
+static uint16_t flags_of(const struct smtp *s)
 {
-	for (unsigned i = 0; i < bytes; i++)
-		w->p[w->n++] = (uint8_t)(v >> (8 * (bytes - 1 - i)));
-}
-
-static void put_bytes(struct writer *w, const void *p, size_t n)
-{
-	memcpy(w->p + w->n, p, n);
-	w->n += n;
-}
-
-static unsigned flags_of(const struct smtp *s)
-{
-	return (s->closed ? FLAG_CLOSED : 0u) | (s->lost ? FLAG_LOST : 0u) |
-	       (s->blocked ? FLAG_BLOCKED : 0u) | (s->ext_hello ? FLAG_EXT : 0u) |
-	       (s->logged_in ? FLAG_LOGGED_IN : 0u) | (s->odd_login ? FLAG_ODD_LOGIN : 0u) |
-	       (s->introduced ? FLAG_INTRODUCED : 0u) | (s->side[0].kept ? FLAG_KEPT(0) : 0u) |
-	       (s->side[1].kept ? FLAG_KEPT(1) : 0u);
+	return (uint16_t)((s->closed ? FLAG_CLOSED : 0u) | (s->lost ? FLAG_LOST : 0u) |
+			  (s->blocked ? FLAG_BLOCKED : 0u) | (s->ext_hello ? FLAG_EXT : 0u) |
+			  (s->logged_in ? FLAG_LOGGED_IN : 0u) |
+			  (s->odd_login ? FLAG_ODD_LOGIN : 0u) |
+			  (s->introduced ? FLAG_INTRODUCED : 0u) |
+			  (s->side[0].kept ? FLAG_KEPT(0) : 0u) |
+			  (s->side[1].kept ? FLAG_KEPT(1) : 0u));
 }
 
 static bool in_line(const struct smtp *s)
@@ -65,46 +49,42 @@ size_t smtp_checkpoint(const void *state, uint8_t *out, size_t cap)
 	const struct smtp *s = state;
 	/* Of a connection that was given up, only the reason matters. */
 	const struct smtp gone = {.reason = s->reason};
-	struct writer w = {.n = 0};
+	struct writer w = writer_init(out, cap);
 
 	if (s->reason != SMTP_FINE)
 		s = &gone;
-	put(&w, VERSION, 1);
-	put(&w, s->reason, 1);
-	put(&w, flags_of(s), 2);
-	put(&w, s->open, 1);
-	put(&w, s->parse.in, 1);
-	put(&w, s->parse.dot, 1);
-	put(&w, s->parse.chunk, 1);
-	put(&w, s->queue_n, 1);
-	put(&w, s->parse.left, 8);
-	put(&w, s->open_start, 8);
-	put(&w, s->open_reply, 8);
-	put(&w, s->line_start, 8);
-	put(&w, s->reply_start, 8);
-	put(&w, s->caps, 4);
+	writer_u8(&w, VERSION);
+	writer_u8(&w, s->reason);
+	writer_u16be(&w, flags_of(s));
+	writer_u8(&w, s->open);
+	writer_u8(&w, s->parse.in);
+	writer_u8(&w, s->parse.dot);
+	writer_u8(&w, s->parse.chunk);
+	writer_u8(&w, s->queue_n);
+	writer_u64be(&w, s->parse.left);
+	writer_u64be(&w, s->open_start);
+	writer_u64be(&w, s->open_reply);
+	writer_u64be(&w, s->line_start);
+	writer_u64be(&w, s->reply_start);
+	writer_u32be(&w, s->caps);
 	for (int dir = 0; dir < 2; dir++) {
 		const struct smtp_side *side = &s->side[dir];
 		bool again = dir == JEEBS_TO_CLIENT || in_line(s);
-		put(&w, side->next, 8);
-		put(&w,
-		    !again                   ? side->read
-		    : dir == JEEBS_TO_CLIENT ? s->reply_start
-					     : s->line_start,
-		    8);
-		put(&w, side->keep, 8);
+		writer_u64be(&w, side->next);
+		writer_u64be(&w, !again                   ? side->read
+				 : dir == JEEBS_TO_CLIENT ? s->reply_start
+							  : s->line_start);
+		writer_u64be(&w, side->keep);
 	}
 	for (unsigned i = 0; i < s->queue_n; i++) {
-		put(&w, smtp_queued(s, i)->start, 8);
-		put(&w, smtp_queued(s, i)->kind, 1);
+		writer_u64be(&w, smtp_queued(s, i)->start);
+		writer_u8(&w, smtp_queued(s, i)->kind);
 	}
-	put(&w, s->name_n, 2);
-	put(&w, s->login_n, 2);
-	put_bytes(&w, s->name, s->name_n);
-	put_bytes(&w, s->login, s->login_n);
-	if (w.n <= cap)
-		memcpy(out, w.p, w.n);
-	return w.n;
+	writer_u16be(&w, s->name_n);
+	writer_u16be(&w, s->login_n);
+	writer_copy(&w, s->name, s->name_n);
+	writer_copy(&w, s->login, s->login_n);
+	return writer_pos(&w);
 }
 
 static void get_flags(struct smtp *s, unsigned flags)

@@ -3,37 +3,20 @@
 #include "telnet.h"
 
 #include "base/reader.h"
+#include "base/writer.h"
 
 #define VERSION 2u
-#define MAX     8192u
-
-struct writer {
-	uint8_t p[MAX]; /* more than the largest state needs */
-	size_t n;
-};
-
-static void put(struct writer *w, uint64_t v, unsigned bytes)
-{
-	for (unsigned i = 0; i < bytes; i++)
-		w->p[w->n++] = (uint8_t)(v >> (8 * (bytes - 1 - i)));
-}
-
-static void put_bytes(struct writer *w, const void *p, size_t n)
-{
-	memcpy(w->p + w->n, p, n);
-	w->n += n;
-}
 
 static void put_parser(struct writer *w, const struct telnet_parser *p)
 {
 	bool sub = p->step == TELNET_IN_SUB || p->step == TELNET_IN_SUB_IAC;
 
-	put(w, p->step, 1);
-	put(w, p->step == TELNET_IN_VERB ? p->verb : 0, 1);
-	put(w, sub ? p->option : 0, 1);
-	put(w, sub && p->sub_long, 1);
-	put(w, sub ? p->sub_n : 0, 2);
-	put_bytes(w, p->sub, sub ? p->sub_n : 0);
+	writer_u8(w, p->step);
+	writer_u8(w, p->step == TELNET_IN_VERB ? p->verb : 0);
+	writer_u8(w, sub ? p->option : 0);
+	writer_u8(w, sub && p->sub_long);
+	writer_u16be(w, sub ? p->sub_n : 0);
+	writer_copy(w, p->sub, sub ? p->sub_n : 0);
 }
 
 static bool is_zero(const struct telnet_option *o)
@@ -42,105 +25,107 @@ static bool is_zero(const struct telnet_option *o)
 	       !o->began && !o->wanted && !o->ended;
 }
 
+static uint8_t options_count(const struct telnet_option side[static TELNET_OPTION_MAX])
+{
+	uint8_t n = 0;
+
+	for (unsigned i = 0; i < TELNET_OPTION_MAX; i++)
+		n = (uint8_t)(n + !is_zero(&side[i]));
+	return n;
+}
+
 static void put_options(struct writer *w, const struct telnet_options *all)
 {
 	for (unsigned side = 0; side < 2; side++) {
-		size_t count = w->n++;
-		uint8_t n = 0;
+		writer_u8(w, options_count(all->side[side]));
 		for (unsigned i = 0; i < TELNET_OPTION_MAX; i++) {
 			const struct telnet_option *o = &all->side[side][i];
 			if (is_zero(o))
 				continue;
-			put(w, i, 1);
-			put(w, o->agreed, 1);
-			put(w, o->on_n, 1);
-			put(w, o->off_n, 1);
-			put(w, o->idle_n, 1);
-			put(w, o->answered_n, 1);
-			put(w, o->accepted, 1);
-			put(w, o->began, 1);
-			put(w, o->wanted, 1);
-			put(w, o->ended, 1);
-			n++;
+			writer_u8(w, (uint8_t)i);
+			writer_u8(w, o->agreed);
+			writer_u8(w, o->on_n);
+			writer_u8(w, o->off_n);
+			writer_u8(w, o->idle_n);
+			writer_u8(w, o->answered_n);
+			writer_u8(w, o->accepted);
+			writer_u8(w, o->began);
+			writer_u8(w, o->wanted);
+			writer_u8(w, o->ended);
 		}
-		w->p[count] = n;
 	}
 }
 
 static void put_subs(struct writer *w, const struct telnet_subs *s)
 {
-	put(w, s->n, 1);
+	writer_u8(w, s->n);
 	for (unsigned i = 0; i < s->n; i++) {
 		const struct telnet_sub *e = &s->list[i];
-		put(w, e->option, 1);
-		put(w, e->kind, 1);
-		put(w, e->answered, 1);
-		put(w, e->lost, 1);
-		put(w, e->at, 2);
-		put(w, e->n, 2);
-		put(w, e->hash, 8);
+		writer_u8(w, e->option);
+		writer_u8(w, e->kind);
+		writer_u8(w, e->answered);
+		writer_u8(w, e->lost);
+		writer_u16be(w, e->at);
+		writer_u16be(w, e->n);
+		writer_u64be(w, e->hash);
 	}
-	put(w, s->arena_n, 2);
-	put_bytes(w, s->arena, s->arena_n);
+	writer_u16be(w, s->arena_n);
+	writer_copy(w, s->arena, s->arena_n);
 }
 
 static void put_typed(struct writer *w, const struct telnet_typed *t)
 {
-	put(w, t->lost, 1);
-	put(w, t->n, 1);
-	put_bytes(w, t->text, t->n);
+	writer_u8(w, t->lost);
+	writer_u8(w, t->n);
+	writer_copy(w, t->text, t->n);
 }
 
 static void put_login(struct writer *w, const struct telnet_login *l)
 {
-	put(w, l->phase, 1);
-	put(w, l->withheld, 1);
-	put(w, l->again, 1);
-	put(w, l->line_over, 1);
-	put(w, l->cr, 1);
-	put(w, l->unanswered, 1);
-	put(w, l->line.fresh, 1);
-	put(w, l->line.muted, 1);
-	put(w, l->line.prompt, 1);
-	put(w, l->line.n, 1);
-	put_bytes(w, l->line.text, l->line.n);
+	writer_u8(w, l->phase);
+	writer_u8(w, l->withheld);
+	writer_u8(w, l->again);
+	writer_u8(w, l->line_over);
+	writer_u8(w, l->cr);
+	writer_u8(w, l->unanswered);
+	writer_u8(w, l->line.fresh);
+	writer_u8(w, l->line.muted);
+	writer_u8(w, l->line.prompt);
+	writer_u8(w, l->line.n);
+	writer_copy(w, l->line.text, l->line.n);
 	put_typed(w, &l->user);
 	put_typed(w, &l->password);
 	put_typed(w, &l->typed);
 	put_typed(w, &l->last);
-	put(w, l->echoed, 1);
-	put(w, l->user_at, 2);
-	put(w, l->password_at, 2);
-	put(w, l->typed_at, 2);
-	put(w, l->seen_lost, 1);
-	put(w, l->seen_n, 2);
-	put_bytes(w, l->seen, l->seen_n);
+	writer_u8(w, l->echoed);
+	writer_u16be(w, l->user_at);
+	writer_u16be(w, l->password_at);
+	writer_u16be(w, l->typed_at);
+	writer_u8(w, l->seen_lost);
+	writer_u16be(w, l->seen_n);
+	writer_copy(w, l->seen, l->seen_n);
 }
 
 size_t telnet_checkpoint(const void *state, uint8_t *out, size_t cap)
 {
 	const struct telnet *s = state;
-	struct writer w;
+	struct writer w = writer_init(out, cap);
 
-	w.n = 0;
-	put(&w, VERSION, 1);
-	put(&w, s->reason, 1);
+	writer_u8(&w, VERSION);
+	writer_u8(&w, s->reason);
 	/* Of a connection that was given up, only the reason matters. */
 	if (s->reason == TELNET_FINE) {
-		put(&w, s->vouched, 1);
+		writer_u8(&w, s->vouched);
 		for (unsigned dir = 0; dir < 2; dir++) {
-			put(&w, s->cr[dir], 1);
-			put(&w, s->next[dir], 8);
+			writer_u8(&w, s->cr[dir]);
+			writer_u64be(&w, s->next[dir]);
 			put_parser(&w, &s->parser[dir]);
 		}
 		put_options(&w, &s->options);
 		put_subs(&w, &s->subs);
 		put_login(&w, &s->login);
 	}
-	if (w.n <= cap)
-		memcpy(out, w.p, w.n);
-	explicit_bzero(w.p, w.n);
-	return w.n;
+	return writer_pos(&w);
 }
 
 /* ---- back ---------------------------------------------------------------------------- */

@@ -35,39 +35,38 @@ static uint8_t flags_of(const struct snapshot *s)
 			 (s->may_fragment ? FLAG_MAY_FRAGMENT : 0));
 }
 
-int snapshot_encode(const struct snapshot *s, struct buf *out)
+void snapshot_encode(const struct snapshot *s, struct writer *out)
 {
 	size_t addr_n = addr_bytes(s->server.addr.family);
 
-	buf_u8(out, SNAPSHOT_VERSION);
-	buf_u8(out, s->server.addr.family);
-	buf_append(out, s->server.addr.b, addr_n);
-	buf_u16be(out, s->server.port);
-	buf_append(out, s->client.addr.b, addr_n);
-	buf_u16be(out, s->client.port);
-	buf_u32be(out, s->snd_una);
-	buf_u32be(out, s->snd_nxt);
-	buf_u32be(out, s->rcv_nxt);
-	buf_u32be(out, s->snd_wnd);
-	buf_u32be(out, s->snd_wl1);
-	buf_u32be(out, s->max_window);
-	buf_u32be(out, s->rcv_edge);
-	buf_u16be(out, s->mss);
-	buf_u8(out, s->snd_wscale);
-	buf_u8(out, s->rcv_wscale);
-	buf_u8(out, flags_of(s));
-	buf_u32be(out, s->tsval);
-	buf_u64be(out, (uint64_t)s->tsval_ns);
-	buf_u32be(out, s->ts_hz);
-	buf_u32be(out, s->ts_recent);
-	buf_u8(out, s->ttl);
-	buf_u8(out, s->tos);
-	buf_u16be(out, s->vlan_tci);
-	buf_append(out, s->client_mac, sizeof s->client_mac);
-	buf_append(out, s->server_mac, sizeof s->server_mac);
+	writer_u8(out, SNAPSHOT_VERSION);
+	writer_u8(out, s->server.addr.family);
+	writer_copy(out, s->server.addr.b, addr_n);
+	writer_u16be(out, s->server.port);
+	writer_copy(out, s->client.addr.b, addr_n);
+	writer_u16be(out, s->client.port);
+	writer_u32be(out, s->snd_una);
+	writer_u32be(out, s->snd_nxt);
+	writer_u32be(out, s->rcv_nxt);
+	writer_u32be(out, s->snd_wnd);
+	writer_u32be(out, s->snd_wl1);
+	writer_u32be(out, s->max_window);
+	writer_u32be(out, s->rcv_edge);
+	writer_u16be(out, s->mss);
+	writer_u8(out, s->snd_wscale);
+	writer_u8(out, s->rcv_wscale);
+	writer_u8(out, flags_of(s));
+	writer_u32be(out, s->tsval);
+	writer_u64be(out, (uint64_t)s->tsval_ns);
+	writer_u32be(out, s->ts_hz);
+	writer_u32be(out, s->ts_recent);
+	writer_u8(out, s->ttl);
+	writer_u8(out, s->tos);
+	writer_u16be(out, s->vlan_tci);
+	writer_copy(out, s->client_mac, sizeof s->client_mac);
+	writer_copy(out, s->server_mac, sizeof s->server_mac);
 	if (s->probe_byte_ok)
-		buf_u8(out, s->probe_byte);
-	return buf_error(out);
+		writer_u8(out, s->probe_byte);
 }
 
 static void endpoint_read(struct reader *r, uint8_t family, struct endpoint *e)

@@ -12,11 +12,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/buf.h"
 #include "base/netaddr.h"
 #include "base/reader.h"
+#include "base/writer.h"
 
-#define SNAPSHOT_VERSION 2 /* 1, without may_fragment, is read as well */
+#define SNAPSHOT_VERSION   2 /* 1, without may_fragment, is read as well */
+#define SNAPSHOT_BYTES_MAX 108
 
 struct snapshot {
 	struct endpoint server, client;
@@ -52,8 +53,8 @@ struct snapshot {
 	bool server_fin; /* the old server's FIN was on the wire, at snd_nxt - 1 */
 };
 
-/* Appends the encoded form. 0 or the buffer's error. */
-int snapshot_encode(const struct snapshot *s, struct buf *out);
+/* Writes the encoded form: at most SNAPSHOT_BYTES_MAX. */
+void snapshot_encode(const struct snapshot *s, struct writer *out);
 
 enum snapshot_outcome {
 	SNAPSHOT_OK = 0,

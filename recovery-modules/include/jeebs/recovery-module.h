@@ -321,7 +321,7 @@ struct jeebs_module {
 	int (*fin)(void *state, uint32_t dir, uint64_t off);
 	/*
 	 * Serialises the state, versioned, big-endian, into @out of @cap bytes. Returns
-	 * the length; more than @cap means nothing was written and so much is needed.
+	 * the length; more than @cap: so much is needed, and @out is of no use.
 	 */
 	size_t (*checkpoint)(const void *state, uint8_t *out, size_t cap);
 	/*
