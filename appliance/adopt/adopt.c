@@ -7,11 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "adopt-handover.h"
+#include "base/bell.h"
 #include "base/clock.h"
+#include "base/mailbox.h"
 #include "base/thread.h"
 
 #define EVENTS_MAX 64
@@ -33,11 +34,7 @@ struct adopter {
 	int epoll;
 	atomic_uint_fast64_t active, adopted, taken_count, ended, reset, refused;
 
-	pthread_mutex_t lock;
-	struct list mail, held; /* under lock */
-	bool stop;              /* under lock */
-	int wake;               /* eventfd */
-
+	struct mailbox mail; /* of handovers; closed: the thread is to end */
 	pthread_t thread;
 	bool running;
 };
@@ -192,18 +189,11 @@ static void on_ready(struct adopter *a, struct handover *h)
 /* From the mail into the lanes. False: the adopter is to end. */
 static bool sort_mail(struct adopter *a)
 {
+	bool stop = mailbox_closed(&a->mail);
 	struct list mail;
-	uint64_t n;
 
-	(void)!read(a->wake, &n, sizeof n);
 	list_init(&mail);
-	pthread_mutex_lock(&a->lock);
-	list_for_each_safe (it, tmp, &a->mail) {
-		list_del(it);
-		list_add_tail(&mail, it);
-	}
-	bool stop = a->stop;
-	pthread_mutex_unlock(&a->lock);
+	mailbox_take(&a->mail, &mail);
 	list_for_each_safe (it, tmp, &mail) {
 		struct handover *h = handover_at(it);
 		struct lane *l = lane_for(a, h->rq.path);
@@ -248,6 +238,8 @@ static void end_all(struct adopter *a, struct list *list)
 
 static void end_everything(struct adopter *a)
 {
+	struct list left;
+
 	list_for_each_safe (it, tmp, &a->lanes) {
 		struct lane *l = list_entry(it, struct lane, node);
 		end_all(a, &l->active);
@@ -256,8 +248,10 @@ static void end_everything(struct adopter *a)
 		free(l);
 	}
 	end_all(a, &a->taken);
-	end_all(a, &a->mail); /* nobody submits any more */
-	end_all(a, &a->held);
+	list_init(&left); /* nobody submits any more */
+	mailbox_release(&a->mail, NULL, NULL);
+	mailbox_take(&a->mail, &left);
+	end_all(a, &left);
 }
 
 static void *adopter_main(void *arg)
@@ -291,13 +285,6 @@ static void *adopter_main(void *arg)
 /* ---- for others -------------------------------------------------------------------------------
  */
 
-static void wake(struct adopter *a)
-{
-	uint64_t one = 1;
-
-	(void)!write(a->wake, &one, sizeof one);
-}
-
 static int open_descriptors(struct adopter *a)
 {
 	struct epoll_event e = {.events = EPOLLIN};
@@ -305,10 +292,7 @@ static int open_descriptors(struct adopter *a)
 	a->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (a->epoll < 0)
 		return -errno;
-	a->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (a->wake < 0)
-		return -errno;
-	return epoll_ctl(a->epoll, EPOLL_CTL_ADD, a->wake, &e) < 0 ? -errno : 0;
+	return epoll_ctl(a->epoll, EPOLL_CTL_ADD, a->mail.bell, &e) < 0 ? -errno : 0;
 }
 
 int adopter_new(const struct adopt_config *config, struct adopter **ret)
@@ -318,13 +302,12 @@ int adopter_new(const struct adopt_config *config, struct adopter **ret)
 	if (!a)
 		return -ENOMEM;
 	a->config = *config;
-	a->epoll = a->wake = -1;
+	a->epoll = -1;
 	list_init(&a->lanes);
 	list_init(&a->taken);
-	list_init(&a->mail);
-	list_init(&a->held);
-	pthread_mutex_init(&a->lock, NULL);
-	int r = open_descriptors(a);
+	int r = mailbox_init(&a->mail);
+	if (r == 0)
+		r = open_descriptors(a);
 	if (r == 0)
 		r = thread_start(&a->thread, adopter_main, a);
 	a->running = r == 0;
@@ -341,17 +324,12 @@ struct adopter *adopter_free(struct adopter *a)
 	if (!a)
 		return NULL;
 	if (a->running) {
-		pthread_mutex_lock(&a->lock);
-		a->stop = true;
-		pthread_mutex_unlock(&a->lock);
-		wake(a);
+		mailbox_close(&a->mail);
 		pthread_join(a->thread, NULL);
 	}
 	if (a->epoll >= 0)
 		close(a->epoll);
-	if (a->wake >= 0)
-		close(a->wake);
-	pthread_mutex_destroy(&a->lock);
+	mailbox_deinit(&a->mail);
 	free(a);
 	return NULL;
 }
@@ -381,30 +359,36 @@ int adopt_submit(struct adopter *a, const struct adopt_request *r)
 		return e;
 	}
 	h->deadline_ns = clock_mono_ns() + a->config.timeout_ns;
-	pthread_mutex_lock(&a->lock);
-	list_add_tail(r->hold ? &a->held : &a->mail, &h->node);
-	pthread_mutex_unlock(&a->lock);
-	if (!r->hold)
-		wake(a);
+	if (r->hold)
+		mailbox_hold(&a->mail, &h->node);
+	else
+		mailbox_post(&a->mail, &h->node);
 	return 0;
+}
+
+struct release {
+	uint32_t group;
+	int64_t deadline_ns;
+};
+
+static bool is_released(struct list *node, void *arg)
+{
+	const struct release *r = arg;
+	struct handover *h = handover_at(node);
+
+	if (h->rq.group != r->group)
+		return false;
+	h->deadline_ns = r->deadline_ns;
+	return true;
 }
 
 void adopt_release(struct adopter *a, uint32_t group)
 {
 	if (!a)
 		return;
-	int64_t deadline = clock_mono_ns() + a->config.timeout_ns;
-	pthread_mutex_lock(&a->lock);
-	list_for_each_safe (it, tmp, &a->held) {
-		struct handover *h = handover_at(it);
-		if (h->rq.group != group)
-			continue;
-		h->deadline_ns = deadline;
-		list_del(it);
-		list_add_tail(&a->mail, it);
-	}
-	pthread_mutex_unlock(&a->lock);
-	wake(a);
+	struct release r = {group, clock_mono_ns() + a->config.timeout_ns};
+	mailbox_release(&a->mail, is_released, &r);
+	bell_ring(a->mail.bell); /* in any case: it looks at the clock */
 }
 
 uint64_t adopt_active(const struct adopter *a)

@@ -5,11 +5,11 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include "base/bell.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "control-client.h"
@@ -216,10 +216,10 @@ static int open_socket(struct control *c, const char *path)
 	int r = make_folder(path);
 	if (r < 0)
 		return r;
-	c->stop_fd = eventfd(0, EFD_CLOEXEC);
+	c->stop_fd = bell_open();
 	c->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (c->stop_fd < 0 || c->listen_fd < 0)
-		return -errno;
+		return c->stop_fd < 0 ? c->stop_fd : -errno;
 	/* Linux gives the file the socket's own mode: it is never open to everybody. */
 	if (fchmod(c->listen_fd, 0660) < 0)
 		return -errno;
@@ -269,7 +269,7 @@ struct control *control_close(struct control *c)
 {
 	if (!c)
 		return NULL;
-	eventfd_write(c->stop_fd, 1);
+	bell_ring(c->stop_fd);
 	pthread_join(c->thread, NULL);
 	free_control(c);
 	return NULL;

@@ -117,7 +117,7 @@ bool failover_clients_settle(struct failover_server *s)
 	uint32_t n = 0;
 
 	if (list_empty(&run->items))
-		takeover_inbox_take(&run->inbox, 0, &run->items);
+		mailbox_take(&run->inbox, &run->items);
 	list_for_each_safe (it, tmp, &run->items) {
 		if (n == FAILOVER_BATCH)
 			break;
@@ -138,7 +138,7 @@ bool failover_clients_settle(struct failover_server *s)
 struct takeover_call {
 	uint32_t server;
 	struct related_list *expected;
-	struct takeover_inbox *inbox;
+	struct mailbox *inbox;
 	uint32_t from;
 	int error;
 };
@@ -195,7 +195,7 @@ void failover_clients_ask(struct failover_server *s)
 	related_list_deinit(&expected);
 	/* Everybody to be asked is in the inbox by now; some may have spoken meanwhile. */
 	list_init(&items);
-	takeover_inbox_take(&run->inbox, 0, &items);
+	mailbox_take(&run->inbox, &items);
 	list_for_each_safe (it, tmp, &items) {
 		struct takeover_item *item = list_entry(it, struct takeover_item, node);
 		list_del(it);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/bell.h"
 #include "base/clock.h"
 #include "failover-run.h"
 #include "base/log.h"
@@ -52,7 +53,6 @@ static void settle(struct joined *j, enum fate fate, const char *reason)
 {
 	struct failover_server *s = j->server;
 	const struct failover_observer *o = &s->env->observer;
-	uint64_t one = 1;
 
 	if (j->settled)
 		return;
@@ -61,7 +61,7 @@ static void settle(struct joined *j, enum fate fate, const char *reason)
 	if (j->others > 0)
 		o->settled(o->ctx, s->index, j->others_protocol, fate, j->others);
 	if (account_settle(&s->account, fate, reason, 1 + j->others))
-		(void)!write(s->wake, &one, sizeof one);
+		bell_ring(s->bell);
 }
 
 /* Reset by us, unless its client was the first. */
@@ -85,12 +85,11 @@ static void on_join_report(void *ctx, const struct join_report *r)
 	struct joined *j = ctx;
 	struct failover_server *s = j->server;
 	int64_t none = 0;
-	uint64_t one = 1;
 
 	switch (r->event) {
 	case JOIN_FIRST_BYTE:
 		if (atomic_compare_exchange_strong(&s->first_byte_ns, &none, r->now_ns))
-			(void)!write(s->wake, &one, sizeof one);
+			bell_ring(s->bell);
 		return;
 	case JOIN_PROVEN:
 		settle(j, FATE_CONTINUED, NULL);

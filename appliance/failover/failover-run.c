@@ -565,8 +565,7 @@ void failover_run_begin(struct failover_server *s, const struct failover_cause *
 	s->run = run;
 	run->cause = *cause;
 	list_init(&run->items);
-	takeover_inbox_init(&run->inbox);
-	run->inbox.wake = s->wake;
+	mailbox_init_shared(&run->inbox, s->bell);
 	run->summary.alive_ns = cause->alive_ns;
 	snprintf(run->summary.id, sizeof run->summary.id, "%s-%lld", s->cfg->name,
 		 (long long)(clock_real_ns() / NS_PER_MS));

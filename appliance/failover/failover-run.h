@@ -24,7 +24,7 @@
 struct failover_server {
 	const struct failover_config *env;
 	const struct config_server *cfg;
-	int wake; /* eventfd: something happened in another thread */
+	int bell; /* of the thread: something happened in another one */
 	struct thread_pool *pool;
 	uint32_t index;    /* in the configuration; also the join group */
 	_Atomic int state; /* enum failover_state */
@@ -58,7 +58,7 @@ struct failover_run {
 	enum run_phase phase;
 	struct failover_cause cause;
 	struct failover_summary summary;
-	struct takeover_inbox inbox;
+	struct mailbox inbox;
 	struct list items; /* out of the inbox, not settled yet */
 	struct probed_table probed;
 	uint32_t refusals_said;
@@ -88,7 +88,7 @@ void failover_run_begin(struct failover_server *s, const struct failover_cause *
 			int64_t now_ns);
 /* What can be done now. True: over, reported, s->run freed. */
 bool failover_run_step(struct failover_server *s, int64_t now_ns);
-/* When to step next at the latest; sooner, when s->wake or failover_run_fd() says so. */
+/* When to step next at the latest; sooner, when s->bell or failover_run_fd() says so. */
 int64_t failover_run_due_ns(const struct failover_server *s, int64_t now_ns);
 /* What it waits for becomes readable; -1: nothing. */
 int failover_run_fd(const struct failover_server *s);

@@ -7,14 +7,15 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/bell.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "failover-run.h"
 #include "base/log.h"
+#include "base/mailbox.h"
 #include "base/thread.h"
+#include "failover-run.h"
 
 /* Threads that restore: one a core. Beyond these they would meet in the kernel's locks. */
 #define CREW_LIMIT      8
@@ -40,13 +41,11 @@ struct failover {
 	struct failover_config cfg;
 	struct failover_server *server;
 	struct thread_pool *pool;
-	struct pollfd *waits; /* wake, then one a server */
+	struct pollfd *waits; /* the bell, then one a server */
 	pthread_t thread;
 	bool started;
-	int wake;             /* eventfd */
-	pthread_mutex_t lock; /* protects requests */
-	struct list requests;
-	_Atomic bool stop;
+	struct mailbox mail;  /* of requests; its bell rings for all there is to do */
+	struct list requests; /* out of it */
 };
 
 const char *failover_state_name(enum failover_state s)
@@ -128,14 +127,12 @@ static void keep(struct failover_server *s, int64_t now)
 
 static struct request *next_request(struct failover *f)
 {
-	struct request *rq = NULL;
-
-	pthread_mutex_lock(&f->lock);
-	if (!list_empty(&f->requests)) {
-		rq = list_entry(f->requests.next, struct request, node);
-		list_del(&rq->node);
-	}
-	pthread_mutex_unlock(&f->lock);
+	if (list_empty(&f->requests))
+		mailbox_take(&f->mail, &f->requests);
+	if (list_empty(&f->requests))
+		return NULL;
+	struct request *rq = list_entry(f->requests.next, struct request, node);
+	list_del(&rq->node);
 	return rq;
 }
 
@@ -161,15 +158,14 @@ static int wait_ms(const struct failover *f, int64_t now)
 static void wait_for_work(struct failover *f)
 {
 	const uint32_t n = f->cfg.config->server_count;
-	uint64_t count;
 
-	f->waits[0] = (struct pollfd){.fd = f->wake, .events = POLLIN};
+	f->waits[0] = (struct pollfd){.fd = f->mail.bell, .events = POLLIN};
 	for (uint32_t i = 0; i < n; i++)
 		f->waits[i + 1] = (struct pollfd){
 			.fd = f->server[i].run ? failover_run_fd(&f->server[i]) : -1,
 			.events = POLLIN};
 	poll(f->waits, n + 1, wait_ms(f, clock_mono_ns()));
-	(void)!read(f->wake, &count, sizeof count);
+	bell_silence(f->mail.bell);
 }
 
 static void *failover_main(void *arg)
@@ -177,16 +173,17 @@ static void *failover_main(void *arg)
 	struct failover *f = arg;
 	struct request *rq;
 
-	while (!atomic_load(&f->stop)) {
+	while (!mailbox_closed(&f->mail)) {
 		wait_for_work(f);
-		while (!atomic_load(&f->stop) && (rq = next_request(f))) {
+		while (!mailbox_closed(&f->mail) && (rq = next_request(f))) {
 			int64_t now = clock_mono_ns();
 			failover_run_begin(&f->server[rq->server], &rq->cause, now);
 			keep(&f->server[rq->server],
 			     now); /* what was called off may be asked again */
 			free(rq);
 		}
-		for (uint32_t i = 0; i < f->cfg.config->server_count && !atomic_load(&f->stop); i++)
+		for (uint32_t i = 0; i < f->cfg.config->server_count && !mailbox_closed(&f->mail);
+		     i++)
 			keep(&f->server[i], clock_mono_ns());
 	}
 	return NULL;
@@ -197,7 +194,6 @@ int failover_request(struct failover *f, uint32_t server, const struct failover_
 	struct request *rq = calloc(1, sizeof *rq);
 	int expect_none = FAILOVER_NONE, expect_aborted = FAILOVER_ABORTED;
 	_Atomic int *state = &f->server[server].state;
-	uint64_t one = 1;
 
 	if (!rq)
 		return -ENOMEM;
@@ -209,10 +205,7 @@ int failover_request(struct failover *f, uint32_t server, const struct failover_
 	}
 	rq->server = server;
 	rq->cause = *cause;
-	pthread_mutex_lock(&f->lock);
-	list_add_tail(&f->requests, &rq->node);
-	pthread_mutex_unlock(&f->lock);
-	(void)!write(f->wake, &one, sizeof one);
+	mailbox_post(&f->mail, &rq->node);
 	return 0;
 }
 
@@ -249,17 +242,16 @@ int failover_start(const struct failover_config *cfg, struct failover **ret)
 		return -ENOMEM;
 	f->cfg = *cfg;
 	list_init(&f->requests);
-	pthread_mutex_init(&f->lock, NULL);
-	f->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	int opened = mailbox_init(&f->mail);
 	f->server = calloc(cfg->config->server_count, sizeof *f->server);
 	f->waits = calloc(cfg->config->server_count + 1, sizeof *f->waits);
-	r = f->wake < 0 ? -errno : f->server && f->waits ? 0 : -ENOMEM;
+	r = opened < 0 ? opened : f->server && f->waits ? 0 : -ENOMEM;
 	if (r == 0)
 		r = thread_pool_new(thread_pool_size(CREW_LIMIT), &f->pool);
 	for (uint32_t i = 0; r == 0 && i < cfg->config->server_count; i++) {
 		f->server[i].env = &f->cfg;
 		f->server[i].cfg = &cfg->config->servers[i];
-		f->server[i].wake = f->wake;
+		f->server[i].bell = f->mail.bell;
 		f->server[i].pool = f->pool;
 		f->server[i].index = i;
 		account_init(&f->server[i].account);
@@ -278,12 +270,9 @@ int failover_start(const struct failover_config *cfg, struct failover **ret)
 
 void failover_halt(struct failover *f)
 {
-	uint64_t one = 1;
-
 	if (!f || !f->started)
 		return;
-	atomic_store(&f->stop, true);
-	(void)!write(f->wake, &one, sizeof one);
+	mailbox_close(&f->mail);
 	pthread_join(f->thread, NULL);
 	f->started = false;
 	for (uint32_t i = 0; i < f->cfg.config->server_count; i++)
@@ -298,13 +287,12 @@ struct failover *failover_free(struct failover *f)
 	for (uint32_t i = 0; f->server && i < f->cfg.config->server_count; i++)
 		if (failover_state(f, i) != FAILOVER_NONE)
 			failover_server_release(&f->server[i]);
+	mailbox_take(&f->mail, &f->requests);
 	list_for_each_safe (it, tmp, &f->requests) {
 		list_del(it);
 		free(list_entry(it, struct request, node));
 	}
-	if (f->wake >= 0)
-		close(f->wake);
-	pthread_mutex_destroy(&f->lock);
+	mailbox_deinit(&f->mail);
 	thread_pool_free(f->pool);
 	free(f->waits);
 	free(f->server);

@@ -6,9 +6,9 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/bell.h"
 #include "firewall-child.h"
 #include "base/log.h"
 #include "base/thread.h"
@@ -25,7 +25,7 @@
 struct firewall {
 	struct firewall_config cfg;
 	pthread_t thread;
-	int wake;
+	int bell;                   /* rings: it is to end */
 	pthread_mutex_t lock;       /* of view */
 	struct firewall_view *view; /* by server */
 	bool *known_client;         /* by server: the last rehearsal was as a real one */
@@ -174,8 +174,8 @@ static void rehearse_all(struct firewall *f)
 {
 	for (uint32_t i = 0; i < f->cfg.config->server_count; i++) {
 		struct firewall_view v;
-		struct pollfd stop = {.fd = f->wake, .events = POLLIN};
-		rehearse_server(&f->cfg, f->wake, i, &v, &f->known_client[i]);
+		struct pollfd stop = {.fd = f->bell, .events = POLLIN};
+		rehearse_server(&f->cfg, f->bell, i, &v, &f->known_client[i]);
 		if (poll(&stop, 1, 0) > 0)
 			return;
 		pthread_mutex_lock(&f->lock);
@@ -218,7 +218,7 @@ static bool something_not_rehearsed(const struct firewall *f)
 static bool rules_changed(struct firewall *f)
 {
 	uint64_t digest;
-	bool known = firewall_child_digest(f->wake, &digest) == 0;
+	bool known = firewall_child_digest(f->bell, &digest) == 0;
 	bool same = known && f->digest_known && digest == f->digest;
 
 	f->digest_known = known;
@@ -246,7 +246,7 @@ static void look(struct firewall *f)
 static void *firewall_main(void *arg)
 {
 	struct firewall *f = arg;
-	struct pollfd p = {.fd = f->wake, .events = POLLIN};
+	struct pollfd p = {.fd = f->bell, .events = POLLIN};
 
 	(void)rehearsal_generation(&f->generation);
 	f->rehearsed = f->generation;
@@ -265,20 +265,20 @@ int firewall_start(const struct firewall_config *cfg, struct firewall **ret)
 
 	if (!f)
 		return r;
-	*f = (struct firewall){.cfg = *cfg, .wake = eventfd(0, EFD_CLOEXEC)};
+	*f = (struct firewall){.cfg = *cfg, .bell = bell_open()};
 	f->view = calloc(n, sizeof *f->view);
 	f->known_client = calloc(n, sizeof *f->known_client);
 	pthread_mutex_init(&f->lock, NULL);
-	if (f->wake < 0)
-		r = -errno;
+	if (f->bell < 0)
+		r = f->bell;
 	else if (f->view && f->known_client)
 		r = thread_start(&f->thread, firewall_main, f);
 	if (r == 0) {
 		*ret = f;
 		return 0;
 	}
-	if (f->wake >= 0)
-		close(f->wake);
+	if (f->bell >= 0)
+		close(f->bell);
 	pthread_mutex_destroy(&f->lock);
 	free(f->view);
 	free(f->known_client);
@@ -288,13 +288,11 @@ int firewall_start(const struct firewall_config *cfg, struct firewall **ret)
 
 struct firewall *firewall_stop(struct firewall *f)
 {
-	uint64_t one = 1;
-
 	if (!f)
 		return NULL;
-	(void)!write(f->wake, &one, sizeof one);
+	bell_ring(f->bell);
 	pthread_join(f->thread, NULL);
-	close(f->wake);
+	close(f->bell);
 	pthread_mutex_destroy(&f->lock);
 	free(f->view);
 	free(f->known_client);

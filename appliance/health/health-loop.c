@@ -5,9 +5,9 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/bell.h"
 #include "base/clock.h"
 #include "health-probe.h"
 #include "base/log.h"
@@ -65,7 +65,7 @@ struct health_loop {
 	uint32_t poll_max;
 	pthread_t thread;
 	bool started;
-	int wake;
+	int bell;
 	_Atomic bool stop;
 };
 
@@ -407,7 +407,7 @@ static uint32_t prepare_poll(struct health_loop *l, int64_t *io_deadline)
 {
 	uint32_t n = 0;
 
-	l->poll[n++] = (struct pollfd){.fd = l->wake, .events = POLLIN};
+	l->poll[n++] = (struct pollfd){.fd = l->bell, .events = POLLIN};
 	pthread_mutex_lock(&l->lock);
 	for (uint32_t i = 0; i < l->cfg.config->server_count; i++) {
 		struct watched *w = &l->server[i];
@@ -432,12 +432,11 @@ static void *loop_main(void *arg)
 
 	while (!atomic_load(&l->stop)) {
 		int64_t now = clock_mono_ns(), deadline = now + WAIT_MAX_NS;
-		uint64_t drained;
 		uint32_t n = prepare_poll(l, &deadline);
 		int64_t wait = deadline > now ? deadline - now : 0;
 		struct timespec ts = {.tv_sec = wait / NS_PER_S, .tv_nsec = wait % NS_PER_S};
 		ppoll(l->poll, n, &ts, NULL);
-		(void)!read(l->wake, &drained, sizeof drained);
+		bell_silence(l->bell);
 		int64_t late = clock_mono_ns() - deadline;
 		if (late > 0)
 			l->cfg.observer.lag(l->cfg.observer.ctx, late);
@@ -449,13 +448,6 @@ static void *loop_main(void *arg)
 
 /* ---- from other threads -----------------------------------------------------------------------
  */
-
-static void wake(struct health_loop *l)
-{
-	uint64_t one = 1;
-
-	(void)!write(l->wake, &one, sizeof one);
-}
 
 void health_loop_view(struct health_loop *l, uint32_t server, struct health_view *ret)
 {
@@ -492,7 +484,7 @@ void health_loop_hold(struct health_loop *l, uint32_t server, bool on)
 	pthread_mutex_lock(&l->lock);
 	health_hold(&l->server[server].health, on);
 	pthread_mutex_unlock(&l->lock);
-	wake(l);
+	bell_ring(l->bell);
 }
 
 void health_loop_retry(struct health_loop *l, uint32_t server, int64_t pause_ns)
@@ -500,7 +492,7 @@ void health_loop_retry(struct health_loop *l, uint32_t server, int64_t pause_ns)
 	pthread_mutex_lock(&l->lock);
 	pause_probes(&l->server[server], clock_mono_ns() + pause_ns);
 	pthread_mutex_unlock(&l->lock);
-	wake(l);
+	bell_ring(l->bell);
 }
 
 void health_loop_pause(struct health_loop *l, uint32_t server)
@@ -568,11 +560,10 @@ int health_loop_start(const struct health_loop_config *cfg, struct health_loop *
 		return -ENOMEM;
 	l->cfg = *cfg;
 	pthread_mutex_init(&l->lock, NULL);
-	l->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	int wake_error = -errno;
+	l->bell = bell_open();
 	l->server = calloc(cfg->config->server_count, sizeof *l->server);
-	if (l->wake < 0 || !l->server)
-		r = l->wake < 0 ? wake_error : -ENOMEM;
+	if (l->bell < 0 || !l->server)
+		r = l->bell < 0 ? l->bell : -ENOMEM;
 	l->poll_max = 1;
 	for (uint32_t i = 0; r == 0 && i < cfg->config->server_count; i++) {
 		l->server[i].evidence = &cfg->evidence[i];
@@ -600,7 +591,7 @@ struct health_loop *health_loop_stop(struct health_loop *l)
 		return NULL;
 	if (l->started) {
 		atomic_store(&l->stop, true);
-		wake(l);
+		bell_ring(l->bell);
 		pthread_join(l->thread, NULL);
 	}
 	for (uint32_t i = 0; l->server && i < l->cfg.config->server_count; i++) {
@@ -610,8 +601,8 @@ struct health_loop *health_loop_stop(struct health_loop *l)
 		free(w->probe);
 		link_close(w->link);
 	}
-	if (l->wake >= 0)
-		close(l->wake);
+	if (l->bell >= 0)
+		close(l->bell);
 	pthread_mutex_destroy(&l->lock);
 	free(l->server);
 	free(l->poll);

@@ -99,7 +99,7 @@ struct join_side {
 
 struct join {
 	/* Aligned, so that an operation fits below its address. */
-	_Alignas(JOIN_OP_MASK + 1) struct list node; /* in one of the thread's mail, held, joins */
+	_Alignas(JOIN_OP_MASK + 1) struct list node; /* in the thread's mailbox or joins */
 	struct list again;
 	struct list timed; /* in thread->timed, until */
 	int64_t timer_ns;

@@ -5,7 +5,6 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -26,15 +25,6 @@ static struct __kernel_timespec tick = {.tv_nsec = 25 * NS_PER_MS};
 
 /* Joins started in one turn: who has begun is not kept waiting by those who have not. */
 #define START_AT_ONCE 64
-
-static void move_all(struct list *from, struct list *to)
-{
-	while (!list_empty(from)) {
-		struct list *node = from->next;
-		list_del(node);
-		list_add_tail(to, node);
-	}
-}
 
 bool join_thread_reserve(struct join_thread *t, uint32_t n)
 {
@@ -58,42 +48,36 @@ bool join_thread_broken(const struct join_thread *t)
 	return atomic_load_explicit(&t->broken, memory_order_relaxed);
 }
 
-static void wake(struct join_thread *t)
+static bool is_of_group(struct list *node, void *group)
 {
-	uint64_t one = 1;
-	/* Fails only when the counter is full: then it is awake anyway. */
-	if (write(t->wake_fd, &one, sizeof one) < 0)
-		return;
+	return list_entry(node, struct join, node)->group == *(uint32_t *)group;
+}
+
+static uint32_t release(struct join_thread *t, bool (*wanted)(struct list *, void *), void *arg)
+{
+	uint32_t n = mailbox_release(&t->mail, wanted, arg);
+
+	join_count(&t->count.held, -(uint64_t)n);
+	return n;
 }
 
 void join_thread_post(struct join_thread *t, struct join *j, bool hold)
 {
 	join_family_move(j, t);
-	pthread_mutex_lock(&t->lock);
-	list_add_tail(hold ? &t->held : &t->mail, &j->node);
-	if (hold)
-		join_count(&t->count.held, 1);
-	pthread_mutex_unlock(&t->lock);
-	if (!hold || join_thread_broken(t))
-		wake(t);
+	if (!hold) {
+		mailbox_post(&t->mail, &j->node);
+		return;
+	}
+	join_count(&t->count.held, 1);
+	mailbox_hold(&t->mail, &j->node);
+	/* The loop has ended, or will see it: who comes is reset. */
+	if (join_thread_broken(t))
+		release(t, NULL, NULL);
 }
 
 uint32_t join_thread_release(struct join_thread *t, uint32_t group)
 {
-	uint32_t n = 0;
-	pthread_mutex_lock(&t->lock);
-	list_for_each_safe (it, tmp, &t->held) {
-		if (list_entry(it, struct join, node)->group != group)
-			continue;
-		list_del(it);
-		list_add_tail(&t->mail, it);
-		n++;
-	}
-	join_count(&t->count.held, -(uint64_t)n);
-	pthread_mutex_unlock(&t->lock);
-	if (n > 0)
-		wake(t);
-	return n;
+	return release(t, is_of_group, &group);
 }
 
 /* Everybody is reset, also who never started. */
@@ -109,17 +93,13 @@ static void stop_joins(struct join_thread *t)
 
 static void read_mail(struct join_thread *t)
 {
-	pthread_mutex_lock(&t->lock);
-	move_all(&t->mail, &t->arrived);
-	bool stop = t->stop;
-	if (stop) {
-		move_all(&t->held, &t->arrived);
-		atomic_store_explicit(&t->count.held, 0, memory_order_relaxed);
-	}
-	pthread_mutex_unlock(&t->lock);
+	bool stop = mailbox_closed(&t->mail);
 
+	if (stop)
+		release(t, NULL, NULL);
+	mailbox_take(&t->mail, &t->arrived);
 	if (stop) {
-		move_all(&t->arrived, &t->joins);
+		list_move_all(&t->joins, &t->arrived);
 		stop_joins(t);
 	}
 }
@@ -172,7 +152,7 @@ static void read_watch(struct join_thread *t)
 
 /* The loop's own operations, distinguished from those of joins by their small numbers. */
 enum own_op {
-	OWN_WAKE = 1,
+	OWN_MAIL = 1,
 	OWN_WATCH = 2,
 	OWN_TICK = 3,
 };
@@ -188,10 +168,10 @@ static struct io_uring_sqe *own_entry(struct join_thread *t, bool *io_armed)
 
 static void arm_own(struct join_thread *t)
 {
-	struct io_uring_sqe *sqe = own_entry(t, &t->wake_armed);
+	struct io_uring_sqe *sqe = own_entry(t, &t->mail_armed);
 	if (sqe != NULL) {
-		io_uring_prep_read(sqe, t->wake_fd, &t->wake_count, sizeof t->wake_count, 0);
-		io_uring_sqe_set_data64(sqe, OWN_WAKE);
+		io_uring_prep_poll_add(sqe, t->mail.bell, POLLIN);
+		io_uring_sqe_set_data64(sqe, OWN_MAIL);
 	}
 	sqe = own_entry(t, &t->watch_armed);
 	if (sqe != NULL) {
@@ -264,7 +244,7 @@ static void settle_again(struct join_thread *t)
 {
 	struct list again;
 	list_init(&again);
-	move_all(&t->again, &again);
+	list_move_all(&again, &t->again);
 	while (!list_empty(&again)) {
 		struct join *j = list_entry(again.next, struct join, again);
 		list_del(&j->again);
@@ -298,7 +278,7 @@ static void complete(struct join_thread *t)
 	io_uring_for_each_cqe(&t->ring, head, cqe)
 	{
 		n++;
-		if (cqe->user_data == OWN_WAKE)
+		if (cqe->user_data == OWN_MAIL)
 			mail = true;
 		else if (cqe->user_data == OWN_WATCH)
 			watch = true;
@@ -321,7 +301,7 @@ static void complete(struct join_thread *t)
 		read_watch(t);
 	}
 	if (mail) {
-		t->wake_armed = false;
+		t->mail_armed = false;
 		read_mail(t);
 	}
 }
@@ -392,29 +372,24 @@ static int begin_again(struct join_thread *t)
 	reset_joins(t);
 	join_buffer_deinit(&t->buffers);
 	join_splice_deinit(&t->splice);
-	t->wake_armed = t->watch_armed = t->tick_armed = false;
+	t->mail_armed = t->watch_armed = t->tick_armed = false;
 	return open_ring(t);
 }
 
 /* There is no new ring: who comes is reset, until the pool ends. */
 static void stay_broken(struct join_thread *t, int error)
 {
-	bool stop = false;
-
 	atomic_store(&t->broken, true);
 	log_event(LOG_ERROR, "join-thread-ended", LOG_ERR(error));
-	while (!stop) {
-		pthread_mutex_lock(&t->lock);
-		move_all(&t->mail, &t->arrived);
-		move_all(&t->held, &t->arrived);
-		atomic_store_explicit(&t->count.held, 0, memory_order_relaxed);
-		stop = t->stop;
-		pthread_mutex_unlock(&t->lock);
-		move_all(&t->arrived, &t->joins);
+	for (;;) {
+		bool stop = mailbox_closed(&t->mail);
+		release(t, NULL, NULL);
+		mailbox_take(&t->mail, &t->arrived);
+		list_move_all(&t->joins, &t->arrived);
 		reset_joins(t);
-		if (!stop && read(t->wake_fd, &t->wake_count, sizeof t->wake_count) < 0 &&
-		    errno != EINTR)
+		if (stop)
 			return;
+		mailbox_wait(&t->mail, INT64_MAX);
 	}
 }
 
@@ -440,7 +415,7 @@ static void *thread_main(void *arg)
 
 int join_thread_init(struct join_thread *t, const struct join_config *config)
 {
-	*t = (struct join_thread){.config = config, .wake_fd = -1, .watch_fd = -1};
+	*t = (struct join_thread){.config = config, .watch_fd = -1};
 	list_init(&t->arrived);
 	list_init(&t->joins);
 	list_init(&t->again);
@@ -448,21 +423,18 @@ int join_thread_init(struct join_thread *t, const struct join_config *config)
 	list_init(&t->timed);
 	list_init(&t->reading);
 	list_init(&t->proving);
-	list_init(&t->mail);
-	list_init(&t->held);
 	t->connect_timeout.tv_sec = config->connect_timeout_ns / NS_PER_S;
 	t->connect_timeout.tv_nsec = config->connect_timeout_ns % NS_PER_S;
-	pthread_mutex_init(&t->lock, NULL);
+	int r = mailbox_init(&t->mail);
 	sem_init(&t->ready, 0, 0);
 
-	t->wake_fd = eventfd(0, EFD_CLOEXEC);
-	if (t->wake_fd < 0)
-		return -errno;
+	if (r < 0)
+		return r;
 	t->watch_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (t->watch_fd < 0)
 		return -errno;
 
-	int r = thread_start(&t->thread, thread_main, t);
+	r = thread_start(&t->thread, thread_main, t);
 	if (r < 0)
 		return r;
 	t->running = true;
@@ -475,16 +447,11 @@ int join_thread_init(struct join_thread *t, const struct join_config *config)
 void join_thread_deinit(struct join_thread *t)
 {
 	if (t->running) {
-		pthread_mutex_lock(&t->lock);
-		t->stop = true;
-		pthread_mutex_unlock(&t->lock);
-		wake(t);
+		mailbox_close(&t->mail);
 		pthread_join(t->thread, NULL);
 	}
-	if (t->wake_fd >= 0)
-		close(t->wake_fd);
 	if (t->watch_fd >= 0)
 		close(t->watch_fd);
 	sem_destroy(&t->ready);
-	pthread_mutex_destroy(&t->lock);
+	mailbox_deinit(&t->mail);
 }

@@ -2,9 +2,8 @@
 /*
  * join-thread: one io_uring loop and the joins that live in it.
  *
- * Only the lists under `lock` and the atomic counters are seen by other threads;
- * everything else belongs to the loop. A join crosses once, from `held` or
- * `mail` into `arrived`, and goes on into `joins`.
+ * Only the mailbox and the atomic counters are seen by other threads; everything else belongs to
+ * the loop. A join crosses once, from the mailbox into `arrived`, and goes on into `joins`.
  *
  * The loop is level-triggered: join_settle() looks at the state of a join and
  * asks for what is missing. So nothing is lost when the submission queue is full: the join
@@ -23,6 +22,7 @@
 #include "join-splice.h"
 #include "join.h"
 #include "base/list.h"
+#include "base/mailbox.h"
 
 #define JOIN_COUNTER(field, ...) atomic_uint_fast64_t field;
 struct join_counters {
@@ -48,18 +48,14 @@ struct join_thread {
 	struct list parked;  /* sides that wait for a shared buffer, first come first served */
 	bool stopping;
 	const struct join *telling; /* the one whose module is being called */
-	bool wake_armed;
-	uint64_t wake_count; /* where the eventfd is read to */
-	int watch_fd;        /* an epoll of sides behind the end of their stream */
+	bool mail_armed;
+	int watch_fd; /* an epoll of sides behind the end of their stream */
 	bool watch_armed;
 	int64_t ceiling_told_ns;
 
 	struct join_counters count;
 
-	pthread_mutex_t lock;
-	struct list mail, held; /* under lock */
-	bool stop;              /* under lock */
-	int wake_fd;
+	struct mailbox mail; /* of joins; closed: the loop is to end */
 
 	_Atomic bool broken; /* it has no ring any more, and takes no joins */
 	pthread_t thread;

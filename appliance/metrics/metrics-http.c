@@ -5,9 +5,9 @@
 #include <microhttpd.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 
+#include "base/bell.h"
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -24,7 +24,7 @@ struct metrics_http {
 	struct metrics_clients clients;
 	bool left; /* a client did, in this run */
 	pthread_t thread;
-	int stop; /* eventfd */
+	int stop; /* a bell */
 	struct endpoint listen;
 	struct metrics *metrics;
 	metrics_ready_fn ready;
@@ -219,9 +219,9 @@ static void *serve(void *arg)
 /* *io_fd is MHD's once it has started: closed by MHD_stop_daemon(). */
 static int start(struct metrics_http *h, int *io_fd)
 {
-	h->stop = eventfd(0, EFD_CLOEXEC);
+	h->stop = bell_open();
 	if (h->stop < 0)
-		return -errno;
+		return h->stop;
 	errno = 0;
 	h->daemon = MHD_start_daemon(
 		MHD_USE_EPOLL, 0, NULL, NULL, handle, h, MHD_OPTION_LISTEN_SOCKET, *io_fd,
@@ -267,7 +267,7 @@ struct endpoint metrics_http_listen(const struct metrics_http *h)
 struct metrics_http *metrics_http_close(struct metrics_http *h)
 {
 	if (h) {
-		eventfd_write(h->stop, 1);
+		bell_ring(h->stop);
 		pthread_join(h->thread, NULL);
 		MHD_stop_daemon(h->daemon);
 		close(h->stop);

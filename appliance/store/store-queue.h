@@ -5,6 +5,9 @@
  * Bounded, first in first out. Buffers go round: who hands one in gets an empty one
  * back that has grown before, so that a steady state allocates nothing. The lock is
  * held for a few instructions, never while anything is written.
+ *
+ * No mailbox: who is refused keeps collecting into its own batch, which needs the bound and the
+ * refusal in one step, and buffers come back the same way.
  */
 #ifndef APPLIANCE_STORE_QUEUE_H
 #define APPLIANCE_STORE_QUEUE_H

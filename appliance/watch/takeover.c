@@ -6,55 +6,17 @@
 
 #include "base/clock.h"
 
-void takeover_inbox_init(struct takeover_inbox *in)
+void takeover_inbox_deinit(struct mailbox *in)
 {
-	pthread_condattr_t attr;
+	struct list left;
 
-	in->wake = -1;
-	pthread_mutex_init(&in->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&in->filled, &attr);
-	pthread_condattr_destroy(&attr);
-	list_init(&in->items);
-}
-
-void takeover_inbox_deinit(struct takeover_inbox *in)
-{
-	list_for_each_safe (it, tmp, &in->items) {
+	list_init(&left);
+	mailbox_take(in, &left);
+	list_for_each_safe (it, tmp, &left) {
 		list_del(it);
 		takeover_item_free(list_entry(it, struct takeover_item, node));
 	}
-	pthread_cond_destroy(&in->filled);
-	pthread_mutex_destroy(&in->lock);
-}
-
-void takeover_inbox_put(struct takeover_inbox *in, struct takeover_item *item)
-{
-	uint64_t one = 1;
-
-	pthread_mutex_lock(&in->lock);
-	bool first = list_empty(&in->items);
-	list_add_tail(&in->items, &item->node);
-	pthread_cond_signal(&in->filled);
-	pthread_mutex_unlock(&in->lock);
-	if (first && in->wake >= 0)
-		(void)!write(in->wake, &one, sizeof one);
-}
-
-void takeover_inbox_take(struct takeover_inbox *in, int64_t deadline_ns, struct list *out)
-{
-	struct timespec ts = {.tv_sec = deadline_ns / NS_PER_S, .tv_nsec = deadline_ns % NS_PER_S};
-
-	pthread_mutex_lock(&in->lock);
-	while (list_empty(&in->items))
-		if (pthread_cond_timedwait(&in->filled, &in->lock, &ts) != 0)
-			break;
-	list_for_each_safe (it, tmp, &in->items) {
-		list_del(it);
-		list_add_tail(out, it);
-	}
-	pthread_mutex_unlock(&in->lock);
+	mailbox_deinit(in);
 }
 
 static struct takeover_item *item_new(enum takeover_kind kind, const struct endpoint *server,

@@ -10,10 +10,8 @@
 #ifndef APPLIANCE_TAKEOVER_H
 #define APPLIANCE_TAKEOVER_H
 
-#include <pthread.h>
-
 #include "base/buf.h"
-#include "base/list.h"
+#include "base/mailbox.h"
 #include "related.h"
 #include "taken.h"
 
@@ -56,19 +54,8 @@ struct takeover_item {
 	} result;
 };
 
-struct takeover_inbox {
-	pthread_mutex_t lock;  /* protects items */
-	pthread_cond_t filled; /* CLOCK_MONOTONIC */
-	struct list items;
-	int wake; /* eventfd that is told of the first item; -1: none */
-};
-
-/* Without a descriptor to wake. */
-void takeover_inbox_init(struct takeover_inbox *in);
-void takeover_inbox_deinit(struct takeover_inbox *in); /* frees what is still in it */
-void takeover_inbox_put(struct takeover_inbox *in, struct takeover_item *item);
-/* Moves all items to the end of @out, waiting for the first until @deadline_ns. */
-void takeover_inbox_take(struct takeover_inbox *in, int64_t deadline_ns, struct list *out);
+/* Of a mailbox of items: frees what is still in it. */
+void takeover_inbox_deinit(struct mailbox *in);
 
 /*
  * Takes @jf out of its worker's hands: settles the flow, makes its plan, copies

@@ -58,65 +58,19 @@ static uint32_t take_count(struct list *items, uint32_t *io_next)
 	return n;
 }
 
-static void test_inbox_keeps_order(void **state)
+static void test_inbox_owns_what_is_in_it(void **state)
 {
-	struct takeover_inbox in;
+	struct mailbox in;
 	struct list out;
 	uint32_t next = 0;
 
-	takeover_inbox_init(&in);
+	mailbox_init_shared(&in, -1);
 	list_init(&out);
-	takeover_inbox_take(&in, 0, &out); /* empty, deadline passed: at once */
-	assert_true(list_empty(&out));
 	for (uint32_t i = 0; i < 3; i++)
-		takeover_inbox_put(&in, numbered(i));
-	takeover_inbox_take(&in, 0, &out);
-	takeover_inbox_put(&in, numbered(3));
-	takeover_inbox_take(&in, 0, &out); /* behind what is there */
-	assert_int_equal(take_count(&out, &next), 4);
-	takeover_inbox_put(&in, numbered(9)); /* freed with the inbox */
-	takeover_inbox_deinit(&in);
-}
-
-static void test_inbox_waits_until_the_deadline(void **state)
-{
-	struct takeover_inbox in;
-	struct list out;
-	int64_t deadline = clock_mono_ns() + 20 * NS_PER_MS;
-
-	takeover_inbox_init(&in);
-	list_init(&out);
-	takeover_inbox_take(&in, deadline, &out);
-	assert_true(clock_mono_ns() >= deadline);
-	assert_true(list_empty(&out));
-	takeover_inbox_deinit(&in);
-}
-
-#define ITEMS 20000
-
-static void *put_many(void *arg)
-{
-	for (uint32_t i = 0; i < ITEMS; i++)
-		takeover_inbox_put(arg, numbered(i));
-	return NULL;
-}
-
-static void test_inbox_between_threads(void **state)
-{
-	int64_t never = clock_mono_ns() + 3600 * NS_PER_S;
-	struct takeover_inbox in;
-	struct list out;
-	uint32_t next = 0;
-	pthread_t t;
-
-	takeover_inbox_init(&in);
-	list_init(&out);
-	assert_int_equal(pthread_create(&t, NULL, put_many, &in), 0);
-	while (next < ITEMS) {
-		takeover_inbox_take(&in, never, &out); /* wakes for each, or this never ends */
-		assert_true(take_count(&out, &next) > 0);
-	}
-	pthread_join(t, NULL);
+		mailbox_post(&in, &numbered(i)->node);
+	mailbox_take(&in, &out);
+	assert_int_equal(take_count(&out, &next), 3);
+	mailbox_post(&in, &numbered(9)->node);
 	takeover_inbox_deinit(&in);
 }
 
@@ -349,9 +303,7 @@ static void test_others_that_live_are_told(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_inbox_keeps_order),
-		cmocka_unit_test(test_inbox_waits_until_the_deadline),
-		cmocka_unit_test(test_inbox_between_threads),
+		cmocka_unit_test(test_inbox_owns_what_is_in_it),
 		cmocka_unit_test(test_others_in_order),
 		cmocka_unit_test(test_others_that_live_are_told),
 		TEST(test_note),

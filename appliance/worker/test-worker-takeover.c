@@ -3,7 +3,7 @@
 #include "test/worker-rig.h"
 #include "worker-vlan.h"
 
-static struct takeover_inbox inbox;
+static struct mailbox inbox;
 static const struct related_list nothing;
 
 static void call_begin(struct worker *w, void *arg)
@@ -31,10 +31,16 @@ static void call_end(struct worker *w, void *arg)
 
 static uint32_t dead = 0; /* the server */
 
+static void wait_for_mail(struct list *items)
+{
+	mailbox_wait(&inbox, clock_mono_ns() + DEADLINE_NS);
+	mailbox_take(&inbox, items);
+}
+
 static struct takeover_item *next_item(struct list *items, enum takeover_kind kind)
 {
 	if (list_empty(items))
-		takeover_inbox_take(&inbox, clock_mono_ns() + DEADLINE_NS, items);
+		wait_for_mail(items);
 	assert_false(list_empty(items));
 	struct takeover_item *item = list_entry(items->next, struct takeover_item, node);
 	list_del(&item->node);
@@ -45,7 +51,7 @@ static struct takeover_item *next_item(struct list *items, enum takeover_kind ki
 
 static void assert_no_item(struct list *items)
 {
-	takeover_inbox_take(&inbox, 0, items);
+	mailbox_take(&inbox, items);
 	assert_true(list_empty(items));
 }
 
@@ -56,7 +62,7 @@ static void test_takeover(void **state)
 
 	start();
 	list_init(&items);
-	takeover_inbox_init(&inbox);
+	assert_int_equal(mailbox_init(&inbox), 0);
 	for (int i = 0; i < 3; i++) {
 		put_handshake();
 		put(FLOW_TO_SERVER, TCP_ACK, 0, 0, 100);
@@ -124,7 +130,7 @@ static void test_takeover_waits_for_what_was_not_seen(void **state)
 
 	start();
 	list_init(&items);
-	takeover_inbox_init(&inbox);
+	assert_int_equal(mailbox_init(&inbox), 0);
 	for (int i = 0; i < 2; i++) {
 		put_handshake();
 		settle();
@@ -163,7 +169,7 @@ static void test_takeover_of_handshakes(void **state)
 
 	start();
 	list_init(&items);
-	takeover_inbox_init(&inbox);
+	assert_int_equal(mailbox_init(&inbox), 0);
 	for (int i = 0; i < 3; i++) { /* half open, and established */
 		put(FLOW_TO_SERVER, TCP_SYN, -1, 0, 0);
 		put(FLOW_TO_CLIENT, TCP_SYN | TCP_ACK, -1, 0, 0);
@@ -206,7 +212,7 @@ static void test_takeover_of_handshakes(void **state)
 static void test_takeover_ends_early(void **state)
 {
 	start();
-	takeover_inbox_init(&inbox);
+	assert_int_equal(mailbox_init(&inbox), 0);
 	put_handshake();
 	settle();
 	worker_call(worker, call_begin, &dead);
@@ -227,7 +233,7 @@ static void test_takeover_ends_early(void **state)
 static void test_stop_with_items_waiting(void **state)
 {
 	start();
-	takeover_inbox_init(&inbox);
+	assert_int_equal(mailbox_init(&inbox), 0);
 	for (int i = 0; i < 20; i++, rig.client.port++)
 		put_handshake();
 	settle();
@@ -271,7 +277,7 @@ static void test_no_memory_to_hand_over(void **state)
 
 	start();
 	list_init(&items);
-	takeover_inbox_init(&inbox);
+	assert_int_equal(mailbox_init(&inbox), 0);
 	put_handshake();
 	rig.client.port++;
 	put_handshake();
@@ -295,7 +301,7 @@ static void test_no_memory_at_all_to_hand_over(void **state)
 
 	start();
 	list_init(&items);
-	takeover_inbox_init(&inbox);
+	assert_int_equal(mailbox_init(&inbox), 0);
 	put_handshake();
 	settle();
 	worker_call(worker, call_begin, &dead);
@@ -314,7 +320,7 @@ static void test_unwatched_is_refused(void **state)
 
 	start();
 	list_init(&items);
-	takeover_inbox_init(&inbox);
+	assert_int_equal(mailbox_init(&inbox), 0);
 	put_handshake(); /* the table has its memory now */
 	settle();
 	rig.client.port++;
@@ -351,7 +357,7 @@ static void test_takeover_in_parts(void **state)
 
 	start();
 	list_init(&items);
-	takeover_inbox_init(&inbox);
+	assert_int_equal(mailbox_init(&inbox), 0);
 	for (int i = 0; i < MANY_FLOWS; i++, rig.client.port++) {
 		put_handshake();
 		if (i % 20 == 0)
@@ -363,7 +369,7 @@ static void test_takeover_in_parts(void **state)
 		calls++;
 	} while (from);
 	assert_true(calls > 1);
-	takeover_inbox_take(&inbox, 0, &items);
+	mailbox_take(&inbox, &items);
 	list_for_each_safe (it, tmp, &items) {
 		list_del(it);
 		takeover_item_free(list_entry(it, struct takeover_item, node));
@@ -388,7 +394,7 @@ static void test_takeover_listens_where_the_address_is_taken(void **state)
 	config.listens = listens;
 	start();
 	list_init(&items);
-	takeover_inbox_init(&inbox);
+	assert_int_equal(mailbox_init(&inbox), 0);
 	change_wires();
 	put_handshake(); /* before the takeover nothing is read there */
 	sent -= 3;
@@ -462,7 +468,7 @@ static void start_with_twins(struct list *items)
 	config.watch.track.ignore_count = 1;
 	start();
 	list_init(items);
-	takeover_inbox_init(&inbox);
+	assert_int_equal(mailbox_init(&inbox), 0);
 	put_twins();
 }
 
@@ -530,7 +536,7 @@ static void test_two_vlans_and_one_connection(void **state)
 
 	start();
 	list_init(&items);
-	takeover_inbox_init(&inbox);
+	assert_int_equal(mailbox_init(&inbox), 0);
 	for (wire_vlan = 10; wire_vlan <= 20; wire_vlan = (uint16_t)(wire_vlan + 10))
 		put_handshake();
 	settle();
@@ -549,7 +555,7 @@ static void test_two_vlans_and_no_answer(void **state)
 
 	start();
 	list_init(&items);
-	takeover_inbox_init(&inbox);
+	assert_int_equal(mailbox_init(&inbox), 0);
 	put_twins();
 	worker_call(worker, call_begin, &dead);
 	for (int i = 0; i < 2; i++) {

@@ -26,8 +26,8 @@
 
 /* How far the takeover of one server is. */
 struct worker_taking {
-	bool taken;                   /* its packets no longer open flows */
-	struct takeover_inbox *inbox; /* NULL: all collected */
+	bool taken;            /* its packets no longer open flows */
+	struct mailbox *inbox; /* NULL: all collected */
 };
 
 struct worker {
@@ -46,7 +46,7 @@ struct worker {
 	uint32_t taken_count;
 	pthread_t thread;
 	bool started;
-	struct worker_tasks tasks;
+	struct mailbox tasks; /* closed: it is to stop */
 	/* Thread-local counting; published now and then. */
 	uint64_t packets, tcp, not_tcp, fragments, malformed, bad_sum;
 	int64_t published_ns, ticked_ns, longest_turn_ns;
@@ -80,7 +80,7 @@ static void note_life(struct worker *w, uint32_t server, int64_t time_ns)
 static void put_or_complain(struct worker_taking *t, struct takeover_item *item)
 {
 	if (item)
-		takeover_inbox_put(t->inbox, item);
+		mailbox_post(t->inbox, &item->node);
 	else
 		log_event(LOG_ERROR, "takeover-item-lost", LOG_ERR(-ENOMEM));
 }
@@ -432,7 +432,7 @@ static void listen_or_shut(struct worker *w, uint32_t server)
 }
 
 uint32_t worker_takeover_begin(struct worker *w, uint32_t server,
-			       const struct related_list *expected, struct takeover_inbox *inbox,
+			       const struct related_list *expected, struct mailbox *inbox,
 			       uint32_t from)
 {
 	struct begin b = {w, server, expected};
@@ -562,8 +562,8 @@ static void *worker_main(void *arg)
 
 	for (uint32_t i = 0; i < w->rings.count; i++)
 		p[i] = (struct pollfd){.fd = ring_fd(w->rings.ring[i]), .events = POLLIN};
-	*wake = (struct pollfd){.fd = w->tasks.wake, .events = POLLIN};
-	while (!worker_tasks_stopped(&w->tasks)) {
+	*wake = (struct pollfd){.fd = w->tasks.bell, .events = POLLIN};
+	while (!mailbox_closed(&w->tasks)) {
 		if (worker_rings_busy(&w->rings))
 			poll(wake, 1, BUSY_PAUSE_MS);
 		else
@@ -611,7 +611,7 @@ int worker_start(const struct worker_config *cfg, struct worker **ret,
 		return -ENOMEM;
 	memset(w, 0, sizeof *w);
 	w->cfg = *cfg;
-	worker_tasks_init(&w->tasks);
+	int opened = mailbox_init(&w->tasks);
 	w->cfg.watch.hooks =
 		(struct watch_hooks){.older = on_older, .gap = on_gap, .closed = on_closed};
 	w->cfg.watch.ctx = w;
@@ -628,7 +628,7 @@ int worker_start(const struct worker_config *cfg, struct worker **ret,
 		r = worker_rings_open(&w->rings, cfg->rings, cfg->ring_count, ret_why);
 	if (r == 0) {
 		ret_why->step = "eventfd";
-		r = worker_tasks_open(&w->tasks);
+		r = opened;
 	}
 	if (r == 0) {
 		ret_why->step = "thread";
@@ -660,7 +660,7 @@ struct worker *worker_stop(struct worker *w)
 	if (!w)
 		return NULL;
 	if (w->started) {
-		worker_tasks_stop(&w->tasks);
+		mailbox_close(&w->tasks);
 		pthread_join(w->thread, NULL);
 	}
 	worker_rings_close(&w->rings);
@@ -671,7 +671,7 @@ struct worker *worker_stop(struct worker *w)
 	free(w->taking);
 	free(w->life);
 	free(w->vlan);
-	worker_tasks_deinit(&w->tasks);
+	mailbox_deinit(&w->tasks);
 	free(w);
 	return NULL;
 }

@@ -150,7 +150,7 @@ uint16_t worker_index(const struct worker *w);
  * until that is 0.
  */
 uint32_t worker_takeover_begin(struct worker *w, uint32_t server,
-			       const struct related_list *expected, struct takeover_inbox *inbox,
+			       const struct related_list *expected, struct mailbox *inbox,
 			       uint32_t from);
 /*
  * Before it: what connections the server's live flows expect, added to @io_list. In parts,

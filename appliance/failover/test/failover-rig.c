@@ -10,7 +10,7 @@
 struct world world;
 struct done done;
 
-static struct takeover_inbox *inbox;
+static struct mailbox *inbox;
 static struct watch_service service = {.protocol = "http"};
 
 static size_t checkpoint(const void *state, uint8_t *out, size_t cap)
@@ -116,7 +116,7 @@ WRAP(uint32_t, worker_takeover_expected, struct worker *w, uint32_t server,
 
 /* In two parts. */
 WRAP(uint32_t, worker_takeover_begin, struct worker *w, uint32_t server,
-     const struct related_list *expected, struct takeover_inbox *in, uint32_t from)
+     const struct related_list *expected, struct mailbox *in, uint32_t from)
 {
 	inbox = in;
 	if (from == 0)
@@ -125,18 +125,18 @@ WRAP(uint32_t, worker_takeover_begin, struct worker *w, uint32_t server,
 		struct takeover_item *it = rig_item(TAKEOVER_ENDED, 3000 + i, false);
 		it->main = (struct related_main){
 			.known = true, .flow = 1, .tag = world.ended_alike ? 0 : 3000 + i};
-		takeover_inbox_put(in, it);
+		mailbox_post(in, &it->node);
 	}
 	for (uint32_t i = 1; i <= world.flows; i++) {
-		takeover_inbox_put(in, rig_item(TAKEOVER_PROBE, i, false));
+		mailbox_post(in, &rig_item(TAKEOVER_PROBE, i, false)->node);
 		if (i <= world.answer_soon)
-			takeover_inbox_put(in, rig_item(TAKEOVER_READY, i, true));
+			mailbox_post(in, &rig_item(TAKEOVER_READY, i, true)->node);
 	}
 	for (uint32_t i = 0; i < world.unwatched; i++) {
 		struct takeover_item *it = rig_item(TAKEOVER_READY, world.flows + i + 1, false);
 		it->taken.unprobed = true;
 		it->taken.plan = (struct plan){.module = "-", .reason = "out-of-memory"};
-		takeover_inbox_put(in, it);
+		mailbox_post(in, &it->node);
 	}
 	return 0;
 }
@@ -366,7 +366,7 @@ int rig_set_up(void **state)
 
 	world = (struct world){0};
 	memset(&done, 0, sizeof done);
-	rig_server = (struct failover_server){.env = &env, .cfg = &server_cfg, .wake = -1};
+	rig_server = (struct failover_server){.env = &env, .cfg = &server_cfg, .bell = -1};
 	endpoint_parse("10.9.0.1:80", false, &e);
 	address = e.addr;
 	endpoint_parse("10.9.0.2:80", false, &e);
@@ -388,7 +388,7 @@ int rig_tear_down(void **state)
 
 void rig_put(struct takeover_item *it)
 {
-	takeover_inbox_put(inbox, it);
+	mailbox_post(inbox, &it->node);
 }
 
 void rig_with_program(void)
