@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # One of 300 segments of the server is damaged on its way to the switch, for its last moments: neither the clients nor
-# the box take it, and what was never seen whole is asked of the backup. Every download ends as the file is.
+# the box take it, and what was never seen whole is asked of the backup. A download ends as the file is; or, where the last
+# moment left its client bytes behind one that nobody saw whole, in a reset by name, and what it has is right.
 . "$(dirname "$0")/lib.sh"
 lab_init
 need nft
@@ -31,6 +32,21 @@ get_wait 60 "${ids[@]}"
 bad=$(metric_sum 'jeebs_tcp_rejected_segments_total{reason="bad-checksum"}')
 # A byte in 256 was what it became.
 ((bad > count / 2)) || fail "$count were damaged, and the box has rejected $bad"
-for id in "${ids[@]}"; do get_check "$id" 20m.bin; done
-all_continued
-pass "$count segments damaged, $bad rejected by the box, ${#ids[@]} downloads whole; longest stall $(longest_stall "${ids[@]}") ms"
+whole=()
+for id in "${ids[@]}"; do
+	if [[ $(get_exit "$id") == 56 ]]; then
+		[[ $(get_field "$id" sha256) == "$(head -c "$(get_field "$id" bytes)" "$lab_dir/www/20m.bin" | sha256sum | cut_field)" ]] ||
+			fail "client '$id': wrong bytes before its reset"
+	else
+		get_check "$id" 20m.bin
+		whole+=("$id")
+	fi
+done
+wait_for 5 "the summary of the failover" event failover-summary
+refused=$((${#ids[@]} - ${#whole[@]}))
+((${#whole[@]} >= 3)) || fail "only ${#whole[@]} downloads went on"
+[[ $(event_field failover-summary refused_because) == "$( ((refused == 0)) || echo "server-bytes-lost $refused")" ]] ||
+	fail "$refused clients were reset, because: $(event_field failover-summary refused_because)"
+event connection-aborted && fail "a connection was aborted: $(event_field connection-aborted reason)"
+account_adds_up
+pass "$count segments damaged, $bad rejected by the box, ${#whole[@]} downloads whole, $refused refused by name; longest stall $(longest_stall "${whole[@]}") ms"
