@@ -60,7 +60,7 @@ static struct bytes control_says(struct client *k, bool *ret_eof)
 {
 	static const uint8_t interrupt[] = {0xff, 0xf4};
 	struct bytes rest = bytes_from(recorded_rest(k->run, 0, JEEBS_TO_SERVER), (size_t)k->said);
-	const uint8_t *stop = rest.n ? memmem(rest.p, rest.n, interrupt, sizeof interrupt) : NULL;
+	const uint8_t *stop = rest.p ? memmem(rest.p, rest.n, interrupt, sizeof interrupt) : NULL;
 
 	if (stop == rest.p) {
 		if (stop && !has_its_data(k))
