@@ -12,7 +12,7 @@
 
 static uint64_t log_from(const struct adopt_log *l)
 {
-	return l->before.view ? l->before.from : l->off;
+	return l->spilled.view ? l->spilled.from : l->off;
 }
 
 static uint64_t log_bytes(const struct adopt_log *l)
@@ -51,7 +51,7 @@ static void forget_bytes(struct handover *h)
 {
 	for (int d = 0; d < 2; d++) {
 		buf_deinit(&h->rq.log[d].bytes);
-		older_free(&h->rq.log[d].before);
+		spilled_free(&h->rq.log[d].spilled);
 	}
 	buf_deinit(&h->rq.state);
 }
@@ -140,7 +140,7 @@ static struct bytes part_bytes(const struct handover *h)
 
 	if (at >= l->off)
 		return bytes_from(buf_view(&l->bytes), (size_t)(at - l->off));
-	struct bytes b = older_at(&l->before, at);
+	struct bytes b = spilled_at(&l->spilled, at);
 	return l->off - at < b.n ? bytes_head(b, (size_t)(l->off - at)) : b;
 }
 

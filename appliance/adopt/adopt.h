@@ -18,7 +18,7 @@
 
 #include "base/buf.h"
 #include "base/netaddr.h"
-#include "base/older.h"
+#include "base/spilled.h"
 #include "jeebs/recovery-module.h"
 
 struct adopt_config {
@@ -50,7 +50,7 @@ struct adopt_report {
 struct adopt_log {
 	uint64_t off;
 	struct buf bytes;
-	struct older before; /* [before.from, off), wherever that is */
+	struct spilled spilled; /* [spilled.from, off), wherever that is */
 };
 
 struct adopt_request {

@@ -337,7 +337,7 @@ static int submit_stored(struct rig *g)
 	views = 1;
 	rq.cut.to_server_end = STORED;
 	rq.log[0].off = split;
-	rq.log[0].before = (struct older){&views, from, stored_at, stored_free};
+	rq.log[0].spilled = (struct spilled){&views, from, stored_at, stored_free};
 	rq.client_fd = make_connection(&client);
 	assert_int_equal(adopt_submit(g->adopter, &rq), 0);
 	return client;

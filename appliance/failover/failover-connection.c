@@ -133,7 +133,7 @@ static void logs_of(const struct remains *r, struct join_log ret[static 2])
 	for (int dir = 0; dir < 2; dir++)
 		ret[dir] = (struct join_log){r->log[dir].off, r->log[dir].bytes.p,
 					     r->log[dir].bytes.n};
-	ret[FLOW_TO_SERVER].older = r->before;
+	ret[FLOW_TO_SERVER].spilled = r->spilled;
 }
 
 static void count_others(const struct takeover_item *item, struct joined *joined)
@@ -243,7 +243,7 @@ static int hand_over(struct failover_server *s, struct takeover_item *item, int 
 		.client_fd = fd,
 		.cut = left->cut,
 		.older = item->taken.older,
-		.log = {{left->log[0].off, left->log[0].bytes, left->before},
+		.log = {{left->log[0].off, left->log[0].bytes, left->spilled},
 			{left->log[1].off, left->log[1].bytes, {0}}},
 		.unsent = unsent,
 		.hold = !s->run->open,

@@ -180,12 +180,12 @@ void join_settle(struct join *j)
 static void let_elsewhere_go(struct join *j)
 {
 	for (int d = 0; d < 2 && j->side[JOIN_BACKEND].out.log_bytes == 0; d++)
-		older_free(&j->log[d].older);
+		spilled_free(&j->log[d].spilled);
 }
 
 static bool is_elsewhere(const struct join *j)
 {
-	return j->log[0].older.view != NULL || j->log[1].older.view != NULL;
+	return j->log[0].spilled.view != NULL || j->log[1].spilled.view != NULL;
 }
 
 bool join_reads_elsewhere(struct join *j, bool late)
@@ -204,9 +204,9 @@ bool join_reads_elsewhere(struct join *j, bool late)
 	}
 	for (uint32_t i = 0; i < j->family->related_n; i++)
 		for (int d = 0; d < 2; d++) {
-			struct older *o = &j->family->relation[i].log[d].older;
+			struct spilled *o = &j->family->relation[i].log[d].spilled;
 			if (late)
-				older_free(o);
+				spilled_free(o);
 			reads = reads || o->view != NULL;
 		}
 	return reads || is_elsewhere(j);

@@ -9,7 +9,7 @@
 struct bytes join_log_view(const struct join_log *l, uint64_t off)
 {
 	if (off < l->off)
-		return older_at(&l->older, off);
+		return spilled_at(&l->spilled, off);
 	if (l->p == NULL || off < l->off || off - l->off >= l->n)
 		return BYTES_NONE;
 	return bytes_head(bytes_from(bytes_of(l->p, l->n), (size_t)(off - l->off)), VIEW_MAX);
@@ -19,12 +19,12 @@ bool join_log_has(const struct join_log *l, uint64_t from, uint64_t to)
 {
 	if (from > to || (to > l->off && to - l->off > l->n))
 		return false;
-	return from >= l->off ? from - l->off <= l->n : older_at(&l->older, from).n > 0;
+	return from >= l->off ? from - l->off <= l->n : spilled_at(&l->spilled, from).n > 0;
 }
 
 void join_log_free(struct join_log *l)
 {
 	free(l->p);
-	older_free(&l->older);
+	spilled_free(&l->spilled);
 	*l = (struct join_log){0};
 }

@@ -50,7 +50,7 @@
 #include <stdint.h>
 
 #include "base/netaddr.h"
-#include "base/older.h"
+#include "base/spilled.h"
 #include "jeebs/recovery-module.h"
 
 struct join_config {
@@ -111,7 +111,7 @@ struct join_log {
 	uint64_t off;
 	uint8_t *p; /* malloc()ed, or NULL */
 	size_t n;
-	struct older older; /* what comes before, up to off */
+	struct spilled spilled; /* what comes before, up to off */
 };
 
 /* A connection that belongs to the one of a request. */

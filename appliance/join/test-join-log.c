@@ -178,7 +178,7 @@ static struct join_request request_elsewhere(struct rig *r, struct rig_script *s
 		(struct join_log){.off = LOG_FROM + LOG_N - 1,
 				  .p = rig_copy("z", 1),
 				  .n = 1,
-				  .older = {&views, LOG_FROM, stored_at, stored_free}};
+				  .spilled = {&views, LOG_FROM, stored_at, stored_free}};
 	return q;
 }
 

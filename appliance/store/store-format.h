@@ -60,7 +60,7 @@ struct store_record {
 	struct store_log log[2]; /* by enum flow_dir */
 };
 
-static inline bool store_log_cut(const struct store_log *l)
+static inline bool store_log_is_tail(const struct store_log *l)
 {
 	return l->from > l->keep;
 }

@@ -125,7 +125,7 @@ static int view_begin(struct view *v, MDB_env *env, MDB_dbi dbi, struct store_sp
 }
 
 int store_views_open(struct store_views *views, MDB_env *env, MDB_dbi dbi,
-		     struct store_spilled what, struct older *ret)
+		     struct store_spilled what, struct spilled *ret)
 {
 	struct view *v = calloc(1, sizeof *v);
 
@@ -143,7 +143,7 @@ int store_views_open(struct store_views *views, MDB_env *env, MDB_dbi dbi,
 	list_add_tail(&views->open, &v->node);
 	views->count++;
 	pthread_mutex_unlock(&views->lock);
-	*ret = (struct older){v, what.from, view_at, view_free};
+	*ret = (struct spilled){v, what.from, view_at, view_free};
 	return 0;
 }
 

@@ -12,7 +12,7 @@
 #include <pthread.h>
 
 #include "base/list.h"
-#include "base/older.h"
+#include "base/spilled.h"
 
 #define STORE_VIEWS_MAX 4096 /* open at once */
 
@@ -30,7 +30,7 @@ void store_views_init(struct store_views *v);
 void store_views_deinit(struct store_views *v);
 /* See store_view(). */
 int store_views_open(struct store_views *v, MDB_env *env, MDB_dbi dbi, struct store_spilled what,
-		     struct older *ret);
+		     struct spilled *ret);
 uint64_t store_views_count(struct store_views *v);
 /* How long the oldest has been open; 0: none is. */
 int64_t store_views_age_ns(struct store_views *v);

@@ -655,7 +655,7 @@ uint64_t store_spilled(const struct store *s, uint32_t writer)
 	return writer < STORE_WRITERS_MAX ? atomic_load(&s->spilled[writer]) : 0;
 }
 
-int store_view(struct store *s, uint64_t id, uint64_t from, uint64_t to, struct older *ret)
+int store_view(struct store *s, uint64_t id, uint64_t from, uint64_t to, struct spilled *ret)
 {
 	return store_views_open(&s->views, s->env, s->dbi, (struct store_spilled){id, from, to},
 				ret);

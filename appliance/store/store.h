@@ -30,7 +30,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/older.h"
+#include "base/spilled.h"
 #include "store-batch.h"
 #include "store-format.h"
 
@@ -128,7 +128,7 @@ uint64_t store_spilled(const struct store *s, uint32_t writer);
  * bound on how long it is. 0; -ENODATA: not all of it is there; -ENOMEM, or what the environment
  * says. Before store_close() all are freed.
  */
-int store_view(struct store *s, uint64_t id, uint64_t from, uint64_t to, struct older *ret);
+int store_view(struct store *s, uint64_t id, uint64_t from, uint64_t to, struct spilled *ret);
 
 void store_stats(struct store *s, struct store_stats *ret);
 

@@ -79,10 +79,10 @@ static void test_round_trip(void **state)
 	assert_int_equal(out.log[0].part[1].n, 0);
 	assert_true(out.log[0].keep == 100 && out.log[0].from == 103 && out.log[0].next == 114);
 	assert_true(out.log[0].acked == 90);
-	assert_true(store_log_cut(&out.log[0]));
+	assert_true(store_log_is_tail(&out.log[0]));
 	assert_bytes(out.log[1].part[0], "in flight.");
 	assert_true(out.log[1].acked == in.log[1].acked);
-	assert_false(store_log_cut(&out.log[1]));
+	assert_false(store_log_is_tail(&out.log[1]));
 
 	/* Decoded and encoded again it is the same bytes. */
 	struct buf again = BUF_INIT(1 << 20);
@@ -109,7 +109,7 @@ static void test_log_ceiling(void **state)
 			assert_bytes(out.log[1].part[0], all + 10 - kept);
 			assert_int_equal(out.log[1].from, r.log[1].from + 10 - kept);
 			assert_int_equal(out.log[1].keep, r.log[1].keep);
-			assert_int_equal(store_log_cut(&out.log[1]), kept < 10);
+			assert_int_equal(store_log_is_tail(&out.log[1]), kept < 10);
 		}
 	}
 	buf_deinit(&b);

@@ -156,7 +156,7 @@ static int logged(const char *event)
 	return n;
 }
 
-static void open_view(struct store *s, struct store_batch *b, struct older *o)
+static void open_view(struct store *s, struct store_batch *b, struct spilled *o)
 {
 	struct bytes part[2] = {blob(1000), BYTES_NONE};
 
@@ -177,7 +177,7 @@ static void test_view_that_stays(void **state)
 {
 	struct store_loaded l;
 	struct store_batch b;
-	struct older o = {0};
+	struct spilled o = {0};
 	struct store *s = open_size(SIZE, &l);
 
 	batches = 0;
@@ -200,7 +200,7 @@ static void test_view_that_stays(void **state)
 	write_round(s, &b);
 	assert_int_equal(logged("store-failed"), 1);
 	assert_true(stats(s).oldest_view_ns > 11 * NS_PER_S);
-	older_free(&o);
+	spilled_free(&o);
 	assert_int_equal(stats(s).views, 0);
 	later_s += 11;
 	uint64_t errors = stats(s).errors;

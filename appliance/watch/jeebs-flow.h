@@ -11,7 +11,7 @@
 #define APPLIANCE_JEEBS_FLOW_H
 
 #include "base/list.h"
-#include "base/older.h"
+#include "base/spilled.h"
 #include "capture/flow.h"
 #include "jeebs/recovery-module.h"
 
@@ -36,8 +36,8 @@ struct watch_listener {
 	const struct jeebs_module *next_module;
 	uint64_t next_begin[2];
 	/* What passed before the handshake was complete: told as a gap when the module opens. */
-	uint64_t missed[2]; /* end of it */
-	struct older older; /* open while somebody reads it */
+	uint64_t missed[2];     /* end of it */
+	struct spilled spilled; /* open while somebody reads it */
 	bool missed_fin[2];
 	bool kept[2];  /* the module has said what it needs of the log */
 	uint8_t stage; /* enum watch_stage */

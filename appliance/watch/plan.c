@@ -214,7 +214,7 @@ void plan_make(struct jeebs_flow *jf, struct plan *ret)
 	cut.related = related;
 	plan_ask(watch_module(jf), watch_state(jf), &cut, ret);
 	related_preview_close(related, cut.related_n);
-	watch_close_older(jf);
+	watch_close_spilled(jf);
 }
 
 uint16_t plan_mss(const struct flow *f)

@@ -34,7 +34,7 @@ void plan_ask(const struct jeebs_module *m, const void *state, const struct jeeb
 	      struct plan *ret);
 
 /* The cut of a flow as the module sees it. Its log callback reads the flow's logs; whoever has
- * called it calls watch_close_older(), as after plan_make(). */
+ * called it calls watch_close_spilled(), as after plan_make(). */
 void plan_cut(struct jeebs_flow *jf, struct jeebs_cut *ret);
 
 /*

@@ -316,5 +316,5 @@ void related_preview_close(const struct jeebs_related *related, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++)
 		if (!related[i].cut.ended) /* what is over has no log but in memory */
-			watch_close_older(related[i].cut.flow);
+			watch_close_spilled(related[i].cut.flow);
 }

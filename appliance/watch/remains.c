@@ -33,12 +33,12 @@ void remains_deinit(struct remains *r)
 	free(r->state);
 	buf_deinit(&r->log[0].bytes);
 	buf_deinit(&r->log[1].bytes);
-	older_free(&r->before);
+	spilled_free(&r->spilled);
 }
 
 void remains_give_logs(struct remains *r)
 {
-	r->before = (struct older){0};
+	r->spilled = (struct spilled){0};
 	r->log[0].bytes = r->log[1].bytes = BUF_INIT(0);
 }
 
@@ -52,7 +52,7 @@ static struct jeebs_bytes read_log(struct jeebs_flow *flow, uint32_t dir, uint64
 {
 	const struct remains *r = (const struct remains *)(const void *)flow;
 	const struct flow_log *l = &r->log[dir == JEEBS_TO_CLIENT];
-	struct bytes b = off < l->off && dir == JEEBS_TO_SERVER ? older_at(&r->before, off)
+	struct bytes b = off < l->off && dir == JEEBS_TO_SERVER ? spilled_at(&r->spilled, off)
 								: flow_log_view(l, off);
 
 	return (struct jeebs_bytes){b.p, b.n};

@@ -12,7 +12,7 @@
 struct remains {
 	struct jeebs_cut cut; /* flow and log unset: see remains_cut() */
 	struct flow_log log[2];
-	struct older before;               /* what comes before log[FLOW_TO_SERVER] */
+	struct spilled spilled;            /* what comes before log[FLOW_TO_SERVER] */
 	const struct jeebs_module *module; /* NULL: none was open */
 	void *state;                       /* owned; to be closed by the module, then freed */
 };

@@ -23,10 +23,10 @@ static void view_free(void *view)
 	views--;
 }
 
-static void open_view(void *ctx, const struct jeebs_flow *jf, struct older *ret)
+static void open_view(void *ctx, const struct jeebs_flow *jf, struct spilled *ret)
 {
 	views++;
-	*ret = (struct older){&views, 0, view_at, view_free};
+	*ret = (struct spilled){&views, 0, view_at, view_free};
 }
 
 /* ---- two modules ---- */
@@ -83,7 +83,7 @@ static int set_up(void **state)
 			  .key = {{1, 2}}},
 		.services = services,
 		.service_count = 2,
-		.hooks = {.older = open_view},
+		.hooks = {.spilled = open_view},
 		.ctx = &rig,
 	};
 	rig.watch = watch_new(&wc);

@@ -27,12 +27,12 @@ struct watch {
 
 #define WATCH_SPARE_MAX 1024
 
-static void open_older(struct jeebs_flow *jf)
+static void open_spilled(struct jeebs_flow *jf)
 {
 	struct watch *w = jf->watch;
 
-	if (!jf->listener.older.view && w->cfg.hooks.older)
-		w->cfg.hooks.older(w->cfg.ctx, jf, &jf->listener.older);
+	if (!jf->listener.spilled.view && w->cfg.hooks.spilled)
+		w->cfg.hooks.spilled(w->cfg.ctx, jf, &jf->listener.spilled);
 }
 
 struct bytes watch_log(struct jeebs_flow *jf, uint32_t dir, uint64_t off)
@@ -41,28 +41,28 @@ struct bytes watch_log(struct jeebs_flow *jf, uint32_t dir, uint64_t off)
 		return BYTES_NONE;
 	if (dir == JEEBS_TO_CLIENT || !spill_has(jf, off))
 		return track_log(jf->flow, (enum flow_dir)dir, off);
-	open_older(jf);
-	return older_at(&jf->listener.older, off);
+	open_spilled(jf);
+	return spilled_at(&jf->listener.spilled, off);
 }
 
-void watch_close_older(struct jeebs_flow *jf)
+void watch_close_spilled(struct jeebs_flow *jf)
 {
-	older_free(&jf->listener.older);
+	spilled_free(&jf->listener.spilled);
 }
 
-struct older watch_take_older(struct jeebs_flow *jf, uint64_t end)
+struct spilled watch_take_spilled(struct jeebs_flow *jf, uint64_t end)
 {
 	const struct spill_part *p = spill_of(jf);
-	struct older o;
+	struct spilled o;
 
 	if (spill_has(jf, p->from)) /* whether the module has looked at it or not */
-		open_older(jf);
+		open_spilled(jf);
 	if (p->to != end || p->want >= p->to)
-		return (struct older){0};
-	o = jf->listener.older;
+		return (struct spilled){0};
+	o = jf->listener.spilled;
 	if (o.from < p->want) /* parts are forgotten late */
 		o.from = p->want;
-	jf->listener.older = (struct older){0};
+	jf->listener.spilled = (struct spilled){0};
 	return o;
 }
 
@@ -392,7 +392,7 @@ static void on_data(void *ctx, struct flow *f, enum flow_dir dir, uint64_t off, 
 		hand_over(jf, (struct chunk){dir, off, b, now});
 	if (dir == FLOW_TO_SERVER && jf->watch->cfg.spill_above > 0)
 		spill_note_length(jf, jf->watch->cfg.spill_above);
-	watch_close_older(jf);
+	watch_close_spilled(jf);
 }
 
 static void on_gap(void *ctx, struct flow *f, enum flow_dir dir, uint64_t from, uint64_t to)
@@ -456,7 +456,7 @@ static void on_close(void *ctx, struct flow *f, enum track_close why)
 		related_leave(w, jf, last_ns(f));
 	related_end(jf);
 	spill_close(jf);
-	watch_close_older(jf);
+	watch_close_spilled(jf);
 	if (watch_is_open(jf))
 		jf->listener.module->close(jf->listener.state);
 	f->user = NULL;

@@ -10,7 +10,7 @@
 #define APPLIANCE_WATCH_H
 
 #include "base/list.h"
-#include "base/older.h"
+#include "base/spilled.h"
 #include "capture/track.h"
 #include "jeebs-flow.h"
 #include "jeebs/recovery-module.h"
@@ -31,7 +31,7 @@ struct watch_service {
 
 struct watch_hooks {
 	/* The bytes of @jf's spill, or as many as there are; *ret is empty before. May be NULL. */
-	void (*older)(void *ctx, const struct jeebs_flow *jf, struct older *ret);
+	void (*spilled)(void *ctx, const struct jeebs_flow *jf, struct spilled *ret);
 	/* Bytes of one direction were lost by the capture. */
 	void (*gap)(void *ctx, const struct jeebs_flow *jf, enum flow_dir dir, uint64_t bytes);
 	/* The flow is about to go. Its state is still there unless it was detached. */
@@ -136,12 +136,12 @@ struct related_left *watch_left(struct watch *w);
 
 /* Of spill.c: connections whose log of the client has been longer than spill_above. */
 struct list *watch_long(struct watch *w);
-/* The log of @dir at @off, wherever it is; valid until watch_close_older(). */
+/* The log of @dir at @off, wherever it is; valid until watch_close_spilled(). */
 struct bytes watch_log(struct jeebs_flow *jf, uint32_t dir, uint64_t off);
-void watch_close_older(struct jeebs_flow *jf);
+void watch_close_spilled(struct jeebs_flow *jf);
 /* What is wanted of the client's log before @end, where the log in memory begins. It is the
  * caller's to free; empty when nothing is, or not all up to there. */
-struct older watch_take_older(struct jeebs_flow *jf, uint64_t end);
+struct spilled watch_take_spilled(struct jeebs_flow *jf, uint64_t end);
 
 /*
  * Within a data callback of @jf's module, which returns JEEBS_HAND_OVER next: @m goes on and is

@@ -23,9 +23,9 @@ static struct jeebs_flow *jf;
 static uint64_t sent;
 static int64_t now_ns;
 
-static void on_older(void *ctx, const struct jeebs_flow *f, struct older *ret)
+static void on_spilled(void *ctx, const struct jeebs_flow *f, struct spilled *ret)
 {
-	worker_spill_older(&spill, f, ret);
+	worker_spill_open(&spill, f, ret);
 }
 
 static void on_closed(void *ctx, struct jeebs_flow *f, enum track_close why)
@@ -52,7 +52,7 @@ static void start(uint64_t store_size)
 		.spill_above = ABOVE,
 		.services = &rig.service,
 		.service_count = 1,
-		.hooks = {.older = on_older, .gap = rig_on_gap, .closed = on_closed},
+		.hooks = {.spilled = on_spilled, .gap = rig_on_gap, .closed = on_closed},
 		.ctx = &rig,
 	};
 	rig.watch = watch_new(&wc.watch);
@@ -160,7 +160,7 @@ static uint64_t plan_sees(uint64_t off)
 
 	plan_cut(jf, &cut);
 	uint64_t end = right_until(cut.log, cut.flow, off);
-	watch_close_older(jf);
+	watch_close_spilled(jf);
 	return end;
 }
 
@@ -275,7 +275,7 @@ static void test_the_store_is_full(void **state)
 	assert_non_null(item);
 	takeover_cut(item, &cut, none);
 	assert_true(right_until(cut.log, cut.flow, 0) < sent);
-	assert_null(item->taken.remains.before
+	assert_null(item->taken.remains.spilled
 			    .view); /* for a join: it could not reach across the hole */
 	takeover_item_free(item);
 	end();
@@ -328,7 +328,7 @@ static void test_takeover_takes_a_view(void **state)
 
 	assert_non_null(item);
 	assert_true(item->taken.remains.log[FLOW_TO_SERVER].bytes.n <= ABOVE);
-	assert_int_equal(item->taken.remains.before.from, 0);
+	assert_int_equal(item->taken.remains.spilled.from, 0);
 	track_drop(watch_track(rig.watch), jf->flow);
 	flush_until(none_spilled);
 	/* Others use the store meanwhile. */
@@ -399,7 +399,7 @@ static void test_views(void **state)
 {
 	struct store_loaded loaded;
 	struct store_batch b;
-	struct older o = {0};
+	struct spilled o = {0};
 
 	assert_int_equal(setup(NULL), 0);
 	store = open_size(16 * MIB, &loaded);
@@ -417,20 +417,20 @@ static void test_views(void **state)
 	assert_int_equal(store_view(store, 9, 0, 1, &o), -ENODATA);
 	assert_null(o.view);
 	assert_int_equal(store_view(store, 7, 150, 3100, &o), 0);
-	assert_int_equal(older_at(&o, 99).n, 0);
-	assert_int_equal(older_at(&o, 150).n, 1450);
-	assert_int_equal(older_at(&o, 1600).n, 1500);
-	assert_int_equal(older_at(&o, 3099).n, 1);
-	assert_int_equal(older_at(&o, 3100).n, 0);
+	assert_int_equal(spilled_at(&o, 99).n, 0);
+	assert_int_equal(spilled_at(&o, 150).n, 1450);
+	assert_int_equal(spilled_at(&o, 1600).n, 1500);
+	assert_int_equal(spilled_at(&o, 3099).n, 1);
+	assert_int_equal(spilled_at(&o, 3100).n, 0);
 
 	assert_int_equal(store_batch_forget(&b, 7, UINT64_MAX), 0);
 	assert_int_equal(store_submit_spill(store, &b, 3, 10), 0);
 	gate_wait(2);
-	assert_int_equal(older_at(&o, 150).n, 1450);
-	older_free(&o);
+	assert_int_equal(spilled_at(&o, 150).n, 1450);
+	spilled_free(&o);
 	assert_int_equal(store_view(store, 7, 150, 3100, &o), -ENODATA);
 	assert_int_equal(store_view(store, 8, 0, 1500, &o), 0);
-	older_free(&o);
+	spilled_free(&o);
 	store_batch_deinit(&b);
 	store_close(store);
 	assert_int_equal(teardown(NULL), 0);

@@ -30,7 +30,7 @@ static void arrived(struct jeebs_flow *jf)
 {
 	const struct spill_part *sp = spill_of(jf);
 
-	watch_close_older(jf);
+	watch_close_spilled(jf);
 	spill_arrived(jf);
 	/* Who wants nothing any more must not be given what comes from here on. */
 	if (sp->want < sp->to)
@@ -61,7 +61,7 @@ static int forget(struct worker_spill *s, struct jeebs_flow *jf, uint64_t before
 	int r = store_batch_forget(&s->batch, spill_of(jf)->id, before);
 
 	if (r == 0)
-		watch_close_older(jf);
+		watch_close_spilled(jf);
 	return r;
 }
 
@@ -139,7 +139,7 @@ static void fill(struct worker_spill *s, struct watch *w)
 static void close_views(struct watch *w)
 {
 	for (struct jeebs_flow *jf = NULL; (jf = spill_next_long(w, jf));)
-		watch_close_older(jf);
+		watch_close_spilled(jf);
 }
 
 void worker_spill_flush(struct worker_spill *s, struct watch *w, int64_t now_ns)
@@ -168,8 +168,8 @@ void worker_spill_closed(struct worker_spill *s, struct jeebs_flow *jf)
 	spill_forget(jf);
 }
 
-void worker_spill_older(const struct worker_spill *s, const struct jeebs_flow *jf,
-			struct older *ret)
+void worker_spill_open(const struct worker_spill *s, const struct jeebs_flow *jf,
+		       struct spilled *ret)
 {
 	const struct spill_part *sp = spill_of(jf);
 

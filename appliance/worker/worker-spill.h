@@ -33,8 +33,8 @@ void worker_spill_deinit(struct worker_spill *s);
 void worker_spill_flush(struct worker_spill *s, struct watch *w, int64_t now_ns);
 /* A flow goes: what the store has of it goes too. */
 void worker_spill_closed(struct worker_spill *s, struct jeebs_flow *jf);
-/* For watch_hooks.older. */
-void worker_spill_older(const struct worker_spill *s, const struct jeebs_flow *jf,
-			struct older *ret);
+/* For watch_hooks.spilled. */
+void worker_spill_open(const struct worker_spill *s, const struct jeebs_flow *jf,
+		       struct spilled *ret);
 
 #endif

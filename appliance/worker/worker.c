@@ -114,11 +114,11 @@ static struct endings *endings_of(const struct worker *w, const struct jeebs_flo
 	return &w->cfg.endings[jf->service - w->cfg.watch.services];
 }
 
-static void on_older(void *ctx, const struct jeebs_flow *jf, struct older *ret)
+static void on_spilled(void *ctx, const struct jeebs_flow *jf, struct spilled *ret)
 {
 	const struct worker *w = ctx;
 
-	worker_spill_older(&w->spill, jf, ret);
+	worker_spill_open(&w->spill, jf, ret);
 }
 
 static const struct evidence *evidence_of(const struct worker *w, const struct jeebs_flow *jf)
@@ -613,7 +613,7 @@ int worker_start(const struct worker_config *cfg, struct worker **ret,
 	w->cfg = *cfg;
 	int opened = mailbox_init(&w->tasks);
 	w->cfg.watch.hooks =
-		(struct watch_hooks){.older = on_older, .gap = on_gap, .closed = on_closed};
+		(struct watch_hooks){.spilled = on_spilled, .gap = on_gap, .closed = on_closed};
 	w->cfg.watch.ctx = w;
 	w->taking = calloc(cfg->server_count, sizeof *w->taking);
 	w->life = calloc(cfg->server_count, sizeof *w->life);

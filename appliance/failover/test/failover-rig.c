@@ -35,7 +35,7 @@ static void view_free(void *view)
 	atomic_fetch_sub(&done.views, 1);
 }
 
-static void give_view(const struct older *o)
+static void give_view(const struct spilled *o)
 {
 	if (!o->view)
 		return;
@@ -43,10 +43,10 @@ static void give_view(const struct older *o)
 	o->free(o->view);
 }
 
-static struct older long_log(void)
+static struct spilled long_log(void)
 {
 	atomic_fetch_add(&done.views, 1);
-	return (struct older){&world, 0, view_at, view_free};
+	return (struct spilled){&world, 0, view_at, view_free};
 }
 
 static struct taken ready(const struct snapshot *snapshot, bool related, bool answered)
@@ -62,7 +62,7 @@ static struct taken ready(const struct snapshot *snapshot, bool related, bool an
 		t.remains.module = &adopt;
 	}
 	if (world.long_logs)
-		t.remains.before = long_log();
+		t.remains.spilled = long_log();
 	if (related && world.related_refused)
 		t.plan.cont = false;
 	if (!related && world.main_refused)
@@ -94,7 +94,7 @@ struct takeover_item *rig_item(enum takeover_kind kind, uint32_t flow, bool answ
 	else if (it->kind == TAKEOVER_READY)
 		it->taken = ready(&snapshot, it->main.known, answered);
 	else if (it->kind == TAKEOVER_ENDED && world.long_logs)
-		it->ended.remains.before = long_log();
+		it->ended.remains.spilled = long_log();
 	return it;
 }
 
@@ -250,9 +250,9 @@ WRAP(int, join_submit, struct join_pool *p, const struct join_request *r)
 	if (world.submit_error)
 		return world.submit_error;
 	atomic_fetch_add(r->hold ? &done.held : &done.not_held, 1);
-	give_view(&r->log[FLOW_TO_SERVER].older);
+	give_view(&r->log[FLOW_TO_SERVER].spilled);
 	for (uint32_t i = 0; i < r->related_n; i++) {
-		give_view(&r->related[i].log[FLOW_TO_SERVER].older);
+		give_view(&r->related[i].log[FLOW_TO_SERVER].spilled);
 		atomic_fetch_add(&done.related, 1);
 		atomic_fetch_add(&done.related_open, r->related[i].client_fd >= 0);
 		assert_true(r->related[i].client_fd >= 0 || r->related[i].cut.refused ||
@@ -273,7 +273,7 @@ WRAP(int, adopt_submit, struct adopter *a, const struct adopt_request *r)
 	if (world.submit_error)
 		return world.submit_error;
 	atomic_fetch_add(r->hold ? &done.held : &done.not_held, 1);
-	give_view(&r->log[FLOW_TO_SERVER].before);
+	give_view(&r->log[FLOW_TO_SERVER].spilled);
 	free(r->state.p);
 	free(r->ctx);
 	return 0;

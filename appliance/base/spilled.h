@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * older: the part of a log that is not in memory any more, and a way to read it.
+ * spilled: the part of a log that went to the store, and a way to read it.
  *
  * A view of bytes that somebody else holds, as they were when it was opened: [from, end) of one
  * direction without a hole, where the log in memory begins at end. Reading needs no lock and
- * what was read stays where it is until older_free(); any thread may read.
+ * what was read stays where it is until spilled_free(); any thread may read.
  */
-#ifndef APPLIANCE_OLDER_H
-#define APPLIANCE_OLDER_H
+#ifndef BASE_SPILLED_H
+#define BASE_SPILLED_H
 
 #include "bytes.h"
 
-struct older {
+struct spilled {
 	void *view;    /* NULL: there is none */
 	uint64_t from; /* where it begins */
 	/* From @off on, perhaps not all; empty before the beginning and behind the end. */
@@ -19,16 +19,16 @@ struct older {
 	void (*free)(void *view);
 };
 
-static inline struct bytes older_at(const struct older *o, uint64_t off)
+static inline struct bytes spilled_at(const struct spilled *s, uint64_t off)
 {
-	return o->view != NULL ? o->at(o->view, off) : BYTES_NONE;
+	return s->view != NULL ? s->at(s->view, off) : BYTES_NONE;
 }
 
-static inline void older_free(struct older *o)
+static inline void spilled_free(struct spilled *s)
 {
-	if (o->view != NULL)
-		o->free(o->view);
-	*o = (struct older){0};
+	if (s->view != NULL)
+		s->free(s->view);
+	*s = (struct spilled){0};
 }
 
 #endif
