@@ -166,12 +166,25 @@ static void test_far_away(void **state)
 	assert_int_equal(shown[0], 20);
 }
 
+/* Only the ends of a connection were captured: where the server stands is not known from an ACK. */
+static void test_ends_alone(void **state)
+{
+	c(S, -1, 0, 0);
+	struct flow *f = s(S | A, -1, 0, 0);
+
+	s(F | A, 500000, 1932, 0);
+	c(F | A, 1932, 500001, 0);
+	assert_int_equal(f->acked[FLOW_TO_CLIENT], 0);
+	assert_int_equal(f->state, FLOW_SYN_RCVD);
+	assert_int_equal(track_stats(track)->bad_seq, 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(test_far_segments), CASE(test_very_old_ack), CASE(test_capture_drops),
 		CASE(test_rst),          CASE(test_no_ack),       CASE(test_syn_when_established),
-		CASE(test_far_away),
+		CASE(test_far_away),     CASE(test_ends_alone),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

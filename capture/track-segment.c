@@ -494,7 +494,8 @@ static bool acknowledge(struct track *t, struct flow *f, enum flow_dir d, const 
 			f->early_last = k;
 		return true;
 	}
-	if (!take_ack(t, f, d, &k, off))
+	/* What both ends say makes a place believable that is far away, not an ACK of it. */
+	if (!ack_believable(f, a, off) || !take_ack(t, f, d, &k, off))
 		return false;
 	if (d == FLOW_TO_SERVER)
 		take_sack(f, s, off);
