@@ -27,6 +27,7 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -36,8 +37,6 @@
 #include "tcprepair/tcprepair.h"
 
 #define PROCESS_NICE      (-15)
-#define EXIT_UNAVAILABLE  69
-#define EXIT_CONFIG       78
 #define TICK_NS           (200 * NS_PER_MS)
 #define OWN_ADDRESSES_MAX 64
 #define STATE_MAX_AGE_NS  (600 * NS_PER_S)
@@ -708,5 +707,5 @@ int daemon_run(const struct config *c)
 	stop(&d, r == 0);
 	if (r == 0)
 		return 0;
-	return r == -ENOENT || r == -ENOEXEC ? EXIT_CONFIG : EXIT_UNAVAILABLE;
+	return r == -ENOENT || r == -ENOEXEC ? EX_CONFIG : EX_UNAVAILABLE;
 }

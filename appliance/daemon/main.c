@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -20,9 +21,6 @@
 #include "services/services-check.h"
 #include "tcprepair/tcprepair.h"
 
-#define EXIT_USAGE     64 /* sysexits(3) */
-#define EXIT_OUTPUT    74
-#define EXIT_CONFIG    78
 #define DEFAULT_CONFIG "/etc/jeebs/jeebs.yaml"
 
 static const char usage_text[] =
@@ -92,7 +90,7 @@ struct arguments {
 static int usage_error(const char *what, const char *value)
 {
 	fprintf(stderr, "jeebs-appliance: %s: %s\nTry 'jeebs-appliance --help'.\n", what, value);
-	return EXIT_USAGE;
+	return EX_USAGE;
 }
 
 static int take_option(int opt, struct arguments *a)
@@ -154,7 +152,7 @@ static int take_option(int opt, struct arguments *a)
 		return 0;
 	default:
 		fputs("Try 'jeebs-appliance --help'.\n", stderr);
-		return EXIT_USAGE;
+		return EX_USAGE;
 	}
 }
 
@@ -166,9 +164,9 @@ static int load(const char *path, config_module_fn check, struct config **ret)
 	module_host_free(host);
 	if (r < 0) {
 		fprintf(stderr, "jeebs-appliance: %s: %s\n", path, log_strerror(r));
-		return EXIT_CONFIG;
+		return EX_CONFIG;
 	}
-	return r == CONFIG_OK ? 0 : EXIT_CONFIG;
+	return r == CONFIG_OK ? 0 : EX_CONFIG;
 }
 
 /* Only on the host that has the interfaces: the file may be for another one. */
@@ -279,7 +277,7 @@ static int output_written(int code)
 	if (code || (fflush(stdout) == 0 && !ferror(stdout)))
 		return code;
 	fprintf(stderr, "jeebs-appliance: the output cannot be written\n");
-	return EXIT_OUTPUT;
+	return EX_IOERR;
 }
 
 int main(int argc, char **argv)

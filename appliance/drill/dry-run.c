@@ -17,17 +17,13 @@
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <sysexits.h>
 
 #include "capture/decode.h"
 #include "dry-run-internal.h"
 
 #define EXIT_REFUSED     1
 #define EXIT_WRONG       2
-#define EXIT_DATA        65 /* sysexits(3) EX_DATAERR */
-#define EXIT_NO_INPUT    66
-#define EXIT_NO_MEMORY   70
-#define EXIT_NOT_WRITTEN 74
-#define EXIT_CONFIG      78
 #define SAMPLE_PACKETS   16384 /* or more, until one answer was seen */
 #define SAMPLE_ANSWERS   64
 #define HORIZON_MAX      ((uint64_t)1 << 30)
@@ -653,29 +649,29 @@ static int conclude(const struct drill *d, int r)
 		fprintf(d->err, "jeebs-appliance: %s: packet %llu, offset %llu: %s\n", path,
 			(unsigned long long)pos->packet + 1, (unsigned long long)pos->offset,
 			pos->detail);
-		return EXIT_DATA;
+		return EX_DATAERR;
 	case -ENOENT:
 		fprintf(d->err,
 			"jeebs-appliance: %s: nobody answers a SYN in this capture: "
 			"say --server ADDR\n",
 			path);
-		return EXIT_CONFIG;
+		return EX_CONFIG;
 	case -ESPIPE:
 		fprintf(d->err,
 			"jeebs-appliance: %s: cannot be read twice: give --server ADDR and "
 			"--fail-at, or a file\n",
 			path);
-		return EXIT_NO_INPUT;
+		return EX_NOINPUT;
 	case -ENOMEM:
 		fprintf(d->err, "jeebs-appliance: out of memory\n");
-		return EXIT_NO_MEMORY;
+		return EX_SOFTWARE;
 	default:
 		if (d->not_written) {
 			fprintf(d->err, "jeebs-appliance: the report cannot be written\n");
-			return EXIT_NOT_WRITTEN;
+			return EX_IOERR;
 		}
 		fprintf(d->err, "jeebs-appliance: %s: %s\n", path, log_strerror(r));
-		return EXIT_NO_INPUT;
+		return EX_NOINPUT;
 	}
 }
 
@@ -687,11 +683,11 @@ int dry_run(const struct dry_run_options *o, FILE *out, FILE *err)
 
 	if (r < 0) {
 		fprintf(err, "jeebs-appliance: %s: %s\n", o->path, log_strerror(r));
-		return EXIT_NO_INPUT;
+		return EX_NOINPUT;
 	}
 	d.modules = module_host_new(o->modules_dir);
 	r = d.modules ? run_passes(&d, out) : -ENOMEM;
-	code = d.no_module ? EXIT_CONFIG : conclude(&d, r);
+	code = d.no_module ? EX_CONFIG : conclude(&d, r);
 	for (uint32_t i = 0; i < d.report.row_count; i++)
 		free(d.report.rows[i].pickup);
 	free(d.report.rows);
