@@ -20,7 +20,7 @@ static uint64_t log_bytes(const struct adopt_log *l)
 	return l->off - log_from(l) + l->bytes.n;
 }
 
-/* The logs end where their directions do, and hold what must be sent first. */
+/* Whether the logs end where their directions do, and contain the unsent bytes. */
 static bool is_whole(const struct adopt_request *r)
 {
 	const uint64_t end[2] = {r->cut.to_server_end, r->cut.to_client_end};
@@ -75,7 +75,7 @@ static enum handover_outcome give_up(struct handover *h, const char *reason, con
 	return HANDOVER_IS_RESET;
 }
 
-/* The channel broke: of a program that has the connection, it has died. */
+/* The channel broke. If the program has taken the connection, the program has died. */
 static enum handover_outcome lost(struct handover *h, int error)
 {
 	const char *reason = h->state == HANDOVER_TAKEN ? "adopter-died" : "adopt-unavailable";
@@ -130,7 +130,7 @@ static uint64_t part_size(const struct handover *h)
 	return h->part == ADOPT_PART_STATE ? h->rq.state.n : log_bytes(&h->rq.log[h->part]);
 }
 
-/* Of the part from h->off on; empty: a log that is not in memory cannot be read any more. */
+/* The bytes of the part from h->off on. Empty when a log in the store cannot be read any more. */
 static struct bytes part_bytes(const struct handover *h)
 {
 	if (h->part == ADOPT_PART_STATE)
@@ -144,7 +144,10 @@ static struct bytes part_bytes(const struct handover *h)
 	return l->off - at < b.n ? bytes_head(b, (size_t)(l->off - at)) : b;
 }
 
-/* The next message into @out; *ret_n: bytes of the part in it. 0, or -ENODATA. */
+/*
+ * Writes the next message to @out. *ret_n is the number of the part's bytes in it. Returns 0 or
+ * -ENODATA.
+ */
 static int next_message(const struct handover *h, struct writer *out, size_t *ret_n)
 {
 	struct adopt_connection c;
@@ -174,7 +177,7 @@ static void skip_finished_parts(struct handover *h)
 	}
 }
 
-/* Everything was given: nothing of it is needed any longer. */
+/* Everything was given, so the logs and the state are freed. */
 static enum handover_outcome given(struct handover *h)
 {
 	h->state = HANDOVER_GIVEN;
@@ -233,7 +236,7 @@ static enum handover_outcome hear_verdict(struct handover *h, struct bytes messa
 		return give_up(h, "adopt-protocol", "no verdict");
 	if (!v.taken)
 		return give_up(h, "adopt-refused", v.reason);
-	/* Before it has heard everything it cannot know what it takes. */
+	/* A program cannot accept before it has received everything. */
 	if (h->state != HANDOVER_GIVEN)
 		return give_up(h, "adopt-protocol", "taken too early");
 	h->state = HANDOVER_TAKEN;

@@ -10,7 +10,7 @@
 
 #include "base/cleanup.h"
 
-/* The folder that holds the socket; "." and "/" where the path has none. */
+/* Stats the folder of the socket: "." or "/" when the path has no other. */
 static int stat_folder(const char *path, struct stat *ret)
 {
 	char dir[sizeof((struct sockaddr_un *)0)->sun_path] = ".";
@@ -24,7 +24,7 @@ static int stat_folder(const char *path, struct stat *ret)
 	return stat(dir, ret) < 0 ? -errno : 0;
 }
 
-/* Who could put a socket of his own there? */
+/* Checks that no untrusted user could have put the socket there. */
 static int check_place(const char *path, uid_t *ret_owner)
 {
 	struct stat socket, folder;
@@ -104,7 +104,10 @@ ssize_t adopt_sys_receive(int fd, uint8_t *out, size_t cap)
 	return (size_t)n > cap ? -EMSGSIZE : n;
 }
 
-/* SO_LINGER would wait for the last descriptor; dissolving the connection does not. */
+/*
+ * connect() to AF_UNSPEC resets at once. A close with SO_LINGER resets only when the last
+ * descriptor is closed.
+ */
 void adopt_sys_reset(int fd)
 {
 	struct sockaddr none = {.sa_family = AF_UNSPEC};

@@ -16,25 +16,25 @@
 #include "base/thread.h"
 
 #define EVENTS_MAX 64
-#define RETRY_NS   (2 * NS_PER_MS) /* until a full queue of a program is tried again */
+#define RETRY_NS   (2 * NS_PER_MS) /* pause before a full queue of a program is tried again */
 
-/* The connections for one path. */
+/* The connections for one socket path. */
 struct lane {
 	struct list node;
 	const char *path;
-	struct list queue;  /* WAITING, in order */
-	struct list active; /* between connect and verdict, in order */
+	struct list queue;  /* WAITING, in order of submission */
+	struct list active; /* between connect and verdict, in order of connect */
 	uint32_t active_count;
-	int64_t retry_ns; /* the program's queue was full: not before */
+	int64_t retry_ns; /* the program's queue was full: no attempt before this */
 };
 
 struct adopter {
 	struct adopt_config config;
-	struct list lanes, taken; /* of the thread */
+	struct list lanes, taken; /* used by the thread alone */
 	int epoll;
 	atomic_uint_fast64_t active, adopted, taken_count, ended, reset, refused;
 
-	struct mailbox mail; /* of handovers; closed: the thread is to end */
+	struct mailbox mail; /* handovers; when closed, the thread is to end */
 	pthread_t thread;
 	bool running;
 };
@@ -59,7 +59,7 @@ static void report(const struct handover *h, enum adopt_event event)
 	h->rq.report(h->rq.ctx, &r);
 }
 
-/* Closing the channel takes it out of the epoll. @h is gone. */
+/* Reports the last event and frees @h. Closing the channel removes it from the epoll set. */
 static void end(struct adopter *a, struct handover *h, enum adopt_event event)
 {
 	const struct adopt_request rq = h->rq;
@@ -103,7 +103,7 @@ static struct lane *lane_for(struct adopter *a, const char *path)
 	return l;
 }
 
-/* Waits for what its state waits for. */
+/* Waits for the event that the handover's state needs. */
 static int watch_channel(struct adopter *a, struct handover *h, int op)
 {
 	struct epoll_event e = {
@@ -186,7 +186,7 @@ static void on_ready(struct adopter *a, struct handover *h)
 	}
 }
 
-/* From the mail into the lanes. False: the adopter is to end. */
+/* Moves the mail into the lanes. Returns false when the adopter is to end. */
 static bool sort_mail(struct adopter *a)
 {
 	bool stop = mailbox_closed(&a->mail);
@@ -262,7 +262,7 @@ static void *adopter_main(void *arg)
 	for (;;) {
 		int n = epoll_wait(a->epoll, events, EVENTS_MAX, wait_ms(a, clock_mono_ns()));
 		bool woken = false;
-		/* Each handover is at most once among them, so none is gone before its turn. */
+		/* A handover is at most once among the events, so none is freed before its turn. */
 		for (int i = 0; i < n; i++) {
 			if (events[i].data.ptr)
 				on_ready(a, events[i].data.ptr);
@@ -388,7 +388,7 @@ void adopt_release(struct adopter *a, uint32_t group)
 		return;
 	struct release r = {group, clock_mono_ns() + a->config.timeout_ns};
 	mailbox_release(&a->mail, is_released, &r);
-	bell_ring(a->mail.bell); /* in any case: it looks at the clock */
+	bell_ring(a->mail.bell); /* even if nothing was released: deadlines have changed */
 }
 
 uint64_t adopt_active(const struct adopter *a)

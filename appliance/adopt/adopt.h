@@ -22,8 +22,8 @@
 #include "jeebs/recovery-module.h"
 
 struct adopt_config {
-	uint32_t max;       /* connections, waiting and adopted, together */
-	uint32_t lane_max;  /* between connect and verdict, for each path */
+	uint32_t max;       /* connections that wait or are adopted, together */
+	uint32_t lane_max;  /* for each path, connections between connect and verdict */
 	int64_t timeout_ns; /* from submit (or release, if held) to the verdict */
 };
 
@@ -32,7 +32,7 @@ struct adopt_config {
 
 enum adopt_event {
 	ADOPT_TAKEN,
-	ADOPT_ENDED, /* after TAKEN: the program says that it ended in order */
+	ADOPT_ENDED, /* after TAKEN: the program says that the connection ended in order */
 	ADOPT_RESET, /* at any time: `reason` says why */
 };
 
@@ -43,14 +43,14 @@ struct adopt_report {
 	 * "adopt-protocol", "adopter-died", "log-lost", "no-memory", "pool-closed". Static text.
 	 */
 	const char *reason;
-	const char *detail; /* what the program or the system said, perhaps empty; for this call */
+	const char *detail; /* from the program or the system, or empty; valid during the call */
 };
 
-/* The bytes [off, off + bytes.n) of one direction, which end where it does. */
+/* The bytes [off, off + bytes.n) of one direction, whose end is also the direction's end. */
 struct adopt_log {
 	uint64_t off;
 	struct buf bytes;
-	struct spilled spilled; /* [spilled.from, off), wherever that is */
+	struct spilled spilled; /* the bytes [spilled.from, off), which are in the store */
 };
 
 struct adopt_request {
@@ -58,42 +58,42 @@ struct adopt_request {
 	const char *protocol;
 	struct endpoint server, client;
 	int client_fd;        /* a restored socket */
-	struct jeebs_cut cut; /* positions and FINs */
-	bool older;           /* than the box */
+	struct jeebs_cut cut; /* positions and FINs when the server died */
+	bool older;           /* the box has not seen the handshake */
 	struct adopt_log log[2];
-	size_t unsent;    /* so many of the last bytes to the client were not given to the socket */
-	struct buf state; /* of the module: its checkpoint */
+	size_t unsent; /* how many of the last bytes to the client the socket does not have yet */
+	struct buf state; /* the module's checkpoint */
 
-	/* Waits until adopt_release() names its group. */
+	/* The request waits until adopt_release() names its group. */
 	bool hold;
 	uint32_t group;
 
-	/* In the adopter's thread. ADOPT_ENDED or ADOPT_RESET is the last one. */
+	/* Called in the adopter's thread. ADOPT_ENDED or ADOPT_RESET is the last event. */
 	void *ctx;
 	void (*report)(void *ctx, const struct adopt_report *r);
 };
 
 struct adopt_stats {
-	uint64_t active; /* waiting and adopted */
+	uint64_t active; /* waiting or adopted */
 	uint64_t adopted;
-	uint64_t taken, ended, reset; /* so far */
-	uint64_t refused;             /* submissions refused: at the ceiling */
+	uint64_t taken, ended, reset; /* totals */
+	uint64_t refused;             /* total of submissions refused at the ceiling */
 };
 
 struct adopter;
 
-/* 0 or negative errno. */
+/* Returns 0 or a negative errno. */
 int adopter_new(const struct adopt_config *config, struct adopter **ret);
-/* Resets all there are ("pool-closed"), ends the thread. Returns NULL; NULL is fine. */
+/* Resets all connections ("pool-closed") and ends the thread. Returns NULL; NULL is fine. */
 struct adopter *adopter_free(struct adopter *a);
 
 /*
- * Takes over what the request owns: descriptor, logs, state. Thread-safe. 0; on failure the
- * caller still owns everything: -ENOSPC at the ceiling, -ENOMEM, -EPROTO: the logs do not end
- * where the cut is.
+ * Takes over what the request owns: descriptor, logs, state. Thread-safe. Returns 0. On failure the
+ * caller still owns everything: -ENOSPC at the ceiling, -ENOMEM, -EPROTO when the logs do not end
+ * where the directions do.
  */
 int adopt_submit(struct adopter *a, const struct adopt_request *r);
-/* Lets the held ones of @group go, in the order of submission. Thread-safe. NULL is fine. */
+/* Lets the held requests of @group go, in the order of submission. Thread-safe. NULL is fine. */
 void adopt_release(struct adopter *a, uint32_t group);
 
 /* As join_active(); 0 for NULL. Thread-safe. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * bell: how other threads wake one that waits for descriptors: a descriptor that is readable from
- * when somebody rings until it is silenced, however often it was rung.
+ * bell: how other threads wake a thread that waits for descriptors. A bell is a descriptor that
+ * becomes readable when somebody rings. It stays readable until it is silenced, however often it
+ * was rung.
  */
 #ifndef BASE_BELL_H
 #define BASE_BELL_H
@@ -10,7 +11,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-/* A descriptor, or negative errno. */
+/* Returns the descriptor, or a negative errno. */
 static inline int bell_open(void)
 {
 	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -18,15 +19,18 @@ static inline int bell_open(void)
 	return fd < 0 ? -errno : fd;
 }
 
-/* From any thread; nothing happens if @bell is negative. */
+/* May be called from any thread. Does nothing when @bell is negative. */
 static inline void bell_ring(int bell)
 {
-	/* Fails only when the counter is full: then it is ringing anyway. */
+	/* The write fails only when the counter is full, and then the bell is ringing anyway. */
 	if (bell >= 0)
 		(void)!eventfd_write(bell, 1);
 }
 
-/* By the thread that waits, before it looks for what it was rung for. */
+/*
+ * Called by the waiting thread before it looks for what it was rung for. Otherwise a ring in
+ * between would be lost.
+ */
 static inline void bell_silence(int bell)
 {
 	eventfd_t count;

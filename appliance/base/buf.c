@@ -104,7 +104,7 @@ int buf_printf(struct buf *b, const char *fmt, ...)
 	va_end(ap);
 	if (n < 0)
 		return b->error = -EINVAL;
-	/* One more for the zero vsnprintf insists on; it is not counted. */
+	/* vsnprintf() also writes a terminating zero, which is not counted as content. */
 	int r = buf_reserve(b, (size_t)n + 1);
 	if (r < 0)
 		return r;

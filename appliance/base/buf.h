@@ -21,16 +21,19 @@ struct buf {
 };
 
 #define BUF_INIT(max_bytes) ((struct buf){NULL, 0, 0, (max_bytes), 0})
-/* In an array, which is its ceiling: it needs no memory, and no buf_deinit(). */
+/* A buf whose memory is @array. The array's size is the ceiling, and buf_deinit() is not needed. */
 #define BUF_IN(array) ((struct buf){(array), 0, sizeof(array), sizeof(array), 0})
 
 void buf_deinit(struct buf *b);
-/* Empties it and clears the error; keeps the memory. */
+/* Empties the buffer and clears the error. The memory is kept. */
 void buf_reset(struct buf *b);
-/* Room for @n more bytes at b->p + b->n; the caller then adds to b->n. 0, -ENOBUFS, -ENOMEM. */
+/*
+ * Makes room for @n more bytes at b->p + b->n; the caller writes them and adds to b->n. Returns 0,
+ * -ENOBUFS or -ENOMEM.
+ */
 int buf_reserve(struct buf *b, size_t n);
 int buf_append(struct buf *b, const void *p, size_t n);
-/* Drops the first @n bytes (n <= b->n). */
+/* Drops the first @n bytes. @n may not exceed b->n. */
 void buf_consume(struct buf *b, size_t n);
 
 static inline int buf_error(const struct buf *b)
@@ -52,7 +55,7 @@ int buf_u8(struct buf *b, uint8_t v);
 int buf_u16be(struct buf *b, uint16_t v);
 int buf_u32be(struct buf *b, uint32_t v);
 int buf_u64be(struct buf *b, uint64_t v);
-/* Formatted text, without the terminating zero. */
+/* Appends formatted text without its terminating zero. */
 int buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

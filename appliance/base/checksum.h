@@ -15,9 +15,9 @@
 #include "bytes.h"
 #include "netaddr.h"
 
-#define CHECKSUM_PART 4096 /* sixteens: all their pairs add up to less than 31 bits */
+#define CHECKSUM_PART 4096 /* blocks of 16 bytes; their pair sums stay below 31 bits */
 
-/* Carries back into 16 bits. */
+/* Folds @sum to 16 bits by end-around carry. */
 static inline uint16_t checksum_carry(uint64_t sum)
 {
 	sum = (sum & 0xffffffff) + (sum >> 32);
@@ -26,7 +26,7 @@ static inline uint16_t checksum_carry(uint64_t sum)
 	return (uint16_t)((sum & 0xffff) + (sum >> 16));
 }
 
-/* Fewer than 16 bytes, filled up with zeros. */
+/* The sum of fewer than 16 bytes, padded with zeros. @n: only its low four bits count. */
 static inline uint64_t checksum_tail(const uint8_t *p, size_t n)
 {
 	uint64_t sum = 0;
@@ -53,17 +53,17 @@ static inline uint64_t checksum_tail(const uint8_t *p, size_t n)
 	return sum;
 }
 
-/* Sixteen bytes at a time. */
+/* The sum of @count blocks of 16 bytes. */
 static inline uint64_t checksum_sixteens(const uint8_t *p, size_t count)
 {
 	uint64_t sum = 0;
 
 #ifdef __SSE2__
-	/* The instruction that adds pairs of words takes them for signed: half of their range is
-	 * taken off each, and given back at the end. */
+	/* _mm_madd_epi16() treats words as signed. So half of their range is subtracted from
+	 * each word here, and added to the sum again. */
 	const __m128i one = _mm_set1_epi16(1), half = _mm_set1_epi16(INT16_MIN);
 
-	while (count > 2) { /* below that the end costs more than it saves */
+	while (count > 2) { /* for fewer blocks the final addition costs more than SSE2 saves */
 		size_t n = count < CHECKSUM_PART ? count : CHECKSUM_PART;
 		__m128i all = _mm_setzero_si128();
 
@@ -88,8 +88,9 @@ static inline uint64_t checksum_sixteens(const uint8_t *p, size_t count)
 }
 
 /*
- * The sum in the order of the host, not yet carried: a sum of swapped words is the swapped sum (RFC
- * 1071 section 2 (B)). Such sums add up; what has a right checksum is 0xffff when it is carried.
+ * The sum over words in host order, without carry. The sum of byte-swapped words is the
+ * byte-swapped sum (RFC 1071 section 2 (B)). Partial sums may be added. With a correct checksum
+ * included, the folded sum is 0xffff.
  */
 static inline uint64_t checksum_words(struct bytes b)
 {
@@ -98,7 +99,10 @@ static inline uint64_t checksum_words(struct bytes b)
 	return checksum_sixteens(b.p, whole) + checksum_tail(b.p + whole * 16, b.n % 16);
 }
 
-/* The pseudo-header of RFC 9293 section 3.1 and RFC 8200 section 8.1, likewise. */
+/*
+ * The sum over the pseudo-header of RFC 9293 section 3.1 and RFC 8200 section 8.1, in the same
+ * form.
+ */
 static inline uint64_t checksum_pseudo_words(const struct netaddr *src, const struct netaddr *dst,
 					     uint8_t protocol, size_t n)
 {
@@ -122,7 +126,7 @@ static inline uint32_t checksum_pseudo(const struct netaddr *src, const struct n
 	return ntohs(checksum_carry(checksum_pseudo_words(src, dst, protocol, n)));
 }
 
-/* What goes into the header field; 0 when @sum covers a packet with a right checksum. */
+/* The value of the checksum field. It is 0 when @sum covers a packet whose checksum is correct. */
 static inline uint16_t checksum_fold(uint32_t sum)
 {
 	return (uint16_t)~checksum_carry(sum);

@@ -13,7 +13,7 @@
 #define NS_PER_MS INT64_C(1000000)
 #define NS_PER_US INT64_C(1000)
 
-/* CLOCK_MONOTONIC: intervals, deadlines, everything in memory. */
+/* CLOCK_MONOTONIC, for intervals, deadlines and every time kept in memory. */
 static inline int64_t clock_mono_ns(void)
 {
 	struct timespec ts;
@@ -21,7 +21,7 @@ static inline int64_t clock_mono_ns(void)
 	return (int64_t)ts.tv_sec * NS_PER_S + ts.tv_nsec;
 }
 
-/* CLOCK_REALTIME: what packets are stamped with, and what people read. */
+/* CLOCK_REALTIME, for packet timestamps and for times shown to people. */
 static inline int64_t clock_real_ns(void)
 {
 	struct timespec ts;

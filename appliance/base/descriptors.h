@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * descriptors: connections of clients may be as many as the limit of open files allows, and
- * leave some to the rest: held addresses are renewed, operators and monitoring are answered.
+ * descriptors: the limit of open files, shared out. Connections of clients may use all descriptors
+ * but a reserve. The reserve is for the rest: held addresses are renewed, operators and monitoring
+ * are answered.
  */
 #ifndef BASE_DESCRIPTORS_H
 #define BASE_DESCRIPTORS_H
@@ -11,12 +12,15 @@
 #define DESCRIPTORS_KEPT_MIN 32
 #define DESCRIPTORS_KEPT_MAX 192
 
-/* How many of @limit connections leave: a quarter, between the two bounds. */
+/*
+ * The reserve when the limit is @limit: a quarter of it, at least DESCRIPTORS_KEPT_MIN and at most
+ * DESCRIPTORS_KEPT_MAX.
+ */
 uint64_t descriptors_kept(uint64_t limit);
 /*
- * @fd as socket() returned it, for a connection. When too few are left behind it, it is closed
- * and -1, with errno EMFILE, as if the limit had been there. (Descriptors are given out from
- * the lowest on.)
+ * Takes the result of socket() for a client's connection, and returns it if the reserve is
+ * untouched. Otherwise closes @fd and returns -1 with errno EMFILE, as socket() does at the limit.
+ * The kernel gives out the lowest free descriptor, so the number itself tells how many are left.
  */
 int descriptors_for_connection(int fd);
 

@@ -12,10 +12,10 @@
 
 #include "log.h"
 
-/* The program that runs. */
+/* Owners and group of the program that this process runs. */
 struct trusted {
 	uid_t user, owner;
-	gid_t group; /* 0: root's alone */
+	gid_t group; /* 0: no group but root's is trusted */
 };
 
 static struct trusted trusted_now(void)
@@ -35,7 +35,7 @@ static bool is_ours(const struct trusted *t, const struct stat *st)
 	return st->st_uid == 0 || st->st_uid == t->user || st->st_uid == t->owner;
 }
 
-/* Who may write it is trusted. */
+/* Whether only trusted users can write the file. */
 static bool only_ours(const struct trusted *t, const struct stat *st)
 {
 	bool group = (st->st_mode & S_IWGRP) && st->st_gid != 0 && st->st_gid != t->group;
@@ -82,7 +82,10 @@ static int refuse(const char *path, char *error, size_t error_size)
 	return -EPERM;
 }
 
-/* @path is absolute, and is cut to its folders. */
+/*
+ * Checks every folder above @path, which is absolute. @path is shortened step by step to its
+ * folders.
+ */
 static int check_folders(const struct trusted *t, char *path, char *error, size_t error_size)
 {
 	bool nearest = true;
@@ -117,7 +120,8 @@ int file_trust_check(const char *path, char *ret_resolved, char *error, size_t e
 		return r;
 	snprintf(folders, sizeof folders, "%s", ret_resolved);
 	r = check_folders(&t, folders, error, error_size);
-	/* Where a link lies decides what it leads to. */
+	/* A symbolic link can be replaced where it lies, so the folders above the link count
+	 * too. */
 	if (r == 0 && path[0] == '/' && strcmp(path, ret_resolved) != 0) {
 		snprintf(folders, sizeof folders, "%s", path);
 		r = check_folders(&t, folders, error, error_size);

@@ -13,15 +13,16 @@
 #include <stddef.h>
 
 /*
- * @path, a regular file, resolved into @ret_resolved (PATH_MAX), which is what is to be used. The
- * file, its folder, and each folder above, of @path as well as of @ret_resolved, are owned
- * by the trusted and writable for nobody else. A sticky folder of root's (/tmp) is none for the
- * file, and may be one above: what lies in it is replaced by its owner only.
- * 0, -ENOENT, -EPERM, -ENOEXEC (no regular file), or what we lack ourselves (-ENOMEM,
- * -EMFILE ...); on failure @error (terminated) says what and where.
+ * Resolves @path, a regular file, into @ret_resolved (PATH_MAX bytes); the caller must use the
+ * resolved path. The file, its folder and every folder above must be owned by a trusted user and
+ * writable for nobody else. That is checked for @path and for @ret_resolved. A sticky folder of
+ * root's (/tmp) may not hold the file, but may be further above: only its owner can replace an
+ * entry of it.
+ * Returns 0, -ENOENT, -EPERM, -ENOEXEC (not a regular file), or the errno of a resource that is
+ * short (-ENOMEM, -EMFILE). On failure @error, terminated, says what is wrong and where.
  */
 int file_trust_check(const char *path, char *ret_resolved, char *error, size_t error_size);
-/* Error number of a look at @path, told in @text. */
+/* Returns the negative errno for a failed look at @path, and describes it in @text. */
 int file_trust_no_file(const char *path, int error, char *text, size_t text_size);
 
 #endif

@@ -29,7 +29,7 @@ static uint64_t next_random(void)
 	return rng;
 }
 
-/* Each input in its own allocation of exact size, so that ASan sees the edges. */
+/* Each input gets an allocation of its exact size, so that ASan sees reads beyond it. */
 static void run_copy(const uint8_t *p, size_t n)
 {
 	_cleanup_free_ uint8_t *copy = malloc(n ? n : 1);

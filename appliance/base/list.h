@@ -38,7 +38,7 @@ static inline void list_del(struct list *node)
 	list_init(node);
 }
 
-/* All of @from, in order, to the end of @l. */
+/* Moves all nodes of @from, in order, to the end of @l. */
 static inline void list_move_all(struct list *l, struct list *from)
 {
 	if (list_empty(from))
@@ -53,7 +53,7 @@ static inline void list_move_all(struct list *l, struct list *from)
 #define list_entry(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
 
 #define list_for_each(it, l) for (struct list *it = (l)->next; it != (l); it = it->next)
-/* @it may be deleted in the body. */
+/* The body may delete the current node. */
 #define list_for_each_safe(it, tmp, l) \
 	for (struct list *it = (l)->next, *tmp = it->next; it != (l); it = tmp, tmp = it->next)
 

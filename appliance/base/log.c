@@ -130,12 +130,12 @@ static void put_line(struct buf *b, enum log_level level, const char *event,
 void log_write(enum log_level level, const char *event, const struct log_field *fields)
 {
 	int saved = errno;
-	uint8_t line[LINE_MAX_BYTES]; /* no memory is when it matters */
+	uint8_t line[LINE_MAX_BYTES]; /* on the stack: a line about missing memory must need none */
 	struct buf b = BUF_IN(line);
 
 	put_line(&b, level, event, fields);
 	if (buf_error(&b) == -ENOBUFS) {
-		/* Too long to tell whole: say at least that it happened. */
+		/* The line does not fit. Write at least that the event happened. */
 		static const struct log_field cut[] = {LOG_STR("detail", "line too long"), {0}};
 		buf_reset(&b);
 		put_line(&b, level, event, cut);

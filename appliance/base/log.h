@@ -18,7 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Numbered as syslog. */
+/* Values are those of syslog (RFC 5424 section 6.2.1). */
 enum log_level {
 	LOG_ERROR = 3,
 	LOG_WARNING = 4,
@@ -36,7 +36,7 @@ enum log_field_kind {
 	LOG_FIELD_END,
 	LOG_FIELD_STR,
 	LOG_FIELD_INT,
-	LOG_FIELD_MS, /* nanoseconds in, printed as milliseconds with three decimals */
+	LOG_FIELD_MS, /* given in nanoseconds, printed in milliseconds with three decimals */
 };
 
 struct log_field {
@@ -49,13 +49,13 @@ struct log_field {
 #define LOG_STR(k, v) ((struct log_field){(k), LOG_FIELD_STR, (v), 0})
 #define LOG_INT(k, v) ((struct log_field){(k), LOG_FIELD_INT, NULL, (int64_t)(v)})
 #define LOG_MS(k, ns) ((struct log_field){(k), LOG_FIELD_MS, NULL, (int64_t)(ns)})
-/* A negative errno as its text. */
+/* A field that shows a negative errno as text. */
 #define LOG_ERR(r) LOG_STR("error", log_strerror(r))
 
 void log_init(enum log_format format, enum log_level max_level);
 bool log_enabled(enum log_level level);
-/* Text of a negative errno, with the limit when it is one of this process. Valid until the thread
- * asks again. */
+/* Text of a negative errno. For a limit of this process the text names the limit. Valid until
+ * the calling thread calls this again. */
 const char *log_strerror(int r);
 void log_write(enum log_level level, const char *event, const struct log_field *fields);
 

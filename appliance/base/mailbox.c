@@ -89,7 +89,7 @@ static bool is_ready(struct mailbox *m)
 	return ready || mailbox_closed(m);
 }
 
-/* The bell may ring for what was taken already. */
+/* The bell may ring for mail that has been taken already, so this loops. */
 void mailbox_wait(struct mailbox *m, int64_t deadline_ns)
 {
 	struct pollfd p = {.fd = m->bell, .events = POLLIN};

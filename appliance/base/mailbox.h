@@ -24,38 +24,49 @@
 #include "list.h"
 
 struct mailbox {
-	int bell; /* -1: there is none */
+	int bell; /* -1: no bell */
 	bool shared;
 	_Atomic bool closed;
 	pthread_mutex_t lock; /* protects the lists */
 	struct list mail, held;
 };
 
-/* With a bell of its own. 0 or negative errno; mailbox_deinit() is due either way. */
+/*
+ * Makes a mailbox with a bell of its own. Returns 0 or a negative errno; mailbox_deinit() is due
+ * either way.
+ */
 int mailbox_init(struct mailbox *m);
-/* Rings @bell, which is the owner's; -1: nobody waits for it. */
+/*
+ * Makes a mailbox that rings @bell, which belongs to the owner. -1: nobody waits for this mailbox.
+ */
 void mailbox_init_shared(struct mailbox *m, int bell);
-/* It is empty: what was left in it has been taken. */
+/* The mailbox must be empty: the owner has taken what was left. */
 void mailbox_deinit(struct mailbox *m);
 
-/* From any thread. */
+/* May be called from any thread. */
 void mailbox_post(struct mailbox *m, struct list *node);
 void mailbox_hold(struct mailbox *m, struct list *node);
-/* Posts what is held and @wanted (NULL: all of it), in order. Returns how many. */
+/* Posts, in order, the held nodes for which @wanted is true (NULL: all). Returns how many. */
 uint32_t mailbox_release(struct mailbox *m, bool (*wanted)(struct list *node, void *arg),
 			 void *arg);
-/* The owner is to end. */
+/* Tells the owner to end. */
 void mailbox_close(struct mailbox *m);
 
-/* By the owner. Ask this before taking: then what was posted before it was closed is taken. */
+/*
+ * Called by the owner, before it takes. In that order nothing is lost that was posted before the
+ * mailbox was closed.
+ */
 static inline bool mailbox_closed(struct mailbox *m)
 {
 	return atomic_load(&m->closed);
 }
 
-/* Moves all mail to the end of @out. */
+/* Moves all mail to the end of @out. Called by the owner. */
 void mailbox_take(struct mailbox *m, struct list *out);
-/* With a bell of its own: until there is mail, or it is closed, or it is @deadline_ns. */
+/*
+ * Waits until there is mail, the mailbox is closed, or @deadline_ns has come. Only for a mailbox
+ * with a bell of its own.
+ */
 void mailbox_wait(struct mailbox *m, int64_t deadline_ns);
 
 #endif

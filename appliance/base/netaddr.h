@@ -44,17 +44,20 @@ static inline bool endpoint_eq(const struct endpoint *a, const struct endpoint *
 	return memcmp(a, b, sizeof *a) == 0;
 }
 
-/* "10.9.0.1" or "fd00::1". 0 or -EINVAL; *ret untouched on failure. */
+/* Parses "10.9.0.1" or "fd00::1". Returns 0 or -EINVAL; *ret is untouched on failure. */
 int netaddr_parse(const char *text, struct netaddr *ret);
-/* "10.9.0.1:80" or "[fd00::1]:80"; without port when @port_optional (then 0). 0 or -EINVAL. */
+/*
+ * Parses "10.9.0.1:80" or "[fd00::1]:80". If @port_optional, the port may be missing and is then 0.
+ * Returns 0 or -EINVAL.
+ */
 int endpoint_parse(const char *text, bool port_optional, struct endpoint *ret);
-/* Both write a terminated string into @out and return it. */
+/* Both write a terminated string into @out and return @out. */
 const char *netaddr_format(const struct netaddr *a, char out[static NETADDR_STRLEN]);
 const char *endpoint_format(const struct endpoint *e, char out[static ENDPOINT_STRLEN]);
 
-/* To and from socket addresses. Returns the length; 0 for an empty address. */
+/* Returns the length of the socket address; 0 for an empty address. */
 socklen_t endpoint_to_sockaddr(const struct endpoint *e, struct sockaddr_storage *out);
-/* 0 or -EAFNOSUPPORT. An IPv4-mapped IPv6 address becomes IPv4. */
+/* Returns 0 or -EAFNOSUPPORT. An IPv4-mapped IPv6 address becomes an IPv4 address. */
 int endpoint_from_sockaddr(const struct sockaddr *sa, struct endpoint *ret);
 
 #endif

@@ -34,7 +34,7 @@ static inline size_t reader_left(const struct reader *r)
 	return r->failed ? 0 : (size_t)(r->end - r->p);
 }
 
-/* Bytes consumed so far: the place of an error. */
+/* How many bytes have been consumed. After an error this is the place of the error. */
 static inline size_t reader_pos(const struct reader *r)
 {
 	return (size_t)(r->p - r->start);
@@ -49,7 +49,7 @@ static inline bool reader_need(struct reader *r, size_t n)
 	return true;
 }
 
-/* A view of the next @n bytes, valid as long as the bytes under the reader. */
+/* A view of the next @n bytes. It is valid as long as the bytes under the reader. */
 static inline struct bytes reader_bytes(struct reader *r, size_t n)
 {
 	if (!reader_need(r, n))
@@ -65,7 +65,7 @@ static inline void reader_skip(struct reader *r, size_t n)
 	(void)reader_bytes(r, n);
 }
 
-/* A narrower reader over the next @n bytes; the outer one moves past them. */
+/* A reader over the next @n bytes. The outer reader moves past them. */
 static inline struct reader reader_sub(struct reader *r, size_t n)
 {
 	struct bytes b = reader_bytes(r, n);

@@ -35,7 +35,7 @@ static inline void siphash_round(uint64_t v[4])
 	v[2] = siphash_rotl(v[2], 32);
 }
 
-/* @c and @d are constants at each call: the loops unroll. */
+/* @c and @d are constants at each call, so the compiler unrolls the loops. */
 static inline uint64_t siphash(const void *data, size_t n, const struct siphash_key *key, int c,
 			       int d)
 {
@@ -47,7 +47,7 @@ static inline uint64_t siphash(const void *data, size_t n, const struct siphash_
 
 	for (; n >= 8; n -= 8, p += 8) {
 		uint64_t m;
-		memcpy(&m, p, 8); /* little-endian hosts only, as the rest of the table code */
+		memcpy(&m, p, 8); /* little-endian hosts only, like the code of the flow table */
 		v[3] ^= m;
 		for (int i = 0; i < c; i++)
 			siphash_round(v);

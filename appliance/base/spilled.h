@@ -13,8 +13,8 @@
 
 struct spilled {
 	void *view;    /* NULL: there is none */
-	uint64_t from; /* where it begins */
-	/* From @off on, perhaps not all; empty before the beginning and behind the end. */
+	uint64_t from; /* the offset of the first byte */
+	/* Bytes from offset @off on, perhaps fewer than there are. Empty when @off is outside. */
 	struct bytes (*at)(const void *view, uint64_t off);
 	void (*free)(void *view);
 };

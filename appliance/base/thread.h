@@ -9,7 +9,7 @@
 #include <pthread.h>
 #include <signal.h>
 
-/* 0 or negative errno. */
+/* Returns 0 or a negative errno. */
 static inline int thread_start(pthread_t *ret, void *(*main)(void *arg), void *arg)
 {
 	sigset_t all, before;

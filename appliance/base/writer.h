@@ -15,10 +15,10 @@
 struct writer {
 	uint8_t *start;
 	size_t room;
-	size_t n; /* written; beyond the room: needed */
+	size_t n; /* bytes written, or, after an error, needed */
 };
 
-/* A writer into an array, which is its room. */
+/* A writer into @array, whose size is the room. */
 #define WRITER_IN(array) writer_init((array), sizeof(array))
 
 static inline struct writer writer_init(void *p, size_t room)
@@ -31,19 +31,22 @@ static inline bool writer_ok(const struct writer *w)
 	return w->n <= w->room;
 }
 
-/* Bytes so far, those that did not fit included: more than the room says how much is needed. */
+/*
+ * Bytes asked for so far, including those that did not fit. When that exceeds the room, it tells
+ * how much room is needed.
+ */
 static inline size_t writer_pos(const struct writer *w)
 {
 	return w->n;
 }
 
-/* What was written; empty after an error. */
+/* The bytes that were written; empty after an error. */
 static inline struct bytes writer_view(const struct writer *w)
 {
 	return writer_ok(w) ? bytes_of(w->start, w->n) : BYTES_NONE;
 }
 
-/* Where the next @n bytes go; NULL: they do not fit. They count in any case. */
+/* Returns where the next @n bytes go, or NULL when they do not fit. They count in either case. */
 static inline uint8_t *writer_need(struct writer *w, size_t n)
 {
 	bool fits = w->n <= w->room && n <= w->room - w->n;

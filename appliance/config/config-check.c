@@ -29,7 +29,7 @@ static const struct config_node *backup_node(const struct config_node *server, s
 	return config_node_get(entry_node(server, "backups", i), "address");
 }
 
-/* The first server that protects @a; its index, or server_count. */
+/* Returns the index of the first server that protects @a, or server_count. */
 static uint32_t find_protector(const struct config *c, const struct netaddr *a)
 {
 	for (uint32_t i = 0; i < c->server_count; i++)
@@ -80,7 +80,7 @@ static bool has_backup(const struct config_server *s, uint8_t family)
 		if (s->backups[i].address.family == family ||
 		    s->backups[i].address.family == NETADDR_NONE)
 			return true;
-	return s->backup_count == 0; /* has been reported as missing */
+	return s->backup_count == 0; /* no backup at all has been reported elsewhere */
 }
 
 static void check_backups(const struct check *k, uint32_t index)
@@ -166,7 +166,7 @@ static void check_adopt(const struct check *k, uint32_t index)
 	}
 }
 
-/* What struct health can hold: probes in a round, and rounds that overlap. */
+/* struct health bounds the probes in a round and the rounds that overlap. */
 static void check_health(const struct check *k, uint32_t index)
 {
 	const struct config_server *s = &k->c->servers[index];
@@ -210,7 +210,10 @@ static void check_ports(const struct check *k)
 				    CONFIG_PORTS_MAX);
 }
 
-/* Told at the first address that is too many: the rings would not open. */
+/*
+ * Reported at the first address that is too many. With it the kernel would refuse the rings'
+ * filter.
+ */
 static void check_filter(const struct check *k)
 {
 	uint32_t v4 = 0, v6 = 0;
@@ -263,14 +266,14 @@ static void check_module(const struct check *k, config_module_fn check, void *ct
 		config_report_error(k->report, place_of(place), "%s", why);
 }
 
-/* It is called when a server is dead: then it is too late to learn that it cannot be. */
+/* The program is first run when a server is dead. A fault in it must be found before that. */
 static void check_program(const struct check *k, const char *program,
 			  const struct config_node *place)
 {
 	char resolved[PATH_MAX], why[PATH_MAX + 128];
 
 	if (program[0] != '/')
-		return; /* reported */
+		return; /* already reported */
 	int r = file_trust_check(program, resolved, why, sizeof why);
 	if (r == 0 && access(resolved, X_OK) < 0)
 		r = file_trust_no_file(resolved, errno, why, sizeof why);

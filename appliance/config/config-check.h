@@ -9,14 +9,15 @@
 #include "config.h"
 
 /*
- * Reports every contradiction between values at the place of the later one.
- * @root is the tree @c was filled from. Values that did not parse are zero in @c;
- * they have been reported and are left out here.
+ * Reports every contradiction between values, at the place of the later value. @root is the tree
+ * that @c was filled from. A value that did not parse has been reported and is zero in @c; it is
+ * not checked.
  */
 void config_check(const struct config *c, const struct config_node *root,
 		  struct config_report *report);
-/* Of this host: reports at its place every protocol and upgrade that @check refuses, and every
- * fence program that cannot be run, or that others than root could have written. */
+/* Checks what depends on this host. Reports every protocol and upgrade that @check refuses.
+ * Reports every fence program that cannot be run, or that users other than root could have
+ * written. */
 void config_check_modules(const struct config *c, const struct config_node *root,
 			  struct config_report *report, config_module_fn check, void *ctx);
 

@@ -2,7 +2,10 @@
 #include "config-schema.h"
 #include "config-value.h"
 
-/* Where a line starts: the first key of a list's entry stands behind its dash. */
+/*
+ * State of the line that comes next. The first key of a list's entry follows the dash on the same
+ * line.
+ */
 struct dump {
 	FILE *out;
 	int indent;
@@ -52,7 +55,7 @@ static void dump_list(struct dump *d, const struct config_key *key, const char *
 	d->indent -= 2;
 }
 
-/* Text that is optional and has no default. */
+/* Whether an optional text without default has no value. */
 static bool is_unset(const struct config_key *key, const void *base)
 {
 	return config_key_is_text(key) && !config_key_is_list(key) &&

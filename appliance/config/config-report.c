@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #define LINE_SHOWN_MAX 160 /* characters of the source line */
-#define LINE_LEAD      100 /* of them before the caret */
+#define LINE_LEAD      100 /* of these, characters before the caret */
 
 void config_report_error(struct config_report *r, struct config_place place, const char *fmt, ...)
 {
@@ -30,14 +30,14 @@ const char *config_quote(const char *text, char out[static CONFIG_QUOTE_STRLEN])
 	if (cut)
 		n = limit - 3;
 	while (cut && n > 0 && ((uint8_t)text[n] & 0xc0) == 0x80)
-		n--; /* never half a character */
+		n--; /* do not end within a UTF-8 character */
 	for (size_t i = 0; i < n; i++)
 		out[i] = (uint8_t)text[i] < ' ' || text[i] == 0x7f ? '?' : text[i];
 	strcpy(out + n, cut ? "..." : "");
 	return out;
 }
 
-/* Length of the line break at the start of @b, 0 when there is none: YAML 1.1, section 4.2. */
+/* Length of the line break at the start of @b (YAML 1.1, section 4.2); 0: there is none. */
 static size_t break_length(struct bytes b)
 {
 	if (b.n >= 2 && b.p[0] == '\r' && b.p[1] == '\n')
@@ -65,7 +65,7 @@ static struct bytes source_line(struct bytes text, size_t line)
 	return bytes_head(text, n);
 }
 
-/* Bytes of the first @characters of @b. */
+/* How many bytes the first @characters of @b take. */
 static size_t character_bytes(struct bytes b, size_t characters)
 {
 	size_t n = 0;
@@ -99,7 +99,7 @@ static void print_error(const struct config_report *r, const struct config_error
 		fputc((line.p[i] < ' ' && line.p[i] != '\t') || line.p[i] == 0x7f ? '?' : line.p[i],
 		      out);
 	fputs("\n  ", out);
-	/* Tabs stay tabs, so that the caret stands below its character in any terminal. */
+	/* Tabs are copied as tabs. So the caret stands below its character in any terminal. */
 	for (size_t i = 0; i < before.n; i++)
 		if ((before.p[i] & 0xc0) != 0x80)
 			fputc(before.p[i] == '\t' ? '\t' : ' ', out);

@@ -15,7 +15,7 @@
 #define CONFIG_QUOTE_STRLEN 48
 #define CONFIG_ERROR_STRLEN 320
 
-/* From 0, in characters, as libyaml counts them. */
+/* Line and column count from 0, in characters, as libyaml does. */
 struct config_place {
 	size_t line, column;
 };
@@ -30,14 +30,14 @@ struct config_report {
 	struct bytes text; /* of the file; not owned */
 	struct config_error errors[CONFIG_ERRORS_MAX];
 	size_t count;
-	bool more; /* some did not fit */
+	bool more; /* some errors did not fit */
 };
 
-/* Adds an error; those beyond CONFIG_ERRORS_MAX only set `more`. */
+/* Adds an error. Errors beyond CONFIG_ERRORS_MAX only set `more`. */
 void config_report_error(struct config_report *r, struct config_place place, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Nothing more will be shown: the caller may stop looking. */
+/* Whether further errors would not be shown; then the caller may stop looking. */
 static inline bool config_report_full(const struct config_report *r)
 {
 	return r->more;
@@ -45,7 +45,10 @@ static inline bool config_report_full(const struct config_report *r)
 
 void config_report_print(struct config_report *r, FILE *out);
 
-/* The operator's own text for a message: shortened, control characters replaced. Returns @out. */
+/*
+ * Prepares the operator's own text for a message: shortens it and replaces control characters.
+ * Returns @out.
+ */
 const char *config_quote(const char *text, char out[static CONFIG_QUOTE_STRLEN]);
 
 #endif

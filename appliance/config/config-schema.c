@@ -139,7 +139,7 @@ const struct config_key config_keys[] = {
 	 .doc = "unix socket of the program that adopts connections"},
 	{"servers[].services[].retain", CONFIG_SIZE, SERVICE(retain), .fallback = "1MiB", .min = 0, .max = 1024 * GIB,
 	 .doc = "bytes of each direction that the module may keep for good"},
-	/* Without fallback: a new server starts as a copy of defaults.health. */
+	/* These keys have no fallback: a new server starts as a copy of defaults.health. */
 	{"servers[].health", CONFIG_GROUP, .doc = "overrides defaults.health key by key"},
 	{"servers[].health.interval", CONFIG_DURATION, SERVER(health.interval_ns), .min = NS_PER_MS,
 	 .max = 3600 * NS_PER_S, .doc = "time between two probes"},
@@ -189,7 +189,9 @@ static unsigned min3(unsigned a, unsigned b, unsigned c)
 	return m < c ? m : c;
 }
 
-/* Edits that turn @a into @b; two neighbours swapped count as one (Damerau 1964). */
+/*
+ * The number of edits that turn @a into @b. A swap of two neighbours counts as one (Damerau 1964).
+ */
 static unsigned edit_distance(const char *a, const char *b)
 {
 	unsigned d[SUGGEST_NAME_MAX + 1][SUGGEST_NAME_MAX + 1];
@@ -213,7 +215,7 @@ static unsigned edit_distance(const char *a, const char *b)
 	return d[an][bn];
 }
 
-/* "proto" and "protocol": one begins with the other. */
+/* Whether one of the two begins with the other: "proto" and "protocol". */
 static bool is_beginning(const char *a, const char *b)
 {
 	size_t an = strlen(a), bn = strlen(b), n = an < bn ? an : bn;

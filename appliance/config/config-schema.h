@@ -21,7 +21,7 @@ enum config_type {
 	CONFIG_PATH,      /* char *, absolute, at most `max` bytes */
 	CONFIG_STRING,    /* char *, not empty, at most `max` bytes */
 	CONFIG_NAME,      /* char *, [A-Za-z0-9_-], at most `max` bytes */
-	CONFIG_INTERFACE, /* char *, what the kernel takes as the name of an interface */
+	CONFIG_INTERFACE, /* char *, a name that the kernel takes for an interface */
 	CONFIG_ADDRESS,   /* struct netaddr, unicast */
 	CONFIG_LISTEN,    /* struct endpoint, or "off" */
 	CONFIG_DURATION,  /* int64_t, nanoseconds */
@@ -31,7 +31,7 @@ enum config_type {
 	CONFIG_CHOICE,    /* an enum, the index in `choices` */
 };
 
-/* A list without a stored count ends with a NULL pointer. */
+/* count_offset of a list that ends with a NULL pointer instead. */
 #define CONFIG_NO_COUNT SIZE_MAX
 
 struct config_key {
@@ -39,33 +39,37 @@ struct config_key {
 	enum config_type type;
 	bool required;
 	size_t offset;        /* in struct config_draft, or in the entry of the enclosing list */
-	const char *fallback; /* default, as an operator would write it; NULL: none */
-	int64_t min, max;     /* of the value, or the length of a text */
+	const char *fallback; /* default, as an operator writes it; NULL: none */
+	int64_t min, max;     /* of the value; for a text, of its length */
 	const char *const *choices; /* NULL-terminated */
-	/* Lists only (list_max > 0): entries of `entry_size` bytes behind a pointer at `offset`. */
+	/* For lists only (list_max > 0): entries of `entry_size` bytes, behind the pointer at
+	 * `offset`. */
 	uint32_t list_min, list_max;
 	size_t entry_size, count_offset;
 	const char *doc;
 };
 
-/* What the parser fills: the configuration, and what is inherited from. */
+/* What the parser fills: the configuration, and the defaults that servers inherit. */
 struct config_draft {
-	struct config c; /* first: it is handed out and freed as this allocation */
+	struct config c; /* must be first: it is handed out and freed as this allocation */
 	struct config_health health;
 };
 
 extern const struct config_key config_keys[];
 extern const size_t config_key_count;
 
-/* The last part of @key's path if it is a direct child of @parent (NULL: the top), else NULL. */
+/*
+ * The last part of @key's path if @key is a direct child of @parent (NULL: the top level), else
+ * NULL.
+ */
 const char *config_key_leaf(const struct config_key *key, const struct config_key *parent);
 /* The child of @parent called @name, or NULL. */
 const struct config_key *config_key_find(const struct config_key *parent, const char *name);
-/* How far @typed is from @name; UINT_MAX: too far to have meant it. */
+/* The distance between @typed and @name. UINT_MAX: too far to be a misspelling. */
 unsigned config_name_distance(const char *typed, const char *name);
-/* The child of @parent that @name probably meant, or NULL. */
+/* The child of @parent that was probably meant by @name, or NULL. */
 const struct config_key *config_key_suggest(const struct config_key *parent, const char *name);
-/* A key called @name anywhere else, or NULL. */
+/* A key called @name at any other place, or NULL. */
 const struct config_key *config_key_elsewhere(const char *name);
 
 static inline bool config_key_is_list(const struct config_key *key)
@@ -73,10 +77,10 @@ static inline bool config_key_is_list(const struct config_key *key)
 	return key->list_max > 0;
 }
 
-/* Whether the stored value is one heap string per entry. */
+/* Whether each value is stored as a heap string. */
 bool config_key_is_text(const struct config_key *key);
 
-/* The entries of a list key stored at @base, and how many there are. */
+/* Returns the entries of a list key that is stored at @base, and their number. */
 char *config_key_entries(const struct config_key *key, const void *base, size_t *ret_count);
 
 #endif

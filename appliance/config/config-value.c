@@ -12,10 +12,10 @@
 struct unit {
 	const char *name;
 	int64_t factor;
-	bool decimal; /* a fraction of it can be written down exactly */
+	bool decimal; /* any decimal fraction of the unit can be stored exactly */
 };
 
-/* Smallest first. */
+/* Smallest unit first. */
 static const struct unit duration_units[] = {
 	{"us", NS_PER_US, true},     {"ms", NS_PER_MS, true},       {"s", NS_PER_S, true},
 	{"m", 60 * NS_PER_S, false}, {"h", 3600 * NS_PER_S, false}, {0}};
@@ -33,7 +33,10 @@ static const struct unit *find_unit(const struct unit *units, const char *name)
 	return NULL;
 }
 
-/* Digits of @text added to *io_value; the first byte that is none. NULL when it does not fit. */
+/*
+ * Adds the digits of @text to *io_value. Returns the first byte that is no digit, or NULL when the
+ * value does not fit.
+ */
 static const char *digits(const char *text, int64_t *io_value)
 {
 	for (; *text >= '0' && *text <= '9'; text++)
@@ -47,11 +50,11 @@ enum scaled {
 	SCALED_OK,
 	SCALED_NO_NUMBER,
 	SCALED_NO_UNIT,
-	SCALED_TOO_FINE, /* not a whole number of nanoseconds or bytes */
+	SCALED_TOO_FINE, /* not a whole number of nanoseconds, or of bytes */
 	SCALED_TOO_BIG,
 };
 
-/* "1.5s": a decimal number directly followed by its unit. */
+/* Parses "1.5s": a decimal number, directly followed by its unit. */
 static enum scaled parse_scaled(const char *text, const struct unit *units, int64_t *ret)
 {
 	int64_t value = 0, denominator = 1;
@@ -183,7 +186,7 @@ static bool is_name(const char *text)
 	       0;
 }
 
-/* What dev_valid_name() of the kernel takes. */
+/* Whether dev_valid_name() of the kernel accepts @text. */
 static bool is_interface(const char *text)
 {
 	return strcmp(text, ".") != 0 && strcmp(text, "..") != 0 && !strpbrk(text, "/: \t\r\n\v\f");
@@ -298,7 +301,7 @@ int config_value_parse(const struct config_key *key, const char *text, void *fie
 		else if (key->type == CONFIG_PORT)
 			*(uint16_t *)field = (uint16_t)number;
 		else
-			*(int64_t *)field = number; /* sizes are below 2^63, see the table */
+			*(int64_t *)field = number; /* the table keeps sizes below 2^63 */
 		return 0;
 	case CONFIG_GROUP:
 		break;
@@ -313,7 +316,7 @@ static bool needs_quotes(const char *text)
 	       strchr("-.", text[0]);
 }
 
-/* The code point at *io_text, which is valid UTF-8: libyaml has let it in. */
+/* The code point at *io_text. libyaml has checked that the text is valid UTF-8. */
 static uint32_t next_character(const uint8_t **io_text)
 {
 	const uint8_t *p = *io_text;

@@ -10,14 +10,14 @@
 #define CONFIG_WHY_STRLEN 200
 
 /*
- * Parses @text into @field (an entry of the list, or base + key->offset); a heap
- * string replaces and frees what was there. 0; CONFIG_INVALID with the rest of a
- * sentence that starts with the key's name in @why; -ENOMEM.
+ * Parses @text into @field, which is an entry of a list or base + key->offset. A heap string
+ * replaces the string that was there, and frees it. Returns 0, -ENOMEM, or CONFIG_INVALID; then
+ * @why is the rest of a sentence that starts with the key's name.
  */
 int config_value_parse(const struct config_key *key, const char *text, void *field,
 		       char why[static CONFIG_WHY_STRLEN]);
 
-/* Prints @field so that it parses to the same value again, in any YAML context. */
+/* Prints @field. The text parses to the same value again, in any YAML context. */
 void config_value_print(const struct config_key *key, const void *field, FILE *out);
 
 #endif

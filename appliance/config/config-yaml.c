@@ -12,7 +12,7 @@ struct builder {
 	yaml_parser_t parser;
 	struct bytes text;
 	struct config_report *report;
-	struct config_node *open[CONFIG_YAML_DEPTH]; /* the path to where children are added */
+	struct config_node *open[CONFIG_YAML_DEPTH]; /* path to the next children */
 	size_t depth;
 	struct config_node *root;
 };
@@ -28,7 +28,7 @@ struct config_node *config_node_free(struct config_node *n)
 		return NULL;
 	for (struct config_node *c = n->first, *next; c; c = next) {
 		next = c->next;
-		config_node_free(c); /* as deep as CONFIG_YAML_DEPTH at most */
+		config_node_free(c); /* the recursion is at most CONFIG_YAML_DEPTH deep */
 	}
 	free(n->text);
 	free(n);
@@ -65,7 +65,7 @@ static struct config_place place_of(const yaml_mark_t *m)
 	return (struct config_place){m->line, m->column};
 }
 
-/* Place of a byte, for errors that libyaml reports by offset only. */
+/* The place of a byte offset, which is all that libyaml gives for some errors. */
 static struct config_place place_of_offset(struct bytes text, size_t offset)
 {
 	struct config_place at = {0};
@@ -107,7 +107,7 @@ static int forbidden(struct builder *b, const yaml_event_t *e, const char *what)
 	return CONFIG_INVALID;
 }
 
-/* Hooks @n into the tree, which then owns it. */
+/* Adds @n to the tree, which then owns it. */
 static int add_node(struct builder *b, struct config_node *n)
 {
 	if (b->depth == 0) {
@@ -158,7 +158,7 @@ static int open_node(struct builder *b, const yaml_event_t *e, enum config_node_
 	return 0;
 }
 
-/* 0 to go on, CONFIG_INVALID, -ENOMEM. */
+/* Returns 0 to go on, CONFIG_INVALID or -ENOMEM. */
 static int take_event(struct builder *b, const yaml_event_t *e)
 {
 	switch (e->type) {

@@ -42,7 +42,7 @@ static void unknown_key(struct parse *p, const struct config_key *parent,
 		config_report_error(&p->report, key->place, "unknown key '%s'", quoted);
 }
 
-/* Keys that nobody knows, and keys that come twice. */
+/* Reports unknown keys and keys that come twice. */
 static void check_keys(struct parse *p, const struct config_key *parent,
 		       const struct config_node *map)
 {
@@ -122,7 +122,7 @@ static int parse_list(struct parse *p, const struct config_key *key, const char 
 				    key->list_max);
 		return 0;
 	}
-	/* One more than needed, so that lists of texts end with NULL. */
+	/* One entry more than needed, so that lists of texts end with NULL. */
 	char *entries = calloc(list->count + 1, key->entry_size);
 	if (!entries)
 		return -ENOMEM;
@@ -136,7 +136,8 @@ static int parse_list(struct parse *p, const struct config_key *key, const char 
 		int r = parse_entry(p, key, leaf, value, entry);
 		if (r < 0)
 			return r;
-		/* Nothing was taken: here would be the end of the list. */
+		/* In a list that ends with NULL, an entry without a value would be the end of
+		 * the list. */
 		if (!ends_with_null || *(char **)(void *)entry)
 			entry += key->entry_size;
 	}
@@ -155,7 +156,7 @@ static int parse_key(struct parse *p, const struct config_key *key, const char *
 	if (key->type != CONFIG_GROUP)
 		return parse_scalar(p, key, leaf, value, place, (char *)base + key->offset);
 	if (value && config_node_is_empty(value))
-		value = NULL; /* every key below it was commented out */
+		value = NULL; /* every key of the group is commented out */
 	if (value && value->kind != CONFIG_NODE_MAP) {
 		config_report_error(&p->report, value->place, "'%s' must be a group of keys", leaf);
 		return 0;
@@ -163,7 +164,7 @@ static int parse_key(struct parse *p, const struct config_key *key, const char *
 	return parse_group(p, key, value, value ? value->place : place, base);
 }
 
-/* @map is NULL when the group is absent: its keys take their defaults. */
+/* @map is NULL when the group is absent. Then its keys take their defaults. */
 static int parse_group(struct parse *p, const struct config_key *group,
 		       const struct config_node *map, struct config_place place, void *base)
 {
@@ -181,7 +182,7 @@ static int parse_group(struct parse *p, const struct config_key *group,
 	return 0;
 }
 
-/* What no table can say: a server's interface is the first one captured from. */
+/* A default that the table cannot express: a server's interface is the first captured one. */
 static int fill_interfaces(struct config *c)
 {
 	for (uint32_t i = 0; i < c->server_count; i++) {
@@ -260,7 +261,7 @@ static int read_file(const char *path, struct buf *b)
 	for (;;) {
 		int r = buf_reserve(b, 1);
 		if (r == -ENOBUFS)
-			return 0; /* one byte more than allowed: config_parse() says so */
+			return 0; /* the file is too long, which config_parse() reports */
 		if (r < 0)
 			return r;
 		ssize_t n = read(fd, b->p + b->n, b->cap - b->n);
@@ -325,7 +326,7 @@ static void free_group(const struct config_key *group, void *base)
 	}
 }
 
-/* Into @base the fallbacks of all keys below @group, none of which is a text. */
+/* Writes the defaults of all keys below @group to @base. None of the keys may be a text. */
 static void fall_back(const char *group, void *base)
 {
 	char why[CONFIG_WHY_STRLEN];
@@ -356,7 +357,7 @@ struct config_service config_default_service(void)
 struct config *config_free(struct config *c)
 {
 	if (c)
-		free_group(NULL, c); /* the first member of its struct config_draft */
+		free_group(NULL, c); /* it is the first member of its struct config_draft */
 	free(c);
 	return NULL;
 }
@@ -374,7 +375,7 @@ int64_t config_detection_bound_ns(const struct config_health *h)
 	return (int64_t)h->fall * h->interval_ns + h->timeout_ns;
 }
 
-/* In a configuration with errors names may be missing. */
+/* Either name may be missing (NULL) in a configuration with errors. */
 static bool same(const char *a, const char *b)
 {
 	return a && b && strcmp(a, b) == 0;

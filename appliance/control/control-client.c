@@ -34,7 +34,7 @@ int control_client_open(struct control_client *c, struct control_host *host, int
 		.host = host,
 		.fd = fd,
 		.peer = peer,
-		/* One more than a line, for its newline. */
+		/* One byte more than a line, for its newline. */
 		.in = BUF_INIT(CONTROL_LINE_MAX_BYTES + 1),
 		.out = BUF_INIT(CONTROL_REPLY_MAX_BYTES),
 		.deadline_ns = now_ns + CONTROL_IDLE_TIMEOUT_NS,
@@ -43,7 +43,7 @@ int control_client_open(struct control_client *c, struct control_host *host, int
 	return 0;
 }
 
-/* The memory of a reply is given back at once: it may be large, and the next one small. */
+/* Frees the memory of a reply at once. One reply may be large and the next ones small. */
 static void drop_reply(struct control_client *c)
 {
 	c->host->queued_bytes -= c->out.n;
@@ -59,7 +59,7 @@ void control_client_close(struct control_client *c)
 	c->fd = -1;
 }
 
-/* Length of the first line without its newline; SIZE_MAX: not complete. */
+/* Length of the first line without its newline; SIZE_MAX: the line is not complete. */
 static size_t line_length(const struct control_client *c)
 {
 	const uint8_t *end = c->in.n ? memchr(c->in.p, '\n', c->in.n) : NULL;
@@ -91,7 +91,7 @@ static int append_json(const char *p, size_t n, void *out)
 	return buf_append(out, p, n);
 }
 
-/* Takes over the reference to @reply. */
+/* Takes over the caller's reference to @reply. */
 static void queue_reply(struct control_client *c, json_t *reply)
 {
 	size_t left = CONTROL_QUEUE_MAX_BYTES - c->host->queued_bytes;
@@ -115,13 +115,13 @@ static void queue_reply(struct control_client *c, json_t *reply)
 static void refuse_line(struct control_client *c)
 {
 	count(&c->host->lines_refused);
-	c->closing = true; /* where the next line starts is not known */
+	c->closing = true; /* nobody knows where the next line starts */
 	queue_reply(c, json_pack("{s:i, s:b, s:{s:s, s:s}}", "api", CONTROL_API, "ok", 0, "error",
 				 "code", "line-too-long", "message",
 				 "a request has at most 65536 bytes"));
 }
 
-/* -errno: the connection is broken. */
+/* Returns a negative errno when the connection is broken. */
 static int read_some(struct control_client *c)
 {
 	size_t room = c->in.max - c->in.n, want = room < READ_BYTES ? room : READ_BYTES;
@@ -155,7 +155,7 @@ static void answer_one(struct control_client *c, int64_t now_ns)
 	c->deadline_ns = now_ns + CONTROL_WRITE_TIMEOUT_NS;
 }
 
-/* A request is waited for as a whole: each byte of it does not begin that anew. */
+/* Starts the deadline of a request at its first byte. Further bytes do not extend it. */
 static void note_begun(struct control_client *c, int64_t now_ns)
 {
 	if (c->begun || c->in.n == 0 || !control_client_idle(c))

@@ -13,11 +13,13 @@
 #include "base/buf.h"
 #include "control.h"
 
-/* What the clients of one socket share; used in the control thread, but for the counters. */
+/*
+ * What the clients of one socket share. Only the control thread uses it, except for the counters.
+ */
 struct control_host {
 	const struct control_ops *ops;
 	void *ctx;
-	size_t queued_bytes; /* of all replies that wait */
+	size_t queued_bytes; /* of all replies that wait to be sent */
 #define CONTROL_COUNTER(field, ...) _Atomic uint64_t field;
 	CONTROL_COUNTERS(CONTROL_COUNTER, CONTROL_COUNTER)
 #undef CONTROL_COUNTER
@@ -28,27 +30,33 @@ struct control_client {
 	int fd; /* -1: unused */
 	struct control_peer peer;
 	struct buf in, out;
-	size_t sent;  /* of out */
+	size_t sent;  /* bytes of `out` that were sent */
 	bool eof;     /* the client sends nothing more */
-	bool closing; /* no more requests are taken */
-	bool begun;   /* a request has, and is not complete */
+	bool closing; /* no further requests are read */
+	bool begun;   /* a request has begun and is not complete */
 	int64_t deadline_ns;
 };
 
-/* Who is at the other end of @fd. */
+/* Credentials of the process at the other end of @fd. */
 int control_peer_of(int fd, struct control_peer *ret);
-/* Takes over @fd. -errno when the peer cannot be told; @fd is then still the caller's. */
+/*
+ * Takes over @fd. Returns a negative errno when the peer cannot be determined; then @fd is still
+ * the caller's.
+ */
 int control_client_open(struct control_client *c, struct control_host *host, int fd,
 			int64_t now_ns);
-/* It has asked nothing, and waits for nothing. */
+/* Whether the client has no request and no reply under way. */
 bool control_client_idle(const struct control_client *c);
 void control_client_close(struct control_client *c);
 
-/* For poll(). */
+/* The events to poll() for. */
 short control_client_events(const struct control_client *c);
-/* A request waits in the buffer: do not wait for poll(). */
+/* Whether a request waits in the buffer; then the caller must not wait in poll(). */
 bool control_client_ready(const struct control_client *c);
-/* After poll(): reads, answers at most one request, writes. False: close it. */
+/*
+ * Called after poll(). Reads, answers at most one request, writes. Returns false when the client
+ * must be closed.
+ */
 bool control_client_turn(struct control_client *c, short revents, int64_t now_ns);
 
 #endif

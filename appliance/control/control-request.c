@@ -23,7 +23,7 @@ json_t *control_fail(struct control_error *e, const char *code, const char *fmt,
 	return NULL;
 }
 
-/* Cutting a message may have cut a character: what is not UTF-8 any more is shown as ASCII. */
+/* A shortened message may end within a character. Text that is not UTF-8 is shown as ASCII. */
 static json_t *text_json(const char *text)
 {
 	char ascii[sizeof((struct control_error *)0)->message];
@@ -48,7 +48,7 @@ static json_t *error_reply(const struct control_error *e)
 			 text_json(e->code), "message", text_json(e->message));
 }
 
-/* The value of a key that must be text, or NULL with the error set. */
+/* The text of a required key, or NULL with the error set. */
 static const char *get_text(struct call *c, const char *key)
 {
 	const char *text = json_string_value(json_object_get(c->request, key));
@@ -58,7 +58,7 @@ static const char *get_text(struct call *c, const char *key)
 	return text;
 }
 
-/* Text, or null or absent for "all": then *ret is NULL. */
+/* The text of an optional key. When the key is absent or null, which means "all", *ret is NULL. */
 static bool get_optional_text(struct call *c, const char *key, const char **ret)
 {
 	const json_t *j = json_object_get(c->request, key);
@@ -147,7 +147,9 @@ static const struct command *find_command(const char *name)
 	return NULL;
 }
 
-/* A misspelt key must not turn "hold web1" into "hold everything". */
+/*
+ * Refuses unknown keys. Without that a misspelt key would turn "hold web1" into "hold everything".
+ */
 static bool check_keys(struct call *c, const struct command *command)
 {
 	const char *key;

@@ -16,8 +16,8 @@
 #include "base/thread.h"
 
 #define BACKLOG         16
-#define ACCEPT_PAUSE_NS (100 * NS_PER_MS) /* after running out of descriptors */
-#define FIRST_CLIENT    2                 /* in the array for poll() */
+#define ACCEPT_PAUSE_NS (100 * NS_PER_MS) /* pause of accept() without descriptors */
+#define FIRST_CLIENT    2                 /* index in the array for poll() */
 #define BIND_ATTEMPTS   3
 
 struct control {
@@ -48,7 +48,7 @@ static void refuse_client(struct control *c, int fd)
 	send(fd, reply, sizeof reply - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-/* Whoever has been idle for longest makes room for somebody who may take over. */
+/* Closes the client that has been idle longest, in favour of an administrator. */
 static struct control_client *make_room(struct control *c)
 {
 	struct control_client *oldest = NULL;
@@ -64,7 +64,7 @@ static struct control_client *make_room(struct control *c)
 	return oldest;
 }
 
-/* The connections of this user. */
+/* How many connections this user has. */
 static unsigned held_by(const struct control *c, uid_t uid)
 {
 	unsigned n = 0;
@@ -74,7 +74,7 @@ static unsigned held_by(const struct control *c, uid_t uid)
 	return n;
 }
 
-/* A place for the peer of @fd; NULL: there is none for it. */
+/* Finds a place for the peer of @fd; NULL: there is none. */
 static struct control_client *place_for(struct control *c, int fd)
 {
 	struct control_peer peer;
@@ -91,7 +91,8 @@ static void accept_client(struct control *c, int64_t now_ns)
 	_cleanup_close_ int fd = accept4(c->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	if (fd < 0) {
-		/* Out of descriptors the socket stays readable: do not spin on it. */
+		/* Without descriptors the socket stays readable. A pause keeps this from
+		 * spinning. */
 		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
 			c->accept_after_ns = now_ns + ACCEPT_PAUSE_NS;
 		return;
@@ -169,10 +170,10 @@ static int make_folder(const char *path)
 	*slash = 0;
 	if (mkdir(folder, 0750) < 0)
 		return errno == EEXIST ? 0 : -errno;
-	return chmod(folder, 0750) < 0 ? -errno : 0; /* whatever the umask was */
+	return chmod(folder, 0750) < 0 ? -errno : 0; /* chmod() because mkdir() applies the umask */
 }
 
-/* 0 when @address is free now: nothing there, or a socket that nobody listens on. */
+/* Returns 0 when @address is free: nothing is there, or a socket on which nobody listens. */
 static int remove_stale(const struct sockaddr_un *address)
 {
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -220,7 +221,8 @@ static int open_socket(struct control *c, const char *path)
 	c->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (c->stop_fd < 0 || c->listen_fd < 0)
 		return c->stop_fd < 0 ? c->stop_fd : -errno;
-	/* Linux gives the file the socket's own mode: it is never open to everybody. */
+	/* Linux gives the file the socket's own mode. Set before bind(), it leaves no moment in
+	 * which everybody can connect. */
 	if (fchmod(c->listen_fd, 0660) < 0)
 		return -errno;
 	r = bind_path(c);

@@ -26,40 +26,40 @@
 #define CONTROL_REPLY_MAX_BYTES  ((size_t)64 << 20)  /* 100,000 connections take about 40 MiB */
 #define CONTROL_QUEUE_MAX_BYTES  ((size_t)128 << 20) /* replies of all clients together */
 #define CONTROL_CLIENTS_MAX      32
-#define CONTROL_CLIENTS_PER_USER 8                     /* but for those who may change something */
+#define CONTROL_CLIENTS_PER_USER 8 /* except for users who may change something */
 #define CONTROL_WRITE_TIMEOUT_NS INT64_C(10000000000)  /* without any progress */
-#define CONTROL_LINE_TIMEOUT_NS  INT64_C(10000000000)  /* for a request to be complete */
+#define CONTROL_LINE_TIMEOUT_NS  INT64_C(10000000000)  /* for a whole request */
 #define CONTROL_IDLE_TIMEOUT_NS  INT64_C(300000000000) /* without a request */
 
-/* Why an operation was not done. @code: a stable word with dashes ("unknown-server"). */
+/* Why an operation was refused. @code is a stable word with dashes ("unknown-server"). */
 struct control_error {
 	char code[32];
 	char message[200];
 };
 
-/* Fills @e; returns NULL, so that an op can `return control_fail(...)`. */
+/* Fills @e and returns NULL, so that an op can `return control_fail(...)`. */
 json_t *control_fail(struct control_error *e, const char *code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
 /*
- * Each returns a new reference to the reply's "data", or NULL with @ret_error
- * filled (left empty: out of memory). Names come from a stranger; unknown ones are
- * the op's to refuse ("unknown-server", "unknown-connection").
+ * Each op returns a new reference to the reply's "data", or NULL with @ret_error filled (left
+ * empty: no memory). Names come unchecked from the client. The op refuses unknown ones
+ * ("unknown-server", "unknown-connection").
  */
 struct control_ops {
 	json_t *(*status)(void *ctx, struct control_error *ret_error);
 	json_t *(*servers)(void *ctx, struct control_error *ret_error);
-	/* @server NULL: of all servers. */
+	/* @server NULL: connections of all servers. */
 	json_t *(*connections)(void *ctx, const char *server, struct control_error *ret_error);
 	json_t *(*explain)(void *ctx, const struct endpoint *client,
 			   struct control_error *ret_error);
-	/* Starts a takeover; the reply does not wait for its end. @uid: who asked. */
+	/* Starts a takeover and returns before it ends. @uid is the user who asked. */
 	json_t *(*failover)(void *ctx, const char *server, uid_t uid,
 			    struct control_error *ret_error);
 	/* @server NULL: all servers. */
 	json_t *(*hold)(void *ctx, const char *server, bool on, uid_t uid,
 			struct control_error *ret_error);
-	/* The last takeovers. */
+	/* The most recent takeovers. */
 	json_t *(*failovers)(void *ctx, struct control_error *ret_error);
 };
 
@@ -69,8 +69,8 @@ struct control_peer {
 };
 
 /*
- * The part without sockets: one request line, without its newline, to one reply. A
- * new reference; NULL only without memory.
+ * Answers one request line, given without its newline. Works without sockets. Returns a new
+ * reference; NULL only without memory.
  */
 json_t *control_handle(struct bytes line, const struct control_peer *peer,
 		       const struct control_ops *ops, void *ctx);
@@ -78,18 +78,17 @@ json_t *control_handle(struct bytes line, const struct control_peer *peer,
 struct control;
 
 /*
- * Listens at @path with mode 0660, creating its folder with mode 0750 if it is
- * missing, and starts the thread. A socket file that nobody answers on is replaced;
- * -EADDRINUSE when somebody does. @ops and @ctx are borrowed until control_close().
- * 0 or a negative errno.
+ * Listens at @path with mode 0660 and starts the thread. A missing folder is created with mode
+ * 0750. A socket file on which nobody listens is replaced; if somebody listens, the result is
+ * -EADDRINUSE. @ops and @ctx are borrowed until control_close(). Returns 0 or a negative errno.
  */
 int control_open(const char *path, const struct control_ops *ops, void *ctx, struct control **ret);
-/* Ends the thread, drops the clients, removes the socket file. NULL is fine; returns NULL. */
+/* Ends the thread, closes the clients, removes the socket file. NULL is fine; returns NULL. */
 struct control *control_close(struct control *c);
 
 /*
- * Each counter on a line of its own. SHOWN(field, value): for Prometheus, the value of the label of
- * jeebs_control_refused_total; INNER(field): not.
+ * One counter a line. SHOWN(field, value) is shown to Prometheus: value is the label of
+ * jeebs_control_refused_total. INNER(field) is not shown.
  */
 /* clang-format off */
 #define CONTROL_COUNTERS(SHOWN, INNER) \

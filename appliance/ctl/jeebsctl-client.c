@@ -42,8 +42,8 @@ static int connect_to(const char *path, int *ret)
 	return EXIT_OK;
 }
 
-/* 0 or a positive errno. A daemon that refuses us may hang up first: its reply is read all the
- * same. */
+/* Returns 0 or a positive errno. A daemon that refuses the client may close early; its reply is
+ * still read. */
 static int send_line(int fd, const json_t *request)
 {
 	_cleanup_free_ char *line = json_dumps(request, JSON_COMPACT);
@@ -51,7 +51,7 @@ static int send_line(int fd, const json_t *request)
 
 	if (!line)
 		return ENOMEM;
-	line[n++] = '\n'; /* in place of the terminating zero */
+	line[n++] = '\n'; /* replaces the terminating zero */
 	for (size_t sent = 0; sent < n;) {
 		ssize_t r = send(fd, line + sent, n - sent, MSG_NOSIGNAL);
 		if (r < 0 && errno == EPIPE)
@@ -63,7 +63,7 @@ static int send_line(int fd, const json_t *request)
 	return 0;
 }
 
-/* Up to the newline. 0 or a positive errno. */
+/* Reads up to the newline. Returns 0 or a positive errno. */
 static int receive_line(int fd, struct buf *b)
 {
 	while (b->n == 0 || b->p[b->n - 1] != '\n') {

@@ -7,23 +7,23 @@
 
 #include <jansson.h>
 
-/* Of jeebsctl, after sysexits.h. */
+/* Exit codes of jeebsctl, after sysexits.h. */
 enum {
 	EXIT_OK = 0,
-	EXIT_NEGATIVE = 1, /* the daemon's answer is no */
+	EXIT_NEGATIVE = 1, /* the daemon answered "no" */
 	EXIT_USAGE = 64,
-	EXIT_UNAVAILABLE = 69, /* no daemon, or none that answers */
+	EXIT_UNAVAILABLE = 69, /* no daemon, or it does not answer */
 	EXIT_PERMISSION = 77,
 };
 
 /*
- * Sends @request to the socket @path, waits for the reply. EXIT_OK with a new
- * reference to the whole reply, whatever it says; else the exit code, after telling
- * stderr why.
+ * Sends @request to the socket @path and waits for the reply. Returns EXIT_OK with a new reference
+ * to the whole reply, whatever the reply says. On failure prints the cause to stderr and returns
+ * the exit code.
  */
 int ctl_call(const char *path, const json_t *request, json_t **ret);
 
-/* The exit code of a reply; an error is told to stderr. */
+/* Returns the exit code of a reply. Prints its error, if any, to stderr. */
 int ctl_check(const json_t *reply);
 
 #endif

@@ -16,7 +16,10 @@
 #define SELECTED_MAX   32
 #define TEXT_MAX_BYTES 4096
 
-/* The next name of a comma-separated list into @out; what follows it, or NULL at the end. */
+/*
+ * Copies the next name of a comma-separated list to @out. Returns what follows it, or NULL at the
+ * end.
+ */
 static const char *next_name(const char *list, char out[static NAME_MAX_BYTES])
 {
 	size_t n = strcspn(list, ",");
@@ -81,7 +84,7 @@ static const json_t *find_value(const json_t *object, const char *path)
 	return object;
 }
 
-/* One decimal is enough for people; none when it is zero. */
+/* Prints one decimal, and none when it is zero. */
 static void append_real(struct buf *b, double value)
 {
 	double tenths = round(value * 10);
@@ -142,12 +145,12 @@ char *table_text(const json_t *value)
 	append_value(&b, value);
 	if (b.n == TEXT_MAX_BYTES)
 		b.n--;
-	b.error = 0; /* what did not fit is left out */
+	b.error = 0; /* text that did not fit is left out */
 	if (buf_u8(&b, 0) < 0)
 		buf_deinit(&b);
 	for (size_t i = 0; i + 1 < b.n; i++)
 		if (b.p[i] < ' ' || b.p[i] == 0x7f)
-			b.p[i] = '?'; /* nothing may move the terminal's cursor */
+			b.p[i] = '?'; /* a control character would move the terminal's cursor */
 	return (char *)b.p;
 }
 
@@ -193,7 +196,7 @@ int table_print(const json_t *rows, const struct table_column *columns, size_t c
 	struct libscols_table *t = scols_new_table();
 	if (!t)
 		return EXIT_UNAVAILABLE;
-	scols_table_set_termforce(t, SCOLS_TERMFORCE_NEVER); /* cut nothing: scripts read it too */
+	scols_table_set_termforce(t, SCOLS_TERMFORCE_NEVER); /* scripts read it: cut no value */
 	r = add_columns(t, selected, n);
 	json_array_foreach((json_t *)rows, i, row) if (r == 0) r = add_row(t, row, selected, n);
 	if (r == 0)

@@ -10,25 +10,25 @@
 #include <stddef.h>
 
 struct table_column {
-	const char *name; /* what -o selects; the heading in capitals */
-	const char *path; /* in the object: "last_probe.missed" */
+	const char *name; /* the name for -o; in capitals, the heading */
+	const char *path; /* path in the JSON object: "last_probe.missed" */
 	bool standard;    /* shown without -o */
-	bool number;      /* to the right */
+	bool number;      /* aligned to the right */
 };
 
 /*
- * Prints @rows with the columns named in @selection ("name,state"), or the standard
- * ones when it is NULL. EXIT_OK; EXIT_USAGE after telling stderr which name is wrong
- * and which there are; EXIT_UNAVAILABLE without memory.
+ * Prints @rows with the columns named in @selection ("name,state"); NULL: the standard columns.
+ * Returns EXIT_OK, EXIT_USAGE after printing to stderr which name is wrong and which exist, or
+ * EXIT_UNAVAILABLE without memory.
  */
 int table_print(const json_t *rows, const struct table_column *columns, size_t count,
 		const char *selection);
 
-/* The names in @selection are all columns. EXIT_OK or EXIT_USAGE, as above. */
+/* Checks that every name in @selection is a column. Returns EXIT_OK or EXIT_USAGE, as above. */
 int table_check(const struct table_column *columns, size_t count, const char *selection);
 
-/* A value as one word or line: lists joined by commas, groups as KEY=VALUE, "-" for null, yes and
- * no. Free it; NULL: no memory. */
+/* A value as one word or line: lists joined by commas, objects as KEY=VALUE, "-" for null, yes
+ * and no for booleans. The caller frees it. NULL: no memory. */
 char *table_text(const json_t *value);
 
 #endif

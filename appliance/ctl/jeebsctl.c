@@ -72,25 +72,25 @@ static const struct table_column connection_columns[] = {
 
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 
-/* What the command line said. */
+/* The parsed command line. */
 struct invocation {
 	const char *socket;
 	const char *columns; /* -o NAME,... */
 	bool json;
-	char **arguments; /* behind the verb */
+	char **arguments; /* those after the verb */
 	int count;
 };
 
 struct verb {
 	const char *name;
-	const char *arguments; /* for --help */
+	const char *arguments; /* as --help shows them */
 	const char *help;
-	/* The request; NULL: the arguments are wrong. */
+	/* Makes the request; NULL: the arguments are wrong. */
 	json_t *(*request)(const struct invocation *v);
-	/* Shows the reply's data. EXIT_OK, or why it could not be shown. */
+	/* Prints the reply's data. Returns EXIT_OK, or why the data could not be shown. */
 	int (*print)(const struct invocation *v, const json_t *data);
-	bool (*is_yes)(const json_t *data); /* NULL: always */
-	bool table;                         /* takes columns */
+	bool (*is_yes)(const json_t *data); /* whether the answer is "yes"; NULL: always */
+	bool table;                         /* -o selects columns */
 };
 
 static int64_t number(const json_t *object, const char *key)
@@ -130,7 +130,7 @@ static bool is_watching(const json_t *data)
 	return strcmp(text(data, "state"), "watching") == 0 && !is_on_hold(data);
 }
 
-/* The first line stands alone, for check programs that show only that. */
+/* The first line must stand alone, for check programs that show only one line. */
 static int print_status(const struct invocation *v, const json_t *data)
 {
 	const json_t *capture = json_object_get(data, "capture");
@@ -186,7 +186,7 @@ static json_t *request_show(const struct invocation *v)
 	return NULL;
 }
 
-/* Of what is shown. */
+/* The columns of the table that the invocation shows. */
 static const struct table_column *columns_of(const struct invocation *v, size_t *ret_count)
 {
 	*ret_count = COUNT(server_columns);
@@ -215,7 +215,7 @@ static json_t *request_explain(const struct invocation *v)
 		       : NULL;
 }
 
-/* "  options: mss=1460 sack=yes" for each group of details. */
+/* Prints "  options: mss=1460 sack=yes" for each group of details. */
 static int print_groups(const json_t *data)
 {
 	static const char *const groups[] = {"options", "to_server", "to_client"};
@@ -283,7 +283,7 @@ static int print_failover(const struct invocation *v, const json_t *data)
 	return EXIT_OK;
 }
 
-/* [SERVER] [on|off] */
+/* Parses [SERVER] [on|off]. */
 static bool parse_hold(const struct invocation *v, const char **ret_server, bool *ret_on)
 {
 	int n = v->count;
@@ -360,7 +360,7 @@ static const struct verb *find_verb(const char *name)
 	return NULL;
 }
 
-/* -o is checked before the daemon is asked. */
+/* Checks -o before the daemon is asked. */
 static int check_columns(const struct invocation *v, const struct verb *verb)
 {
 	if (!v->columns)
@@ -438,7 +438,7 @@ int main(int argc, char **argv)
 			printf("jeebsctl %s\n", JEEBS_VERSION);
 			return EXIT_OK;
 		default:
-			return EXIT_USAGE; /* getopt has said why */
+			return EXIT_USAGE; /* getopt has printed the error */
 		}
 	}
 	if (optind == argc)

@@ -3,7 +3,7 @@
 
 #include <stddef.h>
 
-/* Of those that are here: how many are of @peer. */
+/* Counts the present clients of @peer, and updates the count in each of them. */
 static void count_again(struct metrics_clients *t, const struct netaddr *peer)
 {
 	uint32_t n = 0;
@@ -50,7 +50,7 @@ struct metrics_client *metrics_clients_crowded(struct metrics_clients *t)
 {
 	struct metrics_client *found = NULL;
 
-	/* The last place is kept free for whoever comes next; one who leaves will free it. */
+	/* One place is always kept free for the next client. A client that leaves will free it. */
 	if (t->here < METRICS_CLIENTS_MAX)
 		return NULL;
 	for (int i = 0; i < METRICS_CLIENTS_MAX; i++)

@@ -20,11 +20,11 @@
 #define BACKLOG      128
 
 struct metrics_http {
-	struct MHD_Daemon *daemon; /* runs in the thread alone */
+	struct MHD_Daemon *daemon; /* used by the thread alone */
 	struct metrics_clients clients;
-	bool left; /* a client did, in this run */
+	bool left; /* a client left during this MHD_run() */
 	pthread_t thread;
-	int stop; /* a bell */
+	int stop; /* a bell: the thread is to end */
 	struct endpoint listen;
 	struct metrics *metrics;
 	metrics_ready_fn ready;
@@ -40,7 +40,7 @@ static enum MHD_Result reply(struct MHD_Connection *c, unsigned status, const ch
 
 	if (!r) {
 		buf_deinit(page);
-		return MHD_NO; /* the connection is closed */
+		return MHD_NO; /* MHD then closes the connection */
 	}
 	MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, type);
 	MHD_add_response_header(r, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
@@ -99,7 +99,7 @@ static enum MHD_Result handle(void *ctx, struct MHD_Connection *c, const char *u
 	return reply_text(c, MHD_HTTP_NOT_FOUND, "there are /metrics, /healthz and /readyz");
 }
 
-/* Our own socket and not MHD's, because MHD does not say why it cannot listen. */
+/* The socket is made here, because MHD does not say why it cannot listen. */
 static int listen_socket(struct endpoint *io, int *ret)
 {
 	struct sockaddr_storage ss;
@@ -125,7 +125,7 @@ static int listen_socket(struct endpoint *io, int *ret)
 
 /* ---- the clients ---- */
 
-/* MHD sees the end of the stream, or that it cannot write, and closes. */
+/* After shutdown() MHD sees the end of the stream, or a failed write, and closes. */
 static void close_client(const struct metrics_client *c)
 {
 	if (c)
@@ -145,7 +145,7 @@ static void client_came(struct metrics_http *h, struct MHD_Connection *c, void *
 	if (m)
 		close_client(metrics_clients_crowded(&h->clients));
 	else
-		shutdown(fd, SHUT_RDWR); /* MHD's limit is the table's: never */
+		shutdown(fd, SHUT_RDWR); /* cannot happen: MHD's limit is the size of the table */
 }
 
 static void on_connection(void *ctx, struct MHD_Connection *c, void **io_client,
@@ -173,7 +173,7 @@ static void on_completed(void *ctx, struct MHD_Connection *c, void **io_request,
 		metrics_client_answered(m, clock_mono_ns());
 }
 
-/* Closes those whose deadline is over; how long there is nothing to do, for poll(). */
+/* Closes the clients whose deadline has passed. Returns the timeout for poll(). */
 static int close_late(struct metrics_http *h)
 {
 	MHD_UNSIGNED_LONG_LONG mhd_ms;
@@ -187,7 +187,7 @@ static int close_late(struct metrics_http *h)
 	} while (late);
 	if (MHD_get_timeout(h->daemon, &mhd_ms) == MHD_YES && mhd_ms == 0)
 		return 0;
-	/* Rounded up: not before it is due. */
+	/* Rounded up, so that poll() does not return before the deadline. */
 	return next == INT64_MAX ? -1 : (int)((next - now) / NS_PER_MS + 1);
 }
 
@@ -207,7 +207,8 @@ static void *serve(void *arg)
 		poll(p, 2, ms);
 		if (p[1].revents)
 			return NULL;
-		/* Full of connections, MHD listens again only in the run after one has left. */
+		/* When it is full of connections, MHD accepts again only in the run after one
+		 * has left. */
 		do {
 			h->left = false;
 			MHD_run(h->daemon);
@@ -216,7 +217,7 @@ static void *serve(void *arg)
 	}
 }
 
-/* *io_fd is MHD's once it has started: closed by MHD_stop_daemon(). */
+/* Once MHD has started, *io_fd belongs to it: MHD_stop_daemon() closes the socket. */
 static int start(struct metrics_http *h, int *io_fd)
 {
 	h->stop = bell_open();
@@ -227,7 +228,7 @@ static int start(struct metrics_http *h, int *io_fd)
 		MHD_USE_EPOLL, 0, NULL, NULL, handle, h, MHD_OPTION_LISTEN_SOCKET, *io_fd,
 		MHD_OPTION_CONNECTION_LIMIT, METRICS_CLIENTS_MAX, MHD_OPTION_NOTIFY_CONNECTION,
 		on_connection, h, MHD_OPTION_NOTIFY_COMPLETED, on_completed, h, MHD_OPTION_END);
-	int r = errno ? -errno : -ENOMEM; /* MHD tells no error of its own */
+	int r = errno ? -errno : -ENOMEM; /* MHD reports no error code of its own */
 	if (h->daemon) {
 		take_fd(io_fd);
 		r = thread_start(&h->thread, serve, h);

@@ -16,13 +16,14 @@
 struct metrics_http;
 
 /*
- * @ready, called in the HTTP thread, tells whether a takeover would work now; if not it
- * says why in @why, one line. 0 or a negative errno (-EADDRINUSE ...).
+ * Tells whether a takeover would work now; if not, @why says in one line why. Called in the HTTP
+ * thread.
+ * metrics_http_open() returns 0 or a negative errno (-EADDRINUSE ...).
  */
 typedef bool (*metrics_ready_fn)(void *ctx, char why[static METRICS_HTTP_WHY_STRLEN]);
 int metrics_http_open(const struct endpoint *listen, struct metrics *m, metrics_ready_fn ready,
 		      void *ctx, struct metrics_http **ret);
-/* Where it listens: the port in use when @listen asked for port 0. */
+/* The address it listens on. When @listen asked for port 0, the port is the one in use. */
 struct endpoint metrics_http_listen(const struct metrics_http *h);
 struct metrics_http *metrics_http_close(struct metrics_http *h); /* NULL is fine; returns NULL */
 

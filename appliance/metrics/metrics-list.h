@@ -30,7 +30,7 @@ LABEL(REFUSAL, "reason")      /* metrics_reason() */
 LABEL(VERSION, "version")
 LABEL(KERNEL, "kernel")
 
-LABEL(STATE, "state") /* begins like enum health_state */
+LABEL(STATE, "state") /* in the order of enum health_state */
 VALUE(STATE, UNKNOWN, "unknown")
 VALUE(STATE, HEALTHY, "healthy")
 VALUE(STATE, SUSPECT, "suspect")
@@ -46,14 +46,14 @@ VALUE(MIGRATABLE, YES, "true")
 
 LABEL(OUTCOME, "outcome")
 VALUE(OUTCOME, SUCCESS, "success")
-VALUE(OUTCOME, ABORTED, "aborted") /* called off before the address moved */
+VALUE(OUTCOME, ABORTED, "aborted") /* called off before the address was taken */
 VALUE(OUTCOME, FAILED, "failed")
 
 LABEL(RESULT, "result")
 VALUE(RESULT, CONTINUED, "continued")
-VALUE(RESULT, RESET, "reset") /* refused: see jeebs_connections_refused_total */
-VALUE(RESULT, LOST, "lost")   /* restored, and reset by us before it was proven to go on */
-VALUE(RESULT, GONE, "gone")   /* its client was gone, or went away */
+VALUE(RESULT, RESET, "reset") /* refused: counted by reason in jeebs_connections_refused_total */
+VALUE(RESULT, LOST, "lost")   /* restored, and reset by the box before it was proven to go on */
+VALUE(RESULT, GONE, "gone")   /* the client was gone, or went away */
 
 LABEL(ENDING, "how") /* enum ending */
 VALUE(ENDING, RESET, "reset")
@@ -83,7 +83,7 @@ VALUE(FAILURE, REFUSED, "refused")
 VALUE(FAILURE, TIMEOUT, "timeout")
 VALUE(FAILURE, ERROR, "error")
 
-LABEL(RULE, "rule") /* enum health_rule, without its first */
+LABEL(RULE, "rule") /* enum health_rule without its first value */
 VALUE(RULE, NEVER_HEALTHY, "never-healthy")
 VALUE(RULE, TRAFFIC_SEEN, "traffic-seen")
 VALUE(RULE, SELF_LAG, "self-lag")
@@ -92,7 +92,7 @@ VALUE(RULE, HOLD, "hold")
 
 LABEL(DROP, "where")
 VALUE(DROP, RING, "ring")   /* the packet ring was full */
-VALUE(DROP, QUEUE, "queue") /* taken from the ring, but not dealt with */
+VALUE(DROP, QUEUE, "queue") /* taken from the ring, but not processed */
 
 LABEL(DIRECTION, "direction") /* enum flow_dir */
 VALUE(DIRECTION, TO_SERVER, "to-server")
@@ -121,7 +121,7 @@ LABEL(CHANNEL, "what")
 VALUE(CHANNEL, OPENED, "opened")
 VALUE(CHANNEL, FAILED, "failed") /* its client did not come */
 VALUE(CHANNEL, CEILING, "ceiling")
-VALUE(CHANNEL, STRANGER, "stranger") /* somebody else came */
+VALUE(CHANNEL, STRANGER, "stranger") /* a connection from an unexpected address came */
 
 LABEL(JOIN_CEILING, "what")
 VALUE(JOIN_CEILING, JOINS, "joins")

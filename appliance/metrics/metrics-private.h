@@ -14,18 +14,18 @@
 struct metrics_label_set {
 	char **values;
 	uint16_t capacity;
-	_Atomic uint16_t count; /* grows, for refusals only; values below it are constant */
+	_Atomic uint16_t count; /* only the set of reasons grows; values below it are constant */
 };
 
 struct metrics {
 	struct metrics_label_set sets[METRICS_LABEL_COUNT_];
-	bool *pairs; /* [server][protocol]: the server has a service of this protocol */
+	bool *pairs; /* [server][protocol]: whether the server has a service of this protocol */
 	/*
-	 * One value per series; a histogram has METRICS_BUCKETS + 1 counts (each of its
-	 * own bucket only) and the sum of nanoseconds. Gauges are int64_t in disguise.
+	 * One value per series. A histogram has METRICS_BUCKETS + 1 counts, each of its own bucket
+	 * only, and the sum in nanoseconds. Gauges are int64_t stored as uint64_t.
 	 */
 	_Atomic uint64_t *values[METRIC_COUNT_];
-	pthread_mutex_t reasons_lock; /* writers of the set of refusals */
+	pthread_mutex_t reasons_lock; /* taken by writers of the set of reasons */
 };
 
 #define METRICS_HISTOGRAM_VALUES (METRICS_BUCKETS + 2)

@@ -24,7 +24,7 @@ enum metrics_label {
 };
 /* clang-format on */
 
-#define METRICS_VALUES_MAX 8 /* in the list, of one label */
+#define METRICS_VALUES_MAX 8 /* upper bound of the values of one label */
 
 struct metrics_desc {
 	const char *name;
@@ -36,12 +36,12 @@ struct metrics_desc {
 
 extern const struct metrics_desc metrics_table[METRIC_COUNT_];
 
-/* What the label is called in the exposition. */
+/* The label's name in the exposition. */
 const char *metrics_label_name(enum metrics_label label);
-/* NULL-terminated; NULL when they are known at run time only. */
+/* The values of a label, NULL-terminated. NULL when they are known only at run time. */
 const char *const *metrics_label_values(enum metrics_label label);
 
-/* Upper bounds of a histogram's buckets; the last, infinite one is not in it. */
+/* Upper bounds of a histogram's buckets. The last bucket is infinite and not listed. */
 #define METRICS_BUCKETS 12
 extern const int64_t metrics_bucket_ns[METRICS_BUCKETS];
 

@@ -25,7 +25,10 @@ static void write_escaped(struct buf *out, const char *text)
 	}
 }
 
-/* Exactly, and without floating point: a counter of nanoseconds has more digits than a double. */
+/*
+ * Prints exactly, without floating point: a counter of nanoseconds can exceed the precision of a
+ * double.
+ */
 static void write_seconds(struct buf *out, uint64_t ns)
 {
 	uint64_t fraction = ns % NS_PER_S;
@@ -39,7 +42,7 @@ static void write_seconds(struct buf *out, uint64_t ns)
 	buf_printf(out, ".%0*" PRIu64, digits, fraction);
 }
 
-/* name_suffix{label="value",...,le="bound"}, then a space. @bucket < 0: no "le". */
+/* Prints name_suffix{label="value",...,le="bound"} and a space. @bucket < 0: without "le". */
 static void write_name(const struct metrics *m, const struct metrics_desc *d, struct metric_at at,
 		       const char *suffix, int bucket, struct buf *out)
 {
@@ -74,7 +77,7 @@ static void write_histogram(const struct metrics *m, const struct metrics_desc *
 {
 	uint64_t count = 0;
 
-	/* The count is the sum of what was read, so that it agrees while others write. */
+	/* The count is the sum of the buckets that were read. So both agree while others write. */
 	for (int b = 0; b <= METRICS_BUCKETS; b++) {
 		count += load(&v[b]);
 		write_name(m, d, at, "_bucket", b, out);
@@ -115,8 +118,8 @@ static bool is_known(const struct metrics *m, const struct metrics_desc *d, stru
 	return m->pairs[at.i[0] * m->sets[METRICS_LABEL_PROTOCOL].capacity + at.i[1]];
 }
 
-/* The next combination of label values, the last label running fastest; false after the last one.
- */
+/* Moves to the next combination of label values, the last label running fastest. Returns false
+ * after the last combination. */
 static bool next_series(const struct metrics *m, const struct metrics_desc *d, struct metric_at *at)
 {
 	for (int k = METRIC_LABELS_MAX - 1; k >= 0; k--) {

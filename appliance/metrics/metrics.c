@@ -22,7 +22,7 @@ static int set_init(struct metrics_label_set *s, size_t capacity)
 	return s->values ? 0 : -ENOMEM;
 }
 
-/* The index of @value, added if it is new. */
+/* Returns the index of @value, which is added if it is new. */
 static int set_add(struct metrics_label_set *s, const char *value)
 {
 	uint16_t n = atomic_load_explicit(&s->count, memory_order_relaxed);
@@ -36,7 +36,7 @@ static int set_add(struct metrics_label_set *s, const char *value)
 	if (!copy)
 		return -ENOMEM;
 	s->values[n] = copy;
-	/* Readers without the lock see the text before they see the count. */
+	/* Release: readers without the lock see the text before they see the count. */
 	atomic_store_explicit(&s->count, (uint16_t)(n + 1), memory_order_release);
 	return n;
 }
@@ -105,7 +105,7 @@ static int fill_protocols(struct metrics *m, const struct config *c)
 			r = set_add(s, c->servers[i].services[k].protocol);
 	if (r < 0)
 		return r;
-	s->capacity = s->count; /* most services share a protocol */
+	s->capacity = s->count; /* an upper bound: most services share a protocol */
 	return 0;
 }
 

@@ -30,7 +30,7 @@ enum metric {
 	METRIC_COUNT_,
 };
 
-/* Those of each label begin with 0. */
+/* The values of each label count from 0. */
 enum metric_value {
 #define LABEL(id, name) METRIC_##id##_BEFORE_ = -1,
 #define VALUE(label, id, text) METRIC_##label##_##id,
@@ -39,7 +39,7 @@ enum metric_value {
 /* clang-format on */
 
 #define METRIC_LABELS_MAX  3
-#define METRIC_REASONS_MAX 64 /* distinct reasons; later ones count as "other" */
+#define METRIC_REASONS_MAX 64 /* distinct reasons; further ones count as "other" */
 
 struct metric_at {
 	uint16_t i[METRIC_LABELS_MAX];
@@ -49,28 +49,31 @@ struct metric_at {
 struct metrics;
 
 /*
- * The label values are copied from @c. Series are made only for protocols that a
- * server really has. 0 or -ENOMEM.
+ * Copies the label values from @c. Makes series only for the protocols that a server has. Returns 0
+ * or -ENOMEM.
  */
 int metrics_new(const struct config *c, struct metrics **ret);
 struct metrics *metrics_free(struct metrics *m); /* NULL is fine; returns NULL */
 
-/* The index of a protocol; it must be one of the configuration. */
+/* The index of a protocol, which must be in the configuration. */
 uint16_t metrics_protocol(const struct metrics *m, const char *protocol);
-/* The index of a reason of refusal; makes one up to METRIC_REASONS_MAX, else that of "other". */
+/*
+ * The index of a reason for a refusal. A new reason is added; after METRIC_REASONS_MAX the index is
+ * that of "other".
+ */
 uint16_t metrics_reason(struct metrics *m, const char *reason);
 
-/* Counters. */
+/* Adds to a counter. */
 void metrics_add(struct metrics *m, enum metric metric, struct metric_at at, uint64_t n);
-/* What somebody else has counted since the daemon started: all there is to the series. */
+/* Sets a counter to a total that another part has counted since the daemon started. */
 void metrics_set_total(struct metrics *m, enum metric metric, struct metric_at at, uint64_t total);
-/* Gauges. */
+/* Sets a gauge. */
 void metrics_set(struct metrics *m, enum metric metric, struct metric_at at, int64_t value);
 void metrics_set_state(struct metrics *m, uint16_t server, enum metric_value state);
-/* Histograms: buckets from 1 ms to 10 s. A negative time counts as 0. */
+/* Adds to a histogram with buckets from 1 ms to 10 s. A negative time counts as 0. */
 void metrics_observe_ns(struct metrics *m, enum metric metric, struct metric_at at, int64_t ns);
 
-/* Everything in text format 0.0.4, appended to @out. 0, or buf_error(). */
+/* Appends all series to @out, in Prometheus' text format 0.0.4. Returns 0, or buf_error(). */
 int metrics_write(const struct metrics *m, struct buf *out);
 
 #endif

@@ -13,7 +13,7 @@ struct nearest {
 	const char *typed;
 	unsigned distance;
 	char name[33];
-	bool there; /* it is not the name that is wrong */
+	bool there; /* the typed name exists, so it is not misspelt */
 };
 
 static void consider(void *ctx, const char *protocol)

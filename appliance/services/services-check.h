@@ -8,8 +8,8 @@
 
 #include "config/config.h"
 
-/* A config_module_fn. @ctx points to a struct module_host *, NULL at first, made at the first call,
- * the caller's to free. */
+/* A config_module_fn. @ctx points to a struct module_host *, which is NULL at first. The first
+ * call makes the host, and the caller frees it. */
 int services_check(void *ctx, const struct config *c, const char *protocol,
 		   char why[static CONFIG_MODULE_WHY_STRLEN]);
 

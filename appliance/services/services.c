@@ -30,7 +30,7 @@ struct jeebs_service services_options(const struct config_service *s)
 	};
 }
 
-/* One for each address of @server, else as @w. */
+/* Adds a copy of @w for each address of @server. */
 static void add_service(struct services *s, const struct config_server *server,
 			const struct config_service *service, const struct watch_service *w)
 {
@@ -73,7 +73,10 @@ const char *services_companion(const struct watch_service *w)
 	return name;
 }
 
-/* Of all that name one, the first: what it watches is the address's, not a service's. */
+/*
+ * Loads the companion that the first of the server's services names. There is one for each address:
+ * a companion watches all its other ports.
+ */
 static int load_companion(struct services *s, const struct config_server *server,
 			  struct module_host *host, const struct config_service *service,
 			  const char *name, struct services_error *ret_error)

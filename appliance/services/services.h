@@ -16,7 +16,7 @@
 struct services {
 	struct watch_service *v;
 	uint32_t n;
-	const char **server_names; /* of the configuration, by watch_service.server */
+	const char **server_names; /* the configuration's names, by watch_service.server */
 	uint32_t server_count;
 };
 
@@ -27,20 +27,24 @@ struct services_error {
 };
 
 /*
- * All borrow from @c and @host, and outlive neither. 0, -ENOMEM, or what module_host_get() returns:
- * then *ret_error says which module and why. Deinit is due in any case.
+ * Loads all services. They borrow from @c and @host and must not outlive them. Returns 0, -ENOMEM,
+ * or an error of module_host_get(); then *ret_error says which module was refused, and why.
+ * services_deinit() is due in any case.
  */
 int services_load(struct services *s, const struct config *c, struct module_host *host,
 		  struct services_error *ret_error);
 /*
- * Into @w what a service of @protocol, which is borrowed, needs of modules; for auto the
- * candidates. As module_host_get().
+ * Loads into @w the modules for @protocol: for `auto`, all candidates. @protocol is borrowed.
+ * Returns as module_host_get().
  */
 int services_load_protocol(struct watch_service *w, const char *protocol, struct module_host *host,
 			   char *error, size_t error_size);
-/* What modules are told of @s; all but `upgrade`, which the caller knows to be there or not. */
+/*
+ * The options of @s that modules are told. `upgrade` is left out: only the caller knows whether
+ * that module exists.
+ */
 struct jeebs_service services_options(const struct config_service *s);
-/* The companion that its connections may want; NULL: none. */
+/* The companion that the service's module names; NULL: none. */
 const char *services_companion(const struct watch_service *w);
 void services_deinit(struct services *s);
 
