@@ -3,11 +3,13 @@
 
 #include <errno.h>
 
-/* In memory only: u8 kind, key, and for a record u32 length and its bytes. */
+/*
+ * A change in the batch's buffer: u8 kind and the key; for a record also u32 length and its bytes.
+ */
 enum kind {
 	KIND_PUT,
 	KIND_DEL,
-	KIND_SPILL, /* as PUT, with a key of its own kind */
+	KIND_SPILL, /* as KIND_PUT, with a key of STORE_SPILL_KEY_BYTES */
 	KIND_FORGET,
 };
 
@@ -44,7 +46,7 @@ static size_t dels_room(const struct store_batch *b)
 	return (size_t)(b->dels_max - b->dels) * DEL_BYTES;
 }
 
-/* Begins a change that may take @room bytes. */
+/* Begins a change that may take up to @room bytes. */
 static void op_begin_kind(struct store_batch *b, size_t room, enum kind kind)
 {
 	b->ops.max = b->ops.n + room;
@@ -57,7 +59,7 @@ static void op_begin(struct store_batch *b, size_t room, enum kind kind, const u
 	buf_append(&b->ops, key, STORE_KEY_BYTES);
 }
 
-/* Takes back what a failed change has added since @start. */
+/* Removes what a failed change has appended since @start. */
 static int op_undo(struct store_batch *b, size_t start, int r)
 {
 	b->ops.n = start;
@@ -96,7 +98,7 @@ int store_batch_del(struct store_batch *b, const struct endpoint *server,
 	if (b->dels == b->dels_max)
 		return -ENOBUFS;
 	store_key(server, client, key);
-	/* More room than it takes, for the buffer to grow in strides. */
+	/* Asks for more room than it needs, so that the buffer grows in large steps. */
 	op_begin(b, puts_room(b) + dels_room(b), KIND_DEL, key);
 	if (buf_error(&b->ops) < 0)
 		return op_undo(b, start, buf_error(&b->ops));

@@ -23,11 +23,11 @@ struct store_batch {
 	uint32_t puts;
 };
 
-/* @puts_max_bytes: at most STORE_BATCH_MAX_BYTES is used. */
+/* @puts_max_bytes is limited to STORE_BATCH_MAX_BYTES. */
 #define STORE_BATCH_MAX_BYTES (64u * 1024 * 1024)
 void store_batch_init(struct store_batch *b, size_t puts_max_bytes, uint32_t dels_max);
 void store_batch_deinit(struct store_batch *b);
-/* Forgets what is in it. */
+/* Empties the batch. */
 void store_batch_reset(struct store_batch *b);
 static inline bool store_batch_empty(const struct store_batch *b)
 {
@@ -35,33 +35,40 @@ static inline bool store_batch_empty(const struct store_batch *b)
 }
 
 /*
- * Adds a record, with at most @log_max bytes of each log; the bytes are copied. 0; -ENOBUFS
- * when it is full, -ENOMEM, or -EINVAL as store_record_encode(): then the batch is as before.
+ * Adds a record with at most @log_max bytes of each log; the bytes are copied. Returns 0, -ENOBUFS
+ * when the batch is full, -ENOMEM, or -EINVAL as store_record_encode(). After an error the batch is
+ * as before.
  */
 int store_batch_put(struct store_batch *b, const struct store_record *r, size_t log_max);
-/* Adds the deletion of a connection's record, which need not exist. 0, -ENOBUFS or -ENOMEM. */
+/*
+ * Adds the deletion of a connection's record, which need not exist. Returns 0, -ENOBUFS or -ENOMEM.
+ */
 int store_batch_del(struct store_batch *b, const struct endpoint *server,
 		    const struct endpoint *client);
 
 /*
- * Part of the log of a connection that is still watched: bytes at @off of the stream the worker
- * calls @id, in up to two pieces, together at most STORE_SPILL_BYTES. Errors as store_batch_put().
+ * Adds a part of a log whose connection is still watched. The part begins at offset @off of the
+ * stream that the worker calls @id. It comes in up to two pieces, together at most
+ * STORE_SPILL_BYTES. Errors as store_batch_put().
  */
 #define STORE_SPILL_KEY_BYTES 16
-/* With what LMDB adds to it, whole pages. */
+/* Together with LMDB's header of 16 bytes this fills whole pages. */
 #define STORE_SPILL_BYTES (16 * 4096 - 16)
 int store_batch_spill(struct store_batch *b, uint64_t id, uint64_t off, const struct bytes part[2]);
-/* Forgets the parts of @id that begin before @before. 0, -ENOBUFS or -ENOMEM. */
+/*
+ * Adds the deletion of the parts of @id that begin before @before. Returns 0, -ENOBUFS or -ENOMEM.
+ */
 int store_batch_forget(struct store_batch *b, uint64_t id, uint64_t before);
 
-/* One change, as the store reads it. */
+/* One change, as the store reads it from a batch. */
 struct store_op {
 	bool del;
-	bool spill; /* of parts of logs: del is a forget */
+	/* the key is that of a log's part; with `del`, all parts before it are deleted */
+	bool spill;
 	struct bytes key, value;
 };
 
-/* The next change of a batch's bytes, in the order they were added; false at the end. */
+/* Reads the next change of @ops, in the order of their addition. Returns false at the end. */
 bool store_batch_next(struct reader *ops, struct store_op *ret);
 
 #endif

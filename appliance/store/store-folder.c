@@ -16,7 +16,7 @@
 #define FOLDER     "flows"
 #define DATA       "data.mdb"
 #define LOCK       "lock.mdb"
-#define OWNER      "owner" /* locked by its owner; holds the boot id */
+#define OWNER      "owner" /* locked by the process that owns the folder; contains the boot id */
 #define BAD_SUFFIX ".bad-"
 
 int store_boot_id(uint8_t ret[static STORE_BOOT_ID_BYTES])
@@ -72,8 +72,8 @@ int store_folder_clear(struct store_folder *f)
 }
 
 /*
- * After a crash of the machine unsynced pages may be torn, and LMDB trusts its pages: an
- * environment of another boot is not opened at all.
+ * After a crash of the machine unsynced pages may be torn, and LMDB does not check its pages. So an
+ * environment of another boot is removed without being opened.
  */
 static int drop_other_boot(struct store_folder *f,
 			   const uint8_t boot_id[static STORE_BOOT_ID_BYTES], bool *ret_dropped)
@@ -92,7 +92,7 @@ static int drop_other_boot(struct store_folder *f,
 	return 0;
 }
 
-/* At most one is kept: it is for a look by people, not an archive. */
+/* Only the latest is kept. It is there for people to examine, not as an archive. */
 static int remove_set_aside(struct store_folder *f)
 {
 	DIR *d = opendir(f->path);
@@ -123,8 +123,8 @@ int store_folder_set_aside(struct store_folder *f)
 }
 
 /*
- * A full disk under a writable mapping is a SIGBUS. So the mapping is written to directly only
- * when the file system has promised all of it.
+ * Writing to a mapping of a file on a full disk raises SIGBUS. So the mapping is written directly
+ * only when the file system has reserved the whole size.
  */
 bool store_folder_reserve(struct store_folder *f, uint64_t size)
 {
@@ -146,5 +146,5 @@ void store_folder_close(struct store_folder *f)
 	if (f->fd >= 0)
 		close(f->fd);
 	if (f->owner_fd >= 0)
-		close(f->owner_fd); /* and somebody else may have it */
+		close(f->owner_fd); /* releases the lock */
 }

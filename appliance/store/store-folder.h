@@ -19,19 +19,21 @@ struct store_folder {
 };
 
 /*
- * Makes it where there is none, takes its lock, and removes an environment of another boot (then
- * *ret_dropped), unread. 0; -EBUSY: somebody has it; or negative errno. store_folder_close() is due
- * either way.
+ * Makes the folder if it is missing and takes its lock. Removes, unread, an environment of another
+ * boot; then *ret_dropped. Returns 0, -EBUSY when another process has the lock, or a negative
+ * errno. store_folder_close() is due in any case.
  */
 int store_folder_open(struct store_folder *f, const char *state_dir,
 		      const uint8_t boot_id[static STORE_BOOT_ID_BYTES], bool *ret_dropped);
 void store_folder_close(struct store_folder *f);
 
-/* Removes the environment; it is not open. 0 or negative errno. */
+/* Removes the environment, which must not be open. Returns 0 or a negative errno. */
 int store_folder_clear(struct store_folder *f);
-/* Likewise, but keeps its file for people to look at. */
+/*
+ * Renames the environment's file, so that people can examine it. The environment must not be open.
+ */
 int store_folder_set_aside(struct store_folder *f);
-/* Has the file system promised the environment @size bytes? */
+/* Reserves @size bytes for the environment. Returns whether the file system has them. */
 bool store_folder_reserve(struct store_folder *f, uint64_t size);
 
 #endif

@@ -131,7 +131,7 @@ static bool checksum_ok(struct bytes value)
 	return reader_u64be(&r) == XXH3_64bits(covered.p, covered.n);
 }
 
-/* What disagrees with the format makes the reader fail, like missing bytes. */
+/* Makes the reader fail unless @holds, as if bytes were missing. */
 static void demand(struct reader *r, bool holds)
 {
 	r->failed |= !holds;
@@ -186,7 +186,8 @@ enum store_decode store_record_decode(struct bytes value, struct store_record *r
 	struct store_record rec = {0};
 	struct reader r = reader_init(value);
 
-	/* First: another version may close its records in another way. */
+	/* The version is checked before the checksum, whose form may be different in other
+	 * versions. */
 	uint16_t version = reader_u16be(&r);
 	if (reader_ok(&r) && version != STORE_VERSION)
 		return STORE_DECODE_VERSION;

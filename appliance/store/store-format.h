@@ -31,31 +31,35 @@
 #define STORE_NAME_MAX       32
 #define STORE_CHECKPOINT_MAX (256 * 1024)
 /*
- * Default ceiling of a direction's log. A little below 64 KiB: LMDB gives a large value
- * whole pages less 16 bytes, and so a record with one full log fits 16 of them.
+ * Default ceiling of a direction's log, a little below 64 KiB. LMDB stores a large value in whole
+ * pages less 16 bytes. A record with one full log fits into 16 pages.
  */
 #define STORE_LOG_DEFAULT (63 * 1024)
 #define STORE_LOG_MAX     (4 * 1024 * 1024)
 
 struct store_log {
-	uint64_t keep;  /* the log begins here */
-	uint64_t from;  /* the bytes that are here begin here; = keep unless it was cut */
-	uint64_t next;  /* both end here */
-	uint64_t acked; /* as in struct flow; may be beyond next when bytes were not captured */
-	struct bytes part[2]; /* [from, next), in up to two views; after decoding in the first */
+	uint64_t keep; /* offset at which the log begins */
+	/* offset of the first stored byte; equals `keep` unless the log was shortened */
+	uint64_t from;
+	uint64_t next;  /* offset at which the log and the stored bytes end */
+	uint64_t acked; /* as in struct flow; beyond `next` when bytes were not captured */
+	/* [from, next) in up to two views; after decoding all is in the first */
+	struct bytes part[2];
 };
 
-/* Views: of the caller's memory when encoded, of the decoded bytes when decoded. */
+/* All views are of the caller's memory when encoding, and of the decoded bytes when decoding. */
 struct store_record {
 	uint8_t boot_id[STORE_BOOT_ID_BYTES];
-	int64_t mono_ns, real_ns; /* when it was made, on both clocks */
+	int64_t mono_ns, real_ns; /* when the record was made, on both clocks */
 	struct snapshot snapshot; /* its two endpoints are the key */
 	uint32_t isn[2];          /* an offset o has the wire number isn + 1 + o */
 	uint16_t marks;           /* enum flow_mark */
 	uint8_t flow_state;       /* enum flow_state */
 	struct bytes server_name; /* as configured, 1 to STORE_NAME_MAX bytes */
-	struct bytes protocol;    /* as configured, the same; with snapshot.server: the service */
-	struct bytes module;      /* whose checkpoint it is; empty: no module follows it */
+	/* as configured, 1 to STORE_NAME_MAX bytes; with snapshot.server it names the service */
+	struct bytes protocol;
+	/* the module that made the checkpoint; empty: no module follows the connection */
+	struct bytes module;
 	struct bytes checkpoint;
 	struct store_log log[2]; /* by enum flow_dir */
 };
@@ -69,19 +73,22 @@ void store_key(const struct endpoint *server, const struct endpoint *client,
 	       uint8_t out[static STORE_KEY_BYTES]);
 
 /*
- * Appends the encoded form, with at most @log_max bytes of each log. 0, the buffer's error,
- * or -EINVAL: a name too long or missing, a checkpoint beyond STORE_CHECKPOINT_MAX, parts that
- * are not [from, next). After an error nothing was added to @out.
+ * Appends the encoded record with at most @log_max bytes of each log. Returns 0, the buffer's
+ * error, or -EINVAL: a name is missing or too long, a checkpoint exceeds STORE_CHECKPOINT_MAX, or
+ * the parts are not [from, next). After an error @out is as before.
  */
 int store_record_encode(const struct store_record *r, size_t log_max, struct buf *out);
 
 enum store_decode {
 	STORE_DECODE_OK = 0,
 	STORE_DECODE_VERSION = 1,   /* made by another version of this program */
-	STORE_DECODE_MALFORMED = 2, /* damaged, or nothing a connection can be */
+	STORE_DECODE_MALFORMED = 2, /* damaged, or impossible for a connection */
 };
 
-/* All of @value is one record. *ret is untouched on failure; its views lie in @value. */
+/*
+ * Decodes @value, which must be one whole record. *ret is untouched on failure. The views in *ret
+ * lie in @value.
+ */
 enum store_decode store_record_decode(struct bytes value, struct store_record *ret);
 
 #endif

@@ -11,7 +11,7 @@ int store_lmdb_error(int rc)
 		return 0;
 	case MDB_NOTFOUND:
 		return -ENOENT;
-	case MDB_MAP_FULL: /* the environment's ceiling, not the disk's */
+	case MDB_MAP_FULL: /* the environment's own ceiling, not a full disk */
 	case MDB_TXN_FULL:
 		return -EDQUOT;
 	case MDB_PAGE_NOTFOUND:

@@ -43,7 +43,10 @@ int store_queue_push(struct store_queue *q, struct store_batch *b, _Atomic uint6
 	return 0;
 }
 
-/* Under the lock. Memory that nobody will want again is let go by the caller. */
+/*
+ * Keeps the buffer for reuse if one of this size will be wanted. Called under the lock; otherwise
+ * the caller frees the memory without it.
+ */
 static bool keep_spare(struct store_queue *q, const struct buf *b)
 {
 	if (b->cap == 0 || q->spares == q->max)

@@ -21,29 +21,33 @@
 
 struct store_queue_item {
 	struct buf ops;
-	_Atomic uint64_t *receipt; /* where `answer` goes when they are done; NULL: nowhere */
+	_Atomic uint64_t *receipt; /* set to `answer` when the changes are done; NULL: no receipt */
 	uint64_t answer;
 };
 
 struct store_queue {
 	pthread_mutex_t lock;
-	pthread_cond_t wake; /* something was put in, or it was closed */
-	struct store_queue_item waiting[STORE_QUEUE_MAX]; /* ring: count from first on */
+	pthread_cond_t wake; /* a batch was pushed, or the queue was closed */
+	/* a ring of `count` batches from `first` on */
+	struct store_queue_item waiting[STORE_QUEUE_MAX];
 	uint32_t first, count, max;
 	struct buf spare[STORE_QUEUE_MAX];
 	uint32_t spares;
 	bool closed;
 };
 
-/* @max: at most STORE_QUEUE_MAX batches wait. */
+/* @max limits the batches that wait; it is at most STORE_QUEUE_MAX. */
 void store_queue_init(struct store_queue *q, uint32_t max);
 void store_queue_deinit(struct store_queue *q);
-/* Takes the changes of @b and leaves it empty. 0, or -EAGAIN: full, @b is untouched. */
+/*
+ * Moves the changes of @b into the queue and leaves @b empty. Returns 0, or -EAGAIN when the queue
+ * is full; then @b is untouched.
+ */
 int store_queue_push(struct store_queue *q, struct store_batch *b, _Atomic uint64_t *receipt,
 		     uint64_t answer);
 /*
- * Gives @io's buffer back and waits for the next batch, into @io; starts with BUF_INIT(0). False
- * when the queue is closed and empty.
+ * Gives back the buffer of @io, waits for the next batch, and moves it into @io. The first call
+ * passes BUF_INIT(0). Returns false when the queue is closed and empty.
  */
 bool store_queue_pop(struct store_queue *q, struct store_queue_item *io);
 void store_queue_close(struct store_queue *q);

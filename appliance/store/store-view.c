@@ -18,7 +18,7 @@ struct view {
 	struct list node;
 	struct store_views *of;
 	int64_t opened_ns;
-	MDB_txn *txn; /* its snapshot: the pages of the parts stay as they are */
+	MDB_txn *txn; /* LMDB's snapshot: while it is open, the pages of the parts do not change */
 	uint32_t count, cap;
 	struct view_part *part;
 };
@@ -53,7 +53,7 @@ static struct bytes view_at(const void *p, uint64_t off)
 	const struct view *v = p;
 	uint32_t low = 0, high = v->count;
 
-	while (low < high) { /* the first part behind @off */
+	while (low < high) { /* binary search for the first part that begins behind @off */
 		uint32_t middle = low + (high - low) / 2;
 		if (v->part[middle].off <= off)
 			low = middle + 1;
@@ -80,7 +80,7 @@ static int view_add(struct view *v, uint64_t off, struct bytes b)
 	return 0;
 }
 
-/* The parts side by side, or -ENODATA. */
+/* Collects the parts, which must adjoin. Returns -ENODATA when one is missing. */
 static int view_fill(struct view *v, MDB_cursor *c, struct store_spilled what)
 {
 	uint64_t first[2] = {htobe64(what.id), 0}, at = what.from;

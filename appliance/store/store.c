@@ -17,10 +17,12 @@
 #include "store-view.h"
 #include "base/thread.h"
 
-#define RESERVE_SHARE 8    /* of the environment, for deletions and pages in transition */
-#define WEIGH_RECORDS 4096 /* of one transaction at start */
-#define SPILL_SHARE   2    /* of the environment, for parts of logs */
-#define TELL_NS       (10 * NS_PER_S) /* in the log, and for how long a failure is one */
+/* fraction of the environment kept for deletions and for pages in transition */
+#define RESERVE_SHARE 8
+#define WEIGH_RECORDS 4096 /* records examined in one transaction at start */
+#define SPILL_SHARE   2    /* fraction of the environment for parts of logs */
+/* the log's pause between two reports; also how long a failure counts as present */
+#define TELL_NS (10 * NS_PER_S)
 
 struct counters {
 #define STORE_COUNTER(field) _Atomic uint64_t field;
@@ -29,13 +31,13 @@ struct counters {
 	_Atomic uint64_t bytes_used, records, spilled_bytes;
 	_Atomic int64_t commit_last_ns, commit_max_ns;
 	_Atomic int last_error;
-	_Atomic int64_t failed_ns; /* when; 0: never */
+	_Atomic int64_t failed_ns; /* time of the last failure; 0: never */
 	_Atomic bool broken;
 };
 
-/* What the log has been told of the store's troubles; the store's thread's. */
+/* What has been logged about failures. Used by the store's thread alone. */
 struct logged {
-	uint64_t errors, dropped; /* of the counters, so far */
+	uint64_t errors, dropped; /* values of the counters when they were last logged */
 	int64_t at_ns;
 	bool failing;
 };
@@ -47,11 +49,11 @@ struct store {
 	MDB_dbi dbi;
 	uint32_t page_bytes;
 	uint64_t bytes_limit;
-	uint64_t txn_bytes;                /* of records in one transaction */
-	uint64_t spill_bytes, spill_limit; /* of parts of logs; the store's thread's */
+	uint64_t txn_bytes;                /* ceiling of records in one transaction */
+	uint64_t spill_bytes, spill_limit; /* parts of logs; used by the store's thread alone */
 	uint64_t spill_parts;
-	uint64_t refused; /* puts that failed so far; likewise */
-	bool looked;      /* for dead readers, in this batch; likewise */
+	uint64_t refused; /* total of puts that failed; used by the store's thread alone */
+	bool looked;      /* dead readers were looked for in this batch; likewise */
 	struct logged logged;
 	_Atomic uint64_t spilled[STORE_WRITERS_MAX];
 	struct store_views views;
@@ -62,8 +64,9 @@ struct store {
 };
 
 /*
- * Who reads a snapshot keeps its pages, also after it has died without saying so: a program of the
- * operator that looked into the environment and was killed. True: there was one.
+ * A reader keeps the pages of its snapshot, even when it has died without closing it. Such a reader
+ * can be an operator's program that was killed while it read the environment. Returns whether there
+ * was a dead reader.
  */
 static bool free_dead_readers(struct store *s)
 {
@@ -82,7 +85,7 @@ static bool free_dead_readers(struct store *s)
 
 struct tally {
 	uint64_t puts, dels, dropped;
-	uint64_t spill_bytes, spill_parts; /* as they would be then */
+	uint64_t spill_bytes, spill_parts; /* what they become when the transaction is committed */
 	uint64_t spill_dropped;
 };
 
@@ -96,7 +99,7 @@ static uint64_t used_bytes(const struct store *s, MDB_txn *txn, uint64_t *ret_re
 	return (2 + st.ms_branch_pages + st.ms_leaf_pages + st.ms_overflow_pages) * s->page_bytes;
 }
 
-/* What a value takes: pages of its own when it is large, its share of half-full leaves else. */
+/* What a value costs. A large one takes pages of its own, others a share of half-full leaves. */
 static uint64_t cost_bytes(const struct store *s, size_t value_n)
 {
 	uint64_t node = STORE_KEY_BYTES + 16 + value_n;
@@ -106,7 +109,7 @@ static uint64_t cost_bytes(const struct store *s, size_t value_n)
 	return (value_n + 16 + s->page_bytes - 1) / s->page_bytes * s->page_bytes + 256;
 }
 
-/* May this record go in? What it replaces makes room for it. */
+/* Whether there is room for this record. The record that it replaces counts as room. */
 static bool fits(const struct store *s, MDB_txn *txn, MDB_val *key, size_t value_n)
 {
 	uint64_t records, old = 0;
@@ -117,7 +120,9 @@ static bool fits(const struct store *s, MDB_txn *txn, MDB_val *key, size_t value
 	return used_bytes(s, txn, &records) + cost_bytes(s, value_n) <= s->bytes_limit + old;
 }
 
-/* Parts of logs have a ceiling of their own, so that they do not push out records. */
+/*
+ * Stores a part of a log. Parts have a ceiling of their own, so that they cannot displace records.
+ */
 static int apply_spill(struct store *s, MDB_txn *txn, const struct store_op *op, struct tally *t)
 {
 	MDB_val key = {op->key.n, (void *)op->key.p};
@@ -133,7 +138,7 @@ static int apply_spill(struct store *s, MDB_txn *txn, const struct store_op *op,
 	return store_lmdb_error(mdb_put(txn, s->dbi, &key, &value, 0));
 }
 
-/* The parts of one stream lie side by side, in the order of their offsets. */
+/* Deletes parts of one stream. They are neighbours, in the order of their offsets. */
 static int apply_forget(struct store *s, MDB_txn *txn, const struct store_op *op, struct tally *t)
 {
 	uint8_t first[STORE_SPILL_KEY_BYTES] = {0};
@@ -197,7 +202,7 @@ static void publish(struct store *s, uint64_t used, uint64_t records, const stru
 	s->refused += t->spill_dropped;
 }
 
-/* All changes of @ops, or none. */
+/* Applies all changes of @ops, or none of them. */
 static int apply_once(struct store *s, struct bytes ops)
 {
 	struct reader r = reader_init(ops);
@@ -242,16 +247,16 @@ static void give_up(struct store *s, const struct store_op *op, uint32_t count, 
 		atomic_store(&s->count.broken, true);
 }
 
-/* EIO is what LMDB makes of a short write, above all on a full disk. */
+/* LMDB reports EIO for a short write, which mostly means a full disk. */
 static bool is_full(int e)
 {
 	return e == -EDQUOT || e == -ENOSPC || e == -EIO;
 }
 
 /*
- * A ceiling, ours or the disk's, spoils a whole transaction although most of it may fit, above
- * all deletions: then each half is tried by itself, down to the change that does not. Order is
- * kept.
+ * Applies @ops. A ceiling (ours, or a full disk) spoils a whole transaction, although most of its
+ * changes may fit, above all deletions. Then each half is tried alone, down to the one change that
+ * does not fit. The order is kept.
  */
 static void apply_or_halve(struct store *s, struct bytes ops)
 {
@@ -279,7 +284,7 @@ static void apply_or_halve(struct store *s, struct bytes ops)
 	apply_or_halve(s, bytes_from(ops, reader_pos(&r)));
 }
 
-/* The changes from the beginning of @ops that may share a transaction; at least one. */
+/* Bytes of the first changes of @ops that go into one transaction: at least one change. */
 static size_t one_transaction(const struct store *s, struct bytes ops)
 {
 	struct reader r = reader_init(ops);
@@ -297,8 +302,9 @@ static size_t one_transaction(const struct store *s, struct bytes ops)
 }
 
 /*
- * Pages that a transaction frees serve the next but one at the earliest. So what replaces
- * records in a full environment comes in pieces of which the reserve holds several.
+ * Applies @ops in pieces. Pages that a transaction frees can be reused by the next but one at the
+ * earliest. So in a full environment changes that replace records come in pieces, and the reserve
+ * has room for several pieces.
  */
 static void apply(struct store *s, struct bytes ops)
 {
@@ -309,7 +315,7 @@ static void apply(struct store *s, struct bytes ops)
 	}
 }
 
-/* Each trouble that is new, but no more often than every ten seconds; and its end. */
+/* Logs each new kind of failure, at most every TELL_NS, and the end of a failure. */
 static void tell(struct store *s, int64_t now_ns)
 {
 	const struct counters *c = &s->count;
@@ -400,7 +406,9 @@ static int open_database(struct store *s)
 	return store_lmdb_error(mdb_txn_commit(txn));
 }
 
-/* An environment that has outgrown a ceiling made smaller: LMDB would keep to its own. */
+/*
+ * LMDB keeps the size of an existing environment. One that exceeds a reduced `size` counts as bad.
+ */
 static int hold_to_size(struct store *s)
 {
 	MDB_envinfo info;
@@ -413,7 +421,7 @@ static int hold_to_size(struct store *s)
 
 static int open_environment(struct store *s, struct store_loaded *l)
 {
-	/* NOMETASYNC and MAPASYNC say nothing beside NOSYNC; NORDAHEAD would only slow the one
+	/* Beside NOSYNC, NOMETASYNC and MAPASYNC change nothing. NORDAHEAD would slow down the
 	 * sequential read at start. */
 	unsigned flags =
 		MDB_NOSYNC | MDB_NOTLS; /* a view is opened and closed by different threads */
@@ -449,13 +457,13 @@ static bool key_is_its_own(const struct store_record *rec, const MDB_val *key)
 	return key->mv_size == sizeof own && memcmp(key->mv_data, own, sizeof own) == 0;
 }
 
-/* The counter of what the record is; `usable` or a reason to delete it. */
+/* Examines a record. Returns the counter of its kind: `usable`, or a reason to delete it. */
 static uint64_t *weigh(const struct store *s, struct store_loaded *l, const MDB_val *key,
 		       const MDB_val *value, int64_t now_ns)
 {
 	struct store_record rec;
 
-	/* Its connection's record says that it was cut off. */
+	/* Parts of logs are useless after a restart: the record says that its log was shortened. */
 	if (key->mv_size == STORE_SPILL_KEY_BYTES)
 		return &l->spilled;
 	switch (store_record_decode(bytes_of(value->mv_data, value->mv_size), &rec)) {
@@ -470,7 +478,7 @@ static uint64_t *weigh(const struct store *s, struct store_loaded *l, const MDB_
 		return &l->malformed;
 	if (memcmp(rec.boot_id, s->cfg.boot_id, sizeof rec.boot_id) != 0)
 		return &l->other_boot;
-	if (rec.mono_ns > now_ns) /* no clock of this boot has said that */
+	if (rec.mono_ns > now_ns) /* no clock of this boot can have shown this time */
 		return &l->malformed;
 	if (s->cfg.max_age_ns > 0 && now_ns - rec.mono_ns > s->cfg.max_age_ns)
 		return &l->too_old;
@@ -478,8 +486,8 @@ static uint64_t *weigh(const struct store *s, struct store_loaded *l, const MDB_
 }
 
 struct place {
-	uint8_t key[512]; /* LMDB's keys have at most 511 bytes */
-	size_t n;         /* 0: the beginning */
+	uint8_t key[512]; /* LMDB's keys are at most 511 bytes */
+	size_t n;         /* 0: before the first key */
 };
 
 static int step(MDB_cursor *c, MDB_cursor_op op, MDB_val *key, MDB_val *value)
@@ -487,7 +495,10 @@ static int step(MDB_cursor *c, MDB_cursor_op op, MDB_val *key, MDB_val *value)
 	return store_lmdb_error(mdb_cursor_get(c, key, value, op));
 }
 
-/* From *io on, at most WEIGH_RECORDS; *io is then the first that is left, -ENOENT: none is. */
+/*
+ * Examines at most WEIGH_RECORDS records from *io on. *io becomes the first record left; -ENOENT:
+ * none is left.
+ */
 static int weigh_some(struct store *s, MDB_txn *txn, struct store_loaded *l, struct place *io)
 {
 	MDB_val key = {io->n, io->key}, value;
@@ -514,7 +525,7 @@ static int weigh_some(struct store *s, MDB_txn *txn, struct store_loaded *l, str
 	return e;
 }
 
-/* In several transactions: one has a ceiling, too. */
+/* Several transactions, because one transaction has a ceiling. */
 static int weigh_all(struct store *s, struct store_loaded *l)
 {
 	struct place at = {.n = 0};
@@ -619,8 +630,8 @@ int store_load(struct store *s, int (*fn)(void *ctx, const struct store_record *
 	while ((e = step(c, MDB_NEXT, &key, &value)) == 0) {
 		struct bytes v = bytes_of(value.mv_data, value.mv_size);
 		if (store_record_decode(v, &rec) != STORE_DECODE_OK)
-			continue; /* weighed before: only a race with another writer could do that
-				   */
+			/* impossible after weighing, unless another program writes here */
+			continue;
 		e = fn(ctx, &rec);
 		if (e != 0)
 			break;
@@ -704,6 +715,8 @@ struct store *store_clear(struct store *s)
 	end_thread(s);
 	close_environment(s);
 	store_folder_clear(
-		&s->folder); /* what cannot be removed is of another boot or too old next time */
+		/* a file that cannot be removed is of another boot, or too old, at the next
+		 * start */
+		&s->folder);
 	return store_free(s);
 }

@@ -36,34 +36,38 @@
 
 #define STORE_SIZE_MIN      (1024 * 1024)
 #define STORE_QUEUE_DEFAULT 8
-#define STORE_WRITERS_MAX   64 /* that spill */
+#define STORE_WRITERS_MAX   64 /* workers that spill */
 
 struct store;
 
 struct store_config {
-	const char *state_dir;                /* must exist; flows/ is made in it, mode 0700 */
+	/* must exist; the folder flows/ is made in it with mode 0700 */
+	const char *state_dir;
 	uint64_t size;                        /* ceiling of the environment, bytes */
 	uint8_t boot_id[STORE_BOOT_ID_BYTES]; /* store_boot_id() */
-	int64_t max_age_ns;                   /* older records are of no use; 0: no limit */
-	uint32_t queue_max;                   /* batches waiting; 0: STORE_QUEUE_DEFAULT */
-	/* After each batch, in the store's thread: how long its transactions took. May be NULL. */
+	int64_t max_age_ns;                   /* records older than that are useless; 0: no limit */
+	uint32_t queue_max;                   /* batches that may wait; 0: STORE_QUEUE_DEFAULT */
+	/* Called in the store's thread after each batch, with the time its transactions took.
+	 * May be NULL. */
 	void (*committed)(void *ctx, int64_t duration_ns);
 	void *ctx;
 };
 
-/* What store_open() found. Everything that is not usable has been deleted. */
+/* What store_open() found. All that is not usable has been deleted. */
 struct store_loaded {
 	uint64_t usable;
 	uint64_t other_boot, too_old, other_version, malformed;
-	uint64_t spilled;            /* parts of logs: of use to nobody any more */
-	bool environment_other_boot; /* all of it was of another boot and removed unread */
-	/* Damaged, of another LMDB, or too large for `size`: moved to flows/data.mdb.bad-<time>. */
+	uint64_t spilled; /* parts of logs, which are useless after a restart */
+	/* the whole environment was of another boot, and was removed unread */
+	bool environment_other_boot;
+	/* The environment was damaged, of another LMDB version, or too large for `size`. It was
+	 * moved to flows/data.mdb.bad-<time>. */
 	bool environment_bad;
-	/* The file system has promised `size` bytes. Else writing is slower and may fail. */
+	/* The file system has reserved `size` bytes. Otherwise writing is slower and can fail. */
 	bool space_reserved;
 };
 
-/* What the store counts, each on a line of its own. */
+/* The store's counters, one a line. */
 /* clang-format off */
 #define STORE_COUNTERS(X) \
 	X(batches) \
@@ -83,50 +87,52 @@ struct store_stats {
 	uint64_t bytes_used, bytes_limit;
 	uint64_t records;
 	int64_t commit_last_ns, commit_max_ns;
-	uint64_t spilled_bytes; /* in the store, of logs */
-	int last_error;         /* negative errno of the last */
-	bool broken;            /* the environment is damaged: nothing is written any more */
-	bool failing;           /* that, or changes failed within the last ten seconds */
-	uint64_t views;         /* open */
-	int64_t oldest_view_ns; /* how long the oldest of them has been; 0: there is none */
+	uint64_t spilled_bytes; /* bytes of spilled logs in the store */
+	int last_error;         /* negative errno of the last failure */
+	bool broken;            /* the environment is damaged, and nothing is written any more */
+	bool failing;           /* broken, or changes failed in the last ten seconds */
+	uint64_t views;         /* open views */
+	int64_t oldest_view_ns; /* how long the oldest view has been open; 0: no view is open */
 };
 
-/* The id of this boot, /proc/sys/kernel/random/boot_id. 0 or negative errno. */
+/* Reads the id of this boot from /proc/sys/kernel/random/boot_id. Returns 0 or a negative errno. */
 int store_boot_id(uint8_t ret[static STORE_BOOT_ID_BYTES]);
 
 /*
- * Opens or makes the environment, weighs each record, and starts the thread. *ret_loaded is for
- * the caller's log. 0; -EINVAL: size or queue; -EBUSY: somebody has it open; or negative errno.
+ * Opens or makes the environment, examines each record, and starts the thread. *ret_loaded is for
+ * the caller's log. Returns 0, -EINVAL for a bad size or queue, -EBUSY when another process has it
+ * open, or a negative errno.
  */
 int store_open(const struct store_config *cfg, struct store **ret, struct store_loaded *ret_loaded);
 
 /*
- * Gives every usable record to @fn, views valid during the call. Before the first submit. 0,
- * what @fn returned when that was not 0, or negative errno.
+ * Calls @fn with every usable record, whose views are valid during the call. Must be called before
+ * the first submit. Returns 0, the first value of @fn that is not 0, or a negative errno.
  */
 int store_load(struct store *s, int (*fn)(void *ctx, const struct store_record *r), void *ctx);
 
 /*
- * Hands over what is in @b and leaves it empty; never waits for the disk. An empty batch is
- * nothing. 0, or -EAGAIN: the queue is full, @b is untouched. Then go on adding to the same
- * batch and submit it at the next interval: what was added must stay in it, above all
- * deletions, and so the order of changes to one connection is kept. A failure
- * of the disk is not told here, see stats.errors.
+ * Hands over the changes in @b and leaves @b empty. Never waits for the disk. Does nothing with an
+ * empty batch. Returns 0, or -EAGAIN when the queue is full; then @b is untouched.
+ * After -EAGAIN the caller must go on adding to the same batch and submit it at the next interval.
+ * What was added must stay, above all deletions: so the order of changes to one connection is kept.
+ * Failures of the disk show in stats.errors only.
  */
 int store_submit(struct store *s, struct store_batch *b);
 
 /*
- * The same for parts of logs. When all of it is done, store_spilled(@writer) is @number * 2, plus
- * one if any part was not stored. One at a time for each writer, numbers not 0.
+ * As store_submit(), for parts of logs. When all of it is done, store_spilled(@writer) becomes
+ * @number * 2, plus one if any part was not stored. Each writer may have one such batch under way.
+ * @number is not 0.
  */
 int store_submit_spill(struct store *s, struct store_batch *b, uint32_t writer, uint64_t number);
 uint64_t store_spilled(const struct store *s, uint32_t writer);
 
 /*
- * Opens a view of the spilled [from, to) of @id, as it is now: what is forgotten or stored later
- * does not change it. While one is open, room that is freed is not used again: so each holder has a
- * bound on how long it is. 0; -ENODATA: not all of it is there; -ENOMEM, or what the environment
- * says. Before store_close() all are freed.
+ * Opens a view of the spilled bytes [from, to) of @id as they are now. Later deletions and
+ * additions do not change it. While a view is open, freed room in the environment is not reused, so
+ * each holder must limit how long it keeps one. Returns 0, -ENODATA when not all of it is there,
+ * -ENOMEM, or an error of the environment. All views must be freed before store_close().
  */
 int store_view(struct store *s, uint64_t id, uint64_t from, uint64_t to, struct spilled *ret);
 
@@ -134,7 +140,7 @@ void store_stats(struct store *s, struct store_stats *ret);
 
 /* Commits what was submitted and ends. NULL is fine; returns NULL. */
 struct store *store_close(struct store *s);
-/* The same for a clean stop: leaves no record behind. */
+/* As store_close(), for a clean stop: no record is left behind. */
 struct store *store_clear(struct store *s);
 
 #endif

@@ -7,15 +7,17 @@
 
 #define LOOKS_MAX 4
 #define LOOK_NS   (20 * NS_PER_US)
-/* From one turn to the next the clocks do not drift apart by that: one was set. */
+/*
+ * If CLOCK_REALTIME moves by more than this against CLOCK_MONOTONIC between two turns, it was set.
+ */
 #define SET_NS (100 * NS_PER_MS)
-/* For so long after that a packet is not believed to be older than that. */
+/* For DOUBT_NS after that no packet is believed to be older than AGE_MAX_NS. */
 #define DOUBT_NS   (10 * NS_PER_S)
 #define AGE_MAX_NS NS_PER_S
 
 /*
- * Both clocks at one moment. Who is interrupted between the two would take packets for
- * older than they are, so it looks again.
+ * Reads both clocks at one moment. An interruption between the two reads would make packets seem
+ * too old, so the reads are repeated until they are close together.
  */
 void worker_clock_read(struct worker_clock *c)
 {
@@ -45,7 +47,10 @@ bool worker_clock_too_early(const struct worker_clock *c, int64_t real_ns)
 	return real_ns < c->begun_real_ns;
 }
 
-/* The block that the kernel was filling at the beginning has come within a second, too. */
+/*
+ * The block that the kernel was filling at the beginning has also been read, at the latest a second
+ * later.
+ */
 void worker_clock_caught_up(struct worker_clock *c)
 {
 	if (c->turn_ns - c->begun_ns > NS_PER_S)

@@ -5,7 +5,7 @@
 
 #include "base/log.h"
 
-/* A thread stopped for a second finds 512 blocks waiting; it has other things to do in between. */
+/* After one second of stopped thread 512 blocks wait. Other work must go on between them. */
 #define BLOCKS_PER_TURN 16
 
 int worker_rings_open(struct worker_rings *w, const struct ring_config *cfg, uint32_t count,
@@ -32,7 +32,7 @@ void worker_rings_close(struct worker_rings *w)
 		ring_close(w->ring[--w->count]);
 }
 
-/* The ring whose next block ended first; -1: no block is ready. */
+/* The ring whose next block was closed first; -1: no block is ready. */
 static int next_ring(const struct worker_rings *w, int64_t *ret_ns)
 {
 	int64_t ns;
@@ -51,7 +51,8 @@ static void read_block(struct worker_rings *w, uint32_t i, uint16_t worker, fram
 {
 	int r = ring_read(w->ring[i], 1, fn, ctx);
 
-	/* -ENETDOWN is told once each time the interface goes down. */
+	/* -ENETDOWN comes once each time the interface goes down, so this does not flood the
+	 * log. */
 	if (r < 0)
 		log_event(LOG_ERROR, "capture-failed", LOG_STR("interface", w->cfg[i].interface),
 			  LOG_INT("worker", worker), LOG_ERR(r));
@@ -73,7 +74,7 @@ bool worker_rings_read(struct worker_rings *w, uint16_t worker, frame_fn fn, voi
 		*ret_until_ns = until;
 		return false;
 	}
-	/* Of an empty ring it tells an error, if there is one. */
+	/* Reading an empty ring reports the ring's error, if there is one. */
 	for (uint32_t i = 0; i < w->count; i++)
 		read_block(w, i, worker, fn, ctx);
 	return true;

@@ -6,14 +6,14 @@
 #include "watch/spill.h"
 #include "worker.h"
 
-/* What one batch takes: copied by the worker while packets wait, about a millisecond. */
+/* Ceiling of one batch. The worker copies it while packets wait, about a millisecond. */
 #define BATCH_MAX_BYTES ((size_t)4 * 1024 * 1024)
-/* Parts are forgotten so many bytes at a time while a log moves on. */
+/* While a log moves on, parts are deleted in steps of this size. */
 #define FORGET_BYTES ((uint64_t)4 * 1024 * 1024)
 
 void worker_spill_init(struct worker_spill *s, const struct worker_config *cfg)
 {
-	/* Another worker's ids, and those of a process before, are others. */
+	/* Ids are unique among workers. Parts of an earlier process are deleted at start. */
 	*s = (struct worker_spill){.cfg = cfg, .next_id = ((uint64_t)cfg->index << 48) + 1};
 	store_batch_init(&s->batch, BATCH_MAX_BYTES, cfg->watch.track.max_flows + UINT16_MAX);
 	list_init(&s->under_way);
@@ -32,7 +32,8 @@ static void arrived(struct jeebs_flow *jf)
 
 	watch_close_spilled(jf);
 	spill_arrived(jf);
-	/* Who wants nothing any more must not be given what comes from here on. */
+	/* The module may have stopped wanting the log meanwhile. What it does not want is not
+	 * kept. */
 	if (sp->want < sp->to)
 		track_keep_from(watch_track(jf->watch), jf->flow, FLOW_TO_SERVER, sp->to);
 }
@@ -65,7 +66,10 @@ static int forget(struct worker_spill *s, struct jeebs_flow *jf, uint64_t before
 	return r;
 }
 
-/* What is no longer asked for. All of it, or so much that it is worth a change. */
+/*
+ * Deletes from the store what the module does not want any more: everything, or at least
+ * FORGET_BYTES.
+ */
 static void let_go(struct worker_spill *s, struct jeebs_flow *jf)
 {
 	const struct spill_part *sp = spill_of(jf);
@@ -76,14 +80,14 @@ static void let_go(struct worker_spill *s, struct jeebs_flow *jf)
 		if (forget(s, jf, UINT64_MAX) == 0)
 			spill_forget(jf);
 	} else if (sp->want > sp->from + FORGET_BYTES) {
-		/* The part that has the first byte stays. */
+		/* The part that contains the byte at `want` stays. */
 		uint64_t before = sp->want - STORE_SPILL_BYTES;
 		if (forget(s, jf, before) == 0)
 			spill_forget_before(jf, sp->want);
 	}
 }
 
-/* One part of the log at @off into the batch. False: no room. */
+/* Adds the part of the log at @off to the batch. Returns false when there is no room. */
 static bool put_part(struct worker_spill *s, struct jeebs_flow *jf, uint64_t off)
 {
 	struct bytes part[2] = {
@@ -96,7 +100,7 @@ static bool put_part(struct worker_spill *s, struct jeebs_flow *jf, uint64_t off
 	return store_batch_spill(&s->batch, spill_of(jf)->id, off, part) == 0;
 }
 
-/* Down to half of what it may have, in whole parts. */
+/* Moves whole parts of the log to the store, until half of the allowed length is left. */
 static void spill(struct worker_spill *s, struct jeebs_flow *jf)
 {
 	const struct stream *st = &jf->flow->stream[FLOW_TO_SERVER];
@@ -106,7 +110,8 @@ static void spill(struct worker_spill *s, struct jeebs_flow *jf)
 	if (sp->ended || st->next - st->keep <= s->cfg->watch.spill_above)
 		return;
 	if (sp->id && st->keep != sp->to) {
-		/* A ceiling came first: what follows is not what comes behind. */
+		/* The stream dropped bytes at a ceiling of its own. The log would have a hole,
+		 * so it ends here. */
 		spill_end(jf);
 		return;
 	}
@@ -129,13 +134,16 @@ static void fill(struct worker_spill *s, struct watch *w)
 		let_go(s, jf);
 		if (spill_of(jf)->want < UINT64_MAX)
 			spill(s, jf);
-		/* It comes back when it is long again. */
+		/* It joins the list again when it is long again. */
 		if (!spill_of(jf)->id && st->next - st->keep <= s->cfg->watch.spill_above)
 			spill_leave_long(jf);
 	}
 }
 
-/* Whoever has read since the last time is through with it: room that is freed waits for it. */
+/*
+ * Closes the views opened since the last flush; their readers have finished. Freed room can be
+ * reused only when no view is open.
+ */
 static void close_views(struct watch *w)
 {
 	for (struct jeebs_flow *jf = NULL; (jf = spill_next_long(w, jf));)
@@ -151,7 +159,7 @@ void worker_spill_flush(struct worker_spill *s, struct watch *w, int64_t now_ns)
 	hear(s);
 	if (s->submitted)
 		return;
-	/* Parts that found no place in the queue go first. */
+	/* If the store's queue was full, the batch that is still there goes first. */
 	if (list_empty(&s->under_way))
 		fill(s, w);
 	if (!store_batch_empty(&s->batch) &&

@@ -10,12 +10,13 @@
 #include "worker-vlan.h"
 
 #define BATCH_PUTS_MAX_BYTES ((size_t)16 * 1024 * 1024)
-/* A batch of that size cannot hold more records than this. */
+/* No batch can hold more records than this. */
 #define BATCH_PUTS_MAX         65536
 #define CHECKPOINT_FIRST_BYTES 4096
 /*
- * A record with a full log costs 50 us, and packets wait meanwhile: the flows beyond this
- * are written an interval later. With the default interval it is a tenth of the thread.
+ * A record with a full log costs 50 us, while packets wait. When the budget is used up, the other
+ * flows are written an interval later. With the default interval the budget is a tenth of the
+ * thread.
  */
 #define FLUSH_BUDGET_NS NS_PER_MS
 
@@ -84,7 +85,9 @@ static int put_flow(struct worker_store *s, const struct jeebs_flow *jf, int64_t
 	memcpy(r.boot_id, s->cfg->boot_id, sizeof r.boot_id);
 	plan_snapshot(f, &r.snapshot);
 	fill_log(f, FLOW_TO_SERVER, &r.log[FLOW_TO_SERVER]);
-	if (spill_of(jf)->id) /* parts do not survive a restart: to the record it is cut off */
+	/* The spilled parts do not survive a restart. So the record says that its log is
+	 * shortened. */
+	if (spill_of(jf)->id)
 		r.log[FLOW_TO_SERVER].keep = spill_of(jf)->from;
 	fill_log(f, FLOW_TO_CLIENT, &r.log[FLOW_TO_CLIENT]);
 	if (watch_is_open(jf)) {
@@ -103,7 +106,9 @@ void worker_store_closed(struct worker_store *s, const struct jeebs_flow *jf)
 		s->record_errors++;
 }
 
-/* Its record would take the place of the one with the same addresses and ports. */
+/*
+ * Whether another VLAN's connection with the same addresses and ports has the key of this record.
+ */
 static bool is_foreign(const struct worker_store *s, const struct jeebs_flow *jf)
 {
 	return worker_vlan_foreign_flow(&s->cfg->evidence[jf->service->server], jf->flow);
@@ -123,7 +128,7 @@ static void put_dirty(struct worker_store *s, struct watch *w, int64_t now_ns)
 		    !(f->marks & FLOW_MARK_MIDSTREAM)) {
 			int r = put_flow(s, jf, now_ns);
 			if (r == -ENOBUFS)
-				return; /* the rest stays dirty and comes next time */
+				return; /* the other flows stay dirty for the next flush */
 			if (r < 0)
 				s->record_errors++;
 			else

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * worker-store: what a worker tells the store, at most once per interval.
+ * worker-store: what a worker writes to the store, at most once per interval.
  *
- * Only connections that are live and changed since the last flush are written, as
- * they are then: bytes that came and were acknowledged in between never reach the
- * store. When the store is behind, the worker keeps its batch and its dirty list,
- * and nothing is lost but freshness.
+ * Only live connections that changed since the last flush are written, in their current state.
+ * Bytes that arrived and were acknowledged in between never reach the store. When the store is
+ * behind, the worker keeps its batch and its dirty list: records get older, nothing is lost.
  */
 #ifndef APPLIANCE_WORKER_STORE_H
 #define APPLIANCE_WORKER_STORE_H
@@ -22,16 +21,16 @@ struct worker_store {
 	size_t checkpoint_cap;
 	int64_t flushed_ns;
 	uint64_t deferred;      /* intervals in which the store was behind */
-	uint64_t cut_short;     /* flushes that left flows for the next */
-	uint64_t record_errors; /* records that could not be made, deletions that did not fit */
+	uint64_t cut_short;     /* flushes that left flows to the next one */
+	uint64_t record_errors; /* records that could not be made, and deletions that did not fit */
 };
 
 void worker_store_init(struct worker_store *s, const struct worker_config *cfg);
 void worker_store_deinit(struct worker_store *s);
 
-/* Hands the dirty flows to the store when the interval has passed. */
+/* If the interval has passed, hands the changed flows to the store. */
 void worker_store_flush(struct worker_store *s, struct watch *w, int64_t now_ns);
-/* A flow goes: its record, if it has one, goes with the next flush. */
+/* The flow ends: the next flush deletes its record, if there is one. */
 void worker_store_closed(struct worker_store *s, const struct jeebs_flow *jf);
 
 #endif

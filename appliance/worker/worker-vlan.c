@@ -3,7 +3,7 @@
 
 #include "base/clock.h"
 
-/* A probe that was answered is known as such no later. */
+/* After this time the segment that answered a probe no longer proves its VLAN. */
 #define ANSWER_HOLDS_NS (60 * NS_PER_S)
 #define LEARNT          UINT32_C(0x10000)
 
@@ -60,7 +60,10 @@ static bool is_whole(const struct flow *f)
 	return f->vlan_seen[FLOW_TO_SERVER] && f->vlan_seen[FLOW_TO_CLIENT];
 }
 
-/* The capture shows one connection twice, as a mirror of both sides of a router does. */
+/*
+ * The same ISNs are the same connection, captured twice: so a mirror of both sides of a router
+ * shows it.
+ */
 static bool is_same_connection(const struct flow *a, const struct flow *b)
 {
 	return a->isn[0] == b->isn[0] && a->isn[1] == b->isn[1];
@@ -76,7 +79,10 @@ static struct flow *first_twin(const struct track *t, const struct flow *f)
 	return track_find(t, &f->server, &f->client);
 }
 
-/* Another live one with the same addresses and ports, whole, in another VLAN. */
+/*
+ * Whether another live flow has the same addresses and ports in another VLAN, with both directions
+ * seen, and is another connection.
+ */
 static bool has_whole_twin(const struct track *t, const struct flow *f)
 {
 	for (struct flow *o = first_twin(t, f); o; o = track_twin(t, o))
@@ -116,7 +122,7 @@ void worker_vlan_drop_copies(struct track *t, const struct flow *f)
 
 	while (o) {
 		struct flow *next = track_twin(t, o);
-		/* Entries of the table may move when one goes: from the beginning. */
+		/* Dropping an entry may move others in the table, so the search starts again. */
 		if (o != f && is_same_connection(o, f)) {
 			track_drop(t, o);
 			next = first_twin(t, f);

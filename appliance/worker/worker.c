@@ -19,15 +19,21 @@
 #include "worker-vlan.h"
 
 #define TICK_INTERVAL_NS (10 * NS_PER_MS)
-/* A busy ring is looked at that often: to be woken for each block costs more than the block. */
+/*
+ * A busy ring is polled in this interval: a wakeup for each block would cost more than the block
+ * itself.
+ */
 #define BUSY_PAUSE_MS 1
-/* Places of the flow table looked at while packets wait; a flow costs one to three microseconds. */
+/*
+ * Places of the flow table visited in one call while packets wait. A flow costs one to three
+ * microseconds.
+ */
 #define TAKEOVER_PART 1024
 
-/* How far the takeover of one server is. */
+/* State of the takeover of one server. */
 struct worker_taking {
-	bool taken;            /* its packets no longer open flows */
-	struct mailbox *inbox; /* NULL: all collected */
+	bool taken;            /* packets of the server no longer open flows */
+	struct mailbox *inbox; /* where items go; NULL: all are collected */
 };
 
 struct worker {
@@ -36,22 +42,23 @@ struct worker {
 	uint64_t drops_seen, drops_logged;
 	int64_t drops_logged_ns;
 	struct watch *watch;
-	const struct segment *segment; /* that is being tracked */
+	const struct segment *segment; /* the segment being tracked */
 	struct worker_store store;
 	struct worker_spill spill;
-	struct service_map addresses; /* to the index of a service of it */
+	/* maps a server's address to the index of one of its services */
+	struct service_map addresses;
 	struct worker_taking *taking; /* by server */
-	struct life *life;            /* likewise */
-	struct worker_vlan *vlan;     /* likewise */
+	struct life *life;            /* by server */
+	struct worker_vlan *vlan;     /* by server */
 	uint32_t taken_count;
 	pthread_t thread;
 	bool started;
-	struct mailbox tasks; /* closed: it is to stop */
-	/* Thread-local counting; published now and then. */
+	struct mailbox tasks; /* calls of other threads; when closed, the worker is to stop */
+	/* Counted by this thread alone, and published now and then. */
 	uint64_t packets, tcp, not_tcp, fragments, malformed, bad_sum;
 	int64_t published_ns, ticked_ns, longest_turn_ns;
 	struct worker_clock clock;
-	int64_t unread_real_ns; /* so far the rings were read, and not to their end; 0: they were */
+	int64_t unread_real_ns; /* how far the rings were read; 0: to their end */
 	struct worker_counters counters;
 };
 
@@ -59,7 +66,7 @@ struct worker {
 
 #define NO_SERVER UINT32_MAX
 
-/* The server that has this address, whatever the port. */
+/* The server that has address @a, whatever the port. */
 static uint32_t server_of(const struct worker *w, const struct netaddr *a)
 {
 	struct endpoint any = {.addr = *a};
@@ -72,7 +79,7 @@ static void note_life(struct worker *w, uint32_t server, int64_t time_ns)
 {
 	_Atomic int64_t *at = &w->cfg.evidence[server].server_ns;
 
-	/* Workers race only to write nearly the same time. */
+	/* A race between workers is harmless: they write nearly the same time. */
 	if (time_ns > atomic_load_explicit(at, memory_order_relaxed))
 		atomic_store_explicit(at, time_ns, memory_order_relaxed);
 }
@@ -90,7 +97,7 @@ static void hand_over(struct worker *w, struct jeebs_flow *jf, bool answered)
 	struct worker_taking *t = &w->taking[jf->service->server];
 	struct takeover_item *item = takeover_extract(jf, w->cfg.index, answered);
 
-	/* Its bytes may have found no room where a refusal does. */
+	/* There may be no memory for its bytes, but for a refusal. */
 	if (!item) {
 		item = takeover_refusal(jf->flow, jf->service, w->cfg.index, false,
 					"out-of-memory");
@@ -141,7 +148,10 @@ static void on_closed(void *ctx, struct jeebs_flow *jf, enum track_close why)
 		put_or_complain(t, takeover_note(jf, w->cfg.index, TAKEOVER_GONE));
 }
 
-/* The flow of a segment of a server that was taken over; NULL: none of our business any more. */
+/*
+ * Whether @s belongs to a flow that still waits. All others of a server that was taken over are
+ * none of our business.
+ */
 static bool concerns_pending_flow(struct worker *w, const struct segment *s)
 {
 	struct track *t = watch_track(w->watch);
@@ -161,7 +171,7 @@ static int64_t probed_ns(const struct worker *w, uint32_t server)
 	return atomic_load_explicit(&w->cfg.evidence[server].probed_ns, memory_order_relaxed);
 }
 
-/* Of no tracked flow, or its last. */
+/* A segment that belongs to no tracked flow, or that has ended one. */
 static void on_other_segment(struct worker *w, const struct segment *s)
 {
 	uint32_t to = server_of(w, &s->dst.addr), from = server_of(w, &s->src.addr);
@@ -177,14 +187,14 @@ static void on_other_segment(struct worker *w, const struct segment *s)
 		note_life(w, from, s->time_ns);
 }
 
-/* A client that sends SYN has no such connection, or not yet: it will have one with the backup. */
+/* A client that sends a SYN has no established connection. Its new one will be with the backup. */
 static bool begins_again(const struct flow *f, const struct segment *s)
 {
 	return f->state == FLOW_SYN_RCVD && (s->flags & (TCP_SYN | TCP_ACK)) == TCP_SYN &&
 	       endpoint_eq(&s->src, &f->client);
 }
 
-/* Something of a flow whose client was asked. What dropping it means is told by on_closed(). */
+/* A segment of a flow whose client was probed. If the flow is dropped, on_closed() reports that. */
 static void on_asked(struct worker *w, struct jeebs_flow *jf, const struct segment *s)
 {
 	if (begins_again(jf->flow, s))
@@ -196,7 +206,7 @@ static void on_asked(struct worker *w, struct jeebs_flow *jf, const struct segme
 
 static void on_segment(struct worker *w, const struct segment *s)
 {
-	/* While nothing is taken over, which is nearly always, this costs one comparison. */
+	/* While nothing is taken over, this costs one comparison. */
 	if (w->taken_count > 0 && (is_taken(w, &s->dst.addr) || is_taken(w, &s->src.addr)) &&
 	    !concerns_pending_flow(w, s))
 		return;
@@ -309,7 +319,7 @@ uint32_t worker_takeover_expected(struct worker *w, uint32_t server, struct rela
 	return next;
 }
 
-/* False: it is none of our business, for all we know. */
+/* Whether the flow is to be taken over. A companion's flow is only if it is expected. */
 static bool is_wanted(const struct begin *b, struct jeebs_flow *jf)
 {
 	const struct related_expected *e;
@@ -341,7 +351,7 @@ static void tell_ended(const struct begin *b)
 	}
 }
 
-/* Opened without memory: what it said was seen by nobody. */
+/* The flow was opened without memory for a module, so no module knows its bytes. */
 static void begin_unwatched(struct worker *w, uint32_t server, struct flow *f)
 {
 	const struct watch_service *service = &w->cfg.watch.services[f->service];
@@ -367,10 +377,10 @@ static void begin_flow(void *ctx, struct flow *f)
 	}
 	if (jf->service->server != b->server)
 		return;
-	track_settle(t, f); /* it may turn out to be established */
+	track_settle(t, f); /* the flow may turn out to be established */
 	if (!flow_is_live(f) || worker_vlan_elsewhere(evidence_of(w, jf), t, f) ||
 	    !is_wanted(b, jf)) {
-		/* A SYN not answered is sent again and reaches the backup. */
+		/* An unanswered SYN is sent again, and then reaches the backup. */
 		track_drop(t, f);
 		return;
 	}
@@ -399,7 +409,10 @@ static bool holds(const struct netaddr *list, uint32_t n, const struct netaddr *
 	return false;
 }
 
-/* The addresses of all servers that wait for answers on this ring; none: it is shut. */
+/*
+ * Lets the ring show the addresses of all servers that wait for answers on it. Without any the ring
+ * is shut.
+ */
 static int listen_on(struct worker *w, uint8_t ring)
 {
 	struct netaddr *list = calloc(w->cfg.watch.service_count + 1, sizeof *list);
@@ -417,7 +430,7 @@ static int listen_on(struct worker *w, uint8_t ring)
 	return r;
 }
 
-/* The server has begun, or ceased, to wait for answers. */
+/* Called when a server begins or ceases to wait for answers. */
 static void listen_or_shut(struct worker *w, uint32_t server)
 {
 	uint8_t ring = w->cfg.listens ? w->cfg.listens[server] : WORKER_LISTENS_NOT;
@@ -495,7 +508,8 @@ static void read_ring_stats(struct worker *w, int64_t now_ns)
 
 	if (drops > w->drops_seen) {
 		track_capture_drops(watch_track(w->watch));
-		/* Once a second at most: a flood would fill the log as it fills the ring. */
+		/* At most once a second: dropped packets come in floods, and would flood the log
+		 * too. */
 		if (now_ns - w->drops_logged_ns >= NS_PER_S) {
 			w->drops_logged_ns = now_ns;
 			log_event(LOG_WARNING, "capture-dropped", LOG_INT("worker", w->cfg.index),
@@ -526,7 +540,7 @@ static void publish(struct worker *w)
 	w->longest_turn_ns = 0;
 }
 
-/* A thread that was stopped must not take for silence what it has not read yet. */
+/* Until when silence is certain. After a stop of the thread, packets wait unread in the rings. */
 static int64_t heard_until(const struct worker *w, int64_t now)
 {
 	return w->unread_real_ns ? worker_clock_mono(&w->clock, w->unread_real_ns) : now;
@@ -639,7 +653,7 @@ int worker_start(const struct worker_config *cfg, struct worker **ret,
 		worker_stop(w);
 		return r;
 	}
-	pthread_setname_np(w->thread, "capture"); /* ps -L, and who sets priorities */
+	pthread_setname_np(w->thread, "capture"); /* shown by ps -L, and used to set priorities */
 	*ret = w;
 	return 0;
 }

@@ -22,18 +22,18 @@
 #include "watch/evidence.h"
 #include "worker-rings.h"
 
-/* Counters a worker publishes every WORKER_PUBLISH_NS: read at any time, relaxed. */
+/* Interval in which a worker publishes its counters. They can be read at any time, relaxed. */
 #define WORKER_PUBLISH_NS (50 * NS_PER_MS)
 
 /*
- * Every counter, on a line of its own. SHOWN and BOTH are for Prometheus:
+ * The worker's counters, one a line. SHOWN and BOTH are shown to Prometheus:
  *
- *	SHOWN(field, source, metric, value)  metric: of metrics-list.h, value: that of its label
- *	BOTH(field, source, metric)          by direction, as its metric is
- *	INNER(field, source)                 is no metric
+ *	SHOWN(field, source, metric, value)  metric in metrics-list.h, and its label's value
+ *	BOTH(field, source, metric)          one for each direction, and so is its metric
+ *	INNER(field, source)                 not a metric
  *
- * What rises as long as the daemon lives is a metric's total over all workers. `source` is what is
- * published, as publish() calls it: w is the worker, s the statistics of the tracker t.
+ * The metric is the total over all workers while the daemon lives. `source` is the expression that
+ * publish() evaluates: w is the worker, s the statistics of the tracker t.
  */
 /* clang-format off */
 #define WORKER_COUNTERS(SHOWN, BOTH, INNER) \
@@ -67,7 +67,7 @@
 	SHOWN(store_deferred, w->store.deferred + w->store.cut_short, STORE_DEFERRED, 0) \
 	INNER(store_record_errors, w->store.record_errors)
 
-/* Likewise, of one ring: by interface, the source has the field's name. */
+/* The same for each ring. The field of ring_stats has the field's name. */
 #define WORKER_RING_COUNTERS(SHOWN, INNER) \
 	SHOWN(packets, CAPTURE_PACKETS, 0) \
 	SHOWN(drops, CAPTURE_DROPPED, METRIC_DROP_RING) \
@@ -81,7 +81,8 @@ struct worker_ring_counters {
 };
 
 struct worker_counters {
-	_Alignas(64) _Atomic int64_t lag_ns; /* longest turn of its loop since the last publication */
+	/* the loop's longest turn since the last publication */
+	_Alignas(64) _Atomic int64_t lag_ns;
 	WORKER_COUNTERS(WORKER_COUNTER, WORKER_COUNTER_BOTH, WORKER_COUNTER)
 	struct worker_ring_counters ring[WORKER_RINGS_MAX]; /* by interface */
 };
@@ -96,27 +97,27 @@ struct worker_config {
 	const struct ring_config *rings; /* one per interface, with fanout already set */
 	uint32_t ring_count;
 	/*
-	 * By server: which of the rings is of the interface it is taken over on, if that is not
-	 * captured. Clients answer the box there; a takeover listens. WORKER_LISTENS_NOT: none.
-	 * NULL: no server has one.
+	 * By server: the index of the ring on the interface where the server is taken over, if that
+	 * interface is not captured. There clients answer the box's probes, so a takeover listens
+	 * on it. WORKER_LISTENS_NOT: the server has no such ring. NULL: no server has one.
 	 */
 	const uint8_t *listens;
-	struct watch_config watch; /* hooks are the worker's own */
+	struct watch_config watch; /* hooks are set by the worker */
 	uint32_t server_count;
-	const char *const *server_names; /* for store records; outlive the worker */
+	const char *const *server_names; /* for the store's records; must outlive the worker */
 	struct evidence *evidence;       /* by server */
-	struct endings *endings;         /* by service, as watch.services */
+	struct endings *endings;         /* by service, in the order of watch.services */
 	struct store *store;             /* NULL: no store */
 	int64_t store_interval_ns;
 	uint8_t boot_id[16];
-	/* Packets are ignored until worker_begin(). With several workers: until the last has
-	 * opened its rings, a flow comes to another worker than later, or to all of them. */
+	/* Packets are ignored until worker_begin(). Until the last of several workers has opened
+	 * its rings, the kernel may give a flow to another worker than later, or to all of them. */
 	bool held;
 };
 
 struct worker;
 
-/* Opens the rings and starts the thread. 0 or negative errno, with *ret_why. */
+/* Opens the rings and starts the thread. Returns 0, or a negative errno with *ret_why. */
 int worker_start(const struct worker_config *cfg, struct worker **ret,
 		 struct worker_failure *ret_why);
 /* Ends the thread and frees everything; NULL is fine. Returns NULL. */
@@ -125,46 +126,47 @@ struct worker *worker_stop(struct worker *w);
 const struct worker_counters *worker_counters(const struct worker *w);
 
 /*
- * Runs @fn in the worker's thread and waits for it. From any other thread, and not
- * once worker_stop() may have been called. @fn must be short: packets wait meanwhile
- * in the ring.
+ * Runs @fn in the worker's thread and waits until it is done. May be called from any other thread,
+ * but not once worker_stop() may have been called. @fn must be short: packets wait in the ring
+ * meanwhile.
  */
 void worker_call(struct worker *w, void (*fn)(struct worker *w, void *arg), void *arg);
 
-/* The end of worker_config.held: packets count that are captured from now on. */
+/* Ends worker_config.held: packets captured from now on count. */
 void worker_begin(struct worker *w);
 
-/* Inside worker_call() only. */
+/* Both only inside worker_call(). */
 struct watch *worker_watch(struct worker *w);
 uint16_t worker_index(const struct worker *w);
 
 /* ---- takeover; inside worker_call() only ---------------------------------------------------- */
 
 /*
- * The server is dead: puts a TAKEOVER_PROBE item for each of its live flows into
- * @inbox (of those that companions watch only for what is in @expected, and a READY item for
- * each such that had ended already), and from then on a READY or GONE item for each, as clients
- * answer. New connections to it are no longer tracked. Its flows that are not live are dropped.
+ * Begins the takeover of a dead server. Puts a TAKEOVER_PROBE item for each of its live flows into
+ * @inbox. Companions' flows are included only if they are in @expected; such a flow that had ended
+ * already gives a READY item. From then on, as clients answer, each probed flow gives a READY or
+ * GONE item. New connections to the server are no longer tracked. Flows that are not live are
+ * dropped.
  *
- * In parts, because packets wait meanwhile: first with @from 0, then with what was returned,
- * until that is 0.
+ * Works in parts, because packets wait meanwhile. The first call passes @from 0, each further call
+ * the value returned, until that is 0.
  */
 uint32_t worker_takeover_begin(struct worker *w, uint32_t server,
 			       const struct related_list *expected, struct mailbox *inbox,
 			       uint32_t from);
 /*
- * Before it: what connections the server's live flows expect, added to @io_list. In parts,
- * likewise. *ret_error: -ENOMEM, some are missing.
+ * Called before worker_takeover_begin(): adds to @io_list the connections that the server's live
+ * flows expect. Works in parts, as above. *ret_error is -ENOMEM when some are missing.
  */
 uint32_t worker_takeover_expected(struct worker *w, uint32_t server, struct related_list *io_list,
 				  int *ret_error, uint32_t from);
 /*
- * No longer waits for answers: every flow of the server that is left becomes READY, unanswered; or
- * answered and refused, when the client owes what it says it has sent (flow_client_owes()). In
- * parts, likewise.
+ * Stops waiting for answers. Every flow of the server that is left becomes READY, unanswered. It
+ * becomes READY and refused if the client answered but owes bytes that it has sent
+ * (flow_client_owes()). Works in parts, as above.
  */
 uint32_t worker_takeover_collect(struct worker *w, uint32_t server, uint32_t from);
-/* The inbox may go. Flows of the server that are left are dropped. */
+/* Drops the server's flows that are left. Afterwards @inbox may be freed. */
 void worker_takeover_end(struct worker *w, uint32_t server);
 
 #endif
