@@ -26,7 +26,7 @@ void join_backend_want(struct join *j)
 
 bool join_backend_set_port(struct join *j, uint16_t port)
 {
-	/* Not connected, whatever is queued for it. */
+	/* A backend whose port is not known is not connected yet, whatever is queued for it. */
 	bool waits = j->port_unknown && j->backend == JOIN_BACKEND_WANTED;
 	if (j->backend != JOIN_BACKEND_NONE && !waits)
 		return false;
@@ -69,7 +69,10 @@ static void submit_connect(struct join *j)
 	j->backend = JOIN_BACKEND_CONNECTING;
 }
 
-/* Ours: descriptors, or ports towards the backup, have come to an end. Not the backup's fault. */
+/*
+ * Whether a limit of this box was reached: no descriptor, or no local port towards the backup. The
+ * backup is not at fault.
+ */
 static bool is_ceiling(int error)
 {
 	return error == EMFILE || error == ENFILE || error == EADDRNOTAVAIL;
@@ -105,7 +108,8 @@ void join_backend_connect(struct join *j)
 	if (j->backend != JOIN_BACKEND_WANTED || j->port_unknown)
 		return;
 	if (b->fd < 0)
-		/* Blocking: io_uring waits for it, where it would give up on a nonblocking one. */
+		/* The socket is blocking: on a nonblocking one io_uring would not wait for the
+		 * connection. */
 		b->fd = descriptors_for_connection(
 			socket(j->backend_address.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
 	if (b->fd < 0)

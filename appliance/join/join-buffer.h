@@ -20,26 +20,26 @@
 struct join_buffer {
 	struct io_uring_buf_ring *ring;
 	uint8_t *memory;
-	uint32_t count; /* power of two */
-	uint32_t bytes; /* of each */
-	uint32_t most;  /* so much of each is offered to the kernel */
-	uint32_t free;  /* with the kernel, as far as completions told */
+	uint32_t count; /* a power of two */
+	uint32_t bytes; /* size of each */
+	uint32_t most;  /* how many bytes of each are offered to the kernel */
+	uint32_t free;  /* buffers that the kernel has, as far as completions have told */
 };
 
-/* Of a buffer while memory is scarce. */
+/* What is offered of a buffer while memory is scarce. */
 #define JOIN_BUFFER_SCARCE 4096
 
-/* 0, -ENOMEM, or the kernel's errno. */
+/* Returns 0, -ENOMEM, or the kernel's errno. */
 int join_buffer_init(struct join_buffer *b, struct io_uring *uring, uint32_t count, uint32_t bytes);
-/* After io_uring_queue_exit(): the kernel holds the buffers until then. */
+/* Must follow io_uring_queue_exit(): until then the kernel holds the buffers. */
 void join_buffer_deinit(struct join_buffer *b);
 
-/* A completion named buffer @id: it is ours now. */
+/* Called when a completion names buffer @id. The buffer is ours until it is put back. */
 uint8_t *join_buffer_take(struct join_buffer *b, uint32_t id);
 void join_buffer_put(struct join_buffer *b, uint32_t id);
 
-/* From now on buffers are put back small, or whole again; those with the kernel stay as they are.
- */
+/* Sets how much of each buffer is offered to the kernel when it is put back. Buffers that the
+ * kernel has do not change. */
 void join_buffer_set_scarce(struct join_buffer *b, bool scarce);
 
 #endif

@@ -7,7 +7,7 @@
 
 #include "base/descriptors.h"
 
-/* One is expected; a few strangers may be in the way. */
+/* One connection is expected. Strangers may come before it. */
 #define BACKLOG 8
 
 static int close_failed(int fd, int error)
@@ -17,8 +17,9 @@ static int close_failed(int fd, int error)
 }
 
 /*
- * Transparent, where that is allowed: so the guard tells it from a new connection for the
- * backup (tcprepair.h), and the address may be on its way to this box.
+ * The socket is transparent where the kernel allows it. So the guard can tell it from a new
+ * connection for the backup (tcprepair.h). It also makes bind() work while the address is not on
+ * this box yet.
  */
 static int open_socket(const struct endpoint *e)
 {
@@ -32,7 +33,7 @@ static int open_socket(const struct endpoint *e)
 		       &on, sizeof on) < 0 &&
 	    errno != EPERM)
 		return close_failed(fd, errno);
-	/* Other connections may have its port, or have had it. */
+	/* Other connections may use the same port, or may have used it. */
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)
 		return close_failed(fd, errno);
 	return fd;
@@ -73,8 +74,8 @@ int join_channel_listening_socket(const struct endpoint *service, uint16_t *io_p
 	int fd = listen_on(service, *io_port == service->port ? 0 : *io_port, &at);
 
 	if (fd >= 0 && at.port == service->port) {
-		/* New connections to that one go to the backup. While it is taken there is another.
-		 */
+		/* The kernel has chosen the service's own port, where new connections go to the
+		 * backup. While this socket is open, the kernel chooses another one. */
 		int other = listen_on(service, 0, &at);
 		close(fd);
 		fd = other;

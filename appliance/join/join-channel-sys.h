@@ -5,12 +5,13 @@
 
 #include "base/netaddr.h"
 
-/* On @service's address, on *io_port, or where that is 0, taken or @service's, on a port of the
- * kernel's choice; *io_port: which. Or negative errno. */
+/* Listens on @service's address and the port *io_port. The kernel chooses the port if *io_port
+ * is 0, taken, or @service's own; then *io_port becomes that port. Returns the socket or a
+ * negative errno. */
 int join_channel_listening_socket(const struct endpoint *service, uint16_t *io_port);
-/* Bound to @from; to another port of it where that one is taken or not allowed, or 0. */
+/* Makes a socket bound to @from. If the port is 0, taken or not allowed, the kernel chooses one. */
 int join_channel_client_socket(const struct endpoint *from);
-/* Closes it with a reset. */
+/* Closes @fd with a reset. */
 void join_channel_reset(int fd);
 
 #endif

@@ -33,7 +33,7 @@ static struct join *new_channel(struct join *j, int fd, enum join_arrival arriva
 	return c;
 }
 
-/* Also for want of descriptors: it is told where others are, and counted. */
+/* Counts a socket that could not be opened, for want of descriptors or otherwise. Passes @fd on. */
 static int opened(struct join *j, int fd)
 {
 	if (fd < 0)
@@ -57,7 +57,8 @@ struct join *join_channel_connect(struct join *j, const struct endpoint *to, uin
 {
 	const struct endpoint *end = join_main(j)->end;
 
-	/* Nobody makes the box connect to a third host (RFC 2577 section 3). */
+	/* Without this check a client could make the box connect to a third host (RFC 2577
+	 * section 3). */
 	if (to->port == 0 || !netaddr_eq(&to->addr, &end[JEEBS_END_CLIENT].addr))
 		return NULL;
 	struct endpoint from = end[JEEBS_END_SERVICE];
@@ -82,7 +83,8 @@ void join_channel_work(struct join *c)
 	if (sqe == NULL)
 		return;
 	if (c->arrival == JOIN_LISTENING) {
-		/* Asked later, one that was reset at once would not tell who it was. */
+		/* accept() gives the address now: a client that resets at once has none for
+		 * getpeername(). */
 		c->arrival_address_n = sizeof c->arrival_address;
 		io_uring_prep_accept(sqe, fd, &c->arrival_address.sa, &c->arrival_address_n,
 				     SOCK_CLOEXEC);
@@ -110,7 +112,7 @@ static void failed(struct join *c)
 	join_abort(c, "client-failed");
 }
 
-/* Who comes instead of the client is sent away. */
+/* Closes a connection that comes from another address than the client's. */
 static void accepted(struct join *c, int fd)
 {
 	const struct endpoint *client = &join_main(c)->end[JEEBS_END_CLIENT];
@@ -122,7 +124,7 @@ static void accepted(struct join *c, int fd)
 		join_channel_reset(fd);
 		return;
 	}
-	/* Nothing is pending on the listening one: this was it. */
+	/* No operation uses the listening socket: its accept has just completed. */
 	close(c->side[JOIN_CLIENT].fd);
 	c->side[JOIN_CLIENT].fd = fd;
 	arrived(c);
@@ -133,7 +135,7 @@ static bool is_transient(int error)
 	return error == EINTR || error == EAGAIN || error == ECONNABORTED;
 }
 
-/* The port is in use for this very client: any other will do. */
+/* The port already has a connection to the client's port. Any other port will do. */
 static bool try_another_port(struct join *c, int error)
 {
 	struct endpoint from = c->end[JEEBS_END_SERVICE];

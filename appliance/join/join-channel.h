@@ -12,13 +12,13 @@
 
 #include "join-conn.h"
 
-/* New channels of the conversation of @j; NULL: none is to be had. */
+/* Both make a new channel of the conversation of @j. NULL: no channel can be had. */
 struct join *join_channel_listen(struct join *j, uint16_t *io_port);
 struct join *join_channel_connect(struct join *j, const struct endpoint *to, uint16_t from_port);
 
-/* Waits, as long as the client is not there. */
+/* Submits the accept or connect while the client is not there. */
 void join_channel_work(struct join *c);
-/* The wait is over. */
+/* Takes the result of the accept or connect. */
 void join_channel_completed(struct join *c, int res);
 
 #endif

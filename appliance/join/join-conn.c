@@ -54,14 +54,16 @@ void join_completed(struct join *j, enum join_op op, int res, uint32_t flags)
 		else
 			join_channel_completed(j, res);
 		break;
-	case JOIN_OP_CANCEL:  /* what it cancelled completes by itself */
-	case JOIN_OP_TIMEOUT: /* so does what it limited */
+	case JOIN_OP_CANCEL:  /* the cancelled operation completes by itself */
+	case JOIN_OP_TIMEOUT: /* so does the operation that was limited */
 		break;
 	}
 	join_settle(j);
 }
 
-/* The client has said and heard everything, and the backup what there was to say. */
+/*
+ * Whether both ends of the client's stream have come, and nothing is left to be sent to the backup.
+ */
 static bool is_complete(const struct join *j)
 {
 	const struct join_side *client = &j->side[JOIN_CLIENT];
@@ -94,7 +96,7 @@ static void settle_living(struct join *j)
 		join_proof_settled(j);
 }
 
-/* Frees a join, which was as good as gone. */
+/* Frees the join, whose end has been reported. */
 static void leave(struct join *j)
 {
 	struct join_thread *t = j->thread;
@@ -105,11 +107,12 @@ static void leave(struct join *j)
 	list_del(&j->proving);
 	list_del(&j->node);
 	free(j);
-	/* Last: who sees that nothing is active knows that everything was reported. */
+	/* This must come last. Whoever sees that no join is active may rely on all reports
+	 * having been made. */
 	join_thread_unreserve(t, 1);
 }
 
-/* The conversation is over. */
+/* The whole conversation is over. */
 static void end_main(struct join *j)
 {
 	struct join_thread *t = j->thread;
@@ -129,7 +132,7 @@ static void end_channel(struct join *c)
 	join_family_remove(c);
 	join_module_tell_end(c);
 	leave(c);
-	/* Told of it, the module may have opened another one. */
+	/* When it is told of the end, the module may open another channel. */
 	if (main->ended && main->family->channel_n == 0)
 		end_main(main);
 }
@@ -176,7 +179,7 @@ void join_settle(struct join *j)
 		settle_dying(j);
 }
 
-/* Those of the logs that are not in memory and of which nothing is queued. */
+/* Frees the spilled parts of the logs, unless some of them is still to be sent. */
 static void let_elsewhere_go(struct join *j)
 {
 	for (int d = 0; d < 2 && j->side[JOIN_BACKEND].out.log_bytes == 0; d++)
@@ -232,7 +235,10 @@ static void make_blocking(int fd)
 		fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
 }
 
-/* One that cannot tell its addresses is lost anyway: it is found out by the first receive. */
+/*
+ * The addresses are unknown when the connection is lost already. The first receive will find that
+ * out.
+ */
 static void read_ends(struct join *j, int fd)
 {
 	struct sockaddr_storage ss;
@@ -256,7 +262,7 @@ socklen_t join_address(const struct endpoint *e, union join_address *ret)
 
 struct join *join_alloc(void)
 {
-	/* Its address and an operation share a word. */
+	/* The low bits of the address carry the operation, in user_data. */
 	struct join *j = aligned_alloc(_Alignof(struct join), sizeof *j);
 	if (j == NULL)
 		return NULL;
@@ -286,7 +292,7 @@ int join_take_client(struct join *j, int fd, uint8_t *first_out, size_t first_ou
 	return 0;
 }
 
-/* What the request owned is the join's now, and cannot fail any more. */
+/* From here on nothing can fail, so the join takes over what the request owns. */
 static void keep(struct join *j, const struct join_request *r)
 {
 	int fd = j->side[JOIN_CLIENT].fd;

@@ -48,13 +48,16 @@ enum join_side_index {
 	JOIN_BACKEND = JEEBS_TO_CLIENT,
 };
 
-/* What the kernel does for a join, each once per side; low bits of user_data. */
+/*
+ * Operations of the kernel for a join. Each has one bit per side in `pending`. In user_data the
+ * operation is in the low bits.
+ */
 enum join_op {
 	JOIN_OP_RECV = 0,
 	JOIN_OP_SEND = 2,
 	JOIN_OP_CANCEL = 4,
-	JOIN_OP_CONNECT = 6, /* or accept, of the client's side */
-	JOIN_OP_TIMEOUT = 8, /* of these */
+	JOIN_OP_CONNECT = 6, /* for the client's side of a channel, connect or accept */
+	JOIN_OP_TIMEOUT = 8, /* limits a connect or accept */
 };
 #define JOIN_OP_MASK UINT64_C(15)
 #define JOIN_BIT(op) ((uint16_t)(1u << (op)))
@@ -62,12 +65,12 @@ enum join_op {
 #define JOIN_PASS_BOTH (1u << JEEBS_TO_SERVER | 1u << JEEBS_TO_CLIENT)
 
 enum join_backend {
-	JOIN_BACKEND_NONE,   /* nobody has asked for it */
-	JOIN_BACKEND_VOID,   /* there is none, what is sent to it is lost */
-	JOIN_BACKEND_WANTED, /* to be connected */
+	JOIN_BACKEND_NONE,   /* nobody has asked for the backend */
+	JOIN_BACKEND_VOID,   /* there is no backend: what is sent to it is lost */
+	JOIN_BACKEND_WANTED, /* it is to be connected */
 	JOIN_BACKEND_CONNECTING,
 	JOIN_BACKEND_UP,
-	JOIN_BACKEND_LOST, /* failed or reset; never comes back */
+	JOIN_BACKEND_LOST, /* it failed or was reset, and does not come back */
 };
 
 union join_address {
@@ -76,29 +79,29 @@ union join_address {
 	struct sockaddr_in6 in6;
 };
 
-/* How the client of a channel comes. */
+/* How a channel gets its client. */
 enum join_arrival {
-	JOIN_ARRIVED,   /* it is there */
-	JOIN_LISTENING, /* it will connect */
-	JOIN_CALLING,   /* it is being connected */
+	JOIN_ARRIVED,   /* the client is connected */
+	JOIN_LISTENING, /* the client will connect to the box */
+	JOIN_CALLING,   /* the box is connecting to the client */
 };
 
 struct join_side {
-	int fd;                /* -1: none (any more) */
-	bool ended;            /* its peer sends no more */
-	bool finish;           /* it is to be told so after `out` ... */
-	bool finished;         /* ... and has been */
-	bool watched;          /* for a reset */
-	bool bulk;             /* what passes from it comes in large pieces */
-	bool polled;           /* its receive only waits for what is spliced */
-	struct join_queue out; /* to be sent to it */
-	size_t kept;           /* its memory, as counted in thread->kept_bytes */
+	int fd;                /* -1: there is none, or none any more */
+	bool ended;            /* the peer sends no more: its end of stream has come */
+	bool finish;           /* a FIN is to follow `out` ... */
+	bool finished;         /* ... and was sent */
+	bool watched;          /* for a reset, by the thread's epoll */
+	bool bulk;             /* bytes that pass from this side come in large pieces */
+	bool polled;           /* the pending receive is a poll, before a splice */
+	struct join_queue out; /* bytes to be sent to this side */
+	size_t kept;           /* what this side adds to thread->kept_bytes */
 	struct list park;      /* in thread->parked */
 	struct join *join;
 };
 
 struct join {
-	/* Aligned, so that an operation fits below its address. */
+	/* Aligned, so that the low bits of a join's address are free for the operation. */
 	_Alignas(JOIN_OP_MASK + 1) struct list node; /* in the thread's mailbox or joins */
 	struct list again;
 	struct list timed; /* in thread->timed, until */
@@ -107,28 +110,31 @@ struct join {
 	int64_t read_until_ns;
 	struct join_thread *thread;
 	struct join_side side[2];
-	uint16_t pending;  /* JOIN_BIT(enum join_op + side) */
-	uint8_t pass;      /* 1 << direction */
-	bool hold;         /* the module does not want to hear the client */
+	uint16_t pending;  /* operations the kernel has: JOIN_BIT(enum join_op + side) */
+	uint8_t pass;      /* directions that pass through: 1 << direction */
+	bool hold;         /* the module does not want to read from the client now */
 	uint8_t backend;   /* enum join_backend */
 	uint8_t arrival;   /* enum join_arrival */
-	bool port_unknown; /* of the backend: it is not connected before that is named */
-	bool client_fin;   /* the end of the client's stream came before the cut */
-	bool ended;        /* of a main one: it stays for its channels, without sockets */
+	bool port_unknown; /* the backend is not connected before the module names its port */
+	bool client_fin;   /* the client's FIN came before the old server died */
+	/* a main join that has ended: it stays, without sockets, until its channels have ended */
+	bool ended;
 	bool dying;
-	bool lingering;   /* the dying has begun */
-	bool told;        /* the module was called: its wishes may have changed anything */
+	bool lingering;   /* the dying has begun: resets are set, cancellations submitted */
+	bool told;        /* the module was called and may have changed anything */
 	bool started_out; /* JOIN_FIRST_BYTE was reported */
-	bool agreed;      /* as in the request */
-	bool asked;       /* the backend was the last to be told something */
-	bool proven;      /* of a main one: JOIN_PROVEN was reported */
-	uint64_t sent;    /* bytes that its own client's socket took */
-	uint64_t heard;   /* bytes of its client that passed, as join-proof.h counts them */
+	/* the client's ACK covers all that the old server sent, see join_request */
+	bool agreed;
+	bool asked;    /* the backend has been sent something and has not answered */
+	bool proven;   /* of a main join: JOIN_PROVEN was reported */
+	uint64_t sent; /* bytes that this join's client socket took */
+	/* bytes of this join's client that passed to the backend, see join-proof.h */
+	uint64_t heard;
 	struct list
 		proving; /* in thread->proving: its client may have acknowledged something new */
 	uint32_t group;
-	const char *reason;      /* of dying; NULL: in order */
-	const char *lost_reason; /* of the backend */
+	const char *reason;      /* why the join dies; NULL: it ends in order */
+	const char *lost_reason; /* why the backend was lost */
 
 	uint64_t id;
 	size_t first_out_n;
@@ -136,15 +142,15 @@ struct join {
 	union join_address backend_address;
 	socklen_t backend_address_n;
 
-	struct join_family *family; /* NULL: of one that is alone */
-	struct list sibling;        /* of a channel: in family->channels */
+	struct join_family *family; /* NULL: a conversation of one connection */
+	struct list sibling;        /* of a channel: its place in family->channels */
 	union join_address arrival_address;
 	socklen_t arrival_address_n;
 	struct __kernel_timespec arrival_limit;
 
 	const struct jeebs_module *module;
 	void *module_state;
-	struct endpoint end[2]; /* JEEBS_END_*, of the client's connection */
+	struct endpoint end[2]; /* by JEEBS_END_*, addresses of the client's connection */
 	struct jeebs_cut cut;
 	struct join_log log[2];
 	void *ctx;
@@ -152,28 +158,34 @@ struct join {
 	void (*report)(void *ctx, const struct join_report *r);
 };
 
-/* 0; -ENOMEM or -EAFNOSUPPORT: nothing was taken. */
+/*
+ * Makes a join from a request. Returns 0, -ENOMEM or -EAFNOSUPPORT; after an error the caller owns
+ * everything.
+ */
 int join_new(const struct join_request *r, struct join **ret);
 
-/* One without anything, for join_take_client(); NULL: no memory. */
+/* Makes an empty join for join_take_client(). NULL: no memory. */
 struct join *join_alloc(void);
-/* Its length; 0: @e is empty. */
+/* Converts an address. Returns its length; 0: @e is empty. */
 socklen_t join_address(const struct endpoint *e, union join_address *ret);
 /*
- * The client's restored socket, and what it is to be sent first. 0; -ENOMEM: nothing was taken.
- * Of @cut only the FINs are looked at.
+ * Takes over the client's restored socket, and the bytes to be sent first. Returns 0; on -ENOMEM
+ * nothing was taken. Only the FINs of @cut are used.
  */
 int join_take_client(struct join *j, int fd, uint8_t *first_out, size_t first_out_n,
 		     const struct jeebs_cut *cut);
 
-/* In the loop. Each of these but join_abort() may end the join: the caller forgets it. */
+/* Both are called in the loop and may end the join, so the caller must not use it afterwards. */
 void join_start(struct join *j);
 void join_completed(struct join *j, enum join_op op, int res, uint32_t flags);
 void join_settle(struct join *j);
-/* A parked side may try again. The submission queue has room for one entry. */
+/*
+ * A parked side may try to read again. The submission queue must have room for one entry. May end
+ * the join.
+ */
 void join_unpark(struct join_side *side);
 
-/* The watch found an error or hang-up behind the end of the stream. */
+/* The thread's epoll has seen an error or hang-up after the end of the stream. May end the join. */
 void join_broken(struct join_side *side);
 
 void join_report(struct join *j, enum join_event event);
@@ -183,7 +195,7 @@ static inline bool join_passes(const struct join *j, int s)
 	return j->pass >> s & 1;
 }
 
-/* It is settled in this turn of the loop or the next, once, however often this is called. */
+/* Has the join settled in this turn of the loop or the next: once, however often this is called. */
 static inline void join_settle_later(struct join *j)
 {
 	if (list_empty(&j->again))
@@ -191,12 +203,13 @@ static inline void join_settle_later(struct join *j)
 }
 
 /*
- * Of a main one: itself or one of its channels has a log that is not in memory. If @late, such
- * logs of which nothing is on its way are let go of first: nobody has asked for them for long.
+ * Whether the main join @j or one of its channels has a log with a spilled part. If @late, spilled
+ * parts are freed first unless some of them is still to be sent: nobody has asked for them for
+ * long.
  */
 bool join_reads_elsewhere(struct join *j, bool late);
 
-/* Only marks; join_settle() does it. The first reason counts. */
+/* Marks the join for a reset, which join_settle() makes. The first reason counts. */
 void join_abort(struct join *j, const char *reason);
 
 #endif

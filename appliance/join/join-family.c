@@ -20,7 +20,7 @@ uint32_t join_family_size(const struct join_request *r)
 	return n;
 }
 
-/* What the module reads through the cut of a related connection: jeebs_flow is the relation. */
+/* Implements the cut's log() for a related connection. @f is a struct join_relation. */
 static struct jeebs_bytes read_log(struct jeebs_flow *f, uint32_t dir, uint64_t off)
 {
 	const struct join_relation *r = (const struct join_relation *)(void *)f;
@@ -65,7 +65,7 @@ static int restore_channel(struct join *main, const struct join_related *r,
 	return join_take_client(c, r->client_fd, r->first_out, r->first_out_n, &r->cut);
 }
 
-/* Each is shown to the module, restored or not. */
+/* Shows a related connection to the module, whether it was restored or not. */
 static int relate(struct join *main, const struct join_related *r, uint32_t i)
 {
 	struct join_relation *relation = &main->family->relation[i];
@@ -150,7 +150,7 @@ void join_family_start(struct join *j)
 		return;
 	list_for_each (it, &j->family->channels) {
 		struct join *c = list_entry(it, struct join, sibling);
-		if (list_empty(&c->node)) /* it was not opened by the module just now */
+		if (list_empty(&c->node)) /* false: the module has opened it just now */
 			begin_channel(c);
 	}
 }

@@ -13,8 +13,9 @@
 #include "join-conn.h"
 
 struct join_relation {
-	struct join *channel;   /* NULL: there is none (any more) */
-	struct join_log log[2]; /* while there is none: then they are the channel's */
+	struct join *channel; /* NULL: there is none, or none any more */
+	/* the logs, while there is no channel; otherwise they are in the channel */
+	struct join_log log[2];
 	void *state;
 	void *ctx;
 	void (*state_free)(void *ctx, void *state);
@@ -22,14 +23,17 @@ struct join_relation {
 
 struct join_family {
 	struct join *main;
-	struct list channels; /* by struct join.sibling, oldest first */
+	struct list channels; /* by struct join.sibling, the oldest first */
 	uint32_t channel_n;
 	uint32_t related_n;
 	struct jeebs_related related[JEEBS_EXPECT_MAX];
 	struct join_relation relation[JEEBS_EXPECT_MAX];
 };
 
-/* The one whose module is told and whose id is reported; itself, where it is no channel. */
+/*
+ * The main join of the conversation: its module is called and its id reported. For a join without
+ * family it is the join itself.
+ */
 static inline struct join *join_main(struct join *j)
 {
 	return j->family != NULL ? j->family->main : j;
@@ -43,26 +47,31 @@ static inline bool join_is_channel(const struct join *j)
 /* How many joins a request makes. */
 uint32_t join_family_size(const struct join_request *r);
 /*
- * Gives the main join @j the relations of @r, and shows them in its cut. 0; -ENOMEM, -EINVAL:
- * then nothing was taken. Not needed for a request without.
+ * Gives the main join @j the related connections of @r, and shows them in its cut. Only for a
+ * request that has some. Returns 0, -ENOMEM or -EINVAL; after an error the caller owns everything.
  */
 int join_family_init(struct join *j, const struct join_request *r);
-/* Takes back what join_family_init() took: somebody else owns it again. */
+/* Undoes join_family_init(): the caller owns again what it had taken. */
 void join_family_give_back(struct join *j);
-/* All of them belong to @t. */
+/* Assigns all joins of the conversation to the thread @t. */
 void join_family_move(struct join *j, struct join_thread *t);
-/* After JEEBS_EV_START. */
+/* Starts the channels. Called after JEEBS_EV_START. */
 void join_family_start(struct join *j);
 
-/* A new channel in the loop, with neither client nor backend; counted. NULL: at a ceiling. */
+/*
+ * Makes a new channel, in the loop, with neither client nor backend. It counts as active. NULL: a
+ * ceiling was reached.
+ */
 struct join *join_family_add(struct join *main);
-/* It has ended: no handle leads to it any more. */
+/* Called when a channel has ended: the module has no handle of it any more. */
 void join_family_remove(struct join *channel);
 /* Aborts every channel. */
 void join_family_abort(struct join *main, const char *reason);
-/* The cut of the main one is not read any more. */
+/* Frees the related connections' logs: the module does not read its cut any more. */
 void join_family_let_logs_go(struct join *main);
-/* With the main one, after its state. No channel is left. */
+/*
+ * Frees the family together with the main join, after the module's state. No channel may be left.
+ */
 void join_family_free(struct join *main);
 
 #endif

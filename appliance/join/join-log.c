@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-/* What a system call takes at most is a little less than 2 GiB. */
+/* A system call takes at most a little less than 2 GiB. */
 #define VIEW_MAX ((size_t)1 << 30)
 
 struct bytes join_log_view(const struct join_log *l, uint64_t off)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * join-log: reading the bytes that a request brought along. Here, and nowhere else, is known
- * where they are.
+ * join-log: reads the bytes that a request brought along. Only this file knows whether they are in
+ * memory or in the store.
  *
  * A view is valid until join_log_free(): a send of the kernel may be reading it.
  */
@@ -11,11 +11,14 @@
 #include "base/bytes.h"
 #include "join.h"
 
-/* From @off on; perhaps not all there is, empty where the log ends or does not reach. */
+/*
+ * Bytes from offset @off on, perhaps not all there are. Empty at the end of the log and outside of
+ * it.
+ */
 struct bytes join_log_view(const struct join_log *l, uint64_t off);
-/* All of [from, to), from <= to? */
+/* Whether the log has all of [from, to). @from must not exceed @to. */
 bool join_log_has(const struct join_log *l, uint64_t from, uint64_t to);
-/* Forgets it all; may be done twice. */
+/* Frees all bytes. May be called again. */
 void join_log_free(struct join_log *l);
 
 #endif

@@ -21,7 +21,7 @@ static void queue_for(struct join *j, int s, struct jeebs_bytes b)
 	}
 }
 
-/* What the module does to another one than it was called for is seen to later. */
+/* An operation on another join than the one whose module is called takes effect later. */
 static struct join *join_of(struct jeebs_join *opaque)
 {
 	struct join *j = (struct join *)(void *)opaque;
@@ -37,7 +37,7 @@ static void op_to_client(struct jeebs_join *opaque, struct jeebs_bytes b)
 		queue_for(j, JOIN_CLIENT, b);
 }
 
-/* What the module has for the backend can still get there. Else the join is over. */
+/* Asks for a backend. Without a way to it the join is aborted. Returns whether the join goes on. */
 static bool reach_backend(struct join *j)
 {
 	if (j->backend == JOIN_BACKEND_LOST)
@@ -173,7 +173,7 @@ static const struct jeebs_join_ops join_ops = {
 	.timer = op_timer,
 };
 
-/* Nobody is told anything of a conversation that was aborted. */
+/* Calls the module, unless the conversation was aborted. */
 static void call(struct join *j, uint32_t event, struct jeebs_bytes b)
 {
 	struct join *main = join_main(j);
@@ -206,7 +206,7 @@ void join_module_timer(struct join *j)
 	join_settle(j);
 }
 
-/* What the module reads through its cut: jeebs_flow is the join. */
+/* Implements the cut's log(). @f is the join. */
 static struct jeebs_bytes read_log(struct jeebs_flow *f, uint32_t dir, uint64_t off)
 {
 	struct bytes b = join_log_view(&((struct join *)(void *)f)->log[dir & 1], off);
@@ -221,7 +221,7 @@ void join_module_init_cut(struct join *j)
 
 void join_module_let_logs_go(struct join *j)
 {
-	/* Those of a channel stay with it. */
+	/* A channel keeps its logs until it ends. */
 	if (!join_passes(j, JOIN_CLIENT) || join_is_channel(j))
 		return;
 	join_family_let_logs_go(j);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* join-module: the recovery module of a join: what it is told, what it may do, what it reads. */
+/*
+ * join-module: a join's recovery module: the events it is told, the operations it may use, the logs
+ * it reads.
+ */
 #ifndef APPLIANCE_JOIN_MODULE_H
 #define APPLIANCE_JOIN_MODULE_H
 
@@ -7,14 +10,17 @@
 
 #define JOIN_NO_BYTES ((struct jeebs_bytes){NULL, 0})
 
-/* The logs as the module's cut shows them. */
+/* Sets up the logs in the module's cut. */
 void join_module_init_cut(struct join *j);
 void join_module_tell(struct join *j, uint32_t event, struct jeebs_bytes b);
-/* That it has ended, its last event. The module may do what it likes with others. */
+/*
+ * Tells the module that a channel has ended, which is the channel's last event. The module may act
+ * on other joins.
+ */
 void join_module_tell_end(struct join *channel);
-/* Its timer is due. May end the join. */
+/* Tells the module that its timer is due. May end the join. */
 void join_module_timer(struct join *j);
-/* Frees the logs of a main one that neither the module nor a queue needs any more. */
+/* Frees the logs of a main join, as far as neither the module nor a queue needs them. */
 void join_module_let_logs_go(struct join *j);
 
 #endif

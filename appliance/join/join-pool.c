@@ -8,12 +8,12 @@
 #include "join.h"
 
 #define THREADS_MAX 64
-#define BUFFERS_MAX 32768 /* the kernel's, for a ring of provided buffers */
+#define BUFFERS_MAX 32768 /* the kernel's limit for a ring of provided buffers */
 
 struct join_pool {
 	struct join_config config;
-	struct join_counters count; /* of no thread: `refused` alone */
-	uint32_t thread_count;      /* initialised ones */
+	struct join_counters count; /* counts outside of threads: `refused` only */
+	uint32_t thread_count;      /* threads that were initialised */
 	struct join_thread threads[];
 };
 
@@ -69,10 +69,11 @@ static struct join_thread *least_busy(struct join_pool *p)
 	return best;
 }
 
-/* A thread with room, @n places in it taken; NULL when there is none. */
+/* Returns a thread with @n places reserved; NULL: there is none. */
 static struct join_thread *reserve(struct join_pool *p, uint32_t n)
 {
-	/* Another one may have been faster. With @n > 1 the least busy may be too full alone. */
+	/* Another caller may have taken the places meanwhile. With @n > 1 even the least busy
+	 * thread may have too few. */
 	for (uint32_t tries = 0; tries <= p->config.threads; tries++) {
 		struct join_thread *t = least_busy(p);
 		if (join_thread_reserve(t, n))

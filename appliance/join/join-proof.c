@@ -44,15 +44,15 @@ void join_proof_settled(struct join *j)
 		return;
 	if (j->backend != JOIN_BACKEND_NONE && j->backend != JOIN_BACKEND_UP)
 		return;
-	/* An answer of the backend, and what the kernel has taken for the client, are owed still.
-	 */
+	/* The backend's answer, or the client's ACK for bytes the kernel has taken, is still to
+	 * come. */
 	if (j->asked || j->sent > j->first_out_n)
 		return;
 	if (j->side[JOIN_CLIENT].out.bytes == 0 && j->side[JOIN_BACKEND].out.bytes == 0)
 		prove(j);
 }
 
-/* The size of the segments it sends; without an answer nothing is a segment. */
+/* The size of the segments that are sent. Without it no number of bytes makes a segment. */
 static uint64_t segment_of(int fd)
 {
 	int mss;
@@ -61,7 +61,10 @@ static uint64_t segment_of(int fd)
 	return getsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &mss, &n) < 0 ? UINT64_MAX : (uint64_t)mss;
 }
 
-/* What the kernel still keeps for the client is at the end of what it was given. */
+/*
+ * Whether the client has acknowledged new bytes. What the kernel still keeps for it is the end of
+ * what was written: first_out, then new bytes.
+ */
 static bool client_has_new(const struct join *c, uint64_t unacked)
 {
 	if (c->sent <= c->first_out_n || unacked >= c->sent - c->first_out_n)
@@ -70,7 +73,10 @@ static bool client_has_new(const struct join *c, uint64_t unacked)
 	       c->sent - c->first_out_n - unacked >= segment_of(c->side[JOIN_CLIENT].fd);
 }
 
-/* What passes is at the end of what the backup is given. */
+/*
+ * Whether the backup has acknowledged new bytes of the client. What passes is the end of what is
+ * written to the backup.
+ */
 static bool backup_has_new(const struct join *c)
 {
 	const struct join_side *backend = &c->side[JOIN_BACKEND];

@@ -15,13 +15,13 @@
 
 #include "join-conn.h"
 
-/* The client's socket of @c has taken @n bytes. */
+/* The client's socket of @c took @n bytes. */
 void join_proof_sent(struct join *c, size_t n);
-/* So many bytes of the client of @c go on to the backup as they are. */
+/* @n bytes of the client of @c pass to the backup unchanged. */
 void join_proof_heard(struct join *c, size_t n);
-/* In settling: @j may have become idle. */
+/* Called by join_settle(): @j may have become idle. */
 void join_proof_settled(struct join *j);
-/* From time to time, while thread->proving is not empty. */
+/* Looks for acknowledgements. Called now and then while thread->proving is not empty. */
 void join_proof_look(struct join_thread *t);
 
 #endif

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* Small pieces of a module share a chunk of this size. */
+/* Small pieces from a module share a chunk of this size. */
 #define CHUNK_MIN 4096
 
 struct join_chunk {
@@ -12,8 +12,9 @@ struct join_chunk {
 	uint8_t *p;
 	size_t off, end, cap; /* [off, end) is unsent */
 	bool lent;
-	uint32_t buffer; /* if lent */
-	/* Of a log: p is a view of it, behind which [at, to) follows. Never written to. */
+	uint32_t buffer; /* of a lent chunk: its shared buffer */
+	/* Of a log's chunk: p is a view, and [at, to) of the log comes after it. Such a chunk is
+	 * never written to. */
 	const struct join_log *log;
 	uint64_t at, to;
 };
@@ -54,7 +55,9 @@ static void queue_add(struct join_queue *q, struct join_chunk *c)
 		q->memory += c->cap;
 }
 
-/* Room behind the tail is used even while the tail is being sent: that send ends before it. */
+/*
+ * The tail may grow while it is being sent: the send covers only the bytes that were there before.
+ */
 static size_t fill_tail(struct join_queue *q, struct bytes b)
 {
 	struct join_chunk *c = q->tail;
@@ -128,7 +131,7 @@ int join_queue_log(struct join_queue *q, const struct join_log *log, uint64_t fr
 	return 0;
 }
 
-/* The next part of a log comes into view. */
+/* Makes the next part of a log the chunk's view. */
 static void look_further(struct join_chunk *c)
 {
 	struct bytes b = join_log_view(c->log, c->at);

@@ -24,7 +24,7 @@ static bool can_send_to(const struct join *j, int s)
 	return s == JOIN_CLIENT ? j->arrival == JOIN_ARRIVED : j->backend == JOIN_BACKEND_UP;
 }
 
-/* Do bytes of side @s go on without a copy? They come in large pieces, and nobody looks at them. */
+/* Whether bytes from side @s go on without a copy: they come in large pieces, and pass through. */
 static bool splices(const struct join *j, int s)
 {
 	return j->side[s].bulk && join_passes(j, s) && can_send_to(j, !s) &&
@@ -82,7 +82,7 @@ static void submit_send(struct join *j, int s)
 	struct io_uring_sqe *sqe = join_side_entry(j, JOIN_OP_SEND + s, 1);
 	if (sqe == NULL)
 		return;
-	/* A shared buffer does not wait for a slow peer. */
+	/* A shared buffer must not wait for a slow peer. */
 	int flags = MSG_NOSIGNAL | (join_queue_head_is_lent(q) ? MSG_DONTWAIT : 0);
 	io_uring_prep_send(sqe, j->side[s].fd, b.p, b.n, flags);
 	join_side_tag(sqe, j, JOIN_OP_SEND + s);
@@ -122,7 +122,10 @@ void join_side_ended(struct join *j, int s)
 				 JOIN_NO_BYTES);
 }
 
-/* Bytes from side @s go to the other one untouched. Whether the buffer was lent on. */
+/*
+ * Passes bytes from side @s on to the other one. Returns whether the other queue has taken the
+ * buffer.
+ */
 static bool pass_bytes(struct join *j, int s, uint32_t buffer, struct bytes b)
 {
 	struct join_side *to = &j->side[!s];
@@ -155,7 +158,7 @@ static void bytes_came(struct join *j, int s, uint32_t buffer, struct bytes b)
 	if (s == JOIN_BACKEND)
 		j->asked = false;
 	if (j->dying || (s == JOIN_BACKEND && j->backend == JOIN_BACKEND_LOST)) {
-		/* Nobody wants them any more. */
+		/* nobody wants the bytes any more */
 	} else if (join_passes(j, s)) {
 		lent = pass_bytes(j, s, buffer, b);
 	} else {
@@ -185,7 +188,8 @@ static bool may_read(const struct join *j, int s)
 		return queued == 0;
 	if (s == JOIN_CLIENT && j->hold)
 		return false;
-	/* Without a backend the module itself answers the client. */
+	/* Without a backend the module answers the client, so the client's own queue must not
+	 * grow either. */
 	if (s == JOIN_CLIENT &&
 	    (j->backend == JOIN_BACKEND_NONE || j->backend == JOIN_BACKEND_VOID ||
 	     j->backend == JOIN_BACKEND_LOST))
@@ -212,7 +216,7 @@ static void count_sent(struct join *channel, int s, size_t n)
 	}
 }
 
-/* Bytes are there that go on without a copy, or the end of the stream. */
+/* Splices from side @s, which has bytes or the end of its stream. */
 static void splice_side(struct join *j, int s)
 {
 	struct join_side *from = &j->side[s], *to = &j->side[!s];
@@ -247,7 +251,8 @@ static void poll_completed(struct join *j, int s, int res)
 	if (res > 0 && (res & POLLIN) && splices(j, s) && !j->side[!s].finish)
 		splice_side(j, s);
 	else
-		/* An error without bytes, or bytes that may not pass: a receive tells more. */
+		/* An error without bytes, or bytes that must not pass: receiving tells more than
+		 * splicing. */
 		j->side[s].bulk = false;
 }
 
@@ -285,7 +290,7 @@ void join_side_send_completed(struct join *j, int s, int res)
 		count_sent(j, s, (size_t)res);
 		join_queue_consume(q, pool, (size_t)res);
 		if ((size_t)res == offered)
-			return; /* the head is another chunk now, or none */
+			return; /* the head is another chunk now, or the queue is empty */
 	} else if (res != -EAGAIN && res != -EINTR) {
 		if (!j->dying)
 			side_failed(j, s, -res);
@@ -298,9 +303,9 @@ void join_side_send_completed(struct join *j, int s, int res)
 void join_side_tune(int fd)
 {
 	int on = 1;
-	/* What we pass on was already written by somebody: it does not wait for more. */
+	/* Bytes that pass were written by somebody already, and must not wait for more (Nagle). */
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-	/* A peer that vanished is found, if late. */
+	/* keep-alive finds a peer that vanished, if late */
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
 }
 
@@ -313,7 +318,7 @@ void join_side_pass_ends(struct join *j)
 		return;
 	bool silent = j->backend == JOIN_BACKEND_NONE && !join_is_channel(j);
 	if ((silent || j->backend == JOIN_BACKEND_VOID) && j->pass == JOIN_PASS_BOTH) {
-		/* Goodbye to a backup that never heard of this client. */
+		/* The client is leaving, and the backup has never heard of it. */
 		client->finish = true;
 		return;
 	}
@@ -340,7 +345,7 @@ static void read_side(struct join *j, int s)
 	if (j->pending & JOIN_BIT(JOIN_OP_RECV + s) || !list_empty(&j->side[s].park) ||
 	    !may_read(j, s))
 		return;
-	/* Nobody overtakes those who wait for a buffer, but who needs none. */
+	/* A side that needs a buffer must not overtake the parked ones. */
 	if (!splices(j, s) && (t->buffers.free == 0 || !list_empty(&t->parked)))
 		park(j, s);
 	else
@@ -356,7 +361,10 @@ void join_unpark(struct join_side *side)
 		submit_recv(j, s);
 }
 
-/* No receive waits behind the end of a stream: somebody else has to notice a reset there. */
+/*
+ * After the end of the stream no receive is pending that would report a reset. The thread's epoll
+ * reports it.
+ */
 static void watch_side(struct join *j, int s)
 {
 	struct join_side *side = &j->side[s];
@@ -373,7 +381,7 @@ void join_broken(struct join_side *side)
 	struct join *j = side->join;
 	int error = 0;
 	socklen_t n = sizeof error;
-	/* With both ends said, what the watch saw is only that. */
+	/* After both FINs the socket hangs up in order. */
 	if (!j->dying && !side->finished && side->fd >= 0) {
 		getsockopt(side->fd, SOL_SOCKET, SO_ERROR, &error, &n);
 		side_failed(j, side_index(j, side), error != 0 ? error : ECONNRESET);
@@ -381,7 +389,10 @@ void join_broken(struct join_side *side)
 	join_settle(j);
 }
 
-/* Half of it must have gone before everybody may have much again. */
+/*
+ * Updates the bytes kept in the thread's queues. Buffers are offered whole again when half of the
+ * ceiling is free.
+ */
 static void count_kept(struct join *j, int s)
 {
 	struct join_side *side = &j->side[s];

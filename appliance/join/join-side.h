@@ -2,7 +2,7 @@
 /*
  * join-side: one of the two sockets of a join: what is received from it and sent to it.
  *
- * All of these leave the join's end to join_settle().
+ * None of these functions ends the join: join_settle() does.
  */
 #ifndef APPLIANCE_JOIN_SIDE_H
 #define APPLIANCE_JOIN_SIDE_H
@@ -12,11 +12,11 @@
 void join_side_init(struct join *j, int s, int fd);
 void join_side_tune(int fd);
 
-/* Every operation that uses the descriptor of side @s. */
+/* The operations that use the descriptor of side @s, as bits. */
 uint16_t join_side_ops(int s);
 /*
- * An entry for @op of @j, with room for @n of them; NULL: there is none, the join is
- * settled again later. Call join_side_tag() after the prep call, which clears it.
+ * Gets an entry for @op of @j, if there is room for @n entries. NULL: there is none, and the join
+ * will be settled again later. Call join_side_tag() after the prep call, which clears user_data.
  */
 struct io_uring_sqe *join_side_entry(struct join *j, int op, unsigned n);
 void join_side_tag(struct io_uring_sqe *sqe, struct join *j, int op);
@@ -25,18 +25,18 @@ void join_side_cancel(struct join *j, int s);
 void join_side_recv_completed(struct join *j, int s, int res, uint32_t flags);
 void join_side_send_completed(struct join *j, int s, int res);
 
-/* The end of its stream has come. */
+/* The end of the side's stream has come. */
 void join_side_ended(struct join *j, int s);
-/* An end that came on one side and passes goes to the other one. */
+/* Passes an end of stream on to the other side, where the direction passes through. */
 void join_side_pass_ends(struct join *j);
-/* Tells both what is to be told of ends. */
+/* Sends the FINs that are due. */
 void join_side_finish(struct join *j);
-/* Sends, receives and watches as the state calls for. */
+/* Submits what the side's state calls for: a send, a receive, a watch. */
 void join_side_work(struct join *j, int s);
 
-/* Closing it shall reset, and not wait for what is unsent. */
+/* Makes the close a reset, without waiting for unsent bytes. */
 void join_side_make_reset(struct join *j, int s);
-/* Also forgets its queue. No bit of the side is set. */
+/* Closes the descriptor and empties the queue. No operation of the side may be pending. */
 void join_side_close(struct join *j, int s);
 
 #endif

@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 /*
- * The kernel gives a pipe one slot for each piece of a packet, not for so many bytes: with
- * 1448 bytes in each, the default of 16 would be a call for 23 KiB.
+ * A pipe has slots for pieces of packets, not for bytes. With 1448 bytes in each, the default of 16
+ * slots would mean a call every 23 KiB.
  */
 #define PIPE_BYTES   (1024 * 1024)
 #define SPLICE_FLAGS (SPLICE_F_MOVE | SPLICE_F_NONBLOCK)
@@ -19,7 +19,7 @@ void join_splice_init(struct join_splice *p)
 	if (pipe2(p->pipe, O_CLOEXEC | O_NONBLOCK) < 0)
 		p->pipe[0] = p->pipe[1] = -1;
 	else
-		/* Beyond the limit of the user it stays as it is: only more calls. */
+		/* Beyond the user's limit the pipe keeps its size. Then there are more calls. */
 		fcntl(p->pipe[0], F_SETPIPE_SZ, PIPE_BYTES);
 }
 
@@ -36,20 +36,20 @@ bool join_splice_ready(const struct join_splice *p)
 	return p->pipe[0] >= 0;
 }
 
-/* splice() obeys the sockets' own flag; SPLICE_F_NONBLOCK is for the pipe. */
+/* splice() obeys the O_NONBLOCK of the socket. SPLICE_F_NONBLOCK concerns the pipe only. */
 static void set_nonblocking(int fd, int on)
 {
 	ioctl(fd, FIONBIO, &on);
 }
 
-/* Nothing of one join may meet the next: the pipe goes, with what is in it. */
+/* Replaces the pipe together with the bytes in it. They must not reach the next join. */
 static void renew(struct join_splice *p)
 {
 	join_splice_deinit(p);
 	join_splice_init(p);
 }
 
-/* The @n bytes in the pipe, into memory. */
+/* Reads the @n bytes in the pipe into memory. */
 static int take_back(struct join_splice *p, size_t n, struct join_spliced *ret)
 {
 	size_t got = 0;
@@ -71,7 +71,7 @@ static int take_back(struct join_splice *p, size_t n, struct join_spliced *ret)
 	return 0;
 }
 
-/* Of @n bytes in the pipe: how many are left there. */
+/* Moves @n bytes from the pipe to the socket. Returns how many are left in the pipe. */
 static size_t send_out(struct join_splice *p, int to, size_t n, struct join_spliced *ret)
 {
 	while (n > 0) {
@@ -88,7 +88,7 @@ static size_t send_out(struct join_splice *p, int to, size_t n, struct join_spli
 	return n;
 }
 
-/* Into the pipe. How many. */
+/* Moves up to @most bytes from the socket into the pipe. Returns how many. */
 static size_t take_in(struct join_splice *p, int from, size_t most, struct join_spliced *ret)
 {
 	ssize_t n;
@@ -115,7 +115,7 @@ int join_splice_move(struct join_splice *p, int from, int to, size_t most, struc
 	n = send_out(p, to, n, ret);
 	set_nonblocking(to, 0);
 	if (ret->to_error != 0 && n > 0)
-		/* Who does not take them does not get them. */
+		/* the receiving socket has failed, so the bytes are dropped */
 		renew(p);
 	else if (n > 0)
 		return take_back(p, n, ret);

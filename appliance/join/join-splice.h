@@ -18,26 +18,26 @@
 #include <stdint.h>
 
 struct join_splice {
-	int pipe[2]; /* -1: none is to be had */
+	int pipe[2]; /* -1: no pipe could be had */
 };
 
 struct join_spliced {
-	size_t moved;  /* taken by the receiving socket */
-	uint8_t *rest; /* read after these, not taken; malloc()ed. NULL: nothing */
+	size_t moved;  /* bytes that the receiving socket took */
+	uint8_t *rest; /* malloc()ed bytes that it did not take, which follow; NULL: none */
 	size_t rest_n;
-	int from_error, to_error; /* errno of the sockets; bytes moved before it count */
-	bool ended;               /* the end of the stream came */
+	int from_error, to_error; /* errno of each socket; bytes in `moved` were moved before */
+	bool ended;               /* the end of the stream was read */
 };
 
-/* Without a pipe nothing is spliced: join_splice_ready() says so. */
+/* Without a pipe nothing can be spliced, see join_splice_ready(). */
 void join_splice_init(struct join_splice *p);
 void join_splice_deinit(struct join_splice *p);
 bool join_splice_ready(const struct join_splice *p);
 
 /*
- * Moves what is there, at most @most bytes. Both sockets are blocking, as io_uring needs
- * them, and are so again afterwards; nobody else may use them meanwhile. SIGPIPE is blocked or
- * ignored. 0 or -ENOMEM: bytes were lost, the connection cannot go on.
+ * Moves the bytes that are there, at most @most. Both sockets are blocking, as io_uring needs them,
+ * and are blocking again afterwards; nobody else may use them meanwhile. SIGPIPE must be blocked or
+ * ignored. Returns 0, or -ENOMEM when bytes were lost and the connection cannot go on.
  */
 int join_splice_move(struct join_splice *p, int from, int to, size_t most,
 		     struct join_spliced *ret);

@@ -16,14 +16,13 @@
 #include "base/thread.h"
 
 #define SQ_ENTRIES 512
-/* A burst larger than this is kept by the kernel (IORING_FEAT_NODROP); this is only the fast path.
- */
+/* Only the fast path: the kernel keeps a larger burst (IORING_FEAT_NODROP). */
 #define CQ_ENTRIES 4096
 
-/* How exactly timers of modules are kept. */
+/* The precision of modules' timers. */
 static struct __kernel_timespec tick = {.tv_nsec = 25 * NS_PER_MS};
 
-/* Joins started in one turn: who has begun is not kept waiting by those who have not. */
+/* How many joins start in one turn. Joins that go on must not wait for those that begin. */
 #define START_AT_ONCE 64
 
 bool join_thread_reserve(struct join_thread *t, uint32_t n)
@@ -70,7 +69,8 @@ void join_thread_post(struct join_thread *t, struct join *j, bool hold)
 	}
 	join_count(&t->count.held, 1);
 	mailbox_hold(&t->mail, &j->node);
-	/* The loop has ended, or will see it: who comes is reset. */
+	/* If the loop has ended, or is about to notice that it must, nobody else lets held joins
+	 * go. They are reset. */
 	if (join_thread_broken(t))
 		release(t, NULL, NULL);
 }
@@ -80,14 +80,14 @@ uint32_t join_thread_release(struct join_thread *t, uint32_t group)
 	return release(t, is_of_group, &group);
 }
 
-/* Everybody is reset, also who never started. */
+/* Resets all joins, including those that have not started. */
 static void stop_joins(struct join_thread *t)
 {
 	t->stopping = true;
 	list_for_each (it, &t->joins) {
 		struct join *j = list_entry(it, struct join, node);
 		join_abort(j, "pool-closed");
-		join_settle_later(j); /* its end may be the end of others */
+		join_settle_later(j); /* the end of one join may be the end of others */
 	}
 }
 
@@ -116,7 +116,7 @@ static void start_some(struct join_thread *t)
 
 int join_thread_watch(struct join_thread *t, int fd, struct join_side *side)
 {
-	/* No events: errors and hang-ups are always reported. */
+	/* epoll reports errors and hang-ups without being asked */
 	struct epoll_event e = {.events = EPOLLONESHOT, .data.ptr = side};
 	return epoll_ctl(t->watch_fd, EPOLL_CTL_ADD, fd, &e) < 0 ? -errno : 0;
 }
@@ -142,7 +142,7 @@ void join_thread_unwatch(struct join_thread *t, int fd)
 	epoll_ctl(t->watch_fd, EPOLL_CTL_DEL, fd, NULL);
 }
 
-/* One at a time: it may end its join, and with it the other side. */
+/* One event at a time: it may end the join, and so the join's other side. */
 static void read_watch(struct join_thread *t)
 {
 	struct epoll_event e;
@@ -150,7 +150,7 @@ static void read_watch(struct join_thread *t)
 		join_broken(e.data.ptr);
 }
 
-/* The loop's own operations, distinguished from those of joins by their small numbers. */
+/* The loop's own operations. Their numbers are too small to be addresses of joins. */
 enum own_op {
 	OWN_MAIL = 1,
 	OWN_WATCH = 2,
@@ -191,7 +191,7 @@ static void arm_tick(struct join_thread *t)
 	}
 }
 
-/* Who is told may set it again, and may come to an end. */
+/* Calls the modules whose timers are due. A module may set its timer again, or end the join. */
 static void read_timers(struct join_thread *t)
 {
 	int64_t now = clock_mono_ns();
@@ -210,7 +210,10 @@ static void read_timers(struct join_thread *t)
 	}
 }
 
-/* Who is through goes; who is late ends. */
+/*
+ * Ends the joins that read a spilled log for too long. Those that have finished reading leave the
+ * list.
+ */
 static void read_deadlines(struct join_thread *t)
 {
 	int64_t now = clock_mono_ns();
@@ -231,7 +234,8 @@ static void read_deadlines(struct join_thread *t)
 
 static void unpark(struct join_thread *t)
 {
-	/* As many as there are buffers; who then finds none is parked again behind the others. */
+	/* At most one side for each free buffer. A side that finds none is parked again, behind
+	 * the others. */
 	uint32_t n = t->buffers.free < SQ_ENTRIES / 2 ? t->buffers.free : SQ_ENTRIES / 2;
 	for (; n > 0 && !list_empty(&t->parked); n--) {
 		if (!join_thread_room(t, 1))
@@ -252,7 +256,10 @@ static void settle_again(struct join_thread *t)
 	}
 }
 
-/* False: the kernel refuses our own ring. No connection of this thread can go on with it. */
+/*
+ * Submits, and waits if nothing else can be done. Returns false when the kernel refuses our ring:
+ * then none of the thread's connections can go on.
+ */
 static bool submit(struct join_thread *t)
 {
 	bool busy = !list_empty(&t->arrived) || !list_empty(&t->again) ||
@@ -269,7 +276,7 @@ static bool submit(struct join_thread *t)
 	return false;
 }
 
-/* The loop's own are looked after when the joins are through. */
+/* Handles completions: first those of joins, then the loop's own. */
 static void complete(struct join_thread *t)
 {
 	struct io_uring_cqe *cqe;
@@ -306,7 +313,7 @@ static void complete(struct join_thread *t)
 	}
 }
 
-/* False: the ring has failed. */
+/* Runs until the pool ends. Returns false when the ring has failed. */
 static bool run(struct join_thread *t)
 {
 	while (!t->stopping || !list_empty(&t->joins)) {
@@ -314,7 +321,8 @@ static bool run(struct join_thread *t)
 		arm_tick(t);
 		if (!submit(t))
 			return false;
-		/* Who has waited goes before who completes now, in a queue just emptied. */
+		/* Joins that have waited go before those that complete now. The submission queue
+		 * is empty. */
 		unpark(t);
 		settle_again(t);
 		complete(t);
@@ -325,7 +333,7 @@ static bool run(struct join_thread *t)
 
 static int open_ring(struct join_thread *t)
 {
-	/* Completions run in this thread only, when it asks for them (since 6.1). */
+	/* Completions run only in this thread and only when it asks for them (Linux 6.1). */
 	struct io_uring_params params = {
 		.flags = IORING_SETUP_CQSIZE | IORING_SETUP_SINGLE_ISSUER |
 			 IORING_SETUP_DEFER_TASKRUN,
@@ -349,10 +357,10 @@ static void close_ring(struct join_thread *t)
 	join_splice_deinit(&t->splice);
 }
 
-/* Without a ring: what was pending never completes. */
+/* Resets all joins after the ring was lost. Operations that were pending never complete. */
 static void reset_joins(struct join_thread *t)
 {
-	t->stopping = true; /* nothing is begun meanwhile */
+	t->stopping = true; /* nothing new begins meanwhile */
 	list_for_each (it, &t->joins) {
 		struct join *j = list_entry(it, struct join, node);
 		j->pending = 0;
@@ -364,10 +372,13 @@ static void reset_joins(struct join_thread *t)
 	t->stopping = false;
 }
 
-/* Who lived by the ring is reset; who has not begun goes on with a new one. */
+/*
+ * After a failure of the ring: resets the joins that used it, and opens a new ring for those that
+ * have not begun.
+ */
 static int begin_again(struct join_thread *t)
 {
-	/* First: closing it cancels all that holds the sockets. */
+	/* This must come first: it cancels the operations that hold the sockets. */
 	io_uring_queue_exit(&t->ring);
 	reset_joins(t);
 	join_buffer_deinit(&t->buffers);
@@ -376,7 +387,7 @@ static int begin_again(struct join_thread *t)
 	return open_ring(t);
 }
 
-/* There is no new ring: who comes is reset, until the pool ends. */
+/* No new ring can be had. Resets every join that arrives, until the pool ends. */
 static void stay_broken(struct join_thread *t, int error)
 {
 	atomic_store(&t->broken, true);
@@ -393,7 +404,7 @@ static void stay_broken(struct join_thread *t, int error)
 	}
 }
 
-/* The ring is opened here: it obeys the thread that made it only. */
+/* The ring is opened in this thread, because it may be used only by the thread that made it. */
 static void *thread_main(void *arg)
 {
 	struct join_thread *t = arg;

@@ -36,63 +36,68 @@ struct join_thread {
 	struct join_buffer buffers;
 	struct join_splice splice;
 	size_t kept_bytes; /* in the queues of all sides */
-	bool scarce;       /* it came to the ceiling: buffers are put back small */
+	/* kept_bytes has reached the ceiling: little of each buffer is offered */
+	bool scarce;
 	struct __kernel_timespec connect_timeout;
-	struct list arrived; /* of the mail, not started: a takeover's come all at once */
+	/* taken from the mailbox, not started: a takeover's joins come all at once */
+	struct list arrived;
 	struct list joins;   /* started, not ended */
-	struct list again;   /* wait for room in the submission queue */
-	struct list timed;   /* have a timer */
-	struct list reading; /* have logs that are not in memory, first come first */
-	struct list proving; /* have sent what their client may acknowledge */
-	bool tick_armed;     /* while there are any of the three */
-	struct list parked;  /* sides that wait for a shared buffer, first come first served */
+	struct list again;   /* joins to be settled: there was no room in the submission queue */
+	struct list timed;   /* joins with a timer */
+	struct list reading; /* joins with spilled logs, the oldest first */
+	struct list proving; /* joins that have sent what their client may acknowledge */
+	bool tick_armed;     /* the tick is pending: one of these three is not empty */
+	struct list parked;  /* sides that wait for a shared buffer, in order */
 	bool stopping;
-	const struct join *telling; /* the one whose module is being called */
+	const struct join *telling; /* the join whose module is being called */
 	bool mail_armed;
-	int watch_fd; /* an epoll of sides behind the end of their stream */
+	int watch_fd; /* an epoll of the sides whose stream has ended */
 	bool watch_armed;
 	int64_t ceiling_told_ns;
 
 	struct join_counters count;
 
-	struct mailbox mail; /* of joins; closed: the loop is to end */
+	struct mailbox mail; /* new joins; when closed, the loop is to end */
 
-	_Atomic bool broken; /* it has no ring any more, and takes no joins */
+	_Atomic bool broken; /* the thread has no ring and takes no joins */
 	pthread_t thread;
 	bool running;
 	sem_t ready;
 	int ready_result;
 };
 
-/* Returns when the loop runs. 0, or a negative errno; join_thread_deinit() is due either way. */
+/*
+ * Starts the thread and waits until its loop runs. Returns 0 or a negative errno;
+ * join_thread_deinit() is due in any case.
+ */
 int join_thread_init(struct join_thread *t, const struct join_config *config);
-/* Resets its joins and ends the loop. */
+/* Resets the thread's joins and ends the loop. */
 void join_thread_deinit(struct join_thread *t);
 
 /*
- * Reports errors and hang-ups of @fd, once, as join_broken(). Not by a poll of the ring: that
- * always asks for RDHUP too, which is what these descriptors have already. 0, -ENOMEM, -ENOSPC.
+ * Has join_broken() called once on an error or hang-up of @fd. io_uring's poll is not usable: it
+ * also reports RDHUP, which these descriptors already have. Returns 0, -ENOMEM or -ENOSPC.
  */
 struct join_side;
 int join_thread_watch(struct join_thread *t, int fd, struct join_side *side);
 void join_thread_unwatch(struct join_thread *t, int fd);
 
-/* Logs, once a second at most, that backups were not asked because of @error. */
+/* Logs, at most once a second, that backups were not asked because of @error. */
 void join_thread_tell_ceiling(struct join_thread *t, int error);
 
 struct join;
-/* From any thread: @j now belongs to @t. */
+/* May be called from any thread: @j then belongs to @t. */
 void join_thread_post(struct join_thread *t, struct join *j, bool hold);
 uint32_t join_thread_release(struct join_thread *t, uint32_t group);
 
-/* Places for @n more joins, which count as active; false: not so many are left. */
+/* Reserves @n places for joins, which count as active. Returns false when there are not so many. */
 bool join_thread_reserve(struct join_thread *t, uint32_t n);
 void join_thread_unreserve(struct join_thread *t, uint32_t n);
 bool join_thread_broken(const struct join_thread *t);
 
 /*
- * Room in the submission queue for @n entries of a join, or false: then it is to wait in
- * `again`. Three entries are left for the loop's own, so that busy joins cannot shut out new ones.
+ * Whether the submission queue has room for @n entries of a join. If not, the join goes into
+ * `again`. Three entries are reserved for the loop, so that busy joins cannot shut out new ones.
  */
 static inline bool join_thread_room(struct join_thread *t, unsigned n)
 {

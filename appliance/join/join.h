@@ -55,20 +55,20 @@
 
 struct join_config {
 	uint32_t threads;   /* 1..64 */
-	uint32_t max_joins; /* per thread, held ones included */
-	uint32_t buffers;   /* shared receive buffers per thread: a power of two, at most 32768 */
+	uint32_t max_joins; /* per thread, including held joins */
+	uint32_t buffers;   /* shared receive buffers per thread; a power of two, at most 32768 */
 	uint32_t buffer_bytes; /* of each */
-	size_t queue_bytes;    /* what a module may have queued for one side; beyond it the join is
-				  reset */
-	size_t kept_bytes;     /* of a thread: queued for sides that do not take it, see above */
+	/* ceiling of a module's queue for one side; a join beyond it is reset */
+	size_t queue_bytes;
+	size_t kept_bytes; /* per thread, ceiling of bytes that slow peers have not taken */
 	int64_t connect_timeout_ns; /* to the backup */
-	int64_t client_timeout_ns;  /* for the client of a new channel to come */
-	/* So long may a conversation read logs that are not in memory. */
+	int64_t client_timeout_ns;  /* for a new channel's client to come */
+	/* How long a conversation may read logs that are in the store. */
 	int64_t log_timeout_ns;
 	/*
-	 * Where a direction passes through and at least so much came at once, what follows goes
-	 * from socket to socket without a copy, until it comes in smaller pieces. Below 48 KiB the
-	 * copies cost less (docs/performance.md). SIZE_MAX: never.
+	 * If a direction passes through, and at least this many bytes came at once, the next ones
+	 * are spliced without a copy, until they come in smaller pieces. Below 48 KiB copying costs
+	 * less (docs/performance.md). SIZE_MAX: never.
 	 */
 	size_t splice_bytes;
 };
@@ -86,45 +86,44 @@ struct join_config {
 			      .log_timeout_ns = INT64_C(300000000000)})
 
 enum join_event {
-	JOIN_FIRST_BYTE, /* the client's socket took a byte for the first time */
-	JOIN_PROVEN,     /* it goes on: see join-proof.h */
-	JOIN_CLOSED,     /* both sides finished in order */
-	JOIN_ABORTED,    /* reset, or the client went away; `reason` says why */
+	JOIN_FIRST_BYTE, /* the client's socket has taken its first byte */
+	JOIN_PROVEN,     /* the connection goes on, see join-proof.h */
+	JOIN_CLOSED,     /* both sides have ended in order */
+	JOIN_ABORTED,    /* reset, or the client is gone; `reason` says why */
 };
 
 struct join_report {
 	uint64_t id;
 	enum join_event event;
 	/*
-	 * JOIN_ABORTED: what the module gave, or of the engine: "backend-failed" (never
+	 * Of JOIN_ABORTED: a reason of the module, or one of these: "backend-failed" (never
 	 * connected), "backend-reset", "client-reset", "client-lost", "queue-ceiling",
-	 * "module-misused", "log-lost", "no-memory", "ring-failed", "pool-closed". Static
-	 * text.
+	 * "module-misused", "log-lost", "no-memory", "ring-failed", "pool-closed". Static text.
 	 */
 	const char *reason;
 	int64_t now_ns;                            /* CLOCK_MONOTONIC */
-	uint64_t to_client_bytes, to_server_bytes; /* taken by the sockets so far */
+	uint64_t to_client_bytes, to_server_bytes; /* bytes that the sockets have taken so far */
 };
 
-/* The bytes [off, off + n) of one direction. */
+/* The bytes [off, off + n) of one direction. Bytes before `off` are in `spilled`. */
 struct join_log {
 	uint64_t off;
 	uint8_t *p; /* malloc()ed, or NULL */
 	size_t n;
-	struct spilled spilled; /* what comes before, up to off */
+	struct spilled spilled; /* bytes before `off`, in the store */
 };
 
-/* A connection that belongs to the one of a request. */
+/* A related connection of a request's conversation. */
 struct join_related {
 	uint32_t tag;
 	uint16_t server_port, client_port;
-	/* As of a request. -1: there is nothing to be restored, cut.ended or cut.refused. */
+	/* As in a request. -1: nothing was restored, because of cut.ended or cut.refused. */
 	int client_fd;
 	uint8_t *first_out;
 	size_t first_out_n;
 	struct jeebs_cut cut;
 	struct join_log log[2];
-	/* Of the companion module; NULL: none. Freed after the state of the conversation. */
+	/* State of the companion module; NULL: none. It is freed after the conversation's state. */
 	void *state;
 	void *ctx;
 	void (*state_free)(void *ctx, void *state);
@@ -132,9 +131,9 @@ struct join_related {
 
 struct join_request {
 	uint64_t id;
-	int client_fd; /* a connected TCP socket; its file becomes blocking */
+	int client_fd; /* a connected TCP socket; its file is made blocking */
 	/*
-	 * Bytes before cut.to_client_end that the client's socket has not been given yet.
+	 * The bytes before cut.to_client_end that the client's socket was not given yet.
 	 * malloc()ed, or NULL.
 	 */
 	uint8_t *first_out;
@@ -142,31 +141,33 @@ struct join_request {
 	struct endpoint backend;
 
 	/*
-	 * What continues it. NULL: both directions pass through. `cut.flow` and `cut.log` are the
-	 * engine's and need not be set. With cut.client_fin the end of the client's stream is taken
-	 * as come, because a socket restored behind the FIN never reports it; with cut.server_fin
-	 * the client is finished after first_out, as the old server had done.
+	 * The module that continues the connection; NULL: both directions pass through. `cut.flow`
+	 * and `cut.log` are set here. With cut.client_fin the end of the client's stream counts as
+	 * come, because a socket restored after the FIN never reports it. With cut.server_fin the
+	 * client gets a FIN after first_out, as it would have from the old server.
 	 */
 	const struct jeebs_module *module;
 	void *module_state;
 	struct jeebs_cut cut;
-	struct join_log log[2]; /* by direction; freed when neither module nor engine needs them */
+	/* by direction; freed when neither the module nor a queue needs them */
+	struct join_log log[2];
 
-	/* What cut.related shows: copied; its members are taken over like the other ones. */
+	/* Shown in cut.related. The array is copied, its members are taken over. */
 	const struct join_related *related;
 	uint32_t related_n; /* at most JEEBS_EXPECT_MAX */
 
-	/* Waits, untouched, until join_release() names its group. */
+	/* The join waits until join_release() names its group. */
 	bool hold;
 	uint32_t group;
-	/* The client has said that it has all the old server sent: when it is idle, all agree. */
+	/* The client's ACK covers all that the old server sent. When such a connection is idle,
+	 * it is proven. */
 	bool agreed;
 
 	/*
-	 * Both are called in the join's thread. `state_free` calls the module's close and frees
-	 * the state; it is called once, before the last report (NULL where there is no state).
-	 * JOIN_CLOSED or JOIN_ABORTED is that last report: then the descriptors are closed and
-	 * nothing of the join remains. They must not call join_pool_free().
+	 * Both are called in the join's thread. `state_free` calls the module's close() and frees
+	 * the state; it is called once, before the last report (NULL: there is no state). The last
+	 * report is JOIN_CLOSED or JOIN_ABORTED; then the descriptors are closed and nothing of the
+	 * join remains. Neither may call join_pool_free().
 	 */
 	void *ctx;
 	void (*state_free)(void *ctx, void *module_state);
@@ -174,8 +175,8 @@ struct join_request {
 };
 
 /*
- * What threads count, each on a line of its own. SHOWN(field, metric, value): for Prometheus, the
- * metric of metrics-list.h and the value of its label; INNER(field): not.
+ * The threads' counters, one a line. SHOWN(field, metric, value) is shown to Prometheus, by the
+ * metric in metrics-list.h and its label's value. INNER(field) is not shown.
  */
 /* clang-format off */
 #define JOIN_COUNTERS(SHOWN, INNER) \
@@ -204,32 +205,37 @@ struct join_request {
 #define JOIN_COUNTER(field, ...) uint64_t field;
 struct join_stats {
 	JOIN_COUNTERS(JOIN_COUNTER, JOIN_COUNTER)
-	uint64_t threads_broken; /* that could not open another ring: they take nobody any more */
+	uint64_t threads_broken; /* threads that could not open a new ring, and take no joins */
 };
 #undef JOIN_COUNTER
 /* clang-format on */
 
 struct join_pool;
 
-/* 0, -EINVAL (configuration, or a kernel before 6.1), or what the kernel said (-ENOSYS, -EPERM,
- * -ENOMEM). */
+/* Returns 0, -EINVAL (bad configuration, or a kernel before 6.1), or the kernel's errno
+ * (-ENOSYS, -EPERM, -ENOMEM). */
 int join_pool_new(const struct join_config *config, struct join_pool **ret);
-/* Resets what is still joined ("pool-closed"), ends the threads. Returns NULL; NULL is fine. */
+/*
+ * Resets the joins that are left ("pool-closed") and ends the threads. Returns NULL; NULL is fine.
+ */
 struct join_pool *join_pool_free(struct join_pool *p);
 
 /*
- * Takes over what the request owns (descriptor, first_out, logs, module state) and
- * hands it to the least busy thread. Thread-safe. 0; on failure the caller still owns everything:
- * -ENOSPC every thread is at its ceiling, -ENOMEM, -EAFNOSUPPORT no backend address.
+ * Takes over what the request owns (descriptor, first_out, logs, module state) and gives it to the
+ * least busy thread. Thread-safe. Returns 0. On failure the caller still owns everything: -ENOSPC
+ * when every thread is at its ceiling, -ENOMEM, -EAFNOSUPPORT without a backup address.
  */
 int join_submit(struct join_pool *p, const struct join_request *r);
 
-/* Lets the held joins of @group go, in the order of submission. Thread-safe. Returns how many. */
+/* Lets the held joins of @group go, in the order of submission. Returns how many. Thread-safe. */
 uint32_t join_release(struct join_pool *p, uint32_t group);
 
-/* Joins that have not ended: what keeps a process with a taken address alive. Thread-safe. */
+/*
+ * Joins that have not ended. They keep a process alive that holds a taken-over address.
+ * Thread-safe.
+ */
 uint64_t join_active(const struct join_pool *p);
-/* Thread-safe; each number is exact, together they are a snapshot in passing. */
+/* Thread-safe. Each number is exact; they are not all of the same instant. */
 void join_pool_stats(const struct join_pool *p, struct join_stats *ret);
 
 #endif
