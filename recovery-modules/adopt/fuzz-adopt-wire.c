@@ -7,7 +7,7 @@
 
 #include "adopt-offer.h"
 #include "base/reader.h"
-#include "recovery-modules/harness/test/demand.h"
+#include "base/demand.h"
 
 #define MAX_BYTES 4096
 

@@ -8,7 +8,7 @@
 #include "adopt-module.h"
 #include "recovery-modules/harness/harness.h"
 #include "base/reader.h"
-#include "recovery-modules/harness/test/demand.h"
+#include "base/demand.h"
 
 static bool reopen(struct harness *h, struct bytes payload)
 {

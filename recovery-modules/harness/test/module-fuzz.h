@@ -16,7 +16,7 @@
 #define HARNESS_TEST_MODULE_FUZZ_H
 
 #include "base/reader.h"
-#include "demand.h"
+#include "base/demand.h"
 #include "recovery-modules/harness/harness.h"
 
 struct module_fuzz_record {

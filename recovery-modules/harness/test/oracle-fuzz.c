@@ -3,7 +3,7 @@
 
 #include "base/buf.h"
 #include "conversation.h"
-#include "demand.h"
+#include "base/demand.h"
 
 #define ANSWER_MAX  (1u << 20)
 #define STREAM_MAX  (1u << 21)

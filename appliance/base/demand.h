@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* demand: what a fuzzer is about; also where NDEBUG leaves assertions out. */
-#ifndef HARNESS_TEST_DEMAND_H
-#define HARNESS_TEST_DEMAND_H
+#ifndef BASE_DEMAND_H
+#define BASE_DEMAND_H
 
 #include <stdbool.h>
 #include <stdlib.h>
