@@ -106,7 +106,7 @@ struct config {
 	int64_t probe_timeout_ns;  /* recovery.probe_timeout: how long a client may take to answer;
 				      default 50ms */
 	enum config_rehearsal rehearsal; /* recovery.rehearsal: of the firewall; default on */
-	/* metrics; addr.family NETADDR_NONE: off */
+	/* Metrics; addr.family NETADDR_NONE: off. */
 	struct endpoint metrics_listen;
 	struct config_server *servers;
 	uint32_t server_count;

@@ -117,18 +117,18 @@ struct join {
 	uint8_t arrival;   /* enum join_arrival */
 	bool port_unknown; /* the backend is not connected before the module names its port */
 	bool client_fin;   /* the client's FIN came before the old server died */
-	/* a main join that has ended: it stays, without sockets, until its channels have ended */
+	/* A main join that has ended: it stays, without sockets, until its channels have ended. */
 	bool ended;
 	bool dying;
 	bool lingering;   /* the dying has begun: resets are set, cancellations submitted */
 	bool told;        /* the module was called and may have changed anything */
 	bool started_out; /* JOIN_FIRST_BYTE was reported */
-	/* the client's ACK covers all that the old server sent, see join_request */
+	/* The client's ACK covers all that the old server sent, see join_request. */
 	bool agreed;
 	bool asked;    /* the backend has been sent something and has not answered */
 	bool proven;   /* of a main join: JOIN_PROVEN was reported */
 	uint64_t sent; /* bytes that this join's client socket took */
-	/* bytes of this join's client that passed to the backend, see join-proof.h */
+	/* Bytes of this join's client that passed to the backend, see join-proof.h. */
 	uint64_t heard;
 	struct list
 		proving; /* in thread->proving: its client may have acknowledged something new */

@@ -14,7 +14,7 @@
 
 struct join_relation {
 	struct join *channel; /* NULL: there is none, or none any more */
-	/* the logs, while there is no channel; otherwise they are in the channel */
+	/* The logs, while there is no channel; otherwise they are in the channel. */
 	struct join_log log[2];
 	void *state;
 	void *ctx;

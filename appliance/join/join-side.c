@@ -158,7 +158,7 @@ static void bytes_came(struct join *j, int s, uint32_t buffer, struct bytes b)
 	if (s == JOIN_BACKEND)
 		j->asked = false;
 	if (j->dying || (s == JOIN_BACKEND && j->backend == JOIN_BACKEND_LOST)) {
-		/* nobody wants the bytes any more */
+		/* Nobody wants the bytes any more. */
 	} else if (join_passes(j, s)) {
 		lent = pass_bytes(j, s, buffer, b);
 	} else {
@@ -305,7 +305,7 @@ void join_side_tune(int fd)
 	int on = 1;
 	/* Bytes that pass were written by somebody already, and must not wait for more (Nagle). */
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-	/* keep-alive finds a peer that vanished, if late */
+	/* Keep-alive finds a peer that vanished, if late. */
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
 }
 

@@ -115,7 +115,7 @@ int join_splice_move(struct join_splice *p, int from, int to, size_t most, struc
 	n = send_out(p, to, n, ret);
 	set_nonblocking(to, 0);
 	if (ret->to_error != 0 && n > 0)
-		/* the receiving socket has failed, so the bytes are dropped */
+		/* The receiving socket has failed, so the bytes are dropped. */
 		renew(p);
 	else if (n > 0)
 		return take_back(p, n, ret);

@@ -116,7 +116,7 @@ static void start_some(struct join_thread *t)
 
 int join_thread_watch(struct join_thread *t, int fd, struct join_side *side)
 {
-	/* epoll reports errors and hang-ups without being asked */
+	/* epoll reports errors and hang-ups without being asked. */
 	struct epoll_event e = {.events = EPOLLONESHOT, .data.ptr = side};
 	return epoll_ctl(t->watch_fd, EPOLL_CTL_ADD, fd, &e) < 0 ? -errno : 0;
 }

@@ -36,10 +36,10 @@ struct join_thread {
 	struct join_buffer buffers;
 	struct join_splice splice;
 	size_t kept_bytes; /* in the queues of all sides */
-	/* kept_bytes has reached the ceiling: little of each buffer is offered */
+	/* kept_bytes has reached the ceiling: little of each buffer is offered. */
 	bool scarce;
 	struct __kernel_timespec connect_timeout;
-	/* taken from the mailbox, not started: a takeover's joins come all at once */
+	/* Taken from the mailbox, not started: a takeover's joins come all at once. */
 	struct list arrived;
 	struct list joins;   /* started, not ended */
 	struct list again;   /* joins to be settled: there was no room in the submission queue */

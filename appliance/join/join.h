@@ -58,7 +58,7 @@ struct join_config {
 	uint32_t max_joins; /* per thread, including held joins */
 	uint32_t buffers;   /* shared receive buffers per thread; a power of two, at most 32768 */
 	uint32_t buffer_bytes; /* of each */
-	/* ceiling of a module's queue for one side; a join beyond it is reset */
+	/* Ceiling of a module's queue for one side; a join beyond it is reset. */
 	size_t queue_bytes;
 	size_t kept_bytes; /* per thread, ceiling of bytes that slow peers have not taken */
 	int64_t connect_timeout_ns; /* to the backup */
@@ -149,7 +149,7 @@ struct join_request {
 	const struct jeebs_module *module;
 	void *module_state;
 	struct jeebs_cut cut;
-	/* by direction; freed when neither the module nor a queue needs them */
+	/* By direction; freed when neither the module nor a queue needs them. */
 	struct join_log log[2];
 
 	/* Shown in cut.related. The array is copied, its members are taken over. */

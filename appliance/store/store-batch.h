@@ -63,7 +63,7 @@ int store_batch_forget(struct store_batch *b, uint64_t id, uint64_t before);
 /* One change, as the store reads it from a batch. */
 struct store_op {
 	bool del;
-	/* the key is that of a log's part; with `del`, all parts before it are deleted */
+	/* The key is that of a log's part; with `del`, all parts before it are deleted. */
 	bool spill;
 	struct bytes key, value;
 };

@@ -39,7 +39,7 @@
 
 struct store_log {
 	uint64_t keep; /* offset at which the log begins */
-	/* offset of the first stored byte; equals `keep` unless the log was shortened */
+	/* Offset of the first stored byte; equals `keep` unless the log was shortened. */
 	uint64_t from;
 	uint64_t next;  /* offset at which the log and the stored bytes end */
 	uint64_t acked; /* as in struct flow; beyond `next` when bytes were not captured */
@@ -56,9 +56,9 @@ struct store_record {
 	uint16_t marks;           /* enum flow_mark */
 	uint8_t flow_state;       /* enum flow_state */
 	struct bytes server_name; /* as configured, 1 to STORE_NAME_MAX bytes */
-	/* as configured, 1 to STORE_NAME_MAX bytes; with snapshot.server it names the service */
+	/* As configured, 1 to STORE_NAME_MAX bytes; with snapshot.server it names the service. */
 	struct bytes protocol;
-	/* the module that made the checkpoint; empty: no module follows the connection */
+	/* The module that made the checkpoint; empty: no module follows the connection. */
 	struct bytes module;
 	struct bytes checkpoint;
 	struct store_log log[2]; /* by enum flow_dir */

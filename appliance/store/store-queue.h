@@ -28,7 +28,7 @@ struct store_queue_item {
 struct store_queue {
 	pthread_mutex_t lock;
 	pthread_cond_t wake; /* a batch was pushed, or the queue was closed */
-	/* a ring of `count` batches from `first` on */
+	/* A ring of `count` batches from `first` on. */
 	struct store_queue_item waiting[STORE_QUEUE_MAX];
 	uint32_t first, count, max;
 	struct buf spare[STORE_QUEUE_MAX];

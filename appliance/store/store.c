@@ -17,11 +17,11 @@
 #include "store-view.h"
 #include "base/thread.h"
 
-/* fraction of the environment kept for deletions and for pages in transition */
+/* Fraction of the environment kept for deletions and for pages in transition. */
 #define RESERVE_SHARE 8
 #define WEIGH_RECORDS 4096 /* records examined in one transaction at start */
 #define SPILL_SHARE   2    /* fraction of the environment for parts of logs */
-/* the log's pause between two reports; also how long a failure counts as present */
+/* The log's pause between two reports; also how long a failure counts as present. */
 #define TELL_NS (10 * NS_PER_S)
 
 struct counters {
@@ -630,7 +630,7 @@ int store_load(struct store *s, int (*fn)(void *ctx, const struct store_record *
 	while ((e = step(c, MDB_NEXT, &key, &value)) == 0) {
 		struct bytes v = bytes_of(value.mv_data, value.mv_size);
 		if (store_record_decode(v, &rec) != STORE_DECODE_OK)
-			/* impossible after weighing, unless another program writes here */
+			/* Impossible after weighing, unless another program writes here. */
 			continue;
 		e = fn(ctx, &rec);
 		if (e != 0)
@@ -715,8 +715,8 @@ struct store *store_clear(struct store *s)
 	end_thread(s);
 	close_environment(s);
 	store_folder_clear(
-		/* a file that cannot be removed is of another boot, or too old, at the next
-		 * start */
+		/* A file that cannot be removed is of another boot, or too old, at the next
+		 * start. */
 		&s->folder);
 	return store_free(s);
 }

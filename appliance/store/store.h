@@ -41,7 +41,7 @@
 struct store;
 
 struct store_config {
-	/* must exist; the folder flows/ is made in it with mode 0700 */
+	/* Must exist; the folder flows/ is made in it with mode 0700. */
 	const char *state_dir;
 	uint64_t size;                        /* ceiling of the environment, bytes */
 	uint8_t boot_id[STORE_BOOT_ID_BYTES]; /* store_boot_id() */
@@ -58,7 +58,7 @@ struct store_loaded {
 	uint64_t usable;
 	uint64_t other_boot, too_old, other_version, malformed;
 	uint64_t spilled; /* parts of logs, which are useless after a restart */
-	/* the whole environment was of another boot, and was removed unread */
+	/* The whole environment was of another boot, and was removed unread. */
 	bool environment_other_boot;
 	/* The environment was damaged, of another LMDB version, or too large for `size`. It was
 	 * moved to flows/data.mdb.bad-<time>. */

@@ -12,10 +12,10 @@
 /* All zero: no turn has begun, and no packet is too early. */
 struct worker_clock {
 	int64_t turn_ns; /* when the current turn of the worker's loop began */
-	/* difference of the clocks in this turn; it jumps when the clock is set */
+	/* Difference of the clocks in this turn; it jumps when the clock is set. */
 	int64_t mono_minus_real;
 	int64_t set_ns; /* when a set clock was noticed; 0: never */
-	/* time of worker_clock_begin(); real 0: all packets count */
+	/* Time of worker_clock_begin(); real 0: all packets count. */
 	int64_t begun_ns, begun_real_ns;
 };
 

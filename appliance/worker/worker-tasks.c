@@ -33,7 +33,7 @@ void worker_tasks_run(struct mailbox *tasks, struct worker *w)
 		struct task *task = list_entry(it, struct task, node);
 		list_del(it);
 		task->fn(w, task->arg);
-		/* task is on the caller's stack: it must not be touched after this */
+		/* The task is on the caller's stack: it must not be touched after this. */
 		sem_post(&task->done);
 	}
 }

@@ -23,7 +23,7 @@ struct worker_vlan {
 	struct worker_vlan_answer {
 		int64_t at_ns;
 		uint16_t port, vlan;
-		/* segments came in several VLANs, so somebody else may have sent one */
+		/* Segments came in several VLANs, so somebody else may have sent one. */
 		bool several;
 	} answer[WORKER_VLAN_ANSWERS];
 };

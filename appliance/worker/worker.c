@@ -45,7 +45,7 @@ struct worker {
 	const struct segment *segment; /* the segment being tracked */
 	struct worker_store store;
 	struct worker_spill spill;
-	/* maps a server's address to the index of one of its services */
+	/* Maps a server's address to the index of one of its services. */
 	struct service_map addresses;
 	struct worker_taking *taking; /* by server */
 	struct life *life;            /* by server */

@@ -81,7 +81,7 @@ struct worker_ring_counters {
 };
 
 struct worker_counters {
-	/* the loop's longest turn since the last publication */
+	/* The loop's longest turn since the last publication. */
 	_Alignas(64) _Atomic int64_t lag_ns;
 	WORKER_COUNTERS(WORKER_COUNTER, WORKER_COUNTER_BOTH, WORKER_COUNTER)
 	struct worker_ring_counters ring[WORKER_RINGS_MAX]; /* by interface */
