@@ -13,7 +13,7 @@
 #include "base/clock.h"
 #include "netlink.h"
 
-/* An IPv6 address is in force after microseconds, unless the kernel's workers are stuck. */
+/* An IPv6 address is in force within microseconds, unless the kernel's workers are stuck. */
 #define IN_FORCE_NS (250 * NS_PER_MS)
 
 int address_link(const char *interface, int *ret_ifindex, uint8_t ret_mac[6])
@@ -37,14 +37,17 @@ int address_link(const char *interface, int *ret_ifindex, uint8_t ret_mac[6])
 	return 0;
 }
 
-/* if_nametoindex() needs a descriptor: without one it is not the interface that is missing. */
+/*
+ * if_nametoindex() needs a descriptor. Without one its error does not mean that the interface is
+ * missing.
+ */
 static int index_of(const char *interface, uint32_t *ret)
 {
 	*ret = if_nametoindex(interface);
 	return *ret == 0 ? -errno : 0;
 }
 
-/* The part that adding and removing have in common. */
+/* The message that adding and removing have in common. */
 static struct nlmsghdr *message(char *out, uint16_t type, uint16_t flags, uint32_t index,
 				const struct netaddr *addr)
 {
@@ -65,7 +68,8 @@ static struct nlmsghdr *message(char *out, uint16_t type, uint16_t flags, uint32
 static int add(uint32_t index, const struct netaddr *addr)
 {
 	_Alignas(struct nlmsghdr) char out[256];
-	/* Preferred for no time at all: never the source of the box's own connections. */
+	/* Deprecated from the start: such an address is never the source of the box's own
+	 * connections. */
 	struct ifa_cacheinfo life = {.ifa_valid = ADDRESS_LIFETIME_S, .ifa_prefered = 0};
 
 	struct nlmsghdr *nlh = message(out, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, index, addr);
@@ -84,7 +88,7 @@ static int route_one(const struct nlmsghdr *nlh, void *data)
 	return 0;
 }
 
-/* Does the kernel take packets for the IPv6 @addr as its own? */
+/* Whether the kernel takes packets for the IPv6 address @addr as its own. */
 static int is_local(const struct netaddr *addr, bool *ret)
 {
 	_Alignas(struct nlmsghdr) char out[128];
@@ -102,8 +106,9 @@ static int is_local(const struct netaddr *addr, bool *ret)
 }
 
 /*
- * The kernel acknowledges an IPv6 address before it is in force: a worker inserts its route.
- * A packet in between is not ours yet, and the answer to a window probe is such a packet.
+ * Adds an IPv6 address and waits until it is in force. The kernel acknowledges the address first,
+ * and a worker inserts its route later. A packet that arrives in between is not taken as the box's
+ * own. The answer to a window probe could be such a packet.
  */
 static int add_and_wait(uint32_t index, const struct netaddr *addr)
 {
@@ -156,16 +161,16 @@ int address_del(const char *interface, const struct netaddr *addr)
 	return r == -EADDRNOTAVAIL ? 0 : r;
 }
 
-/* A walk over all addresses. */
+/* State of a walk over all addresses. */
 struct walk {
-	uint32_t ifindex; /* 0: all */
+	uint32_t ifindex; /* 0: all interfaces */
 	struct netaddr *out;
 	uint32_t max, count;
 	const struct netaddr *wanted;
 	bool found;
 };
 
-/* IFA_LOCAL is the host's own on point-to-point links, where IFA_ADDRESS is the peer's. */
+/* Takes IFA_LOCAL, the host's own address. On point-to-point links IFA_ADDRESS is the peer's. */
 static int pick_local(const struct nlattr *attr, void *data)
 {
 	const struct nlattr **local = data;

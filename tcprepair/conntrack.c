@@ -12,7 +12,7 @@
 #include "base/cleanup.h"
 #include "netlink.h"
 
-/* What the kernel gives an established connection, in seconds
+/* The kernel's default for an established connection, in seconds
  * (nf_conntrack_tcp_timeout_established). */
 #define ESTABLISHED_S 432000
 
@@ -35,7 +35,7 @@ static void put_tuple(struct nlmsghdr *nlh, uint16_t attribute, const struct end
 	mnl_attr_nest_end(nlh, tuple);
 }
 
-/* Conntrack has not seen the windows, so it must not judge by them. */
+/* Conntrack has not seen the windows of this flow, so it must not judge packets by them. */
 static void put_state(struct nlmsghdr *nlh)
 {
 	const struct nf_ct_tcp_flags liberal = {IP_CT_TCP_FLAG_BE_LIBERAL,

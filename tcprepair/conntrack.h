@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * conntrack: a flow as an established connection in the kernel's connection tracking (ctnetlink).
+ * conntrack: puts a flow into the kernel's connection tracking as an established connection
+ * (ctnetlink).
  */
 #ifndef TCPREPAIR_CONNTRACK_H
 #define TCPREPAIR_CONNTRACK_H
@@ -8,8 +9,8 @@
 #include "base/netaddr.h"
 
 /*
- * As if the handshake, @client calling @server, and answers had been seen. What was there of the
- * flow is brought up to date. 0 or negative errno, -ENOMEM: the table is full.
+ * Makes or updates the entry of a flow: the handshake, opened by @client, and traffic both ways
+ * count as seen. Returns 0 or a negative errno; -ENOMEM: the table is full.
  */
 int conntrack_establish(const struct endpoint *client, const struct endpoint *server);
 

@@ -31,7 +31,8 @@ int guard_forwarding(const char *interface, uint8_t family, bool on, bool *ret_c
 	}
 	if (family != NETADDR_V6)
 		return -EAFNOSUPPORT;
-	/* Linux 6.17; before, IPv6 forwards on all interfaces or on none. */
+	/* force_forwarding is there since Linux 6.17. Before, IPv6 forwards on all interfaces or
+	 * on none. */
 	snprintf(path, sizeof path, SYSCTL_NET "ipv6/conf/%s/force_forwarding", interface);
 	int r = change(path, on, ret_changed);
 	return r == -ENOENT ? change(SYSCTL_NET "ipv6/conf/all/forwarding", on, ret_changed) : r;

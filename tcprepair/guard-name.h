@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* guard-name: what the tables of all guards begin with. */
+/* guard-name: the prefix of every guard's table. */
 #ifndef TCPREPAIR_GUARD_NAME_H
 #define TCPREPAIR_GUARD_NAME_H
 

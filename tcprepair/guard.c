@@ -34,7 +34,7 @@
 #include "tcprepair.h"
 
 #include <errno.h>
-#include <netinet/in.h> /* before linux/netfilter.h, whose linux/in.h then stays away */
+#include <netinet/in.h> /* before linux/netfilter.h, which then does not include linux/in.h */
 #include <netinet/icmp6.h>
 #include <netinet/ip_icmp.h>
 #include <linux/netfilter.h>
@@ -60,7 +60,7 @@
 #define TCP_SYN      0x02
 #define TCP_ACK      0x10
 
-/* How nft numbers and joins the types of a concatenation: only for "nft list". */
+/* How nft numbers the types of a concatenation and joins them. Used only by "nft list". */
 #define TYPE_IP4            7
 #define TYPE_IP6            8
 #define TYPE_PORT           13
@@ -69,12 +69,12 @@
 
 struct family {
 	uint8_t netaddr, nfproto;
-	uint8_t saddr_at, daddr_at; /* offsets in the IP header */
+	uint8_t saddr_at, daddr_at; /* offsets of the addresses in the IP header */
 	uint8_t addr_n;
 	uint8_t addr_type;
 	uint8_t ct_daddr;
 	uint8_t icmp, redirect;
-	/* Set names; those of whole addresses are the last two. */
+	/* Names of the sets. The last two contain whole addresses. */
 	const char *service, *backup, *pending, *address, *address_backup;
 };
 
@@ -94,7 +94,7 @@ struct guard {
 	char table[NFT_NAME_MAXLEN];
 };
 
-/* An address and a port, each padded to registers. */
+/* Length of an address and a port, each padded to whole registers. */
 static uint32_t endpoint_bytes(const struct family *f)
 {
 	return f->addr_n + 4u;
@@ -107,7 +107,7 @@ static void put_endpoint(uint8_t *out, const struct family *f, const struct endp
 	out[f->addr_n + 1] = (uint8_t)e->port;
 }
 
-/* Elements are made from a caller's array of mixed families: @index picks those of one. */
+/* The elements of one family in a caller's array of mixed families. @index names them. */
 struct selection {
 	const struct family *family;
 	const void *array;
@@ -147,7 +147,7 @@ static struct ruleset_element flow_element(const void *data, uint32_t i)
 	return e;
 }
 
-/* Packets of @f that are TCP. */
+/* Matches TCP packets of the family. */
 static void match_tcp(struct ruleset *b, const struct family *f)
 {
 	rule_load_meta(b, NFT_META_NFPROTO, 0);
@@ -168,7 +168,7 @@ static void load_destination(struct ruleset *b, const struct family *f, uint32_t
 	rule_load_payload(b, NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, reg + f->addr_n / 4);
 }
 
-/* To a protected endpoint, or (@whole) to a protected address. */
+/* Matches packets to a protected endpoint or, if @whole, to a protected address. */
 static void match_protected(struct ruleset *b, const struct family *f, bool whole)
 {
 	if (whole)
@@ -179,8 +179,9 @@ static void match_protected(struct ruleset *b, const struct family *f, bool whol
 }
 
 /*
- * "wildcard" ends the rule for sockets in TIME_WAIT, which "transparent" alone would
- * admit: a new connection with the same port must reach the backup.
+ * Admits packets of transparent sockets. "transparent" alone would also match sockets in TIME_WAIT,
+ * but a new connection with the same port must reach the backup. So "wildcard" comes first: it does
+ * not match those.
  */
 static void rule_admit(struct ruleset *b, const struct guard *g, const struct family *f, bool whole)
 {
@@ -204,7 +205,7 @@ static void match_syn(struct ruleset *b)
 	rule_match_u8(b, 0, TCP_SYN);
 }
 
-/* A client that begins anew is not held up by what it had before: it may open with the backup. */
+/* Lets a client begin anew: its SYN may go to the backup, whatever flow it had before. */
 static void rule_syn(struct ruleset *b, const struct family *f, bool whole)
 {
 	ruleset_rule(b, "in");
@@ -235,7 +236,7 @@ static void rule_closed(struct ruleset *b, const struct family *f, bool whole)
 	ruleset_rule_end(b);
 }
 
-/* From a protected endpoint, or (@whole) from a protected address. */
+/* Matches packets from a protected endpoint or, if @whole, from a protected address. */
 static void rule_untrack(struct ruleset *b, const struct family *f, bool whole)
 {
 	ruleset_rule(b, "out");
@@ -270,7 +271,7 @@ static void rules_redirect(struct ruleset *b, const struct family *f)
 	rule_dnat(b, f->nfproto, 0, f->addr_n / 4u);
 	ruleset_rule_end(b);
 
-	/* The backup must answer through us. */
+	/* The address is masqueraded so that the backup answers through this box. */
 	ruleset_rule(b, "as-us");
 	match_tcp(b, f);
 	rule_load_ct(b, f->ct_daddr, 0);
@@ -280,7 +281,7 @@ static void rules_redirect(struct ruleset *b, const struct family *f)
 	ruleset_rule_end(b);
 }
 
-/* What the other ports of whole addresses need besides. */
+/* Adds the rules for the other ports of wholly protected addresses. */
 static void rules_whole(struct ruleset *b, const struct family *f)
 {
 	ruleset_rule(b, "to-backup");
@@ -321,7 +322,10 @@ static void build_chains(struct ruleset *b)
 	ruleset_add_chain(b, "as-us", "nat", NF_INET_POST_ROUTING, NF_IP_PRI_NAT_SRC);
 }
 
-/* Rules of a chain apply in the order they are added; each family only meets its own. */
+/*
+ * Rules of a chain apply in the order of their addition. A packet meets only rules of its own
+ * family.
+ */
 static void build_rules(struct ruleset *b, const struct guard *g)
 {
 	for (size_t i = 0; i < FAMILIES; i++) {
@@ -374,7 +378,10 @@ static void add_addresses(struct ruleset *b, const struct family *f,
 			 count);
 }
 
-/* Into @index those of one family: single ports, or whole addresses. Returns how many. */
+/*
+ * Writes the indices of one family's services to @index: those with a single port, or those of a
+ * whole address. Returns how many.
+ */
 static uint32_t select_services(const struct guard_service *svc, uint32_t count, uint8_t family,
 				bool whole, uint32_t *index)
 {
@@ -448,8 +455,8 @@ int guard_up(const char *name, enum guard_tracking tracking, const struct guard_
 		r = netlink_open(NETLINK_NETFILTER, &g->netlink);
 	if (r == 0) {
 		r = table_create(g, svc, count, NFT_TABLE_F_OWNER);
-		/* Before 5.12 unknown flags are -EINVAL; the table is then removed at the next
-		 * start. */
+		/* Before 5.12 the kernel refuses unknown flags with -EINVAL. A table without the
+		 * owner flag is removed at the next start. */
 		if (r == -EOPNOTSUPP || r == -EINVAL)
 			r = table_create(g, svc, count, 0);
 	}
@@ -462,7 +469,7 @@ int guard_up(const char *name, enum guard_tracking tracking, const struct guard_
 	return 0;
 }
 
-/* Adds the changes for @flows, family by family. */
+/* Adds the changes for @flows, one family after the other. */
 static int change_pending(struct guard *g, struct ruleset *b, bool add,
 			  const struct guard_flow *flows, uint32_t count)
 {
@@ -528,7 +535,7 @@ struct guard *guard_down(struct guard *g)
 
 	if (!g)
 		return NULL;
-	/* An owned table also goes with the socket; a plain one has to be deleted. */
+	/* A table with the owner flag vanishes with the socket. One without must be deleted. */
 	ruleset_init(&b, g->table);
 	ruleset_delete_table(&b);
 	(void)ruleset_commit(&b, &g->netlink);
@@ -542,7 +549,7 @@ struct stale {
 	bool found;
 };
 
-/* Finds one at a time: the list changes with each deletion. */
+/* Finds one stale table at a time, because each deletion changes the list. */
 static int stale_one(const struct nlmsghdr *nlh, void *data)
 {
 	struct stale *stale = data;

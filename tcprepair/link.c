@@ -17,7 +17,7 @@
 #include "neighbour.h"
 #include "netlink.h"
 
-/* Frames looked at in one link_receive(): under a flood the caller's loop keeps turning. */
+/* Ceiling of frames for one link_receive(): under a flood the caller's loop must go on. */
 #define RECEIVE_BURST 256
 
 struct link {
@@ -26,7 +26,7 @@ struct link {
 	uint8_t mac[6];
 };
 
-/* ARP and neighbour advertisements only: data traffic must not fill this socket's queue. */
+/* Passes ARP and neighbour advertisements only. Other traffic must not fill the socket's queue. */
 static int filter_attach(int fd)
 {
 	static struct sock_filter code[] = {
@@ -54,7 +54,8 @@ int link_open(const char *interface, struct link **ret)
 	int r = address_link(interface, &sa.sll_ifindex, mac);
 	if (r < 0)
 		return r;
-	/* Protocol 0: nothing is received before the filter is in place and bind() names it. */
+	/* With protocol 0 nothing is received until bind() names a protocol. By then the filter
+	 * is attached. */
 	_cleanup_close_ int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
@@ -111,7 +112,7 @@ int link_announce(struct link *l, const struct netaddr *addr)
 		return link_send(l, bytes_of(frame, neighbour_announce_nd(addr, l->mac, frame)));
 	if (addr->family != NETADDR_V4)
 		return -EAFNOSUPPORT;
-	/* Some stacks only learn from requests, some only from replies. */
+	/* Some stacks learn from requests only, others from replies only. */
 	int r = link_send(l, bytes_of(frame, neighbour_announce_arp(addr, l->mac, false, frame)));
 	int r2 = link_send(l, bytes_of(frame, neighbour_announce_arp(addr, l->mac, true, frame)));
 	return r < 0 ? r : r2;

@@ -11,7 +11,7 @@
 
 #define ETHERNET_HEADER 14
 #define IP6_HEADER      40
-#define ND_SIZE         32 /* header, target, link-layer address option */
+#define ND_SIZE         32 /* header, target, option with the link-layer address */
 #define ND_HOP_LIMIT    255
 
 static const uint8_t broadcast[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
@@ -53,7 +53,7 @@ static size_t build_arp(uint16_t op, const uint8_t mac[6], const struct netaddr 
 	return (size_t)(p - out);
 }
 
-/* @flags: first byte after the checksum, which only advertisements have. */
+/* @flags is the first byte after the checksum. Only advertisements use it. */
 static size_t build_nd(uint8_t type, uint8_t flags, const uint8_t mac[6], const struct netaddr *src,
 		       const struct netaddr *dst, const struct netaddr *target, uint8_t *out)
 {
@@ -70,7 +70,7 @@ static size_t build_nd(uint8_t type, uint8_t flags, const uint8_t mac[6], const 
 	p = put(p, (const uint8_t[8]){type, 0, 0, 0, flags}, 8);
 	p = put(p, target->b, 16);
 	*p++ = type == ND_NEIGHBOR_ADVERT ? ND_OPT_TARGET_LINKADDR : ND_OPT_SOURCE_LINKADDR;
-	*p++ = 1; /* in units of 8 bytes */
+	*p++ = 1; /* length in units of 8 bytes */
 	p = put(p, mac, 6);
 	uint32_t sum = checksum_pseudo(src, dst, IPPROTO_ICMPV6, ND_SIZE);
 	put_u16(nd + 2, checksum_fold(checksum_add(sum, bytes_of(nd, ND_SIZE))));
@@ -93,7 +93,8 @@ size_t neighbour_announce_nd(const struct netaddr *addr, const uint8_t mac[6],
 		.b = {0xff, 0x02, [15] = 1},
 		.family = NETADDR_V6,
 	};
-	const uint8_t override = 0x20; /* RFC 4861 section 4.4: R, S, O from the top */
+	/* RFC 4861 section 4.4: the flags R, S, O from the highest bit on */
+	const uint8_t override = 0x20;
 
 	return build_nd(ND_NEIGHBOR_ADVERT, override, mac, addr, &all_nodes, addr, out);
 }
@@ -134,7 +135,10 @@ static bool parse_arp(struct reader *r, struct link_answer *ret)
 	return true;
 }
 
-/* The sender's MAC when the option is missing: legal in answers to unicast solicitations. */
+/*
+ * Parses an advertisement. Without the option the MAC is the frame's sender: an answer to a unicast
+ * solicitation may omit it.
+ */
 static bool parse_advertisement(struct reader *r, const uint8_t sender[6], struct link_answer *ret)
 {
 	struct link_answer a = {.addr.family = NETADDR_V6};
@@ -157,7 +161,7 @@ static bool parse_advertisement(struct reader *r, const uint8_t sender[6], struc
 	}
 	if (!reader_ok(r))
 		return false;
-	a.gratuitous = !(flags & 0x40); /* Solicited */
+	a.gratuitous = !(flags & 0x40); /* the flag Solicited */
 	*ret = a;
 	return true;
 }

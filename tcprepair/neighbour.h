@@ -10,21 +10,21 @@
 
 #define NEIGHBOUR_FRAME_MAX 96
 
-/* All return the length of the frame in @out. */
+/* Each function that builds a frame returns the frame's length. */
 
-/* Gratuitous ARP for an IPv4 @addr, as a request or as a reply. */
+/* Builds a gratuitous ARP for an IPv4 @addr: a request or a reply. */
 size_t neighbour_announce_arp(const struct netaddr *addr, const uint8_t mac[6], bool reply,
 			      uint8_t out[static NEIGHBOUR_FRAME_MAX]);
-/* Unsolicited neighbour advertisement with Override for an IPv6 @addr. */
+/* Builds an unsolicited neighbour advertisement with Override for an IPv6 @addr. */
 size_t neighbour_announce_nd(const struct netaddr *addr, const uint8_t mac[6],
 			     uint8_t out[static NEIGHBOUR_FRAME_MAX]);
-/* "Who has @addr?" from @own, of the same family. */
+/* Builds the question who has @addr, sent from @own, which is of the same family. */
 size_t neighbour_ask(const struct netaddr *addr, const struct netaddr *own, const uint8_t mac[6],
 		     uint8_t out[static NEIGHBOUR_FRAME_MAX]);
 
 /*
- * An ARP reply, a gratuitous ARP of either kind, or a valid neighbour advertisement
- * (RFC 4861 section 7.1.2). False for everything else; *ret untouched then.
+ * Parses an ARP reply, a gratuitous ARP of either kind, or a valid neighbour advertisement (RFC
+ * 4861 section 7.1.2). Returns false for everything else; then *ret is untouched.
  */
 bool neighbour_parse(struct bytes frame, struct link_answer *ret);
 

@@ -7,7 +7,7 @@
 
 #include "base/cleanup.h"
 
-#define ANSWER_MAX 32768 /* the kernel never makes parts of a dump larger */
+#define ANSWER_MAX 32768 /* the kernel's parts of a dump are never larger */
 
 int netlink_open(int protocol, struct netlink *ret)
 {
@@ -17,7 +17,7 @@ int netlink_open(int protocol, struct netlink *ret)
 
 	if (fd < 0 || bind(fd, (struct sockaddr *)&sa, sizeof sa) < 0)
 		return -errno;
-	/* Without: each of 10,000 errors would carry its request back. */
+	/* Without this option each of 10,000 errors would contain a copy of its request. */
 	if (setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof on) < 0)
 		return -errno;
 	*ret = (struct netlink){.fd = take_fd(&fd)};

@@ -15,24 +15,27 @@
 
 struct netlink {
 	int fd;
-	uint32_t seq; /* of the last message */
+	uint32_t seq; /* of the last message sent */
 };
 
-/* Gets each answer that is neither error nor end of a dump. 0, or a negative errno to report. */
+/*
+ * Called for each answer that is neither an error nor the end of a dump. Returns 0, or a negative
+ * errno that netlink_call() returns.
+ */
 typedef int (*netlink_fn)(const struct nlmsghdr *nlh, void *data);
 
-/* @protocol: NETLINK_ROUTE or NETLINK_NETFILTER. 0 or negative errno. */
+/* @protocol is NETLINK_ROUTE or NETLINK_NETFILTER. Returns 0 or a negative errno. */
 int netlink_open(int protocol, struct netlink *ret);
-/* A zeroed struct with fd -1 is fine. */
+/* Closes the socket. A zeroed struct with fd -1 is fine. */
 void netlink_close(struct netlink *n);
 
 /*
- * Sends @messages in one go. The first error the kernel reports is returned; at
- * least one message must ask for an acknowledgement or a dump (-EPROTO when nothing
- * came back: what happened would be unknown).
+ * Sends @messages at once and collects the answers. Returns the first error of the kernel. At least
+ * one message must ask for an acknowledgement or a dump. When nothing comes back, what happened is
+ * unknown and the result is -EPROTO.
  */
 int netlink_call(struct netlink *n, struct bytes messages, netlink_fn fn, void *data);
-/* The same, of one message, with a socket of its own. */
+/* As netlink_call(), with one message and a socket of its own. */
 int netlink_ask(int protocol, const struct nlmsghdr *message, netlink_fn fn, void *data);
 
 #endif

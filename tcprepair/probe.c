@@ -9,15 +9,15 @@
 
 #define TTL_DEFAULT     64
 #define TCP_HEADER_SIZE 20
-#define ECN_MASK        0x03 /* of the traffic class: pure ACKs are not ECN-capable (RFC 3168) */
-#define TCP_TS_SIZE     12   /* two NOPs and the option, as everybody sends it */
+#define ECN_MASK        0x03 /* in the traffic class; pure ACKs are not ECN-capable (RFC 3168) */
+#define TCP_TS_SIZE     12   /* two NOPs and the option, the usual layout */
 
 enum tcp_flag {
 	TCP_FLAG_RST = 0x04,
 	TCP_FLAG_ACK = 0x10,
 };
 
-/* A writer over the caller's array, which all frames of this file fit by construction. */
+/* A writer into the caller's array. All frames of this file fit. */
 struct frame {
 	uint8_t *p;
 	size_t n;
@@ -54,9 +54,9 @@ static void set_u16(uint8_t *at, uint16_t v)
 }
 
 /*
- * Without a tag, whatever the capture saw: the interface that the address is taken on adds its own,
- * and a mirror may have added one that is nobody else's. So these frames go the way of the
- * sockets'.
+ * Writes the Ethernet header, without a VLAN tag whatever the capture saw. The interface of the
+ * takeover adds its own tag, and a tag in the capture may be the mirror's. Without it these frames
+ * go the same way as the sockets'.
  */
 static void put_ethernet(struct frame *f, const struct snapshot *s, const uint8_t mac[6])
 {
@@ -72,7 +72,7 @@ static void put_ip4(struct frame *f, const struct snapshot *s, size_t payload)
 	put_u8(f, 0x45);
 	put_u8(f, s->tos & (uint8_t)~ECN_MASK);
 	put_u16(f, (uint16_t)(20 + payload));
-	put_u16(f, 0);      /* identification: meaningless with DF (RFC 6864) */
+	put_u16(f, 0);      /* identification has no meaning with DF (RFC 6864) */
 	put_u16(f, 0x4000); /* DF */
 	put_u8(f, s->ttl ? s->ttl : TTL_DEFAULT);
 	put_u8(f, IPPROTO_TCP);
@@ -113,7 +113,7 @@ static size_t build(const struct snapshot *s, const uint8_t mac[6], uint32_t seq
 	put_u8(&f, (uint8_t)(header_n / 4 << 4));
 	put_u8(&f, flags);
 	put_u16(&f, window);
-	put_u32(&f, 0); /* checksum, urgent pointer */
+	put_u32(&f, 0); /* checksum and urgent pointer */
 	if (ts) {
 		put_u32(&f, 0x0101080a);
 		put_u32(&f, ts[0]);
@@ -126,7 +126,7 @@ static size_t build(const struct snapshot *s, const uint8_t mac[6], uint32_t seq
 	return f.n;
 }
 
-/* Rounded down: an edge the old server never promised must not be promised here. */
+/* Rounded down: the box must not promise more than the old server did. */
 static uint16_t window_field(const struct snapshot *s)
 {
 	int32_t open = (int32_t)(s->rcv_edge - s->rcv_nxt);
@@ -143,8 +143,8 @@ size_t probe_build(const struct snapshot *s, const uint8_t mac[6], int64_t now_n
 	struct bytes data = s->probe_byte_ok ? bytes_of(&s->probe_byte, 1) : BYTES_NONE;
 
 	/*
-	 * A client that has closed, and is told that its FIN arrived, turns to TIME-WAIT in
-	 * silence: the FIN stays unacknowledged until there is a socket.
+	 * A client whose FIN is acknowledged may go to TIME-WAIT without an answer. So the FIN is
+	 * not acknowledged before there is a socket.
 	 */
 	uint32_t ack = s->rcv_nxt - s->client_fin;
 

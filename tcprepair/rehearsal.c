@@ -21,7 +21,7 @@
 #include "stage.h"
 #include "base/thread.h"
 
-/* What passes takes microseconds. A SYN is repeated after 1 s. */
+/* A packet that passes takes microseconds. A lost SYN is repeated after 1 s. */
 #define PATIENCE_MS   1300
 #define OWN_MAX       32
 #define REPEAT_MS     50
@@ -91,8 +91,8 @@ static int set_stage(struct rehearsing *h)
 }
 
 /*
- * ---- a restored connection, whose client says something ----
- * Nobody has the client's address yet: its kernel would reset a connection it does not know.
+ * ---- a restored connection whose client sends something ----
+ * Nobody has the client's address: a kernel that had it would reset a connection it does not know.
  */
 
 static struct snapshot snapshot_of(const struct rehearsing *h, const uint8_t box_mac[6])
@@ -117,7 +117,10 @@ static struct snapshot snapshot_of(const struct rehearsing *h, const uint8_t box
 	return s;
 }
 
-/* A probe of the client is what the client itself sends: one byte at what the box expects. */
+/*
+ * Sends what the client would send. A probe with swapped ends is such a segment: one byte at the
+ * number that the box expects.
+ */
 static int say(const struct rehearsing *h, const struct snapshot *s)
 {
 	struct snapshot reverse = *s;
@@ -141,7 +144,7 @@ static int say(const struct rehearsing *h, const struct snapshot *s)
 	return r < 0 ? r : back;
 }
 
-/* 1, 0: not in all that time, or negative errno. */
+/* Waits until @fd is ready. Returns 1, 0 after @patience_ms, or a negative errno. */
 static int becomes(int fd, short events, int patience_ms)
 {
 	struct pollfd p = {.fd = fd, .events = events};
@@ -150,7 +153,7 @@ static int becomes(int fd, short events, int patience_ms)
 	return n < 0 ? -errno : (p.revents & events) != 0;
 }
 
-/* 1: it was heard, 0: it was dropped on its way. */
+/* Returns 1 when the restored socket got the client's segment, 0 when it was dropped on the way. */
 static int restored_is_heard(const struct rehearsing *h, const struct guard *g)
 {
 	const struct restore_options none = {0};
@@ -168,8 +171,8 @@ static int restored_is_heard(const struct rehearsing *h, const struct guard *g)
 		r = restore_socket(&s, &none, clock_mono_ns(), &fd, &unsent, &step);
 	if (r < 0)
 		return r;
-	/* Again and again: a cable just laid loses what comes before the kernel's worker was there.
-	 */
+	/* Sent repeatedly: a new cable loses packets until the kernel's worker has brought it
+	 * up. */
 	for (int ms = 0; r == 0 && ms < PATIENCE_MS; ms += REPEAT_MS) {
 		r = say(h, &s);
 		if (r == 0)
@@ -233,7 +236,7 @@ static int new_is_served(const struct rehearsing *h)
 	return back < 0 ? back : r;
 }
 
-/* ---- the play ---- */
+/* ---- the rehearsal ---- */
 
 static void dropped(struct rehearsing *h, enum rehearsal_outcome outcome)
 {
@@ -243,7 +246,10 @@ static void dropped(struct rehearsing *h, enum rehearsal_outcome outcome)
 			 "no nftables rule: routing, or a filter of another kind");
 }
 
-/* 1: restored connections are heard with this way of tracking. */
+/*
+ * Rehearses with one way of tracking. Returns 1 when the restored connection got its segment, 0
+ * when not, or a negative errno.
+ */
 static int play(struct rehearsing *h, enum guard_tracking tracking)
 {
 	struct guard *g = NULL;
@@ -334,7 +340,7 @@ int rehearsal_digest(uint64_t *ret)
 
 	if (r < 0)
 		return r;
-	/* Those of iptables-legacy cannot be rehearsed: with them it comes to something else. */
+	/* Rules of iptables-legacy cannot be rehearsed, so their presence changes the digest. */
 	*ret = siphash13(rules, strlen(rules), &key) ^ rules_legacy_present();
 	return 0;
 }

@@ -18,13 +18,13 @@
 #define SO_BUF_LOCK 72 /* Linux 5.16 */
 #endif
 
-#define MSS_MIN         88    /* what TCP_MAXSEG takes: TCP_MIN_MSS ... */
+#define MSS_MIN         88    /* what TCP_MAXSEG accepts: TCP_MIN_MSS ... */
 #define MSS_MAX         32767 /* ... and MAX_TCP_WINDOW */
-#define RCVBUF_COVERS   65535 /* the window that the default receive buffer can hold */
-#define SNDBUF_COVERS   32768 /* bytes that a fresh send buffer surely takes */
+#define RCVBUF_COVERS   65535 /* the window that the default receive buffer allows */
+#define SNDBUF_COVERS   32768 /* bytes that a new send buffer always takes */
 #define ORPHAN_FIN_WAIT 2     /* seconds; see life_after_fin() */
 
-enum option_kind { /* RFC 9293, 7323, 2018: what TCP_REPAIR_OPTIONS is keyed by */
+enum option_kind { /* RFC 9293, 7323, 2018: the kinds in TCP_REPAIR_OPTIONS */
 	OPTION_MSS = 2,
 	OPTION_WSCALE = 3,
 	OPTION_SACK_PERM = 4,
@@ -47,8 +47,8 @@ static bool is_v6(const struct snapshot *s)
 }
 
 /*
- * Two uses: the socket can be built before the address is here, and "transparent"
- * is what the guard admits packets by, so it is off while the socket is half built.
+ * "transparent" has two uses. It lets the socket be built before the address is here. And the guard
+ * admits packets by it, so it is off while the socket is half built.
  */
 static int set_transparent(int fd, const struct snapshot *s, bool on)
 {
@@ -56,7 +56,9 @@ static int set_transparent(int fd, const struct snapshot *s, bool on)
 			: set_int(fd, IPPROTO_IP, IP_TRANSPARENT, on);
 }
 
-/* The old server's FIN arrived: our sequence space goes on behind it. */
+/*
+ * Whether the client has acknowledged the old server's FIN. Then the FIN's number counts as sent.
+ */
 static bool fin_acknowledged(const struct snapshot *s)
 {
 	return s->server_fin && s->snd_una == s->snd_nxt;
@@ -75,8 +77,8 @@ static int check(const struct snapshot *s, const struct restore_options *o)
 }
 
 /*
- * Repair first: it makes sk_reuse SK_FORCE_REUSE, with which bind() succeeds beside any
- * other socket on that port (SO_REUSEADDR here would weaken it).
+ * Repair mode comes first: it sets sk_reuse to SK_FORCE_REUSE. With that bind() succeeds beside any
+ * other socket on the port. SO_REUSEADDR here would weaken it.
  */
 static int bind_server(int fd, const struct snapshot *s)
 {
@@ -89,7 +91,10 @@ static int bind_server(int fd, const struct snapshot *s)
 	return bind(fd, (struct sockaddr *)&sa, n) < 0 ? -errno : 0;
 }
 
-/* Without it before connect() the effective MSS stays 524, whatever REPAIR_OPTIONS says. */
+/*
+ * Must come before connect(). Otherwise the effective MSS stays 524, whatever TCP_REPAIR_OPTIONS
+ * says.
+ */
 static int set_mss(int fd, const struct snapshot *s)
 {
 	int mss = s->mss < MSS_MIN ? MSS_MIN : s->mss > MSS_MAX ? MSS_MAX : s->mss;
@@ -104,7 +109,7 @@ static int set_queue_seq(int fd, int queue, uint32_t seq)
 	return r < 0 ? r : set_option(fd, IPPROTO_TCP, TCP_QUEUE_SEQ, &seq, sizeof seq);
 }
 
-/* Only in state CLOSE. An acknowledged FIN is queued again, as sent: see queue_fin(). */
+/* Works only in state CLOSE. An acknowledged FIN is queued again as sent, see queue_fin(). */
 static int set_sequence(int fd, const struct snapshot *s)
 {
 	int r = set_queue_seq(fd, TCP_RECV_QUEUE, s->rcv_nxt);
@@ -112,7 +117,7 @@ static int set_sequence(int fd, const struct snapshot *s)
 	return r < 0 ? r : set_queue_seq(fd, TCP_SEND_QUEUE, s->snd_una - fin_acknowledged(s));
 }
 
-/* Sends nothing in repair: straight to ESTABLISHED. */
+/* In repair mode connect() sends nothing and goes to ESTABLISHED. */
 static int connect_client(int fd, const struct snapshot *s)
 {
 	struct sockaddr_storage sa;
@@ -124,8 +129,8 @@ static int connect_client(int fd, const struct snapshot *s)
 }
 
 /*
- * Before any byte is queued. Scales are always set: connect() left the ones this kernel
- * would have offered, and without the option ours would be misread by 2^7.
+ * Must come before any byte is queued. The scales are always set: connect() left those that this
+ * kernel would have offered. Without the option the peer's window would be misread by 2^7.
  */
 static int set_options(int fd, const struct snapshot *s)
 {
@@ -152,8 +157,8 @@ static int set_timestamp(int fd, const struct snapshot *s, int64_t now_ns)
 }
 
 /*
- * Buffers large enough for what is promised or injected, then unlocked: autotuning
- * goes on from there. The kernel doubles the value for its overhead.
+ * Makes the buffers large enough for what is promised or injected, and unlocks them so that
+ * autotuning goes on from there. The kernel doubles the value for its overhead.
  */
 static int grow_buffers(int fd, size_t receive, size_t send)
 {
@@ -165,10 +170,11 @@ static int grow_buffers(int fd, size_t receive, size_t send)
 		r = set_int(fd, SOL_SOCKET, SO_SNDBUFFORCE, (int)send);
 	if (r == 0 && (receive > RCVBUF_COVERS || send > SNDBUF_COVERS))
 		r = set_int(fd, SOL_SOCKET, SO_BUF_LOCK, 0);
-	return r == -ENOPROTOOPT ? 0 : r; /* before 5.16: fixed buffers, but right ones */
+	/* Before 5.16 the buffers stay fixed, at the right size. */
+	return r == -ENOPROTOOPT ? 0 : r;
 }
 
-/* The bytes [from, from + n) of both views; fewer when the socket is full. */
+/* Sends the bytes [from, from + n) of the two views, or fewer when the socket is full. */
 static ssize_t send_part(int fd, const struct bytes in_flight[2], size_t from, size_t n)
 {
 	struct bytes a = bytes_head(bytes_from(in_flight[0], from), n);
@@ -181,8 +187,8 @@ static ssize_t send_part(int fd, const struct bytes in_flight[2], size_t from, s
 	return sent < 0 ? -errno : sent;
 }
 
-/* In repair with the send queue selected nothing leaves: the bytes become "sent, not acknowledged".
- */
+/* Queues bytes as "sent, not acknowledged". In repair mode with the send queue selected nothing
+ * leaves the box. */
 static int queue_sent(int fd, const struct restore_options *o)
 {
 	for (size_t done = 0; done < o->as_sent;) {
@@ -197,8 +203,8 @@ static int queue_sent(int fd, const struct restore_options *o)
 }
 
 /*
- * A FIN that was sent and acknowledged: recorded as sent, in the selected send queue,
- * without a packet. The client's next ACK covers it.
+ * Records, without a packet, a FIN that was sent and acknowledged. The send queue is selected. The
+ * client's next ACK covers the FIN.
  */
 static int queue_fin(int fd, const struct snapshot *s)
 {
@@ -207,7 +213,10 @@ static int queue_fin(int fd, const struct snapshot *s)
 	return shutdown(fd, SHUT_WR) < 0 ? -errno : 0;
 }
 
-/* Linux 6.17 drops what lies beyond the edge that it believes it has advertised. */
+/*
+ * The window that the old server has advertised. Linux 6.17 drops segments beyond the edge that it
+ * believes it has advertised.
+ */
 static size_t receive_window(const struct snapshot *s)
 {
 	int32_t open = (int32_t)(s->rcv_edge - s->rcv_nxt);
@@ -230,8 +239,8 @@ static int set_window(int fd, const struct snapshot *s)
 }
 
 /*
- * The client's FIN is counted in rcv_nxt, so the kernel never sees it again: once we close,
- * the socket would sit in FIN_WAIT2 for a minute waiting for it.
+ * The client's FIN is counted in rcv_nxt, so the kernel never sees it. Without this limit a closed
+ * socket would wait in FIN_WAIT2 for a minute.
  */
 static int life_after_fin(int fd, const struct snapshot *s)
 {
@@ -248,16 +257,17 @@ static int set_looks(int fd, const struct snapshot *s)
 	if (r == 0 && s->tos)
 		r = is_v6(s) ? set_int(fd, IPPROTO_IPV6, IPV6_TCLASS, s->tos)
 			     : set_int(fd, IPPROTO_IP, IP_TOS, s->tos);
-	/* Routers cut what its path does not take, and tell nobody: the client acknowledged it. */
+	/* The old server sent without DF, so routers fragment large packets for narrow paths,
+	 * and report nothing. A socket with DF would lose them. */
 	if (r == 0 && s->may_fragment && !is_v6(s))
 		r = set_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
 	return r < 0 ? r : life_after_fin(fd, s);
 }
 
 /*
- * Admitted by the guard, then out of repair, which sends a window probe: the client's
- * answer acknowledges what it has. Leaving repair clears SO_REUSEADDR, and without it
- * nobody could listen on the port.
+ * Lets the guard admit the socket, then leaves repair mode, which sends a window probe. The
+ * client's answer acknowledges what it has. Leaving repair mode clears SO_REUSEADDR, without which
+ * nobody could listen on the port, so it is set again.
  */
 static int go_live(int fd, const struct snapshot *s)
 {

@@ -24,10 +24,10 @@
 #include "netlink.h"
 
 #define ANSWER_MAX 32768
-/* For what some dozens of packets meet on their way. */
+/* Room for the trace of some dozens of packets. */
 #define TRACE_ROOM (4 << 20)
 
-/* All that is received here is traced; before anybody else looks at it. */
+/* Traces every packet that is received, before other rules see it. */
 #define TRACE_TABLE                      \
 	"table inet rehearsal-trace {\n" \
 	"chain received {\ntype filter hook prerouting priority -500\nmeta nftrace set 1\n}\n}\n"
@@ -56,7 +56,7 @@ static int run(struct nft_ctx *c, const char *command)
 	return nft_run_cmd_from_buffer(c, command) == 0 ? 0 : -EINVAL;
 }
 
-/* @line is "table inet filter"; appends that table's text. */
+/* Appends the text of the table that @line names ("table inet filter"). */
 static int append_table(struct nft_ctx *tables, const char *line, FILE *out)
 {
 	char command[LIST_MAX], name[LIST_MAX];
@@ -80,7 +80,7 @@ int rules_read(char **ret)
 
 	if (!list || !tables)
 		return -ENOMEM;
-	/* Counters and what has expired are no rules. */
+	/* Counters and expired elements are not rules. */
 	nft_ctx_output_set_flags(tables, NFT_CTX_OUTPUT_STATELESS);
 	int r = run(list, "list tables");
 	if (r < 0)
@@ -101,7 +101,7 @@ int rules_read(char **ret)
 	return r;
 }
 
-/* The first line, without what cannot be shown. */
+/* Copies the first line, without characters that cannot be shown. */
 static void first_line(const char *from, char *out, size_t n)
 {
 	size_t i = 0;
@@ -158,11 +158,11 @@ int rules_generation(uint32_t *ret)
 	return netlink_ask(NETLINK_NETFILTER, nlh, generation_one, ret);
 }
 
-/* ---- who drops ---- */
+/* ---- which rule drops ---- */
 
 struct rules_trace {
 	struct netlink netlink;
-	/* The last drop. */
+	/* The last drop seen. */
 	bool dropped, policy;
 	uint8_t family;
 	uint64_t handle;
@@ -234,7 +234,7 @@ static void collect(struct rules_trace *t)
 	_Alignas(struct nlmsghdr) char answer[ANSWER_MAX];
 	ssize_t got;
 
-	/* What overflowed the queue was like what is in it. */
+	/* Traces that did not fit into the queue were of the same kind as those in it. */
 	while ((got = recv(t->netlink.fd, answer, sizeof answer, MSG_DONTWAIT)) > 0 ||
 	       (got < 0 && errno == ENOBUFS)) {
 		int left = got < 0 ? 0 : (int)got;
@@ -263,7 +263,9 @@ static const char *family_name(uint8_t family)
 	}
 }
 
-/* The text of rule @handle in the listing of its chain: "\t\ttcp dport 22 drop # handle 7". */
+/*
+ * Finds the text of rule @handle in the listing of its chain: "\t\ttcp dport 22 drop # handle 7".
+ */
 static void rule_text(const struct rules_trace *t, const char *chain, char *out, size_t n)
 {
 	_cleanup_(context_free) struct nft_ctx *c = context();

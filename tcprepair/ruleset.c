@@ -3,7 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h> /* before linux/netfilter.h, whose linux/in.h then stays away */
+#include <netinet/in.h> /* before linux/netfilter.h, which then does not include linux/in.h */
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_conntrack_tuple_common.h>
 #include <linux/netfilter/nf_tables.h>
@@ -15,7 +15,7 @@
 #include <libnftnl/set.h>
 #include <libnftnl/table.h>
 
-/* No message of ours is longer; the list of elements is one attribute, whose length is 16 bits. */
+/* Longer than any message here: the list of elements is one attribute, whose length has 16 bits. */
 #define MESSAGE_MAX          65536
 #define ELEMENTS_PER_MESSAGE 500
 
@@ -228,7 +228,7 @@ struct expression {
 
 #define EXPRESSION_END UINT16_MAX
 
-/* An expression of kind @kind with numeric attributes; the rule owns it. NULL without memory. */
+/* Makes an expression with numeric attributes, which the rule owns. NULL: no memory. */
 static struct nftnl_expr *add(struct ruleset *b, const char *kind, const struct expression *attrs)
 {
 	struct nftnl_expr *e = b->rule ? nftnl_expr_alloc(kind) : NULL;

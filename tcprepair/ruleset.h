@@ -18,41 +18,47 @@
 #include "base/buf.h"
 #include "netlink.h"
 
-/* One batch: about 260,000 set elements of IPv6 flows. */
+/* Ceiling of one batch. It holds about 260,000 set elements of IPv6 flows. */
 #define RULESET_MAX_BYTES (32u << 20)
 
 struct ruleset {
 	struct buf buf;
-	const char *table; /* family inet */
+	const char *table; /* of the family inet */
 	struct nftnl_rule *rule;
 	uint32_t seq, set_id;
-	size_t last; /* offset of the last message: it asks for the acknowledgement */
+	size_t last; /* offset of the last message, which asks for the acknowledgement */
 	int error;
 };
 
 void ruleset_init(struct ruleset *b, const char *table);
-/* Sends it, and frees it. 0 or negative errno. */
+/* Sends the batch and frees it. Returns 0 or a negative errno. */
 int ruleset_commit(struct ruleset *b, struct netlink *n);
 
-/* @flags: NFT_TABLE_F_*. Fails with -EEXIST when there is one of that name. */
+/* @flags: NFT_TABLE_F_*. The commit fails with -EEXIST when a table of that name exists. */
 void ruleset_add_table(struct ruleset *b, uint32_t flags);
 void ruleset_delete_table(struct ruleset *b);
 
-/* Lengths in bytes; @data_n 0: a set, otherwise a map. Types only matter to who lists it. */
+/*
+ * Adds a set or, if @data_n is not 0, a map. Lengths are in bytes. The types are only shown in
+ * listings.
+ */
 void ruleset_add_set(struct ruleset *b, const char *name, uint32_t key_type, uint32_t key_n,
 		     uint32_t data_type, uint32_t data_n);
 
-/* A key, or a key with its data behind it, padded to 4 bytes like registers. */
+/* A key, perhaps followed by its data. Each is padded to 4 bytes, as in registers. */
 struct ruleset_element {
 	uint8_t b[40];
 };
 
-/* Elements of one set, from fn(@data, i). @add: insert, else delete (-ENOENT if one is missing). */
+/*
+ * Inserts (@add) or deletes elements of one set, which fn(@data, i) makes. Deleting a missing
+ * element is -ENOENT.
+ */
 typedef struct ruleset_element (*ruleset_element_fn)(const void *data, uint32_t i);
 void ruleset_elements(struct ruleset *b, bool add, const char *set, uint32_t key_n, uint32_t data_n,
 		      ruleset_element_fn fn, const void *data, uint32_t count);
 
-/* @type "filter" or "nat" for a base chain on @hook; NULL for one that is jumped to. */
+/* @type is "filter" or "nat" for a base chain on @hook, or NULL for a chain that rules jump to. */
 void ruleset_add_chain(struct ruleset *b, const char *name, const char *type, uint32_t hook,
 		       int32_t priority);
 void ruleset_flush_chain(struct ruleset *b, const char *name);
@@ -60,26 +66,29 @@ void ruleset_flush_chain(struct ruleset *b, const char *name);
 void ruleset_rule(struct ruleset *b, const char *chain);
 void ruleset_rule_end(struct ruleset *b);
 
-/* Expressions of the current rule; each "match" ends the rule's evaluation when it fails. */
+/* Expressions of the current rule. When a match fails, the rule's evaluation ends. */
 void rule_load_meta(struct ruleset *b, uint32_t key, uint32_t reg);
 void rule_load_payload(struct ruleset *b, uint32_t base, uint32_t offset, uint32_t n, uint32_t reg);
-/* Of the connection's original direction. */
+/* Loads a field of the connection's original direction. */
 void rule_load_ct(struct ruleset *b, uint32_t key, uint32_t reg);
-/* Ends the rule when the packet belongs to no socket of this host. */
+/*
+ * Loads a property of the packet's socket. Ends the rule when the packet belongs to no socket of
+ * this host.
+ */
 void rule_load_socket(struct ruleset *b, uint32_t key, uint32_t reg);
 void rule_mask_u8(struct ruleset *b, uint32_t reg, uint8_t mask);
 void rule_match_u8(struct ruleset *b, uint32_t reg, uint8_t value);
-/* At least @value, in network order. */
+/* Matches values of at least @value, in network order. */
 void rule_from_u16(struct ruleset *b, uint32_t reg, uint16_t value);
 void rule_match_set(struct ruleset *b, const char *set, uint32_t reg);
-/* The map's data goes into @reg as well. */
+/* Matches keys of the map, and loads their data into @reg. */
 void rule_match_map(struct ruleset *b, const char *map, uint32_t reg);
 void rule_dnat(struct ruleset *b, uint32_t family, uint32_t reg_addr, uint32_t reg_port);
-/* The port stays. */
+/* Changes the destination address, not the port. */
 void rule_dnat_address(struct ruleset *b, uint32_t family, uint32_t reg_addr);
 void rule_masquerade(struct ruleset *b);
 void rule_notrack(struct ruleset *b);
-/* @chain: for NFT_JUMP, else NULL. */
+/* @chain is the target of NFT_JUMP or NFT_GOTO, otherwise NULL. */
 void rule_verdict(struct ruleset *b, int verdict, const char *chain);
 
 #endif

@@ -26,7 +26,7 @@ static struct nlmsghdr *link_message(char *out, uint16_t flags, const char *name
 	return nlh;
 }
 
-/* Up; with @quiet without ARP and neighbour discovery. */
+/* Sets the interface up. With @quiet it uses neither ARP nor neighbour discovery. */
 static int link_up(const char *name, bool quiet)
 {
 	_Alignas(struct nlmsghdr) char out[MESSAGE_MAX];
@@ -38,12 +38,13 @@ static int link_up(const char *name, bool quiet)
 	return netlink_ask(NETLINK_ROUTE, nlh, NULL, NULL);
 }
 
-/*
- * Both ends have this one: without ARP the kernel writes its own address as the destination.
- */
+/* The address of both ends. Without ARP the kernel writes its own address as the destination. */
 static const uint8_t mac[6] = {0x02, 'j', 'e', 'e', 'b', 's'};
 
-/* From @interface here to @there in the namespace @outside; NULL: the kernel names it. */
+/*
+ * Makes a cable from @interface here to @there in the namespace @outside. NULL: the kernel chooses
+ * the name.
+ */
 static int cable(const char *interface, int outside, const char *there)
 {
 	_Alignas(struct nlmsghdr) char out[MESSAGE_MAX];
@@ -82,7 +83,7 @@ static int default_route(const char *interface, uint8_t family)
 	return netlink_ask(NETLINK_ROUTE, nlh, NULL, NULL);
 }
 
-/* A host without IPv6 has no use for its route. */
+/* On a host without IPv6 its route is left out. */
 static int side_up(const char *interface)
 {
 	int r = link_up("lo", false);
@@ -139,7 +140,7 @@ int stage_connect(const struct stage *s, const char *interface)
 	return r < 0 ? r : back;
 }
 
-/* A cable as well, and no dummy: a kernel need not have that kind. */
+/* A cable without another end in use. The kernel need not have dummy interfaces. */
 int stage_placeholder(const struct stage *s, const char *name)
 {
 	int r = cable(name, s->ns[STAGE_OUTSIDE_SIDE], NULL);

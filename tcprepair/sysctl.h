@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* sysctl: the kernel's switches of this network namespace. Private to tcprepair. */
+/* sysctl: the sysctl files of this network namespace. Private to tcprepair. */
 #ifndef TCPREPAIR_SYSCTL_H
 #define TCPREPAIR_SYSCTL_H
 
@@ -7,7 +7,7 @@
 
 #define SYSCTL_NET "/proc/sys/net/"
 
-/* Whether the first digit of the file is another than 0. 0 or negative errno. */
+/* Reads whether the file's first digit is not 0. Returns 0 or a negative errno. */
 int sysctl_read(const char *path, bool *ret);
 int sysctl_write(const char *path, bool on);
 

@@ -5,8 +5,8 @@
 
 #define WSCALE_MAX    14         /* RFC 7323 section 2.3 */
 #define WINDOW_MAX    (1u << 30) /* 65535 << 14, rounded up */
-#define TS_HZ_DEFAULT 1000       /* what Linux, Windows and the BSDs use today */
-#define TS_HZ_MAX     1000000    /* Linux' microsecond mode; nothing is faster */
+#define TS_HZ_DEFAULT 1000       /* the clock of current Linux, Windows and BSDs */
+#define TS_HZ_MAX     1000000    /* Linux with microseconds, the fastest known */
 
 enum flag {
 	FLAG_WSCALE = 1 << 0,
@@ -88,7 +88,7 @@ static void flags_apply(struct snapshot *s, uint8_t flags)
 	s->may_fragment = flags & FLAG_MAY_FRAGMENT;
 }
 
-/* Only what no connection can have: a strange but possible one is for the restore to refuse. */
+/* Rejects only what no connection can be. A strange but possible state is left to the restore. */
 static bool possible(const struct snapshot *s)
 {
 	if (s->server.port == 0 || s->client.port == 0 || s->mss == 0)
@@ -148,9 +148,9 @@ enum snapshot_outcome snapshot_decode(struct reader *r, struct snapshot *ret)
 }
 
 /*
- * The clock may be estimated a little slow, and packets after the last one seen may
- * have been missed: one tick more than elapsed. Bit 0 set would switch
- * TCP_TIMESTAMP to microseconds (Linux 6.7). Arithmetic modulo 2^32, as the clock itself.
+ * One tick is added to the elapsed time: the clock may be estimated slightly slow, and packets
+ * after the last one seen may have been missed. Bit 0 is cleared, because Linux 6.7 takes it as the
+ * switch of TCP_TIMESTAMP to microseconds. The arithmetic is modulo 2^32, like the clock.
  */
 uint32_t snapshot_tsval_at(const struct snapshot *s, int64_t now_ns)
 {
