@@ -20,9 +20,9 @@ struct adopt {
 	struct jeebs_flow *flow;
 	const struct jeebs_live_ops *ops;
 	uint64_t retain;
-	uint64_t begin[2];        /* not 0: what came before was another module's */
-	uint64_t from[2], end[2]; /* what is asked to be kept, and what was shown */
-	uint8_t older;            /* offset 0 is not the beginning */
+	uint64_t begin[2];        /* not 0: another module had the bytes before */
+	uint64_t from[2], end[2]; /* from: asked to be kept; end: shown so far */
+	uint8_t older;            /* the handshake was not seen: offset 0 is not the beginning */
 };
 
 static void keep(struct adopt *a, uint32_t dir, uint64_t from)
@@ -68,7 +68,7 @@ static int adopt_gap(void *state, uint32_t dir, uint64_t from, uint64_t to)
 
 static int adopt_fin(void *state, uint32_t dir, uint64_t off)
 {
-	(void)state, (void)dir, (void)off; /* in the cut */
+	(void)state, (void)dir, (void)off; /* the FIN is in the cut */
 	return JEEBS_OK;
 }
 
@@ -111,7 +111,10 @@ static int adopt_restore(void *state, struct jeebs_bytes checkpoint)
 	return JEEBS_OK;
 }
 
-/* The log itself is asked, not the state: what it does not hold is not handed over. */
+/*
+ * Whether the log reaches back to the first byte. The log is asked and not the state, because it
+ * may have dropped bytes at a ceiling.
+ */
 static bool from_beginning(const struct adopt *a, const struct jeebs_cut *cut, uint32_t dir)
 {
 	uint64_t end = dir == JEEBS_TO_SERVER ? cut->to_server_end : cut->to_client_end;
@@ -136,7 +139,7 @@ static void adopt_plan(const void *state, const struct jeebs_cut *cut, struct je
 		 whole ? "" : ", the beginning not among them");
 }
 
-/* A plan of this style is never resumed by a host that knows it. */
+/* The host does not call this: a plan of this style is carried out by a program. */
 static void adopt_resume(void *state, const struct jeebs_cut *cut, struct jeebs_join *j,
 			 const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b)
 {
@@ -147,7 +150,7 @@ static void adopt_resume(void *state, const struct jeebs_cut *cut, struct jeebs_
 
 static void adopt_close(void *state)
 {
-	(void)state; /* owns nothing */
+	(void)state; /* the state owns nothing */
 }
 
 const struct jeebs_module adopt_module = {

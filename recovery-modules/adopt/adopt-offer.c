@@ -19,7 +19,7 @@ static uint64_t announced(const struct adopt_connection *c, enum adopt_part part
 	return part == ADOPT_PART_STATE ? c->state_n : c->n[part];
 }
 
-/* Announced is not received: memory grows with what has come. */
+/* Memory grows with the bytes that have come, not with those announced. */
 static int begin(struct adopt_offer *o, struct bytes message)
 {
 	uint64_t left = o->max_bytes;
@@ -43,7 +43,7 @@ static int begin(struct adopt_offer *o, struct bytes message)
 	return ADOPT_OFFER_MORE;
 }
 
-/* Of a part that is not behind the others, and exactly where it goes on. */
+/* Adds bytes of a part. Parts must come in their order, without a hole. */
 static int add(struct adopt_offer *o, struct bytes message)
 {
 	struct adopt_bytes b;

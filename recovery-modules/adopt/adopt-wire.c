@@ -5,7 +5,7 @@
 
 static const uint8_t magic[8] = {'j', 'e', 'e', 'b', 's', 'a', 'd', 'p'};
 
-#define HEADER_BYTES 4 /* type, three bytes of zero */
+#define HEADER_BYTES 4 /* type, and three zero bytes */
 
 enum flag {
 	FLAG_CLIENT_FIN = 1,
@@ -25,7 +25,7 @@ void adopt_wire_hello(struct writer *out)
 {
 	put_header(out, ADOPT_HELLO);
 	writer_copy(out, magic, sizeof magic);
-	writer_u16be(out, ADOPT_VERSION); /* the lowest it speaks, and the highest */
+	writer_u16be(out, ADOPT_VERSION); /* the lowest version, and the highest */
 	writer_u16be(out, ADOPT_VERSION);
 }
 
@@ -94,7 +94,7 @@ void adopt_wire_done(struct writer *out)
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
-/* A reader behind the header; failed when the message is not of @type. */
+/* Returns a reader behind the header. It has failed when the message is not of @type. */
 static struct reader open_message(struct bytes message, enum adopt_message type)
 {
 	struct reader r = reader_init(message);
@@ -104,7 +104,7 @@ static struct reader open_message(struct bytes message, enum adopt_message type)
 	return r;
 }
 
-/* Everything was read, and nothing is left. */
+/* Whether everything was read, and nothing is left. */
 static bool is_whole(const struct reader *r)
 {
 	return reader_ok(r) && reader_left(r) == 0;
@@ -127,14 +127,14 @@ enum adopt_wire adopt_wire_read_hello(struct bytes message)
 	struct bytes m = reader_bytes(&r, sizeof magic);
 	uint16_t lowest = reader_u16be(&r), highest = reader_u16be(&r);
 
-	/* What a later version says behind it is not for us. */
+	/* Later versions may append fields, which are ignored. */
 	if (!reader_ok(&r) || !bytes_eq(m, bytes_of(magic, sizeof magic)) || lowest > highest)
 		return ADOPT_WIRE_MALFORMED;
 	return lowest <= ADOPT_VERSION && highest >= ADOPT_VERSION ? ADOPT_WIRE_OK
 								   : ADOPT_WIRE_VERSION;
 }
 
-/* The trailing bytes of an IPv4 address are zero, as struct endpoint demands. */
+/* Reads an endpoint. Bytes after an IPv4 address must be zero, as in struct endpoint. */
 static void get_endpoint(struct reader *r, uint8_t family, struct endpoint *ret)
 {
 	static const uint8_t zero[12];
@@ -154,7 +154,9 @@ static bool is_name(struct bytes b)
 	return b.n > 0 && b.n <= ADOPT_PROTOCOL_MAX;
 }
 
-/* The bytes that follow reach to the end of their direction, and what is unsent is among them. */
+/*
+ * Whether the bytes that follow reach to the end of their direction, and include the unsent ones.
+ */
 static bool is_consistent(const struct adopt_connection *c)
 {
 	const uint64_t end[2] = {c->to_server_end, c->to_client_end};

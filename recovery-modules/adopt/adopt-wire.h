@@ -25,8 +25,8 @@
 #define ADOPT_MESSAGE_MAX  (ADOPT_CHUNK_MAX + 64u)
 #define ADOPT_PROTOCOL_MAX 32u
 #define ADOPT_REASON_MAX   96u
-#define ADOPT_ANSWER_MAX   128u /* what a program says: HELLO, VERDICT, DONE */
-#define ADOPT_END_BYTES    4u   /* END and DONE are nothing but their type */
+#define ADOPT_ANSWER_MAX   128u /* ceiling of a program's messages: HELLO, VERDICT, DONE */
+#define ADOPT_END_BYTES    4u   /* END and DONE consist of their type */
 
 enum adopt_message {
 	ADOPT_HELLO = 1,
@@ -37,60 +37,64 @@ enum adopt_message {
 	ADOPT_DONE = 6,
 };
 
-/* What BYTES are of. They are sent in this order. */
+/* The parts that BYTES messages carry, in the order in which they are sent. */
 enum adopt_part {
 	ADOPT_PART_TO_SERVER, /* the client's bytes */
 	ADOPT_PART_TO_CLIENT,
-	ADOPT_PART_STATE, /* of the recovery module: its checkpoint */
+	ADOPT_PART_STATE, /* the recovery module's checkpoint */
 	ADOPT_PARTS,
 };
 
-/* Outcomes of reading. */
+/* Outcomes of reading a message. */
 enum adopt_wire {
 	ADOPT_WIRE_OK = 0,
 	ADOPT_WIRE_MALFORMED = 1,
-	ADOPT_WIRE_VERSION = 2, /* no common one */
+	ADOPT_WIRE_VERSION = 2, /* the program and the box have no version in common */
 };
 
 struct adopt_connection {
 	struct endpoint server, client;
 	uint64_t to_server_end, to_client_end, to_client_acked;
 	/*
-	 * The bytes [from, from + n) of each direction follow; they end where the direction
-	 * does. The last `unsent` of those to the client were never given to the socket.
+	 * The bytes [from, from + n) of each direction follow, up to the direction's end. The last
+	 * `unsent` of the bytes to the client were not given to the socket yet.
 	 */
 	uint64_t from[2], n[2];
 	uint64_t unsent;
 	uint64_t state_n;
 	bool client_fin, server_fin;
-	bool older; /* than the box: offset 0 is the first byte that was seen, not the beginning */
+	/* The handshake was not seen: offset 0 is the first byte seen, not the beginning. */
+	bool older;
 	uint8_t protocol_n;
 	char protocol[ADOPT_PROTOCOL_MAX + 1];
 };
 
 struct adopt_bytes {
 	enum adopt_part part;
-	uint64_t off; /* from the beginning of the part */
+	uint64_t off; /* offset in the part */
 	struct bytes b;
 };
 
 struct adopt_verdict {
 	bool taken;
-	char reason[ADOPT_REASON_MAX + 1]; /* printable ASCII, perhaps empty */
+	char reason[ADOPT_REASON_MAX + 1]; /* printable ASCII, or empty */
 };
 
-/* Each writes one message. */
+/* Each function writes one message. */
 void adopt_wire_hello(struct writer *out);
 void adopt_wire_connection(struct writer *out, const struct adopt_connection *c);
 void adopt_wire_bytes(struct writer *out, const struct adopt_bytes *b);
 void adopt_wire_end(struct writer *out);
-/* @reason is cut at ADOPT_REASON_MAX, and what is not printable becomes a question mark. */
+/*
+ * A reason longer than ADOPT_REASON_MAX is shortened. Characters that are not printable become
+ * question marks.
+ */
 void adopt_wire_verdict(struct writer *out, bool taken, const char *reason);
 void adopt_wire_done(struct writer *out);
 
-/* The type of a message; 0: it is none. */
+/* The type of a message; 0: it is not a message. */
 unsigned adopt_wire_type(struct bytes message);
-/* Each for a message of its type. Views point into the message. */
+/* Each function reads a message of its type. Views point into the message. */
 enum adopt_wire adopt_wire_read_hello(struct bytes message);
 enum adopt_wire adopt_wire_read_connection(struct bytes message, struct adopt_connection *ret);
 enum adopt_wire adopt_wire_read_bytes(struct bytes message, struct adopt_bytes *ret);

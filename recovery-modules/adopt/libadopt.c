@@ -15,14 +15,14 @@
 #define PUBLIC            __attribute__((visibility("default")))
 #define BACKLOG           1024
 #define MAX_BYTES_DEFAULT (UINT64_C(64) << 20)
-#define STEP_MESSAGES     64 /* read by one step: other descriptors want to be served too */
+#define STEP_MESSAGES     64 /* ceiling for one step, so that other descriptors are served too */
 
 struct jeebs_adopt {
 	int channel; /* to the box */
-	int socket;  /* to the client; -1: not here yet */
+	int socket;  /* to the client; -1: not received yet */
 	struct adopt_offer offer;
 	struct jeebs_adopt_connection connection;
-	uint64_t unsent; /* so many of the last retained bytes */
+	uint64_t unsent; /* how many of the last retained bytes */
 	bool taken, fin_sent;
 	uint8_t message[ADOPT_MESSAGE_MAX + 1];
 };
@@ -40,7 +40,7 @@ PUBLIC int jeebs_adopt_listen(const char *path, mode_t mode)
 		return -errno;
 	if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode))
 		(void)unlink(path);
-	/* The mode before listen(): nobody connects before it holds. */
+	/* chmod() comes before listen(), so nobody can connect before the mode is set. */
 	if (bind(fd, (struct sockaddr *)&sa, sizeof sa) < 0 || chmod(path, mode) < 0 ||
 	    listen(fd, BACKLOG) < 0) {
 		int r = -errno;
@@ -65,7 +65,7 @@ static bool may_hand_over(int fd, const struct jeebs_adopt_options *o)
 	return false;
 }
 
-/* Small, and the peer reads: a full buffer is a peer that is gone. */
+/* The message is small and the peer reads. If the buffer is full, the peer is gone. */
 static int tell(struct jeebs_adopt *a, const struct writer *w)
 {
 	struct bytes message = writer_view(w);
@@ -114,7 +114,7 @@ PUBLIC int jeebs_adopt_begin(int listener, const struct jeebs_adopt_options *opt
 	int r = tell(a, &hello);
 	if (r < 0) {
 		jeebs_adopt_abort(a);
-		return r == -ECONNRESET ? -EAGAIN : r; /* the box has gone again */
+		return r == -ECONNRESET ? -EAGAIN : r; /* the box has closed the channel */
 	}
 	*ret = a;
 	return 0;
@@ -127,7 +127,7 @@ PUBLIC int jeebs_adopt_fd(const struct jeebs_adopt *a)
 
 /* ---- receiving ------------------------------------------------------------------------------- */
 
-/* The first descriptor of a message is the connection; there must be no other. */
+/* Keeps the first descriptor of a message, which is the connection. There must be no other. */
 static int keep_descriptor(struct jeebs_adopt *a, struct msghdr *m)
 {
 	int r = 0;
@@ -150,7 +150,10 @@ static int keep_descriptor(struct jeebs_adopt *a, struct msghdr *m)
 	return m->msg_flags & MSG_CTRUNC ? -EPROTO : r;
 }
 
-/* One message into a->message. Its length, 0: the box has closed, -EAGAIN, -EPROTO, or errno. */
+/*
+ * Receives one message into a->message. Returns its length, 0 when the box has closed, -EAGAIN,
+ * -EPROTO, or an errno.
+ */
 static ssize_t receive(struct jeebs_adopt *a)
 {
 	union {
@@ -261,7 +264,10 @@ static void free_all(struct jeebs_adopt *a)
 	free(a);
 }
 
-/* The box resets what is refused, and what ends without DONE; unless it is itself gone. */
+/*
+ * The box resets a connection that is refused, or whose channel ends without DONE. This is for the
+ * case that the box itself is gone.
+ */
 static void reset_all(struct jeebs_adopt *a)
 {
 	const struct sockaddr none = {.sa_family = AF_UNSPEC};
@@ -318,7 +324,7 @@ PUBLIC int jeebs_adopt_send(struct jeebs_adopt *a)
 	}
 	if (a->connection.server_fin && !a->fin_sent) {
 		a->fin_sent = true;
-		/* Of one whose FIN the client has acknowledged, it is closed already. */
+		/* When the client has acknowledged the FIN, the socket is write-closed already. */
 		if (shutdown(a->socket, SHUT_WR) < 0 && errno != ENOTCONN && errno != EPIPE)
 			return -errno;
 	}

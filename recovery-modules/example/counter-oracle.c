@@ -19,7 +19,7 @@ static void *oracle_open(const struct jeebs_service *svc)
 	return calloc(1, 1);
 }
 
-/* What this server answers does not depend on what another one has said. */
+/* This server's answers do not depend on what another server has said. */
 static int oracle_data(void *oracle, uint32_t dir, uint64_t off, struct jeebs_bytes b)
 {
 	(void)oracle, (void)dir, (void)off, (void)b;

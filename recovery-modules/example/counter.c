@@ -5,17 +5,18 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ANSWER_MAX 24 /* "= ", 20 digits, line end */
+#define ANSWER_MAX 24 /* "= ", 20 digits, end of line */
 
 struct counter {
 	struct jeebs_flow *flow;
 	const struct jeebs_live_ops *ops;
-	uint64_t asked;          /* here begins the first line that is not answered yet */
-	uint64_t total;          /* as the server last said */
-	char answer[ANSWER_MAX]; /* the server's line so far */
+	uint64_t asked;          /* offset of the first line that was not answered */
+	uint64_t total;          /* the last total that the server sent */
+	char answer[ANSWER_MAX]; /* what came of the server's current line */
 	uint32_t answer_n;
-	const char *lost;            /* why nothing can be recovered any more */
-	char expect[2 * ANSWER_MAX]; /* resuming: what the backup must say, and the client has */
+	const char *lost; /* why nothing can be recovered any more; NULL: it can */
+	/* While resuming: what the backup must send, and the client has. */
+	char expect[2 * ANSWER_MAX];
 	uint32_t expect_n, expect_at;
 };
 
@@ -36,7 +37,7 @@ static int give_up(struct counter *c, const char *why)
 	return JEEBS_GIVE_UP;
 }
 
-/* Offset behind the line end of the client's line at @off; 0: the log has none. */
+/* The offset behind the end of the client's line at @off; 0: it is not in the log. */
 static uint64_t line_end(struct jeebs_bytes (*log)(struct jeebs_flow *, uint32_t, uint64_t),
 			 struct jeebs_flow *f, uint64_t off)
 {
@@ -51,7 +52,7 @@ static uint64_t line_end(struct jeebs_bytes (*log)(struct jeebs_flow *, uint32_t
 	return 0;
 }
 
-/* The number in "= NUMBER\n". False: another line. */
+/* Parses "= NUMBER\n". Returns false for any other line. */
 static int parse_total(const char *line, uint32_t n, uint64_t *ret)
 {
 	uint64_t v = 0;
@@ -68,7 +69,7 @@ static int parse_total(const char *line, uint32_t n, uint64_t *ret)
 	return 1;
 }
 
-/* One byte of the server. */
+/* Takes one byte of the server. */
 static int hear_answer(struct counter *c, char byte)
 {
 	if (c->answer_n == ANSWER_MAX)
@@ -111,7 +112,7 @@ static int counter_gap(void *state, uint32_t dir, uint64_t from, uint64_t to)
 
 static int counter_fin(void *state, uint32_t dir, uint64_t off)
 {
-	(void)state, (void)dir, (void)off; /* the cut tells */
+	(void)state, (void)dir, (void)off; /* the FIN is in the cut */
 	return JEEBS_OK;
 }
 
@@ -167,7 +168,7 @@ static int counter_restore(void *state, struct jeebs_bytes b)
 	size_t lost_n = b.n - CHECKPOINT_HEAD - c->answer_n;
 	for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
 		if (lost_n == strlen(reasons[i]) && memcmp(lost, reasons[i], lost_n) == 0)
-			c->lost = reasons[i]; /* a reason is static text */
+			c->lost = reasons[i]; /* reasons must be static text */
 	return lost_n == 0 || c->lost ? JEEBS_OK : JEEBS_GIVE_UP;
 }
 
@@ -223,7 +224,7 @@ static void start(struct counter *c, const struct jeebs_cut *cut, struct jeebs_j
 		ops->pass(j, JEEBS_TO_CLIENT);
 }
 
-/* What the client has is compared and dropped, the rest is its own. */
+/* Compares and drops the part that the client has. The rest is for the client. */
 static void hear_backup(struct counter *c, struct jeebs_join *j, const struct jeebs_join_ops *ops,
 			struct jeebs_bytes b)
 {
@@ -249,7 +250,7 @@ static void counter_resume(void *state, const struct jeebs_cut *cut, struct jeeb
 	if (event == JEEBS_EV_START)
 		start(state, cut, j, ops);
 	else if (cut->server_fin)
-		return; /* the client has had its end */
+		return; /* the client has got its FIN */
 	else if (event == JEEBS_EV_BACKEND_DATA)
 		hear_backup(state, j, ops, b);
 	else if (event == JEEBS_EV_BACKEND_EOF || event == JEEBS_EV_BACKEND_FAILED)
@@ -261,7 +262,7 @@ static uint32_t counter_detect(struct jeebs_bytes to_server, struct jeebs_bytes 
 	static const char begin[] = "add ";
 	size_t n = to_server.n < 4 ? to_server.n : 4;
 
-	/* The server speaks only when it was asked. */
+	/* The server speaks only when it is asked. */
 	if ((n > 0 && memcmp(to_server.p, begin, n) != 0) || (n == 0 && to_client.n > 0))
 		return JEEBS_DETECT_NO;
 	return n == 4 ? JEEBS_DETECT_YES : JEEBS_DETECT_MAYBE;
@@ -269,7 +270,7 @@ static uint32_t counter_detect(struct jeebs_bytes to_server, struct jeebs_bytes 
 
 static void counter_close(void *state)
 {
-	(void)state; /* it owns nothing */
+	(void)state; /* the state owns nothing */
 }
 
 static const uint16_t counter_ports[] = {7000, 0};

@@ -4,18 +4,21 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* What a listening port or an own port is called: any number, but always the same. */
+/*
+ * The first number given to a listening port or an own port. Numbers are arbitrary but the same in
+ * each run.
+ */
 #define LISTEN_PORT  40000
 #define CONNECT_PORT 50000
 
-/* One harness_resume(). */
+/* State of one harness_resume(). */
 struct harness_run {
 	const struct harness_backend *backend;
-	const struct harness_client *client; /* NULL: only what is in `more` */
+	const struct harness_client *client; /* NULL: the client says only what is in `more` */
 	struct harness_channel main;
-	bool bounded;   /* a bound has ended it, in the middle of an event perhaps */
-	bool disturbed; /* something happened at the backend: others there may speak */
-	uint32_t alive; /* channels besides the main one that are not gone */
+	bool bounded;   /* a bound has ended the run, perhaps within an event */
+	bool disturbed; /* something happened at the backend: its other connections may speak */
+	uint32_t alive; /* channels, without the main one, that are not gone */
 };
 
 static struct harness_channel *channel_of(struct jeebs_join *j)
@@ -34,7 +37,7 @@ static bool is_main(const struct harness_channel *c)
 	return c->kind == HARNESS_MAIN;
 }
 
-/* Nothing can happen on it any more. */
+/* Whether nothing can happen on the channel any more. */
 static bool over(const struct harness_channel *c)
 {
 	return c->gone || c->outcome == HARNESS_ABORTED || c->outcome == HARNESS_OUTPUT_MAX ||
@@ -47,8 +50,8 @@ static bool passes_all(const struct harness_channel *c)
 }
 
 /*
- * May the module do this with @c? Not where the run has ended in the middle of an event:
- * what the module goes on to do then is no fault, but has no effect either.
+ * Whether the module may do this with @c; if not, notes the violation. When the run has ended
+ * within an event, what the module still does is no violation but has no effect.
  */
 static bool may(struct harness_channel *c, bool fine, const char *violation)
 {
@@ -167,7 +170,7 @@ static void join_abort(struct jeebs_join *j, const char *reason)
 static void join_backend_port(struct jeebs_join *j, uint16_t port)
 {
 	struct harness_channel *c = channel_of(j);
-	/* A channel without a port has not been connected yet, whatever it was asked for. */
+	/* A channel without a port is not connected yet, even if it has been asked to. */
 	bool early = is_main(c) ? !c->asked : c->backend_port == 0;
 
 	if (!may(c, early && !c->no_backend,
@@ -226,7 +229,7 @@ static void init_channel(struct harness_channel *c, struct harness *h, enum harn
 	};
 }
 
-/* NULL: there are as many as there may be, or the main one is over. */
+/* Makes a channel. NULL: there are too many, or the main one is over. */
 static struct harness_channel *new_channel(struct harness *h, enum harness_kind kind)
 {
 	struct harness_run *run = h->run;
@@ -331,7 +334,7 @@ static void event(struct harness_channel *c, uint32_t what, struct bytes b)
 		tell(c, what, b);
 }
 
-/* Its last event. */
+/* Tells the module the channel's last event. */
 static void channel_gone(struct harness_channel *c, uint32_t what)
 {
 	struct harness_run *run = c->h->run;
@@ -422,7 +425,7 @@ static bool client_step(struct harness_channel *c)
 		client_says(c);
 		return true;
 	}
-	/* Who was told the end, and has nothing more to say, ends too. */
+	/* A client that got the FIN, and has nothing more to say, finishes too. */
 	if (!c->client_over && !is_main(c) && c->outcome == HARNESS_FINISHED)
 		c->client_eof = true;
 	if (!c->client_eof)
@@ -471,7 +474,7 @@ static bool connect_step(struct harness_channel *c)
 	return true;
 }
 
-/* Some of the backend's answer. */
+/* Delivers a chunk of the backend's answer. */
 static void deliver(struct harness_channel *c, struct bytes b)
 {
 	if (!c->pass[JEEBS_TO_CLIENT])
@@ -498,7 +501,10 @@ static int answer_now(void *to, struct bytes b)
 	return run_over(c) ? -ECANCELED : 0;
 }
 
-/* A copy: while it is answered the module may queue more, and the queue move. */
+/*
+ * Asks with a copy of the bytes: while the answer is delivered, the module may queue more and so
+ * move the queue.
+ */
 static void ask_streaming(struct harness_channel *c, struct bytes b, bool eof)
 {
 	const struct harness_backend *backend = c->h->run->backend;
@@ -571,7 +577,7 @@ static bool answer_step(struct harness_channel *c)
 	return true;
 }
 
-/* Did anybody speak whom nobody had asked, because of what happened on another connection? */
+/* Asks the backend's connections whether one speaks because of what happened on another. */
 static bool disturb_step(struct harness *h)
 {
 	struct harness_run *run = h->run;
@@ -589,7 +595,7 @@ static bool disturb_step(struct harness *h)
 
 /* The run ----------------------------------------------------------------------------- */
 
-/* Everything was said and heard, or it was reset. */
+/* Ends the channel when everything was said and heard, or after a reset. */
 static bool close_step(struct harness_channel *c)
 {
 	bool sent = c->no_backend || !c->asked || c->backend_over ||
@@ -628,7 +634,7 @@ static bool timer_step(struct harness_channel *c)
 	return true;
 }
 
-/* Who has not come by now does not come. */
+/* A client that has not come by now does not come. */
 static bool patience_step(struct harness_channel *c)
 {
 	if (is_main(c) || c->client_up || over(c))
@@ -637,7 +643,7 @@ static bool patience_step(struct harness_channel *c)
 	return true;
 }
 
-/* Channels that come to be on the way have their turn too. */
+/* Takes one step on each channel. Channels made meanwhile are included. */
 static bool all(struct harness *h, step_fn *what, bool only_one)
 {
 	bool moved = what(&h->run->main);
@@ -655,7 +661,7 @@ static bool alive(const struct harness *h)
 	       (run->main.outcome == HARNESS_JOINED || run->alive > 0);
 }
 
-/* Related connections that were restored are channels from the beginning. */
+/* Makes a channel for each related connection that was restored. */
 static void open_related(struct harness *h)
 {
 	const struct harness_client *client = h->run->client;
@@ -678,7 +684,7 @@ static void open_related(struct harness *h)
 	}
 }
 
-/* The main one's results are the harness's. */
+/* Copies the main channel's results into the harness. */
 static void show_main(struct harness *h, const struct harness_channel *c)
 {
 	h->client = c->client;
@@ -718,7 +724,7 @@ static void resume(struct harness *h, struct harness_run *run, struct bytes more
 	harness_set_cut(h);
 	open_related(h);
 	tell(&run->main, JEEBS_EV_START, BYTES_NONE);
-	/* Each step consumes something that is bounded, so this ends. */
+	/* Each step consumes something bounded, so the loop ends. */
 	while (alive(h)) {
 		bool moved = all(h, step, false);
 		if (!moved && alive(h) && !disturb_step(h) && !all(h, timer_step, true) &&

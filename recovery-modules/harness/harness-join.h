@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* harness-join: a harness_resume(), the only user of these; harness.c is the live half. */
+/*
+ * harness-join: one harness_resume(). Declares what it needs of harness.c, which has the live half.
+ */
 #ifndef SDK_HARNESS_JOIN_H
 #define SDK_HARNESS_JOIN_H
 
 #include "harness.h"
 
 void harness_violation(struct harness *h, const char *what);
-/* How long the next of @n bytes is. */
+/* The length of the next chunk of @n bytes. */
 size_t harness_chunk(struct harness *h, const struct harness_chunks *c, size_t n);
-/* The cut as plan and resume see it. */
+/* Fills in the cut for plan and resume. */
 void harness_set_cut(struct harness *h);
 
 #endif

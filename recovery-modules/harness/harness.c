@@ -16,7 +16,7 @@ void harness_violation(struct harness *h, const char *what)
 		h->violation = what;
 }
 
-/* xorshift64: the module must not see a pattern, nothing more. */
+/* xorshift64. It is enough that a module sees no pattern. */
 static uint64_t next_random(struct harness *h, uint64_t seed)
 {
 	uint64_t x = h->random ^ seed;
@@ -47,7 +47,7 @@ static struct jeebs_bytes view(const struct harness *h, const struct harness_log
 	if (off < l->base || off - l->base >= l->bytes.n)
 		return (struct jeebs_bytes){NULL, 0};
 	size_t at = (size_t)(off - l->base), n = l->bytes.n - at;
-	/* Boundaries lie at fixed offsets, as in a circular buffer. */
+	/* Views end at fixed offsets, as in a circular buffer. */
 	if (h->options.view_max && n > h->options.view_max - off % h->options.view_max)
 		n = h->options.view_max - (size_t)(off % h->options.view_max);
 	return (struct jeebs_bytes){l->bytes.p + at, n};
@@ -63,7 +63,10 @@ static struct jeebs_bytes log_view(struct jeebs_flow *f, uint32_t dir, uint64_t 
 	return (struct jeebs_bytes){NULL, 0};
 }
 
-/* Of a related connection: as long as its channel is there, or with the main one's. */
+/*
+ * The log of a related connection: while its channel exists, or as long as the main connection's
+ * logs.
+ */
 static struct jeebs_bytes related_view(struct jeebs_flow *f, uint32_t dir, uint64_t off)
 {
 	struct harness_relation *r = (struct harness_relation *)(void *)f;
@@ -113,7 +116,7 @@ static void log_expect(struct jeebs_flow *f, const struct jeebs_expect *e)
 	h->expected_n = n;
 }
 
-/* Is the log of @dir there from @off on, the chunk being shown included? */
+/* Whether the log of @dir, with the chunk being shown, reaches back to @off. */
 static bool log_reaches(const struct harness *h, uint32_t dir, uint64_t off)
 {
 	const struct harness_log *l = &h->log[dir];
@@ -147,7 +150,7 @@ static const struct jeebs_live_ops live_ops = {
 	.hand_over = log_hand_over,
 };
 
-/* Forgets what nobody asked for. */
+/* Drops what the module did not ask for. */
 static void log_trim(struct harness_log *l)
 {
 	uint64_t need = l->kept ? l->keep : l->next;
@@ -159,7 +162,7 @@ static void log_trim(struct harness_log *l)
 	l->base = need;
 }
 
-/* Nothing of the log is left; it goes on at @next. */
+/* Drops the whole log, which goes on at @next. */
 static void log_lose(struct harness_log *l, uint64_t next)
 {
 	buf_reset(&l->bytes);
@@ -251,7 +254,7 @@ int harness_init(struct harness *h, const struct jeebs_module *m,
 	return r;
 }
 
-/* @n bytes that end at @end. */
+/* Sets the log to the bytes @b, whose last one is before offset @end. */
 static int log_set(struct harness_log *l, struct bytes b, uint64_t end, bool fin)
 {
 	int r = buf_bytes(&l->bytes, b) < 0 ? -ENOMEM : 0;
@@ -352,7 +355,7 @@ void harness_data(struct harness *h, uint32_t dir, struct bytes b)
 		int r = h->module->data(h->state, dir, l->next,
 					(struct jeebs_bytes){part.p, part.n}, h->now_ns);
 		log_append(l, part);
-		/* What the other direction does not need any more. */
+		/* The module may have released bytes of the other direction. */
 		log_trim(&h->log[!dir]);
 		live_end(h, r);
 	}
@@ -398,7 +401,7 @@ static bool restore(struct harness *h, struct bytes checkpoint)
 		  h->module->restore(h->state, (struct jeebs_bytes){checkpoint.p, checkpoint.n}) ==
 			  JEEBS_OK;
 	if (!ok) {
-		/* A host begins anew with a state that knows nothing. */
+		/* After a failed restore a host begins with a new state. */
 		h->module->close(h->state);
 		(void)open_state(h);
 		h->gave_up = true;

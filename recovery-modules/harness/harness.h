@@ -54,106 +54,108 @@
 
 #define HARNESS_TIMERS_MAX 1000
 
-/* How a stream is cut in chunks. Zero: not at all. */
+/* How a stream is divided into chunks. All zero: it is one chunk. */
 struct harness_chunks {
 	size_t max;    /* longest chunk; 0: no limit */
 	uint64_t seed; /* not 0: lengths are pseudo-random in 1..max (max 0: 1..1500) */
 };
 
 struct harness_options {
-	struct harness_chunks live;          /* both directions while watching */
-	struct harness_chunks backend;       /* what the backend answers */
+	struct harness_chunks live;          /* both directions in the live half */
+	struct harness_chunks backend;       /* the backend's answers */
 	size_t view_max;                     /* longest view of a log; 0: no limit */
 	size_t log_max;                      /* ceiling of each log; 0: 64 MiB */
-	size_t queue_max;                    /* per queue and event; 0: 1 MiB */
-	size_t output_max;                   /* for the client in total; 0: 64 MiB */
+	size_t queue_max;                    /* bytes per queue and event; 0: 1 MiB */
+	size_t output_max;                   /* bytes for the client in total; 0: 64 MiB */
 	const struct jeebs_service *service; /* as configured; NULL: every option at its default */
 	struct jeebs_address service_address, client_address; /* of the main connection */
-	struct jeebs_address backend_address;                 /* family 0: not known */
+	struct jeebs_address backend_address;                 /* family 0: it is not known */
 };
 
 /*
- * The backend. @receive is called when it was connected, though nothing may have been sent: it may
- * speak first. Then with what the module or the client sent it, and
- * with @eof once when that side has finished. It appends its answer to @answer and
- * sets *close to finish after it, or *fail to reset the connection.
+ * The backend. @receive is called first when the backend is connected, perhaps without bytes: it
+ * may speak first. Then it is called with what the module or the client sent, and with @eof once
+ * when that side has finished. It appends its answer to @answer. It sets *close to finish after the
+ * answer, or *fail to reset the connection.
  */
 struct harness_backend {
 	void (*receive)(void *ctx, struct bytes b, bool eof, struct buf *answer, bool *close,
 			bool *fail);
 	void *ctx;
-	bool refuse; /* it cannot be connected */
+	bool refuse; /* connecting fails */
 	/*
-	 * Instead of @receive, for answers that are not worth copying: hands them to @answer,
-	 * which shows them to the module at once. It returns 0, or -ECANCELED when the run is
-	 * over and nobody wants more; then return.
+	 * Used instead of @receive for answers that are not worth copying. It passes them to
+	 * @answer, which shows them to the module at once. @answer returns 0, or -ECANCELED when
+	 * the run is over; then @stream must return.
 	 */
 	void (*stream)(void *ctx, struct bytes b, bool eof, int (*answer)(void *to, struct bytes b),
 		       void *to, bool *close, bool *fail);
 	/*
-	 * A channel is connected to @port of the backend: what is returned goes to @receive or
-	 * @stream as its ctx. NULL: nobody listens there. The main connection is not announced
-	 * here, its ctx is the one above. Where this is given, what happens on one connection may
-	 * make another one speak: each time something was received or connected, all of them are
-	 * asked without bytes, until none answers.
+	 * Called when a channel connects to @port of the backend. The result becomes the ctx of
+	 * @receive or @stream. NULL: nobody listens there. The main connection is not reported
+	 * here; its ctx is the one above. If `connect` is set, what happens on one connection may
+	 * make another one speak: after each receive or connect all connections are asked, without
+	 * bytes, until none answers.
 	 */
 	void *(*connect)(void *ctx, uint16_t port);
-	void (*disconnect)(void *connection); /* what connect returned; may be NULL */
+	void (*disconnect)(void *connection); /* gets what connect returned; may be NULL */
 };
 
 /*
- * The client. @next is asked whenever all it said so far was dealt with: what it says
- * after it got @received bytes behind the cut; *ret_eof: nothing more will come. Empty
- * without *ret_eof: it waits for more.
+ * The client. @next is called whenever all that the client has said was dealt with. It gives what
+ * the client says after receiving @received bytes behind the cut. *ret_eof: the client finishes.
+ * Empty without *ret_eof: the client waits for more.
  */
 struct harness_channel;
 struct harness_client {
 	struct bytes (*next)(void *ctx, uint64_t received, bool *ret_eof);
 	void *ctx;
 	/*
-	 * The client's end of a channel. A related one: it is there, *ret will be the ctx of
-	 * `next` for it. The module connects to channel->client_port: does the client accept? The
-	 * module listens on channel->service_port: asked again and again. NULL: there are no
-	 * channels, related ones say no more than their FIN.
+	 * Opens the client's end of a channel; *ret becomes the ctx of its `next`. For a related
+	 * connection, which is open already, it gives only the ctx. When the module connects to
+	 * channel->client_port, it says whether the client accepts. When the module listens on
+	 * channel->service_port, it is called again and again. NULL: there are no new channels, and
+	 * related connections send only their FIN.
 	 */
 	enum harness_opening (*open)(void *ctx, const struct harness_channel *c, void **ret);
 };
 
 enum harness_opening {
 	HARNESS_THERE,
-	HARNESS_NOT_YET, /* of one that is listened for; when nothing else moves it has not come */
+	/* Listening: the client has not come; if nothing else moves, it never comes. */
+	HARNESS_NOT_YET,
 	HARNESS_NEVER,
 };
 
 enum harness_outcome {
 	HARNESS_LIVE,       /* not resumed yet */
-	HARNESS_JOINED,     /* nothing more to do; the client's side is open */
-	HARNESS_FINISHED,   /* the client was sent a FIN after h.client */
-	HARNESS_ABORTED,    /* the client was reset: h.abort_reason */
-	HARNESS_OUTPUT_MAX, /* a bound of the options ended the run */
+	HARNESS_JOINED,     /* nothing is left to do, and the client's side is open */
+	HARNESS_FINISHED,   /* the client gets a FIN after h.client */
+	HARNESS_ABORTED,    /* the client is reset, see h.abort_reason */
+	HARNESS_OUTPUT_MAX, /* a bound of the options has ended the run */
 };
 
 enum harness_kind {
 	HARNESS_MAIN,
-	HARNESS_RELATED,   /* it was there before the cut */
-	HARNESS_LISTENED,  /* the client connects */
+	HARNESS_RELATED,   /* it existed before the cut */
+	HARNESS_LISTENED,  /* the client connects to the module */
 	HARNESS_CONNECTED, /* the module connects to the client */
 };
 
-#define HARNESS_CHANNELS_MAX 64 /* in one run */
+#define HARNESS_CHANNELS_MAX 64 /* ceiling for one run */
 
-/* A connection being continued, each is a struct jeebs_join to the module. */
+/* A connection being continued. To the module it is a struct jeebs_join. */
 struct harness_channel {
 	/* For the caller to read. */
 	enum harness_kind kind;
 	uint32_t related; /* index in cut.related */
 	uint16_t service_port, client_port;
-	uint16_t backend_port; /* as named; 0: not, or the service's */
-	bool no_backend;       /* backend_port(0): nothing of it arrives anywhere */
-	bool asked;            /* a connection to the backend was wanted */
+	uint16_t backend_port; /* named by the module; 0: not named, or the service's */
+	bool no_backend;       /* the module called backend_port(0) */
+	bool asked;            /* a connection to the backend was asked for */
 	enum harness_outcome outcome;
-	const char *abort_reason; /* static */
-	bool gone;                /* its last event was told */
+	const char *abort_reason; /* static text */
+	bool gone;                /* the last event was delivered */
 	struct buf client;        /* what the client gets behind the cut */
 	struct buf backend;       /* what the backend got */
 
@@ -162,22 +164,22 @@ struct harness_channel {
 	void *client_ctx;
 	void *backend_ctx;
 	bool client_up;
-	struct bytes more;            /* of the client, not sent yet */
-	bool client_eof, client_over; /* it is to end; it has been told so */
+	struct bytes more;            /* bytes of the client that were not delivered yet */
+	bool client_eof, client_over; /* the client is to finish; and the module has been told */
 	bool pass[2];
-	bool hold;           /* the client is not asked */
-	bool timer;          /* set, */
-	uint32_t timers;     /* and fired so often */
-	bool finish_backend; /* the backend gets no more than what is queued */
+	bool hold;           /* the client is not asked for bytes */
+	bool timer;          /* a timer is set */
+	uint32_t timers;     /* how often timers have fired */
+	bool finish_backend; /* the backend gets no more than is queued */
 	bool connected;
-	size_t shown;   /* bytes of `backend` that it has had */
-	bool eof_shown; /* and the end */
-	bool greeted;   /* it was asked at all: a server may speak first */
+	size_t shown;   /* how many bytes of `backend` it has been given */
+	bool eof_shown; /* it has been given the FIN */
+	bool greeted;   /* it was called once: a server may speak first */
 	struct buf answer;
-	size_t answered; /* bytes of `answer` delivered */
+	size_t answered; /* bytes of `answer` that were delivered */
 	bool close, fail;
-	bool backend_over;                    /* its end or its failure was delivered */
-	size_t queued_client, queued_backend; /* in this event */
+	bool backend_over;                    /* the backend's end or failure was delivered */
+	size_t queued_client, queued_backend; /* bytes queued in this event */
 };
 
 struct harness_run;
@@ -185,9 +187,9 @@ struct harness_run;
 struct harness_log {
 	struct buf bytes;
 	uint64_t base; /* offset of bytes.p[0] */
-	uint64_t next; /* end of the stream so far */
-	uint64_t keep; /* as asked for */
-	bool kept;     /* anything asked for at all */
+	uint64_t next; /* the end of the stream so far */
+	uint64_t keep; /* where the module asked to keep from */
+	bool kept;     /* the module has asked at all */
 	bool fin;
 };
 
@@ -196,26 +198,28 @@ struct harness_relation {
 	struct harness *h;
 	struct jeebs_related seen;
 	struct harness_log log[2];
-	struct harness_channel *channel; /* NULL: it is over, was refused, or has ended */
+	/* NULL: the connection was over or refused, or the channel has ended */
+	struct harness_channel *channel;
 };
 
 struct harness {
 	/* For the caller to read. */
 	bool gave_up;          /* the live half returned JEEBS_GIVE_UP */
-	const char *violation; /* of the contract; NULL: none */
+	const char *violation; /* the first violation of the contract, static text; NULL: none */
 	enum harness_outcome outcome;
-	const char *abort_reason; /* static */
+	const char *abort_reason; /* static text */
 	struct buf client;        /* what the client gets behind the cut */
 	struct buf backend;       /* what the backend got */
-	bool asked;               /* a connection to the backend was wanted */
-	bool no_backend;          /* backend_port(0): nothing of it arrives anywhere */
-	struct harness_channel *channel[HARNESS_CHANNELS_MAX]; /* besides the main one */
+	bool asked;               /* a connection to the backend was asked for */
+	bool no_backend;          /* the module called backend_port(0) */
+	struct harness_channel *channel[HARNESS_CHANNELS_MAX]; /* all but the main one */
 	uint32_t channels;
-	struct jeebs_expect expected[JEEBS_EXPECT_MAX]; /* by the live half, the newest last */
+	/* Announced by the live half, the newest last. */
+	struct jeebs_expect expected[JEEBS_EXPECT_MAX];
 	uint32_t expected_n;
-	bool handed_over; /* the live half did, from here on: */
+	bool handed_over; /* the live half has called hand_over() with the offsets below */
 	uint64_t handed_over_at[2];
-	int64_t now_ns; /* told to the live half; the caller's to move */
+	int64_t now_ns; /* the time that the live half sees; the caller moves it */
 
 	/* Private. */
 	const struct jeebs_module *module;
@@ -225,74 +229,81 @@ struct harness {
 	struct harness_log log[2];
 	bool misled;     /* by harness_restore() */
 	bool live_call;  /* a live callback is running, */
-	uint32_t dir;    /* for this direction, */
-	uint64_t end;    /* up to here */
-	bool resuming;   /* resume is running */
+	uint32_t dir;    /* which shows this direction */
+	uint64_t end;    /* up to this offset */
+	bool resuming;   /* a call of resume is running */
 	bool logs_shown; /* a callback is running that may read the logs */
 	struct jeebs_cut cut;
 	struct harness_relation relation[JEEBS_EXPECT_MAX];
-	struct jeebs_related related[JEEBS_EXPECT_MAX]; /* as the cut shows them */
+	struct jeebs_related related[JEEBS_EXPECT_MAX]; /* in the form of the cut */
 	uint32_t related_n;
-	uint64_t acked;          /* of the client, for the cut; UINT64_MAX: everything */
-	struct harness_run *run; /* during harness_resume */
+	uint64_t acked;          /* the client's ACK in the cut; UINT64_MAX: everything */
+	struct harness_run *run; /* during harness_resume() */
 };
 
-/* 0, -ENOMEM, or -EPROTO when the module's open does not return JEEBS_OK. @options may be NULL. */
+/*
+ * Starts a live half. @options may be NULL. Returns 0, -ENOMEM, or -EPROTO when the module's open
+ * does not return JEEBS_OK.
+ */
 int harness_init(struct harness *h, const struct jeebs_module *m,
 		 const struct harness_options *options);
 void harness_deinit(struct harness *h);
 
-/* The live half. After a give-up they only move the end of the stream. */
+/* Both belong to the live half. After JEEBS_GIVE_UP they only move the end of the stream. */
 void harness_data(struct harness *h, uint32_t dir, struct bytes b);
 void harness_gap(struct harness *h, uint32_t dir, uint64_t n);
 void harness_fin(struct harness *h, uint32_t dir);
-/* Checkpoint, a fresh state, restore. 0, -EPROTO when restore refuses, -ENOMEM. */
+/*
+ * Makes a checkpoint and restores it into a fresh state. Returns 0, -EPROTO when restore refuses,
+ * or -ENOMEM.
+ */
 int harness_reopen(struct harness *h);
-/* Appends the state's checkpoint to @out. 0 or -ENOMEM. */
+/* Appends a checkpoint of the state to @out. Returns 0 or -ENOMEM. */
 int harness_checkpoint(struct harness *h, struct buf *out);
 /*
- * A fresh state from a hostile checkpoint; both logs stay. True when it was accepted.
- * From then on the module believes positions that are not so: what it asks the log
- * to keep is no violation any more.
+ * Restores a hostile checkpoint into a fresh state; both logs stay. Returns whether the module
+ * accepted it. From then on the module may believe wrong positions, so what it asks the log to keep
+ * is no violation any more.
  */
 bool harness_restore(struct harness *h, struct bytes checkpoint);
 
 /*
- * A connection that the module expects, as it is when the server dies. @r has its cut's
- * positions and flags (flow, log and related are filled in), and the companion's state, which
- * stays the caller's; @log ends at the cut and is copied. 0, -ENOMEM, or -ENOSPC (there are
- * JEEBS_EXPECT_MAX).
+ * Adds an expected connection in its state at the server's death. @r has its cut's positions and
+ * flags (flow, log and related are filled in) and the companion's state, which stays the caller's.
+ * @log ends at the cut and is copied. Returns 0, -ENOMEM, or -ENOSPC beyond JEEBS_EXPECT_MAX.
  */
 int harness_relate(struct harness *h, const struct jeebs_related *r,
 		   const struct bytes log[static 2]);
 /*
- * The same with what @companion, another harness, has come to: its logs and its state (NULL
- * when it gave up). Of @r tag, ports, ended and refused are used. @companion is to stay.
+ * As harness_relate(), with the logs and the state of @companion, another harness (state NULL: it
+ * gave up). Of @r the tag, ports, ended and refused are used. @companion must outlive @h.
  */
 int harness_relate_live(struct harness *h, const struct jeebs_related *r,
 			const struct harness *companion);
 
-/* The server dies now. May be called again after further data. */
+/* Makes the plan, as if the server died now. May be called again after further data. */
 void harness_plan(struct harness *h, struct jeebs_plan *ret);
 
 /*
- * After a plan that continues. @more: what the client goes on to send, @client_eof:
- * and then finishes. Runs until nothing moves any more.
+ * Resumes after a plan that continues. The client goes on to send @more and then, if @client_eof,
+ * finishes. Runs until nothing moves any more.
  */
 void harness_resume(struct harness *h, const struct harness_backend *backend, struct bytes more,
 		    bool client_eof);
 
 /*
- * As after harness_init() and a live half: @state, which is taken over, is @m's state when
- * the server dies at @cut (positions and FINs; flow and log are filled in here), and @log
- * what the logs hold, ending at the cut. 0 or -ENOMEM; @state is taken in any case.
+ * Begins at a cut, in place of harness_init() and a live half. @state is @m's state when the server
+ * dies at @cut, and is taken over in any case. Of @cut positions and FINs are used. @log is what
+ * the logs hold, up to the cut. Returns 0 or -ENOMEM.
  */
 int harness_init_cut(struct harness *h, const struct jeebs_module *m,
 		     const struct harness_options *options, void *state,
 		     const struct jeebs_cut *cut, const struct bytes log[static 2]);
 void harness_resume_with(struct harness *h, const struct harness_backend *backend,
 			 const struct harness_client *client);
-/* What the client has got behind the cut; also while it runs. Valid until it gets more. */
+/*
+ * What the client has received behind the cut, also during the run. Valid until it receives more.
+ */
 struct bytes harness_received(const struct harness *h);
 
 #endif

@@ -15,10 +15,10 @@
 #include "base/cleanup.h"
 #include "base/file-trust.h"
 
-/* Of this program: what the linker puts at its beginning. */
+/* The ELF header of this program, a symbol of the linker. */
 extern const ElfW(Ehdr) __ehdr_start __attribute__((visibility("hidden")));
 
-/* A table of @n entries of @size bytes at @at, all of it in the file; NULL: it is not. */
+/* Reads a table of @n entries of @size bytes at @at. NULL: it is not completely in the file. */
 static void *read_table(int fd, uint64_t end, uint64_t at, uint64_t n, size_t size)
 {
 	if (at > end || n > (end - at) / size)

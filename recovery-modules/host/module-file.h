@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * module-file: may this shared object be loaded? Asked before the dynamic linker is: what it maps
- * and is not there kills the process, and what it maps runs with our rights.
+ * module-file: checks that a shared object may be loaded, before the dynamic linker maps it. If
+ * parts of the file are missing, the mapping kills the process. What is mapped runs with our
+ * rights.
  */
 #ifndef SDK_MODULE_FILE_H
 #define SDK_MODULE_FILE_H
@@ -9,9 +10,10 @@
 #include <stddef.h>
 
 /*
- * @path resolved into @ret_resolved (PATH_MAX), which is what is to be loaded. Nobody could have
- * written it whom we do not trust (file-trust.h), and it is a whole ELF object for this machine.
- * 0 or as from file_trust_check(); on failure @error (terminated) says what and where.
+ * Resolves @path into @ret_resolved (PATH_MAX bytes), which is what the caller must load. Checks
+ * that no untrusted user could have written the file (file-trust.h), and that it is a complete ELF
+ * object for this machine. Returns 0, or an error as file_trust_check(). On failure @error,
+ * terminated, says what is wrong and where.
  */
 int module_file_check(const char *path, char *ret_resolved, char *error, size_t error_size);
 

@@ -15,18 +15,18 @@
 #include "base/log.h"
 #include "module-file.h"
 
-#define STATE_MAX     (64u * 1024u) /* per flow: more is a mistake */
+#define STATE_MAX     (64u * 1024u) /* per flow; a larger state is a mistake */
 #define PROTOCOL_MAX  32
 #define MODULE_SYMBOL "jeebs_module"
 #define ORACLE_SYMBOL "jeebs_oracle"
-/* Of a description, as this ABI began; a longer one has members that are not known here. */
+/* Size of the first struct jeebs_module of this ABI. Members beyond our own size are unknown. */
 #define MODULE_SIZE_MIN offsetof(struct jeebs_module, ports)
 
 struct module_host {
 	char *dir;
 	size_t count;
 	const struct jeebs_module **modules;
-	const struct jeebs_module **detecting; /* once they were asked for */
+	const struct jeebs_module **detecting; /* made on the first question */
 	uint32_t detecting_count;
 };
 
@@ -53,7 +53,7 @@ struct module_host *module_host_free(struct module_host *h)
 	return NULL;
 }
 
-/* A name that cannot leave the folder. */
+/* Whether the name cannot lead out of the folder. */
 static bool protocol_ok(const char *protocol)
 {
 	size_t n = strlen(protocol);
@@ -68,7 +68,7 @@ static bool complete(const struct jeebs_module *m)
 	       m->restore && m->plan && m->resume && m->close;
 }
 
-/* What the module claims. 0 or -ENOEXEC. */
+/* Checks what the module declares. Returns 0 or -ENOEXEC. */
 static int check_module(const struct jeebs_module *m, const char *path, const char *protocol,
 			char *error, size_t error_size)
 {
@@ -100,7 +100,7 @@ static int check_module(const struct jeebs_module *m, const char *path, const ch
 	return 0;
 }
 
-/* The loader tells its reason as a text only; what we lack ourselves it leaves in errno. */
+/* dlopen() gives its reason as text only. A resource that is short is left in errno. */
 static int not_loaded(const char *path, int why, char *error, size_t error_size)
 {
 	bool ours = why == EMFILE || why == ENFILE || why == ENOMEM;
@@ -110,8 +110,9 @@ static int not_loaded(const char *path, int why, char *error, size_t error_size)
 }
 
 /*
- * The symbol @name of an object, which stays mapped: flows hold its functions. Who refuses
- * what it finds there closes *ret_object. On failure @error says why.
+ * Loads an object and finds the symbol @name. The object stays mapped, because flows keep pointers
+ * to its functions. A caller that refuses what it finds closes *ret_object. On failure @error says
+ * why.
  */
 static int load(const char *path, const char *name, void **ret_object, const void **ret,
 		char *error, size_t error_size)
@@ -187,7 +188,7 @@ int module_host_get(struct module_host *h, const char *protocol, const struct je
 	return 0;
 }
 
-/* The protocol of a file; false: it is no module's. */
+/* Reads the protocol from a file name. Returns false when it is not the name of a module. */
 static bool module_file(const char *name, char *ret_protocol)
 {
 	size_t n = strlen(name);
@@ -229,7 +230,7 @@ static int load_all(struct module_host *h, struct dirent **list, uint32_t n, cha
 	return 0;
 }
 
-/* Not alphasort(): the order is the same in every locale. */
+/* Not alphasort(), whose order depends on the locale. */
 static int by_name(const struct dirent **a, const struct dirent **b)
 {
 	return strcmp((*a)->d_name, (*b)->d_name);

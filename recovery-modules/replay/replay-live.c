@@ -55,7 +55,7 @@ static void digest(struct replay *s, struct jeebs_bytes b)
 	XXH64_update(&s->digest, b.p, b.n);
 }
 
-/* Its bytes are kept until there are too many; the digest is of all. */
+/* Takes bytes of the server. All go into the digest; the bytes are kept as long as they are few. */
 static int server_said(struct replay *s, uint64_t off, struct jeebs_bytes b)
 {
 	uint64_t most = s->retain < REPLAY_COMPARE_MAX ? s->retain : REPLAY_COMPARE_MAX;
@@ -81,8 +81,8 @@ int replay_data(void *state, uint32_t dir, uint64_t off, struct jeebs_bytes b, i
 }
 
 /*
- * What is lost cannot be said again, nor proven. Of a connection older than the box, gap(0, 0),
- * nobody knows how much that is.
+ * Bytes that were lost can neither be repeated nor proven. gap(0, 0), for a connection whose
+ * handshake was not seen, means an unknown number of bytes.
  */
 int replay_gap(void *state, uint32_t dir, uint64_t from, uint64_t to)
 {

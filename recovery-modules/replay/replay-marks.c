@@ -5,7 +5,7 @@
 
 #include "jeebs/recovery-module.h"
 
-/* The part before which the server said least. */
+/* The index of the part before which the server had said least. */
 static uint32_t least(const struct replay_marks *m)
 {
 	uint32_t found = REPLAY_MARKS_OPENING;
@@ -49,7 +49,7 @@ bool replay_marks_valid(const struct replay_marks *m, const uint64_t begin[stati
 		client = v->client;
 		server = v->server;
 	}
-	/* Each part has bytes, and there is one when the client has spoken. */
+	/* Each part has bytes, and if the client has spoken there is at least one part. */
 	return m->n == 0 ? end[JEEBS_TO_SERVER] == client
 			 : end[JEEBS_TO_SERVER] > client && end[JEEBS_TO_CLIENT] >= server;
 }

@@ -31,7 +31,7 @@ static void in_name(struct replay_mask *m, uint8_t c)
 		go(m, REPLAY_MASK_VALUE);
 }
 
-/* Is this byte masked? */
+/* Takes one byte. Returns whether it is masked. */
 static bool step(struct replay_mask *m, uint8_t c)
 {
 	switch (m->state) {
@@ -58,7 +58,7 @@ static bool step(struct replay_mask *m, uint8_t c)
 	}
 }
 
-/* What stands for a zero that is there: it is no date, and not the same as one. */
+/* Replaces a real zero byte, which must not look like a masked one. */
 #define ZERO 0xffu
 
 void replay_mask_feed(struct replay_mask *m, const uint8_t *p, size_t n, uint8_t *out)

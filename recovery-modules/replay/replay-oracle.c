@@ -6,17 +6,17 @@
 
 #include "base/buf.h"
 
-/* Of each direction. What a capture holds beyond it counts as lost. */
+/* Ceiling of each direction. Captured bytes beyond it count as lost. */
 #define STREAM_MAX (size_t)(2047u << 20)
 
-/* One direction, from `begin` to the first gap. */
+/* The bytes of one direction, from `begin` to the first gap. */
 struct stream {
 	struct buf bytes;
 	uint64_t begin, end;
 	bool lost, fin;
 };
 
-/* When the client had said so much, the server had said so much. */
+/* The server had come to `server` when the client had come to `client`. */
 struct turn {
 	uint64_t client, server;
 };
@@ -29,7 +29,7 @@ struct oracle {
 
 struct connection {
 	const struct oracle *oracle;
-	size_t heard, said; /* from begin on */
+	size_t heard, said; /* offsets from `begin` */
 	size_t turn;
 	bool eof;
 	uint32_t state;
@@ -93,7 +93,7 @@ static int oracle_gap(void *oracle, uint32_t dir, uint64_t from, uint64_t to)
 		return 0;
 	s->lost = true;
 	s->end = to;
-	/* It was said, whatever it was. */
+	/* Known or not, something was said: note the turn. */
 	return dir == JEEBS_TO_CLIENT ? note_turn(o) : 0;
 }
 
@@ -104,7 +104,7 @@ static int oracle_data(void *oracle, uint32_t dir, uint64_t off, struct jeebs_by
 	if (dir > JEEBS_TO_CLIENT)
 		return -EINVAL;
 	struct stream *s = &o->stream[dir];
-	/* Before the beginning it was another conversation. */
+	/* Bytes before the beginning belong to another module's conversation. */
 	struct bytes in = bytes_of(b.p, b.n);
 	if (off < s->end) {
 		uint64_t before = s->end - off;
@@ -151,7 +151,7 @@ static void *oracle_connect(void *oracle, const struct jeebs_cut *cut)
 	return c;
 }
 
-/* As far as it is what the client said. False: not all of it is. */
+/* Takes the bytes that equal the client's. Returns false when some do not. */
 static bool hear(struct connection *c, struct bytes b)
 {
 	const struct stream *s = &c->oracle->stream[JEEBS_TO_SERVER];
@@ -164,7 +164,7 @@ static bool hear(struct connection *c, struct bytes b)
 	return n == b.n;
 }
 
-/* How far the server had come when the client had come so far. */
+/* How far the server had come when the client had come as far as now. */
 static size_t due(struct connection *c)
 {
 	const struct oracle *o = c->oracle;
@@ -192,7 +192,7 @@ static int speak(struct connection *c, int (*answer)(void *ctx, struct jeebs_byt
 	return answer(ctx, (struct jeebs_bytes){b.p, b.n});
 }
 
-/* Everything was said on both sides. */
+/* Whether everything was said on both sides. */
 static bool ended(const struct connection *c)
 {
 	const struct stream *in = &c->oracle->stream[JEEBS_TO_SERVER],
@@ -221,7 +221,7 @@ static int oracle_receive(void *connection, struct jeebs_bytes b, int eof,
 	if (c->state == JEEBS_ORACLE_OPEN && ended(c))
 		c->state = JEEBS_ORACLE_CLOSE;
 	else if (c->state == JEEBS_ORACLE_OPEN && c->eof)
-		/* The server was not seen to deal with it. */
+		/* The capture does not show how the server handled this. */
 		c->state = JEEBS_ORACLE_UNKNOWN;
 	*ret_state = c->state;
 	return 0;

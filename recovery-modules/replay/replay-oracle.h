@@ -2,10 +2,10 @@
 /*
  * replay-oracle: the backup made from any captured conversation.
  *
- * It wants to hear exactly what the client said, and says exactly what the server said, as much of
- * it as the server had said when the client had said so much. Anything else, and what lies behind a
- * gap of the capture, is JEEBS_ORACLE_UNKNOWN. It ends when the server did; where the client
- * finished too, not before the box has.
+ * It expects exactly the client's bytes. It answers with the server's bytes, as far as the server
+ * had come when the client had come equally far. Anything else, and what comes after a gap of the
+ * capture, is JEEBS_ORACLE_UNKNOWN. It finishes when the server did; if the client had finished
+ * too, it waits for the box to finish first.
  */
 #ifndef REPLAY_REPLAY_ORACLE_H
 #define REPLAY_REPLAY_ORACLE_H

@@ -43,7 +43,7 @@ static void go_on(struct replay_decision *d, enum replay_mode mode)
 	d->reason = names[mode];
 }
 
-/* The host has ceilings of its own. */
+/* Whether the log has all of it: the host may have dropped bytes at a ceiling. */
 static bool log_holds(const struct jeebs_cut *cut, uint64_t from, uint64_t to)
 {
 	while (from < to) {
@@ -57,7 +57,7 @@ static bool log_holds(const struct jeebs_cut *cut, uint64_t from, uint64_t to)
 	return true;
 }
 
-/* The state is that of the cut, not of an earlier time. */
+/* Whether the state is that of the cut and not an older one. */
 static bool fresh(const struct replay *s, const struct jeebs_cut *cut)
 {
 	return s->next[JEEBS_TO_SERVER] == cut->to_server_end &&
@@ -85,7 +85,7 @@ void replay_decide(const struct replay *s, const struct jeebs_cut *cut, struct r
 		go_on(ret, REPLAY_MODE_REPLAY);
 }
 
-/* One sentence for people. */
+/* Writes one sentence for people. */
 static void describe(const struct replay *s, struct jeebs_plan *ret)
 {
 	uint64_t in = s->next[JEEBS_TO_SERVER] - s->begin[JEEBS_TO_SERVER];

@@ -47,7 +47,7 @@ static bool may_finish(const struct call *c)
 	return c->cut->client_fin && !c->s->resume.finished && all_sent(c);
 }
 
-/* What the client had said when the server had come so far. */
+/* Sends what the client had said when the server had come as far as the backup now. */
 static void send_due(struct call *c)
 {
 	struct replay_resume *r = &c->s->resume;
@@ -58,7 +58,7 @@ static void send_due(struct call *c)
 		finish_backend(c);
 }
 
-/* The backup is where the old server was. */
+/* The backup has come as far as the old server: both directions pass. */
 static void join_both(struct call *c)
 {
 	c->s->resume.over = true;
@@ -68,9 +68,9 @@ static void join_both(struct call *c)
 }
 
 /*
- * As far as the old server's bytes are still there. @masked is @b, with zeros where it does not
- * matter; until now both servers have said the same, so there it does not matter of the other
- * either.
+ * Whether @b, at offset @at, equals the old server's bytes, as far as those were kept. @masked is
+ * @b with zeros where bytes need not be equal. Both servers have said the same until now, so the
+ * same places are masked in both.
  */
 static bool same_as_kept(const struct call *c, uint64_t at, struct jeebs_bytes b,
 			 const uint8_t *masked)
@@ -92,7 +92,7 @@ static bool same_as_kept(const struct call *c, uint64_t at, struct jeebs_bytes b
 	return true;
 }
 
-/* The next place where there is a digest to compare with. */
+/* The offset of the next place whose digest is known. */
 static uint64_t next_proof(const struct call *c)
 {
 	const struct replay_resume *r = &c->s->resume;
@@ -112,7 +112,7 @@ static bool proofs_hold(struct call *c)
 	return r->at < c->cut->to_client_end || r->digest == digest;
 }
 
-/* Of @b the first part: @masked of it goes into the digest. */
+/* Adds the first part of @b to the digest, as @masked. */
 static bool compare_part(struct call *c, struct jeebs_bytes b, const uint8_t *masked)
 {
 	if (!same_as_kept(c, c->s->resume.at, b, masked))
@@ -122,7 +122,7 @@ static bool compare_part(struct call *c, struct jeebs_bytes b, const uint8_t *ma
 	return true;
 }
 
-/* Some of what the old server had said as well; as much as to the next proof at most. */
+/* Compares bytes that the old server had said too, up to the next known digest at most. */
 static bool compare(struct call *c, struct jeebs_bytes b)
 {
 	uint8_t masked[REPLAY_MASK_BLOCK];
@@ -185,10 +185,10 @@ static void start_replay(struct call *c)
 	s->resume.digest = XXH64_digest(&s->digest);
 	XXH64_reset(&s->digest, 0);
 	s->mask = (struct replay_mask){0};
-	/* Marks at the very beginning have nothing to prove. */
+	/* Marks at the very beginning have no digest to prove. */
 	while (s->resume.proven < s->marks.n && s->marks.v[s->resume.proven].server == s->resume.at)
 		s->resume.proven++;
-	/* It may be the backup's turn to speak. */
+	/* The backup may be the one to speak first. */
 	c->ops->connect_backend(c->j);
 	send_due(c);
 	if (s->resume.at == c->cut->to_client_end) {
@@ -211,7 +211,7 @@ static void start(struct call *c)
 	}
 	switch (d.mode) {
 	case REPLAY_MODE_IDLE:
-		/* Its server may be one that speaks first. */
+		/* The server of the protocol may be one that speaks first. */
 		c->ops->connect_backend(c->j);
 		join_both(c);
 		break;
@@ -235,7 +235,7 @@ void replay_resume(void *state, const struct jeebs_cut *cut, struct jeebs_join *
 		return;
 	}
 	if (c.s->resume.over) {
-		/* Nobody is left who could take it. */
+		/* The old server had finished: nobody can take what the client sends. */
 		if (event == JEEBS_EV_CLIENT_DATA && c.s->resume.no_more)
 			abort_join(&c, "server-finished");
 		return;
@@ -257,6 +257,6 @@ void replay_resume(void *state, const struct jeebs_cut *cut, struct jeebs_join *
 		silence(&c);
 		break;
 	default:
-		break; /* the client's end, as the cut says */
+		break; /* the end of the client's stream is in the cut */
 	}
 }

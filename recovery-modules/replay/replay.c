@@ -3,10 +3,10 @@
 
 static void replay_close(void *state)
 {
-	(void)state; /* owns nothing */
+	(void)state; /* the state owns nothing */
 }
 
-/* Without `detect`: nothing in the bytes says that a server is deterministic. */
+/* There is no `detect`: no bytes show that a server is deterministic. */
 const struct jeebs_module replay_module = {
 	.abi = JEEBS_MODULE_ABI,
 	.size = sizeof(struct jeebs_module),

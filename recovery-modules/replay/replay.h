@@ -27,18 +27,18 @@
 #include "replay-marks.h"
 #include "replay-mask.h"
 
-/* Of the server's bytes so many are kept, when there are no more. */
+/* The server's bytes are kept only as long as they are not more than this. */
 #define REPLAY_COMPARE_MAX 16384u
 
 /*
- * A backup that is silent for so long is told the next part all the same: the capture may have
- * shown an answer before its question. So often in a row, with nothing left to tell it,
- * and it is given up.
+ * When the backup has been silent for this long, it gets the next part anyway: the capture may have
+ * shown an answer before its question. After REPLAY_SILENCE_MAX silences in a row with nothing left
+ * to send, the backup is given up.
  */
 #define REPLAY_SILENCE_MS  2000u
 #define REPLAY_SILENCE_MAX 5u
 
-/* Why nothing can be recovered any more. The numbers are in checkpoints. */
+/* Why nothing can be recovered any more. The values are stored in checkpoints. */
 enum replay_reason {
 	REPLAY_FINE = 0,
 	REPLAY_OLDER = 1,
@@ -49,28 +49,28 @@ enum replay_reason {
 	REPLAY_REASON_COUNT_,
 };
 
-/* From JEEBS_EV_START on. */
+/* The state of resume, from JEEBS_EV_START on. */
 struct replay_resume {
-	uint64_t at;        /* the backup has come so far */
-	uint64_t digest;    /* of what the old server had said */
-	uint32_t sent;      /* parts */
-	uint32_t proven;    /* marks whose digest was the backup's */
-	uint32_t silent;    /* times in a row */
-	bool finished;      /* the backup was told the end of the client's bytes */
-	bool over, no_more; /* nothing left to do; and the client is not to say anything */
+	uint64_t at;        /* offset to which the backup has come */
+	uint64_t digest;    /* digest of the old server's bytes */
+	uint32_t sent;      /* parts sent to the backup */
+	uint32_t proven;    /* marks whose digest the backup has reproduced */
+	uint32_t silent;    /* silences in a row */
+	bool finished;      /* the backup has got the FIN of the client */
+	bool over, no_more; /* nothing is left to do; and the client must not send anything */
 };
 
 struct replay {
 	struct jeebs_flow *flow;
 	const struct jeebs_live_ops *ops;
 	uint64_t retain;
-	uint64_t begin[2], next[2]; /* of each direction: what was seen of it */
-	uint64_t fin_server;        /* how far the server had come when the client finished */
+	uint64_t begin[2], next[2]; /* by direction: the offsets that were seen */
+	uint64_t fin_server;        /* how far the server had come when the client's FIN came */
 	bool fin[2];
 	uint8_t reason; /* enum replay_reason */
 	uint8_t replay; /* JEEBS_REPLAY_* */
 	struct replay_marks marks;
-	struct replay_mask mask; /* of the server's bytes, and */
+	struct replay_mask mask; /* of the server's bytes */
 	XXH64_state_t digest;    /* of the server's bytes; while resuming, of the backup's */
 	struct replay_resume resume;
 };
@@ -81,15 +81,15 @@ enum replay_mode {
 	REPLAY_MODE_REPLAY,
 };
 
-/* How to continue. */
+/* The decision how to continue. */
 struct replay_decision {
 	bool refused;
 	enum replay_mode mode;
-	const char *reason; /* static */
-	const char *detail; /* of a refusal: a sentence, static */
+	const char *reason; /* static text */
+	const char *detail; /* of a refusal: one sentence, static text */
 };
 
-/* Bytes that are masked at once. */
+/* How many bytes are masked at once. */
 #define REPLAY_MASK_BLOCK 64u
 
 /* replay-live.c */

@@ -24,45 +24,45 @@ extern "C" {
 
 #define JEEBS_ORACLE_ABI 2u
 
-/* What became of a connection to the oracle. */
-#define JEEBS_ORACLE_OPEN  0u /* it goes on */
+/* State of a connection to the oracle. */
+#define JEEBS_ORACLE_OPEN  0u /* the connection goes on */
 #define JEEBS_ORACLE_CLOSE 1u /* the server finishes after this answer */
 #define JEEBS_ORACLE_RESET 2u /* the server resets the connection */
 #define JEEBS_ORACLE_UNKNOWN \
-	3u /* asked for what the capture does not tell: the cut proves nothing */
+	3u /* the request asks for what the capture does not show: this cut proves nothing */
 
 struct jeebs_oracle {
 	uint32_t abi;     /* JEEBS_ORACLE_ABI */
 	uint32_t size;    /* sizeof(struct jeebs_oracle) */
 	const char *name; /* the protocol */
 
-	/* One recorded connection. NULL on lack of memory. */
+	/* Makes an oracle for one recorded connection. NULL: no memory. */
 	void *(*open)(const struct jeebs_service *svc);
 	/*
-	 * The whole conversation, each direction in order from offset 0, in any chunking, the
-	 * two directions interleaved as captured; then learned() once. Gaps are bytes the
-	 * capture lost. All return 0 or negative errno (-ENOMEM).
+	 * Show the oracle the whole conversation: each direction in order from offset 0, in any
+	 * chunks, the directions interleaved as captured. Then learned() is called once. Gaps are
+	 * bytes that the capture lost. All return 0 or a negative errno (-ENOMEM).
 	 */
 	int (*data)(void *oracle, uint32_t dir, uint64_t off, struct jeebs_bytes b);
 	int (*gap)(void *oracle, uint32_t dir, uint64_t from, uint64_t to);
 	int (*fin)(void *oracle, uint32_t dir, uint64_t off);
 	/*
-	 * *ret_unasked: what the server said from this offset on, nobody had asked for (a greeting,
-	 * a time-out's message, another protocol): no module can be expected to come to it.
-	 * UINT64_MAX: all of it was asked for.
+	 * *ret_unasked is an offset of the server's bytes. What comes from there on was not asked
+	 * for: a greeting, a message about a timeout, another protocol. No module can be expected
+	 * to obtain it. UINT64_MAX: everything was asked for.
 	 */
 	int (*learned)(void *oracle, uint64_t *ret_unasked);
 
 	/*
-	 * A connection from the box to this backup. Any number, one after the other, without
-	 * influence on each other. @cut: how far the recorded conversation had come when the
-	 * server died; of it only positions and FINs may be read. NULL on lack of memory.
+	 * Makes a connection from the box to this backup. There may be several, one after the
+	 * other, and they do not influence each other. @cut tells how far the recorded conversation
+	 * had come when the server died; only its positions and FINs may be read. NULL: no memory.
 	 */
 	void *(*connect)(void *oracle, const struct jeebs_cut *cut);
 	/*
-	 * Bytes from the box, any chunking, and @eof once when it has finished. Answers by
-	 * calling @answer any number of times; it returns negative errno to be passed on.
-	 * *ret_state: JEEBS_ORACLE_*. 0 or negative errno.
+	 * Receives bytes from the box, in any chunks, and @eof once when the box has finished.
+	 * Answers by calling @answer any number of times; a negative errno from it must be
+	 * returned. *ret_state is JEEBS_ORACLE_*. Returns 0 or a negative errno.
 	 */
 	int (*receive)(void *connection, struct jeebs_bytes b, int eof,
 		       int (*answer)(void *ctx, struct jeebs_bytes b), void *ctx,
@@ -72,16 +72,17 @@ struct jeebs_oracle {
 	void (*close)(void *oracle);
 
 	/*
-	 * Conversations of several connections: both, or both NULL.
+	 * For conversations of several connections: both functions, or both NULL.
 	 *
-	 * related: all that was said on a connection that the module expected; for each of them,
-	 * before learned(). @who has its real ports; @fin: that side ended in order. A gap ends @b.
+	 * related() shows all that was said on a connection that the module expected. It is called
+	 * for each of them, before learned(). @who has the real ports. @fin: that side ended in
+	 * order. A gap ends @b.
 	 *
-	 * connect_related: a connection from the box to @port of this backup, while the main
-	 * @connection, whose answers named the port, is there. NULL: nobody listens. It is used
-	 * like the main one, and disconnected before it. What happens on one may make another
-	 * speak: after each receive() on one of them, and after connect_related(), receive() is
-	 * called without bytes on all of them until none answers any more.
+	 * connect_related() makes a connection from the box to @port of this backup, while the main
+	 * @connection, whose answers named the port, exists. NULL: nobody listens there. It is used
+	 * like the main one, and disconnected before it. What happens on one connection may make
+	 * another one speak. So after each receive() on one of them, and after connect_related(),
+	 * receive() is called without bytes on all of them until none answers.
 	 */
 	int (*related)(void *oracle, const struct jeebs_expect *who, uint32_t dir,
 		       struct jeebs_bytes b, int fin);
@@ -89,7 +90,7 @@ struct jeebs_oracle {
 };
 
 #ifdef JEEBS_MODULE_STATIC
-/* Linked directly, under its own name. */
+/* For tests that link oracles directly, by their own names. */
 #define JEEBS_ORACLE_EXPORT(object) struct jeebs_oracle_static_unused_
 #else
 #define JEEBS_ORACLE_EXPORT(object)                                                          \
