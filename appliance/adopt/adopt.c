@@ -325,7 +325,8 @@ struct adopter *adopter_free(struct adopter *a)
 		return NULL;
 	if (a->running) {
 		mailbox_close(&a->mail);
-		pthread_join(a->thread, NULL);
+		if (!thread_end(a->thread, "adopter"))
+			return NULL;
 	}
 	if (a->epoll >= 0)
 		close(a->epoll);

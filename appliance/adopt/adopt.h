@@ -84,7 +84,10 @@ struct adopter;
 
 /* Returns 0 or a negative errno. */
 int adopter_new(const struct adopt_config *config, struct adopter **ret);
-/* Resets all connections ("pool-closed") and ends the thread. Returns NULL; NULL is fine. */
+/*
+ * Resets all connections ("pool-closed") and ends the thread. Returns NULL; NULL is fine. A thread
+ * that does not end is left (threads_left()).
+ */
 struct adopter *adopter_free(struct adopter *a);
 
 /*

@@ -35,6 +35,7 @@ struct gather {
 	uint32_t limit;
 	uint32_t at; /* how far the present worker's table is done */
 	int64_t now_ns;
+	uint32_t silent; /* workers that stand still: their connections are missing */
 };
 
 static void gather_flow(void *ctx, struct flow *f)
@@ -79,20 +80,43 @@ static void gather_part(struct worker *w, void *arg)
 				gather_flow, g);
 }
 
-/* All rows of all workers; NULL without memory. */
+static struct row *new_rows(const struct daemon *d)
+{
+	return calloc((size_t)ROWS_MAX * d->worker_count, sizeof(struct row));
+}
+
+/* This one has not come back: the rows are its own from here on. */
+static void leave_rows(const struct daemon *d, struct gather *g)
+{
+	struct row *rows = new_rows(d);
+
+	if (rows)
+		memcpy(rows, g->rows, g->count * sizeof *rows);
+	g->rows = rows;
+}
+
+static void gather_worker(struct daemon *d, struct gather *g, uint32_t worker)
+{
+	int r;
+
+	g->at = 0;
+	g->limit = g->count + ROWS_MAX;
+	do
+		r = worker_ask(d->workers[worker], gather_part, g, sizeof *g);
+	while (r == 0 && g->at);
+	g->silent += r < 0;
+	if (r == -EINPROGRESS)
+		leave_rows(d, g);
+}
+
+/* All rows of all workers that answer; NULL without memory. */
 static struct row *gather(struct daemon *d, struct gather *g)
 {
-	struct row *rows = calloc((size_t)ROWS_MAX * d->worker_count, sizeof *rows);
-
-	g->rows = rows;
+	g->rows = new_rows(d);
 	g->now_ns = clock_mono_ns();
-	for (uint32_t i = 0; rows && i < d->worker_count; i++) {
-		g->limit = g->count + ROWS_MAX;
-		do
-			worker_call(d->workers[i], gather_part, g);
-		while (g->at);
-	}
-	return rows;
+	for (uint32_t i = 0; g->rows && i < d->worker_count; i++)
+		gather_worker(d, g, i);
+	return g->rows;
 }
 
 static json_t *row_json(const struct row *r)
@@ -192,10 +216,13 @@ bool daemon_client(void *ctx, uint32_t server, uint8_t family, struct netaddr *r
 	struct daemon *d = ctx;
 	struct client_search s = {.server = server, .family = family};
 
-	for (uint32_t i = 0; !s.found && i < d->worker_count; i++)
+	for (uint32_t i = 0; !s.found && i < d->worker_count; i++) {
+		int r;
+		s.at = 0;
 		do
-			worker_call(d->workers[i], search_part, &s);
-		while (s.at && !s.found);
+			r = worker_ask(d->workers[i], search_part, &s, sizeof s);
+		while (r == 0 && s.at && !s.found);
+	}
 	*ret = s.client;
 	return s.found;
 }
@@ -206,6 +233,12 @@ bool daemon_ready(void *ctx, char why[static METRICS_HTTP_WHY_STRLEN])
 	struct join_stats js;
 	struct store_stats st;
 
+	for (uint32_t i = 0; i < d->worker_count; i++)
+		if (worker_stands_still(d->workers[i])) {
+			snprintf(why, METRICS_HTTP_WHY_STRLEN, "capture: worker %u stands still",
+				 (unsigned)i);
+			return false;
+		}
 	for (uint32_t i = 0; i < d->config->server_count; i++) {
 		const char *reason = daemon_not_ready(d, i);
 		if (reason) {
@@ -395,6 +428,12 @@ static json_t *op_connections(void *ctx, const char *server, struct control_erro
 	if (server && g.server < 0)
 		return control_fail(e, "unknown-server", "no server is called %s", server);
 	struct row *rows = gather(d, &g);
+	if (rows && g.silent > 0) {
+		free(rows);
+		return control_fail(e, "worker-stands-still",
+				    "%u of %u capture threads do not answer", (unsigned)g.silent,
+				    (unsigned)d->worker_count);
+	}
 	json_t *a = rows ? json_array() : NULL;
 	for (uint32_t i = 0; a && i < g.count; i++)
 		json_array_append_new(a, row_json(&rows[i]));
@@ -407,7 +446,9 @@ static json_t *op_connections(void *ctx, const char *server, struct control_erro
 
 /* A copy of one flow's facts, taken inside its worker. */
 struct explained {
-	struct gather gather; /* rows of the client: usually one */
+	struct endpoint client;
+	struct row row;
+	struct gather gather; /* into that row: the first of the client, usually the only one */
 	struct flow flow;     /* by value: its pointers are not followed, but for ... */
 	struct infer infer;   /* ... this one: it points here, or nowhere */
 	uint32_t ts_hz;
@@ -432,7 +473,7 @@ static void explain_flow(void *ctx, struct flow *f)
 
 static void explain_part(struct worker *w, void *arg)
 {
-	struct explained *x = arg;
+	struct explained *x = *(struct explained **)arg;
 
 	x->gather.at = track_each_part(watch_track(worker_watch(w)), x->gather.at,
 				       DAEMON_FLOWS_PER_CALL, explain_flow, x);
@@ -532,32 +573,71 @@ static json_t *sentences_json(const struct explained *x)
 	return a;
 }
 
+static struct explained *explained_new(const struct endpoint *client)
+{
+	struct explained *x = calloc(1, sizeof *x);
+
+	if (!x)
+		return NULL;
+	x->client = *client;
+	x->gather = (struct gather){.client = &x->client,
+				    .server = -1,
+				    .rows = &x->row,
+				    .limit = 1,
+				    .now_ns = clock_mono_ns()};
+	return x;
+}
+
+/* Looks in one worker's table; how many stand still is in @io->gather. NULL: no memory. */
+static struct explained *explain_worker(struct daemon *d, uint32_t worker, struct explained *io)
+{
+	int r;
+
+	io->gather.at = 0;
+	do
+		r = worker_ask(d->workers[worker], explain_part, &io, sizeof(struct explained *));
+	while (r == 0 && io->gather.at && !io->found);
+	if (r == -EINPROGRESS) { /* it has not come back: that one is its own from here on */
+		uint32_t silent = io->gather.silent;
+		io = explained_new(&io->client);
+		if (io)
+			io->gather.silent = silent;
+	}
+	if (io)
+		io->gather.silent += r < 0;
+	return io;
+}
+
+static json_t *not_found(const struct endpoint *client, uint32_t silent, struct control_error *e)
+{
+	char text[ENDPOINT_STRLEN];
+
+	endpoint_format(client, text);
+	if (silent > 0)
+		return control_fail(e, "worker-stands-still",
+				    "%u capture threads do not answer, and no other watches %s",
+				    (unsigned)silent, text);
+	return control_fail(e, "unknown-connection", "no watched connection of %s", text);
+}
+
 static json_t *op_explain(void *ctx, const struct endpoint *client, struct control_error *e)
 {
 	struct daemon *d = ctx;
-	struct row row;
-	struct explained x = {.gather = {.client = client,
-					 .server = -1,
-					 .rows = &row,
-					 .limit = 1,
-					 .now_ns = clock_mono_ns()}};
-	char text[ENDPOINT_STRLEN];
+	struct explained *x = explained_new(client);
 
-	for (uint32_t i = 0; i < d->worker_count && !x.found; i++)
-		do
-			worker_call(d->workers[i], explain_part, &x);
-		while (x.gather.at && !x.found);
-	if (!x.found || x.gather.count == 0)
-		return control_fail(e, "unknown-connection", "no watched connection of %s",
-				    endpoint_format(client, text));
-	json_t *o = row_json(&row);
-	if (!o)
-		return NULL;
-	json_object_set_new(o, "marks", marks_json(x.flow.marks));
-	json_object_set_new(o, "options", options_json(&x));
-	json_object_set_new(o, "to_server", direction_json(&x.flow, FLOW_TO_SERVER));
-	json_object_set_new(o, "to_client", direction_json(&x.flow, FLOW_TO_CLIENT));
-	json_object_set_new(o, "sentences", sentences_json(&x));
+	for (uint32_t i = 0; x && i < d->worker_count && !x->found; i++)
+		x = explain_worker(d, i, x);
+	json_t *o = x && x->found && x->gather.count > 0
+			    ? row_json(&x->row)
+			    : not_found(client, x ? x->gather.silent : 0, e);
+	if (o) {
+		json_object_set_new(o, "marks", marks_json(x->flow.marks));
+		json_object_set_new(o, "options", options_json(x));
+		json_object_set_new(o, "to_server", direction_json(&x->flow, FLOW_TO_SERVER));
+		json_object_set_new(o, "to_client", direction_json(&x->flow, FLOW_TO_CLIENT));
+		json_object_set_new(o, "sentences", sentences_json(x));
+	}
+	free(x);
 	return o;
 }
 

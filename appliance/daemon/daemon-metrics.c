@@ -261,6 +261,20 @@ static void tell_survey(struct daemon *d, const struct survey *s)
 		}
 }
 
+/* False: one stands still; then the numbers are not all, and not told. */
+static bool survey_workers(struct daemon *d, struct survey *s)
+{
+	for (uint32_t i = 0; i < d->worker_count; i++)
+		do {
+			int r = worker_ask(d->workers[i], survey_part, s, sizeof *s);
+			if (r == -EINPROGRESS)
+				s->count = NULL; /* it still counts there */
+			if (r < 0)
+				return false;
+		} while (s->at);
+	return true;
+}
+
 static void survey(struct daemon *d, int64_t now_ns)
 {
 	struct survey s = {.d = d};
@@ -271,11 +285,8 @@ static void survey(struct daemon *d, int64_t now_ns)
 	s.count = calloc(d->services.n, sizeof *s.count);
 	if (!s.count)
 		return;
-	for (uint32_t i = 0; i < d->worker_count; i++)
-		do
-			worker_call(d->workers[i], survey_part, &s);
-		while (s.at);
-	tell_survey(d, &s);
+	if (survey_workers(d, &s))
+		tell_survey(d, &s);
 	free(s.count);
 	d->survey_pause_ns = (int64_t)s.flows * SURVEY_NS_PER_FLOW;
 	if (d->survey_pause_ns < SURVEY_MIN_NS)

@@ -13,8 +13,8 @@
  *	control, http	jeebsctl and Prometheus
  *
  * A verdict goes from health to failover; failover asks workers for connections and
- * gives sockets to joins. Only workers are waited for (worker_call(), by failover,
- * control and main), and they wait for nobody.
+ * gives sockets to joins. Only workers are waited for (worker_ask(), by failover, firewall,
+ * control and main), as long as they turn, and they wait for nobody.
  */
 #include "daemon.h"
 
@@ -34,6 +34,7 @@
 #include "base/clock.h"
 #include "descriptor-need.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "tcprepair/tcprepair.h"
 
 #define PROCESS_NICE      (-15)
@@ -611,6 +612,18 @@ static int start(struct daemon *d)
 	return 0;
 }
 
+/* What a thread that does not end may use cannot be freed; what the network has of ours is given
+ * back. */
+static void leave_threads(void)
+{
+	uint32_t n = threads_left();
+
+	if (n == 0)
+		return;
+	log_event(LOG_ERROR, "ended-without-threads", LOG_INT("threads", n));
+	_exit(EX_SOFTWARE);
+}
+
 /*
  * Who asks goes before who is asked; every part may be missing. Failover is halted before
  * health ends, which it calls; health's verdicts to a halted failover stay in its queue.
@@ -627,8 +640,10 @@ static void stop(struct daemon *d, bool started)
 	d->firewall = firewall_stop(d->firewall);
 	for (uint32_t i = 0; i < d->worker_count; i++)
 		worker_stop(d->workers[i]);
+	leave_threads();
 	/* A clean end leaves no record; a start that failed leaves what it found. */
 	d->store = started ? store_clear(d->store) : store_close(d->store);
+	leave_threads();
 	daemon_metrics_close(d);
 	history_deinit(&d->history);
 	module_host_free(d->modules);

@@ -4,6 +4,7 @@
  * failover-run.c.
  */
 #include <errno.h>
+#include <stdlib.h>
 
 #include "base/clock.h"
 #include "failover-run.h"
@@ -167,32 +168,91 @@ static void call_collect(struct worker *w, void *arg)
 	c->from = worker_takeover_collect(w, c->server, c->from);
 }
 
-/* Each worker's flows in parts: packets come in between. */
-static int call_in_parts(struct failover_server *s, struct related_list *expected,
-			 void (*fn)(struct worker *w, void *arg))
+static void call_end(struct worker *w, void *arg)
 {
-	struct takeover_call c = {
-		.server = s->index, .expected = expected, .inbox = &s->run->inbox};
+	worker_takeover_end(w, *(const uint32_t *)arg);
+}
+
+/* Whatever a worker still does for an earlier takeover is over, and its inbox may go. */
+static int end_worker(struct failover_server *s, uint32_t worker)
+{
+	uint32_t index = s->index;
+	int r = worker_ask(s->env->workers[worker], call_end, &index, sizeof index);
+
+	if (r < 0)
+		s->ends_owed |= UINT64_C(1) << worker;
+	else
+		s->ends_owed &= ~(UINT64_C(1) << worker);
+	return r;
+}
+
+/* A worker's flows in parts: packets come in between. 0, or as worker_ask(). */
+static int ask_in_parts(struct failover_server *s, uint32_t worker, struct takeover_call *io,
+			void (*fn)(struct worker *w, void *arg))
+{
+	int r = s->ends_owed & UINT64_C(1) << worker ? end_worker(s, worker) : 0;
+
+	io->from = 0;
+	if (r < 0)
+		return -ETIMEDOUT; /* @fn was not called */
+	do
+		r = worker_ask(s->env->workers[worker], fn, io, sizeof *io);
+	while (r == 0 && io->from > 0);
+	if (r < 0)
+		s->ends_owed |= UINT64_C(1) << worker;
+	return r;
+}
+
+/* What the flows of all workers expect; of one that stands still nobody knows. NULL: no memory. */
+static struct related_list *collect_expected(struct failover_server *s)
+{
+	struct takeover_call c = {.server = s->index, .expected = calloc(1, sizeof *c.expected)};
+
+	for (uint32_t i = 0; c.expected && i < s->env->worker_count; i++)
+		if (ask_in_parts(s, i, &c, call_expected) == -EINPROGRESS)
+			c.expected = calloc(1, sizeof *c.expected); /* that one is the worker's */
+	if (c.error || !c.expected)
+		log_event(LOG_ERROR, "related-not-collected", LOG_STR("server", s->cfg->name),
+			  LOG_ERR(-ENOMEM));
+	return c.expected;
+}
+
+static uint64_t live_of(const struct failover_server *s, uint32_t worker)
+{
+	return atomic_load(&worker_counters(s->env->workers[worker])->live);
+}
+
+/* From here on each worker fills the inbox. The connections of one that stands still are lost. */
+static void begin_workers(struct failover_server *s)
+{
+	static struct related_list none; /* nobody writes to it */
+	struct related_list *expected = collect_expected(s);
+	struct takeover_call c = {.server = s->index,
+				  .expected = expected ? expected : &none,
+				  .inbox = &s->run->inbox};
+	bool mine = expected;
 
 	for (uint32_t i = 0; i < s->env->worker_count; i++) {
-		do
-			worker_call(s->env->workers[i], fn, &c);
-		while (c.from > 0);
+		int r = ask_in_parts(s, i, &c, call_begin);
+		if (r == -EINPROGRESS)
+			mine = false; /* it reads the list */
+		if (r < 0)
+			log_event(LOG_ERROR, "worker-lost", LOG_STR("server", s->cfg->name),
+				  LOG_INT("worker", i), LOG_INT("connections", live_of(s, i)),
+				  LOG_ERR(r));
 	}
-	return c.error;
+	if (mine) {
+		related_list_deinit(expected);
+		free(expected);
+	}
 }
 
 void failover_clients_ask(struct failover_server *s)
 {
 	struct failover_run *run = s->run;
-	struct related_list expected = {0};
 	struct list items;
 
-	if (call_in_parts(s, &expected, call_expected) < 0)
-		log_event(LOG_ERROR, "related-not-collected", LOG_STR("server", s->cfg->name),
-			  LOG_ERR(-ENOMEM));
-	call_in_parts(s, &expected, call_begin);
-	related_list_deinit(&expected);
+	begin_workers(s);
 	/* Everybody to be asked is in the inbox by now; some may have spoken meanwhile. */
 	list_init(&items);
 	mailbox_take(&run->inbox, &items);
@@ -221,12 +281,13 @@ void failover_clients_ask(struct failover_server *s)
 }
 
 /*
- * Memory has failed a worker for the item itself: the connection is refused on what was
- * known when its client was asked.
+ * Memory has failed a worker for the item itself, or it stands still: the connection is refused on
+ * what was known when its client was asked.
  */
 static void refuse_lost(struct failover_server *s)
 {
 	struct failover_run *run = s->run;
+	const char *why = s->ends_owed ? "worker-stands-still" : "out-of-memory";
 	uint32_t lost = 0;
 
 	for (uint32_t i = 0; i < run->probed.count; i++) {
@@ -238,7 +299,7 @@ static void refuse_lost(struct failover_server *s)
 			continue;
 		a->done = true;
 		lost++;
-		takeover_refuse_lost(&item, &a->snapshot, a->service);
+		takeover_refuse_lost(&item, &a->snapshot, a->service, why);
 		failover_connection_work(s, &item);
 		failover_connection_account(s, &item);
 		if (a->held)
@@ -246,19 +307,22 @@ static void refuse_lost(struct failover_server *s)
 	}
 	lost += run->unprobed;
 	/* Without a socket, by the kernel; of which service nobody knows. */
-	account_add(&s->account, FATE_REFUSED, "out-of-memory", run->unprobed);
+	account_add(&s->account, FATE_REFUSED, why, run->unprobed);
 	if (run->unprobed > 0)
 		s->env->observer.settled(s->env->observer.ctx, s->index,
 					 s->cfg->services[0].protocol, FATE_REFUSED, run->unprobed);
 	run->probed.outstanding = run->unprobed = 0;
 	if (lost > 0)
 		log_event(LOG_ERROR, "connections-lost", LOG_STR("server", s->cfg->name),
-			  LOG_INT("connections", lost), LOG_ERR(-ENOMEM));
+			  LOG_INT("connections", lost), LOG_STR("reason", why));
 }
 
 void failover_clients_collect(struct failover_server *s)
 {
-	call_in_parts(s, NULL, call_collect);
+	struct takeover_call c = {.server = s->index, .inbox = &s->run->inbox};
+
+	for (uint32_t i = 0; i < s->env->worker_count; i++)
+		(void)ask_in_parts(s, i, &c, call_collect); /* what is missing is lost */
 }
 
 void failover_clients_give_up(struct failover_server *s)
@@ -267,13 +331,16 @@ void failover_clients_give_up(struct failover_server *s)
 	settle_families(s);
 }
 
-static void call_end(struct worker *w, void *arg)
-{
-	worker_takeover_end(w, *(const uint32_t *)arg);
-}
-
 void failover_clients_end(struct failover_server *s)
 {
 	for (uint32_t i = 0; i < s->env->worker_count; i++)
-		worker_call(s->env->workers[i], call_end, &s->index);
+		(void)end_worker(s, i);
+}
+
+bool failover_clients_end_owed(struct failover_server *s)
+{
+	for (uint32_t i = 0; i < s->env->worker_count; i++)
+		if (s->ends_owed & UINT64_C(1) << i)
+			(void)end_worker(s, i);
+	return s->ends_owed != 0;
 }

@@ -78,16 +78,16 @@ static bool fence_needed(const struct failover_server *s)
 	return s->cfg->fence_policy != CONFIG_FENCE_PARALLEL || !s->run->cause.silent;
 }
 
-static int fence_ended(struct failover_server *s, bool ok, int error)
+static int fence_ended(struct failover_server *s, bool ok, int status, int error)
 {
 	const struct failover_observer *o = &s->env->observer;
 
-	s->run->fence_running = false;
+	s->run->fence = fence_end(s->run->fence);
 	s->run->fenced = ok;
 	o->fenced(o->ctx, s->index, ok);
 	log_event(ok ? LOG_INFO : LOG_ERROR, ok ? "fence-done" : "fence-failed",
 		  LOG_STR("server", s->cfg->name), LOG_STR("command", s->cfg->fence_command[0]),
-		  LOG_INT("status", s->run->fence.status),
+		  LOG_INT("status", status),
 		  LOG_STR("error", ok          ? ""
 				   : error < 0 ? log_strerror(error)
 					       : "program failed"));
@@ -107,26 +107,24 @@ static int start_fence(struct failover_server *s, int64_t now)
 	int r = fence_start(cfg->fence_command, cfg->name,
 			    netaddr_format(&cfg->addresses[0], address), s->run->cause.reason,
 			    now + cfg->fence_timeout_ns, &s->run->fence);
-	if (r < 0)
-		return fence_ended(s, false, r);
-	s->run->fence_running = true;
-	return 0;
+	return r < 0 ? fence_ended(s, false, 0, r) : 0;
 }
 
 static int step_fence(struct failover_server *s, int64_t now)
 {
-	if (!s->run->fence_running)
-		return 0;
-	enum fence_outcome out = fence_poll(&s->run->fence, now);
-	return out == FENCE_RUNNING ? 0 : fence_ended(s, out == FENCE_OK, 0);
+	struct fence *f = s->run->fence;
+	enum fence_outcome out = f ? fence_poll(f, now) : FENCE_RUNNING;
+
+	return out == FENCE_RUNNING
+		       ? 0
+		       : fence_ended(s, out == FENCE_OK, fence_status(f), fence_error(f));
 }
 
 static void drop_fence(struct failover_server *s)
 {
-	if (!s->run->fence_running)
+	if (!s->run->fence)
 		return;
-	s->run->fence_running = false;
-	fence_cancel(&s->run->fence);
+	s->run->fence = fence_end(s->run->fence);
 	log_event(LOG_WARNING, "fence-cancelled", LOG_STR("server", s->cfg->name),
 		  LOG_STR("command", s->cfg->fence_command[0]));
 }
@@ -398,7 +396,7 @@ static enum run_phase step_fencing(struct failover_server *s, int64_t now)
 
 	if (r < 0)
 		return failed(s->run, r);
-	return s->run->fence_running && fence_needed(s) ? RUN_FENCE : RUN_CHECK;
+	return s->run->fence && fence_needed(s) ? RUN_FENCE : RUN_CHECK;
 }
 
 static enum run_phase step_check(struct failover_server *s, int64_t now)
@@ -456,7 +454,7 @@ static bool waits_for_byte(const struct failover_run *run, int64_t now)
 /* Nobody and nothing is waited for any more. */
 static bool may_finish(const struct failover_run *run, int64_t now)
 {
-	return list_empty(&run->items) && !failover_clients_waiting(run) && !run->fence_running &&
+	return list_empty(&run->items) && !failover_clients_waiting(run) && !run->fence &&
 	       !waits_for_byte(run, now);
 }
 
@@ -492,11 +490,8 @@ static enum run_phase step_phase(struct failover_server *s, int64_t now)
 	return s->run->phase;
 }
 
-static void run_free(struct failover_server *s)
+static void run_free(struct failover_run *run)
 {
-	struct failover_run *run = s->run;
-
-	s->run = NULL;
 	list_for_each_safe (it, tmp, &run->items) {
 		list_del(it);
 		takeover_item_free(list_entry(it, struct takeover_item, node));
@@ -507,6 +502,31 @@ static void run_free(struct failover_server *s)
 	free(run);
 }
 
+static void put_away(struct failover_server *s)
+{
+	struct failover_run *run = s->run;
+
+	s->run = NULL;
+	if (!s->ends_owed) {
+		run_free(run);
+		return;
+	}
+	run->next_left = s->left;
+	s->left = run;
+}
+
+bool failover_run_free_left(struct failover_server *s)
+{
+	if (s->ends_owed && failover_clients_end_owed(s))
+		return false;
+	while (s->left) {
+		struct failover_run *run = s->left;
+		s->left = run->next_left;
+		run_free(run);
+	}
+	return true;
+}
+
 bool failover_run_step(struct failover_server *s, int64_t now)
 {
 	enum run_phase next;
@@ -515,7 +535,7 @@ bool failover_run_step(struct failover_server *s, int64_t now)
 		run_set_phase(s, next, now);
 	if (next != RUN_OVER && next != RUN_CALLED_OFF)
 		return false;
-	run_free(s);
+	put_away(s);
 	return true;
 }
 
@@ -529,8 +549,8 @@ int64_t failover_run_due_ns(const struct failover_server *s, int64_t now)
 	const struct failover_run *run = s->run;
 	int64_t due = INT64_MAX;
 
-	if (run->fence_running)
-		due = fence_due_ns(&run->fence, now);
+	if (run->fence)
+		due = fence_due_ns(run->fence);
 	if (!list_empty(&run->items) || run->collected)
 		return now;
 	if (run->phase == RUN_CHECK || run->phase == RUN_SOCKETS)
@@ -546,7 +566,7 @@ int failover_run_fd(const struct failover_server *s)
 {
 	if (s->run->phase == RUN_CHECK)
 		return link_fd(s->link);
-	return s->run->fence_running ? s->run->fence.pidfd : -1;
+	return s->run->fence ? fence_fd(s->run->fence) : -1;
 }
 
 void failover_run_begin(struct failover_server *s, const struct failover_cause *cause, int64_t now)
@@ -590,5 +610,5 @@ void failover_run_cancel(struct failover_server *s)
 		failover_clients_end(s);
 		drop_fence(s);
 	}
-	run_free(s);
+	put_away(s);
 }

@@ -41,6 +41,10 @@ struct failover_server {
 	struct failover_summary last; /* of a takeover that is over; until all are settled: */
 	bool unsettled;
 	struct failover_run *run; /* NULL: none under way */
+	/* Workers that stood still when a takeover was over: one bit each. They may yet write to
+	 * the inboxes of those in the list. */
+	uint64_t ends_owed;
+	struct failover_run *left;
 };
 
 /* How far a takeover is. Only run_set_phase() changes it; each begins with what has to be done. */
@@ -56,6 +60,7 @@ enum run_phase {
 
 struct failover_run {
 	enum run_phase phase;
+	struct failover_run *next_left; /* of failover_server.left */
 	struct failover_cause cause;
 	struct failover_summary summary;
 	struct mailbox inbox;
@@ -74,10 +79,9 @@ struct failover_run {
 	bool collected;   /* nobody is waited for any more: what workers had is in the inbox */
 	int64_t until_ns; /* RUN_CHECK and RUN_SOCKETS: not longer than this */
 	int64_t repeat_ns, give_up_ns, first_byte_until_ns;
-	struct fence fence;
-	bool fence_running;
-	bool fenced; /* it succeeded: the server cannot speak any more */
-	int error;   /* RUN_CALLED_OFF: negative errno */
+	struct fence *fence; /* that runs; NULL: none */
+	bool fenced;         /* it succeeded: the server cannot speak any more */
+	int error;           /* RUN_CALLED_OFF: negative errno */
 };
 
 /*
@@ -93,6 +97,8 @@ int64_t failover_run_due_ns(const struct failover_server *s, int64_t now_ns);
 /* What it waits for becomes readable; -1: nothing. */
 int failover_run_fd(const struct failover_server *s);
 
+/* Frees what workers kept that stand still no longer. False: one does, and keeps it. */
+bool failover_run_free_left(struct failover_server *s);
 /* The thread ends: calls off a takeover that has taken nothing yet, forgets any other. */
 void failover_run_cancel(struct failover_server *s);
 
@@ -130,8 +136,10 @@ bool failover_clients_waiting(const struct failover_run *run);
 void failover_clients_collect(struct failover_server *s);
 /* After that, when all is settled: refuses those for whom memory failed a worker. */
 void failover_clients_give_up(struct failover_server *s);
-/* The inbox may go. */
+/* The inbox may go, unless a worker stands still: see ends_owed. */
 void failover_clients_end(struct failover_server *s);
+/* Tries again. True: one stands still yet. */
+bool failover_clients_end_owed(struct failover_server *s);
 
 /* ---- failover-connection.c ------------------------------------------------------------------ */
 

@@ -121,6 +121,8 @@ static void keep(struct failover_server *s, int64_t now)
 	if (s->run)
 		failover_run_step(s, now);
 	failover_server_tell_settled(s);
+	if (!s->run)
+		(void)failover_run_free_left(s);
 }
 
 /* ---- thread --------------------------------------------------------------------------------- */
@@ -287,6 +289,9 @@ struct failover *failover_free(struct failover *f)
 	for (uint32_t i = 0; f->server && i < f->cfg.config->server_count; i++)
 		if (failover_state(f, i) != FAILOVER_NONE)
 			failover_server_release(&f->server[i]);
+	for (uint32_t i = 0; f->server && i < f->cfg.config->server_count; i++)
+		if (!failover_run_free_left(&f->server[i]))
+			return NULL; /* it may yet ring the bell */
 	mailbox_take(&f->mail, &f->requests);
 	list_for_each_safe (it, tmp, &f->requests) {
 		list_del(it);

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -22,6 +23,9 @@
 #define RULES_ARGUMENT  "--rules-digest"
 #define RULES_ARGUMENTS 2
 #define PATIENCE        (15 * NS_PER_S)
+/* For one that was killed. */
+#define BURIAL_PATIENCE (1 * NS_PER_S)
+#define BURIAL_LOOK_MS  10
 /* With fewer libnftables ends the process, and says so to nobody; a restored socket leaves some. */
 #define DESCRIPTORS (DESCRIPTORS_KEPT_MIN + 16)
 /* Outcome, tracking, rule: one line. */
@@ -133,6 +137,46 @@ static void understand(char *line, int status, struct rehearsal *ret)
 	snprintf(ret->rule, sizeof ret->rule, "%.255s", line + at);
 }
 
+static _Atomic pid_t unburied; /* killed, and yet there: the kernel has not let go of it */
+
+/* True: it has ended, and is no more. */
+static bool reap(pid_t pid, int *ret_status)
+{
+	pid_t r;
+
+	do
+		r = waitpid(pid, ret_status, WNOHANG);
+	while (r < 0 && errno == EINTR);
+	return r != 0;
+}
+
+/* One that hangs where no signal reaches it is not waited for, and no other started meanwhile. */
+static void bury(pid_t pid, int *ret_status)
+{
+	int64_t end = clock_mono_ns() + BURIAL_PATIENCE;
+
+	while (!reap(pid, ret_status)) {
+		if (clock_mono_ns() >= end) {
+			kill(pid, SIGKILL);
+			atomic_store(&unburied, pid);
+			log_event(LOG_ERROR, "rehearsal-hangs", LOG_INT("pid", pid));
+			return;
+		}
+		poll(NULL, 0, BURIAL_LOOK_MS);
+	}
+}
+
+static bool one_hangs(void)
+{
+	pid_t pid = atomic_load(&unburied);
+	int status;
+
+	if (pid == 0 || !reap(pid, &status))
+		return pid != 0;
+	atomic_store(&unburied, 0);
+	return false;
+}
+
 /* Until it has ended: its line and its status as from waitpid(). */
 static int run(char *const argv[], int cancel, char line[static LINE_MAX_N], int *ret_status)
 {
@@ -140,6 +184,8 @@ static int run(char *const argv[], int cancel, char line[static LINE_MAX_N], int
 	int ends[2];
 	pid_t pid;
 
+	if (one_hangs())
+		return -EBUSY;
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return -errno;
 	in = ends[0];
@@ -151,8 +197,7 @@ static int run(char *const argv[], int cancel, char line[static LINE_MAX_N], int
 	r = listen_to(in, cancel, line);
 	if (r < 0)
 		kill(pid, SIGKILL);
-	while (waitpid(pid, ret_status, 0) < 0 && errno == EINTR)
-		;
+	bury(pid, ret_status);
 	return r;
 }
 

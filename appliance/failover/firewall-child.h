@@ -12,7 +12,8 @@
 
 /*
  * As rehearse(), with a deadline: -ETIMEDOUT; or until @cancel is readable (-1: never): -ECANCELED.
- * A child that could not tell is REHEARSAL_NOT_TOLD. It is gone when this returns.
+ * A child that could not tell is REHEARSAL_NOT_TOLD. It is gone when this returns; but for one that
+ * was killed and hangs all the same, as long as it does: no other is started then, -EBUSY.
  */
 int firewall_child_run(const struct rehearsal_scene *scene, int cancel, struct rehearsal *ret);
 

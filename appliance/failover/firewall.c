@@ -291,7 +291,8 @@ struct firewall *firewall_stop(struct firewall *f)
 	if (!f)
 		return NULL;
 	bell_ring(f->bell);
-	pthread_join(f->thread, NULL);
+	if (!thread_end(f->thread, "firewall"))
+		return NULL;
 	close(f->bell);
 	pthread_mutex_destroy(&f->lock);
 	free(f->view);

@@ -99,6 +99,67 @@ static void test_lost(void **state)
 	rig_each_told_once(40);
 }
 
+/* The worker stands still: the takeover goes on without what it has, and is not begun there. */
+static void without_worker(int error)
+{
+	world.flows = 40;
+	world.worker_error = error;
+	rig_begin();
+	rig_step_until_over();
+	assert_int_equal(done.finished, 1);
+	assert_null(done.summary.aborted);
+	assert_int_equal(done.summary.live, 0);
+	assert_int_equal(done.ends, 0);
+	assert_false(failover_run_free_left(&rig_server));
+	assert_non_null(rig_server.left); /* it may write there yet */
+	world.worker_error = 0;
+	assert_true(failover_run_free_left(&rig_server));
+	assert_int_equal(done.ends, 1);
+	assert_null(rig_server.left);
+}
+
+static void test_worker_does_not_hear(void **state)
+{
+	without_worker(-ETIMEDOUT);
+}
+
+static void test_worker_does_not_come_back(void **state)
+{
+	without_worker(-EINPROGRESS);
+}
+
+/* It stops when the clients have been asked: those that it did not hand over are refused. */
+static void test_worker_stops_later(void **state)
+{
+	world.flows = 40;
+	world.answer_soon = 10;
+	world.collected = 30;
+	rig_begin();
+	world.worker_error = -ETIMEDOUT;
+	rig_finish();
+	assert_int_equal(done.summary.account.n[FATE_CONTINUING], 10);
+	assert_int_equal(done.summary.account.n[FATE_REFUSED], 30);
+	assert_int_equal(done.refused_for[0], 0); /* not for lack of memory */
+	rig_each_told_once(40);
+	rig_put(rig_item(TAKEOVER_READY, 11, true)); /* into an inbox that is still there */
+}
+
+/* The next takeover of the server first ends the last one, for a worker that turns again. */
+static void test_worker_turns_again(void **state)
+{
+	world.worker_error = -ETIMEDOUT;
+	rig_begin();
+	rig_step_until_over();
+	memset(&done, 0, sizeof done);
+	world.worker_error = 0;
+	world.flows = world.answer_soon = 5;
+	rig_begin();
+	assert_int_equal(done.ends, 1);
+	rig_finish();
+	assert_int_equal(done.summary.account.n[FATE_CONTINUING], 5);
+	assert_true(failover_run_free_left(&rig_server));
+}
+
 static void test_unwatched(void **state)
 {
 	world.flows = world.answer_soon = 3;
@@ -227,6 +288,10 @@ int main(void)
 		RIG_TEST(test_nobody_can_be_held),
 		RIG_TEST(test_unanswered),
 		RIG_TEST(test_lost),
+		RIG_TEST(test_worker_does_not_hear),
+		RIG_TEST(test_worker_does_not_come_back),
+		RIG_TEST(test_worker_stops_later),
+		RIG_TEST(test_worker_turns_again),
 		RIG_TEST(test_unwatched),
 		RIG_TEST(test_no_memory_to_ask),
 		RIG_TEST(test_no_descriptor),

@@ -46,11 +46,14 @@ int join_pool_new(const struct join_config *config, struct join_pool **ret)
 
 struct join_pool *join_pool_free(struct join_pool *p)
 {
+	bool ended = true;
+
 	if (p == NULL)
 		return NULL;
 	for (uint32_t i = 0; i < p->thread_count; i++)
-		join_thread_deinit(&p->threads[i]);
-	free(p);
+		ended &= join_thread_deinit(&p->threads[i]);
+	if (ended)
+		free(p);
 	return NULL;
 }
 

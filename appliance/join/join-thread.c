@@ -455,14 +455,16 @@ int join_thread_init(struct join_thread *t, const struct join_config *config)
 	return t->ready_result;
 }
 
-void join_thread_deinit(struct join_thread *t)
+bool join_thread_deinit(struct join_thread *t)
 {
 	if (t->running) {
 		mailbox_close(&t->mail);
-		pthread_join(t->thread, NULL);
+		if (!thread_end(t->thread, "join"))
+			return false;
 	}
 	if (t->watch_fd >= 0)
 		close(t->watch_fd);
 	sem_destroy(&t->ready);
 	mailbox_deinit(&t->mail);
+	return true;
 }

@@ -71,8 +71,8 @@ struct join_thread {
  * join_thread_deinit() is due in any case.
  */
 int join_thread_init(struct join_thread *t, const struct join_config *config);
-/* Resets the thread's joins and ends the loop. */
-void join_thread_deinit(struct join_thread *t);
+/* Resets the thread's joins and ends the loop. False: it does not end, and is left as it is. */
+bool join_thread_deinit(struct join_thread *t);
 
 /*
  * Has join_broken() called once on an error or hang-up of @fd. io_uring's poll is not usable: it

@@ -217,6 +217,7 @@ struct join_pool;
 int join_pool_new(const struct join_config *config, struct join_pool **ret);
 /*
  * Resets the joins that are left ("pool-closed") and ends the threads. Returns NULL; NULL is fine.
+ * A thread that does not end is left (threads_left()); what it was given must live on then.
  */
 struct join_pool *join_pool_free(struct join_pool *p);
 

@@ -692,27 +692,27 @@ void store_stats(struct store *s, struct store_stats *ret)
 	ret->failing = ret->broken || (failed_ns > 0 && clock_mono_ns() - failed_ns < TELL_NS);
 }
 
-static void end_thread(struct store *s)
+/* False: its disk hangs. It is left, with all that is its own. */
+static bool end_thread(struct store *s)
 {
 	store_queue_close(&s->queue);
-	if (s->running)
-		pthread_join(s->thread, NULL);
+	if (s->running && !thread_end(s->thread, "store"))
+		return false;
 	s->running = false;
+	return true;
 }
 
 struct store *store_close(struct store *s)
 {
-	if (!s)
+	if (!s || !end_thread(s))
 		return NULL;
-	end_thread(s);
 	return store_free(s);
 }
 
 struct store *store_clear(struct store *s)
 {
-	if (!s)
+	if (!s || !end_thread(s))
 		return NULL;
-	end_thread(s);
 	close_environment(s);
 	store_folder_clear(
 		/* A file that cannot be removed is of another boot, or too old, at the next

@@ -138,7 +138,8 @@ int store_view(struct store *s, uint64_t id, uint64_t from, uint64_t to, struct 
 
 void store_stats(struct store *s, struct store_stats *ret);
 
-/* Commits what was submitted and ends. NULL is fine; returns NULL. */
+/* Commits what was submitted and ends. NULL is fine; returns NULL. When the disk hangs, the thread
+ * is left, see threads_left(). */
 struct store *store_close(struct store *s);
 /* As store_close(), for a clean stop: no record is left behind. */
 struct store *store_clear(struct store *s);

@@ -74,15 +74,14 @@ struct takeover_item *takeover_refusal(const struct flow *f, const struct watch_
 }
 
 void takeover_refuse_lost(struct takeover_item *item, const struct snapshot *snapshot,
-			  const struct watch_service *service)
+			  const struct watch_service *service, const char *reason)
 {
 	*item = (struct takeover_item){
 		.kind = TAKEOVER_READY,
 		.server = snapshot->server,
 		.client = snapshot->client,
 		.service = service,
-		.taken = {.snapshot = *snapshot,
-			  .plan = {.module = "-", .reason = "out-of-memory"}},
+		.taken = {.snapshot = *snapshot, .plan = {.module = "-", .reason = reason}},
 	};
 	list_init(&item->node);
 	list_init(&item->others);

@@ -98,9 +98,9 @@ struct takeover_item *takeover_note(const struct jeebs_flow *jf, uint16_t worker
 struct takeover_item *takeover_refusal(const struct flow *f, const struct watch_service *service,
 				       uint16_t worker, bool unprobed, const char *reason);
 /* The same of one of whom nothing but a PROBE is known; @item, which is somebody's own, owns
- * nothing. */
+ * nothing. @reason is static. */
 void takeover_refuse_lost(struct takeover_item *item, const struct snapshot *snapshot,
-			  const struct watch_service *service);
+			  const struct watch_service *service, const char *reason);
 /* Closes the module's state and frees everything; NULL is fine. */
 void takeover_item_free(struct takeover_item *item);
 

@@ -53,7 +53,7 @@ struct worker {
 	uint32_t taken_count;
 	pthread_t thread;
 	bool started;
-	struct mailbox tasks; /* calls of other threads; when closed, the worker is to stop */
+	struct worker_tasks tasks; /* calls of other threads */
 	/* Counted by this thread alone, and published now and then. */
 	uint64_t packets, tcp, not_tcp, fragments, malformed, bad_sum;
 	int64_t published_ns, ticked_ns, longest_turn_ns;
@@ -576,8 +576,9 @@ static void *worker_main(void *arg)
 
 	for (uint32_t i = 0; i < w->rings.count; i++)
 		p[i] = (struct pollfd){.fd = ring_fd(w->rings.ring[i]), .events = POLLIN};
-	*wake = (struct pollfd){.fd = w->tasks.bell, .events = POLLIN};
-	while (!mailbox_closed(&w->tasks)) {
+	*wake = (struct pollfd){.fd = w->tasks.mail.bell, .events = POLLIN};
+	while (!mailbox_closed(&w->tasks.mail)) {
+		worker_tasks_turn(&w->tasks);
 		if (worker_rings_busy(&w->rings))
 			poll(wake, 1, BUSY_PAUSE_MS);
 		else
@@ -598,6 +599,16 @@ static void *worker_main(void *arg)
 void worker_call(struct worker *w, void (*fn)(struct worker *w, void *arg), void *arg)
 {
 	worker_tasks_call(&w->tasks, fn, arg);
+}
+
+int worker_ask(struct worker *w, void (*fn)(struct worker *w, void *arg), void *io_arg, size_t size)
+{
+	return worker_tasks_ask(&w->tasks, fn, io_arg, size);
+}
+
+bool worker_stands_still(struct worker *w)
+{
+	return worker_tasks_stand_still(&w->tasks);
 }
 
 static int map_addresses(struct worker *w)
@@ -625,7 +636,7 @@ int worker_start(const struct worker_config *cfg, struct worker **ret,
 		return -ENOMEM;
 	memset(w, 0, sizeof *w);
 	w->cfg = *cfg;
-	int opened = mailbox_init(&w->tasks);
+	int opened = worker_tasks_init(&w->tasks, w->cfg.index);
 	w->cfg.watch.hooks =
 		(struct watch_hooks){.spilled = on_spilled, .gap = on_gap, .closed = on_closed};
 	w->cfg.watch.ctx = w;
@@ -674,8 +685,9 @@ struct worker *worker_stop(struct worker *w)
 	if (!w)
 		return NULL;
 	if (w->started) {
-		mailbox_close(&w->tasks);
-		pthread_join(w->thread, NULL);
+		mailbox_close(&w->tasks.mail);
+		if (!thread_end(w->thread, "capture"))
+			return NULL;
 	}
 	worker_rings_close(&w->rings);
 	watch_free(w->watch);
@@ -685,7 +697,7 @@ struct worker *worker_stop(struct worker *w)
 	free(w->taking);
 	free(w->life);
 	free(w->vlan);
-	mailbox_deinit(&w->tasks);
+	worker_tasks_deinit(&w->tasks);
 	free(w);
 	return NULL;
 }

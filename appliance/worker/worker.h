@@ -120,17 +120,31 @@ struct worker;
 /* Opens the rings and starts the thread. Returns 0, or a negative errno with *ret_why. */
 int worker_start(const struct worker_config *cfg, struct worker **ret,
 		 struct worker_failure *ret_why);
-/* Ends the thread and frees everything; NULL is fine. Returns NULL. */
+/*
+ * Ends the thread and frees everything; NULL is fine. Returns NULL. A thread that stands still is
+ * left (threads_left()); all that the worker was given must live on then.
+ */
 struct worker *worker_stop(struct worker *w);
 
 const struct worker_counters *worker_counters(const struct worker *w);
 
 /*
- * Runs @fn in the worker's thread and waits until it is done. May be called from any other thread,
- * but not once worker_stop() may have been called. @fn must be short: packets wait in the ring
- * meanwhile.
+ * Runs @fn in the worker's thread and waits until it is done, without a bound: for the start, and
+ * for tests. May be called from any other thread, but not once worker_stop() may have been called.
+ * @fn must be short: packets wait in the ring meanwhile.
  */
 void worker_call(struct worker *w, void (*fn)(struct worker *w, void *arg), void *arg);
+/*
+ * As worker_call(), but does not wait for a worker that stands still (a module that never returns,
+ * a thread that was stopped). @fn gets a copy of the @size bytes of @io_arg, at most
+ * WORKER_TASK_ARG_MAX; the copy is copied back afterwards. Returns 0; -ETIMEDOUT: @fn will never be
+ * called; or -EINPROGRESS: @fn was called and has not returned, so what @io_arg points to belongs
+ * to it for ever. While the worker has not turned since somebody gave up, returns at once.
+ */
+int worker_ask(struct worker *w, void (*fn)(struct worker *w, void *arg), void *io_arg,
+	       size_t size);
+/* Somebody has given up waiting for the worker, and it has not turned since. From any thread. */
+bool worker_stands_still(struct worker *w);
 
 /* Ends worker_config.held: packets captured from now on count. */
 void worker_begin(struct worker *w);

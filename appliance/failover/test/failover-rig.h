@@ -35,6 +35,7 @@ extern struct world {
 	bool handed;       /* the plans are to hand them to a program */
 	bool long_logs;    /* whose beginning is elsewhere */
 	bool talking;      /* joins report: see tell() */
+	int worker_error;  /* it stands still: what worker_ask() says, then -ETIMEDOUT */
 } world;
 
 /* ---- what was done to it ---- */
@@ -48,6 +49,7 @@ extern struct done {
 	bool opened;
 	struct failover_summary summary;
 	uint32_t finished, all_settled;
+	uint32_t ends; /* the worker was told */
 	_Atomic uint32_t settled[FATE_COUNT_], aborted;
 	struct join_report_to {
 		void (*report)(void *ctx, const struct join_report *r);
