@@ -29,7 +29,7 @@ static void ask_log(const struct ask *a, uint64_t from, uint64_t to)
 		a->ops->log_to_backend(a->j, from, to);
 }
 
-/* Offset after the LF that ends the line at @from, at most @to. */
+/* The offset behind the LF of the line at @from, at most @to. */
 static uint64_t line_end(const struct jeebs_cut *cut, uint64_t from, uint64_t to)
 {
 	while (from < to) {
@@ -44,7 +44,7 @@ static uint64_t line_end(const struct jeebs_cut *cut, uint64_t from, uint64_t to
 	return to;
 }
 
-/* The first bytes of the line at @from, in lower case, in @out of 9 bytes; unused ones are zero. */
+/* Copies the first bytes of the line at @from, in lower case, to @out. Unused bytes are zero. */
 static void line_begin(const struct jeebs_cut *cut, uint64_t from, uint64_t to, char out[static 9])
 {
 	memset(out, 0, 9);
@@ -61,7 +61,7 @@ static void ask_text(const struct ask *a, const void *p, size_t n)
 	a->ops->to_backend(a->j, (struct jeebs_bytes){p, n});
 }
 
-/* Lines of a head are short: they are better copied together. */
+/* Copies the lines of a head into one message: they are short. */
 static void ask_lines(const struct ask *a, uint64_t from, uint64_t to)
 {
 	while (from < to) {
@@ -104,12 +104,13 @@ void http_ask_rest(const struct http *s, const struct jeebs_cut *cut, struct jee
 		char begin[9];
 		uint64_t end = line_end(cut, at, head_end);
 		line_begin(cut, at, head_end, begin);
-		bool folded = begin[0] == ' ' || begin[0] == '\t'; /* continues the line above */
+		/* Obs-fold: continues the line above. */
+		bool folded = begin[0] == ' ' || begin[0] == '\t';
 		if (!folded)
 			dropped = memcmp(begin, "range:", 6) == 0 ||
 				  memcmp(begin, "if-range:", 9) == 0;
 		if (end == head_end)
-			ask_range(s, &a); /* this is the empty line */
+			ask_range(s, &a); /* before the empty line */
 		if (!dropped)
 			ask_lines(&a, at, end);
 		at = end;

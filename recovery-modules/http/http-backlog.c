@@ -59,7 +59,7 @@ static const char *head_bytes(struct scan *c, struct jeebs_bytes b, size_t *ret_
 {
 	*ret_n = 1;
 	if (c->head_n == 0) {
-		/* Empty lines before a request. */
+		/* Empty lines before a request are ignored (RFC 9112 section 2.2). */
 		if (b.p[0] == '\r' || b.p[0] == '\n')
 			return NULL;
 		http_head_init_ask(&c->head, &c->ask);

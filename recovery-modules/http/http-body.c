@@ -53,7 +53,7 @@ static int hex_value(uint8_t c)
 	return -1;
 }
 
-/* The text of an extension or of trailer fields: FNV-1a, byte by byte. */
+/* Adds the text of an extension or of trailer fields to its digest (FNV-1a, byte by byte). */
 static void take_text(struct http_body *b, struct jeebs_bytes in)
 {
 	uint64_t text = b->line ? b->text : UINT64_C(0xcbf29ce484222325);
@@ -69,7 +69,7 @@ static uint8_t size_step(struct http_body *b, uint8_t c)
 	int v = hex_value(c);
 
 	if (v >= 0) {
-		/* Sixteen digits, and no size beyond what an offset can hold. */
+		/* At most sixteen digits, and no size that an offset cannot hold. */
 		if (b->digits == 16 || b->left >> 59)
 			return HTTP_STEP_BAD;
 		b->left = b->left << 4 | (uint64_t)v;
@@ -96,7 +96,7 @@ static uint8_t size_line_ended(struct http_body *b)
 	return b->left ? HTTP_STEP_DATA : HTTP_STEP_TRAILER;
 }
 
-/* Runs up to and including @stop; the section's total length is bounded by @max. */
+/* Takes text up to and including @stop. The section may have @max bytes in all. */
 static size_t take_line(struct http_body *b, struct jeebs_bytes in, uint8_t stop, uint32_t max,
 			uint8_t next_step)
 {
@@ -204,7 +204,7 @@ bool http_body_valid(const struct http_body *b)
 		return false;
 	switch (b->step) {
 	case HTTP_STEP_DATA:
-		/* All zero is the body before the first message. */
+		/* All zero: the body before the first message. */
 		return b->kind == HTTP_BODY_CLOSE || b->left > 0 || b->kind == HTTP_BODY_NONE;
 	case HTTP_STEP_DONE:
 	case HTTP_STEP_BAD:

@@ -27,7 +27,7 @@
 #define FLAG_BACKLOG   0x20u
 #define FLAGS_ALL      0x3fu
 
-/* 9999-12-31: the last date that can be written. */
+/* 9999-12-31, the last date of the format */
 #define DATE_MAX_S INT64_C(253402300799)
 
 static void put_side(struct writer *w, const struct http_side *side)
@@ -88,7 +88,7 @@ static bool has_response(const struct http *s)
 size_t http_checkpoint(const void *state, uint8_t *out, size_t cap)
 {
 	const struct http *s = state;
-	/* Of a connection that was given up, only the reason matters. */
+	/* Of a connection that was given up, only the reason is stored. */
 	const struct http gone = {.reason = s->reason};
 	struct writer w = writer_init(out, cap);
 	unsigned flags = 0;
@@ -219,7 +219,8 @@ static bool valid_queue(const struct http *s)
 			return false;
 		at = q->start + q->head_n;
 	}
-	/* What is being sent was asked for; an upload without a request was answered early. */
+	/* Every response was asked for. The rest of an upload belongs to a request that was
+	 * answered early. */
 	if (s->queue_n == 0 && s->side[JEEBS_TO_CLIENT].phase != HTTP_BETWEEN)
 		return false;
 	bool sending = s->side[JEEBS_TO_SERVER].phase == HTTP_IN_BODY;
@@ -262,7 +263,7 @@ static bool valid_sync(const struct http *s)
 	}
 }
 
-/* It goes into a request to the backend: RFC 9110 section 8.8.3. */
+/* The tag is put into a request to the backend: it must be as in RFC 9110 section 8.8.3. */
 static bool valid_etag(const struct http_etag *e)
 {
 	if (e->n < 2 || e->text[0] != '"' || e->text[e->n - 1] != '"')
@@ -274,7 +275,7 @@ static bool valid_etag(const struct http_etag *e)
 	return true;
 }
 
-/* It goes into what the client gets: RFC 2046 section 5.1.1. */
+/* The boundary is put into what the client gets: it must be as in RFC 2046 section 5.1.1. */
 static bool valid_boundary(const struct http_etag *e)
 {
 	if (e->n == 0 || e->n > HTTP_BOUNDARY_MAX)

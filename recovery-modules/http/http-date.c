@@ -8,8 +8,8 @@ static const char weekdays[] = "ThuFriSatSunMonTueWed"; /* day 0 was a Thursday 
 static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
 
 /*
- * Days since 1970-01-01 of the proleptic Gregorian calendar, counted in years that
- * begin in March, so that the leap day is the last day of a year.
+ * Days since 1970-01-01 in the proleptic Gregorian calendar. Years are counted from March, so that
+ * the leap day is the last day of a year.
  */
 static int64_t days_from_date(int year, int month, int day)
 {
@@ -34,7 +34,7 @@ static bool digits(const uint8_t *p, int n, int *ret)
 
 static void date_from_days(int64_t days, int *ret_year, int *ret_month, int *ret_day)
 {
-	int year = (int)(1970 + days / 366); /* never too late; at most a few steps too early */
+	int year = (int)(1970 + days / 366); /* never too late, and at most a few years too early */
 	int month = 1;
 
 	while (days_from_date(year + 1, 1, 1) <= days)
@@ -67,7 +67,7 @@ void http_date_format(int64_t s, char out[static HTTP_DATE_LEN])
 	memcpy(out, text, HTTP_DATE_LEN);
 }
 
-/* Everything of the form that is the same in each date. */
+/* Whether the fixed characters of the format are in their places. */
 static bool separators(const uint8_t *p)
 {
 	return p[3] == ',' && p[4] == ' ' && p[7] == ' ' && p[11] == ' ' && p[16] == ' ' &&

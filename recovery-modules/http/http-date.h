@@ -12,9 +12,12 @@
 
 #define HTTP_DATE_LEN 29
 
-/* Seconds since 1970. False for anything but a valid IMF-fixdate from 1970 on. */
+/*
+ * Parses a date into seconds since 1970. Returns false for anything but a valid IMF-fixdate from
+ * 1970 on.
+ */
 bool http_date_parse(struct jeebs_bytes text, int64_t *ret_s);
-/* Not terminated. @s is what http_date_parse() gave: the text is the same again. */
+/* Writes a date, not terminated. For the @s of http_date_parse() it is the parsed text. */
 void http_date_format(int64_t s, char out[static HTTP_DATE_LEN]);
 
 #endif

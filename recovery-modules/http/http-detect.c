@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-/* Longest request line that is waited for (RFC 9112 section 3 recommends at least 8000). */
+/* Ceiling of a request line (RFC 9112 section 3 recommends at least 8000). */
 #define REQUEST_LINE_MAX 8192u
 #define METHOD_MAX       20u
 
@@ -13,7 +13,7 @@ static bool is_method(uint8_t c)
 	return (c >= 'A' && c <= 'Z') || c == '-';
 }
 
-/* As much of @text as @b has. */
+/* Whether @b begins with @text, or is a beginning of it. */
 static bool begins(struct jeebs_bytes b, const char *text)
 {
 	size_t n = strlen(text);
@@ -21,7 +21,7 @@ static bool begins(struct jeebs_bytes b, const char *text)
 	return memcmp(b.p, text, b.n < n ? b.n : n) == 0;
 }
 
-/* What follows the target: "HTTP/1.x", and the end of the line. */
+/* Judges what follows the target: "HTTP/1.x" and the end of the line. */
 static uint32_t detect_version(struct jeebs_bytes b)
 {
 	if (!begins(b, "HTTP/1."))
@@ -68,7 +68,7 @@ uint32_t http_detect(struct jeebs_bytes to_server, struct jeebs_bytes to_client)
 		to_server.p++;
 		to_server.n--;
 	}
-	/* No server speaks first; a mirror may show its answer first. */
+	/* In HTTP no server speaks first, but a mirror may show the answer first. */
 	if (to_client.n > 0 && !begins(to_client, "HTTP/1."))
 		return JEEBS_DETECT_NO;
 	return to_server.n > 0 ? detect_line(to_server) : JEEBS_DETECT_MAYBE;

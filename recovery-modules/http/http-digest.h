@@ -20,26 +20,26 @@
 #define HTTP_BLOCK_BYTES 65536u
 
 struct http_digest {
-	uint64_t from;       /* digested from here on, */
-	uint64_t to;         /* up to here */
-	uint64_t all;        /* of the digests of the blocks that are complete */
-	uint64_t last;       /* of the newest of them */
-	XXH64_state_t block; /* the present one: from the mark below `to`, or from `from` */
+	uint64_t from;       /* position of the first digested byte */
+	uint64_t to;         /* position behind the last digested byte */
+	uint64_t all;        /* digest of the digests of all complete blocks */
+	uint64_t last;       /* digest of the last complete block */
+	XXH64_state_t block; /* current block: from the mark below `to`, or from `from` */
 };
 
-/* Nothing yet; the next byte is that at @from. */
+/* Begins an empty digest; the next byte is that at @from. */
 void http_digest_init(struct http_digest *d, uint64_t from);
 void http_digest_update(struct http_digest *d, struct jeebs_bytes b);
-/* The next @n bytes were lost: what came before cannot be compared any more. */
+/* Skips @n bytes that were lost. Bytes before them cannot be compared any more. */
 void http_digest_gap(struct http_digest *d, uint64_t n);
 
-/* Everything from the first byte on was digested. */
+/* Whether every byte from the first on was digested. */
 static inline bool http_digest_whole(const struct http_digest *d)
 {
 	return d->from == 0;
 }
 
-/* Where the present block begins. */
+/* The position where the current block begins. */
 static inline uint64_t http_digest_block(const struct http_digest *d)
 {
 	uint64_t mark = d->to - d->to % HTTP_BLOCK_BYTES;
@@ -47,10 +47,16 @@ static inline uint64_t http_digest_block(const struct http_digest *d)
 	return mark > d->from ? mark : d->from;
 }
 
-/* From here on bytes can be compared alone: at least 64 KiB, or all that was digested. */
+/*
+ * From this position on, bytes can be compared alone. It is at least 64 KiB back, or at the first
+ * digested byte.
+ */
 uint64_t http_digest_window(const struct http_digest *d);
 
-/* @got began at @d's beginning or at its window: are these the same bytes, as far as @got goes? */
+/*
+ * Compares @got, which began at @d's beginning or at its window. Returns whether both digest the
+ * same bytes, as far as @got goes.
+ */
 bool http_digest_same(const struct http_digest *d, const struct http_digest *got);
 
 #endif

@@ -75,7 +75,8 @@ static void response_done(struct http *s, struct jeebs_join *j, const struct jee
 
 	s->resume.left--;
 	s->resume.heads >>= 1;
-	/* The client was told that this one is the last: it knows that nothing else is answered. */
+	/* The client knows that this response is the last one: nothing after it will be
+	 * answered. */
 	if (s->answer.flags & HTTP_ANSWER_CLOSE || body->kind == HTTP_BODY_CLOSE)
 		finish(s, j, ops);
 	else if (s->resume.left == 0)
@@ -84,7 +85,7 @@ static void response_done(struct http *s, struct jeebs_join *j, const struct jee
 		http_follow_init(s);
 }
 
-/* False: it cannot be told where this response ends. */
+/* Returns false when it is unknown where this response ends. */
 static bool head_complete(struct http *s)
 {
 	struct http_follow *f = &s->resume.follow;
@@ -103,7 +104,7 @@ static bool head_complete(struct http *s)
 	return true;
 }
 
-/* *ret_n bytes of @b. False: malformed. */
+/* Takes *ret_n bytes of @b. Returns false when they are malformed. */
 static bool take(struct http *s, struct jeebs_bytes b, size_t *ret_n)
 {
 	struct http_follow *f = &s->resume.follow;
@@ -144,7 +145,7 @@ void http_follow_data(struct http *s, struct jeebs_join *j, const struct jeebs_j
 void http_follow_eof(struct http *s, struct jeebs_join *j, const struct jeebs_join_ops *ops)
 {
 	const struct http_follow *f = &s->resume.follow;
-	/* Between two responses, or behind one that ends like this. */
+	/* The stream may end between two responses, or end the body of one. */
 	bool in_order =
 		f->in_body ? http_body_eof(&s->side[JEEBS_TO_CLIENT].body) : f->head_bytes == 0;
 

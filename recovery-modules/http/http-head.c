@@ -9,11 +9,11 @@
 
 #include "http-date.h"
 
-/* How much older than the response a Last-Modified must be to count as strong (RFC 9110 section
- * 8.8.2.2 says one second; clocks of file servers differ by more). */
+/* A Last-Modified counts as strong if it is this much older than the response. RFC 9110 section
+ * 8.8.2.2 says one second; clocks of file servers differ by more. */
 #define MODIFIED_AGE_MIN_S 60
 
-/* Response fields that matter beyond what llhttp itself understands. */
+/* Response fields that llhttp does not evaluate itself. */
 enum field {
 	FIELD_OTHER,
 	FIELD_ACCEPT_RANGES,
@@ -75,7 +75,7 @@ static int on_value(llhttp_t *p, const char *at, size_t n)
 	if (h->field == FIELD_OTHER)
 		return 0;
 	if (h->field == FIELD_CONTENT_TYPE || h->field == FIELD_CONTENT_ENCODING) {
-		/* FNV-1a, byte by byte: the same for every chunking. */
+		/* FNV-1a byte by byte gives the same result for any chunks. */
 		for (size_t i = 0; i < n; i++) {
 			h->answer->entity =
 				(h->answer->entity ^ (uint8_t)at[i]) * UINT64_C(0x100000001b3);
@@ -84,7 +84,7 @@ static int on_value(llhttp_t *p, const char *at, size_t n)
 					(h->answer->encoding ^ (uint8_t)at[i]) * 0x01000193u + 1;
 		}
 	}
-	/* value_n one beyond the buffer says "too long". */
+	/* A value_n of HTTP_VALUE_MAX + 1 means that the value is too long. */
 	size_t room = HTTP_VALUE_MAX - (h->value_n > HTTP_VALUE_MAX ? HTTP_VALUE_MAX : h->value_n);
 	if (n > room) {
 		h->value_n = HTTP_VALUE_MAX + 1;
@@ -113,7 +113,7 @@ static void take_etag(struct http_head *h)
 	struct http_answer *a = h->answer;
 	uint8_t n = h->value_n;
 
-	/* Two of them are none that can be relied upon. */
+	/* With two tags, neither can be relied upon. */
 	if (a->flags & HTTP_ANSWER_ETAG) {
 		a->flags &= (uint16_t)~HTTP_ANSWER_STRONG;
 		return;
@@ -146,7 +146,7 @@ static bool number(const uint8_t *p, size_t n, size_t *io_i, uint64_t *ret)
 	return true;
 }
 
-/* "bytes 10-19/100" or "bytes 10-19/" followed by an asterisk. */
+/* Parses "bytes 10-19/100", or "bytes 10-19/" followed by an asterisk. */
 static void take_content_range(struct http_head *h)
 {
 	struct http_answer *a = h->answer;
@@ -177,7 +177,10 @@ static void take_date(struct http_head *h, int64_t *ret_s, uint8_t flag)
 		h->answer->flags |= flag;
 }
 
-/* The boundary of "multipart/byteranges; boundary=..." (RFC 2046 section 5.1.1), quoted or not. */
+/*
+ * Takes the boundary of "multipart/byteranges; boundary=..." (RFC 2046 section 5.1.1), quoted or
+ * not.
+ */
 static void take_boundary(struct http_head *h)
 {
 	static const char type[] = "multipart/byteranges;", name[] = "boundary=";
@@ -212,7 +215,7 @@ static uint32_t digest_next(uint32_t digest, uint8_t c)
 	return (digest ^ c) * 0x01000193u | 1u;
 }
 
-/* Without regard to case, without quotes and spaces; never 0. */
+/* Digest of a token without regard to case, quotes and spaces; never 0. */
 static uint32_t token_digest(const uint8_t *p, size_t n)
 {
 	uint32_t v = 0x811c9dc5u;
@@ -224,7 +227,7 @@ static uint32_t token_digest(const uint8_t *p, size_t n)
 	return v;
 }
 
-/* ";name=value", from its first byte on. */
+/* Takes a parameter: ";name=value", from the semicolon on. */
 static void take_parameter(struct http_answer *a, const uint8_t *p, size_t n)
 {
 	static const char name[] = "charset=";
@@ -247,8 +250,8 @@ static size_t parameter_end(const uint8_t *p, size_t n)
 	return end ? (size_t)(end - p) : n;
 }
 
-/* "type/subtype; charset=utf-8": RFC 9110 section 8.3.1. A quoted semicolon makes one more of it.
- */
+/* Takes "type/subtype; charset=utf-8" (RFC 9110 section 8.3.1). A semicolon in quotes counts as
+ * the beginning of another parameter. */
 static void take_type(struct http_head *h)
 {
 	struct http_answer *a = h->answer;
@@ -283,7 +286,7 @@ static int on_value_complete(llhttp_t *p)
 			take_boundary(h);
 			take_type(h);
 		}
-		/* Ends the value, and keeps the two fields apart. */
+		/* Marks the end of the value, so that the two fields stay apart. */
 		a->entity = (a->entity ^ (UINT64_C(0x100) + h->field)) * UINT64_C(0x100000001b3);
 		break;
 	case FIELD_CONTENT_RANGE:
@@ -359,7 +362,8 @@ static int on_answer_complete(llhttp_t *p)
 	bool old_version = p->http_major < 1 || (p->http_major == 1 && p->http_minor == 0);
 	if (old_version ? !(p->flags & F_CONNECTION_KEEP_ALIVE) : p->flags & F_CONNECTION_CLOSE)
 		a->flags |= HTTP_ANSWER_CLOSE;
-	/* Elsewhere it is a type like any other; but what was kept of the tag is gone. */
+	/* With another status multipart/byteranges is a type like any other. The entity tag is
+	 * lost, because the boundary was stored in its place. */
 	if (a->flags & HTTP_ANSWER_PARTS && (a->status != 206 || a->flags & HTTP_ANSWER_RANGE))
 		a->flags &= (uint16_t) ~(HTTP_ANSWER_PARTS | HTTP_ANSWER_STRONG);
 	return HPE_PAUSED;
@@ -400,8 +404,8 @@ void http_head_init_answer(struct http_head *h, struct http_answer *ret, struct 
 
 bool http_head_feed(struct http_head *h, struct jeebs_bytes b)
 {
-	/* Complete before its empty line: llhttp and http_head_end() disagree about where it ends.
-	 */
+	/* Complete before the empty line: llhttp and http_head_end() disagree about the end of
+	 * the head. */
 	if (h->complete)
 		return false;
 	llhttp_errno_t e = llhttp_execute(&h->llhttp, (const char *)b.p, b.n);
@@ -415,7 +419,7 @@ bool http_head_finish(struct http_head *h)
 
 bool http_head_end(uint8_t *io_scan, struct jeebs_bytes b, size_t *ret_end)
 {
-	/* 0: in a line; 1: after LF; 2: after LF CR */
+	/* 0: in a line. 1: after LF. 2: after LF CR. */
 	for (size_t i = 0; i < b.n;) {
 		if (*io_scan == 0) {
 			const uint8_t *lf = memchr(b.p + i, '\n', b.n - i);

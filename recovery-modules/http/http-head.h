@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * http-head: the head of a message, read by llhttp and boiled down to what a
- * recovery needs. Where a head ends is found by http_head_end() first; llhttp is
- * shown exactly the head and never keeps a position for us.
+ * http-head: reads the head of a message with llhttp, and keeps what a recovery needs.
+ * http_head_end() finds the end of the head first. So llhttp is shown exactly the head, and its own
+ * idea of the position is not used.
  */
 #ifndef HTTP_HEAD_H
 #define HTTP_HEAD_H
@@ -14,8 +14,8 @@
 #include "http-body.h"
 #include "jeebs/recovery-module.h"
 
-#define HTTP_HEAD_MAX     32768u /* bytes of a head, start line to empty line */
-#define HTTP_ETAG_MAX     96u    /* longer ones are not used */
+#define HTTP_HEAD_MAX     32768u /* bytes of a head, from the start line to the empty line */
+#define HTTP_ETAG_MAX     96u    /* longer tags are not used */
 #define HTTP_VALUE_MAX    128u
 #define HTTP_BOUNDARY_MAX 70u /* RFC 2046 section 5.1.1 */
 
@@ -32,45 +32,48 @@ struct http_ask {
 };
 
 /* Bits of http_answer.flags. */
-#define HTTP_ANSWER_CLOSE     0x01u  /* the server closes after it */
-#define HTTP_ANSWER_CODED     0x02u  /* a transfer coding besides chunked */
+#define HTTP_ANSWER_CLOSE     0x01u  /* the connection ends after it */
+#define HTTP_ANSWER_CODED     0x02u  /* a transfer coding other than chunked */
 #define HTTP_ANSWER_NO_RANGES 0x04u  /* Accept-Ranges: none */
-#define HTTP_ANSWER_ETAG      0x08u  /* an ETag is there, of whatever kind */
-#define HTTP_ANSWER_STRONG    0x10u  /* the ETag is strong and not too long: etag_hash is valid */
+#define HTTP_ANSWER_ETAG      0x08u  /* there is an ETag of any kind */
+#define HTTP_ANSWER_STRONG    0x10u  /* etag_hash is valid: the ETag is strong and not too long */
 #define HTTP_ANSWER_MODIFIED  0x20u  /* modified_s is valid */
 #define HTTP_ANSWER_DATED     0x40u  /* date_s is valid */
-#define HTTP_ANSWER_RANGE     0x80u  /* range_* are valid: one range of bytes */
-#define HTTP_ANSWER_PARTS     0x100u /* several ranges: multipart/byteranges, status 206 */
+#define HTTP_ANSWER_RANGE     0x80u  /* range_* are valid: one byte range */
+#define HTTP_ANSWER_PARTS     0x100u /* several byte ranges: multipart/byteranges with status 206 */
 
 /* What a response head says. */
 struct http_answer {
 	uint64_t length;
 	uint64_t range_first, range_last;
-	uint64_t range_total; /* UINT64_MAX: "*" */
+	uint64_t range_total; /* UINT64_MAX: unknown ("*") */
 	uint64_t entity;      /* digest of Content-Type and Content-Encoding */
 	uint64_t etag_hash;
 	int64_t modified_s; /* Last-Modified */
 	int64_t date_s;
-	uint32_t encoding; /* digest of Content-Encoding alone, */
-	/* Of Content-Type: the media type, the charset (0: none is said), all other parameters. */
+	uint32_t encoding; /* digest of Content-Encoding alone */
+	/* Digests of Content-Type: the media type, the charset (0: none), all other parameters. */
 	uint32_t type, charset, parameters;
 	uint16_t status;
 	uint16_t flags;
-	uint8_t kind; /* enum http_body_kind, for a request that allows a body */
+	uint8_t kind; /* enum http_body_kind, if the request allows a body */
 };
 
-/* A strong entity tag with its quotes; n 0: none. With HTTP_ANSWER_PARTS it is the boundary. */
+/*
+ * A strong entity tag with its quotes; n 0: none. With HTTP_ANSWER_PARTS it is the boundary
+ * instead.
+ */
 struct http_etag {
 	uint8_t n;
 	uint8_t text[HTTP_ETAG_MAX - 1];
 };
 
-/* Reads one head, in pieces. Must not move between init and the last feed. */
+/* Reads one head in pieces. Must not be moved between init and the last feed. */
 struct http_head {
 	llhttp_t llhttp;
 	struct http_ask *ask;
 	struct http_answer *answer;
-	struct http_etag *etag; /* may be NULL */
+	struct http_etag *etag; /* where the tag is stored; may be NULL */
 	uint8_t field, name_n, value_n;
 	bool complete;
 	uint8_t name[20];
@@ -80,19 +83,22 @@ struct http_head {
 void http_head_init_ask(struct http_head *h, struct http_ask *ret);
 void http_head_init_answer(struct http_head *h, struct http_answer *ret,
 			   struct http_etag *ret_etag);
-/* The next piece of a head. False: malformed. */
+/* Feeds the next piece. Returns false when it is malformed. */
 bool http_head_feed(struct http_head *h, struct jeebs_bytes b);
-/* After the last piece: true when it was one whole head; only then the results are valid. */
+/*
+ * Called after the last piece. Returns true when it was one whole head; only then the results are
+ * valid.
+ */
 bool http_head_finish(struct http_head *h);
 
 /*
- * Looks for the empty line that ends a head (CRLF or bare LF). *io_scan is 0 at
- * the start of a head and carries over between pieces. True: *ret_end is the
- * number of bytes of @b that belong to the head.
+ * Looks for the empty line that ends a head (CRLF or a bare LF). *io_scan is 0 at the start of a
+ * head and kept between pieces. Returns true when *ret_end bytes of @b belong to the head and end
+ * it.
  */
 bool http_head_end(uint8_t *io_scan, struct jeebs_bytes b, size_t *ret_end);
 
-/* Its Last-Modified is as good as a strong tag: RFC 9110 section 8.8.2.2. */
+/* Whether Last-Modified is as good as a strong tag (RFC 9110 section 8.8.2.2). */
 bool http_answer_strong_date(const struct http_answer *a);
 
 /* How the body of the final response @a to @method is framed (RFC 9112 section 6.3). */

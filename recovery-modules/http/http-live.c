@@ -20,8 +20,8 @@ static void keep_from(struct http *s, uint32_t dir, uint64_t off)
 }
 
 /*
- * Requests are kept from the oldest that may be asked again on; what may not be
- * asked again need not be kept. Of the responses an unfinished head is enough.
+ * Keeps what may be needed. Of the client: from the oldest request that may be asked again. Of the
+ * server: an unfinished head.
  */
 static void keep_needed(struct http *s)
 {
@@ -43,7 +43,9 @@ static void keep_needed(struct http *s)
 		  answer->phase == HTTP_IN_HEAD || s->waiting ? answer->start : answer->next);
 }
 
-/* Feeds [side->start, off + end), whose part before @off is in the log and the rest in @b. */
+/*
+ * Feeds the head [side->start, off + end). Bytes before @off are in the log, the others are in @b.
+ */
 static enum http_reason read_head(struct http *s, uint32_t dir, struct http_head *h, uint64_t off,
 				  struct jeebs_bytes b)
 {
@@ -112,14 +114,14 @@ static void response_done(struct http *s)
 }
 
 /*
- * The server has agreed to speak another protocol. Who goes on with that is shown the request and
- * this response as well, so that it can ask for it again.
+ * The server has agreed to speak another protocol. The next module is also shown the request and
+ * this response, so that it can make the request again.
  */
 static enum http_reason upgraded(struct http *s)
 {
 	const struct http_request *q = http_oldest(s);
 	uint64_t from = q->start;
-	/* Its first byte is in the log, or in what is being shown just now. */
+	/* The request's first byte must be in the log or in the chunk being shown. */
 	bool there = from >= s->side[JEEBS_TO_SERVER].next ||
 		     s->ops->log(s->flow, JEEBS_TO_SERVER, from).n > 0;
 
@@ -161,8 +163,8 @@ static enum http_reason response_head(struct http *s, uint64_t off, struct jeebs
 }
 
 /*
- * Takes bytes of a head from @b, which begins at @off. *ret_n: how many were
- * taken, to the end of the head or all.
+ * Takes bytes of a head from @b, which begins at @off. *ret_n is how many: up to the end of the
+ * head, or all.
  */
 static enum http_reason take_head(struct http *s, uint32_t dir, uint64_t off, struct jeebs_bytes b,
 				  size_t *ret_n)
@@ -199,7 +201,7 @@ static enum http_reason take_body(struct http *s, uint32_t dir, struct jeebs_byt
 	return HTTP_FINE;
 }
 
-/* The first byte after a message. */
+/* Takes the first byte after a message. */
 static enum http_reason begin_message(struct http *s, uint32_t dir, uint64_t off,
 				      struct jeebs_bytes b, size_t *ret_n)
 {
@@ -207,7 +209,7 @@ static enum http_reason begin_message(struct http *s, uint32_t dir, uint64_t off
 
 	*ret_n = 0;
 	if (dir == JEEBS_TO_SERVER) {
-		/* Empty lines before a request are ignored: RFC 9112 section 2.2. */
+		/* Empty lines before a request are ignored (RFC 9112 section 2.2). */
 		while (*ret_n < b.n && (b.p[*ret_n] == '\r' || b.p[*ret_n] == '\n'))
 			(*ret_n)++;
 		if (*ret_n > 0)
@@ -220,7 +222,7 @@ static enum http_reason begin_message(struct http *s, uint32_t dir, uint64_t off
 			return HTTP_FINE;
 		}
 	} else if (s->queue_n == 0) {
-		/* A mirror may show an answer before its question. */
+		/* A mirror may show an answer before its request. */
 		s->waiting = true;
 		side->start = off;
 		*ret_n = b.n;
@@ -263,11 +265,11 @@ enum http_reason http_read(struct http *s, uint32_t dir, uint64_t off, struct je
 		b.p += n;
 		b.n -= n;
 	}
-	/* Behind the response that was the last one: then it was not. */
+	/* Bytes after a response that was announced as the last one. */
 	return b.n > 0 && dir == JEEBS_TO_CLIENT ? HTTP_RESPONSE_UNASKED : HTTP_FINE;
 }
 
-/* The request has come for which bytes of the server waited in the log. */
+/* Reads the server's bytes that have waited in the log for their request, which has come now. */
 static enum http_reason read_waiting(struct http *s)
 {
 	const struct http_side *side = &s->side[JEEBS_TO_CLIENT];
@@ -341,8 +343,8 @@ int http_gap(void *state, uint32_t dir, uint64_t from, uint64_t to)
 		return give_up(s, dir == JEEBS_TO_SERVER ? HTTP_REQUEST_GAP : HTTP_RESPONSE_GAP);
 
 	if (dir == JEEBS_TO_SERVER) {
-		/* The body being sent belongs to the newest request, unless that was answered
-		 * already. */
+		/* The lost bytes belong to the body of the newest request, unless that was
+		 * answered already. */
 		if (!s->uploading)
 			s->queue[(s->queue_first + s->queue_n - 1u) % HTTP_QUEUE_MAX].flags |=
 				HTTP_ASK_GAP;
@@ -362,7 +364,7 @@ int http_gap(void *state, uint32_t dir, uint64_t from, uint64_t to)
 
 int http_fin(void *state, uint32_t dir, uint64_t off)
 {
-	/* The cut says it, too: only there it matters. */
+	/* The FIN is also in the cut, and matters only there. */
 	(void)state;
 	(void)dir;
 	(void)off;

@@ -9,9 +9,9 @@
 #include "oracle-parts.h"
 #include "oracle-range.h"
 
-/* Of each direction. What a capture holds beyond it counts as lost. */
+/* Ceiling of each direction. Captured bytes beyond it count as lost. */
 #define STREAM_MAX (size_t)(2047u << 20)
-/* Of the box's bytes that are not dealt with yet, and of a head made up. */
+/* Ceilings of the box's bytes that were not dealt with, and of a generated head. */
 #define INPUT_MAX (64u << 20)
 #define HEAD_MAX  (1u << 20)
 
@@ -25,26 +25,26 @@ struct oracle {
 struct connection {
 	const struct oracle *oracle;
 	struct buf in;
-	size_t at;        /* in `in`: the request being read, */
-	size_t passed;    /* and how far it was read */
-	size_t scanned;   /* of its head */
-	size_t rest;      /* bytes of it that are as in the unreadable rest of the capture; */
-	bool not_rest;    /* no further one is */
-	bool malformed;   /* the head */
-	uint64_t cut;     /* of the server's bytes */
-	size_t next;      /* index of the exchange expected */
-	bool in_body;     /* of the request. Then valid: */
-	bool differs;     /* the body is another, or not known */
-	bool begun, done; /* 1xx heads were sent; the final response was */
-	uint64_t interim; /* behind the 1xx heads that were sent, of one whose final head is not
-			     known */
+	size_t at;        /* in `in`: the start of the request being read */
+	size_t passed;    /* how far the request was read */
+	size_t scanned;   /* how far its head was searched for its end */
+	size_t rest;      /* how many bytes equal the unreadable rest of the capture */
+	bool not_rest;    /* the next bytes differ from that rest */
+	bool malformed;   /* the head is malformed */
+	uint64_t cut;     /* end of the server's bytes at the cut */
+	size_t next;      /* index of the expected exchange */
+	bool in_body;     /* in the body of the request; then these are valid: */
+	bool differs;     /* the body differs, or is not known */
+	bool begun, done; /* 1xx heads were sent; the final response was sent */
+	/* End of the 1xx heads that were sent, where the final head is not known. */
+	uint64_t interim;
 	const struct oracle_exchange *meant;
 	struct oracle_body body;
-	bool tunnel; /* behind the request; in it, and in marks: */
+	bool tunnel; /* after the request comes a tunnel; positions in it and in `marks`: */
 	uint64_t heard, said;
 	size_t turn;
 	uint32_t state;
-	/* During receive. */
+	/* Valid during receive(). */
 	int (*answer)(void *ctx, struct jeebs_bytes b);
 	void *ctx;
 };
@@ -74,7 +74,7 @@ static void oracle_close(void *oracle)
 	free(o);
 }
 
-/* Remembers how far the client was when the server spoke. */
+/* Notes how far the client had come when the server spoke. */
 static int mark(struct oracle *o)
 {
 	uint64_t to_server = o->stream[JEEBS_TO_SERVER].end;
@@ -137,7 +137,7 @@ static int oracle_learned(void *oracle, uint64_t *ret_unasked)
 	return r;
 }
 
-/* The response was on the wire, all of it, before the cut. */
+/* Whether the whole response was on the wire before the cut. */
 static bool complete_at(const struct oracle_exchange *e, const struct jeebs_cut *cut)
 {
 	if (!e->finished || e->end > cut->to_client_end)
@@ -156,7 +156,8 @@ static void *oracle_connect(void *oracle, const struct jeebs_cut *cut)
 	c->in = BUF_INIT(INPUT_MAX);
 	c->state = JEEBS_ORACLE_OPEN;
 	c->cut = cut->to_client_end;
-	/* Responses end one behind the other: the first that does not end before the cut. */
+	/* Responses end in order, so a binary search finds the first that does not end before
+	 * the cut. */
 	size_t lo = 0, hi = o->exchanges.n;
 	while (lo < hi) {
 		size_t mid = lo + (hi - lo) / 2;
@@ -179,7 +180,10 @@ static void oracle_disconnect(void *connection)
 	free(c);
 }
 
-/* The recorded bytes [from, to) of the server. At the first that is not known: UNKNOWN. */
+/*
+ * Sends the recorded bytes [from, to) of the server. At the first unknown byte the state becomes
+ * UNKNOWN.
+ */
 static int send_recorded(struct connection *c, uint64_t from, uint64_t to)
 {
 	const struct oracle_stream *s = &c->oracle->stream[JEEBS_TO_CLIENT];
@@ -233,8 +237,8 @@ static int send_made_up(struct connection *c, struct buf *head, enum oracle_rang
 }
 
 /*
- * The captured response. Was its body cut, its head is known to the box: then several ranges come
- * as from another process, whose boundary is another.
+ * Sends the captured response. If its body was cut, the box knows its head. Then several ranges are
+ * sent as from another process, with another boundary.
  */
 static int send_captured(struct connection *c)
 {
@@ -261,7 +265,7 @@ static int send_captured(struct connection *c)
 	return r;
 }
 
-/* What is said from here on is no HTTP, but the same again when the client says the same. */
+/* From here on it is not HTTP: the server answers the same when the client says the same. */
 static void open_tunnel(struct connection *c)
 {
 	c->tunnel = c->meant->ask_end != UINT64_MAX;
@@ -272,7 +276,7 @@ static void open_tunnel(struct connection *c)
 		c->state = JEEBS_ORACLE_UNKNOWN;
 }
 
-/* The final response to the request that is being read. */
+/* Sends the final response to the request being read. */
 static int send_final(struct connection *c)
 {
 	const struct oracle_exchange *e = c->meant;
@@ -290,7 +294,7 @@ static int send_final(struct connection *c)
 	else
 		r = send_made_up(c, &head, how, skip, n);
 	buf_deinit(&head);
-	/* Behind another answer it need not be the same. */
+	/* After another answer these extra bytes may be different. */
 	if (r == 0 && c->state == JEEBS_ORACLE_OPEN && !e->tunnel && e->extra_end > e->end) {
 		if (how == ORACLE_RANGE_AS_CAPTURED)
 			r = send_recorded(c, e->end, e->extra_end);
@@ -304,13 +308,15 @@ static int send_final(struct connection *c)
 	return r;
 }
 
-/* Bytes of the body that the old server had when it sent the final response. */
+/* How many bytes of the body the old server had when it sent the final response. */
 static uint64_t body_had(const struct oracle_exchange *e)
 {
 	return e->asked > e->ask_body ? e->asked - e->ask_body : 0;
 }
 
-/* Whole 1xx heads at c->interim, which a client may wait for before it sends its body. */
+/*
+ * Sends complete 1xx heads from c->interim on. A client may wait for them before it sends its body.
+ */
 static int send_interim(struct connection *c)
 {
 	const struct oracle_stream *s = &c->oracle->stream[JEEBS_TO_CLIENT];
@@ -328,7 +334,7 @@ static int send_interim(struct connection *c)
 	}
 }
 
-/* The capture ends before the head of the final response does. */
+/* Handles a final response whose head is not completely captured. */
 static int answer_unfinished(struct connection *c)
 {
 	const struct oracle_exchange *e = c->meant;
@@ -342,7 +348,7 @@ static int answer_unfinished(struct connection *c)
 	return r;
 }
 
-/* What can be answered by now, so many bytes of the request having come. */
+/* Answers as far as the bytes of the request that have come allow. */
 static int answer_now(struct connection *c)
 {
 	const struct oracle_exchange *e = c->meant;
@@ -369,14 +375,14 @@ static void next_request(struct connection *c)
 	c->at += c->passed;
 	c->passed = c->scanned = c->rest = 0;
 	c->not_rest = c->malformed = c->in_body = false;
-	/* So seldom that all bytes together are moved at most once more. */
+	/* Done so rarely that each byte is moved at most once more. */
 	if (c->at > c->in.n / 2) {
 		buf_consume(&c->in, c->at);
 		c->at = 0;
 	}
 }
 
-/* Is @b what the client sent at @off? */
+/* Whether @b is what the client sent at @off. */
 static bool recorded_there(const struct connection *c, uint64_t off, struct bytes b)
 {
 	while (b.n > 0) {
@@ -391,8 +397,8 @@ static bool recorded_there(const struct connection *c, uint64_t off, struct byte
 }
 
 /*
- * What the client sent last may have been no whole request, and was answered yet
- * (400, 408). *ret_all: @b begins with all of that. False: it is something else.
+ * Handles the client's last bytes, which may have been no whole request and yet were answered (400,
+ * 408). *ret_all: @b begins with all of them. Returns false when @b is something else.
  */
 static bool is_rest(struct connection *c, struct bytes b, bool *ret_all)
 {
@@ -444,7 +450,7 @@ static int begin_request(struct connection *c, struct bytes head, const struct o
 	return answer_now(c);
 }
 
-/* *ret_more: the input may hold more than what was read of it. */
+/* *ret_more: the input may contain more than what was read. */
 static int read_head(struct connection *c, bool *ret_more)
 {
 	struct bytes b = bytes_from(buf_view(&c->in), c->at);
@@ -481,7 +487,7 @@ static int read_body(struct connection *c, bool *ret_more)
 		next_request(c);
 		return 0;
 	}
-	/* Not at once beyond the place where the old server answered: for it that was all. */
+	/* Not beyond the place where the old server answered: that was all it had. */
 	if (!c->done && body_had(e) > before)
 		b = bytes_head(b, (size_t)(body_had(e) - before));
 	if (b.n == 0) {
@@ -509,7 +515,7 @@ static uint64_t tunnel_due(struct connection *c)
 	return c->turn < o->mark_n ? o->marks[c->turn].to_client : o->stream[JEEBS_TO_CLIENT].end;
 }
 
-/* As far as it is what the client said. False: not all of it is. */
+/* Takes the bytes that equal the client's. Returns false when some do not. */
 static bool hear_tunnel(struct connection *c)
 {
 	const struct oracle_stream *s = &c->oracle->stream[JEEBS_TO_SERVER];
@@ -581,7 +587,7 @@ static int oracle_receive(void *connection, struct jeebs_bytes b, int eof,
 	}
 	if (r < 0)
 		return r;
-	/* Everything that was asked is answered; the client wants nothing more. */
+	/* Everything was answered, and the client asks nothing more. */
 	if (eof && c->state == JEEBS_ORACLE_OPEN)
 		c->state = JEEBS_ORACLE_CLOSE;
 	*ret_state = c->state;

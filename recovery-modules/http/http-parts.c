@@ -13,10 +13,10 @@ enum form {
 };
 
 enum step {
-	STEP_BEGIN, /* lines before the first delimiter */
-	STEP_HEAD,  /* of a part */
+	STEP_BEGIN, /* in lines before the first delimiter */
+	STEP_HEAD,  /* in the head of a part */
 	STEP_DATA,
-	STEP_BEHIND, /* the rest of the line the data ended in, then the delimiter */
+	STEP_BEHIND, /* in the rest of the line after the data, then in the delimiter */
 	STEP_OVER,
 };
 
@@ -48,7 +48,7 @@ static bool text(const struct http_parts_sink *sink, const char *t, int n)
 	return sink->take(sink->ctx, (struct jeebs_bytes){(const uint8_t *)t, (size_t)n});
 }
 
-/* The head of a part as the old server would have written it. */
+/* Writes the head of a part as the old server would have written it. */
 static bool part_begins(struct http_parts *p, const struct http_etag *boundary,
 			const struct http_parts_sink *sink)
 {
@@ -81,7 +81,7 @@ static bool all_over(struct http_parts *p, const struct http_etag *boundary,
 	return text(sink, out, n);
 }
 
-/* Digits at *io_t, up to what an offset can hold. */
+/* Reads digits at *io_t. The value must fit an offset. */
 static bool number(const char **io_t, uint64_t *ret)
 {
 	const char *t = *io_t;
@@ -119,7 +119,7 @@ static const char *value(const char *line, const char *name)
 	return line + strspn(line, " \t");
 }
 
-/* A field of a part's head. */
+/* Reads a field of a part's head. */
 static bool field(struct http_parts *p)
 {
 	const char *range = value(p->line, "content-range"), *type = value(p->line, "content-type");
@@ -141,7 +141,7 @@ static enum http_parts_outcome sent(bool went)
 	return went ? HTTP_PARTS_MORE : HTTP_PARTS_STOPPED;
 }
 
-/* "--boundary", or the last one, "--boundary--". */
+/* Takes "--boundary", or the last delimiter "--boundary--". */
 static enum http_parts_outcome delimiter(struct http_parts *p, const struct http_etag *boundary,
 					 const struct http_parts_sink *sink)
 {
@@ -159,7 +159,7 @@ static enum http_parts_outcome delimiter(struct http_parts *p, const struct http
 	return HTTP_PARTS_MORE;
 }
 
-/* p->line is a whole line, without its end. */
+/* Takes p->line, a whole line without its end. */
 static enum http_parts_outcome line(struct http_parts *p, const struct http_etag *boundary,
 				    const struct http_parts_sink *sink)
 {
@@ -211,5 +211,5 @@ enum http_parts_outcome http_parts_data(struct http_parts *p, const struct http_
 		b.p += n;
 		b.n -= n;
 	}
-	return HTTP_PARTS_MORE; /* what follows the end means nothing */
+	return HTTP_PARTS_MORE; /* anything after the end has no meaning */
 }

@@ -72,8 +72,8 @@ uint64_t http_ask_to(const struct http *s, const struct jeebs_cut *cut, unsigned
 }
 
 /*
- * A representation that can be named: by a strong entity tag, or by its date
- * where that is strong too and there is no tag (RFC 9110 section 13.1.5).
+ * Whether the representation has a reliable name: a strong entity tag, or, without any tag, a
+ * strong date (RFC 9110 section 13.1.5).
  */
 static bool strong_validator(const struct http_answer *a)
 {
@@ -82,7 +82,7 @@ static bool strong_validator(const struct http_answer *a)
 	return http_answer_strong_date(a);
 }
 
-/* The rest of the cut response can be asked for by its position. */
+/* Whether the rest of the cut response can be asked for by a range. */
 static bool range_possible(const struct http *s)
 {
 	const struct http_answer *a = &s->answer;
@@ -98,7 +98,9 @@ static bool range_possible(const struct http *s)
 	return a->status == 200;
 }
 
-/* Several ranges, which another server sends with another boundary. */
+/*
+ * Whether it is a response with several ranges, which another server sends with another boundary.
+ */
 static bool parts_possible(const struct http *s)
 {
 	return http_oldest(s)->method == HTTP_GET && s->answer.flags & HTTP_ANSWER_PARTS &&
@@ -120,7 +122,7 @@ static void decide_body(const struct http *s, struct http_decision *d)
 		go_on(d, HTTP_MODE_DIGEST);
 }
 
-/* The requests that are asked again, and why not the one behind them. */
+/* Decides which requests are asked again, and why the next one is not. */
 static void decide_asked(const struct http *s, struct http_decision *d)
 {
 	while (d->asked < s->queue_n && http_may_ask(s, http_queued(s, d->asked)))
@@ -137,14 +139,14 @@ static const char *cannot_ask_again(const struct http *s, const struct jeebs_cut
 		if (http_queued(s, i)->flags & HTTP_ASK_GAP)
 			return "request-gap";
 	}
-	/* The tail of an upload that was answered early means nothing to a backend. */
+	/* The rest of an upload that was answered early means nothing to a backend. */
 	if (s->uploading ||
 	    !log_holds(cut, JEEBS_TO_SERVER, http_ask_from(s, cut), http_ask_to(s, cut, asked)))
 		return "request-log-incomplete";
 	return NULL;
 }
 
-/* Nothing is asked again. A 1xx may have been delivered: it is no answer yet. */
+/* Decides for the case that nothing may be asked again. A delivered 1xx is not an answer. */
 static void decide_forbidden(const struct http *s, struct http_decision *d)
 {
 	if (s->side[JEEBS_TO_CLIENT].phase == HTTP_BETWEEN)
@@ -216,7 +218,7 @@ void http_decide(const struct http *s, const struct jeebs_cut *cut, struct http_
 		decide_open(s, cut, ret);
 }
 
-/* Of a connection that was given up only the reason is kept: what else was so then is gone. */
+/* Names the reason of a connection that was given up. Nothing else is known of it any more. */
 static const char *given_up(enum http_reason reason)
 {
 	switch (reason) {
@@ -272,7 +274,7 @@ static void describe(const struct http *s, const struct jeebs_cut *cut,
 	}
 	switch (d->mode) {
 	case HTTP_MODE_ANSWERED:
-		break; /* never without a reason */
+		break; /* a connection that was given up always has a reason */
 	case HTTP_MODE_IDLE:
 		snprintf(out, n, "nothing is outstanding; further requests go to the backend");
 		break;

@@ -51,7 +51,7 @@ void http_rebody_start(struct http *s)
 	http_head_init_answer(&r->head, &r->answer, NULL);
 }
 
-/* The response is complete. @rest: bytes of the backend behind it. */
+/* The response is complete. @rest are the backend's bytes after it. */
 static bool finished(struct http *s, const struct join *x, struct jeebs_bytes rest)
 {
 	if (s->resume.forbidden && !s->resume.finish) {
@@ -69,8 +69,8 @@ static bool finished(struct http *s, const struct join *x, struct jeebs_bytes re
 }
 
 /*
- * The client's framing up to and including the beginning of a chunk, so that data
- * can follow. @size is what a new chunk is given.
+ * Sends the client's framing up to the start of a chunk, so that data can follow. @size is the size
+ * of a new chunk.
  */
 static bool open_chunk(struct http_body *out, const struct join *x, uint64_t size)
 {
@@ -85,14 +85,16 @@ static bool open_chunk(struct http_body *out, const struct join *x, uint64_t siz
 		before = "\n";
 		break;
 	case HTTP_STEP_SIZE:
-		/* A size of zeros only can still become any size, if it does not grow too long. */
+		/* The client has only zeros of a size. They can begin any size, if the number of
+		 * digits stays small. */
 		if (out->left == 0 && out->digits < 8)
 			break;
 		text(x, "\r");
 		/* fall through */
 	case HTTP_STEP_SIZE_LF:
 		if (out->left == 0)
-			return give_up(x, "content-differs"); /* the last chunk was announced */
+			/* The client has been told that this is the last chunk. */
+			return give_up(x, "content-differs");
 		text(x, "\n");
 		out->step = HTTP_STEP_DATA;
 		return true;
@@ -106,8 +108,8 @@ static bool open_chunk(struct http_body *out, const struct join *x, uint64_t siz
 	return true;
 }
 
-/* Data for a chunked client; @chunk is what is left of the backend's body or chunk, @data included.
- */
+/* Sends data to a client that gets chunks. @chunk is what is left of the backend's body or
+ * chunk, including @data. */
 static bool out_chunked(struct http_body *out, const struct join *x, struct jeebs_bytes data,
 			uint64_t chunk)
 {
@@ -129,8 +131,8 @@ static bool out_chunked(struct http_body *out, const struct join *x, struct jeeb
 }
 
 /*
- * Data for a client that counts. The last byte waits for the proof that the backend's body
- * ends where it should, unless its head has told.
+ * Sends data to a client that counts bytes. The last byte is held back until the backend's body has
+ * ended there, unless the backend's head has told its length.
  */
 static bool out_length(struct http *s, const struct join *x, struct jeebs_bytes data)
 {
@@ -138,7 +140,7 @@ static bool out_length(struct http *s, const struct join *x, struct jeebs_bytes 
 	struct http_body *out = &s->side[JEEBS_TO_CLIENT].body;
 
 	if (r->part && data.n > out->left)
-		data.n = (size_t)out->left; /* what follows is not the client's part */
+		data.n = (size_t)out->left; /* the rest is not part of the client's range */
 	if (data.n > out->left)
 		return give_up(x, "length-differs");
 	out->left -= data.n;
@@ -165,7 +167,7 @@ static bool out_data(struct http *s, const struct join *x, struct jeebs_bytes da
 	}
 }
 
-/* The backend's body has ended: so must the client's. What is left of the framing is sent. */
+/* The backend's body has ended. Ends the client's body with the framing that is missing. */
 static bool end_chunked(const struct http_body *out, const struct join *x)
 {
 	switch (out->step) {
@@ -191,7 +193,8 @@ static bool end_chunked(const struct http_body *out, const struct join *x)
 		return true;
 	case HTTP_STEP_TRAILER:
 		if (out->line > 0)
-			break; /* fields the backend does not have: perhaps not the last ones */
+			/* The client got fields that the backend lacks, perhaps not all of them. */
+			break;
 		text(x, "\r\n");
 		return true;
 	case HTTP_STEP_END_LF:
@@ -203,7 +206,7 @@ static bool end_chunked(const struct http_body *out, const struct join *x)
 	return give_up(x, "content-differs");
 }
 
-/* The whole of which the client has a range: is it as long as it was? */
+/* Whether the whole content has the length it had when the client asked for a range of it. */
 static bool total_fits(const struct http_answer *old, uint64_t total)
 {
 	return old->range_total == UINT64_MAX ? total > old->range_last : total == old->range_total;
@@ -227,7 +230,7 @@ static bool in_ended(struct http *s, const struct join *x, struct jeebs_bytes re
 	return finished(s, x, rest);
 }
 
-/* Data that the client has already: is it what the backend has there? */
+/* Compares data that the client already has with the backend's. */
 static bool verify(struct http *s, const struct join *x, struct jeebs_bytes data)
 {
 	struct http_rebody *r = &s->resume.rebody;
@@ -248,8 +251,9 @@ static bool same_place(const struct http *s)
 }
 
 /*
- * Both stand in free text, in an extension or in trailer fields: bytes of it that the backend's
- * side may take at once so as not to step over the place where the client's text was cut.
+ * If both sides are in free text (a chunk extension or trailer fields): how many bytes the
+ * backend's side may take now. So it does not pass the place where the client's text was cut.
+ * Otherwise SIZE_MAX.
  */
 static size_t text_left(const struct http_body *in, const struct http_body *out)
 {
@@ -261,7 +265,7 @@ static size_t text_left(const struct http_body *in, const struct http_body *out)
 	return (extension || trailer) && in->line < out->line ? out->line - in->line : SIZE_MAX;
 }
 
-/* Bytes of the body as the old server would have sent it; the client has the first of them. */
+/* Takes data of the body in the old server's form. The client already has the first bytes. */
 static bool several_data(void *ctx, struct jeebs_bytes data)
 {
 	const struct several *v = ctx;
@@ -294,14 +298,14 @@ static bool several(struct http *s, const struct join *x, struct jeebs_bytes dat
 	}
 }
 
-/* One step of the backend's body: *ret_n bytes of @b. */
+/* Takes one step of the backend's body: *ret_n bytes of @b. */
 static bool body_step(struct http *s, const struct join *x, struct jeebs_bytes b, size_t *ret_n)
 {
 	struct http_rebody *r = &s->resume.rebody;
 	struct jeebs_bytes data;
 	uint64_t chunk = r->in.kind == HTTP_BODY_CLOSE ? b.n : r->in.left;
 
-	/* So that a view of data never reaches across the cut. */
+	/* A view of data must not reach across the cut. */
 	uint64_t until = r->skip > 0 ? r->skip : r->verify;
 	if (until > 0 && b.n > until && !r->several)
 		b.n = (size_t)until;
@@ -334,7 +338,8 @@ static bool body_data(struct http *s, const struct join *x, struct jeebs_bytes b
 	for (;;) {
 		if (!r->raw && same_place(s)) {
 			r->raw = true;
-			/* The end is not ours to see, unless something is to be done there. */
+			/* The rest can pass unseen, unless something must be done at the end of
+			 * the response. */
 			bool ours = s->resume.finish ? r->in.kind != HTTP_BODY_CLOSE
 						     : s->resume.forbidden != NULL;
 			if (!ours) {
@@ -372,9 +377,10 @@ static bool other_date(const struct http_answer *old, const struct http_answer *
 }
 
 /*
- * A part belongs to the content that the client may have other parts of, and that the box cannot
- * compare: no other file, then, which its date would tell; makes that tag each in its own way agree
- * on that. If a date is no proof, bytes must be: @compared of them.
+ * Whether a part belongs to the same content as the client's bytes. The client may have other parts
+ * of it, which the box cannot compare. Equal strong tags prove it; different dates disprove it,
+ * since servers of different makes agree on the date though not on the tag. Without a strong date
+ * the bytes must prove it: @compared is how many are compared.
  */
 static bool part_of_same(const struct http_answer *old, const struct http_answer *next,
 			 uint64_t compared)
@@ -387,15 +393,16 @@ static bool part_of_same(const struct http_answer *old, const struct http_answer
 }
 
 /*
- * Is it the same kind of content? Each make has a table of types of its own, and some say a charset
- * unasked. A body as long as the old one, of whose bytes enough are equal, is the same by any name.
+ * Whether both are the same kind of content. Each make of server has its own table of media types,
+ * and some add a charset. A body of the same length of which enough bytes are compared is the same
+ * under any type.
  */
 static bool same_entity(const struct http_answer *old, const struct http_answer *next,
 			bool same_length, uint64_t compared)
 {
 	if (next->entity == old->entity)
 		return true;
-	/* A boundary is part of the body. */
+	/* The parameters include a boundary, which is part of the body. */
 	if (next->parameters != old->parameters ||
 	    (old->charset && next->charset && next->charset != old->charset))
 		return false;
@@ -405,7 +412,7 @@ static bool same_entity(const struct http_answer *old, const struct http_answer 
 	return same_length && (encoding || compared >= HTTP_PROOF_MIN);
 }
 
-/* The next data bytes of the backend are the client's from @from on: so many are compared. */
+/* Compares the backend's next data bytes with what was delivered from @from on. */
 static void compare_from(struct http *s, uint64_t from)
 {
 	struct http_rebody *r = &s->resume.rebody;
@@ -414,7 +421,7 @@ static void compare_from(struct http *s, uint64_t from)
 	r->verify = s->delivered.to - from;
 }
 
-/* All the bytes of both have one name, also those that were not seen. */
+/* Whether a strong name proves all bytes equal, also those that were not seen. */
 static bool same_name(const struct http_answer *old, const struct http_answer *next)
 {
 	return same_tag(old, next) || (http_answer_strong_date(old) && same_date(old, next) &&
@@ -425,14 +432,14 @@ static bool range_named(const struct http *s, uint64_t compared)
 {
 	const struct http_answer *old = &s->answer, *next = &s->resume.rebody.answer;
 
-	/* If-Range named the date: then it may be left out (RFC 9110 section 15.3.7). */
+	/* If-Range named the date. Then the backend may omit it (RFC 9110 section 15.3.7). */
 	if (!(old->flags & HTTP_ANSWER_STRONG) && !(next->flags & HTTP_ANSWER_MODIFIED))
 		return true;
 	return http_digest_whole(&s->delivered) ? part_of_same(old, next, compared)
 						: same_name(old, next);
 }
 
-/* A 206 to the range that http_ask_rest() asked for. */
+/* Checks a 206 to the range that http_ask_rest() asked for. */
 static bool accept_range(struct http *s, const struct join *x)
 {
 	const struct http_answer *old = &s->answer;
@@ -442,14 +449,14 @@ static bool accept_range(struct http *s, const struct join *x)
 	uint64_t total = old->status == 206 ? old->range_total : old->length;
 	uint64_t compared = s->delivered.to - window;
 
-	/* Under another name: it does not know If-Range. What lies before the window is not
-	 * compared. */
+	/* A different tag means that the backend does not know If-Range. Bytes before the window
+	 * are not compared. */
 	if (!range_named(s, compared))
 		return give_up(x, "validator-differs");
 	if (!(next->flags & HTTP_ANSWER_RANGE) || next->range_first != first ||
 	    next->range_last != last || (next->range_total != total && total != UINT64_MAX))
 		return give_up(x, "range-differs");
-	/* Two encodings of one file may bear one date. */
+	/* Two encodings of a file may have the same date. */
 	if (!same_tag(old, next) && next->encoding != old->encoding && compared < HTTP_PROOF_MIN)
 		return give_up(x, "entity-differs");
 	if (next->kind == HTTP_BODY_LENGTH && next->length != last - first + 1)
@@ -458,13 +465,13 @@ static bool accept_range(struct http *s, const struct join *x)
 	return true;
 }
 
-/* What was delivered is compared with @before data bytes of the backend's body passed over. */
+/* Has the delivered bytes compared, after @before data bytes of the backend's body. */
 static bool accept_delivered(struct http *s, const struct join *x, uint64_t before)
 {
 	struct http_rebody *r = &s->resume.rebody;
 	uint64_t from = 0;
 
-	/* A gap: then only the name of the content can say that it is the same. */
+	/* After a gap only a strong name of the content can prove that it is the same. */
 	if (!http_digest_whole(&s->delivered)) {
 		if (!same_tag(&s->answer, &r->answer))
 			return give_up(x, "content-unproven");
@@ -476,9 +483,9 @@ static bool accept_delivered(struct http *s, const struct join *x, uint64_t befo
 }
 
 /*
- * The client asked for a range, and the backend sends all there is: it does no ranges, or the
- * client or the box named the content by a tag that is not the backend's. The client's part is cut
- * out.
+ * The client asked for a range, and the backend sends the whole. Either it does not support ranges,
+ * or the tag named by the client or the box is not the backend's. The client's range is cut out of
+ * the body.
  */
 static bool accept_all_for_part(struct http *s, const struct join *x)
 {
@@ -506,7 +513,7 @@ static bool same_range(const struct http_answer *old, const struct http_answer *
 		old->range_total == next->range_total);
 }
 
-/* The whole body again: what was delivered of it is compared. */
+/* Checks a whole body, of which the delivered beginning is compared. */
 static bool accept_whole(struct http *s, const struct join *x)
 {
 	const struct http_answer *old = &s->answer;
@@ -526,13 +533,14 @@ static bool accept_whole(struct http *s, const struct join *x)
 		return give_up(x, "entity-differs");
 	if (old->status == 206 && named && !part_of_same(old, next, s->delivered.to))
 		return give_up(x, "validator-differs");
-	/* An end that cannot be told from a failure must not become one that looks complete. */
+	/* The backend's body may end by a failure, which cannot be told from its end. A chunked
+	 * body would make it look complete. */
 	if (out == HTTP_BODY_CHUNKED && next->kind == HTTP_BODY_CLOSE)
 		return give_up(x, "framing-differs");
 	return accept_delivered(s, x, 0);
 }
 
-/* Several ranges with another boundary. */
+/* Checks a body with several ranges, which has another boundary. */
 static bool accept_several(struct http *s, const struct join *x)
 {
 	struct http_rebody *r = &s->resume.rebody;
@@ -548,7 +556,7 @@ static bool accept_several(struct http *s, const struct join *x)
 	return true;
 }
 
-/* The client has the beginning of one range, whose length it was told. */
+/* Whether the client has the beginning of one range whose length it knows. */
 static bool holds_part(const struct http *s)
 {
 	const struct http_answer *a = &s->answer;
@@ -633,6 +641,6 @@ bool http_rebody_eof(struct http *s, struct jeebs_join *j, const struct jeebs_jo
 
 	if (!r->in_body || !http_body_eof(&r->in))
 		return give_up(&x, "backend-closed");
-	s->resume.finish = true; /* there is no backend any more to continue with */
+	s->resume.finish = true; /* the backend is gone */
 	return in_ended(s, &x, (struct jeebs_bytes){NULL, 0});
 }

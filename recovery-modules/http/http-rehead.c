@@ -6,7 +6,7 @@
 #define STATUS_DIGIT_AT 9u  /* in "HTTP/1.1 200" */
 #define DATE_LINE_LEN   37u /* "Date: ", 29 bytes, CRLF */
 
-/* Sinks of one call. */
+/* Where the bytes of one call go. */
 struct sink {
 	struct jeebs_join *j;
 	const struct jeebs_join_ops *ops;
@@ -17,7 +17,10 @@ static uint8_t lower(uint8_t c)
 	return c >= 'A' && c <= 'Z' ? c | 0x20 : c;
 }
 
-/* Copies @n bytes as they are digested: a field name in lower case, all else as it is. */
+/*
+ * Copies @n bytes in the form that is digested: a field name in lower case, anything else
+ * unchanged.
+ */
 static void canonical(uint8_t *out, const uint8_t *p, size_t n, bool is_field)
 {
 	bool name = is_field;
@@ -29,7 +32,7 @@ static void canonical(uint8_t *out, const uint8_t *p, size_t n, bool is_field)
 	}
 }
 
-/* Length of the field name that begins @line, without the colon; 0: no whole name is there. */
+/* Length of the field name at the start of @line, without the colon; 0: there is no whole name. */
 static size_t name_length(const uint8_t *line, size_t n)
 {
 	const uint8_t *colon = memchr(line, ':', n);
@@ -42,7 +45,7 @@ static bool name_is(const uint8_t *lower_name, size_t n, const char *what)
 	return n == strlen(what) && memcmp(lower_name, what, n) == 0;
 }
 
-/* Fields that differ between equal servers. */
+/* Whether the field may differ between equal servers. */
 static bool volatile_name(const uint8_t *lower_name, size_t n)
 {
 	static const char *const names[] = {"date", "server", "age", "expires", "via"};
@@ -67,7 +70,7 @@ static bool remembered(const struct http_rehead *h, const uint8_t *lower_name, s
 	return false;
 }
 
-/* False: no room; the line is then compared like any other. */
+/* Notes a field name. Returns false without room; then the line is compared like any other. */
 static bool remember(struct http_rehead *h, const uint8_t *lower_name, size_t n)
 {
 	if (remembered(h, lower_name, n))
@@ -87,7 +90,7 @@ static struct jeebs_bytes delivered_view(const struct jeebs_cut *cut, uint64_t f
 	return v;
 }
 
-/* Offset after the next LF in [from, to), or @to when there is none; *ret_found tells which. */
+/* The offset behind the next LF in [from, to), or @to. *ret_found: there was one. */
 static uint64_t next_line(const struct jeebs_cut *cut, uint64_t from, uint64_t to, bool *ret_found)
 {
 	*ret_found = false;
@@ -139,7 +142,7 @@ static void digest_delivered(struct http_rehead *h, const struct jeebs_cut *cut,
 	}
 }
 
-/* The line [from, to) was delivered, without its LF when not @whole. */
+/* Takes the delivered line [from, to), which lacks its LF if not @whole. */
 static void learn_line(struct http_rehead *h, const struct jeebs_cut *cut, uint64_t from,
 		       uint64_t to, bool whole)
 {
@@ -150,7 +153,7 @@ static void learn_line(struct http_rehead *h, const struct jeebs_cut *cut, uint6
 	canonical(name, begin, n, true);
 	(void)delivered_copy(cut, to - 1, to, &last, 1);
 	if (name_n > 0 && volatile_name(name, name_n)) {
-		/* All but the LF is as good as whole: the value is known to be complete. */
+		/* A line that ends with CR lacks only its LF: the value is complete. */
 		if ((whole || last == '\r') && remember(h, name, name_n)) {
 			h->owe_lf = !whole;
 			return;
@@ -168,7 +171,7 @@ static void learn_line(struct http_rehead *h, const struct jeebs_cut *cut, uint6
 		h->partial = (uint32_t)(to - from);
 }
 
-/* What was delivered is proven: from here on bytes go to the client. */
+/* All that was delivered has been compared. From here on bytes go to the client. */
 static bool prove(struct http_rehead *h, const struct sink *out)
 {
 	static const uint8_t lf = '\n';
@@ -205,7 +208,7 @@ static void begin_line(struct http_rehead *h)
 	h->line_n = 0;
 }
 
-/* The next line to be compared is the one whose beginning was delivered. */
+/* Whether the next line to be compared is the one that was cut. */
 static bool at_partial(const struct http_rehead *h)
 {
 	return !h->proven && h->compared == h->lines && h->partial > 0;
@@ -216,7 +219,7 @@ static bool awaits_date(const struct http_rehead *h)
 	return at_partial(h) && h->partial_date && !h->dropping;
 }
 
-/* Enough of the line is in h->line to know what it is. */
+/* Whether h->line has enough of the line to decide what it is. */
 static bool line_known(const struct http_rehead *h)
 {
 	uint8_t c = h->line[h->line_n - 1];
@@ -229,7 +232,7 @@ static bool line_known(const struct http_rehead *h)
 		uint8_t name[5];
 		canonical(name, h->line, sizeof name, true);
 		if (memcmp(name, "date:", 5) == 0)
-			return false; /* all of it is needed */
+			return false; /* the whole line is needed */
 	}
 	return c == ':';
 }
@@ -251,7 +254,7 @@ static void classify(struct http_rehead *h)
 		h->kind = h->proven ? HTTP_LINE_FORWARD : HTTP_LINE_COMPARE;
 }
 
-/* The rest of a Date whose beginning was delivered: @h->line holds all of the backend's. */
+/* Completes a Date of which the client has the beginning. @h->line is the backend's whole Date. */
 static bool complete_date(struct http_rehead *h, const struct sink *out)
 {
 	uint8_t name[6];
@@ -265,7 +268,7 @@ static bool complete_date(struct http_rehead *h, const struct sink *out)
 	return true;
 }
 
-/* @b is at position @at of the current line; @form is what is digested of it. */
+/* Takes @b at position @at of the current line. @form is the form of it that is digested. */
 static bool line_bytes(struct http_rehead *h, const struct sink *out, uint64_t at,
 		       struct jeebs_bytes b, const uint8_t *form)
 {
@@ -301,14 +304,15 @@ static bool line_begun(struct http_rehead *h, const struct sink *out)
 	return line_bytes(h, out, 0, (struct jeebs_bytes){h->line, (size_t)h->line_n}, form);
 }
 
-/* After the LF of a line. */
+/* Called after the LF of a line. */
 static enum http_rehead_outcome line_ended(struct http_rehead *h, const struct sink *out)
 {
 	bool empty = h->line_n == 1 || (h->line_n == 2 && h->line[0] == '\r');
 
 	if (h->kind == HTTP_LINE_COMPARE && !h->proven) {
 		if (at_partial(h))
-			return HTTP_REHEAD_CONTRADICTS; /* it ended before what was delivered */
+			/* The backend's head is shorter than what was delivered. */
+			return HTTP_REHEAD_CONTRADICTS;
 		h->compared++;
 	}
 	if (!h->proven && !h->dropping && h->compared == h->lines && h->partial == 0 &&
@@ -328,7 +332,10 @@ static enum http_rehead_outcome line_ended(struct http_rehead *h, const struct s
 	return h->proven ? HTTP_REHEAD_DONE : HTTP_REHEAD_CONTRADICTS;
 }
 
-/* Takes bytes of one line from @b; *ret_ended when its LF was among them. False: contradiction. */
+/*
+ * Takes bytes of one line from @b. *ret_ended: its LF was among them. Returns false when the line
+ * contradicts.
+ */
 static bool take(struct http_rehead *h, const struct sink *out, struct jeebs_bytes b, size_t *ret_n,
 		 bool *ret_ended)
 {
@@ -355,7 +362,7 @@ enum http_rehead_outcome http_rehead_data(struct http_rehead *h, struct jeebs_jo
 {
 	const struct sink out = {j, ops};
 
-	/* Nothing to compare: proven before the first byte. */
+	/* Nothing was delivered, so nothing must be proven. */
 	if (!h->proven && h->lines == 0 && h->partial == 0 && !prove(h, &out))
 		return HTTP_REHEAD_CONTRADICTS;
 

@@ -28,48 +28,48 @@
 #define HTTP_REHEAD_NAMES_MAX 12u
 #define HTTP_REHEAD_LINE_MAX  64u
 
-/* What a line is to us, known once its name is. */
+/* How a line is treated, which depends on its name. */
 enum http_rehead_line {
-	HTTP_LINE_UNKNOWN, /* its name is still being read */
-	HTTP_LINE_COMPARE, /* the client has it, or its beginning */
-	HTTP_LINE_DROP,    /* the client has one of this name */
+	HTTP_LINE_UNKNOWN, /* the name is not complete yet */
+	HTTP_LINE_COMPARE, /* the line is compared: the client has it, or its beginning */
+	HTTP_LINE_DROP,    /* the client has a line with this name */
 	HTTP_LINE_FORWARD,
 };
 
 struct http_rehead {
-	/* What was delivered. */
-	uint32_t lines;        /* compared lines that were complete */
-	uint32_t partial;      /* bytes of the line that was cut, 0: cut between lines */
-	bool partial_date;     /* it is a Date: completed by position */
-	bool owe_lf;           /* a line that is not compared lacks its LF only */
-	uint8_t informational; /* whole 1xx heads delivered before */
+	/* The delivered part of the head. */
+	uint32_t lines;        /* complete lines that are compared */
+	uint32_t partial;      /* bytes of the line that was cut; 0: the cut is between lines */
+	bool partial_date;     /* that line is a Date, which is completed by position */
+	bool owe_lf;           /* a line that is not compared lacks only its LF */
+	uint8_t informational; /* complete 1xx heads delivered before */
 	uint8_t names_n;
-	uint64_t digest;                       /* of what is compared */
-	uint32_t names[HTTP_REHEAD_NAMES_MAX]; /* hashes of names that are not compared */
+	uint64_t digest;                       /* of the compared lines */
+	uint32_t names[HTTP_REHEAD_NAMES_MAX]; /* hashes of the names that are not compared */
 	/* The backend's head so far. */
-	bool dropping; /* a 1xx head that the client has already */
+	bool dropping; /* the current head is a 1xx that the client already has */
 	bool proven;
 	uint8_t kind;      /* of the current line, enum http_rehead_line */
-	uint32_t line_no;  /* of the current head */
-	uint32_t compared; /* complete lines */
+	uint32_t line_no;  /* number of the line in the current head */
+	uint32_t compared; /* complete lines that were compared */
 	uint64_t line_n;   /* bytes of the current line */
 	XXH64_state_t hash;
 	uint8_t line[HTTP_REHEAD_LINE_MAX]; /* beginning of the current line */
 };
 
 enum http_rehead_outcome {
-	HTTP_REHEAD_MORE,        /* all was taken, the head goes on */
-	HTTP_REHEAD_DONE,        /* the head is complete: *ret_taken bytes belonged to it */
-	HTTP_REHEAD_CONTRADICTS, /* with what was delivered */
+	HTTP_REHEAD_MORE,        /* all bytes were taken, and the head goes on */
+	HTTP_REHEAD_DONE,        /* the head is complete; *ret_taken bytes belong to it */
+	HTTP_REHEAD_CONTRADICTS, /* the head contradicts what was delivered */
 };
 
 /*
- * @delivered gives views of the delivered bytes of the head, which lie in
- * [from, to); @informational whole 1xx heads went before it.
+ * The delivered bytes of the head are [from, to) in @cut's log. @informational complete 1xx heads
+ * came before.
  */
 void http_rehead_init(struct http_rehead *h, uint8_t informational, const struct jeebs_cut *cut,
 		      uint64_t from, uint64_t to);
-/* Bytes of the backend. What the client must get is queued. */
+/* Takes bytes of the backend. Queues what the client must get. */
 enum http_rehead_outcome http_rehead_data(struct http_rehead *h, struct jeebs_join *j,
 					  const struct jeebs_join_ops *ops, struct jeebs_bytes b,
 					  size_t *ret_taken);

@@ -9,7 +9,7 @@ static void abort_join(struct http *s, struct jeebs_join *j, const struct jeebs_
 	ops->abort(j, reason);
 }
 
-/* The client's further bytes, or its end, go to the backend as they are. */
+/* Passes the client's further bytes, and its end, to the backend. */
 static void pass_client(const struct jeebs_cut *cut, struct jeebs_join *j,
 			const struct jeebs_join_ops *ops)
 {
@@ -28,7 +28,7 @@ static void ask_log(const struct http *s, const struct jeebs_cut *cut, struct je
 		ops->log_to_backend(j, from, to);
 }
 
-/* Nothing of the oldest response was delivered: the backend's answers are the client's. */
+/* Nothing of the oldest response was delivered: the client gets the backend's responses. */
 static void start_untouched(struct http *s, struct jeebs_join *j, const struct jeebs_join_ops *ops)
 {
 	if (s->resume.forbidden) {
@@ -55,7 +55,7 @@ static void start_body(struct http *s, bool last)
 	s->resume.heads >>= 1;
 }
 
-/* What is known of the queue, which is gone then. */
+/* Computes what is needed from the queue of requests. The queue's memory is used for the result. */
 static struct http_resume resume_init(const struct http *s, const struct http_decision *d)
 {
 	struct http_resume r = {
@@ -169,7 +169,7 @@ static void backend_eof(struct http *s, struct jeebs_join *j, const struct jeebs
 		s->resume.over = true;
 }
 
-/* The client goes on to say what nobody will be told; it may come to read why. */
+/* Drops what the client goes on to send. It may read the answer after that. */
 static void discard(struct http *s, struct jeebs_join *j, const struct jeebs_join_ops *ops,
 		    size_t n)
 {
@@ -207,6 +207,6 @@ void http_resume(void *state, const struct jeebs_cut *cut, struct jeebs_join *j,
 		abort_join(s, j, ops, "backend-failed");
 		break;
 	default:
-		break; /* the client's side passes through */
+		break; /* the client's direction passes through */
 	}
 }

@@ -49,11 +49,11 @@ bool http_synced(const struct http *s)
 	       (s->sync == HTTP_SYNC_TRIAL && s->proofs >= HTTP_SYNC_PROOFS);
 }
 
-/* The client speaks. */
+/* The client sends bytes. */
 static void begin(struct http *s, bool pause)
 {
 	if (http_synced(s)) {
-		/* The server has not spoken since the last proof. */
+		/* The server has sent nothing since the last proof, so nothing disproves it. */
 		s->sync = HTTP_IN_SYNC;
 		s->proofs = 0;
 		s->after_pause = false;
@@ -67,7 +67,7 @@ static void begin(struct http *s, bool pause)
 void http_sync_answered(struct http *s)
 {
 	const struct http_request *q = http_oldest(s);
-	/* Nothing behind its head, neither a body nor the next request. */
+	/* The request consists of a head, with nothing after it. */
 	bool whole = s->side[JEEBS_TO_SERVER].phase == HTTP_BETWEEN &&
 		     s->side[JEEBS_TO_SERVER].next == q->start + q->head_n;
 

@@ -3,7 +3,7 @@
 
 static void http_close(void *state)
 {
-	(void)state; /* owns nothing */
+	(void)state; /* the state owns nothing */
 }
 
 static const uint16_t ports[] = {80, 8080, 8000, 8008, 8081, 8888, 3128, 0};

@@ -41,7 +41,7 @@ static void size_line_passed(struct oracle_body *b)
 	b->line = 0;
 }
 
-/* One byte of the framing. */
+/* Takes one byte of the framing. */
 static void framing(struct oracle_body *b, uint8_t c)
 {
 	switch (b->place) {

@@ -17,8 +17,8 @@ enum oracle_body_kind {
 enum oracle_body_place {
 	ORACLE_IN_DATA,
 	ORACLE_IN_SIZE,
-	ORACLE_IN_SIZE_REST, /* of the line, after the digits */
-	ORACLE_AFTER_DATA,   /* the line end behind the data of a chunk */
+	ORACLE_IN_SIZE_REST, /* in the rest of the size line, after the digits */
+	ORACLE_AFTER_DATA,   /* in the line end after a chunk's data */
 	ORACLE_IN_TRAILER,
 	ORACLE_BODY_END,
 	ORACLE_BODY_BAD,
@@ -27,14 +27,17 @@ enum oracle_body_place {
 struct oracle_body {
 	enum oracle_body_kind kind;
 	enum oracle_body_place place;
-	uint64_t left; /* of the body, of the chunk */
-	unsigned line; /* digits of a size; bytes of a trailer line but for CR */
+	uint64_t left; /* data bytes to the end of the body or the chunk */
+	unsigned line; /* digits of a size; bytes of a trailer line without CR */
 };
 
 void oracle_body_init(struct oracle_body *b, enum oracle_body_kind kind, uint64_t length);
-/* Takes what belongs to the body; fewer than @in.n only at the end or when it is BAD. */
+/*
+ * Takes the bytes that belong to the body. These are fewer than @in.n only at the end of the body,
+ * or when it is BAD.
+ */
 size_t oracle_body_take(struct oracle_body *b, struct bytes in);
-/* @n bytes are not known. False: so the position is lost. */
+/* Skips @n unknown bytes. Returns false when the position is lost by that. */
 bool oracle_body_skip(struct oracle_body *b, uint64_t n);
 
 #endif

@@ -22,13 +22,13 @@ static struct oracle_exchange *add(struct oracle_exchanges *x)
 	return e;
 }
 
-/* Offset behind the body that begins at @off; UINT64_MAX when that is not to be known. */
+/* The offset behind the body that begins at @off; UINT64_MAX: it cannot be known. */
 static uint64_t body_end(const struct oracle_stream *s, uint64_t off, enum oracle_body_kind kind,
 			 uint64_t length)
 {
 	struct oracle_body b;
 
-	/* Whatever is lost of it: its length says where it ends. */
+	/* The length tells where it ends, even if bytes are lost. */
 	if (kind == ORACLE_BODY_COUNTED)
 		return length <= s->end - off ? off + length : UINT64_MAX;
 	oracle_body_init(&b, kind, length);
@@ -44,7 +44,7 @@ static uint64_t body_end(const struct oracle_stream *s, uint64_t off, enum oracl
 	return ended ? off : UINT64_MAX;
 }
 
-/* Empty lines before a request are ignored: RFC 9112 section 2.2. */
+/* Empty lines before a request are ignored (RFC 9112 section 2.2). */
 static uint64_t skip_empty_lines(const struct oracle_stream *s, uint64_t off)
 {
 	struct bytes v = oracle_stream_view(s, off);
@@ -93,7 +93,7 @@ static bool method_is(const struct oracle_stream *to_server, const struct oracle
 	       v.p[strlen(method)] == ' ';
 }
 
-/* The final head @a of @n bytes at @off. */
+/* Takes the final head @a, which is @n bytes at @off. */
 static void read_final(struct oracle_exchange *e, const struct oracle_stream *to_server,
 		       const struct oracle_stream *s, uint64_t off, size_t n,
 		       const struct oracle_answer *a)
@@ -108,12 +108,12 @@ static void read_final(struct oracle_exchange *e, const struct oracle_stream *to
 	e->status = (uint16_t)a->status;
 	e->kind = none ? ORACLE_BODY_NONE : a->kind;
 	e->close |= a->close || e->kind == ORACLE_BODY_UNTIL_CLOSE;
-	/* What goes through a tunnel is no exchange: its end is not known. */
+	/* What passes through a tunnel is no exchange, and its end is not known. */
 	if (!e->tunnel)
 		e->end = body_end(s, e->body, e->kind, a->length);
 }
 
-/* False: what is there is no response. */
+/* Returns false when the bytes are no response. */
 static bool read_answer(struct oracle_exchange *e, const struct oracle_stream *to_server,
 			const struct oracle_stream *s, uint64_t off)
 {
@@ -136,13 +136,16 @@ static bool read_answer(struct oracle_exchange *e, const struct oracle_stream *t
 	}
 }
 
-/* What was captured of the server when the client had not come to @to_server yet. */
+/* How far the client had come when the server's bytes were captured. */
 struct clock {
 	const struct oracle_mark *marks;
 	size_t n, at;
 };
 
-/* Bytes of the client that were captured before byte @to_client of the server. Ascending. */
+/*
+ * How many bytes of the client were captured before byte @to_client of the server. Calls must
+ * ascend.
+ */
 static uint64_t clock_asked(struct clock *c, uint64_t to_client)
 {
 	while (c->at + 1 < c->n && c->marks[c->at + 1].to_client <= to_client)
@@ -151,8 +154,8 @@ static uint64_t clock_asked(struct clock *c, uint64_t to_client)
 }
 
 /*
- * From @off on the server sent what is no response to @e. What it sent before it was asked
- * belongs to the exchange before. Offset behind that.
+ * From @off on the server sent bytes that are no response to @e. Those sent before @e was asked
+ * belong to the exchange before. Returns the offset behind them.
  */
 static uint64_t skip_extra(const struct oracle_exchange *e, const struct clock *c, uint64_t off,
 			   uint64_t end)
@@ -179,8 +182,8 @@ static uint64_t another_protocol(struct oracle_exchanges *x, uint64_t off)
 }
 
 /*
- * What the server said to @e is no response. Whatever it is: the last thing it was asked, it was
- * asked that, and says it again when it is asked the same.
+ * The server's bytes are no response to @e. Since @e is the last thing that it was asked, it would
+ * say them again to the same request.
  */
 static uint64_t not_readable(struct oracle_exchanges *x, struct oracle_exchange *e, struct clock *c,
 			     uint64_t off)
@@ -191,7 +194,10 @@ static uint64_t not_readable(struct oracle_exchanges *x, struct oracle_exchange 
 	return another_protocol(x, off);
 }
 
-/* Up to where the server's bytes are dealt with; UINT64_MAX when that is lost. */
+/*
+ * Reads the responses. Returns up to where the server's bytes are understood; UINT64_MAX: the
+ * position is lost.
+ */
 static uint64_t read_answers(struct oracle_exchanges *x, const struct oracle_stream *to_server,
 			     const struct oracle_stream *s, struct clock *c)
 {
@@ -222,7 +228,7 @@ static uint64_t read_answers(struct oracle_exchanges *x, const struct oracle_str
 		e->extra_end = e->end;
 		if (e->end == UINT64_MAX)
 			return UINT64_MAX;
-		/* Whoever sends one more response has not ended with the one before. */
+		/* A further response shows that the connection did not end with the one before. */
 		if (i > 0 && e[-1].close) {
 			e[-1].close = false;
 			not_expected(x, e->answer);
@@ -255,7 +261,8 @@ int oracle_exchanges_read(struct oracle_exchanges *x, const struct oracle_stream
 	x->answer_lost = x->answer_rest == UINT64_MAX;
 	if (!x->answer_lost)
 		not_expected(x, x->answer_rest);
-	/* All requests are known and answered: what follows is one with the last response. */
+	/* All requests are known and answered, so the bytes that follow belong to the last
+	 * response. */
 	struct oracle_exchange *last = x->n ? &x->list[x->n - 1] : NULL;
 	if (last && last->finished && !x->answer_lost && x->ask_rest == to_server->end) {
 		last->extra_end = to_client->end;
@@ -294,7 +301,7 @@ size_t oracle_exchanges_find(const struct oracle_exchanges *x,
 	uint64_t key = oracle_head_key(head);
 	size_t lo = 0, hi = x->n;
 
-	/* The first at or behind (key, from). */
+	/* Binary search for the first entry at or behind (key, from). */
 	while (lo < hi) {
 		size_t mid = lo + (hi - lo) / 2, i = x->by_key[mid];
 		const struct oracle_exchange *e = &x->list[i];
@@ -303,7 +310,7 @@ size_t oracle_exchanges_find(const struct oracle_exchanges *x,
 		else
 			hi = mid;
 	}
-	/* Equal keys of different heads are not sought further: then nothing is known. */
+	/* Equal keys of different heads are not searched further; then the exchange is unknown. */
 	if (lo < x->n && is_meant(x, to_server, x->by_key[lo], key, head))
 		return x->by_key[lo];
 	if (lo > 0 && is_meant(x, to_server, x->by_key[lo - 1], key, head))

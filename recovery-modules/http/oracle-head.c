@@ -46,7 +46,7 @@ bool oracle_number(struct bytes b, uint64_t *ret)
 	return true;
 }
 
-/* Bytes of the line that begins @b, with its LF; 0: it has none. */
+/* Length of the line at the start of @b, with its LF; 0: it has none. */
 static size_t line_length(struct bytes b)
 {
 	const uint8_t *lf = b.n ? memchr(b.p, '\n', b.n) : NULL;
@@ -110,7 +110,7 @@ bool oracle_head_field(struct bytes head, const char *name, struct bytes *ret)
 	struct oracle_line line;
 	bool found = false;
 
-	(void)oracle_head_line(&head, &line); /* the start line */
+	(void)oracle_head_line(&head, &line); /* skips the start line */
 	while (oracle_head_line(&head, &line)) {
 		if (!oracle_text_is(line.name, name))
 			continue;
@@ -122,7 +122,7 @@ bool oracle_head_field(struct bytes head, const char *name, struct bytes *ret)
 	return found;
 }
 
-/* One element of a comma-separated list. False: none is left. */
+/* Takes one element of a comma-separated list. Returns false when none is left. */
 static bool element(struct bytes *io_list, struct bytes *ret)
 {
 	if (io_list->n == 0)
@@ -136,7 +136,7 @@ static bool element(struct bytes *io_list, struct bytes *ret)
 
 /* What both kinds of heads say about framing. */
 struct framing {
-	bool coded, chunked; /* a transfer coding; the last one is chunked */
+	bool coded, chunked; /* there is a transfer coding; the last one is chunked */
 	bool counted;
 	uint64_t length;
 	bool close, keep_alive;
@@ -158,8 +158,7 @@ static bool read_length(struct framing *f, struct bytes list)
 	return true;
 }
 
-/* @spaced: blanks before a colon may be, which only responses are forgiven: RFC 9112 section 5.1.
- */
+/* @spaced allows blanks before a colon, which only responses may have (RFC 9112 section 5.1). */
 static bool read_fields(struct bytes head, bool spaced, struct framing *f)
 {
 	struct oracle_line line;
@@ -187,7 +186,7 @@ static bool read_fields(struct bytes head, bool spaced, struct framing *f)
 	return true;
 }
 
-/* "HTTP/1.x"; *ret_old: without persistent connections of its own accord. */
+/* Parses "HTTP/1.x". *ret_old: connections are not persistent by default. */
 static bool version(struct bytes b, bool *ret_old)
 {
 	if (b.n != 8 || memcmp(b.p, "HTTP/1.", 7) != 0 || (b.p[7] != '0' && b.p[7] != '1'))
@@ -196,7 +195,7 @@ static bool version(struct bytes b, bool *ret_old)
 	return true;
 }
 
-/* As many blanks between two as there are: RFC 9112 section 3. */
+/* Takes one word, and the blanks after it: lenient parsing of RFC 9112 section 3. */
 static struct bytes word(struct bytes *io_text)
 {
 	*io_text = trim(*io_text);

@@ -10,25 +10,25 @@
 #include "base/bytes.h"
 #include "oracle-body.h"
 
-/* One line, with the lines that continue it (obs-fold). The start line has no name. */
+/* One line together with the lines that continue it (obs-fold). The start line has no name. */
 struct oracle_line {
-	struct bytes whole; /* with its end */
+	struct bytes whole; /* with its line end */
 	struct bytes name, value;
-	bool spaced; /* blanks stood behind the name */
+	bool spaced; /* there were blanks after the name */
 };
 
 /*
- * Bytes of the head that begins @b, its empty line included; 0: it is not complete.
- * *io_scanned, 0 at first: lets the next call with more bytes go on where this one ended.
+ * Length of the head at the start of @b, with its empty line; 0: it is not complete. *io_scanned is
+ * 0 at first; with it the next call, with more bytes, continues where this one ended.
  */
 size_t oracle_head_end(struct bytes b, size_t *io_scanned);
-/* The next line of *io_rest. False: at the empty line, or none is left. */
+/* Takes the next line of *io_rest. Returns false at the empty line, or when none is left. */
 bool oracle_head_line(struct bytes *io_rest, struct oracle_line *ret);
-/* The value of the field @name. False: there is none, or more than one. */
+/* Finds the value of the field @name. Returns false when there is none, or more than one. */
 bool oracle_head_field(struct bytes head, const char *name, struct bytes *ret);
 
 bool oracle_text_is(struct bytes b, const char *text); /* without regard to case */
-/* Digits only, at least one; *ret untouched when false. */
+/* Parses at least one digit, and nothing else. *ret is untouched when false. */
 bool oracle_number(struct bytes b, uint64_t *ret);
 
 struct oracle_ask {
@@ -40,18 +40,18 @@ struct oracle_ask {
 
 struct oracle_answer {
 	unsigned status;
-	enum oracle_body_kind kind; /* before method and status are considered */
+	enum oracle_body_kind kind; /* without regard to method and status */
 	uint64_t length;
 	bool close;
 };
 
-/* False: malformed. */
+/* Both return false when the head is malformed. */
 bool oracle_head_ask(struct bytes head, struct oracle_ask *ret);
 bool oracle_head_answer(struct bytes head, struct oracle_answer *ret);
 
-/* Two heads that say the same but for Range and If-Range. */
+/* Whether two heads are equal apart from Range and If-Range. */
 bool oracle_head_same(struct bytes a, struct bytes b);
-/* Equal for heads that are the same in this sense. */
+/* A digest that is equal for heads that are the same in this sense. */
 uint64_t oracle_head_key(struct bytes head);
 
 #endif

@@ -6,7 +6,7 @@
 
 #define BOUNDARY_MAX 70u
 
-/* The boundary that the head names, empty when it names none. */
+/* The boundary in the head; empty: there is none. */
 static struct bytes boundary_of(struct bytes head)
 {
 	static const char name[] = "multipart/byteranges; boundary=";
@@ -29,7 +29,7 @@ static uint8_t another(uint8_t c)
 	return c == 'x' ? 'y' : 'x';
 }
 
-/* Every occurrence of @old, which is as long as @new. */
+/* Copies @text with every occurrence of @old replaced by @new, which has the same length. */
 static void replace(struct bytes text, struct bytes old, const uint8_t *new, struct buf *ret)
 {
 	while (text.n > 0) {

@@ -6,10 +6,10 @@
 
 #include "oracle-head.h"
 
-/* The body of a recorded response as a part of a representation. */
+/* The body of a recorded response, as a part of a representation. */
 struct held {
 	uint64_t first, last; /* positions in the representation */
-	uint64_t total;       /* UINT64_MAX: not told */
+	uint64_t total;       /* UINT64_MAX: not known */
 };
 
 static bool same_field(struct bytes a, struct bytes b, const char *name)
@@ -31,7 +31,7 @@ static bool split(struct bytes b, char at, struct bytes *ret_left, struct bytes 
 	return true;
 }
 
-/* "bytes 10-19/100" or with an asterisk for the total. */
+/* Parses "bytes 10-19/100", or with an asterisk for the total. */
 static bool read_content_range(struct bytes v, struct held *ret)
 {
 	struct bytes unit, range, total, first, last;
@@ -49,7 +49,7 @@ static bool read_content_range(struct bytes v, struct held *ret)
 enum wish {
 	WISH_NONE,      /* no Range, or one that is ignored */
 	WISH_MANY,      /* several ranges */
-	WISH_FROM,      /* first to last, or to the end */
+	WISH_FROM,      /* `first` to `last`, or to the end */
 	WISH_LAST_ONES, /* the last `first` bytes */
 };
 
@@ -79,7 +79,7 @@ enum fresh {
 	NOT_TOLD,
 };
 
-/* Is the recorded response what If-Range names? RFC 9110 section 13.1.5. */
+/* Whether the recorded response is the one named by If-Range (RFC 9110 section 13.1.5). */
 static enum fresh if_range(struct bytes asked, struct bytes answer)
 {
 	struct bytes wanted, have;
@@ -87,7 +87,7 @@ static enum fresh if_range(struct bytes asked, struct bytes answer)
 	if (!oracle_head_field(asked, "if-range", &wanted))
 		return FRESH;
 	if (wanted.n > 1 && memcmp(wanted.p, "W/", 2) == 0)
-		return STALE; /* weak: never */
+		return STALE; /* a weak tag never matches */
 	bool tag = wanted.n > 0 && wanted.p[0] == '"';
 	if (!oracle_head_field(answer, tag ? "etag" : "last-modified", &have))
 		return NOT_TOLD;
@@ -121,7 +121,7 @@ static enum oracle_range not_satisfiable(struct bytes recorded, uint64_t total, 
 	return ORACLE_RANGE_REFUSED;
 }
 
-/* The part [first, last] of what is held. */
+/* Answers with the part [first, last] of the recorded bytes. */
 static enum oracle_range part(struct bytes recorded, const struct held *h, uint64_t first,
 			      uint64_t last, struct buf *out, uint64_t *ret_skip, uint64_t *ret_n)
 {
@@ -146,8 +146,8 @@ static enum oracle_range satisfy(struct bytes asked, struct bytes recorded, cons
 	enum wish wish = read_range(asked, &first, &last);
 
 	if (wish != WISH_FROM && wish != WISH_LAST_ONES)
-		return ORACLE_RANGE_UNKNOWN; /* several parts: their boundary is the server's choice
-					      */
+		/* Several parts need a boundary that the server chooses. */
+		return ORACLE_RANGE_UNKNOWN;
 	if (h->total == UINT64_MAX && (wish == WISH_LAST_ONES || last == UINT64_MAX))
 		return ORACLE_RANGE_UNKNOWN;
 	if (wish == WISH_LAST_ONES) {
@@ -163,7 +163,10 @@ static enum oracle_range satisfy(struct bytes asked, struct bytes recorded, cons
 	return part(recorded, h, first, last, out, ret_skip, ret_n);
 }
 
-/* The whole was sent. Whether the server does ranges it tells itself: Accept-Ranges. */
+/*
+ * The recorded response has the whole. Accept-Ranges in it tells whether the server supports
+ * ranges.
+ */
 static enum oracle_range from_whole(struct bytes asked, struct bytes recorded, struct buf *out,
 				    uint64_t *ret_skip, uint64_t *ret_n)
 {
@@ -190,7 +193,7 @@ static enum oracle_range from_part(struct bytes asked, struct bytes recorded, st
 		return ORACLE_RANGE_UNKNOWN;
 	if (!oracle_head_field(recorded, "content-length", &v) ||
 	    if_range(asked, recorded) != FRESH)
-		return ORACLE_RANGE_UNKNOWN; /* the whole, which was never sent */
+		return ORACLE_RANGE_UNKNOWN; /* the whole was never sent */
 	return satisfy(asked, recorded, &h, out, ret_skip, ret_n);
 }
 
@@ -205,7 +208,7 @@ enum oracle_range oracle_range_answer(struct bytes asked, struct bytes recorded_
 		return ORACLE_RANGE_AS_CAPTURED;
 	if (!oracle_head_ask(asked, &ask) || !oracle_head_answer(recorded_answer, &answer))
 		return ORACLE_RANGE_UNKNOWN;
-	/* A range is asked of a GET only: RFC 9110 section 14.2. */
+	/* Range has a meaning only in GET (RFC 9110 section 14.2). */
 	if (!bytes_eq(ask.method, bytes_str("GET")))
 		return ORACLE_RANGE_AS_CAPTURED;
 	if (answer.status == 200 && answer.kind != ORACLE_BODY_COUNTED)
@@ -214,6 +217,6 @@ enum oracle_range oracle_range_answer(struct bytes asked, struct bytes recorded_
 		return from_whole(asked, recorded_answer, ret_head, ret_skip, ret_n);
 	if (answer.status == 206)
 		return from_part(asked, recorded_answer, ret_head, ret_skip, ret_n);
-	/* 416 was the range's fault; any other status has nothing to do with it. */
+	/* A 416 was caused by the range; any other status was not. */
 	return answer.status == 416 ? ORACLE_RANGE_UNKNOWN : ORACLE_RANGE_AS_CAPTURED;
 }

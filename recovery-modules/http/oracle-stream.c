@@ -16,7 +16,7 @@ void oracle_stream_deinit(struct oracle_stream *s)
 	s->extents = NULL;
 }
 
-/* The extent that the next byte belongs to. NULL: no memory. */
+/* The extent to which the next byte belongs. NULL: no memory. */
 static struct oracle_extent *last_extent(struct oracle_stream *s)
 {
 	if (s->extent_n > 0) {
@@ -64,7 +64,7 @@ struct bytes oracle_stream_view(const struct oracle_stream *s, uint64_t off)
 {
 	size_t lo = 0, hi = s->extent_n;
 
-	/* The last extent that begins at or before @off. */
+	/* Binary search for the last extent that begins at or before @off. */
 	while (lo < hi) {
 		size_t mid = lo + (hi - lo) / 2;
 		if (s->extents[mid].off <= off)

@@ -8,10 +8,10 @@
 
 #include "base/buf.h"
 
-/* Bytes without a gap between them. */
+/* Bytes without a gap. */
 struct oracle_extent {
 	uint64_t off;
-	size_t at; /* in `bytes` */
+	size_t at; /* position in `bytes` */
 	size_t n;
 };
 
@@ -20,17 +20,17 @@ struct oracle_stream {
 	struct oracle_extent *extents;
 	size_t extent_n, extent_cap;
 	uint64_t end;      /* offset of the next byte */
-	uint64_t overflow; /* bytes above the ceiling: they count as lost */
+	uint64_t overflow; /* bytes above the ceiling, which count as lost */
 	bool fin;
 };
 
 void oracle_stream_init(struct oracle_stream *s, size_t max);
 void oracle_stream_deinit(struct oracle_stream *s);
-/* The bytes at the end. 0 or -ENOMEM. */
+/* Appends bytes at the end. Returns 0 or -ENOMEM. */
 int oracle_stream_append(struct oracle_stream *s, struct bytes b);
-/* Up to @to everything was lost. No effect when @to is not behind the end. */
+/* Marks everything up to @to as lost. Has no effect when @to is not beyond the end. */
 void oracle_stream_gap(struct oracle_stream *s, uint64_t to);
-/* What is known from @off on, to the next gap or to the end. Valid until the next append. */
+/* The known bytes from @off on, up to the next gap or the end. Valid until the next append. */
 struct bytes oracle_stream_view(const struct oracle_stream *s, uint64_t off);
 
 #endif
