@@ -47,7 +47,7 @@ static bool in_line(const struct smtp *s)
 size_t smtp_checkpoint(const void *state, uint8_t *out, size_t cap)
 {
 	const struct smtp *s = state;
-	/* Of a connection that was given up, only the reason matters. */
+	/* Of a connection that was given up, only the reason is stored. */
 	const struct smtp gone = {.reason = s->reason};
 	struct writer w = writer_init(out, cap);
 
@@ -100,7 +100,7 @@ static void get_flags(struct smtp *s, unsigned flags)
 		s->side[dir].kept = flags & FLAG_KEPT(dir);
 }
 
-/* Numbers that index something, and positions that other code takes to be in order. */
+/* Checks numbers that are used as indices, and positions that must be in order. */
 static bool plausible(const struct smtp *s)
 {
 	const struct smtp_side *in = &s->side[JEEBS_TO_SERVER];

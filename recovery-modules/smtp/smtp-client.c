@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-/* What the client has of the reply to a unit of the log. */
+/* How much the client has of the reply to a unit in the log. */
 enum status {
 	NOTHING,
 	PART,
@@ -36,7 +36,7 @@ static enum status replied(struct smtp_run *x, unsigned *ret_code)
 	return r->said < end ? PART : NOTHING;
 }
 
-/* A reply that the client has: does the backup have to be brought to the same? */
+/* Whether the backup must be brought to the same state as this reply, which the client has. */
 static bool counts(unsigned kind, unsigned code)
 {
 	switch (kind) {
@@ -70,7 +70,9 @@ static void send(struct smtp_run *x, const char *p, size_t n)
 	x->ops->to_backend(x->j, (struct jeebs_bytes){(const uint8_t *)p, n});
 }
 
-/* The backup is not asked. @code: the reply the client gets, unless it has one. */
+/*
+ * Handles a unit without asking the backup. @code is the reply for the client, unless it has one.
+ */
 static void alone(struct smtp_run *x, unsigned kind, enum status status, unsigned code)
 {
 	struct smtp_resume *r = x->r;
@@ -97,7 +99,7 @@ static void alone(struct smtp_run *x, unsigned kind, enum status status, unsigne
 	}
 }
 
-/* The line is told to the backup. */
+/* Sends the line to the backup. */
 static void tell(struct smtp_run *x, unsigned kind, enum status status, unsigned code)
 {
 	static const uint8_t how[] = {
@@ -110,7 +112,10 @@ static void tell(struct smtp_run *x, unsigned kind, enum status status, unsigned
 	smtp_slot_push(x, kind, how[status], code);
 }
 
-/* False: the backup cannot do what the client asks for. */
+/*
+ * Adapts the line to the backup's extensions. Returns false when the backup cannot do what the
+ * client asks for.
+ */
 static bool rewrite(struct smtp_run *x, unsigned kind, struct jeebs_bytes line)
 {
 	struct smtp_resume *r = x->r;
@@ -139,7 +144,7 @@ static void chunk_follows(struct smtp_resume *r, unsigned kind, struct jeebs_byt
 	r->parse.chunk = (uint8_t)kind;
 }
 
-/* A line is whole, in r->line with its end. */
+/* Handles a whole line, which is in r->line with its end. */
 static void take_line(struct smtp_run *x)
 {
 	struct smtp_resume *r = x->r;
@@ -158,7 +163,7 @@ static void take_line(struct smtp_run *x)
 	if (r->doomed && in_transaction(kind)) {
 		alone(x, kind, status, status == WHOLE ? code : 451);
 	} else if (status == WHOLE && !counts(kind, code)) {
-		/* Nothing changed by it, or it is over. */
+		/* The line has no effect, or its effect is over. */
 	} else if (!rewrite(x, kind, line)) {
 		smtp_doom(x);
 		alone(x, kind, status,
@@ -173,7 +178,7 @@ static void take_line(struct smtp_run *x)
 
 /* ---- content --------------------------------------------------------------------------------- */
 
-/* The reply of ours to what went nowhere. */
+/* The reply to content that was not sent to the backup. */
 static void skipped(struct smtp_run *x, unsigned kind)
 {
 	struct smtp_resume *r = x->r;
@@ -183,7 +188,7 @@ static void skipped(struct smtp_run *x, unsigned kind)
 	r->skip = r->skip_quietly = false;
 }
 
-/* @b, which begins at r->at, up to @n. */
+/* Moves up to @n bytes of @b, which begins at r->at, to the backup. */
 static void move(struct smtp_run *x, struct jeebs_bytes b, size_t n)
 {
 	struct smtp_resume *r = x->r;
@@ -253,7 +258,7 @@ static size_t gather_line(struct smtp_run *x, struct jeebs_bytes b)
 
 /* ---- the stream ------------------------------------------------------------------------------ */
 
-/* A unit may begin only when the replies before it are known well enough. */
+/* Whether the next unit must wait: the replies before it are not known well enough. */
 bool smtp_client_waits(const struct smtp_run *x)
 {
 	const struct smtp_resume *r = x->r;
@@ -267,7 +272,7 @@ bool smtp_client_waits(const struct smtp_run *x)
 	       smtp_unit_blocks(r->slots[newest].kind);
 }
 
-/* What comes next: of the log, of what had to wait, or new. */
+/* The client's next bytes: from the log, from those that had to wait, or new ones. */
 static struct jeebs_bytes input(const struct smtp_run *x)
 {
 	const struct smtp_resume *r = x->r;

@@ -26,7 +26,10 @@ static struct jeebs_bytes from(struct jeebs_bytes b, size_t n)
 	return n < b.n ? (struct jeebs_bytes){b.p + n, b.n - n} : (struct jeebs_bytes){b.p, 0};
 }
 
-/* The line that @b begins with: text behind code and separator, without the end. *ret_n: all. */
+/*
+ * The text of the first line of @b, without code, separator and line end. *ret_n is the length of
+ * the whole line.
+ */
 static struct jeebs_bytes line_text(struct jeebs_bytes b, size_t *ret_n)
 {
 	const uint8_t *lf = b.n ? memchr(b.p, '\n', b.n) : NULL;
@@ -38,7 +41,7 @@ static struct jeebs_bytes line_text(struct jeebs_bytes b, size_t *ret_n)
 	return from((struct jeebs_bytes){b.p, n}, 4);
 }
 
-/* Of the last line. */
+/* The text of the last line. */
 static struct jeebs_bytes last_text(struct jeebs_bytes reply)
 {
 	struct jeebs_bytes text = {reply.p, 0};
@@ -51,7 +54,10 @@ static struct jeebs_bytes last_text(struct jeebs_bytes reply)
 	return text;
 }
 
-/* The code of the delivered lines, or of the digits that are there and fit. */
+/*
+ * Writes the code of the delivered lines. Digits that were not delivered are those of @reply, if it
+ * begins with the delivered ones, or usual ones.
+ */
 static void code_of(struct jeebs_bytes delivered, struct jeebs_bytes reply, char out[static 3])
 {
 	size_t n = delivered.n < 3 ? delivered.n : 3;
@@ -61,14 +67,13 @@ static void code_of(struct jeebs_bytes delivered, struct jeebs_bytes reply, char
 		memcpy(out, reply.p, 3);
 		return;
 	}
-	/* 250, 354, 451, 550 */
 	static const char usual[][3] = {"250", "354", "451", "550"};
 	unsigned class = (unsigned)(out[0] - '2');
 	for (size_t i = n; i < 3; i++)
 		out[i] = class < 4 ? usual[class][i] : '0';
 }
 
-/* The text of a capability, up to its first space. */
+/* The length of a capability's name, which ends at the first space. */
 static size_t key_length(struct jeebs_bytes text)
 {
 	size_t n = 0;
@@ -91,7 +96,7 @@ static bool same_key(struct jeebs_bytes a, struct jeebs_bytes b)
 	return true;
 }
 
-/* Was a capability of this name among the lines of @list? */
+/* Whether the lines of @list contain a capability of this name. */
 static bool told(struct jeebs_bytes list, struct jeebs_bytes text)
 {
 	while (list.n > 0) {
@@ -103,7 +108,10 @@ static bool told(struct jeebs_bytes list, struct jeebs_bytes text)
 	return false;
 }
 
-/* A line of the client's list that was cut: completed as the backup's that begins like it. */
+/*
+ * Completes a line of the client's list that was cut, from a capability of the backup that begins
+ * with it.
+ */
 static struct jeebs_bytes rest_of_line(struct jeebs_bytes cut, struct jeebs_bytes reply)
 {
 	struct jeebs_bytes none = {cut.p, 0};
@@ -118,7 +126,7 @@ static struct jeebs_bytes rest_of_line(struct jeebs_bytes cut, struct jeebs_byte
 	return none;
 }
 
-/* One line of a reply, of which the client has @io_had bytes of code and separator. */
+/* Writes one line of a reply. The client has the first @io_had bytes of code and separator. */
 static void put_line(struct out *o, const char *code, size_t *io_had, char sep,
 		     struct jeebs_bytes text)
 {
@@ -132,8 +140,9 @@ static void put_line(struct out *o, const char *code, size_t *io_had, char sep,
 }
 
 /*
- * The capabilities of @reply that are neither in @done nor @cut, the last one as the last
- * line. @had: as in put_line(); with 4 @final says which separator it is.
+ * Writes the capabilities of @reply that are neither in @done nor @cut, the last one in the form of
+ * a last line. @had as in put_line(). If @had is 4, the separator was delivered, and @final says
+ * which one it is.
  */
 static void put_list(struct out *o, struct jeebs_bytes reply, struct jeebs_bytes done,
 		     struct jeebs_bytes cut, const char *code, size_t had, bool final)
@@ -160,7 +169,7 @@ static void put_list(struct out *o, struct jeebs_bytes reply, struct jeebs_bytes
 	put_line(o, code, &had, ' ', held);
 }
 
-/* @lines: whole lines that were delivered. @cut: the beginning of one more. */
+/* @lines are the whole lines that were delivered; @cut is the beginning of the next one. */
 static void complete_hello(struct out *o, struct jeebs_bytes lines, struct jeebs_bytes cut,
 			   struct jeebs_bytes reply, const char *code)
 {
@@ -175,7 +184,8 @@ static void complete_hello(struct out *o, struct jeebs_bytes lines, struct jeebs
 		return;
 	}
 	if (cut.n >= 4 && (text.n > 0 || cr || lines.n == 0)) {
-		/* It is finished first. In the first line the server says who it is. */
+		/* The cut line is completed first. If it is the first line, in which the server
+		 * names itself, nothing is added. */
 		if (lines.n > 0 && !cr)
 			rest = rest_of_line(text, reply);
 		else if (text.n == 0 && !cr)
@@ -189,7 +199,7 @@ static void complete_hello(struct out *o, struct jeebs_bytes lines, struct jeebs
 		put_list(o, reply, lines, text, code, 0, false);
 		return;
 	}
-	if (lines.n == 0) { /* nothing but digits */
+	if (lines.n == 0) { /* only digits were delivered */
 		put(o, code + cut.n, 3 - cut.n);
 		put(o, "-", 1);
 		struct jeebs_bytes first = line_text(reply, &n);
@@ -198,7 +208,8 @@ static void complete_hello(struct out *o, struct jeebs_bytes lines, struct jeebs
 		put_list(o, reply, lines, text, code, 0, false);
 		return;
 	}
-	/* A line that says nothing yet: one more of the list, the last one if it must. */
+	/* Nothing of the line's text was delivered, so it becomes the next line of the list, or
+	 * the last one if the separator says so. */
 	put_list(o, reply, lines, text, code, cut.n, cut.n == 4 && cut.p[3] == ' ');
 }
 
@@ -209,8 +220,8 @@ static void complete_plain(struct out *o, struct jeebs_bytes cut, struct jeebs_b
 	bool cr = cut.n > 3 && cut.p[cut.n - 1] == '\r';
 
 	if (cut.n > 3) {
-		/* What it says is the old server's; it is not gone on with in the words of another.
-		 */
+		/* The text began in the old server's words. It is not continued in those of
+		 * another server. */
 		if (cut.n == 4 && cut.p[3] == ' ')
 			put(o, text.p, text.n);
 		put(o, &"\r\n"[cr], 2u - cr);

@@ -23,7 +23,10 @@ static void keep_from(struct smtp *s, uint32_t dir, uint64_t off)
 	s->ops->keep_from(s->flow, dir, off);
 }
 
-/* The line that is being read, the units without a reply, and what is open. */
+/*
+ * The client's bytes that are needed: the line being read, the units without a reply, and what is
+ * open.
+ */
 static uint64_t needed_of_client(const struct smtp *s)
 {
 	if (s->lost)
@@ -70,7 +73,7 @@ static void begin_line(struct smtp *s, uint64_t off)
 	s->parse.line_n = 0;
 }
 
-/* A line of an AUTH exchange, as it must be said again. */
+/* Stores a line of an AUTH exchange, so that it can be repeated. */
 static void remember_login(struct smtp *s, struct jeebs_bytes line, bool first)
 {
 	if (first) {
@@ -87,7 +90,7 @@ static void remember_login(struct smtp *s, struct jeebs_bytes line, bool first)
 	s->login_n = (uint16_t)(s->login_n + line.n + 2);
 }
 
-/* @line is whole, its end taken off; behind it the client goes on at @end. */
+/* Handles a whole line, given without its end. The client's next bytes are at @end. */
 static void take_line(struct smtp *s, struct jeebs_bytes line, uint64_t end)
 {
 	bool last;
@@ -105,7 +108,7 @@ static void take_line(struct smtp *s, struct jeebs_bytes line, uint64_t end)
 		(void)smtp_bdat(line, &s->parse.left, &last);
 		s->parse.in = SMTP_IN_CHUNK;
 		s->parse.chunk = (uint8_t)kind;
-		return; /* the unit is queued with its last byte */
+		return; /* the unit is queued when its last byte has come */
 	case SMTP_UNIT_AUTH:
 		remember_login(s, line, true);
 		break;
@@ -253,7 +256,7 @@ static enum smtp_reason unit_reply(struct smtp *s, const struct smtp_waiting *u,
 	return SMTP_FINE;
 }
 
-/* The reply to the oldest unit ends at @end. */
+/* Handles the end, at @end, of the reply to the oldest unit. */
 static enum smtp_reason reply_done(struct smtp *s, uint64_t end)
 {
 	const struct smtp_waiting u = *smtp_queued(s, 0);
@@ -261,7 +264,7 @@ static enum smtp_reason reply_done(struct smtp *s, uint64_t end)
 	s->queue_first = (uint8_t)((s->queue_first + 1) % SMTP_QUEUE_MAX);
 	s->queue_n--;
 	if (s->queue_n == 0)
-		s->blocked = false; /* only the newest blocks */
+		s->blocked = false; /* only the newest unit blocks */
 	s->closed |= s->reply.code == 421;
 	enum smtp_reason r = unit_reply(s, &u, s->reply.code);
 	if (s->queue_n == 0 && s->open == SMTP_OPEN_NOTHING)
@@ -271,7 +274,7 @@ static enum smtp_reason reply_done(struct smtp *s, uint64_t end)
 	return r;
 }
 
-/* What the line of a response to EHLO offers. Its first line does not. */
+/* Takes the capability in a line of a response to EHLO. The first line has none. */
 static void end_cap_line(struct smtp *s, uint64_t off, struct jeebs_bytes seen)
 {
 	while (seen.n > 0 && (seen.p[seen.n - 1] == '\n' || seen.p[seen.n - 1] == '\r'))
@@ -288,7 +291,8 @@ static enum smtp_reason read_reply(struct smtp *s, uint64_t at, struct jeebs_byt
 		if (s->cap_n < sizeof s->cap)
 			s->cap[s->cap_n++] = (char)b.p[i];
 		enum smtp_reply_is is = smtp_reply_byte(&s->reply, b.p[i]);
-		bool coded = s->reply.pos == 3; /* by this byte, or the one before */
+		/* The code ended with this byte, or the one before. */
+		bool coded = s->reply.pos == 3;
 		if (is == SMTP_REPLY_BAD ||
 		    (coded && !smtp_reply_fits(smtp_queued(s, 0)->kind, s->reply.code)))
 			return SMTP_NOT_SMTP;
@@ -308,7 +312,10 @@ static enum smtp_reason read_reply(struct smtp *s, uint64_t at, struct jeebs_byt
 
 /* ---- both ------------------------------------------------------------------------------------ */
 
-/* What has come of @dir and was not read yet, at least a byte. False: there is none. */
+/*
+ * Gets the bytes of @dir that have come and were not read, at least one. Returns false when there
+ * are none.
+ */
 static bool unread(const struct smtp *s, uint32_t dir, struct jeebs_bytes *ret)
 {
 	const struct smtp_side *side = &s->side[dir];
@@ -327,7 +334,7 @@ static bool unread(const struct smtp *s, uint32_t dir, struct jeebs_bytes *ret)
 	return true;
 }
 
-/* Reads what can be read of the client. *io_moved: something was. */
+/* Reads what can be read of the client's bytes. *io_moved is set when something was read. */
 static enum smtp_reason read_client(struct smtp *s, bool *io_moved)
 {
 	struct smtp_side *side = &s->side[JEEBS_TO_SERVER];
@@ -441,7 +448,7 @@ int smtp_gap(void *state, uint32_t dir, uint64_t from, uint64_t to)
 		return give_up(s, SMTP_OLDER);
 	if (dir == JEEBS_TO_CLIENT)
 		return give_up(s, SMTP_SERVER_GAP);
-	/* Only in a chunk it is known where the client is behind the gap. */
+	/* Behind a gap the client's position is known only within a chunk. */
 	if (s->parse.in != SMTP_IN_CHUNK || side->read != from || to - from > s->parse.left ||
 	    s->closed)
 		return give_up(s, SMTP_CLIENT_GAP);
@@ -454,7 +461,7 @@ int smtp_gap(void *state, uint32_t dir, uint64_t from, uint64_t to)
 
 int smtp_fin(void *state, uint32_t dir, uint64_t off)
 {
-	/* The cut says it, too: only there it matters. */
+	/* The FIN is also in the cut, and matters only there. */
 	(void)state;
 	(void)dir;
 	(void)off;

@@ -8,7 +8,7 @@
 #include "base/buf.h"
 #include "recovery-modules/replay/replay-oracle.h"
 
-/* Of each direction. What a capture holds beyond it counts as lost. */
+/* Ceiling of each direction. Captured bytes beyond it count as lost. */
 #define STREAM_MAX ((size_t)2047u << 20)
 #define INPUT_MAX  ((size_t)256u << 20)
 
@@ -19,42 +19,45 @@ enum mode {
 	MODE_LOGIN,
 };
 
-/* A unit and its reply. Offsets in the direction concerned. */
+/* A unit and its reply. Offsets are of the direction concerned. */
 struct exchange {
 	size_t ask, ask_end;
-	size_t reply, reply_end; /* as far as it was captured */
-	size_t begin;            /* index of the one that opened the transaction; its own: none */
+	size_t reply, reply_end; /* as far as captured */
+	/* Index of the unit that opened the transaction; its own index: there is none. */
+	size_t begin;
 	unsigned code;
-	bool whole; /* the reply */
+	bool whole; /* of the reply */
 	enum mode mode;
 };
 
-/* The server said what is from this offset on when so much of the client had been heard. */
+/*
+ * The server's bytes from offset `server` on were sent when it had heard the client up to `client`.
+ */
 struct turn {
 	size_t server, client;
 };
 
 struct oracle {
 	struct buf stream[2];
-	bool lost[2]; /* what follows is not known */
+	bool lost[2]; /* by direction: the bytes that follow are not known */
 	bool fin[2];
 	struct exchange *list;
 	size_t n, cap;
-	struct turn *turns; /* in the order of the conversation */
+	struct turn *turns; /* in the order of the capture */
 	size_t turn_n, turn_cap;
-	bool unasked;   /* the server said more than `list`, and nobody had asked for it */
-	bool foreign;   /* no conversation in SMTP: */
-	void *verbatim; /* it is known word for word, by the oracle of any protocol */
+	bool unasked;   /* the server said more than is in `list`, without being asked */
+	bool foreign;   /* the conversation is not SMTP */
+	void *verbatim; /* the oracle of any protocol, which repeats it byte by byte */
 };
 
 struct connection {
 	const struct oracle *oracle;
-	void *verbatim; /* a connection to it */
+	void *verbatim; /* a connection to that oracle */
 	struct buf in;
-	size_t at;   /* of `in`, dealt with */
-	size_t next; /* index of the exchange expected */
+	size_t at;   /* how much of `in` was handled */
+	size_t next; /* index of the expected exchange */
 	bool greeted;
-	size_t scanned; /* of the message being read: whole lines without its end */
+	size_t scanned; /* of the message being read: whole lines that are not its end */
 	enum mode mode;
 	uint32_t state;
 };
@@ -172,7 +175,10 @@ static size_t spaces(struct bytes line, size_t i)
 	return i;
 }
 
-/* Of a BDAT line; 0 for any other, and for one that is malformed: no chunk follows it. */
+/*
+ * The length in a BDAT line. 0 for any other line, and for a malformed one, after which no chunk
+ * follows.
+ */
 static uint64_t chunk_length(struct bytes line)
 {
 	uint64_t n = 0;
@@ -188,8 +194,8 @@ static uint64_t chunk_length(struct bytes line)
 	return i < line.n && line.p[i] != '\r' && line.p[i] != '\n' ? 0 : n;
 }
 
-/* The message that @b begins with, the final dot included; 0: it is not there yet. *io_from: up to
- * there it is known not to be. */
+/* Length of the message at the start of @b, with the final dot; 0: it is not complete. *io_from:
+ * the end is not before this position. */
 static size_t content_length(struct bytes b, size_t *io_from)
 {
 	for (size_t from = *io_from; from < b.n; *io_from = from) {
@@ -205,7 +211,7 @@ static size_t content_length(struct bytes b, size_t *io_from)
 	return 0;
 }
 
-/* Length of the unit that @b begins with; 0: it is not whole. */
+/* Length of the unit at the start of @b; 0: it is not complete. */
 static size_t unit_length(struct bytes b, enum mode mode, size_t *io_scanned)
 {
 	if (mode == MODE_CONTENT)
@@ -217,7 +223,10 @@ static size_t unit_length(struct bytes b, enum mode mode, size_t *io_scanned)
 	return chunk <= b.n - n ? n + (size_t)chunk : 0;
 }
 
-/* May a line of a reply begin with @b? Of three digits, the first says what became of it. */
+/*
+ * Whether a line of a reply may begin with @b. The first of the three digits is the class of the
+ * reply.
+ */
 static bool reply_line(struct bytes b)
 {
 	static const char *const allowed[] = {"2345", "0123456789", "0123456789", " -\r\n"};
@@ -226,11 +235,13 @@ static bool reply_line(struct bytes b)
 		if (b.p[i] == 0 || !strchr(allowed[i], b.p[i]))
 			return false;
 	}
-	/* What a client is to go on with: a message, or its login. */
+	/* A 3xx asks the client to go on: with a message, or with its login. */
 	return b.n < 3 || b.p[0] != '3' || memcmp(b.p, "354", 3) == 0 || memcmp(b.p, "334", 3) == 0;
 }
 
-/* Length of the reply that @b begins with; 0: it is not whole, or *ret_strange: it is none. */
+/*
+ * Length of the reply at the start of @b; 0: it is not complete, or, with *ret_strange, no reply.
+ */
 static size_t reply_length(struct bytes b, unsigned *ret_code, bool *ret_strange)
 {
 	size_t all = 0;
@@ -276,7 +287,7 @@ static enum mode next_mode(unsigned code)
 	return code == 354 ? MODE_CONTENT : code == 334 ? MODE_LOGIN : MODE_LINE;
 }
 
-/* Is the transaction, or the login, that was open before @e still open after it? */
+/* Whether the transaction or login that was open before @e is still open after it. */
 static bool stays_open(const struct oracle *o, const struct exchange *e)
 {
 	struct bytes b = asked(o, e);
@@ -304,8 +315,8 @@ static bool opens(const struct oracle *o, const struct exchange *e)
 	       ((verb(b, "MAIL") && e->code / 100 == 2) || (verb(b, "AUTH") && e->code == 334));
 }
 
-/* How much of the client the server had heard when it said what is at @server. *io_turn: where the
- * last one was found. */
+/* How much of the client the server had heard when it sent the bytes at @server. *io_turn is
+ * where the search begins and where it ended. */
 static size_t heard_at(const struct oracle *o, size_t server, size_t *io_turn)
 {
 	while (*io_turn + 1 < o->turn_n && o->turns[*io_turn + 1].server <= server)
@@ -326,10 +337,10 @@ static int oracle_learned(void *oracle, uint64_t *ret_unasked)
 	for (;;) {
 		struct bytes client = bytes_from(buf_view(&o->stream[JEEBS_TO_SERVER]), in);
 		struct bytes server = bytes_from(buf_view(&o->stream[JEEBS_TO_CLIENT]), out);
-		/* The first reply is the greeting. */
+		/* The first reply is the greeting, to which no unit belongs. */
 		scanned = 0;
 		size_t unit = o->n == 0 ? 0 : unit_length(client, mode, &scanned);
-		/* A line is answered when it is whole. */
+		/* A line can be answered only when it is complete. */
 		size_t least = mode == MODE_CONTENT ? 1 : line_length(client);
 		bool too_early = server.n > 0 && heard_at(o, out, &turn) < in + (least ? least : 1);
 		if (o->n > 0 && (unit == 0 || too_early)) {
@@ -343,7 +354,7 @@ static int oracle_learned(void *oracle, uint64_t *ret_unasked)
 			return -ENOMEM;
 		bool strange;
 		size_t n = reply_length(server, &e->code, &strange);
-		/* Who has taken a sender's name speaks SMTP, however strangely he goes on. */
+		/* A server that has accepted a sender speaks SMTP, whatever it says later. */
 		o->foreign = strange && !mail;
 		if (o->foreign)
 			return 0;
@@ -389,7 +400,7 @@ static void *oracle_connect(void *oracle, const struct jeebs_cut *cut)
 	while (c->next < o->n && o->list[c->next].whole &&
 	       o->list[c->next].reply_end <= cut->to_client_end)
 		c->next++;
-	/* A message that was sent whole is not sent again, whatever became of it. */
+	/* A message that was sent completely is not sent again, whatever its fate. */
 	const struct exchange *e = c->next < o->n ? &o->list[c->next] : NULL;
 	if (e && e->begin != c->next && cut->to_server_end >= e->ask_end && !stays_open(o, e) &&
 	    opens(o, &o->list[e->begin]))
@@ -413,7 +424,7 @@ static void oracle_disconnect(void *connection)
 	free(c);
 }
 
-/* A server that takes one end of a line takes the other. */
+/* A server that accepts one kind of line end accepts the others. */
 static struct bytes without_end(struct bytes line)
 {
 	while (line.n > 0 && (line.p[line.n - 1] == '\n' || line.p[line.n - 1] == '\r'))
@@ -421,7 +432,7 @@ static struct bytes without_end(struct bytes line)
 	return line;
 }
 
-/* Verbs in any case; the rest as it was. */
+/* Compares two units: verbs without regard to case, everything else byte by byte. */
 static bool same_unit(struct bytes a, struct bytes b, enum mode mode)
 {
 	if (mode != MODE_CONTENT && !verb(a, "BDAT")) {
@@ -445,7 +456,7 @@ static const struct exchange *find(struct connection *c, struct bytes unit)
 		}
 	}
 	if (o->unasked && c->next >= o->n)
-		return NULL; /* what it was told in between is not known to be said again */
+		return NULL; /* it is not known whether the units in between are sent again */
 	for (size_t i = c->next < o->n ? c->next : o->n; i-- > 1;) {
 		if (o->list[i].mode == c->mode && same_unit(asked(o, &o->list[i]), unit, c->mode))
 			return &o->list[i];
@@ -470,7 +481,7 @@ static int reply(struct connection *c, const struct exchange *e,
 	else if (e->code == 221 || e->code == 421)
 		c->state = JEEBS_ORACLE_CLOSE;
 	else if (e->code == 220 && e->ask_end > e->ask && e == &o->list[o->n - 1])
-		c->state = JEEBS_ORACLE_UNKNOWN; /* TLS follows, and was not captured */
+		c->state = JEEBS_ORACLE_UNKNOWN; /* TLS follows, which the capture does not show */
 	return r;
 }
 

@@ -2,10 +2,10 @@
 /*
  * smtp-oracle: a mail server made from a captured session, for the every-cut drill.
  *
- * It knows what the client said, unit by unit (a command line, a message with its dot, a BDAT
- * line with its chunk, a line of a login), and the reply to each. Who connects is greeted as
- * the client was; whoever says a unit again, byte for byte, gets its reply. It begins with
- * the transaction that was open at the cut. Anything else it cannot tell.
+ * It knows the client's units and the reply to each. A unit is a command line, a message with its
+ * dot, a BDAT line with its chunk, or a line of a login. A connection is greeted as the client was.
+ * A unit that comes again, byte for byte, gets the same reply. The oracle begins with the
+ * transaction that was open at the cut. It does not know any other answer.
  */
 #ifndef SMTP_SMTP_ORACLE_H
 #define SMTP_SMTP_ORACLE_H

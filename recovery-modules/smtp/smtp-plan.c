@@ -78,7 +78,7 @@ uint64_t smtp_replay_from(const struct smtp *s)
 	return s->queue_n > 0 ? smtp_queued(s, 0)->start : s->line_start;
 }
 
-/* An AUTH exchange is going on, or its first line was sent. */
+/* Whether an AUTH exchange is going on, or its first line was sent. */
 static bool logging_in(const struct smtp *s)
 {
 	if (s->open == SMTP_OPEN_LOGIN)
@@ -110,7 +110,7 @@ static const char *cannot_go_on(const struct smtp *s, const struct jeebs_cut *cu
 		return "log-incomplete";
 	if (s->lost && s->open == SMTP_OPEN_NOTHING)
 		return "log-incomplete";
-	/* It may have said that a message may follow. */
+	/* The cut reply may be one that asks for the message. */
 	if (s->lost && replies > 0 && smtp_queued(s, 0)->kind == SMTP_UNIT_DATA)
 		return "log-incomplete";
 	if (s->open != SMTP_OPEN_NOTHING && !s->lost && smtp_uncertain(s) == 0 &&
@@ -119,7 +119,7 @@ static const char *cannot_go_on(const struct smtp *s, const struct jeebs_cut *cu
 	return NULL;
 }
 
-/* A whole message was sent and its reply is not complete. */
+/* Decides when a whole message was sent and its reply is not complete. */
 static enum smtp_mode ended_message(const struct smtp *s, const struct jeebs_cut *cut)
 {
 	bool cut_reply = cut->to_client_end > s->reply_start;
@@ -168,7 +168,7 @@ void smtp_decide(const struct smtp *s, const struct jeebs_cut *cut, struct smtp_
 		go_on(ret, how(s, cut));
 }
 
-/* Of a connection that was given up only the reason is kept: what else was so then is gone. */
+/* Names the reason of a connection that was given up. Nothing else is known of it any more. */
 static const char *given_up(enum smtp_reason reason)
 {
 	switch (reason) {

@@ -25,7 +25,7 @@ static void hello(struct smtp_run *x)
 	x->r->phase = SMTP_PHASE_HELLO;
 }
 
-/* The next line of the client's login. */
+/* Sends the next line of the client's login. */
 static void log_in(struct smtp_run *x)
 {
 	const char *from = x->s->login + x->r->login_at;
@@ -105,8 +105,8 @@ static bool of_transaction(unsigned kind)
 }
 
 /*
- * The client has a reply of the class @had, the backup's has another. In a transaction that is
- * no lie yet: it fails later.
+ * The client has a reply of class @had, and the backup's reply is of another class. Within a
+ * transaction the client has not been misled yet: the transaction will fail.
  */
 static void contradicted(struct smtp_run *x, const struct smtp_slot *k, unsigned had, unsigned has)
 {
@@ -120,7 +120,7 @@ static void contradicted(struct smtp_run *x, const struct smtp_slot *k, unsigned
 		return;
 	}
 	if (had >= 4 && has >= 4)
-		return; /* refused is refused */
+		return; /* the client knows that it was refused */
 	smtp_doom(x);
 	if (k->kind == SMTP_UNIT_DATA && had == 3) {
 		x->r->parse.in = SMTP_IN_CONTENT;
@@ -144,7 +144,7 @@ static void expected(struct smtp_run *x, const struct smtp_slot *k, unsigned cod
 		contradicted(x, k, had, code / 100);
 }
 
-/* What the reply to a unit changes. */
+/* Applies what the reply to a unit changes. */
 static void applied(struct smtp_run *x, const struct smtp_slot *k, unsigned code,
 		    struct jeebs_bytes text)
 {
@@ -167,7 +167,7 @@ static void applied(struct smtp_run *x, const struct smtp_slot *k, unsigned code
 			r->caps = smtp_caps(text);
 			r->missed = x->s->caps & ~r->caps;
 		} else if (code / 100 == 2) {
-			r->missed = 0; /* it was told by the backup itself */
+			r->missed = 0; /* the backup itself has told the client */
 		}
 		break;
 	case SMTP_UNIT_HELO:
@@ -184,9 +184,9 @@ static void unit_replied(struct smtp_run *x, unsigned code, struct jeebs_bytes t
 	struct smtp_slot *first = smtp_slot_first(x->r);
 
 	if (!first)
-		return; /* nobody asked; the client has heard it */
+		return; /* nobody asked, and the client has heard it */
 	struct smtp_slot k = *first;
-	/* Popped before, so that a RSET comes behind the right ones. */
+	/* The slot is popped first, so that a RSET is queued behind the right units. */
 	if (k.how == SMTP_SUPPRESS || k.how == SMTP_COMPLETE)
 		expected(x, &k, code, text);
 	if (x->r->phase == SMTP_PHASE_OVER)
@@ -217,7 +217,7 @@ static void replied(struct smtp_run *x, unsigned code, struct jeebs_bytes text)
 	}
 }
 
-/* The reply that is coming in is the client's. */
+/* Whether the reply being received goes to the client. */
 static bool forwards(struct smtp_resume *r)
 {
 	const struct smtp_slot *k = smtp_slot_first(r);
@@ -270,7 +270,7 @@ static void backend_eof(struct smtp_run *x)
 /* ---- the beginning and the end of our part ------------------------------------------------------
  */
 
-/* Messages that the old server may have, and units that are not in the log. */
+/* Handles messages that the old server may have, and units that are not in the log. */
 static void answer_alone(struct smtp_run *x, unsigned n)
 {
 	for (unsigned i = 0; i < n && x->r->phase != SMTP_PHASE_OVER; i++) {
@@ -305,7 +305,7 @@ static void start_run(struct smtp_run *x, enum smtp_mode mode)
 	r->skip = r->parse.in == SMTP_IN_CONTENT || r->parse.in == SMTP_IN_CHUNK;
 }
 
-/* Nothing was said by the old server: the backup's session is the client's. */
+/* Starts when the old server had said nothing: the client gets the backup's session. */
 static void start_untouched(struct smtp_run *x)
 {
 	const struct jeebs_cut *cut = x->cut;
@@ -339,7 +339,7 @@ static void start(struct smtp_run *x)
 	}
 }
 
-/* Nothing more has to be understood. */
+/* Whether the module need not understand any further bytes. */
 static bool done(const struct smtp_run *x)
 {
 	const struct smtp_resume *r = x->r;
@@ -354,7 +354,7 @@ static bool done(const struct smtp_run *x)
 	return true;
 }
 
-/* At the end of each event. */
+/* Called at the end of each event. */
 static void settle(struct smtp_run *x)
 {
 	struct smtp_resume *r = x->r;

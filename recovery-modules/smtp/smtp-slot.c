@@ -39,7 +39,7 @@ struct smtp_slot *smtp_slot_first(struct smtp_resume *r)
 	return r->slot_n ? &r->slots[r->slot_first] : NULL;
 }
 
-/* Replies of ours whose turn it is. */
+/* Sends our own replies whose turn has come. */
 static void answer(struct smtp_run *x)
 {
 	struct smtp_resume *r = x->r;
@@ -56,7 +56,7 @@ void smtp_slot_push(struct smtp_run *x, unsigned kind, unsigned how, unsigned ex
 {
 	struct smtp_resume *r = x->r;
 
-	if (r->slot_n == SMTP_QUEUE_MAX) { /* the window is smaller */
+	if (r->slot_n == SMTP_QUEUE_MAX) { /* the window keeps fewer units under way */
 		smtp_abort(x, "pipeline-too-deep");
 		return;
 	}

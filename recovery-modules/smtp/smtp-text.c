@@ -8,7 +8,7 @@ static char upper(uint8_t c)
 	return (char)(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
 }
 
-/* Does @b begin with @word, whatever its case? */
+/* Whether @b begins with @word, in any case. */
 static bool begins(struct jeebs_bytes b, const char *word)
 {
 	size_t n = strlen(word);
@@ -27,7 +27,7 @@ static struct jeebs_bytes from(struct jeebs_bytes b, size_t n)
 	return n < b.n ? (struct jeebs_bytes){b.p + n, b.n - n} : (struct jeebs_bytes){b.p, 0};
 }
 
-/* The word that @b begins with: up to a space, or the end. */
+/* The word at the start of @b, up to a space or the end. */
 static struct jeebs_bytes word(struct jeebs_bytes b)
 {
 	size_t n = 0;
@@ -77,7 +77,9 @@ bool smtp_line_byte(uint8_t c)
 	return (c >= ' ' && c != 0x7f) || c == '\t' || c == '\r' || c == '\n';
 }
 
-/* RFC 5321 section 4.1.5: what begins with X is between the two. */
+/*
+ * Commands that begin with X are private (RFC 5321 section 4.1.5): client and server agree on them.
+ */
 static bool is_harmless(struct jeebs_bytes verb)
 {
 	return is(verb, "NOOP") || is(verb, "VRFY") || is(verb, "EXPN") || is(verb, "HELP") ||
@@ -132,7 +134,7 @@ uint32_t smtp_cap(struct jeebs_bytes line)
 {
 	struct jeebs_bytes key = word(line);
 
-	/* AUTH=LOGIN is what very old clients look for. */
+	/* Very old clients look for AUTH=LOGIN. */
 	for (size_t i = 0; i < sizeof caps / sizeof caps[0]; i++) {
 		if (is(key, caps[i].name))
 			return caps[i].cap;
@@ -140,7 +142,10 @@ uint32_t smtp_cap(struct jeebs_bytes line)
 	return 0;
 }
 
-/* The next line of @io, without code, separator and end. False: there is none. */
+/*
+ * Takes the next line of *io, without code, separator and line end. Returns false when there is
+ * none.
+ */
 static bool next_line(struct jeebs_bytes *io, struct jeebs_bytes *ret)
 {
 	const uint8_t *lf = io->n ? memchr(io->p, '\n', io->n) : NULL;
@@ -175,8 +180,8 @@ enum parameter {
 	CANNOT,
 };
 
-/* NOTIFY=NEVER keeps somebody from being told, SUCCESS promises to tell: only who can do it may
- * be asked. */
+/* NOTIFY=NEVER suppresses a notification and SUCCESS promises one, so both need a server that
+ * can do it. */
 static enum parameter notify(struct jeebs_bytes value)
 {
 	for (; value.n > 0; value = from(value, 1)) {
@@ -189,7 +194,7 @@ static enum parameter notify(struct jeebs_bytes value)
 static enum parameter judge(struct jeebs_bytes p, uint32_t missing)
 {
 	if (missing & SMTP_CAP_SIZE && begins(p, "SIZE="))
-		return LEAVE_OUT; /* it only announces */
+		return LEAVE_OUT; /* it is only an announcement */
 	if (missing & SMTP_CAP_AUTH && begins(p, "AUTH="))
 		return LEAVE_OUT; /* RFC 4954 section 5: without it the sender is unknown */
 	if (begins(p, "BODY=")) {
@@ -211,7 +216,7 @@ static enum parameter judge(struct jeebs_bytes p, uint32_t missing)
 	return KEEP;
 }
 
-/* Length of verb and path: a quoted string may hold spaces. */
+/* Length of verb and path. A quoted string in the path may contain spaces. */
 static size_t path_end(struct jeebs_bytes line)
 {
 	bool quoted = false, in = false;
@@ -227,7 +232,7 @@ static size_t path_end(struct jeebs_bytes line)
 		else if (c == '>' && !quoted)
 			return i + 1;
 	}
-	/* No angle brackets: "MAIL FROM:a@b SIZE=1", which some take. */
+	/* Some servers accept a path without angle brackets: "MAIL FROM:a@b SIZE=1". */
 	size_t n = word(line).n;
 	struct jeebs_bytes rest = spaces_off(from(line, n));
 	return line.n - rest.n + word(rest).n;
@@ -262,7 +267,7 @@ size_t smtp_rewrite(struct jeebs_bytes line, uint32_t missing, char *out, size_t
 bool smtp_reply_fits(unsigned unit, unsigned code)
 {
 	if (code >= 400)
-		return true; /* refusals have been invented freely */
+		return true; /* servers use many codes for a refusal */
 	switch (unit) {
 	case SMTP_UNIT_CONNECT:
 	case SMTP_UNIT_STARTTLS:
@@ -303,7 +308,7 @@ static enum smtp_reply_is line_end(struct smtp_reply *r)
 enum smtp_reply_is smtp_reply_byte(struct smtp_reply *r, uint8_t c)
 {
 	if (r->cr && c != '\n' && r->pos == 3)
-		return SMTP_REPLY_BAD; /* "250", CR, something */
+		return SMTP_REPLY_BAD; /* "250", CR, and not LF */
 	r->cr = c == '\r';
 	if (c == '\n')
 		return line_end(r);

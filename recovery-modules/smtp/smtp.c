@@ -7,11 +7,11 @@ static void smtp_close(void *state)
 {
 	struct smtp *s = state;
 
-	/* A password may be in it. */
+	/* It may contain a password. */
 	explicit_bzero(s->login, sizeof s->login);
 }
 
-/* A greeting like FTP's; only the client's first word tells. */
+/* The greeting looks like that of FTP. Only the client's first word decides. */
 uint32_t smtp_detect(struct jeebs_bytes to_server, struct jeebs_bytes to_client)
 {
 	static const char greeting[] = "220";

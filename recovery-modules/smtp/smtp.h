@@ -4,23 +4,23 @@
  *
  * THEORY OF OPERATION
  *
- * Live, the client's bytes are a sequence of units: command lines, the content behind
- * DATA, chunks behind BDAT, lines of an AUTH exchange. Each unit gets one reply, in order
- * (RFC 2920), the first reply is the greeting. Units without a complete reply wait in a
- * queue. Where the meaning of the client's next bytes depends on a reply (DATA, AUTH,
- * EHLO, STARTTLS), or the queue is full, they stay unread in the log.
+ * Live, the client's bytes are a sequence of units: command lines, the content after DATA, chunks
+ * after BDAT, lines of an AUTH exchange. Each unit gets one reply, in order (RFC 2920); the first
+ * reply is the greeting. Units without a complete reply wait in a queue. The client's next bytes
+ * stay unread in the log when their meaning depends on a reply (DATA, AUTH, EHLO, STARTTLS), or
+ * when the queue is full.
  *
- * Boiled down to the state: the client's name, what it was offered, and its login if that may
- * be repeated. Kept in the logs: the open transaction from its MAIL on, and the replies
- * to it. Between transactions nothing.
+ * The state contains the client's name, the extensions it was offered, and its login if that may be
+ * repeated. The logs keep the open transaction from its MAIL on, and the replies to it. Between
+ * transactions nothing is kept.
  *
- * At a failover the session is built again with the backup: greeting, EHLO, AUTH, then the
- * units in the log. Replies that the client has are compared by their class, the one that
- * was cut is completed, further ones go to the client. Then both directions pass through,
- * unless the client was offered what the backup has not: smtp-resume.c stays in between.
+ * At a failover the session is built again with the backup: greeting, EHLO, AUTH, then the units in
+ * the log. Replies that the client has are compared by their class, the one that was cut is
+ * completed, further ones go to the client. Then both directions pass, unless the client was
+ * offered an extension that the backup lacks: then smtp-resume.c stays in between.
  *
- * A transaction can always be failed with a 4xx before its last reply; the client then keeps
- * the mail and tries again. That is the way out of everything that cannot be proven.
+ * A transaction can always be failed with a 4xx before its last reply; the client then keeps the
+ * mail and tries again. Whatever cannot be proven ends in this way.
  */
 #ifndef SMTP_SMTP_H
 #define SMTP_SMTP_H
@@ -33,12 +33,12 @@
 #define SMTP_QUEUE_MAX   32u
 #define SMTP_NAME_MAX    256u
 #define SMTP_LOGIN_MAX   512u
-#define SMTP_LINE_MAX    1024u  /* of a command */
+#define SMTP_LINE_MAX    1024u  /* of a command line */
 #define SMTP_REPLY_MAX   1536u  /* of a reply that is completed or compared */
-#define SMTP_PENDING_MAX 2048u  /* pipelined towards a backup that takes one by one */
+#define SMTP_PENDING_MAX 2048u  /* commands that wait for a backup without PIPELINING */
 #define SMTP_WAITING_MAX 65536u /* bytes of the server that wait for their command */
 
-/* Why nothing can be recovered any more. The numbers are in checkpoints. */
+/* Why nothing can be recovered any more. The numbers are stored in checkpoints. */
 enum smtp_reason {
 	SMTP_FINE = 0,
 	SMTP_CLIENT_GAP = 1,
@@ -56,40 +56,40 @@ enum smtp_reason {
 
 const char *smtp_reason_name(enum smtp_reason reason);
 
-/* What the client's next bytes are. The numbers are in checkpoints. */
+/* What the client's next bytes are. The numbers are stored in checkpoints. */
 enum smtp_in {
 	SMTP_IN_LINE,
-	SMTP_IN_CONTENT, /* behind DATA */
-	SMTP_IN_CHUNK,   /* behind BDAT */
+	SMTP_IN_CONTENT, /* after DATA */
+	SMTP_IN_CHUNK,   /* after BDAT */
 	SMTP_IN_LOGIN,   /* a line of an AUTH exchange */
 	SMTP_IN_COUNT_,
 };
 
-/* The client's side of the conversation. */
+/* The position in the client's bytes. */
 struct smtp_parse {
-	uint64_t left; /* IN_CHUNK: bytes */
+	uint64_t left; /* in a chunk: bytes left */
 	uint8_t in;    /* enum smtp_in */
-	uint8_t dot;   /* IN_CONTENT: enum smtp_dot */
-	uint8_t chunk; /* IN_CHUNK: enum smtp_unit */
+	uint8_t dot;   /* in content: enum smtp_dot */
+	uint8_t chunk; /* in a chunk: enum smtp_unit */
 	uint8_t reserved_;
-	uint16_t line_n; /* of `line`: a longer line saturates */
+	uint16_t line_n; /* length of the line; a longer line saturates */
 };
 
-/* One direction. */
+/* State of one direction. */
 struct smtp_side {
-	uint64_t next; /* offset of the next byte to be shown */
-	uint64_t read; /* up to here it is understood; the rest waits in the log */
-	uint64_t keep; /* the log was asked for from here on, */
-	bool kept;     /* if it was asked for at all */
+	uint64_t next; /* offset of the next byte that will be shown */
+	uint64_t read; /* bytes before this offset were read; the others wait in the log */
+	uint64_t keep; /* offset from which the log was asked to keep bytes */
+	bool kept;     /* the log was asked at all */
 };
 
 /* A unit whose reply is not complete. */
 struct smtp_waiting {
-	uint64_t start; /* offset of its first byte; of content: of the first byte behind DATA */
+	uint64_t start; /* offset of its first byte; of content, of the first byte after DATA */
 	uint8_t kind;   /* enum smtp_unit */
 };
 
-/* What must be in the logs from its beginning on. The numbers are in checkpoints. */
+/* What must be in the logs completely. The numbers are stored in checkpoints. */
 enum smtp_open {
 	SMTP_OPEN_NOTHING,
 	SMTP_OPEN_MAIL,  /* a transaction */
@@ -97,19 +97,19 @@ enum smtp_open {
 	SMTP_OPEN_COUNT_,
 };
 
-/* How the backup's reply is dealt with. */
+/* How the backup's reply to a unit is handled. */
 enum smtp_how {
-	SMTP_FORWARD,  /* it is the client's */
-	SMTP_SUPPRESS, /* the client has one already, of the class of `expect` */
+	SMTP_FORWARD,  /* the client gets it */
+	SMTP_SUPPRESS, /* the client already has one, of the class of `expect` */
 	SMTP_COMPLETE, /* the client has the beginning of one */
-	SMTP_INTERNAL, /* the client never asked */
-	SMTP_LOCAL,    /* nobody was asked; the client gets `expect` */
+	SMTP_INTERNAL, /* the client did not send the unit */
+	SMTP_LOCAL,    /* the backup did not get the unit; the client gets `expect` */
 };
 
 struct smtp_slot {
 	uint8_t kind;    /* enum smtp_unit */
 	uint8_t how;     /* enum smtp_how */
-	uint16_t expect; /* a code */
+	uint16_t expect; /* a reply code */
 };
 
 enum smtp_phase {
@@ -124,21 +124,21 @@ struct smtp_resume {
 	uint8_t phase;    /* enum smtp_phase */
 	uint8_t greeting; /* enum smtp_how */
 	uint8_t slot_first, slot_n;
-	bool doomed;       /* the open transaction will fail with a 4xx */
-	bool skip;         /* the content or chunk being read goes nowhere, */
-	bool skip_quietly; /* and the client has its reply */
+	bool doomed;       /* the open transaction must fail with a 4xx */
+	bool skip;         /* the content or chunk being read is dropped, */
+	bool skip_quietly; /* and the client already has its reply */
 	bool mailing;      /* MAIL was sent to the backup */
 	bool client_eof, finished;
 	uint32_t caps;   /* SMTP_CAP_* of the backup */
-	uint32_t missed; /* what the client may use and the backup has not */
-	uint64_t at;     /* the next byte of the client to be read */
-	uint64_t said;   /* the next reply in the log of the server */
+	uint32_t missed; /* extensions that the client may use and the backup lacks */
+	uint64_t at;     /* offset of the client's next byte to be read */
+	uint64_t said;   /* offset of the next reply in the server's log */
 	struct smtp_parse parse;
-	struct smtp_reply reply; /* of the backup, being read */
-	uint16_t login_at;       /* of smtp.login: sent so far */
+	struct smtp_reply reply; /* the backup's, while it arrives */
+	uint16_t login_at;       /* how much of smtp.login was sent */
 	uint16_t text_n, pending_n;
 	struct smtp_slot slots[SMTP_QUEUE_MAX];
-	char line[SMTP_LINE_MAX]; /* of the client, parse.line_n */
+	char line[SMTP_LINE_MAX]; /* the client's line; parse.line_n is its length */
 	char text[SMTP_REPLY_MAX];
 	char pending[SMTP_PENDING_MAX];
 };
@@ -151,36 +151,36 @@ struct smtp {
 
 	struct smtp_side side[2];
 	uint8_t reason;  /* enum smtp_reason */
-	bool closed;     /* 221 or 421 was said */
-	bool lost;       /* bytes of the open transaction are not in the log */
+	bool closed;     /* the server has sent 221 or 421 */
+	bool lost;       /* the log lacks bytes of the open transaction */
 	bool blocked;    /* the client's bytes wait for the reply to the newest unit */
 	bool ext_hello;  /* EHLO, not HELO */
-	bool introduced; /* it was accepted */
+	bool introduced; /* the hello was accepted */
 	bool logged_in;
-	bool odd_login; /* the open exchange is in a mechanism that cannot be repeated */
-	uint8_t open;   /* enum smtp_open; then: */
+	bool odd_login; /* the open exchange uses a mechanism that cannot be repeated */
+	uint8_t open;   /* enum smtp_open; if something is open: */
 	uint64_t open_start, open_reply;
-	uint64_t line_start; /* of the line or content being read */
+	uint64_t line_start; /* offset of the line or content being read */
 	struct smtp_parse parse;
-	struct smtp_reply reply; /* the server's, being read */
+	struct smtp_reply reply; /* the server's, while it arrives */
 	uint64_t reply_start;
-	uint32_t caps, new_caps; /* offered; in the reply that is being read */
+	uint32_t caps, new_caps; /* offered; and those in the reply being read */
 	uint8_t queue_first, queue_n;
 	struct smtp_waiting queue[SMTP_QUEUE_MAX];
 	uint16_t name_n, login_n;
-	char name[SMTP_NAME_MAX];   /* the client's, as in EHLO */
-	char login[SMTP_LOGIN_MAX]; /* lines of the client's AUTH exchange, with line ends */
+	char name[SMTP_NAME_MAX];   /* the client's name in EHLO */
+	char login[SMTP_LOGIN_MAX]; /* the client's lines of AUTH, with line ends */
 	union {
-		struct { /* while watching */
+		struct { /* in the live half */
 			char line[SMTP_LINE_MAX];
-			char cap[SMTP_CAP_LINE_MAX]; /* of the reply being read, */
-			uint64_t cap_start;          /* the line that begins here, */
-			uint8_t cap_n;               /* so much of it */
+			char cap[SMTP_CAP_LINE_MAX]; /* of the reply being read, the line */
+			uint64_t cap_start;          /* that begins at this offset */
+			uint8_t cap_n;               /* and has so many bytes here */
 		};
 		struct smtp_resume resume; /* from JEEBS_EV_START on */
 	};
 
-	/* During data. */
+	/* Set during data(). */
 	struct jeebs_bytes chunk;
 	uint64_t chunk_off;
 	uint32_t chunk_dir;
@@ -195,16 +195,16 @@ enum smtp_mode {
 	SMTP_MODE_LOGIN,
 	SMTP_MODE_ENVELOPE,
 	SMTP_MODE_MESSAGE,
-	SMTP_MODE_UNCERTAIN, /* all of a message was sent, its reply is not known */
-	SMTP_MODE_SETTLED,   /* its reply is known by the first digit */
-	SMTP_MODE_LOST,      /* a message is not whole in the log */
+	SMTP_MODE_UNCERTAIN, /* a message was sent completely, and its reply is not known */
+	SMTP_MODE_SETTLED,   /* the first digit of its reply was delivered */
+	SMTP_MODE_LOST,      /* the log does not have the whole message */
 };
 
-/* How to continue. */
+/* The decision how to continue. */
 struct smtp_decision {
 	bool refused;
 	enum smtp_mode mode;
-	const char *reason; /* static */
+	const char *reason; /* static text */
 };
 
 static inline const struct smtp_waiting *smtp_queued(const struct smtp *s, unsigned i)
@@ -212,7 +212,7 @@ static inline const struct smtp_waiting *smtp_queued(const struct smtp *s, unsig
 	return &s->queue[(s->queue_first + i) % SMTP_QUEUE_MAX];
 }
 
-/* Units up to and with the last one that ends a message. */
+/* The number of units up to the last one that ends a message, inclusive. */
 static inline unsigned smtp_uncertain(const struct smtp *s)
 {
 	unsigned n = 0;
@@ -237,7 +237,7 @@ int smtp_restore(void *state, struct jeebs_bytes checkpoint);
 
 /* smtp-plan.c */
 void smtp_decide(const struct smtp *s, const struct jeebs_cut *cut, struct smtp_decision *ret);
-/* Where the units begin that are told to the backup; to_server_end when there are none. */
+/* Offset of the units that are sent to the backup; to_server_end: there are none. */
 uint64_t smtp_replay_from(const struct smtp *s);
 void smtp_plan(const void *state, const struct jeebs_cut *cut, struct jeebs_plan *ret);
 
@@ -248,13 +248,13 @@ struct smtp_run {
 	const struct jeebs_cut *cut;
 	struct jeebs_join *j;
 	const struct jeebs_join_ops *ops;
-	struct jeebs_bytes chunk; /* of the client, not read yet */
+	struct jeebs_bytes chunk; /* the client's bytes that were not read */
 };
 
 /* smtp-client.c */
-/* Reads on in what the client said, as far as the backup's replies allow. */
+/* Reads on in the client's bytes, as far as the backup's replies allow. */
 void smtp_client_read(struct smtp_run *x);
-/* What it says next has to wait for a reply. */
+/* Whether the client's next bytes must wait for a reply. */
 bool smtp_client_waits(const struct smtp_run *x);
 
 /* smtp-slot.c */
@@ -262,13 +262,15 @@ struct smtp_slot *smtp_slot_first(struct smtp_resume *r);
 void smtp_slot_push(struct smtp_run *x, unsigned kind, unsigned how, unsigned expect);
 void smtp_slot_pop(struct smtp_run *x);
 void smtp_abort(struct smtp_run *x, const char *reason);
-/* The transaction must not succeed any more. */
+/* Makes the open transaction fail. */
 void smtp_doom(struct smtp_run *x);
-/* What the client has of the reply at r->said; its length, at most SMTP_REPLY_MAX. */
+/*
+ * Copies what the client has of the reply at r->said. Returns the length, at most SMTP_REPLY_MAX.
+ */
 size_t smtp_delivered(const struct smtp_run *x, char out[static SMTP_REPLY_MAX]);
-/* Completes that, as @reply or a reply of the class that it has already. */
+/* Completes that reply: as @reply, or as a reply of the class that was delivered. */
 void smtp_complete_cut(struct smtp_run *x, struct jeebs_bytes reply, bool hello);
-/* A reply of ours: its text is chosen by the code. */
+/* One of our own replies, chosen by the code. */
 struct jeebs_bytes smtp_own_reply(unsigned code);
 
 /* smtp-resume.c */

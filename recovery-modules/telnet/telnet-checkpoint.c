@@ -113,7 +113,7 @@ size_t telnet_checkpoint(const void *state, uint8_t *out, size_t cap)
 
 	writer_u8(&w, VERSION);
 	writer_u8(&w, s->reason);
-	/* Of a connection that was given up, only the reason matters. */
+	/* Of a connection that was given up, only the reason is stored. */
 	if (s->reason == TELNET_FINE) {
 		writer_u8(&w, s->vouched);
 		for (unsigned dir = 0; dir < 2; dir++) {
@@ -128,7 +128,7 @@ size_t telnet_checkpoint(const void *state, uint8_t *out, size_t cap)
 	return writer_pos(&w);
 }
 
-/* ---- back ---------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------- */
 
 static bool get_bool(struct reader *r)
 {
@@ -139,7 +139,7 @@ static bool get_bool(struct reader *r)
 	return v == 1;
 }
 
-/* At most @max. */
+/* Reads a number of at most @max. */
 static uint8_t get_u8(struct reader *r, unsigned max)
 {
 	uint8_t v = reader_u8(r);
@@ -267,7 +267,8 @@ int telnet_restore(void *state, struct jeebs_bytes checkpoint)
 	}
 	if (!reader_ok(&r) || reader_left(&r) > 0)
 		return JEEBS_GIVE_UP;
-	/* Passwords from before the operator forbade to keep them are not used. */
+	/* A checkpoint may contain a password from before the operator forbade to keep them. It
+	 * is not used. */
 	if (s->login.password.n > 0 && !s->login_replay) {
 		explicit_bzero(&s->login.password, sizeof s->login.password);
 		s->login.withheld = true;

@@ -45,7 +45,8 @@ static enum telnet_reason option_said(struct telnet *s, uint32_t dir, const stru
 {
 	bool from_server = dir == JEEBS_TO_CLIENT, on = telnet_verb_on(t->verb);
 
-	/* One refused changes nothing; one agreed on may change what bytes mean. */
+	/* A refused unknown option changes nothing. An agreed one may change the meaning of the
+	 * bytes. */
 	if (t->option >= TELNET_OPTION_MAX)
 		return !from_server && on ? TELNET_OPTION_UNKNOWN : TELNET_FINE;
 	struct telnet_option *o =
@@ -54,7 +55,7 @@ static enum telnet_reason option_said(struct telnet *s, uint32_t dir, const stru
 		telnet_option_server(o, on);
 	else
 		telnet_option_client(o, on);
-	/* A timing mark is an answer, not a state (RFC 860). */
+	/* A timing mark is an answer and no state (RFC 860). */
 	if (t->option == TELNET_TM && o->agreed == TELNET_YES) {
 		o->agreed = TELNET_NO;
 		o->began = o->wanted = false;
@@ -66,8 +67,8 @@ static void server_sub(struct telnet *s, const struct telnet_token *t)
 {
 	bool asks = telnet_sub_asks(t->option, t->text);
 
-	/* In a session only questions of its beginning count: those another server will ask again.
-	 */
+	/* In a session only questions from its beginning count: another server will ask those
+	 * again. */
 	if (s->login.phase == TELNET_SESSION && !asks)
 		return;
 	telnet_subs_add(&s->subs, t->option, asks ? TELNET_SUB_ASKED : TELNET_SUB_TOLD,
@@ -91,8 +92,8 @@ static void client_sub(struct telnet *s, const struct telnet_token *t)
 		telnet_subs_say(&s->subs, t->option, t->text);
 }
 
-/* RFC 854, "the NVT printer and keyboard", and what terminals do with ESC. A NUL belongs to a CR.
- */
+/* Whether a terminal shows or obeys @c as text: RFC 854 "the NVT printer and keyboard", and ESC.
+ * A NUL belongs to a CR. */
 static bool is_text(uint8_t c)
 {
 	return (c >= ' ' && c < 0x7f) || (c >= '\a' && c <= '\r') || c == 0x1b;
@@ -136,7 +137,7 @@ static enum telnet_reason token(struct telnet *s, uint32_t dir, const struct tel
 	case TELNET_COMMAND:
 		if (!s->vouched || !telnet_is_command(t->verb))
 			return TELNET_NOT_TELNET;
-		/* The client's commands but its byte 255 are for the moment only. */
+		/* Of the client's commands only its data byte 255 has a lasting effect. */
 		if (dir == JEEBS_TO_CLIENT || t->verb == TELNET_IAC)
 			text(s, dir, bytes_of(command, 2));
 		break;
@@ -145,7 +146,7 @@ static enum telnet_reason token(struct telnet *s, uint32_t dir, const struct tel
 		r = option_said(s, dir, t);
 		break;
 	case TELNET_SUBNEGOTIATION:
-		/* About an option that nobody has asked for. */
+		/* A sub-negotiation about an option that nobody has asked for. */
 		if (!s->vouched)
 			return TELNET_NOT_TELNET;
 		r = telnet_beyond(t->option, t->text);
@@ -189,7 +190,7 @@ int telnet_fin(void *state, uint32_t dir, uint64_t off)
 	return JEEBS_OK;
 }
 
-/* A verb and an option, or so much of it. */
+/* Whether @b begins with a verb and an option, as far as it goes. */
 static uint32_t looks(struct jeebs_bytes b)
 {
 	if (b.n == 0)
@@ -211,7 +212,7 @@ uint32_t telnet_detect(struct jeebs_bytes to_server, struct jeebs_bytes to_clien
 
 	if (server == JEEBS_DETECT_YES || client == JEEBS_DETECT_YES)
 		return JEEBS_DETECT_YES;
-	/* Who speaks something else first decides. */
+	/* If one side speaks something else, it is not Telnet. */
 	return server == JEEBS_DETECT_NO || client == JEEBS_DETECT_NO ? JEEBS_DETECT_NO
 								      : JEEBS_DETECT_MAYBE;
 }

@@ -141,7 +141,7 @@ static void see(struct telnet_login *l, uint8_t c)
 		l->seen_lost = true;
 }
 
-/* Asked for again what was given: it was not accepted. */
+/* The server asks again for what it was given, so it did not accept it. */
 static void asked_again(struct telnet_login *l)
 {
 	if (l->line.prompt == TELNET_LOGIN_PROMPT && l->phase != TELNET_GREETING) {
@@ -151,7 +151,7 @@ static void asked_again(struct telnet_login *l)
 		l->again = true;
 		l->phase = TELNET_GREETING;
 	} else if (l->line.prompt == TELNET_PASSWORD_PROMPT && l->phase >= TELNET_PROVED) {
-		/* Or what came before was only a word on the way to it. */
+		/* Otherwise the text before was only a word on the way to the question. */
 		l->again = l->again || l->withheld || l->password.n > 0;
 		forget(&l->password);
 		l->withheld = false;
@@ -159,7 +159,7 @@ static void asked_again(struct telnet_login *l)
 	}
 }
 
-/* Output that is not the echo of what was typed: the line was acted on. */
+/* Takes output that is not the echo of the typed line: the server has acted on the line. */
 static void session_output(struct telnet_login *l, uint8_t c)
 {
 	const struct telnet_typed *t = &l->last;
@@ -222,7 +222,7 @@ static void line_typed(struct telnet_login *l, bool keep)
 		l->phase = TELNET_PROVED;
 		break;
 	default:
-		/* Typed ahead of a question: who it was for is not known. */
+		/* The name was typed before the question came, so it is unknown what it answers. */
 		if (l->phase == TELNET_NAMED)
 			forget(&l->user);
 		if (l->phase != TELNET_SESSION)
@@ -253,11 +253,11 @@ void telnet_login_client(struct telnet_login *l, uint8_t c, bool keep, bool echo
 	l->line_over = false;
 	if (l->typed.n == 0)
 		l->typed_at = l->seen_n;
-	/* Without a line end something may have been done by it. */
+	/* A control character may have had an effect without a line end. */
 	if (c < ' ' && c != '\r' && c != '\n' && c != '\b' && l->phase != TELNET_SESSION &&
 	    l->line.prompt != TELNET_LOGIN_PROMPT && !secret)
 		begin_session(l);
-	/* Of a secret that may not be kept only its length is. */
+	/* Of a secret that may not be kept only the length is kept. */
 	telnet_typed_add(&l->typed, secret && !keep && c != '\r' && c != '\n' ? '*' : c);
 	if (c != '\r' && c != '\n')
 		return;

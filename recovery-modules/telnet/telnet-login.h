@@ -2,15 +2,16 @@
 /*
  * telnet-login: the dialogue by which a user logs in, as both directions show it.
  *
- * All text is kept as it was on the wire, a byte 255 doubled, commands without option included.
+ * All text is kept as it was on the wire: a byte 255 is doubled, and commands without option are
+ * included.
  */
 #ifndef TELNET_LOGIN_H
 #define TELNET_LOGIN_H
 
 #include "base/bytes.h"
 
-#define TELNET_LINE_MAX 96u   /* of a line of the server, its end */
-#define TELNET_USER_MAX 128u  /* of a line of the client */
+#define TELNET_LINE_MAX 96u   /* the end of a line of the server */
+#define TELNET_USER_MAX 128u  /* a line of the client */
 #define TELNET_SEEN_MAX 2048u /* what the server said before the session */
 
 enum telnet_prompt {
@@ -20,32 +21,32 @@ enum telnet_prompt {
 	TELNET_SHELL_PROMPT,
 };
 
-/* What a server said, line by line. */
+/* The server's output, line by line. */
 struct telnet_line {
 	uint8_t n;
 	bool fresh; /* a new line has begun */
-	bool muted; /* the client's line was just taken: what is to come is its echo, up to the next
-		       line */
-	uint8_t prompt; /* enum telnet_prompt, of the line the client would answer */
+	/* The client's line was just taken: the output up to the next line is its echo. */
+	bool muted;
+	uint8_t prompt; /* enum telnet_prompt, of the line that the client would answer */
 	uint8_t text[TELNET_LINE_MAX];
 };
 
 enum telnet_said {
 	TELNET_SAID_NOTHING,
-	TELNET_SAID_PROMPT, /* for name or password */
+	TELNET_SAID_PROMPT, /* a prompt for name or password */
 	TELNET_SAID_FAILED, /* a line says that the login was not accepted */
 	TELNET_SAID_LINE,   /* another line */
-	TELNET_SAID_SHELL,  /* what looks like the prompt of a shell */
+	TELNET_SAID_SHELL,  /* a line that looks like the prompt of a shell */
 };
 
-/* One byte of the server. What is new by it. */
+/* Takes one byte of the server. Returns what it completes. */
 enum telnet_said telnet_line_add(struct telnet_line *l, uint8_t c);
-/* The client's line was taken. @echoed: by the server, which then also begins a new line. */
+/* The client's line was taken. @echoed: the server echoes it, and then also begins a new line. */
 void telnet_line_answered(struct telnet_line *l, bool echoed);
 
-/* A line of the client, with what ended it. */
+/* A line of the client, with its end. */
 struct telnet_typed {
-	bool lost; /* too long */
+	bool lost; /* it was too long */
 	uint8_t n;
 	uint8_t text[TELNET_USER_MAX];
 };
@@ -54,33 +55,34 @@ void telnet_typed_add(struct telnet_typed *t, uint8_t c);
 
 enum telnet_phase {
 	TELNET_GREETING, /* the client has answered nothing */
-	TELNET_NAMED,    /* it gave a name */
-	TELNET_PROVED,   /* it gave a password */
-	TELNET_READY,    /* logged in, and no line typed since */
+	TELNET_NAMED,    /* it has given a name */
+	TELNET_PROVED,   /* it has given a password */
+	TELNET_READY,    /* logged in, and no line was typed since */
 	TELNET_SESSION,
 	TELNET_PHASE_COUNT_
 };
 
 struct telnet_login {
-	uint8_t phase;   /* enum telnet_phase */
-	bool withheld;   /* a password was given that may not be kept */
-	bool again;      /* an attempt failed: what was seen is not what the script leads to */
-	bool line_over;  /* the client's line has ended; a NUL or LF may belong to it */
+	uint8_t phase; /* enum telnet_phase */
+	bool withheld; /* a password was given that may not be kept */
+	/* An attempt has failed, so the dialogue seen is not that of a repeated login. */
+	bool again;
+	bool line_over;  /* the client's line has ended; a NUL or LF after it belongs to it */
 	bool cr;         /* the server's last byte was a CR */
-	bool unanswered; /* session: a line was typed and nothing but its echo was seen since */
+	bool unanswered; /* in a session: a line was typed, and only its echo has come since */
 	struct telnet_line line;
 	struct telnet_typed user, password;
-	struct telnet_typed typed;               /* not ended */
-	struct telnet_typed last;                /* session: the line that is unanswered */
-	uint8_t echoed;                          /* of `last` */
-	uint16_t user_at, password_at, typed_at; /* how much was seen when it was begun */
+	struct telnet_typed typed;               /* not ended yet */
+	struct telnet_typed last;                /* in a session: the unanswered line */
+	uint8_t echoed;                          /* how much of `last` was echoed */
+	uint16_t user_at, password_at, typed_at; /* how much had been seen when each was begun */
 	bool seen_lost;
 	uint16_t seen_n;
 	uint8_t seen[TELNET_SEEN_MAX];
 };
 
-/* One byte of text. @keep: passwords may be kept. @echo: the server echoes what the client types.
- */
+/* Each takes one byte of text. @keep: passwords may be kept. @echo: the server echoes what the
+ * client types. */
 void telnet_login_server(struct telnet_login *l, uint8_t c);
 void telnet_login_client(struct telnet_login *l, uint8_t c, bool keep, bool echo);
 

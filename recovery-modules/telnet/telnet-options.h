@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * telnet-options: what both ends of a connection have agreed on, and what is pending, as somebody
- * sees it who watches both directions, or who is one of the ends (RFC 1143).
+ * telnet-options: the options that both ends of a connection have agreed on, and those that are
+ * pending. It works for an observer of both directions, and for one of the ends (RFC 1143).
  *
- * An option has two sides: performed by the client (DO, DONT of the server; WILL, WONT of the
- * client) and performed by the server (WILL, WONT of the server; DO, DONT of the client). Both are
- * the same machine: each end says "on" or "off".
+ * An option has two sides. One is performed by the client: DO and DONT of the server, WILL and WONT
+ * of the client. The other is performed by the server: WILL and WONT of the server, DO and DONT of
+ * the client. Both are the same machine: each end says "on" or "off".
  */
 #ifndef TELNET_OPTIONS_H
 #define TELNET_OPTIONS_H
@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Options from this number on are not followed. */
+/* Options from this number on are not tracked. */
 #define TELNET_OPTION_MAX 64u
 
 #define TELNET_BINARY   0u
@@ -38,46 +38,46 @@
 enum telnet_agreed {
 	TELNET_NO,
 	TELNET_YES,
-	TELNET_REFUSED,   /* the client said no: it would again */
-	TELNET_ASKED,     /* the server said on, the client has not answered */
-	TELNET_OFFERED,   /* the client said on, the server has not answered */
-	TELNET_STOPPED,   /* the server said off, the client has not answered */
-	TELNET_QUIT,      /* the client said off, the server has not answered */
-	TELNET_RECANTED,  /* the server said on and off, the client has answered neither */
-	TELNET_RESTARTED, /* the server said off and on, the client has answered neither */
+	TELNET_REFUSED,   /* the client has refused, and would again */
+	TELNET_ASKED,     /* the server said on; the client has not answered */
+	TELNET_OFFERED,   /* the client said on; the server has not answered */
+	TELNET_STOPPED,   /* the server said off; the client has not answered */
+	TELNET_QUIT,      /* the client said off; the server has not answered */
+	TELNET_RECANTED,  /* the server said on and off; the client has answered neither */
+	TELNET_RESTARTED, /* the server said off and on; the client has answered neither */
 	TELNET_AGREED_COUNT_
 };
 
-/* How often an end's requests are counted one by one. */
+/* Up to this number the requests of an end are remembered one by one. */
 #define TELNET_HISTORY 8u
 
 struct telnet_option {
 	uint8_t agreed; /* enum telnet_agreed */
-	uint8_t on_n;   /* how often the server asked for it */
-	uint8_t off_n;  /* and to end it; */
-	uint8_t idle_n; /* how often it said what was so already */
+	uint8_t on_n;   /* how often the server asked for it, */
+	uint8_t off_n;  /* asked to end it, */
+	uint8_t idle_n; /* and said what was true already */
 	uint8_t answered_n;
-	uint8_t accepted; /* bit i: the answer to its request i was yes */
-	bool began;       /* the first word about it was the client's */
-	bool wanted;      /* the client has asked for it of its own accord, */
-	bool ended;       /* or ended it */
+	uint8_t accepted; /* bit i: request i was answered with yes */
+	bool began;       /* the client was the first to speak about it */
+	bool wanted;      /* the client has asked for it by itself, */
+	bool ended;       /* or ended it by itself */
 };
 
 struct telnet_options {
 	struct telnet_option side[2][TELNET_OPTION_MAX];
 };
 
-/* They have said on or off. */
+/* The server, or the client, has said on or off. */
 void telnet_option_server(struct telnet_option *o, bool on);
 void telnet_option_client(struct telnet_option *o, bool on);
 
-/* With this word the server answers the client. */
+/* Whether this word of the server answers the client. */
 static inline bool telnet_option_answers(uint8_t agreed, bool on)
 {
 	return agreed == TELNET_OFFERED || (agreed == TELNET_QUIT && !on);
 }
 
-/* From which side's option a verb speaks, and the verb for it. */
+/* Which side's option a verb is about; and the verb for it. */
 static inline unsigned telnet_verb_side(uint8_t verb, bool from_server)
 {
 	bool do_or_dont = verb >= 253;

@@ -7,8 +7,8 @@
 #include "base/buf.h"
 #include "recovery-modules/replay/replay-oracle.h"
 
-/* Of each direction, and of what the box said that is not dealt with. What is beyond counts as
- * lost. */
+/* Ceiling of each direction, and of the box's bytes that were not handled. Bytes beyond it count
+ * as lost. */
 #define STREAM_MAX (64u << 20)
 
 #define IAC  0xffu
@@ -17,39 +17,40 @@
 #define WILL 0xfbu
 #define NAWS 31u
 
-/* Something that was said at once: an option, a sub-negotiation, or text, commands included. */
+/* One thing that was said: an option, a sub-negotiation, or text with its commands. */
 struct item {
 	uint32_t dir;
 	bool text;
 	bool idle;    /* nobody waits for it */
-	size_t at, n; /* in the stream; n 0: of the server, and its end was not recorded */
+	size_t at, n; /* in the stream; n 0: an item of the server whose end was not recorded */
 };
 
 struct oracle {
 	struct buf stream[2];
-	size_t scanned[2]; /* items are made up to here */
-	bool lost;         /* what comes behind a gap of either direction is not known */
+	size_t scanned[2]; /* by direction: items were made up to this offset */
+	bool lost;         /* bytes behind a gap of either direction are not known */
 	bool fin[2];
 	struct item *items;
 	size_t item_n, item_cap;
-	size_t said_n;  /* behind the last item of the server that has an end */
+	size_t said_n;  /* offset behind the server's last complete item */
 	bool begun;     /* the server has begun a token and not ended it: */
-	size_t begun_i; /* this item, which waits for nothing that was said meanwhile */
-	/* The last word of each about each option of the client and of the server: a verb. */
+	size_t begun_i; /* this item, which does not wait for what was said meanwhile */
+	/* The last verb of each end about each option of the client and of the server. */
 	uint8_t word[2][2][256];
-	void *verbatim; /* the conversation word for word, by the oracle of any protocol; */
-	bool foreign;   /* for it is not in Telnet */
+	/* The oracle of any protocol, which repeats the conversation byte by byte. */
+	void *verbatim;
+	bool foreign; /* the conversation is not Telnet */
 };
 
 struct connection {
 	const struct oracle *oracle;
-	void *verbatim;   /* a connection to it */
+	void *verbatim;   /* a connection to that oracle */
 	struct buf in;    /* from the box */
-	size_t scanned;   /* of it */
-	size_t text_n;    /* of the client's text that was heard, */
-	size_t text_used; /* and that items were for */
-	bool *heard;      /* the client's item was */
-	size_t next;      /* item to say, or to wait for */
+	size_t scanned;   /* how much of `in` was read */
+	size_t text_n;    /* bytes of the client's text that were heard, */
+	size_t text_used; /* and how many of them items have used */
+	bool *heard;      /* by item: the client's item was heard */
+	size_t next;      /* the item to be said, or to be waited for */
 	bool over;        /* everything was said */
 	uint32_t state;
 };
@@ -68,7 +69,7 @@ static size_t subnegotiation(struct bytes b)
 	return 0;
 }
 
-/* Length of what @b begins with; 0: it is not complete. */
+/* Length of the token at the start of @b; 0: it is not complete. */
 static size_t token(struct bytes b, bool *ret_text)
 {
 	*ret_text = true;
@@ -125,7 +126,7 @@ static bool is_option(struct bytes token)
 	return token.n == 3 && token.p[0] == IAC && token.p[1] >= WILL && token.p[1] < IAC;
 }
 
-/* About what the two have not agreed on (RFC 855). */
+/* Whether the token is about an option that the ends have not agreed on (RFC 855). */
 static bool is_stray(const struct oracle *o, struct bytes token)
 {
 	if (token.n < 3 || token.p[0] != IAC || token.p[1] != SB)
@@ -137,13 +138,16 @@ static bool is_stray(const struct oracle *o, struct bytes token)
 	return true;
 }
 
-/* Notes the word. Is it the client's, and stray or the last one of both already? */
+/*
+ * Notes the word. Returns whether it is the client's, and either stray or already the last word of
+ * both.
+ */
 static bool is_idle(struct oracle *o, uint32_t dir, struct bytes token)
 {
 	if (!is_option(token))
 		return dir == JEEBS_TO_SERVER && is_stray(o, token);
 	bool doing = token.p[1] >= 0xfd, on = (token.p[1] & 1) != 0;
-	unsigned side = doing == (dir == JEEBS_TO_CLIENT); /* 1: of the client */
+	unsigned side = doing == (dir == JEEBS_TO_CLIENT); /* 1: an option of the client */
 	uint8_t word = on ? 1 : 2, *mine = &o->word[dir][side][token.p[2]];
 	bool idle = dir == JEEBS_TO_SERVER && *mine == word &&
 		    o->word[JEEBS_TO_CLIENT][side][token.p[2]] == word;
@@ -166,7 +170,7 @@ static int add(struct oracle *o, struct item item)
 	return 0;
 }
 
-/* What the server says stands where it began. */
+/* Adds an item of the server at the place where it began. */
 static int add_of_server(struct oracle *o, struct item item)
 {
 	int r = 0;
@@ -184,7 +188,7 @@ static int add_of_server(struct oracle *o, struct item item)
 	return 0;
 }
 
-/* The next item of the direction. 1: there is none, or its end is missing. */
+/* Adds the next item of the direction. Returns 1 when there is none, or its end is missing. */
 static int add_next(struct oracle *o, uint32_t dir)
 {
 	struct item item = {.dir = dir, .at = o->scanned[dir]};
@@ -249,13 +253,13 @@ static struct bytes words(const struct oracle *o, const struct item *i)
 	return bytes_head(bytes_from(buf_view(&o->stream[i->dir]), i->at), i->n);
 }
 
-/* Bytes that no terminal shows, and no command of Telnet. */
+/* Whether the item has bytes that no terminal shows, and no command of Telnet. */
 static bool is_binary(const struct item *i, struct bytes b)
 {
 	if (!i->text)
 		return false;
 	if (b.p[0] == IAC)
-		return true; /* no option was asked for, and yet a command */
+		return true; /* a command although no option was asked for */
 	for (size_t k = 0; k < b.n; k++) {
 		bool pad = b.p[k] == 0 && k > 0 && b.p[k - 1] == '\r';
 		if (!pad && b.p[k] != 0x1b &&
@@ -265,7 +269,7 @@ static bool is_binary(const struct item *i, struct bytes b)
 	return false;
 }
 
-/* Telnet is what begins with an option, or with text and then one. */
+/* The conversation is Telnet if it begins with an option, or with text and then an option. */
 static int oracle_learned(void *oracle, uint64_t *ret_unasked)
 {
 	struct oracle *o = oracle;
@@ -319,7 +323,7 @@ static bool is_window_size(struct bytes b)
 	return b.n >= 3 && b.p[1] == SB && b.p[2] == NAWS;
 }
 
-/* Who hears a window size needs none that the client told before it. Any may come first. */
+/* A window size replaces those that the client sent before. Any of them may come first. */
 static bool hear_window_size(struct connection *c, struct bytes said)
 {
 	const struct oracle *o = c->oracle;
@@ -343,7 +347,7 @@ static bool hear_window_size(struct connection *c, struct bytes said)
 	return true;
 }
 
-/* One of those that the client said, and that was not heard yet. */
+/* Marks an item of the client as heard. It must be one that was not heard yet. */
 static bool hear(struct connection *c, struct bytes said)
 {
 	const struct oracle *o = c->oracle;
@@ -363,7 +367,7 @@ static bool hear(struct connection *c, struct bytes said)
 	return false;
 }
 
-/* The next text of the client begins with @said. *ret_n: how much of it an item holds. */
+/* Takes text of the client. It must be the next text that the client sent. */
 static bool hear_text(struct connection *c, struct bytes said)
 {
 	const struct oracle *o = c->oracle;
@@ -403,7 +407,7 @@ static bool hear_all(struct connection *c)
 	}
 }
 
-/* The client's item was heard. */
+/* Whether the client's item was heard. */
 static bool was_heard(struct connection *c, const struct item *item)
 {
 	if (!item->text)
@@ -424,7 +428,8 @@ static int speak(struct connection *c, int (*answer)(void *ctx, struct jeebs_byt
 		const struct item *item = &o->items[c->next];
 		if (item->dir == JEEBS_TO_SERVER && !was_heard(c, item)) {
 			if (o->lost && c->next >= o->said_n)
-				c->state = JEEBS_ORACLE_UNKNOWN; /* all that is known was said */
+				/* Everything that is known was said. */
+				c->state = JEEBS_ORACLE_UNKNOWN;
 			return 0;
 		}
 		if (item->dir == JEEBS_TO_SERVER)
@@ -434,7 +439,7 @@ static int speak(struct connection *c, int (*answer)(void *ctx, struct jeebs_byt
 		if (r < 0)
 			return r;
 	}
-	/* What is left is half a token, which the old server did not end. */
+	/* The rest is part of a token that the old server did not complete. */
 	struct bytes rest =
 		bytes_from(buf_view(&o->stream[JEEBS_TO_CLIENT]), o->scanned[JEEBS_TO_CLIENT]);
 	int r = rest.n > 0 && !o->lost ? answer(ctx, (struct jeebs_bytes){rest.p, rest.n}) : 0;
@@ -460,8 +465,7 @@ static int oracle_receive(void *connection, struct jeebs_bytes b, int eof,
 		bool known = r == 0 && hear_all(c);
 		if (r == -ENOBUFS)
 			r = 0;
-		/* What can be said is said, also to who then says something that was not recorded.
-		 */
+		/* Everything that can be said is said, even if what comes next was not recorded. */
 		if (r == 0)
 			r = speak(c, answer, ctx);
 		if (!known && c->state == JEEBS_ORACLE_OPEN)

@@ -36,7 +36,7 @@ static void take(struct telnet_parser *p, uint8_t c, struct telnet_token *ret)
 {
 	switch ((enum telnet_step)p->step) {
 	case TELNET_IN_TEXT:
-		p->step = TELNET_IN_IAC; /* the caller has seen that it is one */
+		p->step = TELNET_IN_IAC; /* the caller has checked that it is an IAC */
 		return;
 	case TELNET_IN_IAC:
 		command(p, c, ret);
@@ -62,9 +62,9 @@ static void take(struct telnet_parser *p, uint8_t c, struct telnet_token *ret)
 		if (c == TELNET_SE)
 			sub_end(p, ret);
 		else
-			sub_add(p, c); /* IAC doubled */
+			sub_add(p, c); /* a doubled IAC */
 		if (c != TELNET_SE && c != TELNET_IAC)
-			p->sub_long = true; /* malformed: it cannot be said again as it was */
+			p->sub_long = true; /* malformed: it cannot be repeated as it was */
 		return;
 	}
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * telnet-parser: one direction of a Telnet connection in tokens (RFC 854, 855). What the
- * options mean is the business of others.
+ * telnet-parser: splits one direction of a Telnet connection into tokens (RFC 854, 855). It does
+ * not know what the options mean.
  */
 #ifndef TELNET_PARSER_H
 #define TELNET_PARSER_H
@@ -17,17 +17,17 @@
 #define TELNET_DONT 254u
 #define TELNET_IAC  255u
 
-/* Longest sub-negotiation that is read; of a longer one, and of one with an IAC that is none, only
- * its option is known. */
+/* Ceiling of a sub-negotiation. Of a longer one, and of one with a stray IAC, only the option is
+ * known. */
 #define TELNET_SUB_MAX 256u
 
 enum telnet_step {
 	TELNET_IN_TEXT,
-	TELNET_IN_IAC,    /* IAC was read, */
-	TELNET_IN_VERB,   /* or IAC and WILL, WONT, DO or DONT, */
-	TELNET_IN_OPTION, /* or IAC SB, */
-	TELNET_IN_SUB,    /* and its option, */
-	TELNET_IN_SUB_IAC /* and IAC inside of it */
+	TELNET_IN_IAC,    /* IAC was read */
+	TELNET_IN_VERB,   /* IAC and WILL, WONT, DO or DONT were read */
+	TELNET_IN_OPTION, /* IAC SB was read */
+	TELNET_IN_SUB,    /* IAC SB and the option were read */
+	TELNET_IN_SUB_IAC /* an IAC within a sub-negotiation was read */
 };
 
 struct telnet_parser {
@@ -36,14 +36,14 @@ struct telnet_parser {
 	uint8_t option;
 	bool sub_long;
 	uint16_t sub_n;
-	uint8_t sub[TELNET_SUB_MAX]; /* without the doubling of IAC */
+	uint8_t sub[TELNET_SUB_MAX]; /* with each doubled IAC as one byte */
 };
 
 enum telnet_kind {
-	TELNET_NONE,    /* all bytes are read, the token is not complete */
+	TELNET_NONE,    /* all bytes were read, and the token is not complete */
 	TELNET_TEXT,    /* bytes without IAC: a view of the input */
-	TELNET_COMMAND, /* IAC and verb, which may be IAC itself: a byte of data */
-	TELNET_OPTION,  /* IAC, verb, option */
+	TELNET_COMMAND, /* IAC and a verb; the verb may be IAC, which is a data byte */
+	TELNET_OPTION,  /* IAC, verb and option */
 	TELNET_SUBNEGOTIATION,
 };
 
@@ -52,24 +52,24 @@ struct telnet_token {
 	uint8_t verb;
 	uint8_t option;
 	bool sub_long;
-	struct bytes text; /* or the content of a sub-negotiation: valid until the next call */
+	struct bytes text; /* or the content of a sub-negotiation; valid until the next call */
 };
 
-/* Is there such a command? RFC 854, 885 and 1184; IAC itself is a byte of data. */
+/* Whether there is such a command (RFC 854, 885 and 1184). IAC is a data byte. */
 static inline bool telnet_is_command(uint8_t verb)
 {
 	return verb >= 236 && verb != TELNET_SE;
 }
 
-/* Reads one token from @b; how many bytes it took. */
+/* Reads one token from @b. Returns how many bytes it took. */
 size_t telnet_parse(struct telnet_parser *p, struct bytes b, struct telnet_token *ret);
 
-/* The bytes of the token that is not complete, as they were on the wire. */
+/* Writes the bytes of the incomplete token as they were on the wire. */
 #define TELNET_PARTIAL_MAX (2 * TELNET_SUB_MAX + 4)
-/* False: it is a sub-negotiation too long to know. */
+/* Returns false for a sub-negotiation that was too long to keep. */
 bool telnet_partial(const struct telnet_parser *p, uint8_t *out, size_t *ret_n);
 
-/* One sub-negotiation as it goes on the wire; @out has room for TELNET_PARTIAL_MAX + 1 bytes. */
+/* Writes one sub-negotiation in its wire form. @out has room for TELNET_PARTIAL_MAX + 1 bytes. */
 size_t telnet_sub_write(uint8_t option, struct bytes content, uint8_t *out);
 
 #endif

@@ -6,7 +6,7 @@
  */
 #include "telnet.h"
 
-/* What was seen, and behind it the token that was begun. */
+/* Length of what was seen, with the token that was begun. */
 static size_t seen_n(const struct telnet *s)
 {
 	return s->login.seen_n + (size_t)s->join.partial_n;

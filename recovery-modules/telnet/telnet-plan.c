@@ -19,7 +19,7 @@ const char *telnet_reason_name(enum telnet_reason reason)
 	return names[reason];
 }
 
-/* A password is needed to come again where the client is, and it is not there. */
+/* Why the user's login cannot be repeated although it is needed; NULL: it can. */
 static const char *cannot_log_in(const struct telnet *s)
 {
 	const struct telnet_login *l = &s->login;
@@ -33,7 +33,9 @@ static const char *cannot_log_in(const struct telnet *s)
 	return NULL;
 }
 
-/* What only a Telnet user may be answered with: nothing vouches that there is one. */
+/*
+ * Whether only a Telnet user could be answered as planned, while nothing proves that there is one.
+ */
 static bool is_unvouched(const struct telnet *s)
 {
 	const struct telnet_login *l = &s->login;

@@ -45,7 +45,7 @@ static void send_sub(struct telnet_run *r, uint8_t option, struct bytes content)
 	telnet_to_backend(r, bytes_of(b, telnet_sub_write(option, content, b)));
 }
 
-/* What the client had said of its own accord. */
+/* Sends the backup the sub-negotiations that the client had sent by itself. */
 static void say(struct telnet_run *r, uint8_t option)
 {
 	struct telnet_subs *subs = &r->s->subs;
@@ -72,8 +72,8 @@ static void tell_backend(struct telnet_run *r, unsigned side, uint8_t option, bo
 }
 
 /*
- * LINEMODE has a state of many words at both ends (RFC 1184). Instead of carrying it over it is
- * ended and begun anew.
+ * LINEMODE has a large state at both ends (RFC 1184). It is not carried over but ended and begun
+ * again.
  */
 static void restart_linemode(struct telnet_run *r)
 {
@@ -85,7 +85,7 @@ static void restart_linemode(struct telnet_run *r)
 	}
 	struct telnet_option *c = of_client(r, TELNET_BY_CLIENT, TELNET_LINEMODE);
 	*c = (struct telnet_option){
-		.agreed = c->agreed}; /* what was asked before was for the old one */
+		.agreed = c->agreed}; /* requests from before were for the old server */
 	tell_client(r, TELNET_BY_CLIENT, TELNET_LINEMODE, false);
 }
 
@@ -99,7 +99,7 @@ static void asked_by_history(struct telnet_run *r, unsigned side, uint8_t option
 	else if (i < c->answered_n)
 		tell_backend(r, side, option,
 			     i < TELNET_HISTORY ? c->accepted >> i & 1 : c->agreed == TELNET_YES);
-	/* Otherwise the client's answer is on its way. */
+	/* Otherwise the client's answer is under way. */
 }
 
 static void asked(struct telnet_run *r, unsigned side, uint8_t option)
@@ -114,15 +114,15 @@ static void asked(struct telnet_run *r, unsigned side, uint8_t option)
 	case TELNET_REFUSED:
 		tell_backend(r, side, option, false);
 		break;
-	case TELNET_NO: /* it may have been for a while, as it may be now */
+	case TELNET_NO: /* the client may have refused only for a while */
 		asked_by_history(r, side, option);
 		break;
-	case TELNET_OFFERED: /* it asks for the same */
+	case TELNET_OFFERED: /* the client asks for the same */
 		tell_backend(r, side, option, true);
 		tell_client(r, side, option, true);
 		break;
 	default:
-		break; /* the client's answer is on its way */
+		break; /* the client's answer is under way */
 	}
 }
 
@@ -137,7 +137,10 @@ static void ended(struct telnet_run *r, unsigned side, uint8_t option)
 		tell_client(r, side, option, false);
 }
 
-/* On and off again, and the client owes both answers: each goes to the backup as it comes. */
+/*
+ * The server said on and off, and the client owes both answers. Each goes to the backup as it
+ * comes.
+ */
 static void recanted(struct telnet_run *r, unsigned side, uint8_t option)
 {
 	uint8_t agreed = of_client(r, side, option)->agreed;
@@ -148,7 +151,7 @@ static void recanted(struct telnet_run *r, unsigned side, uint8_t option)
 		ended(r, side, option);
 }
 
-/* The backup waits for an answer. */
+/* Handles a request of the backup, which waits for an answer. */
 static void consider(struct telnet_run *r, unsigned side, uint8_t option)
 {
 	switch ((enum telnet_agreed)of_backend(r, side, option)->agreed) {
@@ -169,7 +172,7 @@ static void consider(struct telnet_run *r, unsigned side, uint8_t option)
 	}
 }
 
-/* The backup answers what the client had asked for, or announced. */
+/* Handles the backup's answer to what the client had asked for, or announced. */
 static void answered(struct telnet_run *r, unsigned side, uint8_t option, bool on)
 {
 	struct telnet_option *c = of_client(r, side, option);
@@ -177,7 +180,8 @@ static void answered(struct telnet_run *r, unsigned side, uint8_t option, bool o
 	if (c->agreed == TELNET_OFFERED || (c->agreed == TELNET_QUIT && !on))
 		tell_client(r, side, option, on);
 	else if (on && c->ended && r->s->join.shown)
-		tell_backend(r, side, option, false); /* the answer to that is the client's */
+		/* The backup's answer to this goes to the client. */
+		tell_backend(r, side, option, false);
 	if (on)
 		say(r, option);
 }
@@ -204,7 +208,7 @@ static void backend_option(struct telnet_run *r, uint8_t verb, uint8_t option)
 		tell_client(r, side, option, on);
 }
 
-/* Or will, when it has answered. */
+/* Whether the client uses the option, or will after its answer. */
 static bool client_uses(struct telnet_run *r, uint8_t option)
 {
 	for (unsigned side = 0; side < 2 && option < TELNET_OPTION_MAX; side++) {
@@ -232,7 +236,7 @@ static void backend_sub(struct telnet_run *r, const struct telnet_token *t)
 		return;
 	}
 	if (!asks && !by_history(r) && !r->s->join.beyond && !client_uses(r, t->option))
-		return; /* about what is over again by now */
+		return; /* the option has been ended again */
 	struct telnet_sub *e =
 		asks || by_history(r) ? telnet_subs_unused(subs, t->option, kind, hash) : NULL;
 	if (e)
@@ -261,7 +265,7 @@ void telnet_proxy_backend(struct telnet_run *r, const struct telnet_token *t)
 
 /* ---- the client ---------------------------------------------------------------------- */
 
-/* Of its own accord the client asks for an option. */
+/* The client asks for an option by itself. */
 static void offered(struct telnet_run *r, unsigned side, uint8_t option)
 {
 	switch ((enum telnet_agreed)of_backend(r, side, option)->agreed) {
@@ -279,17 +283,17 @@ static void offered(struct telnet_run *r, unsigned side, uint8_t option)
 	}
 }
 
-/* Or ends one. */
+/* The client ends an option by itself. */
 static void quit(struct telnet_run *r, unsigned side, uint8_t option)
 {
 	uint8_t agreed = of_backend(r, side, option)->agreed;
 
 	if (agreed == TELNET_YES) {
-		tell_backend(r, side, option, false); /* its answer is the client's */
+		tell_backend(r, side, option, false); /* the backup's answer goes to the client */
 		return;
 	}
 	if (agreed == TELNET_OFFERED || agreed == TELNET_QUIT)
-		return; /* its answer to an earlier word is on its way */
+		return; /* the client's answer to an earlier word is under way */
 	if (agreed == TELNET_ASKED)
 		tell_backend(r, side, option, false);
 	tell_client(r, side, option, false);
@@ -317,7 +321,7 @@ static void client_option(struct telnet_run *r, uint8_t verb, uint8_t option)
 		if (b->agreed == TELNET_YES && c->agreed == TELNET_REFUSED)
 			tell_backend(r, side, option, false);
 	} else if (!r->s->join.shown) {
-		/* It is told when the backup has come so far: its own words may be older. */
+		/* The backup is told when it has come as far: its own words may be older. */
 	} else if (c->agreed == TELNET_OFFERED && was != TELNET_OFFERED) {
 		offered(r, side, option);
 	} else if (c->agreed == TELNET_QUIT && was != TELNET_QUIT) {
@@ -350,7 +354,8 @@ static void client_sub(struct telnet_run *r, const struct telnet_token *t)
 		telnet_subs_answer(subs, e, t->text);
 		uses = e->wanted;
 	} else if (!answers && !uses) {
-		telnet_subs_say(subs, t->option, t->text); /* for when the backup wants it */
+		/* Kept for when the backup asks for it. */
+		telnet_subs_say(subs, t->option, t->text);
 	}
 	if (uses)
 		send_sub(r, t->option, t->text);
@@ -372,7 +377,7 @@ void telnet_proxy_start(struct telnet_run *r)
 		for (uint8_t i = 0; i < TELNET_OPTION_MAX; i++) {
 			const struct telnet_option *c = of_client(r, side, i);
 			bool open = c->agreed == TELNET_YES || c->agreed == TELNET_OFFERED;
-			/* Also what was refused, or is over: that is part of the history. */
+			/* Refused and ended options are included: they belong to the history. */
 			if (by_history(r) ? c->began : c->wanted && open)
 				tell_backend(r, side, i, true);
 		}

@@ -45,7 +45,10 @@ static bool backend_echoes(const struct telnet *s)
 	return s->join.options.side[TELNET_BY_SERVER][TELNET_ECHO].agreed == TELNET_YES;
 }
 
-/* As long as the backup says what the old server had said, what fitted there fits here. */
+/*
+ * Whether BINARY is in force towards the backup. As long as the backup says what the old server had
+ * said, the old server's state is right for it.
+ */
 static bool binary_to_backend(const struct telnet *s)
 {
 	return s->join.differs &&
@@ -53,8 +56,8 @@ static bool binary_to_backend(const struct telnet *s)
 }
 
 /*
- * A line with the end that fits: without BINARY a CR is followed by NUL or LF (RFC 854), with it by
- * nothing (RFC 856), and what the old server had agreed on need not be what the backup has.
+ * Sends a line with the right end. Without BINARY a CR is followed by NUL or LF (RFC 854), with it
+ * by nothing (RFC 856). The backup's BINARY may differ from the old server's.
  */
 static void send_typed(struct telnet_run *r, const struct telnet_typed *t)
 {
@@ -67,7 +70,7 @@ static void send_typed(struct telnet_run *r, const struct telnet_typed *t)
 		telnet_to_backend(r, bytes_from(bytes_of(t->text, t->n), n));
 	if (!cr || !r->s->join.differs)
 		return;
-	/* What the client ends its last line with may still be on its way. */
+	/* The rest of the client's last line end may still be under way. */
 	if (binary_to_backend(r->s) || (!second && r->s->login.line_over))
 		telnet_to_backend(r, bytes_of("\r", 1));
 	else
@@ -81,12 +84,13 @@ static void send_line(struct telnet_run *r, unsigned what, const struct telnet_t
 		what == TELNET_SENT_PASSWORD ||
 		(what == TELNET_SENT_TYPED && r->s->login.line.prompt == TELNET_PASSWORD_PROMPT);
 
-	/* Without the option the client itself would show what is typed, and so may the backup. */
+	/* Without the echo option the client itself would show what is typed, and the backup
+	 * might too. */
 	if (secret && !backend_echoes(r->s)) {
 		telnet_abort(r, "password-echo");
 		return;
 	}
-	/* Who types has settled how: echo, a line or a character at a time. */
+	/* The typed lines depend on echo and line mode, so the options are settled first. */
 	telnet_proxy_caught_up(r);
 	k->sent |= (uint8_t)what;
 	send_typed(r, t);
@@ -169,7 +173,7 @@ static void notice_line(struct telnet_run *r, const char *text)
 	struct bytes b = bytes_str(text);
 
 	for (size_t i = 0; i < b.n; i++) {
-		/* It is a line, whatever the operator wrote. */
+		/* The notice must stay one line, whatever the operator wrote. */
 		bool plain = b.p[i] >= ' ' && b.p[i] != TELNET_IAC && b.p[i] != 0x7f;
 		telnet_to_client(r, plain ? bytes_of(b.p + i, 1) : bytes_str("?"));
 	}
@@ -193,7 +197,7 @@ static void tell_user(struct telnet_run *r)
 	telnet_to_client(r, bytes_from(bytes_of(k->collected, k->collected_n), skip));
 }
 
-/* The backup is where the old server was, as far as it can be. */
+/* The backup has come as far as it can towards the old server's state. */
 static void reached(struct telnet_run *r)
 {
 	struct telnet *s = r->s;
@@ -215,7 +219,7 @@ static void reached(struct telnet_run *r)
 	if (s->login.phase == TELNET_SESSION && s->replay_all && s->login.unanswered &&
 	    !s->login.last.lost && !asks)
 		send_typed(r, &s->login.last);
-	/* Half a line belongs to the prompt it was typed at. */
+	/* A half-typed line belongs to the prompt at which it was typed. */
 	if (pending(s, TELNET_SENT_TYPED) && prompt == s->login.line.prompt)
 		send_line(r, TELNET_SENT_TYPED, &s->login.typed);
 	if (!k->over)
@@ -230,7 +234,7 @@ static void prompted(struct telnet_run *r)
 	if (k->line.prompt == TELNET_LOGIN_PROMPT && pending(s, TELNET_SENT_USER)) {
 		send_line(r, TELNET_SENT_USER, &s->login.user);
 	} else if (k->line.prompt == TELNET_PASSWORD_PROMPT && pending(s, TELNET_SENT_PASSWORD)) {
-		k->sent |= TELNET_SENT_USER; /* it knows who it is */
+		k->sent |= TELNET_SENT_USER; /* the backup knows the user already */
 		send_line(r, TELNET_SENT_PASSWORD, &s->login.password);
 	} else if (wants_session(s) && has_script(s)) {
 		telnet_abort(r, "login-failed");
@@ -248,7 +252,7 @@ static void collect(struct telnet_join *k, uint8_t c)
 	k->collected[k->collected_n++] = c;
 }
 
-/* The user is being asked for name or password, and is to come there again. */
+/* Whether the user is being asked for name or password, and must come to that prompt again. */
 static bool at_prompt(const struct telnet *s)
 {
 	uint8_t prompt = s->login.line.prompt;
@@ -257,7 +261,7 @@ static bool at_prompt(const struct telnet *s)
 	       (prompt == TELNET_LOGIN_PROMPT || prompt == TELNET_PASSWORD_PROMPT);
 }
 
-/* Nothing of the script is left: what the backup says now tells whether it let the user in. */
+/* The script has been sent. What the backup says now shows whether it has accepted the login. */
 static void judged(struct telnet_run *r, enum telnet_said said)
 {
 	const struct telnet *s = r->s;
@@ -277,7 +281,7 @@ static void follow(struct telnet_run *r, uint8_t c, enum telnet_said said, bool 
 
 	if (!echo)
 		collect(k, c);
-	/* In the greeting there is nothing to come to: what differs is shown at once. */
+	/* In the greeting there is no state to reach: a different greeting is shown at once. */
 	if (k->mode == TELNET_MODE_GREETING)
 		reached(r);
 	else if (said == TELNET_SAID_PROMPT)
@@ -302,7 +306,7 @@ void telnet_relogin_start(struct telnet_run *r)
 		all_seen(r);
 }
 
-/* The line that is going on, which the client does not have like this. */
+/* Collects the backup's current line, which the client does not have in this form. */
 static void collect_line(struct telnet_join *k)
 {
 	for (unsigned i = 0; i + 1 < k->line.n; i++)
@@ -328,7 +332,7 @@ void telnet_relogin_backend(struct telnet_run *r, struct bytes b)
 	}
 	if (k->over || n == b.n)
 		return;
-	/* Whatever the old server had asked it had asked before it would have said this. */
+	/* The old server would have asked everything before it said something new. */
 	k->beyond = true;
 	telnet_to_client(r, bytes_from(b, n));
 	for (; n < b.n; n++)
@@ -340,7 +344,7 @@ void telnet_relogin_client(struct telnet_run *r, struct bytes b)
 	struct telnet *s = r->s;
 	struct telnet_join *k = &s->join;
 
-	/* The rest of a line end that needs none. */
+	/* The NUL or LF after a CR is dropped, since BINARY needs none. */
 	if (!k->typing && s->login.line_over && binary_to_backend(s) && b.n > 0 &&
 	    (b.p[0] == 0 || b.p[0] == '\n'))
 		b = bytes_from(b, 1);
@@ -349,7 +353,7 @@ void telnet_relogin_client(struct telnet_run *r, struct bytes b)
 		telnet_to_backend(r, b);
 		return;
 	}
-	/* Typed for a session that is gone: it may not go to one in another place. */
+	/* The bytes were typed for a session that is gone, and must not reach another one. */
 	if (k->mode == TELNET_MODE_SESSION && !s->replay_all)
 		return;
 	if (b.n > TELNET_HELD_MAX - k->held_n) {

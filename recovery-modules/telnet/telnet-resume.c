@@ -13,8 +13,8 @@ void telnet_abort(struct telnet_run *r, const char *reason)
 }
 
 /*
- * What ends the token that the old server had begun, so that it does no more than it must. What was
- * on the wire stays true.
+ * Writes an end for the token that the old server had begun, with as little effect as possible. The
+ * bytes on the wire are not changed.
  */
 static size_t ending(const struct telnet *s, uint8_t *out)
 {
@@ -28,8 +28,8 @@ static size_t ending(const struct telnet *s, uint8_t *out)
 		out[n++] = TELNET_NOP;
 		break;
 	case TELNET_IN_VERB: {
-		/* An option for which it says what is so already; otherwise one that is no state.
-		 */
+		/* The option is one for which the verb changes nothing, or else one without
+		 * state. */
 		unsigned side = telnet_verb_side(p->verb, true);
 		bool on = telnet_verb_on(p->verb);
 		uint8_t i = 0;
@@ -40,13 +40,13 @@ static size_t ending(const struct telnet *s, uint8_t *out)
 		break;
 	}
 	case TELNET_IN_OPTION:
-		out[n++] = TELNET_TM; /* nobody has sub-negotiations about it */
+		out[n++] = TELNET_TM; /* there is no sub-negotiation about it */
 		out[n++] = TELNET_IAC;
 		out[n++] = TELNET_SE;
 		break;
 	case TELNET_IN_SUB:
 		if (p->sub_n == 0)
-			out[n++] = TTYPE_SEND; /* most are questions, and this is one */
+			out[n++] = TTYPE_SEND; /* most of them are questions, and so is this one */
 		out[n++] = TELNET_IAC;
 		out[n++] = TELNET_SE;
 		break;
@@ -57,7 +57,7 @@ static size_t ending(const struct telnet *s, uint8_t *out)
 	return n;
 }
 
-/* The client takes it as the old server's word. */
+/* Accounts for bytes to the client: it takes them as the old server's. */
 static void account(struct telnet *s, struct bytes b)
 {
 	struct telnet_token t;
@@ -77,7 +77,7 @@ static void send_client(struct telnet_run *r, struct bytes b)
 		r->ops->to_client(r->j, (struct jeebs_bytes){b.p, b.n});
 }
 
-/* @b is text, or one token. */
+/* Sends @b, which is text or one token, to the client. */
 void telnet_to_client(struct telnet_run *r, struct bytes b)
 {
 	struct telnet_join *k = &r->s->join;
@@ -88,7 +88,7 @@ void telnet_to_client(struct telnet_run *r, struct bytes b)
 		return;
 	if (begun && !k->partial_unknown && b.n >= k->partial_n &&
 	    memcmp(b.p, k->partial, k->partial_n) == 0) {
-		b = bytes_from(b, k->partial_n); /* the backup goes on as the old server did */
+		b = bytes_from(b, k->partial_n); /* the token goes on as the old server began it */
 	} else if (begun) {
 		size_t n = ending(r->s, end);
 		account(r->s, bytes_of(end, n));
@@ -157,12 +157,12 @@ static void client_data(struct telnet_run *r, struct bytes b)
 	struct telnet *s = r->s;
 
 	tokens(r, &s->parser[JEEBS_TO_SERVER], b, telnet_relogin_client, telnet_proxy_client);
-	/* Who types has been asked all that the backup had to ask first. */
+	/* The backup's questions come first. Then the user may be asked something. */
 	if (s->join.shown && s->join.beyond && !s->join.over && s->join.line.n > 0)
 		telnet_proxy_settle(r);
 }
 
-/* When nothing is left to be done for the two they talk to each other. */
+/* When nothing is left to do, both directions pass. */
 static void pass(struct telnet_run *r)
 {
 	struct telnet_join *k = &r->s->join;

@@ -28,7 +28,7 @@ bool telnet_sub_answers(uint8_t option, struct bytes b)
 	return has_send(option) && b.n > 0 && b.p[0] == IS;
 }
 
-/* FNV-1a: these are the words of one's own server. */
+/* FNV-1a is good enough: the bytes are those of one's own server. */
 uint64_t telnet_sub_hash(struct bytes b)
 {
 	uint64_t h = UINT64_C(0xcbf29ce484222325);

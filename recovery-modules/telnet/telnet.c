@@ -3,7 +3,7 @@
 
 static void telnet_close(void *state)
 {
-	explicit_bzero(state, sizeof(struct telnet)); /* a password may be in it */
+	explicit_bzero(state, sizeof(struct telnet)); /* may contain a password */
 }
 
 static const uint16_t ports[] = {23, 0};
