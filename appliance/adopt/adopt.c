@@ -49,8 +49,7 @@ static struct handover *handover_at(struct list *node)
 	return list_entry(node, struct handover, node);
 }
 
-/* ---- the end of one ---------------------------------------------------------------------------
- */
+/* ---- the end of one ---------------------------------------------------------------- */
 
 static void report(const struct handover *h, enum adopt_event event)
 {
@@ -83,8 +82,7 @@ static void end_because(struct adopter *a, struct handover *h, const char *reaso
 	end(a, h, ADOPT_RESET);
 }
 
-/* ---- lanes ------------------------------------------------------------------------------------
- */
+/* ---- lanes ------------------------------------------------------------------------- */
 
 static struct lane *lane_for(struct adopter *a, const char *path)
 {
@@ -154,8 +152,7 @@ static void expire(struct adopter *a, struct lane *l, int64_t now)
 		end_because(a, handover_at(l->queue.next), "adopt-timeout");
 }
 
-/* ---- the thread -------------------------------------------------------------------------------
- */
+/* ---- the thread -------------------------------------------------------------------- */
 
 static void on_ready(struct adopter *a, struct handover *h)
 {
@@ -282,8 +279,7 @@ static void *adopter_main(void *arg)
 	return NULL;
 }
 
-/* ---- for others -------------------------------------------------------------------------------
- */
+/* ---- for others -------------------------------------------------------------------- */
 
 static int open_descriptors(struct adopter *a)
 {

@@ -135,8 +135,7 @@ static json_t *row_json(const struct row *r)
 			 r->plan.reason, "detail", r->plan.detail);
 }
 
-/* ---- servers
- * ------------------------------------------------------------------------------------- */
+/* ---- servers ----------------------------------------------------------------------- */
 
 static int find_server(const struct daemon *d, const char *name)
 {
@@ -344,8 +343,7 @@ static json_t *op_servers(void *ctx, struct control_error *e)
 	return a;
 }
 
-/* ---- status
- * -------------------------------------------------------------------------------------- */
+/* ---- status ------------------------------------------------------------------------ */
 
 /* The gravest word of all servers. */
 static const char *overall_state(struct daemon *d, bool *ret_hold)
@@ -417,8 +415,7 @@ static json_t *op_status(void *ctx, struct control_error *e)
 			 st.failing, "hold", hold);
 }
 
-/* ---- connections
- * --------------------------------------------------------------------------------- */
+/* ---- connections ------------------------------------------------------------------- */
 
 static json_t *op_connections(void *ctx, const char *server, struct control_error *e)
 {
@@ -441,8 +438,7 @@ static json_t *op_connections(void *ctx, const char *server, struct control_erro
 	return a;
 }
 
-/* ---- explain
- * ------------------------------------------------------------------------------------- */
+/* ---- explain ----------------------------------------------------------------------- */
 
 /* A copy of one flow's facts, taken inside its worker. */
 struct explained {
@@ -641,8 +637,7 @@ static json_t *op_explain(void *ctx, const struct endpoint *client, struct contr
 	return o;
 }
 
-/* ---- failovers
- * ----------------------------------------------------------------------------------- */
+/* ---- failovers --------------------------------------------------------------------- */
 
 static void account_now(void *ctx, uint32_t server, struct account_numbers *ret)
 {
@@ -665,8 +660,7 @@ static json_t *op_failovers(void *ctx, struct control_error *e)
 	return history_json(&d->history, account_now, name_of_server, d);
 }
 
-/* ---- orders
- * -------------------------------------------------------------------------------------- */
+/* ---- orders ------------------------------------------------------------------------ */
 
 static json_t *op_failover(void *ctx, const char *server, uid_t uid, struct control_error *e)
 {

@@ -211,8 +211,7 @@ static void publish_control(struct daemon *d)
 #undef INNER
 }
 
-/* ---- survey ------------------------------------------------------------------------------------
- */
+/* ---- survey ------------------------------------------------------------------------ */
 
 /* Per service: how many live flows would be continued, and how many not. */
 struct survey {
@@ -305,8 +304,7 @@ void daemon_metrics_publish(struct daemon *d, int64_t now_ns)
 	survey(d, now_ns);
 }
 
-/* ---- failover ----------------------------------------------------------------------------------
- */
+/* ---- failover ---------------------------------------------------------------------- */
 
 /* A phase lasts from the end of the last one that happened to its own. */
 void daemon_metrics_failover(struct daemon *d, uint32_t server, const struct failover_summary *s)

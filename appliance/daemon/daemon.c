@@ -42,8 +42,7 @@
 #define OWN_ADDRESSES_MAX 64
 #define STATE_MAX_AGE_NS  (600 * NS_PER_S)
 
-/* ---- messages between threads ------------------------------------------------------------------
- */
+/* ---- messages between threads ------------------------------------------------------ */
 
 static void request_takeover(struct daemon *d, uint32_t server, int64_t alive_ns)
 {
@@ -201,8 +200,7 @@ static void on_all_settled(void *ctx, uint32_t server, const struct failover_sum
 	history_settled(&d->history, server, s);
 }
 
-/* ---- start
- * ---------------------------------------------------------------------------------------- */
+/* ---- start ------------------------------------------------------------------------- */
 
 static int load_services(struct daemon *d)
 {
@@ -657,8 +655,7 @@ static void stop(struct daemon *d, bool started)
 	free(d->retry);
 }
 
-/* ---- main loop ----------------------------------------------------------------------------------
- */
+/* ---- main loop --------------------------------------------------------------------- */
 
 /*
  * The first SIGTERM after a takeover is an announcement only: the box is the

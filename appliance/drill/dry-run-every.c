@@ -28,8 +28,7 @@ struct every {
 	int r;
 };
 
-/* ---- the progress bar, on a terminal ----------------------------------------------------------
- */
+/* ---- the progress bar, on a terminal ----------------------------------------------- */
 
 static void progress_begin(struct every *e)
 {
@@ -66,8 +65,7 @@ static void progress_end(struct every *e)
 	e->shown = e->shown < 0 ? -1 : 0;
 }
 
-/* ---- the passes ---------------------------------------------------------------------------------
- */
+/* ---- the passes -------------------------------------------------------------------- */
 
 static int write_down(void *ctx, const struct frame *f)
 {

@@ -308,8 +308,7 @@ static int64_t run_number(const struct run *r, enum number n)
 	}
 }
 
-/* ---- assertions -------------------------------------------------------------------------------
- */
+/* ---- assertions -------------------------------------------------------------------- */
 
 static bool holds(int64_t v, const char *op, int64_t with)
 {
@@ -382,8 +381,7 @@ static int check(struct run *r, const char *name, char *error, size_t error_size
 	return 1;
 }
 
-/* ---- playing ------------------------------------------------------------------------------------
- */
+/* ---- playing ----------------------------------------------------------------------- */
 
 static int start(struct run *r, bool v6)
 {

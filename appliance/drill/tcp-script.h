@@ -107,8 +107,7 @@ int tcp_script_parse(const char *name, const char *text, struct tcp_script *ret,
 		     size_t error_size);
 void tcp_script_deinit(struct tcp_script *s);
 
-/* ---- tcp-script-frame.c ------------------------------------------------------------------------
- */
+/* ---- tcp-script-frame.c ------------------------------------------------------------ */
 
 struct tcp_script_wire {
 	struct endpoint client, server;
@@ -125,8 +124,7 @@ static inline uint8_t tcp_script_byte(int from_server, uint64_t off)
 void tcp_script_frame(const struct tcp_script_wire *w, const struct tcp_script_segment *s,
 		      struct buf *out, size_t *ret_wire);
 
-/* ---- tcp-script-run.c
- * ---------------------------------------------------------------------------- */
+/* ---- tcp-script-run.c -------------------------------------------------------------- */
 
 /* Plays it. 0, or 1: the first assertion that does not hold, in @error as above. */
 int tcp_script_run(const char *name, const struct tcp_script *s, char *error, size_t error_size);

@@ -179,8 +179,7 @@ static const struct jeebs_module line_module = {
 	.close = line_close,
 };
 
-/* ---- the oracle: the same bytes for the same bytes ---------------------------------------------
- */
+/* ---- the oracle: the same bytes for the same bytes --------------------------------- */
 
 struct exact {
 	struct buf server, client;
@@ -309,8 +308,7 @@ static const struct jeebs_oracle exact_oracle = {
 	.close = exact_close,
 };
 
-/* ---- the capture --------------------------------------------------------------------------------
- */
+/* ---- the capture ------------------------------------------------------------------- */
 
 #define C   FLOW_TO_SERVER /* says the client */
 #define S   FLOW_TO_CLIENT
@@ -448,8 +446,7 @@ static void assert_finds(enum fault what, const char *kind)
 	assert_int_equal(report.first_client.port, 40000);
 }
 
-/* ---- tests
- * ---------------------------------------------------------------------------------------- */
+/* ---- tests ------------------------------------------------------------------------- */
 
 static void test_every_cut_is_exact(void **state)
 {

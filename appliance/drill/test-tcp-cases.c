@@ -65,8 +65,7 @@ static void test_failures_say_what_is(void **state)
 	expect_error("%{ flows <= -1 }%", "flows <= -1 does not hold");
 }
 
-/* ---- the cases ---------------------------------------------------------------------------------
- */
+/* ---- the cases --------------------------------------------------------------------- */
 
 static char *read_file(const char *path)
 {

@@ -196,8 +196,7 @@ static int submit(struct failover_server *s, struct takeover_item *item, int fd,
 	return 0;
 }
 
-/* ---- handed to a program ----------------------------------------------------------------------
- */
+/* ---- handed to a program ----------------------------------------------------------- */
 
 /* In the adopter's thread. */
 static void on_adopt_report(void *ctx, const struct adopt_report *r)
@@ -270,8 +269,7 @@ static int hand_over(struct failover_server *s, struct takeover_item *item, int 
 	return 0;
 }
 
-/* ---- restored ---------------------------------------------------------------------------------
- */
+/* ---- restored ---------------------------------------------------------------------- */
 
 static struct bytes in_flight(const struct taken *t)
 {

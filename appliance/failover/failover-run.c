@@ -68,8 +68,7 @@ static void mark(struct failover_server *s, enum failover_phase p)
 		  LOG_MS("at_ms", sum->at_ns[p] - sum->alive_ns));
 }
 
-/* ---- fence ------------------------------------------------------------------------------------
- */
+/* ---- fence ------------------------------------------------------------------------- */
 
 /* Of a server that has not fallen silent by itself, or when the operator says so: it comes first.
  */
@@ -129,8 +128,7 @@ static void drop_fence(struct failover_server *s)
 		  LOG_STR("command", s->cfg->fence_command[0]));
 }
 
-/* ---- before the address moves -----------------------------------------------------------------
- */
+/* ---- before the address moves ------------------------------------------------------ */
 
 /* Of one that has never answered the box no MAC is known: then it may be anybody's. */
 static bool may_be_server(const struct failover_server *s, const uint8_t mac[6])
@@ -214,8 +212,7 @@ static int enter_take(struct failover_server *s)
 	return 0;
 }
 
-/* ---- afterwards -------------------------------------------------------------------------------
- */
+/* ---- afterwards -------------------------------------------------------------------- */
 
 static void enter_sockets(struct failover_server *s)
 {
@@ -347,8 +344,7 @@ static void call_off(struct failover_server *s)
 	o->done(o->ctx, s->index, &run->summary);
 }
 
-/* ---- phases ------------------------------------------------------------------------------------
- */
+/* ---- phases ------------------------------------------------------------------------ */
 
 static void run_set_phase(struct failover_server *s, enum run_phase phase, int64_t now)
 {

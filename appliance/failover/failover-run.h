@@ -102,8 +102,7 @@ bool failover_run_free_left(struct failover_server *s);
 /* The thread ends: calls off a takeover that has taken nothing yet, forgets any other. */
 void failover_run_cancel(struct failover_server *s);
 
-/* ---- failover-server.c ------------------------------------------------------------------------
- */
+/* ---- failover-server.c ------------------------------------------------------------- */
 
 /*
  * Asks the link, from the box's own address, who has the server's: nobody but us may
@@ -121,8 +120,7 @@ void failover_server_tell_settled(struct failover_server *s);
 void failover_server_release(struct failover_server *s);
 void failover_server_set_state(struct failover_server *s, enum failover_state state);
 
-/* ---- failover-clients.c -----------------------------------------------------------------------
- */
+/* ---- failover-clients.c ------------------------------------------------------------ */
 
 /* Asks the workers who is to be asked, and who needs not be. */
 void failover_clients_ask(struct failover_server *s);

@@ -446,8 +446,7 @@ static void *loop_main(void *arg)
 	return NULL;
 }
 
-/* ---- from other threads -----------------------------------------------------------------------
- */
+/* ---- from other threads ------------------------------------------------------------ */
 
 void health_loop_view(struct health_loop *l, uint32_t server, struct health_view *ret)
 {

@@ -421,8 +421,7 @@ static void test_finds_violations(void **state)
 	}
 }
 
-/* ---- the live half ----------------------------------------------------------------------------
- */
+/* ---- the live half ----------------------------------------------------------------- */
 
 static int live_expects(struct jeebs_flow *f, const struct jeebs_live_ops *ops,
 			struct jeebs_bytes b)

@@ -53,8 +53,7 @@ static void assert_plan(struct harness *h, uint32_t verdict, const char *reason)
 	assert_null(h->violation);
 }
 
-/* ---- a backup ----------------------------------------------------------------------------------
- */
+/* ---- a backup ---------------------------------------------------------------------- */
 
 /* When it has heard so many bytes it says this. */
 struct line {
@@ -113,8 +112,7 @@ static void assert_order(struct backup *k, const char *text)
 	buf_deinit(&k->order);
 }
 
-/* ---- how it continues --------------------------------------------------------------------------
- */
+/* ---- how it continues -------------------------------------------------------------- */
 
 static void test_idle(void **state)
 {
@@ -252,8 +250,7 @@ static void test_begins_behind_an_upgrade(void **state)
 	buf_deinit(&k.order);
 }
 
-/* ---- when it is refused ------------------------------------------------------------------------
- */
+/* ---- when it is refused ------------------------------------------------------------ */
 
 static void test_gaps(void **state)
 {
@@ -361,8 +358,7 @@ static void test_stale(void **state)
 	buf_deinit(&old);
 }
 
-/* ---- when the backup disappoints ---------------------------------------------------------------
- */
+/* ---- when the backup disappoints --------------------------------------------------- */
 
 /* After "get" and @delivered from the old server, the backup says @says. */
 static void check_backup(const char *delivered, const char *says, bool closes, const char *client,
@@ -508,8 +504,7 @@ static void test_nobody_is_left_to_talk_to(void **state)
 	harness_deinit(&h);
 }
 
-/* ---- the head of an upgrade --------------------------------------------------------------------
- */
+/* ---- the head of an upgrade -------------------------------------------------------- */
 
 #define HEAD_101(date)                                                          \
 	"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nDATE: " date \
@@ -574,8 +569,7 @@ static void test_nothing_else_may(void **state)
 			check_head(cases[i].old, strlen(cases[i].old), cases[i].new, false, chunk);
 }
 
-/* ---- marks -------------------------------------------------------------------------------------
- */
+/* ---- marks ------------------------------------------------------------------------- */
 
 /* Commands and answers, one after the other, far more than there are marks. */
 static void test_marks_are_bounded(void **state)

@@ -150,8 +150,7 @@ static int oracle_fin(void *oracle, uint32_t dir, uint64_t off)
 	return replay_oracle.fin(o->verbatim, dir, off);
 }
 
-/* ---- units and replies ------------------------------------------------------------------------
- */
+/* ---- units and replies ------------------------------------------------------------- */
 
 static size_t line_length(struct bytes b)
 {
@@ -377,8 +376,7 @@ static int oracle_learned(void *oracle, uint64_t *ret_unasked)
 	}
 }
 
-/* ---- the backup ---------------------------------------------------------------------------------
- */
+/* ---- the backup -------------------------------------------------------------------- */
 
 static void *oracle_connect(void *oracle, const struct jeebs_cut *cut)
 {

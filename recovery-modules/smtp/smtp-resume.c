@@ -14,8 +14,7 @@ static void send_text(struct smtp_run *x, const char *text)
 	send(x, text, strlen(text));
 }
 
-/* ---- the beginning of the session --------------------------------------------------------------
- */
+/* ---- the beginning of the session -------------------------------------------------- */
 
 static void hello(struct smtp_run *x)
 {
@@ -95,8 +94,7 @@ static void logged_in(struct smtp_run *x, unsigned code)
 		smtp_abort(x, "login-refused");
 }
 
-/* ---- replies to units --------------------------------------------------------------------------
- */
+/* ---- replies to units -------------------------------------------------------------- */
 
 static bool of_transaction(unsigned kind)
 {
@@ -267,8 +265,7 @@ static void backend_eof(struct smtp_run *x)
 	x->ops->finish_client(x->j);
 }
 
-/* ---- the beginning and the end of our part ------------------------------------------------------
- */
+/* ---- the beginning and the end of our part ----------------------------------------- */
 
 /* Handles messages that the old server may have, and units that are not in the log. */
 static void answer_alone(struct smtp_run *x, unsigned n)

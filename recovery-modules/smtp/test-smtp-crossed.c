@@ -203,8 +203,7 @@ static void receive(void *ctx, struct bytes b, bool eof, struct buf *answer, boo
 	*close |= eof;
 }
 
-/* ---- the client ---------------------------------------------------------------------------------
- */
+/* ---- the client -------------------------------------------------------------------- */
 
 struct step {
 	unsigned replies; /* it waits for so many */
@@ -283,8 +282,7 @@ static struct bytes client_says(void *ctx, uint64_t received, bool *ret_eof)
 	return b;
 }
 
-/* ---- cuts
- * ------------------------------------------------------------------------------------------ */
+/* ---- cuts -------------------------------------------------------------------------- */
 
 static void live(struct run *u, struct bytes file, size_t cut)
 {

@@ -402,8 +402,7 @@ static void test_several_messages_without_a_reply(void **state)
 		       "EHLO me\r\nQUIT\r\n");
 }
 
-/* ---- text
- * ---------------------------------------------------------------------------------------- */
+/* ---- text -------------------------------------------------------------------------- */
 
 static struct jeebs_bytes of(const char *s)
 {

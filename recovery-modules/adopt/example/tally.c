@@ -301,8 +301,7 @@ static short wants(const struct session *s)
 	return POLLIN;
 }
 
-/* ---- the program ------------------------------------------------------------------------------
- */
+/* ---- the program ------------------------------------------------------------------- */
 
 static int listen_tcp(const char *port)
 {
