@@ -43,6 +43,8 @@ void drill_events_link(struct drill_events *e)
 		v->next_sent = sent;
 		if (v->dir == FLOW_TO_SERVER && v->ack >= 0)
 			ack = i;
+		if (v->torn)
+			ack = UINT32_MAX;
 		if (v->dir == FLOW_TO_CLIENT && v->to > v->from)
 			sent = i;
 	}

@@ -21,8 +21,9 @@ struct drill_event {
 	uint16_t window; /* as on the wire */
 	uint8_t dir, flags;
 	bool has_ts;
+	bool torn; /* between it and the one before there were some that nobody believed */
 	/* Indices of events behind this one; UINT32_MAX: none. */
-	uint32_t next_ack;  /* of the client */
+	uint32_t next_ack;  /* of the client, when nothing before it is torn */
 	uint32_t next_sent; /* of the server, with bytes: also a retransmission may be news */
 };
 
@@ -52,7 +53,9 @@ void drill_events_read(struct drill_events *e, uint64_t packet);
 
 /*
  * What the client acknowledges next, when the server sends nothing before it: so it would
- * have answered a probe. -1: the capture does not tell.
+ * have answered a probe. -1: the capture does not tell. It does not where it has lost so much that
+ * a place had to be told by both ends before it was believed: what one of them said first was the
+ * server going on, or an answer to that.
  */
 int64_t drill_events_answer(const struct drill_events *e);
 

@@ -290,8 +290,12 @@ void drill_truth_saw(struct drill_truth *t, const struct flow *f, const struct s
 	t->accepted = accepted;
 	if (d)
 		d->last_packet = t->packet;
-	if (!was || !s || !d || d->unknown)
+	if (!s || !d || d->unknown)
 		return;
+	if (!was) {
+		d->torn = true;
+		return;
+	}
 	if (endpoint_eq(&s->src, &f->client))
 		saw_client(t, d, f, s);
 	struct drill_events *e = &d->events;
@@ -305,7 +309,9 @@ void drill_truth_saw(struct drill_truth *t, const struct flow *f, const struct s
 		return;
 	}
 	e->v = v;
-	e->v[e->n++] = drill_event_of(f, s, t->packet);
+	e->v[e->n] = drill_event_of(f, s, t->packet);
+	e->v[e->n++].torn = d->torn;
+	d->torn = false;
 	t->used += sizeof *e->v;
 }
 

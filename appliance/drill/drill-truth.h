@@ -54,6 +54,7 @@ struct drill_flow {
 	uint64_t fin_received; /* how far the client had received when it finished */
 	bool reset;            /* it ended with a RST */
 	bool unknown;          /* the ceiling: not all of it is written down */
+	bool torn;             /* what came behind the last event was not believed */
 	uint64_t first_packet, last_packet;
 	uint64_t cuts; /* the caller's: how often it was cut */
 	void *oracle;  /* the caller's: made when it is first needed, closed with the flow */

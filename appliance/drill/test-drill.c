@@ -220,7 +220,7 @@ static int exact_data(void *oracle, uint32_t dir, uint64_t off, struct jeebs_byt
 static int exact_gap(void *oracle, uint32_t dir, uint64_t from, uint64_t to)
 {
 	struct exact *e = oracle;
-	static const uint8_t nothing[64];
+	static uint8_t nothing[1 << 18];
 
 	if (e->lost == 0 && dir == JEEBS_TO_CLIENT)
 		e->lost = from + 1;
@@ -644,6 +644,27 @@ static void test_question_behind_a_hole(void **state)
 	assert_int_equal(said[2].received, 20);
 }
 
+/*
+ * More is lost than both windows hold. Where the server is then neither end is believed alone, so
+ * its next segment is nothing, and the client's ACK of that is: no client has acknowledged this
+ * before the server went on.
+ */
+static void test_behind_a_loss_of_windows(void **state)
+{
+	static const struct seg g[] = {
+		{C, TCP_SYN, -1, 0, ""},     {S, TCP_SYN | ACK, -1, 0, ""},
+		{C, ACK, 0, 0, ""},          {C, ACK, 0, 0, "quest"},
+		{S, ACK, 0, 5, "answer"},    {C, ACK, 5, 6, ""},
+		{S, ACK, 200000, 5, "far"},  {C, ACK, 5, 200003, ""},
+		{S, ACK, 200003, 5, "rest"}, {C, ACK, 5, 200007, ""},
+	};
+
+	drill(g, sizeof g / sizeof g[0]);
+	assert_int_equal(report.wrong, 0);
+	assert_int_equal(report.exact, 5);
+	assert_int_equal(report.exact_to_loss, 3);
+}
+
 static int silent_receive(void *connection, struct jeebs_bytes b, int eof,
 			  int (*answer)(void *ctx, struct jeebs_bytes b), void *ctx,
 			  uint32_t *ret_state)
@@ -723,6 +744,7 @@ int main(void)
 		CASE(test_gap),
 		CASE(test_proved_up_to_a_loss),
 		CASE(test_question_behind_a_hole),
+		CASE(test_behind_a_loss_of_windows),
 		CASE(test_client_waits_in_a_gap),
 		CASE(test_question_without_an_end),
 		CASE(test_reasons_have_a_ceiling),
