@@ -164,7 +164,8 @@ static int entry_one(const struct nlmsghdr *nlh, void *data)
 	return mnl_attr_parse(nlh, sizeof(struct ndmsg), entry_attribute, data) < 0 ? -EPROTO : 0;
 }
 
-static struct nlmsghdr *entry_message(char *out, uint16_t type, uint16_t flags,
+/* Asked for, an entry has no state yet: with one the kernel refuses the question. */
+static struct nlmsghdr *entry_message(char *out, uint16_t type, uint16_t flags, uint16_t state,
 				      const struct link *l, const struct netaddr *addr)
 {
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(out);
@@ -174,7 +175,7 @@ static struct nlmsghdr *entry_message(char *out, uint16_t type, uint16_t flags,
 	nlh->nlmsg_flags = NLM_F_REQUEST | flags;
 	nd->ndm_family = addr->family == NETADDR_V6 ? AF_INET6 : AF_INET;
 	nd->ndm_ifindex = l->ifindex;
-	nd->ndm_state = NUD_STALE;
+	nd->ndm_state = state;
 	mnl_attr_put(nlh, NDA_DST, addr->family == NETADDR_V6 ? 16 : 4, addr->b);
 	return nlh;
 }
@@ -183,8 +184,8 @@ int link_neighbour(const struct link *l, const struct netaddr *addr, uint8_t ret
 {
 	_Alignas(struct nlmsghdr) char out[128];
 	struct entry e = {.mac = ret_mac};
-	int r = netlink_ask(NETLINK_ROUTE, entry_message(out, RTM_GETNEIGH, 0, l, addr), entry_one,
-			    &e);
+	int r = netlink_ask(NETLINK_ROUTE, entry_message(out, RTM_GETNEIGH, 0, 0, l, addr),
+			    entry_one, &e);
 
 	return r < 0 || e.found ? r : -ENOENT;
 }
@@ -192,8 +193,8 @@ int link_neighbour(const struct link *l, const struct netaddr *addr, uint8_t ret
 int link_set_neighbour(const struct link *l, const struct netaddr *addr, const uint8_t mac[6])
 {
 	_Alignas(struct nlmsghdr) char out[128];
-	struct nlmsghdr *nlh =
-		entry_message(out, RTM_NEWNEIGH, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE, l, addr);
+	struct nlmsghdr *nlh = entry_message(
+		out, RTM_NEWNEIGH, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE, NUD_STALE, l, addr);
 
 	mnl_attr_put(nlh, NDA_LLADDR, 6, mac);
 	return netlink_ask(NETLINK_ROUTE, nlh, NULL, NULL);
