@@ -311,10 +311,11 @@ void daemon_metrics_failover(struct daemon *d, uint32_t server, const struct fai
 {
 	const struct metric_at at = METRIC_AT((uint16_t)server);
 	int64_t from = s->alive_ns;
+	enum metric_value outcome = s->false_alarm ? METRIC_OUTCOME_FALSE_ALARM
+				    : s->aborted   ? METRIC_OUTCOME_ABORTED
+						   : METRIC_OUTCOME_SUCCESS;
 
-	metrics_add(d->metrics, METRIC_FAILOVERS,
-		    METRIC_AT((uint16_t)server,
-			      s->aborted ? METRIC_OUTCOME_ABORTED : METRIC_OUTCOME_SUCCESS),
+	metrics_add(d->metrics, METRIC_FAILOVERS, METRIC_AT((uint16_t)server, (uint16_t)outcome),
 		    1);
 	for (uint16_t p = 0; p < FAILOVER_PHASE_COUNT_; p++) {
 		if (!s->at_ns[p])

@@ -119,8 +119,19 @@ static void on_failover_state(void *ctx, uint32_t server, enum failover_state st
 {
 	struct daemon *d = ctx;
 
-	if (state == FAILOVER_RUNNING && d->health)
+	if (!d->health)
+		return;
+	if (state == FAILOVER_RUNNING)
 		health_loop_pause(d->health, server);
+	else if (state == FAILOVER_HELD)
+		health_loop_taken(d->health, server);
+}
+
+static bool on_answered(void *ctx, uint32_t server)
+{
+	struct daemon *d = ctx;
+
+	return d->health && health_loop_answered(d->health, server);
 }
 
 static void on_connection(void *ctx, uint32_t server, const struct watch_service *service,
@@ -183,9 +194,7 @@ static void on_failover_done(void *ctx, uint32_t server, const struct failover_s
 	if (!s->aborted || !d->health || strcmp(s->aborted, "stopping") == 0)
 		return;
 	/* A server that speaks is watched on at once. */
-	int64_t pause = strcmp(s->aborted, "traffic-seen") == 0
-				? 0
-				: failover_retry_failed(&d->retry[server], s->aborted);
+	int64_t pause = s->false_alarm ? 0 : failover_retry_failed(&d->retry[server], s->aborted);
 	if (pause > 0)
 		log_event(LOG_WARNING, "failover-again",
 			  LOG_STR("server", d->config->servers[server].name),
@@ -472,6 +481,7 @@ static int start_failover(struct daemon *d)
 			     .join_aborted = on_join_aborted,
 			     .address_conflict = on_address_conflict,
 			     .fenced = on_fenced,
+			     .answered = on_answered,
 			     .done = on_failover_done,
 			     .all_settled = on_all_settled},
 	};

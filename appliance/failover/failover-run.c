@@ -29,6 +29,11 @@
  *thread's alone, and happen between batches, in the order in which the answers came. Workers are
  * asked for their flows in parts, because packets wait meanwhile.
  *
+ * Until the address is added the server may show that it lives: nothing that was said to the box by
+ * then is left unread. The health loop's probes are open that long, so no answer is too late, and
+ * the workers have read their rings. A living server that is taken over is the worst that can
+ * happen; so this comes before a fence, too, which would kill it.
+ *
  * A takeover can be called off until the address is added. After that it goes on, one
  * connection failing alone. Whatever memory fails, each connection that was live ends as
  * continued, refused or gone: `asked` has the list.
@@ -47,6 +52,8 @@
 #define ADDRESS_CHECK_NS   (50 * NS_PER_MS)
 /* A frame and the answer it carried are stamped by different clocks. */
 #define SAME_SIGN_OF_LIFE_NS NS_PER_MS
+/* Of a worker that is behind: a full ring is read in so many. */
+#define HEAR_TURNS_MAX 64
 
 static void mark(struct failover_server *s, enum failover_phase p)
 {
@@ -69,6 +76,11 @@ static void mark(struct failover_server *s, enum failover_phase p)
 }
 
 /* ---- fence ------------------------------------------------------------------------- */
+
+static bool has_fence(const struct failover_server *s)
+{
+	return s->cfg->fence_policy != CONFIG_FENCE_NONE && s->cfg->fence_command;
+}
 
 /* Of a server that has not fallen silent by itself, or when the operator says so: it comes first.
  */
@@ -101,7 +113,7 @@ static int start_fence(struct failover_server *s, int64_t now)
 	const struct config_server *cfg = s->cfg;
 	char address[NETADDR_STRLEN];
 
-	if (cfg->fence_policy == CONFIG_FENCE_NONE || !cfg->fence_command)
+	if (!has_fence(s))
 		return 0;
 	int r = fence_start(cfg->fence_command, cfg->name,
 			    netaddr_format(&cfg->addresses[0], address), s->run->cause.reason,
@@ -155,33 +167,61 @@ static int check_address(struct failover_server *s)
 	return 0;
 }
 
+/* All that had come when it was asked has been read. */
+static void heard_until(struct worker *w, void *arg)
+{
+	*(int64_t *)arg = worker_heard_ns(w);
+}
+
+static void hear_all(const struct failover_server *s)
+{
+	const int64_t now = clock_mono_ns();
+
+	for (uint32_t i = 0; i < s->env->worker_count; i++) {
+		int64_t heard = 0;
+		for (int turn = 0; turn < HEAR_TURNS_MAX && heard < now; turn++)
+			if (worker_ask(s->env->workers[i], heard_until, &heard, sizeof heard) < 0)
+				break; /* it stands still, and hears nothing */
+	}
+}
+
+static int lives(struct failover_server *s, const char *by)
+{
+	s->run->summary.aborted = by;
+	s->run->summary.false_alarm = true;
+	return -EADDRINUSE;
+}
+
 /*
- * The last look at the wire: a server that has spoken since the verdict lives, and
- * two owners of an address are worse than none.
+ * The last look at the wire: a server that has spoken since the verdict lives, and two owners of
+ * an address are worse than none. After a fence that succeeded it cannot any more.
  */
 static int still_silent(struct failover_server *s)
 {
+	const struct failover_observer *o = &s->env->observer;
+
+	if (!s->run->cause.silent || s->run->fenced)
+		return 0;
+	hear_all(s);
 	int64_t seen =
 		atomic_load_explicit(&s->env->evidence[s->index].server_ns, memory_order_relaxed);
-
-	if (seen <= s->run->cause.alive_ns + SAME_SIGN_OF_LIFE_NS)
-		return 0;
-	s->run->summary.aborted = "traffic-seen";
-	return -EADDRINUSE;
+	if (seen > s->run->cause.alive_ns + SAME_SIGN_OF_LIFE_NS)
+		return lives(s, "traffic-seen");
+	return o->answered(o->ctx, s->index) ? lives(s, "server-answered") : 0;
 }
 
 static int enter_fence(struct failover_server *s, int64_t now)
 {
 	int r = link_open(s->cfg->interface, &s->link);
 
+	if (r == 0 && has_fence(s))
+		r = still_silent(s);
 	return r < 0 ? r : start_fence(s, now);
 }
 
 static void enter_check(struct failover_server *s, int64_t now)
 {
-	const bool fenced = s->cfg->fence_policy != CONFIG_FENCE_NONE && s->cfg->fence_command;
-
-	if (fenced)
+	if (has_fence(s))
 		mark(s, FAILOVER_FENCE);
 	/* After a fence that succeeded ARP proves nothing: others may answer, and it cannot. */
 	if (s->run->cause.silent || s->run->fenced)
@@ -198,7 +238,7 @@ static int enter_take(struct failover_server *s)
 	if (r < 0)
 		return r;
 	mark(s, FAILOVER_GUARD);
-	r = run->cause.silent ? still_silent(s) : 0;
+	r = still_silent(s);
 	if (r == 0)
 		r = failover_server_take_address(s, clock_mono_ns());
 	if (r < 0)
@@ -336,9 +376,14 @@ static void call_off(struct failover_server *s)
 
 	if (!run->summary.aborted)
 		run->summary.aborted = word_of(run->error);
-	log_event(LOG_ERROR, "failover-aborted", LOG_STR("failover", run->summary.id),
-		  LOG_STR("server", s->cfg->name), LOG_STR("reason", run->summary.aborted),
-		  LOG_ERR(run->error));
+	if (run->summary.false_alarm)
+		log_event(LOG_WARNING, "false-alarm", LOG_STR("failover", run->summary.id),
+			  LOG_STR("server", s->cfg->name), LOG_STR("reason", run->summary.aborted),
+			  LOG_STR("detail", "the server lives: no takeover"));
+	else
+		log_event(LOG_ERROR, "failover-aborted", LOG_STR("failover", run->summary.id),
+			  LOG_STR("server", s->cfg->name), LOG_STR("reason", run->summary.aborted),
+			  LOG_ERR(run->error));
 	drop_fence(s);
 	failover_server_release(s);
 	o->done(o->ctx, s->index, &run->summary);

@@ -48,6 +48,7 @@ struct failover_summary {
 	uint32_t live, unanswered;
 	struct account_numbers account; /* at this moment; adds up to live when all is decided */
 	const char *aborted;            /* why it was called off, static; NULL: it was not */
+	bool false_alarm;               /* because the server lives */
 };
 
 struct failover_observer {
@@ -66,6 +67,9 @@ struct failover_observer {
 	void (*join_aborted)(void *ctx, uint32_t server, const char *reason);
 	void (*address_conflict)(void *ctx, uint32_t server);
 	void (*fenced)(void *ctx, uint32_t server, bool ok);
+	/* Has a silent server answered since the verdict? Before a fence and before the address is
+	 * taken. */
+	bool (*answered)(void *ctx, uint32_t server);
 	/* The takeover is over, or was called off; connections may still be continuing. */
 	void (*done)(void *ctx, uint32_t server, const struct failover_summary *s);
 	/* After that: nobody is continuing any more. */

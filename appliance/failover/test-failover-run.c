@@ -279,6 +279,58 @@ static void test_called_off(void **state)
 	called_off_for(-EPERM, "system-error");
 }
 
+/* Nothing of the takeover is seen, and the summary says why. */
+static void is_false_alarm(const char *reason)
+{
+	const struct failover_cause cause = rig_cause();
+
+	failover_run_begin(&rig_server, &cause, clock_mono_ns());
+	assert_true(failover_run_step(&rig_server, clock_mono_ns()));
+	assert_string_equal(done.summary.aborted, reason);
+	assert_true(done.summary.false_alarm);
+	assert_false(done.opened);
+	assert_int_equal(done.addresses, 0);
+	assert_int_equal(atomic_load(&rig_server.state), FAILOVER_ABORTED);
+}
+
+/* Its answers were late, and came after the verdict. */
+static void test_server_answers(void **state)
+{
+	world.answers = true;
+	is_false_alarm("server-answered");
+}
+
+/* What it said was in the rings, and nobody had read it. */
+static void test_server_is_heard_late(void **state)
+{
+	world.behind = 3;
+	is_false_alarm("traffic-seen");
+	assert_int_equal(world.behind, 0);
+}
+
+/* A fence would kill it. */
+static void test_a_living_server_is_not_fenced(void **state)
+{
+	rig_with_fence("/bin/false");
+	world.answers = true;
+	is_false_alarm("server-answered");
+}
+
+/* One that was fenced does not live, whatever it said before. */
+static void test_answers_before_the_fence(void **state)
+{
+	const struct failover_cause cause = rig_cause();
+
+	rig_with_fence("/bin/true");
+	world.flows = world.answer_soon = 3;
+	failover_run_begin(&rig_server, &cause, clock_mono_ns());
+	world.answers = true;
+	while (rig_server.run && !done.opened)
+		failover_run_step(&rig_server, clock_mono_ns());
+	rig_finish();
+	assert_null(done.summary.aborted);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -302,6 +354,10 @@ int main(void)
 		RIG_TEST(test_handed_to_nobody),
 		RIG_TEST(test_program_ceiling),
 		RIG_TEST(test_called_off),
+		RIG_TEST(test_server_answers),
+		RIG_TEST(test_server_is_heard_late),
+		RIG_TEST(test_a_living_server_is_not_fenced),
+		RIG_TEST(test_answers_before_the_fence),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -147,6 +147,11 @@ static void on_state(void *ctx, uint32_t i, enum failover_state state)
 	pthread_mutex_unlock(&lock);
 }
 
+static bool on_answered(void *ctx, uint32_t i)
+{
+	return false;
+}
+
 static void on_fenced(void *ctx, uint32_t i, bool ok)
 {
 	pthread_mutex_lock(&lock);
@@ -177,6 +182,7 @@ static const struct failover_config env = {.config = &config,
 					   .evidence = evidence,
 					   .observer = {.state = on_state,
 							.fenced = on_fenced,
+							.answered = on_answered,
 							.done = on_done,
 							.all_settled = on_all_settled}};
 static struct failover *f;

@@ -18,7 +18,10 @@
 #define WAIT_MAX_NS        (100 * NS_PER_MS)
 #define PROBE_ERROR_LOG_NS (10 * NS_PER_S)
 
-/* One TCP probe of one round. Rounds overlap when the timeout exceeds the interval. */
+/*
+ * One TCP probe of one round. Rounds overlap when the timeout exceeds the interval; and a probe is
+ * open until the verdict that its silence would be evidence for: a late answer is an answer.
+ */
 struct probe {
 	struct health_probe_tcp tcp;
 	uint32_t round;
@@ -46,10 +49,11 @@ struct watched {
 	struct link *link;
 	struct netaddr own[OWN_ADDRESSES_MAX];
 	int own_count;
-	struct probe *probe; /* endpoints * rounds that may be open at once */
+	struct probe *probe; /* endpoints * rounds that may be answered yet */
 	uint32_t probe_count, endpoint_count;
 	struct observed observed[HEALTH_PROBES_MAX]; /* by endpoint */
 	enum health_result last[HEALTH_KIND_COUNT_];
+	bool answered;       /* since health_loop_answered() looked: meant for it alone */
 	uint32_t round;      /* the last one started: ARP answers count for it */
 	uint32_t redirected; /* the round in which a connect was sent to another MAC */
 	int64_t error_logged_ns;
@@ -81,6 +85,7 @@ static void record(struct watched *w, uint32_t round, enum health_kind kind, uin
 			  LOG_ERR(error));
 	}
 	w->last[kind] = r;
+	w->answered |= r == HEALTH_OK || r == HEALTH_REFUSED;
 	health_result(&w->health, round, kind, index, r, now);
 }
 
@@ -103,12 +108,19 @@ static void endpoint_of(const struct watched *w, uint32_t index, struct endpoint
 				 .port = c->services[index % c->service_count].port};
 }
 
+/* In the place of the oldest one, if need be: its round has ended long ago. */
 static struct probe *free_probe(struct watched *w)
 {
-	for (uint32_t i = 0; i < w->probe_count; i++)
+	struct probe *oldest = &w->probe[0];
+
+	for (uint32_t i = 0; i < w->probe_count; i++) {
 		if (w->probe[i].tcp.fd < 0)
 			return &w->probe[i];
-	return NULL;
+		if (w->probe[i].started_ns < oldest->started_ns)
+			oldest = &w->probe[i];
+	}
+	health_probe_tcp_stop(&oldest->tcp);
+	return oldest;
 }
 
 static void ask_neighbours(struct watched *w, uint32_t round, int64_t now)
@@ -137,13 +149,11 @@ static void connect_services(struct watched *w, uint32_t round, int64_t now)
 	for (uint32_t i = 0; i < w->endpoint_count; i++) {
 		struct probe *p = free_probe(w);
 		struct endpoint to;
-		int error = -ENOBUFS;
-		enum health_result r = HEALTH_ERROR;
+		int error = 0;
 		endpoint_of(w, i, &to);
-		if (p)
-			r = health_probe_tcp_start(&p->tcp, &to, own_address(w, to.addr.family),
-						   &error);
-		if (p && r == HEALTH_PENDING) {
+		enum health_result r = health_probe_tcp_start(
+			&p->tcp, &to, own_address(w, to.addr.family), &error);
+		if (r == HEALTH_PENDING) {
 			p->round = round;
 			p->index = i;
 			p->ended = endings_read(w->observed[i].endings);
@@ -163,15 +173,15 @@ static void start_round(struct watched *w, uint32_t round, int64_t now)
 		w->own_count = OWN_ADDRESSES_MAX;
 	ask_neighbours(w, round, now);
 	connect_services(w, round, now);
+	health_sent(&w->health, round, clock_mono_ns());
 }
 
-static void end_round(struct watched *w, uint32_t round, int64_t now)
+static void end_round(struct watched *w, uint32_t round)
 {
 	for (uint32_t i = 0; i < w->probe_count; i++) {
 		struct probe *p = &w->probe[i];
 		if (p->tcp.fd < 0 || p->round != round)
 			continue;
-		health_probe_tcp_stop(&p->tcp);
 		w->observed[p->index].refusing = true;
 		w->last[HEALTH_TCP] = HEALTH_SILENT;
 	}
@@ -206,7 +216,7 @@ static void heard_from(struct watched *w, uint32_t i, const uint8_t mac[6], int6
 {
 	bool known = evidence_mac_known(w->evidence, mac);
 
-	if (!tcp_answers(w) && (known || w->redirected != w->round)) {
+	if (!w->paused && !tcp_answers(w) && (known || w->redirected != w->round)) {
 		w->redirected = w->round;
 		(void)link_set_neighbour(w->link, &w->cfg->addresses[i], mac);
 	}
@@ -267,7 +277,7 @@ static void read_probes(struct watched *w, int64_t now)
 		enum health_result r = health_probe_tcp_check(&p->tcp, &error);
 		if (r == HEALTH_OK)
 			accepted(w, p);
-		else if (r != HEALTH_PENDING)
+		else if (r != HEALTH_PENDING && p->started_ns > w->observed[index].accepted_ns)
 			w->observed[index].refusing = true;
 		if (r == HEALTH_OK || r == HEALTH_REFUSED)
 			learn(w, p, now);
@@ -299,9 +309,9 @@ static void stop_probes(struct watched *w)
 		health_probe_tcp_stop(&w->probe[i].tcp);
 }
 
+/* What was asked may be answered yet. */
 static void pause_probes(struct watched *w, int64_t resume_ns)
 {
-	stop_probes(w);
 	w->paused = true;
 	w->resume_ns = resume_ns;
 }
@@ -311,6 +321,7 @@ static void resume_if_due(struct watched *w, int64_t now)
 	if (!w->paused || w->resume_ns == 0 || now < w->resume_ns)
 		return;
 	w->paused = false;
+	stop_probes(w);
 	health_retry(&w->health, now);
 }
 
@@ -334,13 +345,16 @@ static struct decision tick(struct watched *w, int64_t now)
 			start_round(w, a.round, now);
 			break;
 		case HEALTH_END_ROUND:
-			end_round(w, a.round, now);
+			end_round(w, a.round);
 			break;
 		case HEALTH_VERDICT:
 			t = (struct decision){a.verdict, a.rule,
 					      health_last_proof_of_life_ns(&w->health)};
-			if (a.verdict == HEALTH_V_DOWN)
+			if (a.verdict == HEALTH_V_DOWN) {
+				/* Once more: until the address is taken there is time for it. */
+				ask_neighbours(w, w->round, now);
 				pause_probes(w, 0);
+			}
 			return t;
 		}
 	}
@@ -501,6 +515,27 @@ void health_loop_pause(struct health_loop *l, uint32_t server)
 	pthread_mutex_unlock(&l->lock);
 }
 
+bool health_loop_answered(struct health_loop *l, uint32_t server)
+{
+	struct watched *w = &l->server[server];
+
+	pthread_mutex_lock(&l->lock);
+	int64_t now = clock_mono_ns();
+	w->answered = false;
+	read_neighbours(w, now);
+	read_probes(w, now);
+	bool answered = w->answered;
+	pthread_mutex_unlock(&l->lock);
+	return answered;
+}
+
+void health_loop_taken(struct health_loop *l, uint32_t server)
+{
+	pthread_mutex_lock(&l->lock);
+	stop_probes(&l->server[server]);
+	pthread_mutex_unlock(&l->lock);
+}
+
 /* ---- life ----------------------------------------------------------------------------------- */
 
 /* The configuration's check bounds how many services a server has by HEALTH_PROBES_MAX. */
@@ -517,7 +552,8 @@ static void observe_services(struct watched *w, const struct health_loop_config 
 
 uint32_t health_loop_probes(const struct config_server *c)
 {
-	uint32_t rounds = (uint32_t)(c->health.timeout_ns / c->health.interval_ns) + 2;
+	uint32_t rounds =
+		(uint32_t)(c->health.timeout_ns / c->health.interval_ns) + 2 + c->health.fall;
 
 	return c->address_count * c->service_count * rounds;
 }

@@ -56,7 +56,7 @@ struct health_view {
 
 struct health_loop;
 
-/* Connects that are under way at once, at most: so many descriptors. */
+/* Connects that may be answered yet, at most: so many descriptors. */
 uint32_t health_loop_probes(const struct config_server *c);
 /* 0 or negative errno; *ret_interface: the one that could not be used, or "-". */
 int health_loop_start(const struct health_loop_config *cfg, struct health_loop **ret,
@@ -71,7 +71,14 @@ bool health_loop_service(struct health_loop *l, uint32_t server, uint32_t index,
 void health_loop_hold(struct health_loop *l, uint32_t server, bool on);
 /* The takeover was called off: SUSPECT again, after a pause in which nothing is probed. */
 void health_loop_retry(struct health_loop *l, uint32_t server, int64_t pause_ns);
-/* The address is ours: stop probing. */
+/* It is being taken over: nothing more is asked; what was asked may be answered yet. */
 void health_loop_pause(struct health_loop *l, uint32_t server);
+/*
+ * Has a paused server answered since it was paused, or since the last look? Before its address is
+ * taken: one that answers, however late, lives.
+ */
+bool health_loop_answered(struct health_loop *l, uint32_t server);
+/* The address is ours: nobody is listened to. */
+void health_loop_taken(struct health_loop *l, uint32_t server);
 
 #endif

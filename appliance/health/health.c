@@ -100,6 +100,13 @@ void health_result(struct health *h, uint32_t round, enum health_kind kind, uint
 	}
 }
 
+void health_sent(struct health *h, uint32_t round, int64_t now_ns)
+{
+	for (uint32_t i = 0; round && i < HEALTH_ROUNDS_MAX; i++)
+		if (h->round[i].number == round)
+			h->round[i].sent_ns = now_ns;
+}
+
 /* Rounds that began before a segment of the server was seen prove nothing. */
 static void drop_stale_evidence(struct health *h)
 {
@@ -271,7 +278,7 @@ static uint32_t round_end(struct health *h, struct health_round *r)
 
 static bool round_is_over(const struct health *h, const struct health_round *r, int64_t now_ns)
 {
-	if (is_lost(h) || now_ns - r->started_ns >= h->cfg.timeout_ns)
+	if (is_lost(h) || now_ns - r->sent_ns >= h->cfg.timeout_ns)
 		return true;
 	return !round_pending(h, r, HEALTH_NEIGHBOUR) && !round_pending(h, r, HEALTH_TCP);
 }
@@ -332,7 +339,8 @@ static uint32_t round_start(struct health *h, int64_t now_ns)
 			continue;
 		if (++h->last_round == 0)
 			h->last_round = 1;
-		*r = (struct health_round){.number = h->last_round, .started_ns = now_ns};
+		*r = (struct health_round){
+			.number = h->last_round, .started_ns = now_ns, .sent_ns = now_ns};
 		h->stats.rounds++;
 		h->next_start_ns += h->cfg.interval_ns;
 		if (h->next_start_ns <= now_ns) /* rounds that were missed are not made up for */
@@ -376,7 +384,7 @@ int64_t health_next_deadline(const struct health *h)
 	if (is_lost(h))
 		return INT64_MAX;
 	for (uint32_t i = 0; i < HEALTH_ROUNDS_MAX; i++) {
-		int64_t end_ns = h->round[i].started_ns + h->cfg.timeout_ns;
+		int64_t end_ns = h->round[i].sent_ns + h->cfg.timeout_ns;
 		if (h->round[i].number && end_ns < due_ns)
 			due_ns = end_ns;
 	}

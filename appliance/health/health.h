@@ -12,7 +12,7 @@
  * overlap when the timeout is longer than the interval. A round is
  *
  *	answered  some probe got an answer: OK, or REFUSED (a RST is a sign of life)
- *	silent    no probe got an answer, of this round or of a later one
+ *	silent    no probe got an answer since it began, of this round or of any other
  *
  * and the states follow from that:
  *
@@ -26,8 +26,8 @@
  *
  * Probes alone do not kill a server. A silent round is evidence only when it began
  * after the server's last sign of life on the wire (life.h), while this process ran in time, and
- *when its probes really left the box. `fall` rounds without that are a suppressed verdict, named by
- *its rule, and weighed again after each further round:
+ * when its probes really left the box. `fall` rounds without that are a suppressed verdict, named
+ * by its rule, and weighed again after each further round:
  *
  *	never-healthy  the server was never healthy since start: it is not ours to take
  *	traffic-seen   the ring saw signs of life of the server meanwhile
@@ -116,7 +116,7 @@ enum health_trust {
 struct health_round {
 	uint32_t number; /* 0: free */
 	bool lagged;
-	int64_t started_ns;
+	int64_t started_ns, sent_ns; /* the time-out runs from the latter */
 	uint64_t had[HEALTH_KIND_COUNT_][HEALTH_RESULT_COUNT_]; /* bit per probe */
 };
 
@@ -171,6 +171,12 @@ int health_init(struct health *h, const struct health_config *cfg, int64_t now_n
  */
 void health_result(struct health *h, uint32_t round, enum health_kind kind, uint32_t index,
 		   enum health_result result, int64_t now_ns);
+
+/*
+ * The probes of @round have left, at @now_ns: who sends late waits as long for the answers. Without
+ * it they have left when the round began.
+ */
+void health_sent(struct health *h, uint32_t round, int64_t now_ns);
 
 /*
  * The ring saw a segment that only the living server can have sent, captured at @seen_ns. The

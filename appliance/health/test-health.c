@@ -203,6 +203,37 @@ static void test_one_lost_round(void **state)
 	assert_int_equal(health_first_failed_ns(&s.h), 0);
 }
 
+/* It is the box that is late: each probe has all its time all the same. */
+static void test_sent_late(void **state)
+{
+	struct health h;
+
+	assert_int_equal(health_init(&h, &fast, 0), 0);
+	for (int64_t t = 0; t < 3000 * MS; t += 100 * MS) {
+		struct health_action a = health_tick(&h, t);
+		if (a.kind == HEALTH_VERDICT)
+			a = health_tick(&h, t);
+		assert_int_equal(a.kind, HEALTH_START_ROUND);
+		assert_int_equal(health_tick(&h, t).kind, HEALTH_NOTHING);
+		health_sent(&h, a.round, t + 45 * MS);
+		assert_true(health_next_deadline(&h) == t + 50 * MS);
+		struct health_action next = health_tick(&h, t + 50 * MS);
+		assert_int_equal(next.kind, HEALTH_START_ROUND); /* none has ended */
+		health_sent(&h, next.round, t + 52 * MS);
+		assert_int_equal(health_tick(&h, t + 70 * MS).kind, HEALTH_NOTHING);
+		for (uint32_t round = a.round; round <= next.round; round++) {
+			health_result(&h, round, HEALTH_NEIGHBOUR, 0, HEALTH_OK, t + 90 * MS);
+			health_result(&h, round, HEALTH_TCP, 0, HEALTH_OK, t + 90 * MS);
+			health_result(&h, round, HEALTH_TCP, 1, HEALTH_OK, t + 90 * MS);
+		}
+		assert_int_equal(health_tick(&h, t + 90 * MS).kind, HEALTH_END_ROUND);
+		while (health_tick(&h, t + 90 * MS).kind != HEALTH_NOTHING)
+			;
+	}
+	assert_int_equal(health_stats(&h)->rounds_silent, 0);
+	assert_int_equal(health_state(&h), HEALTH_HEALTHY);
+}
+
 static void test_two_of_three_again_and_again(void **state)
 {
 	struct sim s;
@@ -610,6 +641,7 @@ int main(void)
 		cmocka_unit_test(test_healthy_after_rise),
 		cmocka_unit_test(test_detection_bound),
 		cmocka_unit_test(test_one_lost_round),
+		cmocka_unit_test(test_sent_late),
 		cmocka_unit_test(test_two_of_three_again_and_again),
 		cmocka_unit_test(test_never_healthy_is_never_taken),
 		cmocka_unit_test(test_dies_before_rise),

@@ -48,6 +48,7 @@ LABEL(OUTCOME, "outcome")
 VALUE(OUTCOME, SUCCESS, "success")
 VALUE(OUTCOME, ABORTED, "aborted") /* called off before the address was taken */
 VALUE(OUTCOME, FAILED, "failed")
+VALUE(OUTCOME, FALSE_ALARM, "false-alarm") /* called off, because the server lives */
 
 LABEL(RESULT, "result")
 VALUE(RESULT, CONTINUED, "continued")

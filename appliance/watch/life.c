@@ -8,10 +8,20 @@ void life_init(struct life *l, const struct siphash_key *key)
 	*l = (struct life){.key = *key};
 }
 
-static bool knows_mac(struct life *l, const struct segment *s, int64_t probed_ns)
+static int64_t probed(const struct evidence *e)
 {
+	return atomic_load_explicit(&e->probed_ns, memory_order_relaxed);
+}
+
+/* The server has answered from there, or it was seen before the server answered. */
+static bool knows_mac(struct life *l, const struct segment *s, const struct evidence *e)
+{
+	const int64_t probed_ns = probed(e);
+
 	if (!s->mac_valid)
 		return probed_ns > 0;
+	if (evidence_mac_known(e, s->src_mac))
+		return true;
 	for (uint32_t i = 0; i < l->mac_count; i++)
 		if (memcmp(l->mac[i].mac, s->src_mac, sizeof s->src_mac) == 0)
 			return l->mac[i].first_ns < probed_ns;
@@ -31,7 +41,18 @@ static bool answers(const struct jeebs_flow *jf, const struct segment *s)
 	       s->ack == flow_seq(f, FLOW_TO_SERVER, in->next) + f->fin_seen[FLOW_TO_SERVER];
 }
 
-bool life_of_flow(struct life *l, struct jeebs_flow *jf, const struct segment *s, int64_t probed_ns)
+/*
+ * One that began since the last probe was answered may be of one speaker alone: he could hold a
+ * takeover off for as long as he likes. A server that is busy, or is heard late, may have no other.
+ */
+static bool believed(const struct flow *f, const struct segment *s, int64_t probed_ns)
+{
+	return f->opened_ns < probed_ns ||
+	       (probed_ns > 0 && s->time_ns - probed_ns < LIFE_YOUNG_NS);
+}
+
+bool life_of_flow(struct life *l, struct jeebs_flow *jf, const struct segment *s,
+		  const struct evidence *e)
 {
 	const struct flow *f = jf->flow;
 	struct life_part now = {
@@ -43,9 +64,8 @@ bool life_of_flow(struct life *l, struct jeebs_flow *jf, const struct segment *s
 	bool more = now.state != jf->life.state || now.acked > jf->life.acked ||
 		    now.said > jf->life.said || answers(jf, s);
 
-	/* A connection that began since the last probe was answered may be of one speaker alone. */
-	if (!more || f->last_ns[FLOW_TO_SERVER] == 0 || f->opened_ns >= probed_ns ||
-	    !knows_mac(l, s, probed_ns))
+	if (!more || f->last_ns[FLOW_TO_SERVER] == 0 || !believed(f, s, probed(e)) ||
+	    !knows_mac(l, s, e))
 		return false;
 	jf->life = now;
 	return true;
@@ -81,13 +101,13 @@ void life_asked(struct life *l, const struct segment *s)
 		*question(l, key) = (struct life_question){key, s->seq, s->seq + n};
 }
 
-bool life_answered(struct life *l, const struct segment *s, int64_t probed_ns)
+bool life_answered(struct life *l, const struct segment *s, const struct evidence *e)
 {
 	uint64_t key = key_of(l, &s->src, &s->dst);
 	struct life_question *q = question(l, key);
 
 	if (q->key != key || !(s->flags & TCP_ACK) || (int32_t)(s->ack - q->from) <= 0 ||
-	    (int32_t)(q->to - s->ack) < 0 || !knows_mac(l, s, probed_ns))
+	    (int32_t)(q->to - s->ack) < 0 || !knows_mac(l, s, e))
 		return false;
 	q->key = 0;
 	return true;

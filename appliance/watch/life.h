@@ -4,9 +4,11 @@
  *
  * Anybody can send a segment with a server's address. Who is not the server does not know
  * the numbers: so a segment is a sign of life when it acknowledges something its peer has just
- * sent, or brings the next new bytes, of a connection; and comes from a MAC that was seen before
- * the server last answered the box's own probe (a NIC that is changed is believed when the server
- * has answered again). Checksums are looked at before, by whoever decodes.
+ * sent, or brings the next new bytes, of a connection; and comes from a MAC from which the server
+ * has answered the box's own probe, or that was seen before it last did (a NIC that is changed is
+ * believed when the server has answered again). Of a connection that began since then it is one for
+ * LIFE_YOUNG_NS after that answer, and no longer. Checksums are looked at before, by whoever
+ * decodes.
  *
  * Pure; one for each worker and server.
  */
@@ -14,11 +16,15 @@
 #define APPLIANCE_LIFE_H
 
 #include "capture/decode.h"
+#include "base/clock.h"
 #include "base/siphash.h"
+#include "evidence.h"
 #include "watch.h"
 
 #define LIFE_MACS      8    /* of a server: bonded NICs, routers to it */
 #define LIFE_QUESTIONS 1024 /* of connections that are not tracked; a power of two */
+/* So long the answers to probes may be late, and all connections young. */
+#define LIFE_YOUNG_NS (5 * NS_PER_S)
 
 struct life_question {
 	uint64_t key; /* of the connection; 0: none is open */
@@ -38,14 +44,14 @@ struct life {
 void life_init(struct life *l, const struct siphash_key *key);
 
 /*
- * A segment of a tracked connection, from its server, after the tracker has seen it. @probed_ns:
- * when the server last answered a probe, 0: never.
+ * A segment of a tracked connection, from its server, after the tracker has seen it. Of @e: when,
+ * and from where, the server has answered probes.
  */
 bool life_of_flow(struct life *l, struct jeebs_flow *jf, const struct segment *s,
-		  int64_t probed_ns);
+		  const struct evidence *e);
 
 /* Connections that are not tracked: something was said to the server; and by it. */
 void life_asked(struct life *l, const struct segment *s);
-bool life_answered(struct life *l, const struct segment *s, int64_t probed_ns);
+bool life_answered(struct life *l, const struct segment *s, const struct evidence *e);
 
 #endif

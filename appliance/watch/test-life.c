@@ -4,15 +4,27 @@
 
 #include "test/watch-rig.h"
 
-#define PROBED INT64_MAX /* since whatever time */
-
 static struct life life;
+static struct evidence evidence;
 static struct jeebs_flow *jf;
 static struct segment last;
+
+static void probe_answered(int64_t ns)
+{
+	atomic_store(&evidence.probed_ns, ns);
+}
+
+static bool of_flow(void)
+{
+	return life_of_flow(&life, jf, &last, &evidence);
+}
 
 static int set_up(void **state)
 {
 	const struct siphash_key key = {{3, 4}};
+
+	evidence = (struct evidence){0};
+	probe_answered(INT64_MAX); /* since whatever time */
 
 	rig_setup(state);
 	life_init(&life, &key);
@@ -24,8 +36,8 @@ static int set_up(void **state)
 				.src_mac = {2, 0, 0, 0, 0, 1},
 				.time_ns = rig.now_ns};
 	/* The first time its MAC is only noted. */
-	assert_false(life_of_flow(&life, jf, &last, PROBED));
-	assert_true(life_of_flow(&life, jf, &last, PROBED));
+	assert_false(of_flow());
+	assert_true(of_flow());
 	return 0;
 }
 
@@ -34,7 +46,7 @@ static bool lives(void)
 {
 	last.ack = flow_seq(jf->flow, FLOW_TO_SERVER, jf->flow->stream[0].next);
 	last.time_ns = rig.now_ns;
-	return life_of_flow(&life, jf, &last, PROBED);
+	return of_flow();
 }
 
 static void test_news_are_life(void **state)
@@ -68,7 +80,7 @@ static void test_anything_else_is_not(void **state)
 		server(TCP_ACK, 1 << 30, 100, 100); /* outside any window */
 		last.ack = flow_seq(jf->flow, FLOW_TO_SERVER, 100);
 		last.time_ns = rig.now_ns;
-		assert_false(life_of_flow(&life, jf, &last, PROBED));
+		assert_false(of_flow());
 		client(TCP_ACK, 100, 500, 50); /* again, and again */
 	}
 }
@@ -76,18 +88,70 @@ static void test_anything_else_is_not(void **state)
 /* Right numbers from a MAC from which the server has not answered. */
 static void test_a_new_mac_must_have_answered(void **state)
 {
-	int64_t probed = rig.now_ns + 1;
-
+	probe_answered(rig.now_ns + 1);
 	rig.now_ns += NS_PER_S;
 	client(TCP_ACK, 0, 0, 100);
 	server(TCP_ACK, 0, 100, 500);
 	last.src_mac[5] = 66;
 	last.time_ns = rig.now_ns;
 	last.ack = flow_seq(jf->flow, FLOW_TO_SERVER, 100);
-	assert_false(life_of_flow(&life, jf, &last, probed));
-	assert_false(life_of_flow(&life, jf, &last, probed));
+	assert_false(of_flow());
+	assert_false(of_flow());
 	/* It answers a probe: the NIC was changed. */
-	assert_true(life_of_flow(&life, jf, &last, rig.now_ns + NS_PER_S));
+	probe_answered(rig.now_ns + NS_PER_S);
+	assert_true(of_flow());
+}
+
+/* The server answers from its MAC, and then the connection begins. */
+static void begin_young(int64_t after_ns)
+{
+	evidence_mac_learn(&evidence, last.src_mac);
+	probe_answered(jf->flow->opened_ns - after_ns);
+	client(TCP_ACK, 0, 0, 100);
+	server(TCP_ACK, 0, 100, 500);
+}
+
+/* Probes are answered late when a server is busy, and all its connections may be young then. */
+static void test_young_connections_are_life(void **state)
+{
+	begin_young(0);
+	assert_true(lives());
+	assert_false(lives());
+	client(TCP_ACK, 100, 500, 100);
+	server(TCP_ACK, 500, 200, 500);
+	assert_true(lives());
+}
+
+/* Who plays both ends does not hold a takeover off for ever. */
+static void test_young_connections_are_not_life_for_ever(void **state)
+{
+	uint32_t at = 100, said = 500;
+
+	begin_young(0);
+	int64_t probed = atomic_load(&evidence.probed_ns);
+	for (int i = 0; i < 40; i++) {
+		rig.now_ns += NS_PER_S / 4;
+		client(TCP_ACK, at, said, 100);
+		server(TCP_ACK, said, at += 100, 100);
+		said += 100;
+		assert_true(lives() == (rig.now_ns - probed < LIFE_YOUNG_NS));
+	}
+	/* The server answers: it was its own connection. */
+	probe_answered(rig.now_ns);
+	client(TCP_ACK, at, said, 100);
+	server(TCP_ACK, said, at + 100, 100);
+	assert_true(lives());
+}
+
+/* Of a server that has never answered nothing is believed, nor of a stranger's MAC. */
+static void test_young_connections_of_whoever(void **state)
+{
+	begin_young(0);
+	last.src_mac[5] = 66;
+	assert_false(lives());
+	last.src_mac[5] = 1;
+	probe_answered(0);
+	assert_false(lives());
 }
 
 /* ---- connections that are not tracked ---- */
@@ -112,7 +176,7 @@ static bool answer(uint32_t ack)
 			    .src_mac = {2, 0, 0, 0, 0, 1}};
 
 	s.src.port = 22;
-	return life_answered(&life, &s, PROBED);
+	return life_answered(&life, &s, &evidence);
 }
 
 static void test_untracked(void **state)
@@ -135,6 +199,9 @@ int main(void)
 		CASE(test_news_are_life),
 		CASE(test_anything_else_is_not),
 		CASE(test_a_new_mac_must_have_answered),
+		CASE(test_young_connections_are_life),
+		CASE(test_young_connections_are_not_life_for_ever),
+		CASE(test_young_connections_of_whoever),
 		CASE(test_untracked),
 	};
 

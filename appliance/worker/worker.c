@@ -166,11 +166,6 @@ static bool is_taken(const struct worker *w, const struct netaddr *a)
 	return server != NO_SERVER && w->taking[server].taken;
 }
 
-static int64_t probed_ns(const struct worker *w, uint32_t server)
-{
-	return atomic_load_explicit(&w->cfg.evidence[server].probed_ns, memory_order_relaxed);
-}
-
 /* A segment that belongs to no tracked flow, or that has ended one. */
 static void on_other_segment(struct worker *w, const struct segment *s)
 {
@@ -183,7 +178,7 @@ static void on_other_segment(struct worker *w, const struct segment *s)
 	if (track_ignores(watch_track(w->watch), &s->dst.addr))
 		worker_vlan_heard(&w->vlan[from], &w->cfg.evidence[from], s);
 	if (!worker_vlan_foreign(&w->cfg.evidence[from], segment_vlan(s)) &&
-	    life_answered(&w->life[from], s, probed_ns(w, from)))
+	    life_answered(&w->life[from], s, &w->cfg.evidence[from]))
 		note_life(w, from, s->time_ns);
 }
 
@@ -221,7 +216,7 @@ static void on_segment(struct worker *w, const struct segment *s)
 	if (endpoint_eq(&s->src, &f->server) &&
 	    !worker_vlan_foreign(evidence_of(w, jf), segment_vlan(s))) {
 		uint32_t server = jf->service->server;
-		if (life_of_flow(&w->life[server], jf, s, probed_ns(w, server)))
+		if (life_of_flow(&w->life[server], jf, s, evidence_of(w, jf)))
 			note_life(w, server, s->time_ns);
 		if (s->flags & TCP_FIN && !jf->service->companion)
 			endings_add(endings_of(w, jf), ending_by_fin(jf));
@@ -710,6 +705,11 @@ const struct worker_counters *worker_counters(const struct worker *w)
 struct watch *worker_watch(struct worker *w)
 {
 	return w->watch;
+}
+
+int64_t worker_heard_ns(const struct worker *w)
+{
+	return heard_until(w, clock_mono_ns());
 }
 
 uint16_t worker_index(const struct worker *w)

@@ -152,6 +152,8 @@ void worker_begin(struct worker *w);
 /* Both only inside worker_call(). */
 struct watch *worker_watch(struct worker *w);
 uint16_t worker_index(const struct worker *w);
+/* So far its rings were read, CLOCK_MONOTONIC: signs of life from before are known. */
+int64_t worker_heard_ns(const struct worker *w);
 
 /* ---- takeover; inside worker_call() only ---------------------------------------------------- */
 

@@ -1,15 +1,19 @@
 #!/usr/bin/env python3
 """Tags and untags frames between two interfaces, as an access port of a switch and a VLAN device do.
 
-	vlan-relay.py TRUNK ACCESS VID
+	vlan-relay.py TRUNK ACCESS VID LATE-MS
 
 For kernels without 802.1Q devices. What comes from ACCESS leaves on TRUNK with one tag more; what comes
-from TRUNK with this tag leaves on ACCESS without it.
+from TRUNK with this tag leaves on ACCESS without it, LATE-MS later once there was a SIGUSR1.
 """
+import collections
+import os
 import select
+import signal
 import socket
 import struct
 import sys
+import time
 
 ETH_P_ALL = 3
 SO_RCVBUFFORCE = 33
@@ -47,14 +51,29 @@ def tagged(frame, tpid, tci):
 
 def main():
     trunk, access, vid = raw(sys.argv[1]), raw(sys.argv[2]), int(sys.argv[3])
+    delay, late = 0.0, collections.deque()
+
+    def become_late(*_):
+        nonlocal delay
+        delay = float(sys.argv[4]) / 1000
+
+    # It stands for a switch, which waits for no other process.
+    os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+    signal.signal(signal.SIGUSR1, become_late)
     while True:
-        for s in select.select([trunk, access], [], [])[0]:
+        wait = max(0.0, late[0][0] - time.monotonic()) if late else None
+        for s in select.select([trunk, access], [], [], wait)[0]:
             frame, tag = receive(s)
             if s is access:
                 inner = tagged(frame, *tag) if tag else frame
                 trunk.send(tagged(inner, 0x8100, vid))
             elif tag and tag[1] & 0xFFF == vid:
-                access.send(frame)
+                if delay:
+                    late.append((time.monotonic() + delay, frame))
+                else:
+                    access.send(frame)
+        while late and late[0][0] <= time.monotonic():
+            access.send(late.popleft()[1])
 
 
 if __name__ == "__main__":

@@ -40,7 +40,12 @@ vlan_veth() {
 	done
 }
 
-vlan_relay() { in_ns_exec "$1" python3 "$(dirname "${BASH_SOURCE[0]}")/vlan-relay.py" "$2" access 5 2>>"$lab_dir/relay.err" & }
+# The process id of the last one is in $vlan_relay; a USR1 makes it so many milliseconds late.
+vlan_relay_late=0
+vlan_relay() {
+	in_ns_exec "$1" python3 "$(dirname "${BASH_SOURCE[0]}")/vlan-relay.py" "$2" access 5 "$vlan_relay_late" 2>>"$lab_dir/relay.err" &
+	vlan_relay=$!
+}
 
 # Connections in all phases, and one that is refused: its RST is a frame of our own making, as the probes are.
 vlan_survives() {

@@ -125,6 +125,17 @@ WRAP(const struct worker_counters *, worker_counters, const struct worker *w)
 	return &c;
 }
 
+static struct evidence evidence;
+
+WRAP(int64_t, worker_heard_ns, const struct worker *w)
+{
+	if (world.behind == 0)
+		return INT64_MAX;
+	if (--world.behind == 0)
+		atomic_store(&evidence.server_ns, INT64_MAX);
+	return 0;
+}
+
 WRAP(uint32_t, worker_takeover_expected, struct worker *w, uint32_t server,
      struct related_list *io_list, int *ret_error, uint32_t from)
 {
@@ -201,6 +212,7 @@ WRAP(int, link_announce, struct link *l, const struct netaddr *addr)
 
 WRAP(int, address_add, const char *interface, const struct netaddr *addr)
 {
+	done.addresses++;
 	return 0;
 }
 
@@ -333,6 +345,13 @@ static void on_connection(void *ctx, uint32_t server, const struct watch_service
 		done.refused_for[i] += strcmp(plan->reason, reason[i]) == 0;
 }
 
+static void on_fenced(void *ctx, uint32_t server, bool ok) {}
+
+static bool on_answered(void *ctx, uint32_t server)
+{
+	return world.answers;
+}
+
 static void on_done(void *ctx, uint32_t server, const struct failover_summary *s)
 {
 	done.summary = *s;
@@ -367,7 +386,6 @@ static struct config_server server_cfg = {.name = (char[]){"web1"},
 					  .services = &http,
 					  .service_count = 1};
 static struct config config = {.probe_timeout_ns = NS_PER_MS};
-static struct evidence evidence;
 static struct worker *workers[1];
 static struct failover_config env = {.config = &config,
 				     .workers = workers,
@@ -376,6 +394,8 @@ static struct failover_config env = {.config = &config,
 				     .observer = {.state = on_state,
 						  .connection = on_connection,
 						  .settled = on_settled,
+						  .fenced = on_fenced,
+						  .answered = on_answered,
 						  .join_aborted = on_aborted,
 						  .done = on_done,
 						  .all_settled = on_all_settled}};
@@ -386,10 +406,13 @@ int rig_set_up(void **state)
 	struct endpoint e;
 
 	world = (struct world){0};
+	evidence = (struct evidence){0};
 	memset(&done, 0, sizeof done);
 	rig_server = (struct failover_server){.env = &env, .cfg = &server_cfg, .bell = -1};
 	endpoint_parse("10.9.0.1:80", false, &e);
 	address = e.addr;
+	server_cfg.fence_policy = CONFIG_FENCE_NONE;
+	server_cfg.fence_command = NULL;
 	endpoint_parse("10.9.0.2:80", false, &e);
 	backup.address = e.addr;
 	account_init(&rig_server.account);
@@ -419,6 +442,16 @@ void rig_with_program(void)
 	world.handed = true;
 	service.adopt = "/run/tally.sock";
 	env.adopter = (struct adopter *)&world; /* never looked into */
+}
+
+void rig_with_fence(const char *program)
+{
+	static char *command[2];
+
+	command[0] = (char *)program;
+	server_cfg.fence_command = command;
+	server_cfg.fence_policy = CONFIG_FENCE_REQUIRED;
+	server_cfg.fence_timeout_ns = 10 * NS_PER_S;
 }
 
 struct failover_cause rig_cause(void)

@@ -36,6 +36,8 @@ extern struct world {
 	bool long_logs;    /* whose beginning is elsewhere */
 	bool talking;      /* joins report: see tell() */
 	int worker_error;  /* it stands still: what worker_ask() says, then -ETIMEDOUT */
+	bool answers;      /* the server does, though it is said to be dead */
+	uint32_t behind;   /* so many turns a worker has to read; then it has seen the server */
 } world;
 
 /* ---- what was done to it ---- */
@@ -44,7 +46,7 @@ extern struct done {
 	_Atomic uint32_t related, related_open;
 	_Atomic uint32_t frames, restored, abandoned, held, not_held;
 	uint32_t pending, releases, released, refused_for[6], told;
-	uint32_t adopt_releases, downs;
+	uint32_t adopt_releases, downs, addresses;
 	_Atomic uint32_t views, views_given; /* not freed; handed over with the logs */
 	bool opened;
 	struct failover_summary summary;
@@ -72,6 +74,8 @@ int rig_tear_down(void **state);
 
 /* The service is one whose connections a local program takes. */
 void rig_with_program(void);
+/* The server is to be fenced by that program. */
+void rig_with_fence(const char *program);
 struct failover_cause rig_cause(void);
 /* A takeover, up to the opened guard. */
 void rig_begin(void);
