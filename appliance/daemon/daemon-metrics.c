@@ -20,7 +20,7 @@ _Static_assert((int)METRIC_STATE_DOWN == HEALTH_DOWN, "states");
 _Static_assert((int)METRIC_ENDING_FINISHED == ENDING_FINISHED, "endings");
 _Static_assert((int)METRIC_PHASE_FIRST_BYTE == FAILOVER_FIRST_BYTE, "phases");
 _Static_assert((int)METRIC_CHECK_TCP == HEALTH_TCP, "probes");
-_Static_assert((int)METRIC_RULE_HOLD == HEALTH_RULE_HOLD - 1, "rules");
+_Static_assert((int)METRIC_RULE_CUT_OFF == HEALTH_RULE_CUT_OFF - 1, "rules");
 _Static_assert((int)METRIC_DIRECTION_TO_CLIENT == FLOW_TO_CLIENT, "directions");
 
 int daemon_metrics_open(struct daemon *d)

@@ -165,6 +165,16 @@ static void connect_services(struct watched *w, uint32_t round, int64_t now)
 	}
 }
 
+static void ask_others(struct watched *w)
+{
+	for (uint32_t i = 0; i < w->cfg->backup_count; i++) {
+		const struct netaddr *a = &w->cfg->backups[i].address;
+		const struct netaddr *own = own_address(w, a->family);
+		if (own)
+			(void)link_ask(w->link, a, own);
+	}
+}
+
 static void start_round(struct watched *w, uint32_t round, int64_t now)
 {
 	w->round = round;
@@ -173,6 +183,8 @@ static void start_round(struct watched *w, uint32_t round, int64_t now)
 		w->own_count = OWN_ADDRESSES_MAX;
 	ask_neighbours(w, round, now);
 	connect_services(w, round, now);
+	if (health_ask_others(&w->health, round, now))
+		ask_others(w);
 	health_sent(&w->health, round, clock_mono_ns());
 }
 
@@ -228,11 +240,15 @@ static void read_neighbours(struct watched *w, int64_t now)
 {
 	struct link_answer a;
 
-	while (link_receive(w->link, &a) > 0)
+	while (link_receive(w->link, &a) > 0) {
 		for (uint32_t i = 0; i < w->cfg->address_count; i++)
 			if (netaddr_eq(&a.addr, &w->cfg->addresses[i]) &&
 			    memcmp(a.mac, link_mac(w->link), sizeof a.mac) != 0)
 				heard_from(w, i, a.mac, now);
+		for (uint32_t i = 0; i < w->cfg->backup_count; i++)
+			if (netaddr_eq(&a.addr, &w->cfg->backups[i].address))
+				health_others_answered(&w->health, now);
+	}
 }
 
 static bool is_down(const struct watched *w, uint32_t index)

@@ -40,7 +40,11 @@ int health_init(struct health *h, const struct health_config *cfg, int64_t now_n
 	    cfg->probes[HEALTH_TCP] > HEALTH_PROBES_MAX ||
 	    (!cfg->probes[HEALTH_NEIGHBOUR] && !cfg->probes[HEALTH_TCP]))
 		return -EINVAL;
-	*h = (struct health){.cfg = *cfg, .answer_ns = INT64_MIN, .traffic_ns = INT64_MIN};
+	*h = (struct health){.cfg = *cfg,
+			     .answer_ns = INT64_MIN,
+			     .traffic_ns = INT64_MIN,
+			     .others_ns = INT64_MIN,
+			     .others_asked_ns = INT64_MIN};
 	watch_afresh(h, now_ns);
 	return 0;
 }
@@ -148,6 +152,33 @@ void health_hold(struct health *h, bool hold)
 	h->hold = hold;
 }
 
+/* Something of the round before is not answered yet, or this one may decide alone. */
+static bool is_doubtful(const struct health *h, int64_t started_ns)
+{
+	return h->trust != HEALTH_UNPROVEN &&
+	       (h->cfg.fall == 1 || h->answer_ns < started_ns - h->cfg.interval_ns);
+}
+
+bool health_ask_others(struct health *h, uint32_t round, int64_t now_ns)
+{
+	for (uint32_t i = 0; round && i < HEALTH_ROUNDS_MAX; i++) {
+		struct health_round *r = &h->round[i];
+		if (r->number == round)
+			r->others_asked = is_doubtful(h, r->started_ns) ||
+					  h->others_asked_ns <= now_ns - HEALTH_OTHERS_EVERY_NS;
+		if (r->number != round || !r->others_asked)
+			continue;
+		h->others_asked_ns = now_ns;
+		return true;
+	}
+	return false;
+}
+
+void health_others_answered(struct health *h, int64_t now_ns)
+{
+	h->others_ns = now_ns;
+}
+
 /* ---- a round ends ------------------------------------------------------------------------- */
 
 static bool round_answered(const struct health_round *r)
@@ -219,7 +250,15 @@ static void add_evidence(struct health *h, int64_t started_ns)
 	drop_stale_evidence(h);
 }
 
-static enum health_rule objection(const struct health *h)
+/* Who answered lately was asked as well, and is silent, too. */
+static bool is_cut_off(const struct health *h, const struct health_round *r)
+{
+	return r->others_asked && h->others_ns < r->started_ns &&
+	       h->others_ns > r->started_ns - HEALTH_OTHERS_FRESH_NS &&
+	       r->started_ns - h->first_failed_ns < HEALTH_CUT_OFF_NS;
+}
+
+static enum health_rule objection(const struct health *h, const struct health_round *r)
 {
 	if (h->trust == HEALTH_UNPROVEN)
 		return HEALTH_RULE_NEVER_HEALTHY;
@@ -227,6 +266,8 @@ static enum health_rule objection(const struct health *h)
 		return h->discarded_by;
 	if (h->hold)
 		return HEALTH_RULE_HOLD;
+	if (is_cut_off(h, r))
+		return HEALTH_RULE_CUT_OFF;
 	return HEALTH_RULE_NONE;
 }
 
@@ -244,7 +285,7 @@ static void round_is_silent(struct health *h, const struct health_round *r)
 	}
 	if (h->failed < h->cfg.fall)
 		return;
-	enum health_rule rule = objection(h);
+	enum health_rule rule = objection(h, r);
 	/* The first silent round may have begun just before death, with the last segments
 	 * after its start: no objection, but one more round is needed. */
 	if (rule == HEALTH_RULE_TRAFFIC_SEEN && h->failed == h->cfg.fall)
@@ -421,7 +462,8 @@ const char *health_state_name(enum health_state s)
 const char *health_rule_name(enum health_rule r)
 {
 	static const char *const name[HEALTH_RULE_COUNT_] = {
-		"none", "never-healthy", "traffic-seen", "self-lag", "probe-error", "hold"};
+		"none",        "never-healthy", "traffic-seen", "self-lag",
+		"probe-error", "hold",          "cut-off"};
 
 	return name[r];
 }

@@ -33,7 +33,9 @@
  *	traffic-seen   the ring saw signs of life of the server meanwhile
  *	self-lag       our own loop ran late: an answer may wait unread
  *	probe-error    probes of one kind could not be sent at all
- *	hold           the operator said so
+ *	cut-off        nobody else on the server's network answered either, who did before: it is
+ *the box that is cut off. For HEALTH_CUT_OFF_NS; who is silent for longer may be dead as well hold
+ *the operator said so
  *
  * From death to DOWN it takes at most fall * interval + timeout, plus how late the
  * caller's loop and the evidence are.
@@ -44,11 +46,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/clock.h"
 #include "config/config.h"
 
 #define HEALTH_FALL_MAX   CONFIG_FALL_MAX   /* of `fall` and `rise` */
 #define HEALTH_PROBES_MAX CONFIG_PROBES_MAX /* of each kind */
 #define HEALTH_ROUNDS_MAX CONFIG_ROUNDS_MAX /* open at once: timeout / interval + 2 */
+
+#define HEALTH_CUT_OFF_NS      (3 * NS_PER_S)
+#define HEALTH_OTHERS_EVERY_NS NS_PER_S        /* so often they are asked while all is well */
+#define HEALTH_OTHERS_FRESH_NS (10 * NS_PER_S) /* who has not answered for so long is not there */
 
 enum health_kind {
 	HEALTH_NEIGHBOUR, /* ARP or neighbour discovery */
@@ -80,6 +87,7 @@ enum health_rule {
 	HEALTH_RULE_SELF_LAG,
 	HEALTH_RULE_PROBE_ERROR,
 	HEALTH_RULE_HOLD,
+	HEALTH_RULE_CUT_OFF,
 	HEALTH_RULE_COUNT_,
 };
 
@@ -116,6 +124,7 @@ enum health_trust {
 struct health_round {
 	uint32_t number; /* 0: free */
 	bool lagged;
+	bool others_asked;
 	int64_t started_ns, sent_ns; /* the time-out runs from the latter */
 	uint64_t had[HEALTH_KIND_COUNT_][HEALTH_RESULT_COUNT_]; /* bit per probe */
 };
@@ -127,7 +136,8 @@ struct health {
 	uint32_t last_round;
 	int64_t next_start_ns;
 
-	int64_t answer_ns, traffic_ns; /* last signs of life; INT64_MIN: none */
+	int64_t answer_ns, traffic_ns;      /* last signs of life; INT64_MIN: none */
+	int64_t others_ns, others_asked_ns; /* likewise of others: an answer, a question */
 	int64_t first_failed_ns;
 	uint32_t failed;                      /* silent rounds in a row */
 	int64_t evidence_ns[HEALTH_FALL_MAX]; /* starts of the latest that are evidence, in order */
@@ -199,6 +209,13 @@ void health_lag(struct health *h, int64_t lag_ns);
 void health_service_ended(struct health *h, uint32_t index);
 
 void health_hold(struct health *h, bool hold);
+
+/*
+ * Others on the server's network (backups): whether to ask them in @round, behind the probes, so
+ * that what lets their answer through has let the server's through before; and that one answered.
+ */
+bool health_ask_others(struct health *h, uint32_t round, int64_t now_ns);
+void health_others_answered(struct health *h, int64_t now_ns);
 
 /*
  * Call it when the deadline has come or something was put in, after reading what there

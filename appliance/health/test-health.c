@@ -23,6 +23,8 @@ struct sim {
 	int64_t dies_ns, returns_ns;
 	bool silent_services, refusing_services; /* the host answers, the services do not */
 	bool broken_probes;
+	int64_t others_die_ns; /* the backups answer until then */
+	uint32_t others_asked;
 	uint32_t open[HEALTH_ROUNDS_MAX * 4]; /* rounds that wait for an answer, and since when */
 	int64_t open_ns[HEALTH_ROUNDS_MAX * 4];
 	uint32_t opens;
@@ -70,6 +72,11 @@ static void sim_tick(struct sim *s)
 			if (s->broken_probes)
 				health_result(&s->h, a.round, HEALTH_NEIGHBOUR, 0, HEALTH_ERROR,
 					      s->now_ns);
+			if (health_ask_others(&s->h, a.round, s->now_ns)) {
+				s->others_asked++;
+				if (s->now_ns < s->others_die_ns)
+					health_others_answered(&s->h, s->now_ns);
+			}
 			if (sim_alive_at(s, s->now_ns + s->rtt_ns / 2)) {
 				assert_true(s->opens < sizeof s->open / sizeof s->open[0]);
 				s->open[s->opens] = a.round;
@@ -232,6 +239,58 @@ static void test_sent_late(void **state)
 	}
 	assert_int_equal(health_stats(&h)->rounds_silent, 0);
 	assert_int_equal(health_state(&h), HEALTH_HEALTHY);
+}
+
+/* When it is found dead, after it died 20 s after the beginning and its backups at @others_die_ns.
+ */
+static int64_t found_dead_after_ns(const struct health_config *cfg, int64_t others_die_ns)
+{
+	struct sim s;
+
+	sim_init(&s, cfg);
+	s.dies_ns = s.now_ns + 20000 * MS;
+	s.others_die_ns = s.now_ns + others_die_ns;
+	sim_run_for(&s, 19999 * MS);
+	assert_int_equal(health_state(&s.h), HEALTH_HEALTHY);
+	/* While all is well they are not troubled. */
+	assert_in_range(s.others_asked, 1, cfg->fall == 1 ? s.started : 20);
+	sim_run_for(&s, 10000 * MS);
+	assert_int_equal(health_state(&s.h), HEALTH_DOWN);
+	return s.verdict_ns[s.verdicts - 1] - s.dies_ns;
+}
+
+/* Nobody answers any more: it is the box that is cut off. For so long; then it may be all of them.
+ */
+static void test_cut_off(void **state)
+{
+	static const struct health_config cases[] = {
+		{50 * MS, 50 * MS, 3, 2, {1, 2}},
+		{20 * MS, 70 * MS, 3, 2, {1, 1}},
+		{100 * MS, 100 * MS, 1, 1, {0, 1}},
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		int64_t alone = found_dead_after_ns(&cases[i], 0); /* there never was anybody */
+		assert_true(found_dead_after_ns(&cases[i], INT64_MAX / 2) == alone);
+		assert_true(found_dead_after_ns(&cases[i], 5000 * MS) == alone);
+		int64_t together = found_dead_after_ns(&cases[i], 20000 * MS);
+		assert_true(together >= HEALTH_CUT_OFF_NS);
+		assert_true(together <= HEALTH_CUT_OFF_NS + alone + cases[i].interval_ns);
+	}
+}
+
+static void test_cut_off_and_back(void **state)
+{
+	struct sim s;
+
+	sim_init(&s, &fast);
+	s.dies_ns = s.now_ns + 2000 * MS;
+	s.returns_ns = s.now_ns + 4000 * MS;
+	s.others_die_ns = s.dies_ns;
+	sim_run_for(&s, 6000 * MS);
+	EXPECT_VERDICTS(&s, HEALTH_V_HEALTHY, HEALTH_V_SUSPECT, HEALTH_V_SUPPRESSED,
+			HEALTH_V_HEALTHY);
+	assert_int_equal(s.rule[2], HEALTH_RULE_CUT_OFF);
 }
 
 static void test_two_of_three_again_and_again(void **state)
@@ -642,6 +701,8 @@ int main(void)
 		cmocka_unit_test(test_detection_bound),
 		cmocka_unit_test(test_one_lost_round),
 		cmocka_unit_test(test_sent_late),
+		cmocka_unit_test(test_cut_off),
+		cmocka_unit_test(test_cut_off_and_back),
 		cmocka_unit_test(test_two_of_three_again_and_again),
 		cmocka_unit_test(test_never_healthy_is_never_taken),
 		cmocka_unit_test(test_dies_before_rise),

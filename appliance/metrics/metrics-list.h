@@ -90,6 +90,7 @@ VALUE(RULE, TRAFFIC_SEEN, "traffic-seen")
 VALUE(RULE, SELF_LAG, "self-lag")
 VALUE(RULE, PROBE_ERROR, "probe-error")
 VALUE(RULE, HOLD, "hold")
+VALUE(RULE, CUT_OFF, "cut-off")
 
 LABEL(DROP, "where")
 VALUE(DROP, RING, "ring")   /* the packet ring was full */

@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
 # The box on a trunk port, capturing on the VLAN's interface: frames are seen without their tag.
-# Alone: each frame passes a process of the lab; beside another scenario it is late, and the server looks dead.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/vlan.sh"
 vlan_init

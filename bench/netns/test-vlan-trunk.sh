@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # The box on a trunk port, capturing on the trunk: frames are seen with their tag. The address is taken on the
 # VLAN's interface, and everything leaves with the tag exactly once.
-# Alone: each frame passes a process of the lab; beside another scenario it is late, and the server looks dead.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/vlan.sh"
 vlan_init
