@@ -21,7 +21,7 @@ struct spilled {
 
 static inline struct bytes spilled_at(const struct spilled *s, uint64_t off)
 {
-	return s->view != NULL ? s->at(s->view, off) : BYTES_NONE;
+	return s->view != NULL && off >= s->from ? s->at(s->view, off) : BYTES_NONE;
 }
 
 static inline void spilled_free(struct spilled *s)
