@@ -319,6 +319,21 @@ struct bytes stream_view(const struct stream *s, uint64_t off)
 	return block_view(s->block, off, s->next);
 }
 
+static struct bytes lent_at(const void *view, uint64_t off)
+{
+	return stream_view(view, off);
+}
+
+struct span stream_span(const struct stream *s)
+{
+	if (s->keep >= s->next)
+		return span_lend(s->next, BYTES_NONE);
+	return (struct span){
+		.spilled = {.view = (void *)s, .from = s->keep, .at = lent_at},
+		.off = s->next,
+	};
+}
+
 int stream_clone(struct stream *to, struct pool *pool, const struct stream *from)
 {
 	struct stream s = *from;

@@ -24,7 +24,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/bytes.h"
+#include "base/span.h"
 #include "pool.h"
 
 /* Out-of-order ranges remembered per direction; beyond it the segment is dropped and counted. */
@@ -134,6 +134,9 @@ void stream_keep_from(struct stream *s, struct pool *pool, uint64_t off);
  * is not in [keep, next). Valid until the stream is next changed.
  */
 struct bytes stream_view(const struct stream *s, uint64_t off);
+
+/* The log as a span, lent for as long as a view. */
+struct span stream_span(const struct stream *s);
 
 /*
  * Makes the empty @to the same stream, with memory of its own from @pool. 0; -ENOMEM, also at

@@ -62,6 +62,11 @@ struct bytes track_log(const struct flow *f, enum flow_dir dir, uint64_t off)
 	return bytes_head(stream_view(&f->stream[dir], off), (size_t)(f->log_end[dir] - off));
 }
 
+struct span track_span(const struct flow *f, enum flow_dir dir)
+{
+	return stream_span(&f->stream[dir]);
+}
+
 static void show(struct track *t, struct flow *f, enum flow_dir d, uint64_t off, struct bytes b)
 {
 	f->log_end[d] = off;

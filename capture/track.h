@@ -171,6 +171,9 @@ void track_keep_from(struct track *t, struct flow *f, enum flow_dir dir, uint64_
 /* Contiguous view of a log: see stream_view(). The chunk being shown is not in it yet. */
 struct bytes track_log(const struct flow *f, enum flow_dir dir, uint64_t off);
 
+/* The same log as a span, lent until @f is next changed. Not from within a callback. */
+struct span track_span(const struct flow *f, enum flow_dir dir);
+
 /*
  * Declares every acknowledged hole of @f a gap now, whatever its age: called
  * before a snapshot is taken, when no more of the old server's packets can come.

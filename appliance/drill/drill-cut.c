@@ -17,9 +17,9 @@ static bool logs_true(const struct taken *taken, const struct drill_flow *truth,
 				 taken->remains.cut.to_client_end};
 
 	for (int d = 0; d < 2; d++) {
-		const struct flow_log *l = &taken->remains.log[d];
-		if (l->off + l->bytes.n != end[d] && l->bytes.n > 0) {
-			drill_wrong(f, "log-does-not-end-at-the-cut", l->off + l->bytes.n);
+		const struct span *l = &taken->remains.log[d];
+		if (span_end(l) != end[d] && l->bytes.n > 0) {
+			drill_wrong(f, "log-does-not-end-at-the-cut", span_end(l));
 			return false;
 		}
 		if (!drill_same(&truth->stream[d], l->off, buf_view(&l->bytes), "log-differs", f))
@@ -67,10 +67,10 @@ static bool numbers_true(const struct taken *taken, const struct flow *flow,
 /* What must be sent again is all there. */
 static bool flight_whole(const struct taken *taken, struct drill_finding *f)
 {
-	const struct flow_log *out = &taken->remains.log[FLOW_TO_CLIENT];
+	const struct span *out = &taken->remains.log[FLOW_TO_CLIENT];
 	uint64_t acked = taken->remains.cut.to_client_acked, end = taken->remains.cut.to_client_end;
 
-	if (acked == end || (out->off <= acked && out->off + out->bytes.n == end))
+	if (acked == end || (span_has(out, acked, end) && span_end(out) == end))
 		return true;
 	drill_wrong(f, "in-flight-bytes-missing", acked);
 	return false;

@@ -159,10 +159,10 @@ static int64_t in_flight(const struct run *r, const struct flow *f)
 {
 	if (!r->is_taken)
 		return f ? (int64_t)plan_in_flight(f) : 0;
-	const struct flow_log *l = &r->taken.remains.log[FLOW_TO_CLIENT];
+	const struct span *l = &r->taken.remains.log[FLOW_TO_CLIENT];
 	uint64_t acked = r->taken.remains.cut.to_client_acked,
 		 end = r->taken.remains.cut.to_client_end;
-	if (acked < end && (l->off > acked || l->off + l->bytes.n != end))
+	if (acked < end && (!span_has(l, acked, end) || span_end(l) != end))
 		return -1;
 	for (uint64_t off = acked; off < end; off++)
 		if (l->bytes.p[off - l->off] != tcp_script_byte(1, off))

@@ -132,8 +132,7 @@ static void logs_of(const struct remains *r, struct join_log ret[static 2])
 {
 	for (int dir = 0; dir < 2; dir++)
 		ret[dir] = (struct join_log){r->log[dir].off, r->log[dir].bytes.p,
-					     r->log[dir].bytes.n};
-	ret[FLOW_TO_SERVER].spilled = r->spilled;
+					     r->log[dir].bytes.n, r->log[dir].spilled};
 }
 
 static void count_others(const struct takeover_item *item, struct joined *joined)
@@ -242,8 +241,8 @@ static int hand_over(struct failover_server *s, struct takeover_item *item, int 
 		.client_fd = fd,
 		.cut = left->cut,
 		.older = item->taken.older,
-		.log = {{left->log[0].off, left->log[0].bytes, left->spilled},
-			{left->log[1].off, left->log[1].bytes, {0}}},
+		.log = {{left->log[0].off, left->log[0].bytes, left->log[0].spilled},
+			{left->log[1].off, left->log[1].bytes, left->log[1].spilled}},
 		.unsent = unsent,
 		.hold = !s->run->open,
 		.group = s->index,
@@ -273,10 +272,10 @@ static int hand_over(struct failover_server *s, struct takeover_item *item, int 
 
 static struct bytes in_flight(const struct taken *t)
 {
-	const struct flow_log *out = &t->remains.log[FLOW_TO_CLIENT];
+	const struct span *out = &t->remains.log[FLOW_TO_CLIENT];
 	uint64_t acked = t->remains.cut.to_client_acked;
 
-	return bytes_from(buf_view(&out->bytes), acked > out->off ? acked - out->off : 0);
+	return span_at(out, acked > out->off ? acked : out->off);
 }
 
 /*

@@ -8,7 +8,8 @@
 int remains_copy_logs(struct remains *r, const struct jeebs_flow *jf)
 {
 	for (int dir = 0; dir < 2; dir++) {
-		int e = flow_log_copy(jf->flow, (enum flow_dir)dir, &r->log[dir]);
+		const struct span log = track_span(jf->flow, (enum flow_dir)dir);
+		int e = span_copy(&log, &r->log[dir]);
 		if (e < 0)
 			return e;
 	}
@@ -31,15 +32,14 @@ void remains_deinit(struct remains *r)
 	if (r->state && r->module)
 		r->module->close(r->state);
 	free(r->state);
-	buf_deinit(&r->log[0].bytes);
-	buf_deinit(&r->log[1].bytes);
-	spilled_free(&r->spilled);
+	span_free(&r->log[0]);
+	span_free(&r->log[1]);
 }
 
 void remains_give_logs(struct remains *r)
 {
-	r->spilled = (struct spilled){0};
-	r->log[0].bytes = r->log[1].bytes = BUF_INIT(0);
+	span_give(&r->log[0]);
+	span_give(&r->log[1]);
 }
 
 void remains_give_all(struct remains *r)
@@ -51,9 +51,7 @@ void remains_give_all(struct remains *r)
 static struct jeebs_bytes read_log(struct jeebs_flow *flow, uint32_t dir, uint64_t off)
 {
 	const struct remains *r = (const struct remains *)(const void *)flow;
-	const struct flow_log *l = &r->log[dir == JEEBS_TO_CLIENT];
-	struct bytes b = off < l->off && dir == JEEBS_TO_SERVER ? spilled_at(&r->spilled, off)
-								: flow_log_view(l, off);
+	struct bytes b = span_at(&r->log[dir == JEEBS_TO_CLIENT], off);
 
 	return (struct jeebs_bytes){b.p, b.n};
 }

@@ -5,14 +5,13 @@
 #ifndef APPLIANCE_REMAINS_H
 #define APPLIANCE_REMAINS_H
 
-#include "flow-log.h"
+#include "base/span.h"
 #include "watch.h"
 
 /* All zero: nothing is left. */
 struct remains {
 	struct jeebs_cut cut; /* flow and log unset: see remains_cut() */
-	struct flow_log log[2];
-	struct spilled spilled;            /* what comes before log[FLOW_TO_SERVER] */
+	struct span log[2];   /* as far as the flow kept them; what is spilled comes with it */
 	const struct jeebs_module *module; /* NULL: none was open */
 	void *state;                       /* owned; to be closed by the module, then freed */
 };

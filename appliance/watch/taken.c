@@ -26,7 +26,8 @@ int taken_extract(struct jeebs_flow *jf, bool answered, struct taken *ret)
 	}
 	t.answered = answered;
 	plan_make(jf, &t.plan);
-	t.remains.spilled = watch_take_spilled(jf, t.remains.log[FLOW_TO_SERVER].off);
+	t.remains.log[FLOW_TO_SERVER].spilled =
+		watch_take_spilled(jf, t.remains.log[FLOW_TO_SERVER].off);
 	remains_detach(&t.remains, jf);
 	jf->taken.left = true;
 	*ret = t;

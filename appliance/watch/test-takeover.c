@@ -107,7 +107,7 @@ static void test_note(void **state)
 
 /* ---- extraction ---- */
 
-static void assert_log(const struct flow_log *l, enum flow_dir d, uint64_t from, uint64_t to)
+static void assert_log(const struct span *l, enum flow_dir d, uint64_t from, uint64_t to)
 {
 	assert_int_equal(l->off, from);
 	assert_int_equal(l->bytes.n, to - from);

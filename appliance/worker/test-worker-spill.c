@@ -275,8 +275,8 @@ static void test_the_store_is_full(void **state)
 	assert_non_null(item);
 	takeover_cut(item, &cut, none);
 	assert_true(right_until(cut.log, cut.flow, 0) < sent);
-	assert_null(item->taken.remains.spilled
-			    .view); /* for a join: it could not reach across the hole */
+	assert_null(item->taken.remains.log[FLOW_TO_SERVER]
+			    .spilled.view); /* for a join: it could not reach across the hole */
 	takeover_item_free(item);
 	end();
 }
@@ -328,7 +328,7 @@ static void test_takeover_takes_a_view(void **state)
 
 	assert_non_null(item);
 	assert_true(item->taken.remains.log[FLOW_TO_SERVER].bytes.n <= ABOVE);
-	assert_int_equal(item->taken.remains.spilled.from, 0);
+	assert_int_equal(item->taken.remains.log[FLOW_TO_SERVER].spilled.from, 0);
 	track_drop(watch_track(rig.watch), jf->flow);
 	flush_until(none_spilled);
 	/* Others use the store meanwhile. */

@@ -62,7 +62,7 @@ static struct taken ready(const struct snapshot *snapshot, bool related, bool an
 		t.remains.module = &adopt;
 	}
 	if (world.long_logs)
-		t.remains.spilled = long_log();
+		t.remains.log[FLOW_TO_SERVER].spilled = long_log();
 	if (related && world.related_refused)
 		t.plan.cont = false;
 	if (!related && world.main_refused)
@@ -94,7 +94,7 @@ struct takeover_item *rig_item(enum takeover_kind kind, uint32_t flow, bool answ
 	else if (it->kind == TAKEOVER_READY)
 		it->taken = ready(&snapshot, it->main.known, answered);
 	else if (it->kind == TAKEOVER_ENDED && world.long_logs)
-		it->ended.remains.spilled = long_log();
+		it->ended.remains.log[FLOW_TO_SERVER].spilled = long_log();
 	return it;
 }
 
