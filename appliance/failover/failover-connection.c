@@ -127,14 +127,6 @@ static int copy_unsent(const struct takeover_item *item, size_t unsent, uint8_t 
 	return 0;
 }
 
-/* Still its own, until it is told that they are somebody else's. */
-static void logs_of(const struct remains *r, struct join_log ret[static 2])
-{
-	for (int dir = 0; dir < 2; dir++)
-		ret[dir] = (struct join_log){r->log[dir].off, r->log[dir].bytes.p,
-					     r->log[dir].bytes.n, r->log[dir].spilled};
-}
-
 static void count_others(const struct takeover_item *item, struct joined *joined)
 {
 	list_for_each (it, &item->others) {
@@ -160,6 +152,7 @@ static int submit(struct failover_server *s, struct takeover_item *item, int fd,
 		.module = t->remains.module,
 		.module_state = t->remains.state,
 		.cut = t->remains.cut,
+		.log = {t->remains.log[0], t->remains.log[1]},
 		.hold = !s->run->open,
 		.group = s->index,
 		.agreed = t->answered &&
@@ -181,7 +174,6 @@ static int submit(struct failover_server *s, struct takeover_item *item, int fd,
 		free(joined);
 		return -ENOMEM;
 	}
-	logs_of(&t->remains, rq.log);
 	/* Before anybody can tell its fate. */
 	account_add(&s->account, FATE_CONTINUING, NULL, 1 + joined->others);
 	int r = join_submit(s->env->joins, &rq);
@@ -359,6 +351,8 @@ static struct join_related related_of(struct failover_server *s, struct takeover
 		.client_port = o->client.port,
 		.client_fd = -1,
 		.cut = *cut,
+		/* Still its own, until it is told that they are somebody else's. */
+		.log = {left->log[0], left->log[1]},
 		.state = left->state,
 		.ctx = (void *)(uintptr_t)left->module,
 		.state_free = state_free_plain,
@@ -377,7 +371,6 @@ static struct join_related related_of(struct failover_server *s, struct takeover
 		refuse(s, o);
 	}
 	r.cut.refused = o->result.gone || !o->taken.plan.cont;
-	logs_of(left, r.log);
 	return r;
 }
 

@@ -142,7 +142,7 @@ static void end(struct join *j)
 	for (int s = 0; s < 2; s++)
 		join_side_close(j, s);
 	for (int d = 0; d < 2; d++)
-		join_log_free(&j->log[d]);
+		span_free(&j->log[d]);
 	if (join_is_channel(j)) {
 		end_channel(j);
 		return;

@@ -152,7 +152,7 @@ struct join {
 	void *module_state;
 	struct endpoint end[2]; /* by JEEBS_END_*, addresses of the client's connection */
 	struct jeebs_cut cut;
-	struct join_log log[2];
+	struct span log[2];
 	void *ctx;
 	void (*state_free)(void *ctx, void *module_state);
 	void (*report)(void *ctx, const struct join_report *r);

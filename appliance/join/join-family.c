@@ -24,8 +24,8 @@ uint32_t join_family_size(const struct join_request *r)
 static struct jeebs_bytes read_log(struct jeebs_flow *f, uint32_t dir, uint64_t off)
 {
 	const struct join_relation *r = (const struct join_relation *)(void *)f;
-	const struct join_log *log = r->channel != NULL ? r->channel->log : r->log;
-	struct bytes b = join_log_view(&log[dir & 1], off);
+	const struct span *log = r->channel != NULL ? r->channel->log : r->log;
+	struct bytes b = span_at(&log[dir & 1], off);
 	return (struct jeebs_bytes){b.p, b.n};
 }
 
@@ -77,7 +77,7 @@ static int relate(struct join *main, const struct join_related *r, uint32_t i)
 		if (err < 0)
 			return err;
 	}
-	struct join_log *log = relation->channel != NULL ? relation->channel->log : relation->log;
+	struct span *log = relation->channel != NULL ? relation->channel->log : relation->log;
 	log[0] = r->log[0];
 	log[1] = r->log[1];
 
@@ -206,7 +206,7 @@ void join_family_let_logs_go(struct join *main)
 		return;
 	for (uint32_t i = 0; i < main->family->related_n; i++)
 		for (int d = 0; d < 2; d++)
-			join_log_free(&main->family->relation[i].log[d]);
+			span_free(&main->family->relation[i].log[d]);
 }
 
 void join_family_free(struct join *main)

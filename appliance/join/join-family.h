@@ -15,7 +15,7 @@
 struct join_relation {
 	struct join *channel; /* NULL: there is none, or none any more */
 	/* The logs, while there is no channel; otherwise they are in the channel. */
-	struct join_log log[2];
+	struct span log[2];
 	void *state;
 	void *ctx;
 	void (*state_free)(void *ctx, void *state);

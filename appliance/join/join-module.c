@@ -58,12 +58,12 @@ static void op_to_backend(struct jeebs_join *opaque, struct jeebs_bytes b)
 static void op_log_to_backend(struct jeebs_join *opaque, uint64_t from, uint64_t to)
 {
 	struct join *j = join_of(opaque);
-	const struct join_log *log = &j->log[JEEBS_TO_SERVER];
+	const struct span *log = &j->log[JEEBS_TO_SERVER];
 	struct join_side *backend = &j->side[JOIN_BACKEND];
 
 	if (from == to || !reach_backend(j))
 		return;
-	if (backend->finish || !join_log_has(log, from, to))
+	if (backend->finish || !span_has(log, from, to))
 		join_abort(j, "module-misused");
 	else if (j->backend != JOIN_BACKEND_VOID &&
 		 join_queue_log(&backend->out, log, from, to) < 0)
@@ -209,7 +209,7 @@ void join_module_timer(struct join *j)
 /* Implements the cut's log(). @f is the join. */
 static struct jeebs_bytes read_log(struct jeebs_flow *f, uint32_t dir, uint64_t off)
 {
-	struct bytes b = join_log_view(&((struct join *)(void *)f)->log[dir & 1], off);
+	struct bytes b = span_at(&((struct join *)(void *)f)->log[dir & 1], off);
 	return (struct jeebs_bytes){b.p, b.n};
 }
 
@@ -225,7 +225,7 @@ void join_module_let_logs_go(struct join *j)
 	if (!join_passes(j, JOIN_CLIENT) || join_is_channel(j))
 		return;
 	join_family_let_logs_go(j);
-	join_log_free(&j->log[JEEBS_TO_CLIENT]);
+	span_free(&j->log[JEEBS_TO_CLIENT]);
 	if (j->side[JOIN_BACKEND].out.log_bytes == 0)
-		join_log_free(&j->log[JEEBS_TO_SERVER]);
+		span_free(&j->log[JEEBS_TO_SERVER]);
 }

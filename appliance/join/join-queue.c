@@ -6,6 +6,8 @@
 
 /* Small pieces from a module share a chunk of this size. */
 #define CHUNK_MIN 4096
+/* What a system call takes at most is a little less than 2 GiB. */
+#define VIEW_MAX ((size_t)1 << 30)
 
 struct join_chunk {
 	struct join_chunk *next;
@@ -15,7 +17,7 @@ struct join_chunk {
 	uint32_t buffer; /* of a lent chunk: its shared buffer */
 	/* Of a log's chunk: p is a view, and [at, to) of the log comes after it. Such a chunk is
 	 * never written to. */
-	const struct join_log *log;
+	const struct span *log;
 	uint64_t at, to;
 };
 
@@ -113,7 +115,7 @@ int join_queue_lend(struct join_queue *q, struct join_buffer *pool, uint32_t id,
 	return 0;
 }
 
-int join_queue_log(struct join_queue *q, const struct join_log *log, uint64_t from, uint64_t to)
+int join_queue_log(struct join_queue *q, const struct span *log, uint64_t from, uint64_t to)
 {
 	if (from == to)
 		return 0;
@@ -134,9 +136,8 @@ int join_queue_log(struct join_queue *q, const struct join_log *log, uint64_t fr
 /* Makes the next part of a log the chunk's view. */
 static void look_further(struct join_chunk *c)
 {
-	struct bytes b = join_log_view(c->log, c->at);
-	if (b.n > c->to - c->at)
-		b.n = (size_t)(c->to - c->at);
+	uint64_t left = c->to - c->at;
+	struct bytes b = bytes_head(span_at(c->log, c->at), left < VIEW_MAX ? left : VIEW_MAX);
 	c->p = (uint8_t *)b.p;
 	c->off = 0;
 	c->end = c->cap = b.n;

@@ -9,9 +9,8 @@
 #ifndef APPLIANCE_JOIN_QUEUE_H
 #define APPLIANCE_JOIN_QUEUE_H
 
-#include "base/bytes.h"
+#include "base/span.h"
 #include "join-buffer.h"
-#include "join-log.h"
 
 struct join_chunk;
 
@@ -39,7 +38,7 @@ int join_queue_lend(struct join_queue *q, struct join_buffer *pool, uint32_t id,
  * it, and must stay until log_bytes is 0. Returns 0, -ENOMEM, or -EOVERFLOW when the sum does not
  * fit.
  */
-int join_queue_log(struct join_queue *q, const struct join_log *log, uint64_t from, uint64_t to);
+int join_queue_log(struct join_queue *q, const struct span *log, uint64_t from, uint64_t to);
 
 /*
  * The unsent part of the head chunk. Empty when the queue is empty, or when a log cannot be read.

@@ -50,7 +50,7 @@
 #include <stdint.h>
 
 #include "base/netaddr.h"
-#include "base/spilled.h"
+#include "base/span.h"
 #include "jeebs/recovery-module.h"
 
 struct join_config {
@@ -105,14 +105,6 @@ struct join_report {
 	uint64_t to_client_bytes, to_server_bytes; /* bytes that the sockets have taken so far */
 };
 
-/* The bytes [off, off + n) of one direction. Bytes before `off` are in `spilled`. */
-struct join_log {
-	uint64_t off;
-	uint8_t *p; /* malloc()ed, or NULL */
-	size_t n;
-	struct spilled spilled; /* bytes before `off`, in the store */
-};
-
 /* A related connection of a request's conversation. */
 struct join_related {
 	uint32_t tag;
@@ -122,7 +114,7 @@ struct join_related {
 	uint8_t *first_out;
 	size_t first_out_n;
 	struct jeebs_cut cut;
-	struct join_log log[2];
+	struct span log[2];
 	/* State of the companion module; NULL: none. It is freed after the conversation's state. */
 	void *state;
 	void *ctx;
@@ -150,7 +142,7 @@ struct join_request {
 	void *module_state;
 	struct jeebs_cut cut;
 	/* By direction; freed when neither the module nor a queue needs them. */
-	struct join_log log[2];
+	struct span log[2];
 
 	/* Shown in cut.related. The array is copied, its members are taken over. */
 	const struct join_related *related;

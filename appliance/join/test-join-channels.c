@@ -59,7 +59,7 @@ static struct join_related related(struct rig *r, int *ret_client, const char *l
 		.client_port = 3000,
 		.client_fd = q.client_fd,
 		.cut = {.to_server_end = 100 + strlen(log), .ended = ret_client == NULL},
-		.log = {{100, rig_copy(log, strlen(log)), strlen(log)}},
+		.log = {rig_log(100, log, strlen(log))},
 		.state = rig_copy("state", 6),
 		.ctx = &scene,
 		.state_free = companion_free,
@@ -643,7 +643,7 @@ static void test_bad_families(void **st)
 		close(rel[i].client_fd);
 		close(data[i]);
 		free(rel[i].first_out);
-		free(rel[i].log[0].p);
+		span_free(&rel[i].log[0]);
 		free(rel[i].state);
 	}
 	rig_free(r);

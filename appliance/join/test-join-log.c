@@ -43,8 +43,8 @@ static void test_logs_are_replayed(void **st)
 	struct join_request q = rig_request(r, 1, &client);
 	rig_with_script(&q, &s);
 	q.cut.to_server_end = 108;
-	q.log[JEEBS_TO_SERVER] = (struct join_log){100, rig_copy("..GET /x", 8), 8};
-	q.log[JEEBS_TO_CLIENT] = (struct join_log){50, rig_copy("ok", 2), 2};
+	q.log[JEEBS_TO_SERVER] = rig_log(100, "..GET /x", 8);
+	q.log[JEEBS_TO_CLIENT] = rig_log(50, "ok", 2);
 	rig_submit(r, &q);
 
 	int backend = rig_accept(r);
@@ -101,10 +101,9 @@ static void test_log_larger_than_the_queue(void **st)
 	uint8_t first[8];
 	rig_with_script(&q, &s);
 	q.cut.to_server_end = LOG_FROM + LOG_N;
-	q.log[JEEBS_TO_SERVER] = (struct join_log){LOG_FROM, malloc(LOG_N), LOG_N};
-	assert_non_null(q.log[JEEBS_TO_SERVER].p);
-	rig_stream_next(&stream, q.log[JEEBS_TO_SERVER].p, LOG_N);
-	memcpy(first, q.log[JEEBS_TO_SERVER].p, sizeof first);
+	q.log[JEEBS_TO_SERVER] = rig_log(LOG_FROM, NULL, LOG_N);
+	rig_stream_next(&stream, q.log[JEEBS_TO_SERVER].bytes.p, LOG_N);
+	memcpy(first, q.log[JEEBS_TO_SERVER].bytes.p, sizeof first);
 	rig_submit(r, &q);
 	rig_send(client, "more", 4);
 	close(client);
@@ -135,8 +134,7 @@ static void test_log_of_a_lost_side(void **st)
 		int client;
 		struct join_request q = rig_request(r, 1, &client);
 		rig_with_script(&q, &s);
-		q.log[JEEBS_TO_SERVER] = (struct join_log){LOG_FROM, calloc(1, LOG_N), LOG_N};
-		assert_non_null(q.log[JEEBS_TO_SERVER].p);
+		q.log[JEEBS_TO_SERVER] = rig_log(LOG_FROM, NULL, LOG_N);
 		rig_submit(r, &q);
 		int backend = rig_accept(r);
 		rig_expect_bytes(backend, "head ");
@@ -174,11 +172,8 @@ static struct join_request request_elsewhere(struct rig *r, struct rig_script *s
 	rig_with_script(&q, s);
 	views = 1;
 	q.cut.to_server_end = LOG_FROM + LOG_N;
-	q.log[JEEBS_TO_SERVER] =
-		(struct join_log){.off = LOG_FROM + LOG_N - 1,
-				  .p = rig_copy("z", 1),
-				  .n = 1,
-				  .spilled = {&views, LOG_FROM, stored_at, stored_free}};
+	q.log[JEEBS_TO_SERVER] = rig_log(LOG_FROM + LOG_N - 1, "z", 1);
+	q.log[JEEBS_TO_SERVER].spilled = (struct spilled){&views, LOG_FROM, stored_at, stored_free};
 	return q;
 }
 
@@ -279,7 +274,7 @@ static void test_misuse_of_the_log_resets(void **st)
 		int client;
 		struct join_request q = rig_request(r, 1, &client);
 		rig_with_script(&q, &s);
-		q.log[JEEBS_TO_SERVER] = (struct join_log){100, rig_copy("12345678", 8), 8};
+		q.log[JEEBS_TO_SERVER] = rig_log(100, "12345678", 8);
 		rig_submit(r, &q);
 		rig_expect_reset(client);
 		rig_expect(r, 1, "module-misused");
@@ -315,7 +310,7 @@ static void test_another_port_of_the_backend(void **st)
 	int client;
 	struct join_request q = rig_request(r, 1, &client);
 	rig_with_script(&q, &s);
-	q.log[JEEBS_TO_SERVER] = (struct join_log){100, rig_copy("12345678", 8), 8};
+	q.log[JEEBS_TO_SERVER] = rig_log(100, "12345678", 8);
 	rig_submit(r, &q);
 	int backend = accept(listener, NULL, NULL); /* nobody has said anything */
 	assert_true(backend >= 0);
@@ -339,7 +334,7 @@ static void test_no_backend_at_all(void **st)
 	int client;
 	struct join_request q = rig_request(r, 1, &client);
 	rig_with_script(&q, &s);
-	q.log[JEEBS_TO_SERVER] = (struct join_log){100, rig_copy("12345678", 8), 8};
+	q.log[JEEBS_TO_SERVER] = rig_log(100, "12345678", 8);
 	rig_submit(r, &q);
 	rig_send(client, "abc", 3);
 	rig_expect_bytes(client, "heard");

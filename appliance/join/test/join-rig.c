@@ -292,6 +292,19 @@ uint8_t *rig_copy(const void *p, size_t n)
 	return memcpy(c, p, n);
 }
 
+struct span rig_log(uint64_t off, const void *p, size_t n)
+{
+	struct span log = {.off = off, .bytes = BUF_INIT(n)};
+
+	require(buf_reserve(&log.bytes, n) == 0);
+	log.bytes.n = n;
+	if (p != NULL)
+		memcpy(log.bytes.p, p, n);
+	else
+		memset(log.bytes.p, 0, n);
+	return log;
+}
+
 void rig_send(int fd, const void *p, size_t n)
 {
 	const uint8_t *at = p;

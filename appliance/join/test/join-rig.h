@@ -84,6 +84,8 @@ void rig_reset(int fd);            /* closes with a RST */
 void rig_shrink(int fd, int what); /* SO_RCVBUF or SO_SNDBUF, as small as loopback flows with */
 
 uint8_t *rig_copy(const void *p, size_t n); /* for a request to own */
+/* The same of a log: @n bytes at @p, or zeros where that is NULL. */
+struct span rig_log(uint64_t off, const void *p, size_t n);
 void rig_send(int fd, const void *p, size_t n);
 void rig_recv(int fd, void *p, size_t n);
 void rig_expect_bytes(int fd, const char *text);
