@@ -10,14 +10,9 @@
 #include "recovery-modules/adopt/adopt-wire.h"
 #include "base/log.h"
 
-static uint64_t log_from(const struct adopt_log *l)
+static uint64_t log_bytes(const struct span *l)
 {
-	return l->spilled.view ? l->spilled.from : l->off;
-}
-
-static uint64_t log_bytes(const struct adopt_log *l)
-{
-	return l->off - log_from(l) + l->bytes.n;
+	return span_end(l) - span_from(l);
 }
 
 /* Whether the logs end where their directions do, and contain the unsent bytes. */
@@ -26,8 +21,8 @@ static bool is_whole(const struct adopt_request *r)
 	const uint64_t end[2] = {r->cut.to_server_end, r->cut.to_client_end};
 
 	for (int d = 0; d < 2; d++) {
-		const struct adopt_log *l = &r->log[d];
-		if (l->off > end[d] || end[d] - l->off != l->bytes.n || log_from(l) > l->off)
+		const struct span *l = &r->log[d];
+		if (span_end(l) != end[d] || span_from(l) > l->off)
 			return false;
 	}
 	return r->unsent <= r->log[1].bytes.n && strlen(r->protocol) <= ADOPT_PROTOCOL_MAX;
@@ -49,10 +44,8 @@ int handover_new(const struct adopt_request *r, struct handover **ret)
 
 static void forget_bytes(struct handover *h)
 {
-	for (int d = 0; d < 2; d++) {
-		buf_deinit(&h->rq.log[d].bytes);
-		spilled_free(&h->rq.log[d].spilled);
-	}
+	span_free(&h->rq.log[0]);
+	span_free(&h->rq.log[1]);
 	buf_deinit(&h->rq.state);
 }
 
@@ -113,7 +106,7 @@ static void connection_of(const struct handover *h, struct adopt_connection *ret
 		.to_server_end = r->cut.to_server_end,
 		.to_client_end = r->cut.to_client_end,
 		.to_client_acked = r->cut.to_client_acked,
-		.from = {log_from(&r->log[0]), log_from(&r->log[1])},
+		.from = {span_from(&r->log[0]), span_from(&r->log[1])},
 		.n = {log_bytes(&r->log[0]), log_bytes(&r->log[1])},
 		.unsent = r->unsent,
 		.state_n = r->state.n,
@@ -135,13 +128,8 @@ static struct bytes part_bytes(const struct handover *h)
 {
 	if (h->part == ADOPT_PART_STATE)
 		return bytes_from(buf_view(&h->rq.state), h->off);
-	const struct adopt_log *l = &h->rq.log[h->part];
-	uint64_t at = log_from(l) + h->off;
-
-	if (at >= l->off)
-		return bytes_from(buf_view(&l->bytes), (size_t)(at - l->off));
-	struct bytes b = spilled_at(&l->spilled, at);
-	return l->off - at < b.n ? bytes_head(b, (size_t)(l->off - at)) : b;
+	const struct span *l = &h->rq.log[h->part];
+	return span_at(l, span_from(l) + h->off);
 }
 
 /*

@@ -16,9 +16,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/buf.h"
 #include "base/netaddr.h"
-#include "base/spilled.h"
+#include "base/span.h"
 #include "jeebs/recovery-module.h"
 
 struct adopt_config {
@@ -46,13 +45,6 @@ struct adopt_report {
 	const char *detail; /* from the program or the system, or empty; valid during the call */
 };
 
-/* The bytes [off, off + bytes.n) of one direction, whose end is also the direction's end. */
-struct adopt_log {
-	uint64_t off;
-	struct buf bytes;
-	struct spilled spilled; /* the bytes [spilled.from, off), which are in the store */
-};
-
 struct adopt_request {
 	const char *path; /* the program's socket; outlives the adopter */
 	const char *protocol;
@@ -60,7 +52,7 @@ struct adopt_request {
 	int client_fd;        /* a restored socket */
 	struct jeebs_cut cut; /* positions and FINs when the server died */
 	bool older;           /* the box has not seen the handshake */
-	struct adopt_log log[2];
+	struct span log[2];   /* by direction; each ends where its direction does */
 	size_t unsent; /* how many of the last bytes to the client the socket does not have yet */
 	struct buf state; /* the module's checkpoint */
 

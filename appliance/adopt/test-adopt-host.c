@@ -163,13 +163,18 @@ static struct buf buf_of(const char *text)
 	return b;
 }
 
+static struct span log_of(const char *text)
+{
+	return (struct span){.bytes = buf_of(text)};
+}
+
 static struct adopt_request request(struct rig *g, const char *in, const char *out, size_t unsent)
 {
 	struct adopt_request rq = {
 		.path = g->path,
 		.protocol = "adopt",
 		.cut = {.to_server_end = strlen(in), .to_client_end = strlen(out)},
-		.log = {{0, buf_of(in)}, {0, buf_of(out)}},
+		.log = {log_of(in), log_of(out)},
 		.unsent = unsent,
 		.state = buf_of("state"),
 		.ctx = g,
@@ -184,8 +189,8 @@ static struct adopt_request request(struct rig *g, const char *in, const char *o
 
 static void drop(struct adopt_request *rq)
 {
-	buf_deinit(&rq->log[0].bytes);
-	buf_deinit(&rq->log[1].bytes);
+	span_free(&rq->log[0]);
+	span_free(&rq->log[1]);
 	buf_deinit(&rq->state);
 	close(rq->client_fd);
 }
