@@ -16,8 +16,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void check_views(struct bytes v, const struct store_record *r)
 {
-	const struct bytes views[] = {r->server_name, r->protocol,       r->module,
-				      r->checkpoint,  r->log[0].part[0], r->log[1].part[0]};
+	const struct bytes views[] = {r->server_name,
+				      r->protocol,
+				      r->module,
+				      r->checkpoint,
+				      buf_view(&r->log[0].span.bytes),
+				      buf_view(&r->log[1].span.bytes)};
 
 	for (size_t i = 0; i < sizeof views / sizeof views[0]; i++) {
 		if (views[i].n && (views[i].p < v.p || views[i].p + views[i].n > v.p + v.n))

@@ -106,16 +106,23 @@ int store_batch_del(struct store_batch *b, const struct endpoint *server,
 	return 0;
 }
 
-int store_batch_spill(struct store_batch *b, uint64_t id, uint64_t off, const struct bytes part[2])
+int store_batch_spill(struct store_batch *b, uint64_t id, const struct span *s, uint64_t off,
+		      size_t n)
 {
 	size_t start = b->ops.n;
 
 	op_begin_kind(b, puts_room(b), KIND_SPILL);
 	buf_u64be(&b->ops, id);
 	buf_u64be(&b->ops, off);
-	buf_u32be(&b->ops, (uint32_t)(part[0].n + part[1].n));
-	buf_bytes(&b->ops, part[0]);
-	buf_bytes(&b->ops, part[1]);
+	buf_u32be(&b->ops, (uint32_t)n);
+	while (n > 0) {
+		struct bytes part = bytes_head(span_at(s, off), n);
+		if (part.n == 0)
+			return op_undo(b, start, -EINVAL);
+		buf_bytes(&b->ops, part);
+		off += part.n;
+		n -= part.n;
+	}
 	if (buf_error(&b->ops) < 0)
 		return op_undo(b, start, buf_error(&b->ops));
 	b->puts_bytes += b->ops.n - start;

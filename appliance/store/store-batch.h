@@ -47,14 +47,15 @@ int store_batch_del(struct store_batch *b, const struct endpoint *server,
 		    const struct endpoint *client);
 
 /*
- * Adds a part of a log whose connection is still watched. The part begins at offset @off of the
- * stream that the worker calls @id. It comes in up to two pieces, together at most
- * STORE_SPILL_BYTES. Errors as store_batch_put().
+ * Adds a part of a log whose connection is still watched: [off, off + n) of @s, at most
+ * STORE_SPILL_BYTES. @id is the worker's name for the stream. Errors as store_batch_put(), also
+ * -EINVAL: @s does not have these bytes.
  */
 #define STORE_SPILL_KEY_BYTES 16
 /* Together with LMDB's header of 16 bytes this fills whole pages. */
 #define STORE_SPILL_BYTES (16 * 4096 - 16)
-int store_batch_spill(struct store_batch *b, uint64_t id, uint64_t off, const struct bytes part[2]);
+int store_batch_spill(struct store_batch *b, uint64_t id, const struct span *s, uint64_t off,
+		      size_t n);
 /*
  * Adds the deletion of the parts of @id that begin before @before. Returns 0, -ENOBUFS or -ENOMEM.
  */

@@ -12,7 +12,7 @@
  *	u64	mono_ns			u32[2]	isn
  *	u64	real_ns			u8 + n	server name, protocol, module
  *	u16 + n	snapshot		u32 + n	checkpoint
- *	twice:	u64 keep, from, next, acked, then the bytes [from, next)
+ *	twice:	u64 keep, from, end, acked, then the bytes [from, end)
  *	u64	XXH3 of everything before it
  */
 #define CHECKSUM_BYTES 8
@@ -45,8 +45,7 @@ static bool name_ok(struct bytes name, bool optional)
 
 static bool log_ok(const struct store_log *l)
 {
-	return l->keep <= l->from && l->from <= l->next && l->part[0].n <= l->next - l->from &&
-	       l->part[1].n == l->next - l->from - l->part[0].n;
+	return l->keep <= span_from(&l->span) && span_from(&l->span) <= l->span.off;
 }
 
 static void encode_name(struct writer *out, struct bytes name)
@@ -65,22 +64,34 @@ static void encode_snapshot(struct writer *out, const struct snapshot *s)
 	writer_bytes(out, writer_view(&w));
 }
 
-static void encode_log(struct writer *out, const struct store_log *l, size_t log_max)
+/* False: it cannot be read to its end. */
+static bool encode_log(struct writer *out, const struct store_log *l, size_t log_max)
 {
-	uint64_t n = l->next - l->from;
-	size_t cut = n > log_max ? (size_t)(n - log_max) : 0;
+	uint64_t from = span_from(&l->span), end = span_end(&l->span);
 
+	if (end - from > log_max)
+		from = end - log_max;
 	writer_u64be(out, l->keep);
-	writer_u64be(out, l->from + cut);
-	writer_u64be(out, l->next);
+	writer_u64be(out, from);
+	writer_u64be(out, end);
 	writer_u64be(out, l->acked);
-	writer_bytes(out, bytes_from(l->part[0], cut));
-	writer_bytes(out, bytes_from(l->part[1], cut > l->part[0].n ? cut - l->part[0].n : 0));
+	while (from < end) {
+		struct bytes b = span_at(&l->span, from);
+		if (b.n == 0)
+			return false;
+		writer_bytes(out, b);
+		from += b.n;
+	}
+	return true;
 }
 
 /* All but the checksum. */
-static void encode(struct writer *out, const struct store_record *rec, size_t log_max)
+static bool encode(struct writer *out, const struct store_record *rec, size_t log_max)
 {
+	bool whole = true;
+
+	if (log_max > STORE_LOG_MAX)
+		log_max = STORE_LOG_MAX;
 	writer_u16be(out, STORE_VERSION);
 	writer_copy(out, rec->boot_id, sizeof rec->boot_id);
 	writer_u64be(out, (uint64_t)rec->mono_ns);
@@ -96,7 +107,8 @@ static void encode(struct writer *out, const struct store_record *rec, size_t lo
 	writer_u32be(out, (uint32_t)rec->checkpoint.n);
 	writer_bytes(out, rec->checkpoint);
 	for (int i = 0; i < 2; i++)
-		encode_log(out, &rec->log[i], log_max < STORE_LOG_MAX ? log_max : STORE_LOG_MAX);
+		whole = encode_log(out, &rec->log[i], log_max) && whole;
+	return whole;
 }
 
 int store_record_encode(const struct store_record *rec, size_t log_max, struct buf *out)
@@ -107,7 +119,8 @@ int store_record_encode(const struct store_record *rec, size_t log_max, struct b
 	    !name_ok(rec->module, true) || rec->checkpoint.n > STORE_CHECKPOINT_MAX ||
 	    !log_ok(&rec->log[0]) || !log_ok(&rec->log[1]))
 		return -EINVAL;
-	encode(&measure, rec, log_max);
+	if (!encode(&measure, rec, log_max))
+		return -EINVAL;
 	size_t n = writer_pos(&measure) + CHECKSUM_BYTES;
 	int r = buf_reserve(out, n);
 	if (r < 0)
@@ -164,12 +177,11 @@ static enum store_decode decode_snapshot(struct reader *r, struct snapshot *ret)
 static void decode_log(struct reader *r, struct store_log *l)
 {
 	l->keep = reader_u64be(r);
-	l->from = reader_u64be(r);
-	l->next = reader_u64be(r);
+	uint64_t from = reader_u64be(r), end = reader_u64be(r);
 	l->acked = reader_u64be(r);
-	demand(r, l->keep <= l->from && l->from <= l->next && l->next - l->from <= STORE_LOG_MAX);
+	demand(r, l->keep <= from && from <= end && end - from <= STORE_LOG_MAX);
 	if (reader_ok(r))
-		l->part[0] = reader_bytes(r, (size_t)(l->next - l->from));
+		l->span = span_lend(from, reader_bytes(r, (size_t)(end - from)));
 }
 
 static void decode_times(struct reader *r, struct store_record *rec)

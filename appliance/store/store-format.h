@@ -6,13 +6,13 @@
  * the connection's end, the bytes nobody has acknowledged, the module's state and
  * log. Versioned, big-endian, closed by a checksum; whatever is read back is hostile.
  *
- * A log is limited: of [keep, next) the record has at most a ceiling, and then the
- * highest bytes, [from, next). Not the lowest: an acknowledgement moves forward only, so
+ * A log is limited: of [keep, end) the record has at most a ceiling, and then the
+ * highest bytes, [from, end). Not the lowest: an acknowledgement moves forward only, so
  * a tail becomes sufficient once the client has the rest, a head never does. A tail of the
  * log of JEEBS_TO_SERVER breaks what a module's restore() is promised: such a record is
  * good for refusing with a reason, until the connection has been written again.
  *
- *	0 ......... keep ......... from ============ next
+ *	0 ......... keep ......... from ============ end
  *		    |-- cut off --|---- stored ----|
  */
 #ifndef APPLIANCE_STORE_FORMAT_H
@@ -21,8 +21,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/buf.h"
-#include "base/bytes.h"
+#include "base/span.h"
 #include "tcprepair/snapshot/snapshot.h"
 
 #define STORE_VERSION        1
@@ -38,16 +37,19 @@
 #define STORE_LOG_MAX     (4 * 1024 * 1024)
 
 struct store_log {
-	uint64_t keep; /* offset at which the log begins */
-	/* Offset of the first stored byte; equals `keep` unless the log was shortened. */
-	uint64_t from;
-	uint64_t next;  /* offset at which the log and the stored bytes end */
-	uint64_t acked; /* as in struct flow; beyond `next` when bytes were not captured */
-	/* [from, next) in up to two views; after decoding all is in the first */
-	struct bytes part[2];
+	uint64_t keep;  /* offset at which the log begins */
+	uint64_t acked; /* as in struct flow; beyond the end when bytes were not captured */
+	/*
+	 * The stored bytes, lent: they begin at `keep` unless the log was shortened, and end where
+	 * it does. After decoding all of them are in memory.
+	 */
+	struct span span;
 };
 
-/* All views are of the caller's memory when encoding, and of the decoded bytes when decoding. */
+/*
+ * All views and spans are of the caller's memory when encoding, and of the decoded bytes when
+ * decoding.
+ */
 struct store_record {
 	uint8_t boot_id[STORE_BOOT_ID_BYTES];
 	int64_t mono_ns, real_ns; /* when the record was made, on both clocks */
@@ -66,7 +68,7 @@ struct store_record {
 
 static inline bool store_log_is_tail(const struct store_log *l)
 {
-	return l->from > l->keep;
+	return span_from(&l->span) > l->keep;
 }
 
 void store_key(const struct endpoint *server, const struct endpoint *client,
@@ -75,7 +77,7 @@ void store_key(const struct endpoint *server, const struct endpoint *client,
 /*
  * Appends the encoded record with at most @log_max bytes of each log. Returns 0, the buffer's
  * error, or -EINVAL: a name is missing or too long, a checkpoint exceeds STORE_CHECKPOINT_MAX, or
- * the parts are not [from, next). After an error @out is as before.
+ * a log cannot be read to its end. After an error @out is as before.
  */
 int store_record_encode(const struct store_record *r, size_t log_max, struct buf *out);
 

@@ -22,7 +22,7 @@ static void test_order(void **state)
 	assert_true(store_batch_empty(&b));
 	assert_int_equal(store_batch_put(&b, &one, 100), 0);
 	assert_int_equal(store_batch_del(&b, &server, &client), 0);
-	one.log[1].part[0] = bytes_str("again");
+	one.log[1].span = span_lend(7, bytes_str("again"));
 	assert_int_equal(store_batch_put(&b, &one, 100), 0);
 	assert_false(store_batch_empty(&b));
 
@@ -30,7 +30,7 @@ static void test_order(void **state)
 	assert_true(store_batch_next(&r, &op));
 	assert_false(op.del);
 	assert_int_equal(store_record_decode(op.value, &out), STORE_DECODE_OK);
-	assert_true(bytes_eq(out.log[1].part[0], bytes_str("first")));
+	assert_true(bytes_eq(buf_view(&out.log[1].span.bytes), bytes_str("first")));
 	assert_true(store_batch_next(&r, &op));
 	assert_true(op.del);
 	uint8_t key[STORE_KEY_BYTES];
@@ -38,7 +38,7 @@ static void test_order(void **state)
 	assert_true(bytes_eq(op.key, bytes_of(key, sizeof key)));
 	assert_true(store_batch_next(&r, &op));
 	assert_int_equal(store_record_decode(op.value, &out), STORE_DECODE_OK);
-	assert_true(bytes_eq(out.log[1].part[0], bytes_str("again")));
+	assert_true(bytes_eq(buf_view(&out.log[1].span.bytes), bytes_str("again")));
 	assert_false(store_batch_next(&r, &op));
 	store_batch_deinit(&b);
 }

@@ -300,7 +300,7 @@ static void write_for_ever(int fd)
 static int all_of_one_batch(void *ctx, const struct store_record *r)
 {
 	int *first = ctx;
-	struct bytes log = r->log[1].part[0];
+	struct bytes log = buf_view(&r->log[1].span.bytes);
 
 	for (size_t i = 0; i < log.n; i++)
 		assert_int_equal(log.p[i], log.p[0]);

@@ -16,22 +16,44 @@
 #define CHECKSUM  8
 #define LOG(text) bytes_str(text)
 
+/* A log as a circular buffer shows it, in two pieces. */
+struct seam {
+	uint64_t from;
+	struct bytes part[2];
+};
+
+static struct bytes seam_at(const void *view, uint64_t off)
+{
+	const struct seam *s = view;
+	size_t at = (size_t)(off - s->from);
+
+	return at < s->part[0].n ? bytes_from(s->part[0], at)
+				 : bytes_from(s->part[1], at - s->part[0].n);
+}
+
+static struct span seam_span(struct seam *s)
+{
+	return (struct span){.spilled = {.view = s, .from = s->from, .at = seam_at},
+			     .off = s->from + s->part[0].n + s->part[1].n};
+}
+
+static struct bytes log_of(const struct store_record *r, int i)
+{
+	return buf_view(&r->log[i].span.bytes);
+}
+
 static struct store_record rich_record(void)
 {
+	static struct seam seam[2];
+	const uint64_t far = UINT64_C(1) << 33;
 	struct store_record r = test_record(3, BYTES_NONE, 123456789);
 
 	r.module = bytes_str("http");
 	r.checkpoint = bytes_str("the module's state");
-	r.log[0] = (struct store_log){.keep = 100,
-				      .from = 103,
-				      .next = 114,
-				      .acked = 90,
-				      .part = {LOG("GET / "), LOG("HTTP/")}};
-	r.log[1] = (struct store_log){.keep = (UINT64_C(1) << 33),
-				      .from = (UINT64_C(1) << 33),
-				      .next = (UINT64_C(1) << 33) + 10,
-				      .acked = (UINT64_C(1) << 33) + 20,
-				      .part = {BYTES_NONE, LOG("in flight.")}};
+	seam[0] = (struct seam){103, {LOG("GET / "), LOG("HTTP/")}};
+	seam[1] = (struct seam){far, {BYTES_NONE, LOG("in flight.")}};
+	r.log[0] = (struct store_log){.keep = 100, .acked = 90, .span = seam_span(&seam[0])};
+	r.log[1] = (struct store_log){.keep = far, .acked = far + 20, .span = seam_span(&seam[1])};
 	return r;
 }
 
@@ -75,12 +97,13 @@ static void test_round_trip(void **state)
 	assert_bytes(out.protocol, "http");
 	assert_bytes(out.module, "http");
 	assert_bytes(out.checkpoint, "the module's state");
-	assert_bytes(out.log[0].part[0], "GET / HTTP/");
-	assert_int_equal(out.log[0].part[1].n, 0);
-	assert_true(out.log[0].keep == 100 && out.log[0].from == 103 && out.log[0].next == 114);
+	assert_bytes(log_of(&out, 0), "GET / HTTP/");
+	assert_null(out.log[0].span.spilled.view);
+	assert_true(out.log[0].keep == 100 && span_from(&out.log[0].span) == 103 &&
+		    span_end(&out.log[0].span) == 114);
 	assert_true(out.log[0].acked == 90);
 	assert_true(store_log_is_tail(&out.log[0]));
-	assert_bytes(out.log[1].part[0], "in flight.");
+	assert_bytes(log_of(&out, 1), "in flight.");
 	assert_true(out.log[1].acked == in.log[1].acked);
 	assert_false(store_log_is_tail(&out.log[1]));
 
@@ -101,13 +124,13 @@ static void test_log_ceiling(void **state)
 		for (size_t max = 0; max <= 11; max++) {
 			size_t kept = max < 10 ? max : 10;
 			struct store_record r = test_record(1, BYTES_NONE, 1), out;
-			r.log[1].next = r.log[1].from + 10;
-			r.log[1].part[0] = bytes_of(all, seam);
-			r.log[1].part[1] = bytes_of(all + seam, 10 - seam);
+			struct seam two = {7,
+					   {bytes_of(all, seam), bytes_of(all + seam, 10 - seam)}};
+			r.log[1].span = seam_span(&two);
 			struct bytes v = encode(&b, &r, max);
 			assert_int_equal(store_record_decode(v, &out), STORE_DECODE_OK);
-			assert_bytes(out.log[1].part[0], all + 10 - kept);
-			assert_int_equal(out.log[1].from, r.log[1].from + 10 - kept);
+			assert_bytes(log_of(&out, 1), all + 10 - kept);
+			assert_int_equal(span_from(&out.log[1].span), 7 + 10 - kept);
 			assert_int_equal(out.log[1].keep, r.log[1].keep);
 			assert_int_equal(store_log_is_tail(&out.log[1]), kept < 10);
 		}
@@ -130,7 +153,7 @@ static void test_default_ceiling_fits_16_pages(void **state)
 	b.max = 2 * STORE_LOG_MAX;
 	r = test_record(1, bytes_of(log, STORE_LOG_MAX + 1), 1);
 	assert_int_equal(store_record_decode(encode(&b, &r, SIZE_MAX), &r), STORE_DECODE_OK);
-	assert_int_equal(r.log[1].part[0].n, STORE_LOG_MAX);
+	assert_int_equal(log_of(&r, 1).n, STORE_LOG_MAX);
 	free(log);
 	buf_deinit(&b);
 }
@@ -152,10 +175,16 @@ static void test_encode_refuses(void **state)
 	r.checkpoint.n = STORE_CHECKPOINT_MAX + 1; /* refused before it is read */
 	assert_int_equal(store_record_encode(&r, 100, &b), -EINVAL);
 	r = rich_record();
-	r.log[1].next++; /* the parts are one byte short of it */
+	r.log[1].span.off++; /* what can be read is one byte short of it */
 	assert_int_equal(store_record_encode(&r, 100, &b), -EINVAL);
 	r = rich_record();
-	r.log[0].from = r.log[0].keep - 1;
+	r.log[0].span.off++;
+	assert_int_equal(store_record_encode(&r, 100, &b), -EINVAL);
+	r = rich_record();
+	r.log[0].span.off = span_from(&r.log[0].span) - 1;
+	assert_int_equal(store_record_encode(&r, 100, &b), -EINVAL);
+	r = rich_record();
+	r.log[0].span.spilled.from = r.log[0].keep - 1;
 	assert_int_equal(store_record_encode(&r, 100, &b), -EINVAL);
 	buf_deinit(&b);
 

@@ -158,13 +158,13 @@ static int logged(const char *event)
 
 static void open_view(struct store *s, struct store_batch *b, struct spilled *o)
 {
-	struct bytes part[2] = {blob(1000), BYTES_NONE};
+	struct span log = span_lend(0, blob(1000));
 
 	for (uint32_t i = 0; i < ROUNDS; i++)
 		put(b, 1000 + i, blob(100));
 	submit(s, b);
 	gate_wait(++batches);
-	assert_int_equal(store_batch_spill(b, 7, 0, part), 0);
+	assert_int_equal(store_batch_spill(b, 7, &log, 0, 1000), 0);
 	assert_int_equal(store_submit_spill(s, b, 0, 1), 0);
 	gate_wait(++batches);
 	assert_int_equal(stats(s).views, 0);

@@ -404,11 +404,12 @@ static void test_views(void **state)
 	assert_int_equal(setup(NULL), 0);
 	store = open_size(16 * MIB, &loaded);
 	store_batch_init(&b, MIB, 100);
-	struct bytes part[2] = {blob(1000), blob(500)};
-	assert_int_equal(store_batch_spill(&b, 7, 100, part), 0);
-	assert_int_equal(store_batch_spill(&b, 7, 1600, part), 0);
-	assert_int_equal(store_batch_spill(&b, 7, 4000, part), 0); /* behind a hole */
-	assert_int_equal(store_batch_spill(&b, 8, 0, part), 0);
+	struct span log = span_lend(0, blob(8000));
+	assert_int_equal(store_batch_spill(&b, 7, &log, 100, 1500), 0);
+	assert_int_equal(store_batch_spill(&b, 7, &log, 1600, 1500), 0);
+	assert_int_equal(store_batch_spill(&b, 7, &log, 4000, 1500), 0); /* behind a hole */
+	assert_int_equal(store_batch_spill(&b, 8, &log, 0, 1500), 0);
+	assert_int_equal(store_batch_spill(&b, 8, &log, 7000, 1500), -EINVAL);
 	assert_int_equal(store_submit_spill(store, &b, 3, 9), 0);
 	gate_wait(1);
 	assert_int_equal(store_spilled(store, 3), 18);
@@ -417,7 +418,8 @@ static void test_views(void **state)
 	assert_int_equal(store_view(store, 9, 0, 1, &o), -ENODATA);
 	assert_null(o.view);
 	assert_int_equal(store_view(store, 7, 150, 3100, &o), 0);
-	assert_int_equal(spilled_at(&o, 99).n, 0);
+	assert_int_equal(o.at(o.view, 99).n, 0);
+	assert_int_equal(spilled_at(&o, 149).n, 0);
 	assert_int_equal(spilled_at(&o, 150).n, 1450);
 	assert_int_equal(spilled_at(&o, 1600).n, 1500);
 	assert_int_equal(spilled_at(&o, 3099).n, 1);

@@ -90,14 +90,9 @@ static void let_go(struct worker_spill *s, struct jeebs_flow *jf)
 /* Adds the part of the log at @off to the batch. Returns false when there is no room. */
 static bool put_part(struct worker_spill *s, struct jeebs_flow *jf, uint64_t off)
 {
-	struct bytes part[2] = {
-		bytes_head(track_log(jf->flow, FLOW_TO_SERVER, off), STORE_SPILL_BYTES),
-		BYTES_NONE};
+	const struct span log = track_span(jf->flow, FLOW_TO_SERVER);
 
-	if (part[0].n < STORE_SPILL_BYTES)
-		part[1] = bytes_head(track_log(jf->flow, FLOW_TO_SERVER, off + part[0].n),
-				     STORE_SPILL_BYTES - part[0].n);
-	return store_batch_spill(&s->batch, spill_of(jf)->id, off, part) == 0;
+	return store_batch_spill(&s->batch, spill_of(jf)->id, &log, off, STORE_SPILL_BYTES) == 0;
 }
 
 /* Moves whole parts of the log to the store, until half of the allowed length is left. */

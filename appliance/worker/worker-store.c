@@ -53,19 +53,13 @@ static int take_checkpoint(struct worker_store *s, const struct jeebs_flow *jf, 
 	return 0;
 }
 
-static void fill_log(const struct flow *f, enum flow_dir dir, struct store_log *ret)
+static struct store_log log_of(const struct flow *f, enum flow_dir dir)
 {
-	const struct stream *st = &f->stream[dir];
-
-	*ret = (struct store_log){
-		.keep = st->keep,
-		.from = st->keep,
-		.next = st->next,
+	return (struct store_log){
+		.keep = f->stream[dir].keep,
 		.acked = f->acked[dir],
+		.span = track_span(f, dir),
 	};
-	ret->part[0] = track_log(f, dir, st->keep);
-	if (ret->part[0].n < st->next - st->keep)
-		ret->part[1] = track_log(f, dir, st->keep + ret->part[0].n);
 }
 
 static int put_flow(struct worker_store *s, const struct jeebs_flow *jf, int64_t now_ns)
@@ -84,12 +78,12 @@ static int put_flow(struct worker_store *s, const struct jeebs_flow *jf, int64_t
 
 	memcpy(r.boot_id, s->cfg->boot_id, sizeof r.boot_id);
 	plan_snapshot(f, &r.snapshot);
-	fill_log(f, FLOW_TO_SERVER, &r.log[FLOW_TO_SERVER]);
+	r.log[FLOW_TO_SERVER] = log_of(f, FLOW_TO_SERVER);
+	r.log[FLOW_TO_CLIENT] = log_of(f, FLOW_TO_CLIENT);
 	/* The spilled parts do not survive a restart. So the record says that its log is
 	 * shortened. */
 	if (spill_of(jf)->id)
 		r.log[FLOW_TO_SERVER].keep = spill_of(jf)->from;
-	fill_log(f, FLOW_TO_CLIENT, &r.log[FLOW_TO_CLIENT]);
 	if (watch_is_open(jf)) {
 		int e = take_checkpoint(s, jf, &r.checkpoint);
 		if (e < 0)

@@ -136,7 +136,8 @@ static inline int see(void *ctx, const struct store_record *r)
 
 	assert_true(client < sizeof seen->first);
 	seen->count++;
-	seen->first[client] = r->log[1].part[0].n ? r->log[1].part[0].p[0] : '-';
+	struct bytes log = buf_view(&r->log[1].span.bytes);
+	seen->first[client] = log.n ? log.p[0] : '-';
 	return 0;
 }
 

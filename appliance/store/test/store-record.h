@@ -63,9 +63,9 @@ static inline struct store_record test_record(uint32_t n, struct bytes log, int6
 	};
 
 	memcpy(r.boot_id, test_boot_id, sizeof r.boot_id);
-	r.log[0] = (struct store_log){.keep = 500, .from = 500, .next = 500, .acked = 500};
-	r.log[1] = (struct store_log){
-		.keep = 7, .from = 7, .next = 7 + log.n, .acked = 7, .part = {log}};
+	r.log[0] =
+		(struct store_log){.keep = 500, .acked = 500, .span = span_lend(500, BYTES_NONE)};
+	r.log[1] = (struct store_log){.keep = 7, .acked = 7, .span = span_lend(7, log)};
 	return r;
 }
 
