@@ -397,12 +397,10 @@ static int relate(struct harness *h, struct resumed *r, struct takeover_item *it
 	list_for_each (it, &item->others) {
 		const struct remains *o =
 			takeover_remains(list_entry(it, struct takeover_item, node));
-		const struct bytes log[2] = {buf_view(&o->log[0].bytes),
-					     buf_view(&o->log[1].bytes)};
 		if (i == n || e < 0)
 			break;
 		speak_from(&r->other[i], truth[i], &o->cut);
-		e = harness_relate(h, &related[i], log);
+		e = harness_relate(h, &related[i], o->log);
 		i++;
 	}
 	r->related_n = r->other_n = i;
@@ -441,7 +439,6 @@ int drill_resume(const struct drill_bench *b, struct takeover_item *item,
 	const struct harness_client client = {
 		.next = client_says, .ctx = &r.main, .open = client_opens};
 	struct remains *left = &item->taken.remains;
-	const struct bytes log[2] = {buf_view(&left->log[0].bytes), buf_view(&left->log[1].bytes)};
 	struct harness h;
 
 	int e = make_oracle(b, jf, truth);
@@ -450,10 +447,9 @@ int drill_resume(const struct drill_bench *b, struct takeover_item *item,
 	r.oracle = truth->oracle;
 	r.backup.r = &r;
 	speak_from(&r.main, truth, &left->cut);
-	e = harness_init_cut(&h, left->module, &o, left->state, &left->cut, log);
+	harness_init_cut(&h, left->module, &o, left->state, &left->cut, left->log);
 	left->state = NULL;
-	if (e == 0)
-		e = relate(&h, &r, item, others);
+	e = relate(&h, &r, item, others);
 	if (e == 0) {
 		harness_resume_with(&h, &backend, &client);
 		e = r.error;

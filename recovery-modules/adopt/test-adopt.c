@@ -38,9 +38,9 @@ static void check(struct harness *h, uint64_t retain, size_t in, size_t out)
 	assert_null(h->violation);
 	for (int d = 0; d < 2; d++) {
 		size_t n = said[d] < retain ? said[d] : (size_t)retain;
-		assert_int_equal(h->log[d].next, said[d]);
+		assert_int_equal(span_end(&h->log[d].span), said[d]);
 		assert_int_equal(h->log[d].keep, said[d] - n);
-		assert_memory_equal(h->log[d].bytes.p + (said[d] - n - h->log[d].base),
+		assert_memory_equal(h->log[d].span.bytes.p + (said[d] - n - h->log[d].span.off),
 				    text[d] + said[d] - n, n);
 	}
 	harness_plan(h, &plan);

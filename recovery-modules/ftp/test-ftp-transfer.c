@@ -289,7 +289,7 @@ static void upload_long(struct talk *t, bool complete)
 	upload(t, "STOR f\r\n", SENT);
 	if (complete)
 		harness_fin(&t->data, JEEBS_TO_SERVER);
-	assert_int_equal(t->data.log[JEEBS_TO_SERVER].bytes.n, RETAIN);
+	assert_int_equal(t->data.log[JEEBS_TO_SERVER].span.bytes.n, RETAIN);
 	planned(t, JEEBS_CONTINUE, "append");
 }
 

@@ -126,11 +126,15 @@ static void join_log_to_backend(struct jeebs_join *j, uint64_t from, uint64_t to
 	else if (c->kind == HARNESS_RELATED)
 		l = &c->h->relation[c->related].log[JEEBS_TO_SERVER];
 	c->asked = true;
-	if (!l || from > to || from < l->base || to - l->base > l->bytes.n)
+	if (!l || !span_has(&l->span, from, to)) {
 		harness_violation(c->h, "log_to_backend of what is not in the log");
-	else if (!c->no_backend)
-		append(c, &c->backend,
-		       bytes_of(l->bytes.p + (from - l->base), (size_t)(to - from)));
+		return;
+	}
+	while (!c->no_backend && from < to) {
+		struct bytes b = bytes_head(span_at(&l->span, from), (size_t)(to - from));
+		append(c, &c->backend, b);
+		from += b.n;
+	}
 }
 
 static void join_finish_client(struct jeebs_join *j)

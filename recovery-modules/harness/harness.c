@@ -44,13 +44,13 @@ size_t harness_chunk(struct harness *h, const struct harness_chunks *c, size_t n
 
 static struct jeebs_bytes view(const struct harness *h, const struct harness_log *l, uint64_t off)
 {
-	if (off < l->base || off - l->base >= l->bytes.n)
-		return (struct jeebs_bytes){NULL, 0};
-	size_t at = (size_t)(off - l->base), n = l->bytes.n - at;
-	/* Views end at fixed offsets, as in a circular buffer. */
+	struct bytes b = span_at(&l->span, off);
+	size_t n = b.n;
+
+	/* Views end at fixed offsets, as those of a log in blocks. */
 	if (h->options.view_max && n > h->options.view_max - off % h->options.view_max)
 		n = h->options.view_max - (size_t)(off % h->options.view_max);
-	return (struct jeebs_bytes){l->bytes.p + at, n};
+	return (struct jeebs_bytes){b.p, n};
 }
 
 static struct jeebs_bytes log_view(struct jeebs_flow *f, uint32_t dir, uint64_t off)
@@ -82,7 +82,7 @@ static void log_keep_from(struct jeebs_flow *f, uint32_t dir, uint64_t off)
 	struct harness *h = (struct harness *)f;
 	struct harness_log *l = &h->log[dir & 1];
 
-	uint64_t end = dir == h->dir ? h->end : l->next;
+	uint64_t end = dir == h->dir ? h->end : span_end(&l->span);
 
 	if (!h->live_call || dir > 1)
 		harness_violation(h, "keep_from outside of a live callback");
@@ -121,7 +121,7 @@ static bool log_reaches(const struct harness *h, uint32_t dir, uint64_t off)
 {
 	const struct harness_log *l = &h->log[dir];
 
-	return off >= l->base && off <= (dir == h->dir ? h->end : l->next);
+	return off >= l->span.off && off <= (dir == h->dir ? h->end : span_end(&l->span));
 }
 
 static int log_hand_over(struct jeebs_flow *f, uint64_t to_server, uint64_t to_client)
@@ -150,35 +150,34 @@ static const struct jeebs_live_ops live_ops = {
 	.hand_over = log_hand_over,
 };
 
-/* Drops what the module did not ask for. */
-static void log_trim(struct harness_log *l)
+/* Drops what the module did not ask for. @end: where the stream ends, now or soon. */
+static void log_trim(struct harness_log *l, uint64_t end)
 {
-	uint64_t need = l->kept ? l->keep : l->next;
+	uint64_t need = l->kept ? l->keep : end;
+	struct span *s = &l->span;
 
-	if (need <= l->base)
+	if (need <= s->off)
 		return;
-	uint64_t drop = need - l->base;
-	buf_consume(&l->bytes, drop < l->bytes.n ? (size_t)drop : l->bytes.n);
-	l->base = need;
+	uint64_t drop = need - s->off;
+	buf_consume(&s->bytes, drop < s->bytes.n ? (size_t)drop : s->bytes.n);
+	s->off = need;
 }
 
 /* Drops the whole log, which goes on at @next. */
 static void log_lose(struct harness_log *l, uint64_t next)
 {
-	buf_reset(&l->bytes);
-	l->base = l->next = next;
+	buf_reset(&l->span.bytes);
+	l->span.off = next;
 }
 
 static void log_append(struct harness_log *l, struct bytes b)
 {
-	uint64_t off = l->next, need = l->kept ? l->keep : off + b.n;
+	uint64_t off = span_end(&l->span), end = off + b.n;
 
-	l->next = off + b.n;
-	log_trim(l);
-	if (need > off)
-		b = bytes_from(b, (size_t)(need - off));
-	if (buf_bytes(&l->bytes, b) < 0)
-		log_lose(l, l->next);
+	log_trim(l, end);
+	b = bytes_from(b, (size_t)(span_end(&l->span) - off));
+	if (buf_bytes(&l->span.bytes, b) < 0)
+		log_lose(l, end);
 }
 
 /* Live half. */
@@ -201,7 +200,7 @@ static void live_end(struct harness *h, int r)
 		return;
 	h->gave_up = true;
 	for (int i = 0; i < 2; i++)
-		log_lose(&h->log[i], h->log[i].next);
+		log_lose(&h->log[i], span_end(&h->log[i].span));
 }
 
 static int open_state(struct harness *h)
@@ -209,7 +208,7 @@ static int open_state(struct harness *h)
 	static const struct jeebs_service defaults = {.protocol = "harness", .retain = 1 << 20};
 
 	memset(h->state, 0, h->module->state_size);
-	live_begin(h, JEEBS_TO_SERVER, h->log[JEEBS_TO_SERVER].next);
+	live_begin(h, JEEBS_TO_SERVER, span_end(&h->log[JEEBS_TO_SERVER].span));
 	int r = h->module->open(h->state, (struct jeebs_flow *)h, &live_ops,
 				h->options.service ? h->options.service : &defaults);
 	h->live_call = h->logs_shown = false;
@@ -231,9 +230,9 @@ static void init(struct harness *h, const struct jeebs_module *m,
 	h->module = m;
 	h->acked = UINT64_MAX;
 	for (int i = 0; i < 2; i++) {
-		struct harness_log *l = &h->log[i];
-		l->bytes = BUF_INIT(h->options.log_max);
-		l->base = l->next = h->options.service ? h->options.service->begin[i] : 0;
+		struct span *s = &h->log[i].span;
+		s->bytes = BUF_INIT(h->options.log_max);
+		s->off = h->options.service ? h->options.service->begin[i] : 0;
 	}
 	h->client = BUF_INIT(h->options.output_max);
 	h->backend = BUF_INIT(DEFAULT_OUTPUT_MAX);
@@ -254,48 +253,46 @@ int harness_init(struct harness *h, const struct jeebs_module *m,
 	return r;
 }
 
-/* Sets the log to the bytes @b, whose last one is before offset @end. */
-static int log_set(struct harness_log *l, struct bytes b, uint64_t end, bool fin)
+/* Takes over @span, which ends at @cut. */
+static void logs_set(struct harness_log log[static 2], struct span span[static 2],
+		     const struct jeebs_cut *cut)
 {
-	int r = buf_bytes(&l->bytes, b) < 0 ? -ENOMEM : 0;
-
-	l->next = l->keep = end;
-	l->base = end - l->bytes.n;
-	l->fin = fin;
-	return r;
+	for (int i = 0; i < 2; i++) {
+		log[i].span = span[i];
+		log[i].keep = span_end(&span[i]);
+		span_give(&span[i]);
+	}
+	log[JEEBS_TO_SERVER].fin = cut->client_fin;
+	log[JEEBS_TO_CLIENT].fin = cut->server_fin;
 }
 
-static int logs_set(struct harness_log log[static 2], const struct bytes b[static 2],
-		    const struct jeebs_cut *cut)
-{
-	int s = log_set(&log[JEEBS_TO_SERVER], b[JEEBS_TO_SERVER], cut->to_server_end,
-			cut->client_fin);
-	int c = log_set(&log[JEEBS_TO_CLIENT], b[JEEBS_TO_CLIENT], cut->to_client_end,
-			cut->server_fin);
-
-	return s < 0 ? s : c;
-}
-
-int harness_init_cut(struct harness *h, const struct jeebs_module *m,
-		     const struct harness_options *options, void *state,
-		     const struct jeebs_cut *cut, const struct bytes log[static 2])
+void harness_init_cut(struct harness *h, const struct jeebs_module *m,
+		      const struct harness_options *options, void *state,
+		      const struct jeebs_cut *cut, struct span log[static 2])
 {
 	init(h, m, options);
 	h->state = state;
 	h->acked = cut->to_client_acked;
-	return logs_set(h->log, log, cut);
+	logs_set(h->log, log, cut);
 }
 
 int harness_relate(struct harness *h, const struct jeebs_related *r,
-		   const struct bytes log[static 2])
+		   const struct span log[static 2])
 {
+	struct span copy[2];
+
 	if (h->related_n == JEEBS_EXPECT_MAX)
 		return -ENOSPC;
+	if (span_copy(&log[0], &copy[0]) < 0)
+		return -ENOMEM;
+	if (span_copy(&log[1], &copy[1]) < 0) {
+		span_free(&copy[0]);
+		return -ENOMEM;
+	}
 	struct harness_relation *rel = &h->relation[h->related_n++];
 	*rel = (struct harness_relation){.h = h, .seen = *r};
-	for (int i = 0; i < 2; i++)
-		rel->log[i].bytes = BUF_INIT(h->options.log_max);
-	return logs_set(rel->log, log, &r->cut);
+	logs_set(rel->log, copy, &r->cut);
+	return 0;
 }
 
 int harness_relate_live(struct harness *h, const struct jeebs_related *r,
@@ -304,10 +301,10 @@ int harness_relate_live(struct harness *h, const struct jeebs_related *r,
 	const struct harness_log *s = &companion->log[JEEBS_TO_SERVER],
 				 *c = &companion->log[JEEBS_TO_CLIENT];
 	struct jeebs_related seen = *r;
-	const struct bytes log[2] = {buf_view(&s->bytes), buf_view(&c->bytes)};
+	const struct span log[2] = {s->span, c->span};
 
-	seen.cut.to_server_end = s->next;
-	seen.cut.to_client_end = seen.cut.to_client_acked = c->next;
+	seen.cut.to_server_end = span_end(&s->span);
+	seen.cut.to_client_end = seen.cut.to_client_acked = span_end(&c->span);
 	seen.cut.client_fin = s->fin;
 	seen.cut.server_fin = c->fin;
 	seen.state = companion->gave_up ? NULL : companion->state;
@@ -323,7 +320,7 @@ static void channels_deinit(struct harness *h)
 	}
 	for (uint32_t i = 0; i < h->related_n; i++)
 		for (int d = 0; d < 2; d++)
-			buf_deinit(&h->relation[i].log[d].bytes);
+			span_free(&h->relation[i].log[d].span);
 	h->channels = h->related_n = 0;
 }
 
@@ -335,7 +332,7 @@ void harness_deinit(struct harness *h)
 	h->state = NULL;
 	channels_deinit(h);
 	for (int i = 0; i < 2; i++)
-		buf_deinit(&h->log[i].bytes);
+		span_free(&h->log[i].span);
 	buf_deinit(&h->client);
 	buf_deinit(&h->backend);
 }
@@ -347,16 +344,17 @@ void harness_data(struct harness *h, uint32_t dir, struct bytes b)
 	while (b.n > 0) {
 		struct bytes part = bytes_head(b, harness_chunk(h, &h->options.live, b.n));
 		b = bytes_from(b, part.n);
+		uint64_t off = span_end(&l->span);
 		if (h->gave_up) {
-			log_lose(l, l->next + part.n);
+			log_lose(l, off + part.n);
 			continue;
 		}
-		live_begin(h, dir, l->next + part.n);
-		int r = h->module->data(h->state, dir, l->next,
-					(struct jeebs_bytes){part.p, part.n}, h->now_ns);
+		live_begin(h, dir, off + part.n);
+		int r = h->module->data(h->state, dir, off, (struct jeebs_bytes){part.p, part.n},
+					h->now_ns);
 		log_append(l, part);
 		/* The module may have released bytes of the other direction. */
-		log_trim(&h->log[!dir]);
+		log_trim(&h->log[!dir], span_end(&h->log[!dir].span));
 		live_end(h, r);
 	}
 }
@@ -364,22 +362,24 @@ void harness_data(struct harness *h, uint32_t dir, struct bytes b)
 void harness_gap(struct harness *h, uint32_t dir, uint64_t n)
 {
 	struct harness_log *l = &h->log[dir];
-	uint64_t from = l->next;
+	uint64_t from = span_end(&l->span);
 
 	log_lose(l, from + n);
 	if (h->gave_up)
 		return;
-	live_begin(h, dir, l->next);
+	live_begin(h, dir, from + n);
 	live_end(h, h->module->gap(h->state, dir, from, from + n));
 }
 
 void harness_fin(struct harness *h, uint32_t dir)
 {
+	uint64_t end = span_end(&h->log[dir].span);
+
 	h->log[dir].fin = true;
 	if (h->gave_up)
 		return;
-	live_begin(h, dir, h->log[dir].next);
-	live_end(h, h->module->fin(h->state, dir, h->log[dir].next));
+	live_begin(h, dir, end);
+	live_end(h, h->module->fin(h->state, dir, end));
 }
 
 int harness_checkpoint(struct harness *h, struct buf *out)
@@ -438,11 +438,12 @@ int harness_reopen(struct harness *h)
 void harness_set_cut(struct harness *h)
 {
 	const struct harness_log *s = &h->log[JEEBS_TO_SERVER], *c = &h->log[JEEBS_TO_CLIENT];
+	uint64_t end = span_end(&c->span);
 
 	h->cut = (struct jeebs_cut){
-		.to_server_end = s->next,
-		.to_client_end = c->next,
-		.to_client_acked = h->acked < c->next ? h->acked : c->next,
+		.to_server_end = span_end(&s->span),
+		.to_client_end = end,
+		.to_client_acked = h->acked < end ? h->acked : end,
 		.client_fin = s->fin,
 		.server_fin = c->fin,
 		.flow = (struct jeebs_flow *)h,

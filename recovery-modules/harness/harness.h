@@ -49,7 +49,7 @@
 
 #include <stdbool.h>
 
-#include "base/buf.h"
+#include "base/span.h"
 #include "jeebs/recovery-module.h"
 
 #define HARNESS_TIMERS_MAX 1000
@@ -185,11 +185,9 @@ struct harness_channel {
 struct harness_run;
 
 struct harness_log {
-	struct buf bytes;
-	uint64_t base; /* offset of bytes.p[0] */
-	uint64_t next; /* the end of the stream so far */
-	uint64_t keep; /* where the module asked to keep from */
-	bool kept;     /* the module has asked at all */
+	struct span span; /* ends where the stream does so far */
+	uint64_t keep;    /* where the module asked to keep from */
+	bool kept;        /* the module has asked at all */
 	bool fin;
 };
 
@@ -273,7 +271,7 @@ bool harness_restore(struct harness *h, struct bytes checkpoint);
  * @log ends at the cut and is copied. Returns 0, -ENOMEM, or -ENOSPC beyond JEEBS_EXPECT_MAX.
  */
 int harness_relate(struct harness *h, const struct jeebs_related *r,
-		   const struct bytes log[static 2]);
+		   const struct span log[static 2]);
 /*
  * As harness_relate(), with the logs and the state of @companion, another harness (state NULL: it
  * gave up). Of @r the tag, ports, ended and refused are used. @companion must outlive @h.
@@ -293,12 +291,12 @@ void harness_resume(struct harness *h, const struct harness_backend *backend, st
 
 /*
  * Begins at a cut, in place of harness_init() and a live half. @state is @m's state when the server
- * dies at @cut, and is taken over in any case. Of @cut positions and FINs are used. @log is what
- * the logs hold, up to the cut. Returns 0 or -ENOMEM.
+ * dies at @cut, @log is what the logs hold, up to the cut. Both are taken over. Of @cut positions
+ * and FINs are used.
  */
-int harness_init_cut(struct harness *h, const struct jeebs_module *m,
-		     const struct harness_options *options, void *state,
-		     const struct jeebs_cut *cut, const struct bytes log[static 2]);
+void harness_init_cut(struct harness *h, const struct jeebs_module *m,
+		      const struct harness_options *options, void *state,
+		      const struct jeebs_cut *cut, struct span log[static 2]);
 void harness_resume_with(struct harness *h, const struct harness_backend *backend,
 			 const struct harness_client *client);
 /*

@@ -167,7 +167,7 @@ static void relate(struct harness *h, const char *log, bool ended)
 		.cut = {.to_server_end = 100 + strlen(log), .to_client_end = 9, .ended = ended},
 		.state = &play,
 	};
-	const struct bytes logs[2] = {bytes_str(log), BYTES_NONE};
+	const struct span logs[2] = {span_lend(100, bytes_str(log)), span_lend(9, BYTES_NONE)};
 
 	assert_int_equal(harness_relate(h, &r, logs), 0);
 }

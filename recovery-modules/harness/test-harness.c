@@ -268,18 +268,18 @@ static void test_keeps_what_was_asked_for(void **state)
 	struct harness h;
 
 	begin(&h, "n23456", 4);
-	assert_int_equal(h.log[JEEBS_TO_SERVER].bytes.n, 0);
+	assert_int_equal(h.log[JEEBS_TO_SERVER].span.bytes.n, 0);
 	harness_deinit(&h);
 	begin(&h, "k23456", 4);
-	assert_int_equal(h.log[JEEBS_TO_SERVER].bytes.n, 6);
-	assert_int_equal(h.log[JEEBS_TO_SERVER].base, 0);
+	assert_int_equal(h.log[JEEBS_TO_SERVER].span.bytes.n, 6);
+	assert_int_equal(h.log[JEEBS_TO_SERVER].span.off, 0);
 	harness_deinit(&h);
 	begin(&h, "l23456", 4);
-	assert_int_equal(h.log[JEEBS_TO_SERVER].base, 4);
-	assert_memory_equal(h.log[JEEBS_TO_SERVER].bytes.p, "56", 2);
+	assert_int_equal(h.log[JEEBS_TO_SERVER].span.off, 4);
+	assert_memory_equal(h.log[JEEBS_TO_SERVER].span.bytes.p, "56", 2);
 	harness_gap(&h, JEEBS_TO_SERVER, 5);
-	assert_int_equal(h.log[JEEBS_TO_SERVER].bytes.n, 0);
-	assert_int_equal(h.log[JEEBS_TO_SERVER].next, 11);
+	assert_int_equal(h.log[JEEBS_TO_SERVER].span.bytes.n, 0);
+	assert_int_equal(span_end(&h.log[JEEBS_TO_SERVER].span), 11);
 	assert_null(h.violation);
 	harness_deinit(&h);
 }
@@ -291,10 +291,10 @@ static void test_log_has_a_ceiling(void **state)
 
 	assert_int_equal(harness_init(&h, &actor_module, &options), 0);
 	harness_data(&h, JEEBS_TO_SERVER, bytes_str("k234567890"));
-	assert_int_equal(h.log[JEEBS_TO_SERVER].bytes.n, 10);
+	assert_int_equal(h.log[JEEBS_TO_SERVER].span.bytes.n, 10);
 	harness_data(&h, JEEBS_TO_SERVER, bytes_str("1"));
-	assert_int_equal(h.log[JEEBS_TO_SERVER].bytes.n, 0);
-	assert_int_equal(h.log[JEEBS_TO_SERVER].base, 11);
+	assert_int_equal(h.log[JEEBS_TO_SERVER].span.bytes.n, 0);
+	assert_int_equal(h.log[JEEBS_TO_SERVER].span.off, 11);
 	harness_deinit(&h);
 }
 

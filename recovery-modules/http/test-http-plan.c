@@ -217,9 +217,9 @@ static void test_bodies_that_cannot_be_asked_again_are_not_kept(void **state)
 	assert_int_equal(harness_init(&h, &http_module, NULL), 0);
 	to_server(&h, "POST /a HTTP/1.1\r\nContent-Length: 200\r\n\r\n");
 	to_server(&h, "0123456789");
-	assert_int_equal(h.log[JEEBS_TO_SERVER].bytes.n, 0);
+	assert_int_equal(h.log[JEEBS_TO_SERVER].span.bytes.n, 0);
 	to_client(&h, OK_10 "\r\n01234");
-	assert_int_equal(h.log[JEEBS_TO_CLIENT].bytes.n, 0);
+	assert_int_equal(h.log[JEEBS_TO_CLIENT].span.bytes.n, 0);
 	assert_null(h.violation);
 	harness_deinit(&h);
 }
@@ -249,7 +249,7 @@ static void test_captured_in_another_order(void **state)
 
 		assert_int_equal(harness_init(&h, &http_module, &options), 0);
 		feed_answers_first(&h, &r);
-		assert_int_equal(h.log[JEEBS_TO_CLIENT].bytes.n, 0);
+		assert_int_equal(h.log[JEEBS_TO_CLIENT].span.bytes.n, 0);
 		get_checkpoint(&r, r.total, 0, &usual);
 		assert_int_equal(harness_checkpoint(&h, &now), 0);
 		assert_true(bytes_eq(buf_view(&now), buf_view(&usual)));

@@ -114,7 +114,7 @@ static void one_cut(struct run *run, const struct record *r, size_t cut)
 		assert_string_equal(plan.reason, run->word);
 		run->refused++;
 	} else {
-		buf_append(&all, r->stream[JEEBS_TO_CLIENT].p, (size_t)h.log[1].next);
+		buf_append(&all, r->stream[JEEBS_TO_CLIENT].p, (size_t)span_end(&h.log[1].span));
 		harness_resume(&h, &side, more, false);
 		buf_bytes(&all, buf_view(&h.client));
 		bool same = bytes_eq(buf_view(&all), buf_view(&r->stream[JEEBS_TO_CLIENT]));
@@ -289,7 +289,7 @@ static void test_discard_ceiling(void **state)
 	finished = false;
 	assert_int_equal(harness_init(&h, &http_module, NULL), 0);
 	to_server(&h, "POST / HTTP/1.1\r\nContent-Length: 999999999\r\n\r\n");
-	struct jeebs_cut cut = {.to_server_end = h.log[0].next, .log = no_log};
+	struct jeebs_cut cut = {.to_server_end = span_end(&h.log[0].span), .log = no_log};
 	http_resume(h.state, &cut, NULL, &ops, JEEBS_EV_START, (struct jeebs_bytes){NULL, 0});
 	assert_true(finished);
 	for (uint64_t n = 0; n < HTTP_DISCARD_MAX; n += some.n)

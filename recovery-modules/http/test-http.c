@@ -178,7 +178,7 @@ static void one_cut(struct run *run, const struct record *r, size_t cut)
 		run->refused++;
 		stopped(run, cut, &plan, &h, plan.reason);
 	} else {
-		size_t delivered = (size_t)h.log[JEEBS_TO_CLIENT].next;
+		size_t delivered = (size_t)span_end(&h.log[JEEBS_TO_CLIENT].span);
 		harness_resume(&h, &side, more, false);
 		bool end = h.outcome == (r->closed ? HARNESS_FINISHED : HARNESS_JOINED);
 		if (h.outcome == HARNESS_ABORTED) {
@@ -731,7 +731,7 @@ static void test_backend_that_fails(void **state)
 				assert_int_equal(harness_init(&h, &http_module, NULL), 0);
 				feed(&h, &r, cut, &more);
 				harness_plan(&h, &plan);
-				size_t delivered = (size_t)h.log[JEEBS_TO_CLIENT].next;
+				size_t delivered = (size_t)span_end(&h.log[JEEBS_TO_CLIENT].span);
 				harness_resume(&h, &side, more, false);
 				assert_null(h.violation);
 				assert_true(delivered + h.client.n <= r.stream[JEEBS_TO_CLIENT].n);

@@ -78,7 +78,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		harness_resume(&h, &backend, open ? buf_view(&more) : BYTES_NONE,
 			       open && flags & 8);
 		/* Replies of ours: one to each command, one more text to each of the backup's. */
-		demand(h.client.n <= 16384 + 128 * (more.n + h.log[0].bytes.n) + 2 * size);
+		demand(h.client.n <= 16384 + 128 * (more.n + h.log[0].span.bytes.n) + 2 * size);
 	}
 	demand(h.violation == NULL || h.gave_up);
 	harness_deinit(&h);

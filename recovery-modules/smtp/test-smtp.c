@@ -220,7 +220,7 @@ static void test_a_message_longer_than_kept(void **state)
 		harness_data(&h, JEEBS_TO_SERVER,
 			     bytes_str("a line of sixty-four bytes, with its end, and nothing "
 				       "else..\r\n"));
-	assert_true(h.log[JEEBS_TO_SERVER].bytes.n <= plain.retain);
+	assert_true(h.log[JEEBS_TO_SERVER].span.bytes.n <= plain.retain);
 	assert_plan(&h, JEEBS_CONTINUE, "message-log-incomplete");
 	assert_int_equal(harness_reopen(&h), 0);
 	assert_goes_on(&h, answers, "more\r\n.\r\nQUIT\r\n", AGAIN_451 "221 bye\r\n",
