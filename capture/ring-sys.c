@@ -77,7 +77,7 @@ int ring_sys_setup(int fd, size_t block_bytes, uint32_t block_count, uint32_t re
 	return r;
 }
 
-int ring_sys_filter(int fd, void *instructions, uint16_t count)
+int ring_sys_filter(int fd, struct sock_filter *instructions, uint16_t count)
 {
 	const struct sock_fprog program = {.len = count, .filter = instructions};
 

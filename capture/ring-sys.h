@@ -19,8 +19,8 @@ int ring_sys_socket(void);
 /* Index of an Ethernet interface. -EPFNOSUPPORT: its frames have another link header. */
 int ring_sys_interface(int fd, const char *name, int *ret_index);
 int ring_sys_setup(int fd, size_t block_bytes, uint32_t block_count, uint32_t retire_ms);
-/* @instructions: @count of struct sock_filter, which struct bpf_insn of libpcap equals. */
-int ring_sys_filter(int fd, void *instructions, uint16_t count);
+struct sock_filter;
+int ring_sys_filter(int fd, struct sock_filter *instructions, uint16_t count);
 int ring_sys_ignore_outgoing(int fd);
 int ring_sys_map(int fd, size_t bytes, uint8_t **ret);
 int ring_sys_promiscuous(int fd, int index);

@@ -4,27 +4,20 @@
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/if_packet.h>
-#include <pcap/pcap.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "ring-block.h"
+#include "ring-filter.h"
 #include "ring-sys.h"
 
 #define BLOCK_BYTES_MIN 4096
 #define BLOCKS_MIN      4
 #define RING_BYTES_MAX  ((size_t)1 << 40)
-/* Longest way to write one address twice, each time with what joins it to the next. */
-#define FILTER_TEXT_PER_ADDRESS 128
-#define FILTER_TEXT_FIXED       320
-#define FILTER_SNAPLEN          262144
-/* What TCP is in, or may be behind: IPv6's extension headers. */
-#define FILTER_TEXT_TCP                                                                    \
-	"(ip proto 6 or ip6[6] = 6 or ip6[6] = 0 or ip6[6] = 43 or ip6[6] = 44 or ip6[6] " \
-	"= 60)"
+/* Instructions that drop what this host has sent. */
+#define NOT_OUTGOING 3
 
 struct ring {
 	int fd;
@@ -37,119 +30,48 @@ struct ring {
 	uint64_t truncated; /* since the last ring_stats() */
 };
 
-/* Appends like snprintf; *io_used grows by what would have been written. */
-__attribute__((format(printf, 4, 5))) static void text_add(char *out, size_t size, size_t *io_used,
-							   const char *fmt, ...)
-{
-	va_list ap;
-	size_t at = *io_used < size ? *io_used : size;
-
-	va_start(ap, fmt);
-	int n = vsnprintf(out + at, size - at, fmt, ap);
-	va_end(ap);
-	*io_used += (size_t)n;
-}
-
-static void text_add_hosts(char *out, size_t size, size_t *io_used, const struct netaddr *addresses,
-			   uint32_t count)
-{
-	char text[NETADDR_STRLEN];
-
-	for (uint32_t i = 0; i < count; i++)
-		text_add(out, size, io_used, "%s%s host %s", i ? " or " : "",
-			 addresses[i].family == NETADDR_V6 ? "ip6" : "ip",
-			 netaddr_format(&addresses[i], text));
-}
-
-/*
- * The kernel moves the outermost tag to the metadata, before the filter: the
- * first alternative matches frames with one tag or none. A second tag stays in
- * the frame; "vlan" matches it and moves the offsets of everything behind it in
- * the text, hence this order.
- */
-int ring_filter_text(const struct netaddr *addresses, uint32_t count, char *out, size_t size)
-{
-	size_t used = 0;
-
-	text_add(out, size, &used, "%s", "");
-	if (count > 0) {
-		text_add(out, size, &used, "(" FILTER_TEXT_TCP " and (");
-		text_add_hosts(out, size, &used, addresses, count);
-		text_add(out, size, &used, ")) or (vlan and " FILTER_TEXT_TCP " and (");
-		text_add_hosts(out, size, &used, addresses, count);
-		text_add(out, size, &used, "))");
-	}
-	return used < size ? 0 : -ENOBUFS;
-}
-
-static int ring_compile(const struct netaddr *addresses, uint32_t count, struct bpf_program *ret)
-{
-	size_t size = FILTER_TEXT_FIXED + (size_t)count * FILTER_TEXT_PER_ADDRESS;
-	_cleanup_free_ char *text = malloc(size);
-	pcap_t *pcap;
-
-	if (!text)
-		return -ENOMEM;
-	int r = ring_filter_text(addresses, count, text, size);
-	if (r < 0)
-		return r;
-	pcap = pcap_open_dead(DLT_EN10MB, FILTER_SNAPLEN);
-	if (!pcap)
-		return -ENOMEM;
-	/* The text is ours: what can fail is memory, or a program beyond what libpcap can jump. */
-	r = pcap_compile(pcap, ret, text, 1, PCAP_NETMASK_UNKNOWN) < 0 ? -E2BIG : 0;
-	pcap_close(pcap);
-	return r;
-}
-
-/* Attaches @rest, and before it what keeps this host's own frames out, if they are not wanted. */
-static int ring_attach(const struct ring *r, const struct bpf_insn *rest, uint32_t count)
+/* Attaches the first @count of @program: what keeps this host's own frames out, if they are not
+ * wanted, is put before them. */
+static int ring_attach(const struct ring *r, struct sock_filter *program, uint32_t count)
 {
 	/* PACKET_IGNORE_OUTGOING does not reach a fanout group; what it skips costs nothing here.
 	 */
-	static const struct bpf_insn not_outgoing[] = {
-		{BPF_LD | BPF_W | BPF_ABS, 0, 0, (bpf_u_int32)(SKF_AD_OFF + SKF_AD_PKTTYPE)},
+	static const struct sock_filter not_outgoing[NOT_OUTGOING] = {
+		{BPF_LD | BPF_W | BPF_ABS, 0, 0, (uint32_t)(SKF_AD_OFF + SKF_AD_PKTTYPE)},
 		{BPF_JMP | BPF_JEQ | BPF_K, 0, 1, PACKET_OUTGOING},
 		{BPF_RET | BPF_K, 0, 0, 0},
 	};
-	uint32_t before = r->ignore_outgoing ? sizeof not_outgoing / sizeof not_outgoing[0] : 0;
 
-	if (count > BPF_MAXINSNS - before)
-		return -E2BIG;
-	_cleanup_free_ struct bpf_insn *all = calloc(before + count, sizeof *all);
-	if (!all)
-		return -ENOMEM;
-	memcpy(all, not_outgoing, before * sizeof *all);
-	memcpy(all + before, rest, count * sizeof *all);
-	return ring_sys_filter(r->fd, all, (uint16_t)(before + count));
+	if (!r->ignore_outgoing)
+		return ring_sys_filter(r->fd, program, (uint16_t)count);
+	memmove(program + NOT_OUTGOING, program, count * sizeof *program);
+	memcpy(program, not_outgoing, sizeof not_outgoing);
+	return ring_sys_filter(r->fd, program, (uint16_t)(NOT_OUTGOING + count));
 }
 
 static int ring_attach_verdict(const struct ring *r, uint32_t bytes)
 {
-	const struct bpf_insn verdict = {BPF_RET | BPF_K, 0, 0, bytes};
+	struct sock_filter verdict[NOT_OUTGOING + 1] = {{BPF_RET | BPF_K, 0, 0, bytes}};
 
-	return ring_attach(r, &verdict, 1);
+	return ring_attach(r, verdict, 1);
 }
 
 int ring_listen(struct ring *ring, const struct netaddr *addresses, uint32_t count)
 {
-	struct bpf_program program;
-
 	if (count == 0)
 		return ring_attach_verdict(ring, 0);
-	int r = ring_compile(addresses, count, &program);
-	if (r < 0)
-		return r;
-	r = ring_attach(ring, program.bf_insns, program.bf_len);
-	pcap_freecode(&program);
-	return r;
+	_cleanup_free_ struct sock_filter *program = calloc(BPF_MAXINSNS, sizeof *program);
+	if (!program)
+		return -ENOMEM;
+	int n = ring_filter_build(addresses, count, program, BPF_MAXINSNS - NOT_OUTGOING);
+	return n < 0 ? n : ring_attach(ring, program, (uint32_t)n);
 }
 
 static int ring_attach_filter(struct ring *r, const struct ring_config *cfg)
 {
 	if (cfg->shut || cfg->address_count > 0)
 		return ring_listen(r, cfg->addresses, cfg->shut ? 0 : cfg->address_count);
-	return cfg->ignore_outgoing ? ring_attach_verdict(r, FILTER_SNAPLEN) : 0;
+	return cfg->ignore_outgoing ? ring_attach_verdict(r, RING_FILTER_SNAPLEN) : 0;
 }
 
 /* The kernel checks the size of a block; here is checked that nothing overflows on the way there.

@@ -91,10 +91,4 @@ int64_t ring_keeps_ns(size_t ring_bytes, uint64_t bytes_per_s);
 /* Adds what the kernel counted since the last call. 0 or negative errno. */
 int ring_stats(struct ring *r, struct ring_stats *io);
 
-/*
- * The filter text given to pcap_compile(): TCP of these hosts, and the same behind a VLAN tag. For
- * tests.
- */
-int ring_filter_text(const struct netaddr *addresses, uint32_t count, char *out, size_t size);
-
 #endif

@@ -227,12 +227,13 @@ static void check_filter(const struct check *k)
 				    CONFIG_FILTER_MAX &&
 			    config_filter_bytes(v4, v6) <= CONFIG_FILTER_MAX_BYTES)
 				continue;
-			config_report_error(k->report,
-					    place_of(entry_node(config_node_entry(k->servers, i),
-								"addresses", a)),
-					    "more protected addresses than a capture filter holds, "
-					    "%u of IPv4 and %u of IPv6: it has room for 672, or 62",
-					    v4, v6);
+			config_report_error(
+				k->report,
+				place_of(entry_node(config_node_entry(k->servers, i), "addresses",
+						    a)),
+				"more protected addresses than a capture filter holds, "
+				"%u of IPv4 and %u of IPv6: it has room for 1344, or 201",
+				v4, v6);
 			return;
 		}
 	}

@@ -368,7 +368,7 @@ static void test_too_early_until_caught_up(void **state)
 /* What the configuration lets pass, the kernel takes; what is far beyond it, it does not. */
 static int open_with_addresses(uint32_t v4, uint32_t v6)
 {
-	static struct netaddr a[800];
+	static struct netaddr a[1600];
 	struct ring_config rc = {.interface = "jeebs-b",
 				 .ring_bytes = RING_BYTES,
 				 .addresses = a,
@@ -407,11 +407,11 @@ static void test_filter_ceiling(void **state)
 		print_message("net.core.optmem_max of this kernel is another one\n");
 		skip();
 	}
-	assert_int_equal(open_with_addresses(672, 0), 0);
-	assert_int_equal(open_with_addresses(0, 62), 0);
-	assert_int_equal(open_with_addresses(330, 53), 0);
-	assert_int_equal(open_with_addresses(760, 0), -E2BIG);
-	assert_int_equal(open_with_addresses(0, 70), -ENOMEM);
+	assert_int_equal(open_with_addresses(1344, 0), 0);
+	assert_int_equal(open_with_addresses(0, 201), 0);
+	assert_int_equal(open_with_addresses(670, 100), 0);
+	assert_int_equal(open_with_addresses(1550, 0), -E2BIG);
+	assert_int_equal(open_with_addresses(0, 225), -E2BIG);
 }
 
 /* ---- calls ---- */
