@@ -180,6 +180,7 @@ struct flow {
 	bool resync[2];    /* capture loss: believe the next segment wherever it is */
 	int64_t far[2][2]; /* where only its sender, and where only its receiver, says to be */
 	bool counted_live, half_open; /* the latter: which list lru is of */
+	bool twin; /* another one has or had the same addresses and ports, in another VLAN */
 	bool isn_known[2];
 	uint32_t ts_recent[2];   /* TS.Recent of each sender's peer (RFC 7323 section 4.3) ... */
 	int64_t ts_recent_ns[2]; /* ... since when; 0: none */

@@ -8,6 +8,7 @@
 
 #include "flow-table.h"
 #include "pool.h"
+#include "recent.h"
 #include "service-map.h"
 #include "track.h"
 
@@ -20,6 +21,7 @@ struct track {
 	struct track_sink sink;
 	void *ctx;
 	struct flow_table table;
+	struct recent recent;
 	struct service_map services;
 	struct netaddr *ignore;
 	uint32_t ignore_count;
@@ -89,7 +91,7 @@ void track_mark_fragments(struct track *t);
 
 /* track-segment.c. The flow, or NULL when the segment closed it or none was made of it. */
 struct flow *track_pick_up(struct track *t, const struct track_place *p, const struct segment *s);
-struct flow *track_follow(struct track *t, struct flow *f, const struct track_place *p,
+struct flow *track_follow(struct track *t, struct flow *f, enum flow_dir d,
 			  const struct segment *s);
 
 /* track-mac.c: whom frames are addressed to. False: to somebody else than the receiver of @d. */

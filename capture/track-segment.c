@@ -160,16 +160,21 @@ static void set_aside(struct flow *f, const struct segment *s)
 	f->reuse_syn->payload = BYTES_NONE;
 }
 
-static struct flow *replace(struct track *t, struct flow *f, const struct track_place *p,
-			    const struct segment *answer)
+/* The place of @f, which may be about to go. */
+static struct track_place place_of(const struct flow *f, enum flow_dir d)
+{
+	return (struct track_place){
+		.key = {f->server, f->client}, .hash = f->hash, .dir = d, .service = f->service};
+}
+
+static struct flow *replace(struct track *t, struct flow *f, const struct segment *answer)
 {
 	struct segment syn = *f->reuse_syn;
-	struct track_place place = *p;
+	struct track_place place = place_of(f, FLOW_TO_SERVER);
 
 	track_close(t, f, TRACK_CLOSE_REUSED);
-	place.dir = FLOW_TO_SERVER;
 	f = track_pick_up(t, &place, &syn);
-	return f ? track_follow(t, f, p, answer) : NULL;
+	return f ? track_follow(t, f, FLOW_TO_CLIENT, answer) : NULL;
 }
 
 /* The SYN-ACK was not captured, but is behind us: @next is the server's first byte. */
@@ -660,11 +665,17 @@ static struct flow *take(struct track *t, struct flow *f, enum flow_dir d, const
 	return close_if_finished(t, f);
 }
 
-struct flow *track_follow(struct track *t, struct flow *f, const struct track_place *p,
-			  const struct segment *s)
+static struct flow *begin_anew(struct track *t, struct flow *f, enum flow_dir d,
+			       const struct segment *syn)
 {
-	enum flow_dir d = p->dir;
+	struct track_place place = place_of(f, d);
 
+	track_close(t, f, TRACK_CLOSE_REUSED);
+	return track_pick_up(t, &place, syn);
+}
+
+struct flow *track_follow(struct track *t, struct flow *f, enum flow_dir d, const struct segment *s)
+{
 	/*
 	 * Before anything else: an old hole must be closed when a keep-alive comes, or
 	 * the byte of no meaning it may carry would be taken for the missing one.
@@ -698,14 +709,12 @@ struct flow *track_follow(struct track *t, struct flow *f, const struct track_pl
 			learn_syn(t, f, d, s);
 		return take(t, f, d, s);
 	case SYN_ANOTHER:
-		if (f->state == FLOW_SYN_SENT) {
-			track_close(t, f, TRACK_CLOSE_REUSED);
-			return track_pick_up(t, p, s);
-		}
+		if (f->state == FLOW_SYN_SENT)
+			return begin_anew(t, f, d, s);
 		set_aside(f, s);
 		return f;
 	case SYN_ANSWER:
-		return replace(t, f, p, s);
+		return replace(t, f, s);
 	case SYN_WRONG:
 		break;
 	}

@@ -128,16 +128,20 @@ static struct flow *to_evict(const struct track *t)
 
 /*
  * One place of the many VLANs that may have the same addresses and ports. False: all are taken by
- * connections that got further than a SYN.
+ * connections that got further than a SYN. *ret_twin: there are others.
  */
-static bool make_room_among_twins(struct track *t, const struct track_place *p)
+static bool make_room_among_twins(struct track *t, const struct track_place *p, bool *ret_twin)
 {
 	struct flow *f = flow_table_find(&t->table, &p->key, p->hash), *old = NULL;
 	uint32_t count = 0;
 
-	for (; f; f = flow_table_twin(&t->table, f), count++)
+	for (; f; f = flow_table_twin(&t->table, f), count++) {
+		f->twin = true;
+		recent_forget(&t->recent, f);
 		if (is_half_open(f) && !f->probe_wanted && (!old || f->lru_ns < old->lru_ns))
 			old = f;
+	}
+	*ret_twin = count > 0;
 	if (count < TRACK_VLANS_MAX)
 		return true;
 	if (!old)
@@ -161,13 +165,15 @@ static struct flow *add_or_evict(struct track *t, const struct track_place *p)
 
 struct flow *track_open(struct track *t, const struct track_place *p, enum flow_state state)
 {
-	struct flow *f = make_room_among_twins(t, p) ? add_or_evict(t, p) : NULL;
+	bool twin;
+	struct flow *f = make_room_among_twins(t, p, &twin) ? add_or_evict(t, p) : NULL;
 
 	if (!f) {
 		t->stats.table_full++;
 		return NULL;
 	}
 	f->service = p->service;
+	f->twin = twin;
 	f->opened_ns = t->now_ns;
 	list_init(&f->lru);
 	list_init(&f->hole);
@@ -203,6 +209,7 @@ void track_close(struct track *t, struct flow *f, enum track_close why)
 	if (why != TRACK_CLOSE_TIMEOUT && why != TRACK_CLOSE_REUSED && why != TRACK_CLOSE_EVICTED)
 		*closed_slot(t, f->hash) =
 			(struct closed_slot){f->hash, t->now_ns + CLOSED_MEMORY_NS};
+	recent_forget(&t->recent, f);
 	list_del(&f->lru);
 	list_del(&f->hole);
 	stream_deinit(&f->stream[0], &t->pool);
@@ -393,9 +400,24 @@ static bool opens(const struct track *t, const struct track_place *p, const stru
 	return !(kind & (TCP_SYN | TCP_RST)) && midstream_plausible(t, p, s);
 }
 
+/* The flow of @s, if find() would certainly find the same. */
+static struct flow *find_recent(struct track *t, const struct segment *s, enum flow_dir *ret_dir)
+{
+	struct flow *f = recent_find(&t->recent, s, ret_dir);
+
+	return f && vlan_fit(f, *ret_dir, segment_vlan(s)) != VLAN_OTHER ? f : NULL;
+}
+
+static void note_recent(struct track *t, struct flow *f)
+{
+	if (!f->twin && service_map_find(&t->services, &f->client) == SERVICE_NONE)
+		recent_note(&t->recent, f);
+}
+
 struct flow *track_segment(struct track *t, const struct segment *s)
 {
 	struct track_place p;
+	enum flow_dir d;
 	struct flow *f;
 
 	if (s->time_ns > t->now_ns)
@@ -403,11 +425,17 @@ struct flow *track_segment(struct track *t, const struct segment *s)
 	if (t->now_ns >= t->housekeeping_ns)
 		housekeeping(t);
 
+	f = find_recent(t, s, &d);
+	if (f)
+		return track_follow(t, f, d, s);
 	if (!find(t, s, &p, &f) || (!f && !opens(t, &p, s))) {
 		t->stats.ignored++;
 		return NULL;
 	}
-	return f ? track_follow(t, f, &p, s) : track_pick_up(t, &p, s);
+	f = f ? track_follow(t, f, p.dir, s) : track_pick_up(t, &p, s);
+	if (f)
+		note_recent(t, f);
+	return f;
 }
 
 void track_fragment(struct track *t, const struct segment *s)
