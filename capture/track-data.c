@@ -259,7 +259,7 @@ bool track_data(struct track *t, struct flow *f, enum flow_dir d, int64_t off, u
 	return true;
 }
 
-void track_note_hole(struct track *t, struct flow *f, enum flow_dir d)
+void track_time_hole(struct track *t, struct flow *f, enum flow_dir d)
 {
 	bool hole = f->acked[d] > f->stream[d].next && !flow_is_opaque(f);
 

@@ -85,7 +85,18 @@ void track_announce(struct track *t, struct flow *f);
 void track_close(struct track *t, struct flow *f, enum track_close why);
 void track_set_state(struct track *t, struct flow *f, enum flow_state state);
 void track_mark(struct track *t, struct flow *f, uint16_t set, uint16_t clear);
-void track_touch(struct track *t, struct flow *f);
+/* It is not the longest silent one of its list. */
+void track_to_lru_end(struct track *t, struct flow *f);
+/*
+ * The list is walked only for idle flows, so its order need not be exact: a busy
+ * flow moves once in a while, not with each packet (its neighbours are cold memory).
+ */
+static inline void track_touch(struct track *t, struct flow *f)
+{
+	if (f->half_open ||
+	    (t->idle_timeout_ns > 0 && t->now_ns - f->lru_ns > t->idle_timeout_ns / 16))
+		track_to_lru_end(t, f);
+}
 /* Marks the flows of the fragments that were seen since the last time. */
 void track_mark_fragments(struct track *t);
 
@@ -95,7 +106,14 @@ struct flow *track_follow(struct track *t, struct flow *f, enum flow_dir d,
 			  const struct segment *s);
 
 /* track-mac.c: whom frames are addressed to. False: to somebody else than the receiver of @d. */
-bool track_addressed(struct flow *f, enum flow_dir d, const struct segment *s);
+bool track_addressed_anew(struct flow *f, enum flow_dir d, const struct segment *s);
+static inline bool track_addressed(struct flow *f, enum flow_dir d, const struct segment *s)
+{
+	/* Nearly always: as the one before. */
+	return (f->mac_count[d] > 0 && memcmp(f->mac[d][0], s->dst_mac, sizeof s->dst_mac) == 0 &&
+		!(s->flags & TCP_SYN) && !f->aside[d]) ||
+	       track_addressed_anew(f, d, s);
+}
 /* Such a segment, at @off. */
 void track_set_aside(struct flow *f, enum flow_dir d, const struct segment *s, int64_t off);
 /* What the receiver of @d says, by which it may have had what was set aside: then it counts. */
@@ -125,13 +143,24 @@ bool track_data(struct track *t, struct flow *f, enum flow_dir d, int64_t off, u
 /* Releases what neither the user nor the client's ACK asks for. */
 void track_apply_keep(struct track *t, struct flow *f, enum flow_dir d);
 /* acked or next of @d changed: does an acknowledged hole begin or end? */
-void track_note_hole(struct track *t, struct flow *f, enum flow_dir d);
+void track_time_hole(struct track *t, struct flow *f, enum flow_dir d);
+static inline void track_note_hole(struct track *t, struct flow *f, enum flow_dir d)
+{
+	/* Nearly always there is none, nor was there one. */
+	if (f->acked[d] > f->stream[d].next || f->early.seen || !list_empty(&f->hole))
+		track_time_hole(t, f, d);
+}
+/* A hole or a wait of it ends when time has passed; nearly always there is none. */
+static inline bool track_is_timed(const struct flow *f)
+{
+	return !list_empty(&f->hole);
+}
 /* Declares acknowledged holes gaps: those older than the timeout, or all of them. True if any. */
 bool track_expire_holes(struct track *t, struct flow *f);
 bool track_declare_gaps(struct track *t, struct flow *f, enum flow_dir d);
 /* One gap, if there is a hole that is acknowledged. */
 bool track_declare_gap(struct track *t, struct flow *f, enum flow_dir d);
-/* Calls fin when everything before it was shown. */
+/* Calls fin when everything before it was shown, if it was not called yet. */
 void track_show_fin(struct track *t, struct flow *f, enum flow_dir d);
 void track_show_held(struct track *t, struct flow *f, enum flow_dir d);
 /* Among those housekeeping looks at, if time matters to it. */

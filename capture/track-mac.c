@@ -51,7 +51,7 @@ void track_aside_free(struct flow *f, enum flow_dir d)
 	f->aside[d] = NULL;
 }
 
-bool track_addressed(struct flow *f, enum flow_dir d, const struct segment *s)
+bool track_addressed_anew(struct flow *f, enum flow_dir d, const struct segment *s)
 {
 	if (!s->mac_valid || f->probe_wanted)
 		return true;

@@ -203,6 +203,8 @@ static inline bool seq_believable(const struct flow *f, enum flow_dir d, int64_t
 
 	if (off < base - FAR)
 		return false;
+	if (off <= base) /* nearly always: whatever is asked below, this is nearer */
+		return true;
 	if (f->resync[d] || flow_is_adrift(f))
 		return off <= base + FAR;
 	/* Where it starts, not where it ends: offload makes segments as large as a window. */
@@ -211,12 +213,16 @@ static inline bool seq_believable(const struct flow *f, enum flow_dir d, int64_t
 
 static inline bool ack_believable(const struct flow *f, enum flow_dir a, int64_t off)
 {
-	if (off > (int64_t)base_of(f, a) + FAR)
+	int64_t base = (int64_t)base_of(f, a);
+
+	if (off > base + FAR)
 		return false;
+	if (off <= base && off >= base - FAR && off >= (int64_t)f->acked[a]) /* nearly always */
+		return true;
 	if (f->state == FLOW_SYN_RCVD && a == FLOW_TO_CLIENT)
 		return off >= 0 && off <= reach(f, a);
 	if (f->resync[flow_other(a)] || flow_is_adrift(f))
-		return off >= (int64_t)base_of(f, a) - FAR;
+		return off >= base - FAR;
 	/* RFC 5961 section 5.2, as far as it can be known here: captures reorder and lose. */
 	return off >= (int64_t)f->acked[a] - slack(f, a) && off <= reach(f, a) + slack(f, a);
 }
@@ -438,11 +444,10 @@ void track_take_fin(struct track *t, struct flow *f, enum flow_dir d, uint64_t e
 /* The client's ACK that was captured before the SYN-ACK it answers. */
 static void take_early(struct track *t, struct flow *f)
 {
+	if (!f->early.seen || !f->isn_known[FLOW_TO_CLIENT])
+		return;
 	struct flow_ack k = f->early;
 	int64_t off = position(f, FLOW_TO_CLIENT, k.ack);
-
-	if (!k.seen || !f->isn_known[FLOW_TO_CLIENT])
-		return;
 	f->early.seen = false;
 	track_note_hole(t, f, FLOW_TO_CLIENT);
 	if (ack_believable(f, FLOW_TO_CLIENT, off))
@@ -680,7 +685,7 @@ struct flow *track_follow(struct track *t, struct flow *f, enum flow_dir d, cons
 	 * Before anything else: an old hole must be closed when a keep-alive comes, or
 	 * the byte of no meaning it may carry would be taken for the missing one.
 	 */
-	if (track_expire_holes(t, f) && t->sink.changed)
+	if (track_is_timed(f) && track_expire_holes(t, f) && t->sink.changed)
 		t->sink.changed(t->ctx, f);
 	if (s->flags & TCP_RST) {
 		if (track_addressed(f, d, s))

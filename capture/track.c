@@ -87,7 +87,7 @@ static bool is_half_open(const struct flow *f)
 	return f->state == FLOW_SYN_SENT || f->state == FLOW_SYN_RCVD || one_spoke;
 }
 
-static void to_lru_end(struct track *t, struct flow *f)
+void track_to_lru_end(struct track *t, struct flow *f)
 {
 	list_del(&f->lru);
 	f->half_open = is_half_open(f);
@@ -98,21 +98,10 @@ static void to_lru_end(struct track *t, struct flow *f)
 void track_set_state(struct track *t, struct flow *f, enum flow_state state)
 {
 	f->state = (uint8_t)state;
-	to_lru_end(t, f);
+	track_to_lru_end(t, f);
 	count_live(t, f);
 	if (state == FLOW_ESTABLISHED && f->marks & FLOW_MARK_MIDSTREAM)
 		t->stats.flows_midstream++;
-}
-
-/*
- * The list is walked only for idle flows, so its order need not be exact: a busy
- * flow moves once in a while, not with each packet (its neighbours are cold memory).
- */
-void track_touch(struct track *t, struct flow *f)
-{
-	if (f->half_open ||
-	    (t->idle_timeout_ns > 0 && t->now_ns - f->lru_ns > t->idle_timeout_ns / 16))
-		to_lru_end(t, f);
 }
 
 /* The longest silent one; not one that a takeover has asked, which is accounted for. */
@@ -183,7 +172,7 @@ struct flow *track_open(struct track *t, const struct track_place *p, enum flow_
 		f->log_end[d] = UINT64_MAX;
 	}
 	f->state = (uint8_t)state;
-	to_lru_end(t, f);
+	track_to_lru_end(t, f);
 	t->stats.flows_opened++;
 	return f;
 }
