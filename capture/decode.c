@@ -45,13 +45,13 @@ enum {
 #define TCP_HEADER      20
 
 /*
- * What is left of the frame. @wire counts bytes that were on the wire, @captured
- * those of them we have: captured <= wire. Both are needed, since a header beyond
- * @wire contradicts the lengths around it while one beyond @captured was cut.
+ * What is left of the frame: @captured bytes, and behind them @cut that were on the wire but not
+ * captured. Both are needed, since a header beyond the wire contradicts the lengths around it
+ * while one beyond what was captured was cut.
  */
 struct layer {
 	const uint8_t *p;
-	size_t captured, wire;
+	size_t captured, cut;
 };
 
 static inline uint16_t be16(const uint8_t *p)
@@ -64,6 +64,12 @@ static inline uint32_t be32(const uint8_t *p)
 	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
+/* Bytes that were on the wire. */
+static inline size_t layer_wire(const struct layer *l)
+{
+	return l->captured + l->cut;
+}
+
 /* The next @n bytes, or NULL when they were not captured. */
 static inline const uint8_t *layer_take(struct layer *l, size_t n)
 {
@@ -73,22 +79,21 @@ static inline const uint8_t *layer_take(struct layer *l, size_t n)
 		return NULL;
 	l->p += n;
 	l->captured -= n;
-	l->wire -= n;
 	return p;
 }
 
 /* Why layer_take(l, n) gave nothing. */
 static inline enum decode_outcome layer_lacks(const struct layer *l, size_t n)
 {
-	return n > l->wire ? DECODE_MALFORMED : DECODE_TRUNCATED;
+	return n > layer_wire(l) ? DECODE_MALFORMED : DECODE_TRUNCATED;
 }
 
 /* Cuts what lies behind the next @n bytes of the wire: padding, trailers. */
 static inline bool layer_limit(struct layer *l, size_t n)
 {
-	if (n > l->wire)
+	if (n > layer_wire(l))
 		return false;
-	l->wire = n;
+	l->cut = n > l->captured ? n - l->captured : 0;
 	if (l->captured > n)
 		l->captured = n;
 	return true;
@@ -104,6 +109,7 @@ static void option_timestamp(const uint8_t *p, struct tcp_options *ret)
 /* Which edge is the highest is relative: sequence numbers wrap. */
 static void option_sack(const uint8_t *p, size_t n, struct tcp_options *ret)
 {
+	ret->seen |= TCP_OPT_SACK;
 	ret->sack_high = be32(p + 4);
 	for (size_t at = 12; at + 4 <= n; at += 8) {
 		uint32_t right = be32(p + at);
@@ -112,8 +118,16 @@ static void option_sack(const uint8_t *p, size_t n, struct tcp_options *ret)
 	}
 }
 
+/* An option of which only the presence matters here. */
+static bool option_present(enum tcp_option_bit bit, bool length_ok, struct tcp_options *ret)
+{
+	if (length_ok)
+		ret->seen |= (uint16_t)bit;
+	return length_ok;
+}
+
 /* @n is the length of the value alone. False: no such option may have this length. */
-static bool option_value(uint8_t kind, const uint8_t *p, size_t n, struct tcp_options *ret)
+static bool option(uint8_t kind, const uint8_t *p, size_t n, struct tcp_options *ret)
 {
 	switch (kind) {
 	case KIND_MSS:
@@ -133,52 +147,31 @@ static bool option_value(uint8_t kind, const uint8_t *p, size_t n, struct tcp_op
 			return false;
 		option_timestamp(p, ret);
 		return true;
-	case KIND_SACK: /* its length: option_presence() */
-		if (n >= 8)
-			option_sack(p, n, ret);
+	case KIND_SACK:
+		if (n < 8 || n % 8)
+			return false;
+		option_sack(p, n, ret);
 		return true;
+	case KIND_SACK_PERM:
+		return option_present(TCP_OPT_SACK_PERM, n == 0, ret);
+	case KIND_MD5:
+		return option_present(TCP_OPT_MD5, n == 16, ret);
+	case KIND_AO:
+		return option_present(TCP_OPT_AO, n >= 2, ret);
+	case KIND_MPTCP:
+		return option_present(TCP_OPT_MPTCP, n >= 1, ret);
+	case KIND_TFO:
+		return option_present(TCP_OPT_TFO, true, ret);
 	default:
 		return true;
 	}
 }
 
-/* Options of which only the presence matters here. */
-static bool option_presence(uint8_t kind, size_t n, struct tcp_options *ret)
-{
-	static const struct {
-		uint8_t kind, least, step; /* value length: @least + k * @step */
-		uint16_t bit;
-	} known[] = {
-		{KIND_SACK_PERM, 0, 0, TCP_OPT_SACK_PERM},
-		{KIND_SACK, 8, 8, TCP_OPT_SACK},
-		{KIND_MD5, 16, 0, TCP_OPT_MD5},
-		{KIND_AO, 2, 1, TCP_OPT_AO},
-		{KIND_MPTCP, 1, 1, TCP_OPT_MPTCP},
-		{KIND_TFO, 0, 1, TCP_OPT_TFO},
-	};
-
-	for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
-		if (known[i].kind != kind)
-			continue;
-		size_t more = n - known[i].least;
-		if (n < known[i].least || (known[i].step ? more % known[i].step : more))
-			return false;
-		ret->seen |= known[i].bit;
-	}
-	return true;
-}
-
-void decode_tcp_options(struct bytes area, struct tcp_options *ret)
+static void options_one_by_one(struct bytes area, struct tcp_options *ret)
 {
 	const uint8_t *p = area.p;
 	size_t left = area.n;
 
-	*ret = (struct tcp_options){0};
-	/* The layout of RFC 7323 appendix A, which nearly every segment has. */
-	if (left == 12 && be32(p) == 0x0101080a) {
-		option_timestamp(p + 4, ret);
-		return;
-	}
 	while (left > 0 && p[0] != KIND_END) {
 		if (p[0] == KIND_NOP) {
 			p++;
@@ -186,14 +179,28 @@ void decode_tcp_options(struct bytes area, struct tcp_options *ret)
 			continue;
 		}
 		if (left < 2 || p[1] < 2 || p[1] > left ||
-		    !option_value(p[0], p + 2, (size_t)p[1] - 2, ret) ||
-		    !option_presence(p[0], (size_t)p[1] - 2, ret)) {
+		    !option(p[0], p + 2, (size_t)p[1] - 2, ret)) {
 			ret->seen |= TCP_OPT_BAD;
 			return;
 		}
 		left -= p[1];
 		p += p[1];
 	}
+}
+
+static inline void options(struct bytes area, struct tcp_options *ret)
+{
+	*ret = (struct tcp_options){0};
+	/* The layout of RFC 7323 appendix A, which nearly every segment has. */
+	if (area.n == 12 && be32(area.p) == 0x0101080a)
+		option_timestamp(area.p + 4, ret);
+	else
+		options_one_by_one(area, ret);
+}
+
+void decode_tcp_options(struct bytes area, struct tcp_options *ret)
+{
+	options(area, ret);
 }
 
 /* What a host leaves in the field for its NIC: the sum of the pseudo-header, without the length
@@ -225,7 +232,7 @@ static inline enum segment_sum tcp_sum_if_unknown(struct layer l, enum frame_sum
 		return SEGMENT_SUM_RIGHT;
 	if (known == FRAME_SUM_OPEN)
 		return SEGMENT_SUM_OPEN;
-	if (l.captured < l.wire)
+	if (l.cut > 0)
 		return SEGMENT_SUM_CUT;
 	return tcp_sum(bytes_of(l.p, l.captured), known, s);
 }
@@ -244,8 +251,8 @@ decode_tcp(struct layer l, enum frame_sum known, struct segment *ret)
 	if (header < TCP_HEADER)
 		return DECODE_MALFORMED;
 	size_t option_bytes = header - TCP_HEADER;
-	const uint8_t *options = layer_take(&l, option_bytes);
-	if (!options)
+	const uint8_t *area = layer_take(&l, option_bytes);
+	if (!area)
 		return layer_lacks(&l, option_bytes);
 
 	ret->src.port = be16(p);
@@ -254,14 +261,16 @@ decode_tcp(struct layer l, enum frame_sum known, struct segment *ret)
 	ret->ack = be32(p + 8);
 	ret->flags = p[13];
 	ret->window = be16(p + 14);
-	decode_tcp_options(bytes_of(options, option_bytes), &ret->opt);
-	ret->payload_len = (uint32_t)l.wire;
+	options(bytes_of(area, option_bytes), &ret->opt);
+	ret->payload_len = (uint32_t)layer_wire(&l);
 	ret->payload = bytes_of(l.p, l.captured);
 	return DECODE_TCP;
 }
 
 static inline void set_addresses(struct segment *ret, const uint8_t *src, size_t n, uint8_t family)
 {
+	ret->src = (struct endpoint){0};
+	ret->dst = (struct endpoint){0};
 	memcpy(ret->src.addr.b, src, n);
 	memcpy(ret->dst.addr.b, src + n, n);
 	ret->src.addr.family = ret->dst.addr.family = family;
@@ -291,7 +300,7 @@ static inline enum decode_outcome decode_ipv4(struct layer l, enum frame_sum kno
 	size_t header = (size_t)(p[0] & 0x0f) * 4;
 	size_t total = be16(p + 2);
 	if (total == 0)
-		total = packet.wire;
+		total = layer_wire(&packet);
 	if (p[0] >> 4 != 4 || header < IPV4_HEADER || total < header ||
 	    !layer_limit(&l, total - IPV4_HEADER))
 		return DECODE_MALFORMED;
@@ -433,9 +442,7 @@ static inline enum decode_outcome strip_ethernet(struct layer *l, uint16_t *ret_
 	memcpy(ret->src_mac, p + 6, 6);
 	ret->mac_valid = true;
 	*ret_type = be16(p + 12);
-	if (*ret_type == TYPE_IPV4)
-		return DECODE_TCP;
-	return strip_tags(l, ret_type, ret);
+	return DECODE_TCP;
 }
 
 /* Linux cooked: tcpdump.org/linktypes/LINKTYPE_LINUX_SLL and _SLL2. Packet type 4: outgoing. */
@@ -493,6 +500,8 @@ static enum decode_outcome strip_loop(struct layer *l, uint16_t *ret_type)
 static enum decode_outcome strip_other(struct layer *l, uint16_t link, uint16_t *ret_type,
 				       struct segment *ret)
 {
+	memset(ret->src_mac, 0, sizeof ret->src_mac);
+	memset(ret->dst_mac, 0, sizeof ret->dst_mac);
 	switch (link) {
 	case FRAME_LINK_NULL:
 	case FRAME_LINK_LOOP:
@@ -518,13 +527,9 @@ static enum decode_outcome strip_other(struct layer *l, uint16_t link, uint16_t 
 /* Sets what the layers below may not come to set; piece by piece, as one clearing costs more. */
 static inline void segment_init(struct segment *s, const struct frame *f)
 {
-	s->src = (struct endpoint){0};
-	s->dst = (struct endpoint){0};
 	s->vlan_present = f->vlan_present;
 	s->vlan_tci = f->vlan_present ? f->vlan_tci : 0;
 	s->mac_valid = false;
-	memset(s->src_mac, 0, sizeof s->src_mac);
-	memset(s->dst_mac, 0, sizeof s->dst_mac);
 	s->outgoing = f->outgoing;
 	s->may_fragment = false;
 	s->sum = SEGMENT_SUM_RIGHT;
@@ -532,17 +537,32 @@ static inline void segment_init(struct segment *s, const struct frame *f)
 	s->piece = f->piece;
 }
 
+/* Takes the link headers off @l. Its caller's copy is in registers until it has to be here. */
+static __attribute__((noinline)) enum decode_outcome strip(struct layer *l, uint16_t link,
+							   uint16_t *io_type, struct segment *ret)
+{
+	return link == FRAME_LINK_ETHERNET ? strip_tags(l, io_type, ret)
+					   : strip_other(l, link, io_type, ret);
+}
+
 enum decode_outcome decode_frame(const struct frame *f, struct segment *ret)
 {
-	struct layer l = {f->data.p, f->data.n, f->wire_len};
+	/* Some writers leave the original length 0. */
+	size_t cut = f->wire_len > f->data.n ? f->wire_len - f->data.n : 0;
+	struct layer l = {f->data.p, f->data.n, cut};
+	enum decode_outcome r = DECODE_TCP;
 	uint16_t type = 0;
 
-	if (l.wire < l.captured) /* some writers leave the original length 0 */
-		l.wire = l.captured;
 	segment_init(ret, f);
-	enum decode_outcome r = f->link == FRAME_LINK_ETHERNET
-					? strip_ethernet(&l, &type, ret)
-					: strip_other(&l, f->link, &type, ret);
+	if (f->link == FRAME_LINK_ETHERNET)
+		r = strip_ethernet(&l, &type, ret);
+	if (r == DECODE_TCP && type != TYPE_IPV4) {
+		struct layer rest = l;
+		uint16_t behind = type;
+		r = strip(&rest, f->link, &behind, ret);
+		l = rest;
+		type = behind;
+	}
 	if (r != DECODE_TCP)
 		return r;
 	switch (type) {
