@@ -53,12 +53,10 @@ static int grow(struct drill_sums *s)
 /* The place of @a, made if there is none. NULL: no memory. */
 static struct drill_sender *sender_of(struct drill_sums *s, const struct netaddr *a)
 {
-	for (uint32_t i = 0; i < 2; i++) {
-		if (s->recent[i] && netaddr_eq(&s->recent[i]->addr, a)) {
-			s->newest = i;
-			return s->recent[i];
-		}
-	}
+	uint32_t i = (a->b[3] ^ a->b[15]) % DRILL_SUMS_RECENT;
+
+	if (s->recent[i] && netaddr_eq(&s->recent[i]->addr, a))
+		return s->recent[i];
 	if (s->used * 2 >= s->places && grow(s) < 0)
 		return NULL;
 	struct drill_sender *p = place_of(s, a);
@@ -66,8 +64,7 @@ static struct drill_sender *sender_of(struct drill_sums *s, const struct netaddr
 		p->addr = *a;
 		s->used++;
 	}
-	s->newest = !s->newest;
-	s->recent[s->newest] = p;
+	s->recent[i] = p;
 	return p;
 }
 

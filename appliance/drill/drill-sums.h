@@ -16,6 +16,8 @@
 
 #include "capture/decode.h"
 
+#define DRILL_SUMS_RECENT 64
+
 struct drill_sums {
 	struct drill_sender {
 		struct netaddr addr; /* NETADDR_NONE: a free place */
@@ -23,10 +25,8 @@ struct drill_sums {
 		uint64_t plausible, wrong;
 	} * place;
 	uint32_t places, used;
-	/* The places of the senders that were counted last, in no order: mostly the two ends of one
-	 * connection take turns. */
-	struct drill_sender *recent[2];
-	uint32_t newest; /* of recent */
+	/* Senders that were counted lately, by the last bytes of their addresses. */
+	struct drill_sender *recent[DRILL_SUMS_RECENT];
 };
 
 void drill_sums_deinit(struct drill_sums *s);

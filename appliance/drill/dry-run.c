@@ -201,8 +201,9 @@ static bool believed(struct drill *d, const struct segment *s)
 
 static void note_sum(struct dry_run_report *rep, const struct flow *f, const struct segment *s)
 {
+	if (s->sum == SEGMENT_SUM_RIGHT)
+		return;
 	enum flow_dir dir = endpoint_eq(&s->src, &f->server) ? FLOW_TO_CLIENT : FLOW_TO_SERVER;
-
 	rep->sums_cut += s->sum == SEGMENT_SUM_CUT;
 	rep->sums_absent[dir] += s->sum == SEGMENT_SUM_OPEN || s->sum == SEGMENT_SUM_WRONG;
 }
@@ -220,20 +221,16 @@ static struct flow *track_one(struct drill *d, struct track *t, const struct seg
 	return flow;
 }
 
-struct flow *dry_run_track_frame(struct drill *d, struct track *t, const struct frame *f,
-				 struct segment *ret, bool *ret_tcp)
+static void note_no_segment(struct drill *d, struct track *t, enum decode_outcome o,
+			    const struct segment *s)
 {
 	struct dry_run_report *rep = &d->report;
-	enum decode_outcome o = decode_frame(f, ret);
 
-	*ret_tcp = o == DECODE_TCP;
 	switch (o) {
-	case DECODE_TCP:
-		return track_one(d, t, ret);
 	case DECODE_FRAGMENT:
 		rep->fragments++;
-		if (ret->sum != SEGMENT_SUM_WRONG || sum_absent(d, &ret->src.addr))
-			track_fragment(t, ret);
+		if (s->sum != SEGMENT_SUM_WRONG || sum_absent(d, &s->src.addr))
+			track_fragment(t, s);
 		break;
 	case DECODE_NOT_TCP:
 		rep->not_tcp++;
@@ -244,7 +241,20 @@ struct flow *dry_run_track_frame(struct drill *d, struct track *t, const struct 
 	case DECODE_MALFORMED:
 		rep->malformed++;
 		break;
+	case DECODE_TCP:
+		break;
 	}
+}
+
+struct flow *dry_run_track_frame(struct drill *d, struct track *t, const struct frame *f,
+				 struct segment *ret, bool *ret_tcp)
+{
+	enum decode_outcome o = decode_frame(f, ret);
+
+	*ret_tcp = o == DECODE_TCP;
+	if (*ret_tcp)
+		return track_one(d, t, ret);
+	note_no_segment(d, t, o, ret);
 	return NULL;
 }
 
