@@ -41,28 +41,39 @@ static const struct {
 	[FIELD_TRANSFER_ENCODING] = {"transfer-encoding", 17},
 };
 
+/* Lengths of the names above, as bits. */
+#define FIELD_LENGTHS (1u << 4 | 1u << 12 | 1u << 13 | 1u << 16 | 1u << 17)
+
 static int on_field(llhttp_t *p, const char *at, size_t n)
 {
 	struct http_head *h = p->data;
+	size_t room = sizeof h->name - h->name_n;
 
-	for (size_t i = 0; i < n && h->name_n <= sizeof h->name; i++) {
-		if (h->name_n < sizeof h->name)
-			h->name[h->name_n] = (uint8_t)(at[i] | 0x20);
-		h->name_n++;
-	}
+	/* One that fills all of it is none of those above. */
+	if (n > room)
+		n = room;
+	memcpy(h->name + h->name_n, at, n);
+	h->name_n = (uint8_t)(h->name_n + n);
 	return 0;
+}
+
+static uint8_t field_of(const uint8_t *name, size_t n)
+{
+	uint8_t lower[HTTP_NAME_MAX];
+
+	for (size_t i = 0; i < sizeof lower; i++)
+		lower[i] = name[i] | 0x20;
+	for (uint8_t i = 1; i < sizeof field_names / sizeof field_names[0]; i++)
+		if (field_names[i].n == n && memcmp(field_names[i].name, lower, n) == 0)
+			return i;
+	return FIELD_OTHER;
 }
 
 static int on_field_complete(llhttp_t *p)
 {
 	struct http_head *h = p->data;
 
-	h->field = FIELD_OTHER;
-	for (uint8_t i = 1; i < sizeof field_names / sizeof field_names[0]; i++) {
-		if (field_names[i].n == h->name_n &&
-		    memcmp(field_names[i].name, h->name, h->name_n) == 0)
-			h->field = i;
-	}
+	h->field = FIELD_LENGTHS >> h->name_n & 1 ? field_of(h->name, h->name_n) : FIELD_OTHER;
 	h->name_n = 0;
 	h->value_n = 0;
 	return 0;
@@ -398,6 +409,7 @@ void http_head_init_answer(struct http_head *h, struct http_answer *ret, struct 
 	h->complete = false;
 	h->field = FIELD_OTHER;
 	h->name_n = h->value_n = 0;
+	memset(h->name, 0, sizeof h->name);
 	llhttp_init(&h->llhttp, HTTP_RESPONSE, &answer_settings);
 	h->llhttp.data = h;
 }

@@ -17,6 +17,7 @@
 #define HTTP_HEAD_MAX     32768u /* bytes of a head, from the start line to the empty line */
 #define HTTP_ETAG_MAX     96u    /* longer tags are not used */
 #define HTTP_VALUE_MAX    128u
+#define HTTP_NAME_MAX     24u /* more than those that matter have */
 #define HTTP_BOUNDARY_MAX 70u /* RFC 2046 section 5.1.1 */
 
 /* Bits of http_ask.flags. */
@@ -76,7 +77,7 @@ struct http_head {
 	struct http_etag *etag; /* where the tag is stored; may be NULL */
 	uint8_t field, name_n, value_n;
 	bool complete;
-	uint8_t name[20];
+	uint8_t name[HTTP_NAME_MAX]; /* of the field, as far as it is there */
 	uint8_t value[HTTP_VALUE_MAX];
 };
 
