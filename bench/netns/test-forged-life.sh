@@ -29,5 +29,11 @@ wait_for 3 "the takeover" taken_over
 event failover-aborted && fail "called off: $(event_field failover-aborted reason)"
 get_wait 30 download
 get_check download 20m.bin
-all_continued
+# What was forged may be taken for a connection, too, if it came before the takeover: of that no client was ever seen.
+forged='"client":"10.9.0.10:4000[0-3]".*"reason":"handshake-not-seen"'
+wait_for 5 "the summary of the failover" event failover-summary
+(($(event_field failover-summary refused) == $(grep -F '"event":"connection-refused"' "$lab_dir/appliance.log" | grep -c "$forged" || true))) ||
+	fail "refused: $(event_field failover-summary refused): $(event_field connection-refused reason)"
+event connection-aborted && fail "a connection was aborted: $(event_field connection-aborted reason)"
+account_adds_up
 pass "taken over while 4 segments and 20 ARP replies a second said that it lives"
