@@ -13,7 +13,7 @@
 #include "base/log.h"
 #include "watch/pickup.h"
 
-#define ROWS_MAX 10000 /* one request takes from one worker */
+#define ROWS_MAX 10000 /* one request takes at most this many from one worker */
 
 struct row {
 	struct endpoint server, client;
@@ -27,13 +27,13 @@ struct row {
 };
 
 struct gather {
-	const struct endpoint *client; /* only this one; NULL: all */
-	int64_t server;                /* only this server; -1: all */
+	const struct endpoint *client; /* only flows of this client; NULL: of all */
+	int64_t server;                /* only flows of this server; -1: of all */
 	struct row *rows;
 	uint32_t count;
-	uint64_t skipped; /* beyond ROWS_MAX */
+	uint64_t skipped; /* flows beyond ROWS_MAX */
 	uint32_t limit;
-	uint32_t at; /* how far the present worker's table is done */
+	uint32_t at; /* how far the current worker's table was read */
 	int64_t now_ns;
 	uint32_t silent; /* workers that stand still: their connections are missing */
 };
@@ -43,7 +43,8 @@ static void gather_flow(void *ctx, struct flow *f)
 	struct gather *g = ctx;
 	struct jeebs_flow *jf = watch_flow(f);
 
-	/* Of companions' connections nobody knows before a takeover whether they are related. */
+	/* Whether a companion's connection is related to another one is known only in a
+	 * takeover. */
 	if (!jf || f->state == FLOW_CLOSED || jf->service->companion ||
 	    (g->client && !endpoint_eq(g->client, &f->client)) ||
 	    (g->server >= 0 && jf->service->server != g->server))
@@ -85,7 +86,7 @@ static struct row *new_rows(const struct daemon *d)
 	return calloc((size_t)ROWS_MAX * d->worker_count, sizeof(struct row));
 }
 
-/* This one has not come back: the rows are its own from here on. */
+/* The worker has not come back, and will write to the old rows: leaves them to it. */
 static void leave_rows(const struct daemon *d, struct gather *g)
 {
 	struct row *rows = new_rows(d);
@@ -109,7 +110,7 @@ static void gather_worker(struct daemon *d, struct gather *g, uint32_t worker)
 		leave_rows(d, g);
 }
 
-/* All rows of all workers that answer; NULL without memory. */
+/* Returns the rows of all workers that answer; NULL without memory. */
 static struct row *gather(struct daemon *d, struct gather *g)
 {
 	g->rows = new_rows(d);
@@ -171,12 +172,12 @@ const char *daemon_not_ready(struct daemon *d, uint32_t server)
 		return "never-healthy";
 	if (v.state == HEALTH_SERVICE_DOWN)
 		return "service-down";
-	/* The last one was called off, and the server has not been seen to live since. */
+	/* The last takeover was called off, and the server has shown no sign of life since. */
 	const char *failed = atomic_load(&d->retry[server].reason);
 	if (failed)
 		return failed;
 	firewall_view(d->firewall, server, &fw);
-	/* One that could not be rehearsed may be a good one: nobody knows. */
+	/* Rules that could not be rehearsed do not count: they may be good. */
 	if (fw.state != FIREWALL_PASSES && fw.state != FIREWALL_NOT_ASKED)
 		return firewall_state_name(fw.state);
 	return NULL;
@@ -345,7 +346,7 @@ static json_t *op_servers(void *ctx, struct control_error *e)
 
 /* ---- status ------------------------------------------------------------------------ */
 
-/* The gravest word of all servers. */
+/* Returns the most serious state of all servers. */
 static const char *overall_state(struct daemon *d, bool *ret_hold)
 {
 	static const char *const grave[] = {"taking-over", "takeover-waiting", "taken-over",
@@ -365,7 +366,10 @@ static const char *overall_state(struct daemon *d, bool *ret_hold)
 	return *ret_hold ? "holding" : "watching";
 }
 
-/* By services that went down while their host lived: no longer ours to continue. */
+/*
+ * The connections ended by services that went down while their host lived. The box cannot continue
+ * those.
+ */
 static json_int_t ended_by_services(struct daemon *d)
 {
 	struct health_service s;
@@ -440,7 +444,7 @@ static json_t *op_connections(void *ctx, const char *server, struct control_erro
 
 /* ---- explain ----------------------------------------------------------------------- */
 
-/* A copy of one flow's facts, taken inside its worker. */
+/* A copy of the facts about one flow, made in its worker. */
 struct explained {
 	struct endpoint client;
 	struct row row;
@@ -485,7 +489,7 @@ static json_t *marks_json(uint16_t marks)
 	return a;
 }
 
-/* Of a connection older than the box: the one that is used, see its sentences. */
+/* The window scale in use. For a connection whose handshake was not seen it is the inferred one. */
 static json_t *wscale_json(const struct flow *f, enum flow_dir dir)
 {
 	if (f->infer)

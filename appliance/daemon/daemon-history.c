@@ -21,7 +21,7 @@ void history_add(struct history *h, uint32_t server, const struct failover_summa
 	pthread_mutex_lock(&h->lock);
 	if (h->n == HISTORY_MAX)
 		memmove(&h->v[0], &h->v[1], --h->n * sizeof h->v[0]);
-	/* Called off: no connection was touched. */
+	/* A takeover that was called off has touched no connection. */
 	h->v[h->n++] = (struct history_entry){server, s->aborted != NULL, *s};
 	pthread_mutex_unlock(&h->lock);
 }

@@ -15,25 +15,25 @@
 
 struct history_entry {
 	uint32_t server;
-	bool settled; /* nobody is continuing any more: the summary's account is the last word */
+	bool settled; /* no connection is continuing any more, so the summary is final */
 	struct failover_summary summary;
 };
 
 struct history {
-	pthread_mutex_t lock;                /* protects the rest */
-	struct history_entry v[HISTORY_MAX]; /* oldest first */
+	pthread_mutex_t lock;                /* protects the members below */
+	struct history_entry v[HISTORY_MAX]; /* the oldest first */
 	uint32_t n;
 };
 
 void history_init(struct history *h);
 void history_deinit(struct history *h);
-/* A takeover is over, or was called off; beyond HISTORY_MAX the oldest goes. */
+/* Adds a takeover that is over, or was called off. Beyond HISTORY_MAX the oldest is removed. */
 void history_add(struct history *h, uint32_t server, const struct failover_summary *s);
-/* Its last word. */
+/* Replaces the summary by the final one. */
 void history_settled(struct history *h, uint32_t server, const struct failover_summary *s);
 /*
- * An array, oldest first; NULL: no memory. @now tells the account of a server's takeover that is
- * not settled; @name is by server.
+ * Returns an array, the oldest first; NULL: no memory. @now reads the account of a takeover that is
+ * not settled. @name is by server.
  */
 json_t *history_json(struct history *h,
 		     void (*now)(void *ctx, uint32_t server, struct account_numbers *ret),

@@ -12,10 +12,13 @@
 #include "base/log.h"
 
 #define SURVEY_MIN_NS (5 * NS_PER_S)
-/* A survey costs a worker about a microsecond per flow: stay below one per cent of its time. */
+/*
+ * A survey costs a worker about a microsecond per flow. With this pause it stays below one per cent
+ * of the worker's time.
+ */
 #define SURVEY_NS_PER_FLOW (100 * NS_PER_US)
 
-/* Labels whose values are indexed by enumerations of other rooms. */
+/* Labels whose values are indexed by enums of other rooms. */
 _Static_assert((int)METRIC_STATE_DOWN == HEALTH_DOWN, "states");
 _Static_assert((int)METRIC_ENDING_FINISHED == ENDING_FINISHED, "endings");
 _Static_assert((int)METRIC_PHASE_FIRST_BYTE == FAILOVER_FIRST_BYTE, "phases");
@@ -52,7 +55,7 @@ static uint64_t get(const _Atomic uint64_t *v)
 	return atomic_load_explicit(v, memory_order_relaxed);
 }
 
-/* Of the counter of every worker that lies at @offset of its struct worker_counters. */
+/* The sum over all workers of the counter at @offset in struct worker_counters. */
 static uint64_t worker_total(const struct daemon *d, size_t offset)
 {
 	uint64_t sum = 0;
@@ -107,7 +110,7 @@ static uint16_t state_number(struct daemon *d, uint32_t server, const struct hea
 	case FAILOVER_HELD:
 		return METRIC_STATE_TAKEN_OVER;
 	default:
-		return (uint16_t)v->state; /* numbered alike */
+		return (uint16_t)v->state; /* both are numbered alike */
 	}
 }
 
@@ -213,12 +216,12 @@ static void publish_control(struct daemon *d)
 
 /* ---- survey ------------------------------------------------------------------------ */
 
-/* Per service: how many live flows would be continued, and how many not. */
+/* Live flows by service: how many would be continued, and how many not. */
 struct survey {
 	struct daemon *d;
-	uint64_t (*count)[2]; /* by service, by continuable */
+	uint64_t (*count)[2]; /* by service, by whether they can be continued */
 	uint64_t flows;
-	uint32_t at; /* how far the present worker's table is done */
+	uint32_t at; /* how far the current worker's table was read */
 };
 
 static void survey_flow(void *ctx, struct flow *f)
@@ -244,7 +247,7 @@ static void survey_part(struct worker *w, void *arg)
 
 static void tell_survey(struct daemon *d, const struct survey *s)
 {
-	/* Services of one server may share a protocol: series are sums. */
+	/* Services of one server may have the same protocol, so a series is a sum. */
 	for (uint32_t k = 0; k < d->services.n; k++)
 		for (uint16_t cont = 0; cont < 2; cont++) {
 			const struct watch_service *a = &d->services.v[k];
@@ -306,7 +309,7 @@ void daemon_metrics_publish(struct daemon *d, int64_t now_ns)
 
 /* ---- failover ---------------------------------------------------------------------- */
 
-/* A phase lasts from the end of the last one that happened to its own. */
+/* A phase lasts from the end of the last phase before it that took place to its own end. */
 void daemon_metrics_failover(struct daemon *d, uint32_t server, const struct failover_summary *s)
 {
 	const struct metric_at at = METRIC_AT((uint16_t)server);

@@ -75,7 +75,7 @@ static void on_verdict(void *ctx, uint32_t server, enum health_verdict v, enum h
 		log_event(LOG_NOTICE, "server-suspect", LOG_STR("server", name));
 		break;
 	case HEALTH_V_SERVICE_DOWN:
-		break; /* on_service() names it */
+		break; /* on_service() names the service */
 	case HEALTH_V_SUPPRESSED:
 		log_event(LOG_WARNING, "verdict-suppressed", LOG_STR("server", name),
 			  LOG_STR("rule", health_rule_name(rule)));
@@ -89,8 +89,9 @@ static void on_verdict(void *ctx, uint32_t server, enum health_verdict v, enum h
 }
 
 /*
- * What the old process' kernel told the clients is final, and counted: nothing is taken over. The
- * numbers of a service that comes back are all there is to say of its death.
+ * A service went down, or came back, while its host lives. The host's kernel has already ended the
+ * clients' connections, so nothing is taken over. They are counted, and the numbers are logged when
+ * the service is back.
  */
 static void on_service(void *ctx, uint32_t server, const struct health_service *s)
 {
@@ -193,7 +194,7 @@ static void on_failover_done(void *ctx, uint32_t server, const struct failover_s
 		failover_retry_clear(&d->retry[server]);
 	if (!s->aborted || !d->health || strcmp(s->aborted, "stopping") == 0)
 		return;
-	/* A server that speaks is watched on at once. */
+	/* After a sign of life the server is watched again at once. */
 	int64_t pause = s->false_alarm ? 0 : failover_retry_failed(&d->retry[server], s->aborted);
 	if (pause > 0)
 		log_event(LOG_WARNING, "failover-again",
@@ -277,7 +278,7 @@ static int open_store(struct daemon *d)
 	return 0;
 }
 
-/* The rings of servers' own interfaces that are not captured. */
+/* Describes the rings of takeover interfaces that are not captured. */
 static int describe_listens(struct daemon *d)
 {
 	const struct config *c = d->config;
@@ -294,7 +295,7 @@ static int describe_listens(struct daemon *d)
 	return 0;
 }
 
-/* Every interface has as many rings as there are workers, sharing its traffic. */
+/* Describes the rings of captured interfaces: one for each worker, which share the traffic. */
 static int describe_rings(struct daemon *d, const struct netaddr *protected_addrs, uint32_t n)
 {
 	const struct config *c = d->config;
@@ -339,7 +340,10 @@ static uint32_t protected_addresses(const struct config *c, struct netaddr **ret
 	return n;
 }
 
-/* Where the box's own probes come from: the interfaces of all servers, each once. */
+/*
+ * Collects the addresses from which the box sends its own probes: those of all servers' interfaces,
+ * each once.
+ */
 static uint32_t own_addresses(const struct config *c, struct netaddr out[static OWN_ADDRESSES_MAX])
 {
 	uint32_t n = 0;
@@ -358,7 +362,7 @@ static uint32_t own_addresses(const struct config *c, struct netaddr out[static 
 	return n;
 }
 
-/* Many addresses: the kernel says that there is no memory, and means this number. */
+/* With many addresses the kernel reports no memory, and means net.core.optmem_max. */
 static void tell_filter_memory(const struct ring_config *ring, int r, const char *step)
 {
 	uint32_t v6 = 0;
@@ -456,7 +460,7 @@ static int start_adopter(struct daemon *d)
 	return r;
 }
 
-/* Connections that go on through this process. */
+/* How many connections go on through this process. */
 static uint64_t continued_now(const struct daemon *d)
 {
 	return join_active(d->joins) + adopt_active(d->adopter);
@@ -537,8 +541,8 @@ static int open_control(struct daemon *d)
 }
 
 /*
- * Before anything else on the host: packets do not wait, and a late answer to a probe
- * is a doubtful one. Not allowed to? Then it goes without.
+ * Raises the priority above other programs of the host: packets do not wait, and a late answer to a
+ * probe is a doubtful one. Without the right to do so the daemon runs at normal priority.
  */
 static void raise_priority(void)
 {
@@ -558,7 +562,10 @@ static void log_started(const struct daemon *d)
 		  LOG_INT("workers", d->worker_count), LOG_INT("servers", d->config->server_count));
 }
 
-/* Where a path takes less than the client offered, and the dead server had not found out either. */
+/*
+ * Warns of sockets that do not find out the MTU: a path may take only smaller segments than the
+ * client has offered, and the dead server may not have found out.
+ */
 static void warn_of_mtu(void)
 {
 	bool probes = false;
@@ -568,7 +575,7 @@ static void warn_of_mtu(void)
 			  LOG_STR("sysctl", "net.ipv4.tcp_mtu_probing"));
 }
 
-/* What touches the network's state. After the store, whose lock tells a second instance. */
+/* Changes the network's state. Comes after the store, whose lock keeps a second instance away. */
 static int prepare_host(struct daemon *d)
 {
 	const char *what = "cleanup";
@@ -633,8 +640,9 @@ static void leave_threads(void)
 }
 
 /*
- * Who asks goes before who is asked; every part may be missing. Failover is halted before
- * health ends, which it calls; health's verdicts to a halted failover stay in its queue.
+ * Stops the parts in order: whoever asks stops before whoever is asked. Every part may be missing.
+ * Failover is halted before health, which calls it, ends. Verdicts that reach a halted failover
+ * stay in its queue.
  */
 static void stop(struct daemon *d, bool started)
 {
@@ -643,7 +651,8 @@ static void stop(struct daemon *d, bool started)
 	failover_halt(d->failover);
 	d->health = health_loop_stop(d->health);
 	d->joins = join_pool_free(d->joins);
-	d->adopter = adopter_free(d->adopter); /* clients get their RST while the address is ours */
+	/* Clients get their RST while the box has the address. */
+	d->adopter = adopter_free(d->adopter);
 	d->failover = failover_free(d->failover);
 	d->firewall = firewall_stop(d->firewall);
 	for (uint32_t i = 0; i < d->worker_count; i++)
@@ -668,8 +677,8 @@ static void stop(struct daemon *d, bool started)
 /* ---- main loop --------------------------------------------------------------------- */
 
 /*
- * The first SIGTERM after a takeover is an announcement only: the box is the
- * server now, and ending it ends the connections. The second is meant.
+ * The first SIGTERM after a takeover is only announced: the box serves the connections now, and its
+ * end would end them. The second one ends the daemon.
  */
 static bool should_end(struct daemon *d, bool *io_told)
 {
@@ -715,7 +724,7 @@ int daemon_run(const struct config *c)
 	sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
-	signal(SIGCHLD, SIG_DFL); /* inherited as ignored, a fence's exit code would be lost */
+	signal(SIGCHLD, SIG_DFL); /* if it is inherited as ignored, a fence's exit status is lost */
 	_cleanup_close_ int signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	int r = signals < 0 ? -errno : 0;
 	if (r < 0)

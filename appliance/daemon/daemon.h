@@ -36,44 +36,53 @@ struct daemon {
 	struct store *store;
 	struct metrics *metrics;
 	struct metrics_http *http;
-	struct ring_config *rings; /* of what is captured, then of config_listens() */
+	/* Those of captured interfaces, then those of config_listens(). */
+	struct ring_config *rings;
 	uint32_t ring_count;
-	uint8_t *listens; /* worker_config.listens */
+	uint8_t *listens; /* for worker_config.listens */
 	struct worker **workers;
 	uint32_t worker_count;
 	struct join_pool *joins;
-	struct adopter *adopter; /* NULL: no service has a program that adopts */
+	struct adopter *adopter; /* NULL: no service names a program that adopts */
 	struct failover *failover;
 	struct health_loop *health;
 	struct firewall *firewall;
-	struct history history; /* of takeovers */
+	struct history history; /* past takeovers */
 	struct control *control;
 	int64_t surveyed_ns, survey_pause_ns; /* daemon-metrics.c; main thread only */
 };
 
-/* Runs until it is told to end. Returns an exit code (sysexits(3)). */
+/* Runs until a signal ends it. Returns an exit code (sysexits(3)). */
 int daemon_run(const struct config *c);
 
-/* Flows one worker_call() looks at: a few milliseconds in which packets wait. */
+/* How many flows one worker_call() visits. It takes a few milliseconds, in which packets wait. */
 #define DAEMON_FLOWS_PER_CALL 1024
 
 /* ---- daemon-control.c, daemon-metrics.c: private to the daemon ------------------------------ */
 
 extern const struct control_ops daemon_control_ops;
 
-/* Word for a server's state: failover's when there is one, else health's. Static text. */
+/*
+ * The word for a server's state: that of failover if it has one, else that of health. Static text.
+ */
 const char *daemon_server_state(struct daemon *d, uint32_t server);
-/* Would a takeover work now? NULL: yes; else why not, static text. */
+/* Why a takeover would not work now, static text; NULL: it would. */
 const char *daemon_not_ready(struct daemon *d, uint32_t server);
-/* A client that @server has now. As of firewall_config.client. */
+/* Finds a client that @server has now. Implements firewall_config.client. */
 bool daemon_client(void *ctx, uint32_t server, uint8_t family, struct netaddr *ret);
 bool daemon_ready(void *ctx, char why[static METRICS_HTTP_WHY_STRLEN]);
 
 int daemon_metrics_open(struct daemon *d);
-/* Last at start and first to end: /readyz asks all the others. */
+/*
+ * Starts the metrics port. It comes last at start and is the first to end, because /readyz asks all
+ * other parts.
+ */
 int daemon_metrics_listen(struct daemon *d);
 void daemon_metrics_close(struct daemon *d);
-/* Carries what threads counted into the metrics; main thread, several times a second. */
+/*
+ * Copies what threads have counted into the metrics. Called in the main thread several times a
+ * second.
+ */
 void daemon_metrics_publish(struct daemon *d, int64_t now_ns);
 void daemon_metrics_failover(struct daemon *d, uint32_t server, const struct failover_summary *s);
 

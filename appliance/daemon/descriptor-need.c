@@ -11,20 +11,20 @@
 #include "base/log.h"
 
 #define STANDARD     3
-#define MAIN_THREAD  1 /* signals */
-#define STORE        6 /* its folder, who owns it, LMDB's lock and data */
-#define FIREWALL     4 /* wake-up, netlink, the rehearsal's pipe */
+#define MAIN_THREAD  1 /* the signals' descriptor */
+#define STORE        6 /* its folder, the owner's lock, LMDB's lock and data */
+#define FIREWALL     4 /* bell, netlink, the rehearsal's pipe */
 #define FAILOVER     1
 #define HEALTH       1
 #define ADOPTER      2
 #define CONTROL      2
 #define METRICS      4
-#define OF_WORKER    1 /* besides its rings */
-#define OF_JOIN      5 /* wake-up, epoll, io_uring, the pipe of splices */
+#define OF_WORKER    1 /* besides the rings */
+#define OF_JOIN      5 /* bell, epoll, io_uring, the pipe for splices */
 #define OF_TAKEOVER  3 /* link, guard, fence */
-#define OF_HEALTH    1 /* besides its probes */
+#define OF_HEALTH    1 /* besides the probes */
 #define A_CONNECTION 2
-#define READY_MAX    131072 /* a table of 1 MiB */
+#define READY_MAX    131072 /* the kernel's table then takes 1 MiB */
 
 static uint64_t rings(const struct config *c)
 {
@@ -46,8 +46,8 @@ uint64_t descriptor_need(const struct config *c)
 }
 
 /*
- * The kernel's table is grown here, while there is one thread: with several each doubling waits
- * for an RCU grace period, in the middle of a takeover.
+ * The kernel's table of descriptors grows here, while there is one thread. With several threads
+ * each doubling would wait for an RCU grace period, in the middle of a takeover.
  */
 static void grow_table(rlim_t limit)
 {

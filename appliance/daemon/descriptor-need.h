@@ -9,11 +9,14 @@
 
 #include "config/config.h"
 
-/* To watch, to take every server over at once, and to continue one connection. */
+/*
+ * How many descriptors it takes to watch, to take over all servers at once, and to continue one
+ * connection.
+ */
 uint64_t descriptor_need(const struct config *c);
 /*
- * Raises the limit as far as it may be, and has the kernel's table grown to it: to be called
- * while there is one thread. -EMFILE, and logged: the need is above it.
+ * Raises the limit as far as it can be raised, and makes the kernel's table that large. Must be
+ * called while there is one thread. Returns -EMFILE, and logs it, when the need exceeds the limit.
  */
 int descriptor_need_meet(const struct config *c);
 

@@ -82,8 +82,8 @@ static const struct option long_options[] = {
 struct arguments {
 	const char *config_path;
 	bool check, dump, debug, dry;
-	bool done;              /* --help or --version: everything was said */
-	const char *only_drill; /* an option that means nothing to the daemon */
+	bool done;              /* --help or --version: nothing is left to do */
+	const char *only_drill; /* an option that only the drill understands */
 	struct dry_run_options drill;
 };
 
@@ -169,7 +169,7 @@ static int load(const char *path, config_module_fn check, struct config **ret)
 	return r == CONFIG_OK ? 0 : EX_CONFIG;
 }
 
-/* Only on the host that has the interfaces: the file may be for another one. */
+/* Only on the host with the interfaces: the file may be meant for another host. */
 static void check_mtu_probing(const struct config *c)
 {
 	bool here = false, probes = true;
@@ -205,7 +205,10 @@ static int check_config(const struct config *c, const char *path)
 	return 0;
 }
 
-/* Of a program that lies in its build tree, that tree's; else the installed ones. */
+/*
+ * The modules' folder: for a program in its build tree, the folder of the build; else that of the
+ * installation.
+ */
 static const char *usual_modules(char built[static PATH_MAX])
 {
 	char self[PATH_MAX];
@@ -254,7 +257,7 @@ static int serve(const struct arguments *a)
 {
 	const char *path = a->config_path ? a->config_path : DEFAULT_CONFIG;
 	struct config *c;
-	/* The dump is of a text; what it is to be used with may be elsewhere. */
+	/* A dump shows the text alone: the modules and programs may be on another host. */
 	int code = load(path, a->dump && !a->check ? NULL : services_check, &c);
 
 	if (code)
@@ -271,7 +274,7 @@ static int serve(const struct arguments *a)
 	return code;
 }
 
-/* Who reads half of it must not take it for all. */
+/* Whoever reads a part of the output must not take it for the whole. */
 static int output_written(int code)
 {
 	if (code || (fflush(stdout) == 0 && !ferror(stdout)))
