@@ -5,13 +5,13 @@
 
 #include "base/checksum.h"
 
-/* Ethertypes and IP protocol numbers (IANA), as far as they lead to TCP. */
+/* Ethertypes and IP protocol numbers (IANA) that can lead to TCP. */
 enum {
 	TYPE_IPV4 = 0x0800,
 	TYPE_IPV6 = 0x86dd,
 	TYPE_VLAN = 0x8100,     /* 802.1Q */
 	TYPE_QINQ = 0x88a8,     /* 802.1ad */
-	TYPE_QINQ_OLD = 0x9100, /* what switches used before 802.1ad */
+	TYPE_QINQ_OLD = 0x9100, /* used by switches before 802.1ad */
 	TYPE_PPPOE = 0x8864,    /* RFC 2516, session stage */
 
 	PPP_IPV4 = 0x0021,
@@ -82,13 +82,13 @@ static inline const uint8_t *layer_take(struct layer *l, size_t n)
 	return p;
 }
 
-/* Why layer_take(l, n) gave nothing. */
+/* Why layer_take(l, n) returned NULL. */
 static inline enum decode_outcome layer_lacks(const struct layer *l, size_t n)
 {
 	return n > layer_wire(l) ? DECODE_MALFORMED : DECODE_TRUNCATED;
 }
 
-/* Cuts what lies behind the next @n bytes of the wire: padding, trailers. */
+/* Limits the layer to its next @n bytes on the wire. What follows is padding or a trailer. */
 static inline bool layer_limit(struct layer *l, size_t n)
 {
 	if (n > layer_wire(l))
@@ -106,7 +106,7 @@ static void option_timestamp(const uint8_t *p, struct tcp_options *ret)
 	ret->tsecr = be32(p + 4);
 }
 
-/* Which edge is the highest is relative: sequence numbers wrap. */
+/* The highest edge is found by comparison modulo 2^32, because sequence numbers wrap. */
 static void option_sack(const uint8_t *p, size_t n, struct tcp_options *ret)
 {
 	ret->seen |= TCP_OPT_SACK;
@@ -211,7 +211,7 @@ static bool left_open(uint16_t field, uint32_t pseudo, size_t n)
 	       checksum_fold(field + (uint32_t)checksum_carry(n)) == checksum_fold(pseudo);
 }
 
-/* Not part of decode_tcp(), which the compiler would then no longer keep in registers. */
+/* Kept out of decode_tcp(): inlined, it would take the registers that decode_tcp() needs. */
 static __attribute__((noinline)) enum segment_sum tcp_sum(struct bytes tcp, enum frame_sum known,
 							  const struct segment *s)
 {
@@ -276,14 +276,14 @@ static inline void set_addresses(struct segment *ret, const uint8_t *src, size_t
 	ret->src.addr.family = ret->dst.addr.family = family;
 }
 
-/* A host that leaves this one to its NIC as well leaves 0 there. */
+/* A host that leaves this sum to its NIC writes 0. */
 static bool ipv4_sum_wrong(struct bytes header, enum frame_sum known)
 {
 	bool open = known == FRAME_SUM_FILE && header.p[10] == 0 && header.p[11] == 0;
 
 	if (open)
 		return false;
-	/* A length that the compiler knows makes it five additions. */
+	/* With a constant length the compiler makes this five additions. */
 	uint64_t sum = header.n == IPV4_HEADER ? checksum_words(bytes_of(header.p, IPV4_HEADER))
 					       : checksum_words(header);
 	return checksum_carry(sum) != 0xffff;
@@ -319,8 +319,8 @@ static inline enum decode_outcome decode_ipv4(struct layer l, enum frame_sum kno
 }
 
 /*
- * The protocol after an IPv6 fragment header. In any fragment but the first the
- * rest of the chain is elsewhere, so a chain that goes on may be TCP.
+ * Judges the protocol after an IPv6 fragment header. Only the first fragment has the rest of the
+ * header chain. So another fragment whose chain goes on may be TCP.
  */
 static enum decode_outcome fragment_of(uint8_t next)
 {
@@ -335,7 +335,7 @@ static enum decode_outcome fragment_of(uint8_t next)
 	}
 }
 
-/* RFC 8200 section 4. Each header takes 8 bytes at least: the frame bounds the loop. */
+/* RFC 8200 section 4. Each header takes at least 8 bytes, so the frame's length bounds the loop. */
 static enum decode_outcome decode_ipv6_extensions(struct layer l, uint8_t next,
 						  enum frame_sum known, struct segment *ret)
 {
@@ -347,7 +347,7 @@ static enum decode_outcome decode_ipv6_extensions(struct layer l, uint8_t next,
 		if (!p)
 			return layer_lacks(&l, 8);
 		if (next == PROTO_FRAGMENT) {
-			/* Offset 0 and no more fragments is a whole packet (RFC 6946). */
+			/* Offset 0 without more fragments is a whole packet (RFC 6946). */
 			if (be16(p + 2) & 0xfff9)
 				return fragment_of(p[0]);
 		} else {
@@ -367,7 +367,7 @@ static inline enum decode_outcome decode_ipv6(struct layer l, enum frame_sum kno
 
 	if (!p)
 		return layer_lacks(&l, IPV6_HEADER);
-	/* Length 0 is a jumbogram (RFC 2675), made by BIG TCP: as long as the frame. */
+	/* Length 0 is a jumbogram (RFC 2675), which BIG TCP makes. It is as long as the frame. */
 	size_t length = be16(p + 4);
 	if (p[0] >> 4 != 6 || (length > 0 && !layer_limit(&l, length)))
 		return DECODE_MALFORMED;
@@ -378,8 +378,8 @@ static inline enum decode_outcome decode_ipv6(struct layer l, enum frame_sum kno
 }
 
 /*
- * The strip_*() functions take link headers off @l and say in *ret_type what
- * follows, as an ethertype. DECODE_TCP here means: go on.
+ * The strip_*() functions remove link headers from @l. *ret_type is what follows, as an ethertype.
+ * They return DECODE_TCP to go on.
  */
 static enum decode_outcome strip_raw(const struct layer *l, uint16_t *ret_type)
 {
@@ -389,7 +389,7 @@ static enum decode_outcome strip_raw(const struct layer *l, uint16_t *ret_type)
 	return DECODE_TCP;
 }
 
-/* RFC 2516 section 4, then the PPP protocol number, never compressed there (section 7). */
+/* RFC 2516 section 4, then the PPP protocol number, which is never compressed there (section 7). */
 static enum decode_outcome strip_pppoe(struct layer *l, uint16_t *ret_type)
 {
 	const uint8_t *p = layer_take(l, 6);
@@ -415,7 +415,7 @@ static enum decode_outcome strip_pppoe(struct layer *l, uint16_t *ret_type)
 	}
 }
 
-/* The outermost tag is the one reported. */
+/* Reports the outermost tag. */
 static enum decode_outcome strip_tags(struct layer *l, uint16_t *io_type, struct segment *ret)
 {
 	while (*io_type == TYPE_VLAN || *io_type == TYPE_QINQ || *io_type == TYPE_QINQ_OLD) {
@@ -445,7 +445,10 @@ static inline enum decode_outcome strip_ethernet(struct layer *l, uint16_t *ret_
 	return DECODE_TCP;
 }
 
-/* Linux cooked: tcpdump.org/linktypes/LINKTYPE_LINUX_SLL and _SLL2. Packet type 4: outgoing. */
+/*
+ * Linux cooked capture: tcpdump.org/linktypes/LINKTYPE_LINUX_SLL and _SLL2. Packet type 4 is
+ * outgoing.
+ */
 static enum decode_outcome strip_sll(struct layer *l, uint16_t *ret_type, struct segment *ret)
 {
 	const uint8_t *p = layer_take(l, 16);
@@ -469,9 +472,9 @@ static enum decode_outcome strip_sll2(struct layer *l, uint16_t *ret_type, struc
 }
 
 /*
- * BSD loopback: a 32-bit address family, in the byte order of the capturing host
- * (NULL) or the network (LOOP). Families are small numbers: the order shows.
- * AF_INET is 2 everywhere; AF_INET6 is 10 Linux, 24 NetBSD and OpenBSD, 28 FreeBSD, 30 Darwin.
+ * BSD loopback: a 32-bit address family, in the byte order of the capturing host (NULL) or the
+ * network (LOOP). Families are small numbers, so the order can be seen. AF_INET is 2 everywhere.
+ * AF_INET6 is 10 on Linux, 24 on NetBSD and OpenBSD, 28 on FreeBSD, 30 on Darwin.
  */
 static enum decode_outcome strip_loop(struct layer *l, uint16_t *ret_type)
 {
@@ -524,7 +527,10 @@ static enum decode_outcome strip_other(struct layer *l, uint16_t link, uint16_t 
 	}
 }
 
-/* Sets what the layers below may not come to set; piece by piece, as one clearing costs more. */
+/*
+ * Sets what the layers below may leave unset. One by one, because clearing the whole struct costs
+ * more.
+ */
 static inline void segment_init(struct segment *s, const struct frame *f)
 {
 	s->vlan_present = f->vlan_present;

@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * decode: a frame to a TCP segment. Pure: bytes in, values out.
+ * decode: converts a frame to a TCP segment. Pure: bytes in, values out.
  *
- * Understands Ethernet (802.1Q and 802.1ad tags, stacked; PPPoE session),
- * Linux cooked v1/v2, BSD null/loop, raw IP; IPv4 with options; IPv6 with
- * hop-by-hop, routing and destination options headers.
+ * Understands Ethernet (802.1Q and 802.1ad tags, stacked; PPPoE session), Linux cooked v1/v2, BSD
+ * null/loop, raw IP; IPv4 with options; IPv6 with hop-by-hop, routing and destination options
+ * headers.
  *
- * Checksums (IPv4 header, TCP) are tested as the receiver would, unless the source
- * of the frame knows better; what came of it is in segment.sum, and who is handed a
- * segment whose sum is wrong believes nothing of it.
+ * Checksums (IPv4 header, TCP) are tested as the receiver does, unless the source of the frame
+ * knows the result. It is stored in segment.sum. Nothing in a segment with a wrong sum may be
+ * believed.
  *
- * A super-packet made by GRO/TSO is one long segment here: its payload may be
- * larger than any MSS. An IP total length of 0 (BIG TCP, TSO on some drivers)
- * means "as long as the frame". A frame shorter on the wire than its IP packet
- * claims to be is malformed: no receiver would have taken it.
+ * A super-packet made by GRO/TSO is one long segment here: its payload may exceed any MSS. An IP
+ * total length of 0 (BIG TCP, TSO on some drivers) means "as long as the frame". A frame that is
+ * shorter on the wire than its IP packet claims is malformed: no receiver would have accepted it.
  */
 #ifndef CAPTURE_DECODE_H
 #define CAPTURE_DECODE_H
@@ -27,10 +26,10 @@
 
 enum decode_outcome {
 	DECODE_TCP = 0,     /* *ret is filled */
-	DECODE_NOT_TCP = 1, /* some other protocol: nothing wrong */
+	DECODE_NOT_TCP = 1, /* another protocol */
 	DECODE_FRAGMENT =
 		2, /* part of a fragmented IP packet; addresses are filled, ports are not */
-	DECODE_TRUNCATED = 3, /* the capture cut it inside a header we need */
+	DECODE_TRUNCATED = 3, /* the capture cut the frame within a header that is needed */
 	DECODE_MALFORMED = 4, /* lengths contradict each other */
 };
 
@@ -46,7 +45,7 @@ enum tcp_flag {
 	TCP_CWR = 0x80,
 };
 
-/* Which options a segment carried, as bits of tcp_options.seen. */
+/* The options of a segment, as bits of tcp_options.seen. */
 enum tcp_option_bit {
 	TCP_OPT_MSS = 1 << 0,
 	TCP_OPT_WSCALE = 1 << 1,
@@ -57,7 +56,8 @@ enum tcp_option_bit {
 	TCP_OPT_MD5 = 1 << 6,   /* kind 19, RFC 2385 */
 	TCP_OPT_AO = 1 << 7,    /* kind 29, RFC 5925 */
 	TCP_OPT_TFO = 1 << 8,   /* kind 34, RFC 7413 */
-	TCP_OPT_BAD = 1 << 15,  /* the option area is malformed; what came before it is valid */
+	/* The option area is malformed; options before the fault are valid. */
+	TCP_OPT_BAD = 1 << 15,
 };
 
 struct tcp_options {
@@ -65,15 +65,15 @@ struct tcp_options {
 	uint16_t mss;
 	uint8_t wscale; /* as sent, may exceed 14 */
 	uint32_t tsval, tsecr;
-	uint32_t sack_high; /* TCP_OPT_SACK: the highest right edge of its blocks (RFC 2018) */
+	uint32_t sack_high; /* TCP_OPT_SACK: the highest right edge of the blocks (RFC 2018) */
 };
 
-/* What the checksums say. */
+/* Result of the checksums' test. */
 enum segment_sum {
 	SEGMENT_SUM_RIGHT = 0,
-	SEGMENT_SUM_OPEN,  /* left to a NIC behind the capture: nobody damaged it before that */
-	SEGMENT_SUM_CUT,   /* the capture cut the segment: nobody can tell */
-	SEGMENT_SUM_WRONG, /* its receiver drops it */
+	SEGMENT_SUM_OPEN,  /* not yet computed: a NIC behind the capture does that */
+	SEGMENT_SUM_CUT,   /* the capture cut the segment, so the sum cannot be tested */
+	SEGMENT_SUM_WRONG, /* the receiver drops the segment */
 };
 
 struct segment {
@@ -83,31 +83,32 @@ struct segment {
 	uint8_t flags;
 	uint8_t ttl;       /* or hop limit */
 	uint8_t tos;       /* or traffic class */
-	bool may_fragment; /* IPv4 without DF: a router may cut the packet */
+	bool may_fragment; /* IPv4 without DF: a router may fragment the packet */
 	bool vlan_present;
 	uint16_t vlan_tci; /* outermost tag */
-	bool mac_valid;    /* the two below: only from Ethernet */
+	bool mac_valid;    /* the two members below are valid: the frame is Ethernet */
 	uint8_t src_mac[6], dst_mac[6];
 	bool outgoing;
 	uint8_t sum; /* enum segment_sum */
 	struct tcp_options opt;
-	uint16_t piece;       /* of the frame: several segments in one, see frame.h */
+	uint16_t piece;       /* of the frame: the size of each of several segments, see frame.h */
 	uint32_t payload_len; /* on the wire */
-	struct bytes payload; /* captured; shorter than payload_len when the capture cut it */
-	int64_t time_ns;      /* of the frame; a live worker makes it CLOCK_MONOTONIC */
+	/* Captured bytes; fewer than payload_len when the capture cut the frame. */
+	struct bytes payload;
+	int64_t time_ns; /* of the frame; a live worker converts it to CLOCK_MONOTONIC */
 };
 
-/* The VLAN of a segment: 0 for none (a tag of priority alone is none), else not 0. */
+/* The VLAN of a segment; 0: none. A tag with a priority alone counts as none. */
 static inline uint16_t segment_vlan(const struct segment *s)
 {
 	return s->vlan_present ? s->vlan_tci & 0xfff : 0;
 }
 
-/* *ret is complete on DECODE_TCP; on DECODE_FRAGMENT only addresses, time and sum (of the IP
- * header) are valid. */
+/* Decodes a frame. On DECODE_TCP *ret is complete. On DECODE_FRAGMENT only the addresses, the
+ * time and the sum (of the IP header) are valid. */
 enum decode_outcome decode_frame(const struct frame *f, struct segment *ret);
 
-/* Parses a TCP option area. Used by decode_frame; public for its fuzzer and tests. */
+/* Parses a TCP option area. Public for its fuzzer and tests only. */
 void decode_tcp_options(struct bytes area, struct tcp_options *ret);
 
 #endif

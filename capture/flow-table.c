@@ -136,7 +136,9 @@ struct flow *flow_table_add(struct flow_table *t, const struct flow_key *k, uint
 	return f;
 }
 
-/* Closes the hole at @i so that no probe sequence is cut (Knuth, TAOCP 6.4, algorithm R). */
+/*
+ * Closes the hole at @i, so that no probe sequence is interrupted (Knuth, TAOCP 6.4, algorithm R).
+ */
 static void close_hole(struct flow_table *t, uint32_t i)
 {
 	for (uint32_t j = (i + 1) & t->mask; t->entry[j].flow; j = (j + 1) & t->mask) {

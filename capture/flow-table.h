@@ -22,31 +22,34 @@ struct flow_key {
 struct flow_table {
 	struct flow_entry {
 		uint64_t hash;
-		struct flow *flow; /* NULL: free */
+		struct flow *flow; /* NULL: the entry is free */
 	} * entry;
 	uint32_t mask; /* entries - 1 */
 	uint32_t count, max;
 	struct flow **slab;
 	uint32_t slab_count, slab_room;
-	struct flow *free; /* linked through `user` */
+	struct flow *free; /* free places, linked through `user` */
 	struct siphash_key key;
 	uint32_t next_id;
 };
 
-/* 0 or -ENOMEM. */
+/* Returns 0 or -ENOMEM. */
 int flow_table_init(struct flow_table *t, uint32_t max, const struct siphash_key *key);
 void flow_table_deinit(
 	struct flow_table *t); /* the flows must have been removed or be plain memory */
 
 uint64_t flow_table_hash(const struct flow_table *t, const struct flow_key *k);
 struct flow *flow_table_find(const struct flow_table *t, const struct flow_key *k, uint64_t hash);
-/* The next flow with the same key, which may be there more than once: @f is one of them. */
+/* The next flow with the same key after @f; there may be several. */
 struct flow *flow_table_twin(const struct flow_table *t, const struct flow *f);
-/* A zeroed flow with its key, hash and id; NULL when the ceiling or memory is reached. */
+/*
+ * Returns a zeroed flow with its key, hash and id. NULL: the ceiling is reached, or there is no
+ * memory.
+ */
 struct flow *flow_table_add(struct flow_table *t, const struct flow_key *k, uint64_t hash);
 void flow_table_remove(struct flow_table *t, struct flow *f);
 
-/* The flow at place @i of all slabs, NULL when it is free; @i runs up to flow_table_places(). */
+/* The flow at place @i of all slabs, or NULL when it is free. @i is below flow_table_places(). */
 struct flow *flow_table_at(const struct flow_table *t, uint32_t i);
 uint32_t flow_table_places(const struct flow_table *t);
 

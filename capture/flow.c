@@ -3,7 +3,7 @@
 
 #include "base/clock.h"
 
-/* A shorter distance than this says little about a clock of 100 Hz. */
+/* A shorter time says little about a clock of 100 Hz. */
 #define TS_DISTANCE_MIN_NS (200 * NS_PER_MS)
 
 static const char *const state_names[] = {
@@ -48,7 +48,7 @@ const char *flow_mark_name(enum flow_mark mark)
 	return bit < sizeof mark_names / sizeof mark_names[0] ? mark_names[bit] : "unknown";
 }
 
-/* Linux has used 100, 250 and 1000 Hz, and 1 MHz per route since 6.7. */
+/* Linux has used 100, 250 and 1000 Hz, and since 6.7 1 MHz per route. */
 uint32_t flow_ts_hz(const struct flow *f)
 {
 	static const uint32_t clocks[] = {100, 250, 1000, 1000000};

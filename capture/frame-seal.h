@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* frame-seal: right checksums for the packets that tests write. */
+/* frame-seal: writes correct checksums into packets that tests make. */
 #ifndef CAPTURE_FRAME_SEAL_H
 #define CAPTURE_FRAME_SEAL_H
 
@@ -13,8 +13,8 @@ static inline void frame_seal_put(uint8_t *field, uint32_t sum)
 	field[1] = (uint8_t)v;
 }
 
-/* The IPv4 or IPv6 packet @p: its header, and TCP in it if it comes at once and not in a fragment.
- */
+/* Seals the IPv4 or IPv6 packet @p: the IP header, and TCP if it follows directly and is not in
+ * a fragment. */
 static inline void frame_seal(uint8_t *p, size_t n)
 {
 	bool v6 = p[0] >> 4 == 6;

@@ -26,29 +26,30 @@ enum frame_link {
 	FRAME_LINK_SLL2 = 276,
 };
 
-/* What the source knows of the checksums of a frame. */
+/* What the source knows about the checksums of a frame. */
 enum frame_sum {
-	FRAME_SUM_ON_WIRE = 0, /* nothing: they are what was on the wire, and to be tested */
-	FRAME_SUM_TESTED,      /* the NIC has found that of TCP right */
-	FRAME_SUM_OPEN, /* a sender on this host, or GRO after its test, left that of TCP open */
-	FRAME_SUM_FILE, /* of a capture file: perhaps left to a NIC behind the capture */
+	FRAME_SUM_ON_WIRE = 0, /* nothing: they were on the wire, and must be tested */
+	FRAME_SUM_TESTED,      /* the NIC has tested the TCP checksum: it is right */
+	/* The TCP checksum is not computed: by a sender on this host, or GRO after its test. */
+	FRAME_SUM_OPEN,
+	FRAME_SUM_FILE, /* from a capture file: perhaps left to a NIC behind the capture */
 };
 
 struct frame {
 	struct bytes data; /* captured bytes, from the link header on */
-	uint32_t wire_len; /* length on the wire; > data.n when the capture cut it */
+	uint32_t wire_len; /* length on the wire; exceeds data.n when the capture cut the frame */
 	int64_t time_ns;   /* CLOCK_REALTIME of capture */
 	uint16_t link;     /* enum frame_link */
-	uint16_t vlan_tci; /* outer tag, when the kernel moved it to the metadata */
+	uint16_t vlan_tci; /* outer tag, if the kernel has moved it to the metadata */
 	bool vlan_present; /* vlan_tci is valid */
 	bool outgoing;     /* sent by this host (PACKET_OUTGOING) */
 	uint8_t sum;       /* enum frame_sum */
-	/* Payload of each TCP segment in it but the last, where the source says that it is several
-	 * in one (GRO, TSO); else 0. */
+	/* If the source says that the frame is several TCP segments in one (GRO, TSO): the
+	 * payload of each but the last. Otherwise 0. */
 	uint16_t piece;
 };
 
-/* 0 to go on; anything else stops the source, which returns it. */
+/* Returns 0 to go on. Any other value stops the source, which returns it. */
 typedef int (*frame_fn)(void *ctx, const struct frame *f);
 
 #endif

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define PIECES_ENOUGH 4 /* the same size by chance: hardly */
+#define PIECES_ENOUGH 4 /* the same size so often is hardly a coincidence */
 
 static const char *const who[] = {"client", "server"};
 
@@ -24,18 +24,20 @@ void infer_lost(struct infer *i)
 
 /* ---- scales ------------------------------------------------------------------------------- */
 
-/* The smallest scale with which data up to @end was allowed; beyond INFER_SCALE_MAX: none. */
+/*
+ * The smallest scale with which data up to @end was allowed. Above INFER_SCALE_MAX: there is none.
+ */
 static uint8_t scale_needed(const struct infer_scale *c, int64_t end)
 {
 	uint8_t s = c->low;
 
-	/* One byte more: a probe of a closed window (RFC 9293 section 3.8.6.1). */
+	/* One byte more, for the probe of a closed window (RFC 9293 section 3.8.6.1). */
 	while (s <= INFER_SCALE_MAX && end > c->edge[s] + ((int64_t)c->window << s) / 2 + 1)
 		s++;
 	return s;
 }
 
-/* Data was sent to the end @c is about. */
+/* Data was sent up to @end, to the receiver whose window @c describes. */
 static bool see_flight(struct infer_scale *c, int64_t end)
 {
 	uint8_t needed = c->have ? scale_needed(c, end) : c->low;
@@ -62,7 +64,7 @@ static bool see_flight(struct infer_scale *c, int64_t end)
 	return true;
 }
 
-/* Its right edge does not move back, but for less than one unit of its field: rounding. */
+/* A right edge does not move back, except by less than one unit of the field, by rounding. */
 static bool see_fall(struct infer_scale *c)
 {
 	int64_t acked = c->ack - c->from_ack;
@@ -74,8 +76,8 @@ static bool see_fall(struct infer_scale *c)
 		c->from_window = c->window;
 		return false;
 	}
-	/* A field of 0 may also mean that it has no memory (Linux), and of two segments that
-	 * acknowledge the same nobody knows which is the newer. */
+	/* A field of 0 can also mean that the host has no memory (Linux). Of two segments with
+	 * the same ACK nobody knows which is newer. */
 	if (c->retracts || c->window == 0 || acked == 0)
 		return false;
 	while (c->high > c->low && (int64_t)(fall - 1) << c->high > acked)
@@ -170,7 +172,7 @@ static bool timestamps_mixed(const struct infer *i)
 	return with && without;
 }
 
-/* The end of whom nothing was seen yet, or -1. */
+/* The end of which nothing was seen yet; -1: there is none. */
 static int unseen(const struct infer *i)
 {
 	for (int dir = 0; dir < 2; dir++) {

@@ -43,37 +43,40 @@
 #define INFER_WINDOW_MIN (10 * 1024) /* about a first flight of RFC 6928 */
 #define INFER_TEXT_MAX   160
 
-#define TCP_TIMESTAMP_BYTES 12u /* with the two NOPs everybody sends */
+#define TCP_TIMESTAMP_BYTES 12u /* with two NOPs, the usual layout */
 
-/* Of an acceptable segment without SYN and RST. @dir: 0 from the client, 1 from the server. */
+/* An acceptable segment without SYN and RST. @dir: 0 from the client, 1 from the server. */
 struct infer_segment {
 	uint8_t dir;
 	bool ack_seen;
 	bool timestamp, sack, mptcp;
 	bool push;
-	uint16_t window; /* as on the wire */
+	uint16_t window; /* not scaled */
 	uint32_t payload_len;
-	int64_t off; /* of its first byte, in its own direction */
+	int64_t off; /* offset of the first byte, in its own direction */
 	int64_t ack; /* offset in the other direction */
 };
 
-/* The scale of one end's window field. */
+/* What is known about the scale of one end's window field. */
 struct infer_scale {
 	uint8_t low, high;
-	uint8_t once;     /* what one observation asks for: believed when another one does */
-	bool have;        /* an acknowledgement was seen since the last loss */
-	bool retracts;    /* its edge moved back as no scale explains: high says nothing */
-	uint16_t window;  /* newest field */
-	uint16_t largest; /* field */
-	int64_t ack;      /* newest */
-	int64_t once_ack; /* the newest when `once` was observed */
-	/* Highest right edge if the scale is s. */
+	/* The lower bound of one observation, which is believed when another one confirms it. */
+	uint8_t once;
+	bool have; /* an ACK was seen since the last loss */
+	/* The edge has moved back as no scale explains, so `high` means nothing. */
+	bool retracts;
+	uint16_t window;  /* the newest field */
+	uint16_t largest; /* the largest field */
+	int64_t ack;      /* the newest ACK */
+	int64_t once_ack; /* the newest ACK when `once` was observed */
+	/* By scale: the highest right edge if that is the scale. */
 	int64_t edge[INFER_SCALE_MAX + 1];
-	/* Where the field was last not smaller than before: what later ones are compared with. */
+	/* The ACK and field that later ones are compared with: the last ones at which the field
+	 * did not fall. */
 	int64_t from_ack;
 	uint16_t from_window;
-	/* The evidence, for people. */
-	uint32_t flight; /* bytes in flight that raised low ... */
+	/* The evidence, shown to people. */
+	uint32_t flight; /* bytes in flight that raised `low` ... */
 	uint16_t flight_window;
 	uint32_t kept_ack; /* bytes acknowledged while the field fell by kept_window */
 	uint16_t kept_window;
@@ -81,36 +84,40 @@ struct infer_scale {
 
 struct infer {
 	struct infer_scale scale[2];                      /* [0]: of the client's window field */
-	uint32_t with_timestamp[2], without_timestamp[2]; /* segments */
+	uint32_t with_timestamp[2], without_timestamp[2]; /* numbers of segments */
 	bool sack, mptcp;
-	/* Largest segment of the server behind which more was to follow, and how often. */
+	/* The largest segment of the server after which more data followed, and how often it
+	 * came. */
 	uint16_t piece, piece_count;
 };
 
 void infer_init(struct infer *i);
 
-/* True when a bound of a scale, or the answer of infer_known(), may have changed. */
+/*
+ * Takes a segment. Returns true when a bound of a scale, or the result of infer_known(), may have
+ * changed.
+ */
 bool infer_see(struct infer *i, const struct infer_segment *s);
 
-/* The capture lost packets: what comes next is not compared with what came before. */
+/* The capture has lost packets. What comes next is not compared with what came before. */
 void infer_lost(struct infer *i);
 
-/* Enough to restore the connection. */
+/* Whether enough is known to restore the connection. */
 bool infer_known(const struct infer *i);
 
-/* Both directions were seen: its numbers can be judged like those of any connection. */
+/* Whether both directions were seen. Then numbers are judged as in any connection. */
 static inline bool infer_settled(const struct infer *i)
 {
 	return i->scale[0].have && i->scale[1].have;
 }
 
-/* The furthest that any scale still possible lets the peer of @dir send. */
+/* The highest edge that a possible scale gives the peer of @dir. */
 static inline int64_t infer_edge_max(const struct infer *i, int dir)
 {
 	return i->scale[dir].edge[i->scale[dir].high];
 }
 
-/* The scale to read (dir 0) or write (dir 1) windows by: see above. */
+/* The scale for reading (dir 0) or writing (dir 1) windows, see above. */
 static inline uint8_t infer_wscale(const struct infer *i, int dir)
 {
 	return i->scale[dir].low;
@@ -121,12 +128,12 @@ static inline bool infer_ts(const struct infer *i)
 	return i->with_timestamp[0] > 0 && i->with_timestamp[1] > 0;
 }
 
-/* At most @mss_default. */
+/* The MSS to use, at most @mss_default. */
 uint16_t infer_mss(const struct infer *i, uint16_t mss_default);
 
 /*
- * What is missing, as words for a refusal: "all options: nothing of the server was seen yet",
- * "window scale of the client: between 0 and 5". Empty when infer_known().
+ * Writes what is missing, as words for a refusal: "all options: nothing of the server was seen
+ * yet", "window scale of the client: between 0 and 5". Empty when infer_known().
  */
 void infer_missing(const struct infer *i, char out[static INFER_TEXT_MAX]);
 
@@ -139,7 +146,7 @@ enum infer_topic {
 	INFER_TOPICS_,
 };
 
-/* One option, what is believed of it and by which evidence. */
+/* Writes what is believed about one option, and why. */
 void infer_explain(const struct infer *i, enum infer_topic topic, uint16_t mss_default,
 		   char out[static INFER_TEXT_MAX]);
 

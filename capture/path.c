@@ -7,7 +7,7 @@ static bool covers(const struct path_segment *s, const struct path *p)
 	return p->size && s->off <= p->from && s->off + s->len > p->from;
 }
 
-/* Watched in its turn: it may be given up as well. */
+/* The smaller size is watched in turn: it may be given up as well. */
 static void cut(struct path *p, const struct path_segment *s)
 {
 	const uint16_t size = s->piece;
@@ -15,7 +15,7 @@ static void cut(struct path *p, const struct path_segment *s)
 	*p = (struct path){.from = s->off, .size = size, .largest = {size, size}};
 }
 
-/* Other boundaries than at first, or the same? */
+/* Handles data that is sent again, in segments of another size or of the same. */
 static void see_again(struct path *p, const struct path_segment *s, bool full)
 {
 	const uint16_t known = path_size(p);
@@ -29,7 +29,7 @@ static void see_again(struct path *p, const struct path_segment *s, bool full)
 		p->again = 0;
 		return;
 	}
-	/* Where nobody knows how it was cut at first, two of the same size are no chance. */
+	/* If the first size is unknown, two retransmissions of the same size are no coincidence. */
 	if (given_up || (known > 0 && (p->again == s->piece || s->len > 2u * s->piece)))
 		cut(p, s);
 	else

@@ -16,9 +16,9 @@
 _Static_assert(BLOCK_BYTES >= PCAP_RECORD_MAX, "a full block must hold a whole record");
 
 /*
- * Each block is read to the same place of one buffer; the unused end of the
- * block before stands right in front of it. That is twice as fast as mmap() of
- * the file, whose pages fault one by one, and memory does not grow.
+ * Each block is read to the same place of one buffer. The unused end of the block before stands
+ * directly in front of it. This is twice as fast as mmap(), whose pages fault one by one, and
+ * memory does not grow.
  */
 struct pcap_file {
 	int fd;
@@ -70,9 +70,9 @@ struct pcap_file *pcap_file_close(struct pcap_file *pf)
 }
 
 /*
- * Adds bytes behind the unused ones. What was used frees room only once all of
- * what is left lies in the block; before that nothing was used of a record that
- * is still growing, so a slow pipe does not move its bytes again and again.
+ * Appends bytes to the unused ones. Used bytes give room only when all that is left is in the
+ * block. Before, nothing was used of a record that is still growing, so a slow pipe does not move
+ * its bytes again and again.
  */
 static int pcap_file_fill(struct pcap_file *pf)
 {

@@ -2,11 +2,10 @@
 /*
  * pcap-file: capture files as a source of frames.
  *
- * Reads pcap (both byte orders, micro- and nanoseconds, and the "modified"
- * variant) and pcapng (both byte orders, several sections, interfaces with own
- * link type, snaplen and time resolution; SPB, EPB and obsolete PB; others are
- * skipped) in blocks of 1 MiB by read(2): memory does not grow with the file.
- * Parsing is pure (pcap-parser.h) and separate from reading.
+ * Reads pcap (both byte orders, micro- and nanoseconds, the "modified" variant) and pcapng (both
+ * byte orders, several sections; interfaces with their own link type, snaplen and time resolution;
+ * SPB, EPB and obsolete PB; other blocks are skipped). Reads blocks of 1 MiB by read(2), so memory
+ * does not grow with the file. Parsing is pure (pcap-parser.h) and separate from reading.
  */
 #ifndef CAPTURE_PCAP_FILE_H
 #define CAPTURE_PCAP_FILE_H
@@ -19,32 +18,35 @@
 struct pcap_file;
 
 enum pcap_file_outcome {
-	PCAP_FILE_END = 0,     /* all of it was read */
+	PCAP_FILE_END = 0,     /* the whole file was read */
 	PCAP_FILE_STOPPED = 1, /* the callback stopped it */
 	PCAP_FILE_TRUNCATED =
 		2,             /* the file ends inside a packet; everything before was delivered */
-	PCAP_FILE_CORRUPT = 3, /* impossible content; everything before was delivered */
+	PCAP_FILE_CORRUPT = 3, /* impossible content; everything before it was delivered */
 	PCAP_FILE_NOT_A_CAPTURE = 4, /* unknown magic */
 };
 
 struct pcap_file_position {
-	uint64_t packet;  /* packets delivered so far: the first is number 1 */
-	uint64_t offset;  /* file offset of the record in question */
-	char detail[128]; /* for TRUNCATED, CORRUPT, NOT_A_CAPTURE: what is wrong, terminated */
+	uint64_t packet;  /* number of packets delivered so far */
+	uint64_t offset;  /* file offset of the current record */
+	char detail[128]; /* for TRUNCATED, CORRUPT and NOT_A_CAPTURE: what is wrong, terminated */
 };
 
-/* @path "-" is standard input. 0 or negative errno. */
+/* Opens a file; "-" is standard input. Returns 0 or a negative errno. */
 int pcap_file_open(const char *path, struct pcap_file **ret);
 struct pcap_file *pcap_file_close(struct pcap_file *pf); /* NULL is fine; returns NULL */
 
-/* Delivers frames until the end, a stop, or damage. Negative errno: read failed. */
+/*
+ * Delivers frames up to the end, a stop, or damage. Returns PCAP_FILE_*, or a negative errno when
+ * reading fails.
+ */
 int pcap_file_run(struct pcap_file *pf, frame_fn fn, void *ctx);
-/* Where it stands, and what was wrong. Valid until the next call. */
+/* Where reading has stopped, and what was wrong. Valid until the next call. */
 const struct pcap_file_position *pcap_file_position(const struct pcap_file *pf);
-/* Back to the first packet. 0, or -ESPIPE when the source is a pipe. */
+/* Goes back to the first packet. Returns 0, or -ESPIPE when the source is a pipe. */
 int pcap_file_rewind(struct pcap_file *pf);
 
-/* The pure half, for tests and the fuzzer: a whole file in memory. */
+/* The pure half, for tests and the fuzzer: parses a whole file in memory. */
 int pcap_file_parse(struct bytes file, frame_fn fn, void *ctx, struct pcap_file_position *ret);
 
 #endif

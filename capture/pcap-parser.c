@@ -11,17 +11,17 @@
 
 #define MAGIC_US       0xa1b2c3d4u
 #define MAGIC_NS       0xa1b23c4du
-#define MAGIC_MODIFIED 0xa1b2cd34u /* Kuznetzov's patched libpcap: 24-byte record headers */
+#define MAGIC_MODIFIED 0xa1b2cd34u /* Kuznetzov's libpcap: record headers of 24 bytes */
 #define MAGIC_ORDER    0x1a2b3c4du
 
 #define FILE_HEADER  24
 #define BLOCK_HEADER 8
-#define BLOCK_MIN    12 /* header and the length repeated at the end */
+#define BLOCK_MIN    12 /* header, and the length repeated at the end */
 #define SHB_BODY     16
-#define EPB_HEADER   20 /* after the block header; as long as PB's */
+#define EPB_HEADER   20 /* after the block header; that of PB is as long */
 
 enum {
-	BLOCK_SHB = 0x0a0d0d0a, /* the same in both byte orders */
+	BLOCK_SHB = 0x0a0d0d0a, /* reads the same in both byte orders */
 	BLOCK_IDB = 1,
 	BLOCK_PB = 2,
 	BLOCK_SPB = 3,
@@ -94,7 +94,8 @@ static int pcap_header(struct pcap_parser *p, struct bytes *in)
 	p->record_header = magic == MAGIC_MODIFIED ? 24 : 16;
 	p->ns_per_fraction = magic == MAGIC_NS ? 1 : 1000;
 	p->link =
-		(uint16_t)load32(p, in->p + 20); /* above it: length of the frame check sequence */
+		/* The bits above are the length of the frame check sequence. */
+		(uint16_t)load32(p, in->p + 20);
 	use(p, in, FILE_HEADER);
 	return 0;
 }
@@ -131,7 +132,9 @@ static int pcap_records(struct pcap_parser *p, struct bytes *in, frame_fn fn, vo
 
 /* ---- pcapng ---- */
 
-/* Ticks of an interface as nanoseconds since 1970. False: no such time exists. */
+/*
+ * Converts ticks of an interface to nanoseconds since 1970. Returns false for an impossible time.
+ */
 static bool interface_time(const struct pcap_interface *i, uint64_t ticks, int64_t *ret)
 {
 	static const uint64_t power10[] = {
@@ -177,7 +180,7 @@ static int interface_option(struct pcap_parser *p, struct pcap_interface *i, uin
 	if (code == OPTION_TSRESOL && value.n >= 1) {
 		i->ticks_binary = value.p[0] & 0x80;
 		i->ticks_log = value.p[0] & 0x7f;
-		/* Finer than any clock; beyond it the arithmetic would end too. */
+		/* No clock is finer, and the arithmetic would overflow. */
 		if (i->ticks_log > (i->ticks_binary ? 63 : 18))
 			return fail(p, PCAP_FILE_CORRUPT,
 				    "interface %u has an impossible time resolution 0x%02x",
@@ -213,7 +216,9 @@ static int interface_options(struct pcap_parser *p, struct pcap_interface *i, st
 	return 0;
 }
 
-/* @body of every block_*(): what stands between the block's header and its repeated length. */
+/*
+ * @body of each block_*() function is what is between the block's header and its repeated length.
+ */
 static int block_idb(struct pcap_parser *p, struct bytes body)
 {
 	struct pcap_interface i = {.ticks_log = 6};
@@ -227,7 +232,7 @@ static int block_idb(struct pcap_parser *p, struct bytes body)
 	int r = interface_options(p, &i, bytes_from(body, 8));
 	if (r)
 		return r;
-	/* Grows by doubling: at the powers of two. */
+	/* The array doubles at powers of two. */
 	if ((p->interface_count & (p->interface_count - 1)) == 0) {
 		size_t cap = p->interface_count ? 2 * (size_t)p->interface_count : 1;
 		struct pcap_interface *grown = realloc(p->interface, cap * sizeof *grown);
@@ -255,7 +260,7 @@ static int deliver(struct pcap_parser *p, const struct frame *f, frame_fn fn, vo
 	return fn(ctx, f) ? PCAP_FILE_STOPPED : 0;
 }
 
-/* Enhanced and obsolete packet blocks differ in how the interface is written. */
+/* Enhanced and obsolete packet blocks differ in how they write the interface. */
 static int block_packet(struct pcap_parser *p, struct bytes body, bool obsolete, frame_fn fn,
 			void *ctx)
 {
@@ -282,8 +287,8 @@ static int block_packet(struct pcap_parser *p, struct bytes body, bool obsolete,
 	return deliver(p, &f, fn, ctx);
 }
 
-/* A simple packet has neither time nor captured length: the time of the one before, and what fits.
- */
+/* A simple packet has neither a time nor a captured length. It gets the time of the packet
+ * before, and the length that fits. */
 static int block_spb(struct pcap_parser *p, struct bytes body, frame_fn fn, void *ctx)
 {
 	struct frame f = {.time_ns = p->last_ns, .sum = FRAME_SUM_FILE};
@@ -301,7 +306,7 @@ static int block_spb(struct pcap_parser *p, struct bytes body, frame_fn fn, void
 	return deliver(p, &f, fn, ctx);
 }
 
-/* A new section has its own interfaces. Its byte order was found with its length. */
+/* A new section has its own interfaces. Its byte order was determined together with its length. */
 static int block_shb(struct pcap_parser *p, struct bytes body)
 {
 	if (body.n < SHB_BODY)
@@ -327,7 +332,7 @@ static int block(struct pcap_parser *p, uint32_t type, struct bytes body, frame_
 	case BLOCK_SHB:
 		return block_shb(p, body);
 	default:
-		return 0; /* the format tells readers to pass over what they do not know */
+		return 0; /* readers must skip blocks that they do not know */
 	}
 }
 
@@ -347,7 +352,7 @@ static int check_repeated_length(struct pcap_parser *p, const uint8_t *at, uint3
 		    length, repeated);
 }
 
-/* The header of the block at @b (BLOCK_MIN bytes are there): its type and length. */
+/* Reads the header of the block at @b, which has BLOCK_MIN bytes: its type and its length. */
 static int block_header(struct pcap_parser *p, const uint8_t *b, uint32_t *ret_type,
 			uint32_t *ret_length)
 {
@@ -373,7 +378,7 @@ static int block_header(struct pcap_parser *p, const uint8_t *b, uint32_t *ret_t
 	return 0;
 }
 
-/* Passes over a long block nobody reads. True: it is behind us. */
+/* Skips a long block that nobody reads. Returns true when all of it was skipped. */
 static bool skip_on(struct pcap_parser *p, struct bytes *in)
 {
 	size_t n = p->skip < in->n ? (size_t)p->skip : in->n;

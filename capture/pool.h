@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * pool: blocks of memory in power-of-two sizes with one ceiling for all.
+ * pool: blocks of memory in power-of-two sizes, with one ceiling for all.
  *
- * One pool per worker, no locks. Freed blocks are kept on a free list per size
- * and used again, so that the packet path touches warm memory and rarely calls
- * malloc. The ceiling counts bytes handed out.
+ * One pool per worker, without locks. Freed blocks are kept on a free list per size and used again.
+ * So the packet path touches warm memory and rarely calls malloc(). The ceiling counts bytes handed
+ * out.
  */
 #ifndef CAPTURE_POOL_H
 #define CAPTURE_POOL_H
@@ -14,30 +14,30 @@
 #include <stdint.h>
 
 #define POOL_MIN_SHIFT 11 /* 2 KiB */
-#define POOL_MAX_SHIFT 26 /* 64 MiB: no single stream may hold more */
+#define POOL_MAX_SHIFT 26 /* 64 MiB: the ceiling of a single stream */
 #define POOL_CLASSES   (POOL_MAX_SHIFT - POOL_MIN_SHIFT + 1)
 
 struct pool_block {
 	struct pool_block *next_free;
-	uint32_t shift; /* size is 1 << shift */
+	uint32_t shift; /* the size is 1 << shift */
 	uint8_t data[];
 };
 
 struct pool {
-	size_t used, max;      /* bytes handed out; ceiling */
-	size_t block_max;      /* largest request: the ceiling of one stream; pool_init() sets the
-				  largest block */
-	size_t idle, idle_max; /* bytes on the free lists; more than idle_max is returned to libc */
-	uint64_t refused;      /* requests the ceiling or malloc refused */
+	size_t used, max; /* bytes handed out; ceiling */
+	/* The largest request, which is the ceiling of one stream; initially the largest block. */
+	size_t block_max;
+	size_t idle, idle_max; /* bytes on the free lists; beyond idle_max they go back to libc */
+	uint64_t refused;      /* requests refused by the ceiling or by malloc */
 	struct pool_block *free[POOL_CLASSES];
 };
 
 void pool_init(struct pool *p, size_t max_bytes, size_t idle_max_bytes);
 void pool_deinit(struct pool *p);
-/* A block of at least @n bytes, or NULL (counted in refused). Content undefined. */
+/* Returns a block of at least @n bytes with undefined content, or NULL (counted in refused). */
 struct pool_block *pool_get(struct pool *p, size_t n);
 void pool_put(struct pool *p, struct pool_block *b); /* NULL is fine */
-/* Memory of others that counts as handed out, until it is given back. False: the ceiling. */
+/* Counts memory of others as handed out until it is unclaimed. Returns false at the ceiling. */
 bool pool_claim(struct pool *p, size_t n);
 void pool_unclaim(struct pool *p, size_t n);
 

@@ -8,13 +8,13 @@
 
 #include "base/clock.h"
 
-/* The link-layer address, with the packet's direction, stands right behind the packet's header. */
+/* struct sockaddr_ll, with the packet's direction, follows the packet's header. */
 #define ADDRESS_AT TPACKET_ALIGN(sizeof(struct tpacket3_hdr))
 #define HEADER     (ADDRESS_AT + sizeof(struct sockaddr_ll))
 
 /*
- * What the kernel says of the TCP checksum (Documentation/networking/packet_mmap.rst). What GRO put
- * together it tested before, and left open.
+ * Converts what the kernel says about the TCP checksum (Documentation/networking/packet_mmap.rst).
+ * GRO tests the sums of what it joins, and leaves the sum of the result open.
  */
 static enum frame_sum sum_of(uint32_t status)
 {
@@ -24,9 +24,9 @@ static enum frame_sum sum_of(uint32_t status)
 }
 
 /*
- * What stands right before the frame (PACKET_VNET_HDR): of several segments that GRO made one, or
- * a sender on this host did not cut yet, the size. Of a frame that did not fit the kernel does not
- * write it.
+ * Reads the segment size before the frame (PACKET_VNET_HDR). It is there if GRO joined several
+ * segments, or a sender on this host did not split them yet. The kernel does not write it for a
+ * frame that did not fit.
  */
 static uint16_t piece_of(const struct frame *f)
 {
@@ -41,7 +41,7 @@ static uint16_t piece_of(const struct frame *f)
 										    : 0;
 }
 
-/* *ret_step leads to the next frame; 0 at the last one. */
+/* Reads the frame at @at. *ret_step leads to the next frame; 0: it is the last one. */
 static bool frame_at(struct bytes block, size_t at, struct frame *ret, size_t *ret_step)
 {
 	if (at % _Alignof(struct tpacket3_hdr) || at > block.n || block.n - at < HEADER)

@@ -13,13 +13,13 @@
 
 enum ring_block_outcome {
 	RING_BLOCK_DONE = 0,
-	RING_BLOCK_STOPPED = 1, /* the callback asked to stop; it has still seen the whole block */
+	RING_BLOCK_STOPPED = 1, /* the callback asked to stop, but has seen the whole block */
 };
 
 /*
- * Delivers every frame of @block. Adds to *io_truncated the frames that were longer
- * than their block could hold. RING_BLOCK_*, or -EBADMSG: an offset leaves the block;
- * the frames before it were delivered.
+ * Delivers every frame of @block. Adds to *io_truncated the number of frames that did not fit into
+ * the block. Returns RING_BLOCK_*, or -EBADMSG when an offset leaves the block; then the frames
+ * before it were delivered.
  */
 int ring_block_walk(struct bytes block, frame_fn fn, void *ctx, uint64_t *io_truncated);
 

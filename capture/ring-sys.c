@@ -18,9 +18,12 @@
 #define PACKET_IGNORE_OUTGOING 23 /* Linux 4.20 */
 #endif
 
-/* Room to put a stripped VLAN tag back in front of a frame. */
+/* Room for putting a stripped VLAN tag back into a frame. */
 #define VLAN_TAG_BYTES 4
-/* V3 packs frames of any size into a block; the kernel still wants a size that divides it. */
+/*
+ * TPACKET_V3 packs frames of any size into a block. The kernel still demands a frame size that
+ * divides the block.
+ */
 #define FRAME_BYTES 2048
 
 static int set_option(int fd, int option, const void *value, socklen_t n)
@@ -30,7 +33,8 @@ static int set_option(int fd, int option, const void *value, socklen_t n)
 
 int ring_sys_socket(void)
 {
-	/* Protocol 0: nothing may arrive before the ring is ready. bind() names the protocol. */
+	/* With protocol 0 nothing arrives until bind() names a protocol. By then the ring is
+	 * ready. */
 	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
 
 	return fd < 0 ? -errno : fd;
@@ -58,7 +62,7 @@ int ring_sys_setup(int fd, size_t block_bytes, uint32_t block_count, uint32_t re
 	const int version = TPACKET_V3;
 	const unsigned int reserve = VLAN_TAG_BYTES;
 	const int piece_header = 1;
-	/* No tp_feature_req_word: to fill in a hash costs the kernel 150 ns per packet. */
+	/* tp_feature_req_word stays 0: filling in the hash costs the kernel 150 ns per packet. */
 	const struct tpacket_req3 req = {
 		.tp_block_size = (unsigned int)block_bytes,
 		.tp_block_nr = block_count,
@@ -94,7 +98,7 @@ int ring_sys_ignore_outgoing(int fd)
 
 int ring_sys_map(int fd, size_t bytes, uint8_t **ret)
 {
-	/* Ring pages belong to the kernel and are never swapped: mlock() would add nothing. */
+	/* The kernel never swaps ring pages, so mlock() would add nothing. */
 	void *map = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
 
 	if (map == MAP_FAILED)
@@ -105,7 +109,7 @@ int ring_sys_map(int fd, size_t bytes, uint8_t **ret)
 
 int ring_sys_promiscuous(int fd, int index)
 {
-	/* As a membership, not a flag of the interface: it ends with the socket. */
+	/* A membership, because it ends with the socket. A flag of the interface would not. */
 	const struct packet_mreq req = {.mr_ifindex = index, .mr_type = PACKET_MR_PROMISC};
 
 	return set_option(fd, PACKET_ADD_MEMBERSHIP, &req, sizeof req);
@@ -124,7 +128,8 @@ int ring_sys_bind(int fd, int index)
 
 int ring_sys_fanout(int fd, uint16_t group)
 {
-	/* The hash is the same for both directions of a flow; fragments hash like their packet. */
+	/* The hash is equal for both directions of a flow. Fragments have the hash of their
+	 * packet. */
 	const int arg =
 		(int)(group | (uint32_t)(PACKET_FANOUT_HASH | PACKET_FANOUT_FLAG_DEFRAG) << 16);
 

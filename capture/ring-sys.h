@@ -9,14 +9,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What getsockopt(PACKET_STATISTICS) told: since the call before, for it resets them. */
+/* Result of getsockopt(PACKET_STATISTICS), which resets the counters with each call. */
 struct ring_sys_counters {
 	uint32_t packets, drops, freezes; /* packets includes drops */
 };
 
-/* A packet socket that receives nothing yet. Returns the descriptor. */
+/* Makes a packet socket that receives nothing yet. Returns the descriptor. */
 int ring_sys_socket(void);
-/* Index of an Ethernet interface. -EPFNOSUPPORT: its frames have another link header. */
+/* The index of an Ethernet interface. -EPFNOSUPPORT: its frames have another link header. */
 int ring_sys_interface(int fd, const char *name, int *ret_index);
 int ring_sys_setup(int fd, size_t block_bytes, uint32_t block_count, uint32_t retire_ms);
 struct sock_filter;
@@ -26,11 +26,11 @@ int ring_sys_map(int fd, size_t bytes, uint8_t **ret);
 int ring_sys_promiscuous(int fd, int index);
 /* From here on packets arrive. */
 int ring_sys_bind(int fd, int index);
-/* Only possible after bind. */
+/* Must come after bind. */
 int ring_sys_fanout(int fd, uint16_t group);
 
 int ring_sys_counters(int fd, struct ring_sys_counters *ret);
-/* The error pending on the socket (-ENETDOWN ...), which this clears. */
+/* Returns the error pending on the socket (-ENETDOWN ...), which that clears. */
 int ring_sys_error(int fd);
 void ring_sys_unmap(uint8_t *map, size_t bytes);
 void ring_sys_close(int fd);

@@ -25,8 +25,8 @@ struct ring {
 	uint8_t *map;
 	size_t map_bytes, block_bytes;
 	uint32_t block_count;
-	uint32_t next;      /* block the kernel hands over next */
-	bool last_full;     /* the one before it was given over because it was full */
+	uint32_t next;      /* the block that the kernel will hand over next */
+	bool last_full;     /* the block before it was handed over because it was full */
 	uint64_t truncated; /* since the last ring_stats() */
 };
 
@@ -74,8 +74,7 @@ static int ring_attach_filter(struct ring *r, const struct ring_config *cfg)
 	return cfg->ignore_outgoing ? ring_attach_verdict(r, RING_FILTER_SNAPLEN) : 0;
 }
 
-/* The kernel checks the size of a block; here is checked that nothing overflows on the way there.
- */
+/* Checks that no multiplication overflows. The kernel checks the size of a block itself. */
 static int ring_dimension(struct ring *r, const struct ring_config *cfg)
 {
 	size_t block = cfg->block_bytes ? cfg->block_bytes : RING_BLOCK_DEFAULT;
@@ -92,7 +91,10 @@ static int ring_dimension(struct ring *r, const struct ring_config *cfg)
 	return 0;
 }
 
-/* Bind comes last, so that no packet arrives that is not wanted; a fanout group needs it before. */
+/*
+ * Sets up the socket. Bind comes late, so that no unwanted packet arrives; a fanout group can be
+ * joined only after it.
+ */
 static int ring_prepare(struct ring *r, const struct ring_config *cfg, const char **where)
 {
 	int index = 0;
@@ -173,7 +175,7 @@ int ring_fd(const struct ring *r)
 	return r->fd;
 }
 
-/* Acquire: what is in the block is read after the kernel gave it away. */
+/* Acquire: the block is read after the kernel has handed it over. */
 static uint32_t next_status(const struct ring *r, struct tpacket_block_desc **ret)
 {
 	*ret = (struct tpacket_block_desc *)(r->map + (size_t)r->next * r->block_bytes);
@@ -186,7 +188,8 @@ bool ring_peek(const struct ring *r, int64_t *ret_ns)
 
 	if (!(next_status(r, &block) & TP_STATUS_USER))
 		return false;
-	/* ts_first_pkt is when the block was opened, which may be long before its first frame. */
+	/* ts_first_pkt is the time when the block was opened, which may be long before its first
+	 * frame. */
 	*ret_ns = block->hdr.bh1.ts_last_pkt.ts_sec * NS_PER_S + block->hdr.bh1.ts_last_pkt.ts_nsec;
 	return true;
 }
@@ -221,14 +224,14 @@ int ring_read(struct ring *r, uint32_t max_blocks, frame_fn fn, void *ctx)
 			break;
 		r->last_full = !(status & TP_STATUS_BLK_TMO);
 		e = ring_block_walk(bytes_of(block, r->block_bytes), fn, ctx, &r->truncated);
-		/* Release: and before the kernel gets it back. */
+		/* Release: the block was read before the kernel gets it back. */
 		__atomic_store_n(&block->hdr.bh1.block_status, TP_STATUS_KERNEL, __ATOMIC_RELEASE);
 		r->next = r->next + 1 == r->block_count ? 0 : r->next + 1;
 		done++;
 	}
 	if (e < 0)
 		return e;
-	/* A socket error wakes poll() like a block does; it is told once the ring is empty. */
+	/* A socket error wakes poll() like a block does. It is reported when the ring is empty. */
 	return done > 0 ? (int)done : ring_sys_error(r->fd);
 }
 

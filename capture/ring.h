@@ -22,9 +22,9 @@
 #include "base/netaddr.h"
 
 /*
- * A block goes to its reader when the next frame does not fit, or after the time-out if anything is
- * in it: with little traffic it is the number of blocks that ends first. So they are as small as
- * holds any frame that offloading makes, and they are many.
+ * The kernel hands a block over when the next frame does not fit, or after the timeout if it has
+ * frames. With little traffic the number of blocks is used up first. So blocks are many, and just
+ * large enough for any frame that offloading makes.
  */
 #define RING_BLOCK_DEFAULT ((size_t)128 << 10)
 #define RING_RETIRE_MS     2
@@ -33,15 +33,15 @@ struct ring;
 
 struct ring_config {
 	const char *interface;
-	size_t ring_bytes;     /* rounded down to whole blocks, at least 4 */
-	size_t block_bytes;    /* power of two; 0 means RING_BLOCK_DEFAULT */
-	uint32_t retire_ms;    /* block time-out = delivery latency; 0 means RING_RETIRE_MS */
-	uint16_t fanout_group; /* same for all rings of an interface; joined only if fanout_size > 1
-				*/
+	size_t ring_bytes;  /* rounded down to whole blocks, at least 4 */
+	size_t block_bytes; /* a power of two; 0: RING_BLOCK_DEFAULT */
+	uint32_t retire_ms; /* timeout of a block, which is the latency; 0: RING_RETIRE_MS */
+	/* The same for all rings of an interface; joined if fanout_size > 1. */
+	uint16_t fanout_group;
 	uint16_t fanout_size;
 	bool promiscuous;
-	bool ignore_outgoing;            /* what this host sends does not come */
-	const struct netaddr *addresses; /* protected; empty list: no filter, every packet */
+	bool ignore_outgoing;            /* frames sent by this host are not delivered */
+	const struct netaddr *addresses; /* protected addresses; empty: no filter, every packet */
 	uint32_t address_count;
 	bool shut; /* opened with a filter that passes nothing, until ring_listen() */
 };
@@ -49,46 +49,52 @@ struct ring_config {
 struct ring_stats {
 	uint64_t packets;   /* seen by the ring */
 	uint64_t drops;     /* lost because the ring was full */
-	uint64_t freezes;   /* times the ring was full */
-	uint64_t truncated; /* frames longer than a block could hold */
+	uint64_t freezes;   /* how often the ring became full */
+	uint64_t truncated; /* frames that did not fit into a block */
 };
 
-/* 0 or negative errno; *ret_where names the step that failed ("bind", "mmap" ...), static text. */
+/*
+ * Opens a ring. Returns 0 or a negative errno; *ret_where names the step that failed ("bind",
+ * "mmap" ...), static text.
+ */
 int ring_open(const struct ring_config *cfg, struct ring **ret, const char **ret_where);
 struct ring *ring_close(struct ring *r); /* NULL is fine; returns NULL */
 
-/* To be polled for POLLIN. */
+/* The descriptor to poll for POLLIN. */
 int ring_fd(const struct ring *r);
 
 /*
- * From here on the ring hears of these addresses only; of none at all when @count is 0. 0 or
- * negative errno: what it heard before it goes on hearing.
+ * Changes the filter to these addresses; @count 0: it passes nothing. Returns 0 or a negative
+ * errno; then the filter is as before.
  */
 int ring_listen(struct ring *r, const struct netaddr *addresses, uint32_t count);
 
 /*
- * Delivers the frames of all blocks that are ready, at most @max_blocks, without
- * waiting. Returns the number of blocks, or negative errno (-ENETDOWN: interface
- * went down or away). A callback that returns nonzero ends it after its block.
+ * Delivers the frames of all ready blocks, at most @max_blocks, without waiting. Returns the number
+ * of blocks, or a negative errno (-ENETDOWN: the interface went down or away). After a callback
+ * that returned nonzero, reading ends with that block.
  */
 int ring_read(struct ring *r, uint32_t max_blocks, frame_fn fn, void *ctx);
 
-/* A block is ready; *ret_ns is when its last frame came (CLOCK_REALTIME, as frame times are). */
+/*
+ * Whether a block is ready. *ret_ns is the time of its last frame (CLOCK_REALTIME, like all frame
+ * times).
+ */
 bool ring_peek(const struct ring *r, int64_t *ret_ns);
 
 /*
- * The last block read was full, not timed out, and none is left: so the next one is full soon. Who
- * looks again in a millisecond finds several, instead of being woken for each.
+ * Whether the last block that was read was full, and none is left. Then the next block will be full
+ * soon. A reader that looks again after a millisecond finds several, and is not woken for each.
  */
 bool ring_is_busy(const struct ring *r);
 
 /*
- * How long a ring of so many bytes keeps, at least, what its reader does not read, when
- * @bytes_per_s come in. Frames of half a block leave half of it empty; that is reckoned with.
+ * How long a ring of @ring_bytes keeps unread frames, at least, when @bytes_per_s arrive. Allows
+ * for frames of half a block, which leave half of it empty.
  */
 int64_t ring_keeps_ns(size_t ring_bytes, uint64_t bytes_per_s);
 
-/* Adds what the kernel counted since the last call. 0 or negative errno. */
+/* Adds what the kernel has counted since the last call. Returns 0 or a negative errno. */
 int ring_stats(struct ring *r, struct ring_stats *io);
 
 #endif

@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* No key is needed: the table's content comes from the configuration, so strangers cannot fill it.
- */
+/* The hash needs no secret key: the entries come from the configuration, so strangers cannot
+ * choose them. */
 static uint32_t mix(const struct endpoint *e)
 {
 	uint64_t a, b;
@@ -65,8 +65,8 @@ void service_map_deinit(struct service_map *m)
 }
 
 /*
- * Every address of a service has a slot with port 0. Where some service covers all ports that is
- * looked at first: it tells most packets' client apart, and may be all there is.
+ * Every address of a service has a slot with port 0. If a service covers all ports, that slot is
+ * looked up first: it is enough for most packets' client, and may be the only one.
  */
 int32_t service_map_find(const struct service_map *m, const struct endpoint *e)
 {

@@ -19,7 +19,7 @@ static uint64_t max_u64(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
-/* The contiguous memory of [off, end), possibly shorter. */
+/* The part of [off, end) that is contiguous in memory, from @off on. */
 static struct bytes block_view(const struct pool_block *b, uint64_t off, uint64_t end)
 {
 	size_t size = pool_block_size(b), at = (size_t)off & (size - 1);
@@ -48,13 +48,13 @@ static void block_copy(struct pool_block *to, const struct pool_block *from, uin
 	}
 }
 
-/* End of all bytes the block holds. */
+/* End of all bytes in the block. */
 static uint64_t held_end(const struct stream *s)
 {
 	return s->range_count ? s->range[s->range_count - 1].to : s->next;
 }
 
-/* Makes the block span [keep, end). False: a ceiling; nothing changed. */
+/* Makes the block span [keep, end). Returns false at a ceiling; then nothing has changed. */
 static bool span(struct stream *s, struct pool *pool, uint64_t end)
 {
 	uint64_t need = end - s->keep;
@@ -106,8 +106,8 @@ void stream_deinit(struct stream *s, struct pool *pool)
 }
 
 /*
- * Ranges that touch [from, to) become one with it: *ret_first is the first of
- * them (or the place to insert at), the return value their number.
+ * Finds the ranges that touch [from, to), which will be joined with it. *ret_first is the first of
+ * them, or the place to insert at. Returns their number.
  */
 static uint16_t touching(const struct stream *s, uint64_t from, uint64_t to, uint16_t *ret_first)
 {
@@ -121,7 +121,7 @@ static uint16_t touching(const struct stream *s, uint64_t from, uint64_t to, uin
 	return n;
 }
 
-/* Copies the bytes of @data that no range [first, first + n) holds yet. */
+/* Copies the bytes of @data that are in none of the ranges [first, first + n). */
 static void fill_between(struct stream *s, uint16_t first, uint16_t n, uint64_t off,
 			 struct bytes data)
 {
@@ -202,7 +202,7 @@ enum stream_outcome stream_hold(struct stream *s, struct pool *pool, uint64_t of
 	return o;
 }
 
-/* As much of the newest bytes before @end as the ceilings allow. */
+/* Keeps the newest bytes before @end, as many as the ceilings allow. */
 static void cut_log(struct stream *s, struct pool *pool, uint64_t end)
 {
 	uint64_t room = pool->block_max;
@@ -262,7 +262,7 @@ void stream_gap(struct stream *s, struct pool *pool, uint64_t to)
 	release_if_unused(s, pool);
 }
 
-/* What of [from, to) lies in @data at @off is compared with the block. */
+/* Compares the part of [from, to) that is in @data at @off with the block. */
 static void compare(const struct stream *s, uint64_t from, uint64_t to, uint64_t off,
 		    struct bytes data, uint64_t *io_from, uint64_t *io_to)
 {

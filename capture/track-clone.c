@@ -19,7 +19,7 @@ static void copy_facts(struct flow *to, const struct flow *f)
 	to->hole = own.hole;
 	to->reuse_syn = NULL;
 	to->infer = NULL;
-	/* Nobody has vouched for it yet, and the server that could is dead. */
+	/* No receiver has confirmed what was set aside, and the server that could is dead. */
 	to->aside[0] = to->aside[1] = NULL;
 	to->counted_live = false;
 	for (int d = 0; d < 2; d++)
@@ -60,10 +60,10 @@ struct flow *track_clone(struct track *to, const struct flow *f)
 		return NULL;
 	}
 	track_set_state(to, c, (enum flow_state)f->state);
-	c->lru_ns = f->lru_ns; /* @to may have seen nothing of time yet */
+	c->lru_ns = f->lru_ns; /* @to may not have seen any time pass yet */
 	track_list_hole(to, c);
 	track_announce(to, c);
-	/* What a module asks for as it is opened is less than what it had asked for by now. */
+	/* When a module is opened, it asks for less than it has asked for by now. */
 	for (int d = 0; d < 2; d++)
 		c->keep_asked[d] = f->keep_asked[d];
 	return c;

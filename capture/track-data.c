@@ -44,13 +44,13 @@ void track_keep_from(struct track *t, struct flow *f, enum flow_dir dir, uint64_
 		if (asked != TRACK_KEEP_NOTHING)
 			off = max_u64(off, asked);
 	}
-	/* Another exchange begins: what the server said in the one before is done with, if the
-	 * client has it. */
+	/* Another exchange begins. If the client has all that the server said before, a doubt
+	 * about those bytes is over. */
 	if (dir == FLOW_TO_SERVER && off != TRACK_KEEP_NOTHING && asked != TRACK_KEEP_NOTHING &&
 	    off > asked && f->stream[FLOW_TO_CLIENT].doubt_to <= f->acked[FLOW_TO_CLIENT])
 		f->stream[FLOW_TO_CLIENT].doubt_to = 0;
 	f->keep_asked[dir] = off;
-	/* The bytes being shown may lie in the buffer: show() releases them after the callback. */
+	/* The bytes being shown may be in the buffer. show() releases them after the callback. */
 	if (f->log_end[dir] == UINT64_MAX)
 		track_apply_keep(t, f, dir);
 }
@@ -115,13 +115,13 @@ void track_show_fin(struct track *t, struct flow *f, enum flow_dir d)
 struct push {
 	uint64_t off, need;
 	struct bytes b;
-	/* What is new of it and in order. */
+	/* The part that is new and in order. */
 	uint64_t new_off;
 	struct bytes new;
 };
 
-/* Kept back until their cause was seen. STREAM_E_CEILING: what they wait for was given up instead.
- */
+/* Holds the bytes until their cause was seen. STREAM_E_CEILING: there was no room, so waiting
+ * for the cause was given up. */
 static enum stream_outcome keep_back(struct track *t, struct flow *f, enum flow_dir d,
 				     const struct push *p)
 {
@@ -135,7 +135,7 @@ static enum stream_outcome keep_back(struct track *t, struct flow *f, enum flow_
 		return o;
 	if (o == STREAM_E_CEILING)
 		t->stats.wait_refused[d]++;
-	/* Then it is as if what is missing were lost. */
+	/* The missing bytes count as lost then. */
 	while (track_stop_waiting(t, f, d) && track_waits(f, d, p->need))
 		;
 	return o == STREAM_HELD ? o : STREAM_E_CEILING;
@@ -160,13 +160,13 @@ static enum stream_outcome push_or_hold(struct track *t, struct flow *f, enum fl
 	return o;
 }
 
-/* A keep-alive may carry one byte of no meaning (RFC 9293 section 3.8.4). */
+/* A keep-alive may carry one meaningless byte (RFC 9293 section 3.8.4). */
 static bool may_be_keep_alive(const struct flow *f, enum flow_dir d, uint64_t off, struct bytes b)
 {
 	return b.n == 1 && off + 1 == f->stream[d].next && f->acked[d] >= off + 1;
 }
 
-/* All of one segment's captured bytes. The loop goes round again only where held ranges were in
+/* Pushes all captured bytes of a segment. The loop repeats only when held ranges were in
  * between. */
 static bool push(struct track *t, struct flow *f, enum flow_dir d, struct push *p)
 {
@@ -199,7 +199,7 @@ static bool push(struct track *t, struct flow *f, enum flow_dir d, struct push *
 	return advanced;
 }
 
-/* Only the position is followed. */
+/* Follows only the position of a flow whose bytes are not watched. */
 static bool skip(struct flow *f, enum flow_dir d, uint64_t end)
 {
 	struct stream *s = &f->stream[d];
@@ -211,8 +211,9 @@ static bool skip(struct flow *f, enum flow_dir d, uint64_t end)
 }
 
 /*
- * Two copies that differ: nobody knows which one the receiver took. An acknowledgement of the first
- * does not tell: who forges a segment that is dropped can forge its acknowledgement as well.
+ * Compares bytes with their first copy. If they differ, nobody knows which copy the receiver took.
+ * An ACK of the first copy does not tell: whoever forges a segment that is dropped can also forge
+ * its ACK.
  */
 static void compare(struct track *t, struct flow *f, enum flow_dir d, uint64_t off, struct bytes b)
 {
@@ -250,11 +251,11 @@ bool track_data(struct track *t, struct flow *f, enum flow_dir d, int64_t off, u
 		return skip(f, d, end);
 	if (from < f->stream[d].high)
 		compare(t, f, d, from, b);
-	/* Also what the capture cut off was on the wire. */
+	/* Bytes that the capture cut off were on the wire too. */
 	f->stream[d].high = max_u64(f->stream[d].high, end);
 	if (b.n == 0 || !push(t, f, d, &(struct push){.off = from, .need = need, .b = b}))
 		return false;
-	f->hole_since_ns[d] = 0; /* it moved: another hole, if any */
+	f->hole_since_ns[d] = 0; /* next has moved: another hole, if there is one */
 	track_note_hole(t, f, d);
 	return true;
 }
@@ -263,7 +264,7 @@ void track_time_hole(struct track *t, struct flow *f, enum flow_dir d)
 {
 	bool hole = f->acked[d] > f->stream[d].next && !flow_is_opaque(f);
 
-	/* Of a server's stream the SYN may be missing. */
+	/* In a server's stream the SYN may be what is missing. */
 	hole = hole || (d == FLOW_TO_CLIENT && f->early.seen);
 	if (!hole)
 		f->hole_since_ns[d] = 0;
@@ -309,7 +310,7 @@ bool track_declare_gaps(struct track *t, struct flow *f, enum flow_dir d)
 {
 	bool any = d == FLOW_TO_CLIENT && track_miss_answer(t, f);
 
-	/* Bytes that are there are no gap: what they wait for is. */
+	/* Bytes that were captured are no gap. What they wait for may be one. */
 	while (track_declare_gap(t, f, d) || (f->acked[d] > f->stream[d].next &&
 					      f->wait_since_ns[d] && track_stop_waiting(t, f, d)))
 		any = true;
@@ -322,7 +323,7 @@ bool track_expire_holes(struct track *t, struct flow *f)
 {
 	bool any = false;
 
-	/* What a capture cut off does not come later: a retransmission is cut as well. */
+	/* Bytes that the capture cut off do not come later: a retransmission is cut as well. */
 	int64_t age = f->marks & FLOW_MARK_TRUNCATED ? 0 : t->hole_timeout_ns;
 
 	for (int d = 0; d < 2; d++) {

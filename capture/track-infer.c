@@ -12,7 +12,7 @@ void track_infer_begin(struct flow *f)
 		infer_init(f->infer);
 }
 
-/* The windows were read by a scale that proved to be too small. */
+/* The windows were read with a scale that proved to be too small. Corrects them. */
 static void read_again(struct flow *f, enum flow_dir a, uint8_t before)
 {
 	const struct infer_scale *c = &f->infer->scale[flow_other(a)];
@@ -60,8 +60,9 @@ void track_infer(struct track *t, struct flow *f, enum flow_dir d, const struct 
 	if (s->flags & TCP_SYN)
 		return;
 	if (f->probe_wanted) {
-		/* The old server is gone: what comes now is said to us. A byte it had already is
-		 * acknowledged with a block by who has agreed to SACK (RFC 2883). */
+		/* The old server is gone, so the client answers the box now. A byte that it
+		 * already had is acknowledged with a block by a client that has agreed to SACK
+		 * (RFC 2883). */
 		f->infer->sack |= d == FLOW_TO_SERVER && seen.sack;
 		return;
 	}

@@ -18,10 +18,10 @@
 struct flow_aside {
 	uint8_t mac[6];
 	bool ts, fin;
-	uint32_t tsval; /* of the newest */
+	uint32_t tsval; /* TSval of the newest segment */
 	uint64_t from, to;
 	size_t room;
-	uint8_t *bytes; /* [from, to) */
+	uint8_t *bytes; /* the bytes [from, to) */
 };
 
 static bool is_one_of(const struct flow *f, enum flow_dir d, const uint8_t mac[6])
@@ -36,7 +36,7 @@ static void learn(struct flow *f, enum flow_dir d, const uint8_t mac[6])
 {
 	if (is_one_of(f, d, mac))
 		return;
-	/* The newest comes first, the oldest is forgotten. */
+	/* The newest address comes first, and the oldest is dropped. */
 	memmove(f->mac[d][1], f->mac[d][0], sizeof f->mac[d] - 6);
 	memcpy(f->mac[d][0], mac, 6);
 	if (f->mac_count[d] < FLOW_MACS)
@@ -55,7 +55,7 @@ bool track_addressed_anew(struct flow *f, enum flow_dir d, const struct segment 
 {
 	if (!s->mac_valid || f->probe_wanted)
 		return true;
-	/* Copies of a handshake, before and behind a router, are answered as one. */
+	/* A mirror may show a handshake before and behind a router. Both copies have one answer. */
 	if (f->mac_count[d] == 0 || (s->flags & TCP_SYN && f->state != FLOW_ESTABLISHED))
 		learn(f, d, s->dst_mac);
 	if (!is_one_of(f, d, s->dst_mac))
@@ -99,7 +99,8 @@ void track_set_aside(struct flow *f, enum flow_dir d, const struct segment *s, i
 		memcpy(a->mac, s->dst_mac, 6);
 		a->from = a->to = (uint64_t)off;
 	}
-	if ((uint64_t)off > a->to || a->fin) /* a hole: it will be one of the capture */
+	/* Beyond a hole, which will be a hole of the capture. */
+	if ((uint64_t)off > a->to || a->fin)
 		return;
 	if (!append(a, bytes_from(s->payload, (size_t)(a->to - (uint64_t)off))))
 		return;
@@ -108,7 +109,10 @@ void track_set_aside(struct flow *f, enum flow_dir d, const struct segment *s, i
 	a->tsval = s->opt.tsval;
 }
 
-/* @answer is its receiver's: has it had what was set aside? Then *ret is the caller's. */
+/*
+ * Whether @answer, a segment of the receiver, shows that the receiver has what was set aside. Then
+ * *ret belongs to the caller.
+ */
 static bool has_moved(struct flow *f, enum flow_dir d, const struct segment *answer, int64_t ack,
 		      struct flow_aside *ret)
 {

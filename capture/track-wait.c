@@ -11,8 +11,8 @@
 #include "track-internal.h"
 
 #define NEEDS_FIRST 8
-/* Each is an exchange that is ahead of the other direction: 8 for each millisecond of the longest
- * wait. */
+/* Ceiling of the entries. Each is an exchange ahead of the other direction. It allows 8 in each
+ * millisecond of the longest wait. */
 #define NEEDS_MAX 4096
 
 static bool half_shaken(const struct flow *f)
@@ -20,13 +20,15 @@ static bool half_shaken(const struct flow *f)
 	return f->syn[0].seen != f->syn[1].seen && !f->half_alone;
 }
 
-/* Nothing came of it since bytes of it were given up: it is not waited for again. */
+/*
+ * The direction has shown nothing since bytes of it were given up, so it is not waited for again.
+ */
 static bool is_silent(const struct stream *s)
 {
 	return s->next > 0 && s->gap_end == s->next;
 }
 
-/* The first @need bytes of direction @a, its FIN counted, are still to be shown. */
+/* Whether some of the first @need bytes of direction @a, with its FIN, have not been shown yet. */
 static bool is_due(const struct flow *f, enum flow_dir a, uint64_t need)
 {
 	const struct stream *s = &f->stream[a];
@@ -57,7 +59,7 @@ static bool waits(const struct flow *f, enum flow_dir d)
 bool track_waits(const struct flow *f, enum flow_dir d, uint64_t need)
 {
 	if (f->probe_wanted ||
-	    flow_is_opaque(f)) /* whoever would show the cause is dead, or nobody looks */
+	    flow_is_opaque(f)) /* no cause can come any more, or no module watches the bytes */
 		return false;
 	return is_due(f, flow_other(d), need) || waits(f, d);
 }
@@ -128,7 +130,7 @@ bool track_need(struct track *t, struct flow *f, enum flow_dir d, uint64_t from,
 	while (i > n->first && n->v[i - 1].from > from)
 		i--;
 	if (i > n->first && n->v[i - 1].need >= need)
-		return true; /* the one before covers what follows it */
+		return true; /* the entry before it also covers what follows */
 	memmove(&n->v[i + 1], &n->v[i], (n->end - i) * sizeof n->v[0]);
 	n->v[i] = (struct flow_need){from, need};
 	n->end++;
@@ -136,7 +138,7 @@ bool track_need(struct track *t, struct flow *f, enum flow_dir d, uint64_t from,
 	return true;
 }
 
-/* What is at the front and no longer holds anything back. */
+/* Drops the entries at the front that hold nothing back any more. */
 static void drop_met(struct track *t, struct flow *f, enum flow_dir d)
 {
 	struct flow_needs *n = f->needs[d];
@@ -149,7 +151,7 @@ static void drop_met(struct track *t, struct flow *f, enum flow_dir d)
 		track_needs_free(t, f, d);
 }
 
-/* Is there anything that waits? */
+/* Whether anything waits. */
 static bool holds_back(const struct flow *f, enum flow_dir d)
 {
 	const struct stream *s = &f->stream[d];
@@ -168,7 +170,7 @@ static bool show_what_may(struct track *t, struct flow *f, enum flow_dir d)
 	track_show_fin(t, f, d);
 	if (f->stream[d].next == next && f->fin_shown[d] == fin)
 		return false;
-	f->wait_since_ns[d] = f->hole_since_ns[d] = 0; /* it moved */
+	f->wait_since_ns[d] = f->hole_since_ns[d] = 0; /* next has moved */
 	drop_met(t, f, d);
 	track_note_hole(t, f, d);
 	return true;
@@ -193,8 +195,8 @@ static bool drop_need(struct track *t, struct flow *f, enum flow_dir d)
 }
 
 /*
- * Each waits for the other, and both are there: of one the first copy was not captured, and the
- * second, which came later, tells a newer ACK.
+ * Resolves a deadlock: each direction waits for the other, and both have bytes. The first copy of
+ * one segment was not captured. Its second copy, sent later, has a newer ACK.
  */
 static bool untangle(struct track *t, struct flow *f)
 {
@@ -232,7 +234,7 @@ bool track_stop_waiting(struct track *t, struct flow *f, enum flow_dir d)
 	return true;
 }
 
-/* Until the next of @d was shown. False: nothing waits, after all. */
+/* Gives up what @d waits for, until some of @d was shown. Returns false when nothing waits. */
 static bool show_next(struct track *t, struct flow *f, enum flow_dir d)
 {
 	uint64_t next = f->stream[d].next;
