@@ -3,7 +3,7 @@
 
 #include "base/clock.h"
 
-/* Segments searched backwards for the one that set a window. */
+/* How many segments are searched backwards for the one that set a window. */
 #define WINDOW_LOOK 64
 
 static int64_t position(const struct flow *f, enum flow_dir d, uint32_t seq)
@@ -23,7 +23,7 @@ struct drill_event drill_event_of(const struct flow *f, const struct segment *s,
 		.packet = packet,
 		.from = from,
 		.to = from + s->payload_len + !!(s->flags & TCP_SYN) + !!(s->flags & TCP_FIN),
-		/* Before the SYN-ACK was captured nobody knows what an ACK means. */
+		/* Before the SYN-ACK was captured, the ACK's offset is unknown. */
 		.ack = s->flags & TCP_ACK && f->isn_known[other] ? position(f, other, s->ack) : -1,
 		.tsval = s->opt.tsval,
 		.window = s->window,
@@ -53,7 +53,7 @@ void drill_events_link(struct drill_events *e)
 static uint32_t scaled(const struct drill_events *e, const struct drill_event *v)
 {
 	if (!(v->flags & (TCP_ACK | TCP_SYN)))
-		return 0; /* says nothing */
+		return 0; /* it says nothing */
 	return (uint32_t)v->window << (v->flags & TCP_SYN ? 0 : e->wscale[v->dir]);
 }
 
@@ -91,13 +91,13 @@ int64_t drill_events_answer(const struct drill_events *e)
 	return last->next_ack < last->next_sent ? e->v[last->next_ack].ack : -1;
 }
 
-/* Where wire number @seq lies, close to @near. */
+/* The offset near @near that has wire number @seq. */
 static int64_t offset(const struct drill_events *e, int dir, uint32_t seq, uint64_t near)
 {
 	return (int64_t)near + (int32_t)(seq - (e->isn[dir] + 1 + (uint32_t)near));
 }
 
-/* Each end goes on where the other one expects it. */
+/* Checks that each end continues where the other one expects it. */
 static const char *check_numbers(const struct drill_events *e, const struct snapshot *s,
 				 const struct drill_position *at)
 {
@@ -115,14 +115,14 @@ static const char *check_numbers(const struct drill_events *e, const struct snap
 	return NULL;
 }
 
-/* The window was said by the segment that is named as its source. */
+/* Whether the segment named as the source of the window has said it. */
 static bool window_said(const struct drill_events *e, const struct snapshot *s)
 {
 	bool found = false;
 
 	for (uint32_t i = e->at; i-- > 0 && e->at - i <= WINDOW_LOOK;) {
 		const struct drill_event *v = &e->v[i];
-		/* Captured late, it was older than what had been said already. */
+		/* A segment captured late was older than what had been said before. */
 		if (v->dir != FLOW_TO_SERVER || v->ack < e->acked[FLOW_TO_CLIENT] ||
 		    e->isn[FLOW_TO_SERVER] + 1 + (uint32_t)v->from != s->snd_wl1)
 			continue;
@@ -133,7 +133,7 @@ static bool window_said(const struct drill_events *e, const struct snapshot *s)
 	return !found;
 }
 
-/* After 2^31 ticks any number may be older or newer: RFC 7323 section 5.5. */
+/* Whether the timestamp can be compared: after 2^31 ticks it cannot (RFC 7323 section 5.5). */
 static bool clock_tells(const struct snapshot *s, int64_t now_ns)
 {
 	int64_t hz = s->ts_hz ? s->ts_hz : 1000;
@@ -151,7 +151,7 @@ const char *drill_check_snapshot(const struct drill_events *e, const struct snap
 	if (s->ts_ok && e->has_ts && clock_tells(s, at->now_ns) &&
 	    (int32_t)(snapshot_tsval_at(s, at->now_ns) - e->tsval) <= 0)
 		return "tsval-runs-back";
-	/* Of a connection older than the capture the scales are an inference. */
+	/* If the handshake was not captured, the scales are inferred. */
 	if (!e->handshake || at->answered)
 		return NULL;
 	if (offset(e, FLOW_TO_SERVER, s->rcv_edge, at->to_server_end) != e->edge)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * drill-check: are the numbers of a socket that would be restored those of the wire?
+ * drill-check: whether the numbers of a socket that would be restored are those of the wire.
  *
- * Judges a snapshot against every segment that was captured up to the cut, and the next ones
- * behind it: not against the tracker, whose view the snapshot is. Pure.
+ * Judges a snapshot by the captured segments up to the cut, and the next ones after it. It does not
+ * use the tracker, from whose view the snapshot was made. Pure.
  */
 #ifndef APPLIANCE_DRILL_CHECK_H
 #define APPLIANCE_DRILL_CHECK_H
@@ -12,19 +12,23 @@
 #include "tcprepair/snapshot/snapshot.h"
 #include "capture/track.h"
 
-/* One accepted segment. Offsets are of streams; a FIN counts as one byte, a SYN has offset -1. */
+/*
+ * One accepted segment. Offsets are stream offsets. A FIN counts as one byte, a SYN has offset -1.
+ */
 struct drill_event {
 	uint64_t packet;
-	int64_t from, to; /* of the segment's own direction */
-	int64_t ack;      /* in the other direction; -1: none */
+	int64_t from, to; /* in the segment's own direction */
+	int64_t ack;      /* in the other direction; -1: there is none */
 	uint32_t tsval;
-	uint16_t window; /* as on the wire */
+	uint16_t window; /* not scaled */
 	uint8_t dir, flags;
 	bool has_ts;
-	bool torn; /* between it and the one before there were some that nobody believed */
-	/* Indices of events behind this one; UINT32_MAX: none. */
-	uint32_t next_ack;  /* of the client, when nothing before it is torn */
-	uint32_t next_sent; /* of the server, with bytes: also a retransmission may be news */
+	bool torn; /* segments between this and the one before were not believed */
+	/* Indices of later events; UINT32_MAX: there is none. */
+	uint32_t next_ack; /* the next one of the client, if none before it is torn */
+	/* The next one of the server with bytes; a retransmission can be the first that was
+	 * captured. */
+	uint32_t next_sent;
 };
 
 struct drill_events {
@@ -32,41 +36,41 @@ struct drill_events {
 	uint32_t n;
 	bool handshake; /* both SYNs are among them: windows are read as the ends mean them */
 	uint32_t isn[2];
-	uint8_t wscale[2]; /* of the window each end sends */
+	uint8_t wscale[2]; /* by sender of the window */
 
-	/* How far it was read, and what was said until there. */
+	/* How far the events were read, and the numbers at that point. */
 	uint32_t at;
-	int64_t acked[2]; /* highest acknowledgement of this direction's bytes */
-	int64_t edge;     /* highest right edge the server advertised */
+	int64_t acked[2]; /* by direction: its highest acknowledged byte */
+	int64_t edge;     /* highest right edge that the server advertised */
 	uint32_t window_max;
 	uint32_t tsval;
 	bool has_ts;
 };
 
-/* What the segment, which @f has just accepted, is as an event. */
+/* Makes the event of the segment that @f has just accepted. */
 struct drill_event drill_event_of(const struct flow *f, const struct segment *s, uint64_t packet);
-/* All are there: fills in what each says of those behind it. */
+/* All events are there: fills in the indices of later ones. */
 void drill_events_link(struct drill_events *e);
 
-/* Reads on, up to and including @packet. */
+/* Reads the events up to and including @packet. */
 void drill_events_read(struct drill_events *e, uint64_t packet);
 
 /*
- * What the client acknowledges next, when the server sends nothing before it: so it would
- * have answered a probe. -1: the capture does not tell. It does not where it has lost so much that
- * a place had to be told by both ends before it was believed: what one of them said first was the
- * server going on, or an answer to that.
+ * What the client acknowledges next without new bytes of the server. A probe would have had this
+ * answer. -1: the capture does not tell. It does not tell after a loss so large that both ends had
+ * to speak of a place before it was believed. What one end said first was the server going on, or
+ * an answer to that.
  */
 int64_t drill_events_answer(const struct drill_events *e);
 
-/* Where the streams stand at the cut. */
+/* How far the streams have come at the cut. */
 struct drill_position {
 	uint64_t to_server_end, to_client_end;
 	int64_t now_ns;
 	bool answered; /* the windows are those of an answer made for the drill */
 };
 
-/* NULL, or a stable word: what of the snapshot contradicts the segments. */
+/* Names what in the snapshot contradicts the segments, as a stable word; NULL: nothing does. */
 const char *drill_check_snapshot(const struct drill_events *e, const struct snapshot *s,
 				 const struct drill_position *at);
 

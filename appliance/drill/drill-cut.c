@@ -9,7 +9,7 @@
 
 /* ---- against the truth ------------------------------------------------------------------- */
 
-/* Everything the logs hold is what was said, and they end at the cut. */
+/* Whether the logs hold what was said, and end at the cut. */
 static bool logs_true(const struct taken *taken, const struct drill_flow *truth,
 		      struct drill_finding *f)
 {
@@ -28,7 +28,7 @@ static bool logs_true(const struct taken *taken, const struct drill_flow *truth,
 	return true;
 }
 
-/* The numbers of the socket belong to the positions of the cut. */
+/* Whether the socket's numbers belong to the positions of the cut. */
 static bool snapshot_true(const struct taken *taken, const struct flow *flow,
 			  struct drill_finding *f)
 {
@@ -46,7 +46,7 @@ static bool snapshot_true(const struct taken *taken, const struct flow *flow,
 	return false;
 }
 
-/* And they are those of the wire. */
+/* Whether they are the numbers of the wire. */
 static bool numbers_true(const struct taken *taken, const struct flow *flow,
 			 const struct drill_flow *truth, bool answered, struct drill_finding *f)
 {
@@ -64,7 +64,7 @@ static bool numbers_true(const struct taken *taken, const struct flow *flow,
 	return !what;
 }
 
-/* What must be sent again is all there. */
+/* Whether everything that must be sent again is there. */
 static bool flight_whole(const struct taken *taken, struct drill_finding *f)
 {
 	const struct span *out = &taken->remains.log[FLOW_TO_CLIENT];
@@ -79,13 +79,14 @@ static bool flight_whole(const struct taken *taken, struct drill_finding *f)
 /* ---- the cut --------------------------------------------------------------------------------- */
 
 /*
- * The client may have told already of bytes that the capture does not hold. In a takeover
- * the probe asks it, and its answer is such a segment.
+ * How the client has answered the probe. The capture may lack bytes that the client has
+ * acknowledged later; in a takeover the probe would have asked for that ACK. So a segment of the
+ * capture plays the answer.
  */
 enum answered {
 	NOT_ASKED,
 	ANSWERED,
-	ENDED, /* with the answer the connection did */
+	ENDED, /* the connection ended with the answer */
 };
 
 static enum answered answer_probe(struct jeebs_flow *jf, struct drill_flow *truth, uint64_t packet)
@@ -114,12 +115,12 @@ static enum answered answer_probe(struct jeebs_flow *jf, struct drill_flow *trut
 
 static bool plans_equal(const struct plan *a, const struct plan *b)
 {
-	/* Of a connection that was given up a checkpoint keeps why, not how far it had come. */
+	/* When a connection was given up, a checkpoint keeps the reason and not the position. */
 	return a->cont == b->cont && strcmp(a->module, b->module) == 0 &&
 	       strcmp(a->reason, b->reason) == 0 && (!a->cont || strcmp(a->detail, b->detail) == 0);
 }
 
-/* What the box would do with it, as far as TCP goes, is right. */
+/* Whether all that the box would do at the level of TCP is right. */
 static bool tcp_true(const struct taken *taken, const struct flow *flow,
 		     const struct drill_flow *truth, bool answered, struct drill_finding *f)
 {
@@ -134,15 +135,15 @@ struct copied {
 	struct jeebs_flow *copy;
 	struct flow *flow; /* of the copy */
 	struct drill_flow *truth;
-	struct takeover_item *item; /* NULL: it went with the answer to the probe */
+	struct takeover_item *item; /* NULL: it ended with the answer to the probe */
 	enum answered answered;
 };
 
-/* The conversation of a connection: it, and those of it that are there or remembered. */
+/* A whole conversation: the main connection, and the others that exist or are remembered. */
 struct copied_all {
 	struct copied main, other[JEEBS_EXPECT_MAX];
 	uint32_t other_n;
-	struct drill_flow *truth[JEEBS_EXPECT_MAX]; /* of main.item->others */
+	struct drill_flow *truth[JEEBS_EXPECT_MAX]; /* for main.item->others */
 };
 
 static int prove(const struct drill_bench *b, struct copied_all *c, struct jeebs_flow *jf,
@@ -161,13 +162,14 @@ static int prove(const struct drill_bench *b, struct copied_all *c, struct jeebs
 	}
 	if (!flight_whole(taken, f))
 		return 0;
-	/* What a program makes of a connection that is handed to it, no oracle knows. */
+	/* No oracle knows what a program does with a connection that is handed to it. */
 	bool handed = taken->plan.style == JEEBS_STYLE_INTEGRATED;
 	if (truth->unknown || !b->oracle || handed) {
 		drill_refused(f, truth->unknown ? "drill-memory-ceiling" : "no-oracle", true);
 		return 0;
 	}
-	/* Another answer to its SYN was the one that the client took: it answers no probe. */
+	/* The client has accepted another SYN-ACK than the captured one, so it would not answer
+	 * a probe. */
 	if (flow->state == FLOW_SYN_RCVD &&
 	    flow->isn[FLOW_TO_CLIENT] != truth->events.isn[FLOW_TO_CLIENT]) {
 		drill_refused(f, "gone", false);
@@ -192,7 +194,7 @@ static bool is_expected(const struct related_list *l, const struct endpoint *ser
 	return *ret != NULL;
 }
 
-/* Copies of the connections that @jf expects, and a loan of what is remembered of others. */
+/* Copies the connections that @jf expects, and borrows what is remembered of ended ones. */
 static int copy_others(const struct drill_bench *b, struct jeebs_flow *jf, struct related_list *l,
 		       struct copied_all *c)
 {
@@ -224,7 +226,7 @@ static void lend(struct list *from, struct list *to)
 	}
 }
 
-/* They are the watch's own. */
+/* The ended ones belong to the watch: takes them out of the item. */
 static void give_back(struct takeover_item *main)
 {
 	if (!main)
@@ -236,7 +238,10 @@ static void give_back(struct takeover_item *main)
 	}
 }
 
-/* As a takeover does it: the living ones with their items, then those that ended. */
+/*
+ * Assembles the conversation as a takeover does: the living connections with their items, then
+ * those that ended.
+ */
 static int assemble(struct watch *live, const struct related_list *l, struct copied_all *c)
 {
 	const struct related_expected *e;
@@ -262,14 +267,14 @@ static int assemble(struct watch *live, const struct related_list *l, struct cop
 			return -ENOMEM;
 		list_add_tail(&c->main.item->others, &item->node);
 		if (n < JEEBS_EXPECT_MAX)
-			c->truth[n++] = c->main.truth; /* it says nothing more */
+			c->truth[n++] = c->main.truth; /* its bytes are all known */
 	}
 	takeover_order_others(c->main.item);
 	takeover_plan_family(c->main.item);
 	return 0;
 }
 
-/* The copies are there: the plans agree, the clients answer, and it is proved. */
+/* Proves the cut of the copies: the plans agree, the clients answer, the result is compared. */
 static int cut_copies(const struct drill_bench *b, struct jeebs_flow *jf,
 		      const struct related_list *l, struct copied_all *c, const struct plan *live,
 		      uint64_t packet, struct drill_finding *ret)

@@ -16,13 +16,15 @@
 #include "watch/plan.h"
 
 struct drill_bench {
-	struct watch *scratch;             /* watches the same services, otherwise empty */
-	const struct jeebs_oracle *oracle; /* of the connection's module; NULL: none */
-	size_t horizon;                    /* bytes behind the cut that are compared */
+	struct watch *scratch;             /* watches the same services, and is otherwise empty */
+	const struct jeebs_oracle *oracle; /* of the connection's module; NULL: there is none */
+	size_t horizon;                    /* how many bytes behind the cut are compared */
 	const struct drill_truth *truths;  /* of the whole capture; NULL: single connections only */
 };
 
-/* After frame @packet. 0 or -ENOMEM. @truth is the connection's, @jf live. */
+/*
+ * Cuts after frame @packet. @truth is the connection's, and @jf must be live. Returns 0 or -ENOMEM.
+ */
 int drill_cut(const struct drill_bench *b, struct jeebs_flow *jf, struct drill_flow *truth,
 	      uint64_t packet, struct drill_finding *ret);
 

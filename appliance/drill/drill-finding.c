@@ -24,7 +24,7 @@ void drill_window(struct bytes b, uint64_t base, uint64_t from, uint8_t *out, ui
 	*ret_n = (uint32_t)w.n;
 }
 
-/* Length of what both have in common. */
+/* Length of the common beginning. */
 static size_t common(struct bytes a, struct bytes b)
 {
 	size_t n = a.n < b.n ? a.n : b.n, i = 0;
@@ -36,7 +36,7 @@ static size_t common(struct bytes a, struct bytes b)
 	return i;
 }
 
-/* Is @got, which begins at @base, what really was said, where that is known? */
+/* Compares @got, which begins at @base, with what was really said, as far as that is known. */
 bool drill_same(const struct drill_stream *s, uint64_t base, struct bytes got, const char *what,
 		struct drill_finding *f)
 {

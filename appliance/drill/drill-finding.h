@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/*
- * drill-finding: what a cut of the every-cut drill came to.
- */
+/* drill-finding: the result of one cut of the every-cut drill. */
 #ifndef APPLIANCE_DRILL_FINDING_H
 #define APPLIANCE_DRILL_FINDING_H
 
 #include "drill-truth.h"
 
 enum drill_verdict {
-	DRILL_EXACT,   /* as far as the capture, or the horizon, tells */
-	DRILL_REFUSED, /* by the plan, while resuming, or nobody can tell; or the module answers */
+	DRILL_EXACT, /* as far as the capture or the horizon tells */
+	/* By the plan, while resuming, or because nobody can tell; or the module answers itself. */
+	DRILL_REFUSED,
 	DRILL_WRONG,
 };
 
@@ -17,10 +16,12 @@ enum drill_verdict {
 
 struct drill_finding {
 	enum drill_verdict verdict;
-	/* Of a refusal the plan's word, or the resuming's behind "resume: "; of a wrong what is. */
+	/* Of a refusal the plan's reason, or that of resume after "resume: "; of a wrong one,
+	 * what is wrong. */
 	const char *reason;
-	bool resuming;   /* the refusal came while resuming */
-	bool to_loss;    /* exact up to bytes that the capture lost: beyond nobody can tell */
+	bool resuming; /* the refusal came while resuming */
+	/* Exact up to bytes that the capture lost; nobody can tell about those behind. */
+	bool to_loss;
 	uint64_t offset; /* of the stream to the client: where it is wrong */
 	uint64_t window; /* offset of the first byte of these */
 	uint8_t want[DRILL_WINDOW], got[DRILL_WINDOW];
@@ -29,10 +30,10 @@ struct drill_finding {
 
 void drill_refused(struct drill_finding *f, const char *reason, bool resuming);
 void drill_wrong(struct drill_finding *f, const char *what, uint64_t offset);
-/* Up to DRILL_WINDOW bytes from offset @from on of @b, which begins at @base. */
+/* Copies up to DRILL_WINDOW bytes of @b, which begins at @base, from offset @from on. */
 void drill_window(struct bytes b, uint64_t base, uint64_t from, uint8_t *out, uint32_t *ret_n);
-/* Is @got, which begins at @base, what really was said, where that is known? If not, it is found
- * wrong. */
+/* Compares @got, which begins at @base, with what was really said, as far as that is known. If
+ * it differs, the finding is wrong. */
 bool drill_same(const struct drill_stream *s, uint64_t base, struct bytes got, const char *what,
 		struct drill_finding *f);
 

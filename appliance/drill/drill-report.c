@@ -45,7 +45,7 @@ void drill_report_add(struct drill_report *r, const struct flow *f, uint64_t pac
 	count(r->error, &r->error_count, found);
 }
 
-/* "resume: " in front of what ended a connection that was being continued. */
+/* The reason, with "resume: " if the connection was being continued. */
 static const char *reason_text(const struct drill_reason *e, char out[static 96])
 {
 	snprintf(out, 96, "%s%s", e->resuming ? "resume: " : "", e->reason);

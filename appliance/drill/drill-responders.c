@@ -27,7 +27,7 @@ int drill_responders_count(struct drill_responders *r, const struct segment *s)
 	}
 	if (r->n == RESPONDERS_MAX)
 		return 0;
-	/* Grows by doubling: at the powers of two. */
+	/* The array doubles at powers of two. */
 	if ((r->n & (r->n - 1)) == 0) {
 		void *p = reallocarray(r->v, r->n ? (size_t)r->n * 2 : 1, sizeof r->v[0]);
 		if (!p)

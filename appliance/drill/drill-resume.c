@@ -8,27 +8,30 @@
 #include "recovery-modules/harness/harness.h"
 #include "watch/takeover.h"
 
-#define CHUNK_MAX 16384 /* what a read of the backend's socket gives at most */
+#define CHUNK_MAX 16384 /* most that one read of the backend's socket gives */
 
-/* The client's end of one connection behind the cut. */
+/* The client's end of one connection after the cut. */
 struct speaker {
 	const struct drill_flow *truth;
-	const struct harness_channel *channel; /* NULL: of the main one, or none was made */
-	uint64_t base;                         /* what the client gets behind the cut begins here */
-	uint64_t said;                         /* the client's bytes before it are sent */
-	uint32_t next;                         /* of truth->said */
-	bool lost;                             /* the client said what the capture does not hold */
+	/* NULL: the main connection, or no channel was made. */
+	const struct harness_channel *channel;
+	/* Offset of the first byte that the client gets after the cut. */
+	uint64_t base;
+	uint64_t said; /* the client's bytes before this offset were sent */
+	uint32_t next; /* index in truth->said */
+	/* The client sent bytes that the capture does not have. */
+	bool lost;
 };
 
 #define SPEAKERS_MAX HARNESS_CHANNELS_MAX
 
 struct resumed;
 
-/* The backup's end of one connection. */
+/* The backup's end of one connection of the conversation. */
 struct answerer {
 	struct resumed *r;
-	void *connection; /* to the oracle */
-	bool closed;      /* the backup finished */
+	void *connection; /* a connection to the oracle */
+	bool closed;      /* the backup has finished */
 };
 
 /* One copy of a conversation, being continued. */
@@ -38,16 +41,16 @@ struct resumed {
 	uint64_t packet;
 	void *oracle;
 	struct speaker main, other[SPEAKERS_MAX];
-	uint32_t related_n; /* of `other`, the first: in the order of cut.related */
+	uint32_t related_n; /* how many of `other` are related ones, in the order of cut.related */
 	uint32_t other_n;
 	struct answerer backup;
-	bool unknown; /* the oracle was asked for what it cannot know */
+	bool unknown; /* the oracle was asked for something that it cannot know */
 	int error;
 };
 
 /* ---- the oracle ------------------------------------------------------------------------------ */
 
-/* Tells one direction of the conversation from *io_off up to @to. */
+/* Tells the oracle one direction of the conversation, from *io_off up to @to. */
 static int tell(const struct jeebs_oracle *k, void *oracle, const struct drill_stream *s,
 		uint32_t dir, uint64_t *io_off, uint64_t to)
 {
@@ -72,15 +75,16 @@ static int tell(const struct jeebs_oracle *k, void *oracle, const struct drill_s
 }
 
 /*
- * The conversation in the order in which it was said: the server's bytes before those that it had
- * not received when it said them, and before those that the client said when it had received them.
+ * Tells the oracle the conversation in its order. Bytes of the server come before bytes that it had
+ * not received when it sent them. They also come before bytes that the client sent after receiving
+ * them.
  */
 static int learn(const struct jeebs_oracle *k, void *oracle, struct drill_flow *t)
 {
 	const struct drill_stream *in = &t->stream[FLOW_TO_SERVER],
 				  *out = &t->stream[FLOW_TO_CLIENT];
 	uint64_t in_off = 0, out_off = 0, before = 0;
-	uint32_t next = 0; /* of t->answered */
+	uint32_t next = 0; /* index in t->answered */
 	int r = 0;
 
 	for (uint32_t i = 0; i < t->said_count && r == 0; i++) {
@@ -110,7 +114,10 @@ static bool same_hosts(const struct drill_flow *a, const struct drill_flow *b)
 	       netaddr_eq(&a->client.addr, &b->client.addr);
 }
 
-/* Every connection between the two hosts that may belong to the conversation: the oracle knows. */
+/*
+ * Tells the oracle every connection between the two hosts that may belong to the conversation. The
+ * oracle knows which do.
+ */
 static int learn_related(const struct jeebs_oracle *k, const struct drill_truth *truths,
 			 const struct drill_flow *t)
 {
@@ -141,7 +148,7 @@ static int make_oracle(const struct drill_bench *b, const struct jeebs_flow *jf,
 
 	if (truth->oracle && truth->oracle_kind == k)
 		return 0;
-	/* Another module has the conversation now. */
+	/* Another module has taken over the conversation. */
 	if (truth->oracle)
 		truth->oracle_kind->close(truth->oracle);
 	truth->oracle_kind = k;
@@ -187,7 +194,7 @@ static int take_answer(void *ctx, struct jeebs_bytes b)
 	return a->to(a->ctx, bytes_of(b.p, b.n));
 }
 
-/* Begins where the cut is. */
+/* Begins at the cut. */
 static void speak_from(struct speaker *s, const struct drill_flow *truth,
 		       const struct jeebs_cut *cut)
 {
@@ -205,7 +212,10 @@ static bool is_taken(const struct resumed *r, const struct drill_flow *t)
 	return false;
 }
 
-/* The connection that the client really made: to this port, or accepted at it. */
+/*
+ * The captured connection for a new channel: from the client to this port, or accepted by the
+ * client at it.
+ */
 static const struct drill_flow *made_later(const struct resumed *r, const struct harness_channel *c)
 {
 	const struct drill_flow *t;
@@ -223,7 +233,7 @@ static const struct drill_flow *made_later(const struct resumed *r, const struct
 
 static enum harness_opening client_opens(void *ctx, const struct harness_channel *c, void **ret)
 {
-	/* As `next`, it is given the main connection's speaker. */
+	/* ctx is the main connection's speaker, as for `next`. */
 	struct resumed *r = (struct resumed *)((char *)ctx - offsetof(struct resumed, main));
 	struct speaker *s;
 
@@ -290,7 +300,7 @@ static void backup_disconnects(void *connection)
 
 /* ---- resuming ------------------------------------------------------------------------------ */
 
-/* The client waits for a byte that nobody has. */
+/* Whether the client waits for a byte that the capture lost. */
 static bool waits_in_a_gap(const struct harness *h, const struct drill_stream *s, uint64_t end)
 {
 	uint64_t known;
@@ -298,7 +308,7 @@ static bool waits_in_a_gap(const struct harness *h, const struct drill_stream *s
 	return h->outcome == HARNESS_JOINED && !drill_stream_known(s, end, end + 1, &known);
 }
 
-/* Every byte behind the cut that the capture holds is with the client: it waits for a lost one. */
+/* Whether the client has every captured byte behind the cut, and waits for a lost one. */
 static bool proved_to_loss(const struct harness *h, const struct resumed *r, uint64_t end)
 {
 	const struct drill_stream *s = &r->main.truth->stream[FLOW_TO_CLIENT];
@@ -337,7 +347,7 @@ static void judge_end(const struct harness *h, const struct resumed *r, struct d
 	}
 }
 
-/* One of the other connections, when the main one is as it should be. */
+/* Judges one of the other connections, after the main one was found right. */
 static void judge_other(const struct harness *h, const struct resumed *r, const struct speaker *s,
 			struct drill_finding *f)
 {
@@ -367,13 +377,13 @@ static void judge(const struct harness *h, const struct resumed *r,
 	const struct drill_stream *s = &r->main.truth->stream[FLOW_TO_CLIENT];
 
 	if (item->taken.plan.style == JEEBS_STYLE_STANDALONE) {
-		/* An answer of its own has nothing to be compared with. */
+		/* An answer of the module itself cannot be compared with anything. */
 		if (h->violation)
 			drill_wrong(f, h->violation, r->main.base + h->client.n);
 		else
 			drill_refused(f, item->taken.plan.reason, false);
 	} else if (!drill_same(s, r->main.base, buf_view(&h->client), "other-bytes", f)) {
-		/* The old server had not said it yet, and nothing told that it would. */
+		/* The old server had not said it yet, and nothing had asked for it. */
 		if (f->offset >= r->main.truth->unasked)
 			drill_refused(f, "server-spoke-unasked", true);
 	} else if (h->violation) {
@@ -427,7 +437,7 @@ int drill_resume(const struct drill_bench *b, struct takeover_item *item,
 		.service = watch_module_service(jf),
 		.service_address = address_of(&jf->flow->server),
 		.client_address = address_of(&jf->flow->client),
-		/* The oracle says what the old server said, from where that was. */
+		/* The oracle speaks as the old server, from its address. */
 		.backend_address = address_of(&jf->flow->server),
 	};
 	struct resumed r = {.bench = b, .cut = item->taken.remains.cut, .packet = packet};

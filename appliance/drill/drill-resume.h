@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * drill-resume: lets the module of a connection that was taken over go on, against an oracle, for
- * a client that says what the real one said when it had received what the real one had; and
- * compares every byte with what the real server went on to send. Of a conversation of several
- * connections each is compared: the related ones, and those made later.
+ * drill-resume: lets the module of a connection that was taken over continue against an oracle. The
+ * client says what the real client said when it had received as much. Every byte is compared with
+ * what the real server went on to send. Of a conversation of several connections each one is
+ * compared: the related ones, and those made later.
  */
 #ifndef APPLIANCE_DRILL_RESUME_H
 #define APPLIANCE_DRILL_RESUME_H
@@ -12,8 +12,8 @@
 
 struct takeover_item;
 
-/* 0 or negative errno. @others: the truth of each of item->others. @jf is the watched connection,
- * @packet the last before the cut. */
+/* Returns 0 or a negative errno. @others are the truths of item->others. @jf is the watched
+ * connection. @packet is the last one before the cut. */
 int drill_resume(const struct drill_bench *b, struct takeover_item *item,
 		 const struct jeebs_flow *jf, struct drill_flow *truth,
 		 struct drill_flow *const others[JEEBS_EXPECT_MAX], uint64_t packet,

@@ -6,7 +6,7 @@
 
 #include "base/siphash.h"
 
-/* So many wrong ones for each that is right: by chance it is one of 65,536. */
+/* How many wrong sums count against one right sum. A sum is right by chance once in 65,536. */
 #define WRONG_FOR_RIGHT 8
 #define PLACES_MIN      64
 
@@ -50,7 +50,7 @@ static int grow(struct drill_sums *s)
 	return 0;
 }
 
-/* The place of @a, made if there is none. NULL: no memory. */
+/* The place of @a, which is made if there is none. NULL: no memory. */
 static struct drill_sender *sender_of(struct drill_sums *s, const struct netaddr *a)
 {
 	uint32_t i = (a->b[3] ^ a->b[15]) % DRILL_SUMS_RECENT;

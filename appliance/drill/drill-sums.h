@@ -2,14 +2,15 @@
 /*
  * drill-sums: which checksums of a capture file mean something.
  *
- * A host that leaves its checksums to its NIC shows them as they are before: where that is the
- * sum of the pseudo-header each segment tells it alone (SEGMENT_SUM_OPEN); other hosts leave
- * nothing, or what was there, and who hides addresses mends no checksums. Such a sender has next
- * to none that are right. One with more than that is believed to have computed them all: what is
- * wrong there was damaged, and its receiver dropped it.
+ * A host that leaves its checksums to its NIC has frames without them in a capture made on that
+ * host. If the field contains the sum of the pseudo-header, each segment shows that by itself
+ * (SEGMENT_SUM_OPEN). Other hosts leave it empty or unchanged, and programs that anonymise
+ * addresses do not correct checksums. Such a sender has next to no right sums. A sender with more
+ * right ones is believed to have computed all of them: then a wrong sum means that the segment was
+ * damaged and its receiver dropped it.
  *
- * Only the whole file tells. Who does not want to read it twice goes by guesses, from what was
- * counted when a sender is asked for first, and looks at the end whether they hold.
+ * Only the whole file tells. A drill that does not want to read it twice guesses, from the segments
+ * counted when a sender is first asked about. At the end it checks whether the guesses hold.
  */
 #ifndef APPLIANCE_DRILL_SUMS_H
 #define APPLIANCE_DRILL_SUMS_H
@@ -20,7 +21,7 @@
 
 struct drill_sums {
 	struct drill_sender {
-		struct netaddr addr; /* NETADDR_NONE: a free place */
+		struct netaddr addr; /* NETADDR_NONE: the place is free */
 		uint8_t guess;       /* enum drill_guess */
 		uint64_t plausible, wrong;
 	} * place;
@@ -31,16 +32,18 @@ struct drill_sums {
 
 void drill_sums_deinit(struct drill_sums *s);
 
-/* 0 or -ENOMEM. */
+/* Returns 0 or -ENOMEM. */
 int drill_sums_count(struct drill_sums *s, const struct segment *seg);
 
-/* The checksums that @sender put on the wire are not in this capture, by what was counted. */
+/*
+ * Whether the sums that @sender put on the wire are missing in this capture, by what was counted.
+ */
 bool drill_sums_absent(const struct drill_sums *s, const struct netaddr *sender);
 
-/* The same by what was counted when @sender was first asked for. 0 or -ENOMEM. */
+/* The same, by what was counted when @sender was first asked about. Returns 0 or -ENOMEM. */
 int drill_sums_guess(struct drill_sums *s, const struct netaddr *sender, bool *ret_absent);
 
-/* Everything is counted: were all guesses right? */
+/* Called when everything is counted: whether all guesses were right. */
 bool drill_sums_guesses_hold(const struct drill_sums *s);
 
 #endif

@@ -4,25 +4,25 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* A few forged numbers must not cost gigabytes of zeros. */
+/* Ceiling of lost bytes stored as zeros: forged numbers must not cost gigabytes. */
 #define GAPS_MAX ((size_t)256 << 20)
 
 struct drill_truth {
-	const struct watch_service *services; /* outlive it */
-	struct drill_flow **companion;        /* the flows' own */
+	const struct watch_service *services; /* must outlive it */
+	struct drill_flow **companion;        /* owned by the table of flows */
 	uint32_t companion_count;
 	struct track *track;
-	struct drill_flow **flow; /* by id */
+	struct drill_flow **flow; /* by flow id */
 	uint32_t flow_room;
 	size_t used, max;
-	size_t gaps;       /* bytes of `used` that were not captured */
-	uint64_t accepted; /* segments until the one before */
+	size_t gaps;       /* how many bytes of `used` were not captured */
+	uint64_t accepted; /* accepted segments before this one */
 	uint64_t packet;
 	uint32_t unknown;
 	int error;
 };
 
-/* Room for one more of an array that doubles. */
+/* Makes room for one more entry of an array that doubles. */
 static void *grow(void *array, uint32_t count, size_t size)
 {
 	if (count & (count - 1)) /* not a power of two: there is room */
@@ -151,7 +151,7 @@ static void note_answered(struct drill_truth *t, struct drill_flow *d, uint64_t 
 	d->answered[d->answered_count++] = (struct drill_said){end, received};
 }
 
-/* What is shown late was said when it was captured. */
+/* Bytes that are shown late were said when they were captured. */
 static void note_held(struct drill_truth *t, struct drill_flow *d, uint64_t end)
 {
 	while (d->held_from < d->held_to && d->held[d->held_from].end <= end) {
@@ -189,7 +189,7 @@ static void on_data(void *ctx, struct flow *f, enum flow_dir dir, uint64_t off, 
 
 	if (!d)
 		return;
-	/* The offsets of a connection picked up in the middle may not begin at 0. */
+	/* The offsets of a connection that was picked up may not begin at 0. */
 	if (off != d->stream[dir].bytes.n)
 		not_known(t, d);
 	add_bytes(t, d, dir, b.p, b.n);
@@ -219,7 +219,7 @@ static void on_gap(void *ctx, struct flow *f, enum flow_dir dir, uint64_t from, 
 	}
 	s->gap = gap;
 	s->gap[s->gap_count++] = (struct drill_gap){from, to};
-	/* A hole is declared late: it was said some time after what is before it. */
+	/* A hole is declared late. It was said some time after the bytes before it. */
 	if (dir == FLOW_TO_SERVER)
 		note_said(t, d, to, d->said_count ? d->said[d->said_count - 1].received : 0);
 	if (to - from > GAPS_MAX - t->gaps) {
@@ -241,13 +241,14 @@ static void on_fin(void *ctx, struct flow *f, enum flow_dir dir, uint64_t off)
 		d->fin_received = d->fin_held ? d->fin_held - 1 : f->acked[FLOW_TO_CLIENT];
 }
 
-/* The numbers all segments are relative to. */
+/* Notes the numbers to which all segments are relative. */
 static void note_numbers(struct drill_flow *d, const struct flow *f)
 {
 	struct drill_events *e = &d->events;
 	bool scale = f->syn[0].wscale_present && f->syn[1].wscale_present;
 
-	/* A SYN on a 4-tuple in use is of the new flow only when it was answered: not seen here. */
+	/* A SYN on a 4-tuple in use belongs to the new flow only if it was answered, which is
+	 * not visible here. */
 	bool from_syn = e->n > 0 && e->v[0].dir == FLOW_TO_SERVER && e->v[0].flags & TCP_SYN;
 
 	e->handshake = f->syn[0].seen && f->syn[1].seen && from_syn;
@@ -268,7 +269,7 @@ static void on_close(void *ctx, struct flow *f, enum track_close why)
 	note_numbers(d, f);
 }
 
-/* The client said it now, though it may be shown later. */
+/* The client says it now, even if it is shown later. */
 static void saw_client(struct drill_truth *t, struct drill_flow *d, const struct flow *f,
 		       const struct segment *s)
 {
@@ -416,7 +417,7 @@ uint32_t drill_truth_unknown(const struct drill_truth *t)
 	return t->unknown;
 }
 
-/* The first gap that ends behind @off; gap_count when there is none. */
+/* Index of the first gap that ends behind @off; gap_count: there is none. */
 static uint32_t gap_behind(const struct drill_stream *s, uint64_t off)
 {
 	uint32_t low = 0, high = s->gap_count;
@@ -445,7 +446,7 @@ bool drill_stream_known(const struct drill_stream *s, uint64_t from, uint64_t to
 
 uint64_t drill_stream_lost_to(const struct drill_stream *s, uint64_t off)
 {
-	/* Gaps may touch each other. */
+	/* Gaps may adjoin. */
 	for (uint32_t i = gap_behind(s, off); i < s->gap_count && s->gap[i].from <= off; i++)
 		off = s->gap[i].to;
 	return off < s->bytes.n ? off : UINT64_MAX;

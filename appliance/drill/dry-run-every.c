@@ -14,8 +14,8 @@
 
 #include "dry-run-internal.h"
 
-#define TRUTH_MAX     ((size_t)8 << 30) /* payload of the capture kept in memory */
-#define PROGRESS_STEP 512               /* packets between two looks at the progress */
+#define TRUTH_MAX     ((size_t)8 << 30) /* ceiling of payload kept in memory */
+#define PROGRESS_STEP 512               /* packets between two updates of the progress bar */
 #define BAR_WIDTH     40
 
 struct every {
@@ -114,7 +114,8 @@ static int cut(struct every *e, struct flow *f)
 		.scratch = e->scratch, .horizon = e->d->every.horizon, .truths = e->truth};
 	struct drill_finding found;
 
-	/* Of a companion's connection the one it belongs to: alone nobody would continue it. */
+	/* A companion's connection is cut together with its main connection. Alone nobody would
+	 * continue it. */
 	if (jf && jf->service->companion) {
 		jf = related_main(jf);
 		if (!jf)
@@ -123,7 +124,7 @@ static int cut(struct every *e, struct flow *f)
 	}
 	struct drill_flow *truth = drill_truth_flow(e->truth, f->id);
 	if (!jf || !truth)
-		return -ENOMEM; /* nothing else keeps them from being there */
+		return -ENOMEM; /* there is no other reason for their absence */
 	int r = watch_module(jf) ? oracle_for(e, watch_module(jf), &b.oracle) : 0;
 	if (r == 0)
 		r = drill_cut(&b, jf, truth, e->packet, &found);
@@ -135,7 +136,7 @@ static int cut(struct every *e, struct flow *f)
 	return 0;
 }
 
-/* Every connection that changed since the last time. */
+/* Cuts every connection that has changed since the last time. */
 static int cut_changed(struct every *e)
 {
 	list_for_each_safe (it, tmp, watch_dirty(e->d->watch)) {
@@ -179,7 +180,7 @@ static int run(struct every *e)
 	progress_end(e);
 	if ((r = pcap_file_rewind(d->file)) < 0)
 		return r;
-	d->report = empty; /* counted anew, once */
+	d->report = empty; /* the pass counts everything again */
 	e->packet = 0;
 	e->pass = 2;
 	r = dry_run_read_all(d, kill_here, e);
@@ -193,7 +194,8 @@ int dry_run_every(struct drill *d, FILE *out)
 	struct every e = {.d = d};
 	int r = -ENOMEM;
 
-	/* Each cut fills buffers up to the horizon and frees them: not by way of the kernel. */
+	/* Each cut fills buffers up to the horizon and frees them. They must not come from the
+	 * kernel each time. */
 	mallopt(M_MMAP_THRESHOLD, 1 << 30);
 	mallopt(M_TRIM_THRESHOLD, 1 << 30);
 	d->every.step = d->opt->cut_packet;

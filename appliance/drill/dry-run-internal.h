@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What the files of the dry run share: dry-run.c (services, the passes of one cut, exit
- * codes) and dry-run-every.c (the passes of the every-cut drill).
+ * What the files of the dry run share: dry-run.c (services, the passes of one cut, exit codes) and
+ * dry-run-every.c (the passes of the every-cut drill).
  */
 #ifndef APPLIANCE_DRY_RUN_INTERNAL_H
 #define APPLIANCE_DRY_RUN_INTERNAL_H
@@ -19,14 +19,13 @@
 #define DRILL_ORACLES_MAX 32
 
 /*
- * What is known of that which only the whole file tells: whose checksums mean something, and who
- * the server is, if it is not named.
+ * How much is known of what only the whole file tells: whose checksums mean something, and which
+ * address is the server if none is named.
  */
 enum drill_survey {
-	DRILL_AS_READ, /* it can be read once only: by what was read so far */
-	DRILL_GUESSES, /* the present pass guesses, counts, and at its end looks whether it was
-			  right */
-	DRILL_COUNTED, /* all */
+	DRILL_AS_READ, /* the file can be read only once: what was read so far decides */
+	DRILL_GUESSES, /* the current pass guesses and counts, and checks its guesses at the end */
+	DRILL_COUNTED, /* everything is known */
 };
 
 struct drill {
@@ -42,47 +41,53 @@ struct drill {
 	enum drill_survey survey;
 	struct drill_sums sums;
 	struct drill_responders responders; /* if the server is to be found */
-	uint64_t sampled;                   /* packets, for the guess at the server */
-	bool behind_cut;                    /* the rest is counted only */
+	uint64_t sampled;                   /* packets read for the guess at the server */
+	bool behind_cut;                    /* the rest of the file is only counted */
 	struct busiest {
-		uint32_t live;   /* most connections at once */
-		uint64_t from;   /* first packet of the present stretch with so many; 0: none */
-		uint64_t length; /* packets of the longest such stretch */
-		uint64_t middle; /* its middle packet */
+		uint32_t live;   /* highest number of connections at once */
+		uint64_t from;   /* first packet of the current stretch with that number; 0: none */
+		uint64_t length; /* packets in the longest such stretch */
+		uint64_t middle; /* the packet in its middle */
 	} busiest;
-	uint64_t stop_packet; /* 0: time or end */
+	uint64_t stop_packet; /* 0: the time or the end decides */
 	int64_t stop_ns;      /* absolute; INT64_MAX: none */
-	struct drill_oracle { /* by module; NULL: it has none */
+	struct drill_oracle { /* by module; NULL: it has no oracle */
 		const struct jeebs_module *module;
 		const struct jeebs_oracle *oracle;
 	} oracle[DRILL_ORACLES_MAX];
 	uint32_t oracle_count;
 	int r;
-	int damage; /* the first a pass met: PCAP_FILE_TRUNCATED and the like; 0: none */
+	int damage; /* the first damage that a pass met: PCAP_FILE_TRUNCATED etc.; 0: none */
 	struct pcap_file_position damaged_at;
-	bool no_module;   /* explained where it was asked for */
-	bool not_written; /* the report */
+	bool no_module;   /* it was explained where it was asked for */
+	bool not_written; /* writing the report failed */
 	struct dry_run_report report;
-	struct drill_report every; /* instead of its cut, rows and totals */
+	struct drill_report every; /* replaces its cut, rows and totals */
 };
 
-/* One pass over the file. Negative errno, 0 or PCAP_FILE_NOT_A_CAPTURE; other damage is noted. */
+/*
+ * Makes one pass over the file. Returns a negative errno, 0 or PCAP_FILE_NOT_A_CAPTURE. Other
+ * damage is noted.
+ */
 int dry_run_read_all(struct drill *d, frame_fn fn, void *ctx);
 /*
- * One frame into @t, counted in the report. The flow it changed, or NULL; *ret_tcp: it was a TCP
- * segment, which is in *ret then, whether it was believed or not.
+ * Gives one frame to @t and counts it in the report. Returns the flow that it changed, or NULL.
+ * *ret_tcp: *ret is the frame's TCP segment, believed or not.
  */
 struct flow *dry_run_track_frame(struct drill *d, struct track *t, const struct frame *f,
 				 struct segment *ret, bool *ret_tcp);
-/* How both passes track. */
+/* The tracker's limits for both passes. */
 struct track_config dry_run_track_config(void);
-/* A watch of the drill's services; @modules: with them. NULL: no memory. */
+/* Makes a watch of the drill's services, with modules if @modules. NULL: no memory. */
 struct watch *dry_run_new_watch(struct drill *d, bool modules);
 
-/* Says in the report what damage was met, and what was believed of nobody. */
+/* Notes in the report which damage was met, and which senders' checksums were not used. */
 void dry_run_note_capture(struct drill *d);
 
-/* dry-run-every.c: all its passes, and the report. As dry_run_read_all(); -EIO: not written. */
+/*
+ * dry-run-every.c: makes all passes and writes the report. Returns as dry_run_read_all(); -EIO:
+ * writing failed.
+ */
 int dry_run_every(struct drill *d, FILE *out);
 
 #endif

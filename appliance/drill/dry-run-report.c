@@ -17,7 +17,7 @@ struct reason_count {
 	uint32_t n;
 };
 
-/* Counts rows by reason; reasons beyond the bound are counted together. */
+/* Counts rows by reason. Reasons beyond the bound are counted together. */
 static uint32_t count_reasons(const struct dry_run_report *r, bool cont,
 			      struct reason_count out[static REASONS_MAX])
 {
@@ -126,7 +126,7 @@ static int print_rows(const struct dry_run_report *r, FILE *out)
 	return e;
 }
 
-/* What is believed of the options of connections older than the capture, and why. */
+/* Explains what is believed about the options of connections that were picked up. */
 static void print_pickups(const struct dry_run_report *r, FILE *out)
 {
 	char client[ENDPOINT_STRLEN], option[INFER_TEXT_MAX];
@@ -219,7 +219,7 @@ int dry_run_report_table(const struct dry_run_report *r, FILE *out)
 
 /* ---- JSON -------------------------------------------------------------------------------- */
 
-/* A file may have any name; JSON is UTF-8. */
+/* A file name may have any bytes, but JSON is UTF-8. */
 static json_t *name_json(const char *name)
 {
 	json_t *j = json_string(name);
@@ -235,7 +235,7 @@ static json_t *name_json(const char *name)
 	return j;
 }
 
-/* Null, but for connections older than the capture. */
+/* Adds null, except for connections that were picked up. */
 static int add_pickup(json_t *o, const struct dry_run_row *row)
 {
 	json_t *a = row->pickup ? json_array() : NULL;

@@ -24,7 +24,7 @@
 
 #define EXIT_REFUSED     1
 #define EXIT_WRONG       2
-#define SAMPLE_PACKETS   16384 /* or more, until one answer was seen */
+#define SAMPLE_PACKETS   16384 /* or more, until an answer was seen */
 #define SAMPLE_ANSWERS   64
 #define HORIZON_MAX      ((uint64_t)1 << 30)
 #define DRILL_MAX_FLOWS  4000000
@@ -62,12 +62,13 @@ int dry_run_parse_cut(const char *text, struct dry_run_options *io)
 			io->cut = every ? DRY_RUN_CUT_EVERY : DRY_RUN_CUT_PACKET;
 		return r;
 	}
-	size_t digits = strspn(text, "0123456789."); /* strtod() takes more than we say */
+	/* strtod() accepts more than the manual allows. */
+	size_t digits = strspn(text, "0123456789.");
 	double s = strtod(text, &end);
 	if (end == text || end != text + digits || (*end && strcmp(end, "s") != 0) || s >= 1e9)
 		return -EINVAL;
 	io->cut = DRY_RUN_CUT_TIME;
-	io->cut_ns = (int64_t)(s * 1e9 + 0.5); /* 1.001 is a little less than that in binary */
+	io->cut_ns = (int64_t)(s * 1e9 + 0.5); /* 1.001 is slightly less than that in binary */
 	return 0;
 }
 
@@ -94,7 +95,7 @@ int dry_run_read_all(struct drill *d, frame_fn fn, void *ctx)
 		return r < 0 ? r : 0;
 	if (!d->damage) {
 		d->damaged_at = *pcap_file_position(d->file);
-		/* Behind the cut it is of interest only to who looks for the server. */
+		/* Behind the cut, damage matters only to the search for the server. */
 		if (!d->behind_cut || finds_server(d))
 			d->damage = r;
 	}
@@ -123,7 +124,7 @@ static int count_frame(void *ctx, const struct frame *f)
 	return d->r < 0;
 }
 
-/* Nothing is guessed: the whole file is counted before anything is believed. */
+/* Counts the whole file before anything is believed, so nothing is guessed. */
 static int count_all(struct drill *d)
 {
 	if (d->survey != DRILL_GUESSES)
@@ -148,7 +149,9 @@ static int sample_frame(void *ctx, const struct frame *f)
 	return d->r < 0 || enough || d->responders.answers >= SAMPLE_ANSWERS;
 }
 
-/* The server, or a guess at it: who answered most at the beginning of the file. */
+/*
+ * Finds the server, or guesses it: the address with the most answers at the beginning of the file.
+ */
 static int pick_responder(struct drill *d, struct endpoint *ret)
 {
 	int r = d->opt->cut == DRY_RUN_CUT_EVERY ? count_all(d) : 0;
@@ -168,7 +171,7 @@ static int pick_responder(struct drill *d, struct endpoint *ret)
 	return pcap_file_rewind(d->file);
 }
 
-/* The sender's own sums are not in the file, by what is known of it now. */
+/* Whether the sender's own sums are missing in the file, by what is known now. */
 static bool sum_absent(struct drill *d, const struct netaddr *sender)
 {
 	bool absent = false;
@@ -286,7 +289,7 @@ static int find_busiest(void *ctx, const struct frame *f)
 	return d->r < 0;
 }
 
-/* Is nothing of interest any more? */
+/* Whether nothing further in the file matters. */
 static bool reached_cut(struct drill *d)
 {
 	d->behind_cut = d->survey == DRILL_GUESSES;
@@ -320,14 +323,14 @@ static const struct jeebs_module *choose_by_port(void *ctx, uint16_t port)
 	const struct drill *d = ctx;
 
 	if (d->opt->protocol)
-		return d->http; /* loaded by name: whatever was asked for */
+		return d->http; /* it was loaded by its name, for any port */
 	for (const uint16_t *p = module_host_ports(d->http); *p; p++)
 		if (*p == port)
 			return d->http;
 	return NULL;
 }
 
-/* Who is live is a matter of TCP: pass 2 needs no module. */
+/* Which connections are live is decided by TCP, so pass 2 needs no modules. */
 static const struct jeebs_module *choose_none(void *ctx, uint16_t port)
 {
 	return NULL;
@@ -337,7 +340,7 @@ struct track_config dry_run_track_config(void)
 {
 	struct track_config c = watch_track_config(DRILL_MAX_FLOWS, DRILL_BUFFER_MAX);
 
-	/* A fixed key: the same file gives the same report. */
+	/* The key is fixed, so that the same file gives the same report. */
 	c.key = (struct siphash_key){{UINT64_C(0x6a65656273), UINT64_C(0x6472696c6c)}};
 	return c;
 }
@@ -411,7 +414,7 @@ static int services_from_server(struct drill *d)
 	d->http = service.module;
 	if (d->opt->server_auto && (r = pick_responder(d, &server)) != 0)
 		return r;
-	/* The other ports are the companion's, unless all of them are of any protocol. */
+	/* The companion watches the other ports, unless `auto` watches all of them. */
 	const char *name = services_companion(&service);
 	if (name && (server.port || !service.candidates) &&
 	    (r = load_module(d, name, &companion)) < 0)
@@ -455,7 +458,7 @@ static void collect_expected(void *ctx, struct flow *f)
 		d->r = -ENOMEM;
 }
 
-/* What a companion watches is of interest if somebody expects it. */
+/* Whether the connection appears in the report. A companion's does if it is expected. */
 static bool concerns(const struct drill *d, const struct flow *f)
 {
 	return !d->services.v[f->service].companion ||
@@ -549,13 +552,13 @@ static int find_services(struct drill *d)
 
 static void forget_services(struct drill *d)
 {
-	d->watch = watch_free(d->watch); /* it looks at them */
+	d->watch = watch_free(d->watch); /* the report refers to its flows */
 	services_deinit(&d->services);
 	free(d->server_name);
 	d->server_name = NULL;
 }
 
-/* Before the file is read from its beginning: counted anew, once. */
+/* Prepares for reading the file from its beginning: everything is counted again. */
 static int start_again(struct drill *d)
 {
 	const char **servers = d->report.servers;
@@ -568,7 +571,7 @@ static int start_again(struct drill *d)
 	return pcap_file_rewind(d->file);
 }
 
-/* All of the file was read. False: something else should have been believed. */
+/* The whole file was read. Returns false when something was believed on a wrong guess. */
 static bool survey_ends(struct drill *d)
 {
 	bool ok = d->survey != DRILL_GUESSES || guesses_hold(d);
@@ -578,7 +581,7 @@ static bool survey_ends(struct drill *d)
 	return ok;
 }
 
-/* A pass that tracks, and another one if it went by a wrong guess. */
+/* Makes a pass that tracks, and another one if a guess was wrong. */
 static int track_file(struct drill *d, bool modules, frame_fn fn)
 {
 	for (;;) {
@@ -604,7 +607,7 @@ static int find_cut(struct drill *d)
 	if (r != 0)
 		return r;
 	end_stretch(&d->busiest, d->report.packets + 1);
-	/* Nobody was ever live: the end is as good as any. */
+	/* No connection was ever live, so the end is as good as any place. */
 	d->stop_packet = d->busiest.middle ? d->busiest.middle : d->report.packets;
 	return start_again(d);
 }
@@ -642,7 +645,7 @@ static int run_passes(struct drill *d, FILE *out)
 	return r < 0 ? r : d->damage;
 }
 
-/* One exit code and one sentence for each way a drill can end. */
+/* Prints one sentence and returns one exit code for each way in which a drill can end. */
 static int conclude(const struct drill *d, int r)
 {
 	const struct pcap_file_position *pos = &d->damaged_at;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * dry-run: the drill. Runs the live tracker and modules on a capture file, kills
- * the server at a point, and says for each live connection what would happen.
+ * dry-run: the drill. It runs the live tracker and modules on a capture file, kills the server at a
+ * point, and says for each live connection what would happen.
  *
- * Needs no privileges. Time comes from the packets.
+ * It needs no privileges. Time is that of the packets.
  */
 #ifndef APPLIANCE_DRY_RUN_H
 #define APPLIANCE_DRY_RUN_H
@@ -15,38 +15,39 @@
 #include "config/config.h"
 
 enum dry_run_cut {
-	/* Most live connections: the middle of the longest stretch of packets with so many. */
+	/* The middle of the longest stretch of packets with the most live connections. */
 	DRY_RUN_CUT_BUSIEST,
 	DRY_RUN_CUT_TIME,   /* cut_ns after the first packet */
 	DRY_RUN_CUT_PACKET, /* after packet cut_packet */
 	DRY_RUN_CUT_END,    /* after the last packet */
-	/* After each cut_packet-th packet, each connection that changed; proved, not only planned.
-	 */
+	/* After each cut_packet-th packet every connection that has changed is cut. What follows
+	 * is proved and not only planned. */
 	DRY_RUN_CUT_EVERY,
 };
 
 #define DRY_RUN_HORIZON ((size_t)256 << 10)
 
 struct dry_run_options {
-	const char *path; /* "-": standard input, only for cuts that need one pass */
-	/* Which services are protected: the configuration's, or else one server. */
-	const struct config *config; /* NULL: use server */
-	bool server_auto;            /* the address that answered SYNs most */
+	const char *path; /* "-" is standard input, for cuts that need one pass */
+	/* The protected services: those of the configuration, or those of one server. */
+	const struct config *config; /* NULL: `server` is used */
+	bool server_auto;            /* the server is the address that answered the most SYNs */
 	struct endpoint server;      /* port 0: every port */
-	const char *protocol;        /* module for all its ports; NULL: by well-known port */
+	const char *protocol;        /* the module for all its ports; NULL: by well-known port */
 	const char *modules_dir;
 	enum dry_run_cut cut;
 	int64_t cut_ns;
 	uint64_t cut_packet;
-	size_t horizon; /* every: how many bytes behind each cut are proved; 0: DRY_RUN_HORIZON */
+	/* DRY_RUN_CUT_EVERY: bytes behind each cut that are proved; 0: DRY_RUN_HORIZON. */
+	size_t horizon;
 	bool json;
 };
 
-/* "12.5" or "12.5s", "packet:N", "end", "every", "every:N". 0 or -EINVAL; writes cut, cut_ns,
- * cut_packet. */
+/* Parses "12.5", "12.5s", "packet:N", "end", "every" or "every:N" into cut, cut_ns and
+ * cut_packet. Returns 0 or -EINVAL. */
 int dry_run_parse_cut(const char *text, struct dry_run_options *io);
 
-/* A number of bytes, 1 to 1 GiB. 0 or -EINVAL. */
+/* Parses a number of bytes from 1 to 1 GiB. Returns 0 or -EINVAL. */
 int dry_run_parse_horizon(const char *text, struct dry_run_options *io);
 
 /*

@@ -22,7 +22,7 @@ static void put_ip(struct buf *b, const struct tcp_script_wire *w,
 	buf_u8(b, s->tos);
 	buf_u16be(b, (uint16_t)(20 + payload));
 	buf_u16be(b, 1);
-	/* More fragments, or don't. */
+	/* The flag "more fragments" or "don't fragment". */
 	buf_u16be(b, s->fragment >= 0 ? 0x2000 : s->may_fragment ? 0 : 0x4000);
 	buf_u8(b, s->ttl);
 	buf_u8(b, 6);
@@ -50,7 +50,8 @@ static void put_options(struct buf *b, const struct tcp_script_wire *w,
 static void put_tcp(struct buf *b, const struct tcp_script_wire *w,
 		    const struct tcp_script_segment *s)
 {
-	uint32_t first = s->seq + !!(s->flags & TCP_SYN); /* data of a SYN begins behind it */
+	/* Data in a SYN begins behind the SYN's number. */
+	uint32_t first = s->seq + !!(s->flags & TCP_SYN);
 
 	buf_u16be(b, s->from_server ? w->server.port : w->client.port);
 	buf_u16be(b, s->from_server ? w->client.port : w->server.port);
@@ -62,7 +63,7 @@ static void put_tcp(struct buf *b, const struct tcp_script_wire *w,
 	buf_u16be(b, 0);
 	buf_u16be(b, s->flags & TCP_URG ? (uint16_t)(s->end - s->seq) : 0);
 	put_options(b, w, s);
-	/* As signed: a keep-alive may stand before the first byte. */
+	/* The offset is signed: a keep-alive may be before the first byte. */
 	for (uint32_t i = 0; i < s->end - s->seq; i++) {
 		uint8_t c = tcp_script_byte(s->from_server,
 					    (uint64_t)(int64_t)(int32_t)(first + i - 1));

@@ -25,10 +25,10 @@ struct run {
 	int64_t now_ns;
 	struct shown shown;
 	const struct tcp_script_statement *at;
-	char text[512]; /* of the text asked for last */
+	char text[512]; /* storage for text_of() */
 };
 
-/* The module has no way to the run but this. */
+/* The module has no other access to the run. */
 static struct shown *noted;
 
 /* ---- a module that continues everything ----------------------------------------------------- */
@@ -123,7 +123,7 @@ enum side {
 	OF_SERVER
 };
 
-/* A wire number of one side, as the script counts. */
+/* Converts a wire number of one side to the script's. */
 static int64_t relative(const struct run *r, enum side who, uint32_t seq)
 {
 	return (int32_t)(seq - r->wire.isn[who]);
@@ -154,7 +154,7 @@ static const char *plan_text(struct run *r, struct flow *f)
 	return r->text;
 }
 
-/* The bytes that would be sent again: their number, or -1 when one of them is another. */
+/* The number of bytes that would be sent again; -1: one of them is wrong. */
 static int64_t in_flight(const struct run *r, const struct flow *f)
 {
 	if (!r->is_taken)
@@ -170,7 +170,7 @@ static int64_t in_flight(const struct run *r, const struct flow *f)
 	return (int64_t)(end - acked);
 }
 
-/* One table of all numbers. clang-format does not know when it is done with these. */
+/* One table of all numbers. clang-format does not cope with it. */
 /* clang-format off */
 #define SNAPSHOT_NUMBERS(X) \
 	X(snd_wnd) X(max_window) X(mss) X(snd_wscale) X(rcv_wscale) X(wscale_ok) X(sack_ok) \
@@ -323,7 +323,7 @@ static bool holds(int64_t v, const char *op, int64_t with)
 	return op[0] == '<' ? v < with : v > with;
 }
 
-/* NULL: no such name. */
+/* The text with this name. NULL: there is none. */
 static const char *text_of(struct run *r, const char *name)
 {
 	struct flow *f = the_flow(r);
@@ -430,7 +430,7 @@ static int feed(struct run *r, const struct tcp_script_segment *s)
 	case DECODE_NOT_TCP:
 	case DECODE_TRUNCATED:
 	case DECODE_MALFORMED:
-		break; /* as a worker does: counted elsewhere */
+		break; /* a worker counts these elsewhere */
 	}
 	int e = buf_error(&b);
 	buf_deinit(&b);
@@ -444,7 +444,10 @@ static void forget_taken(struct run *r)
 	r->is_taken = false;
 }
 
-/* As worker.c: a client that began anew is let go, everybody else is handed over. */
+/*
+ * Takes the flow over as worker.c does: a client that began anew is dropped, any other flow is
+ * handed over.
+ */
 static int take_over(struct run *r)
 {
 	struct flow *f = the_flow(r);

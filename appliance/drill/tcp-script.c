@@ -9,7 +9,7 @@
 #include "base/clock.h"
 
 struct parser {
-	const char *name, *p; /* p: where it is in the line, terminated */
+	const char *name, *p; /* p: the position in the line, which is terminated */
 	uint32_t line;
 	int64_t now_ns;
 	struct tcp_script *out;
@@ -35,7 +35,7 @@ static void spaces(struct parser *p)
 		p->p++;
 }
 
-/* Takes @text, when it comes next and no longer word begins with it. */
+/* Takes @text if it comes next as a whole word. */
 static bool take(struct parser *p, const char *text)
 {
 	size_t n = strlen(text);

@@ -54,7 +54,7 @@ enum tcp_script_kind {
 	TCP_SCRIPT_ASSERT,
 };
 
-#define TCP_SCRIPT_OPTIONS_MAX 40 /* RFC 9293: what a header has room for */
+#define TCP_SCRIPT_OPTIONS_MAX 40 /* ceiling of a TCP header (RFC 9293) */
 
 struct tcp_script_segment {
 	bool from_server, lost;
@@ -62,23 +62,23 @@ struct tcp_script_segment {
 	uint32_t seq, end, ack; /* relative */
 	bool ack_given;
 	uint16_t window;
-	uint8_t option[TCP_SCRIPT_OPTIONS_MAX]; /* as on the wire, padded; SACK made absolute later
-						 */
+	/* In wire form, padded; SACK becomes absolute later. */
+	uint8_t option[TCP_SCRIPT_OPTIONS_MAX];
 	uint32_t option_n;
-	uint32_t sack_at, sack_n; /* where in `option` SACK edges stand, 4 bytes each */
+	uint32_t sack_at, sack_n; /* positions of SACK edges in `option`, 4 bytes each */
 	uint8_t ttl, tos;
 	int32_t vlan;      /* -1: none */
-	uint32_t captured; /* of the payload */
+	uint32_t captured; /* bytes of the payload */
 	bool other, bad_sum, stranger, moved;
 	uint16_t piece;
 	bool may_fragment;
-	int32_t fragment; /* -1: whole */
+	int32_t fragment; /* -1: not a fragment */
 };
 
 struct tcp_script_statement {
 	enum tcp_script_kind kind;
 	uint32_t line;
-	int64_t time_ns; /* from the beginning */
+	int64_t time_ns; /* since the beginning */
 	union {
 		struct {
 			bool server;
@@ -90,7 +90,7 @@ struct tcp_script_statement {
 			char name[32], op[3], text[96];
 			bool is_text;
 			int64_t number;
-		} assertion; /* a list makes one statement each */
+		} assertion; /* a list becomes one statement for each assertion */
 	};
 };
 
@@ -100,8 +100,8 @@ struct tcp_script {
 };
 
 /*
- * 0, or 1 when it is no script: @error is "NAME:LINE: what is wrong". Free with deinit in
- * both cases. -ENOMEM.
+ * Parses a script. Returns 0, -ENOMEM, or 1 when it is not a script; then @error is "NAME:LINE:
+ * what is wrong". Deinit is due in any case.
  */
 int tcp_script_parse(const char *name, const char *text, struct tcp_script *ret, char *error,
 		     size_t error_size);
@@ -111,24 +111,27 @@ void tcp_script_deinit(struct tcp_script *s);
 
 struct tcp_script_wire {
 	struct endpoint client, server;
-	uint32_t isn[2]; /* of client, server */
+	uint32_t isn[2]; /* by side: client, server */
 };
 
-/* The byte that belongs to stream offset @off of the client's (0) or server's (1) bytes. */
+/* The byte at stream offset @off of the client (0) or the server (1). */
 static inline uint8_t tcp_script_byte(int from_server, uint64_t off)
 {
 	return (uint8_t)(off * 31 + off / 253 + (from_server ? 101 : 7));
 }
 
-/* The Ethernet frame of @s; *ret_wire: its length before the capture cut it. */
+/* Writes the Ethernet frame of @s. *ret_wire is its length before the capture cut it. */
 void tcp_script_frame(const struct tcp_script_wire *w, const struct tcp_script_segment *s,
 		      struct buf *out, size_t *ret_wire);
 
 /* ---- tcp-script-run.c -------------------------------------------------------------- */
 
-/* Plays it. 0, or 1: the first assertion that does not hold, in @error as above. */
+/*
+ * Plays the script. Returns 0, or 1 at the first assertion that does not hold, with @error as
+ * above.
+ */
 int tcp_script_run(const char *name, const struct tcp_script *s, char *error, size_t error_size);
-/* Names that may be asserted, NULL-terminated. */
+/* The names that may be used in assertions, NULL-terminated. */
 const char *const *tcp_script_names(void);
 
 #endif

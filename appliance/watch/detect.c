@@ -70,7 +70,7 @@ static int detect_open(void *state, struct jeebs_flow *f, const struct jeebs_liv
 	return JEEBS_OK;
 }
 
-/* The first bytes of @dir: what the log has, and @b behind it. At most DETECT_MAX_BYTES. */
+/* Collects the first bytes of @dir, at most DETECT_MAX_BYTES: those in the log, then @b. */
 static struct bytes first_bytes(const struct detect *s, uint32_t dir, struct bytes b, uint8_t *out)
 {
 	size_t n = 0;
@@ -138,7 +138,7 @@ static int detect_fin(void *state, uint32_t dir, uint64_t off)
 	return JEEBS_OK;
 }
 
-/* u8 version, reason; u64 next[2] */
+/* The checkpoint: u8 version, u8 reason, u64 next[2]. */
 #define VERSION 1u
 
 static size_t detect_checkpoint(const void *state, uint8_t *out, size_t cap)
@@ -197,7 +197,7 @@ static void detect_resume(void *state, const struct jeebs_cut *cut, struct jeebs
 	} else if (cut->server_fin) {
 		ops->finish_client(j);
 	} else {
-		/* Its server may be one that speaks first. */
+		/* The server of the protocol may be one that speaks first. */
 		ops->connect_backend(j);
 		ops->pass(j, JEEBS_TO_SERVER);
 		ops->pass(j, JEEBS_TO_CLIENT);
@@ -206,7 +206,7 @@ static void detect_resume(void *state, const struct jeebs_cut *cut, struct jeebs
 
 static void detect_close(void *state)
 {
-	(void)state; /* owns nothing */
+	(void)state; /* the state owns nothing */
 }
 
 const struct jeebs_module detect_module = {

@@ -17,7 +17,7 @@ enum ending ending_by_fin(struct jeebs_flow *jf)
 		return ENDING_NONE;
 	jf->endings.server_ended = true;
 	plan_make(jf, &p);
-	/* Without a module nobody knows in the middle of what. */
+	/* Without a module it is unknown whether something was unfinished. */
 	if (!p.cont && strcmp(p.module, "-") != 0)
 		return ENDING_CUT;
 	return first_to_end(f) ? ENDING_FINISHED : ENDING_NONE;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * endings: connections that a service ended by itself, as the wire told it.
+ * endings: connections that a service ended itself, as seen on the wire.
  *
- * A server process that is killed leaves its kernel behind, which resets its connections or
- * finishes them wherever they stood. What a client has received by then is final: it
- * knows that the connection is over, and nobody can continue it. Counted by workers, read
- * by anybody. Only the side that ended first counts, and each connection once.
+ * When a server process is killed, its kernel resets its connections or finishes them, wherever
+ * they are. What a client has received by then is final: it knows that the connection is over, and
+ * nobody can continue it. Workers count, anybody reads. Only the side that ended first counts, and
+ * each connection counts once.
  */
 #ifndef APPLIANCE_ENDINGS_H
 #define APPLIANCE_ENDINGS_H
@@ -15,9 +15,9 @@
 #include "watch.h"
 
 enum ending {
-	ENDING_RESET,    /* by RST */
-	ENDING_CUT,      /* by FIN in the middle of something: its module would refuse it now */
-	ENDING_FINISHED, /* by FIN with nothing outstanding: as any server may at any time */
+	ENDING_RESET,    /* by a RST */
+	ENDING_CUT,      /* by a FIN in the middle of something: its module would refuse it now */
+	ENDING_FINISHED, /* by a FIN with nothing outstanding, as any server may end it */
 	ENDING_COUNT_,
 	ENDING_NONE = ENDING_COUNT_,
 };
@@ -30,22 +30,25 @@ struct ending_counts {
 	uint64_t n[ENDING_COUNT_];
 };
 
-/* After a FIN of the server was tracked: does it end the connection? */
+/* How the connection ends, after a FIN of the server was tracked. */
 enum ending ending_by_fin(struct jeebs_flow *jf);
-/* The flow is closed by @s, a RST of the server: was it live until then? */
+/*
+ * How the connection ends, when @s, a RST of the server, has closed the flow: it counts if it was
+ * live until then.
+ */
 enum ending ending_by_reset(struct jeebs_flow *jf, const struct segment *s);
 
-void endings_add(struct endings *e, enum ending how); /* ENDING_NONE: nothing */
+void endings_add(struct endings *e, enum ending how); /* ENDING_NONE counts nothing */
 struct ending_counts endings_read(const struct endings *e);
 
-/* What @now has more than @before. */
+/* The difference: @now minus @before. */
 struct ending_counts ending_counts_since(const struct ending_counts *now,
 					 const struct ending_counts *before);
 void ending_counts_add(struct ending_counts *io, const struct ending_counts *more);
-/* Those that no server in good health makes. */
+/* How many endings no healthy server causes. */
 uint64_t ending_counts_abrupt(const struct ending_counts *c);
 
-/* "reset", "cut", "finished": the words of logs and metrics. */
+/* The word in logs and metrics: "reset", "cut", "finished". */
 const char *ending_name(enum ending how);
 
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * evidence: what the wire tells of the life of a protected server, between threads.
+ * evidence: what threads tell each other about the life of a protected server.
  *
- * Workers write what they saw, the health loop what it was answered; both read, and failover and
- * metrics with them. Atomics, relaxed: each field stands for itself.
+ * Workers write what they saw, the health loop writes which probes were answered. Both read it, and
+ * so do failover and metrics. All fields are relaxed atomics: each is valid by itself.
  */
 #ifndef APPLIANCE_EVIDENCE_H
 #define APPLIANCE_EVIDENCE_H
@@ -12,24 +12,25 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define EVIDENCE_MACS 4 /* of bonded NICs */
+#define EVIDENCE_MACS 4 /* a bonded server has several NICs */
 
 /*
- * What is known of the life of one protected server; where nothing else is said, written by all
- * workers.
+ * Evidence about the life of one protected server. Written by all workers, unless a field says
+ * otherwise.
  */
 struct evidence {
-	/* CLOCK_MONOTONIC time of its last segment that is a sign of life (life.h), 0: none yet. Of
-	 * any connection: one that is not tracked proves life as well. */
+	/* CLOCK_MONOTONIC time of the last segment that is a sign of life (life.h); 0: none yet.
+	 * Segments of untracked connections count too. */
 	_Alignas(64) _Atomic int64_t server_ns;
-	/* Written by the health loop: when the server last answered a probe that nobody else could
-	 * answer, 0: never; and the MACs through which it did (evidence_mac_code()), 0: none. */
+	/* Written by the health loop. probed_ns: when the server last answered a probe that
+	 * nobody else could answer; 0: never. mac: from where it answered (evidence_mac_code());
+	 * 0: none. */
 	_Atomic int64_t probed_ns;
 	_Atomic uint64_t mac[EVIDENCE_MACS];
 	_Atomic uint64_t gaps[2], gap_bytes[2]; /* by direction: lost by the capture */
-	/* Likewise: the box's own port of that probe. */
+	/* Written by the health loop: the box's own port of that probe. */
 	_Atomic uint16_t answered_port;
-	_Atomic uint32_t vlan; /* worker-vlan.h: what was learnt of it; by any worker */
+	_Atomic uint32_t vlan; /* what is known of the VLAN, see worker-vlan.h; any worker */
 };
 
 static inline uint64_t evidence_mac_code(const uint8_t mac[6])
@@ -41,7 +42,7 @@ static inline uint64_t evidence_mac_code(const uint8_t mac[6])
 	return v;
 }
 
-/* The server has answered from there. */
+/* Whether the server has answered from this MAC. */
 static inline bool evidence_mac_known(const struct evidence *e, const uint8_t mac[6])
 {
 	for (int i = 0; i < EVIDENCE_MACS; i++)
@@ -51,7 +52,7 @@ static inline bool evidence_mac_known(const struct evidence *e, const uint8_t ma
 	return false;
 }
 
-/* The newest of them first; by the health loop alone. */
+/* Adds a MAC, the newest first. Called by the health loop only. */
 static inline void evidence_mac_learn(struct evidence *e, const uint8_t mac[6])
 {
 	if (evidence_mac_known(e, mac))

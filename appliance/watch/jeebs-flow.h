@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * jeebs-flow: one watched connection, and which part of it belongs to whom.
+ * jeebs-flow: one watched connection, in parts that belong to different files.
  *
- * Opaque to modules. It lives as long as its flow, and is changed by the thread of its watch alone.
- * Each part is written by the file that is named with it, and by no other; whoever else needs
- * something of it asks the functions of that file. Parts of a worker stand here because they live
- * as long as the connection.
+ * Opaque to modules. It lives as long as its flow, and only the thread of its watch changes it.
+ * Each part is written by the file named above it and by no other; other files ask the functions of
+ * that file. Parts that belong to a worker are here because they live as long as the connection.
  */
 #ifndef APPLIANCE_JEEBS_FLOW_H
 #define APPLIANCE_JEEBS_FLOW_H
@@ -18,32 +17,34 @@
 struct watch;
 struct watch_service;
 
-/* How far the module of a connection is. Only set_stage() in watch.c changes it. */
+/* The state of a connection's module. Only set_stage() in watch.c changes it. */
 enum watch_stage {
 	WATCH_EARLY,    /* not opened yet: half of the handshake is missing */
 	WATCH_LISTENS,  /* open, and shown every byte */
-	WATCH_GAVE_UP,  /* open, and shown nothing more; its plan says why */
+	WATCH_GAVE_UP,  /* open, but shown nothing more; its plan says why */
 	WATCH_ALONE,    /* there is no module, or it could not be opened */
-	WATCH_DETACHED, /* was open; its state was taken out by watch_detach() */
+	WATCH_DETACHED, /* it was open, and watch_detach() has taken its state */
 };
 
 /* watch.c */
 struct watch_listener {
 	const struct jeebs_module *module;
 	struct jeebs_service service;
-	void *state; /* room for any module's; NULL without modules or after watch_detach() */
-	/* While a hand-over is asked for: who goes on, and from where. */
+	/* Large enough for any module; NULL without modules, or after watch_detach(). */
+	void *state;
+	/* During a hand-over: the next module, and where it begins. */
 	const struct jeebs_module *next_module;
 	uint64_t next_begin[2];
-	/* What passed before the handshake was complete: told as a gap when the module opens. */
-	uint64_t missed[2];     /* end of it */
-	struct spilled spilled; /* open while somebody reads it */
+	/* Bytes that passed before the handshake was complete. The module is told of them as a
+	 * gap when it opens. */
+	uint64_t missed[2];     /* by direction: their end */
+	struct spilled spilled; /* open while it is being read */
 	bool missed_fin[2];
 	bool kept[2];  /* the module has said what it needs of the log */
 	uint8_t stage; /* enum watch_stage */
 };
 
-/* Of a related connection in a takeover: who expects it. */
+/* Of a related connection in a takeover: the connection that expects it. */
 struct related_main {
 	uint32_t worker, flow, tag;
 	bool known;
@@ -53,30 +54,29 @@ struct related_main {
 struct related_part {
 	struct jeebs_expect expect[JEEBS_EXPECT_MAX];
 	int64_t expect_ns[JEEBS_EXPECT_MAX];
-	struct list expecting; /* in watch_expecting(), once it has expected anything */
-	struct list companion; /* in watch_companions(), of a companion's service */
+	struct list expecting; /* in watch_expecting(), when it has expected anything */
+	struct list companion; /* in watch_companions(), if it belongs to a companion's service */
 	uint32_t expect_n;
 	struct related_main main;
 };
 
 /*
- * spill.c: where the log of what the client says is longer than may be kept in memory, the
- * beginning of it is elsewhere.
+ * spill.c: a long log of the client, whose beginning goes to the store.
  *
  *	want ==== from ======== to ------- sent ------- next
- *	          |  elsewhere  |  on its   |
+ *	          |  spilled    |  on its   |
  *	                        |  way and  |
  *	                        |  in the log of the flow -----|
  */
 struct spill_part {
 	uint64_t want; /* what the module asked for; UINT64_MAX: nothing */
-	uint64_t id;   /* by what name it is known there; 0: nothing is */
+	uint64_t id;   /* the log's id in the store; 0: nothing was sent there */
 	uint64_t from, to, sent;
-	struct list node, under_way; /* in watch_long(); of what is under way, in the worker's */
-	bool ended;                  /* some of it was refused: it gets no longer */
+	struct list node, under_way; /* in watch_long(); in the worker's list of parts under way */
+	bool ended;                  /* a part was refused: no more of the log is sent */
 };
 
-/* life.c: how far a connection was at the last sign of life of its server. */
+/* life.c: how far the connection was at the last sign of life of its server. */
 struct life_part {
 	uint64_t acked, said;
 	int64_t asked_ns;
@@ -85,26 +85,26 @@ struct life_part {
 
 /* endings.c */
 struct endings_part {
-	bool server_ended; /* by the server, first of all */
+	bool server_ended; /* the server was the first to end it */
 };
 
 /* taken.c */
 struct taken_part {
-	bool left; /* it was taken over, or given up: it did not close by itself */
+	bool left; /* it was taken over or given up, so it did not close by itself */
 };
 
 /* worker-store.c */
 struct worker_store_part {
-	bool stored; /* the store holds a record of it */
+	bool stored; /* the store has a record of it */
 };
 
 /* worker-vlan.c */
 struct worker_vlan_part {
-	bool ambiguous; /* there is another one with its addresses and ports, in some VLAN */
+	bool ambiguous; /* another connection in some VLAN has the same addresses and ports */
 };
 
 struct jeebs_flow {
-	/* Set when it is opened, and not changed: anybody reads them. */
+	/* Set when it is opened and never changed. Anybody may read them. */
 	struct watch *watch;
 	struct flow *flow;
 	const struct watch_service *service;

@@ -13,7 +13,7 @@ static int64_t probed(const struct evidence *e)
 	return atomic_load_explicit(&e->probed_ns, memory_order_relaxed);
 }
 
-/* The server has answered from there, or it was seen before the server answered. */
+/* Whether the server has answered from this MAC, or the MAC was seen before the server answered. */
 static bool knows_mac(struct life *l, const struct segment *s, const struct evidence *e)
 {
 	const int64_t probed_ns = probed(e);
@@ -31,7 +31,10 @@ static bool knows_mac(struct life *l, const struct segment *s, const struct evid
 	return false;
 }
 
-/* Its client has spoken since the last sign, and it acknowledges all that came. */
+/*
+ * Whether the client has spoken since the last sign of life, and the segment acknowledges all that
+ * came.
+ */
 static bool answers(const struct jeebs_flow *jf, const struct segment *s)
 {
 	const struct flow *f = jf->flow;
@@ -42,8 +45,9 @@ static bool answers(const struct jeebs_flow *jf, const struct segment *s)
 }
 
 /*
- * One that began since the last probe was answered may be of one speaker alone: he could hold a
- * takeover off for as long as he likes. A server that is busy, or is heard late, may have no other.
+ * A connection that began since the last answered probe may have both ends with one speaker, who
+ * could hold a takeover off as long as he likes. But a server that is busy, or is heard late, may
+ * have no other connections.
  */
 static bool believed(const struct flow *f, const struct segment *s, int64_t probed_ns)
 {

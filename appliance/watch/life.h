@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * life: what on the wire only a server that lives can have said.
+ * life: segments that only the living server can have sent.
  *
- * Anybody can send a segment with a server's address. Who is not the server does not know
- * the numbers: so a segment is a sign of life when it acknowledges something its peer has just
- * sent, or brings the next new bytes, of a connection; and comes from a MAC from which the server
- * has answered the box's own probe, or that was seen before it last did (a NIC that is changed is
- * believed when the server has answered again). Of a connection that began since then it is one for
- * LIFE_YOUNG_NS after that answer, and no longer. Checksums are looked at before, by whoever
- * decodes.
+ * Anybody can send a segment with a server's address, but only the server knows the numbers. A
+ * segment is a sign of life when it acknowledges something that its peer has just sent, or brings
+ * the next new bytes, of a connection. It must also come from a MAC from which the server has
+ * answered the box's own probe, or that was seen before the server last did. (After a change of
+ * its NIC the server is believed when it has answered again.) A segment of a connection that began
+ * since that answer counts only for LIFE_YOUNG_NS after it. Checksums were tested by the decoder.
  *
  * Pure; one for each worker and server.
  */
@@ -21,13 +20,13 @@
 #include "evidence.h"
 #include "watch.h"
 
-#define LIFE_MACS      8    /* of a server: bonded NICs, routers to it */
-#define LIFE_QUESTIONS 1024 /* of connections that are not tracked; a power of two */
-/* So long the answers to probes may be late, and all connections young. */
+#define LIFE_MACS      8    /* MACs of a server: bonded NICs, routers to it */
+#define LIFE_QUESTIONS 1024 /* untracked connections; a power of two */
+/* The answers to probes may be this late, and all connections this young. */
 #define LIFE_YOUNG_NS (5 * NS_PER_S)
 
 struct life_question {
-	uint64_t key; /* of the connection; 0: none is open */
+	uint64_t key; /* of the connection; 0: there is no open question */
 	uint32_t from, to;
 };
 
@@ -44,13 +43,13 @@ struct life {
 void life_init(struct life *l, const struct siphash_key *key);
 
 /*
- * A segment of a tracked connection, from its server, after the tracker has seen it. Of @e: when,
+ * A segment of a tracked connection from its server, after the tracker has taken it. @e tells when,
  * and from where, the server has answered probes.
  */
 bool life_of_flow(struct life *l, struct jeebs_flow *jf, const struct segment *s,
 		  const struct evidence *e);
 
-/* Connections that are not tracked: something was said to the server; and by it. */
+/* Untracked connections: somebody spoke to the server; the server spoke. */
 void life_asked(struct life *l, const struct segment *s);
 bool life_answered(struct life *l, const struct segment *s, const struct evidence *e);
 

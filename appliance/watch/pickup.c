@@ -14,7 +14,7 @@ void pickup_snapshot(const struct flow *f, struct snapshot *io)
 	io->mss = infer_mss(f->infer, pickup_mss_default(f));
 	io->snd_wscale = infer_wscale(f->infer, FLOW_TO_SERVER);
 	io->rcv_wscale = infer_wscale(f->infer, FLOW_TO_CLIENT);
-	/* Without scaling both are 0, and that is all a socket knows of it. */
+	/* Without scaling both are 0, and a socket knows nothing more about it. */
 	io->wscale_ok = io->snd_wscale || io->rcv_wscale;
 	io->sack_ok = f->infer->sack;
 	io->ts_ok = infer_ts(f->infer);

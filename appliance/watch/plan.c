@@ -15,7 +15,7 @@ static void refuse(struct plan *p, const char *reason, const char *detail)
 	snprintf(p->detail, sizeof p->detail, "%s", detail);
 }
 
-/* What no module can mend: the mark, the word for it, and the sentence. */
+/* Marks that no module can make good: the mark, the reason, and the sentence. */
 static const struct {
 	uint16_t mark;
 	const char *reason, *detail;
@@ -26,7 +26,7 @@ static const struct {
 	{FLOW_MARK_FRAGMENT, "ip-fragments",
 	 "IP fragments between these hosts were not reassembled"},
 	{FLOW_MARK_BAD_OPTIONS, "bad-options", "malformed TCP options in the handshake"},
-	/* Last: of a connection older than the box, what else is wrong says more. */
+	/* Must be the last: of a connection that was picked up, any other fault says more. */
 	{FLOW_MARK_MIDSTREAM, "handshake-not-seen",
 	 "one half of the handshake was not seen: its TCP options are unknown"},
 };
@@ -45,9 +45,9 @@ static bool refused_by_mark(const struct flow *f, struct plan *p)
 }
 
 /*
- * Behind a hole of the capture the old server had sent more. A client that says in SACK
- * what it holds, and does not, holds nothing of it. Of another one nobody can tell, and of
- * one that is asked and does not answer.
+ * Whether the client has none of the bytes that the old server sent behind a hole of the capture.
+ * SACK tells, if the client uses it. Of another client nobody knows, nor of one that was asked and
+ * did not answer.
  */
 static bool holds_nothing_behind(const struct flow *f)
 {
@@ -58,9 +58,9 @@ static bool holds_nothing_behind(const struct flow *f)
 }
 
 /*
- * Two copies of the same bytes, and nobody knows which one was taken. Those of the client are
- * needed as far as the module has asked for them; what the server said its module has read, and
- * goes by it until the next exchange.
+ * Refuses when two copies of the same bytes differ: nobody knows which copy was accepted. The
+ * client's bytes matter from where the module asked to keep them. The server's bytes were read by
+ * the module, which depends on them until the next exchange.
  */
 static void refuse_doubt(struct plan *p, const char *reason, const char *whose,
 			 const struct stream *s)
@@ -98,7 +98,7 @@ static bool refused_by_doubt(const struct jeebs_flow *jf, struct plan *p)
 	return false;
 }
 
-/* Every byte that must be sent again, and every byte the client can no longer send again. */
+/* Refuses when a byte was lost that must be sent again, or that the client cannot send again. */
 static bool refused_by_loss(const struct flow *f, struct plan *p)
 {
 	const struct stream *in = &f->stream[FLOW_TO_SERVER];
@@ -145,7 +145,7 @@ static struct jeebs_bytes cut_log(struct jeebs_flow *jf, uint32_t dir, uint64_t 
 	return (struct jeebs_bytes){b.p, b.n};
 }
 
-/* A FIN counts once all data before it is there. */
+/* Whether the direction has ended: a FIN counts when all data before it is there. */
 static bool fin_in_order(const struct flow *f, enum flow_dir dir)
 {
 	return f->fin_seen[dir] && f->fin_off[dir] == f->stream[dir].next;
@@ -168,7 +168,10 @@ void plan_cut(struct jeebs_flow *jf, struct jeebs_cut *ret)
 	};
 }
 
-/* It could be restored; what becomes of it the main connection's module decides. */
+/*
+ * Plans a companion's connection, which could be restored. The module of its main connection
+ * decides what becomes of it.
+ */
 static void plan_companion(struct plan *p)
 {
 	p->cont = true;

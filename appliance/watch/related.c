@@ -182,7 +182,7 @@ struct related_ended *related_ended_free(struct related_ended *e)
 	return NULL;
 }
 
-/* Room for one more; what is too old goes first. */
+/* Makes room for one more: removes those that are too old, then the oldest. */
 static void forget_ended(struct list *ended, size_t bytes, int64_t now_ns)
 {
 	size_t n = 1;
@@ -315,6 +315,6 @@ uint32_t related_preview(struct jeebs_flow *jf, struct jeebs_related out[static 
 void related_preview_close(const struct jeebs_related *related, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++)
-		if (!related[i].cut.ended) /* what is over has no log but in memory */
+		if (!related[i].cut.ended) /* an ended one has its log in memory only */
 			watch_close_spilled(related[i].cut.flow);
 }

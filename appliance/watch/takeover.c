@@ -120,7 +120,7 @@ struct takeover_item *takeover_ended(struct related_ended *e, const struct relat
 	item->worker = worker;
 	item->main.worker = by->worker;
 	item->main.flow = by->flow;
-	remains_give_all(&e->remains); /* to the item */
+	remains_give_all(&e->remains); /* they belong to the item */
 	related_ended_free(e);
 	return item;
 }
@@ -152,7 +152,10 @@ static struct takeover_item *item_at(struct list *node)
 	return list_entry(node, struct takeover_item, node);
 }
 
-/* One that lived when the server died has seen more than one that was over. */
+/*
+ * Whether @a is told before @b: a connection that lived when the server died has seen more than an
+ * ended one.
+ */
 static bool comes_before(const struct takeover_item *a, const struct takeover_item *b)
 {
 	static const uint8_t place[] = {[TAKEOVER_PROBE] = 0,
@@ -241,7 +244,7 @@ void takeover_plan_family(struct takeover_item *item)
 	struct jeebs_related related[JEEBS_EXPECT_MAX];
 	struct jeebs_cut cut;
 
-	/* What TCP forbids, or a lack of memory, no module mends. */
+	/* No module can make good what TCP forbids, or a lack of memory. */
 	if (item->kind != TAKEOVER_READY || list_empty(&item->others))
 		return;
 	struct taken *t = &item->taken;

@@ -8,7 +8,7 @@
 #include "spill.h"
 #include "taken.h"
 
-/* The two halves of the product agree on the numbers of directions. */
+/* The tracker and the SDK number directions alike. */
 _Static_assert(FLOW_TO_SERVER == (int)JEEBS_TO_SERVER, "direction numbers");
 _Static_assert(FLOW_TO_CLIENT == (int)JEEBS_TO_CLIENT, "direction numbers");
 
@@ -18,7 +18,7 @@ struct watch {
 	struct list dirty;
 	struct list companions, ended, expecting, long_logs;
 	struct related_left left;
-	/* Freed connections, kept for the next: opening a flow calls no malloc. */
+	/* Freed connections are kept for reuse, so that opening a flow calls no malloc(). */
 	struct jeebs_flow **spare;
 	uint32_t spare_count;
 	size_t state_max;
@@ -60,7 +60,7 @@ struct spilled watch_take_spilled(struct jeebs_flow *jf, uint64_t end)
 	if (p->to != end || p->want >= p->to)
 		return (struct spilled){0};
 	o = jf->listener.spilled;
-	if (o.from < p->want) /* parts are forgotten late */
+	if (o.from < p->want) /* parts are deleted late */
 		o.from = p->want;
 	jf->listener.spilled = (struct spilled){0};
 	return o;
@@ -87,13 +87,13 @@ static void live_expect(struct jeebs_flow *jf, const struct jeebs_expect *e)
 	related_expect(jf, e);
 }
 
-/* How far the log of @dir reaches; behind it is the chunk being shown, if it is of @dir. */
+/* The end of the log of @dir. If the chunk being shown is of @dir, it comes behind this. */
 static uint64_t log_end(const struct flow *f, uint32_t dir)
 {
 	return f->log_end[dir] != UINT64_MAX ? f->log_end[dir] : f->stream[dir].next;
 }
 
-/* Everything from @off on is in the log, or in the chunk being shown. */
+/* Whether everything from @off on is in the log or the chunk being shown. */
 static bool reaches_back(const struct flow *f, uint32_t dir, uint64_t off)
 {
 	uint64_t end = log_end(f, dir);
@@ -143,7 +143,7 @@ static struct jeebs_flow *flow_block_new(const struct watch *w)
 	return jf;
 }
 
-/* Of the state, which is as large as any module's, @m is given what it needs, as zeros. */
+/* Gets a connection. The state has room for any module; as much of it as @m needs is zeroed. */
 static struct jeebs_flow *flow_block_get(struct watch *w, const struct jeebs_module *m)
 {
 	if (w->spare_count == 0)
@@ -167,7 +167,9 @@ static void flow_block_put(struct watch *w, struct jeebs_flow *jf)
 	free(jf);
 }
 
-/* A module that listens no more keeps nothing more; its plan will say why. */
+/*
+ * Changes the stage. A module that is not shown bytes any more keeps none; its plan will say why.
+ */
 static void set_stage(struct jeebs_flow *jf, enum watch_stage stage)
 {
 	jf->listener.stage = (uint8_t)stage;
@@ -186,7 +188,7 @@ static void give_up(struct jeebs_flow *jf)
 	set_stage(jf, WATCH_GAVE_UP);
 }
 
-/* A module that refuses may have asked for bytes first. */
+/* Opens the module. A module that refuses may have asked for bytes before. */
 static void open_listener(struct jeebs_flow *jf)
 {
 	struct watch_listener *l = &jf->listener;
@@ -196,7 +198,10 @@ static void open_listener(struct jeebs_flow *jf)
 	set_stage(jf, ok ? WATCH_LISTENS : WATCH_ALONE);
 }
 
-/* It must not take for the beginning what is none. */
+/*
+ * Tells the module of the bytes before the handshake was complete, so that it does not take later
+ * bytes for the beginning.
+ */
 static void tell_missed(struct jeebs_flow *jf)
 {
 	struct watch_listener *l = &jf->listener;
@@ -212,7 +217,7 @@ static void tell_missed(struct jeebs_flow *jf)
 	}
 }
 
-/* What came before offset 0 is not known, nor how much it was. */
+/* Tells the module that an unknown number of bytes came before offset 0. */
 static void tell_older(struct jeebs_flow *jf)
 {
 	struct watch_listener *l = &jf->listener;
@@ -222,7 +227,7 @@ static void tell_older(struct jeebs_flow *jf)
 			give_up(jf);
 }
 
-/* To this module everything before @begin was another conversation. */
+/* Makes @m the module. For @m the bytes before @begin were another conversation. */
 static void take_module(struct jeebs_flow *jf, const struct jeebs_module *m,
 			const uint64_t begin[static 2])
 {
@@ -235,7 +240,7 @@ static void take_module(struct jeebs_flow *jf, const struct jeebs_module *m,
 	l->service.protocol = m->name;
 	memcpy(l->service.begin, begin, sizeof l->service.begin);
 	if (m == jf->service->upgrade)
-		l->service.upgrade = NULL; /* there is no further one */
+		l->service.upgrade = NULL; /* there is only one hand-over of this kind */
 	related_expect_nothing(jf);
 	l->next_module = NULL;
 	l->kept[0] = l->kept[1] = false;
@@ -243,7 +248,7 @@ static void take_module(struct jeebs_flow *jf, const struct jeebs_module *m,
 	open_listener(jf);
 }
 
-/* After a data callback, which returned @r: is more to be shown? */
+/* Handles the result @r of a data callback. Returns whether more is to be shown. */
 static bool goes_on(struct jeebs_flow *jf, int r)
 {
 	if (r != JEEBS_HAND_OVER)
@@ -253,7 +258,7 @@ static bool goes_on(struct jeebs_flow *jf, int r)
 	return r == JEEBS_OK;
 }
 
-/* What the log of @dir holds from @off on. False: the module wants no more, for now. */
+/* Shows the module the log of @dir from @off on. Returns false when it wants no more for now. */
 static bool show_log(struct jeebs_flow *jf, uint32_t dir, uint64_t off, int64_t now_ns)
 {
 	const uint64_t end = log_end(jf->flow, dir);
@@ -261,7 +266,7 @@ static bool show_log(struct jeebs_flow *jf, uint32_t dir, uint64_t off, int64_t 
 	while (off < end) {
 		struct bytes b = track_log(jf->flow, (enum flow_dir)dir, off);
 		if (b.n == 0)
-			give_up(jf); /* it has let go of what it was not shown yet */
+			give_up(jf); /* it has released bytes that it was not shown yet */
 		if (b.n == 0 ||
 		    !goes_on(jf, jf->listener.module->data(jf->listener.state, dir, off,
 							   (struct jeebs_bytes){b.p, b.n}, now_ns)))
@@ -278,7 +283,7 @@ struct chunk {
 	int64_t now_ns;
 };
 
-/* Of a chunk what lies behind the beginning. */
+/* Shows the part of a chunk that is behind the beginning. */
 static bool show_chunk(struct jeebs_flow *jf, struct chunk c)
 {
 	uint64_t begin = jf->listener.service.begin[c.dir];
@@ -291,7 +296,7 @@ static bool show_chunk(struct jeebs_flow *jf, struct chunk c)
 						     (struct jeebs_bytes){b.p, b.n}, c.now_ns));
 }
 
-/* The end of the other direction may have been told to the one before. */
+/* Tells the module of the FIN, of which the module before may have been told already. */
 static void show_fin(struct jeebs_flow *jf, uint32_t dir)
 {
 	const struct flow *f = jf->flow;
@@ -302,7 +307,7 @@ static void show_fin(struct jeebs_flow *jf, uint32_t dir)
 		give_up(jf);
 }
 
-/* The module has asked to be followed by another one: each is asked for at most once. */
+/* Handles a hand-over. Each further module can be asked for once at most. */
 static void hand_over(struct jeebs_flow *jf, struct chunk c)
 {
 	while (jf->listener.next_module) {
@@ -313,7 +318,7 @@ static void hand_over(struct jeebs_flow *jf, struct chunk c)
 		if (on)
 			show_fin(jf, !c.dir);
 	}
-	/* What was kept for the ones before. */
+	/* Bytes that were kept for the modules before are released. */
 	for (uint32_t dir = 0; dir < 2; dir++)
 		if (!jf->listener.kept[dir])
 			track_keep_from(jf->watch->track, jf->flow, (enum flow_dir)dir,
@@ -333,9 +338,9 @@ static void open_now(struct jeebs_flow *jf)
 }
 
 /*
- * Not while half of the handshake is missing: a SYN may be captured after its answer. A
- * connection older than the box is shown from its first byte on: the module finds out where
- * messages begin while the tracker finds out about the options.
+ * Opens the module, unless half of the handshake is missing: a SYN may be captured after its
+ * answer. A connection whose handshake was not seen is shown from its first byte on. The module
+ * finds where messages begin while the tracker infers the options.
  */
 static void open_module(struct jeebs_flow *jf)
 {
@@ -357,7 +362,7 @@ static void on_open(void *ctx, struct flow *f)
 	list_init(&f->dirty);
 	f->user = jf;
 	if (!jf)
-		return; /* out of memory: tracked, refused as no-module */
+		return; /* without memory: tracked, and refused as no-module */
 	jf->watch = w;
 	jf->flow = f;
 	jf->service = service;
@@ -367,7 +372,7 @@ static void on_open(void *ctx, struct flow *f)
 	open_module(jf);
 }
 
-/* Is there a module that wants to know? */
+/* Whether there is a module that wants to be shown bytes. */
 static bool listens(struct jeebs_flow *jf)
 {
 	if (!jf)
