@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * failover-account: what becomes of the connections of one takeover. Each that was live has
- * one fate at a time; it is settled when that is no longer `continuing`, and stays so.
+ * failover-account: what becomes of the connections of one takeover. Each connection that was live
+ * has one fate at a time. It is settled when the fate is no longer `continuing`, and then never
+ * changes.
  *
- * Shared by the failover thread, its pool, joins and the adopter: one lock around numbers.
+ * Shared by the failover thread, its pool, joins and the adopter: numbers under one lock.
  */
 #ifndef APPLIANCE_FAILOVER_ACCOUNT_H
 #define APPLIANCE_FAILOVER_ACCOUNT_H
@@ -13,17 +14,19 @@
 #include <stdint.h>
 
 enum fate {
-	FATE_CONTINUING, /* restored; that it goes on is not proven yet */
-	FATE_CONTINUED,  /* proven: join-proof.h; or a program has taken it; or it ended in order */
-	FATE_REFUSED,    /* reset before it was restored, or instead */
-	FATE_ABORTED,    /* restored, and reset by us before it was proven */
-	FATE_GONE,       /* its client was gone, or went away before it was proven */
+	FATE_CONTINUING, /* restored; not yet proven to go on */
+	FATE_CONTINUED,  /* proven (join-proof.h), taken by a program, or ended in order */
+	FATE_REFUSED,    /* reset instead of being restored, or before that */
+	FATE_ABORTED,    /* restored, and reset by the box before it was proven */
+	FATE_GONE,       /* the client was gone, or left before it was proven */
 	FATE_COUNT_,
 };
 
 #define ACCOUNT_REASONS_MAX 16
 
-/* How many for which reason (static text); further reasons are counted as the last one. */
+/*
+ * Numbers by reason (static text). When the table is full, further reasons count as the last one.
+ */
 struct account_reasons {
 	struct account_reason {
 		const char *reason;
@@ -44,21 +47,21 @@ struct account {
 
 void account_init(struct account *a);
 void account_deinit(struct account *a);
-/* A new takeover begins: all numbers are 0. */
+/* A takeover begins: sets all numbers to 0. */
 void account_begin(struct account *a);
-/* @n connections, not known before, are of @fate; @reason is for FATE_REFUSED. */
+/* Adds @n new connections with @fate. @reason is for FATE_REFUSED. */
 void account_add(struct account *a, enum fate fate, const char *reason, uint32_t n);
-/* They were never restored after all. */
+/* Removes @n continuing connections, which were not restored after all. */
 void account_undo(struct account *a, uint32_t n);
 /*
- * @n that were continuing are of @fate now; @reason is for FATE_ABORTED. True: nobody is
- * continuing any more.
+ * Changes the fate of @n continuing connections. @reason is for FATE_ABORTED. Returns true when no
+ * connection is continuing any more.
  */
 bool account_settle(struct account *a, enum fate fate, const char *reason, uint32_t n);
 void account_get(struct account *a, struct account_numbers *ret);
 /* Static text. */
 const char *fate_name(enum fate fate);
-/* "entity-differs 9, backend-failed 1", or "". Returns @out. */
+/* Writes "entity-differs 9, backend-failed 1", or "". Returns @out. */
 #define ACCOUNT_WHY_STRLEN 512
 const char *account_why(const struct account_reasons *r, char out[static ACCOUNT_WHY_STRLEN]);
 

@@ -13,7 +13,7 @@
 struct probing {
 	struct failover_server *s;
 	int64_t now_ns;
-	_Atomic int failed; /* negative errno of one that was not sent */
+	_Atomic int failed; /* negative errno of a probe that was not sent */
 };
 
 static void send_probe(void *ctx, uint32_t i)
@@ -53,7 +53,10 @@ static void work_on(void *ctx, uint32_t i)
 	failover_connection_work(s, s->run->batch[i]);
 }
 
-/* Also who was refused: without a socket the kernel refuses for us. */
+/*
+ * Admits all clients, including those of refused connections: without a socket the kernel refuses
+ * them.
+ */
 static void admit_all(struct failover_server *s)
 {
 	if (s->run->admitted_count > 0)
@@ -88,7 +91,7 @@ static void settle_batch(struct failover_server *s, uint32_t count)
 	admit_all(s);
 }
 
-/* The one to be dealt with now, or NULL: it waits for its family. */
+/* Returns the item to be settled now; NULL: @item waits for its family. */
 static struct takeover_item *note_item(struct failover_run *run, struct takeover_item *item)
 {
 	const struct probed *probed = probed_done(&run->probed, item);
@@ -103,8 +106,8 @@ static struct takeover_item *note_item(struct failover_run *run, struct takeover
 }
 
 /*
- * Some of their family never came: memory failed a worker, or the main connection ended
- * after it had said what it expects, and before its worker was asked for it.
+ * Settles families that will not be complete: a worker had no memory, or the main connection ended
+ * after it had said what it expects and before its worker was asked about it.
  */
 static void settle_families(struct failover_server *s)
 {
@@ -132,7 +135,7 @@ bool failover_clients_settle(struct failover_server *s)
 	if (!list_empty(&run->items))
 		return true;
 	if (!failover_clients_waiting(run))
-		settle_families(s); /* nothing more comes */
+		settle_families(s); /* no more items will come */
 	return false;
 }
 
@@ -173,7 +176,7 @@ static void call_end(struct worker *w, void *arg)
 	worker_takeover_end(w, *(const uint32_t *)arg);
 }
 
-/* Whatever a worker still does for an earlier takeover is over, and its inbox may go. */
+/* Ends what the worker does for an earlier takeover. Then that takeover's inbox can be freed. */
 static int end_worker(struct failover_server *s, uint32_t worker)
 {
 	uint32_t index = s->index;
@@ -186,7 +189,10 @@ static int end_worker(struct failover_server *s, uint32_t worker)
 	return r;
 }
 
-/* A worker's flows in parts: packets come in between. 0, or as worker_ask(). */
+/*
+ * Asks a worker about its flows in parts, so that it handles packets in between. Returns as
+ * worker_ask().
+ */
 static int ask_in_parts(struct failover_server *s, uint32_t worker, struct takeover_call *io,
 			void (*fn)(struct worker *w, void *arg))
 {
@@ -203,14 +209,18 @@ static int ask_in_parts(struct failover_server *s, uint32_t worker, struct takeo
 	return r;
 }
 
-/* What the flows of all workers expect; of one that stands still nobody knows. NULL: no memory. */
+/*
+ * Collects what the flows of all workers expect. What a worker that stands still knows is missing.
+ * NULL: no memory.
+ */
 static struct related_list *collect_expected(struct failover_server *s)
 {
 	struct takeover_call c = {.server = s->index, .expected = calloc(1, sizeof *c.expected)};
 
 	for (uint32_t i = 0; c.expected && i < s->env->worker_count; i++)
 		if (ask_in_parts(s, i, &c, call_expected) == -EINPROGRESS)
-			c.expected = calloc(1, sizeof *c.expected); /* that one is the worker's */
+			/* The old list is left to the worker. */
+			c.expected = calloc(1, sizeof *c.expected);
 	if (c.error || !c.expected)
 		log_event(LOG_ERROR, "related-not-collected", LOG_STR("server", s->cfg->name),
 			  LOG_ERR(-ENOMEM));
@@ -222,10 +232,10 @@ static uint64_t live_of(const struct failover_server *s, uint32_t worker)
 	return atomic_load(&worker_counters(s->env->workers[worker])->live);
 }
 
-/* From here on each worker fills the inbox. The connections of one that stands still are lost. */
+/* Makes the workers fill the inbox. The connections of a worker that stands still are lost. */
 static void begin_workers(struct failover_server *s)
 {
-	static struct related_list none; /* nobody writes to it */
+	static struct related_list none; /* never written */
 	struct related_list *expected = collect_expected(s);
 	struct takeover_call c = {.server = s->index,
 				  .expected = expected ? expected : &none,
@@ -235,7 +245,7 @@ static void begin_workers(struct failover_server *s)
 	for (uint32_t i = 0; i < s->env->worker_count; i++) {
 		int r = ask_in_parts(s, i, &c, call_begin);
 		if (r == -EINPROGRESS)
-			mine = false; /* it reads the list */
+			mine = false; /* the worker reads the list */
 		if (r < 0)
 			log_event(LOG_ERROR, "worker-lost", LOG_STR("server", s->cfg->name),
 				  LOG_INT("worker", i), LOG_INT("connections", live_of(s, i)),
@@ -253,13 +263,14 @@ void failover_clients_ask(struct failover_server *s)
 	struct list items;
 
 	begin_workers(s);
-	/* Everybody to be asked is in the inbox by now; some may have spoken meanwhile. */
+	/* The inbox has everybody who must be asked. Some may have answered already. */
 	list_init(&items);
 	mailbox_take(&run->inbox, &items);
 	list_for_each_safe (it, tmp, &items) {
 		struct takeover_item *item = list_entry(it, struct takeover_item, node);
 		list_del(it);
-		/* Without memory it is settled alone, and its main one is told of nothing. */
+		/* Without memory it is settled alone, and the main connection's module is not
+		 * told of it. */
 		if (item->main.known &&
 		    (item->kind == TAKEOVER_PROBE || item->kind == TAKEOVER_ENDED))
 			(void)family_expect(&run->families, item);
@@ -281,8 +292,8 @@ void failover_clients_ask(struct failover_server *s)
 }
 
 /*
- * Memory has failed a worker for the item itself, or it stands still: the connection is refused on
- * what was known when its client was asked.
+ * Refuses connections that no worker has handed over: it had no memory for the item, or it stands
+ * still. Only what was known when the client was asked is used.
  */
 static void refuse_lost(struct failover_server *s)
 {
@@ -306,7 +317,7 @@ static void refuse_lost(struct failover_server *s)
 			failover_connection_admit(s, &flow, 1);
 	}
 	lost += run->unprobed;
-	/* Without a socket, by the kernel; of which service nobody knows. */
+	/* They have no socket, so the kernel refuses them. Their service is not known. */
 	account_add(&s->account, FATE_REFUSED, why, run->unprobed);
 	if (run->unprobed > 0)
 		s->env->observer.settled(s->env->observer.ctx, s->index,
@@ -322,7 +333,7 @@ void failover_clients_collect(struct failover_server *s)
 	struct takeover_call c = {.server = s->index, .inbox = &s->run->inbox};
 
 	for (uint32_t i = 0; i < s->env->worker_count; i++)
-		(void)ask_in_parts(s, i, &c, call_collect); /* what is missing is lost */
+		(void)ask_in_parts(s, i, &c, call_collect); /* missing connections are lost */
 }
 
 void failover_clients_give_up(struct failover_server *s)

@@ -14,10 +14,13 @@
 
 _Static_assert(REFUSED_MAX == GUARD_FLOWS_MAX, "whoever is behind the guard can be asked again");
 
-/* A new socket begins with a window of ten segments, which options make a little smaller. */
+/* Segments of a new socket's first window. It has ten, which options make slightly smaller. */
 #define FIRST_FLIGHT_MSS 8
 
-/* Lost or unacceptable (no answer to the probe)? The client is asked again: failover-refused.h. */
+/*
+ * Refuses a connection with a RST. The RST may be lost or, without the client's true ACK, not
+ * acceptable. So the client is asked again, see failover-refused.h.
+ */
 static void refuse(struct failover_server *s, struct takeover_item *item)
 {
 	uint8_t frame[PROBE_FRAME_MAX];
@@ -37,13 +40,14 @@ static void refuse_because(struct failover_server *s, struct takeover_item *item
 	refuse(s, item);
 }
 
-/* What a join needs of us; freed with its last report. */
+/* What the reports of a join need. Freed with the last report. */
 struct joined {
 	struct failover_server *server; /* outlives all joins */
 	const struct jeebs_module *module;
-	/* Of the service: the module may be one that took over from its own. */
+	/* The service's protocol. Another module may have taken over. */
 	const char *protocol;
-	/* Of a conversation: what was restored with it, and has its fate. */
+	/* Of a conversation: the connections that were restored with this one and share its
+	 * fate. */
 	const char *others_protocol;
 	uint32_t others;
 	bool settled;
@@ -64,7 +68,7 @@ static void settle(struct joined *j, enum fate fate, const char *reason)
 		bell_ring(s->bell);
 }
 
-/* Reset by us, unless its client was the first. */
+/* The join was reset: by the box, or because the client was gone. */
 static void on_aborted(struct joined *j, const char *reason, const char *detail)
 {
 	struct failover_server *s = j->server;
@@ -79,7 +83,7 @@ static void on_aborted(struct joined *j, const char *reason, const char *detail)
 		s->env->observer.join_aborted(s->env->observer.ctx, s->index, reason);
 }
 
-/* In a join thread. */
+/* Called in a join's thread. */
 static void on_join_report(void *ctx, const struct join_report *r)
 {
 	struct joined *j = ctx;
@@ -112,7 +116,10 @@ static void on_state_free(void *ctx, void *state)
 	free(state);
 }
 
-/* The log ends where the old server's last byte was: its tail is what the socket was not given. */
+/*
+ * The log ends with the old server's last byte. Copies its last @unsent bytes, which the socket did
+ * not take.
+ */
 static int copy_unsent(const struct takeover_item *item, size_t unsent, uint8_t **ret)
 {
 	const struct buf *out = &item->taken.remains.log[FLOW_TO_CLIENT].bytes;
@@ -138,7 +145,7 @@ static void count_others(const struct takeover_item *item, struct joined *joined
 	}
 }
 
-/* On failure everything is still the caller's. */
+/* On failure the caller still owns everything. */
 static int submit(struct failover_server *s, struct takeover_item *item, int fd, size_t unsent,
 		  const struct join_related *related, uint32_t related_n)
 {
@@ -174,7 +181,7 @@ static int submit(struct failover_server *s, struct takeover_item *item, int fd,
 		free(joined);
 		return -ENOMEM;
 	}
-	/* Before anybody can tell its fate. */
+	/* Before any report can change it. */
 	account_add(&s->account, FATE_CONTINUING, NULL, 1 + joined->others);
 	int r = join_submit(s->env->joins, &rq);
 	if (r < 0) {
@@ -183,13 +190,13 @@ static int submit(struct failover_server *s, struct takeover_item *item, int fd,
 		free(joined);
 		return r;
 	}
-	remains_give_all(&t->remains); /* to the join */
+	remains_give_all(&t->remains); /* they belong to the join */
 	return 0;
 }
 
 /* ---- handed to a program ----------------------------------------------------------- */
 
-/* In the adopter's thread. */
+/* Called in the adopter's thread. */
 static void on_adopt_report(void *ctx, const struct adopt_report *r)
 {
 	struct joined *j = ctx;
@@ -209,7 +216,7 @@ static void on_adopt_report(void *ctx, const struct adopt_report *r)
 	free(j);
 }
 
-/* The module's state for the program: its checkpoint, the only form that anybody else can read. */
+/* The module's state for a program is its checkpoint: the only form that others can read. */
 static int checkpoint(const struct remains *r, struct buf *out)
 {
 	size_t n = r->module->checkpoint(r->state, NULL, 0);
@@ -255,7 +262,7 @@ static int hand_over(struct failover_server *s, struct takeover_item *item, int 
 		free(joined);
 		return r;
 	}
-	remains_give_logs(left); /* to the adopter */
+	remains_give_logs(left); /* they belong to the adopter */
 	return 0;
 }
 
@@ -270,9 +277,9 @@ static struct bytes in_flight(const struct taken *t)
 }
 
 /*
- * How much of what is in flight the client may already hold, in a way that its next
- * ACK could leap beyond what a new socket sends at first. Linux ignores such an ACK, for
- * ever; so these bytes are restored as sent. What it surely lacks goes out at once.
+ * How many bytes in flight the client may hold already, so that its next ACK could be beyond the
+ * first flight of a new socket. Linux ignores such an ACK for ever. So these bytes are restored as
+ * sent. Bytes that the client lacks for certain are sent at once.
  */
 static size_t perhaps_held(const struct taken *t, struct bytes flight)
 {
@@ -292,7 +299,7 @@ static const char *refusal_of(int error)
 	return error == -EMFILE || error == -ENFILE ? "descriptor-limit" : "restore-failed";
 }
 
-/* The socket, or -1: it was refused. */
+/* Returns the socket, or -1 when the connection was refused. */
 static int restore(struct failover_server *s, struct takeover_item *item, size_t *ret_unsent)
 {
 	struct bytes flight = in_flight(&item->taken);
@@ -320,7 +327,7 @@ static int restore(struct failover_server *s, struct takeover_item *item, size_t
 
 /* ---- conversations of several connections ------------------------------------------------- */
 
-/* Of a main connection that does not go on. */
+/* Refuses the others of a main connection that does not continue. */
 static void refuse_others(struct failover_server *s, struct takeover_item *item, const char *reason)
 {
 	list_for_each (it, &item->others) {
@@ -373,7 +380,7 @@ static struct join_related related_of(struct failover_server *s, struct takeover
 	return r;
 }
 
-/* The sockets of the others. Returns how many there are to be told to the module. */
+/* Restores the others. Returns how many the module is told of. */
 static uint32_t restore_others(struct failover_server *s, struct takeover_item *item,
 			       struct join_related related[static JEEBS_EXPECT_MAX])
 {
@@ -395,7 +402,7 @@ static uint32_t restore_others(struct failover_server *s, struct takeover_item *
 	return count;
 }
 
-/* They are the join's now; or, @taken false, what became of them is undone. */
+/* If @taken, they belong to the join; otherwise what was done for them is undone. */
 static void settle_others(struct failover_server *s, struct takeover_item *item,
 			  struct join_related *related, uint32_t count, bool taken)
 {
@@ -437,7 +444,7 @@ static void carry_on(struct failover_server *s, struct takeover_item *item)
 	}
 }
 
-/* To a program. It gets this connection alone. */
+/* Gives the connection to a program, which gets this connection alone. */
 static void give_away(struct failover_server *s, struct takeover_item *item)
 {
 	size_t unsent;
@@ -460,7 +467,7 @@ static void give_away(struct failover_server *s, struct takeover_item *item)
 	}
 }
 
-/* Perhaps the client never saw the SYN-ACK: it sends its SYN again, to the backup. */
+/* The client may lack the SYN-ACK. Then it sends its SYN again, and reaches the backup. */
 static bool begins_again(const struct takeover_item *item)
 {
 	return item->kind == TAKEOVER_READY && !item->taken.answered && item->taken.handshake_only;
@@ -474,7 +481,7 @@ void failover_connection_work(struct failover_server *s, struct takeover_item *i
 		return;
 	}
 	takeover_plan_family(item);
-	if (item->main.known) { /* without its main one */
+	if (item->main.known) { /* its main connection is missing */
 		refuse_because(s, item, "main-connection-gone", "");
 	} else if (!item->taken.plan.cont) {
 		refuse(s, item);
@@ -492,7 +499,7 @@ static void ask_again(void *ctx, const struct snapshot *snapshot)
 	uint8_t frame[PROBE_FRAME_MAX];
 	size_t n = probe_build(snapshot, link_mac(s->link), clock_mono_ns(), frame);
 
-	(void)link_send(s->link, bytes_of(frame, n)); /* that its RST could not be sent was told */
+	(void)link_send(s->link, bytes_of(frame, n)); /* a failed RST is reported already */
 }
 
 void failover_connection_ask_refused(struct failover_server *s, int64_t now_ns)
@@ -537,7 +544,7 @@ static void account(struct failover_server *s, const struct takeover_item *item)
 	char client[ENDPOINT_STRLEN], server[ENDPOINT_STRLEN];
 
 	if (item->result.gone) {
-		if (item->kind != TAKEOVER_ENDED) /* that one was not live */
+		if (item->kind != TAKEOVER_ENDED) /* an ENDED one was not live */
 			decided(s, item, FATE_GONE, NULL);
 		return;
 	}
@@ -549,7 +556,8 @@ static void account(struct failover_server *s, const struct takeover_item *item)
 		remember_refused(s, item);
 	}
 	tell_failures(s, &item->result);
-	/* Who was refused and why is said; of very many the summary says it by reason. */
+	/* Logs who was refused, and why. When they are very many, the summary counts them by
+	 * reason. */
 	bool aloud = !plan->cont && ++s->run->refusals_said <= REFUSALS_SAID_MAX;
 	log_event(aloud ? LOG_INFO : LOG_DEBUG,
 		  plan->cont ? "connection-continued" : "connection-refused",
@@ -573,7 +581,7 @@ void failover_connection_admit(struct failover_server *s, const struct guard_flo
 {
 	int r = guard_release(s->guard, flows, count);
 
-	/* All or none: one that is not there must not keep the others out. */
+	/* The batch is all or nothing. An entry that is missing must not keep the others out. */
 	for (uint32_t i = 0; r < 0 && count > 1 && i < count; i++)
 		(void)guard_release(s->guard, &flows[i], 1);
 	if (r < 0)

@@ -66,7 +66,7 @@ void family_sort(struct family_table *t)
 		list_init(&t->v[i].others);
 }
 
-/* Gives the main one its others. */
+/* Attaches the others to the main connection. */
 static struct takeover_item *assemble(struct family_table *t, struct family *f)
 {
 	struct takeover_item *item = f->main;

@@ -11,7 +11,7 @@ static uint64_t item_key(const struct takeover_item *item)
 
 static uint32_t key_slot(const struct probed_table *t, uint64_t key)
 {
-	/* Our own numbers, not a stranger's: multiplicative hashing is enough. */
+	/* The keys are our own numbers, so multiplicative hashing is enough. */
 	return (uint32_t)(key * UINT64_C(0x9e3779b97f4a7c15) >> 32) & t->index_mask;
 }
 

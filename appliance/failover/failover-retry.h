@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * failover-retry: a takeover that is called off is tried again, later each time: what it lacks
- * (memory, a fence that works) seldom comes back within a second. Told by the failover thread, read
- * by any.
+ * failover-retry: when a takeover that was called off is tried again. Each time it is later: what
+ * it lacked (memory, a fence that works) seldom comes back within a second. The failover thread
+ * writes, anybody reads.
  */
 #ifndef APPLIANCE_FAILOVER_RETRY_H
 #define APPLIANCE_FAILOVER_RETRY_H
@@ -17,16 +17,16 @@
 
 /* All zero: nothing has failed. */
 struct failover_retry {
-	_Atomic uint32_t times;       /* in a row */
-	_Atomic(const char *) reason; /* of the last, static; NULL: none */
+	_Atomic uint32_t times;       /* failures in a row */
+	_Atomic(const char *) reason; /* of the last failure, static text; NULL: none */
 };
 
 /*
- * Called off for @reason (static). How long to wait before it is asked for again: from
- * RETRY_FIRST_NS on twice as long each time, up to RETRY_LAST_NS.
+ * A takeover was called off for @reason (static text). Returns the pause before the next one:
+ * RETRY_FIRST_NS, then twice as long each time, up to RETRY_LAST_NS.
  */
 int64_t failover_retry_failed(struct failover_retry *r, const char *reason);
-/* It has succeeded, or the server lives. */
+/* A takeover has succeeded, or the server lives. */
 void failover_retry_clear(struct failover_retry *r);
 
 #endif

@@ -50,7 +50,7 @@
 #define PROBE_GIVE_UP_NS   (1700 * NS_PER_MS)
 #define FIRST_BYTE_WAIT_NS (1000 * NS_PER_MS)
 #define ADDRESS_CHECK_NS   (50 * NS_PER_MS)
-/* A frame and the answer it carried are stamped by different clocks. */
+/* A frame and the answer in it are stamped by different clocks. */
 #define SAME_SIGN_OF_LIFE_NS NS_PER_MS
 /* Of a worker that is behind: a full ring is read in so many. */
 #define HEAR_TURNS_MAX 64
@@ -142,7 +142,7 @@ static void drop_fence(struct failover_server *s)
 
 /* ---- before the address moves ------------------------------------------------------ */
 
-/* Of one that has never answered the box no MAC is known: then it may be anybody's. */
+/* A server that has never answered the box has no known MAC, so any MAC may be its own. */
 static bool may_be_server(const struct failover_server *s, const uint8_t mac[6])
 {
 	const struct evidence *e = &s->env->evidence[s->index];
@@ -151,8 +151,8 @@ static bool may_be_server(const struct failover_server *s, const uint8_t mac[6])
 }
 
 /*
- * Does the server answer for the address? One that has not fallen silent by itself must not.
- * Anybody can say that an address is his: only a MAC from which the server has answered counts.
+ * Checks that the server does not answer for its address, if it has not fallen silent by itself.
+ * Anybody can claim an address, so only a MAC from which the server has answered counts.
  */
 static int check_address(struct failover_server *s)
 {
@@ -223,7 +223,7 @@ static void enter_check(struct failover_server *s, int64_t now)
 {
 	if (has_fence(s))
 		mark(s, FAILOVER_FENCE);
-	/* After a fence that succeeded ARP proves nothing: others may answer, and it cannot. */
+	/* After a successful fence the server cannot answer, so an ARP answer comes from others. */
 	if (s->run->cause.silent || s->run->fenced)
 		return;
 	failover_server_ask(s);
@@ -245,7 +245,7 @@ static int enter_take(struct failover_server *s)
 		return r;
 	mark(s, FAILOVER_ADDRESS);
 	failover_clients_ask(s);
-	while (!list_empty(&run->items)) /* they have spoken already, and need not be asked */
+	while (!list_empty(&run->items)) /* they have spoken already, and are not asked */
 		failover_clients_settle(s);
 	failover_clients_probe(s);
 	mark(s, FAILOVER_PROBES);
@@ -257,14 +257,17 @@ static int enter_take(struct failover_server *s)
 static void enter_sockets(struct failover_server *s)
 {
 	struct failover_run *run = s->run;
-	int64_t now = clock_mono_ns(); /* many probes took their time */
+	int64_t now = clock_mono_ns(); /* sending many probes takes time */
 
 	run->until_ns = now + s->env->config->probe_timeout_ns;
 	run->repeat_ns = now + PROBE_REPEAT_NS;
 	run->give_up_ns = now + PROBE_GIVE_UP_NS;
 }
 
-/* Who is heard before it is restored is refused by the kernel: it is held back. */
+/*
+ * Collects the clients that are not restored yet. The kernel would refuse their packets, so the
+ * guard drops these.
+ */
 static uint32_t collect_pending(struct failover_server *s, struct guard_flow *pending, uint32_t max)
 {
 	const struct probed_table *t = &s->run->probed;
@@ -276,7 +279,7 @@ static uint32_t collect_pending(struct failover_server *s, struct guard_flow *pe
 	return n;
 }
 
-/* They are restored all the same, unless they speak before. */
+/* They are still restored, unless they speak before. */
 static int open_without_pending(struct failover_server *s, uint32_t n, int error)
 {
 	(void)probed_hold(&s->run->probed, NULL, 0);
@@ -297,8 +300,8 @@ static void open_guard(struct failover_server *s)
 	if (r < 0 && (n > 0 || !pending))
 		r = open_without_pending(s, run->probed.outstanding, r);
 	if (r < 0) {
-		/* Better open than closed for ever: without our table the sockets still work,
-		 * only new connections do not reach the backup. */
+		/* An open guard is better than one closed for ever. Without our table the
+		 * sockets still work; only new connections do not reach the backup. */
 		log_event(LOG_ERROR, "guard-open-failed", LOG_STR("server", s->cfg->name),
 			  LOG_ERR(r));
 		s->guard = guard_down(s->guard);
@@ -327,7 +330,8 @@ static void finish(struct failover_server *s)
 		aborted[ACCOUNT_WHY_STRLEN];
 
 	failover_clients_end(s);
-	if (s->run->not_remembered > 0) /* they are reset once, whatever becomes of that RST */
+	/* Each of them is reset only once, even if that RST is lost. */
+	if (s->run->not_remembered > 0)
 		log_event(LOG_WARNING, "refused-not-remembered", LOG_STR("server", s->cfg->name),
 			  LOG_INT("connections", s->run->not_remembered),
 			  LOG_ERR(s->run->not_remembered_error));
@@ -351,7 +355,7 @@ static void finish(struct failover_server *s)
 	s->unsettled = true;
 }
 
-/* Static text. */
+/* Returns static text. */
 static const char *word_of(int error)
 {
 	switch (error) {
@@ -470,7 +474,7 @@ static void note_first_byte(struct failover_server *s)
 	mark(s, FAILOVER_FIRST_BYTE);
 }
 
-/* So many rounds of probes were in vain. */
+/* Counts the rounds of probes without an answer. */
 static void step_unanswered(struct failover_server *s, int64_t now)
 {
 	struct failover_run *run = s->run;
@@ -492,7 +496,7 @@ static bool waits_for_byte(const struct failover_run *run, int64_t now)
 	       now < run->first_byte_until_ns;
 }
 
-/* Nobody and nothing is waited for any more. */
+/* Whether nothing is waited for any more. */
 static bool may_finish(const struct failover_run *run, int64_t now)
 {
 	return list_empty(&run->items) && !failover_clients_waiting(run) && !run->fence &&
@@ -504,7 +508,7 @@ static enum run_phase step_open(struct failover_server *s, int64_t now)
 	struct failover_run *run = s->run;
 	bool more = failover_clients_settle(s);
 
-	(void)step_fence(s, now); /* beside: what it says is told, and changes nothing */
+	(void)step_fence(s, now); /* meanwhile: its outcome is logged and changes nothing */
 	if (!more && failover_clients_waiting(run))
 		step_unanswered(s, now);
 	note_first_byte(s);

@@ -24,7 +24,7 @@ void failover_server_ask(struct failover_server *s)
 	struct netaddr own[OWN_ADDRESSES_MAX];
 	int n = address_list(s->cfg->interface, own, OWN_ADDRESSES_MAX);
 
-	if (n > OWN_ADDRESSES_MAX) /* it counts all, and writes so many */
+	if (n > OWN_ADDRESSES_MAX) /* n counts all, but only so many were written */
 		n = OWN_ADDRESSES_MAX;
 	for (uint32_t i = 0; i < s->cfg->address_count; i++)
 		for (int k = 0; k < n; k++)
@@ -34,7 +34,7 @@ void failover_server_ask(struct failover_server *s)
 			}
 }
 
-/* The connections of companions: all other ports of the address. */
+/* Adds the companions' services: all other ports of the address. */
 static uint32_t guard_companions(const struct failover_server *s, struct guard_service *out)
 {
 	uint32_t n = 0;

@@ -17,13 +17,16 @@
 #include "base/thread.h"
 #include "failover-run.h"
 
-/* Threads that restore: one a core. Beyond these they would meet in the kernel's locks. */
+/*
+ * Ceiling of threads that restore; there is one for each core. More would only wait for the
+ * kernel's locks.
+ */
 #define CREW_LIMIT      8
 #define CONFLICT_LOG_NS NS_PER_S
 
 /*
- * When the neighbours are told again, after the first announcement: a burst for
- * switches and hosts that missed it, then a refresh for as long as it is held.
+ * The pauses between announcements. First a burst, for switches and hosts that missed one; then a
+ * refresh as long as the address is held.
  */
 static const int64_t announce_pause_ns[] = {
 	50 * NS_PER_MS,  50 * NS_PER_MS,   100 * NS_PER_MS,   200 * NS_PER_MS,
@@ -41,11 +44,11 @@ struct failover {
 	struct failover_config cfg;
 	struct failover_server *server;
 	struct thread_pool *pool;
-	struct pollfd *waits; /* the bell, then one a server */
+	struct pollfd *waits; /* the bell, then one for each server */
 	pthread_t thread;
 	bool started;
-	struct mailbox mail;  /* of requests; its bell rings for all there is to do */
-	struct list requests; /* out of it */
+	struct mailbox mail;  /* requests; its bell rings for anything there is to do */
+	struct list requests; /* taken from the mailbox */
 };
 
 const char *failover_state_name(enum failover_state s)
@@ -77,7 +80,7 @@ static void renew(struct failover_server *s, int64_t now)
 	if (now < s->renew_ns)
 		return;
 	s->renew_ns = now + ADDRESS_RENEW_S * NS_PER_S;
-	/* An old server that came back and keeps quiet is heard only when asked. */
+	/* An old server that has come back may keep quiet. It is heard only when it is asked. */
 	failover_server_ask(s);
 	for (uint32_t i = 0; i < s->addresses_added; i++) {
 		int r = address_add(s->cfg->interface, &s->cfg->addresses[i]);
@@ -89,7 +92,7 @@ static void renew(struct failover_server *s, int64_t now)
 	}
 }
 
-/* Somebody else says our address is his: the old server came back unfenced. */
+/* Watches for others that claim our address: an old server that came back unfenced. */
 static void watch_conflicts(struct failover_server *s, int64_t now)
 {
 	const struct failover_observer *o = &s->env->observer;
@@ -107,7 +110,7 @@ static void watch_conflicts(struct failover_server *s, int64_t now)
 	log_event(LOG_ERROR, "address-conflict", LOG_STR("server", s->cfg->name),
 		  LOG_STR("detail", "another host answers for a taken address: fence it"));
 	o->address_conflict(o->ctx, s->index);
-	s->announce_ns = now; /* say again who lives here */
+	s->announce_ns = now; /* announce again at once */
 }
 
 static void keep(struct failover_server *s, int64_t now)
@@ -181,7 +184,7 @@ static void *failover_main(void *arg)
 			int64_t now = clock_mono_ns();
 			failover_run_begin(&f->server[rq->server], &rq->cause, now);
 			keep(&f->server[rq->server],
-			     now); /* what was called off may be asked again */
+			     now); /* a takeover that was called off may be asked for again */
 			free(rq);
 		}
 		for (uint32_t i = 0; i < f->cfg.config->server_count && !mailbox_closed(&f->mail);
@@ -199,7 +202,8 @@ int failover_request(struct failover *f, uint32_t server, const struct failover_
 
 	if (!rq)
 		return -ENOMEM;
-	/* Whoever turns the state takes it over: verdict and operator may come at once. */
+	/* The verdict and the operator may ask at once. Whoever changes the state has the
+	 * takeover. */
 	if (!atomic_compare_exchange_strong(state, &expect_none, FAILOVER_WAITING) &&
 	    !atomic_compare_exchange_strong(state, &expect_aborted, FAILOVER_WAITING)) {
 		free(rq);
@@ -291,7 +295,7 @@ struct failover *failover_free(struct failover *f)
 			failover_server_release(&f->server[i]);
 	for (uint32_t i = 0; f->server && i < f->cfg.config->server_count; i++)
 		if (!failover_run_free_left(&f->server[i]))
-			return NULL; /* it may yet ring the bell */
+			return NULL; /* it may still ring the bell */
 	mailbox_take(&f->mail, &f->requests);
 	list_for_each_safe (it, tmp, &f->requests) {
 		list_del(it);
@@ -334,7 +338,7 @@ int failover_preflight(const struct config *c, const char **ret_what)
 	return try_repair();
 }
 
-/* One that an earlier run took is ours to remove; the host's own would still be there. */
+/* Removes an address that an earlier process took. The host's own addresses are not removed. */
 static int drop_stale_address(const struct config_server *s, const struct netaddr *a)
 {
 	char text[NETADDR_STRLEN];

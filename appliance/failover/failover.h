@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * failover: the thread that takes over dead servers and keeps what it took.
+ * failover: the thread that takes over dead servers, and keeps what it took.
  *
- * Takeovers go on side by side, step by step: none waits for another, and what is held is
- * kept meanwhile. The order of one is told on top of failover-run.c.
+ * Takeovers go on side by side, step by step. None waits for another, and held addresses are kept
+ * meanwhile. The top of failover-run.c tells the order of one takeover.
  */
 #ifndef APPLIANCE_FAILOVER_H
 #define APPLIANCE_FAILOVER_H
@@ -21,30 +21,30 @@
 
 enum failover_state {
 	FAILOVER_NONE,    /* the server serves */
-	FAILOVER_WAITING, /* a takeover was asked for, and others go first */
+	FAILOVER_WAITING, /* a takeover was asked for; others come first */
 	FAILOVER_RUNNING, /* being taken over */
-	FAILOVER_HELD,    /* its address is ours */
-	FAILOVER_ABORTED, /* called off before its address moved */
+	FAILOVER_HELD,    /* the box holds its address */
+	FAILOVER_ABORTED, /* called off before the address was taken */
 	FAILOVER_STATE_COUNT_,
 };
 
-/* Phases of a takeover; each has a moment in the timeline. */
+/* Phases of a takeover. Each has a time in the timeline. */
 enum failover_phase {
-	FAILOVER_DETECTED,   /* the verdict, or the operator's word */
+	FAILOVER_DETECTED,   /* the verdict, or the operator's order */
 	FAILOVER_FENCE,      /* the fence program ended, or was started (parallel) */
 	FAILOVER_GUARD,      /* packets to the address are held back */
 	FAILOVER_ADDRESS,    /* address added, first announcement sent */
-	FAILOVER_PROBES,     /* all clients asked */
+	FAILOVER_PROBES,     /* all clients were asked */
 	FAILOVER_SOCKETS,    /* the first wave is restored or refused */
-	FAILOVER_OPEN,       /* guard open: clients and sockets talk */
+	FAILOVER_OPEN,       /* the guard is open: clients and sockets talk */
 	FAILOVER_FIRST_BYTE, /* a client's socket took the first byte */
 	FAILOVER_PHASE_COUNT_,
 };
 
 struct failover_summary {
 	char id[64];      /* "web1-1763696201123": server and start, milliseconds since the epoch */
-	int64_t alive_ns; /* CLOCK_MONOTONIC: last proof of life; the zero of the timeline */
-	int64_t at_ns[FAILOVER_PHASE_COUNT_]; /* CLOCK_MONOTONIC; 0: did not happen */
+	int64_t alive_ns; /* CLOCK_MONOTONIC: last sign of life; zero of the timeline */
+	int64_t at_ns[FAILOVER_PHASE_COUNT_]; /* CLOCK_MONOTONIC; 0: it did not happen */
 	uint32_t live, unanswered;
 	struct account_numbers account; /* at this moment; adds up to live when all is decided */
 	const char *aborted;            /* why it was called off, static; NULL: it was not */
@@ -53,17 +53,17 @@ struct failover_summary {
 
 struct failover_observer {
 	void *ctx;
-	/* In the failover thread, or where said otherwise; must not block. */
+	/* Called in the failover thread unless stated otherwise. Must not block. */
 	void (*state)(void *ctx, uint32_t server, enum failover_state state);
 	void (*connection)(void *ctx, uint32_t server, const struct watch_service *service,
 			   const struct endpoint *client, const struct plan *plan);
 	/*
-	 * @n connections have their fate; FATE_CONTINUING never comes here. In the failover thread,
-	 * a join's, or the adopter's.
+	 * @n connections have their final fate, so never FATE_CONTINUING. Called in the failover
+	 * thread, a join's, or the adopter's.
 	 */
 	void (*settled)(void *ctx, uint32_t server, const char *protocol, enum fate fate,
 			uint32_t n);
-	/* A restored connection ended by a reset of ours, proven or not. Likewise. */
+	/* The box has reset a restored connection, proven or not. Called in the same threads. */
 	void (*join_aborted)(void *ctx, uint32_t server, const char *reason);
 	void (*address_conflict)(void *ctx, uint32_t server);
 	void (*fenced)(void *ctx, uint32_t server, bool ok);
@@ -72,67 +72,69 @@ struct failover_observer {
 	bool (*answered)(void *ctx, uint32_t server);
 	/* The takeover is over, or was called off; connections may still be continuing. */
 	void (*done)(void *ctx, uint32_t server, const struct failover_summary *s);
-	/* After that: nobody is continuing any more. */
+	/* Comes after that: no connection is continuing any more. */
 	void (*all_settled)(void *ctx, uint32_t server, const struct failover_summary *s);
 };
 
 struct failover_config {
-	const struct config *config; /* all of these outlive the thread */
+	const struct config *config; /* all pointers here outlive the thread */
 	struct worker **workers;
 	uint32_t worker_count;
 	const struct evidence *evidence; /* by server */
 	const struct watch_service *services;
 	uint32_t service_count;
 	struct join_pool *joins;
-	struct adopter *adopter; /* NULL: no service has a program that adopts */
+	struct adopter *adopter; /* NULL: no service names a program that adopts */
 	struct firewall *firewall;
 	struct failover_observer observer;
 };
 
 struct failover;
 
-/* 0 or negative errno. */
+/* Returns 0 or a negative errno. */
 int failover_start(const struct failover_config *cfg, struct failover **ret);
 /*
- * In this order at the end: halt (no takeover begins or goes on), then the caller
- * frees the join pool, so that clients get their RST while the address is ours, then
- * free: addresses, rules and forwarding are taken back. NULL is fine; free returns NULL.
+ * The end has this order. failover_halt(): no takeover begins or goes on. Then the caller frees the
+ * join pool, so that clients get their RST while the box has the address. Then failover_free():
+ * gives back addresses, rules and forwarding. NULL is fine; failover_free() returns NULL.
  */
 void failover_halt(struct failover *f);
 struct failover *failover_free(struct failover *f);
 
 /* Why a takeover is asked for. */
 struct failover_cause {
-	const char *reason; /* "host-down", "operator"; static */
-	int64_t alive_ns;   /* CLOCK_MONOTONIC: last proof of life */
-	/* The verdict rests on a server that has fallen silent; else (operator) it must be
-	 * fenced, and its address is asked for before it is taken. */
+	const char *reason; /* "host-down", "operator"; static text */
+	int64_t alive_ns;   /* CLOCK_MONOTONIC: last sign of life */
+	/* The server has fallen silent by itself. Otherwise (operator) it must be fenced, and
+	 * the box asks for the address before it takes it. */
 	bool silent;
 };
 
-/* Queues a takeover. 0, -EALREADY: waiting, running or held. Thread-safe. */
+/* Queues a takeover. Returns 0, or -EALREADY: waiting, running or held. Thread-safe. */
 int failover_request(struct failover *f, uint32_t server, const struct failover_cause *cause);
 enum failover_state failover_state(const struct failover *f, uint32_t server);
-/* Asked for, running or held: the server's own state says nothing any more. */
+/*
+ * Whether a takeover waits, runs, or holds the address. Then the server's own state means nothing.
+ */
 bool failover_is_on(enum failover_state s);
-/* What becomes of the connections of the server's last takeover, now. Thread-safe. */
+/* Reads the current account of the server's last takeover. Thread-safe. */
 void failover_account(struct failover *f, uint32_t server, struct account_numbers *ret);
-/* Servers whose address is ours. Thread-safe. */
+/* How many servers' addresses the box holds. Thread-safe. */
 uint32_t failover_held_count(const struct failover *f);
 
 const char *failover_state_name(enum failover_state s);
 
 /*
- * At start: can this kernel do what a takeover needs? Raises a guard on the first
- * server and takes it down again (packets to the address are not the box's yet, so
- * nobody notices), which also loads what a modular kernel would load in the first
- * takeover. 0; negative errno with *ret_what (static): what it cannot.
+ * At start: checks that this kernel can do what a takeover needs. Raises a guard for the first
+ * server and takes it down again. Nobody notices, because packets to the address do not reach the
+ * box yet. A modular kernel loads its modules for it, which it would otherwise do in the first
+ * takeover. Returns 0, or a negative errno with *ret_what (static text): what it cannot do.
  */
 int failover_preflight(const struct config *c, const char **ret_what);
 
 /*
- * At start: removes rules and addresses an earlier run left behind, aloud. 0 or
- * negative errno; -EADDRINUSE: an address to be protected is this host's own.
+ * At start: removes rules and addresses that an earlier process has left, and logs that. Returns 0
+ * or a negative errno. -EADDRINUSE: a protected address is this host's own.
  */
 int failover_cleanup_stale(const struct config *c);
 

@@ -23,14 +23,14 @@
 struct fence {
 	char env[3][ENV_VALUE_MAX];
 	int64_t deadline_ns;
-	pthread_mutex_t lock; /* of all that follows */
-	int holders;          /* its thread, its owner: the last one frees it */
+	pthread_mutex_t lock; /* protects everything below */
+	int holders;          /* its thread and its owner; the last one frees it */
 	int bell;             /* -1: it has no owner any more */
 	enum fence_outcome outcome;
 	int status, error;
-	pid_t pid;     /* 0: not yet, or no more; a number that is ours until it is buried */
-	bool unwanted; /* to be killed as soon as there is something to kill */
-	char *argv[];  /* and behind it what it points to */
+	pid_t pid;     /* 0: not started, or waited for; until then the pid cannot be reused */
+	bool unwanted; /* to be killed as soon as it has started */
+	char *argv[];  /* followed by the strings */
 };
 
 static _Atomic uint32_t threads;
@@ -52,7 +52,7 @@ static int start_program(struct fence *f, pid_t *ret)
 	return r < 0 ? r : subprocess_start(&program, ret);
 }
 
-/* Locked. What was told stays. */
+/* Called under the lock. An outcome that is set does not change. */
 static void set_outcome(struct fence *f, enum fence_outcome outcome, int status, int error)
 {
 	if (f->outcome != FENCE_RUNNING)
@@ -63,7 +63,7 @@ static void set_outcome(struct fence *f, enum fence_outcome outcome, int status,
 	bell_ring(f->bell);
 }
 
-/* Locked. */
+/* Called under the lock. */
 static void make_unwanted(struct fence *f)
 {
 	f->unwanted = true;
@@ -71,7 +71,7 @@ static void make_unwanted(struct fence *f)
 		kill(-f->pid, SIGKILL);
 }
 
-/* False: there is nothing to wait for. */
+/* Returns false when there is nothing to wait for. */
 static bool note_start(struct fence *f, int error, pid_t pid)
 {
 	pthread_mutex_lock(&f->lock);
@@ -86,7 +86,7 @@ static bool note_start(struct fence *f, int error, pid_t pid)
 	return error == 0;
 }
 
-/* Its number is given back under the lock: who kills it kills nobody else. */
+/* Waits for the process under the lock: whoever kills it cannot hit another process. */
 static void bury(struct fence *f, pid_t pid)
 {
 	siginfo_t info;
@@ -210,7 +210,7 @@ enum fence_outcome fence_poll(struct fence *f, int64_t now_ns)
 
 int fence_fd(const struct fence *f)
 {
-	return f->bell; /* its owner's own to change */
+	return f->bell; /* its value changes only in the owner */
 }
 
 int64_t fence_due_ns(const struct fence *f)

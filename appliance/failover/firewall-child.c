@@ -23,12 +23,15 @@
 #define RULES_ARGUMENT  "--rules-digest"
 #define RULES_ARGUMENTS 2
 #define PATIENCE        (15 * NS_PER_S)
-/* For one that was killed. */
+/* How long a killed child is waited for. */
 #define BURIAL_PATIENCE (1 * NS_PER_S)
 #define BURIAL_LOOK_MS  10
-/* With fewer libnftables ends the process, and says so to nobody; a restored socket leaves some. */
+/*
+ * With fewer descriptors libnftables ends the process without a message. A restored socket leaves
+ * some.
+ */
 #define DESCRIPTORS (DESCRIPTORS_KEPT_MIN + 16)
-/* Outcome, tracking, rule: one line. */
+/* One line: outcome, tracking, rule. */
 #define LINE_MAX_N 512
 
 /* ---- the child ---- */
@@ -82,7 +85,7 @@ int firewall_child_main(char **argv)
 
 /* ---- its parent ---- */
 
-/* This program once more; its standard output is @out. */
+/* Starts this program once more, with @out as its standard output. */
 static int start(char *const argv[], int out, pid_t *ret)
 {
 	struct subprocess program = {
@@ -91,7 +94,7 @@ static int start(char *const argv[], int out, pid_t *ret)
 	return subprocess_start(&program, ret);
 }
 
-/* 0 at the end of what it says, in @line; or negative errno. */
+/* Reads what the child writes into @line. Returns 0 at the end, or a negative errno. */
 static int listen_to(int in, int cancel, char line[static LINE_MAX_N])
 {
 	struct pollfd p[] = {{.fd = in, .events = POLLIN}, {.fd = cancel, .events = POLLIN}};
@@ -137,9 +140,10 @@ static void understand(char *line, int status, struct rehearsal *ret)
 	snprintf(ret->rule, sizeof ret->rule, "%.255s", line + at);
 }
 
-static _Atomic pid_t unburied; /* killed, and yet there: the kernel has not let go of it */
+/* A killed process that has not ended yet: the kernel has not let it go. */
+static _Atomic pid_t unburied;
 
-/* True: it has ended, and is no more. */
+/* Returns true when the process has ended and was waited for. */
 static bool reap(pid_t pid, int *ret_status)
 {
 	pid_t r;
@@ -150,7 +154,10 @@ static bool reap(pid_t pid, int *ret_status)
 	return r != 0;
 }
 
-/* One that hangs where no signal reaches it is not waited for, and no other started meanwhile. */
+/*
+ * Waits for a process that was killed. If it hangs where no signal reaches it, it is left; no other
+ * is started meanwhile.
+ */
 static void bury(pid_t pid, int *ret_status)
 {
 	int64_t end = clock_mono_ns() + BURIAL_PATIENCE;
@@ -177,7 +184,7 @@ static bool one_hangs(void)
 	return false;
 }
 
-/* Until it has ended: its line and its status as from waitpid(). */
+/* Runs a child to its end. Returns its line, and its status as from waitpid(). */
 static int run(char *const argv[], int cancel, char line[static LINE_MAX_N], int *ret_status)
 {
 	_cleanup_close_ int in = -1, out = -1;

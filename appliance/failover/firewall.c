@@ -13,25 +13,25 @@
 #include "base/log.h"
 #include "base/thread.h"
 
-/* How soon a change of the rules is noticed. Those that still change are waited for as long again.
- */
+/* Interval in which a change of the rules is noticed. While the rules keep changing, the thread
+ * waits as long again. */
 #define LOOK_MS 1000
-/* At each so many looks a first client is looked for (without one all flows are walked), and what
- * could not be rehearsed is tried again. */
+/* Each time after so many looks: searches for a first client (which may walk all flows), and
+ * tries again what could not be rehearsed. */
 #define RARE_LOOKS 10
-/* Addresses of the box that are looked at. */
+/* Ceiling of the box's addresses that are looked at. */
 #define OWN_MAX 32
 
 struct firewall {
 	struct firewall_config cfg;
 	pthread_t thread;
-	int bell;                   /* rings: it is to end */
-	pthread_mutex_t lock;       /* of view */
+	int bell;                   /* a bell: the thread is to end */
+	pthread_mutex_t lock;       /* protects view */
 	struct firewall_view *view; /* by server */
-	bool *known_client;         /* by server: the last rehearsal was as a real one */
-	uint32_t generation;        /* of the rules at the last look */
-	uint32_t rehearsed;         /* ... and of the last rehearsal; 0: none yet */
-	uint64_t digest;            /* of these rules */
+	bool *known_client;         /* by server: the last rehearsal had a real client's address */
+	uint32_t generation;        /* of the rules, at the last look */
+	uint32_t rehearsed;         /* of the rules, at the last rehearsal; 0: there was none */
+	uint64_t digest;            /* of the rules that were rehearsed */
 	bool digest_known;
 	uint32_t looks;
 };
@@ -75,7 +75,9 @@ static bool is_one_of(const struct netaddr *a, const struct netaddr *of, int n)
 	return false;
 }
 
-/* Nobody is known yet: a neighbour of the server, who is neither the backup nor the box. */
+/*
+ * No client is known: takes an address next to the server's that is neither the backup nor the box.
+ */
 static struct netaddr some_client(const char *interface, const struct netaddr *service,
 				  const struct netaddr *backup)
 {
@@ -104,7 +106,7 @@ static void rehearse_one(const struct rehearsal_scene *scene, int cancel, struct
 	snprintf(ret->rule, sizeof ret->rule, "%s", r.rule);
 }
 
-/* Each service at each address; the first that would not work decides. */
+/* Rehearses each service at each address. The first one that would not work is the result. */
 static void rehearse_server(const struct firewall_config *cfg, int cancel, uint32_t server,
 			    struct firewall_view *ret, bool *ret_known_client)
 {
@@ -148,7 +150,7 @@ void firewall_check(const struct config *c, FILE *out)
 		return;
 	for (uint32_t i = 0; i < c->server_count; i++) {
 		if (if_nametoindex(c->servers[i].interface) == 0 && errno == ENODEV)
-			continue; /* a file for another host */
+			continue; /* the file is for another host */
 		rehearse_server(&cfg, -1, i, &v, &known);
 		if (v.state != FIREWALL_PASSES)
 			fprintf(out, "%s: %s: %s\n", c->servers[i].name,
@@ -188,7 +190,7 @@ static void rehearse_all(struct firewall *f)
 	}
 }
 
-/* A first real client came to a server that was rehearsed with a made-up one. */
+/* Whether a real client has come to a server that was rehearsed with an invented one. */
 static bool client_came(struct firewall *f)
 {
 	struct netaddr client;
@@ -212,8 +214,8 @@ static bool something_not_rehearsed(const struct firewall *f)
 }
 
 /*
- * The rules that count are other ones than at the last rehearsal, or nobody knows. Our own guards,
- * which come and go with each takeover, are not among them.
+ * Whether the rules differ from those of the last rehearsal, or nobody knows. The guards, which
+ * come and go with takeovers, do not count.
  */
 static bool rules_changed(struct firewall *f)
 {
@@ -250,7 +252,7 @@ static void *firewall_main(void *arg)
 
 	(void)rehearsal_generation(&f->generation);
 	f->rehearsed = f->generation;
-	(void)rules_changed(f); /* before: what changes meanwhile is another rehearsal's */
+	(void)rules_changed(f); /* before the rehearsals: a later change calls for another one */
 	rehearse_all(f);
 	while (poll(&p, 1, LOOK_MS) <= 0)
 		look(f);

@@ -6,7 +6,7 @@
 #include <spawn.h>
 #include <unistd.h>
 
-/* posix_spawn() returns errors as positive numbers; the first one counts. */
+/* Keeps the first error. posix_spawn() returns errors as positive numbers. */
 static void first(int *io, int error)
 {
 	if (*io == 0)

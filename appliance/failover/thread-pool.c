@@ -10,18 +10,18 @@
 
 #include "base/thread.h"
 
-/* Taken at once: few enough that nobody waits long for the last. */
+/* pieces taken at once: few, so that nobody waits long for the last ones */
 #define PIECES 8
 
 struct thread_pool {
 	pthread_mutex_t lock;
 	pthread_cond_t begun, ended;
-	/* Under lock: */
+	/* Under the lock: */
 	uint64_t round;
-	bool open; /* the round may be joined; who wakes too late is not waited for */
+	bool open; /* the round may be joined; a thread that wakes too late is not waited for */
 	bool stop;
 	uint32_t at_work;
-	/* Of the round; written by the caller while nobody is at work: */
+	/* Of the round; written by the caller while no thread works: */
 	void (*fn)(void *ctx, uint32_t i);
 	void *ctx;
 	uint32_t count;

@@ -19,26 +19,27 @@
 #define PROBE_ERROR_LOG_NS (10 * NS_PER_S)
 
 /*
- * One TCP probe of one round. Rounds overlap when the timeout exceeds the interval; and a probe is
- * open until the verdict that its silence would be evidence for: a late answer is an answer.
+ * One TCP probe of one round. Rounds overlap when the timeout exceeds the interval. A probe stays
+ * open until the verdict for which its silence would be evidence, because a late answer is an
+ * answer.
  */
 struct probe {
 	struct health_probe_tcp tcp;
 	uint32_t round;
-	uint32_t index; /* of the service endpoint */
-	uint8_t mac[6]; /* to which it went, as far as the kernel knew */
+	uint32_t index; /* index of the service's endpoint */
+	uint8_t mac[6]; /* the MAC to which it was sent, as far as the kernel knew */
 	bool mac_known;
-	struct ending_counts ended; /* when it began, and ... */
+	struct ending_counts ended; /* the counts when it began */
 	int64_t started_ns;
 };
 
-/* What the wire says of one service endpoint. */
+/* What the wire shows about one service endpoint. */
 struct observed {
 	const struct endings *endings;
-	struct ending_counts accepted; /* when it last accepted a connect */
+	struct ending_counts accepted; /* the counts when it last accepted a connect */
 	struct ending_counts died;     /* of earlier deaths */
 	int64_t accepted_ns;
-	bool refusing; /* since then it did not */
+	bool refusing; /* it has refused since then */
 	bool told_down;
 };
 
@@ -49,16 +50,17 @@ struct watched {
 	struct link *link;
 	struct netaddr own[OWN_ADDRESSES_MAX];
 	int own_count;
-	struct probe *probe; /* endpoints * rounds that may be answered yet */
+	struct probe *probe; /* for all endpoints, and all rounds that may still be answered */
 	uint32_t probe_count, endpoint_count;
 	struct observed observed[HEALTH_PROBES_MAX]; /* by endpoint */
 	enum health_result last[HEALTH_KIND_COUNT_];
-	bool answered;       /* since health_loop_answered() looked: meant for it alone */
-	uint32_t round;      /* the last one started: ARP answers count for it */
+	/* Since the last health_loop_answered(): by the paused server itself. */
+	bool answered;
+	uint32_t round;      /* number of the last round; ARP answers count for it */
 	uint32_t redirected; /* the round in which a connect was sent to another MAC */
 	int64_t error_logged_ns;
 	bool paused;
-	int64_t resume_ns; /* of a pause that ends by itself; 0: it does not */
+	int64_t resume_ns; /* end of a pause that ends by itself; 0: it does not */
 };
 
 struct health_loop {
@@ -108,7 +110,7 @@ static void endpoint_of(const struct watched *w, uint32_t index, struct endpoint
 				 .port = c->services[index % c->service_count].port};
 }
 
-/* In the place of the oldest one, if need be: its round has ended long ago. */
+/* A free probe, or the oldest one, whose round ended long ago. */
 static struct probe *free_probe(struct watched *w)
 {
 	struct probe *oldest = &w->probe[0];
@@ -200,9 +202,9 @@ static void end_round(struct watched *w, uint32_t round)
 }
 
 /*
- * It answered a number that only it was told. Where the kernel sent it all along is a MAC of the
- * server; of who answers for its address from elsewhere nothing is known. One that changes its MAC
- * is known again with the first probe it answers.
+ * The server answered a number that only it was told. So the MAC to which the kernel sent all this
+ * time is the server's. Nothing is known of anybody who answers for the address from elsewhere. A
+ * server that changes its MAC is known again with the first probe that it answers.
  */
 static void learn(struct watched *w, const struct probe *p, int64_t now)
 {
@@ -220,9 +222,9 @@ static bool tcp_answers(const struct watched *w)
 }
 
 /*
- * From a known MAC it is a sign of life. Another one has to prove that it is the server's: while
- * no connect is answered the next one goes there. (The kernel believes a new MAC, or the old
- * one again, a second later, which is too late to judge by.)
+ * An answer from a known MAC is a sign of life. Another MAC must prove to be the server's: while no
+ * connect is answered, the next one is sent there. (The kernel itself accepts a new MAC, or the old
+ * one again, a second later, which is too late for a verdict.)
  */
 static void heard_from(struct watched *w, uint32_t i, const uint8_t mac[6], int64_t now)
 {
@@ -264,8 +266,8 @@ static struct ending_counts ended_since_accepted(const struct observed *o)
 }
 
 /*
- * It accepted a connect that began with these counts: what had ended by then is of an
- * earlier death, or of no consequence.
+ * The server accepted a connect that began with these counts. Connections that had ended by then
+ * belong to an earlier death, or do not matter.
  */
 static void accepted(struct watched *w, const struct probe *p)
 {
@@ -325,7 +327,7 @@ static void stop_probes(struct watched *w)
 		health_probe_tcp_stop(&w->probe[i].tcp);
 }
 
-/* What was asked may be answered yet. */
+/* Stops probing. Probes that were sent may still be answered. */
 static void pause_probes(struct watched *w, int64_t resume_ns)
 {
 	w->paused = true;
@@ -341,7 +343,7 @@ static void resume_if_due(struct watched *w, int64_t now)
 	health_retry(&w->health, now);
 }
 
-/* A verdict is told after the lock is given back. */
+/* A verdict is reported after the lock was released. */
 struct decision {
 	enum health_verdict verdict;
 	enum health_rule rule;
@@ -367,7 +369,8 @@ static struct decision tick(struct watched *w, int64_t now)
 			t = (struct decision){a.verdict, a.rule,
 					      health_last_proof_of_life_ns(&w->health)};
 			if (a.verdict == HEALTH_V_DOWN) {
-				/* Once more: until the address is taken there is time for it. */
+				/* Ask again: there is time for an answer until the address is
+				 * taken. */
 				ask_neighbours(w, w->round, now);
 				pause_probes(w, 0);
 			}
@@ -432,7 +435,7 @@ static void turn(struct health_loop *l, uint32_t i)
 	tell_services(l, i);
 }
 
-/* Descriptors to wait for, and until when. */
+/* Collects the descriptors to wait for. *io_deadline becomes the time until when. */
 static uint32_t prepare_poll(struct health_loop *l, int64_t *io_deadline)
 {
 	uint32_t n = 0;
@@ -554,7 +557,7 @@ void health_loop_taken(struct health_loop *l, uint32_t server)
 
 /* ---- life ----------------------------------------------------------------------------------- */
 
-/* The configuration's check bounds how many services a server has by HEALTH_PROBES_MAX. */
+/* The configuration's check bounds a server's services by HEALTH_PROBES_MAX. */
 static void observe_services(struct watched *w, const struct health_loop_config *cfg)
 {
 	for (uint32_t i = 0; i < w->endpoint_count; i++) {
@@ -625,7 +628,7 @@ int health_loop_start(const struct health_loop_config *cfg, struct health_loop *
 	}
 	if (r == 0 && !(l->poll = calloc(l->poll_max, sizeof *l->poll)))
 		r = -ENOMEM;
-	/* Before the thread: its observer may want to know the loop. */
+	/* Set before the thread starts: its observer may use the loop. */
 	*ret = l;
 	if (r == 0) {
 		r = thread_start(&l->thread, loop_main, l);

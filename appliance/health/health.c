@@ -152,7 +152,7 @@ void health_hold(struct health *h, bool hold)
 	h->hold = hold;
 }
 
-/* Something of the round before is not answered yet, or this one may decide alone. */
+/* Whether the round before is not answered completely yet, or this round may decide alone. */
 static bool is_doubtful(const struct health *h, int64_t started_ns)
 {
 	return h->trust != HEALTH_UNPROVEN &&
@@ -190,7 +190,7 @@ static bool round_answered(const struct health_round *r)
 	return false;
 }
 
-/* Of each kind there is, at least one probe went out and met silence. */
+/* Whether of each kind at least one probe was sent and got no answer. */
 static bool round_was_sent(const struct health *h, const struct health_round *r)
 {
 	for (int k = 0; k < HEALTH_KIND_COUNT_; k++) {
@@ -200,7 +200,10 @@ static bool round_was_sent(const struct health *h, const struct health_round *r)
 	return true;
 }
 
-/* A refusal is the host's word; when the wire says the same, waiting proves no more. */
+/*
+ * How many failures make a service down. A refusal is the host's own word; if the wire says the
+ * same, waiting proves no more.
+ */
 static uint32_t service_fall(const struct health *h, const struct health_round *r, uint64_t bit)
 {
 	if (r->had[HEALTH_TCP][HEALTH_REFUSED] & h->services_ended & bit &&
@@ -250,7 +253,7 @@ static void add_evidence(struct health *h, int64_t started_ns)
 	drop_stale_evidence(h);
 }
 
-/* Who answered lately was asked as well, and is silent, too. */
+/* Whether the box itself is cut off: others that answered lately were asked too, and are silent. */
 static bool is_cut_off(const struct health *h, const struct health_round *r)
 {
 	return r->others_asked && h->others_ns < r->started_ns &&
@@ -286,8 +289,8 @@ static void round_is_silent(struct health *h, const struct health_round *r)
 	if (h->failed < h->cfg.fall)
 		return;
 	enum health_rule rule = objection(h, r);
-	/* The first silent round may have begun just before death, with the last segments
-	 * after its start: no objection, but one more round is needed. */
+	/* The first silent round may have begun just before the death, and the last segments
+	 * have come after its start. That is no objection, but one more round is needed. */
 	if (rule == HEALTH_RULE_TRAFFIC_SEEN && h->failed == h->cfg.fall)
 		return;
 	h->rule = rule;
@@ -310,7 +313,8 @@ static uint32_t round_end(struct health *h, struct health_round *r)
 	}
 	if (round_answered(&ended))
 		round_is_answered(h, &ended);
-	else if (h->answer_ns <= ended.started_ns) /* else a later round was answered meanwhile */
+	/* Otherwise a later round was answered meanwhile. */
+	else if (h->answer_ns <= ended.started_ns)
 		round_is_silent(h, &ended);
 	return ended.number;
 }
@@ -384,7 +388,7 @@ static uint32_t round_start(struct health *h, int64_t now_ns)
 			.number = h->last_round, .started_ns = now_ns, .sent_ns = now_ns};
 		h->stats.rounds++;
 		h->next_start_ns += h->cfg.interval_ns;
-		if (h->next_start_ns <= now_ns) /* rounds that were missed are not made up for */
+		if (h->next_start_ns <= now_ns) /* missed rounds are not made up for */
 			h->next_start_ns = now_ns + h->cfg.interval_ns;
 		return r->number;
 	}

@@ -51,11 +51,13 @@
 
 #define HEALTH_FALL_MAX   CONFIG_FALL_MAX   /* of `fall` and `rise` */
 #define HEALTH_PROBES_MAX CONFIG_PROBES_MAX /* of each kind */
-#define HEALTH_ROUNDS_MAX CONFIG_ROUNDS_MAX /* open at once: timeout / interval + 2 */
+#define HEALTH_ROUNDS_MAX CONFIG_ROUNDS_MAX /* rounds open at once: timeout / interval + 2 */
 
-#define HEALTH_CUT_OFF_NS      (3 * NS_PER_S)
-#define HEALTH_OTHERS_EVERY_NS NS_PER_S        /* so often they are asked while all is well */
-#define HEALTH_OTHERS_FRESH_NS (10 * NS_PER_S) /* who has not answered for so long is not there */
+#define HEALTH_CUT_OFF_NS (3 * NS_PER_S)
+/* Interval in which others are asked while all is well. */
+#define HEALTH_OTHERS_EVERY_NS NS_PER_S
+/* Others that have not answered for so long are not there. */
+#define HEALTH_OTHERS_FRESH_NS (10 * NS_PER_S)
 
 enum health_kind {
 	HEALTH_NEIGHBOUR, /* ARP or neighbour discovery */
@@ -68,7 +70,7 @@ enum health_result {
 	HEALTH_OK,
 	HEALTH_REFUSED, /* a RST: the host lives, the service does not */
 	HEALTH_SILENT,  /* no answer in time, or the network says the host is not there */
-	HEALTH_ERROR,   /* the probe could not be made: says nothing about the server */
+	HEALTH_ERROR,   /* the probe could not be made, which says nothing about the server */
 	HEALTH_RESULT_COUNT_,
 };
 
@@ -95,38 +97,39 @@ enum health_verdict {
 	HEALTH_V_NONE,
 	HEALTH_V_HEALTHY,
 	HEALTH_V_SUSPECT,
-	HEALTH_V_SERVICE_DOWN, /* also when another service joins: see health_services_down() */
+	/* Also when a further service goes down, see health_services_down(). */
+	HEALTH_V_SERVICE_DOWN,
 	HEALTH_V_DOWN,
-	HEALTH_V_SUPPRESSED, /* would be DOWN, but for action.rule */
+	HEALTH_V_SUPPRESSED, /* DOWN, if action.rule did not object */
 };
 
 struct health_config {
 	int64_t interval_ns, timeout_ns;
 	uint32_t fall, rise;
-	uint32_t probes[HEALTH_KIND_COUNT_]; /* how many of each kind a round has */
+	uint32_t probes[HEALTH_KIND_COUNT_]; /* number of probes of each kind in a round */
 };
 
 struct health_stats {
 	uint64_t rounds, rounds_silent;
-	uint64_t rounds_discarded;               /* silent, but no evidence */
+	uint64_t rounds_discarded;               /* silent, but not evidence */
 	uint64_t suppressed[HEALTH_RULE_COUNT_]; /* once per round */
 	uint64_t results[HEALTH_KIND_COUNT_][HEALTH_RESULT_COUNT_];
 };
 
-/* Private to health.c, as all of struct health: here for its size. */
+/* Private to health.c, like all of struct health. It is here for its size. */
 enum health_trust {
 	HEALTH_UNPROVEN, /* never healthy so far */
 	HEALTH_TRUSTED,
-	HEALTH_DOUBTED, /* after a takeover that was called off: until something is answered */
+	HEALTH_DOUBTED, /* after a takeover that was called off, until there is an answer */
 	HEALTH_LOST,    /* it is down */
 };
 
 struct health_round {
-	uint32_t number; /* 0: free */
+	uint32_t number; /* 0: the place is free */
 	bool lagged;
 	bool others_asked;
-	int64_t started_ns, sent_ns; /* the time-out runs from the latter */
-	uint64_t had[HEALTH_KIND_COUNT_][HEALTH_RESULT_COUNT_]; /* bit per probe */
+	int64_t started_ns, sent_ns; /* the timeout counts from sent_ns */
+	uint64_t had[HEALTH_KIND_COUNT_][HEALTH_RESULT_COUNT_]; /* one bit per probe */
 };
 
 struct health {
@@ -136,18 +139,20 @@ struct health {
 	uint32_t last_round;
 	int64_t next_start_ns;
 
-	int64_t answer_ns, traffic_ns;      /* last signs of life; INT64_MIN: none */
-	int64_t others_ns, others_asked_ns; /* likewise of others: an answer, a question */
+	int64_t answer_ns, traffic_ns; /* last signs of life; INT64_MIN: none */
+	/* The same of others: their last answer; when they were asked. */
+	int64_t others_ns, others_asked_ns;
 	int64_t first_failed_ns;
-	uint32_t failed;                      /* silent rounds in a row */
-	int64_t evidence_ns[HEALTH_FALL_MAX]; /* starts of the latest that are evidence, in order */
+	uint32_t failed; /* number of consecutive silent rounds */
+	/* Starts of the newest rounds that are evidence, in order. */
+	int64_t evidence_ns[HEALTH_FALL_MAX];
 	uint32_t evidence_count;
 	enum health_rule discarded_by;
-	uint32_t risen; /* good rounds in a row */
+	uint32_t risen; /* number of consecutive good rounds */
 	enum health_trust trust;
 	bool hold;
 
-	uint32_t misses[HEALTH_PROBES_MAX], hits[HEALTH_PROBES_MAX]; /* per service, in a row */
+	uint32_t misses[HEALTH_PROBES_MAX], hits[HEALTH_PROBES_MAX]; /* by service, consecutive */
 	uint64_t services_down, services_ended;
 
 	enum health_state announced;
@@ -156,10 +161,10 @@ struct health {
 };
 
 enum health_action_kind {
-	HEALTH_NOTHING,     /* until health_next_deadline() */
-	HEALTH_START_ROUND, /* send all probes; give their results with action.round */
-	HEALTH_END_ROUND,   /* close what is left of action.round */
-	HEALTH_VERDICT,     /* once per change: log it, and on HEALTH_V_DOWN act */
+	HEALTH_NOTHING,     /* nothing to do until health_next_deadline() */
+	HEALTH_START_ROUND, /* send all probes, and report their results with action.round */
+	HEALTH_END_ROUND,   /* close the probes of action.round that are left */
+	HEALTH_VERDICT,     /* once per change: log it; act on HEALTH_V_DOWN */
 };
 
 struct health_action {
@@ -170,40 +175,40 @@ struct health_action {
 };
 
 /*
- * The first round is due at @now_ns. 0, or -EINVAL: no probe at all, a number that is
- * zero, or one of the ceilings above exceeded.
+ * Starts with the first round due at @now_ns. Returns 0, or -EINVAL: no probe at all, a number that
+ * is zero, or one that exceeds a ceiling above.
  */
 int health_init(struct health *h, const struct health_config *cfg, int64_t now_ns);
 
 /*
- * Probe @index of @kind in @round. At most the first result of a probe counts. An answer
+ * The result of probe @index of @kind in @round. Only the first result of a probe counts. An answer
  * to a round that has ended is still a sign of life.
  */
 void health_result(struct health *h, uint32_t round, enum health_kind kind, uint32_t index,
 		   enum health_result result, int64_t now_ns);
 
 /*
- * The probes of @round have left, at @now_ns: who sends late waits as long for the answers. Without
- * it they have left when the round began.
+ * The probes of @round were sent at @now_ns: with a late start the answers get as much time.
+ * Without this call they count as sent when the round began.
  */
 void health_sent(struct health *h, uint32_t round, int64_t now_ns);
 
 /*
- * The ring saw a segment that only the living server can have sent, captured at @seen_ns. The
- * capture time, not the time of reading: what lies between delays the verdict. Brought over from
- * another clock it must not lie in the future: it would veto until then.
+ * The ring saw a segment, captured at @seen_ns, that only the living server can have sent. It is
+ * the time of capture and not of reading: the time in between delays the verdict. If it is
+ * converted from another clock, it must not be in the future: it would veto until then.
  */
 void health_traffic(struct health *h, int64_t seen_ns);
 
 /*
- * A loop that reads probes or evidence was late by @lag_ns. More than half the timeout
- * spoils the open rounds. health_tick() notices its own lateness without help.
+ * A loop that reads probes or evidence was late by @lag_ns. More than half the timeout spoils the
+ * open rounds. health_tick() notices its own lateness by itself.
  */
 void health_lag(struct health *h, int64_t lag_ns);
 
 /*
- * The wire saw the host itself end connections of service @index in the middle, after its last
- * accepted connect. With that, HEALTH_ENDED_FALL refusals in a row are enough for SERVICE_DOWN.
+ * The wire showed that the host itself ended connections of service @index in the middle, after the
+ * last accepted connect. Then HEALTH_ENDED_FALL refusals in a row are enough for SERVICE_DOWN.
  */
 #define HEALTH_ENDED_FALL 2
 void health_service_ended(struct health *h, uint32_t index);
@@ -211,41 +216,41 @@ void health_service_ended(struct health *h, uint32_t index);
 void health_hold(struct health *h, bool hold);
 
 /*
- * Others on the server's network (backups): whether to ask them in @round, behind the probes, so
- * that what lets their answer through has let the server's through before; and that one answered.
+ * Others on the server's network (backups): whether to ask them in @round, after the probes; and
+ * that one of them answered. After the probes, because a network that lets their answer through has
+ * then let the server's through before.
  */
 bool health_ask_others(struct health *h, uint32_t round, int64_t now_ns);
 void health_others_answered(struct health *h, int64_t now_ns);
 
 /*
- * Call it when the deadline has come or something was put in, after reading what there
- * is to read, again and again until it says HEALTH_NOTHING.
+ * Called when the deadline has come or something was put in, after reading what there is to read.
+ * Must be called repeatedly until it returns HEALTH_NOTHING.
  */
 struct health_action health_tick(struct health *h, int64_t now_ns);
 
-/* When health_tick() has something to do at the latest; INT64_MAX: never (DOWN). */
+/* When health_tick() is due at the latest; INT64_MAX: never (DOWN). */
 int64_t health_next_deadline(const struct health *h);
 
 /*
- * DOWN is final: probing ends, because the address will be ours and would answer. To go
- * on: health_retry() when the takeover did not happen (SUSPECT again, DOWN after `fall` more
- * rounds), health_reset() when the server is to be watched afresh (UNKNOWN). Both forget open
- * rounds without HEALTH_END_ROUND; after a DOWN ticked to HEALTH_NOTHING there are none.
+ * DOWN is final: probing ends, because the address will be the box's and would answer.
+ * health_retry() goes on when the takeover did not happen: SUSPECT again, and DOWN after `fall`
+ * more rounds. health_reset() watches the server afresh: UNKNOWN. Both forget open rounds without
+ * HEALTH_END_ROUND; after a DOWN that was ticked to HEALTH_NOTHING there are none.
  */
 void health_retry(struct health *h, int64_t now_ns);
 void health_reset(struct health *h, int64_t now_ns);
 
 enum health_state health_state(const struct health *h);
-/* Services that are down, bit per index. */
+/* The services that are down, one bit per index. */
 uint64_t health_services_down(const struct health *h);
-/* Start of the first silent round of the present series: what a timeline is relative to. 0: none.
- */
+/* Start of the first of the current silent rounds, the zero of a timeline. 0: there is none. */
 int64_t health_first_failed_ns(const struct health *h);
-/* Last answer or segment. INT64_MIN: never. */
+/* The last answer or segment. INT64_MIN: never. */
 int64_t health_last_proof_of_life_ns(const struct health *h);
 const struct health_stats *health_stats(const struct health *h);
 
-/* "service-down", "traffic-seen": the words of logs and metrics. */
+/* The words of logs and metrics: "service-down", "traffic-seen". */
 const char *health_state_name(enum health_state s);
 const char *health_rule_name(enum health_rule r);
 const char *health_result_name(enum health_result r);
