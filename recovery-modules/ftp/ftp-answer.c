@@ -9,12 +9,12 @@
 
 #include <stdio.h>
 
-/* What the client has of the reply that was cut. */
+/* The part of the cut reply that the client has. */
 struct delivered {
-	uint8_t first[4]; /* of the reply, */
-	uint8_t last[4];  /* of its last line */
+	uint8_t first[4]; /* the first bytes of the reply */
+	uint8_t last[4];  /* the first bytes of its last line */
 	size_t n, last_n;
-	uint8_t end; /* the last byte */
+	uint8_t end; /* its last byte */
 };
 
 static void read_delivered(const struct ftp_run *run, struct delivered *d)
@@ -59,7 +59,7 @@ static void send_text(struct ftp_run *run, const char *text)
 			    (struct jeebs_bytes){(const uint8_t *)text, strlen(text)});
 }
 
-/* The end of a reply of several lines, of whose last one @d->last_n bytes were delivered. */
+/* Ends a reply of several lines, whose last line was delivered up to @d->last_n bytes. */
 static void end_lines(struct ftp_run *run, const struct delivered *d, uint16_t code)
 {
 	char last[32];
@@ -76,7 +76,7 @@ static void end_lines(struct ftp_run *run, const struct delivered *d, uint16_t c
 		send_text(run, last);
 }
 
-/* Another reply than the one that was cut. */
+/* Ends the cut reply when the backup's reply is another one. */
 static void end_differently(struct ftp_run *run, uint16_t code)
 {
 	struct ftp_resume *r = run->r;
@@ -121,7 +121,7 @@ void ftp_answer_end(struct ftp_run *run, uint16_t code)
 {
 	struct ftp_resume *r = run->r;
 
-	/* The backup's is shorter. */
+	/* The backup's reply is shorter. */
 	if (r->owed < r->owed_end && !r->mute)
 		end_differently(run, code);
 	r->mute = false;

@@ -9,7 +9,7 @@
  */
 #include "ftp-run.h"
 
-/* Less than this proves nothing, unless it is all there is. */
+/* Fewer equal bytes prove nothing, unless they are all bytes. */
 #define PROOF_MIN 4096u
 
 static const struct jeebs_related *cut_related(const struct ftp_run *run)
@@ -30,7 +30,7 @@ static void fail(struct ftp_run *run)
 	ftp_script_fail(run, "upload-base-differs");
 }
 
-/* A channel of the box alone; the upload's own one waits. */
+/* Makes a channel without a client for the comparison. The upload's own channel waits. */
 static bool open_proof(struct ftp_run *run)
 {
 	struct ftp_resume *r = run->r;
@@ -97,7 +97,7 @@ static void rested(struct ftp_run *run)
 	run->ops->connect_backend(r->data.j);
 }
 
-/* When both the bytes and the reply are there: on as a client would go on, or no more. */
+/* Decides when both the bytes and the reply have come: to continue as a client would, or not. */
 static void judge(struct ftp_run *run)
 {
 	struct ftp_resume *r = run->r;
@@ -115,7 +115,7 @@ static void judge(struct ftp_run *run)
 	ftp_arm(run);
 }
 
-/* The reply to RETR is still to come, and is not the client's. */
+/* The bytes differ. The reply to RETR is still to come, and is not for the client. */
 static void differs(struct ftp_run *run)
 {
 	run->r->differs = true;
@@ -156,7 +156,7 @@ void ftp_append_data(struct ftp_run *run, struct bytes b)
 
 		if (n > left)
 			n = (size_t)left;
-		/* Other bytes, or the file has grown: somebody else writes it. */
+		/* Other bytes, or more than there were: somebody else writes the file. */
 		if (n == 0 || memcmp(v.p, b.p, n) != 0) {
 			differs(run);
 			return;

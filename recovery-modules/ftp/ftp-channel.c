@@ -2,14 +2,14 @@
 /* Data connections: those that were there at the cut, and new ones. */
 #include "ftp-run.h"
 
-#define FTP_DATA_PORT 20 /* RFC 959 section 3.2: the server's, in active mode */
+#define FTP_DATA_PORT 20 /* the server's port in active mode (RFC 959 section 3.2) */
 
 static const struct jeebs_related *cut_related(const struct ftp_run *run)
 {
 	return &run->cut->related[run->r->cut.related];
 }
 
-/* Without a backup: what the client still says is lost. @ended: the old server had finished. */
+/* Goes on without a backup: what the client sends is lost. @ended: the old server had finished. */
 static void settle(struct ftp_run *run, struct jeebs_join *j, bool ended)
 {
 	run->ops->backend_port(j, 0);
@@ -18,7 +18,7 @@ static void settle(struct ftp_run *run, struct jeebs_join *j, bool ended)
 	run->ops->pass(j, JEEBS_TO_SERVER);
 }
 
-/* Who sends must wait until it is known to whom. */
+/* Keeps a client that sends waiting until the receiver is known. */
 static void hold(struct ftp_run *run)
 {
 	if (run->r->data.j)
@@ -57,7 +57,7 @@ void ftp_channel_start(struct ftp_run *run)
 	const struct ftp_endpoint *e = &run->s->endpoint;
 	bool seen = false;
 
-	/* The companion's state goes with its connection. */
+	/* The companion's state is freed with the channel. */
 	if (run->r->cut.related >= 0 && cut_related(run)->state) {
 		const struct ftp_data *data = cut_related(run)->state;
 		run->r->digest = XXH64_digest(&data->digest);
@@ -66,7 +66,7 @@ void ftp_channel_start(struct ftp_run *run)
 		seen |= run->cut->related[i].tag == e->tag;
 		adopt_related(run, i);
 	}
-	/* The client was told a port and has not come yet. */
+	/* The client was told a port, and has not come yet. */
 	if (passive(e->verb) && !seen &&
 	    ftp_channel_listen(run, e->address.port) != e->address.port)
 		ftp_channel_drop(run, "data-port-taken");
@@ -102,8 +102,8 @@ bool ftp_channel_ready(struct ftp_run *run)
 
 	if (r->data.j)
 		return true;
-	/* The one that was cut is gone. Without the client, who has everything, it can be compared.
-	 */
+	/* The cut data connection is gone. The client has all its bytes, so they can be compared
+	 * without it. */
 	if (r->recovering && r->cut.action != FTP_DO_AFRESH) {
 		if (!r->cut.ended)
 			return false;
@@ -139,13 +139,13 @@ void ftp_channel_leave(struct ftp_run *run, bool failed)
 	struct ftp_channel *c = &run->r->data;
 	bool alone = c->j && c->work != FTP_WORK_PASS;
 
-	/* What was prepared and is not used; or nobody's but the box's own. */
+	/* A channel that was not used, or that only the box has. */
 	if (alone)
 		ftp_channel_drop(run, failed ? "transfer-failed" : "transfer-over");
 	*c = (struct ftp_channel){.j = NULL};
 }
 
-/* What the backup lacks of what the client sent, and what it goes on to send. */
+/* Sends the backup what it lacks of the client's bytes, and passes those that follow. */
 static void upload(struct ftp_run *run)
 {
 	struct ftp_channel *c = &run->r->data;
@@ -200,7 +200,7 @@ static void differs(struct ftp_run *run)
 	ftp_run_abort(run, listing ? "listing-differs" : "content-differs");
 }
 
-/* Everything the client has is the same on the backup: the rest is for it. */
+/* The backup has the same bytes as the client: @rest is for the client. */
 static void proven(struct ftp_run *run, struct bytes rest)
 {
 	struct ftp_channel *c = &run->r->data;
@@ -272,7 +272,7 @@ static void backend_eof(struct ftp_run *run)
 	struct jeebs_join *j = c->j;
 	bool nobody = c->nobody;
 	*c = (struct ftp_channel){.j = NULL};
-	/* Where there is no client, there is nobody to finish for. */
+	/* Without a client there is nobody to finish for. */
 	if (nobody)
 		run->ops->abort(j, "compared");
 	else
@@ -287,7 +287,8 @@ static void client_up(struct ftp_run *run)
 	if (c->up)
 		return;
 	c->up = true;
-	/* It was told the backup's port, which is this one's: the command comes when it comes. */
+	/* The client was told the backup's port, which is this channel's. Its command comes
+	 * later. */
 	if (c->backend && c->work == FTP_WORK_WAIT)
 		ftp_channel_go(run);
 }

@@ -140,7 +140,7 @@ static void get_lines(struct reader *r, struct ftp_lines *l)
 		l->n = 0;
 }
 
-/* One bit at a time, so that a value out of range is found. */
+/* Reads one bit at a time, so that an unknown bit is found. */
 static uint8_t get_flags(struct reader *r, unsigned all)
 {
 	uint8_t flags = reader_u8(r);
@@ -169,7 +169,7 @@ static void get_words(struct reader *r, struct ftp_words *words)
 		r->failed = true;
 	else
 		reader_copy(r, words->text, words->n);
-	/* They go to the client as they are. */
+	/* The words go to the client unchanged. */
 	r->failed |= words->n > 0 && memchr(words->text, '\n', words->n) != NULL;
 	if (r->failed)
 		words->n = 0;
@@ -257,7 +257,7 @@ static bool valid(const struct ftp *s)
 	default:
 		return false;
 	}
-	/* The oldest command is what is being transferred. */
+	/* The oldest command is the one of the current transfer. */
 	ftp_oldest(s, &c);
 	return !(ftp_verb_flags(c.verb) & FTP_IS_TRANSFER) ||
 	       (s->transfer.verb == c.verb && s->transfer.progress != FTP_DONE);

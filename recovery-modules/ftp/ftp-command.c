@@ -4,7 +4,7 @@
 #include <arpa/inet.h>
 
 #define IAC       0xffu
-#define TELNET_SB 0xfau /* below it: without an option behind */
+#define TELNET_SB 0xfau /* the commands below it have no option byte */
 #define CHANGING  (FTP_IS_TRANSFER | FTP_IS_UPLOAD | FTP_IS_CHANGE)
 
 struct verb {
@@ -71,13 +71,14 @@ unsigned ftp_verb_flags(uint8_t verb)
 		if (verbs[i].verb == verb)
 			return verbs[i].flags;
 	}
-	/* An unknown one may do anything. */
+	/* An unknown command may have any effect. */
 	return verb == FTP_OTHER ? FTP_IS_CHANGE | FTP_IS_EXACT : 0;
 }
 
 static uint8_t verb_of(struct bytes name)
 {
-	/* What is no verb, as all that other protocols say, is told by its first letter. */
+	/* Words that are not verbs, as in other protocols, are mostly excluded by their first
+	 * letter. */
 	uint8_t first = name.n > 0 ? name.p[0] & 0xdf : 0;
 
 	for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
@@ -97,7 +98,10 @@ void ftp_command_of(struct bytes line, struct ftp_command *ret)
 	ret->arg = bytes_from(line, n + 1);
 }
 
-/* Telnet's commands (RFC 959 section 4.1.3: IP and Synch before ABOR) are no part of the line. */
+/*
+ * Removes Telnet's commands, which are not part of the line (RFC 959 section 4.1.3: IP and Synch
+ * before ABOR).
+ */
 static size_t without_telnet(uint8_t *p, size_t n)
 {
 	size_t to = 0;
@@ -112,7 +116,7 @@ static size_t without_telnet(uint8_t *p, size_t n)
 		if (p[i] == IAC)
 			p[to++] = IAC;
 		else if (p[i] > TELNET_SB)
-			i++; /* WILL, WONT, DO, DONT and their option */
+			i++; /* WILL, WONT, DO, DONT and the option */
 	}
 	return to;
 }
@@ -124,14 +128,14 @@ void ftp_command_read(uint8_t *line, size_t n, struct ftp_command *ret)
 	ftp_command_of(bytes_of(line, without_telnet(line, n)), ret);
 }
 
-#define WORD_MAX 12 /* XSHA512 and the like have more letters than RFC 959 allows */
+#define WORD_MAX 12 /* XSHA512 and others have more letters than RFC 959 allows */
 
 static bool letter(uint8_t c)
 {
 	return (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
 }
 
-/* Where the word ends that the line begins with; 0: it is none. */
+/* The end of the word at the start of the line; 0: there is none. */
 static size_t first_word(struct bytes line)
 {
 	size_t n = 0;
@@ -143,7 +147,10 @@ static size_t first_word(struct bytes line)
 	return ends && n <= WORD_MAX ? n : 0;
 }
 
-/* How mail begins, whose servers greet as those of FTP do. RFC 5321, 2033, 3207. */
+/*
+ * Whether the word begins a mail session, whose servers greet like FTP servers (RFC 5321, 2033,
+ * 3207).
+ */
 static bool mails_word(struct bytes word)
 {
 	static const char *const words[] = {"HELO", "EHLO", "LHLO", "RCPT", "BDAT", "STARTTLS"};
@@ -165,7 +172,7 @@ static bool ends_as_http(struct bytes line)
 	return line.n > n && memcmp(line.p + line.n - n - 1, version, n) == 0;
 }
 
-/* Bytes of Telnet's at @at: 0 when there are none. */
+/* Length of the Telnet command at @at; 0: there is none. */
 static size_t telnet_at(struct bytes b, size_t at)
 {
 	if (b.p[at] != IAC)
@@ -186,7 +193,7 @@ bool ftp_command_possible(struct bytes line)
 		if (line.p[i] < ' ' && !blank(line.p[i]))
 			return false;
 	}
-	/* People begin with blanks. */
+	/* People type blanks before a command. */
 	while (begin < line.n && ((n = telnet_at(line, begin)) || blank(line.p[begin])))
 		begin += n ? n : 1;
 	line = bytes_from(line, begin);
@@ -194,7 +201,7 @@ bool ftp_command_possible(struct bytes line)
 	return line.n == 0 || (n > 0 && !mails_word(bytes_head(line, n)) && !ends_as_http(line));
 }
 
-/* A number of at most @max; *io_at moves behind it. */
+/* Parses a number of at most @max. *io_at moves behind it. */
 static bool number(struct bytes b, size_t *io_at, uint32_t max, uint32_t *ret)
 {
 	size_t at = *io_at;
@@ -213,7 +220,7 @@ static bool number(struct bytes b, size_t *io_at, uint32_t max, uint32_t *ret)
 	return true;
 }
 
-/* RFC 959 section 5.3.2: h1,h2,h3,h4,p1,p2 */
+/* Parses h1,h2,h3,h4,p1,p2 (RFC 959 section 5.3.2). */
 static bool read_port(struct bytes b, struct jeebs_address *ret)
 {
 	uint32_t v[6];
@@ -231,7 +238,7 @@ static bool read_port(struct bytes b, struct jeebs_address *ret)
 	return ret->port != 0;
 }
 
-/* RFC 2428 section 2: |family|address|port| with any delimiter. */
+/* Parses |family|address|port| with any delimiter (RFC 2428 section 2). */
 static bool read_eprt(struct bytes b, struct jeebs_address *ret)
 {
 	char text[INET6_ADDRSTRLEN];

@@ -9,10 +9,10 @@
 #include "ftp-lines.h"
 #include "jeebs/recovery-module.h"
 
-/* The numbers are in checkpoints. */
+/* The numbers are stored in checkpoints. */
 enum ftp_verb {
 	FTP_NONE = 0,
-	FTP_GREETING = 1, /* what the server says first, as if it had been asked for */
+	FTP_GREETING = 1, /* the server's first words, as if they had been asked for */
 	FTP_OTHER = 2,
 	FTP_USER = 3,
 	FTP_PASS = 4,
@@ -61,30 +61,30 @@ enum ftp_verb {
 	FTP_VERB_COUNT_,
 };
 
-#define FTP_IS_TRANSFER 0x01u /* with a data connection, */
-#define FTP_IS_DOWNLOAD 0x02u /* towards the client */
+#define FTP_IS_TRANSFER 0x01u /* has a data connection */
+#define FTP_IS_DOWNLOAD 0x02u /* whose data goes to the client */
 #define FTP_IS_LISTING  0x04u
 #define FTP_IS_UPLOAD   0x08u
-#define FTP_IS_CHANGE   0x10u /* done twice it does something else, or says so */
+#define FTP_IS_CHANGE   0x10u /* done twice, it has another effect or another reply */
 #define FTP_IS_EXACT    0x20u /* programs read the text of the reply */
 
 struct ftp_command {
 	uint8_t verb;      /* enum ftp_verb */
-	struct bytes line; /* without its end and without Telnet's own */
+	struct bytes line; /* without line end and Telnet commands */
 	struct bytes arg;
 };
 
-/* Reads @line, which may still have CR and LF, in place; what is returned points into it. */
+/* Reads @line, which may have CR and LF, in place. The result points into it. */
 void ftp_command_read(uint8_t *line, size_t n, struct ftp_command *ret);
-/* Of a line that was read already. */
+/* Reads a line that ftp_command_read() has cleaned. */
 void ftp_command_of(struct bytes line, struct ftp_command *ret);
 /*
- * False: no client of FTP says this, so it is another protocol. @line: one line, or the beginning
- * of one. Telnet's own is part of FTP.
+ * Whether a client of FTP could send this line, or this beginning of a line. If not, it is another
+ * protocol. Telnet's commands are part of FTP.
  */
 bool ftp_command_possible(struct bytes line);
 unsigned ftp_verb_flags(uint8_t verb);
-/* The address in the argument of PORT and EPRT. */
+/* Reads the address in the argument of PORT or EPRT. */
 bool ftp_command_address(const struct ftp_command *c, struct jeebs_address *ret);
 
 #endif

@@ -34,7 +34,10 @@ static void to_client(struct ftp_data *s, struct jeebs_bytes b)
 	s->ops->keep_from(s->flow, JEEBS_TO_CLIENT, from > s->solid ? from : s->solid);
 }
 
-/* All of it, for an upload that is sent again; or the newest, for one that is continued. */
+/*
+ * Keeps the client's bytes: all of them for an upload that is sent again, the newest for one that
+ * is continued.
+ */
 static void to_server(struct ftp_data *s, uint64_t off)
 {
 	uint64_t end = s->end[JEEBS_TO_SERVER];
@@ -83,7 +86,7 @@ static int data_gap(void *state, uint32_t dir, uint64_t from, uint64_t to)
 
 static int data_fin(void *state, uint32_t dir, uint64_t off)
 {
-	/* The cut says it. */
+	/* the FIN is in the cut */
 	(void)state;
 	(void)dir;
 	(void)off;
@@ -91,8 +94,8 @@ static int data_fin(void *state, uint32_t dir, uint64_t off)
 }
 
 /*
- * Version 2: u8 version, flags; u64 end of the client's, end of the server's, solid, held; and
- * without FLAG_DIGEST_LOST the digest: u64 total_len, 4 x u64, total_len modulo 32 bytes.
+ * Version 2: u8 version, flags; u64 end of the client's bytes, end of the server's, solid, held;
+ * without FLAG_DIGEST_LOST also the digest: u64 total_len, 4 x u64, total_len modulo 32 bytes.
  */
 static size_t data_checkpoint(const void *state, uint8_t *out, size_t cap)
 {
@@ -146,7 +149,7 @@ static int data_restore(void *state, struct jeebs_bytes checkpoint)
 	return JEEBS_OK;
 }
 
-/* The control connection decides about this one. */
+/* The plan of the control connection decides about this one. */
 static void data_plan(const void *state, const struct jeebs_cut *cut, struct jeebs_plan *ret)
 {
 	(void)state;
@@ -170,7 +173,7 @@ static void data_resume(void *state, const struct jeebs_cut *cut, struct jeebs_j
 
 static void data_close(void *state)
 {
-	(void)state; /* owns nothing */
+	(void)state; /* the state owns nothing */
 }
 
 const struct jeebs_module ftp_data_module = {

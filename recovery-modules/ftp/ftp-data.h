@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * ftp-data: one data connection, or any other of an FTP server's address whose port is no
- * configured service. The companion module of ftp, which reads this state at the cut.
+ * ftp-data: one data connection, or any other connection to an FTP server's address whose port has
+ * no configured service. It is the companion module of ftp, which reads this state at the cut.
  *
- * Nothing in it is understood: both directions are counted, what went to the client is digested
- * and its last bytes are kept, and what the client sent is kept from its beginning, as long as
- * the operator's ceiling allows.
+ * It does not understand the bytes. It counts both directions. It digests what goes to the client,
+ * and keeps the last bytes of that. It keeps what the client sends from the beginning, up to the
+ * operator's ceiling.
  */
 #ifndef FTP_FTP_DATA_H
 #define FTP_FTP_DATA_H
@@ -21,14 +21,14 @@
 #define FTP_DATA_TAIL_MAX 65536u
 
 struct ftp_data {
-	uint64_t end[2];  /* where each direction is */
-	uint64_t solid;   /* of JEEBS_TO_CLIENT: from here to the end nothing was lost */
-	uint64_t retain;  /* as configured */
+	uint64_t end[2];  /* by direction: the offset of the next byte */
+	uint64_t solid;   /* of JEEBS_TO_CLIENT: from here to the end no byte was lost */
+	uint64_t retain;  /* as in struct jeebs_service */
 	bool older;       /* offset 0 is not the first byte of the connection */
-	bool digest_lost; /* a gap in what went to the client */
-	bool log_lost; /* what the client sent is not kept from its beginning, but from here on: */
+	bool digest_lost; /* there is a gap in what went to the client */
+	bool log_lost;    /* the client's bytes are kept only from here on: */
 	uint64_t held;
-	bool kept; /* it was asked for */
+	bool kept; /* the log was asked to keep them */
 	XXH64_state_t digest;
 	struct jeebs_flow *flow;
 	const struct jeebs_live_ops *ops;

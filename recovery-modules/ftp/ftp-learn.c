@@ -58,7 +58,7 @@ static void size(struct ftp *s, const struct ftp_command *c, struct bytes reply)
 {
 	struct ftp_known *k = known_file(s, c->arg);
 
-	/* RFC 3659 section 4: it counts the bytes of a transfer in the present TYPE. */
+	/* RFC 3659 section 4: SIZE counts the bytes of a transfer in the current TYPE. */
 	k->sized = !s->session.ascii && ftp_reply_number(bytes_from(reply, 4), &k->size);
 }
 
@@ -100,7 +100,7 @@ static void transfer_answered(struct ftp *s, uint16_t code, struct bytes reply)
 		t->progress = FTP_DONE;
 	else
 		t->verb = FTP_NONE; /* no data will follow */
-	/* A passive port serves once; the client's may be used again. */
+	/* A passive port serves once. The client's port may be used again. */
 	if (s->endpoint.verb == FTP_PASV || s->endpoint.verb == FTP_EPSV)
 		s->endpoint.verb = FTP_NONE;
 	if (ftp_verb_flags(t->verb) & FTP_IS_UPLOAD)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * ftp-lines: a short list of command lines in a buffer of fixed size, each without its line end.
- * Pure. What does not fit is not added, and the caller says what that means.
+ * ftp-lines: a short list of command lines in a buffer of fixed size, without their line ends.
+ * Pure. A line that does not fit is not added; the caller decides what that means.
  */
 #ifndef FTP_FTP_LINES_H
 #define FTP_FTP_LINES_H
@@ -12,7 +12,7 @@
 
 struct ftp_lines {
 	uint16_t n;
-	uint8_t p[FTP_LINES_MAX]; /* each line, then '\n' */
+	uint8_t p[FTP_LINES_MAX]; /* each line is followed by a line feed */
 };
 
 static inline void ftp_lines_clear(struct ftp_lines *l)
@@ -20,21 +20,23 @@ static inline void ftp_lines_clear(struct ftp_lines *l)
 	l->n = 0;
 }
 
-/* False: it does not fit, or holds a line feed; nothing was changed. */
+/* Adds a line. Returns false, and changes nothing, when it does not fit or contains a line feed. */
 bool ftp_lines_add(struct ftp_lines *l, struct bytes line);
-/* The line at *io_at (0: the first), which moves behind it. False: there is none. */
+/*
+ * Reads the line at *io_at (0: the first), which moves behind it. Returns false when there is none.
+ */
 bool ftp_lines_next(const struct ftp_lines *l, uint16_t *io_at, struct bytes *ret_line);
-/* The first line; empty when there is none. */
+/* The first line; empty: there is none. */
 struct bytes ftp_lines_first(const struct ftp_lines *l);
 void ftp_lines_drop_first(struct ftp_lines *l);
-/* Drops every line that begins with @prefix, without regard to case, and then ends or goes on
- * with a space. */
+/* Removes every line that begins with @prefix, in any case, and then ends or continues with a
+ * space. */
 void ftp_lines_drop(struct ftp_lines *l, struct bytes prefix);
 unsigned ftp_lines_count(const struct ftp_lines *l);
-/* From a checkpoint: only whole lines. */
+/* Whether all lines are complete. For lists from checkpoints. */
 bool ftp_lines_valid(const struct ftp_lines *l);
 
-/* ASCII, without regard to case. */
+/* Compares ASCII without regard to case. */
 bool ftp_text_is(struct bytes a, struct bytes b);
 
 #endif

@@ -5,7 +5,7 @@
 static int give_up(struct ftp *s, enum ftp_reason reason)
 {
 	s->reason = (uint8_t)reason;
-	/* A password is kept no longer than it can be of use. */
+	/* A password is not kept longer than it can be used. */
 	ftp_session_init(&s->session);
 	ftp_lines_clear(&s->queue);
 	s->queue_n = 0;
@@ -24,7 +24,7 @@ void ftp_oldest(const struct ftp *s, struct ftp_command *ret)
 		ret->verb = FTP_GREETING;
 }
 
-/* A line of @dir that ends with @part, whose beginning may be in the log, into @out. */
+/* Copies a line of @dir to @out. Its end is @part, its beginning may be in the log. */
 static enum ftp_reason gather(const struct ftp *s, uint32_t dir, uint64_t off, struct bytes part,
 			      uint8_t *out, size_t *ret_n)
 {
@@ -58,7 +58,7 @@ static bool keeps_password(const struct ftp *s, const struct ftp_command *c)
 
 	if (s->may_login || (c->verb != FTP_PASS && c->verb != FTP_ACCT))
 		return true;
-	/* A client that does not wait for the reply to USER: the one in the queue counts. */
+	/* If the client did not wait for the reply to USER, the USER in the queue counts. */
 	while (ftp_lines_next(&s->queue, &at, &line)) {
 		ftp_command_of(line, &user);
 		if (user.verb == FTP_USER)
@@ -75,7 +75,7 @@ static enum ftp_reason command_line(struct ftp *s, uint8_t *line, size_t n)
 	ftp_command_read(line, n, &c);
 	if (!ftp_command_possible(c.line))
 		return FTP_NOT_FTP;
-	/* An empty line is no command. */
+	/* An empty line is not a command. */
 	if (c.line.n == 0 || s->closing)
 		return FTP_FINE;
 	bool kept = keeps_password(s, &c);
@@ -132,7 +132,7 @@ static enum ftp_reason reply_line(struct ftp *s, uint8_t *text, size_t n)
 	return FTP_FINE;
 }
 
-/* The server speaks without having been asked: it may only say that it ends. */
+/* The server speaks without having been asked. It may only say that it closes the connection. */
 static bool ends_unasked(struct ftp *s, struct bytes line)
 {
 	struct ftp_reply r = {0};
@@ -169,7 +169,7 @@ static enum ftp_reason take_line(struct ftp *s, uint32_t dir, uint64_t off, stru
 	return r;
 }
 
-/* A line that is not all there, @b of it being new: may it become one of FTP's? */
+/* Judges an incomplete line, whose new bytes are @b: could it become a line of FTP? */
 static enum ftp_reason begun(const struct ftp *s, uint32_t dir, uint64_t off, struct bytes b)
 {
 	bool begins = off == s->side[dir].line;
@@ -201,7 +201,7 @@ static enum ftp_reason read_lines(struct ftp *s, uint32_t dir, uint64_t off, str
 	return FTP_FINE;
 }
 
-/* The command has come for which lines of the server waited in the log. */
+/* Reads the server's lines that have waited in the log for their command, which has come now. */
 static enum ftp_reason read_waiting(struct ftp *s)
 {
 	struct ftp_side *side = &s->side[JEEBS_TO_CLIENT];
@@ -241,7 +241,7 @@ int ftp_open(void *state, struct jeebs_flow *f, const struct jeebs_live_ops *ops
 	return JEEBS_OK;
 }
 
-/* What is needed of a reply that is not complete: what was delivered of it. */
+/* Keeps the delivered part of a reply that is not complete. */
 static void keep_needed(struct ftp *s)
 {
 	const struct ftp_side *server = &s->side[JEEBS_TO_CLIENT];
@@ -253,7 +253,7 @@ static void keep_needed(struct ftp *s)
 	s->ops->keep_from(s->flow, JEEBS_TO_CLIENT, from);
 }
 
-/* From here on it is encrypted. */
+/* From here on the conversation is encrypted. */
 static int leave(struct ftp *s)
 {
 	uint64_t to_server = s->side[JEEBS_TO_SERVER].line,
@@ -271,7 +271,7 @@ int ftp_data(void *state, uint32_t dir, uint64_t off, struct jeebs_bytes b, int6
 	enum ftp_reason r;
 
 	(void)now_ns;
-	/* What comes in between is read from the log later. */
+	/* Bytes that come meanwhile are read from the log later. */
 	if (dir == JEEBS_TO_CLIENT)
 		s->side[dir].next = off + b.n;
 	r = read_lines(s, dir, off, bytes_of(b.p, b.n));
@@ -298,7 +298,7 @@ int ftp_gap(void *state, uint32_t dir, uint64_t from, uint64_t to)
 
 int ftp_fin(void *state, uint32_t dir, uint64_t off)
 {
-	/* The cut says it, too: only there it matters. */
+	/* The FIN is also in the cut, and matters only there. */
 	(void)state;
 	(void)dir;
 	(void)off;

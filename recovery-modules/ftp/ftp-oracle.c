@@ -25,10 +25,10 @@ struct end {
 	bool is_main; /* false: as in struct link */
 	struct link *link;
 	uint16_t port;
-	struct bytes content; /* to be sent, */
+	struct bytes content; /* bytes to be sent */
 	size_t sent;
 	bool sending, receiving, over;
-	struct buf got; /* or what came */
+	struct buf got; /* bytes that came */
 	bool eof;
 	struct end *next;
 };
@@ -39,17 +39,17 @@ struct link {
 	const struct talk *talk;
 	struct buf in;
 	bool greeted, unknown, quit;
-	size_t next; /* exchange that the client comes to next */
+	size_t next; /* index of the exchange that the client does next */
 	char directory[TALK_PATH_MAX];
 	char type;
 	uint64_t rest;
-	uint16_t ports; /* made up so far */
+	uint16_t ports; /* number of ports invented so far */
 	uint16_t listening;
-	const struct talk_exchange *transfer; /* under way, */
-	bool begun;                           /* its 1xx was sent, */
-	bool done, differs;                   /* its data passed; and was not what it was */
+	const struct talk_exchange *transfer; /* the current transfer */
+	bool begun;                           /* its 1xx was sent */
+	bool done, differs;                   /* its data has passed; the data differed */
 	struct end *ends;
-	/* During receive. */
+	/* During receive(): */
 	int (*answer)(void *ctx, struct jeebs_bytes b);
 	void *ctx;
 };
@@ -135,8 +135,8 @@ static int oracle_learned(void *oracle, uint64_t *ret_unasked)
 	int r = talk_take_apart(t);
 
 	/*
-	 * PORT and EPRT are for the box to answer, in words of which nobody can know before the
-	 * server has said them once.
+	 * The box answers PORT and EPRT itself, in the words of the server. Nobody can know them
+	 * before the server has used them.
 	 */
 	*ret_unasked = t->active < t->unasked ? t->active : t->unasked;
 	return r;
@@ -217,7 +217,7 @@ static bool same_line(struct bytes a, struct bytes b)
 	return bytes_eq(a, b);
 }
 
-/* Its answer hangs on where it is asked. */
+/* Whether the answer depends on the directory. */
 static bool of_a_place(struct bytes line)
 {
 	static const char *const verbs[] = {"SIZE", "MDTM", "MLST", "PWD",  "CWD",  "CDUP", "STAT",
@@ -230,7 +230,7 @@ static bool of_a_place(struct bytes line)
 	return talk_downloads(line) || talk_uploads(line);
 }
 
-/* As recorded; the next one first. */
+/* Finds the recorded exchange of a line; the next one comes first. */
 static const struct talk_exchange *find(struct link *l, struct bytes line)
 {
 	const struct talk *t = l->talk;
@@ -249,8 +249,8 @@ static const struct talk_exchange *find(struct link *l, struct bytes line)
 }
 
 /*
- * The next one like it. What the box answers by itself in between (PORT, the end of a transfer that
- * was delivered) does not come here.
+ * Finds the next exchange with this line. The exchanges in between may be missing here, because the
+ * box answers them itself (PORT, the end of a delivered transfer).
  */
 static const struct talk_exchange *ahead(const struct link *l, struct bytes line)
 {
@@ -261,7 +261,7 @@ static const struct talk_exchange *ahead(const struct link *l, struct bytes line
 	return NULL;
 }
 
-/* Nothing before it can come any more. */
+/* Moves on: no exchange before @e can come any more. */
 static void move_behind(struct link *l, const struct talk_exchange *e)
 {
 	l->next = (size_t)(e - l->talk->exchanges) + 1;
@@ -272,7 +272,9 @@ static bool complete(const struct talk *t, const struct talk_exchange *e)
 	return e->data >= 0 && e->code / 100 == 2 && t->data[e->data].fin[JEEBS_TO_CLIENT];
 }
 
-/* What @e transfers when it begins at l->rest; false: the recording does not tell. */
+/*
+ * Gets what @e transfers when it begins at l->rest. Returns false when the recording does not tell.
+ */
 static bool content(const struct link *l, const struct talk_exchange *e, struct bytes *ret)
 {
 	const struct talk *t = l->talk;
@@ -309,8 +311,8 @@ static int passive(struct link *l, struct bytes line)
 	const struct talk_exchange *e = ahead(l, line);
 
 	/*
-	 * The client's, as it was. Or the box's own EPSV, to which the number does not matter: what
-	 * it is for tells later.
+	 * It is the client's command, as recorded. Or it is the box's own EPSV, where the number
+	 * does not matter: what it is for shows later.
 	 */
 	if (e && (!extended || e == &l->talk->exchanges[l->next]))
 		move_behind(l, e);
@@ -320,7 +322,7 @@ static int passive(struct link *l, struct bytes line)
 		l->listening = e->port;
 	if (e)
 		return say(l, e->final);
-	/* The box's own: in the words of the server. */
+	/* It is the box's own command: answered in the words of the server. */
 	for (size_t i = 0; !e && i < l->talk->n; i++) {
 		const struct talk_exchange *o = &l->talk->exchanges[i];
 		if (o->code == (extended ? 229u : 227u))
@@ -382,8 +384,8 @@ static int begin_transfer(struct link *l, struct bytes line)
 		return unknown(l);
 	if (e->code / 100 != 2 && e->before.n == 0)
 		return e->final.n ? say(l, e->final) : unknown(l);
-	/* The recording has nothing of its data: of that nothing can be proved, of the rest it can.
-	 */
+	/* The recording lacks the data of this transfer. Nothing can be proved about that data,
+	 * but about everything else. */
 	if (e->data < 0 && e->code / 100 == 2) {
 		int r = say(l, e->before);
 		return r < 0 ? r : say(l, e->final);
@@ -477,7 +479,7 @@ static struct end *data_end(struct link *l)
 	return NULL;
 }
 
-/* Has @e done its part of the transfer? */
+/* Handles the end of the data connection's part of a transfer. */
 static void settle(struct link *l, struct end *e)
 {
 	const struct talk_exchange *x = l->transfer;
@@ -493,7 +495,7 @@ static void settle(struct link *l, struct end *e)
 					  buf_view(&l->talk->data[x->data].bytes[JEEBS_TO_SERVER]));
 }
 
-/* The control connection's part of it. */
+/* Handles the control connection's part of a transfer. */
 static int transfer(struct link *l)
 {
 	const struct talk_exchange *x = l->transfer;
@@ -536,7 +538,7 @@ static int receive_main(struct link *l, struct jeebs_bytes b)
 	return r == 0 ? read_commands(l) : r;
 }
 
-/* The recording is of another protocol: of it only the beginning is known. */
+/* The recording is of another protocol, of which only the beginning is known. */
 static int receive_foreign(struct link *l, struct jeebs_bytes b)
 {
 	if (l->greeted)

@@ -62,12 +62,12 @@ static bool log_holds(const struct jeebs_cut *cut, uint32_t dir, uint64_t from, 
 	return true;
 }
 
-/* Is every byte of the file delivered? By the server's own words about its length. */
+/* Whether every byte of the file was delivered, by what the server has said about its length. */
 static bool whole_file(const struct ftp_transfer *t, uint64_t n)
 {
 	if (t->known.sized)
 		return t->known.size >= t->rest && t->known.size - t->rest == n;
-	/* Some count the file, others what is left of it. */
+	/* Some servers count the whole file, others the part that is left. */
 	return t->counted && (t->count == n || (t->count >= n && t->count - n == t->rest));
 }
 
@@ -118,9 +118,9 @@ static void decide_upload(const struct ftp *s, const struct jeebs_related *rel,
 		 (t->verb != FTP_STOU || t->progress == FTP_ASKED))
 		act(d, FTP_DO_AFRESH);
 	else if (t->verb != FTP_STOR)
-		retry(d, "not-repeatable"); /* what was appended already nobody knows */
+		retry(d, "not-repeatable"); /* nobody knows how much was appended */
 	else if (cut->server_fin || cut->ended)
-		/* It is over, and what the old server was about to say about it nobody knows. */
+		/* The transfer is over, and the old server's last reply about it is unknown. */
 		retry(d, cut->client_fin ? "upload-not-confirmed" : "truncated-by-server");
 	else if (!data->log_lost && log_holds(cut, JEEBS_TO_SERVER, 0, n))
 		act(d, FTP_DO_UPLOAD);
@@ -142,7 +142,7 @@ static int find_related(const struct jeebs_cut *cut, uint32_t tag)
 	return -1;
 }
 
-/* The command behind the transfer that is outstanding. */
+/* Finds the command after the current transfer. */
 static bool aborted(const struct ftp *s)
 {
 	uint16_t at = 0;
@@ -155,7 +155,10 @@ static bool aborted(const struct ftp *s)
 	return c.verb == FTP_ABOR;
 }
 
-/* Its replies were delivered: is its data? What is on the wire the host sees to. */
+/*
+ * Whether the data of a transfer was delivered whose replies were delivered. The host delivers what
+ * is on the wire.
+ */
 static bool settled(const struct ftp *s, const struct jeebs_related *rel)
 {
 	const struct ftp_transfer *t = &s->transfer;
@@ -204,7 +207,7 @@ static void decide_transfer(const struct ftp *s, const struct jeebs_cut *cut,
 		act(d, FTP_DO_ABORT);
 }
 
-/* A login that may not be repeated, or has just been tried. */
+/* Whether the client has a login that may not be repeated, or was just trying one. */
 static bool login_forbidden(const struct ftp *s)
 {
 	if (s->session.secret)
@@ -216,7 +219,10 @@ static bool login_forbidden(const struct ftp *s)
 	return false;
 }
 
-/* A command without a reply that may not be repeated: the client is told that it failed. */
+/*
+ * Whether there is an unanswered command that may not be repeated. The client is told that it has
+ * failed.
+ */
 static bool changes(const struct ftp *s)
 {
 	uint16_t at = 0;
@@ -274,7 +280,7 @@ void ftp_decide(const struct ftp *s, const struct jeebs_cut *cut, struct ftp_dec
 		ret->reason = "replay";
 }
 
-/* Of a connection that was given up only the reason is kept: what else was so then is gone. */
+/* Names the reason of a connection that was given up. Nothing else is known of it any more. */
 static const char *given_up(enum ftp_reason reason)
 {
 	switch (reason) {
@@ -356,7 +362,7 @@ static void describe(const struct ftp *s, const struct ftp_decision *d, char *ou
 	}
 }
 
-/* Is the next reply the box's own, and another than the old server's would have been? */
+/* Whether the next reply is the box's own, and differs from what the old server would have said. */
 static bool own_words(const struct ftp *s, const struct ftp_decision *d)
 {
 	if (d->refused || d->finished)

@@ -48,7 +48,7 @@ bool ftp_reply_possible(const struct ftp_reply *r, struct bytes b)
 
 bool ftp_reply_greets(uint16_t code)
 {
-	/* 4xx and 5xx: not now, or not for you. */
+	/* 4xx and 5xx: the server does not serve now, or not this client. */
 	return code == 120 || code == 220 || (code >= 400 && code < 600);
 }
 
@@ -139,7 +139,7 @@ size_t ftp_reply_path(struct bytes line, uint8_t *out, size_t cap)
 		return 0;
 	for (size_t at = (size_t)(quote - line.p) + 1; at < line.n; at++) {
 		if (line.p[at] == '"') {
-			/* A quote in the name is doubled. */
+			/* A quote within the name is doubled. */
 			if (at + 1 >= line.n || line.p[at + 1] != '"')
 				return n;
 			at++;
@@ -153,7 +153,7 @@ size_t ftp_reply_path(struct bytes line, uint8_t *out, size_t cap)
 
 bool ftp_reply_count(struct bytes line, uint64_t *ret)
 {
-	/* The last parenthesis: a name may hold others. */
+	/* The last parenthesis counts: a name may contain others. */
 	for (size_t at = line.n; at-- > 4;) {
 		size_t end = at + 1;
 		if (line.p[at] != '(')

@@ -30,7 +30,7 @@ static void end_client(struct ftp_run *run)
 	run->ops->finish_client(run->r->main);
 }
 
-/* The line of the client that is not complete. */
+/* Loads the client's incomplete line. */
 static void load_input(struct ftp_run *run)
 {
 	struct ftp_resume *r = run->r;
@@ -48,7 +48,7 @@ static void load_input(struct ftp_run *run)
 	}
 }
 
-/* Is the next line of the client's another protocol's? */
+/* Whether the client's next line belongs to another protocol. */
 static bool is_foreign(const struct ftp_resume *r)
 {
 	const uint8_t *end = r->input_n ? memchr(r->input, '\n', r->input_n) : NULL;
@@ -78,7 +78,7 @@ static void start(struct ftp_run *run, struct jeebs_join *j)
 		end_client(run);
 		return;
 	}
-	/* Who says nothing needs nobody yet. */
+	/* A client that is silent needs no backup yet. */
 	r->stage = FTP_STAGE_LAZY;
 	if (run->s->queue_n > 0 || r->cut.action != FTP_DO_NOTHING)
 		ftp_script_begin(run);
@@ -144,7 +144,7 @@ static void backend_data(struct ftp_run *run, struct bytes b)
 		b = bytes_from(b, n);
 		if (!end)
 			return;
-		/* A copy: dealing with it may lead to the next one. */
+		/* A copy, because handling it may read the next line. */
 		size_t line_n = r->line_n;
 		memcpy(line, r->line, line_n);
 		r->line_n = 0;

@@ -38,7 +38,7 @@ static void greeting(struct ftp_run *run, struct bytes line)
 			return;
 		}
 		ftp_serve_done(run);
-		r->stage = FTP_STAGE_SERVE; /* it will end */
+		r->stage = FTP_STAGE_SERVE; /* the backup will close the connection */
 		return;
 	}
 	if (told)
@@ -46,7 +46,7 @@ static void greeting(struct ftp_run *run, struct bytes line)
 	next_step(run);
 }
 
-/* The question whose answer proves that the backup has the same file. */
+/* Asks the question whose answer shows that the backup has the same file. */
 void ftp_script_ask(struct ftp_run *run, const char *verb)
 {
 	struct bytes line = ftp_lines_first(&run->s->transfer.line);
@@ -60,7 +60,7 @@ void ftp_script_ask(struct ftp_run *run, const char *verb)
 	ftp_tell(run, bytes_of(ask, n + c.arg.n));
 }
 
-/* Told with the transfer's own reply, or without when the client has that already. */
+/* Tells the client with the transfer's own reply, or without one if the client has that. */
 void ftp_script_fail(struct ftp_run *run, const char *why)
 {
 	struct ftp_resume *r = run->r;
@@ -68,7 +68,7 @@ void ftp_script_fail(struct ftp_run *run, const char *why)
 	ftp_channel_drop(run, why);
 	r->recovering = false;
 	if (!r->quiet) {
-		/* An upload of which the old server had begun to say that it has it. */
+		/* The old server had begun to confirm an upload. */
 		uint16_t begun = r->cut.confirmable ? ftp_answer_begun(run) : 0;
 		if (begun / 100 == 2)
 			ftp_answer(run, begun, "Continued.");
@@ -155,7 +155,7 @@ static void next_step(struct ftp_run *run)
 
 	while (ftp_session_next(&run->s->session, &r->step, &line)) {
 		ftp_command_of(line, &c);
-		/* It was content with less. */
+		/* The backup has asked for less. */
 		if (r->in && (c.verb == FTP_PASS || c.verb == FTP_ACCT))
 			continue;
 		r->stage = FTP_STAGE_SCRIPT;
@@ -164,7 +164,7 @@ static void next_step(struct ftp_run *run)
 		return;
 	}
 	r->verb = FTP_NONE;
-	/* Somebody who has logged in is, again. */
+	/* A client that was logged in must be logged in again. */
 	if (run->s->session.in && !r->in)
 		ftp_run_abort(run, "login-refused");
 	else if (r->cut.action == FTP_DO_NOTHING)
@@ -232,7 +232,7 @@ static void file_size(struct ftp_run *run, struct bytes line)
 		return;
 	}
 	if (!told) {
-		/* Nothing to go by: everything is compared. */
+		/* The backup does not tell the size: everything is compared. */
 		r->cut.action = FTP_DO_REREAD;
 		r->rest = t->rest;
 		r->rest_set = t->rest > 0;
@@ -259,7 +259,7 @@ static void file_stamp(struct ftp_run *run, struct bytes line)
 	struct ftp_resume *r = run->r;
 	const struct ftp_transfer *t = &run->s->transfer;
 
-	/* Of another date it may still be the same: then everything is compared. */
+	/* With another date the file may still be the same: then everything is compared. */
 	if (r->reply.code != 213 || !same_stamp(&t->known, bytes_from(line, 4))) {
 		r->cut.action = FTP_DO_REREAD;
 		r->rest = t->rest;

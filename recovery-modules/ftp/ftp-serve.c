@@ -63,7 +63,7 @@ bool ftp_take_passive(struct ftp_run *run, struct bytes line, uint16_t *ret_port
 
 static void finish_command(struct ftp_run *run, uint16_t code);
 
-/* There will be no transfer. */
+/* The transfer does not take place. */
 static void no_data(struct ftp_run *run)
 {
 	if (!run->r->quiet) {
@@ -84,11 +84,11 @@ static void give_command(struct ftp_run *run)
 	ftp_tell(run, ftp_lines_first(&run->s->transfer.line));
 	if (r->data.j)
 		ftp_channel_go(run);
-	/* The client may have come to abort it by now. */
+	/* The client may have sent ABOR by now. */
 	ftp_serve_input(run);
 }
 
-/* REST, if the client's is not known to the backup yet. */
+/* Sends REST if the client's is not known to the backup yet. */
 static void give_rest(struct ftp_run *run)
 {
 	struct ftp_resume *r = run->r;
@@ -101,7 +101,7 @@ static void give_rest(struct ftp_run *run)
 	ftp_tell_number(run, "REST", r->rest);
 }
 
-/* Does the client wait for data, or is there somebody to compare with? */
+/* Whether data is wanted: by the client, or for a comparison. */
 static bool wants_data(const struct ftp_run *run)
 {
 	const struct ftp_endpoint *e = &run->s->endpoint;
@@ -112,7 +112,7 @@ static bool wants_data(const struct ftp_run *run)
 
 void ftp_arm(struct ftp_run *run)
 {
-	/* Without PORT and PASV it is the backup that says what it thinks of that. */
+	/* Without PORT and PASV the backup decides what happens. */
 	if (wants_data(run))
 		ftp_ask_passive(run, FTP_STAGE_ARM);
 	else
@@ -148,7 +148,7 @@ static void rested(struct ftp_run *run)
 
 /* ---- replies ---- */
 
-/* Is the client logged in? */
+/* Learns from a reply whether the client is logged in. */
 static void learn_login(struct ftp_resume *r, uint16_t code)
 {
 	switch (r->verb) {
@@ -186,9 +186,9 @@ static void finish_command(struct ftp_run *run, uint16_t code)
 }
 
 /*
- * The address that a client is told to connect to: the one the old server told it, for there may be
- * a router between the two that knows only that. Where it has not said one, the backup's, if that
- * is set to another than its own; and else the service's.
+ * Chooses the address that the client is told to connect to. It is the address that the old server
+ * has told the client, because a router in between may know only that. If there was none, it is the
+ * backup's, if that is set to another one than its own; otherwise the service's.
  */
 static void told_address(struct ftp_run *run, const uint8_t named[static 4], uint8_t ret[static 4])
 {
@@ -206,7 +206,7 @@ static void told_address(struct ftp_run *run, const uint8_t named[static 4], uin
 	memcpy(ret, named, 4);
 }
 
-/* The client's ways to a data connection lead to the box. */
+/* Rewrites a reply, so that the client's data connection leads to the box. */
 static void passive_reply(struct ftp_run *run, struct bytes line)
 {
 	struct ftp_resume *r = run->r;
@@ -238,7 +238,7 @@ static void passive_reply(struct ftp_run *run, struct bytes line)
 
 static void hold(struct ftp_resume *r, struct bytes line)
 {
-	/* The last line of a reply is one, too. */
+	/* The last line of a reply needs room too. */
 	if (line.n > sizeof r->held - r->held_n)
 		r->held_n = 0;
 	memcpy(r->held + r->held_n, line.p, line.n);
@@ -281,7 +281,7 @@ static void command_line(struct ftp_run *run, struct bytes line)
 	}
 	if (r->reply.code < 200 && r->reply.final)
 		r->opened = true;
-	/* It failed: what the client has remains a part. */
+	/* The transfer has failed: the client keeps a part of the file. */
 	if (r->proving && r->reply.code >= 400)
 		r->proving = false;
 	if (r->proving && r->reply.code >= 200)
@@ -327,7 +327,7 @@ void ftp_serve_line(struct ftp_run *run, struct bytes line)
 		command_line(run, line);
 		break;
 	default:
-		/* Unasked: that it ends. */
+		/* Unasked: the backup closes the connection. */
 		ftp_answer_line(run, line, r->reply.code);
 		break;
 	}
@@ -335,7 +335,7 @@ void ftp_serve_line(struct ftp_run *run, struct bytes line)
 
 /* ---- commands ---- */
 
-/* One whole line of the client, into @out. */
+/* Takes one whole line of the client into @out. */
 static bool take_input(struct ftp_resume *r, uint8_t *out, size_t *ret_n)
 {
 	const uint8_t *end = memchr(r->input, '\n', r->input_n);
@@ -359,7 +359,10 @@ static bool is_clients(struct ftp_run *run, const struct jeebs_address *a)
 	       memcmp(a->addr, client.addr, a->family == 4 ? 4 : 16) == 0;
 }
 
-/* The box connects to the client where it says. False: not there, or nobody has logged in. */
+/*
+ * Makes the box connect to the client's address. Returns false when the client is not there, or
+ * nobody has logged in.
+ */
 static bool active(struct ftp_run *run, const struct ftp_command *c)
 {
 	struct jeebs_address a;
@@ -391,14 +394,14 @@ static void transfer(struct ftp_run *run, const struct ftp_command *c)
 		ftp_arm(run);
 }
 
-/* Answered by the box. False: the backup is asked. */
+/* Answers a command without the backup. Returns false when the backup must be asked. */
 static bool own(struct ftp_run *run, const struct ftp_command *c)
 {
 	bool change = ftp_verb_flags(c->verb) & FTP_IS_CHANGE;
 	uint16_t begun;
 
 	if (run->r->from_queue && change && run->s->replay != JEEBS_REPLAY_ALL) {
-		/* The old server may have done it; when it had begun to say so, it has. */
+		/* The old server may have carried it out. If it had begun to say so, it has. */
 		begun = ftp_answer_begun(run);
 		if (begun && ftp_verb_flags(c->verb) & FTP_IS_EXACT)
 			ftp_run_abort(run, "reply-contradicts");
@@ -412,8 +415,8 @@ static bool own(struct ftp_run *run, const struct ftp_command *c)
 }
 
 /*
- * Of what the box cannot go on with, only the backup's refusal can be passed on: why the
- * conversation ends where it agrees.
+ * Why the conversation ends if the backup accepts this command, static text. The box cannot
+ * continue after it, so only a refusal can be passed on.
  */
 static const char *only_refused(uint8_t verb)
 {
@@ -462,7 +465,7 @@ static void ask(struct ftp_run *run, const struct ftp_command *c)
 		ftp_tell(run, c->line);
 }
 
-/* False: the client is waited for, or it was the last. */
+/* Takes the next command. Returns false when the client has sent none, or has finished. */
 static bool next_command(struct ftp_run *run)
 {
 	struct ftp_resume *r = run->r;
@@ -478,7 +481,7 @@ static bool next_command(struct ftp_run *run)
 	else
 		return false;
 	if (c.line.n == 0) {
-		/* Else it would be the oldest for ever. */
+		/* Otherwise it would stay the oldest command for ever. */
 		if (r->from_queue)
 			ftp_serve_done(run);
 		return true;
@@ -513,7 +516,10 @@ void ftp_serve(struct ftp_run *run)
 		ftp_run_finish(run);
 }
 
-/* While something is outstanding only ABOR is of interest (RFC 959 section 4.1.3). */
+/*
+ * Whether the client's next line may be handled now. While a command is outstanding only ABOR may
+ * (RFC 959 section 4.1.3).
+ */
 static bool takes_abort(struct ftp_resume *r)
 {
 	const uint8_t *end = memchr(r->input, '\n', r->input_n);
@@ -543,7 +549,7 @@ void ftp_serve_input(struct ftp_run *run)
 	    !(ftp_verb_flags(r->verb) & FTP_IS_TRANSFER) || !takes_abort(r))
 		return;
 	if (r->proving) {
-		/* It stays in the input, and is answered behind the transfer. */
+		/* ABOR stays in the input, and is answered after the transfer. */
 		ftp_channel_drop(run, "aborted-by-client");
 		r->proving = false;
 		r->spoiled = true;

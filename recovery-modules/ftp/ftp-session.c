@@ -30,7 +30,7 @@ static void add(struct ftp_session *s, struct ftp_lines *l, struct bytes line)
 		s->lost = true;
 }
 
-/* Whoever logs in begins anew. */
+/* A new login begins a new session. */
 static void entered(struct ftp_session *s)
 {
 	s->in = true;
@@ -53,7 +53,7 @@ static void login(struct ftp_session *s, const struct ftp_command *c, bool kept,
 		logged_out(s);
 		return;
 	}
-	/* 202, superfluous, does not log in. */
+	/* 202 ("superfluous") does not log in. */
 	add(s, &s->login, c->line);
 	if (c->verb == FTP_PASS && !kept)
 		s->secret = true;
@@ -65,7 +65,7 @@ static void setting(struct ftp_session *s, const struct ftp_command *c)
 {
 	size_t key = c->line.n;
 
-	/* OPTS and SITE UMASK hold for what their argument names, the others by themselves. */
+	/* OPTS and SITE UMASK concern what their argument names, other settings themselves. */
 	if (c->verb == FTP_OPTS || c->verb == FTP_SITE) {
 		const uint8_t *space = c->arg.n ? memchr(c->arg.p, ' ', c->arg.n) : NULL;
 		if (space)
@@ -92,8 +92,9 @@ static void directory(struct ftp_session *s, const struct ftp_command *c)
 }
 
 /*
- * Where the client is, in the words of the server. The steps say it too, from the directory of
- * the login on, and hold also where the backup keeps that elsewhere: so few of them are kept.
+ * Learns the client's directory in the server's words. The steps say it too, from the directory of
+ * the login on. They are also right if the backup has the directory elsewhere, so some of them are
+ * kept.
  */
 static void where(struct ftp_session *s, struct bytes reply)
 {
@@ -185,8 +186,8 @@ bool ftp_session_agrees(const struct ftp_command *c, uint16_t code)
 	case FTP_PASS:
 	case FTP_ACCT:
 		return code / 100 == 2 || code / 100 == 3;
-	/* Nothing hangs on these that would not show later; before a login some servers answer
-	 * 530 to whatever they do not know. */
+	/* A wrong reply to these would show later. Before a login some servers answer 530 to
+	 * anything that they do not know. */
 	case FTP_HOST:
 		return code / 100 == 2 || code == 500 || code == 502 || code == 530;
 	case FTP_CLNT:

@@ -3,13 +3,13 @@
 
 static void ftp_close(void *state)
 {
-	(void)state; /* owns nothing */
+	(void)state; /* the state owns nothing */
 }
 
 #define YES JEEBS_DETECT_YES
 #define NO  JEEBS_DETECT_NO
 
-/* SMTP greets alike, but its clients begin otherwise. */
+/* SMTP servers greet like FTP servers, but their clients begin with other commands. */
 static bool first_command(uint8_t verb)
 {
 	switch (verb) {

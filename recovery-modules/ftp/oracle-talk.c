@@ -50,7 +50,7 @@ struct talk_data *talk_connection(struct talk *t, uint16_t server_port, uint16_t
 	return d;
 }
 
-/* Up to and with the next line feed; empty: there is none. */
+/* The line at @at with its line feed; empty: there is none. */
 static struct bytes line_at(struct bytes b, size_t at)
 {
 	struct bytes rest = bytes_from(b, at);
@@ -59,7 +59,7 @@ static struct bytes line_at(struct bytes b, size_t at)
 	return end ? bytes_head(rest, (size_t)(end - rest.p) + 1) : BYTES_NONE;
 }
 
-/* The reply at @at: empty when it is not all there. */
+/* The reply at @at; empty: it is not complete. */
 static struct bytes reply_at(struct bytes b, size_t at, unsigned *ret_code)
 {
 	struct bytes line = line_at(b, at), first = line;
@@ -139,7 +139,7 @@ void talk_resolve(const char *directory, struct bytes path, char out[static TALK
 	memcpy(out, built[0] ? built : "/", strlen(built[0] ? built : "/") + 1);
 }
 
-/* Telnet's commands, and the line's end, are no part of it. Empty: it is only that. */
+/* Removes Telnet's commands and the line end. Empty: there was nothing else. */
 static struct bytes clean(struct bytes line)
 {
 	while (line.n >= 2 && line.p[0] == 0xff)
@@ -149,7 +149,7 @@ static struct bytes clean(struct bytes line)
 	return line;
 }
 
-/* What holds between two commands. */
+/* The state between two commands. */
 struct state {
 	char directory[TALK_PATH_MAX];
 	char type;
@@ -187,7 +187,7 @@ static uint16_t last_number(struct bytes b, char behind)
 		       : 0;
 }
 
-/* The two numbers at the end of h1,h2,h3,h4,p1,p2. */
+/* Reads the two numbers at the end of h1,h2,h3,h4,p1,p2. */
 static uint16_t pair_of_numbers(struct bytes b)
 {
 	unsigned v[6] = {0};
@@ -252,7 +252,7 @@ static void move_on(struct talk *t, struct state *s, struct talk_exchange *e)
 	}
 }
 
-/* Does the server begin with something else than a reply? */
+/* Whether the server begins with something that is no reply. */
 static bool is_foreign(const struct talk *t)
 {
 	struct bytes b = bytes_head(buf_view(&t->said[JEEBS_TO_CLIENT]), 3);
