@@ -233,7 +233,7 @@ static inline enum segment_sum tcp_sum_if_unknown(struct layer l, enum frame_sum
 	if (known == FRAME_SUM_OPEN)
 		return SEGMENT_SUM_OPEN;
 	if (l.cut > 0)
-		return SEGMENT_SUM_CUT;
+		return SEGMENT_SUM_TRUNCATED;
 	return tcp_sum(bytes_of(l.p, l.captured), known, s);
 }
 

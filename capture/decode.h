@@ -71,9 +71,9 @@ struct tcp_options {
 /* Result of the checksums' test. */
 enum segment_sum {
 	SEGMENT_SUM_RIGHT = 0,
-	SEGMENT_SUM_OPEN,  /* not yet computed: a NIC behind the capture does that */
-	SEGMENT_SUM_CUT,   /* the capture cut the segment, so the sum cannot be tested */
-	SEGMENT_SUM_WRONG, /* the receiver drops the segment */
+	SEGMENT_SUM_OPEN,      /* not yet computed: a NIC behind the capture does that */
+	SEGMENT_SUM_TRUNCATED, /* the capture cut the segment, so the sum cannot be tested */
+	SEGMENT_SUM_WRONG,     /* the receiver drops the segment */
 };
 
 struct segment {

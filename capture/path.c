@@ -8,7 +8,7 @@ static bool covers(const struct path_segment *s, const struct path *p)
 }
 
 /* The smaller size is watched in turn: it may be given up as well. */
-static void cut(struct path *p, const struct path_segment *s)
+static void lower(struct path *p, const struct path_segment *s)
 {
 	const uint16_t size = s->piece;
 
@@ -31,7 +31,7 @@ static void see_again(struct path *p, const struct path_segment *s, bool full)
 	}
 	/* If the first size is unknown, two retransmissions of the same size are no coincidence. */
 	if (given_up || (known > 0 && (p->again == s->piece || s->len > 2u * s->piece)))
-		cut(p, s);
+		lower(p, s);
 	else
 		p->again = s->piece;
 }

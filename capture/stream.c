@@ -203,7 +203,7 @@ enum stream_outcome stream_hold(struct stream *s, struct pool *pool, uint64_t of
 }
 
 /* Keeps the newest bytes before @end, as many as the ceilings allow. */
-static void cut_log(struct stream *s, struct pool *pool, uint64_t end)
+static void keep_newest(struct stream *s, struct pool *pool, uint64_t end)
 {
 	uint64_t room = pool->block_max;
 
@@ -225,7 +225,7 @@ int stream_commit(struct stream *s, struct pool *pool, uint64_t off, struct byte
 
 	assert(off == s->next && end == s->shown);
 	if (s->keep < end && !span(s, pool, max_u64(end, held_end(s)))) {
-		cut_log(s, pool, end);
+		keep_newest(s, pool, end);
 		*ret_lost_from = wanted;
 		r = STREAM_E_CEILING;
 	}

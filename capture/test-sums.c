@@ -132,8 +132,8 @@ static void test_what_the_source_knows(void **state)
 	assert_int_equal(sum_of(FRAME_SUM_TESTED, packet_n), SEGMENT_SUM_RIGHT);
 	assert_int_equal(sum_of(FRAME_SUM_OPEN, packet_n), SEGMENT_SUM_OPEN);
 	assert_int_equal(sum_of(FRAME_SUM_ON_WIRE, packet_n), SEGMENT_SUM_WRONG);
-	assert_int_equal(sum_of(FRAME_SUM_ON_WIRE, packet_n - 1), SEGMENT_SUM_CUT);
-	assert_int_equal(sum_of(FRAME_SUM_FILE, packet_n - 1), SEGMENT_SUM_CUT);
+	assert_int_equal(sum_of(FRAME_SUM_ON_WIRE, packet_n - 1), SEGMENT_SUM_TRUNCATED);
+	assert_int_equal(sum_of(FRAME_SUM_FILE, packet_n - 1), SEGMENT_SUM_TRUNCATED);
 }
 
 /* Only a file may show what a host left to its NIC; on a wire a receiver would drop it. */

@@ -680,13 +680,13 @@ static void stop(struct daemon *d, bool started)
  * The first SIGTERM after a takeover is only announced: the box serves the connections now, and its
  * end would end them. The second one ends the daemon.
  */
-static bool should_end(struct daemon *d, bool *io_told)
+static bool should_end(struct daemon *d, bool *io_announced)
 {
 	uint32_t held = failover_held_count(d->failover);
 
-	if (held == 0 || *io_told)
+	if (held == 0 || *io_announced)
 		return true;
-	*io_told = true;
+	*io_announced = true;
 	log_event(LOG_WARNING, "still-serving", LOG_INT("servers", held),
 		  LOG_INT("connections", continued_now(d)),
 		  LOG_STR("detail", "connections end with this process: "
@@ -696,7 +696,7 @@ static bool should_end(struct daemon *d, bool *io_told)
 
 static void main_loop(struct daemon *d, int signals)
 {
-	bool told = false;
+	bool announced = false;
 
 	for (;;) {
 		struct pollfd p = {.fd = signals, .events = POLLIN};
@@ -706,7 +706,7 @@ static void main_loop(struct daemon *d, int signals)
 			if (si.ssi_signo == SIGHUP)
 				log_event(LOG_WARNING, "reload-not-supported",
 					  LOG_STR("detail", "restart to read the configuration"));
-			else if (should_end(d, &told))
+			else if (should_end(d, &announced))
 				return;
 		}
 		daemon_metrics_publish(d, clock_mono_ns());

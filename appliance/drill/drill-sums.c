@@ -70,7 +70,7 @@ static struct drill_sender *sender_of(struct drill_sums *s, const struct netaddr
 
 int drill_sums_count(struct drill_sums *s, const struct segment *seg)
 {
-	if (seg->sum == SEGMENT_SUM_CUT)
+	if (seg->sum == SEGMENT_SUM_TRUNCATED)
 		return 0;
 	struct drill_sender *p = sender_of(s, &seg->src.addr);
 	if (!p)

@@ -171,39 +171,39 @@ void join_settle(struct join *j)
 	if (j->ended)
 		return;
 	do {
-		j->told = false;
+		j->module_called = false;
 		if (!j->dying)
 			settle_living(j);
-	} while (j->told && !j->dying);
+	} while (j->module_called && !j->dying);
 	if (j->dying)
 		settle_dying(j);
 }
 
 /* Frees the spilled parts of the logs, unless some of them is still to be sent. */
-static void let_elsewhere_go(struct join *j)
+static void free_spilled(struct join *j)
 {
 	for (int d = 0; d < 2 && j->side[JOIN_BACKEND].out.log_bytes == 0; d++)
 		spilled_free(&j->log[d].spilled);
 }
 
-static bool is_elsewhere(const struct join *j)
+static bool has_spilled(const struct join *j)
 {
 	return j->log[0].spilled.view != NULL || j->log[1].spilled.view != NULL;
 }
 
-bool join_reads_elsewhere(struct join *j, bool late)
+bool join_reads_spilled(struct join *j, bool late)
 {
 	bool reads = false;
 
 	if (late)
-		let_elsewhere_go(j);
+		free_spilled(j);
 	if (j->family == NULL)
-		return is_elsewhere(j);
+		return has_spilled(j);
 	list_for_each (it, &j->family->channels) {
 		struct join *c = list_entry(it, struct join, sibling);
 		if (late)
-			let_elsewhere_go(c);
-		reads = reads || is_elsewhere(c);
+			free_spilled(c);
+		reads = reads || has_spilled(c);
 	}
 	for (uint32_t i = 0; i < j->family->related_n; i++)
 		for (int d = 0; d < 2; d++) {
@@ -212,12 +212,12 @@ bool join_reads_elsewhere(struct join *j, bool late)
 				spilled_free(o);
 			reads = reads || o->view != NULL;
 		}
-	return reads || is_elsewhere(j);
+	return reads || has_spilled(j);
 }
 
 void join_start(struct join *j)
 {
-	if (join_reads_elsewhere(j, false)) {
+	if (join_reads_spilled(j, false)) {
 		j->read_until_ns = clock_mono_ns() + j->thread->config->log_timeout_ns;
 		list_add_tail(&j->thread->reading, &j->reading);
 	}

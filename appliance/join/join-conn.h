@@ -120,14 +120,14 @@ struct join {
 	/* A main join that has ended: it stays, without sockets, until its channels have ended. */
 	bool ended;
 	bool dying;
-	bool lingering;   /* the dying has begun: resets are set, cancellations submitted */
-	bool told;        /* the module was called and may have changed anything */
-	bool started_out; /* JOIN_FIRST_BYTE was reported */
+	bool lingering;     /* the dying has begun: resets are set, cancellations submitted */
+	bool module_called; /* the module was called and may have changed anything */
+	bool started_out;   /* JOIN_FIRST_BYTE was reported */
 	/* The client's ACK covers all that the old server sent, see join_request. */
 	bool agreed;
-	bool asked;    /* the backend has been sent something and has not answered */
-	bool proven;   /* of a main join: JOIN_PROVEN was reported */
-	uint64_t sent; /* bytes that this join's client socket took */
+	bool answer_owed; /* the backend has been sent something and has not answered */
+	bool proven;      /* of a main join: JOIN_PROVEN was reported */
+	uint64_t sent;    /* bytes that this join's client socket took */
 	/* Bytes of this join's client that passed to the backend, see join-proof.h. */
 	uint64_t heard;
 	struct list
@@ -207,7 +207,7 @@ static inline void join_settle_later(struct join *j)
  * parts are freed first unless some of them is still to be sent: nobody has asked for them for
  * long.
  */
-bool join_reads_elsewhere(struct join *j, bool late);
+bool join_reads_spilled(struct join *j, bool late);
 
 /* Marks the join for a reset, which join_settle() makes. The first reason counts. */
 void join_abort(struct join *j, const char *reason);

@@ -25,7 +25,7 @@ static void queue_for(struct join *j, int s, struct jeebs_bytes b)
 static struct join *join_of(struct jeebs_join *opaque)
 {
 	struct join *j = (struct join *)(void *)opaque;
-	if (j->thread->telling != j)
+	if (j->thread->calling != j)
 		join_settle_later(j);
 	return j;
 }
@@ -181,16 +181,16 @@ static void call(struct join *j, uint32_t event, struct jeebs_bytes b)
 
 	if (main->reason != NULL || t->stopping)
 		return;
-	t->telling = j;
+	t->calling = j;
 	main->module->resume(main->module_state, &main->cut, opaque_of(j), &join_ops, event, b);
-	t->telling = NULL;
+	t->calling = NULL;
 }
 
 void join_module_tell(struct join *j, uint32_t event, struct jeebs_bytes b)
 {
 	if (j->dying || j->pass == JOIN_PASS_BOTH)
 		return;
-	j->told = true;
+	j->module_called = true;
 	call(j, event, b);
 }
 

@@ -46,7 +46,7 @@ void join_proof_settled(struct join *j)
 		return;
 	/* The backend's answer, or the client's ACK for bytes the kernel has taken, is still to
 	 * come. */
-	if (j->asked || j->sent > j->first_out_n)
+	if (j->answer_owed || j->sent > j->first_out_n)
 		return;
 	if (j->side[JOIN_CLIENT].out.bytes == 0 && j->side[JOIN_BACKEND].out.bytes == 0)
 		prove(j);

@@ -156,7 +156,7 @@ static void bytes_came(struct join *j, int s, uint32_t buffer, struct bytes b)
 {
 	bool lent = false;
 	if (s == JOIN_BACKEND)
-		j->asked = false;
+		j->answer_owed = false;
 	if (j->dying || (s == JOIN_BACKEND && j->backend == JOIN_BACKEND_LOST)) {
 		/* Nobody wants the bytes any more. */
 	} else if (join_passes(j, s)) {
@@ -202,7 +202,7 @@ static void count_sent(struct join *channel, int s, size_t n)
 	struct join *j = join_main(channel);
 	struct join_counters *c = &j->thread->count;
 	if (s == JOIN_BACKEND) {
-		j->asked = true;
+		j->answer_owed = true;
 		j->to_server_bytes += n;
 		join_count(&c->to_server_bytes, n);
 		return;

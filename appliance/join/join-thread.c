@@ -221,7 +221,7 @@ static void read_deadlines(struct join_thread *t)
 	list_for_each_safe (it, tmp, &t->reading) {
 		struct join *j = list_entry(it, struct join, reading);
 		bool late = j->read_until_ns <= now;
-		bool reads = join_reads_elsewhere(j, late);
+		bool reads = join_reads_spilled(j, late);
 		if (reads && !late)
 			continue;
 		list_del(it);

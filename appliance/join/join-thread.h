@@ -49,7 +49,7 @@ struct join_thread {
 	bool tick_armed;     /* the tick is pending: one of these three is not empty */
 	struct list parked;  /* sides that wait for a shared buffer, in order */
 	bool stopping;
-	const struct join *telling; /* the join whose module is being called */
+	const struct join *calling; /* the join whose module is being called */
 	bool mail_armed;
 	int watch_fd; /* an epoll of the sides whose stream has ended */
 	bool watch_armed;

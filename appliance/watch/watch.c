@@ -218,7 +218,7 @@ static void tell_missed(struct jeebs_flow *jf)
 }
 
 /* Tells the module that an unknown number of bytes came before offset 0. */
-static void tell_older(struct jeebs_flow *jf)
+static void tell_unseen_beginning(struct jeebs_flow *jf)
 {
 	struct watch_listener *l = &jf->listener;
 
@@ -332,7 +332,7 @@ static void open_now(struct jeebs_flow *jf)
 	jf->listener.service.protocol = jf->service->protocol;
 	open_listener(jf);
 	if (jf->flow->infer)
-		tell_older(jf);
+		tell_unseen_beginning(jf);
 	else
 		tell_missed(jf);
 }

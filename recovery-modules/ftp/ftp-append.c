@@ -48,11 +48,11 @@ static bool open_proof(struct ftp_run *run)
 	return true;
 }
 
-void ftp_append_size(struct ftp_run *run, bool told, uint64_t size)
+void ftp_append_size(struct ftp_run *run, bool size_known, uint64_t size)
 {
 	struct ftp_resume *r = run->r;
 	uint64_t rest = run->s->transfer.rest, begin = r->cut.tail;
-	uint64_t has = told && size >= rest ? size - rest : 0;
+	uint64_t has = size_known && size >= rest ? size - rest : 0;
 	uint64_t known = has > begin ? has - begin : 0;
 
 	if (known > FTP_DATA_TAIL_MAX)

@@ -62,8 +62,8 @@ void ftp_script_fail(struct ftp_run *run, const char *why);
 void ftp_script_ask(struct ftp_run *run, const char *verb);
 
 /* ftp-append.c: continues an upload behind the part that the backup has. */
-/* Takes the size that the backup has. @told false: it did not tell. */
-void ftp_append_size(struct ftp_run *run, bool told, uint64_t size);
+/* Takes the size that the backup has. @size_known false: it did not tell. */
+void ftp_append_size(struct ftp_run *run, bool size_known, uint64_t size);
 void ftp_append_line(struct ftp_run *run, struct bytes line);
 /* Takes bytes of the channel that is used for the comparison. */
 void ftp_append_data(struct ftp_run *run, struct bytes b);

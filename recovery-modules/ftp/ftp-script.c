@@ -22,18 +22,18 @@ static bool client_waits_for_greeting(const struct ftp_run *run)
 static void greeting(struct ftp_run *run, struct bytes line)
 {
 	struct ftp_resume *r = run->r;
-	bool told = client_waits_for_greeting(run);
+	bool waits = client_waits_for_greeting(run);
 
-	if (told)
+	if (waits)
 		ftp_answer_line(run, line, r->reply.code);
 	if (ftp_run_over(run) || !r->reply.final)
 		return;
-	if (told)
+	if (waits)
 		ftp_answer_end(run, r->reply.code);
 	if (ftp_run_over(run) || r->reply.code < 200)
 		return;
 	if (r->reply.code / 100 != 2) {
-		if (!told) {
+		if (!waits) {
 			ftp_run_abort(run, "backend-refuses");
 			return;
 		}
@@ -41,7 +41,7 @@ static void greeting(struct ftp_run *run, struct bytes line)
 		r->stage = FTP_STAGE_SERVE; /* the backup will close the connection */
 		return;
 	}
-	if (told)
+	if (waits)
 		ftp_serve_done(run);
 	next_step(run);
 }
@@ -218,20 +218,20 @@ static void file_size(struct ftp_run *run, struct bytes line)
 	struct ftp_resume *r = run->r;
 	const struct ftp_transfer *t = &run->s->transfer;
 	uint64_t size = 0;
-	bool told = r->reply.code == 213 && ftp_reply_number(bytes_from(line, 4), &size);
+	bool known = r->reply.code == 213 && ftp_reply_number(bytes_from(line, 4), &size);
 
 	if (r->cut.action == FTP_DO_APPEND) {
-		ftp_append_size(run, told, size);
+		ftp_append_size(run, known, size);
 		return;
 	}
 	if (r->cut.action == FTP_DO_UPLOAD) {
-		if (told && size >= t->rest)
+		if (known && size >= t->rest)
 			ftp_arm(run);
 		else
 			ftp_script_fail(run, "upload-base-differs");
 		return;
 	}
-	if (!told) {
+	if (!known) {
 		/* The backup does not tell the size: everything is compared. */
 		r->cut.action = FTP_DO_REREAD;
 		r->rest = t->rest;

@@ -49,10 +49,10 @@ bool ftp_take_passive(struct ftp_run *run, struct bytes line, uint16_t *ret_port
 {
 	struct ftp_resume *r = run->r;
 	struct ftp_passive p = {0};
-	bool told = ftp_reply_passive(line, &p);
+	bool names_port = ftp_reply_passive(line, &p);
 
 	*ret_port = p.port;
-	if (told)
+	if (names_port)
 		return true;
 	if (r->old_pasv || !ipv4(run))
 		return false;

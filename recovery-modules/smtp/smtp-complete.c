@@ -97,7 +97,7 @@ static bool same_key(struct jeebs_bytes a, struct jeebs_bytes b)
 }
 
 /* Whether the lines of @list contain a capability of this name. */
-static bool told(struct jeebs_bytes list, struct jeebs_bytes text)
+static bool is_listed(struct jeebs_bytes list, struct jeebs_bytes text)
 {
 	while (list.n > 0) {
 		size_t n;
@@ -155,7 +155,7 @@ static void put_list(struct out *o, struct jeebs_bytes reply, struct jeebs_bytes
 	(void)line_text(reply, &n);
 	for (reply = from(reply, n); reply.n > 0 && !(any && final); reply = from(reply, n)) {
 		struct jeebs_bytes t = line_text(reply, &n);
-		if (told(done, t) || (cut.n > 0 && same_key(cut, t)))
+		if (is_listed(done, t) || (cut.n > 0 && same_key(cut, t)))
 			continue;
 		if (any)
 			put_line(o, code, &had, '-', held);
