@@ -237,13 +237,18 @@ static void recipients_free(struct recipients *r)
 		X509_free(r->certificate[i]);
 }
 
+static int too_many(struct office *o)
+{
+	return authority_files_failed(&o->files, -ENOSPC, "index",
+				      "too many recovery identities to seal to");
+}
+
 static int add_recipient(struct office *o, struct recipients *r, const struct issued *e)
 {
 	char path[AUTHORITY_PATH_MAX];
 
 	if (r->n == SEAL_RECIPIENTS_MAX)
-		return authority_files_failed(&o->files, -ENOSPC, "index",
-					      "too many recovery identities to seal to");
+		return too_many(o);
 	int done = read_certificate(o, issued_path(path, e->serial), &r->certificate[r->n]);
 	if (done == 0)
 		r->n++;
@@ -268,6 +273,17 @@ static int recipients_of(struct office *o, struct recipients *ret)
 			r = add_recipient(o, ret, before);
 	}
 	return r;
+}
+
+/* Whether one more of @role may be sealed to; asked before it is issued. */
+static int has_room_for(struct office *o, const char *role)
+{
+	_cleanup_(recipients_free) struct recipients all = {0};
+	const struct issued *now = authority_index_last(&o->index, role, o->now_s, NULL);
+	bool replaces = now && authority_index_last(&o->index, role, o->now_s, now);
+	int r = recipients_of(o, &all);
+
+	return r == 0 && all.n == SEAL_RECIPIENTS_MAX && !replaces ? too_many(o) : r;
 }
 
 static int write_recipients(struct office *o, const char *origin, const struct recipients *r)
@@ -450,12 +466,16 @@ int authority_add_recovery(const struct authority *a, const char *name, char *er
 {
 	_cleanup_office_ struct office o;
 	struct subject s = {.role = IDENTITY_RECOVERY};
+	char role[ROLE_STRLEN];
 	int r = office_open(&o, a, error, error_size);
 
 	if (r == 0)
 		r = set_name(&o, &s, name);
+	issue_role(&s, role);
 	if (r == 0)
 		r = is_free(&o, &s);
+	if (r == 0)
+		r = has_room_for(&o, role);
 	if (r == 0)
 		r = make_folder(&o, &s);
 	if (r == 0)
@@ -539,10 +559,35 @@ static int holder_of(struct office *o, const char *role, struct subject *ret)
 	return r;
 }
 
+static int rotate_recovery(struct office *o, const char *role)
+{
+	int r = has_room_for(o, role);
+
+	if (r == 0)
+		r = keep_recovery(o, "", "");
+	if (r == 0)
+		r = add_simple(o, IDENTITY_RECOVERY);
+	return r == 0 ? write_all_recipients(o) : r;
+}
+
+static int rotate_folder(struct office *o, const char *role)
+{
+	struct subject s;
+	int r = holder_of(o, role, &s);
+
+	if (r < 0 || s.role == IDENTITY_ORIGIN)
+		return r < 0 ? r : make_folder(o, &s);
+	r = has_room_for(o, role);
+	if (r == 0)
+		r = keep_recovery(o, "recoveries/", s.name);
+	if (r == 0)
+		r = make_folder(o, &s);
+	return r == 0 ? write_all_recipients(o) : r;
+}
+
 int authority_rotate(const struct authority *a, const char *who, char *error, size_t error_size)
 {
 	_cleanup_office_ struct office o;
-	struct subject s = {0};
 	char role[ROLE_STRLEN];
 	int r = office_open(&o, a, error, error_size);
 
@@ -552,16 +597,7 @@ int authority_rotate(const struct authority *a, const char *who, char *error, si
 	/* Who has no name is always there, even if all his certificates were revoked. */
 	if (strcmp(who, "vault") == 0)
 		return add_simple(&o, IDENTITY_VAULT);
-	if (strcmp(who, "recovery") == 0) {
-		r = keep_recovery(&o, "", "");
-		if (r == 0)
-			r = add_simple(&o, IDENTITY_RECOVERY);
-		return r == 0 ? write_all_recipients(&o) : r;
-	}
-	r = holder_of(&o, role, &s);
-	if (r == 0 && s.role == IDENTITY_RECOVERY)
-		r = keep_recovery(&o, "recoveries/", s.name);
-	if (r == 0)
-		r = make_folder(&o, &s);
-	return r == 0 && s.role == IDENTITY_RECOVERY ? write_all_recipients(&o) : r;
+	if (strcmp(who, "recovery") == 0)
+		return rotate_recovery(&o, role);
+	return rotate_folder(&o, role);
 }

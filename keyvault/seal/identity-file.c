@@ -47,7 +47,17 @@ static int failed(const char *where, char *error, size_t error_size)
 	return r;
 }
 
-static int read_all(int fd, const char *where, struct secret *ret, char *error, size_t error_size)
+/* What is public need not go into the secure heap, which is small. */
+static int room_for(size_t n, enum identity_file kind, struct secret *ret)
+{
+	if (kind == IDENTITY_FILE_SECRET)
+		return secret_new(n, ret);
+	*ret = (struct secret){OPENSSL_malloc(n), 0, n};
+	return ret->p ? 0 : -ENOMEM;
+}
+
+static int read_all(int fd, const char *where, enum identity_file kind, struct secret *ret,
+		    char *error, size_t error_size)
 {
 	_cleanup_secret_ struct secret s = {0};
 	struct stat st;
@@ -58,7 +68,7 @@ static int read_all(int fd, const char *where, struct secret *ret, char *error, 
 		snprintf(error, error_size, "%s: larger than any certificate or key", where);
 		return -EFBIG;
 	}
-	int r = secret_new((size_t)st.st_size + 1, &s);
+	int r = room_for((size_t)st.st_size + 1, kind, &s);
 	if (r < 0) {
 		errno = -r;
 		return failed(where, error, error_size);
@@ -101,5 +111,5 @@ int identity_file_read(const char *where, enum identity_file kind, struct secret
 			 where, (unsigned)st.st_mode & 0777);
 		return -EPERM;
 	}
-	return read_all(fd, where, ret, error, error_size);
+	return read_all(fd, where, kind, ret, error, error_size);
 }

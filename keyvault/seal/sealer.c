@@ -65,7 +65,8 @@ static bool clamp_to_certificate(const X509 *c, int64_t from_ns, int64_t *io_unt
 	if (X509_cmp_time(X509_get0_notBefore(c), &from) > 0 ||
 	    !ASN1_TIME_to_tm(X509_get0_notAfter(c), &end))
 		return false;
-	int64_t end_ns = (int64_t)timegm(&end) * NS_PER_S;
+	/* In the last second of its validity a certificate is valid no more, to OpenSSL. */
+	int64_t end_ns = (int64_t)(timegm(&end) - 1) * NS_PER_S;
 	if (end_ns <= from_ns)
 		return false;
 	if (end_ns < *io_until_ns)

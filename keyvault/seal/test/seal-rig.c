@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/demand.h"
+#include "keyvault/seal/trust-own.h"
 
 static const char *const web1_addresses[] = {"10.9.0.1", "fd00::1", NULL};
 static const char *const web2_addresses[] = {"10.9.0.2", NULL};
@@ -139,10 +140,6 @@ void seal_rig_revoke(struct seal_rig *g, const struct identity *who)
 	issue_serial(identity_certificate(who), serial);
 	demand(crl && issue_crl_add(crl, serial, RIG_NOW_NS / NS_PER_S) &&
 	       issue_crl_sign(crl, &g->ca));
-	opener_free(g->opener);
-	trust_close(g->trust);
-	demand(trust_new(g->ca.certificate, crl, &g->trust) == 0);
-	demand(opener_new(g->trust, &g->opener) == 0);
-	demand(opener_add_identity(g->opener, g->recovery) == 0);
+	demand(trust_replace_crl(g->trust, crl) == 0);
 	X509_CRL_free(crl);
 }

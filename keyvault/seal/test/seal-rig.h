@@ -32,7 +32,7 @@ struct identity *seal_rig_identity(const struct issuer *by, enum identity_role r
 struct issuer seal_rig_ca(void);
 void seal_rig_issuer_free(struct issuer *i);
 struct sealer *seal_rig_sealer(const struct identity *origin, const struct identity *recovery);
-/* The rig's trust, with these revoked besides. */
+/* To the rig's trust @who, and nobody else, is revoked from now on. */
 void seal_rig_revoke(struct seal_rig *g, const struct identity *who);
 
 /* session-keys of a TLS session of @server (10.9.0.1:443), all distinct by @i. */

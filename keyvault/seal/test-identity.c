@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <errno.h>
+#include <ftw.h>
+#include <setjmp.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <openssl/pem.h>
+
+#include "authority.h"
+#include "secret.h"
+#include "test/seal-rig.h"
+
+static char dir[64];
+static char error[512];
+static struct authority authority = {.dir = dir, .now_ns = RIG_NOW_NS};
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	return remove(path);
+}
+
+static int set_up(void **state)
+{
+	static const char *const address[] = {"10.9.0.1"};
+	struct netaddr a;
+
+	strcpy(dir, "/dev/shm/jeebs-identity-XXXXXX");
+	return mkdtemp(dir) && netaddr_parse(address[0], &a) == 0 &&
+			       authority_init(&authority, error, sizeof error) == 0 &&
+			       authority_add_origin(&authority, "web1", &a, 1, error,
+						    sizeof error) == 0
+		       ? 0
+		       : -1;
+}
+
+static int tear_down(void **state)
+{
+	return nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+static const char *in_dir(const char *name)
+{
+	static char path[16][256];
+	static unsigned next;
+	char *p = path[next++ % 16];
+
+	snprintf(p, sizeof path[0], "%s/%s", dir, name);
+	return p;
+}
+
+static int open_recovery(const char *certificate, const char *key)
+{
+	struct identity *i = NULL;
+	int r = identity_open(certificate, key, IDENTITY_RECOVERY, &i, error, sizeof error);
+
+	identity_close(i);
+	return r;
+}
+
+static void write_file(const char *name, const char *text, mode_t mode)
+{
+	FILE *f = fopen(in_dir(name), "w");
+
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+	assert_int_equal(chmod(in_dir(name), mode), 0);
+}
+
+static void test_files(void **state)
+{
+	const char *certificate = in_dir("recovery.crt"), *key = in_dir("recovery.key");
+
+	assert_int_equal(open_recovery(certificate, key), 0);
+	assert_int_equal(open_recovery(certificate, in_dir("none.key")), -ENOENT);
+	assert_int_equal(open_recovery(in_dir("vault.crt"), in_dir("vault.key")), -EINVAL);
+	assert_non_null(strstr(error, "role recovery"));
+	assert_int_equal(open_recovery(certificate, in_dir("vault.key")), -EINVAL);
+	assert_non_null(strstr(error, "not the key to the certificate"));
+	assert_int_equal(open_recovery(key, key), -EINVAL);
+	assert_int_equal(open_recovery(certificate, certificate), -EPERM); /* all may read it */
+	assert_int_equal(chmod(key, 0640), 0);
+	assert_int_equal(open_recovery(certificate, key), -EPERM);
+	assert_non_null(strstr(error, "mode 640"));
+	assert_int_equal(chmod(key, 0602), 0);
+	assert_int_equal(open_recovery(certificate, key), -EPERM);
+	assert_int_equal(chmod(key, 0600), 0);
+	assert_int_equal(chmod(certificate, 0666), 0);
+	assert_int_equal(open_recovery(certificate, key), -EPERM);
+	assert_int_equal(chmod(certificate, 0644), 0);
+	assert_int_equal(chmod(dir, 0777), 0);
+	assert_int_equal(open_recovery(certificate, key), -EPERM);
+	assert_int_equal(chmod(dir, 0700), 0);
+	assert_int_equal(open_recovery(certificate, key), 0);
+}
+
+static void test_what_is_no_key(void **state)
+{
+	const char *certificate = in_dir("recovery.crt");
+	char *large = calloc(1, (1 << 20) + 2);
+
+	write_file("k", "", 0600);
+	assert_int_equal(open_recovery(certificate, in_dir("k")), -EINVAL);
+	write_file("k", "-----BEGIN PRIVATE KEY-----\nMIGH\n-----END PRIVATE KEY-----\n", 0600);
+	assert_int_equal(open_recovery(certificate, in_dir("k")), -EINVAL);
+	memset(large, 'x', (1 << 20) + 1);
+	write_file("k", large, 0600);
+	assert_int_equal(open_recovery(certificate, in_dir("k")), -EFBIG);
+	assert_int_equal(remove(in_dir("k")), 0);
+	assert_int_equal(mkdir(in_dir("k"), 0700), 0);
+	assert_int_equal(open_recovery(certificate, in_dir("k")), -EINVAL);
+	free(large);
+}
+
+/* A key behind a passphrase: nobody is asked for it. */
+static void test_passphrase(void **state)
+{
+	EVP_PKEY *key = issue_key();
+	FILE *f = fopen(in_dir("k"), "w");
+
+	assert_int_equal(
+		PEM_write_PKCS8PrivateKey(f, key, EVP_aes_256_cbc(), "secret", 6, NULL, NULL), 1);
+	fclose(f);
+	assert_int_equal(chmod(in_dir("k"), 0600), 0);
+	assert_int_equal(open_recovery(in_dir("recovery.crt"), in_dir("k")), -EINVAL);
+	assert_non_null(strstr(error, "without a passphrase"));
+	EVP_PKEY_free(key);
+}
+
+static void test_lists_of_certificates(void **state)
+{
+	STACK_OF(X509) *all = NULL;
+	static char text[65536];
+	FILE *f = fopen(in_dir("recovery.crt"), "r");
+	size_t n = fread(text, 1, sizeof text - 1, f);
+
+	fclose(f);
+	char *end = text + n;
+	memcpy(end, text, n);
+	write_file("both.crt", text, 0644);
+	assert_int_equal(identity_certificates(in_dir("both.crt"), 2, &all, error, sizeof error),
+			 0);
+	assert_int_equal(sk_X509_num(all), 2);
+	sk_X509_pop_free(all, X509_free);
+	assert_int_equal(identity_certificates(in_dir("both.crt"), 1, &all, error, sizeof error),
+			 -EINVAL);
+	strcpy(end + n / 2, "\n"); /* the second one cut off */
+	write_file("both.crt", text, 0644);
+	assert_int_equal(identity_certificates(in_dir("both.crt"), 2, &all, error, sizeof error),
+			 -EINVAL);
+	write_file("both.crt", "", 0644);
+	assert_int_equal(identity_certificates(in_dir("both.crt"), 2, &all, error, sizeof error),
+			 -EINVAL);
+}
+
+static void test_credentials(void **state)
+{
+	unsetenv("CREDENTIALS_DIRECTORY");
+	assert_int_equal(open_recovery("credential:recovery.crt", "credential:recovery.key"),
+			 -ENOENT);
+	setenv("CREDENTIALS_DIRECTORY", dir, 1);
+	assert_int_equal(open_recovery("credential:recovery.crt", "credential:recovery.key"), 0);
+	assert_int_equal(open_recovery("credential:recovery.crt", "credential:../recovery.key"),
+			 -EINVAL);
+	assert_int_equal(open_recovery("credential:origins/x", "credential:recovery.key"), -EINVAL);
+	assert_int_equal(open_recovery("credential:", "credential:recovery.key"), -EINVAL);
+	/* As systemd shows an ACL */
+	assert_int_equal(chmod(in_dir("recovery.key"), 0440), 0);
+	assert_int_equal(open_recovery("credential:recovery.crt", "credential:recovery.key"), 0);
+	assert_int_equal(chmod(in_dir("recovery.key"), 0444), 0);
+	assert_int_equal(open_recovery("credential:recovery.crt", "credential:recovery.key"),
+			 -EPERM);
+	unsetenv("CREDENTIALS_DIRECTORY");
+}
+
+static void run(const char *const *argv)
+{
+	extern char **environ;
+	posix_spawn_file_actions_t quiet;
+	int status = -1;
+	pid_t pid;
+
+	posix_spawn_file_actions_init(&quiet);
+	posix_spawn_file_actions_addopen(&quiet, 1, "/dev/null", 1, 0);
+	if (posix_spawnp(&pid, argv[0], &quiet, NULL, (char *const *)(uintptr_t)argv, environ) != 0)
+		fail_msg("%s: cannot be started", argv[0]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	posix_spawn_file_actions_destroy(&quiet);
+	if (status != 0)
+		fail_msg("%s %s: failed", argv[0], argv[1]);
+}
+
+/* By p11-kit, as the engine and the provider of Debian find their tokens. */
+static void write_object(const char *token, const char *label, const char *type, const char *file)
+{
+	run((const char *const[]){"pkcs11-tool", "--module", "p11-kit-proxy.so", "--token-label",
+				  token, "--login", "--pin", "5678", "--write-object", file,
+				  "--type", type, "--usage-derive", "--usage-sign", "--label",
+				  label, "--id", "01", NULL});
+}
+
+/* A token with the key of @certificate and @key, both to sign and to agree with. */
+static void make_token(const char *certificate, const char *key, const char *label,
+		       const char *token)
+{
+	STACK_OF(X509) *all = NULL;
+	const char *public = in_dir("public.der");
+	FILE *f = fopen(public, "w");
+
+	assert_int_equal(identity_certificates(certificate, 1, &all, error, sizeof error), 0);
+	assert_int_equal(i2d_PUBKEY_fp(f, X509_get0_pubkey(sk_X509_value(all, 0))), 1);
+	fclose(f);
+	sk_X509_pop_free(all, X509_free);
+	run((const char *const[]){"softhsm2-util", "--init-token", "--free", "--label", token,
+				  "--so-pin", "12345678", "--pin", "5678", NULL});
+	write_object(token, label, "privkey", key);
+	write_object(token, label, "pubkey", public);
+	assert_int_equal(remove(key), 0);
+}
+
+/*
+ * Keys that are in a token open and sign as those of files do. The key is not in the directory any
+ * more, so it can only be the token's.
+ */
+static void test_tokens(void **state)
+{
+	struct identity *recovery = NULL, *origin = NULL;
+	struct opener *o = NULL;
+	struct trust *t = NULL;
+	struct session_index index;
+	struct opened opened;
+	uint8_t room[SESSION_KEYS_MAX_BYTES];
+	char text[256];
+
+	snprintf(text, sizeof text,
+		 "directories.tokendir = %s/tokens\nobjectstore.backend = file\n", dir);
+	write_file("softhsm2.conf", text, 0600);
+	assert_int_equal(mkdir(in_dir("tokens"), 0700), 0);
+	setenv("SOFTHSM2_CONF", in_dir("softhsm2.conf"), 1);
+	make_token(in_dir("recovery.crt"), in_dir("recovery.key"), "box", "recovery-token");
+	make_token(in_dir("origins/web1/origin.crt"), in_dir("origins/web1/origin.key"), "web1",
+		   "origin-token");
+
+	assert_int_equal(open_recovery(in_dir("recovery.crt"),
+				       "pkcs11:token=recovery-token;object=none?pin-value=5678"),
+			 -ENOENT);
+	assert_null(strstr(error, "5678"));
+	assert_int_equal(
+		open_recovery(in_dir("recovery.crt"),
+			      "pkcs11:token=origin-token;object=web1;type=private?pin-value=5678"),
+		-EINVAL);
+	if (identity_open(in_dir("recovery.crt"),
+			  "pkcs11:token=recovery-token;object=box;type=private?pin-value=5678",
+			  IDENTITY_RECOVERY, &recovery, error, sizeof error) < 0 ||
+	    identity_open(in_dir("origins/web1/origin.crt"),
+			  "pkcs11:token=origin-token;object=web1;type=private?pin-value=5678",
+			  IDENTITY_ORIGIN, &origin, error, sizeof error) < 0)
+		fail_msg("%s", error);
+	assert_int_equal(trust_open(in_dir("ca.crt"), in_dir("ca.crl"), &t, error, sizeof error),
+			 0);
+	assert_int_equal(opener_new(t, &o), 0);
+	assert_int_equal(opener_add_identity(o, recovery), 0);
+	struct sealer *s = seal_rig_sealer(origin, recovery);
+	seal_rig_epoch(s, o);
+	struct sealed blob = seal_rig_record(s, "10.9.0.1:443", 1, &index);
+	assert_int_equal(
+		opener_record(o, bytes_of(blob.p, blob.n), &index, RIG_NOW_NS, 0, room, &opened),
+		SEAL_OK);
+	sealed_free(&blob);
+	sealer_free(s);
+	opener_free(o);
+	trust_close(t);
+	identity_close(recovery);
+	identity_close(origin);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_files, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_what_is_no_key, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_passphrase, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_lists_of_certificates, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_credentials, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_tokens, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
