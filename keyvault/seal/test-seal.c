@@ -7,8 +7,7 @@
 
 #include <cmocka.h>
 
-#include "seal-cms.h"
-#include "sealed-form.h"
+#include "test/seal-forger.h"
 #include "test/seal-rig.h"
 
 #define HOUR_NS (INT64_C(3600) * 1000000000)
@@ -111,87 +110,39 @@ static void test_each_bit_of_a_record(void **state)
 	sealed_free(&blob);
 }
 
-/* An origin that seals what it likes: it has a key of our CA, and knows its KEK. */
-struct forger {
-	const struct identity *signer; /* of roots */
-	uint8_t kek[SEAL_KEK_BYTES];
-	struct epoch_content epoch;
-	uint8_t id[EPOCH_ID_BYTES];
-	uint8_t root_epoch[EPOCH_ID_BYTES]; /* in what is signed */
-	uint8_t flip_root;
-};
-
-static struct forger forger_of(const struct identity *origin)
+static struct forger forger_now(const struct identity *origin)
 {
-	struct forger f = {.signer = origin};
-	EVP_MD_CTX *h = EVP_MD_CTX_new();
-
-	memset(f.kek, 0x77, sizeof f.kek);
-	memcpy(f.epoch.origin, identity_subject(origin)->name, sizeof f.epoch.origin);
-	f.epoch.not_before_ns = RIG_NOW_NS;
-	f.epoch.not_after_ns = RIG_NOW_NS + HOUR_NS;
-	assert_int_equal(epoch_id(h, &f.epoch, f.id), 0);
-	memcpy(f.root_epoch, f.id, sizeof f.id);
-	EVP_MD_CTX_free(h);
-	return f;
+	return forger_of(origin, RIG_NOW_NS);
 }
 
 static int tell_epoch(struct seal_rig *g, struct forger *f, const struct identity *signer,
 		      int64_t now_ns)
 {
-	struct secret signed_data;
-	struct sealed blob;
-	uint8_t room[512], id[EPOCH_ID_BYTES];
-	struct writer w = WRITER_IN(room);
-	STACK_OF(X509) *to = sk_X509_new_null();
+	struct secret signed_data = forger_sign_epoch(f, signer);
+	struct sealed blob = forger_seal_to(g->recovery, secret_view(&signed_data));
+	uint8_t id[EPOCH_ID_BYTES];
 
-	f->epoch.kek = f->kek;
-	epoch_content_write(&w, &f->epoch);
-	assert_int_equal(cms_sign(signer, true, writer_view(&w), &signed_data), 0);
-	assert_true(sk_X509_push(to, identity_certificate(g->recovery)) > 0);
-	assert_int_equal(cms_envelope_for(secret_view(&signed_data), to, &blob), 0);
 	int r = opener_epoch(g->opener, bytes_of(blob.p, blob.n), now_ns, id);
 	if (r == SEAL_OK)
 		assert_memory_equal(id, f->id, sizeof id);
 	secret_free(&signed_data);
 	sealed_free(&blob);
-	sk_X509_free(to);
 	return r;
 }
 
 static struct record_content content_of(const struct forger *f, struct bytes keys)
 {
-	struct record_content c = {.number = 5, .time_ns = RIG_NOW_NS, .keys = keys};
-
-	memcpy(c.origin, f->epoch.origin, sizeof c.origin);
-	memcpy(c.epoch, f->id, sizeof c.epoch);
-	return c;
+	return forger_record(f, RIG_NOW_NS, keys);
 }
 
-/* Signs the root of @c as it is now, and seals it. */
+/* Signs @c as it is now, and seals it. */
 static struct sealed forge(const struct forger *f, struct record_content *c)
 {
-	uint8_t room[SEAL_RECORD_MAX_BYTES], leaf[MERKLE_BYTES], root[MERKLE_BYTES];
-	uint8_t signed_root[ROOT_CONTENT_BYTES];
-	struct writer w = WRITER_IN(room);
-	EVP_MD_CTX *h = EVP_MD_CTX_new();
-	struct secret signature;
-	struct sealed blob;
+	uint8_t room[SEAL_RECORD_MAX_BYTES];
+	struct secret signature = forger_sign(f, c);
+	struct sealed blob = forger_seal(f, bytes_of(room, forger_write(c, room)));
 
-	record_content_write(&w, c);
-	assert_int_equal(merkle_leaf(h, writer_view(&w), leaf), 0);
-	assert_int_equal(merkle_root(h, leaf, &c->path, root), 0);
-	root[0] ^= f->flip_root;
-	root_content_write(signed_root, f->root_epoch, root);
-	assert_int_equal(
-		cms_sign(f->signer, false, bytes_of(signed_root, sizeof signed_root), &signature),
-		0);
-	c->signature = secret_view(&signature);
-	record_proof_write(&w, c);
-	assert_true(writer_ok(&w));
-	assert_int_equal(cms_envelope_for_kek(writer_view(&w), f->kek, f->id, &blob), 0);
 	secret_free(&signature);
-	EVP_MD_CTX_free(h);
 	return blob;
 }
 
@@ -216,7 +167,7 @@ static struct bytes some_keys(const char *server)
 static void test_forger_done_right(void **state)
 {
 	struct seal_rig *g = *state;
-	struct forger f = forger_of(g->web1);
+	struct forger f = forger_now(g->web1);
 	struct record_content c = content_of(&f, some_keys("10.9.0.1:443"));
 
 	assert_int_equal(tell_epoch(g, &f, g->web1, RIG_NOW_NS), SEAL_OK);
@@ -226,19 +177,19 @@ static void test_forger_done_right(void **state)
 static void test_forged_signatures(void **state)
 {
 	struct seal_rig *g = *state;
-	struct forger f = forger_of(g->web1);
+	struct forger f = forger_now(g->web1);
 	struct record_content c = content_of(&f, some_keys("10.9.0.1:443"));
 
 	assert_int_equal(tell_epoch(g, &f, g->web1, RIG_NOW_NS), SEAL_OK);
 	f.signer = g->web2;
 	assert_int_equal(open_forged(g, &f, &c), SEAL_FORGED);
-	f = forger_of(g->web1);
+	f = forger_now(g->web1);
 	f.flip_root = 1;
 	assert_int_equal(open_forged(g, &f, &c), SEAL_FORGED);
-	f = forger_of(g->web1);
+	f = forger_now(g->web1);
 	f.root_epoch[0] ^= 1; /* signed for another epoch */
 	assert_int_equal(open_forged(g, &f, &c), SEAL_FORGED);
-	f = forger_of(g->web1);
+	f = forger_now(g->web1);
 	c.epoch[0] ^= 1; /* in the record, the envelope names ours */
 	assert_int_equal(open_forged(g, &f, &c), SEAL_FORGED);
 }
@@ -247,7 +198,7 @@ static void test_forged_signatures(void **state)
 static void test_proof_of_another(void **state)
 {
 	struct seal_rig *g = *state;
-	struct forger f = forger_of(g->web1);
+	struct forger f = forger_now(g->web1);
 	struct record_content c = content_of(&f, some_keys("10.9.0.1:443")), read;
 	struct secret plain;
 	struct opened opened;
@@ -263,14 +214,11 @@ static void test_proof_of_another(void **state)
 	sealed_free(&blob);
 	for (int what = 0; what < 4; what++) {
 		struct record_content other = read;
-		struct writer w = WRITER_IN(room);
 
 		other.number += what == 1;
 		other.path.step[0].left ^= what == 2;
 		other.path.step[0].hash[31] ^= what == 3;
-		record_content_write(&w, &other);
-		record_proof_write(&w, &other);
-		assert_int_equal(cms_envelope_for_kek(writer_view(&w), f.kek, f.id, &blob), 0);
+		blob = forger_seal(&f, bytes_of(room, forger_write(&other, room)));
 		assert_int_equal(open_it(g->opener, &blob, &opened), what ? SEAL_FORGED : SEAL_OK);
 		sealed_free(&blob);
 	}
@@ -280,7 +228,7 @@ static void test_proof_of_another(void **state)
 static void test_what_is_no_record(void **state)
 {
 	struct seal_rig *g = *state;
-	struct forger f = forger_of(g->web1);
+	struct forger f = forger_now(g->web1);
 	struct bytes keys = some_keys("10.9.0.1:443");
 	struct record_content c = content_of(&f, keys);
 
@@ -305,7 +253,7 @@ static void test_who_may_begin_an_epoch(void **state)
 						      (const char *const[]){"10.9.0.1", NULL}, 365);
 	struct identity *old = seal_rig_identity(&g->ca, IDENTITY_ORIGIN, "web1",
 						 (const char *const[]){"10.9.0.1", NULL}, 29);
-	struct forger f = forger_of(g->web1);
+	struct forger f = forger_now(g->web1);
 
 	assert_int_equal(tell_epoch(g, &f, stranger, RIG_NOW_NS), SEAL_STRANGER);
 	assert_int_equal(tell_epoch(g, &f, g->vault, RIG_NOW_NS), SEAL_NOT_AN_ORIGIN);
@@ -329,7 +277,7 @@ static void test_revoked(void **state)
 	struct seal_rig *g = *state;
 	struct session_index index;
 	struct opened opened;
-	struct forger f = forger_of(g->web1);
+	struct forger f = forger_now(g->web1);
 
 	seal_rig_epoch(g->sealer, g->opener);
 	struct sealed before = seal_rig_record(g->sealer, "10.9.0.1:443", 1, &index);
@@ -339,7 +287,7 @@ static void test_revoked(void **state)
 	assert_int_equal(open_it(g->opener, &before, &opened), SEAL_REVOKED);
 	assert_int_equal(tell_epoch(g, &f, g->web1, RIG_NOW_NS), SEAL_REVOKED);
 	/* Nobody else is. */
-	f = forger_of(g->web2);
+	f = forger_now(g->web2);
 	struct record_content c = content_of(&f, some_keys("10.9.0.2:443"));
 	assert_int_equal(tell_epoch(g, &f, g->web2, RIG_NOW_NS), SEAL_OK);
 	assert_int_equal(open_forged(g, &f, &c), SEAL_OK);
@@ -349,7 +297,7 @@ static void test_revoked(void **state)
 static void test_names_and_addresses(void **state)
 {
 	struct seal_rig *g = *state;
-	struct forger f = forger_of(g->web1);
+	struct forger f = forger_now(g->web1);
 	struct record_content c = content_of(&f, some_keys("10.9.0.2:443"));
 	struct session_index index;
 
@@ -379,7 +327,7 @@ static int open_aged(struct seal_rig *g, const struct sealed *blob, int64_t now_
 static void test_times(void **state)
 {
 	struct seal_rig *g = *state;
-	struct forger f = forger_of(g->web1);
+	struct forger f = forger_now(g->web1);
 	struct record_content c = content_of(&f, some_keys("10.9.0.1:443"));
 
 	assert_int_equal(tell_epoch(g, &f, g->web1, RIG_NOW_NS), SEAL_OK);
@@ -401,7 +349,7 @@ static void test_times(void **state)
 static void test_replayed(void **state)
 {
 	struct seal_rig *g = *state;
-	struct forger f = forger_of(g->web1);
+	struct forger f = forger_now(g->web1);
 	struct record_content c = content_of(&f, some_keys("10.9.0.1:443"));
 
 	assert_int_equal(tell_epoch(g, &f, g->web1, RIG_NOW_NS), SEAL_OK);
@@ -553,7 +501,7 @@ static void shorten_tag(struct sealed *blob, uint8_t tag)
 static void test_short_tag(void **state)
 {
 	struct seal_rig *g = *state;
-	struct forger f = forger_of(g->web1);
+	struct forger f = forger_now(g->web1);
 	struct record_content c = content_of(&f, some_keys("10.9.0.1:443"));
 	struct opened opened;
 	struct secret plain;
@@ -678,7 +626,7 @@ static void test_two_origins(void **state)
 	}
 	assert_int_equal(open_it(g->opener, &one, &opened), SEAL_FORGED);
 	/* The same nonce is another epoch of another origin. */
-	struct forger a = forger_of(g->web1), b = forger_of(g->web2);
+	struct forger a = forger_now(g->web1), b = forger_now(g->web2);
 	assert_memory_equal(a.epoch.nonce, b.epoch.nonce, EPOCH_ID_BYTES);
 	assert_memory_not_equal(a.id, b.id, EPOCH_ID_BYTES);
 	sealed_free(&one);
