@@ -225,6 +225,7 @@ static int check_signature(struct opener *o, struct opener_epoch *e, const struc
 {
 	_cleanup_secret_ struct secret content = {0};
 	uint8_t expected[ROOT_CONTENT_BYTES];
+	struct writer w = WRITER_IN(expected);
 
 	pthread_mutex_lock(&o->lock);
 	bool known = opener_epoch_knows_root(e, root);
@@ -234,8 +235,8 @@ static int check_signature(struct opener *o, struct opener_epoch *e, const struc
 	int r = cms_verify(c->signature, e->signer, &content, NULL);
 	if (r != SEAL_OK)
 		return r;
-	root_content_write(expected, e->id, root);
-	if (!bytes_eq(secret_view(&content), bytes_of(expected, sizeof expected)))
+	root_content_write(&w, e->id, root);
+	if (!bytes_eq(secret_view(&content), writer_view(&w)))
 		return SEAL_FORGED;
 	pthread_mutex_lock(&o->lock);
 	opener_epoch_add_root(e, root);

@@ -123,13 +123,11 @@ bool record_content_read(struct bytes b, struct record_content *ret, struct byte
 	return true;
 }
 
-void root_content_write(uint8_t ret[ROOT_CONTENT_BYTES], const uint8_t epoch[EPOCH_ID_BYTES],
+void root_content_write(struct writer *w, const uint8_t epoch[EPOCH_ID_BYTES],
 			const uint8_t root[MERKLE_BYTES])
 {
-	struct writer w = writer_init(ret, ROOT_CONTENT_BYTES);
-
-	writer_u8(&w, SEAL_VERSION);
-	writer_u8(&w, CONTENT_ROOT);
-	writer_copy(&w, epoch, EPOCH_ID_BYTES);
-	writer_copy(&w, root, MERKLE_BYTES);
+	writer_u8(w, SEAL_VERSION);
+	writer_u8(w, CONTENT_ROOT);
+	writer_copy(w, epoch, EPOCH_ID_BYTES);
+	writer_copy(w, root, MERKLE_BYTES);
 }

@@ -49,7 +49,7 @@ void record_proof_write(struct writer *w, const struct record_content *c);
 bool record_content_read(struct bytes b, struct record_content *ret, struct bytes *ret_leaf);
 
 #define ROOT_CONTENT_BYTES (2 + EPOCH_ID_BYTES + MERKLE_BYTES)
-void root_content_write(uint8_t ret[ROOT_CONTENT_BYTES], const uint8_t epoch[EPOCH_ID_BYTES],
+void root_content_write(struct writer *w, const uint8_t epoch[EPOCH_ID_BYTES],
 			const uint8_t root[MERKLE_BYTES]);
 
 #endif

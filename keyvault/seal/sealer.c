@@ -166,20 +166,21 @@ static int sign_batch(struct sealer *s, struct batch *b, int64_t now_ns, const s
 		      size_t n)
 {
 	uint8_t root[MERKLE_BYTES], content[ROOT_CONTENT_BYTES];
+	struct writer w = WRITER_IN(content);
 	int r = 0;
 
 	for (size_t i = 0; i < n && r == 0; i++) {
 		struct record_content c = record_of(s, now_ns, keys[i], i);
-		struct writer w = writer_init(b->plain.p, b->plain.room);
-		record_content_write(&w, &c);
-		r = merkle_leaf(s->hash, writer_view(&w), b->leaf[i]);
+		struct writer record = writer_init(b->plain.p, b->plain.room);
+		record_content_write(&record, &c);
+		r = merkle_leaf(s->hash, writer_view(&record), b->leaf[i]);
 	}
 	if (r == 0)
 		r = merkle_tree(s->hash, b->leaf, n, b->path, root);
 	if (r < 0)
 		return r;
-	root_content_write(content, s->id, root);
-	return cms_sign(s->origin, false, bytes_of(content, sizeof content), &b->signature);
+	root_content_write(&w, s->id, root);
+	return cms_sign(s->origin, false, writer_view(&w), &b->signature);
 }
 
 static int seal_batch(const struct sealer *s, struct batch *b, int64_t now_ns,

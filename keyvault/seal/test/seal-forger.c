@@ -56,7 +56,7 @@ struct secret forger_sign(const struct forger *f, struct record_content *c)
 {
 	uint8_t room[SEAL_RECORD_MAX_BYTES], leaf[MERKLE_BYTES], root[MERKLE_BYTES];
 	uint8_t content[ROOT_CONTENT_BYTES];
-	struct writer w = WRITER_IN(room);
+	struct writer w = WRITER_IN(room), signed_root = WRITER_IN(content);
 	EVP_MD_CTX *h = EVP_MD_CTX_new();
 	struct secret signature;
 
@@ -64,8 +64,8 @@ struct secret forger_sign(const struct forger *f, struct record_content *c)
 	demand(merkle_leaf(h, writer_view(&w), leaf) == 0);
 	demand(merkle_root(h, leaf, &c->path, root) == 0);
 	root[0] ^= f->flip_root;
-	root_content_write(content, f->root_epoch, root);
-	demand(cms_sign(f->signer, false, bytes_of(content, sizeof content), &signature) == 0);
+	root_content_write(&signed_root, f->root_epoch, root);
+	demand(cms_sign(f->signer, false, writer_view(&signed_root), &signature) == 0);
 	c->signature = secret_view(&signature);
 	EVP_MD_CTX_free(h);
 	return signature;
