@@ -8,10 +8,14 @@
 
 #include <cmocka.h>
 
+#include <openssl/cms.h>
 #include <openssl/evp.h>
 
 #include "merkle.h"
 #include "opener-epochs.h"
+#include "seal-cms.h"
+#include "sealed-form.h"
+#include "test/seal-rig.h"
 
 /* RFC 9162 section 2.1.1, as it is written there. */
 static void root_by_definition(uint8_t (*leaf)[MERKLE_BYTES], size_t n, uint8_t ret[MERKLE_BYTES])
@@ -138,6 +142,238 @@ static void test_in_hand(void **state)
 	opener_epochs_deinit(&t);
 }
 
+static const char message[] = "what is signed, and nothing else";
+
+static int verify(const struct secret *der, X509 *signer)
+{
+	struct secret content = {0};
+	X509 *found = NULL;
+	int r = cms_verify(secret_view(der), signer, &content, &found);
+
+	/* Whatever was changed around it. */
+	if (r == SEAL_OK)
+		assert_true(bytes_eq(secret_view(&content), bytes_str(message)));
+	if (r == SEAL_OK && signer)
+		assert_int_equal(X509_cmp(found, signer), 0);
+	secret_free(&content);
+	X509_free(found);
+	return r;
+}
+
+static void test_each_bit_of_what_is_signed(void **state)
+{
+	struct seal_rig g;
+	struct secret der;
+
+	seal_rig_init(&g);
+	assert_int_equal(cms_sign(g.web1, true, bytes_str(message), &der), 0);
+	X509 *signer = identity_certificate(g.web1);
+	assert_int_equal(verify(&der, signer), SEAL_OK);
+	assert_int_equal(verify(&der, NULL), SEAL_OK);
+	assert_int_equal(verify(&der, identity_certificate(g.web2)), SEAL_FORGED);
+	const uint8_t *content = memmem(der.p, der.n, message, strlen(message));
+	assert_non_null(content);
+	size_t at = (size_t)(content - der.p);
+	for (size_t i = 0; i < der.n; i++) {
+		der.p[i] ^= (uint8_t)(1 << i % 8);
+		int r = verify(&der, signer);
+		/* In the content, and in the numbers of the signature, which come last */
+		if ((i >= at && i < at + strlen(message)) || i >= der.n - 60)
+			assert_int_equal(r, SEAL_FORGED);
+		else
+			assert_true(r == SEAL_OK || r == SEAL_FORGED);
+		der.p[i] ^= (uint8_t)(1 << i % 8);
+	}
+	for (size_t n = 0; n < der.n; n++)
+		assert_int_equal(verify(&(struct secret){der.p, n, n}, signer), SEAL_FORGED);
+	secret_free(&der);
+	seal_rig_deinit(&g);
+}
+
+/* Signed by OpenSSL in ways that are not ours. */
+static int verify_other(struct seal_rig *g, const EVP_MD *digest, unsigned flags, int signers)
+{
+	CMS_ContentInfo *cms = CMS_sign(NULL, NULL, NULL, NULL, CMS_PARTIAL | CMS_BINARY);
+	const struct identity *who[] = {g->web1, g->web2};
+	BIO *in = BIO_new_mem_buf(message, (int)strlen(message));
+	struct secret der = {0};
+
+	assert_true(cms && in);
+	for (int i = 0; i < signers; i++)
+		assert_non_null(CMS_add1_signer(cms, identity_certificate(who[i]),
+						identity_key(who[i]), digest, flags));
+	if (flags & CMS_DETACHED)
+		assert_int_equal(CMS_set_detached(cms, 1), 1);
+	assert_int_equal(CMS_final(cms, in, NULL, CMS_BINARY), 1);
+	der.n = (size_t)i2d_CMS_ContentInfo(cms, &der.p);
+	int r = verify(&der, identity_certificate(g->web1));
+	/* Either may be the first of two. */
+	if (r != SEAL_OK && signers > 1)
+		r = verify(&der, identity_certificate(g->web2));
+	OPENSSL_free(der.p);
+	BIO_free(in);
+	CMS_ContentInfo_free(cms);
+	return r;
+}
+
+static void test_signed_in_other_ways(void **state)
+{
+	struct seal_rig g;
+
+	seal_rig_init(&g);
+	assert_int_equal(verify_other(&g, EVP_sha256(), 0, 1), SEAL_OK);
+	assert_int_equal(verify_other(&g, EVP_sha1(), 0, 1), SEAL_FORGED);
+	assert_int_equal(verify_other(&g, EVP_sha256(), CMS_NOATTR, 1), SEAL_FORGED);
+	assert_int_equal(verify_other(&g, EVP_sha256(), CMS_DETACHED, 1), SEAL_FORGED);
+	assert_int_equal(verify_other(&g, EVP_sha256(), 0, 2), SEAL_FORGED);
+	seal_rig_deinit(&g);
+}
+
+/* What a record is made of. */
+struct shape {
+	uint8_t version, kek_version, icv;
+	size_t id, wrapped, nonce, ciphertext, mac, recipients;
+	const char *type, *content_type, *wrap, *cipher;
+};
+
+#define AUTH_ENVELOPED "\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x01\x17"
+#define ENVELOPED      "\x2a\x86\x48\x86\xf7\x0d\x01\x07\x03"
+#define DATA           "\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01"
+#define AES256_GCM     "\x60\x86\x48\x01\x65\x03\x04\x01\x2e"
+#define AES256_CBC     "\x60\x86\x48\x01\x65\x03\x04\x01\x2a"
+#define AES128_WRAP    "\x60\x86\x48\x01\x65\x03\x04\x01\x05"
+#define AES256_WRAP    "\x60\x86\x48\x01\x65\x03\x04\x01\x2d"
+
+static const struct shape ours = {
+	0, 4, 16, 16, 40, 12, 500, 16, 1, AUTH_ENVELOPED, DATA, AES256_WRAP, AES256_GCM};
+
+static void der(struct writer *w, uint8_t tag, struct bytes content)
+{
+	writer_u8(w, tag);
+	if (content.n >= 0x100)
+		writer_u8(w, 0x82);
+	else if (content.n >= 0x80)
+		writer_u8(w, 0x81);
+	if (content.n >= 0x100)
+		writer_u16be(w, (uint16_t)content.n);
+	else
+		writer_u8(w, (uint8_t)content.n);
+	writer_bytes(w, content);
+}
+
+static void der_zeros(struct writer *w, uint8_t tag, size_t n)
+{
+	static const uint8_t zeros[1024];
+
+	der(w, tag, bytes_of(zeros, n));
+}
+
+static void der_byte(struct writer *w, uint8_t tag, uint8_t value)
+{
+	der(w, tag, bytes_of(&value, 1));
+}
+
+static size_t shape_write(const struct shape *s, uint8_t out[2048])
+{
+	uint8_t a[2048], b[2048], c[2048];
+	struct writer recipient = WRITER_IN(a), algorithm = WRITER_IN(b), inner = WRITER_IN(c);
+
+	/* the recipient */
+	der_byte(&recipient, 0x02, s->kek_version);
+	der_zeros(&inner, 0x04, s->id);
+	der(&recipient, 0x30, writer_view(&inner));
+	der(&algorithm, 0x06, bytes_str(s->wrap));
+	der(&recipient, 0x30, writer_view(&algorithm));
+	der_zeros(&recipient, 0x04, s->wrapped);
+	inner = WRITER_IN(c);
+	for (size_t i = 0; i < s->recipients; i++)
+		der(&inner, 0xa2, writer_view(&recipient));
+	struct writer enveloped = writer_init(out, 2048);
+	der_byte(&enveloped, 0x02, s->version);
+	der(&enveloped, 0x31, writer_view(&inner));
+	/* the content */
+	struct writer parameters = WRITER_IN(a);
+	der_zeros(&parameters, 0x04, s->nonce);
+	der_byte(&parameters, 0x02, s->icv);
+	algorithm = WRITER_IN(b);
+	der(&algorithm, 0x06, bytes_str(s->cipher));
+	der(&algorithm, 0x30, writer_view(&parameters));
+	inner = WRITER_IN(c);
+	der(&inner, 0x06, bytes_str(s->content_type));
+	der(&inner, 0x30, writer_view(&algorithm));
+	der_zeros(&inner, 0x80, s->ciphertext);
+	der(&enveloped, 0x30, writer_view(&inner));
+	der_zeros(&enveloped, 0x04, s->mac);
+	/* around them */
+	struct writer w = WRITER_IN(a), info = WRITER_IN(b);
+	der(&w, 0x30, writer_view(&enveloped));
+	der(&info, 0x06, bytes_str(s->type));
+	der(&info, 0xa0, writer_view(&w));
+	w = writer_init(out, 2048);
+	der(&w, 0x30, writer_view(&info));
+	assert_true(writer_ok(&w));
+	return writer_pos(&w);
+}
+
+static int form_of(const struct shape *s)
+{
+	uint8_t out[2048], id[EPOCH_ID_BYTES];
+
+	return sealed_form_record(bytes_of(out, shape_write(s, out)), id);
+}
+
+static void test_one_form(void **state)
+{
+	assert_int_equal(form_of(&ours), SEAL_OK);
+#define SHAPE(field, value)                                     \
+	do {                                                    \
+		struct shape s_ = ours;                         \
+		s_.field = (value);                             \
+		assert_int_equal(form_of(&s_), SEAL_MALFORMED); \
+	} while (0)
+	SHAPE(version, 1);
+	SHAPE(kek_version, 3);
+	SHAPE(icv, 12);
+	SHAPE(id, 15);
+	SHAPE(id, 17);
+	SHAPE(wrapped, 24);
+	SHAPE(nonce, 11);
+	SHAPE(nonce, 16);
+	SHAPE(nonce, 200); /* larger than any library's room for it */
+	SHAPE(ciphertext, 0);
+	SHAPE(mac, 4);
+	SHAPE(mac, 17);
+	SHAPE(recipients, 0);
+	SHAPE(recipients, 2);
+	SHAPE(type, ENVELOPED);
+	SHAPE(content_type, ENVELOPED);
+	SHAPE(wrap, AES128_WRAP);
+	SHAPE(cipher, AES256_CBC);
+}
+
+/* Lengths in other ways than the shortest: BER, but not DER. */
+static void test_lengths(void **state)
+{
+	uint8_t out[2048], id[EPOCH_ID_BYTES];
+	size_t n = shape_write(&ours, out);
+
+	/* The last element is the mac: 04 10, 16 bytes. */
+	uint8_t *mac = out + n - 18;
+	memmove(mac + 2, mac + 1, 17);
+	mac[1] = 0x81;
+	static const size_t lengths[] = {2, 19, 23}; /* of what is around it */
+	for (size_t i = 0; i < 3; i++)
+		out[lengths[i] + 1]++;
+	assert_int_equal(sealed_form_record(bytes_of(out, n + 1), id), SEAL_MALFORMED);
+	n = shape_write(&ours, out);
+	out[1] = 0x80; /* indefinite */
+	assert_int_equal(sealed_form_record(bytes_of(out, n), id), SEAL_MALFORMED);
+	out[1] = 0x84;
+	assert_int_equal(sealed_form_record(bytes_of(out, n), id), SEAL_MALFORMED);
+	assert_int_equal(sealed_form_record(BYTES_NONE, id), SEAL_TRUNCATED);
+	assert_int_equal(sealed_form_epoch(BYTES_NONE), SEAL_TRUNCATED);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -145,6 +381,10 @@ int main(void)
 		cmocka_unit_test(test_epochs_make_room),
 		cmocka_unit_test(test_records_make_room),
 		cmocka_unit_test(test_in_hand),
+		cmocka_unit_test(test_each_bit_of_what_is_signed),
+		cmocka_unit_test(test_signed_in_other_ways),
+		cmocka_unit_test(test_one_form),
+		cmocka_unit_test(test_lengths),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

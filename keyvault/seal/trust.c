@@ -151,9 +151,6 @@ int trust_check(struct trust *t, X509 *certificate, int64_t when_ns, struct subj
 {
 	int r = check_chain(t, certificate, (time_t)(when_ns / NS_PER_S));
 
-	/* The CA itself has no role, and is not used for anything else. */
-	if (r == TRUST_OK && X509_cmp(certificate, t->ca) == 0)
-		r = TRUST_NO_ROLE;
 	if (r == TRUST_OK && trust_is_revoked(t, certificate))
 		r = TRUST_REVOKED;
 	if (r == TRUST_OK && !subject_of(certificate, ret))
