@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "store-lmdb.h"
+#include "base/lmdb-error.h"
 
 struct view_part {
 	uint64_t off;
@@ -86,7 +86,7 @@ static int view_fill(struct view *v, MDB_cursor *c, struct store_spilled what)
 	uint64_t first[2] = {htobe64(what.id), 0}, at = what.from;
 	MDB_val key = {sizeof first, first}, value;
 
-	int e = store_lmdb_error(mdb_cursor_get(c, &key, &value, MDB_SET_RANGE));
+	int e = lmdb_error(mdb_cursor_get(c, &key, &value, MDB_SET_RANGE));
 	while (e == 0 && at < what.to) {
 		uint64_t k[2];
 		if (key.mv_size != sizeof k)
@@ -100,7 +100,7 @@ static int view_fill(struct view *v, MDB_cursor *c, struct store_spilled what)
 			at = off + value.mv_size;
 		}
 		if (e == 0)
-			e = store_lmdb_error(mdb_cursor_get(c, &key, &value, MDB_NEXT));
+			e = lmdb_error(mdb_cursor_get(c, &key, &value, MDB_NEXT));
 	}
 	if (e < 0 && e != -ENOENT)
 		return e;
@@ -111,10 +111,10 @@ static int view_begin(struct view *v, MDB_env *env, MDB_dbi dbi, struct store_sp
 {
 	MDB_cursor *c;
 
-	int e = store_lmdb_error(mdb_txn_begin(env, NULL, MDB_RDONLY, &v->txn));
+	int e = lmdb_error(mdb_txn_begin(env, NULL, MDB_RDONLY, &v->txn));
 	if (e < 0)
 		return e;
-	e = store_lmdb_error(mdb_cursor_open(v->txn, dbi, &c));
+	e = lmdb_error(mdb_cursor_open(v->txn, dbi, &c));
 	if (e == 0) {
 		e = view_fill(v, c, what);
 		mdb_cursor_close(c);

@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "store-folder.h"
-#include "store-lmdb.h"
+#include "base/lmdb-error.h"
 #include "store-queue.h"
 #include "store-view.h"
 #include "base/thread.h"
@@ -135,7 +135,7 @@ static int apply_spill(struct store *s, MDB_txn *txn, const struct store_op *op,
 	}
 	t->spill_bytes += cost;
 	t->spill_parts++;
-	return store_lmdb_error(mdb_put(txn, s->dbi, &key, &value, 0));
+	return lmdb_error(mdb_put(txn, s->dbi, &key, &value, 0));
 }
 
 /* Deletes parts of one stream. They are neighbours, in the order of their offsets. */
@@ -146,18 +146,18 @@ static int apply_forget(struct store *s, MDB_txn *txn, const struct store_op *op
 	MDB_cursor *c;
 
 	memcpy(first, op->key.p, sizeof first / 2);
-	int e = store_lmdb_error(mdb_cursor_open(txn, s->dbi, &c));
+	int e = lmdb_error(mdb_cursor_open(txn, s->dbi, &c));
 	if (e < 0)
 		return e;
-	e = store_lmdb_error(mdb_cursor_get(c, &key, &value, MDB_SET_RANGE));
+	e = lmdb_error(mdb_cursor_get(c, &key, &value, MDB_SET_RANGE));
 	while (e == 0 && key.mv_size == sizeof first && memcmp(key.mv_data, first, 8) == 0 &&
 	       memcmp(key.mv_data, op->key.p, sizeof first) < 0) {
 		uint64_t cost = cost_bytes(s, value.mv_size);
-		e = store_lmdb_error(mdb_cursor_del(c, 0));
+		e = lmdb_error(mdb_cursor_del(c, 0));
 		t->spill_bytes -= e == 0 ? cost : 0;
 		t->spill_parts -= e == 0;
 		if (e == 0)
-			e = store_lmdb_error(mdb_cursor_get(c, &key, &value, MDB_NEXT));
+			e = lmdb_error(mdb_cursor_get(c, &key, &value, MDB_NEXT));
 	}
 	mdb_cursor_close(c);
 	return e == -ENOENT ? 0 : e;
@@ -174,7 +174,7 @@ static int apply_op(struct store *s, MDB_txn *txn, const struct store_op *op,
 	if (op->del) {
 		int rc = mdb_del(txn, s->dbi, &key, NULL);
 		t->dels++;
-		return rc == MDB_NOTFOUND ? 0 : store_lmdb_error(rc);
+		return rc == MDB_NOTFOUND ? 0 : lmdb_error(rc);
 	}
 	*io_projected += cost_bytes(s, op->value.n);
 	if (*io_projected > s->bytes_limit && !fits(s, txn, &key, op->value.n)) {
@@ -182,7 +182,7 @@ static int apply_op(struct store *s, MDB_txn *txn, const struct store_op *op,
 		return 0;
 	}
 	t->puts++;
-	return store_lmdb_error(mdb_put(txn, s->dbi, &key, &value, 0));
+	return lmdb_error(mdb_put(txn, s->dbi, &key, &value, 0));
 }
 
 static void publish(struct store *s, uint64_t used, uint64_t records, const struct tally *t)
@@ -211,7 +211,7 @@ static int apply_once(struct store *s, struct bytes ops)
 	uint64_t records = 0;
 	MDB_txn *txn;
 
-	int e = store_lmdb_error(mdb_txn_begin(s->env, NULL, 0, &txn));
+	int e = lmdb_error(mdb_txn_begin(s->env, NULL, 0, &txn));
 	if (e < 0)
 		return e;
 	uint64_t projected = used_bytes(s, txn, &records);
@@ -223,7 +223,7 @@ static int apply_once(struct store *s, struct bytes ops)
 	}
 	uint64_t used = used_bytes(s, txn, &records);
 	records += s->spill_parts - t.spill_parts;
-	e = store_lmdb_error(mdb_txn_commit(txn));
+	e = lmdb_error(mdb_txn_commit(txn));
 	if (e == 0)
 		publish(s, used, records, &t);
 	return e;
@@ -392,18 +392,18 @@ static int open_database(struct store *s)
 	MDB_txn *txn;
 	MDB_stat st;
 
-	int e = store_lmdb_error(mdb_txn_begin(s->env, NULL, 0, &txn));
+	int e = lmdb_error(mdb_txn_begin(s->env, NULL, 0, &txn));
 	if (e < 0)
 		return e;
-	e = store_lmdb_error(mdb_dbi_open(txn, NULL, 0, &s->dbi));
+	e = lmdb_error(mdb_dbi_open(txn, NULL, 0, &s->dbi));
 	if (e == 0)
-		e = store_lmdb_error(mdb_stat(txn, s->dbi, &st));
+		e = lmdb_error(mdb_stat(txn, s->dbi, &st));
 	if (e < 0) {
 		mdb_txn_abort(txn);
 		return e;
 	}
 	s->page_bytes = st.ms_psize;
-	return store_lmdb_error(mdb_txn_commit(txn));
+	return lmdb_error(mdb_txn_commit(txn));
 }
 
 /*
@@ -413,7 +413,7 @@ static int hold_to_size(struct store *s)
 {
 	MDB_envinfo info;
 
-	int e = store_lmdb_error(mdb_env_info(s->env, &info));
+	int e = lmdb_error(mdb_env_info(s->env, &info));
 	if (e < 0)
 		return e;
 	return info.me_mapsize > s->cfg.size ? -EBADMSG : 0;
@@ -429,13 +429,13 @@ static int open_environment(struct store *s, struct store_loaded *l)
 	l->space_reserved = store_folder_reserve(&s->folder, s->cfg.size);
 	if (l->space_reserved)
 		flags |= MDB_WRITEMAP;
-	int e = store_lmdb_error(mdb_env_create(&s->env));
+	int e = lmdb_error(mdb_env_create(&s->env));
 	if (e == 0)
-		e = store_lmdb_error(mdb_env_set_mapsize(s->env, s->cfg.size));
+		e = lmdb_error(mdb_env_set_mapsize(s->env, s->cfg.size));
 	if (e == 0)
-		e = store_lmdb_error(mdb_env_set_maxreaders(s->env, STORE_VIEWS_MAX));
+		e = lmdb_error(mdb_env_set_maxreaders(s->env, STORE_VIEWS_MAX));
 	if (e == 0)
-		e = store_lmdb_error(mdb_env_open(s->env, s->folder.path, flags, 0600));
+		e = lmdb_error(mdb_env_open(s->env, s->folder.path, flags, 0600));
 	if (e == 0)
 		e = open_database(s);
 	if (e == 0)
@@ -492,7 +492,7 @@ struct place {
 
 static int step(MDB_cursor *c, MDB_cursor_op op, MDB_val *key, MDB_val *value)
 {
-	return store_lmdb_error(mdb_cursor_get(c, key, value, op));
+	return lmdb_error(mdb_cursor_get(c, key, value, op));
 }
 
 /*
@@ -505,7 +505,7 @@ static int weigh_some(struct store *s, MDB_txn *txn, struct store_loaded *l, str
 	int64_t now_ns = clock_mono_ns();
 	MDB_cursor *c;
 
-	int e = store_lmdb_error(mdb_cursor_open(txn, s->dbi, &c));
+	int e = lmdb_error(mdb_cursor_open(txn, s->dbi, &c));
 	if (e < 0)
 		return e;
 	e = step(c, io->n ? MDB_SET_RANGE : MDB_FIRST, &key, &value);
@@ -513,7 +513,7 @@ static int weigh_some(struct store *s, MDB_txn *txn, struct store_loaded *l, str
 		uint64_t *outcome = weigh(s, l, &key, &value, now_ns);
 		(*outcome)++;
 		if (outcome != &l->usable)
-			e = store_lmdb_error(mdb_cursor_del(c, 0));
+			e = lmdb_error(mdb_cursor_del(c, 0));
 		if (e == 0)
 			e = step(c, MDB_NEXT, &key, &value);
 	}
@@ -532,7 +532,7 @@ static int weigh_all(struct store *s, struct store_loaded *l)
 	MDB_txn *txn;
 
 	for (int e = 0; e != -ENOENT;) {
-		int r = store_lmdb_error(mdb_txn_begin(s->env, NULL, 0, &txn));
+		int r = lmdb_error(mdb_txn_begin(s->env, NULL, 0, &txn));
 		if (r < 0)
 			return r;
 		e = weigh_some(s, txn, l, &at);
@@ -541,7 +541,7 @@ static int weigh_all(struct store *s, struct store_loaded *l)
 			return e;
 		}
 		uint64_t records = 0, used = used_bytes(s, txn, &records);
-		r = store_lmdb_error(mdb_txn_commit(txn));
+		r = lmdb_error(mdb_txn_commit(txn));
 		if (r < 0)
 			return r;
 		atomic_store_explicit(&s->count.bytes_used, used, memory_order_relaxed);
@@ -619,10 +619,10 @@ int store_load(struct store *s, int (*fn)(void *ctx, const struct store_record *
 	MDB_cursor *c;
 	MDB_txn *txn;
 
-	int e = store_lmdb_error(mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn));
+	int e = lmdb_error(mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn));
 	if (e < 0)
 		return e;
-	e = store_lmdb_error(mdb_cursor_open(txn, s->dbi, &c));
+	e = lmdb_error(mdb_cursor_open(txn, s->dbi, &c));
 	if (e < 0) {
 		mdb_txn_abort(txn);
 		return e;

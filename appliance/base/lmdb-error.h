@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "store-lmdb.h"
+/* lmdb-error: what LMDB returned, as an errno. For the stores of this house, which alone know LMDB.
+ */
+#ifndef BASE_LMDB_ERROR_H
+#define BASE_LMDB_ERROR_H
 
 #include <errno.h>
 #include <lmdb.h>
 
-int store_lmdb_error(int rc)
+/* Returns 0 or a negative errno. */
+static inline int lmdb_error(int rc)
 {
 	switch (rc) {
 	case MDB_SUCCESS:
@@ -27,3 +31,5 @@ int store_lmdb_error(int rc)
 		return rc > 0 ? -rc : -EIO;
 	}
 }
+
+#endif
