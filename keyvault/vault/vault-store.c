@@ -463,7 +463,7 @@ static int make_room(struct vault_store *s, const char *origin, uint64_t bytes)
 	}
 }
 
-/* Is the record of this place there, and the same? -ENOENT: it is not there. */
+/* VAULT_KNOWN, VAULT_OTHER_CONTENT; -ENOENT: there is no record of this place. */
 static int is_stored(struct vault_store *s, const char *origin, const struct vault_item *item)
 {
 	uint8_t place[PLACE_BYTES];
@@ -481,7 +481,7 @@ static int is_stored(struct vault_store *s, const char *origin, const struct vau
 		return r == -ENOENT ? -EBADMSG : r;
 	return strcmp(row.origin, origin) == 0 &&
 			       bytes_eq(bytes_head(bytes_of_val(v), row.blob_bytes), item->blob)
-		       ? 0
+		       ? VAULT_KNOWN
 		       : VAULT_OTHER_CONTENT;
 }
 

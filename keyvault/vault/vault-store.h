@@ -69,7 +69,8 @@ void vault_store_abort(struct vault_store *s);
  */
 int vault_store_epoch(struct vault_store *s, const char *origin, const uint8_t id[EPOCH_ID_BYTES],
 		      struct bytes blob, int64_t now_ns);
-/* Whether it is the origin's to store, by address, is the caller's to know. */
+#define VAULT_KNOWN 1000 /* the same record is there already */
+/* Whether it is the origin's to store, by address, is the caller's to know. Or VAULT_KNOWN. */
 int vault_store_append(struct vault_store *s, const char *origin, const struct vault_item *item,
 		       int64_t now_ns);
 /* Marks it, if it is there and the origin's. */

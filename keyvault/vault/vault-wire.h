@@ -5,8 +5,8 @@
  * the vault takes from it.
  *
  *	origin    EPOCH   an epoch, before its records
- *	          APPEND  records, all or none of them; those that are there already are not stored
- *	                  again
+ *	          APPEND  records; those that are there already are not stored again; when it is
+ *	                  refused, some of them may have been stored
  *	          ENDED   sessions of its own that are over: they make room first when there is none
  *	recovery  WATCH   tell what is there, from a number on, and from then on what comes and goes
  *	          FETCH   records, for a reason, which is written down
