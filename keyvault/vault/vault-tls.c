@@ -151,6 +151,11 @@ struct buf *vault_tls_out(struct vault_tls *t)
 	return &t->out;
 }
 
+X509 *vault_tls_certificate(const struct vault_tls *t)
+{
+	return SSL_get0_peer_certificate(t->ssl);
+}
+
 static void say(struct vault_tls *t, const char *what)
 {
 	snprintf(t->error, sizeof t->error, "%s", what);

@@ -49,8 +49,9 @@ int vault_tls_step(struct vault_tls *t);
 bool vault_tls_ready(const struct vault_tls *t);
 /* Why the last step was not VAULT_TLS_OK. Valid until the next. */
 const char *vault_tls_error(const struct vault_tls *t);
-/* The peer's, once ready. */
+/* The peer's, once ready: who it says it is, and the certificate that says so. */
 const struct subject *vault_tls_peer(const struct vault_tls *t);
+X509 *vault_tls_certificate(const struct vault_tls *t);
 
 /* Where frames to send are put; the next step sends them. Its ceiling is VAULT_TLS_OUT_MAX_BYTES.
  */
