@@ -19,7 +19,7 @@ keytap_up() {
 }
 
 keytap_collect() {
-	rm -f "$keytap_socket"
+	rm -f "$keytap_socket" "$lab_dir/records"
 	in_ns_exec server python3 "$lab_root/keyvault/tap/test/collector.py" --socket "$keytap_socket" "$@" >"$lab_dir/records" 2>"$lab_dir/collector.log" &
 	keytap_collector=$!
 	wait_for 5 "the collector" test -S "$keytap_socket"
@@ -36,6 +36,20 @@ keytap_proof() {
 # keytap_told PORT CONDITION: of jq.
 keytap_told() {
 	[[ $(jq ".[\"$1\"] | $2" "$lab_dir/proof") == true ]] || fail "port $1: not $2: $(jq -c ".[\"$1\"]" "$lab_dir/proof")"
+}
+
+# keytap_ssh_config: for the client, whose keys are those of tapped_sshd.
+keytap_ssh_config() {
+	cat >"$lab_dir/ssh_config" <<END
+Host *
+	HostName 10.9.0.1
+	IdentityFile $lab_dir/sshd/key
+	StrictHostKeyChecking no
+	UserKnownHostsFile /dev/null
+	LogLevel ERROR
+	BatchMode yes
+	ConnectTimeout 10
+END
 }
 
 # tapped_run MAKE PORT COMMAND...: in the background, until the port listens.
@@ -104,6 +118,8 @@ END
 	tapped_run apache2 "$1" "${tapped[@]}" "$(program apache2)" -DFOREGROUND -f "$dir/conf"
 }
 
+# In its chroot it does not find a collector that is started anew, until it is reloaded.
+keytap_chroot=yes
 tapped_haproxy() {
 	local dir=$lab_dir/haproxy
 	mkdir -p "$dir/empty"
@@ -113,7 +129,7 @@ global
 	nbthread 3
 	user www-data
 	group www-data
-	chroot $dir/empty
+	${keytap_chroot:+chroot $dir/empty}
 defaults
 	mode http
 	timeout connect 5s
@@ -258,4 +274,32 @@ tapped_exim() {
 	sed -i "s|^tls_advertise_hosts =.*|tls_advertise_hosts = *\ntls_certificate = $lab_dir/tls.pem\nkeep_environment = LD_PRELOAD : JEEBS_KEYTAP|" "$dir/exim.conf"
 	mail_argv exim exim
 	tapped_run exim "$1" "${tapped[@]}" "${mail_argv[@]}"
+}
+
+# sshd as it comes, with PAM and its sandbox: root and the user "jeeb" (uid 4242) log in with $lab_dir/sshd/key.
+tapped_sshd() {
+	local dir=$lab_dir/sshd
+	mkdir -p "$dir/home"
+	ssh-keygen -q -t ed25519 -N '' -f "$dir/host"
+	ssh-keygen -q -t ed25519 -N '' -f "$dir/key"
+	cp "$dir/key.pub" "$dir/authorized"
+	chmod 644 "$dir/authorized"
+	chown 4242:4242 "$dir/home"
+	cat /etc/passwd - >"$dir/passwd" <<<"jeeb:x:4242:4242::$dir/home:/bin/sh"
+	cat /etc/shadow - >"$dir/shadow" <<<'jeeb:*:20000::::::'
+	chmod 600 "$dir/shadow"
+	cat >"$dir/conf" <<END
+Port $1
+ListenAddress 10.9.0.1
+HostKey $dir/host
+AuthorizedKeysFile $dir/authorized
+PidFile none
+StrictModes no
+PermitRootLogin prohibit-password
+UsePAM yes
+MaxStartups 100
+Subsystem sftp internal-sftp
+END
+	tapped_run sshd "$1" unshare -m "$(program sh)" -c "mount -t tmpfs run /run && mkdir /run/sshd && mount --bind $dir/passwd /etc/passwd &&
+		mount --bind $dir/shadow /etc/shadow && exec ${tapped[*]} $(program sshd) -D -e -f $dir/conf"
 }

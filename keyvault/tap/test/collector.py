@@ -4,7 +4,7 @@
 	collector.py --socket PATH [--answer-ms N] [--hang] [--result stored|not-stored|not-allowed|refused]
 	             [--wait-ms N] [--closed] [--drop-after N] [--mode OCTAL]
 
---hang never answers; --drop-after closes each connection after so many records. Each record's line has the time it came
+--hang welcomes, and never answers; --drop-after closes each connection after so many records. Each record's line has the time it came
 ("at") and the one it was answered ("answered"), both as captures tell time.
 """
 import argparse
@@ -90,14 +90,18 @@ class Collector:
             del self.peers[s.fileno()]
             s.close()
 
+    @staticmethod
+    def send(s, b):
+        try:
+            s.send(b)
+        except OSError:
+            pass  # a peer may end at any time
+
     def answer(self, s, number, record):
         if s.fileno() < 0:
             return
         record["answered"] = time.time()
-        try:
-            s.send(struct.pack(">BBIB", 1, ANSWER, number, RESULTS.index(self.o.result)))
-        except OSError:
-            pass
+        self.send(s, struct.pack(">BBIB", 1, ANSWER, number, RESULTS.index(self.o.result)))
         say(record=record)
 
     def message(self, s, peer, b):
@@ -109,8 +113,7 @@ class Collector:
             peer[1]["program"] = r.take(r.u(1)).decode()
             peer[1]["one"] = r.ends() if r.u(1) else None
             say(hello=peer[1])
-            if not self.o.hang:
-                s.send(struct.pack(">BBIB", 1, WELCOME, self.o.wait_ms, self.o.closed))
+            self.send(s, struct.pack(">BBIB", 1, WELCOME, self.o.wait_ms, self.o.closed))
             return
         if kind != KEYS or "program" not in peer[1]:
             raise ValueError("unexpected")
