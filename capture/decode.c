@@ -45,9 +45,9 @@ enum {
 #define TCP_HEADER      20
 
 /*
- * What is left of the frame: @captured bytes, and behind them @cut that were on the wire but not
- * captured. Both are needed, since a header beyond the wire contradicts the lengths around it
- * while one beyond what was captured was cut.
+ * What is left of the frame: @captured bytes, followed by @cut bytes that were on the wire but not
+ * captured. Both are needed: a header beyond the wire contradicts the lengths around it, one beyond
+ * the captured bytes was cut off by the capture.
  */
 struct layer {
 	const uint8_t *p;
@@ -64,13 +64,13 @@ static inline uint32_t be32(const uint8_t *p)
 	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
-/* Bytes that were on the wire. */
+/* How many bytes were on the wire. */
 static inline size_t layer_wire(const struct layer *l)
 {
 	return l->captured + l->cut;
 }
 
-/* The next @n bytes, or NULL when they were not captured. */
+/* Takes the next @n bytes. NULL: they were not captured. */
 static inline const uint8_t *layer_take(struct layer *l, size_t n)
 {
 	const uint8_t *p = l->p;
@@ -118,7 +118,7 @@ static void option_sack(const uint8_t *p, size_t n, struct tcp_options *ret)
 	}
 }
 
-/* An option of which only the presence matters here. */
+/* Notes an option of which only the presence is used. */
 static bool option_present(enum tcp_option_bit bit, bool length_ok, struct tcp_options *ret)
 {
 	if (length_ok)
@@ -126,7 +126,7 @@ static bool option_present(enum tcp_option_bit bit, bool length_ok, struct tcp_o
 	return length_ok;
 }
 
-/* @n is the length of the value alone. False: no such option may have this length. */
+/* @n is the length of the value alone. Returns false when the option may not have this length. */
 static bool option(uint8_t kind, const uint8_t *p, size_t n, struct tcp_options *ret)
 {
 	switch (kind) {
@@ -191,7 +191,7 @@ static void options_one_by_one(struct bytes area, struct tcp_options *ret)
 static inline void options(struct bytes area, struct tcp_options *ret)
 {
 	*ret = (struct tcp_options){0};
-	/* The layout of RFC 7323 appendix A, which nearly every segment has. */
+	/* The layout of RFC 7323 appendix A. Nearly every segment has it. */
 	if (area.n == 12 && be32(area.p) == 0x0101080a)
 		option_timestamp(area.p + 4, ret);
 	else
@@ -203,8 +203,8 @@ void decode_tcp_options(struct bytes area, struct tcp_options *ret)
 	options(area, ret);
 }
 
-/* What a host leaves in the field for its NIC: the sum of the pseudo-header, without the length
- * where the NIC is to cut the segment into several (Windows, BSD), or nothing. */
+/* Whether the field contains what a host leaves to its NIC: the sum of the pseudo-header, or
+ * nothing. If the NIC is to split the segment, the sum is without the length (Windows, BSD). */
 static bool left_open(uint16_t field, uint32_t pseudo, size_t n)
 {
 	return field == checksum_carry(pseudo) ||
@@ -543,7 +543,10 @@ static inline void segment_init(struct segment *s, const struct frame *f)
 	s->piece = f->piece;
 }
 
-/* Takes the link headers off @l. Its caller's copy is in registers until it has to be here. */
+/*
+ * Removes the link headers from @l. Not inlined, so that the caller's copy stays in registers until
+ * it is needed here.
+ */
 static __attribute__((noinline)) enum decode_outcome strip(struct layer *l, uint16_t link,
 							   uint16_t *io_type, struct segment *ret)
 {
@@ -553,7 +556,7 @@ static __attribute__((noinline)) enum decode_outcome strip(struct layer *l, uint
 
 enum decode_outcome decode_frame(const struct frame *f, struct segment *ret)
 {
-	/* Some writers leave the original length 0. */
+	/* Some programs write an original length of 0. */
 	size_t cut = f->wire_len > f->data.n ? f->wire_len - f->data.n : 0;
 	struct layer l = {f->data.p, f->data.n, cut};
 	enum decode_outcome r = DECODE_TCP;

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * recent: the flows of the newest segments, in front of the flow table.
+ * recent: the flows of the newest segments, looked up before the flow table.
  *
- * The table's hash is keyed, since its keys come from strangers, and each end may be a service.
- * Both cost more than all else that is done to find a flow. Here a hash without key is enough:
- * whoever makes flows collide makes them be looked up in the table. Entries carry the whole hash,
- * so that a look-up that fails touches no flow. Both directions of a flow share an entry.
+ * The table's hash is keyed, because strangers choose its keys, and for each end it must be asked
+ * whether it is a service. Both cost more than the rest of finding a flow. A hash without a key is
+ * enough here: flows that are made to collide are looked up in the table. Entries contain the whole
+ * hash, so that a failed look-up touches no flow. Both directions of a flow share an entry.
  *
- * A flow is in here only if its addresses and ports say which one it is: one end alone is a
- * service, and no other flow (of another VLAN) has the same.
+ * A flow is in here only if its addresses and ports determine it: just one end is a service, and no
+ * other flow (in another VLAN) has the same.
  */
 #ifndef CAPTURE_RECENT_H
 #define CAPTURE_RECENT_H
@@ -21,11 +21,11 @@
 struct recent {
 	struct recent_entry {
 		uint64_t hash;
-		struct flow *flow; /* NULL: free */
+		struct flow *flow; /* NULL: the entry is free */
 	} entry[1 << RECENT_BITS];
 };
 
-/* The same for @a and @b in either order. */
+/* The same hash for @a and @b in either order. */
 static inline uint64_t recent_hash(const struct endpoint *a, const struct endpoint *b)
 {
 	uint64_t x[2], y[2];

@@ -8,12 +8,15 @@
 
 #include "base/cleanup.h"
 
-/* Addresses that are compared with one after the other: jumps within so many are short enough. */
+/*
+ * Up to this many addresses are compared one after the other. Jumps over them are short enough for
+ * 8 bits.
+ */
 #define LEAF_MAX 16
-/* Where to go when a search finds nothing, until that place is known. */
+/* Stands for the target of a failed search until that is known. */
 #define MISS UINT32_MAX
 
-/* Offsets in a frame without tags; register X holds how much longer the frame's link header is. */
+/* Offsets in a frame without tags. Register X holds how much longer the frame's link header is. */
 #define AT_TYPE    12
 #define TAG_BYTES  4
 #define AT_V4_NEXT 23
@@ -23,17 +26,19 @@
 #define AT_V6_SRC  22
 #define AT_V6_DST  38
 
-/* The key is IPv4's address, or the last word of IPv6's, in which most differ. */
+/*
+ * The key is the IPv4 address, or the last word of an IPv6 address, in which most of them differ.
+ */
 struct address {
 	uint32_t key, word[4];
 };
 
 struct builder {
 	struct sock_filter *out;
-	uint32_t n, max; /* n goes on counting beyond max */
+	uint32_t n, max; /* n counts on beyond max */
 };
 
-/* Writes addresses that are left over, when the key is in the accumulator. */
+/* Writes the comparisons for the addresses that are left. The key is in the accumulator. */
 typedef void leaf_fn(struct builder *b, const struct address *a, uint32_t n);
 
 /* ---- instructions ---- */
@@ -60,7 +65,7 @@ static void put_verdict(struct builder *b, bool passes)
 	put(b, BPF_RET | BPF_K, 0, 0, passes ? RING_FILTER_SNAPLEN : 0);
 }
 
-/* A jump to a place that put_target() names: any distance. */
+/* Writes a jump over any distance, whose target put_target() sets later. */
 static uint32_t put_jump(struct builder *b)
 {
 	put(b, BPF_JMP | BPF_JA, 0, 0, MISS);
@@ -75,7 +80,7 @@ static void put_target(struct builder *b, uint32_t jump)
 
 /* ---- the search ---- */
 
-/* The place nearest to the middle where keys differ; 0: there is none. */
+/* The index nearest to the middle at which two neighbours have different keys; 0: there is none. */
 static uint32_t split(const struct address *a, uint32_t n)
 {
 	for (uint32_t away = 0; away <= n / 2; away++) {
@@ -94,7 +99,7 @@ static void put_search(struct builder *b, const struct address *a, uint32_t n, l
 
 	if (at == 0) {
 		leaf(b, a, n);
-		put_jump(b); /* a miss */
+		put_jump(b); /* to the end of the search: not found */
 		return;
 	}
 	put(b, BPF_JMP | BPF_JGE | BPF_K, 0, 1, a[at].key);
@@ -104,7 +109,7 @@ static void put_search(struct builder *b, const struct address *a, uint32_t n, l
 	put_search(b, a + at, n - at, leaf);
 }
 
-/* All misses of a search go on behind it. */
+/* Sets the target of all failed comparisons of a search: the instruction after it. */
 static void end_search(struct builder *b, uint32_t from)
 {
 	for (uint32_t i = from; i < b->n && i < b->max; i++)
@@ -145,7 +150,7 @@ static void put_v6_side(struct builder *b, const struct address *a, uint32_t n, 
 {
 	uint32_t from = b->n;
 
-	for (uint32_t w = 0; w < 4; w++) { /* the last one is the key */
+	for (uint32_t w = 0; w < 4; w++) { /* the last word is the key */
 		put_load(b, BPF_W, at + 4 * w);
 		put(b, BPF_ST, 0, 0, w);
 	}
@@ -183,7 +188,7 @@ static void put_v6(struct builder *b, const struct address *a, uint32_t n)
 	put_verdict(b, false);
 }
 
-/* X and the type of what is in the frame, behind one tag or none. */
+/* Loads the type of the frame's content, with X set for one tag or none. */
 static void put_link(struct builder *b)
 {
 	put(b, BPF_LDX | BPF_IMM, 0, 0, 0);
@@ -229,7 +234,7 @@ static int compare(const void *va, const void *vb)
 	return 0;
 }
 
-/* Those of @family, in order, each once. Returns how many. */
+/* Writes the addresses of @family to @out, sorted, each once. Returns how many. */
 static uint32_t take_family(const struct netaddr *from, uint32_t count, uint8_t family,
 			    struct address *out)
 {

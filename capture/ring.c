@@ -16,7 +16,7 @@
 #define BLOCK_BYTES_MIN 4096
 #define BLOCKS_MIN      4
 #define RING_BYTES_MAX  ((size_t)1 << 40)
-/* Instructions that drop what this host has sent. */
+/* Number of instructions that drop frames sent by this host. */
 #define NOT_OUTGOING 3
 
 struct ring {
@@ -30,12 +30,12 @@ struct ring {
 	uint64_t truncated; /* since the last ring_stats() */
 };
 
-/* Attaches the first @count of @program: what keeps this host's own frames out, if they are not
- * wanted, is put before them. */
+/* Attaches the first @count instructions of @program. If frames of this host are not wanted,
+ * instructions that drop them are put in front. */
 static int ring_attach(const struct ring *r, struct sock_filter *program, uint32_t count)
 {
-	/* PACKET_IGNORE_OUTGOING does not reach a fanout group; what it skips costs nothing here.
-	 */
+	/* PACKET_IGNORE_OUTGOING does not work with a fanout group. Where it works, the frames
+	 * it skips cost nothing here. */
 	static const struct sock_filter not_outgoing[NOT_OUTGOING] = {
 		{BPF_LD | BPF_W | BPF_ABS, 0, 0, (uint32_t)(SKF_AD_OFF + SKF_AD_PKTTYPE)},
 		{BPF_JMP | BPF_JEQ | BPF_K, 0, 1, PACKET_OUTGOING},

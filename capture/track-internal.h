@@ -12,9 +12,9 @@
 #include "service-map.h"
 #include "track.h"
 
-/* Flows whose trailing packets must not look like a new connection. Direct-mapped. */
+/* Closed flows whose last packets must not look like a new connection. Direct-mapped. */
 #define TRACK_CLOSED_SLOTS 4096
-/* Address pairs with fragments that wait for the next housekeeping. */
+/* Address pairs with fragments, kept for the next housekeeping. */
 #define TRACK_FRAGMENT_PAIRS 16
 
 struct track {
@@ -30,8 +30,9 @@ struct track {
 	struct track_stats stats;
 	int64_t now_ns, housekeeping_ns;
 	int64_t idle_timeout_ns, hole_timeout_ns;
-	struct list lru, half_open; /* half_open: SYN_SENT, SYN_RCVD, or one end has spoken; both by
-				       lru_ns */
+	/* Both ordered by lru_ns; half_open has SYN_SENT, SYN_RCVD, and flows on which only one
+	 * end has spoken. */
+	struct list lru, half_open;
 	struct list holes;
 	uint32_t live_count;
 	struct closed_slot {
@@ -39,14 +40,14 @@ struct track {
 		int64_t until_ns;
 	} * closed;
 	struct netaddr fragment[TRACK_FRAGMENT_PAIRS][2];
-	uint32_t fragment_count; /* more than TRACK_FRAGMENT_PAIRS: too many to tell apart */
+	uint32_t fragment_count; /* beyond TRACK_FRAGMENT_PAIRS: too many to be kept apart */
 };
 
-/* Where a segment belongs. */
+/* The flow to which a segment belongs. */
 struct track_place {
 	struct flow_key key;
 	uint64_t hash;
-	enum flow_dir dir; /* of the segment's bytes */
+	enum flow_dir dir; /* the direction of the segment's bytes */
 	uint16_t service;
 };
 
@@ -60,36 +61,41 @@ static inline enum flow_dir flow_other(enum flow_dir d)
 	return d == FLOW_TO_SERVER ? FLOW_TO_CLIENT : FLOW_TO_SERVER;
 }
 
-/* Picked up from data alone. */
+/* Whether it was picked up without handshake. */
 static inline bool flow_is_midstream(const struct flow *f)
 {
 	return !f->syn[0].seen && !f->syn[1].seen;
 }
 
-/* No byte of it is shown or kept: there was no memory to find out about its options. */
+/*
+ * Whether none of its bytes are shown or kept, because there was no memory for inferring its
+ * options.
+ */
 static inline bool flow_is_opaque(const struct flow *f)
 {
 	return flow_is_midstream(f) && !f->infer;
 }
 
-/* What the receivers allow is not known yet: numbers are believed by their distance alone. */
+/*
+ * Whether the receivers' windows are not known yet, so that numbers are judged by distance alone.
+ */
 static inline bool flow_is_adrift(const struct flow *f)
 {
 	return flow_is_midstream(f) && !(f->infer && infer_settled(f->infer));
 }
 
-/* track.c. NULL: a ceiling, counted. The open callback has not been called: see track_announce().
- */
+/* track.c. NULL: a ceiling was reached, which is counted. The open callback is called by
+ * track_announce(). */
 struct flow *track_open(struct track *t, const struct track_place *p, enum flow_state state);
 void track_announce(struct track *t, struct flow *f);
 void track_close(struct track *t, struct flow *f, enum track_close why);
 void track_set_state(struct track *t, struct flow *f, enum flow_state state);
 void track_mark(struct track *t, struct flow *f, uint16_t set, uint16_t clear);
-/* It is not the longest silent one of its list. */
+/* Moves the flow to the end of its list: it was heard last. */
 void track_to_lru_end(struct track *t, struct flow *f);
 /*
- * The list is walked only for idle flows, so its order need not be exact: a busy
- * flow moves once in a while, not with each packet (its neighbours are cold memory).
+ * Idle flows alone are looked up in the list, so its order need not be exact. A busy flow moves now
+ * and then, not with each packet, because its neighbours are cold memory.
  */
 static inline void track_touch(struct track *t, struct flow *f)
 {
@@ -97,99 +103,105 @@ static inline void track_touch(struct track *t, struct flow *f)
 	    (t->idle_timeout_ns > 0 && t->now_ns - f->lru_ns > t->idle_timeout_ns / 16))
 		track_to_lru_end(t, f);
 }
-/* Marks the flows of the fragments that were seen since the last time. */
+/* Marks the flows of the fragments seen since the last call. */
 void track_mark_fragments(struct track *t);
 
-/* track-segment.c. The flow, or NULL when the segment closed it or none was made of it. */
+/* track-segment.c. Both return the flow; NULL: the segment has closed it, or made none. */
 struct flow *track_pick_up(struct track *t, const struct track_place *p, const struct segment *s);
 struct flow *track_follow(struct track *t, struct flow *f, enum flow_dir d,
 			  const struct segment *s);
 
-/* track-mac.c: whom frames are addressed to. False: to somebody else than the receiver of @d. */
+/* track-mac.c: whether the frame is addressed to the receiver of @d. */
 bool track_addressed_anew(struct flow *f, enum flow_dir d, const struct segment *s);
 static inline bool track_addressed(struct flow *f, enum flow_dir d, const struct segment *s)
 {
-	/* Nearly always: as the one before. */
+	/* Nearly always the MAC is that of the frame before. */
 	return (f->mac_count[d] > 0 && memcmp(f->mac[d][0], s->dst_mac, sizeof s->dst_mac) == 0 &&
 		!(s->flags & TCP_SYN) && !f->aside[d]) ||
 	       track_addressed_anew(f, d, s);
 }
-/* Such a segment, at @off. */
+/* Sets a segment aside that went to another MAC. @off is its offset. */
 void track_set_aside(struct flow *f, enum flow_dir d, const struct segment *s, int64_t off);
-/* What the receiver of @d says, by which it may have had what was set aside: then it counts. */
+/*
+ * Takes a segment of the receiver of @d. If it shows that the receiver has what was set aside, that
+ * is processed.
+ */
 void track_take_aside(struct track *t, struct flow *f, enum flow_dir d,
 		      const struct segment *answer, int64_t ack);
 void track_aside_free(struct flow *f, enum flow_dir d);
 
 void track_take_fin(struct track *t, struct flow *f, enum flow_dir d, uint64_t end, uint64_t need);
 
-/* track-infer.c: the hooks for connections older than the box. */
+/* track-infer.c: for connections whose handshake was not seen. */
 void track_infer_begin(struct flow *f);
-/* A segment that was accepted, @off the offset of its first byte. */
+/* Takes a segment that was accepted; @off is the offset of its first byte. */
 void track_infer(struct track *t, struct flow *f, enum flow_dir d, const struct segment *s,
 		 int64_t off);
 
 /*
- * The client has acknowledged a SYN-ACK that was not captured: the connection goes on without it.
- * False: it has not, or it was.
+ * Lets the connection go on without its SYN-ACK, which was not captured but acknowledged by the
+ * client. Returns false when it was captured, or not acknowledged.
  */
 bool track_miss_answer(struct track *t, struct flow *f);
 
 /* track-data.c */
-/* Bytes of the wire at @off: at most @wire_len, @b of them captured, sent when the first @need
- * bytes of the other direction had been received. True when next moved. */
+/* Takes bytes at @off: @wire_len at most, of which @b were captured. They were sent when the
+ * first @need bytes of the other direction had been received. Returns true when next has moved. */
 bool track_data(struct track *t, struct flow *f, enum flow_dir d, int64_t off, uint32_t wire_len,
 		struct bytes b, uint64_t need);
-/* Releases what neither the user nor the client's ACK asks for. */
+/* Releases the bytes that neither the user nor the client's ACK needs. */
 void track_apply_keep(struct track *t, struct flow *f, enum flow_dir d);
-/* acked or next of @d changed: does an acknowledged hole begin or end? */
+/* acked or next of @d has changed: notes the begin or end of an acknowledged hole. */
 void track_time_hole(struct track *t, struct flow *f, enum flow_dir d);
 static inline void track_note_hole(struct track *t, struct flow *f, enum flow_dir d)
 {
-	/* Nearly always there is none, nor was there one. */
+	/* Nearly always there is no hole, and there was none. */
 	if (f->acked[d] > f->stream[d].next || f->early.seen || !list_empty(&f->hole))
 		track_time_hole(t, f, d);
 }
-/* A hole or a wait of it ends when time has passed; nearly always there is none. */
+/* Whether passing time can end a hole or a wait of this flow. Nearly always there is none. */
 static inline bool track_is_timed(const struct flow *f)
 {
 	return !list_empty(&f->hole);
 }
-/* Declares acknowledged holes gaps: those older than the timeout, or all of them. True if any. */
+/*
+ * Both declare acknowledged holes to be gaps: those older than the timeout, or all of them. They
+ * return true when there were any.
+ */
 bool track_expire_holes(struct track *t, struct flow *f);
 bool track_declare_gaps(struct track *t, struct flow *f, enum flow_dir d);
-/* One gap, if there is a hole that is acknowledged. */
+/* Declares one acknowledged hole to be a gap. Returns false when there is none. */
 bool track_declare_gap(struct track *t, struct flow *f, enum flow_dir d);
-/* Calls fin when everything before it was shown, if it was not called yet. */
+/* Calls fin, once, when everything before the FIN was shown. */
 void track_show_fin(struct track *t, struct flow *f, enum flow_dir d);
 void track_show_held(struct track *t, struct flow *f, enum flow_dir d);
-/* Among those housekeeping looks at, if time matters to it. */
+/* Lists the flow for housekeeping if time matters to it. */
 void track_list_hole(struct track *t, struct flow *f);
-/* Nothing more will come: holes are gaps, and nothing waits any longer. True if anything was shown.
- */
+/* No more will come: holes become gaps, and nothing waits any longer. Returns true when anything
+ * was shown. */
 bool track_settle_all(struct track *t, struct flow *f);
 
 /* track-wait.c */
-/* Nothing waits, nor would something with this need: nearly always. */
+/* Whether nothing waits, nor would bytes with this need. Nearly always true. */
 static inline bool track_nothing_waits(const struct flow *f, enum flow_dir d, uint64_t need)
 {
 	return !f->waiting && need <= f->stream[flow_other(d)].next &&
 	       f->syn[0].seen == f->syn[1].seen;
 }
-/* Would the next bytes of @d, or their FIN, with this need have to wait? */
+/* Whether the next bytes of @d, or their FIN, would have to wait with this need. */
 bool track_waits(const struct flow *f, enum flow_dir d, uint64_t need);
-/* Notes what the bytes from @from on were sent after. False: too many of them, or no memory;
- * counted. */
+/* Notes what the bytes from @from on were sent after. Returns false, and counts it, when there
+ * are too many entries, or no memory. */
 bool track_need(struct track *t, struct flow *f, enum flow_dir d, uint64_t from, uint64_t need);
-/* How far bytes of @d may be shown, if they are there. */
+/* Up to where bytes of @d may be shown. */
 uint64_t track_showable(const struct flow *f, enum flow_dir d);
-/* Shows what need not wait any longer. */
+/* Shows the bytes that need not wait any longer. */
 void track_release(struct track *t, struct flow *f);
-/* What @d waits for next is given up. False: there is nothing of the kind. */
+/* Gives up what @d waits for next. Returns false when there is nothing. */
 bool track_stop_waiting(struct track *t, struct flow *f, enum flow_dir d);
-/* What has waited for so long. True if any. */
+/* Gives up what was waited for longer than @age_ns. Returns true when there was anything. */
 bool track_expire_waits(struct track *t, struct flow *f, int64_t age_ns);
-/* 0 or -ENOMEM. */
+/* Returns 0 or -ENOMEM. */
 int track_clone_needs(struct track *t, struct flow *to, const struct flow *f);
 void track_needs_free(struct track *t, struct flow *f, enum flow_dir d);
 

@@ -79,7 +79,7 @@ void track_mark(struct track *t, struct flow *f, uint16_t set, uint16_t clear)
 	count_live(t, f);
 }
 
-/* Whoever knows an address can make any number of these. */
+/* Anybody who knows an address can make any number of these. */
 static bool is_half_open(const struct flow *f)
 {
 	bool one_spoke = f->packets[0] == 0 || f->packets[1] == 0;
@@ -104,7 +104,10 @@ void track_set_state(struct track *t, struct flow *f, enum flow_state state)
 		t->stats.flows_midstream++;
 }
 
-/* The longest silent one; not one that a takeover has asked, which is accounted for. */
+/*
+ * The flow that has been silent longest. A flow that a takeover has probed is not evicted, because
+ * it is accounted for.
+ */
 static struct flow *to_evict(const struct track *t)
 {
 	list_for_each (it, &t->half_open) {
@@ -116,8 +119,8 @@ static struct flow *to_evict(const struct track *t)
 }
 
 /*
- * One place of the many VLANs that may have the same addresses and ports. False: all are taken by
- * connections that got further than a SYN. *ret_twin: there are others.
+ * Makes one place free among the VLANs with the same addresses and ports. Returns false when all
+ * are taken by connections that got beyond a SYN. *ret_twin: there are others.
  */
 static bool make_room_among_twins(struct track *t, const struct track_place *p, bool *ret_twin)
 {
@@ -194,7 +197,7 @@ void track_close(struct track *t, struct flow *f, enum track_close why)
 	count_live(t, f);
 	if (t->sink.close)
 		t->sink.close(t->ctx, f, why);
-	/* One that was evicted may live: it is picked up when it is heard of again. */
+	/* An evicted flow may live: it is picked up when it is heard again. */
 	if (why != TRACK_CLOSE_TIMEOUT && why != TRACK_CLOSE_REUSED && why != TRACK_CLOSE_EVICTED)
 		*closed_slot(t, f->hash) =
 			(struct closed_slot){f->hash, t->now_ns + CLOSED_MEMORY_NS};
@@ -270,10 +273,10 @@ void track_tick(struct track *t, int64_t now_ns)
 }
 
 /*
- * How well a segment goes with a flow of its addresses and ports; 0: not at all. A direction keeps
- * its VLAN. One that was not seen yet should have that of the other; it need not: a mirror may tag
- * one direction only, or name private VLANs. What clients answer the box may come
- * without a tag, on another port.
+ * How well a segment fits a flow with its addresses and ports; 0: not at all. A direction keeps its
+ * VLAN. If a direction was not seen yet, it should have the VLAN of the other. It may have another
+ * one: a mirror may tag one direction only, or show private VLANs. Clients' answers to the box may
+ * come without a tag, on another port.
  */
 enum vlan_fit {
 	VLAN_OTHER,
@@ -322,7 +325,10 @@ static struct flow *find_as(const struct track *t, const struct segment *s, enum
 	return find_in_vlan(t, ret, segment_vlan(s));
 }
 
-/* The flow of @s, or NULL and in *ret the place of a new one. False: of no protected service. */
+/*
+ * Finds the flow of @s. If it is NULL, *ret is the place of a new one. Returns false when @s is of
+ * no protected service.
+ */
 static bool find(const struct track *t, const struct segment *s, struct track_place *ret,
 		 struct flow **ret_flow)
 {
@@ -339,7 +345,8 @@ static bool find(const struct track *t, const struct segment *s, struct track_pl
 		return dst != SERVICE_NONE;
 	struct track_place as_src;
 	*ret_flow = find_as(t, s, FLOW_TO_CLIENT, src, &as_src);
-	/* Two protected servers talk to each other: who answers a SYN is the server. */
+	/* When two protected servers talk to each other, the one that answers a SYN is the
+	 * server. */
 	if (*ret_flow || dst == SERVICE_NONE ||
 	    (s->flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK))
 		*ret = as_src;
@@ -356,11 +363,11 @@ bool track_ignores(const struct track *t, const struct netaddr *client)
 }
 
 /*
- * May a segment in the middle of a connection we do not know make a flow? Not when
- * the connection just ended, and not when it carries nothing: acknowledgements and
- * FINs trail behind. Nor of one byte, which may be a keep-alive's and mean nothing. With a service
- * of all ports the side with the lower port is taken for the server, else connections the server
- * itself opened would count; where either end may open, nothing tells.
+ * Whether a segment of an unknown connection may open a flow in the middle. Not if the connection
+ * has just ended. Not without data: late ACKs and FINs. Not with one byte, which may be a
+ * keep-alive's. With a service of all ports the lower port is taken for the server; otherwise
+ * connections that the server opened would count. If either end may open a connection, nothing
+ * tells the server.
  */
 static bool midstream_plausible(const struct track *t, const struct track_place *p,
 				const struct segment *s)
@@ -389,7 +396,7 @@ static bool opens(const struct track *t, const struct track_place *p, const stru
 	return !(kind & (TCP_SYN | TCP_RST)) && midstream_plausible(t, p, s);
 }
 
-/* The flow of @s, if find() would certainly find the same. */
+/* The flow of @s, if find() would certainly find the same one. */
 static struct flow *find_recent(struct track *t, const struct segment *s, enum flow_dir *ret_dir)
 {
 	struct flow *f = recent_find(&t->recent, s, ret_dir);

@@ -7,7 +7,7 @@ struct bytes span_at(const struct span *s, uint64_t off)
 		return off < span_end(s) ? bytes_from(buf_view(&s->bytes), (size_t)(off - s->off))
 					 : BYTES_NONE;
 	struct bytes b = spilled_at(&s->spilled, off);
-	/* What is elsewhere may reach further than it is asked for. */
+	/* A view of the spilled bytes may reach beyond `off`. */
 	return b.n > s->off - off ? bytes_head(b, (size_t)(s->off - off)) : b;
 }
 

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * span: the bytes of one direction of a connection from an offset on, wherever they are.
+ * span: the bytes of one direction of a connection from an offset on, in memory or in the store.
  *
  *	spilled.from ========= off ========= end
- *	|     elsewhere       |  in memory  |
+ *	|      spilled        |  in memory  |
  *
- * Offsets count the data bytes of the direction from 0. There is no hole in it. All zero is the
- * empty span at 0.
+ * Offsets count the data bytes of the direction from 0. A span has no hole. All zero is the empty
+ * span at 0.
  *
- * A span owns its bytes and its view: span_free() is due. It is handed on by value: who gave
- * it away says so with span_give(), once nothing can fail any more, and owes nothing for it.
+ * A span owns its bytes and its view, so span_free() is due. It is passed on by value. Whoever
+ * gives it away calls span_give() when nothing can fail any more, and then owns nothing.
  *
- * A span that is lent (span_lend(), track_span()) shows bytes of somebody else: it is read like any
- * other, for as long as the lender says, and neither freed nor given away.
+ * A span that is lent (span_lend(), track_span()) shows somebody else's bytes. It is read like any
+ * other, as long as the lender says, and neither freed nor given away.
  */
 #ifndef BASE_SPAN_H
 #define BASE_SPAN_H
@@ -21,8 +21,8 @@
 #include "spilled.h"
 
 struct span {
-	struct spilled spilled; /* [spilled.from, off); without a view there is nothing of it */
-	uint64_t off;           /* where the bytes in memory begin */
+	struct spilled spilled; /* [spilled.from, off); empty without a view */
+	uint64_t off;           /* offset of the first byte in memory */
 	struct buf bytes;
 };
 
@@ -37,28 +37,30 @@ static inline uint64_t span_end(const struct span *s)
 }
 
 /*
- * A contiguous view from @off on, perhaps not of all there is; empty before the beginning, behind
- * the end, and where what is elsewhere cannot be read. Valid until span_free(), and of bytes in
- * memory until more are added.
+ * A contiguous view from @off on, perhaps not all of it. Empty outside of the span, and where
+ * spilled bytes cannot be read. Valid until span_free(); for bytes in memory, until more are added.
  */
 struct bytes span_at(const struct span *s, uint64_t off);
-/* All of [from, to), from <= to? Of what is elsewhere only its first byte is looked at. */
+/*
+ * Whether the span has all of [from, to). @from must not exceed @to. Of spilled bytes only the
+ * first one is looked at.
+ */
 bool span_has(const struct span *s, uint64_t from, uint64_t to);
 /*
- * A span of its own, all of it in memory, with what @s has as far as it can be read. 0, or -ENOMEM:
- * then *ret is empty.
+ * Copies @s, as far as it can be read, into a span of its own that is wholly in memory. Returns 0,
+ * or -ENOMEM with *ret empty.
  */
 int span_copy(const struct span *s, struct span *ret);
-/* Frees what it owns and leaves it empty; may be done twice. */
+/* Frees what the span owns and leaves it empty. May be called again. */
 void span_free(struct span *s);
 
-/* Somebody else owns it now, and has a copy of the struct. */
+/* Somebody else, who has a copy of the struct, owns the bytes now. */
 static inline void span_give(struct span *s)
 {
 	*s = (struct span){0};
 }
 
-/* Bytes of somebody else, from @off on. */
+/* A span that shows somebody else's bytes, from @off on. */
 static inline struct span span_lend(uint64_t off, struct bytes b)
 {
 	return (struct span){.off = off, .bytes = {.p = (uint8_t *)b.p, .n = b.n}};

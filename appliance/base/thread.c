@@ -7,7 +7,10 @@
 #include "clock.h"
 #include "log.h"
 
-/* For the first that does not end, and for each after it: others had their time meanwhile. */
+/*
+ * How long the first thread that does not end is waited for; and each one after it, which has had
+ * that time too.
+ */
 #define PATIENCE_NS       (10 * NS_PER_S)
 #define PATIENCE_AFTER_NS NS_PER_S
 

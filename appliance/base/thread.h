@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * thread: starting one. Signals belong to the main thread, so a new thread has all
- * of them blocked, from its first instruction. And ending it, though it may not end.
+ * thread: starts a thread, and ends it even if it does not end. Signals belong to the main thread,
+ * so a new thread has all of them blocked from its first instruction.
  */
 #ifndef BASE_THREAD_H
 #define BASE_THREAD_H
@@ -24,11 +24,11 @@ static inline int thread_start(pthread_t *ret, void *(*main)(void *arg), void *a
 }
 
 /*
- * It was told to end: waits for it, but not for ever. False: it is left, and said so; it may still
- * use all that it was given, until the process ends.
+ * Waits for a thread that was told to end, but not for ever. Returns false, and logs it, when the
+ * thread is left. Until the process ends it may then use everything it was given.
  */
 bool thread_end(pthread_t thread, const char *what);
-/* How many were left. */
+/* How many threads were left. */
 uint32_t threads_left(void);
 
 #endif

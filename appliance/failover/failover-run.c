@@ -52,7 +52,7 @@
 #define ADDRESS_CHECK_NS   (50 * NS_PER_MS)
 /* A frame and the answer in it are stamped by different clocks. */
 #define SAME_SIGN_OF_LIFE_NS NS_PER_MS
-/* Of a worker that is behind: a full ring is read in so many. */
+/* How often a worker that is behind is asked: a full ring is read in so many turns. */
 #define HEAR_TURNS_MAX 64
 
 static void mark(struct failover_server *s, enum failover_phase p)
@@ -82,8 +82,8 @@ static bool has_fence(const struct failover_server *s)
 	return s->cfg->fence_policy != CONFIG_FENCE_NONE && s->cfg->fence_command;
 }
 
-/* Of a server that has not fallen silent by itself, or when the operator says so: it comes first.
- */
+/* Whether the fence must come first: the server has not fallen silent by itself, or the operator
+ * demands it. */
 static bool fence_needed(const struct failover_server *s)
 {
 	return s->cfg->fence_policy != CONFIG_FENCE_PARALLEL || !s->run->cause.silent;
@@ -167,7 +167,7 @@ static int check_address(struct failover_server *s)
 	return 0;
 }
 
-/* All that had come when it was asked has been read. */
+/* Reads how far the worker has read its rings. */
 static void heard_until(struct worker *w, void *arg)
 {
 	*(int64_t *)arg = worker_heard_ns(w);
@@ -181,7 +181,7 @@ static void hear_all(const struct failover_server *s)
 		int64_t heard = 0;
 		for (int turn = 0; turn < HEAR_TURNS_MAX && heard < now; turn++)
 			if (worker_ask(s->env->workers[i], heard_until, &heard, sizeof heard) < 0)
-				break; /* it stands still, and hears nothing */
+				break; /* it stands still, and reads nothing */
 	}
 }
 
@@ -193,8 +193,8 @@ static int lives(struct failover_server *s, const char *by)
 }
 
 /*
- * The last look at the wire: a server that has spoken since the verdict lives, and two owners of
- * an address are worse than none. After a fence that succeeded it cannot any more.
+ * Looks at the wire for the last time. A server that has spoken since the verdict lives, and two
+ * owners of an address are worse than none. After a successful fence the server cannot speak.
  */
 static int still_silent(struct failover_server *s)
 {

@@ -46,9 +46,10 @@ struct failover_summary {
 	int64_t alive_ns; /* CLOCK_MONOTONIC: last sign of life; zero of the timeline */
 	int64_t at_ns[FAILOVER_PHASE_COUNT_]; /* CLOCK_MONOTONIC; 0: it did not happen */
 	uint32_t live, unanswered;
-	struct account_numbers account; /* at this moment; adds up to live when all is decided */
-	const char *aborted;            /* why it was called off, static; NULL: it was not */
-	bool false_alarm;               /* because the server lives */
+	/* At this moment; the sum is `live` when all fates are decided. */
+	struct account_numbers account;
+	const char *aborted; /* why it was called off, static text; NULL: it was not */
+	bool false_alarm;    /* it was called off because the server lives */
 };
 
 struct failover_observer {
@@ -67,10 +68,10 @@ struct failover_observer {
 	void (*join_aborted)(void *ctx, uint32_t server, const char *reason);
 	void (*address_conflict)(void *ctx, uint32_t server);
 	void (*fenced)(void *ctx, uint32_t server, bool ok);
-	/* Has a silent server answered since the verdict? Before a fence and before the address is
-	 * taken. */
+	/* Whether a silent server has answered since the verdict. Asked before a fence and
+	 * before the address is taken. */
 	bool (*answered)(void *ctx, uint32_t server);
-	/* The takeover is over, or was called off; connections may still be continuing. */
+	/* The takeover is over, or was called off. Connections may still be continuing. */
 	void (*done)(void *ctx, uint32_t server, const struct failover_summary *s);
 	/* Comes after that: no connection is continuing any more. */
 	void (*all_settled)(void *ctx, uint32_t server, const struct failover_summary *s);
