@@ -43,7 +43,7 @@ static inline struct recent_entry *recent_entry(struct recent *r, uint64_t hash)
 	return &r->entry[hash >> (64 - RECENT_BITS)];
 }
 
-/* The flow of @s and its direction, or NULL. */
+/* Finds the flow of @s and its direction. NULL: it is not here. */
 static inline struct flow *recent_find(struct recent *r, const struct segment *s,
 				       enum flow_dir *ret_dir)
 {
