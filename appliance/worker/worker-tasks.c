@@ -8,8 +8,8 @@
 
 #include "base/log.h"
 
-/* Patience is counted in slices that were really waited for: while the whole machine stood still,
- * the worker did not fail to turn. */
+/* Patience is counted in slices of time that were really waited. If the whole machine stood
+ * still, that is not the worker's fault. */
 #define SLICES 30
 
 int worker_tasks_init(struct worker_tasks *t, uint32_t worker)
@@ -57,7 +57,10 @@ static bool stands_still(const struct worker_tasks *t)
 	return t->given_up == atomic_load(&t->turns) + 1;
 }
 
-/* False: that long the worker has not turned, or it is known not to. */
+/*
+ * Waits one slice. Returns false when the worker has not turned for all slices, or is known to
+ * stand still.
+ */
 static bool wait_slice(struct worker_tasks *t, uint64_t *io_turns, int *io_slices)
 {
 	int64_t until = clock_mono_ns() + t->patience_ns / SLICES;
@@ -153,7 +156,7 @@ void worker_tasks_turn(struct worker_tasks *t)
 	atomic_fetch_add(&t->turns, 1);
 }
 
-/* False: nobody waits for it any more. */
+/* Returns false when nobody waits for the task any more. */
 static bool begin(struct worker_tasks *t, struct worker_task *task)
 {
 	pthread_mutex_lock(&t->lock);

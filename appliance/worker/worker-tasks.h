@@ -17,7 +17,7 @@
 
 struct worker;
 
-/* More than there are threads that ask. */
+/* More than there are threads that call. */
 #define WORKER_TASKS_MAX     16
 #define WORKER_TASK_ARG_MAX  128
 #define WORKER_TASK_PATIENCE (3 * NS_PER_S)
@@ -27,12 +27,12 @@ enum worker_task_state {
 	WORKER_TASK_WAITS,
 	WORKER_TASK_RUNS,
 	WORKER_TASK_DONE,
-	WORKER_TASK_LEFT, /* by who asked: free as soon as the worker has no more to do with it */
+	WORKER_TASK_LEFT, /* by the caller: it becomes free when the worker has finished with it */
 };
 
 struct worker_task {
 	struct list node;
-	enum worker_task_state state; /* under the lock, as all of it is until it runs */
+	enum worker_task_state state; /* under the lock, like all members until the task runs */
 	void (*fn)(struct worker *w, void *arg);
 	void *arg;
 	_Alignas(max_align_t) uint8_t copy[WORKER_TASK_ARG_MAX];
@@ -42,10 +42,10 @@ struct worker_tasks {
 	struct mailbox mail;    /* closed: the worker is to stop */
 	uint32_t worker;        /* for the log */
 	int64_t patience_ns;    /* for a worker that does not turn */
-	pthread_mutex_t lock;   /* of what follows */
-	pthread_cond_t moved;   /* a task is done, a place is free */
-	_Atomic uint64_t turns; /* of the worker; not under the lock */
-	uint64_t given_up;      /* how many turns it had made when somebody gave up, + 1 */
+	pthread_mutex_t lock;   /* protects what follows */
+	pthread_cond_t moved;   /* a task is done, or a place is free */
+	_Atomic uint64_t turns; /* of the worker's loop; not under the lock */
+	uint64_t given_up;      /* number of turns when a caller gave up, plus 1 */
 	struct worker_task task[WORKER_TASKS_MAX];
 };
 
@@ -55,13 +55,12 @@ void worker_tasks_deinit(struct worker_tasks *t);
 
 /* Called in any other thread: waits until worker_tasks_run() has called @fn, without a bound. */
 void worker_tasks_call(struct worker_tasks *t, void (*fn)(struct worker *w, void *arg), void *arg);
-/* The same as long as the worker turns: see worker_ask(). */
+/* The same, but gives up a worker that does not turn, see worker_ask(). */
 int worker_tasks_ask(struct worker_tasks *t, void (*fn)(struct worker *w, void *arg), void *io_arg,
 		     size_t size);
-/* Somebody has given up, and the worker has not turned since. From any thread. */
+/* Whether a caller has given up and the worker has not turned since. Any thread. */
 bool worker_tasks_stand_still(struct worker_tasks *t);
-/* Called by the worker: runs all tasks there are; and tells, on each turn of its loop, that it
- * turns. */
+/* Called by the worker: runs all tasks; and notes, on each turn of its loop, that it turns. */
 void worker_tasks_run(struct worker_tasks *t, struct worker *w);
 void worker_tasks_turn(struct worker_tasks *t);
 

@@ -69,7 +69,7 @@ static inline void pcap_packet(struct buf *b, uint32_t s, uint32_t fraction, con
 	buf_append(b, data, strlen(data));
 }
 
-/* A pcapng block around @body. */
+/* Writes a pcapng block around @body. */
 static inline void block(struct buf *b, uint32_t type, const struct buf *body)
 {
 	uint32_t n = (uint32_t)body->n + 12;
@@ -88,12 +88,12 @@ static inline void shb(struct buf *b)
 	w32(&body, 0x1a2b3c4d);
 	w16(&body, 1);
 	w16(&body, 0);
-	w64(&body, UINT64_MAX); /* section length not given */
+	w64(&body, UINT64_MAX); /* section length: not given */
 	block(b, 0x0a0d0d0a, &body);
 	buf_deinit(&body);
 }
 
-/* @tsresol < 0: no such option. */
+/* @tsresol < 0 leaves the option out. */
 static inline void idb(struct buf *b, uint16_t link, uint32_t snaplen, int tsresol,
 		       int64_t tsoffset)
 {
@@ -103,7 +103,7 @@ static inline void idb(struct buf *b, uint16_t link, uint32_t snaplen, int tsres
 	w16(&body, link);
 	w16(&body, 0);
 	w32(&body, snaplen);
-	w16(&body, 2); /* if_name, which nobody reads */
+	w16(&body, 2); /* if_name, which is not read */
 	w16(&body, 3);
 	w_bytes(&body, "em1", 3);
 	if (tsresol >= 0) {
@@ -182,7 +182,7 @@ struct seen {
 	uint32_t count, stop_at;
 	struct frame f[SEEN_MAX];
 	char text[SEEN_MAX][16];
-	const struct pcap_file *pf; /* asked for its position in the callback */
+	const struct pcap_file *pf; /* its position is read in the callback */
 	uint64_t offset[SEEN_MAX];
 };
 
@@ -202,7 +202,7 @@ static inline int see(void *ctx, const struct frame *f)
 	return s->count == s->stop_at;
 }
 
-/* A copy of exact size, so that ASan sees a read past its end. */
+/* Parses a copy of exact size, so that ASan sees a read past its end. */
 static inline int parse(const struct buf *b, size_t n, struct seen *s,
 			struct pcap_file_position *ret)
 {

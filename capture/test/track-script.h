@@ -30,21 +30,21 @@ static struct track_config config;
 static struct endpoint server, client, services[3];
 static struct netaddr ignored;
 
-/* What the next segments look like; set_up() makes them plain. */
+/* Properties of the next segments. set_up() resets them. */
 static uint32_t isn[2];
 static uint16_t window[2];
 static struct tcp_options option[2];
 static uint16_t vlan[2];       /* 0: no tag */
-static uint32_t captured;      /* bytes of payload the capture holds, at most */
-static const uint8_t *payload; /* instead of the pattern */
+static uint32_t captured;      /* ceiling of the payload bytes in the capture */
+static const uint8_t *payload; /* used instead of the pattern */
 static int64_t now;
 
-static void (*before_shown)(enum flow_dir d, uint64_t off, size_t n); /* NULL: nobody asks */
+static void (*before_shown)(enum flow_dir d, uint64_t off, size_t n); /* may be NULL */
 
-/* What was called. */
+/* What the callbacks have seen. */
 static uint64_t shown[2];
 static uint64_t keep[2]; /* what the data callback asks for */
-static bool keep_end[2]; /* ... or from the end of each chunk */
+static bool keep_end[2]; /* ... or it asks from the end of each chunk */
 static int opens, closes, changes, fins[2], gaps[2];
 static enum track_close why;
 static uint64_t fin_at[2], gap_from[2], gap_to[2];
@@ -73,12 +73,12 @@ static inline void on_data(void *ctx, struct flow *f, enum flow_dir d, uint64_t 
 	for (size_t i = 0; i < b.n; i++)
 		assert_int_equal(b.p[i], pattern(d, off + i));
 	shown[d] = off + b.n;
-	assert_int_equal(track_log(f, d, off).n, 0); /* not in the log yet */
+	assert_int_equal(track_log(f, d, off).n, 0); /* the chunk is not in the log yet */
 	if (keep_end[d])
 		track_keep_from(track, f, d, off + b.n);
 	else if (keep[d] != TRACK_KEEP_NOTHING)
 		track_keep_from(track, f, d, keep[d]);
-	assert_int_equal(b.p[b.n - 1], pattern(d, off + b.n - 1)); /* still there */
+	assert_int_equal(b.p[b.n - 1], pattern(d, off + b.n - 1)); /* the view is still valid */
 }
 
 static inline void on_gap(void *ctx, struct flow *f, enum flow_dir d, uint64_t from, uint64_t to)

@@ -15,7 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define WIRE_UP_ETHERTYPE 0x88b5 /* for local experiments: no test's filter passes it */
+#define WIRE_UP_ETHERTYPE 0x88b5 /* for local experiments; no test's filter passes it */
 #define WIRE_UP_TRIES     6000
 #define WIRE_UP_TRY_MS    10
 
@@ -32,7 +32,7 @@ static inline int wire_up_socket(const char *interface)
 	return -1;
 }
 
-/* Waits for the frame of number @i or a later one. */
+/* Waits for frame @i or a later one. */
 static inline int wire_up_came(int fd, uint32_t i)
 {
 	struct pollfd p = {.fd = fd, .events = POLLIN};
@@ -49,7 +49,7 @@ static inline int wire_up_came(int fd, uint32_t i)
 	return 1;
 }
 
-/* Until a frame sent on @from comes in on @to, the last one that was sent. False: it never does. */
+/* Sends frames on @from until the last one arrives on @to. Returns false when none ever does. */
 static inline int wire_up(const char *from, const char *to)
 {
 	uint8_t frame[64] = {0};

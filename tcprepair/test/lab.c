@@ -82,7 +82,7 @@ static void plug_in(const struct lab *l, enum lab_host host)
 		hosts[host].host, hosts[host].host);
 }
 
-/* Carrier and forwarding come by the kernel's workers; a frame sent before is lost. */
+/* Carrier and forwarding are set up by the kernel's workers. A frame sent before is lost. */
 static void until_up(const struct lab *l)
 {
 	lab_enter(l, LAB_HUB);

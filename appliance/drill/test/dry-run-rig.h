@@ -34,8 +34,8 @@
 static char folder[32], path[64];
 static struct buf capture;
 static uint32_t packets;    /* written so far */
-static uint32_t pauses_s;   /* between them, besides the millisecond */
-static size_t offset[4096]; /* of the record of packet N */
+static uint32_t pauses_s;   /* extra time between packets, besides the millisecond */
+static size_t offset[4096]; /* file offset of the record of packet N */
 
 static inline void put32(uint32_t v)
 {
@@ -55,7 +55,7 @@ static inline void begin_capture(void)
 	put32(FRAME_LINK_RAW);
 }
 
-/* @wire: its length before the capture cut it. */
+/* @wire is the frame's length before the capture cut it. */
 static inline void record(const uint8_t *p, size_t n, size_t wire)
 {
 	uint32_t ms = packets++;
@@ -136,7 +136,7 @@ static inline void from_server(struct talk *t, uint8_t flags, const char *text)
 	t->server_seq += (uint32_t)strlen(text) + !!(flags & (TCP_SYN | TCP_FIN));
 }
 
-/* A connection from here on: three packets. */
+/* Opens a connection with its handshake: three packets. */
 static inline struct talk talk_open(const char *client, const char *server)
 {
 	struct talk t = talk(client, server);
@@ -173,7 +173,7 @@ static struct dry_run_options options;
 static struct {
 	int code;
 	char *out, *err;
-	json_t *json; /* of the output, with options.json */
+	json_t *json; /* the output, with options.json */
 } ran;
 
 static inline void write_file(const char *name, const void *p, size_t n)
@@ -193,7 +193,7 @@ static inline void forget_run(void)
 	memset(&ran, 0, sizeof ran);
 }
 
-/* Drills on the file there is. */
+/* Runs the drill on the existing file. */
 static inline int run_file(void)
 {
 	size_t out_size, err_size;
@@ -213,7 +213,7 @@ static inline int run_file(void)
 	return ran.code;
 }
 
-/* Drills on what was written so far. */
+/* Runs the drill on what was written so far. */
 static inline int run(void)
 {
 	assert_int_equal(buf_error(&capture), 0);
@@ -221,7 +221,7 @@ static inline int run(void)
 	return run_file();
 }
 
-/* A value by its path, "totals.live". */
+/* Reads a value by its path: "totals.live". */
 static inline json_t *get(const char *name)
 {
 	char copy[64], *save, *key;

@@ -10,7 +10,7 @@
 
 #include "base/clock.h"
 
-/* Somebody waits for each child until it has gone: in the end there is none. Takes none itself. */
+/* Whether every child was waited for, so that none is left. Waits for none itself. */
 static inline bool children_are_gone(void)
 {
 	const int64_t until = clock_mono_ns() + 60 * NS_PER_S;

@@ -102,7 +102,7 @@ struct takeover_item *rig_item(enum takeover_kind kind, uint32_t flow, bool answ
 	type __wrap_##name(__VA_ARGS__); \
 	type __wrap_##name(__VA_ARGS__)
 
-/* What it is in the middle of is its own. */
+/* A call that has begun works on its own argument. */
 WRAP(int, worker_ask, struct worker *w, void (*fn)(struct worker *w, void *arg), void *arg,
      size_t size)
 {
@@ -143,7 +143,7 @@ WRAP(uint32_t, worker_takeover_expected, struct worker *w, uint32_t server,
 	return 0;
 }
 
-/* In two parts. */
+/* Reports in two parts. */
 WRAP(uint32_t, worker_takeover_begin, struct worker *w, uint32_t server,
      const struct related_list *expected, struct mailbox *in, uint32_t from)
 {
@@ -184,7 +184,7 @@ WRAP(void, worker_takeover_end, struct worker *w, uint32_t server)
 
 WRAP(int, link_open, const char *interface, struct link **ret)
 {
-	*ret = (struct link *)&world; /* never looked into */
+	*ret = (struct link *)&world; /* never dereferenced */
 	return 0;
 }
 
@@ -267,7 +267,7 @@ WRAP(int, restore_socket, const struct snapshot *s, const struct restore_options
 	*ret_step = "socket";
 	if (world.restore_error)
 		return world.restore_error;
-	*ret_fd = 100000; /* nobody uses it */
+	*ret_fd = 100000; /* never used */
 	*ret_unsent = 0;
 	atomic_fetch_add(&done.restored, 1);
 	return 0;
@@ -441,7 +441,7 @@ void rig_with_program(void)
 {
 	world.handed = true;
 	service.adopt = "/run/tally.sock";
-	env.adopter = (struct adopter *)&world; /* never looked into */
+	env.adopter = (struct adopter *)&world; /* never dereferenced */
 }
 
 void rig_with_fence(const char *program)
@@ -487,7 +487,7 @@ void rig_finish(void)
 	const uint32_t *n = sum->account.n;
 	assert_int_equal(n[FATE_CONTINUING] + n[FATE_REFUSED] + n[FATE_GONE], sum->live);
 	assert_int_equal(n[FATE_CONTINUING], done.held + done.not_held);
-	assert_int_equal(n[FATE_CONTINUED] + n[FATE_ABORTED], 0); /* nobody has said so */
+	assert_int_equal(n[FATE_CONTINUED] + n[FATE_ABORTED], 0); /* no report has come */
 	assert_int_equal(done.settled[FATE_REFUSED], n[FATE_REFUSED]);
 	assert_int_equal(done.settled[FATE_GONE], n[FATE_GONE]);
 }

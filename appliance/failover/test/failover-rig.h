@@ -20,24 +20,26 @@
 /* ---- what the world does ---- */
 
 extern struct world {
-	uint32_t flows;       /* live, flow i + 1 */
-	uint32_t answer_soon; /* of them: READY before the guard opens */
-	uint32_t collected;   /* READY at the end, of the rest */
-	uint32_t unwatched;   /* refused without having been asked */
+	uint32_t flows;       /* number of live flows; flow i has id i + 1 */
+	uint32_t answer_soon; /* how many are READY before the guard opens */
+	uint32_t collected;   /* how many of the rest are READY at the end */
+	uint32_t unwatched;   /* how many are refused without having been asked */
 	int guard_error, restore_error, submit_error, release_error;
-	int pending_error; /* of the guard, if anybody is to be held back */
-	bool no_memory;    /* for the list of who was asked */
+	int pending_error; /* error of the guard if packets must be held back */
+	bool no_memory;    /* for the list of probed clients */
 	uint32_t families; /* flow i expects flow families + i */
 	bool related_refused, main_refused, main_gone;
-	bool main_missing; /* the others' main connections are none of these */
-	uint32_t ended;    /* further ones, of flow 1, that were over before */
-	bool ended_alike;  /* and have the tag of the one that lives */
-	bool handed;       /* the plans are to hand them to a program */
-	bool long_logs;    /* whose beginning is elsewhere */
-	bool talking;      /* joins report: see tell() */
-	int worker_error;  /* it stands still: what worker_ask() says, then -ETIMEDOUT */
-	bool answers;      /* the server does, though it is said to be dead */
-	uint32_t behind;   /* so many turns a worker has to read; then it has seen the server */
+	bool main_missing; /* the main connections of the others are missing */
+	uint32_t ended;    /* further connections, expected by flow 1, that had ended before */
+	bool ended_alike;  /* the ended ones have the tag of the living one */
+	bool handed;       /* the plans hand the connections to a program */
+	bool long_logs;    /* the logs' beginnings are spilled */
+	bool talking;      /* joins report, see tell() */
+	/* The worker stands still: result of the first worker_ask(), then -ETIMEDOUT. */
+	int worker_error;
+	bool answers; /* the server answers, although it was declared dead */
+	/* Turns that a worker needs to read its rings, in which the server has spoken. */
+	uint32_t behind;
 } world;
 
 /* ---- what was done to it ---- */
@@ -47,23 +49,24 @@ extern struct done {
 	_Atomic uint32_t frames, restored, abandoned, held, not_held;
 	uint32_t pending, releases, released, refused_for[6], told;
 	uint32_t adopt_releases, downs, addresses;
-	_Atomic uint32_t views, views_given; /* not freed; handed over with the logs */
+	/* Views that are not freed; views passed on with the logs. */
+	_Atomic uint32_t views, views_given;
 	bool opened;
 	struct failover_summary summary;
 	uint32_t finished, all_settled;
-	uint32_t ends; /* the worker was told */
+	uint32_t ends; /* how often the worker was told */
 	_Atomic uint32_t settled[FATE_COUNT_], aborted;
 	struct join_report_to {
 		void (*report)(void *ctx, const struct join_report *r);
 		void *ctx;
 	} joined[FLOWS_MAX];      /* with world.talking: by id */
-	uint32_t seen[FLOWS_MAX]; /* outcomes told, by flow */
+	uint32_t seen[FLOWS_MAX]; /* by flow: outcomes that were reported */
 } done;
 
-/* Whom it is done to. */
+/* The server that is taken over. */
 extern struct failover_server rig_server;
 
-/* What a worker says of @flow; the rig's inbox takes it. */
+/* An item of a worker about @flow. The rig's inbox takes it. */
 struct takeover_item *rig_item(enum takeover_kind kind, uint32_t flow, bool answered);
 void rig_put(struct takeover_item *it);
 
@@ -72,19 +75,24 @@ int rig_set_up(void **state);
 int rig_tear_down(void **state);
 #define RIG_TEST(t) cmocka_unit_test_setup_teardown(t, rig_set_up, rig_tear_down)
 
-/* The service is one whose connections a local program takes. */
+/* Gives the connections of the service to a local program. */
 void rig_with_program(void);
-/* The server is to be fenced by that program. */
+/* Has the server fenced by this program. */
 void rig_with_fence(const char *program);
 struct failover_cause rig_cause(void);
-/* A takeover, up to the opened guard. */
+/* Runs a takeover up to the opened guard. */
 void rig_begin(void);
-/* Late enough for everything that is waited for. */
+/* Steps with a time late enough for everything that is waited for. */
 void rig_step_until_over(void);
-/* To the end. Whatever happened: each connection once, and the sums agree. */
+/*
+ * Runs the takeover to its end. Checks that each connection has one fate, and that the sums agree.
+ */
 void rig_finish(void);
 void rig_each_told_once(uint32_t flows);
-/* A whole takeover of @count main connections, each with another one; @answer_soon of all. */
+/*
+ * Takes over @count main connections, each with another one. @answer_soon of all of them answer
+ * early.
+ */
 void rig_take_families(uint32_t count, uint32_t answer_soon);
 
 #endif

@@ -15,7 +15,7 @@
 #define TIME_LIMIT_S 60
 #define PIECE        (size_t)(32 * 1024)
 
-/* cmocka can fail only in its own thread; helpers run in others too. */
+/* cmocka can fail only in its own thread, but helpers run in others too. */
 #define require(x)                                                                              \
 	do {                                                                                    \
 		if (!(x)) {                                                                     \
@@ -119,7 +119,7 @@ int rig_listen(int backlog, struct endpoint *ret)
 	socklen_t n = sizeof sin;
 	int on = 1;
 	require(fd >= 0);
-	/* A port with connections in TIME_WAIT will do. */
+	/* The port may have connections in TIME_WAIT. */
 	require(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0);
 	require(bind(fd, (struct sockaddr *)&sin, n) == 0);
 	require(listen(fd, backlog) == 0);
@@ -175,7 +175,7 @@ void rig_free(struct rig *r)
 
 struct join_request rig_request(struct rig *r, uint64_t id, int *ret_client)
 {
-	/* One at a time: what is accepted must be what was connected. */
+	/* One at a time: the accepted connection must be the one that was made. */
 	pthread_mutex_lock(&r->connecting);
 	*ret_client = rig_connect(&r->service);
 	int server = accept4(r->service_listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -212,7 +212,7 @@ int rig_accept(struct rig *r)
 	return fd;
 }
 
-/* With the lock held. */
+/* Called with the lock held. */
 static void wait_change(struct rig *r)
 {
 	struct timespec until;
@@ -281,7 +281,7 @@ void rig_reset(int fd)
 
 void rig_shrink(int fd, int what)
 {
-	int n = 64 * 1024; /* one packet on loopback; with less, timers would set the pace */
+	int n = 64 * 1024; /* one packet on loopback; with less, timers would determine the speed */
 	require(setsockopt(fd, SOL_SOCKET, what, &n, sizeof n) == 0);
 }
 

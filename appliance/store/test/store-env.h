@@ -17,7 +17,7 @@
 
 #define STORE_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
-/* Lets a test wait for commits, and hold the store's thread after one. */
+/* Lets a test wait for commits, and stop the store's thread after one. */
 struct gate {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
@@ -122,7 +122,7 @@ static inline void submit(struct store *s, struct store_batch *b)
 	assert_true(store_batch_empty(b));
 }
 
-/* What is in the store: the first byte of each client's log, 0 for none. */
+/* What is in the store, by client: the first byte of its log; 0: there is no record. */
 struct seen {
 	uint32_t count;
 	uint8_t first[4096];

@@ -48,7 +48,7 @@ static inline struct snapshot test_snapshot(uint32_t n)
 	};
 }
 
-/* With @log bytes in flight to the client, and nothing else kept. */
+/* A record with @log bytes in flight to the client, and nothing else kept. */
 static inline struct store_record test_record(uint32_t n, struct bytes log, int64_t mono_ns)
 {
 	struct store_record r = {

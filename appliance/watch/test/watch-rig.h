@@ -22,7 +22,7 @@
 
 #define RIG_PAYLOAD_MAX 70000
 
-/* ISNs close to the wrap: every test crosses it. */
+/* The ISNs are close to the wrap, so that every test crosses it. */
 #define RIG_ISN_CLIENT UINT32_C(0xffffff00)
 #define RIG_ISN_SERVER UINT32_C(0xfffff000)
 
@@ -42,18 +42,19 @@ struct rig {
 	uint32_t isn[2];
 	struct tcp_options syn, answer; /* options of the handshake */
 	uint16_t window;
-	uint32_t tsval[2]; /* of segments after a handshake with timestamps */
+	uint32_t tsval[2]; /* by direction, after a handshake with timestamps */
 	uint64_t
-		sacked_to; /* the client says in SACK that it holds bytes before it; 0: says none */
+		/* The client says in SACK that it holds bytes before this; 0: it does not. */
+		sacked_to;
 	uint8_t tos;
-	size_t captured; /* bytes of payload the capture holds, at most */
-	/* What the module does. */
+	size_t captured; /* ceiling of the payload bytes in the capture */
+	/* How the module behaves. */
 	int open_result, data_result, gap_result;
 	uint64_t keep[2]; /* asked for in open and each data callback; UINT64_MAX: nothing */
 	uint32_t verdict;
 	const char *reason;
-	char detail; /* all of the detail is this, without an end */
-	/* What it saw. */
+	char detail; /* the plan's detail is full of this character, without an end */
+	/* What the module saw. */
 	int opens, closes, gaps, fins, plans;
 	uint64_t bytes[2];
 	struct jeebs_cut cut; /* of the last plan */
@@ -74,7 +75,7 @@ static inline int rig_open(void *state, struct jeebs_flow *f, const struct jeebs
 {
 	struct rig_state *s = state;
 
-	assert_int_equal(s->magic, 0); /* the host gives zeroed state, also the second time */
+	assert_int_equal(s->magic, 0); /* the host zeroes the state, also when it is used again */
 	assert_int_equal(svc->port, 80);
 	assert_string_equal(svc->protocol, "rig");
 	*s = (struct rig_state){.magic = 0x5a5a, .flow = f, .ops = ops};
@@ -145,7 +146,7 @@ static inline void rig_close(void *state)
 {
 	struct rig_state *s = state;
 
-	assert_int_equal(s->magic, 0x5a5a); /* opened, and not closed before */
+	assert_int_equal(s->magic, 0x5a5a); /* it was opened and is not closed */
 	s->magic = 0xdead;
 	rig.closes++;
 }
@@ -225,7 +226,7 @@ static inline int rig_setup(void **state)
 static inline int rig_teardown(void **state)
 {
 	rig.watch = watch_free(rig.watch);
-	assert_int_equal(rig.opens, rig.closes); /* each once, whatever happened */
+	assert_int_equal(rig.opens, rig.closes); /* exactly once each */
 	return 0;
 }
 

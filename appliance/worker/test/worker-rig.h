@@ -31,10 +31,10 @@
 #define ETH_BYTES   14
 #define PAYLOAD_MAX 1400
 
-/* ---- memory that ends once (link option --wrap) ---- */
+/* ---- memory that fails once (link option --wrap) ---- */
 
-static _Atomic int calloc_fails_in;   /* 1: the next one; 0: none */
-static _Atomic int calloc_fails_also; /* how many after that */
+static _Atomic int calloc_fails_in;   /* 1: the next call fails; 0: none does */
+static _Atomic int calloc_fails_also; /* how many calls after that fail too */
 
 void *__real_calloc(size_t n, size_t size);
 void *__wrap_calloc(size_t n, size_t size);
@@ -51,7 +51,7 @@ void *__wrap_calloc(size_t n, size_t size)
 	return __real_calloc(n, size);
 }
 
-/* ---- a clock that is set: what the kernel stamps is then of before (link option --wrap) ---- */
+/* ---- a clock that is set, so that the kernel's stamps are older (link option --wrap) ---- */
 
 static _Atomic int64_t clock_set_by_s;
 
@@ -70,8 +70,8 @@ int __wrap_clock_gettime(clockid_t id, struct timespec *ts)
 /* ---- the wire ---- */
 
 static bool have_namespace;
-static int wire = -1, other_wire = -1; /* frames go to `wire` */
-static uint64_t sent;                  /* frames, since the worker was started */
+static int wire = -1, other_wire = -1; /* frames are sent on `wire` */
+static uint64_t sent;                  /* frames sent since the worker was started */
 
 static inline void run(const char *command)
 {
@@ -105,7 +105,7 @@ static inline int make_namespace(void **state)
 			      "namespace\n");
 		return 0;
 	}
-	/* No frames but ours: IPv6 would announce itself. */
+	/* IPv6 would send frames of its own. */
 	int fd = open("/proc/sys/net/ipv6/conf/default/disable_ipv6", O_WRONLY | O_CLOEXEC);
 	if (fd >= 0) {
 		assert_int_equal(write(fd, "1", 1), 1);
@@ -145,7 +145,7 @@ static inline void put32(uint8_t *p, uint32_t v)
 
 #include "capture/frame-seal.h"
 
-static uint16_t wire_vlan; /* of the next frames; 0: no tag */
+static uint16_t wire_vlan; /* VLAN of the next frames; 0: no tag */
 
 static inline void put_ethernet(uint8_t *p)
 {
@@ -169,7 +169,7 @@ static inline void put_frame(const uint8_t *p, size_t n)
 	sent++;
 }
 
-/* One segment of rig.client and rig.server, as rig_send() has it, as a frame. */
+/* Sends one segment between rig.client and rig.server, as in rig_send(), as a frame. */
 static inline void put(enum flow_dir d, uint8_t flags, int64_t off, int64_t ack, size_t n)
 {
 	uint8_t p[ETH_BYTES + 20 + 24 + PAYLOAD_MAX] = {0}, *ip = p + ETH_BYTES, *tcp = ip + 20;
@@ -226,10 +226,10 @@ static inline int set_up(void **state)
 	atomic_store(&clock_set_by_s, 0);
 	wire_vlan = 0;
 	rig_setup(NULL);
-	rig.watch = watch_free(rig.watch); /* the worker has its own */
+	rig.watch = watch_free(rig.watch); /* the worker has one of its own */
 	rig.now_ns = INT64_MAX;
 	memset(evidence, 0, sizeof evidence);
-	for (int i = 0; i < SERVERS; i++) /* whatever MAC it has, it has answered from there */
+	for (int i = 0; i < SERVERS; i++) /* the server counts as having answered from any MAC */
 		atomic_store(&evidence[i].probed_ns, INT64_MAX);
 	memset(endings, 0, sizeof endings);
 	addresses[0] = rig.server.addr;
@@ -307,7 +307,7 @@ static inline void call_segments(struct worker *w, void *arg)
 		s->segments + s->ignored + s->bad_rst + s->bad_seq + s->no_ack + s->other_mac;
 }
 
-/* Looks again until it holds; the deadline is for a worker that hangs. */
+/* Checks repeatedly until the condition holds. The deadline is for a worker that hangs. */
 #define UNTIL(condition)                                             \
 	do {                                                         \
 		int64_t end_ = clock_mono_ns() + DEADLINE_NS;        \
@@ -326,13 +326,13 @@ static inline uint64_t segments(void)
 	return n;
 }
 
-/* Everything that was sent has been through the tracker. */
+/* Waits until all frames that were sent have passed the tracker. */
 static inline void settle(void)
 {
 	UNTIL(segments() == sent);
 }
 
-/* A look at rig's flow, inside the worker. */
+/* The state of the rig's flow, read inside the worker. */
 struct looked {
 	bool found, live;
 	uint64_t next[2];

@@ -113,7 +113,7 @@ static void receive(void *ctx, struct bytes b, bool eof, struct buf *answer, boo
 	const uint8_t *nl;
 
 	(void)fail;
-	if (ctx != backup) { /* the data connection */
+	if (ctx != backup) { /* it is the data connection */
 		buf_bytes(&backup->got, b);
 		backup->got_end |= eof;
 		if (ctx == &backup->got) {
@@ -156,7 +156,7 @@ static void *connect_data(void *ctx, uint16_t port)
 
 struct says {
 	const char *text;
-	bool answering; /* not before it has got something */
+	bool answering; /* the client speaks only when it has received something */
 };
 
 static struct bytes next(void *ctx, uint64_t received, bool *ret_eof)

@@ -24,12 +24,12 @@ extern struct jeebs_service service;
 extern struct harness_options options;
 extern uint8_t file[FILE_N];
 
-/* The above as they are at first: for each test. */
+/* Resets the variables above, before each test. */
 int setup(void **state);
 
 struct talk {
 	struct harness h, data;
-	bool has_data; /* with the ports 4001 and 5001 */
+	bool has_data; /* there is a data connection, between ports 4001 and 5001 */
 	struct jeebs_plan plan;
 };
 
@@ -37,7 +37,7 @@ void begin(struct talk *t);
 void end(struct talk *t);
 void client(struct talk *t, const char *s);
 void server(struct talk *t, const char *s);
-/* As "me" with the password "it". */
+/* Logs in as "me" with the password "it". */
 void login(struct talk *t);
 struct harness *open_data(struct talk *t);
 void plan(struct talk *t);
@@ -48,22 +48,22 @@ struct answer {
 };
 
 struct backup {
-	const struct answer *answers; /* before the usual ones; ends with a NULL */
+	const struct answer *answers; /* used before the usual answers; ends with a NULL */
 	struct buf in;
-	const char *greeting; /* NULL: a usual one */
+	const char *greeting; /* NULL: the usual one */
 	bool greeted;
-	struct bytes content; /* on its data connection */
+	struct bytes content; /* what it sends on its data connection */
 	bool content_sent, content_ends, connected;
-	struct buf got; /* there */
+	struct buf got; /* what it gets there */
 	bool got_end;
-	char asked[1024]; /* every command, and '|' */
+	char asked[1024]; /* every command, each followed by '|' */
 };
 
-/* @more: what the client goes on to say. */
+/* Resumes; the client goes on to say @more. */
 void resume(struct talk *t, struct backup *b, const char *more);
-/* The same, when it has got something. */
+/* The same, but the client speaks when it has received something. */
 void resume_answering(struct talk *t, struct backup *b, const char *more);
-/* What the client got on the control connection. */
+/* Expects what the client got on the control connection. */
 void got(struct talk *t, const char *s);
 
 #endif

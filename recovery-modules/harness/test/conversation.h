@@ -25,7 +25,7 @@
 struct conversation_record {
 	uint8_t connection, kind;
 	uint16_t n;
-	struct bytes b; /* shorter than @n at the end of a broken file; none for a gap and 'K' */
+	struct bytes b; /* shorter than @n at the end of a broken file; empty for a gap and 'K' */
 };
 
 static inline bool conversation_next(struct reader *r, struct conversation_record *ret)
@@ -41,7 +41,7 @@ static inline bool conversation_next(struct reader *r, struct conversation_recor
 	return true;
 }
 
-/* Of a file of several connections; what is broken at its end is not shown. */
+/* Reads a file of several connections. A broken record at the end is not returned. */
 static inline bool conversation_next_numbered(struct reader *r, struct conversation_record *ret)
 {
 	ret->connection = reader_u8(r);

@@ -40,7 +40,7 @@ static uint32_t direction(const struct conversation_record *c)
 								  : JEEBS_TO_SERVER;
 }
 
-/* On a connection besides the main one. */
+/* Shows the oracle a record of a connection other than the main one. */
 static void learn_related(struct learnt *l, const struct conversation_record *c)
 {
 	struct jeebs_expect *who = &l->ports[c->connection % CONNECTIONS];
@@ -123,13 +123,13 @@ static int take(void *ctx, struct jeebs_bytes b)
 {
 	struct buf *out = ctx;
 
-	/* The same place for every chunking: byte by byte up to the ceiling. */
+	/* The answer ends at the same byte for every chunking. */
 	size_t room = ANSWER_MAX - out->n;
 	demand(buf_append(out, b.p, b.n < room ? b.n : room) == 0);
 	return b.n < room ? 0 : -1;
 }
 
-/* JEEBS_ORACLE_*, or UINT32_MAX when there was too much of an answer. */
+/* Returns JEEBS_ORACLE_*, or UINT32_MAX when the answer was too long. */
 static uint32_t ask(const struct learnt *l, struct bytes q, size_t chunk, struct buf *out)
 {
 	const struct jeebs_oracle *o = oracle_fuzz.oracle;
@@ -180,7 +180,7 @@ static void receive(void *connection, struct bytes b, bool eof, struct buf *answ
 					   answer, io_state) <= 0);
 }
 
-/* @io_data: the one data connection at a time; NULL: there is none yet. */
+/* *io_data is the only data connection; NULL: there is none yet. */
 static void ask_one(void *main, void **io_data, const struct conversation_record *c)
 {
 	struct buf answer = BUF_INIT(ANSWER_MAX);

@@ -22,12 +22,13 @@
 #include "jeebs/recovery-oracle.h"
 
 struct oracle_fuzz {
-	const struct jeebs_oracle *oracle; /* with `related`: of several connections */
-	bool by_heart; /* whatever it is asked, it answers in the words of the server, in order */
-	bool unknown_gap; /* a gap of no length is one too: the server may not be quoted */
+	const struct jeebs_oracle *oracle; /* with `related`, if there are several connections */
+	bool by_heart; /* it always answers in the server's words, in their order */
+	/* A gap of unknown length counts: the server may not be quoted after it. */
+	bool unknown_gap;
 };
 
-/* The fuzzer's own. */
+/* Defined by the fuzzer. */
 extern const struct oracle_fuzz oracle_fuzz;
 
 #endif

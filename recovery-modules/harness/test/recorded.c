@@ -21,7 +21,7 @@ static uint32_t direction(const struct conversation_record *c)
 	return c->kind == 'C' || c->kind == 'F' ? JEEBS_TO_CLIENT : JEEBS_TO_SERVER;
 }
 
-/* Places behind which it can be cut. */
+/* How many places in the record are followed by a possible cut. */
 static size_t places(const struct conversation_record *c)
 {
 	return is_fin(c) ? 1 : c->b.n;
@@ -77,7 +77,7 @@ static void note(struct recording_connection *k, const struct conversation_recor
 	}
 }
 
-/* @begin: where the conversation begins in what the oracle is shown. */
+/* Shows the oracle the recording. @begin is the offset where the conversation begins. */
 static void learn(const struct recorded_test *t, struct recording *r,
 		  const struct conversation_record *c, const uint64_t begin[static 2])
 {
@@ -97,7 +97,7 @@ static void learn(const struct recorded_test *t, struct recording *r,
 	}
 }
 
-/* It is told everything of the flow; the beginning is none of its own. */
+/* Shows a second oracle the whole flow, including bytes before the conversation's beginning. */
 static void learn_another(const struct recorded_test *t, struct recording *r,
 			  const uint64_t begin[static 2])
 {
@@ -167,7 +167,7 @@ static void begin(struct recorded_run *u, unsigned i)
 		harness_init(harness_of(u, i), i ? u->test->companion : u->test->module, &o), 0);
 }
 
-/* The server dies after so many bytes, and ends, of all. */
+/* Runs the live half until the server dies, at the place u->cut of all bytes and ends. */
 static void live(struct recorded_run *u)
 {
 	struct reader r = reader_init(buf_view(&u->recording->file));
@@ -351,7 +351,7 @@ static void cut_everywhere(const struct recorded_test *t, const struct recorded_
 		u.cut = cut;
 		cut_once(&u, count);
 		cut += u.at > 0 ? t->step : 1;
-	} while (u.cut < r.size); /* the last one: after everything */
+	} while (u.cut < r.size); /* the last cut comes after everything */
 	recording_close(&r, t);
 	count->files++;
 }

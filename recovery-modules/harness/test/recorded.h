@@ -30,29 +30,29 @@
 #include "jeebs/recovery-oracle.h"
 #include "recovery-modules/harness/harness.h"
 
-#define RECORDED_CONNECTIONS 9 /* the main one, and others */
+#define RECORDED_CONNECTIONS 9 /* the main one and others */
 #define RECORDED_SAYS        512
 
-/* What there are so many of. */
+/* Counts of cuts by their result. */
 struct recorded_count {
 	unsigned files, cuts;
 	unsigned exact;   /* the client got what the real server went on to send */
-	unsigned other;   /* or what the module promises otherwise: test.other */
+	unsigned other;   /* the client got what the module promises otherwise, see test.other */
 	unsigned unknown; /* the oracle could not answer */
 	unsigned refused, aborted;
 };
 
-/* A connection as it was recorded. */
+/* A recorded connection. */
 struct recording_connection {
-	uint16_t server_port, client_port; /* of one besides the main one */
+	uint16_t server_port, client_port; /* of a connection other than the main one */
 	struct buf all[2];
 	bool fin[2];
-	/* When the client had said so much it had got so much of the server. */
+	/* How much of the server the client had when it had said so much. */
 	struct {
 		uint64_t said, has;
 	} says[RECORDED_SAYS];
 	size_t says_n;
-	uint64_t fin_has; /* and when it, or the server, finished */
+	uint64_t fin_has; /* the same when the client, or the server, finished */
 };
 
 struct recording {
@@ -61,8 +61,8 @@ struct recording {
 	struct recording_connection connection[RECORDED_CONNECTIONS];
 	unsigned connection_n;
 	void *oracle;
-	uint64_t unasked; /* as the oracle says */
-	size_t size;      /* places where it can be cut */
+	uint64_t unasked; /* the oracle's result */
+	size_t size;      /* number of places where it can be cut */
 };
 
 struct recorded_options {
@@ -70,65 +70,68 @@ struct recorded_options {
 	bool reopen; /* checkpoint and restore at the cut */
 };
 
-/* Both directions in chunks, also of the backup, and short views of the logs. */
+/* Small chunks in both directions and of the backup, and short views of the logs. */
 #define RECORDED_SMALL_CHUNKS \
 	.live = {.max = 11, .seed = 3}, .backend = {.max = 17, .seed = 5}, .view_max = 16
 
-/* One recording, cut once. */
+/* One recording, cut at one place. */
 struct recorded_run {
 	const struct recorded_test *test;
 	const struct recorded_options *options;
 	const struct recording *recording;
 	size_t cut;
 	struct harness h;
-	/* Of each connection, by its number in the recording: how far it had come at the cut. */
+	/* By number in the recording: how far each connection had come at the cut. */
 	struct recorded_connection {
 		bool begun;
 		uint64_t before[2];
 		bool fin[2];
-		struct harness companion; /* of one besides the main one */
+		struct harness companion; /* of a connection other than the main one */
 	} connection[RECORDED_CONNECTIONS];
 	struct jeebs_plan plan;
-	bool unknown; /* the oracle was asked what it does not know */
+	bool unknown; /* the oracle was asked something that it does not know */
 
 	/* Private. */
 	unsigned at;   /* the connection that was cut last */
-	uint64_t said; /* by the client, from the beginning on */
+	uint64_t said; /* by the client, from the beginning */
 };
 
 struct recorded_test {
 	const struct jeebs_module *module;
-	const struct jeebs_module *companion; /* NULL: there is one connection */
+	const struct jeebs_module *companion; /* NULL: there is only one connection */
 	const struct jeebs_oracle *oracle;
 	const char *folder;
-	const char *const *names; /* of recordings, how they begin; NULL: all. Ends with NULL */
-	unsigned least;           /* recordings that there are */
-	const char *other;        /* what count.other is, for people */
-	size_t step;              /* bytes of other connections between two cuts */
+	/* Prefixes of the recordings' names, ending with NULL; NULL: all. */
+	const char *const *names;
+	unsigned least;    /* the least number of recordings */
+	const char *other; /* what count.other means, for people */
+	size_t step;       /* bytes of other connections between two cuts */
 
-	/* After the plan, and, where it continues, after the module went on. Counts and demands. */
+	/* Called after the plan or, if that continues, after the resume. Counts the result and
+	 * checks it. */
 	void (*check)(struct recorded_run *u, struct recorded_count *count);
-	/* The client speaks as it spoke: when it has got what it had got then. NULL: at once. */
+	/* Whether the client must wait before it speaks: until it has got what it had got then.
+	 * NULL: it speaks at once. */
 	bool (*waits)(const struct recorded_run *u);
-	/* Another client; NULL: one that says what it said. */
+	/* Another client. NULL: one that says what the recorded client said. */
 	struct harness_client (*client)(struct recorded_run *u);
-	/* What else is configured for this recording; may be NULL. */
+	/* Sets options for this recording. May be NULL. */
 	void (*configure)(const char *name, struct harness_options *io);
 };
 
-/* Each recording, cut everywhere. */
+/* Cuts each recording at every place. */
 struct recorded_count recorded_check(const struct recorded_test *t,
 				     const struct recorded_options *options);
 
-/* What was said from the cut on, as recorded, and what the client got instead. */
+/* What was said from the cut on: as recorded; and what the client got instead. */
 struct bytes recorded_rest(const struct recorded_run *u, unsigned connection, uint32_t dir);
 struct bytes recorded_got(const struct recorded_run *u);
-/* It got what the real server went on to send: all of it, but where it was reset, or the oracle
- * does not know. */
+/* Checks that the client got what the real server went on to send. All of it, unless the
+ * connection was reset, or the oracle does not know. */
 void recorded_exact(const struct recorded_run *u, struct recorded_count *count);
-/* It was not reset, and ends as the real server did. */
+/* Checks that the connection was not reset, and ends as it did with the real server. */
 void recorded_ends(const struct recorded_run *u);
-/* It was reset: counts and tells it. */
+/* Checks that the connection was reset; counts and prints that. */
 void recorded_aborted(const struct recorded_run *u, struct recorded_count *count);
 
 bool recorded_contains(struct bytes b, const char *word);

@@ -37,7 +37,7 @@ struct record record_new(struct test_server server, const char *const *requests)
 	}
 	test_server_deinit(&server);
 	for (int i = 0; i < 2; i++) {
-		buf_append(&r.stream[i], "", 1); /* a terminated string, too */
+		buf_append(&r.stream[i], "", 1); /* also a terminated string */
 		r.stream[i].n--;
 	}
 	return r;
@@ -93,7 +93,7 @@ void assert_plan(struct harness *h, uint32_t verdict, const char *reason)
 	harness_plan(h, &plan);
 	assert_string_equal(plan.reason, reason);
 	assert_int_equal(plan.verdict, verdict);
-	/* A decision survives a checkpoint. */
+	/* The decision must survive a checkpoint. */
 	assert_int_equal(harness_reopen(h), 0);
 	harness_plan(h, &plan);
 	assert_string_equal(plan.reason, reason);

@@ -15,7 +15,7 @@
 
 #define STEPS_MAX 32
 
-/* A recorded conversation: the steps in the order of the wire. */
+/* A recorded conversation: its steps in the order of the wire. */
 struct step {
 	uint32_t dir;
 	size_t from, to; /* in stream[dir] */
@@ -25,24 +25,24 @@ struct record {
 	struct buf stream[2];
 	struct step steps[STEPS_MAX];
 	size_t step_count;
-	size_t total; /* bytes of both directions */
+	size_t total; /* of both directions */
 	bool closed;  /* the server closes at the end */
 };
 
-/* Requests in the order of sending; one that begins with '+' is sent with the one before. */
+/* Records requests in this order. One that begins with '+' is sent together with the one before. */
 struct record record_new(struct test_server server, const char *const *requests);
 void record_free(struct record *r);
-/* Five requests, four of them sent at once. */
+/* Five requests, of which four are sent at once. */
 extern const char *const record_pipelined[];
 
-/* Shows the harness the first @cut bytes. *ret_more: what the client has not sent by then. */
+/* Shows the harness the first @cut bytes. *ret_more is what the client has not sent by then. */
 void feed(struct harness *h, const struct record *r, size_t cut, struct bytes *ret_more);
-/* The state after the first @cut bytes in chunks of @chunk. */
+/* Makes a checkpoint after the first @cut bytes, shown in chunks of @chunk. */
 void get_checkpoint(const struct record *r, size_t cut, size_t chunk, struct buf *out);
 
 void to_server(struct harness *h, const char *text);
 void to_client(struct harness *h, const char *text);
-/* How it is decided, before and after a checkpoint. */
+/* Checks the plan, before and after a checkpoint. */
 void assert_plan(struct harness *h, uint32_t verdict, const char *reason);
 
 #endif

@@ -50,7 +50,7 @@ static void field(const char *line, size_t n, const char *name, char *out, size_
 	snprintf(out, cap, "%.*s", (int)n, line);
 }
 
-/* A whole request head at @p: its length, or 0. */
+/* Parses a complete request head at @p. Returns its length, or 0. */
 static size_t parse(const uint8_t *p, size_t n, struct request *q)
 {
 	const uint8_t *end = memmem(p, n, "\r\n\r\n", 4);
@@ -82,7 +82,7 @@ static uint8_t content(const struct test_server *s, const char *path, size_t i)
 {
 	if (s->copied > 0 && i >= s->copied)
 		return '0';
-	/* Printable, without CR or LF, different for each path and seed. */
+	/* Printable bytes without CR and LF, which differ by path and seed. */
 	return (uint8_t)('!' + (i * 7 + i / 13 + s->content * 31 + strlen(path) * 3) % 90);
 }
 
@@ -118,7 +118,7 @@ static bool path_is(const struct request *q, const char *path)
 	return strcmp(q->path, path) == 0;
 }
 
-/* All of "bytes=a-b,c-d,...", of a body of s->length bytes. */
+/* Answers "bytes=a-b,c-d,...", with a body of s->length bytes. */
 static void several_ranges(const struct test_server *s, const struct request *q, struct buf *out)
 {
 	const char *t = q->range + strlen("bytes=");
@@ -140,7 +140,7 @@ static void several_ranges(const struct test_server *s, const struct request *q,
 	buf_printf(out, "\r\n--%s--\r\n", s->boundary);
 }
 
-/* Returns true when the connection ends after it. */
+/* Returns true when the connection ends after the answer. */
 static bool answer(const struct test_server *s, const struct request *q, struct buf *out)
 {
 	bool named = path_is(q, "/file") || path_is(q, "/dated");
@@ -215,7 +215,10 @@ static bool answer(const struct test_server *s, const struct request *q, struct 
 	return close;
 }
 
-/* The length of the request body at @p of @n bytes; false: not all of it is there. */
+/*
+ * Determines the length of the request body at @p. Returns false when the body is not complete in
+ * the @n bytes.
+ */
 static bool body_there(const struct request *q, const uint8_t *p, size_t n, size_t *ret)
 {
 	*ret = q->body;

@@ -20,24 +20,25 @@
 #include "base/buf.h"
 
 struct test_server {
-	/* How it differs from another. */
+	/* How it differs from another server. */
 	const char *date, *name, *etag, *modified, *type;
-	unsigned content;     /* seed of what its bodies contain */
-	size_t length, chunk; /* of a body, of a chunk */
-	size_t copied;        /* so many bytes of a body are right: the copy failed; 0: all */
+	unsigned content;     /* seed of its bodies */
+	size_t length, chunk; /* of a body; of a chunk */
+	/* How many bytes of a body are right, as after a failed copy; 0: all. */
+	size_t copied;
 	bool no_ranges;       /* ignores Range */
-	const char *boundary; /* of several ranges */
+	const char *boundary; /* of responses with several ranges */
 	enum {
 		PARTS_APACHE,
 		PARTS_NGINX,
 		PARTS_LIGHTTPD
-	} parts;            /* how it writes them */
-	bool join_parts;    /* the first two ranges become one */
-	bool swap_framing;  /* chunked where it would be counted, and the reverse */
-	bool close_framing; /* delimits everything by the end of the connection */
-	size_t fail_after;  /* resets the connection after so many bytes in all; 0: never */
-	size_t close_after; /* the same with an orderly end */
-	bool garbage;       /* answers with something else than HTTP */
+	} parts;            /* how such responses are written */
+	bool join_parts;    /* joins the first two ranges */
+	bool swap_framing;  /* chunked instead of counted, and counted instead of chunked */
+	bool close_framing; /* every body ends with the connection */
+	size_t fail_after;  /* resets the connection after so many bytes; 0: never */
+	size_t close_after; /* closes the connection in order after so many bytes; 0: never */
+	bool garbage;       /* the answers are not HTTP */
 	/* Private. */
 	struct buf in;
 	size_t sent;
@@ -45,10 +46,10 @@ struct test_server {
 	unsigned requests;
 };
 
-/* The defaults: two of these are byte-identical. */
+/* The defaults. Two such servers are byte-identical. */
 struct test_server test_server_init(void);
 void test_server_deinit(struct test_server *s);
-/* The callback of struct harness_backend; @ctx is a test_server. */
+/* Implements the callback of struct harness_backend. @ctx is a test_server. */
 void test_server_receive(void *ctx, struct bytes b, bool eof, struct buf *answer, bool *close,
 			 bool *fail);
 
