@@ -38,7 +38,7 @@ static void test_each_has_one_fate(void **state)
 	account_add(&a, FATE_CONTINUING, NULL, 5);
 	account_add(&a, FATE_REFUSED, "response-gap", 2);
 	account_add(&a, FATE_CONTINUING, NULL, 3);
-	account_undo(&a, 3); /* could not be joined */
+	account_undo(&a, 3); /* joining failed */
 	assert_false(account_settle(&a, FATE_CONTINUED, NULL, 2));
 	assert_false(account_settle(&a, FATE_ABORTED, "entity-differs", 1));
 	assert_false(account_settle(&a, FATE_GONE, NULL, 1));

@@ -23,7 +23,7 @@ static void assert_fates(uint32_t continuing, uint32_t continued, uint32_t abort
 	assert_int_equal(done.settled[FATE_GONE], gone);
 }
 
-/* A first byte of the old server's is no proof; what is proven stays so, whatever comes later. */
+/* A byte of the old server is no proof. What is proven stays proven, whatever comes later. */
 static void test_fates(void **state)
 {
 	world.talking = true;
@@ -41,7 +41,7 @@ static void test_fates(void **state)
 	assert_fates(2, 2, 1, 1);
 	tell(1, JOIN_ABORTED, "backend-reset");
 	assert_fates(2, 2, 1, 1);
-	assert_int_equal(done.aborted, 2); /* that is told, too */
+	assert_int_equal(done.aborted, 2); /* that is reported, too */
 	failover_server_tell_settled(&rig_server);
 	assert_int_equal(done.all_settled, 0);
 	tell(5, JOIN_ABORTED, "entity-differs");
@@ -54,7 +54,7 @@ static void test_fates(void **state)
 	assert_int_equal(done.summary.account.aborted.v[0].n, 2);
 }
 
-/* A conversation has one fate, for each of its connections. */
+/* A conversation has one fate, which counts for each of its connections. */
 static void test_fate_of_a_family(void **state)
 {
 	world.talking = true;

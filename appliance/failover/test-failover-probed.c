@@ -29,7 +29,7 @@ static void test_each_is_done_once(void **state)
 	for (uint32_t i = 1; i <= FLOWS; i += 2) {
 		struct takeover_item it = item((uint16_t)(i % 3), i);
 		assert_true(probed_done(&t, &it));
-		assert_false(probed_done(&t, &it)); /* a second time is nothing */
+		assert_false(probed_done(&t, &it)); /* the second time there is none */
 	}
 	assert_int_equal(t.outstanding, FLOWS / 2);
 	for (uint32_t i = 0; i < t.count; i++)
@@ -38,7 +38,7 @@ static void test_each_is_done_once(void **state)
 	assert_null(t.entry);
 }
 
-/* No memory for the index: slower, not wrong. */
+/* Without memory for the index it is slower, not wrong. */
 static void test_without_index(void **state)
 {
 	struct probed_table t = {0};
@@ -54,7 +54,7 @@ static void test_without_index(void **state)
 	probed_deinit(&t);
 }
 
-/* Flow numbers are unique in their worker only. */
+/* Flow ids are unique within their worker only. */
 static void test_workers_are_told_apart(void **state)
 {
 	struct probed_table t = {0};
@@ -77,7 +77,7 @@ static void test_empty(void **state)
 	struct probed_table t = {0};
 	struct takeover_item a = item(0, 1);
 
-	probed_done(&t, &a); /* not indexed: nothing to find */
+	probed_done(&t, &a); /* not indexed, so not found */
 	assert_int_equal(probed_index(&t), 0);
 	probed_done(&t, &a);
 	assert_int_equal(t.outstanding, 0);

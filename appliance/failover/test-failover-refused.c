@@ -83,7 +83,7 @@ static void test_each_in_its_time(void **state)
 	step(&t, 350);
 	add(&t, 2, 400);
 	assert_int_equal(refused_due_ns(&t), 650 * NS_PER_MS);
-	step(&t, 5000); /* late: once each, not all at once */
+	step(&t, 5000); /* late: each is asked once, not for every round missed */
 	assert_int_equal(asked[0], 2);
 	assert_int_equal(asked[1], 2);
 	assert_int_equal(asked[2], 1);

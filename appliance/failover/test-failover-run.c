@@ -21,7 +21,7 @@ static void test_all_answer(void **state)
 	rig_each_told_once(world.flows);
 }
 
-/* Those who come late are let in by the batch. */
+/* Clients that answer late are admitted in batches. */
 static void test_late_answers(void **state)
 {
 	world.flows = 700;
@@ -34,7 +34,7 @@ static void test_late_answers(void **state)
 		assert_false(failover_run_step(&rig_server, clock_mono_ns()));
 	assert_true(failover_run_due_ns(&rig_server, 0) > 0); /* waits for a first byte */
 	assert_int_equal(done.released, 600);
-	assert_int_equal(done.releases, 2); /* of at most FAILOVER_BATCH */
+	assert_int_equal(done.releases, 2); /* of at most FAILOVER_BATCH each */
 	assert_int_equal(done.held, 100);
 	assert_int_equal(done.not_held, 400);
 	rig_finish();
@@ -42,7 +42,7 @@ static void test_late_answers(void **state)
 	assert_int_equal(done.told, 500);
 }
 
-/* One that the guard does not know keeps nobody else out. */
+/* A flow that the guard does not know does not keep the others out. */
 static void test_release_one_by_one(void **state)
 {
 	world.flows = 20;
@@ -55,7 +55,7 @@ static void test_release_one_by_one(void **state)
 	rig_finish();
 }
 
-/* More than the guard can hold back: it opens, and nobody is let in who was not kept out. */
+/* More flows than the guard can hold back: it opens, and no flow is released that was not held. */
 static void test_nobody_can_be_held(void **state)
 {
 	world.flows = 50;
@@ -83,7 +83,7 @@ static void test_unanswered(void **state)
 	rig_each_told_once(50);
 }
 
-/* No worker had memory for so much as a word: refused by name, reset, and let in. */
+/* No worker had memory for any item: the connections are refused by name, reset and admitted. */
 static void test_lost(void **state)
 {
 	world.flows = 40;
@@ -94,12 +94,12 @@ static void test_lost(void **state)
 	rig_finish();
 	assert_int_equal(done.summary.account.n[FATE_CONTINUING], 15);
 	assert_int_equal(done.refused_for[0], 25);
-	assert_int_equal(done.frames - frames, 25); /* a RST each */
+	assert_int_equal(done.frames - frames, 25); /* one RST each */
 	assert_int_equal(done.released, 30);
 	rig_each_told_once(40);
 }
 
-/* The worker stands still: the takeover goes on without what it has, and is not begun there. */
+/* The worker stands still: the takeover goes on without its connections, and is not begun there. */
 static void without_worker(int error)
 {
 	world.flows = 40;
@@ -111,7 +111,7 @@ static void without_worker(int error)
 	assert_int_equal(done.summary.live, 0);
 	assert_int_equal(done.ends, 0);
 	assert_false(failover_run_free_left(&rig_server));
-	assert_non_null(rig_server.left); /* it may write there yet */
+	assert_non_null(rig_server.left); /* the worker may still write to it */
 	world.worker_error = 0;
 	assert_true(failover_run_free_left(&rig_server));
 	assert_int_equal(done.ends, 1);
@@ -128,7 +128,9 @@ static void test_worker_does_not_come_back(void **state)
 	without_worker(-EINPROGRESS);
 }
 
-/* It stops when the clients have been asked: those that it did not hand over are refused. */
+/*
+ * It stands still after the clients were asked: connections that it did not hand over are refused.
+ */
 static void test_worker_stops_later(void **state)
 {
 	world.flows = 40;
@@ -141,10 +143,10 @@ static void test_worker_stops_later(void **state)
 	assert_int_equal(done.summary.account.n[FATE_REFUSED], 30);
 	assert_int_equal(done.refused_for[0], 0); /* not for lack of memory */
 	rig_each_told_once(40);
-	rig_put(rig_item(TAKEOVER_READY, 11, true)); /* into an inbox that is still there */
+	rig_put(rig_item(TAKEOVER_READY, 11, true)); /* into an inbox that still exists */
 }
 
-/* The next takeover of the server first ends the last one, for a worker that turns again. */
+/* The next takeover of the server first ends the last one, with a worker that turns again. */
 static void test_worker_turns_again(void **state)
 {
 	world.worker_error = -ETIMEDOUT;
@@ -170,7 +172,7 @@ static void test_unwatched(void **state)
 	assert_int_equal(done.summary.account.n[FATE_CONTINUING], 3);
 }
 
-/* Nobody could be noted, so nobody was asked; they are not forgotten. */
+/* There was no memory to note the clients, so none was asked. They are not forgotten. */
 static void test_no_memory_to_ask(void **state)
 {
 	world.flows = 30;
@@ -191,7 +193,8 @@ static void refused_all_for(int which)
 	rig_finish();
 	assert_int_equal(done.summary.account.n[FATE_REFUSED], 30);
 	assert_int_equal(done.refused_for[which], 30);
-	assert_int_equal(done.frames, 30); /* a RST each; who had answered was not asked */
+	/* One RST each; clients that had answered were not asked. */
+	assert_int_equal(done.frames, 30);
 	rig_each_told_once(30);
 }
 
@@ -270,7 +273,7 @@ static void called_off_for(int error, const char *reason)
 	assert_int_equal(atomic_load(&rig_server.state), FAILOVER_ABORTED);
 }
 
-/* By name: whoever reads it knows what to give. */
+/* The reason names what was lacking. */
 static void test_called_off(void **state)
 {
 	called_off_for(-ENOMEM, "out-of-memory");
@@ -293,14 +296,14 @@ static void is_false_alarm(const char *reason)
 	assert_int_equal(atomic_load(&rig_server.state), FAILOVER_ABORTED);
 }
 
-/* Its answers were late, and came after the verdict. */
+/* The server's answers were late, and came after the verdict. */
 static void test_server_answers(void **state)
 {
 	world.answers = true;
 	is_false_alarm("server-answered");
 }
 
-/* What it said was in the rings, and nobody had read it. */
+/* The server's segments were in the rings, unread. */
 static void test_server_is_heard_late(void **state)
 {
 	world.behind = 3;
@@ -308,7 +311,7 @@ static void test_server_is_heard_late(void **state)
 	assert_int_equal(world.behind, 0);
 }
 
-/* A fence would kill it. */
+/* A fence would kill the living server. */
 static void test_a_living_server_is_not_fenced(void **state)
 {
 	rig_with_fence("/bin/false");
@@ -316,7 +319,7 @@ static void test_a_living_server_is_not_fenced(void **state)
 	is_false_alarm("server-answered");
 }
 
-/* One that was fenced does not live, whatever it said before. */
+/* A fenced server does not live, whatever it said before. */
 static void test_answers_before_the_fence(void **state)
 {
 	const struct failover_cause cause = rig_cause();

@@ -14,7 +14,7 @@ static void test_family_goes_together(void **state)
 
 static void test_family_waits_for_the_late(void **state)
 {
-	rig_take_families(200, 250); /* all mains in time, 50 of the others */
+	rig_take_families(200, 250); /* all mains answer in time, and 50 of the others */
 	assert_int_equal(done.held, 50);
 	assert_int_equal(done.not_held, 150);
 	assert_int_equal(done.related_open, 200);
@@ -22,7 +22,7 @@ static void test_family_waits_for_the_late(void **state)
 	assert_int_equal(done.released, 150); /* the mains had answered, and were not held back */
 }
 
-/* Wherever the beginning of a log is, it goes along, and whoever has it is rid of it once. */
+/* A log's spilled beginning goes along, and its view is freed exactly once. */
 static void test_family_with_long_logs(void **state)
 {
 	world.long_logs = true;
@@ -68,14 +68,17 @@ static void test_main_is_gone(void **state)
 	assert_int_equal(done.summary.account.n[FATE_GONE], 20);
 }
 
-/* It ended after it had said what it expects: the others are reset and counted, not forgotten. */
+/*
+ * The main connection ended after it had said what it expects. The others are reset and counted,
+ * not forgotten.
+ */
 static void test_main_has_ended_before(void **state)
 {
 	world.main_missing = true;
 	rig_take_families(20, 40);
 	assert_int_equal(done.held, 20); /* the other mains */
 	assert_int_equal(done.summary.account.n[FATE_REFUSED], 20);
-	assert_int_equal(done.frames, 20); /* a RST each */
+	assert_int_equal(done.frames, 20); /* one RST each */
 }
 
 static void test_main_has_ended_before_and_others_are_late(void **state)
@@ -103,8 +106,8 @@ static void test_ended_is_no_connection(void **state)
 	assert_int_equal(done.summary.account.n[FATE_GONE], 0);
 }
 
-/* More than the module is told of, and the first that came: the one that lives is among those it
- * is. */
+/* More ended ones than the module is told of, and they came first. The living one is still among
+ * those it is told of. */
 static void test_more_ended_than_are_told(void **state)
 {
 	world.ended = 7;

@@ -24,9 +24,9 @@
 
 #define SERVERS 4
 
-/* What the threads did, under the lock; whoever waits is woken by each change. */
+/* What the threads have done, under the lock. Each change wakes the waiters. */
 static struct seen {
-	uint32_t added[SERVERS]; /* address_add() calls */
+	uint32_t added[SERVERS]; /* calls of address_add() */
 	enum failover_state state[SERVERS];
 	const char *aborted[SERVERS];
 	uint32_t done[SERVERS];
@@ -34,7 +34,7 @@ static struct seen {
 } seen;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
-static _Atomic int64_t leapt_ns; /* the clock is so far ahead */
+static _Atomic int64_t leapt_ns; /* how far the clock is ahead */
 
 #define WRAP(type, name, ...)            \
 	type __wrap_##name(__VA_ARGS__); \
@@ -72,7 +72,7 @@ WRAP(int, address_list, const char *interface, struct netaddr *out, uint32_t max
 	return 0;
 }
 
-static char a_link, a_guard; /* never looked into */
+static char a_link, a_guard; /* never dereferenced */
 
 WRAP(int, link_open, const char *interface, struct link **ret)
 {
@@ -107,7 +107,7 @@ WRAP(int, guard_up, const char *name, enum guard_tracking tracking, const struct
 	return 0;
 }
 
-/* The thread is in the middle of taking A over as long as the test wants. */
+/* Keeps the thread taking over A as long as the test wants. */
 static bool a_blocks, a_is_there;
 
 WRAP(int, guard_open, struct guard *g, const struct guard_flow *pending, uint32_t count)
@@ -248,7 +248,9 @@ static void wait_for_renewal(uint32_t i, uint32_t count)
 
 /* ---- tests ---- */
 
-/* Held addresses live on: nothing here ends before B's fence does, if they wait for it. */
+/*
+ * Held addresses are renewed. Nothing here ends before B's fence does, if the thread waits for it.
+ */
 static void test_renewed_while_a_fence_hangs(void **state)
 {
 	server[1].fence_command = hanging_fence;
@@ -270,14 +272,15 @@ static void test_others_are_taken_while_a_fence_hangs(void **state)
 	server[2].fence_command = good_fence;
 	for (uint32_t i = 0; i < SERVERS; i++)
 		take_over(i,
-			  i != 3); /* the last at the operator's word: its address is asked for */
+			  /* The last one is the operator's order: the box asks for its address. */
+			  i != 3);
 	for (uint32_t i = 1; i < SERVERS; i++)
 		wait_for_state(i, FAILOVER_HELD);
 	assert_int_equal(failover_state(f, 0), FAILOVER_RUNNING);
 	assert_true(seen.fenced[2]);
 }
 
-/* The end is obeyed, nothing was taken, and the program is gone. */
+/* The stop is obeyed, nothing was taken, and the program is gone. */
 static void test_stopped_while_a_fence_hangs(void **state)
 {
 	server[0].fence_command = server[1].fence_command = hanging_fence;
@@ -301,7 +304,7 @@ static void block(bool on)
 	pthread_mutex_unlock(&lock);
 }
 
-/* Nobody says that a server is being taken over before it is. */
+/* A server is not reported as being taken over before it is. */
 static void test_waits_for_its_turn(void **state)
 {
 	a_is_there = false;

@@ -31,7 +31,7 @@
 
 #define LONG_NS (600 * NS_PER_S)
 
-/* What hangs, as it does on a dead disk, until it is let go. */
+/* Calls that hang, as on a dead disk, until they are released. */
 static struct {
 	atomic_bool starts, burials;
 } hang;
@@ -72,8 +72,8 @@ WRAP(pid_t, waitpid, pid_t pid, int *status, int options)
 	return __real_waitpid(pid, status, options);
 }
 
-/* Starts @argv with stderr at the writing end of a pipe; its reading end is *ret_out. Returns when
- * it runs, or does not. */
+/* Starts @argv with its stderr on a pipe, whose reading end is *ret_out. Returns when the
+ * program runs, or does not. */
 static int start(char *const argv[], const char *reason, int64_t deadline_ns, struct fence **ret,
 		 int *ret_out)
 {
@@ -100,7 +100,7 @@ static int start_shell(const char *script, int64_t deadline_ns, struct fence **r
 	return start(argv, "probes-failed", deadline_ns, ret, ret_out);
 }
 
-/* Everything until the last holder of the writing end is gone. */
+/* Reads until the last holder of the writing end is gone. */
 static void read_all(int fd, char *text, size_t size)
 {
 	size_t n = 0;
@@ -149,7 +149,7 @@ static void assert_outcome(const char *script, enum fence_outcome expected)
 	assert_int_equal(start_shell(script, clock_mono_ns() + LONG_NS, &f, &out), 0);
 	assert_int_equal(wait_end(f), expected);
 	assert_no_children();
-	/* What ended stays ended, whatever the time. */
+	/* An outcome stays, whatever the time. */
 	assert_int_equal(fence_poll(f, INT64_MAX), expected);
 	assert_int_equal(wait_end(f), expected);
 	assert_null(fence_end(f));
@@ -169,7 +169,7 @@ static void test_killed_by_a_signal(void **state)
 	assert_outcome("kill -TERM $$", FENCE_FAILED);
 }
 
-/* The pipe ends when the program has ended; only then it is polled. */
+/* The pipe ends when the program has ended. Only then the fence is polled. */
 static void test_poll_sees_the_end(void **state)
 {
 	char text[16];
@@ -180,7 +180,7 @@ static void test_poll_sees_the_end(void **state)
 	assert_int_equal(fence_poll(f, 999), FENCE_RUNNING);
 	assert_int_equal(kill(fence_pid(f), SIGTERM), 0);
 	read_all(out, text, sizeof text);
-	/* Past the deadline, too: that it ended counts. */
+	/* Even past the deadline: it has ended. */
 	struct pollfd p = {.fd = fence_fd(f), .events = POLLIN};
 	assert_int_equal(poll(&p, 1, -1), 1);
 	assert_int_equal(fence_poll(f, 2000), FENCE_FAILED);
@@ -206,7 +206,7 @@ static void test_timeout_kills_the_whole_group(void **state)
 	assert_int_not_equal(getpgrp(), fence_pid(f));
 	assert_int_equal(fence_poll(f, 999), FENCE_RUNNING);
 	assert_int_equal(fence_poll(f, 1000), FENCE_TIMEOUT);
-	read_all(out, text, sizeof text); /* comes back: nobody holds the pipe any more */
+	read_all(out, text, sizeof text); /* returns, because nobody holds the pipe any more */
 	assert_string_equal(text, "");
 	assert_no_children();
 	assert_int_equal(fence_poll(f, 1000), FENCE_TIMEOUT);
@@ -228,7 +228,7 @@ static void test_wait_ends_at_the_deadline(void **state)
 	fence_end(f);
 }
 
-/* Whoever waits for it need not look: the descriptor tells. */
+/* Nobody must poll: the descriptor tells that it has ended. */
 static void test_end_is_told(void **state)
 {
 	struct fence *f;
@@ -267,7 +267,7 @@ static void expect_none_left(struct fence *f, int out)
 	assert_no_children();
 }
 
-/* Killed, it is still there: the kernel has not let go of it. */
+/* The program was killed but is still there: the kernel has not let it go. */
 static void test_nobody_waits_for_a_burial(void **state)
 {
 	struct fence *f;
@@ -302,7 +302,7 @@ static void test_nobody_waits_for_a_start(void **state)
 	expect_none_left(f, out);
 }
 
-/* Each attempt leaves one: there is an end to it, and one that ends makes room. */
+/* Each attempt leaves one that hangs. Their number is bounded, and one that ends makes room. */
 static void test_so_many_hang_at_most(void **state)
 {
 	struct fence *f;
@@ -317,11 +317,11 @@ static void test_so_many_hang_at_most(void **state)
 	}
 	close(out);
 	assert_int_equal(r, -EAGAIN);
-	assert_in_range(n, FENCES_MAX - 3, FENCES_MAX); /* threads of tests before may be left */
+	assert_in_range(n, FENCES_MAX - 3, FENCES_MAX); /* threads of earlier tests may be left */
 	atomic_store(&hang.burials, false);
 	assert_no_children();
 	while ((r = start_shell("exit 0", LONG_NS, &f, &out)) == -EAGAIN) {
-		close(out); /* the last thread is still on its way out */
+		close(out); /* the last thread is still ending */
 		sched_yield();
 	}
 	assert_int_equal(r, 0);
@@ -349,7 +349,7 @@ static void test_no_such_program(void **state)
 	assert_not_started("/etc/passwd", -EACCES);
 }
 
-/* Exactly this environment, and nothing of ours. */
+/* Exactly this environment, and nothing of the daemon's. */
 static void test_environment(void **state)
 {
 	char *argv[] = {"/usr/bin/env", NULL};
@@ -383,10 +383,10 @@ static void test_overlong_reason_is_cut(void **state)
 	assert_int_equal(wait_end(f), FENCE_OK);
 	fence_end(f);
 	read_all(out, text, sizeof text);
-	assert_string_equal(text, "242\n"); /* with its name and the end: 256 */
+	assert_string_equal(text, "242\n"); /* with its name and the terminating zero: 256 */
 }
 
-/* Arguments as configured, no input, output and errors together to our stderr. */
+/* The configured arguments; no input; output and errors together to our stderr. */
 static void test_arguments_and_files(void **state)
 {
 	char text[256];
@@ -404,7 +404,7 @@ static void test_arguments_and_files(void **state)
 	assert_string_equal(text, "one|two words|2\nerror\n/dev/null\n");
 }
 
-/* Whoever opened it: a program that lives on would hold sockets and locks of ours. */
+/* Without this a program that lives on would hold the daemon's sockets and locks. */
 static void test_no_descriptor_is_passed(void **state)
 {
 	int leaky = fcntl(STDIN_FILENO, F_DUPFD, 50);
@@ -422,7 +422,7 @@ static void test_no_descriptor_is_passed(void **state)
 	assert_string_equal(text, "closed\n");
 }
 
-/* The daemon blocks its signals; a fence that cannot be interrupted would be a surprise. */
+/* The daemon blocks its signals. The fence must not inherit that. */
 static void test_signals_are_as_new(void **state)
 {
 	char text[256];
@@ -446,7 +446,7 @@ static void test_signals_are_as_new(void **state)
 	unsigned long long blocked, ignored;
 	assert_int_equal(sscanf(text, "SigBlk: %llx SigIgn: %llx", &blocked, &ignored), 2);
 	assert_int_equal(blocked, 0);
-	/* 32 and 33 are the C library's own: whoever started this test may have ignored them. */
+	/* 32 and 33 belong to the C library: the parent of this test may have ignored them. */
 	assert_int_equal(ignored & ~0x180000000ULL, 0);
 }
 

@@ -18,7 +18,7 @@
 #include "firewall-child.h"
 #include "test/children.h"
 
-static bool hangs; /* the kernel does not let go of the child */
+static bool hangs; /* the kernel does not let the child go */
 static int64_t ahead_ns;
 
 #define WRAP(type, name, ...)            \
@@ -34,7 +34,7 @@ WRAP(pid_t, waitpid, pid_t pid, int *status, int options)
 	return __real_waitpid(pid, status, options);
 }
 
-/* While it hangs, time flies. */
+/* While it hangs, the clock runs fast. */
 WRAP(int, clock_gettime, clockid_t clock, struct timespec *ret)
 {
 	int r = __real_clock_gettime(clock, ret);
@@ -56,7 +56,7 @@ static void test_killed_and_gone(void **state)
 	close(stop);
 }
 
-/* Nobody waits for it, and there is one at most. */
+/* It is not waited for, and there is one at most. */
 static void test_killed_and_not_gone(void **state)
 {
 	int stop = bell_open();

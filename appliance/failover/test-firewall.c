@@ -21,7 +21,7 @@ static struct play {
 	uint32_t generation;
 	uint64_t digest;
 	enum rehearsal_outcome outcome;
-	/* What was asked so far. */
+	/* Number of calls so far. */
 	uint32_t looks, digests, runs;
 } play;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -34,7 +34,7 @@ static pthread_cond_t asked = PTHREAD_COND_INITIALIZER;
 int __real_poll(struct pollfd *fds, nfds_t n, int timeout);
 WRAP(int, poll, struct pollfd *fds, nfds_t n, int timeout)
 {
-	return __real_poll(fds, n, timeout < 1 ? timeout : 1); /* time flies */
+	return __real_poll(fds, n, timeout < 1 ? timeout : 1); /* waits are short */
 }
 
 WRAP(int, rehearsal_generation, uint32_t *ret)
@@ -136,13 +136,13 @@ static enum firewall_state state_now(void)
 	return v.state;
 }
 
-/* Two looks later whatever the change would have led to has begun. */
+/* Waits until two looks later. Whatever the change causes has begun by then. */
 static void after_looks(void)
 {
 	wait_for(&play.looks, now(&play.looks) + 3);
 }
 
-/* A guard comes and goes with each takeover: another generation of the same rules. */
+/* A guard comes and goes with each takeover, which is another generation of the same rules. */
 static void test_same_rules_are_not_rehearsed_again(void **state)
 {
 	(void)state;
@@ -170,7 +170,7 @@ static void outcome(enum rehearsal_outcome o)
 	pthread_mutex_unlock(&lock);
 }
 
-/* What could not be told for once is tried again, though no rule changes. */
+/* A rehearsal without a result is repeated, even if no rule changes. */
 static void test_tried_again_until_it_is_told(void **state)
 {
 	(void)state;
@@ -183,7 +183,7 @@ static void test_tried_again_until_it_is_told(void **state)
 		after_looks();
 	uint32_t runs = now(&play.runs);
 	wait_for(&play.looks, now(&play.looks) + 30);
-	assert_int_equal(now(&play.runs), runs); /* that is an answer */
+	assert_int_equal(now(&play.runs), runs); /* that is a result */
 }
 
 static void test_not_asked(void **state)

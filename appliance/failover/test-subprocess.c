@@ -18,7 +18,7 @@
 
 #include "subprocess.h"
 
-/* What the shell says of @script on the side that is given a pipe; its exit status. */
+/* Runs @script and reads what it writes to the pipe (output or errors). Returns its exit status. */
 static int run(const char *script, bool errors, char *text, size_t n)
 {
 	char *argv[] = {(char[]){"sh"}, (char[]){"-c"}, (char *)script, NULL}, *envp[] = {NULL};

@@ -17,9 +17,9 @@
 #define ROUNDS 300
 
 struct job {
-	uint32_t plain[PIECES];     /* written by whoever has the piece: no lock, no atomic */
+	uint32_t plain[PIECES];     /* by piece, written by its thread without lock or atomic */
 	_Atomic uint32_t meeting;   /* pieces that wait for one in another thread */
-	pthread_barrier_t together; /* passed only by as many threads at once */
+	pthread_barrier_t together; /* passed only by that many threads at once */
 	uint32_t meet_at;
 };
 
@@ -38,11 +38,11 @@ static void run_many(uint32_t threads)
 	assert_non_null(job);
 	assert_int_equal(thread_pool_new(threads, &c), 0);
 	for (uint32_t round = 0; round < ROUNDS; round++) {
-		/* Sizes around those where threads join in, and large ones. */
+		/* Sizes around the one at which threads join in, and large ones. */
 		uint32_t n = round % 3 ? round % (2 * THREAD_POOL_ALONE + 1) : PIECES;
 		thread_pool_run(c, add_index, job, n);
 		for (uint32_t i = 0; i < PIECES; i++) {
-			assert_int_equal(job->plain[i], i < n ? i + 1 : 0); /* each once */
+			assert_int_equal(job->plain[i], i < n ? i + 1 : 0); /* each exactly once */
 			job->plain[i] = 0;
 		}
 	}
@@ -61,7 +61,7 @@ static void wait_together(void *ctx, uint32_t i)
 {
 	struct job *job = ctx;
 
-	/* The first piece of each thread's first part. */
+	/* The first piece of each thread. */
 	if (atomic_fetch_add(&job->meeting, 1) < job->meet_at)
 		pthread_barrier_wait(&job->together);
 }

@@ -20,9 +20,9 @@
 #include "base/clock.h"
 #include "health-probe.h"
 
-#define PATIENCE_MS 20000 /* far beyond what loopback needs; hit only by a failure */
+#define PATIENCE_MS 20000 /* far beyond what loopback needs; only a failure reaches it */
 
-/* Nobody else's connections, in whatever state, as far as there is the right to be alone. */
+/* Enters a network namespace of its own, if it may, so that there are no other connections. */
 static int be_alone(void **state)
 {
 	if (geteuid() == 0) {
@@ -84,7 +84,9 @@ static void test_accepting(void **state)
 	}
 }
 
-/* The server's program must not notice: nothing to accept, ever; and no queue fills up. */
+/*
+ * The server's program must not notice: there is never anything to accept, and no queue fills up.
+ */
 static void test_does_not_disturb(void **state)
 {
 	struct endpoint e;
@@ -113,8 +115,8 @@ static int rows_of(uint16_t port)
 }
 
 /*
- * No connection of the probes remains in any state: the last RST may still be on its way, but a
- * TIME_WAIT or a half-open one would be there for a minute.
+ * No connection of the probes remains. The last RST may still be under way, but a TIME_WAIT or a
+ * half-open connection would stay for a minute.
  */
 static void test_leaves_nothing_behind(void **state)
 {
@@ -135,14 +137,15 @@ static void test_refusing(void **state)
 {
 	struct endpoint e;
 	int error = 0;
-	_cleanup_close_ int fd = listener("127.0.0.1", -1, &e); /* bound, so nobody else listens */
+	/* Bound, so that nobody else listens. */
+	_cleanup_close_ int fd = listener("127.0.0.1", -1, &e);
 	assert_true(fd >= 0);
 
 	assert_int_equal(probe(&e, NULL, &error), HEALTH_REFUSED);
 	assert_int_equal(error, 0);
 }
 
-/* A full accept queue drops SYNs: nothing comes, until the caller's patience ends. */
+/* A full accept queue drops SYNs: there is no answer until the caller gives up. */
 static void test_silent(void **state)
 {
 	struct endpoint e;
@@ -155,7 +158,7 @@ static void test_silent(void **state)
 
 	assert_true(fd >= 0 && filler >= 0);
 	assert_int_equal(connect(filler, (struct sockaddr *)&ss, n), 0);
-	struct pollfd full = {.fd = fd, .events = POLLIN}; /* its last ACK has arrived, too */
+	struct pollfd full = {.fd = fd, .events = POLLIN}; /* the last ACK has arrived, too */
 	assert_int_equal(poll(&full, 1, PATIENCE_MS), 1);
 	assert_int_equal(health_probe_tcp_start(&p, &e, NULL, &error), HEALTH_PENDING);
 	assert_true(p.own_port > 0);
@@ -165,7 +168,7 @@ static void test_silent(void **state)
 	health_probe_tcp_stop(&p);
 	assert_int_equal(p.fd, -1);
 	assert_int_equal(fcntl(probe_fd, F_GETFD), -1);
-	health_probe_tcp_stop(&p); /* twice is fine */
+	health_probe_tcp_stop(&p); /* stopping twice is fine */
 }
 
 static void test_own_problems(void **state)
@@ -175,7 +178,8 @@ static void test_own_problems(void **state)
 	int error = 0;
 
 	assert_int_equal(endpoint_parse("127.0.0.1:9", false, &e), 0);
-	assert_int_equal(netaddr_parse("192.0.2.1", &foreign), 0); /* not ours (RFC 5737) */
+	/* Not an address of this host (RFC 5737). */
+	assert_int_equal(netaddr_parse("192.0.2.1", &foreign), 0);
 	assert_int_equal(probe(&e, &foreign, &error), HEALTH_ERROR);
 	assert_int_equal(error, -EADDRNOTAVAIL);
 	e.addr.family = NETADDR_NONE;

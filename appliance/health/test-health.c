@@ -13,19 +13,19 @@
 #define MS NS_PER_MS
 
 /*
- * A server on a simulated clock. What the machine asks for is answered by what the
- * server is at that instant; verdicts are recorded.
+ * A server on a simulated clock. It answers the machine's probes by its state at that instant.
+ * Verdicts are recorded.
  */
 struct sim {
 	struct health h;
 	int64_t now_ns;
 	int64_t rtt_ns;
 	int64_t dies_ns, returns_ns;
-	bool silent_services, refusing_services; /* the host answers, the services do not */
+	bool silent_services, refusing_services; /* the host answers, its services do not */
 	bool broken_probes;
-	int64_t others_die_ns; /* the backups answer until then */
+	int64_t others_die_ns; /* the backups answer up to then */
 	uint32_t others_asked;
-	uint32_t open[HEALTH_ROUNDS_MAX * 4]; /* rounds that wait for an answer, and since when */
+	uint32_t open[HEALTH_ROUNDS_MAX * 4]; /* rounds that wait for an answer; and since when */
 	int64_t open_ns[HEALTH_ROUNDS_MAX * 4];
 	uint32_t opens;
 	uint32_t started, ended;
@@ -93,7 +93,7 @@ static void sim_tick(struct sim *s)
 	}
 }
 
-/* Runs until @end_ns, from event to event. */
+/* Runs from event to event up to @end_ns. */
 static void sim_run(struct sim *s, int64_t end_ns)
 {
 	for (;;) {
@@ -153,7 +153,7 @@ static void test_healthy_after_rise(void **state)
 	assert_true(health_last_proof_of_life_ns(&s.h) > s.now_ns - 50 * MS);
 }
 
-/* The promise of config_detection_bound_ns(), at every phase of the death. */
+/* Checks config_detection_bound_ns() for a death at any phase of a round. */
 static void check_bound(const struct health_config *cfg, int64_t rtt_ns, int64_t traffic_ns)
 {
 	int64_t bound_ns = (int64_t)cfg->fall * cfg->interval_ns + cfg->timeout_ns;
@@ -168,7 +168,7 @@ static void check_bound(const struct health_config *cfg, int64_t rtt_ns, int64_t
 		assert_int_equal(health_state(&s.h), HEALTH_HEALTHY);
 		health_traffic(&s.h, s.dies_ns - traffic_ns);
 		sim_run_for(&s, 2 * bound_ns);
-		if (cfg->fall > 1) /* else nothing need come between */
+		if (cfg->fall > 1) /* otherwise nothing need come in between */
 			EXPECT_VERDICTS(&s, HEALTH_V_HEALTHY, HEALTH_V_SUSPECT, HEALTH_V_DOWN);
 		assert_int_equal(s.verdict[s.verdicts - 1], HEALTH_V_DOWN);
 		int64_t took_ns = s.verdict_ns[s.verdicts - 1] - s.dies_ns;
@@ -202,7 +202,7 @@ static void test_one_lost_round(void **state)
 	struct sim s;
 
 	sim_init(&s, &fast);
-	s.dies_ns = s.now_ns + 149 * MS; /* exactly the round at 150 ms */
+	s.dies_ns = s.now_ns + 149 * MS; /* exactly at the start of the round at 150 ms */
 	s.returns_ns = s.now_ns + 199 * MS;
 	sim_run_for(&s, 2000 * MS);
 	EXPECT_VERDICTS(&s, HEALTH_V_HEALTHY, HEALTH_V_SUSPECT, HEALTH_V_HEALTHY);
@@ -210,7 +210,7 @@ static void test_one_lost_round(void **state)
 	assert_int_equal(health_first_failed_ns(&s.h), 0);
 }
 
-/* It is the box that is late: each probe has all its time all the same. */
+/* The box is late, but each probe still has its whole time. */
 static void test_sent_late(void **state)
 {
 	struct health h;
@@ -225,7 +225,7 @@ static void test_sent_late(void **state)
 		health_sent(&h, a.round, t + 45 * MS);
 		assert_true(health_next_deadline(&h) == t + 50 * MS);
 		struct health_action next = health_tick(&h, t + 50 * MS);
-		assert_int_equal(next.kind, HEALTH_START_ROUND); /* none has ended */
+		assert_int_equal(next.kind, HEALTH_START_ROUND); /* no round has ended */
 		health_sent(&h, next.round, t + 52 * MS);
 		assert_int_equal(health_tick(&h, t + 70 * MS).kind, HEALTH_NOTHING);
 		for (uint32_t round = a.round; round <= next.round; round++) {
@@ -241,8 +241,8 @@ static void test_sent_late(void **state)
 	assert_int_equal(health_state(&h), HEALTH_HEALTHY);
 }
 
-/* When it is found dead, after it died 20 s after the beginning and its backups at @others_die_ns.
- */
+/* How long after its death, 20 s after the beginning, the server is found dead. Its backups die
+ * at @others_die_ns. */
 static int64_t found_dead_after_ns(const struct health_config *cfg, int64_t others_die_ns)
 {
 	struct sim s;
@@ -252,15 +252,15 @@ static int64_t found_dead_after_ns(const struct health_config *cfg, int64_t othe
 	s.others_die_ns = s.now_ns + others_die_ns;
 	sim_run_for(&s, 19999 * MS);
 	assert_int_equal(health_state(&s.h), HEALTH_HEALTHY);
-	/* While all is well they are not troubled. */
+	/* While all is well the others are asked rarely. */
 	assert_in_range(s.others_asked, 1, cfg->fall == 1 ? s.started : 20);
 	sim_run_for(&s, 10000 * MS);
 	assert_int_equal(health_state(&s.h), HEALTH_DOWN);
 	return s.verdict_ns[s.verdicts - 1] - s.dies_ns;
 }
 
-/* Nobody answers any more: it is the box that is cut off. For so long; then it may be all of them.
- */
+/* Nobody answers any more: the box assumes for a while that it is cut off. Then all of them may
+ * be dead. */
 static void test_cut_off(void **state)
 {
 	static const struct health_config cases[] = {
@@ -270,7 +270,8 @@ static void test_cut_off(void **state)
 	};
 
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-		int64_t alone = found_dead_after_ns(&cases[i], 0); /* there never was anybody */
+		/* There never was anybody else. */
+		int64_t alone = found_dead_after_ns(&cases[i], 0);
 		assert_true(found_dead_after_ns(&cases[i], INT64_MAX / 2) == alone);
 		assert_true(found_dead_after_ns(&cases[i], 5000 * MS) == alone);
 		int64_t together = found_dead_after_ns(&cases[i], 20000 * MS);
@@ -319,11 +320,11 @@ static void test_never_healthy_is_never_taken(void **state)
 	EXPECT_VERDICTS(&s, HEALTH_V_SUPPRESSED);
 	assert_int_equal(s.rule[0], HEALTH_RULE_NEVER_HEALTHY);
 	assert_int_equal(health_state(&s.h), HEALTH_UNKNOWN);
-	/* Rounds at 0, 50 ... 950 ended: from the third on each is weighed. */
+	/* Rounds at 0, 50 ... 950 have ended. From the third on each is judged. */
 	assert_int_equal(health_stats(&s.h)->suppressed[HEALTH_RULE_NEVER_HEALTHY], 18);
 }
 
-/* One answer is not enough: `rise` of them make it ours to protect. */
+/* One answer is not enough: the server is protected after `rise` of them. */
 static void test_dies_before_rise(void **state)
 {
 	struct sim s;
@@ -348,7 +349,7 @@ static void test_service_down_is_not_host_down(void **state)
 		assert_int_equal(health_state(&s.h), HEALTH_SERVICE_DOWN);
 		assert_int_equal(health_services_down(&s.h), 3);
 		assert_int_equal(health_stats(&s.h)->rounds_silent, 0);
-		/* It comes back after `rise`. */
+		/* The service comes back after `rise`. */
 		s.refusing_services = s.silent_services = false;
 		sim_run_for(&s, 50 * MS);
 		assert_int_equal(health_state(&s.h), HEALTH_SERVICE_DOWN);
@@ -359,7 +360,7 @@ static void test_service_down_is_not_host_down(void **state)
 	}
 }
 
-/* The wire saw its connections ended: two refusals are enough; silence is not. */
+/* The wire has shown that its connections ended: two refusals are enough; silence is not. */
 static void test_service_ended(void **state)
 {
 	const struct health_config slow = {.interval_ns = 100 * MS,
@@ -375,14 +376,14 @@ static void test_service_ended(void **state)
 		s.refusing_services = refusing;
 		s.silent_services = !refusing;
 		health_service_ended(&s.h, 1);
-		health_service_ended(&s.h, 64); /* there is none */
+		health_service_ended(&s.h, 64); /* there is no such service */
 		sim_run_for(&s, 110 * MS);
 		assert_int_equal(health_services_down(&s.h), 0);
 		sim_run_for(&s, 200 * MS);
 		assert_int_equal(health_services_down(&s.h), refusing ? 2 : 0);
 		sim_run_for(&s, 1000 * MS);
 		assert_int_equal(health_services_down(&s.h), 3);
-		/* It accepts again: what was seen before says nothing of the next time. */
+		/* The service accepts again: what was seen before does not count the next time. */
 		s.refusing_services = s.silent_services = false;
 		sim_run_for(&s, 500 * MS);
 		assert_int_equal(health_services_down(&s.h), 0);
@@ -392,7 +393,7 @@ static void test_service_ended(void **state)
 	}
 }
 
-/* A service that was down does not protect the host from being noticed. */
+/* When a service is down, the death of the host is still noticed. */
 static void test_service_down_then_host_down(void **state)
 {
 	struct sim s;
@@ -413,7 +414,7 @@ static void test_traffic_vetoes(void **state)
 
 	sim_init(&s, &fast);
 	sim_run_for(&s, 500 * MS);
-	s.dies_ns = s.now_ns; /* for probes; but the ring still sees it */
+	s.dies_ns = s.now_ns; /* for probes; the ring still sees it */
 	for (int i = 0; i < 100; i++) {
 		sim_run_for(&s, 10 * MS);
 		health_traffic(&s.h, s.now_ns);
@@ -423,7 +424,7 @@ static void test_traffic_vetoes(void **state)
 	assert_int_equal(health_stats(&s.h)->suppressed[HEALTH_RULE_TRAFFIC_SEEN], 16);
 	assert_true(health_last_proof_of_life_ns(&s.h) == s.now_ns);
 
-	/* When the wire falls silent too, the full evidence is demanded from then on. */
+	/* When the wire falls silent too, all evidence must come after that. */
 	int64_t silent_ns = s.now_ns;
 	sim_run_for(&s, 1000 * MS);
 	assert_int_equal(s.verdicts, 4);
@@ -432,7 +433,7 @@ static void test_traffic_vetoes(void **state)
 	assert_true(s.verdict_ns[3] - silent_ns <= 200 * MS);
 }
 
-/* A segment older than the failure is no sign of life, however late it is told. */
+/* A segment older than the failure is no sign of life, however late it is reported. */
 static void test_old_traffic_does_not_veto(void **state)
 {
 	struct sim s;
@@ -468,7 +469,7 @@ static void test_hold_vetoes(void **state)
 	assert_int_equal(health_stats(&s.h)->suppressed[HEALTH_RULE_HOLD], times);
 }
 
-/* The loop sleeps for 400 ms while the server is alive: nobody may die of that. */
+/* The loop sleeps for 400 ms while the server lives. That must not count as a death. */
 static void test_own_lateness_is_noticed(void **state)
 {
 	struct sim s;
@@ -476,12 +477,12 @@ static void test_own_lateness_is_noticed(void **state)
 	sim_init(&s, &fast);
 	sim_run_for(&s, 510 * MS);
 	for (int i = 0; i < 10; i++) {
-		s.now_ns += 400 * MS; /* nothing read, nothing ticked */
-		s.opens = 0;          /* and the answers of that time are lost */
+		s.now_ns += 400 * MS; /* nothing is read, nothing is ticked */
+		s.opens = 0;          /* the answers of that time are lost */
 		uint32_t started = s.started;
 		sim_tick(&s);
 		assert_int_not_equal(health_state(&s.h), HEALTH_DOWN);
-		assert_int_equal(s.started, started + 1); /* what was missed is not made up for */
+		assert_int_equal(s.started, started + 1); /* missed rounds are not made up for */
 	}
 	assert_true(health_stats(&s.h)->rounds_discarded > 3);
 	assert_true(health_stats(&s.h)->suppressed[HEALTH_RULE_SELF_LAG] > 3);
@@ -528,7 +529,9 @@ static void test_unsent_probes_are_no_evidence(void **state)
 	assert_int_equal(s.verdict[s.verdicts - 1], HEALTH_V_DOWN);
 }
 
-/* With a timeout of several intervals, an answer to a later round redeems the earlier. */
+/*
+ * With a timeout of several intervals, an answer to a later round also counts for the earlier ones.
+ */
 static void test_overlapping_rounds(void **state)
 {
 	static const struct health_config cfg = {20 * MS, 100 * MS, 3, 2, {1, 1}};
@@ -536,7 +539,7 @@ static void test_overlapping_rounds(void **state)
 
 	sim_init(&s, &cfg);
 	sim_run_for(&s, 495 * MS);
-	s.dies_ns = s.now_ns; /* loses the probes of three rounds */
+	s.dies_ns = s.now_ns; /* the probes of three rounds are lost */
 	s.returns_ns = s.now_ns + 60 * MS;
 	sim_run_for(&s, 2000 * MS);
 	EXPECT_VERDICTS(&s, HEALTH_V_HEALTHY);
@@ -544,7 +547,7 @@ static void test_overlapping_rounds(void **state)
 	assert_in_range(s.started - s.ended, 0, 5);
 }
 
-/* Several rounds end at once, because the loop is a little late: still in their order. */
+/* The loop is slightly late, so several rounds end at once: still in their order. */
 static void test_rounds_end_in_order(void **state)
 {
 	static const struct health_config cfg = {20 * MS, 100 * MS, 3, 2, {1, 1}};
@@ -563,7 +566,7 @@ static void test_rounds_end_in_order(void **state)
 	}
 }
 
-/* A little late at each turn: the rounds keep their pace all the same. */
+/* The loop is slightly late at each turn. The rounds still keep their pace. */
 static void test_lateness_does_not_add_up(void **state)
 {
 	struct sim s;
@@ -596,7 +599,7 @@ static void test_refusal_is_a_sign_of_life(void **state)
 	assert_true(health_last_proof_of_life_ns(&s.h) == s.now_ns + MS);
 }
 
-/* A server that answers, but always after the timeout, lives. */
+/* A server that always answers after the timeout lives. */
 static void test_late_answers_are_signs_of_life(void **state)
 {
 	struct sim s;
@@ -621,7 +624,7 @@ static void test_down_is_final_until_told(void **state)
 	assert_true(health_next_deadline(&s.h) == INT64_MAX);
 	uint32_t started = s.started, verdicts = s.verdicts;
 	int64_t first_failed_ns = health_first_failed_ns(&s.h);
-	/* The taken address answers: that must not look like a return. */
+	/* The taken address answers: that is not the server's return. */
 	health_result(&s.h, s.h.last_round, HEALTH_NEIGHBOUR, 0, HEALTH_OK, s.now_ns);
 	health_traffic(&s.h, s.now_ns);
 	sim_tick(&s);
@@ -630,7 +633,7 @@ static void test_down_is_final_until_told(void **state)
 	assert_int_equal(s.verdicts, verdicts);
 	assert_true(health_first_failed_ns(&s.h) == first_failed_ns);
 
-	/* The takeover failed: it is tried again with fresh evidence. */
+	/* The takeover failed: it is tried again on fresh evidence. */
 	health_retry(&s.h, s.now_ns);
 	assert_int_equal(health_state(&s.h), HEALTH_SUSPECT);
 	sim_run_for(&s, 300 * MS);
@@ -638,7 +641,7 @@ static void test_down_is_final_until_told(void **state)
 	assert_int_equal(s.verdict[verdicts], HEALTH_V_SUSPECT);
 	assert_int_equal(s.verdict[verdicts + 1], HEALTH_V_DOWN);
 
-	/* The operator brought it back. */
+	/* The operator has brought it back. */
 	health_reset(&s.h, s.now_ns);
 	s.returns_ns = s.now_ns;
 	assert_int_equal(health_state(&s.h), HEALTH_UNKNOWN);
@@ -666,7 +669,7 @@ static void test_ceilings(void **state)
 	c.timeout_ns = (HEALTH_ROUNDS_MAX - 1) * c.interval_ns;
 	assert_int_equal(health_init(&h, &c, 0), -EINVAL);
 
-	/* The most that is allowed works: as many rounds open, probes and failures as can be. */
+	/* The largest configuration works: as many open rounds, probes and failures as possible. */
 	c = (struct health_config){MS,
 				   (HEALTH_ROUNDS_MAX - 2) * MS + MS - 1,
 				   HEALTH_FALL_MAX,
@@ -679,7 +682,7 @@ static void test_ceilings(void **state)
 	uint32_t before = s.started;
 	s.dies_ns = s.now_ns;
 	sim_run_for(&s, 62 * MS);
-	assert_int_equal(s.started - before, 62); /* none left out */
+	assert_int_equal(s.started - before, 62); /* none was left out */
 	sim_run_for(&s, 1000 * MS);
 	EXPECT_VERDICTS(&s, HEALTH_V_HEALTHY, HEALTH_V_SUSPECT, HEALTH_V_DOWN);
 	assert_true(s.verdict_ns[2] - s.dies_ns <= 127 * MS);

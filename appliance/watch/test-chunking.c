@@ -29,12 +29,12 @@
 #define STREAM_MAX  (256u << 10)
 #define STEPS_MAX   256
 #define MARKS_MAX   48
-#define SEEDS       12 /* of each way of delivering, for each conversation */
+#define SEEDS       12 /* for each conversation and way of delivery */
 #define WINDOW      60000
 #define SEGMENT_MAX 1448
-#define LATE_MAX    8 /* segments that may overtake another */
+#define LATE_MAX    8 /* segments that may overtake another one */
 
-#define ISN_CLIENT UINT32_C(0xfffffe00) /* both wrap early */
+#define ISN_CLIENT UINT32_C(0xfffffe00) /* close to the wrap, like the other */
 #define ISN_SERVER UINT32_C(0xfffff800)
 
 struct step {
@@ -43,11 +43,12 @@ struct step {
 	bool fin;
 };
 
-/* A point of the conversation that every way of delivering it passes. */
+/* A point of the conversation that every way of delivery passes. */
 struct mark {
-	uint64_t to[2], acked; /* bytes shown; of the server's, what the client acknowledged */
+	/* Bytes shown by direction; how much of the server's the client has acknowledged. */
+	uint64_t to[2], acked;
 	bool fin[2];
-	size_t step; /* index of the step it lies in, or ends */
+	size_t step; /* index of the step in which it lies, or which it ends */
 };
 
 struct talk {
@@ -78,7 +79,7 @@ static void random_seed(uint64_t seed)
 		(void)random_next();
 }
 
-/* 0 to @n, both included. */
+/* A number from 0 to @n, inclusive. */
 static uint64_t upto(uint64_t n)
 {
 	return random_next() % (n + 1);
@@ -106,7 +107,7 @@ static void talk_free(struct talk *t)
 	buf_deinit(&t->stream[1]);
 }
 
-/* Places for marks: the ends of some steps, and points within them. */
+/* Chooses places for marks: the ends of some steps, and points within them. */
 static void talk_mark(struct talk *t, uint64_t seed)
 {
 	struct mark m = {.step = 0};
@@ -155,7 +156,7 @@ static struct talk talk_read(const char *folder, const char *name)
 /* ---- the module, as it is built ---- */
 
 static const struct jeebs_module *http;
-/* The same, which notes what the watch gives it: a restart gives it again. */
+/* The same module, noting what the watch gives it, which a restart gives it again. */
 static struct jeebs_module noted;
 static const struct jeebs_live_ops *live_ops;
 
@@ -195,8 +196,8 @@ struct rig {
 	struct flow *flow;
 	const struct talk *talk;
 	int64_t now_ns;
-	uint64_t acked; /* the client's newest */
-	uint64_t sent;  /* of the client, as the server's acknowledgments say */
+	uint64_t acked; /* the client's newest ACK */
+	uint64_t sent;  /* how much of the client the server has acknowledged */
 };
 
 static void segment(struct rig *g, uint32_t dir, uint8_t flags, uint64_t from, uint64_t to)
@@ -205,7 +206,7 @@ static void segment(struct rig *g, uint32_t dir, uint8_t flags, uint64_t from, u
 	const uint32_t isn[2] = {ISN_CLIENT, ISN_SERVER};
 	const uint8_t *bytes = g->talk ? g->talk->stream[dir].p : NULL;
 	size_t n = (size_t)(to - from);
-	/* Of exact size, so that ASan sees the edge. */
+	/* A copy of exact size, so that ASan sees reads beyond it. */
 	uint8_t *copy = malloc(n ? n : 1);
 	if (n > 0)
 		memcpy(copy, bytes + from, n);
@@ -215,7 +216,7 @@ static void segment(struct rig *g, uint32_t dir, uint8_t flags, uint64_t from, u
 		.seq = isn[dir] + (flags & TCP_SYN ? 0 : 1 + (uint32_t)from),
 		.ack = isn[!dir] + 1 + (uint32_t)(to_client ? g->sent : g->acked),
 		.window = WINDOW,
-		/* However they are cut: no size says what the path takes. */
+		/* PSH on every segment: no segment tells what size the path takes. */
 		.flags = (uint8_t)(flags | (n > 0 ? TCP_PSH : 0)),
 		.ttl = 60,
 		.payload = {copy, n},
@@ -262,7 +263,7 @@ static void rig_free(struct rig *g)
 	free(g);
 }
 
-/* The same two for each: what was shown by now, acknowledged as the mark says. */
+/* Both ends acknowledge: everything shown so far, as far as the mark says. */
 static void acknowledge(struct rig *g, const struct mark *m)
 {
 	g->acked = m->acked;
@@ -273,7 +274,7 @@ static void acknowledge(struct rig *g, const struct mark *m)
 		m->to[JEEBS_TO_SERVER] + m->fin[JEEBS_TO_SERVER]);
 }
 
-/* The module's state is written down, forgotten and read again. */
+/* Writes the module's state to a checkpoint, and restores it into a fresh one. */
 static void restart(struct rig *g)
 {
 	static uint8_t checkpoint[8192];
@@ -299,10 +300,10 @@ struct piece {
 
 struct way {
 	const char *name;
-	size_t size;  /* of a segment, at most */
-	bool repeats; /* some come again, some begin earlier or end later */
-	bool late;    /* some are overtaken by others of their direction */
-	bool mirror;  /* also by those of the other direction */
+	size_t size;  /* ceiling of a segment */
+	bool repeats; /* some segments come again; some begin earlier or end later */
+	bool late;    /* some segments are overtaken by others of their direction */
+	bool mirror;  /* and by those of the other direction */
 	bool restart; /* the module's state is restored from a checkpoint now and then */
 	uint64_t seed;
 };
@@ -320,7 +321,7 @@ static void add_piece(struct piece p)
 	pieces[piece_n++] = p;
 }
 
-/* [from, to) of one step. */
+/* Divides [from, to) of one step into segments. */
 static void cut_step(const struct way *w, const struct step *s, uint64_t from, uint64_t to,
 		     bool fin, uint64_t acked, uint64_t sent)
 {
@@ -330,7 +331,7 @@ static void cut_step(const struct way *w, const struct step *s, uint64_t from, u
 			n = w->size;
 		if (w->seed && n > 0)
 			n = 1 + upto(n - 1);
-		/* A FIN comes with the last bytes, or behind them. */
+		/* A FIN comes with the last bytes, or after them. */
 		bool with = fin && from + n == to && (n == 0 || !w->seed || one_in(2));
 		struct piece p = {s->dir, from, from + n, with, acked, sent};
 		add_piece(p);
@@ -346,7 +347,7 @@ static void cut_step(const struct way *w, const struct step *s, uint64_t from, u
 	} while (from < to || fin);
 }
 
-/* Each piece may be passed by some that follow it. */
+/* Lets each segment be overtaken by some of those that follow. */
 static void shuffle(bool mirror)
 {
 	for (size_t i = 0; i + 1 < piece_n; i++) {
@@ -354,7 +355,7 @@ static void shuffle(bool mirror)
 		if (k >= piece_n || one_in(2))
 			continue;
 		if (!mirror) {
-			/* Only if nothing of the other direction lies between. */
+			/* Only if no segment of the other direction is in between. */
 			size_t same = i;
 			while (same < k && pieces[same + 1].dir == pieces[i].dir)
 				same++;
@@ -366,7 +367,7 @@ static void shuffle(bool mirror)
 	}
 }
 
-/* From @before to @to, the mark included. */
+/* Delivers what is between @before and @to, including the mark @to. */
 static void deliver(struct rig *g, const struct way *w, const struct mark *before,
 		    const struct mark *to)
 {
@@ -388,7 +389,7 @@ static void deliver(struct rig *g, const struct way *w, const struct mark *befor
 		shuffle(w->mirror);
 	for (size_t i = 0; i < piece_n; i++) {
 		const struct piece *p = &pieces[i];
-		/* Nobody takes back what he acknowledged. */
+		/* An ACK never moves back. */
 		if (p->sent > g->sent)
 			g->sent = p->sent;
 		segment(g, p->dir, TCP_ACK | (p->fin ? TCP_FIN : 0), p->from, p->to);
@@ -401,10 +402,10 @@ static void deliver(struct rig *g, const struct way *w, const struct mark *befor
 struct seen {
 	struct plan plan;
 	struct buf checkpoint, snapshot;
-	uint64_t from[2]; /* needed of each log */
+	uint64_t from[2]; /* of each log: what must be there */
 };
 
-/* Of each direction everything that was asked for is there, and true. */
+/* Checks that each log has everything that was asked for, unchanged. */
 static void check_logs(const struct rig *g, const struct mark *m, struct seen *ret)
 {
 	for (uint32_t d = 0; d < 2; d++) {
@@ -512,7 +513,7 @@ static void compare_ways(struct talk *t, struct way w)
 #define HEAD(path) "HEAD " path " HTTP/1.1\r\nHost: a\r\n\r\n"
 
 struct said {
-	const char *client, *server; /* either may be NULL */
+	const char *client, *server; /* NULL: this side says nothing */
 };
 
 static const struct {
@@ -560,7 +561,7 @@ static struct talk talk_written(size_t i)
 	return t;
 }
 
-/* Long enough to be many segments: a body of @n bytes asked for, another one sent. */
+/* A conversation of many segments: a body of @n bytes is requested, another one is sent. */
 static struct talk talk_long(size_t n)
 {
 	struct talk t = talk_new("long");

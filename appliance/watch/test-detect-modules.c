@@ -19,9 +19,9 @@ static struct module_host *host;
 static const struct jeebs_module *const *candidates;
 static uint32_t count;
 
-/* What is said: the client begins its turns with '>', the server with '<'. */
+/* What is said. The client's turns begin with '>', the server's with '<'. */
 static const struct opening {
-	const char *module; /* NULL: nobody */
+	const char *module; /* NULL: no module */
 	const char *turn[TURNS_MAX];
 } openings[] = {
 	{"http", {">GET / HTTP/1.1\r\nHost: a\r\n\r\n", "<HTTP/1.1 200 OK\r\n\r\n"}},
@@ -70,7 +70,7 @@ static void check(const struct opening *o)
 			const struct jeebs_module *now = NULL;
 			enum detect_outcome was = outcome;
 			outcome = detect_choose(candidates, count, said, &now);
-			/* In whatever pieces they come, the same is chosen, or nobody. */
+			/* The result must be the same for any chunks. */
 			if (was != DETECT_WAIT)
 				assert_int_equal(outcome, was);
 			if (chosen)
@@ -93,7 +93,7 @@ static void test_openings(void **state)
 		check(&openings[i]);
 }
 
-/* Nothing said is nobody's yet. */
+/* Without any bytes no module is chosen. */
 static void test_nothing(void **state)
 {
 	const struct bytes none[2] = {BYTES_NONE, BYTES_NONE};
@@ -102,7 +102,7 @@ static void test_nothing(void **state)
 	assert_int_equal(detect_choose(candidates, count, none, &m), DETECT_WAIT);
 	for (uint32_t i = 0; i + 1 < count; i++)
 		assert_true(strcmp(candidates[i]->name, candidates[i + 1]->name) < 0);
-	/* What cannot be told from bytes is not asked. */
+	/* Protocols that bytes cannot show are not candidates. */
 	assert_true(have("http"));
 	assert_false(have("replay"));
 	assert_false(have("adopt"));

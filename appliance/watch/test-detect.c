@@ -5,11 +5,11 @@
 #include "detect.h"
 #include "plan.h"
 
-/* Two candidates. Each says yes when so many bytes of both sides are there, no when there are more.
- */
+/* Two candidates. Each says yes when both sides have sent that many bytes, and no when they have
+ * sent more. */
 static struct {
 	size_t yes[2][2]; /* [candidate][direction] */
-	size_t no[2];     /* of both together */
+	size_t no[2];     /* of both sides together */
 	int asked;
 } say;
 
@@ -47,7 +47,7 @@ static int chosen_open(void *state, struct jeebs_flow *f, const struct jeebs_liv
 
 	for (size_t i = 0; i < n; i++)
 		assert_int_equal(((const uint8_t *)state)[i], 0);
-	memset(state, 0xee, n); /* for who comes next */
+	memset(state, 0xee, n); /* for the next connection in this memory */
 	assert_int_equal(svc->begin[0] | svc->begin[1], 0);
 	assert_string_equal(svc->protocol, f->listener.module->name);
 	assert_string_equal(svc->upgrade, "later");
@@ -99,7 +99,7 @@ static void test_chosen_by_the_client(void **state)
 	assert_plan(jf, false, "auto", "protocol-unknown");
 	client(TCP_ACK, 20, 0, 100);
 	assert_ptr_equal(jf->listener.module, &b);
-	/* It has seen everything, once. */
+	/* The chosen module has seen everything once. */
 	assert_int_equal(rig.opens, 1);
 	assert_int_equal(rig.bytes[FLOW_TO_SERVER], 120);
 	server(TCP_ACK, 0, 120, 50);
@@ -111,7 +111,7 @@ static void test_chosen_by_the_client(void **state)
 	assert_int_equal(watch_undetected(rig.watch), 0);
 }
 
-/* One connection's state lies where another one's was, of a module that needs more. */
+/* The state of a connection is where another one's was, whose module needs more room. */
 static void test_states_begin_as_zeros(void **state)
 {
 	static const struct jeebs_module *const chosen[] = {&b, &a, &b};
@@ -130,7 +130,7 @@ static void test_states_begin_as_zeros(void **state)
 	}
 }
 
-/* The server speaks first, and the client's answer tells. */
+/* The server speaks first, and the client's answer decides. */
 static void test_chosen_by_both(void **state)
 {
 	struct jeebs_flow *jf = rig_handshake();
@@ -164,7 +164,7 @@ static void test_nobody(void **state)
 	say.no[0] = 5;
 	say.no[1] = 25;
 	client(TCP_ACK, 0, 0, 20);
-	assert_true(watch_listens(jf)); /* one is not sure */
+	assert_true(watch_listens(jf)); /* one candidate is not sure */
 	server(TCP_ACK, 0, 20, 5);
 	assert_int_equal(jf->listener.stage, WATCH_GAVE_UP);
 	client(TCP_ACK, 20, 5, 0);
@@ -173,7 +173,9 @@ static void test_nobody(void **state)
 	assert_int_equal(track_pool(watch_track(rig.watch))->used, 0);
 }
 
-/* Nobody is sure when one side has said as much as is looked at; in small parts and in one. */
+/*
+ * No candidate is sure when one side has sent as much as is looked at, in small parts or at once.
+ */
 static void test_ceiling(void **state)
 {
 	for (size_t n = 64; n <= DETECT_MAX_BYTES; n *= 8) {
@@ -188,7 +190,7 @@ static void test_ceiling(void **state)
 		assert_plan(jf, false, "auto", "protocol-unknown");
 		assert_int_equal(watch_undetected(rig.watch), before + 1);
 	}
-	/* In a single piece that is more, what is sure of the first bytes is sure. */
+	/* A single larger chunk: a candidate that is sure by its first bytes is chosen. */
 	rig.client.port++;
 	say.yes[0][0] = DETECT_MAX_BYTES;
 	say.yes[0][1] = 0;
@@ -212,7 +214,7 @@ static void test_gap(void **state)
 	assert_plan(jf, false, "auto", "protocol-unknown");
 }
 
-/* What passed before a late SYN is missing. */
+/* The bytes that passed before a late SYN are missing. */
 static void test_late_syn(void **state)
 {
 	server(TCP_SYN | TCP_ACK, -1, 0, 0);
@@ -224,7 +226,7 @@ static void test_late_syn(void **state)
 	assert_plan(watch_flow(f), false, "auto", "protocol-unknown");
 }
 
-/* Nobody has spoken: nothing has to be known. */
+/* Nobody has spoken, so no protocol must be known. */
 static void test_idle(void **state)
 {
 	struct jeebs_flow *jf = rig_handshake();
@@ -246,7 +248,7 @@ static void test_copies(void **state)
 	assert_non_null(copy);
 	assert_ptr_equal(copy->listener.module, &detect_module);
 	assert_plan(copy, false, "auto", "protocol-unknown");
-	/* It lives on, and is chosen for. */
+	/* The connection lives on, and a module is chosen. */
 	client(TCP_ACK, 20, 0, 20);
 	assert_ptr_equal(copy->listener.module, &a);
 	assert_int_equal(rig.bytes[FLOW_TO_SERVER], 40);

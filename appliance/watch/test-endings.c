@@ -15,7 +15,7 @@ static void test_fin_with_nothing_outstanding(void **state)
 	assert_int_equal(ending_by_fin(jf), ENDING_NONE); /* no FIN yet */
 	server(TCP_ACK | TCP_FIN, 100, 0, 0);
 	assert_int_equal(ending_by_fin(jf), ENDING_FINISHED);
-	server(TCP_ACK | TCP_FIN, 100, 0, 0); /* again: the connection counts once */
+	server(TCP_ACK | TCP_FIN, 100, 0, 0); /* again: each connection counts once */
 	assert_int_equal(ending_by_fin(jf), ENDING_NONE);
 	struct segment rst = of_server();
 	assert_int_equal(ending_by_reset(jf, &rst), ENDING_NONE);
@@ -31,7 +31,7 @@ static void test_fin_in_the_middle(void **state)
 	assert_int_equal(ending_by_fin(jf), ENDING_NONE);
 }
 
-/* Its answer to the client's FIN ends nothing; a cut is one all the same. */
+/* The server's answer to the client's FIN ends nothing. In the middle of something it does. */
 static void test_client_was_first(void **state)
 {
 	struct jeebs_flow *jf = rig_handshake();
@@ -63,13 +63,13 @@ static void test_reset(void **state)
 	assert_int_equal(ending_by_reset(jf, &rst), ENDING_RESET);
 	assert_int_equal(ending_by_reset(jf, &rst), ENDING_NONE);
 
-	/* A connection that was refused never was. */
+	/* A refused connection does not count. */
 	rig.client.port++;
 	struct flow *f = client(TCP_SYN, -1, 0, 0);
 	assert_int_equal(ending_by_reset(watch_flow(f), &rst), ENDING_NONE);
 }
 
-/* Older than the box: nobody knows in the middle of what. */
+/* The handshake was not seen: whether something was unfinished is not known. */
 static void test_midstream(void **state)
 {
 	struct flow *f = server(TCP_ACK, 0, 0, 100);

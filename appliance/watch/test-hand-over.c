@@ -3,18 +3,18 @@
 #include "test/watch-rig.h"
 
 /*
- * The rig's module is the first one. It hands over as soon as the server's byte `when` was
- * shown; the second one notes what it is shown.
+ * The rig's module is the first one. It hands over when the server's byte `when` was shown. The
+ * second module notes what it is shown.
  */
 static struct {
 	uint64_t when, begin[2];
-	bool refused;           /* hand_over() said no */
-	bool second_keeps;      /* the second asks for everything */
-	int second_data_result; /* of its second chunk on */
+	bool refused;           /* hand_over() has returned false */
+	bool second_keeps;      /* the second module asks to keep everything */
+	int second_data_result; /* of its second chunk and later ones */
 	int opens, closes, fins;
-	uint64_t from[2], to[2]; /* what it was shown, in one piece */
+	uint64_t from[2], to[2]; /* what it was shown, contiguous */
 	bool any[2];
-	char order[64]; /* a letter for each chunk: its direction */
+	char order[64]; /* one letter for each chunk: its direction */
 } up;
 
 static int first_data(void *state, uint32_t dir, uint64_t off, struct jeebs_bytes b, int64_t now_ns)
@@ -104,7 +104,7 @@ static int setup(void **state)
 	first = second = rig_module;
 	first.data = first_data;
 	second.name = "second";
-	second.state_size = 4096; /* more than the first one's */
+	second.state_size = 4096; /* more than the first module's */
 	second.open = second_open;
 	second.data = second_data;
 	second.fin = second_fin;
@@ -126,7 +126,10 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* A request of 300 bytes from 100 on, whose answer begins at 50 and is told from byte 80 on. */
+/*
+ * A request of 300 bytes from offset 100 on. Its answer begins at 50 and is recognised from byte 80
+ * on.
+ */
 static struct jeebs_flow *converse(void)
 {
 	struct jeebs_flow *jf = rig_handshake();
@@ -151,26 +154,26 @@ static void test_the_other_goes_on(void **state)
 	assert_ptr_equal(jf->listener.module, &second);
 	assert_true(watch_is_open(jf));
 	assert_int_equal(rig.closes, 1);
-	/* The log of the client, that of the server, the rest of the chunk. */
+	/* In this order: the client's log, the server's log, the rest of the chunk. */
 	assert_string_equal(up.order, "SCC");
 	assert_int_equal(up.from[0], 100);
 	assert_int_equal(up.to[0], 400);
 	assert_int_equal(up.from[1], 50);
 	assert_int_equal(up.to[1], 100);
-	/* It goes on with it. */
+	/* The second module gets what follows. */
 	client(TCP_ACK, 400, 100, 10);
 	server(TCP_ACK, 100, 410, 10);
 	assert_int_equal(up.to[0], 410);
 	assert_int_equal(up.to[1], 110);
 	assert_int_equal(rig.bytes[0], 400);
-	/* And its log is what it asked for. */
+	/* Its log is what it has asked for. */
 	assert_int_equal(jf->flow->stream[0].keep, 100);
 	assert_int_equal(jf->flow->stream[1].keep, 50);
 	client(TCP_ACK | TCP_FIN, 410, 110, 0);
 	assert_int_equal(up.fins, 1);
 }
 
-/* Inside the chunk that is being shown, and of the other direction nothing yet. */
+/* The hand-over begins inside the chunk being shown, and the other direction has nothing yet. */
 static void test_from_the_middle_of_a_chunk(void **state)
 {
 	struct jeebs_flow *jf = converse();
@@ -200,7 +203,7 @@ static void test_refused(void **state)
 {
 	struct jeebs_flow *jf = converse();
 
-	/* Beyond what was shown. */
+	/* An offset beyond what was shown. */
 	up.begin[0] = 401;
 	server(TCP_ACK, 70, 400, 30);
 	assert_true(up.refused);
@@ -208,7 +211,7 @@ static void test_refused(void **state)
 	up.begin[1] = 131;
 	server(TCP_ACK, 100, 400, 30);
 	assert_true(up.refused);
-	/* Nobody is configured. */
+	/* No module is configured for the upgrade. */
 	up.begin[1] = 50;
 	jf->listener.service.upgrade = NULL;
 	server(TCP_ACK, 130, 400, 30);
@@ -216,7 +219,7 @@ static void test_refused(void **state)
 	assert_ptr_equal(jf->listener.module, &first);
 	assert_true(watch_listens(jf));
 	assert_int_equal(up.opens, 0);
-	/* Then it is called again, and comes through. */
+	/* Then the first module is called again, and succeeds. */
 	jf->listener.service.upgrade = "second";
 	server(TCP_ACK, 160, 400, 30);
 	assert_ptr_equal(jf->listener.module, &second);
@@ -226,7 +229,7 @@ static void test_forgotten_bytes_are_refused(void **state)
 {
 	struct jeebs_flow *jf;
 
-	rig.keep[FLOW_TO_SERVER] = UINT64_MAX; /* nothing is kept of it */
+	rig.keep[FLOW_TO_SERVER] = UINT64_MAX; /* nothing of the direction is kept */
 	jf = converse();
 	server(TCP_ACK, 70, 400, 30);
 	assert_true(up.refused);
@@ -246,7 +249,7 @@ static void test_the_other_gives_up(void **state)
 	assert_int_equal(track_pool(watch_track(rig.watch))->used, 0);
 }
 
-/* To hand over without having asked for it is a fault of the module. */
+/* Returning JEEBS_HAND_OVER without calling hand_over() is a fault of the module. */
 static void test_unasked(void **state)
 {
 	rig.data_result = JEEBS_HAND_OVER;
@@ -276,7 +279,7 @@ static void test_a_copy_has_the_module_of_now(void **state)
 	struct watch *mine = rig.watch;
 
 	server(TCP_ACK, 70, 400, 30);
-	rig_start(4 << 20); /* another one, in rig.watch */
+	rig_start(4 << 20); /* starts another watch, in rig.watch */
 	struct watch *other = rig.watch;
 	rig.watch = mine;
 	struct jeebs_flow *copy = watch_clone(other, jf);

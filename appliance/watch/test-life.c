@@ -24,7 +24,7 @@ static int set_up(void **state)
 	const struct siphash_key key = {{3, 4}};
 
 	evidence = (struct evidence){0};
-	probe_answered(INT64_MAX); /* since whatever time */
+	probe_answered(INT64_MAX); /* whenever the connection began */
 
 	rig_setup(state);
 	life_init(&life, &key);
@@ -35,13 +35,13 @@ static int set_up(void **state)
 				.mac_valid = true,
 				.src_mac = {2, 0, 0, 0, 0, 1},
 				.time_ns = rig.now_ns};
-	/* The first time its MAC is only noted. */
+	/* The MAC is only noted when it is first seen. */
 	assert_false(of_flow());
 	assert_true(of_flow());
 	return 0;
 }
 
-/* What the tracker has just seen of the server, from its MAC. */
+/* Whether the last segment of the server, from its MAC, is a sign of life. */
 static bool lives(void)
 {
 	last.ack = flow_seq(jf->flow, FLOW_TO_SERVER, jf->flow->stream[0].next);
@@ -56,16 +56,16 @@ static void test_news_are_life(void **state)
 	server(TCP_ACK, 0, 100, 0); /* acknowledges what was just sent */
 	assert_true(lives());
 	assert_false(lives());
-	server(TCP_ACK, 0, 100, 500); /* goes on */
+	server(TCP_ACK, 0, 100, 500); /* brings new bytes */
 	assert_true(lives());
 	assert_false(lives());
-	client(TCP_ACK, 99, 500, 1); /* a keep-alive, which says nothing new */
+	client(TCP_ACK, 99, 500, 1); /* a keep-alive, which brings nothing new */
 	server(TCP_ACK, 500, 100, 0);
 	assert_true(lives());
 	assert_false(lives());
 }
 
-/* Old numbers, or numbers that nobody has. */
+/* Old numbers, or impossible ones. */
 static void test_anything_else_is_not(void **state)
 {
 	client(TCP_ACK, 0, 0, 100);
@@ -81,11 +81,11 @@ static void test_anything_else_is_not(void **state)
 		last.ack = flow_seq(jf->flow, FLOW_TO_SERVER, 100);
 		last.time_ns = rig.now_ns;
 		assert_false(of_flow());
-		client(TCP_ACK, 100, 500, 50); /* again, and again */
+		client(TCP_ACK, 100, 500, 50); /* repeatedly */
 	}
 }
 
-/* Right numbers from a MAC from which the server has not answered. */
+/* The numbers are right, but the MAC is one from which the server has not answered. */
 static void test_a_new_mac_must_have_answered(void **state)
 {
 	probe_answered(rig.now_ns + 1);
@@ -97,12 +97,12 @@ static void test_a_new_mac_must_have_answered(void **state)
 	last.ack = flow_seq(jf->flow, FLOW_TO_SERVER, 100);
 	assert_false(of_flow());
 	assert_false(of_flow());
-	/* It answers a probe: the NIC was changed. */
+	/* The server answers a probe from it: the NIC was changed. */
 	probe_answered(rig.now_ns + NS_PER_S);
 	assert_true(of_flow());
 }
 
-/* The server answers from its MAC, and then the connection begins. */
+/* The server answers from its MAC; then a connection begins. */
 static void begin_young(int64_t after_ns)
 {
 	evidence_mac_learn(&evidence, last.src_mac);
@@ -111,7 +111,7 @@ static void begin_young(int64_t after_ns)
 	server(TCP_ACK, 0, 100, 500);
 }
 
-/* Probes are answered late when a server is busy, and all its connections may be young then. */
+/* A busy server answers probes late, and all its connections may be young then. */
 static void test_young_connections_are_life(void **state)
 {
 	begin_young(0);
@@ -122,7 +122,7 @@ static void test_young_connections_are_life(void **state)
 	assert_true(lives());
 }
 
-/* Who plays both ends does not hold a takeover off for ever. */
+/* Somebody who plays both ends cannot hold a takeover off for ever. */
 static void test_young_connections_are_not_life_for_ever(void **state)
 {
 	uint32_t at = 100, said = 500;
@@ -136,14 +136,14 @@ static void test_young_connections_are_not_life_for_ever(void **state)
 		said += 100;
 		assert_true(lives() == (rig.now_ns - probed < LIFE_YOUNG_NS));
 	}
-	/* The server answers: it was its own connection. */
+	/* The server answers: the connection was its own. */
 	probe_answered(rig.now_ns);
 	client(TCP_ACK, at, said, 100);
 	server(TCP_ACK, said, at + 100, 100);
 	assert_true(lives());
 }
 
-/* Of a server that has never answered nothing is believed, nor of a stranger's MAC. */
+/* Nothing is believed of a server that has never answered, nor from a stranger's MAC. */
 static void test_young_connections_of_whoever(void **state)
 {
 	begin_young(0);
@@ -188,7 +188,7 @@ static void test_untracked(void **state)
 	assert_false(answer(UINT32_MAX - 9));
 	assert_false(answer(11));
 	assert_true(answer(10));
-	assert_false(answer(10)); /* once */
+	assert_false(answer(10)); /* it counts once */
 }
 
 #define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, rig_teardown)

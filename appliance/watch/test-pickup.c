@@ -30,7 +30,7 @@ static void assert_refused(const struct flow *f, const char *reason, const char 
 	assert_string_equal(p.detail, detail);
 }
 
-/* One exchange: the client's window field is @field, @n bytes come at once. */
+/* Makes one exchange: the client's window field is @field, and @n bytes are sent at once. */
 static struct flow *exchange(int round, uint16_t field, uint32_t n)
 {
 	rig.window = field;
@@ -39,7 +39,7 @@ static struct flow *exchange(int round, uint16_t field, uint32_t n)
 	return client(TCP_ACK, (round + 1) * 100, (int64_t)(round + 1) * n, 0);
 }
 
-/* Which option is missing, and how far it is known. */
+/* The refusal names the option that is missing, and what is known of it. */
 static void test_refused_with_what_is_missing(void **state)
 {
 	struct flow *f = client(TCP_ACK, 0, 0, 10);
@@ -57,7 +57,7 @@ static void test_refused_with_what_is_missing(void **state)
 	assert_refused(f, "handshake-not-seen", "window scale of the client: between 2 and 14");
 	rig.client.port++;
 	rig.bytes[0] = rig.bytes[1] = 0;
-	/* Half a handshake is nothing to infer from. */
+	/* From half a handshake nothing is inferred. */
 	f = server(TCP_SYN | TCP_ACK, -1, 0, 0);
 	assert_refused(f, "handshake-not-seen",
 		       "one half of the handshake was not seen: its TCP options are unknown");
@@ -81,7 +81,7 @@ static void test_continued(void **state)
 	assert_int_equal(n.snd_una, (uint32_t)(RIG_ISN_SERVER + 1 + 2 * 14480));
 	assert_int_equal(n.snd_nxt, n.snd_una);
 	assert_int_equal(n.rcv_nxt, (uint32_t)(RIG_ISN_CLIENT + 1 + 200));
-	/* Somebody who was told 502 may not be told less. */
+	/* A client that has seen a window of 502 may not see a smaller one. */
 	assert_int_equal(n.rcv_edge - n.rcv_nxt, 502);
 	assert_true(pickup_explain(f, INFER_SCALE_CLIENT, text));
 	assert_string_equal(text, "window scale of the client: between 5 and 14; 5 is safe and "
@@ -90,7 +90,7 @@ static void test_continued(void **state)
 	client(TCP_ACK, 200, 2 * 14480, 0);
 	assert_true(snapshot_of(f).sack_ok);
 
-	/* What it is encoded as can be read again. */
+	/* The encoded form can be decoded again. */
 	uint8_t room[SNAPSHOT_BYTES_MAX];
 	struct writer w = WRITER_IN(room);
 	struct snapshot again;
@@ -103,7 +103,7 @@ static void test_continued(void **state)
 
 static void test_timestamps(void **state)
 {
-	rig.syn.seen |= TCP_OPT_TIMESTAMP; /* of every segment from now on */
+	rig.syn.seen |= TCP_OPT_TIMESTAMP; /* in every segment from now on */
 	rig.answer.seen |= TCP_OPT_TIMESTAMP;
 	rig.tsval[FLOW_TO_CLIENT] = 777;
 	struct flow *f = exchange(0, 60000, 100);
@@ -126,7 +126,7 @@ static void test_others_explain_nothing(void **state)
 	assert_int_equal(snapshot_of(f).mss, 1400);
 }
 
-/* The module is opened at once, and told that there was something before. */
+/* The module is opened at once, and told that bytes came before. */
 static void test_module_is_told(void **state)
 {
 	struct flow *f = client(TCP_ACK, 0, 0, 40);
@@ -152,7 +152,7 @@ static void test_module_does_not_want_it(void **state)
 	assert_int_equal(rig.bytes[FLOW_TO_SERVER] + rig.bytes[FLOW_TO_CLIENT], 0);
 	client(TCP_ACK, 40, 30, 0);
 	assert_int_equal(track_pool(watch_track(rig.watch))->used, 0);
-	assert_string_equal(plan_of(f).module, "rig"); /* its plan says why */
+	assert_string_equal(plan_of(f).module, "rig"); /* the module's plan says why */
 	assert_int_equal(rig.plans, 1);
 }
 

@@ -39,7 +39,7 @@ static void test_mptcp(void **state)
 {
 	rig.syn.seen |= TCP_OPT_MPTCP;
 	struct flow *f = rig_handshake()->flow;
-	assert_true(plan_of(f).cont); /* offered, not taken */
+	assert_true(plan_of(f).cont); /* it was offered, but not agreed to */
 	rig.answer.seen |= TCP_OPT_MPTCP;
 	rig.client.port++;
 	f = rig_handshake()->flow;
@@ -96,16 +96,16 @@ static void test_client_bytes_lost(void **state)
 
 	client(TCP_ACK, 0, 0, 100);
 	server(TCP_ACK, 0, 150, 0);
-	/* A running connection: they may still come. */
+	/* On a running connection they may still come. */
 	assert_refused(f, "client-bytes-lost");
 	track_settle(watch_track(rig.watch), f);
-	/* Told as a gap: now the module must know. */
+	/* The module was told of the gap, so the module decides. */
 	assert_int_equal(rig.gaps, 1);
 	assert_string_equal(plan_of(f).module, "rig");
 	assert_true(plan_of(f).cont);
 }
 
-/* What was sent beyond a hole is not in flight for us: the module produces it again. */
+/* Bytes that were sent beyond a hole are not in flight for the box: the module makes them again. */
 static void test_hole_beyond_what_is_in_flight(void **state)
 {
 	struct flow *f = rig_handshake()->flow;
@@ -120,13 +120,14 @@ static void test_hole_beyond_what_is_in_flight(void **state)
 	assert_int_equal(plan_in_flight(f), 0);
 	assert_true(plan_of(f).cont);
 	assert_int_equal(rig.cut.to_client_end, 120);
-	client(TCP_ACK, 0, 200, 0); /* it has all, and so have we what follows the gap */
+	/* The client has all of it, and the box has what follows the gap. */
+	client(TCP_ACK, 0, 200, 0);
 	track_settle(watch_track(rig.watch), f);
 	assert_true(plan_of(f).cont);
 	assert_int_equal(rig.cut.to_client_end, 200);
 }
 
-/* Who does no SACK may hold a FIN behind a hole, unsaid. */
+/* A client without SACK may hold a FIN behind a hole, and does not say so. */
 static void test_fin_beyond_a_hole(void **state)
 {
 	rig.syn.seen = rig.answer.seen = TCP_OPT_MSS;
@@ -154,7 +155,7 @@ static void test_server_bytes_lost(void **state)
 	assert_true(plan_of(f).cont);
 }
 
-/* What the client holds behind a hole was on the wire: nobody else can say what it was. */
+/* Bytes that the client holds behind a hole were on the wire, and nobody knows what they were. */
 static void test_client_holds_what_was_not_captured(void **state)
 {
 	struct flow *f = rig_handshake()->flow;
@@ -163,7 +164,7 @@ static void test_client_holds_what_was_not_captured(void **state)
 	rig.sacked_to = 200;
 	client(TCP_ACK, 0, 50, 0);
 	assert_refused(f, "server-bytes-lost");
-	server(TCP_ACK, 150, 0, 50); /* captured now, but not what comes before it */
+	server(TCP_ACK, 150, 0, 50); /* captured now, but not the bytes before it */
 	assert_refused(f, "server-bytes-lost");
 	server(TCP_ACK, 100, 0, 50);
 	assert_true(plan_of(f).cont);
@@ -173,7 +174,7 @@ static void test_client_holds_what_was_not_captured(void **state)
 	takeover_item_free(item);
 }
 
-/* A capture that cuts segments short has holes at once; the client's word closes them. */
+/* A capture that truncates segments has holes at once. The client's ACK closes them. */
 static void test_cut_short_segments(void **state)
 {
 	struct flow *f = rig_handshake()->flow;
@@ -198,17 +199,17 @@ static void test_log_ceiling(void **state)
 	assert_int_equal(plan_in_flight(f), 8000);
 	assert_refused(f, "log-ceiling");
 	assert_true(f->marks & FLOW_MARK_LOG_CEILING);
-	client(TCP_ACK, 0, 8000, 0); /* the client has it all: nothing must be sent again */
+	client(TCP_ACK, 0, 8000, 0); /* the client has all of it: nothing must be sent again */
 	assert_true(plan_of(f).cont);
 }
 
-/* The transport speaks before the module. */
+/* The transport decides before the module. */
 static void test_transport_first(void **state)
 {
 	rig_handshake();
 	rig.cut.to_client_end = 12345;
 	assert_refused(client(TCP_ACK | TCP_URG, 0, 0, 10), "urgent-data");
-	assert_int_equal(rig.cut.to_client_end, 12345); /* not asked */
+	assert_int_equal(rig.cut.to_client_end, 12345); /* the module was not asked */
 }
 
 /* ---- the module's word ---- */
@@ -224,7 +225,7 @@ static void test_module_decides(void **state)
 	rig.verdict = JEEBS_REFUSE;
 	rig.reason = "too-many";
 	assert_refused(f, "too-many");
-	rig.verdict = 77; /* not CONTINUE: no */
+	rig.verdict = 77; /* not CONTINUE, which means no */
 	assert_refused(f, "too-many");
 	rig.reason = NULL;
 	rig.detail = 'x';
@@ -275,7 +276,7 @@ static void test_cut_with_ends(void **state)
 	struct jeebs_cut cut;
 	struct flow *f = rig_handshake()->flow;
 
-	client(TCP_ACK | TCP_FIN, 50, 0, 10); /* 50 bytes before it are missing */
+	client(TCP_ACK | TCP_FIN, 50, 0, 10); /* the 50 bytes before it are missing */
 	plan_cut(f->user, &cut);
 	assert_false(cut.client_fin);
 	client(TCP_ACK, 0, 0, 50);
@@ -289,7 +290,7 @@ static void test_cut_with_ends(void **state)
 	assert_int_equal(cut.to_client_acked, 0);
 }
 
-/* The client is ahead of what was captured of the server. */
+/* The client has acknowledged more than was captured of the server. */
 static void test_cut_ack_ahead(void **state)
 {
 	struct jeebs_cut cut;
@@ -337,7 +338,7 @@ static void test_snapshot_plain(void **state)
 	assert_int_equal(n.rcv_nxt, (uint32_t)(RIG_ISN_CLIENT + 1 + 100));
 	assert_int_equal(n.snd_wnd, 500 << 7);
 	assert_int_equal(n.snd_wl1, (uint32_t)(RIG_ISN_CLIENT + 1 + 100));
-	assert_int_equal(n.max_window, 60000 << 7); /* the handshake's last ACK */
+	assert_int_equal(n.max_window, 60000 << 7); /* of the last ACK of the handshake */
 	assert_int_equal(n.rcv_edge, (uint32_t)(RIG_ISN_CLIENT + 1 + 100 + (600 << 9)));
 	assert_int_equal(n.mss, 1400);
 	assert_true(n.wscale_ok && n.sack_ok && n.ts_ok);
@@ -371,7 +372,7 @@ static void test_snapshot_without_options(void **state)
 	assert_int_equal(snapshot_of(rig_handshake()->flow).mss, 1220);
 }
 
-/* One side alone offers: not agreed. */
+/* An option that one side alone offers is not agreed. */
 static void test_snapshot_half_offered(void **state)
 {
 	rig.syn.seen |= TCP_OPT_WSCALE;
@@ -384,7 +385,7 @@ static void test_snapshot_half_offered(void **state)
 	assert_int_equal(n.snd_wnd, 60000);
 }
 
-/* The highest right edge counts, also after the window has shrunk. */
+/* The highest right edge counts, even when the window has shrunk. */
 static void test_snapshot_edge_never_shrinks(void **state)
 {
 	struct flow *f = rig_handshake()->flow;
@@ -396,7 +397,7 @@ static void test_snapshot_edge_never_shrinks(void **state)
 	client(TCP_ACK, 1000, 0, 1000);
 	server(TCP_ACK, 0, 2000, 0);
 	struct snapshot n = snapshot_of(f);
-	assert_int_equal(n.rcv_edge, (uint32_t)(RIG_ISN_CLIENT + 1 + 60000)); /* the SYN-ACK's */
+	assert_int_equal(n.rcv_edge, (uint32_t)(RIG_ISN_CLIENT + 1 + 60000)); /* of the SYN-ACK */
 	rig.window = 60000;
 	server(TCP_ACK, 0, 2000, 0);
 	assert_int_equal(snapshot_of(f).rcv_edge, (uint32_t)(RIG_ISN_CLIENT + 1 + 62000));
@@ -408,7 +409,7 @@ static void test_snapshot_probe_byte(void **state)
 
 	assert_false(snapshot_of(f).probe_byte_ok);
 	server(TCP_ACK, 0, 0, 300);
-	assert_false(snapshot_of(f).probe_byte_ok); /* the client has none yet */
+	assert_false(snapshot_of(f).probe_byte_ok); /* the client has no byte yet */
 	client(TCP_ACK, 0, 120, 0);
 	struct snapshot n = snapshot_of(f);
 	assert_true(n.probe_byte_ok);
@@ -417,7 +418,7 @@ static void test_snapshot_probe_byte(void **state)
 	n = snapshot_of(f);
 	assert_true(n.probe_byte_ok);
 	assert_int_equal(n.probe_byte, rig_byte(FLOW_TO_CLIENT, 299));
-	/* The client is beyond what was captured: the byte is not known. */
+	/* The client has acknowledged more than was captured, so the byte is not known. */
 	client(TCP_ACK, 0, 400, 0);
 	track_settle(watch_track(rig.watch), f);
 	assert_false(snapshot_of(f).probe_byte_ok);
@@ -433,7 +434,8 @@ static void test_snapshot_client_fin(void **state)
 	assert_int_equal(n.rcv_nxt, (uint32_t)(RIG_ISN_CLIENT + 1 + 101));
 	rig.client.port++;
 	f = rig_handshake()->flow;
-	client(TCP_ACK | TCP_FIN, 100, 0, 0); /* bytes before it are missing: it does not count */
+	/* Bytes before it are missing, so it does not count. */
+	client(TCP_ACK | TCP_FIN, 100, 0, 0);
 	n = snapshot_of(f);
 	assert_false(n.client_fin);
 	assert_int_equal(n.rcv_nxt, RIG_ISN_CLIENT + 1);
@@ -448,7 +450,7 @@ static void test_snapshot_server_fin(void **state)
 	assert_true(n.server_fin);
 	assert_int_equal(n.snd_una, RIG_ISN_SERVER + 1);
 	assert_int_equal(n.snd_nxt, (uint32_t)(RIG_ISN_SERVER + 1 + 101));
-	client(TCP_ACK, 0, 100, 0); /* the data, not the FIN */
+	client(TCP_ACK, 0, 100, 0); /* acknowledges the data, not the FIN */
 	n = snapshot_of(f);
 	assert_int_equal(n.snd_una, (uint32_t)(RIG_ISN_SERVER + 1 + 100));
 	assert_int_equal(n.snd_nxt, (uint32_t)(RIG_ISN_SERVER + 1 + 101));

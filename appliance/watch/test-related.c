@@ -7,9 +7,10 @@
 
 static struct watch_service services[2];
 static struct jeebs_module main_module, companion_module;
-static struct jeebs_expect wanted; /* by the main connection's module, in its data callback */
+/* What the main connection's module expects in its data callback. */
+static struct jeebs_expect wanted;
 
-/* ---- a long log that is elsewhere ---- */
+/* ---- a long log that is spilled ---- */
 
 static int views;
 
@@ -167,7 +168,7 @@ static void plan_that_reads(const void *state, const struct jeebs_cut *cut, stru
 	*ret = (struct jeebs_plan){.verdict = JEEBS_CONTINUE, .reason = "read"};
 }
 
-/* Each look at the plan reads the log of the other; afterwards nobody does. */
+/* Each plan reads the log of the other connection, and closes it afterwards. */
 static void test_view_ends_with_the_plan(void **state)
 {
 	struct jeebs_flow *jf = the_main();
@@ -197,7 +198,7 @@ static void test_one_that_cannot_be_restored(void **state)
 	assert_true(r[0].cut.refused);
 }
 
-/* Nobody has opened its module: there is no state to be looked into. */
+/* Its module was not opened, so there is no state. */
 static void test_one_that_is_half_seen(void **state)
 {
 	struct jeebs_flow *jf = the_main();
@@ -220,7 +221,7 @@ static void test_expectations_are_few(void **state)
 		main_expects(i, (uint16_t)(50000 + i), 0, i);
 	assert_int_equal(jf->related.expect_n, JEEBS_EXPECT_MAX);
 	assert_int_equal(jf->related.expect[0].tag, 2);
-	main_expects(3, 50100, 0, 6); /* replaced, and the newest now */
+	main_expects(3, 50100, 0, 6); /* replaced, and now the newest */
 	assert_int_equal(jf->related.expect_n, JEEBS_EXPECT_MAX);
 	assert_int_equal(jf->related.expect[JEEBS_EXPECT_MAX - 1].server_port, 50100);
 	main_expects(3, 0, 0, 7);
@@ -245,7 +246,7 @@ static void test_ended_is_remembered(void **state)
 	assert_int_equal(b.n, 70);
 	assert_int_equal(b.p[0], rig_byte(FLOW_TO_SERVER, 30));
 	assert_int_equal(r[0].cut.log(r[0].cut.flow, JEEBS_TO_SERVER, 100).n, 0);
-	/* Another one at the same port, expected anew, is not the old one. */
+	/* Another connection on the same port, expected anew, is not the old one. */
 	main_expects(8, 50001, 0, 1);
 	main_expects(7, 0, 0, 2);
 	assert_int_equal(related_preview(jf, r), 0);
@@ -309,7 +310,7 @@ static void collect_left(struct related_list *l, int64_t now_ns)
 	assert_int_equal(related_collect_left(l, rig.watch, rig.service.server, 3, now_ns), 0);
 }
 
-/* The main connection ends; who it expected is known by what it said. */
+/* The main connection ends. What it expected is still known. */
 static void test_left_by_its_main(void **state)
 {
 	struct related_list l = {0};
@@ -317,7 +318,7 @@ static void test_left_by_its_main(void **state)
 
 	main_expects(7, 50001, 0, 0);
 	collect_left(&l, rig.now_ns);
-	assert_int_equal(l.n, 0); /* it lives */
+	assert_int_equal(l.n, 0); /* the main connection lives */
 	data_connection(50001, 41001);
 	at_ports(80, 40000);
 	assert_null(client(TCP_RST | TCP_ACK, 1, 0, 0));
@@ -330,7 +331,7 @@ static void test_left_by_its_main(void **state)
 	assert_int_equal(e->tag, 7);
 	assert_int_equal(related_collect_left(&l, rig.watch, rig.service.server + 1, 3, rig.now_ns),
 			 0);
-	assert_int_equal(l.n, 1); /* of another server nothing */
+	assert_int_equal(l.n, 1); /* nothing of another server */
 	collect_left(&l, rig.now_ns + RELATED_LEFT_NS);
 	assert_int_equal(l.n, 0);
 	related_list_deinit(&l);

@@ -4,7 +4,7 @@
 #include "takeover.h"
 #include "test/watch-rig.h"
 
-/* ---- memory that ends (link option --wrap) ---- */
+/* ---- memory that fails (link option --wrap) ---- */
 
 static int allocations_left = -1; /* negative: no end */
 
@@ -140,7 +140,7 @@ static void test_extract_moves_everything(void **state)
 	assert_log(&item->taken.remains.log[FLOW_TO_SERVER], FLOW_TO_SERVER, 20, 100);
 	assert_log(&item->taken.remains.log[FLOW_TO_CLIENT], FLOW_TO_CLIENT, 1000, 5000);
 	assert_int_equal(item->taken.snapshot.snd_nxt - item->taken.snapshot.snd_una, 4000);
-	/* The state was moved, not copied; its close comes with the item. */
+	/* The state was moved and not copied. The item closes it. */
 	assert_ptr_equal(item->taken.remains.state, module_state);
 	assert_ptr_equal(item->taken.remains.module, &rig_module);
 	assert_null(jf->listener.state);
@@ -151,7 +151,7 @@ static void test_extract_moves_everything(void **state)
 	assert_int_equal(rig.closes, 1);
 }
 
-/* The log lies across the end of its circular buffer. */
+/* The log wraps around the end of its circular buffer. */
 static void test_extract_wrapped_log(void **state)
 {
 	enum {
@@ -164,7 +164,7 @@ static void test_extract_wrapped_log(void **state)
 
 	for (int i = 0; i < ROUNDS; i++, sent += STEP) {
 		server(TCP_ACK, (int64_t)sent, 0, STEP);
-		/* Two steps stay in flight: the buffer is used around and around. */
+		/* Two steps stay in flight, so the buffer is used around and around. */
 		if (i < 2)
 			continue;
 		client(TCP_ACK, 0, (int64_t)(sent - STEP), 0);
@@ -183,7 +183,7 @@ static void test_extract_wrapped_log(void **state)
 	takeover_item_free(item);
 }
 
-/* Holes the client's answer revealed are gaps now, before the plan is made. */
+/* Holes that the client's answer reveals become gaps before the plan is made. */
 static void test_extract_settles(void **state)
 {
 	struct jeebs_flow *jf = rig_handshake();
@@ -213,8 +213,7 @@ static void test_extract_refused_without_module(void **state)
 	track_drop(watch_track(rig.watch), jf->flow);
 }
 
-/* Memory ends at each of its allocations: nothing is moved, nothing leaks, and it can be
- * tried again. */
+/* Each allocation in turn fails: nothing is moved, nothing leaks, and it can be tried again. */
 static void test_extract_without_memory(void **state)
 {
 	struct jeebs_flow *jf = rig_handshake();
@@ -267,7 +266,7 @@ static void assert_told(struct takeover_item *main, uint32_t n, const uint32_t *
 	}
 }
 
-/* Who lives comes first, then the newest of each tag, in whatever order they came. */
+/* The living one comes first, then the newest of each tag, in whatever order they arrived. */
 static void test_others_in_order(void **state)
 {
 	struct takeover_item *main = numbered(1);
@@ -282,7 +281,7 @@ static void test_others_in_order(void **state)
 	uint32_t n = 0;
 	list_for_each (it, &main->others)
 		n++;
-	assert_int_equal(n, 10); /* nobody is lost */
+	assert_int_equal(n, 10); /* none is lost */
 	takeover_item_free(main);
 }
 

@@ -30,13 +30,13 @@ static void test_second_connection_gets_fresh_state(void **state)
 		assert_null(client(TCP_RST | TCP_ACK, 0, 0, 0));
 		rig.bytes[0] = rig.bytes[1] = 0;
 	}
-	assert_int_equal(rig.opens, 5); /* rig_open checks that the state was zero */
+	assert_int_equal(rig.opens, 5); /* rig_open() checks that the state is zeroed */
 	assert_int_equal(rig.closes, 5);
 }
 
 static void test_refused_open_is_not_closed(void **state)
 {
-	rig.keep[FLOW_TO_SERVER] = 0; /* asked for, then refused: nobody will read it */
+	rig.keep[FLOW_TO_SERVER] = 0; /* asked for and then refused, so nobody reads it */
 	rig.open_result = JEEBS_GIVE_UP;
 	struct jeebs_flow *jf = rig_handshake();
 
@@ -48,7 +48,7 @@ static void test_refused_open_is_not_closed(void **state)
 	assert_int_equal(rig.closes, 0);
 }
 
-/* SYN-ACK captured before the SYN: the module is opened once the handshake is whole. */
+/* The SYN-ACK is captured before the SYN. The module is opened when the handshake is complete. */
 static void test_late_handshake(void **state)
 {
 	struct flow *f = server(TCP_SYN | TCP_ACK, -1, 0, 0);
@@ -63,7 +63,7 @@ static void test_late_handshake(void **state)
 	assert_int_equal(rig.bytes[FLOW_TO_SERVER], 20);
 }
 
-/* What passes before the handshake is whole waits for it. */
+/* Bytes that pass before the handshake is complete wait for it. */
 static void test_bytes_before_a_late_syn_wait(void **state)
 {
 	server(TCP_SYN | TCP_ACK, -1, 0, 0);
@@ -71,7 +71,7 @@ static void test_bytes_before_a_late_syn_wait(void **state)
 	assert_int_equal(rig.opens, 0);
 	client(TCP_SYN, -1, 0, 0);
 	assert_int_equal(rig.opens, 1);
-	assert_int_equal(rig.bytes[FLOW_TO_CLIENT], 0); /* and for what it answers */
+	assert_int_equal(rig.bytes[FLOW_TO_CLIENT], 0); /* the answer waits too */
 	client(TCP_ACK, 0, 0, 100);
 	assert_int_equal(rig.bytes[FLOW_TO_SERVER], 100);
 	assert_int_equal(rig.bytes[FLOW_TO_CLIENT], 70);
@@ -79,8 +79,8 @@ static void test_bytes_before_a_late_syn_wait(void **state)
 }
 
 /*
- * But not for ever. What passed then was not shown to the module: it must not think that the
- * stream begins where it is shown the first byte.
+ * Bytes do not wait for ever. What was not shown to the module becomes a gap, so that it does not
+ * take later bytes for the beginning of the stream.
  */
 static void test_bytes_before_a_late_syn_are_a_gap(void **state)
 {
@@ -93,7 +93,7 @@ static void test_bytes_before_a_late_syn_are_a_gap(void **state)
 	client(TCP_SYN, -1, 0, 0);
 	assert_int_equal(rig.opens, 1);
 	assert_int_equal(rig.gaps, 2);
-	client(TCP_ACK, 100, 70, 30); /* the rig checks where it goes on */
+	client(TCP_ACK, 100, 70, 30); /* the rig checks the offset */
 	server(TCP_ACK, 70, 130, 40);
 	assert_int_equal(rig.bytes[FLOW_TO_SERVER], 130);
 	assert_int_equal(rig.bytes[FLOW_TO_CLIENT], 110);
@@ -104,7 +104,7 @@ static void test_end_and_loss_before_a_late_syn(void **state)
 {
 	server(TCP_SYN | TCP_ACK, -1, 0, 0);
 	client(TCP_ACK, 0, 0, 0);
-	server(TCP_ACK | TCP_FIN, 0, 50, 10); /* acknowledges what was not captured */
+	server(TCP_ACK | TCP_FIN, 0, 50, 10); /* acknowledges bytes that were not captured */
 	rig.now_ns += NS_PER_S;
 	struct flow *f = client(TCP_ACK, 50, 11, 10);
 	assert_int_equal(rig.gap_hooks, 1);
@@ -144,7 +144,7 @@ static void test_port_used_again(void **state)
 	assert_int_equal(rig.opens, 2);
 }
 
-/* More connections than are kept for reuse, each beginning with a clean state. */
+/* More connections than are kept for reuse. Each begins with a zeroed state. */
 static void test_many_connections(void **state)
 {
 	enum {
@@ -233,7 +233,7 @@ static void test_giving_up_forgets(void **state)
 	client(TCP_ACK, 100, 0, 100);
 	assert_int_equal(jf->listener.stage, WATCH_GAVE_UP);
 	client(TCP_ACK, 200, 0, 100);
-	assert_int_equal(rig.bytes[FLOW_TO_SERVER], 200); /* told no more */
+	assert_int_equal(rig.bytes[FLOW_TO_SERVER], 200); /* no more bytes were shown */
 	assert_int_equal(track_log(jf->flow, FLOW_TO_SERVER, 0).n, 0);
 	assert_int_equal(track_pool(watch_track(rig.watch))->used, 0);
 }
@@ -244,7 +244,7 @@ static void test_gap_is_told_to_both(void **state)
 
 	client(TCP_ACK, 0, 0, 10);
 	server(TCP_ACK, 0, 10, 100);
-	server(TCP_ACK, 300, 10, 100); /* 200 bytes never captured ... */
+	server(TCP_ACK, 300, 10, 100); /* 200 bytes were never captured ... */
 	client(TCP_ACK, 10, 400, 0);   /* ... but the client has them */
 	track_settle(watch_track(rig.watch), jf->flow);
 	assert_int_equal(rig.gaps, 1);
@@ -259,13 +259,13 @@ static void test_detached_state_is_the_callers(void **state)
 	void *mine = watch_detach(jf);
 
 	assert_non_null(mine);
-	client(TCP_ACK, 0, 0, 10); /* told no more */
+	client(TCP_ACK, 0, 0, 10); /* nothing is shown any more */
 	assert_int_equal(rig.bytes[FLOW_TO_SERVER], 0);
 	track_drop(watch_track(rig.watch), jf->flow);
 	assert_int_equal(rig.closes, 0);
 	rig_module.close(mine);
 	free(mine);
-	rig_handshake(); /* the next one gets state of its own */
+	rig_handshake(); /* the next connection gets a state of its own */
 	assert_int_equal(rig.opens, 2);
 }
 
@@ -280,7 +280,7 @@ static void test_changes_make_dirty(void **state)
 	client(TCP_ACK, 0, 0, 1);
 	assert_false(list_empty(dirty));
 	client(TCP_ACK, 1, 0, 1);
-	assert_ptr_equal(dirty->next, dirty->prev); /* once */
+	assert_ptr_equal(dirty->next, dirty->prev); /* it is in the list once */
 	track_drop(watch_track(rig.watch), jf->flow);
 	assert_true(list_empty(dirty));
 }

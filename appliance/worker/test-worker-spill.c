@@ -78,7 +78,7 @@ static void flush(void)
 	worker_spill_flush(&spill, rig.watch, now_ns);
 }
 
-/* Flushes until @holds, which comes with the store's thread. */
+/* Flushes until @holds is true, which depends on the store's thread. */
 static void flush_until(bool (*holds)(void))
 {
 	int64_t limit = clock_mono_ns() + 60 * NS_PER_S;
@@ -124,7 +124,7 @@ static bool memory_is_small(void)
 	return at_rest() && in_memory() <= ABOVE;
 }
 
-/* The client goes on by @n bytes, all acknowledged. */
+/* The client sends @n more bytes, and all are acknowledged. */
 static void say(uint64_t n)
 {
 	for (uint64_t k; n > 0; n -= k, sent += k) {
@@ -134,7 +134,7 @@ static void say(uint64_t n)
 	}
 }
 
-/* As an upload does that is not faster than the store. */
+/* Uploads @n bytes at the pace of the store. */
 static void upload(uint64_t n)
 {
 	for (uint64_t done = 0; done < n; done += 4 * PIECE) {
@@ -143,7 +143,7 @@ static void upload(uint64_t n)
 	}
 }
 
-/* How far from @off on each byte is there and right. */
+/* Up to which offset every byte from @off on is there and right. */
 static uint64_t right_until(struct jeebs_bytes (*log)(struct jeebs_flow *f, uint32_t dir,
 						      uint64_t off),
 			    struct jeebs_flow *f, uint64_t off)
@@ -174,7 +174,7 @@ static void test_a_long_log_is_whole(void **state)
 	assert_int_equal(plan_sees(0), sent);
 	assert_int_equal(plan_sees(3 * MIB + 1), sent);
 
-	/* Short, it is none of the store's business. */
+	/* A short log does not go to the store. */
 	rig.keep[0] = sent;
 	say(1);
 	flush_until(none_spilled);
@@ -194,7 +194,7 @@ static void test_short_logs_stay(void **state)
 	end();
 }
 
-/* What is on its way has not left: whatever the store does, there is no hole. */
+/* Bytes on their way to the store are still in memory: there is never a hole. */
 static void test_no_hole_while_the_store_is_behind(void **state)
 {
 	struct store_batch b;
@@ -202,7 +202,7 @@ static void test_no_hole_while_the_store_is_behind(void **state)
 	start(64 * MIB);
 	gate_hold(true);
 	store_batch_init(&b, MIB, 100);
-	put(&b, 1, blob(10)); /* behind whose commit the store's thread stays */
+	put(&b, 1, blob(10)); /* the store's thread stops after this commit */
 	submit(store, &b);
 	gate_wait(1);
 	for (int i = 0; i < 10; i++) {
@@ -219,7 +219,7 @@ static void test_no_hole_while_the_store_is_behind(void **state)
 	end();
 }
 
-/* The queue is full: the batch is sent again as it is. */
+/* The queue is full: the same batch is submitted again. */
 static void test_no_place_in_the_queue(void **state)
 {
 	struct store_batch b;
@@ -247,13 +247,13 @@ static void test_no_place_in_the_queue(void **state)
 	end();
 }
 
-/* What the store has no room for stays in memory, up to the ceiling there; then the log begins
+/* Bytes for which the store has no room stay in memory, up to the ceiling. Then the log begins
  * later, and says so. */
 static void test_the_store_is_full(void **state)
 {
 	struct store_stats st;
 
-	start(2 * MIB); /* of which parts of logs may have half */
+	start(2 * MIB); /* of which parts of logs may take half */
 	say(3 * MIB);
 	flush_until(refused);
 	store_stats(store, &st);
@@ -276,12 +276,12 @@ static void test_the_store_is_full(void **state)
 	takeover_cut(item, &cut, none);
 	assert_true(right_until(cut.log, cut.flow, 0) < sent);
 	assert_null(item->taken.remains.log[FLOW_TO_SERVER]
-			    .spilled.view); /* for a join: it could not reach across the hole */
+			    .spilled.view); /* a join could not read across the hole */
 	takeover_item_free(item);
 	end();
 }
 
-/* As the module's wish moves on, the store is rid of what was before. */
+/* When the module releases bytes, the store deletes the parts before them. */
 static void test_keep_moves_on(void **state)
 {
 	start(64 * MIB);
@@ -300,7 +300,7 @@ static void test_keep_moves_on(void **state)
 	end();
 }
 
-/* What a module has read while it watches is let go of before the next interval is over. */
+/* A view that the module has read while it watches is closed within one interval. */
 static void test_view_is_closed(void **state)
 {
 	struct store_stats st;
@@ -316,7 +316,7 @@ static void test_view_is_closed(void **state)
 	end();
 }
 
-/* In a takeover the view goes along, and stays though the connection is gone from the store. */
+/* A takeover takes the view along. It stays when the connection's parts are deleted. */
 static void test_takeover_takes_a_view(void **state)
 {
 	start(64 * MIB);
@@ -344,7 +344,7 @@ static void test_takeover_takes_a_view(void **state)
 	end();
 }
 
-/* The module gives up while the store is at work: what comes then is for nobody. */
+/* The module gives up while the store works: the bytes that come then are not wanted. */
 static void test_given_up_while_under_way(void **state)
 {
 	start(64 * MIB);
@@ -377,7 +377,7 @@ static void test_closed_while_under_way(void **state)
 	end();
 }
 
-/* Nothing of it is of use to the next process: the connection's record says that it was cut. */
+/* No part is of use to the next process. The connection's record says that the log is shortened. */
 static void test_none_survives_a_restart(void **state)
 {
 	struct store_loaded loaded;

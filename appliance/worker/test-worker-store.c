@@ -57,7 +57,7 @@ static int set_up(void **state)
 	behind = false;
 	rig_setup(NULL);
 	config = (struct worker_config){
-		.store = (struct store *)&config, /* never looked into */
+		.store = (struct store *)&config, /* never dereferenced */
 		.store_interval_ns = INTERVAL_NS,
 		.server_names = names,
 		.evidence = evidence,
@@ -87,11 +87,11 @@ static void test_all_in_one(void **state)
 	assert_int_equal(puts_seen, FLOWS);
 	assert_int_equal(store.cut_short, 0);
 	assert_true(list_empty(watch_dirty(rig.watch)));
-	flush(); /* nothing new: nothing to say */
+	flush(); /* nothing has changed */
 	assert_int_equal(submits, 1);
 }
 
-/* A millisecond is the budget: what is beyond it waits for the next interval, and is not lost. */
+/* The budget is a millisecond. Flows beyond it wait for the next interval, and none is lost. */
 static void test_budget(void **state)
 {
 	uint32_t flushes = 0;
@@ -109,7 +109,7 @@ static void test_budget(void **state)
 	assert_int_equal(store.record_errors, 0);
 }
 
-/* Not before the interval has passed. */
+/* Nothing is written before the interval has passed. */
 static void test_interval(void **state)
 {
 	worker_store_flush(&store, rig.watch, mono_ns);
@@ -122,7 +122,7 @@ static void test_interval(void **state)
 	assert_int_equal(puts_seen, first);
 }
 
-/* The batch is kept while the store is behind, and goes as it is when it is not. */
+/* While the store is behind the batch is kept, and later submitted unchanged. */
 static void test_store_behind(void **state)
 {
 	behind = true;

@@ -29,7 +29,7 @@ static void call_end(struct worker *w, void *arg)
 	worker_takeover_end(w, *(uint32_t *)arg);
 }
 
-static uint32_t dead = 0; /* the server */
+static uint32_t dead = 0; /* index of the dead server */
 
 static void wait_for_mail(struct list *items)
 {
@@ -70,7 +70,7 @@ static void test_takeover(void **state)
 		rig.bytes[0] = rig.bytes[1] = 0;
 		rig.client.port++;
 	}
-	put(FLOW_TO_SERVER, TCP_SYN, -1, 0, 0); /* not answered: not live */
+	put(FLOW_TO_SERVER, TCP_SYN, -1, 0, 0); /* not answered, so not live */
 	rig.server.addr = addresses[1];
 	put_handshake(); /* of the other server */
 	settle();
@@ -87,9 +87,9 @@ static void test_takeover(void **state)
 	assert_false(look().found); /* the unanswered SYN */
 	put(FLOW_TO_SERVER, TCP_SYN, -1, 0, 0);
 	put(FLOW_TO_SERVER, TCP_ACK, 0, 0, 10);
-	sent -= 2; /* never reach the tracker: connections to it are none of ours now */
+	sent -= 2; /* connections to the server do not reach the tracker any more */
 
-	/* The first answers, the second resets, the third is silent. */
+	/* The first client answers, the second resets, the third is silent. */
 	rig.client.port = 40000;
 	put(FLOW_TO_SERVER, TCP_ACK, 100, 0, 0);
 	struct takeover_item *item = next_item(&items, TAKEOVER_READY);
@@ -120,10 +120,10 @@ static void test_takeover(void **state)
 	takeover_inbox_deinit(&inbox);
 	rig.server.addr = addresses[1];
 	rig.client.port = 40003;
-	assert_true(look().live); /* not touched by any of it */
+	assert_true(look().live); /* not affected by any of it */
 }
 
-/* Who says that it has sent more than was seen is given the time to send it again. */
+/* A client that has sent more than was captured gets time to send it again. */
 static void test_takeover_waits_for_what_was_not_seen(void **state)
 {
 	struct list items;
@@ -162,7 +162,7 @@ static void test_takeover_waits_for_what_was_not_seen(void **state)
 	takeover_inbox_deinit(&inbox);
 }
 
-/* A client that sends its SYN again has no connection, whatever the server thought. */
+/* A client that sends its SYN again has no connection, whatever the server believed. */
 static void test_takeover_of_handshakes(void **state)
 {
 	struct list items;
@@ -187,13 +187,13 @@ static void test_takeover_of_handshakes(void **state)
 	takeover_item_free(next_item(&items, TAKEOVER_GONE));
 	assert_no_item(&items);
 
-	/* A SYN of other numbers may be anybody's: who answers with those of the old connection has
-	 * it. Who does not has begun anew. */
+	/* A SYN with other numbers may be anybody's. A client that answers the probe with the
+	 * old connection's numbers has it; one that does not has begun anew. */
 	rig.isn[FLOW_TO_SERVER] += 1000;
 	for (rig.client.port = 40001; rig.client.port <= 40002; rig.client.port++)
 		put(FLOW_TO_SERVER, TCP_SYN, -1, 0, 0);
 	rig.isn[FLOW_TO_SERVER] -= 1000;
-	sent -= 2; /* set aside, and not counted */
+	sent -= 2; /* set aside and not counted */
 	rig.client.port = 40001;
 	put(FLOW_TO_SERVER, TCP_ACK, 0, 0, 0);
 	struct takeover_item *answered = next_item(&items, TAKEOVER_READY);
@@ -208,7 +208,7 @@ static void test_takeover_of_handshakes(void **state)
 	takeover_inbox_deinit(&inbox);
 }
 
-/* The end of a takeover that has not heard of everybody. */
+/* A takeover ends before all clients have answered. */
 static void test_takeover_ends_early(void **state)
 {
 	start();
@@ -241,7 +241,7 @@ static void test_stop_with_items_waiting(void **state)
 	worker_call(worker, call_collect, &dead);
 	worker_call(worker, call_end, &dead);
 	worker = worker_stop(worker);
-	assert_int_equal(rig.closes, 0); /* the items own the states */
+	assert_int_equal(rig.closes, 0); /* the states belong to the items */
 	takeover_inbox_deinit(&inbox);
 	assert_int_equal(rig.closes, 20);
 }
@@ -270,7 +270,7 @@ static void expect_refusal(struct list *items, bool unprobed)
 	takeover_item_free(item);
 }
 
-/* What cannot be handed over is refused, and said so: nobody waits for it. */
+/* A connection that cannot be handed over is refused aloud: nobody waits for it. */
 static void test_no_memory_to_hand_over(void **state)
 {
 	struct list items;
@@ -294,7 +294,10 @@ static void test_no_memory_to_hand_over(void **state)
 	takeover_inbox_deinit(&inbox);
 }
 
-/* Neither the item nor its refusal: the flow goes, and its taker has it on its own list. */
+/*
+ * Without memory even for the refusal the flow is dropped; the failover thread has it in its own
+ * list.
+ */
 static void test_no_memory_at_all_to_hand_over(void **state)
 {
 	struct list items;
@@ -313,7 +316,7 @@ static void test_no_memory_at_all_to_hand_over(void **state)
 	takeover_inbox_deinit(&inbox);
 }
 
-/* A connection for which watching had no memory is refused; nobody has to ask its client. */
+/* A connection without memory for a module is refused, without asking its client. */
 static void test_unwatched_is_refused(void **state)
 {
 	struct list items;
@@ -321,7 +324,7 @@ static void test_unwatched_is_refused(void **state)
 	start();
 	list_init(&items);
 	assert_int_equal(mailbox_init(&inbox), 0);
-	put_handshake(); /* the table has its memory now */
+	put_handshake(); /* the table has its memory by now */
 	settle();
 	rig.client.port++;
 	atomic_store(&calloc_fails_in, 1);
@@ -340,7 +343,7 @@ static void test_unwatched_is_refused(void **state)
 	takeover_inbox_deinit(&inbox);
 }
 
-/* Packets wait no longer than a part takes: many flows are many calls. */
+/* Packets wait no longer than one part takes: many flows need many calls. */
 static void call_one_part(struct worker *w, void *arg)
 {
 	uint32_t *io_from = arg;
@@ -380,7 +383,7 @@ static void test_takeover_in_parts(void **state)
 	takeover_inbox_deinit(&inbox);
 }
 
-/* Clients answer the box where it has taken the address, which need not be where it captures. */
+/* Clients answer on the interface of the takeover, which may not be captured. */
 static void test_takeover_listens_where_the_address_is_taken(void **state)
 {
 	const uint8_t listens[SERVERS] = {1, WORKER_LISTENS_NOT};
@@ -411,11 +414,11 @@ static void test_takeover_listens_where_the_address_is_taken(void **state)
 	assert_true(item->taken.answered && item->taken.plan.cont);
 	takeover_item_free(item);
 	rig.server.addr = addresses[1];
-	put_handshake(); /* nobody takes this one over */
+	put_handshake(); /* this one is not taken over */
 	sent -= 3;
 	rig.server.addr = addresses[0];
 	worker_call(worker, call_end, &dead);
-	put_handshake(); /* and afterwards it is as before */
+	put_handshake(); /* afterwards it is as before */
 	sent -= 3;
 	change_wires();
 	rig.server.addr = addresses[1];
@@ -447,7 +450,7 @@ static int64_t life(void)
 	return atomic_load(&evidence[0].server_ns);
 }
 
-/* Something from the server's address to that port of the box. */
+/* A segment from the server's address to this port of the box. */
 static void put_answer(uint16_t vlan, uint16_t port)
 {
 	struct endpoint client = rig.client;
@@ -483,7 +486,7 @@ static void take_vlan_10(struct list *items)
 	takeover_inbox_deinit(&inbox);
 }
 
-/* The server answers the box in VLAN 10: that is the one it can take over. */
+/* The server answers the box in VLAN 10: the box can take over there. */
 static void test_the_vlan_of_the_servers_answers(void **state)
 {
 	struct list items;
@@ -496,7 +499,7 @@ static void test_the_vlan_of_the_servers_answers(void **state)
 	int64_t before = life();
 	wire_vlan = 20;
 	rig.isn[0] += 5000000;
-	put(FLOW_TO_CLIENT, TCP_ACK, 0, 0, 0); /* is no sign of its life */
+	put(FLOW_TO_CLIENT, TCP_ACK, 0, 0, 0); /* no sign of its life */
 	rig.isn[0] -= 5000000;
 	rig.client.port++;
 	put(FLOW_TO_CLIENT, TCP_ACK, 0, 0, 0);
@@ -510,7 +513,10 @@ static void test_the_vlan_of_the_servers_answers(void **state)
 	take_vlan_10(&items);
 }
 
-/* Somebody in VLAN 20 sends to the box in the server's name: to any port, and after its death. */
+/*
+ * Somebody in VLAN 20 sends to the box in the server's name, to any port, and after the server's
+ * death.
+ */
 static void test_forged_answers_in_another_vlan(void **state)
 {
 	struct list items;
@@ -529,7 +535,7 @@ static void test_forged_answers_in_another_vlan(void **state)
 	take_vlan_10(&items);
 }
 
-/* A mirror of both sides of a router shows each connection twice: it is taken over once. */
+/* A mirror of both sides of a router shows each connection twice. It is taken over once. */
 static void test_two_vlans_and_one_connection(void **state)
 {
 	struct list items;
@@ -548,7 +554,7 @@ static void test_two_vlans_and_one_connection(void **state)
 	takeover_inbox_deinit(&inbox);
 }
 
-/* Nobody knows which of them it is: neither is touched but to end it. */
+/* It is unknown which connection it is: both are only ended. */
 static void test_two_vlans_and_no_answer(void **state)
 {
 	struct list items;

@@ -88,7 +88,7 @@ static void *ask_to_stand_still(void *arg)
 	return NULL;
 }
 
-/* Returns when the worker is in there; who asked it to gives up some time, with *ret. */
+/* Returns when the worker is in the call. Its caller gives up later, with *ret. */
 static pthread_t stop_worker(int *ret)
 {
 	pthread_t t;
@@ -120,7 +120,7 @@ static void test_one_that_stands_still(void **state)
 	assert_true(worker_tasks_stand_still(&tasks));
 	pthread_join(t, NULL);
 	assert_int_equal(r, -EINPROGRESS);
-	/* Whoever comes now does not wait, however much patience he has; nor do places run out. */
+	/* A later caller does not wait, however patient it is, and places do not run out. */
 	tasks.patience_ns = FOR_EVER_NS;
 	for (int i = 0; i < 3 * WORKER_TASKS_MAX; i++)
 		assert_int_equal(ask(&s), -ETIMEDOUT);
@@ -129,10 +129,10 @@ static void test_one_that_stands_still(void **state)
 		sched_yield();
 	assert_int_equal(ask(&s), 0);
 	assert_int_equal(s.sum, 3);
-	assert_int_equal(atomic_load(&called), 1); /* what nobody waited for was not done */
+	assert_int_equal(atomic_load(&called), 1); /* a call that was given up is not made */
 }
 
-/* Nobody gives up one that is slow and turns. */
+/* A slow worker that turns is not given up. */
 static void turn(struct worker *w, void *arg)
 {
 	static const struct timespec moment = {.tv_nsec = 2 * NS_PER_MS};

@@ -26,7 +26,7 @@ static void test_tracks_what_is_on_the_wire(void **state)
 	assert_int_equal(rig.closes, 1);
 }
 
-/* Behind IPv6's hop-by-hop options: only who follows the headers sees that it is no TCP. */
+/* Not TCP, behind IPv6's hop-by-hop options. The filter passes it: only the headers show that. */
 static void put_not_tcp(const struct netaddr *to)
 {
 	uint8_t p[ETH_BYTES + 40 + 8] = {0};
@@ -55,7 +55,7 @@ static void test_counts(void **state)
 	const struct worker_counters *c = worker_counters(worker);
 	put_handshake();
 	rig.client.port++;
-	put(FLOW_TO_SERVER, TCP_ACK, 0, 0, 2); /* older than the box */
+	put(FLOW_TO_SERVER, TCP_ACK, 0, 0, 2); /* its handshake was not seen */
 	put_not_tcp(&listened[1]);
 	put_ethernet(junk);
 	junk[ETH_BYTES] = 0x45;
@@ -65,16 +65,16 @@ static void test_counts(void **state)
 	put_frame(junk, sizeof junk);
 	put16(junk + ETH_BYTES + 2, 46);
 	put16(junk + ETH_BYTES + 6, 0x2000); /* more fragments */
-	put_frame(junk, sizeof junk);        /* its header is damaged */
+	put_frame(junk, sizeof junk);        /* the header's checksum is wrong */
 	frame_seal(junk + ETH_BYTES, 46);
 	put_frame(junk, sizeof junk);
-	/* What does not pass the filter: another protocol, and what is of nobody. */
+	/* The filter does not pass another protocol, or other addresses. */
 	junk[ETH_BYTES + 9] = IPPROTO_UDP;
 	assert_int_equal(send(wire, junk, sizeof junk, 0), sizeof junk);
 	junk[ETH_BYTES + 9] = IPPROTO_TCP;
 	memset(junk + ETH_BYTES + 12, 9, 8);
 	assert_int_equal(send(wire, junk, sizeof junk, 0), sizeof junk);
-	/* What the tracker counts is told at the end of a worker's turn. */
+	/* The tracker's counters are published at the end of a worker's turn. */
 	UNTIL(atomic_load(&c->packets) == sent && atomic_load(&c->ring[0].packets) == sent &&
 	      atomic_load(&c->flows) == 2 && atomic_load(&c->live) == 1);
 	assert_int_equal(atomic_load(&c->tcp), 4);
@@ -89,7 +89,7 @@ static void test_counts(void **state)
 	assert_true(atomic_load(&c->lag_ns) >= 0);
 }
 
-/* Until all workers have their rings a packet may come to the wrong one. */
+/* Until all workers have their rings, a packet may reach the wrong one. */
 static void test_held(void **state)
 {
 	const struct worker_counters *c;
@@ -99,7 +99,7 @@ static void test_held(void **state)
 	c = worker_counters(worker);
 	put_handshake();
 	UNTIL(atomic_load(&c->ring[0].packets) == sent);
-	worker_begin(worker); /* also for what is still in the ring */
+	worker_begin(worker); /* also for packets that are in the ring already */
 	rig.client.port++;
 	put_handshake();
 	put(FLOW_TO_SERVER, TCP_ACK, 0, 0, 10);
@@ -145,16 +145,16 @@ static void connect_anew(uint16_t port)
 		put_handshake();
 }
 
-/* On whatever connection, tracked or not. */
+/* On any connection, tracked or not. */
 static void test_answers_prove_life(void **state)
 {
 	start();
-	for (uint16_t port = 80; port < 82; port++) { /* 81 is no service */
+	for (uint16_t port = 80; port < 82; port++) { /* 81 is not a service */
 		connect_anew(port);
 		ask_and_answer(0); /* its MAC is seen for the first time */
 		int64_t before = clock_mono_ns();
 		ask_and_answer(10);
-		/* The kernel's stamp is of another clock: a millisecond for the difference. */
+		/* The kernel's stamp is of another clock, which may differ by a millisecond. */
 		assert_true(life(0) >= before - NS_PER_MS);
 		assert_true(life(0) <= clock_mono_ns() + NS_PER_MS);
 	}
@@ -179,7 +179,7 @@ static void test_forged_segments_prove_nothing(void **state)
 	int64_t at = life(0);
 	assert_true(at > 0);
 	for (size_t i = 0; i < sizeof flags; i++) {
-		rig.client.port++; /* nobody who has asked */
+		rig.client.port++; /* a client that has asked nothing */
 		rig.server.port = i % 2 ? 80 : 8081;
 		put(FLOW_TO_CLIENT, flags[i], 0, 0, 0);
 		if (rig.server.port != 80)
@@ -189,7 +189,7 @@ static void test_forged_segments_prove_nothing(void **state)
 	assert_int_equal(life(0), at);
 }
 
-/* The server has not answered the box from there. */
+/* The server has not answered the box from this MAC. */
 static void test_another_mac_proves_nothing(void **state)
 {
 	atomic_store(&evidence[0].probed_ns, 1);
@@ -220,7 +220,7 @@ static void test_lost_bytes_are_told(void **state)
 
 #define HOUR_S 3600
 
-/* When rig's flow was last heard, from either side; not heard of since the start: 0. */
+/* When the rig's flow was last heard, from either side; 0: not since the start. */
 static void call_last_ns(struct worker *w, void *arg)
 {
 	struct flow *f = track_find(watch_track(worker_watch(w)), &rig.server, &rig.client);
@@ -229,7 +229,7 @@ static void call_last_ns(struct worker *w, void *arg)
 		((int64_t *)arg)[dir] = f ? f->last_ns[dir] : 0;
 }
 
-/* Neither a clock that is set nor packets stamped before it was make anything older or younger. */
+/* Neither setting the clock, nor packets stamped before that, makes anything older or younger. */
 static void set_clock_by(int64_t by_s)
 {
 	int64_t last[2], before;
@@ -242,14 +242,14 @@ static void set_clock_by(int64_t by_s)
 	settle();
 	before = clock_mono_ns();
 	atomic_store(&clock_set_by_s, by_s);
-	settle(); /* a turn, so that it knows the new time */
+	settle(); /* one turn, so that the worker knows the new time */
 	const struct worker_counters *c = worker_counters(worker);
 	uint64_t packets = atomic_load(&c->packets);
 	put(FLOW_TO_CLIENT, TCP_ACK, 0, 0, 10);
 	put(FLOW_TO_SERVER, TCP_ACK, 0, 10, 10);
 	settle();
 	worker_call(worker, call_last_ns, last);
-	/* Published, and so ticked, too. */
+	/* Published, which means that it has ticked, too. */
 	UNTIL(atomic_load(&c->packets) >= packets + 2);
 	assert_int_equal(look().count, 2);
 	atomic_store(&clock_set_by_s, 0);
@@ -292,7 +292,7 @@ static void stand_still(int signal)
 		nanosleep(&moment, NULL);
 }
 
-/* Bytes out of order, and after them those before; then silence. */
+/* Sends bytes out of order, then those before them. Then there is silence. */
 static void put_while_nobody_reads(void)
 {
 	static const struct timespec block = {.tv_nsec = 3 * NS_PER_MS};
@@ -307,7 +307,7 @@ static void put_while_nobody_reads(void)
 	UNTIL(clock_mono_ns() > began + 2 * STOPPED_HOLE_NS);
 }
 
-/* A hole is as old as it was on the wire, however late its thread reads that it was filled. */
+/* A hole is as old as it was on the wire, however late its filling is read. */
 static void test_a_stopped_worker_concludes_nothing(void **state)
 {
 	const struct sigaction on_signal = {.sa_handler = stand_still};
@@ -332,7 +332,7 @@ static void test_a_stopped_worker_concludes_nothing(void **state)
 
 /* ---- its clock ---- */
 
-/* How long a packet has waited in the ring is believed, but not after the clock was set. */
+/* The time that a packet has waited in the ring is believed, except after the clock was set. */
 static void test_a_packet_may_be_old(void **state)
 {
 	const struct worker_clock was_set = {.turn_ns = 100 * NS_PER_S,
@@ -347,7 +347,7 @@ static void test_a_packet_may_be_old(void **state)
 	assert_int_equal(worker_clock_mono(&c, 57 * NS_PER_S), 50 * NS_PER_S);
 }
 
-/* What came before the beginning does not count, however late it is read. */
+/* Packets from before the beginning do not count, however late they are read. */
 static void test_too_early_until_caught_up(void **state)
 {
 	struct worker_clock c = {.turn_ns = 10 * NS_PER_S,
@@ -365,7 +365,7 @@ static void test_too_early_until_caught_up(void **state)
 	assert_true(worker_clock_too_early(&c, 999 * NS_PER_S));
 }
 
-/* What the configuration lets pass, the kernel takes; what is far beyond it, it does not. */
+/* The kernel accepts what the configuration allows, and refuses what is far beyond. */
 static int open_with_addresses(uint32_t v4, uint32_t v6)
 {
 	static struct netaddr a[1600];
@@ -421,7 +421,7 @@ static void test_filter_ceiling(void **state)
 
 static void call_count(struct worker *w, void *arg)
 {
-	++*(uint64_t *)arg; /* all in one thread: no lock */
+	++*(uint64_t *)arg; /* all in one thread, without a lock */
 }
 
 static void *call_often(void *arg)
@@ -500,7 +500,7 @@ static void test_start_fails(void **state)
 	config.rings = many;
 	config.ring_count = WORKER_RINGS_MAX + 1;
 	assert_int_equal(worker_start(&config, &worker, &why), -EINVAL);
-	/* The second of two: the first is closed again. */
+	/* The second of two fails: the first is closed again. */
 	config.ring_count = 2;
 	many[1].interface = "jeebs-none";
 	assert_int_equal(worker_start(&config, &worker, &why), -ENODEV);
@@ -508,7 +508,7 @@ static void test_start_fails(void **state)
 	assert_null(worker_stop(NULL));
 }
 
-/* Memory ends at each allocation of the start. */
+/* Each allocation of the start fails in turn. */
 static void test_start_without_memory(void **state)
 {
 	struct worker_failure why;
@@ -519,7 +519,8 @@ static void test_start_without_memory(void **state)
 		atomic_store(&calloc_fails_in, i);
 		r = worker_start(&config, &worker, &why);
 		if (r == 0 && atomic_load(&calloc_fails_in) == 0) {
-			/* One in the kernel's or libpcap's library that is not ours to tell. */
+			/* An allocation within the kernel or libpcap, whose failure is not
+			 * reported. */
 			worker = worker_stop(worker);
 			r = -ENOMEM;
 		}
