@@ -25,7 +25,7 @@
 #define REPORTS_MAX 256
 #define WAIT_MS     60000
 
-/* Nobody is late before the clock leaps, however slow the machine is (link option --wrap). */
+/* Nothing times out before the clock leaps, however slow the machine is (link option --wrap). */
 #define TIMEOUT_S INT64_C(3600)
 
 static const struct adopt_config patient = {
@@ -93,7 +93,7 @@ static void expect(struct rig *g, int i, enum adopt_event event, const char *rea
 		assert_string_equal(g->seen[i].detail, detail);
 }
 
-/* It is one less after the last report: until then somebody may need what the report needs. */
+/* The number falls after the last report, because the report may still need what it counts. */
 static void wait_active(const struct rig *g, uint64_t n)
 {
 	const int64_t until = clock_mono_ns() + WAIT_MS * NS_PER_MS;
@@ -137,7 +137,7 @@ static int tear_down(void **state)
 
 /* ---- connections --------------------------------------------------------------------------- */
 
-/* The server's end; *ret_client the other. */
+/* Returns the server's end; *ret_client is the other. */
 static int make_connection(int *ret_client)
 {
 	struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -242,7 +242,7 @@ static void expect_client(int client, const char *want)
 	assert_string_equal(got, want);
 }
 
-/* The client has ended: with a reset, or in order. */
+/* Expects the client's end: by a reset, or in order. */
 static void expect_end(int client, bool reset)
 {
 	char c;
@@ -289,7 +289,7 @@ static void test_taken(void **state)
 	assert_int_equal(st.adopted, 0);
 }
 
-/* More than the channel holds, to a program that reads when it likes. */
+/* More than the channel holds, for a program that reads slowly. */
 static void test_large(void **state)
 {
 	struct rig *g = *state;
@@ -312,15 +312,15 @@ static void test_large(void **state)
 	free(in);
 }
 
-/* ---- the beginning of a log is elsewhere ---- */
+/* ---- the beginning of a log is spilled ---- */
 
 #define STORED 100000
 
 static char stored[STORED + 1];
-static size_t stored_n; /* as much of it as can still be read */
+static size_t stored_n; /* how much of it can still be read */
 static _Atomic int views;
 
-/* In pieces, of parts that reach behind the end of what is elsewhere. */
+/* In pieces, some of which reach beyond the spilled bytes. */
 static struct bytes stored_at(const void *view, uint64_t off)
 {
 	return off < stored_n ? bytes_head(bytes_from(bytes_of(stored, STORED), off), 1000)
@@ -373,7 +373,7 @@ static void test_begins_elsewhere(void **state)
 	expect_end(client, false);
 }
 
-/* A program that was told less than there was would be another server. */
+/* A program that gets only a part of the history would act as another server. */
 static void test_elsewhere_is_gone(void **state)
 {
 	struct rig *g = *state;
@@ -425,7 +425,7 @@ static void test_refused(void **state)
 	wait_active(g, 0);
 }
 
-/* The descriptor lies in the program's queue; the client is reset all the same. */
+/* The descriptor is in the program's queue. The client is still reset. */
 static void test_dies_before(void **state)
 {
 	struct rig *g = *state;
@@ -437,7 +437,7 @@ static void test_dies_before(void **state)
 	expect_end(client, true);
 }
 
-/* Half an answer is not a whole one. */
+/* A part of an answer must not look like a whole one. */
 static void test_dies_after(void **state)
 {
 	struct rig *g = *state;
@@ -454,7 +454,7 @@ static void test_dies_after(void **state)
 	expect_end(client, true);
 }
 
-/* One that hangs is late alone. */
+/* A program that hangs delays only its own connections. */
 static void test_late(void **state)
 {
 	struct rig *g = *state;
@@ -481,12 +481,13 @@ static void test_late(void **state)
 	assert_int_equal(jeebs_adopt_take(a), 0);
 	expect(g, 0, ADOPT_TAKEN, "", NULL);
 	atomic_fetch_add(&leapt_s, TIMEOUT_S);
-	adopt_release(g->adopter, 7); /* nobody's: it looks at the clock */
+	/* Without effect, except that the thread looks at the clock. */
+	adopt_release(g->adopter, 7);
 	expect(g, 1, ADOPT_RESET, "adopt-timeout", NULL);
 	expect(g, 2, ADOPT_RESET, "adopt-timeout", NULL);
 	expect_end(client, true);
 	expect_end(second, true);
-	/* It wakes up: nothing is its own any more. */
+	/* It wakes up, and has no connection any more. */
 	int r = JEEBS_ADOPT_WAIT;
 	while (r == JEEBS_ADOPT_WAIT)
 		r = jeebs_adopt_step(hung);
@@ -524,14 +525,14 @@ static void test_other_user(void **state)
 	g->listener = socket(AF_UNIX, SOCK_SEQPACKET, 0);
 	assert_return_code(bind(g->listener, (struct sockaddr *)&sa, sizeof sa), errno);
 	assert_int_equal(seteuid(65534), 0);
-	int e = listen(g->listener, 5); /* SO_PEERCRED is from here */
+	int e = listen(g->listener, 5); /* SO_PEERCRED is that of the listener from here on */
 	assert_int_equal(seteuid(0), 0);
 	assert_int_equal(e, 0);
 	int client = submit(g, "x", "", 0);
 	expect(g, 0, ADOPT_RESET, "adopt-untrusted", NULL);
 	expect_end(client, true);
 	close(accept(g->listener, NULL, NULL));
-	/* As its owner it may. */
+	/* The socket's owner may. */
 	assert_int_equal(chown(g->path, 65534, 65534), 0);
 	client = submit(g, "x", "", 0);
 	struct jeebs_adopt *a = receive(g);
@@ -541,7 +542,7 @@ static void test_other_user(void **state)
 	expect_end(client, false);
 }
 
-/* Says @n bytes of @text instead of HELLO. */
+/* Sends @n bytes of @text instead of HELLO. */
 static void say_instead(struct rig *g, const char *text, size_t n)
 {
 	wait_readable(g->listener);
@@ -593,7 +594,7 @@ static void test_ceiling(void **state)
 	wait_reports(g, 1);
 }
 
-/* A log that does not reach the cut would be told for what it is not. */
+/* A log that does not reach the cut would look like another history. */
 static void test_log_with_hole(void **state)
 {
 	struct rig *g = *state;
@@ -630,7 +631,7 @@ static void test_held(void **state)
 	assert_int_equal(jeebs_adopt_connection(a)->retained[0].n, 6);
 	assert_int_equal(jeebs_adopt_take(a), 0);
 	expect(g, 0, ADOPT_TAKEN, "", NULL);
-	/* The end: both are reset, the one that waits and the one that lives elsewhere. */
+	/* At the end both are reset: the one that waits, and the one that was adopted. */
 	g->adopter = adopter_free(g->adopter);
 	expect(g, 1, ADOPT_RESET, "pool-closed", NULL);
 	expect(g, 2, ADOPT_RESET, "pool-closed", NULL);
@@ -639,7 +640,7 @@ static void test_held(void **state)
 	jeebs_adopt_close(a);
 }
 
-/* More than a lane takes at once, and than the program's queue does. */
+/* More than a lane takes at once, and than the program's queue holds. */
 static void test_many(void **state)
 {
 	struct rig *g = *state;

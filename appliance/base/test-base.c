@@ -44,7 +44,7 @@ static void test_reader_error_is_sticky(void **state)
 
 	assert_int_equal(reader_u32be(&r), 0);
 	assert_false(reader_ok(&r));
-	assert_int_equal(reader_u8(&r), 0); /* although one byte would be there */
+	assert_int_equal(reader_u8(&r), 0); /* although one byte is left */
 	assert_int_equal(reader_left(&r), 0);
 	assert_int_equal(reader_pos(&r), 0);
 
@@ -60,7 +60,7 @@ static void test_reader_edges(void **state)
 	struct reader none = reader_init(BYTES_NONE);
 	assert_int_equal(reader_bytes(&none, 0).n, 0);
 	assert_true(reader_ok(&none));
-	reader_skip(&none, SIZE_MAX); /* a length no pointer sum could survive */
+	reader_skip(&none, SIZE_MAX); /* a length that would overflow a sum of pointers */
 	assert_false(reader_ok(&none));
 }
 
@@ -79,7 +79,7 @@ static void test_writer_is_the_readers_twin(void **state)
 	writer_bytes(&w, bytes_str("def"));
 	writer_bytes(&w, BYTES_NONE);
 	assert_true(writer_ok(&w));
-	writer_u8(&w, 16); /* the last that fits */
+	writer_u8(&w, 16); /* the last byte that fits */
 	assert_true(writer_ok(&w));
 	assert_int_equal(writer_pos(&w), sizeof expect);
 	assert_true(bytes_eq(writer_view(&w), bytes_of(expect, sizeof expect)));
@@ -94,7 +94,7 @@ static void test_writer_is_the_readers_twin(void **state)
 	assert_true(reader_ok(&r));
 }
 
-/* Each of them from no room at all to one byte less than it needs. */
+/* With every room from none to one byte less than is needed. */
 static void test_writer_error_is_sticky(void **state)
 {
 	uint8_t room[16];
@@ -106,12 +106,13 @@ static void test_writer_error_is_sticky(void **state)
 		writer_u32be(&w, 2);
 		writer_u16be(&w, 3);
 		writer_u8(&w, 4);
-		writer_bytes(&w, BYTES_NONE); /* although nothing always fits */
+		writer_bytes(&w, BYTES_NONE); /* although an empty write always fits */
 		assert_false(writer_ok(&w));
 		assert_int_equal(writer_view(&w).n, 0);
-		assert_int_equal(writer_pos(&w), 15); /* so much is needed */
+		assert_int_equal(writer_pos(&w), 15); /* how much room is needed */
 		for (size_t i = max < 8 ? 0 : max < 12 ? 8 : max < 14 ? 12 : 14; i < 16; i++)
-			assert_int_equal(room[i], 0xee); /* neither in pieces nor beyond */
+			/* Nothing was written, neither in part nor beyond the room. */
+			assert_int_equal(room[i], 0xee);
 	}
 }
 
@@ -125,7 +126,7 @@ static void test_writer_measures(void **state)
 	writer_copy(&none, "abc", 3);
 	assert_int_equal(writer_pos(&none), 4);
 	none.n = SIZE_MAX - 1;
-	writer_u32be(&none, 1); /* a length no sum could survive */
+	writer_u32be(&none, 1); /* a length that would overflow a sum */
 	assert_false(writer_ok(&none));
 	assert_true(writer_pos(&none) == SIZE_MAX);
 }
@@ -136,7 +137,7 @@ static void test_buf_ceiling(void **state)
 
 	assert_int_equal(buf_u64be(&b, 1), 0);
 	assert_int_equal(buf_u32be(&b, 2), -ENOBUFS);
-	assert_int_equal(buf_u8(&b, 3), -ENOBUFS); /* sticky, though it would fit */
+	assert_int_equal(buf_u8(&b, 3), -ENOBUFS); /* sticky, although the byte would fit */
 	assert_int_equal(b.n, 8);
 	buf_reset(&b);
 	assert_int_equal(buf_append(&b, "0123456789", 10), 0);
@@ -217,7 +218,7 @@ static void test_list(void **state)
 	list_for_each_safe (it, tmp, &head)
 		list_del(it);
 	assert_true(list_empty(&head));
-	list_del(&a); /* in no list: harmless */
+	list_del(&a); /* not in a list: harmless */
 	list_move_all(&head, &other);
 	assert_true(list_empty(&head));
 	list_add_tail(&head, &a);

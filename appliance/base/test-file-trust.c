@@ -80,7 +80,7 @@ static void test_modes(void **state)
 		expect(program, cases[i].want, cases[i].path);
 		assert_int_equal(chmod(cases[i].path, cases[i].usual), 0);
 	}
-	/* Where the link lies decides as well. */
+	/* The folder of the link counts too. */
 	assert_int_equal(chmod(link_folder, 0777), 0);
 	expect(program, 0, "");
 	expect(link_path, -EPERM, link_folder);
@@ -108,7 +108,8 @@ static void test_owners(void **state)
 		expect(program, 0, ""); /* root's group */
 		assert_int_equal(chmod(paths[i], st.st_mode & 07777), 0);
 	}
-	/* As /tmp: what lies in it is replaced by its owner only. A stranger's is still his. */
+	/* A sticky folder like /tmp: only the owner of an entry can replace it. A stranger's
+	 * entry is still the stranger's. */
 	assert_int_equal(chmod(outer, S_ISVTX | 0777), 0);
 	expect(program, 0, "");
 	assert_int_equal(chown(outer, STRANGER, 0), 0);
@@ -116,8 +117,8 @@ static void test_owners(void **state)
 	assert_int_equal(chown(outer, 0, 0), 0);
 }
 
-/* Whoever owns the program that runs owns what lies beside it: a build tree of a user, run by root.
- */
+/* Whoever owns the running program also owns what is beside it: a user's build tree, in which
+ * root runs the tests. */
 static void test_owner_of_this_program(void **state)
 {
 	struct stat st;

@@ -63,7 +63,7 @@ static void test_keeps_order(void **state)
 		mailbox_post(&m, numbered(i));
 	mailbox_take(&m, &out);
 	mailbox_post(&m, numbered(3));
-	mailbox_take(&m, &out); /* behind what is there */
+	mailbox_take(&m, &out); /* behind the nodes in @out */
 	assert_int_equal(read_all(&out, &next), 4);
 	mailbox_deinit(&m);
 }
@@ -142,7 +142,7 @@ static void test_shared_bell_is_the_owners(void **state)
 	mailbox_init_shared(&b, bell);
 	mailbox_post(&a, numbered(0));
 	mailbox_take(&a, &out);
-	assert_true(rings(bell)); /* it may have been for the other one */
+	assert_true(rings(bell)); /* it may have rung for the other mailbox */
 	bell_silence(bell);
 	mailbox_post(&b, numbered(1));
 	assert_true(rings(bell));
@@ -162,7 +162,7 @@ static void test_waits_until_the_deadline(void **state)
 
 	assert_int_equal(mailbox_init(&m), 0);
 	list_init(&out);
-	bell_ring(m.bell); /* for nothing */
+	bell_ring(m.bell); /* rings without mail */
 	mailbox_wait(&m, deadline);
 	assert_true(clock_mono_ns() >= deadline);
 	mailbox_take(&m, &out);
@@ -192,7 +192,7 @@ static void test_between_threads(void **state)
 	list_init(&out);
 	assert_int_equal(thread_start(&t, post_many, &m), 0);
 	while (next < LETTERS) {
-		mailbox_wait(&m, INT64_MAX); /* wakes for each, or this never ends */
+		mailbox_wait(&m, INT64_MAX); /* each ring must wake it, or this never ends */
 		mailbox_take(&m, &out);
 		assert_true(read_all(&out, &next) > 0);
 	}
@@ -200,7 +200,10 @@ static void test_between_threads(void **state)
 	mailbox_deinit(&m);
 }
 
-/* What was posted before it was closed is taken by who has seen that it is closed. */
+/*
+ * Mail that was posted before the mailbox was closed is taken by an owner who has seen that it is
+ * closed.
+ */
 static void *post_and_close(void *arg)
 {
 	post_many(arg);

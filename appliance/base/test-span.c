@@ -19,8 +19,8 @@ void *__wrap_realloc(void *p, size_t n)
 	return no_memory ? NULL : __real_realloc(p, n);
 }
 
-/* What was said from offset 100 on. In memory are the bytes from 110 on; before that it is
- * elsewhere, in pieces of four, readable from 96 on and up to 114. */
+/* The bytes from offset 100 on. Those from 110 on are in memory. The others are spilled,
+ * readable in pieces of four from 96 to 114. */
 static const char said[] = "abcdefghijklmnopqrst";
 enum {
 	FROM = 100,
@@ -29,7 +29,7 @@ enum {
 };
 
 struct elsewhere {
-	uint64_t lost_at; /* from here on it cannot be read */
+	uint64_t lost_at; /* from this offset on spilled bytes cannot be read */
 	int open;
 };
 
@@ -74,13 +74,13 @@ static void test_is_read_across_the_seam(void **state)
 			off += b.n;
 		}
 	}
-	/* Neither does a view of what is elsewhere reach into memory. */
+	/* A view of spilled bytes does not reach into memory either. */
 	assert_int_equal(span_at(&s, OFF - 2).n, 2);
 	assert_int_equal(span_at(&s, OFF).n, END - OFF);
 	span_free(&s);
 }
 
-/* Whatever is readable there besides. */
+/* Even if more spilled bytes are readable. */
 static void test_nothing_is_outside(void **state)
 {
 	struct elsewhere e;
@@ -146,7 +146,7 @@ static void test_copy_is_in_memory(void **state)
 	span_free(&copy);
 }
 
-/* Behind what cannot be read there is nothing: a span has no hole. */
+/* A copy ends before spilled bytes that cannot be read: a span has no hole. */
 static void test_copy_ends_where_it_cannot_be_read(void **state)
 {
 	struct elsewhere e;
@@ -172,7 +172,7 @@ static void test_copy_without_memory(void **state)
 	assert_null(copy.bytes.p);
 	span_free(&copy);
 	span_free(&s);
-	/* Of nothing no memory is asked for. */
+	/* An empty copy needs no memory. */
 	no_memory = true;
 	assert_int_equal(span_copy(&s, &copy), 0);
 	no_memory = false;

@@ -22,7 +22,7 @@
 #include "base/clock.h"
 #include "config-schema.h"
 
-/* Allocations of our own code until one fails; negative: none does. */
+/* How many allocations of our own code succeed; negative: all. */
 static int allocations_left = -1;
 
 static bool allocation_fails(void)
@@ -77,7 +77,7 @@ static char *read_text(const char *path)
 	return text;
 }
 
-/* The dump, or the errors; *ret_outcome tells which. */
+/* Returns the dump, or the errors, as *ret_outcome tells. */
 static char *parse_and_show(struct bytes text, const char *name, int *ret_outcome)
 {
 	struct config *c = NULL;
@@ -249,7 +249,7 @@ static void test_files_that_cannot_be_read(void **state)
 	assert_non_null(mkdtemp(folder));
 	assert_int_equal(config_load(folder, stderr, &c), -EISDIR);
 
-	/* The ceiling of the text: a comment of a mebibyte is fine, one byte more is not. */
+	/* The file's ceiling: a comment of one mebibyte is accepted, one byte more is not. */
 	snprintf(path, sizeof path, "%s/large", folder);
 	FILE *f = fopen(path, "we");
 	for (int i = 0; i < 1 << 20; i++)
@@ -272,7 +272,7 @@ static void test_files_that_cannot_be_read(void **state)
 	assert_null(c);
 }
 
-/* Each single allocation fails once: an errno comes back, and ASan sees no leak. */
+/* Each allocation in turn fails: the result is an errno, and ASan sees no leak. */
 static void test_out_of_memory(void **state)
 {
 	char path[512];
@@ -336,7 +336,7 @@ static void test_schema_is_sound(void **state)
 	}
 }
 
-/* What a drill goes by that has no file is what the box has of a file that says nothing. */
+/* The defaults of a drill without a file are those of a file that sets nothing. */
 static void test_defaults_are_those_of_a_file(void **state)
 {
 	const struct config_service service = config_default_service();
@@ -351,7 +351,7 @@ static void test_defaults_are_those_of_a_file(void **state)
 	assert_int_equal(service.retain, 1 << 20);
 	assert_int_equal(config_detection_bound_ns(&health), 400 * NS_PER_MS);
 	config_free(c);
-	/* The caller of config_default_service() frees nothing. */
+	/* the caller of config_default_service() frees nothing */
 	assert_null(service.protocol);
 	assert_null(service.notice);
 	assert_null(service.upgrade);

@@ -16,14 +16,14 @@
 #define KIB (size_t)1024
 #define MIB (1024 * KIB)
 
-/* What the step functions of a test share with it; at rest when the join has ended. */
+/* Shared by the test and its step functions. Does not change after the join has ended. */
 static struct scene {
 	struct jeebs_join *main, *channel[32];
 	uint32_t channels;
-	uint16_t data_port; /* of the backend */
+	uint16_t data_port; /* the backend's */
 	uint16_t client_port;
 	uint16_t from_port;
-	_Atomic uint16_t listens; /* where the client is expected */
+	_Atomic uint16_t listens; /* port at which the client is expected */
 	_Atomic uint32_t closed, failed;
 	uint32_t states_freed;
 } scene;
@@ -89,7 +89,7 @@ static int accept_at(int listener)
 
 /* ---- related connections ------------------------------------------------------------------ */
 
-/* Main says what it does; the upload goes on when the backup has named a port. */
+/* The main connection says what it does. The upload goes on when the backup has named a port. */
 static void step_upload(struct rig_script *s, const struct jeebs_cut *cut, struct jeebs_join *j,
 			const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b)
 {
@@ -221,7 +221,7 @@ static int connect_from(const char *address, uint16_t port, int reuse)
 	return fd;
 }
 
-/* A download: the backup sends and ends, then the client. */
+/* A download: the backup sends and finishes, then the client finishes. */
 static void download(int client, int listener)
 {
 	int data = accept_at(listener);
@@ -260,7 +260,7 @@ static void test_a_client_that_connects(void **st)
 	}
 	int client = connect_from("127.0.0.1", port, 0);
 	rig_send(client, "early ", 6);
-	/* The conversation ends, its transfer does not. */
+	/* The conversation ends, its transfer goes on. */
 	close(main_client);
 	int data = accept_at(listener);
 	rig_expect_bytes(data, "early ");
@@ -294,8 +294,8 @@ static uint16_t port_of(int fd, int (*name)(int, struct sockaddr *, socklen_t *)
 	return e.port;
 }
 
-/* From a port that is free; then from one that may not be shared; then from one that is in use
- * towards this very client. */
+/* From a free port; from one that may not be shared; from one that is already used towards this
+ * client. */
 static void test_a_client_that_is_called(void **st)
 {
 	struct endpoint other, at;
@@ -334,7 +334,7 @@ static void test_a_client_that_is_called(void **st)
 	close(waits);
 }
 
-/* Nobody comes, or nobody answers, or the port is closed. */
+/* The client does not come, does not answer, or its port is closed. */
 static void test_a_client_that_does_not_come(void **st)
 {
 	for (int i = 0; i < 2; i++) {
@@ -361,7 +361,7 @@ static void test_a_client_that_does_not_come(void **st)
 	}
 }
 
-/* Strangers do not prolong the wait. */
+/* Connections of strangers do not extend the wait. */
 static void test_strangers_win_no_time(void **st)
 {
 	struct join_config c = config();
@@ -386,7 +386,7 @@ static void test_strangers_win_no_time(void **st)
 					   .sin_addr.s_addr = htonl(0x7f000003)};
 		assert_int_equal(bind(fd, (struct sockaddr *)&from, sizeof from), 0);
 		socklen_t n = endpoint_to_sockaddr(&to, &ss);
-		(void)connect(fd, (struct sockaddr *)&ss, n); /* refused once it is over */
+		(void)connect(fd, (struct sockaddr *)&ss, n); /* refused when the wait is over */
 		close(fd);
 		assert_true(clock_mono_ns() - begun < 30 * NS_PER_S);
 	}
@@ -395,7 +395,7 @@ static void test_strangers_win_no_time(void **st)
 	rig_free(r);
 }
 
-/* It comes and goes before anybody looks: that it was the client is known all the same. */
+/* The client connects and leaves before it is looked at. It is still recognised as the client. */
 static void step_hasty(struct rig_script *s, const struct jeebs_cut *cut, struct jeebs_join *j,
 		       const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b)
 {
@@ -427,7 +427,7 @@ static void test_a_client_that_is_gone_at_once(void **st)
 
 /* ---- ends ----------------------------------------------------------------------------------- */
 
-/* A related one and one that waits; what s->number says happens on the first word of the client. */
+/* One related channel, and one that waits. The client's first word causes what s->number says. */
 static void step_ends(struct rig_script *s, const struct jeebs_cut *cut, struct jeebs_join *j,
 		      const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b)
 {
@@ -455,7 +455,7 @@ static void step_ends(struct rig_script *s, const struct jeebs_cut *cut, struct 
 		break;
 	case 2:
 		ops->to_client(scene.channel[0],
-			       rig_text("after pass")); /* allowed to the engine */
+			       rig_text("after pass")); /* the pool may still send it */
 		ops->finish_client(scene.channel[0]);
 		ops->to_client(scene.channel[0], rig_text("after the end"));
 		break;
@@ -521,8 +521,8 @@ static void test_ends_of_a_conversation(void **st)
 		ends(how);
 }
 
-/* Whoever is told of the end of the last channel may open another one, though the main one is
- * gone. */
+/* When the module is told of the last channel's end, it may open another one, even if the main
+ * connection is gone. */
 static void step_again(struct rig_script *s, const struct jeebs_cut *cut, struct jeebs_join *j,
 		       const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b)
 {
@@ -601,14 +601,14 @@ static void test_ceilings(void **st)
 			close(extra);
 		}
 		close(client);
-		r->pool = join_pool_free(r->pool); /* they wait still */
+		r->pool = join_pool_free(r->pool); /* they are still waiting */
 		rig_expect(r, 1, NULL);
 		assert_int_equal(s.number, stats.channels);
 		rig_free(r);
 	}
 }
 
-/* What is refused remains the caller's. */
+/* A refused request remains the caller's. */
 static void test_bad_families(void **st)
 {
 	struct join_config c = config();
@@ -670,7 +670,7 @@ static void test_the_pool_ends(void **st)
 		rig_submit(r, &q);
 	}
 	rig_expect_bytes(data[0], "first");
-	rig_send(data[0], "x", 1); /* connects to who does not answer */
+	rig_send(data[0], "x", 1); /* connects to a backup that does not answer */
 	wait_for_port();
 	int waiting = connect_from("127.0.0.1", scene.listens, 0);
 	r->pool = join_pool_free(r->pool);
@@ -730,7 +730,7 @@ static void test_a_wanted_port(void **st)
 	first = join_channel_listening_socket(&at, &wanted);
 	assert_true(first >= 0);
 	assert_int_equal(wanted, port);
-	/* Also while a connection has it, as after a transfer. */
+	/* Even while a connection uses it, as after a transfer. */
 	int client = connect_from("127.0.0.1", port, 0), served = accept_at(first);
 	close(first);
 	first = join_channel_listening_socket(&at, &wanted);
@@ -738,7 +738,7 @@ static void test_a_wanted_port(void **st)
 	close(first);
 	close(served);
 	close(client);
-	/* That of the service is never given. */
+	/* The port of the service is never given. */
 	at.port = wanted;
 	first = join_channel_listening_socket(&at, &wanted);
 	assert_true(first >= 0 && wanted != at.port);

@@ -13,7 +13,7 @@ enum {
 	TRANSFERS = 4,
 };
 
-/* One conversation. The client's bytes: 'l' listen for me, 'c' and a port: connect to me. */
+/* One conversation. The client sends 'l' (listen for me), or 'c' and a port (connect to me). */
 struct life {
 	struct rig_script script;
 	struct rig *r;
@@ -66,7 +66,7 @@ static void step(struct rig_script *s, const struct jeebs_cut *cut, struct jeebs
 		ops->finish_client(j);
 }
 
-/* The backup gives back what it gets. */
+/* The backup sends back what it gets. */
 static void *echo(void *arg)
 {
 	int fd = (int)(intptr_t)arg;
@@ -96,7 +96,7 @@ static void *run_backup(void *arg)
 	return NULL;
 }
 
-/* Asks for a transfer. */
+/* Makes a transfer. */
 static int open_transfer(int client, bool active)
 {
 	struct endpoint at;
@@ -140,9 +140,9 @@ static void live(struct worker *w, uint32_t i, uint32_t random)
 	rig_submit(w->r, &q);
 	for (uint32_t t = 0; t < n; t++)
 		fd[t] = open_transfer(client, random >> (16 + t) & 1);
-	if (how == 0) /* ends in order, the transfers go on */
+	if (how == 0) /* ends in order: the transfers go on */
 		shutdown(client, SHUT_WR);
-	if (how == 1) { /* takes all with it */
+	if (how == 1) { /* a reset ends all transfers */
 		rig_reset(client);
 		for (uint32_t t = 0; t < n; t++) {
 			rig_expect_reset(fd[t]);
@@ -151,7 +151,7 @@ static void live(struct worker *w, uint32_t i, uint32_t random)
 		return;
 	}
 	for (uint32_t t = 0; t < n; t++) {
-		if (how == 2 && t == 0) { /* one is broken off, the others go on */
+		if (how == 2 && t == 0) { /* one transfer is reset, the others go on */
 			rig_send_stream(fd[t], id + 1, 100);
 			rig_reset(fd[t]);
 			continue;
@@ -200,7 +200,7 @@ static void test_conversations_of_every_kind(void **st)
 	for (uint32_t i = 0; i < WORKERS; i++)
 		pthread_join(w[i].thread, NULL);
 	rig_wait_all(r, WORKERS * LIVES);
-	while (join_active(r->pool) > 0) /* the last one is being put away */
+	while (join_active(r->pool) > 0) /* the last one is being freed */
 		;
 	join_pool_stats(r->pool, &s);
 	assert_int_equal(s.closed + s.aborted, WORKERS * LIVES);

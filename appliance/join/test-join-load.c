@@ -19,7 +19,7 @@
 #define KIB (size_t)1024
 #define MIB (1024 * KIB)
 
-/* Both directions of one connection, each with its sender and its receiver. */
+/* Both directions of one connection, each with a sender and a receiver. */
 struct duplex {
 	struct rig_flow up_send, up_recv, down_send, down_recv;
 };
@@ -44,8 +44,8 @@ static void duplex_join(struct duplex *d)
 	rig_join(&d->down_recv);
 }
 
-/* The client and the backup of a new join, connected: the client has sent, the backup got, a word.
- */
+/* Connects the client and the backup of a new join. A word has passed from the client to the
+ * backup. */
 static void connect_through(struct rig *r, uint64_t id, int *ret_client, int *ret_backend)
 {
 	*ret_client = rig_client(r, id);
@@ -59,7 +59,7 @@ static void test_bulk_both_ways(void **st)
 	struct rig *r = rig_new(JOIN_CONFIG_DEFAULT);
 	int client, backend;
 	connect_through(r, 1, &client, &backend);
-	rig_shrink(client, SO_RCVBUF); /* the slow reader */
+	rig_shrink(client, SO_RCVBUF); /* a slow reader */
 	rig_shrink(backend, SO_SNDBUF);
 	struct duplex d;
 	duplex_start(&d, client, backend, 11, 64 * MIB);
@@ -72,7 +72,7 @@ static void test_bulk_both_ways(void **st)
 	rig_free(r);
 }
 
-/* One shared buffer of an odd size for many busy joins: nobody starves, nothing is mixed up. */
+/* Many busy joins share one buffer of an odd size: none starves, and nothing is mixed up. */
 static void test_buffers_run_out(void **st)
 {
 	enum {
@@ -81,11 +81,12 @@ static void test_buffers_run_out(void **st)
 	struct join_config c = JOIN_CONFIG_DEFAULT;
 	c.buffers = 1;
 	c.buffer_bytes = 4093;
-	c.splice_bytes = SIZE_MAX; /* that takes no buffers */
+	c.splice_bytes = SIZE_MAX; /* splices need no buffers */
 	struct rig *r = rig_new(c);
 	int client[JOINS], backend[JOINS];
 	struct duplex d[JOINS];
-	/* All have said something when they are let go: at least then they want the only one. */
+	/* All clients have sent something before the joins are released, so that all want the
+	 * buffer at once. */
 	for (uint64_t i = 0; i < JOINS; i++) {
 		struct join_request q = rig_request(r, i, &client[i]);
 		uint8_t word = (uint8_t)i;
@@ -115,8 +116,7 @@ static void test_buffers_run_out(void **st)
 	rig_free(r);
 }
 
-/* A client that does not read keeps no shared buffer: the others go on with the only one there is.
- */
+/* Clients that do not read hold no shared buffer: the other joins go on with the only one. */
 static void test_stalled_clients_hold_no_buffer(void **st)
 {
 	enum {
@@ -163,7 +163,9 @@ static void *count_to_the_end(void *arg)
 	return NULL;
 }
 
-/* Of @total bytes that were sent: those that are neither in the kernel's queues nor at a client. */
+/*
+ * How many of the @total bytes sent are in the pool: neither in the kernel's queues nor received.
+ */
 static size_t held_by_engine(struct rig *r, size_t total, const int *backend, const int *engine,
 			     int n)
 {
@@ -181,8 +183,8 @@ static size_t held_by_engine(struct rig *r, size_t total, const int *backend, co
 }
 
 /*
- * Clients that do not read, and backups that send what they can: what the engine keeps has an end,
- * and nobody is cut off for it.
+ * Clients do not read, and backups send all they can. What the pool keeps is bounded, and no join
+ * is reset for it.
  */
 static void test_kept_bytes_have_a_ceiling(void **st)
 {
@@ -192,7 +194,7 @@ static void test_kept_bytes_have_a_ceiling(void **st)
 	static uint8_t junk[64 * KIB];
 	struct join_config c = JOIN_CONFIG_DEFAULT;
 	c.buffers = 2;
-	c.kept_bytes = 32 * KIB; /* a page of each is more than that */
+	c.kept_bytes = 32 * KIB; /* a page for each of them is more than that */
 	struct rig *r = rig_new(c);
 	int client[STALLED], backend[STALLED], engine[STALLED];
 	size_t sent[STALLED] = {0}, total = 0;
@@ -203,7 +205,7 @@ static void test_kept_bytes_have_a_ceiling(void **st)
 		rig_shrink(client[i], SO_RCVBUF);
 		engine[i] = rig_other_end(backend[i]);
 	}
-	/* Until nothing moves any more. */
+	/* Waits until nothing moves any more. */
 	join_pool_stats(r->pool, &s);
 	for (int idle = 0; idle < 20 || s.kept_ceiling == 0; join_pool_stats(r->pool, &s)) {
 		bool moved = false;
@@ -218,7 +220,7 @@ static void test_kept_bytes_have_a_ceiling(void **st)
 		if (!moved)
 			usleep(5000);
 	}
-	/* What is on its way through the engine is at neither end; when it has come to rest, the
+	/* Bytes on their way through the pool are at neither end. When all is at rest, the
 	 * ceiling holds. */
 	const size_t most = c.kept_bytes + c.buffers * c.buffer_bytes +
 			    (size_t)STALLED * 2 * JOIN_BUFFER_SCARCE;
@@ -227,7 +229,7 @@ static void test_kept_bytes_have_a_ceiling(void **st)
 		usleep(1000);
 	}
 
-	/* All go on, and with large pieces again. */
+	/* All go on, with large pieces again. */
 	struct rig_flow reader[STALLED];
 	for (int i = 0; i < STALLED; i++) {
 		close(backend[i]);
@@ -254,7 +256,7 @@ static void test_kept_bytes_have_a_ceiling(void **st)
 	rig_free(r);
 }
 
-/* As many as the limit of descriptors allows, at most @want; each needs four here. */
+/* As many joins as the limit of descriptors allows, at most @want. Each needs four here. */
 static uint32_t affordable(uint32_t want)
 {
 	struct rlimit l;
@@ -316,7 +318,7 @@ static void test_thousands_idle_then_all_speak(void **st)
 	rig_free(r);
 }
 
-/* A module that takes its time to start. */
+/* A module that takes long to start. */
 static sem_t may_start;
 
 static void resume_when_allowed(void *state, const struct jeebs_cut *cut, struct jeebs_join *j,
@@ -327,7 +329,7 @@ static void resume_when_allowed(void *state, const struct jeebs_cut *cut, struct
 		sem_wait(&may_start);
 }
 
-/* Many are let go at once: the first speaks before the last has begun. */
+/* Many joins are released at once: the first one sends before the last one has begun. */
 static void test_the_first_does_not_wait_for_the_last(void **st)
 {
 	static const struct jeebs_module slow = {
@@ -364,7 +366,9 @@ static void test_the_first_does_not_wait_for_the_last(void **st)
 	sem_destroy(&may_start);
 }
 
-/* The pool ends in the middle of everything: queues full both ways, connecting, held, idle. */
+/*
+ * The pool ends with full queues in both directions, and joins that are connecting, held and idle.
+ */
 static void test_pool_ends_in_the_middle(void **st)
 {
 	enum {
@@ -463,7 +467,7 @@ static void test_join_ceiling(void **st)
 	assert_int_equal(s.refused, 1);
 	assert_int_equal(s.active, 6);
 
-	/* A place that becomes free is used again. The request is still ours. */
+	/* A place that becomes free is used again. The request is still the test's. */
 	close(client[0]);
 	rig_expect(r, 0, NULL);
 	while (join_active(r->pool) == 6)
@@ -510,7 +514,7 @@ struct worker {
 	pthread_t thread;
 };
 
-/* The first byte from the client says what this connection's backup does. */
+/* The client's first byte tells what the backup does. */
 static void *serve(void *arg)
 {
 	int fd = (int)(intptr_t)arg;
@@ -539,7 +543,7 @@ static void *run_backup(void *arg)
 	for (;;) {
 		int fd = accept4(r->listener, NULL, NULL, SOCK_CLOEXEC);
 		if (fd < 0)
-			break; /* shut down: the test is over */
+			break; /* the test is over */
 		rig_time_limit(fd);
 		pthread_create(&threads[n++], NULL, serve, (void *)(intptr_t)fd);
 	}
@@ -560,7 +564,7 @@ static void *run_lives(void *arg)
 		size_t n = (random >> 12) % 50000 + 1;
 		int fd = rig_client(w->r, id);
 		rig_send(fd, &kind, 1);
-		if (kind == 'e') { /* echo, exactly */
+		if (kind == 'e') { /* sends back exactly what it gets */
 			rig_send_stream(fd, id + 1, n);
 			shutdown(fd, SHUT_WR);
 			rig_recv_stream(fd, id + 1, n);
@@ -597,7 +601,7 @@ static void test_lives_of_every_kind(void **st)
 	for (uint32_t i = 0; i < WORKERS; i++)
 		pthread_join(w[i].thread, NULL);
 	rig_wait_all(r, WORKERS * LIVES);
-	while (join_active(r->pool) > 0) /* the last one is being put away */
+	while (join_active(r->pool) > 0) /* the last one is being freed */
 		;
 	struct join_stats s;
 	join_pool_stats(r->pool, &s);

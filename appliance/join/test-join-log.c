@@ -27,7 +27,7 @@ static void step_replay(struct rig_script *s, const struct jeebs_cut *cut, struc
 		assert_int_equal(cut->log(cut->flow, JEEBS_TO_CLIENT, 50).n, 2);
 		assert_int_equal(cut->to_server_end, 108);
 	}
-	/* All along: the client's direction does not pass yet. */
+	/* The log can be read all the time, since the client's direction does not pass yet. */
 	assert_int_equal(cut->log(cut->flow, JEEBS_TO_SERVER, 102).n, 6);
 	if (event == JEEBS_EV_BACKEND_UP) {
 		ops->pass(j, JEEBS_TO_CLIENT);
@@ -59,7 +59,7 @@ static void test_logs_are_replayed(void **st)
 	rig_free(r);
 }
 
-/* A log that is larger than anything that may be queued, between words of the module. */
+/* A log that is larger than any queue, between words of the module. */
 enum {
 	LOG_FROM = 1000,
 	LOG_N = 24 << 20
@@ -76,7 +76,7 @@ static void step_upload(struct rig_script *s, const struct jeebs_cut *cut, struc
 		assert_memory_equal(service.addr, "\177\0\0\1", 4);
 		assert_memory_equal(client.addr, "\177\0\0\1", 4);
 		s->number = (uint32_t)service.port << 16 | client.port;
-		ops->log_to_backend(j, LOG_FROM, LOG_FROM); /* nothing */
+		ops->log_to_backend(j, LOG_FROM, LOG_FROM); /* an empty range */
 		ops->to_backend(j, rig_text("head "));
 		ops->log_to_backend(j, LOG_FROM, LOG_FROM + LOG_N);
 		ops->to_backend(j, rig_text(" middle "));
@@ -92,7 +92,7 @@ static void step_upload(struct rig_script *s, const struct jeebs_cut *cut, struc
 static void test_log_larger_than_the_queue(void **st)
 {
 	struct join_config c = config();
-	c.queue_bytes = 64; /* only what a module copies counts */
+	c.queue_bytes = 64; /* only copies of the module count */
 	struct rig *r = rig_new(c);
 	struct rig_script s = {.step = step_upload};
 	int client;
@@ -109,7 +109,7 @@ static void test_log_larger_than_the_queue(void **st)
 	close(client);
 
 	int backend = rig_accept(r);
-	rig_shrink(backend, SO_RCVBUF); /* the slow reader */
+	rig_shrink(backend, SO_RCVBUF); /* a slow reader */
 	rig_expect_bytes(backend, "head ");
 	rig_recv_stream(backend, 3, LOG_N);
 	rig_expect_bytes(backend, " middle of it ");
@@ -125,7 +125,7 @@ static void test_log_larger_than_the_queue(void **st)
 	rig_free(r);
 }
 
-/* The client is gone, or the backup, while the kernel reads the log. */
+/* The client or the backup goes away while the kernel reads the log. */
 static void test_log_of_a_lost_side(void **st)
 {
 	for (int i = 0; i < 2; i++) {
@@ -146,7 +146,7 @@ static void test_log_of_a_lost_side(void **st)
 	}
 }
 
-/* ---- a log that is elsewhere ---- */
+/* ---- a log that is spilled ---- */
 
 #define STORED_N (24 << 20)
 
@@ -164,7 +164,7 @@ static void stored_free(void *view)
 	views--;
 }
 
-/* Everything up to the last byte is elsewhere. */
+/* All bytes but the last one are spilled. */
 static struct join_request request_elsewhere(struct rig *r, struct rig_script *s, int *ret_client)
 {
 	struct join_request q = rig_request(r, 1, ret_client);
@@ -199,7 +199,7 @@ static void test_log_is_not_read_for_ever(void **st)
 	free(stored);
 }
 
-/* Of which nothing is asked: it goes, and the conversation goes on. */
+/* The module asks for nothing of the log: it is freed, and the conversation goes on. */
 static void step_without_log(struct rig_script *s, const struct jeebs_cut *cut,
 			     struct jeebs_join *j, const struct jeebs_join_ops *ops, uint32_t event,
 			     struct jeebs_bytes b)
@@ -232,7 +232,7 @@ static void test_log_that_nobody_wants(void **st)
 	rig_free(r);
 }
 
-/* What s->number says is wrong. */
+/* Misuses the log as s->number says. */
 static void step_log_misuse(struct rig_script *s, const struct jeebs_cut *cut, struct jeebs_join *j,
 			    const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b)
 {
@@ -262,7 +262,7 @@ static void step_log_misuse(struct rig_script *s, const struct jeebs_cut *cut, s
 		ops->connect_backend(j);
 		break;
 	}
-	if (event == JEEBS_EV_BACKEND_UP) /* the log is gone */
+	if (event == JEEBS_EV_BACKEND_UP) /* the log was freed */
 		ops->log_to_backend(j, 100, 108);
 }
 
@@ -283,7 +283,7 @@ static void test_misuse_of_the_log_resets(void **st)
 	}
 }
 
-/* Another port of the backup, asked though there is nothing to say; or no backup at all. */
+/* Another port of the backup, connected although nothing is to be sent; or no backup at all. */
 static void step_port(struct rig_script *s, const struct jeebs_cut *cut, struct jeebs_join *j,
 		      const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b)
 {
@@ -312,7 +312,7 @@ static void test_another_port_of_the_backend(void **st)
 	rig_with_script(&q, &s);
 	q.log[JEEBS_TO_SERVER] = rig_log(100, "12345678", 8);
 	rig_submit(r, &q);
-	int backend = accept(listener, NULL, NULL); /* nobody has said anything */
+	int backend = accept(listener, NULL, NULL); /* nobody has sent anything */
 	assert_true(backend >= 0);
 	rig_time_limit(backend);
 	rig_send(client, "abc", 3);

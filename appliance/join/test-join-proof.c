@@ -11,7 +11,7 @@
 
 #define MIB ((size_t)1 << 20)
 
-/* What the kernel says that the client has not acknowledged; -1: the truth. */
+/* What the kernel reports as unacknowledged by the client; -1: the truth. */
 static _Atomic int unacknowledged = -1;
 
 int __real_ioctl(int fd, unsigned long request, int *n);
@@ -46,7 +46,10 @@ static void wait_until_proven(struct rig *r, uint64_t id)
 	pthread_mutex_unlock(&r->lock);
 }
 
-/* What the old server had sent is no proof, nor what the client sends; the backup's byte is. */
+/*
+ * Neither bytes that the old server had sent nor bytes of the client are a proof. A byte of the
+ * backup is.
+ */
 static void test_proven_by_a_new_byte(void **st)
 {
 	struct rig *r = rig_new(config());
@@ -70,7 +73,7 @@ static void test_proven_by_a_new_byte(void **st)
 	rig_free(r);
 }
 
-/* The bytes are in the kernel, but nobody has them. */
+/* The bytes are in the kernel, but the client has not acknowledged them. */
 static void test_not_proven_by_what_nobody_takes(void **st)
 {
 	struct rig *r = rig_new(config());
@@ -86,13 +89,14 @@ static void test_not_proven_by_what_nobody_takes(void **st)
 	rig_expect_bytes(backend, "x");
 	rig_send(backend, "y", 1);
 	rig_reset(client);
-	rig_expect(r, 1, "client-reset"); /* the backend: RST or FIN, as it had read its "y" */
+	/* Of the backend: a RST or a FIN, since it had read its "y". */
+	rig_expect(r, 1, "client-reset");
 	assert_false(proven(r, 1));
 	close(backend);
 	rig_free(r);
 }
 
-/* Of a connection that is looked at after all others that wait now. */
+/* A connection that is examined after all others that wait now. */
 static void let_it_look(struct rig *r, uint64_t id)
 {
 	int client = rig_client(r, id), backend;
@@ -109,7 +113,7 @@ static void let_it_look(struct rig *r, uint64_t id)
 	rig_expect(r, id, "backend-reset");
 }
 
-/* The head of an answer, and nothing of what follows in larger segments. */
+/* The client has the head of an answer, but nothing of what follows in larger segments. */
 static void test_not_proven_by_less_than_a_segment(void **st)
 {
 	struct rig *r = rig_new(config());
@@ -122,7 +126,7 @@ static void test_not_proven_by_less_than_a_segment(void **st)
 	unacknowledged = (int)sizeof got;
 	rig_send(backend, got, sizeof got);
 	rig_recv(client, got, sizeof got);
-	unacknowledged = 700; /* of the other one's single byte: all */
+	unacknowledged = 700; /* of the other connection's single byte: all of it */
 	rig_send(client, "z", 1);
 	rig_expect_bytes(backend, "z");
 	int other = rig_client(r, 2);
@@ -183,7 +187,7 @@ static void test_not_idle_while_an_answer_is_owed(void **st)
 	rig_free(r);
 }
 
-/* Nothing comes back for it, as long as it lasts. */
+/* No answer comes as long as the upload lasts. */
 static void test_upload_is_proven_by_what_the_backup_took(void **st)
 {
 	struct rig *r = rig_new(config());
@@ -210,7 +214,10 @@ static void test_upload_is_proven_by_what_the_backup_took(void **st)
 	rig_free(r);
 }
 
-/* Its client has not said that it has everything: that it still speaks is no proof of it. */
+/*
+ * The client has not acknowledged everything of the old server. That it still sends proves nothing
+ * about that.
+ */
 static void test_upload_without_agreement(void **st)
 {
 	struct rig *r = rig_new(config());
@@ -229,7 +236,7 @@ static void test_upload_without_agreement(void **st)
 	close(client);
 	rig_expect_eof(backend);
 	close(backend);
-	rig_expect(r, 1, NULL); /* it ended in order: that settles it, too */
+	rig_expect(r, 1, NULL); /* an end in order settles it, too */
 	rig_free(r);
 }
 

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 static _Atomic bool refuse;
-static _Atomic int rings = 1000; /* that may still be opened */
+static _Atomic int rings = 1000; /* how many rings may still be opened */
 
 int __real_io_uring_submit_and_wait(struct io_uring *ring, unsigned n);
 int __wrap_io_uring_submit_and_wait(struct io_uring *ring, unsigned n);
@@ -26,7 +26,7 @@ int __wrap_io_uring_queue_init_params(unsigned n, struct io_uring *ring, struct 
 	return rings-- <= 0 ? -ENOMEM : __real_io_uring_queue_init_params(n, ring, p);
 }
 
-/* Two that are joined, of whom one makes the thread look at its ring. */
+/* Joins two connections. One of them makes the thread use its ring. */
 static void break_ring(struct rig *r)
 {
 	int client[2], backend[2];
@@ -58,7 +58,7 @@ static void test_another_ring(void **st)
 	q.hold = true;
 	rig_submit(r, &q);
 	break_ring(r);
-	/* Who had not begun, and who comes now. */
+	/* A join that had not begun, and one that comes now. */
 	assert_int_equal(join_release(r->pool, q.group), 1);
 	int later[2] = {held, rig_client(r, 4)};
 	for (int i = 0; i < 2; i++) {
@@ -87,7 +87,7 @@ static void test_no_other_ring(void **st)
 	rig_submit(r, &q);
 	rings = 0;
 	break_ring(r);
-	rig_expect(r, 3, "ring-failed"); /* held ones, too: nobody could let them go */
+	rig_expect(r, 3, "ring-failed"); /* held ones are reset, too: nobody could release them */
 	rig_expect_reset(held);
 	close(held);
 	struct join_request refused = rig_request(r, 4, &late);
@@ -102,7 +102,7 @@ static void test_no_other_ring(void **st)
 	rings = 1000;
 }
 
-/* A broken thread is no place, however idle it is. */
+/* A broken thread gets no joins, although it is idle. */
 static void test_the_others_go_on(void **st)
 {
 	struct join_config c = JOIN_CONFIG_DEFAULT;
@@ -111,7 +111,7 @@ static void test_the_others_go_on(void **st)
 	c.threads = 2;
 	struct rig *r = rig_new(c);
 	rings = 0;
-	/* Whichever looks at its ring next: it may not be the one with the join. */
+	/* The thread that uses its ring next may not be the one with the join. */
 	refuse = true;
 	uint64_t id = 1;
 	for (; refuse; id++) {

@@ -17,8 +17,7 @@
 #define KIB (size_t)1024
 #define MIB (1024 * KIB)
 
-/* Two connections on loopback: what is written to `source` is read from `from`; what is written
- * to `to` from `sink`. */
+/* Two connections on loopback: `source` to `from`, and `to` to `sink`. */
 struct line {
 	struct join_splice splice;
 	int source, from, to, sink;
@@ -93,7 +92,10 @@ static void test_moves_what_is_there(void **st)
 	line_free(&l);
 }
 
-/* Who does not read gets, in the end, each byte: those that were taken and then the rest. */
+/*
+ * A receiver that does not read still gets each byte in the end: first those taken at once, then
+ * the rest.
+ */
 static void test_no_room(void **st)
 {
 	struct line l = line_new();
@@ -116,7 +118,7 @@ static void test_no_room(void **st)
 	rig_recv(l.sink, got, moved);
 	assert_memory_equal(got, all, moved);
 	assert_memory_equal(r.rest, all + moved, r.rest_n);
-	assert_int_equal(unread(l.splice.pipe[0]), 0); /* nothing for the next one to find */
+	assert_int_equal(unread(l.splice.pipe[0]), 0); /* nothing is left for the next connection */
 	free(all);
 	free(got);
 	free(r.rest);
@@ -147,7 +149,7 @@ static void test_resets(void **st)
 	line_free(&l);
 }
 
-/* Runs @open while no descriptor is to be had. */
+/* Runs @open while no descriptor can be had. */
 static void without_descriptors(void (*open)(void *arg), void *arg)
 {
 	struct rlimit before, none;
@@ -227,7 +229,7 @@ static void test_never(void **st)
 	assert_int_equal(run_bulk(c, 0).spliced_bytes, 0);
 }
 
-/* What comes in small pieces is copied, also behind what came in large ones. */
+/* Bytes in small pieces are copied, also after large ones. */
 static void test_small_pieces_are_copied(void **st)
 {
 	struct rig *r = rig_new(JOIN_CONFIG_DEFAULT);
@@ -240,7 +242,7 @@ static void test_small_pieces_are_copied(void **st)
 	rig_start_send(&send);
 	rig_recv_stream(client, 1, BULK);
 	rig_join(&send);
-	/* The first may still be waited for as a large one. */
+	/* The first small piece may still be received as after a large one. */
 	rig_send(backend, "a", 1);
 	rig_expect_bytes(client, "a");
 	do
@@ -258,7 +260,7 @@ static void test_small_pieces_are_copied(void **st)
 	rig_free(r);
 }
 
-/* Either side resets while bytes are on their way: the other one is reset too, and it ends. */
+/* Either side resets while bytes are under way: the other one is reset too, and the join ends. */
 static void test_reset_in_the_middle(void **st)
 {
 	for (int by_client = 0; by_client < 2; by_client++) {
@@ -278,7 +280,7 @@ static void test_reset_in_the_middle(void **st)
 		while (send(backend, junk, sizeof junk, MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
 			;
 		rig_reset(by_client ? client : backend);
-		/* The engine hears of it when it can read on. */
+		/* The pool notices it when it can read on. */
 		static uint8_t heard[64 * KIB];
 		while (!by_client && recv(client, heard, sizeof heard, 0) > 0)
 			;

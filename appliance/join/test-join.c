@@ -79,7 +79,7 @@ static void test_client_ends_without_a_word(void **st)
 	rig_expect(r, 1, NULL);
 	close(client);
 
-	/* And nobody had been asked. */
+	/* The backup was not connected. */
 	struct pollfd asked = {.fd = r->listener, .events = POLLIN};
 	assert_int_equal(poll(&asked, 1, 0), 0);
 	rig_free(r);
@@ -108,7 +108,10 @@ static void test_reset_is_passed_on(void **st)
 	rig_free(r);
 }
 
-/* Nothing is read from a client that has ended, and nothing sent: still its reset is noticed. */
+/*
+ * Nothing is read from a client that has finished, and nothing is sent to it. Its reset is still
+ * noticed.
+ */
 static void test_reset_behind_the_end(void **st)
 {
 	struct rig *r = rig_new(config());
@@ -171,7 +174,7 @@ static void test_backend_does_not_answer(void **st)
 	struct rig *r = rig_new(c);
 	int client;
 	struct join_request q = rig_request(r, 1, &client);
-	/* A listener whose queue is full lets SYNs go by. */
+	/* A listener whose queue is full ignores SYNs. */
 	int full = rig_listen(0, &q.backend);
 	int filler = rig_connect(&q.backend);
 	rig_submit(r, &q);
@@ -245,9 +248,9 @@ static void test_server_had_finished(void **st)
 }
 
 /*
- * What the engine itself holds: sent by the backup, no longer in its socket, nor in the engine's
- * receiving one, nor given to the client's. Exact at rest; in motion too small, because each number
- * is read after the one the bytes move out of.
+ * How many bytes the pool itself holds: sent by the backup, and neither in its socket, in the
+ * pool's receiving socket, nor given to the client's. Exact at rest. In motion too small, because
+ * each number is read after the one from which the bytes move.
  */
 static int64_t held_by_engine(struct rig *r, int backend, int engine, size_t sent)
 {
@@ -273,7 +276,7 @@ static void test_slow_client_stops_the_backend(void **st)
 	rig_expect_bytes(backend, "x");
 	int engine = rig_other_end(backend);
 
-	/* Until nothing moves any more. */
+	/* Waits until nothing moves any more. */
 	static uint8_t piece[8192];
 	struct rig_stream out = rig_stream(9);
 	struct pollfd room = {.fd = backend, .events = POLLOUT};
@@ -335,7 +338,10 @@ static void check_half_flipped(int fd, uint64_t seed, size_t n, size_t flipped)
 	free(got);
 }
 
-/* The module changes the first bytes of both directions and lets go in the middle of the stream. */
+/*
+ * The module changes the first bytes of both directions, and lets them pass in the middle of the
+ * stream.
+ */
 static void transform_then_pass(uint32_t buffer_bytes, uint32_t after)
 {
 	struct join_config c = config();
@@ -355,7 +361,7 @@ static void transform_then_pass(uint32_t buffer_bytes, uint32_t after)
 	rig_join(&down); /* the socket buffers hold it */
 	rig_join(&up);
 
-	rig_expect(r, 1, NULL); /* now the script's numbers are at rest */
+	rig_expect(r, 1, NULL); /* now the script's numbers do not change any more */
 	assert_true(s.transformed[JEEBS_TO_SERVER] > after);
 	assert_true(s.transformed[JEEBS_TO_CLIENT] > after);
 	check_half_flipped(backend, 1, 256 * KIB, s.transformed[JEEBS_TO_SERVER]);
@@ -373,7 +379,7 @@ static void test_transform_then_pass(void **st)
 	transform_then_pass(7, 20);
 }
 
-/* The client is not heard before the timer. */
+/* The client is not read before the timer. */
 static void step_patient(struct rig_script *s, const struct jeebs_cut *cut, struct jeebs_join *j,
 			 const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b)
 {
@@ -425,7 +431,7 @@ static void test_a_timer_and_a_client_on_hold(void **st)
 	rig_free(r);
 }
 
-/* A timer goes with its join. */
+/* A timer ends with its join. */
 static void test_a_timer_of_who_is_gone(void **st)
 {
 	struct rig *r = rig_new(config());
@@ -481,7 +487,7 @@ static void test_module_sees_the_ends(void **st)
 	rig_free(r);
 }
 
-/* A module that passes to the server only, a client that had ended before the cut. */
+/* The module lets the client's direction pass, and the client had finished before the cut. */
 static void step_one_way(struct rig_script *s, const struct jeebs_cut *cut, struct jeebs_join *j,
 			 const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b)
 {
@@ -539,7 +545,8 @@ static void test_module_outlives_its_backend(void **st)
 		rig_send(client, "x", 1);
 		if (id == 2) {
 			int backend = rig_accept(r);
-			rig_expect_bytes(backend, "x"); /* the module has heard that it is up */
+			/* The module was told that it is connected. */
+			rig_expect_bytes(backend, "x");
 			rig_reset(backend);
 		}
 		rig_expect_bytes(client, "sorry");
@@ -560,7 +567,7 @@ static void step_sorry(struct rig_script *s, const struct jeebs_cut *cut, struct
 		ops->to_client(j, rig_text("sorry"));
 }
 
-/* A socket that no longer serves anybody does not go on asking for the backup. */
+/* A socket of a lost backend is closed, and does not stay open. */
 static void test_lost_backend_is_closed(void **st)
 {
 	struct join_config c = config();
@@ -656,7 +663,7 @@ static void test_queue_ceiling(void **st)
 	struct join_request q = rig_request(r, 1, &client);
 	rig_with_script(&q, &fits);
 	q.first_out_n = 6;
-	q.first_out = rig_copy("before", 6); /* does not count: it is not the module's */
+	q.first_out = rig_copy("before", 6); /* first_out does not count: it is not the module's */
 	rig_submit(r, &q);
 	rig_expect_bytes(client, "before");
 	rig_recv_stream(client, 6, 64 * 1000);
@@ -698,8 +705,8 @@ static void test_bytes_after_the_end_reset(void **st)
 	rig_free(r);
 }
 
-/* A module that answers itself, and a client that writes without reading: its own queue stops it.
- */
+/* The module answers itself, and the client sends without reading: the queue of answers stops
+ * it. */
 static void step_echo(struct rig_script *s, const struct jeebs_cut *cut, struct jeebs_join *j,
 		      const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b)
 {
@@ -713,7 +720,7 @@ static void test_echo_is_bounded(void **st)
 {
 	struct join_config c = config();
 	c.buffer_bytes = 16 * KIB;
-	c.queue_bytes = 2 * c.buffer_bytes; /* would be hit at once without back-pressure */
+	c.queue_bytes = 2 * c.buffer_bytes; /* without back-pressure it would be reached at once */
 	struct rig *r = rig_new(c);
 	struct rig_script s = {.step = step_echo};
 	int client;

@@ -43,7 +43,7 @@ static void test_order(void **state)
 	store_batch_deinit(&b);
 }
 
-/* Full of records it still takes deletions, as many as were promised. */
+/* A batch full of records still accepts deletions, as many as were promised. */
 static void test_ceilings(void **state)
 {
 	struct store_batch b;
@@ -65,7 +65,7 @@ static void test_ceilings(void **state)
 	assert_int_equal(store_batch_del(&b, &server, &client), -ENOBUFS);
 	assert_int_equal(b.dels, 50);
 
-	/* All of it is there. */
+	/* Everything is there. */
 	struct reader ops = reader_init(buf_view(&b.ops));
 	struct store_op op;
 	uint32_t puts = 0, dels = 0;
@@ -77,7 +77,7 @@ static void test_ceilings(void **state)
 	assert_int_equal(puts, b.puts);
 	assert_int_equal(dels, 50);
 
-	/* Deletions first do not take room from records. */
+	/* Deletions that come first take no room from records. */
 	store_batch_reset(&b);
 	for (int i = 0; i < 50; i++)
 		assert_int_equal(store_batch_del(&b, &server, &client), 0);
@@ -131,7 +131,7 @@ static void test_queue_is_bounded_and_in_order(void **state)
 		fill(&b, 4);
 		size_t n = b.ops.n;
 		assert_int_equal(store_queue_push(q, &b, NULL, 0), -EAGAIN);
-		assert_int_equal(b.dels, 2); /* untouched: nothing is lost */
+		assert_int_equal(b.dels, 2); /* unchanged: nothing is lost */
 		assert_int_equal(b.ops.n, n);
 		for (uint32_t i = 0; i < 3; i++) {
 			struct endpoint server = test_server(), client = test_client(i);
@@ -144,7 +144,7 @@ static void test_queue_is_bounded_and_in_order(void **state)
 		}
 		store_batch_reset(&b);
 	}
-	/* What was put in before closing comes out after it. */
+	/* What was pushed before the queue was closed is popped after it. */
 	fill(&b, 1);
 	assert_int_equal(store_queue_push(q, &b, NULL, 0), 0);
 	store_queue_close(q);
@@ -156,7 +156,7 @@ static void test_queue_is_bounded_and_in_order(void **state)
 	free(q);
 }
 
-/* Grown buffers come back: after the first rounds the batch has its memory at once. */
+/* Grown buffers come back: after the first rounds the batch needs no new memory. */
 static void test_queue_returns_memory(void **state)
 {
 	struct store_queue *q = malloc(sizeof *q);
@@ -175,7 +175,7 @@ static void test_queue_returns_memory(void **state)
 			assert_true(b.ops.cap >= 4100);
 	}
 	fill(&b, 1);
-	assert_int_equal(store_queue_push(q, &b, NULL, 0), 0); /* left inside: freed by deinit */
+	assert_int_equal(store_queue_push(q, &b, NULL, 0), 0); /* left inside: deinit frees it */
 	buf_deinit(&got.ops);
 	store_batch_deinit(&b);
 	store_queue_deinit(q);

@@ -24,18 +24,18 @@ static void test_unusable_records_are_weighed_and_deleted(void **state)
 	int64_t now = clock_mono_ns();
 
 	store_batch_init(&b, 16 * MIB, 0);
-	/* More of each than one transaction at start looks at. */
+	/* More of each kind than one transaction examines at start. */
 	for (uint32_t i = 0; i < 4096; i++) {
 		struct store_record r = test_record(i, BYTES_NONE, now);
 		if (i % 4 == 1)
 			r.boot_id[0]++;
 		if (i % 4 == 2)
-			r.mono_ns = 0; /* just after booting */
+			r.mono_ns = 0; /* directly after booting */
 		if (i % 4 == 3)
 			r.mono_ns = now + 3600 * NS_PER_S;
 		assert_int_equal(store_batch_put(&b, &r, 100), 0);
 	}
-	for (uint32_t i = 0; i < 1000; i++) { /* these after all others */
+	for (uint32_t i = 0; i < 1000; i++) { /* these come after all others */
 		struct store_record r = test_record((1 << 16) + i, BYTES_NONE, 0);
 		assert_int_equal(store_batch_put(&b, &r, 100), 0);
 	}
@@ -59,7 +59,7 @@ static void test_unusable_records_are_weighed_and_deleted(void **state)
 	}
 }
 
-/* Changes bytes of the closed environment's file, behind LMDB's back. */
+/* Changes bytes in the file of the closed environment. */
 static uint32_t patch_file(const void *find, size_t n, size_t at, uint8_t flip)
 {
 	char path[64];
@@ -101,11 +101,11 @@ static void test_damaged_records(void **state)
 		store_batch_deinit(&b);
 		store_close(s);
 		store_key(&server, &client, key);
-		if (damage == 0) /* a byte of the log */
+		if (damage == 0) /* changes a byte of the log */
 			assert_true(patch_file(log, strlen(log), 5, 0x20) >= 1);
-		else if (damage == 1) /* the key is another's */
+		else if (damage == 1) /* changes the key, so that it is another's */
 			assert_true(patch_file(key, sizeof key, 39, 0x01) >= 1);
-		else /* both records' version */
+		else /* changes the version of both records */
 			assert_true(patch_file(test_boot_id, sizeof test_boot_id, -1, 0x02) >= 2);
 		s = open_again(&l);
 		assert_int_equal(l.malformed, damage < 2);
@@ -171,17 +171,17 @@ static void test_damaged_environment(void **state)
 		store_close(s);
 		make_older_set_aside();
 		if (damage == 0)
-			overwrite_file(0, 8192, 0x5a); /* not LMDB at all */
+			overwrite_file(0, 8192, 0x5a); /* not an LMDB file at all */
 		else if (damage == 1)
-			overwrite_file(8192, 8 * 4096, 0); /* its tree is gone */
+			overwrite_file(8192, 8 * 4096, 0); /* its tree is lost */
 		else {
-			overwrite_file(16 + 4, 1, 99); /* another LMDB's */
+			overwrite_file(16 + 4, 1, 99); /* of another LMDB version */
 			overwrite_file(4096 + 16 + 4, 1, 99);
 		}
 		s = open_again(&l);
 		assert_true(l.environment_bad);
 		assert_int_equal(l.usable, 0);
-		assert_int_equal(set_aside_count(), 1); /* the last one only */
+		assert_int_equal(set_aside_count(), 1); /* only the last one is kept */
 		put(&b, 2, bytes_str("y"));
 		submit(s, &b);
 		store_close(s);
@@ -204,7 +204,7 @@ static void test_other_boot(void **state)
 	put(&b, 1, bytes_str("x"));
 	submit(s, &b);
 	store_close(s);
-	/* Torn pages after a crash of the machine: nothing may look at them. */
+	/* Torn pages, as after a crash of the machine. They must not be read. */
 	overwrite_file(8192, 8 * 4096, 0xff);
 	struct store_config c = config(16 * MIB);
 	c.boot_id[15]++;
@@ -235,7 +235,7 @@ static void test_size_becomes_smaller(void **state)
 		put(&b, i, blob(20000));
 	submit(s, &b);
 	store_close(s);
-	s = open_size(STORE_SIZE_MIN, &l); /* they fit */
+	s = open_size(STORE_SIZE_MIN, &l); /* the records fit */
 	assert_int_equal(l.usable, 10);
 	assert_int_equal(stat(path, &file), 0);
 	assert_true(file.st_size <= STORE_SIZE_MIN);
@@ -245,7 +245,7 @@ static void test_size_becomes_smaller(void **state)
 		put(&b, i, blob(20000));
 	submit(s, &b);
 	store_close(s);
-	s = open_size(STORE_SIZE_MIN, &l); /* they do not */
+	s = open_size(STORE_SIZE_MIN, &l); /* they do not fit */
 	assert_true(l.environment_bad);
 	store_stats(s, &st);
 	assert_int_equal(st.records, 0);
@@ -269,7 +269,10 @@ static void report_commit(void *ctx, int64_t duration_ns)
 		_exit(2);
 }
 
-/* Batch n has clients 0 .. 19 with logs that begin with n, and deletes and makes client 100 + n. */
+/*
+ * Batch n writes clients 0 to 19, with logs that begin with n, and deletes and writes client 100 +
+ * n.
+ */
 static void write_for_ever(int fd)
 {
 	struct report report = {fd, 0};
@@ -328,7 +331,7 @@ static void test_killed_writer(void **state)
 		assert_int_equal(waitpid(pid, &status, 0), pid);
 		assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 		while (read(pipes[0], &batches, sizeof batches) == sizeof batches)
-			; /* how far it came */
+			; /* how far the writer came */
 		close(pipes[0]);
 
 		struct store_loaded l;
@@ -336,7 +339,7 @@ static void test_killed_writer(void **state)
 		assert_false(l.environment_bad);
 		assert_int_equal(l.malformed, 0);
 		assert_int_equal(l.usable, 20);
-		/* All of one transaction, the last one told or the one after it. */
+		/* All changes of one transaction: the last one reported, or the one after it. */
 		int first = 0;
 		assert_int_equal(store_load(s, all_of_one_batch, &first), 0);
 		assert_true(first == (int)(batches % 251 + 1) ||
@@ -355,7 +358,7 @@ static void fill_small_disk(void)
 	struct store *s = open_size(64 * MIB, &l);
 	uint64_t batches = 0;
 
-	assert_false(l.space_reserved); /* so no mapping is written to, and no SIGBUS comes */
+	assert_false(l.space_reserved); /* so no mapping is written to, and SIGBUS cannot come */
 	store_batch_init(&b, 16 * MIB, 1000);
 	for (uint32_t i = 0; i < 200; i++) {
 		put(&b, i, blob(50000));

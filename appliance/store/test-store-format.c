@@ -16,7 +16,7 @@
 #define CHECKSUM  8
 #define LOG(text) bytes_str(text)
 
-/* A log as a circular buffer shows it, in two pieces. */
+/* A log as a circular buffer shows it: in two pieces. */
 struct seam {
 	uint64_t from;
 	struct bytes part[2];
@@ -64,7 +64,7 @@ static struct bytes encode(struct buf *b, const struct store_record *r, size_t l
 	return buf_view(b);
 }
 
-/* Makes a damaged value pass the checksum, so that what is behind it is tested. */
+/* Corrects the checksum of a damaged value, so that the checks behind it are tested. */
 static void reseal(struct buf *b)
 {
 	uint64_t sum = __builtin_bswap64(XXH3_64bits(b->p, b->n - CHECKSUM));
@@ -107,14 +107,14 @@ static void test_round_trip(void **state)
 	assert_true(out.log[1].acked == in.log[1].acked);
 	assert_false(store_log_is_tail(&out.log[1]));
 
-	/* Decoded and encoded again it is the same bytes. */
+	/* Decoding and encoding again gives the same bytes. */
 	struct buf again = BUF_INIT(1 << 20);
 	assert_true(bytes_eq(encode(&again, &out, STORE_LOG_DEFAULT), v));
 	buf_deinit(&again);
 	buf_deinit(&b);
 }
 
-/* Of a log too long the highest bytes stay, wherever the circular buffer's seam is. */
+/* Of a log that is too long the newest bytes stay, wherever the seam of its buffer is. */
 static void test_log_ceiling(void **state)
 {
 	static const char all[] = "abcdefghij";
@@ -146,7 +146,7 @@ static void test_default_ceiling_fits_16_pages(void **state)
 
 	assert_non_null(log);
 	assert_in_range(encode(&b, &r, STORE_LOG_DEFAULT).n, STORE_LOG_DEFAULT, 16 * 4096 - 16);
-	/* No @log_max goes beyond what is decoded again. */
+	/* A larger @log_max does not exceed what can be decoded. */
 	free(log);
 	log = calloc(1, STORE_LOG_MAX + 1);
 	assert_non_null(log);
@@ -175,7 +175,7 @@ static void test_encode_refuses(void **state)
 	r.checkpoint.n = STORE_CHECKPOINT_MAX + 1; /* refused before it is read */
 	assert_int_equal(store_record_encode(&r, 100, &b), -EINVAL);
 	r = rich_record();
-	r.log[1].span.off++; /* what can be read is one byte short of it */
+	r.log[1].span.off++; /* the readable bytes are one short */
 	assert_int_equal(store_record_encode(&r, 100, &b), -EINVAL);
 	r = rich_record();
 	r.log[0].span.off++;
@@ -205,7 +205,7 @@ static void test_every_cut_is_malformed(void **state)
 	for (size_t n = 0; n < v.n; n++) {
 		assert_int_equal(store_record_decode(bytes_head(v, n), &out),
 				 STORE_DECODE_MALFORMED);
-		/* The same with a matching checksum. */
+		/* The same with a right checksum. */
 		struct buf cut = BUF_INIT(1 << 20);
 		buf_append(&cut, v.p, n);
 		if (n >= 2 + CHECKSUM) {
@@ -215,7 +215,7 @@ static void test_every_cut_is_malformed(void **state)
 		}
 		buf_deinit(&cut);
 	}
-	buf_u8(&b, 0); /* nor may anything follow */
+	buf_u8(&b, 0); /* nothing may follow */
 	assert_int_equal(store_record_decode(buf_view(&b), &out), STORE_DECODE_MALFORMED);
 	reseal(&b);
 	assert_int_equal(store_record_decode(buf_view(&b), &out), STORE_DECODE_MALFORMED);
@@ -246,14 +246,14 @@ static void test_versions(void **state)
 	b.p[1]++;
 	assert_int_equal(store_record_decode(buf_view(&b), &out), STORE_DECODE_VERSION);
 	b.p[1]--;
-	b.p[2 + 16 + 8 + 8 + 2]++; /* the snapshot's own */
+	b.p[2 + 16 + 8 + 8 + 2]++; /* the snapshot's own version */
 	reseal(&b);
 	assert_int_equal(store_record_decode(buf_view(&b), &out), STORE_DECODE_VERSION);
-	assert_true(out.mono_ns == 77); /* untouched */
+	assert_true(out.mono_ns == 77); /* unchanged */
 	buf_deinit(&b);
 }
 
-/* Values that no writer of ours makes, behind a good checksum. */
+/* Values that our writer never makes, with a right checksum. */
 static void test_impossible_values(void **state)
 {
 	struct buf b = BUF_INIT(1 << 20);
@@ -276,7 +276,7 @@ static void test_impossible_values(void **state)
 	assert_int_equal(store_record_decode(buf_view(&b), &out), STORE_DECODE_MALFORMED);
 
 	encode(&b, &r, 100);
-	b.p[log1 + 23]--; /* one byte less: then one is left over */
+	b.p[log1 + 23]--; /* one byte less, so that one is left over */
 	reseal(&b);
 	assert_int_equal(store_record_decode(buf_view(&b), &out), STORE_DECODE_MALFORMED);
 	buf_deinit(&b);

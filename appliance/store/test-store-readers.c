@@ -18,7 +18,7 @@
 #include "test/store-env.h"
 
 #define SIZE   (2 * MIB)
-#define ROUNDS 200 /* of 200 KB each: many times what there is */
+#define ROUNDS 200 /* of 200 KB each: many times the environment's size */
 
 static _Atomic int64_t later_s;
 
@@ -41,7 +41,7 @@ static void wait_for_word(int fd)
 	assert_int_equal(read(fd, &c, 1), 1);
 }
 
-/* As mdb_stat or mdb_dump do. */
+/* Reads as mdb_stat or mdb_dump do. */
 static void read_for_ever(int from, int to)
 {
 	char path[64], c;
@@ -57,7 +57,7 @@ static void read_for_ever(int from, int to)
 		pause();
 }
 
-/* The store is opened after the fork: LMDB's locks are not inherited. */
+/* The store is opened after the fork, because LMDB's locks are not inherited. */
 static pid_t start_reader(int *ret_to, int *ret_from)
 {
 	int to[2], from[2];
@@ -79,7 +79,7 @@ static pid_t start_reader(int *ret_to, int *ret_from)
 
 static uint64_t batches;
 
-/* Replaces and deletes: what is live stays small. */
+/* Replaces and deletes, so that the live records stay few. */
 static void write_round(struct store *s, struct store_batch *b)
 {
 	for (uint32_t i = 0; i < 4; i++)
@@ -141,7 +141,7 @@ static void log_to_file(void)
 	close(fd);
 }
 
-/* Lines of @event so far. */
+/* How many lines of @event were logged. */
 static int logged(const char *event)
 {
 	char path[64], line[512];
@@ -186,7 +186,7 @@ static void test_view_that_stays(void **state)
 	open_view(s, &b, &o);
 	for (int i = 0; i < ROUNDS; i++) {
 		write_round(s, &b);
-		del(&b, 1000 + (uint32_t)i); /* that was there before: it takes room, too */
+		del(&b, 1000 + (uint32_t)i); /* it was there before, and takes room, too */
 	}
 	assert_true(stats(s).errors > 1);
 	assert_int_equal(stats(s).last_error, -EDQUOT);
@@ -194,7 +194,7 @@ static void test_view_that_stays(void **state)
 	assert_true(stats(s).oldest_view_ns > 0);
 	assert_int_equal(logged("store-failed") + logged("store-full"), 1);
 
-	/* The same trouble again, ten seconds later; and its end. */
+	/* The same failure again, ten seconds later; then its end. */
 	later_s += 11;
 	write_round(s, &b);
 	write_round(s, &b);

@@ -28,7 +28,7 @@ static void test_round_trip(void **state)
 	submit(s, &b);
 	put(&b, 2, bytes_str("Two, changed"));
 	del(&b, 1);
-	del(&b, 77); /* was never there */
+	del(&b, 77); /* it was never there */
 	submit(s, &b);
 	gate_wait(2);
 	store_stats(s, &st);
@@ -43,7 +43,7 @@ static void test_round_trip(void **state)
 	assert_true(st.commit_max_ns >= st.commit_last_ns && st.commit_last_ns > 0);
 	assert_null(store_close(s));
 	snprintf(path, sizeof path, "%s/flows", dir);
-	assert_int_equal(chmod(path, 0755), 0); /* somebody was careless */
+	assert_int_equal(chmod(path, 0755), 0); /* the mode was changed by somebody */
 
 	s = open_again(&l);
 	assert_int_equal(l.usable, 2);
@@ -79,7 +79,7 @@ static void test_order_in_and_across_batches(void **state)
 	put(&b, 3, bytes_str("z"));
 	submit(s, &b);
 	store_batch_deinit(&b);
-	store_close(s); /* commits what waits */
+	store_close(s); /* commits what was submitted */
 	s = open_again(&l);
 	struct seen seen = look(s);
 	assert_int_equal(seen.count, 2);
@@ -88,7 +88,7 @@ static void test_order_in_and_across_batches(void **state)
 	store_close(s);
 }
 
-/* 1 MiB for records of 20 KiB: what came first stays, deletions and replacements go on. */
+/* 1 MiB for records of 20 KiB: the first ones stay, and deletions and replacements still work. */
 static void test_full_environment(void **state)
 {
 	struct store_loaded l;
@@ -116,7 +116,7 @@ static void test_full_environment(void **state)
 	for (uint32_t i = 1; i <= 100; i++)
 		assert_int_equal(seen.first[i], i <= records ? 'b' : 0);
 
-	/* Replacing, again and again. */
+	/* Replaces again and again. */
 	for (int round = 0; round < 20; round++) {
 		uint8_t log[20000] = {(uint8_t)('c' + round)};
 		for (uint32_t i = 1; i <= 5; i++)
@@ -146,7 +146,7 @@ static void test_full_environment(void **state)
 	assert_true(st.puts_dropped > dropped);
 	assert_int_equal(st.errors, 0);
 
-	/* And there is room again. */
+	/* Now there is room again. */
 	for (uint32_t i = 0; i < 4096; i++) {
 		if (seen.first[i])
 			del(&b, i);
@@ -163,7 +163,7 @@ static void test_full_environment(void **state)
 	store_close(s);
 }
 
-/* Small records fill leaves instead of pages of their own. */
+/* Small records share leaves and have no pages of their own. */
 static void test_full_of_small_records(void **state)
 {
 	struct store_loaded l;
@@ -203,7 +203,7 @@ static void test_full_queue_loses_nothing(void **state)
 	put(&b, 1, bytes_str("a"));
 	gate_hold(true);
 	submit(s, &b);
-	gate_wait(1); /* the thread stands behind its first commit */
+	gate_wait(1); /* the thread waits after its first commit */
 	for (uint32_t i = 0; i < STORE_QUEUE_DEFAULT; i++) {
 		put(&b, 10 + i, bytes_str("q"));
 		submit(s, &b);
@@ -212,14 +212,14 @@ static void test_full_queue_loses_nothing(void **state)
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(store_submit(s, &b), -EAGAIN);
 	assert_int_equal(b.dels, 1);
-	put(&b, 2, bytes_str("later")); /* and it goes on filling */
+	put(&b, 2, bytes_str("later")); /* and the batch goes on filling */
 	assert_int_equal(store_submit(s, &b), -EAGAIN);
 	store_stats(s, &st);
 	assert_int_equal(st.deferred, 4);
 	gate_hold(false);
 	gate_wait(1 + STORE_QUEUE_DEFAULT);
 	submit(s, &b);
-	assert_int_equal(store_submit(s, &b), 0); /* nothing in it: not even a batch */
+	assert_int_equal(store_submit(s, &b), 0); /* empty: it does not count as a batch */
 	store_close(s);
 	assert_int_equal(gate.batches, 2 + STORE_QUEUE_DEFAULT);
 	s = open_again(&l);
