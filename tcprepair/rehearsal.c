@@ -21,10 +21,15 @@
 #include "stage.h"
 #include "base/thread.h"
 
-/* A packet that passes takes microseconds. A lost SYN is repeated after 1 s. */
-#define PATIENCE_MS   1300
+/*
+ * A packet is waited for until it came or the rules were seen to drop it; in rounds, since a busy
+ * box may take long. After so many rounds without either nobody knows.
+ */
+#define ROUNDS_MAX 100
+#define ROUND_MS   50
+/* Drops in so many rounds are the rules' answer, not the first packets of a limit. */
+#define DROPS_MIN     3
 #define OWN_MAX       32
-#define REPEAT_MS     50
 #define CLIENT_PORT   40000
 #define CLIENT_PORT_2 40001
 #define SEQ_SERVER    1000000u
@@ -144,16 +149,40 @@ static int say(const struct rehearsing *h, const struct snapshot *s)
 	return r < 0 ? r : back;
 }
 
-/* Waits until @fd is ready. Returns 1, 0 after @patience_ms, or a negative errno. */
-static int becomes(int fd, short events, int patience_ms)
+/* Returns whether @fd became ready in this round, or a negative errno. */
+static int becomes(int fd, short events)
 {
 	struct pollfd p = {.fd = fd, .events = events};
 
-	int n = poll(&p, 1, patience_ms);
+	int n = poll(&p, 1, ROUND_MS);
 	return n < 0 ? -errno : (p.revents & events) != 0;
 }
 
-/* Returns 1 when the restored socket got the client's segment, 0 when it was dropped on the way. */
+/*
+ * Waits until @fd is ready. In each round the client of @restored says something (NULL: nobody
+ * does). Returns 1; 0 when the rules dropped what should have come; -ETIMEDOUT when neither was
+ * seen; or another negative errno.
+ */
+static int wait_for(const struct rehearsing *h, int fd, short events,
+		    const struct snapshot *restored)
+{
+	const int enough = restored ? DROPS_MIN : 1;
+	int drops = 0;
+
+	for (int round = 0; round < ROUNDS_MAX; round++) {
+		int r = restored ? say(h, restored) : 0;
+		if (r == 0)
+			r = becomes(fd, events);
+		if (r != 0)
+			return r;
+		drops += rules_trace_dropped(h->trace);
+		if (drops >= enough)
+			return 0;
+	}
+	return -ETIMEDOUT;
+}
+
+/* Returns 1 when the restored socket got the client's segment; else as wait_for(). */
 static int restored_is_heard(const struct rehearsing *h, const struct guard *g)
 {
 	const struct restore_options none = {0};
@@ -173,11 +202,7 @@ static int restored_is_heard(const struct rehearsing *h, const struct guard *g)
 		return r;
 	/* Sent repeatedly: a new cable loses packets until the kernel's worker has brought it
 	 * up. */
-	for (int ms = 0; r == 0 && ms < PATIENCE_MS; ms += REPEAT_MS) {
-		r = say(h, &s);
-		if (r == 0)
-			r = becomes(fd, POLLIN, REPEAT_MS);
-	}
+	r = wait_for(h, fd, POLLIN, &s);
 	if (r == 1)
 		r = recv(fd, &byte, 1, 0) == 1;
 	restore_abandon(fd);
@@ -214,7 +239,7 @@ static int connect_outside(const struct rehearsing *h)
 		return -errno;
 	if (connect(fd, (struct sockaddr *)&sa, n) < 0 && errno != EINPROGRESS)
 		return -errno;
-	int r = becomes(fd, POLLOUT, PATIENCE_MS);
+	int r = wait_for(h, fd, POLLOUT, NULL);
 	if (r != 1)
 		return r;
 	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &error_n) < 0)
@@ -243,12 +268,22 @@ static void dropped(struct rehearsing *h, enum rehearsal_outcome outcome)
 	h->ret->outcome = outcome;
 	if (rules_trace_drop(h->trace, h->ret->rule, sizeof h->ret->rule) < 0)
 		snprintf(h->ret->rule, sizeof h->ret->rule,
-			 "no nftables rule: routing, or a filter of another kind");
+			 "refused, by no nftables rule: routing, or a filter of another kind");
+}
+
+static void not_told(struct rehearsing *h)
+{
+	h->ret->outcome = REHEARSAL_NOT_TOLD;
+	snprintf(h->ret->rule, sizeof h->ret->rule,
+		 "nothing came through in %d s, and no nftables rule dropped it: a busy box, "
+		 "routing, "
+		 "or a filter of another kind",
+		 ROUNDS_MAX * ROUND_MS / 1000);
 }
 
 /*
  * Rehearses with one way of tracking. Returns 1 when the restored connection got its segment, 0
- * when not, or a negative errno.
+ * when the rules dropped it, -ETIMEDOUT when nobody knows, or another negative errno.
  */
 static int play(struct rehearsing *h, enum guard_tracking tracking)
 {
@@ -262,6 +297,7 @@ static int play(struct rehearsing *h, enum guard_tracking tracking)
 	if (r == 0)
 		r = restored_is_heard(h, g);
 	if (r == 1) {
+		rules_trace_begin(h->trace);
 		r = new_is_served(h);
 		if (r == 0)
 			dropped(h, REHEARSAL_NEW_DROPPED);
@@ -286,10 +322,14 @@ static int perform(struct rehearsing *h)
 	r = rules_trace_open(&h->trace);
 	if (r == 0)
 		r = play(h, GUARD_UNTRACKED);
-	if (r == 0)
+	if (r == 0 || r == -ETIMEDOUT)
 		r = play(h, GUARD_TRACKED);
 	if (r == 0)
 		dropped(h, REHEARSAL_RESTORED_DROPPED);
+	if (r == -ETIMEDOUT) {
+		not_told(h);
+		return 0;
+	}
 	return r < 0 ? r : 0;
 }
 

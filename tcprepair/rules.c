@@ -28,9 +28,10 @@
 #define TRACE_ROOM (4 << 20)
 
 /* Traces every packet that is received, before other rules see it. */
-#define TRACE_TABLE                      \
-	"table inet rehearsal-trace {\n" \
-	"chain received {\ntype filter hook prerouting priority -500\nmeta nftrace set 1\n}\n}\n"
+#define TRACE_TABLE                                                                           \
+	"table inet rehearsal-trace {\n"                                                      \
+	"chain received {\ntype filter hook prerouting priority -500\nmeta l4proto tcp meta " \
+	"nftrace set 1\n}\n}\n"
 
 #define LIST_MAX 512
 
@@ -164,6 +165,7 @@ struct rules_trace {
 	struct netlink netlink;
 	/* The last drop seen. */
 	bool dropped, policy;
+	uint32_t drops, asked; /* so many seen; so many when somebody asked */
 	uint8_t family;
 	uint64_t handle;
 	char table[NFT_NAME_MAXLEN], chain[NFT_NAME_MAXLEN];
@@ -219,6 +221,7 @@ static void note(struct rules_trace *t, const struct nlmsghdr *nlh)
 
 	if (e && nftnl_trace_nlmsg_parse(nlh, e) == 0 && is_drop(e, &policy)) {
 		t->dropped = true;
+		t->drops++;
 		t->policy = policy;
 		t->family = (uint8_t)nftnl_trace_get_u32(e, NFTNL_TRACE_FAMILY);
 		t->handle = policy ? 0 : nftnl_trace_get_u64(e, NFTNL_TRACE_RULE_HANDLE);
@@ -293,9 +296,17 @@ static void rule_text(const struct rules_trace *t, const char *chain, char *out,
 	}
 }
 
-void rules_trace_begin(struct rules_trace *t)
+bool rules_trace_dropped(struct rules_trace *t)
 {
 	collect(t);
+	bool more = t->drops != t->asked;
+	t->asked = t->drops;
+	return more;
+}
+
+void rules_trace_begin(struct rules_trace *t)
+{
+	(void)rules_trace_dropped(t);
 	t->dropped = false;
 }
 

@@ -25,7 +25,7 @@ bool rules_legacy_present(void);
 /* Reads the number of the current rule set. Returns 0 or a negative errno. */
 int rules_generation(uint32_t *ret);
 
-/* Records what the rules decide for each packet received from now on. */
+/* Records what the rules decide for each TCP packet received from now on. */
 struct rules_trace;
 int rules_trace_open(struct rules_trace **ret);
 /* Forgets what was recorded. */
@@ -35,6 +35,8 @@ void rules_trace_begin(struct rules_trace *t);
  * was none.
  */
 int rules_trace_drop(struct rules_trace *t, char *out, size_t n);
+/* Whether a drop was recorded since the last time. */
+bool rules_trace_dropped(struct rules_trace *t);
 struct rules_trace *rules_trace_close(struct rules_trace *t); /* NULL is fine; returns NULL */
 
 #endif

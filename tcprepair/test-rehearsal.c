@@ -8,6 +8,26 @@
 
 #include "base/clock.h"
 
+/* So many of the client's segments are late: the rehearsal sends another one meanwhile. */
+static uint32_t late;
+
+int __real_link_send(struct link *l, struct bytes frame);
+int __wrap_link_send(struct link *l, struct bytes frame);
+int __wrap_link_send(struct link *l, struct bytes frame)
+{
+	if (late == 0)
+		return __real_link_send(l, frame);
+	late--;
+	return 0;
+}
+
+int __real_poll(struct pollfd *fds, nfds_t n, int timeout);
+int __wrap_poll(struct pollfd *fds, nfds_t n, int timeout);
+int __wrap_poll(struct pollfd *fds, nfds_t n, int timeout)
+{
+	return __real_poll(fds, n, late > 0 && timeout > 1 ? 1 : timeout); /* time flies */
+}
+
 static struct rehearsal_scene scene(uint8_t family)
 {
 	return (struct rehearsal_scene){
@@ -111,6 +131,26 @@ static void test_who_drops_new(void **state)
 	      REHEARSAL_NEW_DROPPED, "inet filter forward: tcp dport 8080 reject");
 }
 
+/* A box that is slow says nothing of its rules. */
+static void test_a_slow_box(void **state)
+{
+	late = 60;
+	struct rehearsal r = rehearsed(*state, NETADDR_V4, NULL);
+	assert_int_equal(late, 0);
+	assert_int_equal(r.outcome, REHEARSAL_PASSES);
+	assert_int_equal(r.tracking, GUARD_UNTRACKED);
+}
+
+/* Nothing comes, and no rule has dropped anything: nobody knows. */
+static void test_nothing_comes(void **state)
+{
+	late = UINT32_MAX;
+	struct rehearsal r = rehearsed(*state, NETADDR_V4, NULL);
+	late = 0;
+	assert_int_equal(r.outcome, REHEARSAL_NOT_TOLD);
+	assert_non_null(strstr(r.rule, "no nftables rule dropped it"));
+}
+
 /* Rules name it, as they do a second port or a VLAN. */
 static void test_other_interfaces(void **state)
 {
@@ -199,6 +239,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_stateless_firewall, lab_setup, lab_teardown),
 		cmocka_unit_test_setup_teardown(test_who_drops_restored, lab_setup, lab_teardown),
 		cmocka_unit_test_setup_teardown(test_who_drops_new, lab_setup, lab_teardown),
+		cmocka_unit_test_setup_teardown(test_a_slow_box, lab_setup, lab_teardown),
+		cmocka_unit_test_setup_teardown(test_nothing_comes, lab_setup, lab_teardown),
 		cmocka_unit_test_setup_teardown(test_other_interfaces, lab_setup, lab_teardown),
 		cmocka_unit_test_setup_teardown(test_digest_is_of_the_hosts_rules, lab_setup,
 						lab_teardown),
