@@ -215,6 +215,9 @@ static int oracle_receive(void *connection, struct jeebs_bytes b, int eof,
 		r = speak(c, answer, ctx);
 		if (!known)
 			c->state = JEEBS_ORACLE_UNKNOWN;
+	} else if (c->state == JEEBS_ORACLE_CLOSE && b.n > 0) {
+		/* More than the client had said when the server finished, in whatever chunks. */
+		c->state = JEEBS_ORACLE_UNKNOWN;
 	}
 	if (r < 0)
 		return r;
