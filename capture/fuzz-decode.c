@@ -8,6 +8,10 @@
 #include <string.h>
 
 #include "decode.h"
+#include "base/demand.h"
+
+const char *const fuzz_outcomes[] = {"tcp",  "fragment", "not tcp",    "truncated", "malformed",
+				     "ipv6", "vlan",     "timestamps", "payload",   NULL};
 
 static const uint16_t links[16] = {
 	FRAME_LINK_ETHERNET, FRAME_LINK_NULL, FRAME_LINK_RAW,  FRAME_LINK_RAW_OLD, FRAME_LINK_LOOP,
@@ -80,7 +84,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(&s, 0x00, sizeof s);
 	memset(&other, 0xff, sizeof other);
 	enum decode_outcome r = decode_frame(&f, &s);
+	static const char *const outcome[] = {[DECODE_TCP] = "tcp",
+					      [DECODE_FRAGMENT] = "fragment",
+					      [DECODE_NOT_TCP] = "not tcp",
+					      [DECODE_TRUNCATED] = "truncated",
+					      [DECODE_MALFORMED] = "malformed"};
 	check(decode_frame(&f, &other) == r);
+	reached(outcome[r]);
+	if (r == DECODE_TCP && s.src.addr.family == NETADDR_V6)
+		reached("ipv6");
+	if (r == DECODE_TCP && s.vlan_present)
+		reached("vlan");
+	if (r == DECODE_TCP && s.opt.seen & TCP_OPT_TIMESTAMP)
+		reached("timestamps");
+	if (r == DECODE_TCP && s.payload.n > 0)
+		reached("payload");
 	if (r == DECODE_TCP) {
 		check_segment(&f, &s);
 		check_complete(&s, &other);

@@ -4,6 +4,9 @@
 #include <stdlib.h>
 
 #include "pcap-parser.h"
+#include "base/demand.h"
+
+const char *const fuzz_outcomes[] = {"whole", "damaged behind packets", "pcapng", NULL};
 
 struct sum {
 	struct bytes file;
@@ -65,6 +68,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct sum a = {0}, b = {0};
 
 	int r = pcap_file_parse(bytes_of(data, size), add, &a, &whole);
+	if (a.packets > 0)
+		reached(r == PCAP_FILE_END ? "whole" : "damaged behind packets");
+	if (a.packets > 0 && size > 3 && data[0] == 0x0a)
+		reached("pcapng");
 	check(whole.packet == a.packets && whole.offset <= size);
 	check(r != PCAP_FILE_END || whole.offset == size);
 	check(r != PCAP_FILE_STOPPED);

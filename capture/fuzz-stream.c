@@ -8,6 +8,9 @@
 #include "pool.h"
 #include "base/reader.h"
 #include "stream.h"
+#include "base/demand.h"
+
+const char *const fuzz_outcomes[] = {"advanced", "held", "held shown", "gap", NULL};
 
 #define SPACE 65536
 
@@ -71,6 +74,7 @@ static void show_held(struct model *m, uint64_t until)
 
 	while ((b = stream_next_held(&m->s, until, &off)).n > 0) {
 		CHECK(off + b.n <= until);
+		reached("held shown");
 		show(m, off, b);
 	}
 }
@@ -104,13 +108,16 @@ static void push(struct model *m, uint64_t off, struct bytes b)
 	}
 	while ((o = stream_push(&m->s, &m->pool, off, b, &at, &new)) == STREAM_ADVANCED) {
 		uint64_t before = m->s.keep;
+		reached("advanced");
 		show(m, at, new);
 		if (stream_commit(&m->s, &m->pool, at, new, &lost) != 0)
 			CHECK(lost >= before && lost < m->s.keep);
 		show_held(m, UINT64_MAX);
 	}
-	if (o == STREAM_HELD)
+	if (o == STREAM_HELD) {
+		reached("held");
 		note_held(m, off, b);
+	}
 }
 
 static void step(struct model *m, struct reader *r)
@@ -140,6 +147,7 @@ static void step(struct model *m, struct reader *r)
 			off = stream_first_held(&m->s);
 		if (off <= m->s.next)
 			break;
+		reached("gap");
 		stream_gap(&m->s, &m->pool, off);
 		m->shown = off;
 		show_held(m, UINT64_MAX);

@@ -10,6 +10,10 @@
 #include "base/clock.h"
 #include "base/reader.h"
 #include "track.h"
+#include "base/demand.h"
+
+const char *const fuzz_outcomes[] = {"data to server", "data to client", "gap", "fin",
+				     "reset",          "closed",         NULL};
 
 #define HISTORY 65536
 
@@ -70,6 +74,7 @@ static void on_data(void *ctx, struct flow *f, enum flow_dir d, uint64_t off, st
 	struct watched *u = f->user;
 
 	CHECK(off == u->at[d] && b.n > 0 && !u->fin[d]);
+	reached(d == FLOW_TO_SERVER ? "data to server" : "data to client");
 	size_t n = in_history(off, b.n);
 	if (n > 0) {
 		memcpy(&u->byte[d][off], b.p, n);
@@ -87,6 +92,7 @@ static void on_gap(void *ctx, struct flow *f, enum flow_dir d, uint64_t from, ui
 	struct watched *u = f->user;
 
 	CHECK(from == u->at[d] && to > from && !u->fin[d]);
+	reached("gap");
 	u->at[d] = to;
 }
 
@@ -95,6 +101,7 @@ static void on_fin(void *ctx, struct flow *f, enum flow_dir d, uint64_t off)
 	struct watched *u = f->user;
 
 	CHECK(off == u->at[d] && !u->fin[d]);
+	reached("fin");
 	u->fin[d] = true;
 }
 
@@ -102,6 +109,7 @@ static void on_close(void *ctx, struct flow *f, enum track_close why)
 {
 	struct world *w = ctx;
 
+	reached(why == TRACK_CLOSE_RST ? "reset" : "closed");
 	free(f->user);
 	w->open--;
 }

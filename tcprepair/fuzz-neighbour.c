@@ -7,6 +7,9 @@
 
 #include "base/checksum.h"
 #include "neighbour.h"
+#include "base/demand.h"
+
+const char *const fuzz_outcomes[] = {"arp", "advertisement", NULL};
 
 #define ETHERNET_HEADER 14
 #define ND_OFFSET       (ETHERNET_HEADER + 40)
@@ -21,8 +24,10 @@ static void parse(struct bytes frame)
 {
 	struct link_answer a = {0};
 
-	if (neighbour_parse(frame, &a))
-		check(a.addr.family != NETADDR_NONE);
+	if (!neighbour_parse(frame, &a))
+		return;
+	check(a.addr.family != NETADDR_NONE);
+	reached(a.addr.family == NETADDR_V6 ? "advertisement" : "arp");
 }
 
 static void parse_with_checksum(const uint8_t *data, size_t size)

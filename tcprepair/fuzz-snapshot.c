@@ -6,6 +6,9 @@
 #include <stdlib.h>
 
 #include "tcprepair.h"
+#include "base/demand.h"
+
+const char *const fuzz_outcomes[] = {"ipv4", "ipv6", NULL};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -31,6 +34,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct snapshot s;
 
 	if (snapshot_decode(&r, &s) == SNAPSHOT_OK) {
+		reached(s.client.addr.family == NETADDR_V6 ? "ipv6" : "ipv4");
 		check_frames(&s, now_ns);
 		struct bytes in = bytes_of(data + start, reader_pos(&r) - start);
 		snapshot_encode(&s, &w);

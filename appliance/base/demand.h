@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* demand: what a fuzzer is about; also where NDEBUG leaves assertions out. */
+/*
+ * demand: what a fuzzer is about; also where NDEBUG leaves assertions out. And what its seeds must
+ * come to: a fuzzer that reads its input wrongly finds nothing, and nobody would see it.
+ */
 #ifndef BASE_DEMAND_H
 #define BASE_DEMAND_H
 
@@ -10,6 +13,18 @@ static inline void demand(bool ok)
 {
 	if (!ok)
 		abort();
+}
+
+/* A fuzzer's own list, ended by NULL: at least one seed must come to each. */
+extern const char *const fuzz_outcomes[] __attribute__((weak));
+
+/* fuzz-main.c counts; libFuzzer does not. */
+void fuzz_reached(const char *outcome) __attribute__((weak));
+
+static inline void reached(const char *outcome)
+{
+	if (fuzz_reached)
+		fuzz_reached(outcome);
 }
 
 #endif

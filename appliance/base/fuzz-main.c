@@ -2,7 +2,8 @@
 /*
  * Replays a corpus through LLVMFuzzerTestOneInput: each file of each folder named
  * on the command line, then mutations of it from a fixed seed, so that every test
- * run is the same. An empty or missing corpus is a failure, not a pass.
+ * run is the same. An empty or missing corpus is a failure, not a pass; so is one whose files do
+ * not come to all that the fuzzer says they must (demand.h).
  */
 #include <dirent.h>
 #include <errno.h>
@@ -13,11 +14,34 @@
 #include <sys/stat.h>
 
 #include "cleanup.h"
+#include "demand.h"
 
 #define MUTATIONS_PER_FILE 200
 #define FILE_MAX_BYTES     (1 << 20)
+#define OUTCOMES_MAX       32
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* Of the corpus itself, not of its mutations. */
+static bool counts, came[OUTCOMES_MAX];
+
+void fuzz_reached(const char *outcome)
+{
+	for (size_t i = 0; counts && fuzz_outcomes && fuzz_outcomes[i] && i < OUTCOMES_MAX; i++)
+		came[i] |= strcmp(fuzz_outcomes[i], outcome) == 0;
+}
+
+static int missing(void)
+{
+	int n = 0;
+
+	for (size_t i = 0; fuzz_outcomes && fuzz_outcomes[i] && i < OUTCOMES_MAX; i++)
+		if (!came[i]) {
+			fprintf(stderr, "no file of the corpus comes to: %s\n", fuzz_outcomes[i]);
+			n++;
+		}
+	return n;
+}
 
 static uint64_t rng = UINT64_C(0x9e3779b97f4a7c15);
 
@@ -67,7 +91,9 @@ static int run_file(const char *path)
 	}
 	size_t n = fread(p, 1, FILE_MAX_BYTES, f);
 	fclose(f);
+	counts = true;
 	run_copy(p, n);
+	counts = false;
 	run_mutations(p, n);
 	return 0;
 }
@@ -109,5 +135,5 @@ int main(int argc, char **argv)
 		total += n;
 	}
 	printf("%d corpus files, %d inputs\n", total, total * (1 + MUTATIONS_PER_FILE));
-	return total > 0 ? 0 : 1;
+	return total > 0 && missing() == 0 ? 0 : 1;
 }

@@ -8,6 +8,9 @@
 
 #include "base/cleanup.h"
 #include "config.h"
+#include "base/demand.h"
+
+const char *const fuzz_outcomes[] = {"taken", "refused", NULL};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -47,6 +50,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct config *c = parse(bytes_of(data, size), false);
 
+	reached(c ? "taken" : "refused");
 	if (!c)
 		return 0;
 	_cleanup_free_ char *once = dump(c);

@@ -8,6 +8,9 @@
 
 #include "base/cleanup.h"
 #include "control.h"
+#include "base/demand.h"
+
+const char *const fuzz_outcomes[] = {"done", "refused", "failover", "hold", "explain", NULL};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -25,6 +28,8 @@ static json_t *connections(void *ctx, const char *server, struct control_error *
 static json_t *explain(void *ctx, const struct endpoint *client, struct control_error *e)
 {
 	char text[ENDPOINT_STRLEN];
+
+	reached("explain");
 	return json_string(endpoint_format(client, text));
 }
 
@@ -37,12 +42,14 @@ static void require_admin(const struct control_peer *peer, uid_t uid)
 static json_t *failover(void *ctx, const char *server, uid_t uid, struct control_error *e)
 {
 	require_admin(ctx, uid);
+	reached("failover");
 	return control_fail(e, "unknown-server", "there is no '%s'", server);
 }
 
 static json_t *hold(void *ctx, const char *server, bool on, uid_t uid, struct control_error *e)
 {
 	require_admin(ctx, uid);
+	reached("hold");
 	return json_boolean(on);
 }
 
@@ -60,6 +67,7 @@ static void check(struct bytes line, struct control_peer peer)
 		    : !json_string_value(
 			      json_object_get(json_object_get(reply, "error"), "message")))
 		abort();
+	reached(json_is_true(json_object_get(reply, "ok")) ? "done" : "refused");
 	json_decref(reply);
 }
 

@@ -14,6 +14,9 @@
 
 #include "dry-run.h"
 #include "capture/frame-seal.h"
+#include "base/demand.h"
+
+const char *const fuzz_outcomes[] = {"continue", "refuse", "exact", NULL};
 
 #define FILE_HEADER   24
 #define RECORD_HEADER 16
@@ -41,6 +44,7 @@ static void check_report(const char *text, size_t n, int code)
 	check(r);
 	json_int_t live = number(r, "totals", "live"), refused = number(r, "totals", "refuse");
 	check(live == number(r, "totals", "continue") + refused);
+	reached(live > refused ? "continue" : refused > 0 ? "refuse" : "none live");
 	check((json_int_t)json_array_size(json_object_get(r, "connections")) == live);
 	check(code == 65 || (code == 0) == (refused == 0));
 	check(number(r, "capture", "tcp_packets") <= number(r, "capture", "packets"));
@@ -60,6 +64,8 @@ static void check_proof(const char *text, size_t n, int code)
 		json_integer_value(count);
 	check(cuts == exact + refused + wrong);
 	check(wrong == 0);
+	if (exact > 0)
+		reached("exact");
 	check(code == 65 || (code == 0) == (refused == 0));
 	json_decref(r);
 }

@@ -6,10 +6,17 @@
 #include "base/demand.h"
 #include "tap-wire.h"
 
+const char *const fuzz_outcomes[] = {"hello", "welcome", "answer", "keys", NULL};
+
 static void write_again(struct writer *w, const struct tap_message *m)
 {
+	static const char *const type[] = {[TAP_HELLO] = "hello",
+					   [TAP_WELCOME] = "welcome",
+					   [TAP_ANSWER] = "answer",
+					   [TAP_KEYS] = "keys"};
 	struct session_keys k;
 
+	reached(type[m->type]);
 	switch (m->type) {
 	case TAP_HELLO:
 		tap_wire_hello(w, &m->hello);

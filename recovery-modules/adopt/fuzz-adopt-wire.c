@@ -9,6 +9,8 @@
 #include "base/reader.h"
 #include "base/demand.h"
 
+const char *const fuzz_outcomes[] = {"whole offer", "malformed", "taken", "refused", NULL};
+
 #define MAX_BYTES 4096
 
 static void check_whole(const struct adopt_offer *o)
@@ -35,6 +37,7 @@ static void as_box(struct bytes message)
 
 	(void)adopt_wire_read_hello(message);
 	if (adopt_wire_read_verdict(message, &v) == ADOPT_WIRE_OK) {
+		reached(v.taken ? "taken" : "refused");
 		demand(strlen(v.reason) <= ADOPT_REASON_MAX);
 		adopt_wire_verdict(&again, v.taken, v.reason);
 		demand(bytes_eq(writer_view(&again), message) || strlen(v.reason) < message.n - 6);
@@ -58,8 +61,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		outcome = adopt_offer_message(&o, message);
 		demand(outcome >= 0);
 		demand(!was_whole || outcome == ADOPT_OFFER_MALFORMED);
-		if (outcome == ADOPT_OFFER_WHOLE)
+		if (outcome == ADOPT_OFFER_WHOLE) {
+			reached("whole offer");
 			check_whole(&o);
+		}
+		if (outcome == ADOPT_OFFER_MALFORMED)
+			reached("malformed");
 	}
 	adopt_offer_deinit(&o);
 	return 0;

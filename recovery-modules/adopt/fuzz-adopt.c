@@ -10,6 +10,9 @@
 #include "base/reader.h"
 #include "base/demand.h"
 
+const char *const fuzz_outcomes[] = {"continue", "restored", "altered state refused", "gave up",
+				     NULL};
+
 static bool reopen(struct harness *h, struct bytes payload)
 {
 	struct buf b = BUF_INIT(256);
@@ -19,6 +22,7 @@ static bool reopen(struct harness *h, struct bytes payload)
 		b.p[i] ^= payload.p[i];
 	bool ok = payload.n == 0 ? harness_reopen(h) == 0 : harness_restore(h, buf_view(&b));
 	demand(ok || payload.n > 0);
+	reached(ok ? "restored" : "altered state refused");
 	buf_deinit(&b);
 	return ok;
 }
@@ -64,6 +68,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	harness_plan(&h, &plan);
 	demand(plan.reason && plan.reason[0]);
+	reached(h.gave_up ? "gave up" : "continue");
 	demand(h.gave_up || (plan.verdict == JEEBS_CONTINUE && h.violation == NULL));
 	harness_deinit(&h);
 	return 0;

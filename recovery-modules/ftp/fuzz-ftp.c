@@ -15,6 +15,10 @@
 #include "recovery-modules/harness/test/conversation.h"
 #include "recovery-modules/harness/test/module-fuzz.h"
 
+const char *const fuzz_outcomes[] = {
+	"continue", "refuse", "joined", "finished", "aborted", "restored", "altered state refused",
+	"related",  NULL};
+
 #define FLOWS 3
 
 struct script {
@@ -137,6 +141,7 @@ static void relate(struct script *s)
 						  .server_port = s->ports[i].server_port,
 						  .client_port = s->ports[i].client_port,
 						  .cut = {.ended = h->log[0].fin && h->log[1].fin}};
+			reached("related");
 			if (harness_relate_live(&s->h[0], &r, h) < 0)
 				return;
 		}
@@ -188,6 +193,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		harness_plan(&s.h[0], &plan);
 		if (plan.verdict == JEEBS_CONTINUE)
 			resume(&s);
+		module_fuzz_tell(&s.h[0], &plan);
 	}
 	for (unsigned i = 0; i < FLOWS; i++) {
 		if (!s.open[i])

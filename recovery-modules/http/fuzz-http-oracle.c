@@ -2,5 +2,15 @@
 /* A conversation in HTTP from hostile bytes, and questions: oracle-fuzz.h. */
 #include "recovery-modules/harness/test/oracle-fuzz.h"
 #include "http-oracle.h"
+#include "base/demand.h"
+
+const char *const fuzz_outcomes[] = {"answered",
+				     "another question answered",
+				     "all said again",
+				     "gap",
+				     "answered in other words",
+				     "closed",
+				     "unknown",
+				     NULL};
 
 const struct oracle_fuzz oracle_fuzz = {.oracle = &http_oracle};

@@ -10,6 +10,9 @@
 #include "http.h"
 #include "recovery-modules/harness/test/module-fuzz.h"
 
+const char *const fuzz_outcomes[] = {
+	"continue", "refuse", "finished", "aborted", "restored", "altered state refused", NULL};
+
 struct script {
 	struct bytes answer;
 	bool fail;
@@ -87,6 +90,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	demand(plan.reason && plan.reason[0]);
 	if (plan.verdict == JEEBS_CONTINUE && !h.gave_up)
 		resume(&h, reader_bytes(&r, reader_left(&r)), fail);
+	module_fuzz_tell(&h, &plan);
 	demand(h.violation == NULL || h.gave_up);
 	harness_deinit(&h);
 	return 0;

@@ -9,6 +9,9 @@
 #include "replay.h"
 #include "recovery-modules/harness/test/module-fuzz.h"
 
+const char *const fuzz_outcomes[] = {
+	"continue", "refuse", "finished", "aborted", "restored", "altered state refused", NULL};
+
 struct script {
 	struct bytes said, answer;
 	bool fail, answered;
@@ -113,6 +116,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	demand(plan.reason && plan.reason[0]);
 	if (plan.verdict == JEEBS_CONTINUE && !h.gave_up)
 		resume(&h, &said, same, reader_bytes(&r, reader_left(&r)), flags & 1);
+	module_fuzz_tell(&h, &plan);
 	demand(h.violation == NULL || h.gave_up || h.misled);
 	harness_deinit(&h);
 	buf_deinit(&said);

@@ -10,6 +10,10 @@
 #include "smtp.h"
 #include "recovery-modules/harness/test/module-fuzz.h"
 
+const char *const fuzz_outcomes[] = {
+	"continue", "refuse", "joined", "finished", "aborted", "restored", "altered state refused",
+	NULL};
+
 struct script {
 	struct bytes answers;
 	bool fail;
@@ -80,6 +84,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		/* Replies of ours: one to each command, one more text to each of the backup's. */
 		demand(h.client.n <= 16384 + 128 * (more.n + h.log[0].span.bytes.n) + 2 * size);
 	}
+	module_fuzz_tell(&h, &plan);
 	demand(h.violation == NULL || h.gave_up);
 	harness_deinit(&h);
 	buf_deinit(&more);

@@ -11,6 +11,10 @@
 #include "telnet.h"
 #include "recovery-modules/harness/test/module-fuzz.h"
 
+const char *const fuzz_outcomes[] = {
+	"continue", "refuse", "joined", "finished", "aborted", "restored", "altered state refused",
+	NULL};
+
 struct script {
 	struct bytes answer;
 	bool answered;
@@ -65,6 +69,7 @@ static void run(struct bytes input, const struct harness_options *options, struc
 		harness_resume(&h, &backend, more, false);
 		buf_bytes(client, buf_view(&h.client));
 	}
+	module_fuzz_tell(&h, &plan);
 	demand(h.violation == NULL || h.gave_up);
 	harness_deinit(&h);
 }

@@ -22,12 +22,14 @@ bool module_fuzz_reopen(struct harness *h, struct bytes payload, unsigned unit)
 	if (payload.n == 0) {
 		bool again = harness_reopen(h) == 0;
 		demand(again || h->misled);
+		reached("restored");
 		return again;
 	}
 	demand(harness_checkpoint(h, &b) == 0);
 	for (size_t i = 1; i < payload.n; i++)
 		b.p[(payload.p[0] * unit + i - 1) % b.n] ^= payload.p[i];
 	bool ok = harness_restore(h, buf_view(&b));
+	reached(ok ? "altered state taken" : "altered state refused");
 	buf_deinit(&b);
 	return ok;
 }
@@ -61,4 +63,16 @@ bool module_fuzz_live(struct harness *h, const struct module_fuzz_record *c, uns
 	default:
 		return true;
 	}
+}
+
+void module_fuzz_tell(const struct harness *h, const struct jeebs_plan *plan)
+{
+	static const char *const outcome[] = {[HARNESS_LIVE] = "not resumed",
+					      [HARNESS_JOINED] = "joined",
+					      [HARNESS_FINISHED] = "finished",
+					      [HARNESS_ABORTED] = "aborted",
+					      [HARNESS_OUTPUT_MAX] = "too much"};
+
+	reached(plan->verdict == JEEBS_CONTINUE ? "continue" : "refuse");
+	reached(outcome[h->outcome]);
 }

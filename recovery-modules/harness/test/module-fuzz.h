@@ -30,6 +30,8 @@ bool module_fuzz_next(struct reader *r, const char *cuts, struct module_fuzz_rec
 /* Those of the kinds above; others are ignored. False: the restored state is not one the module
  * understands. */
 bool module_fuzz_live(struct harness *h, const struct module_fuzz_record *c, unsigned gap_unit);
+/* Tells what came of it: reached(), of "continue", "refuse", "joined", "finished", "aborted". */
+void module_fuzz_tell(const struct harness *h, const struct jeebs_plan *plan);
 /* Checkpoint and restore; the checkpoint xored with the payload from @unit times its first byte on.
  * False as above. */
 bool module_fuzz_reopen(struct harness *h, struct bytes payload, unsigned unit);

@@ -149,6 +149,24 @@ static uint32_t ask(const struct learnt *l, struct bytes q, size_t chunk, struct
 	return r == 0 ? state : UINT32_MAX;
 }
 
+static void tell(const struct learnt *l, uint32_t state, struct bytes answer, bool all_again)
+{
+	if (answer.n > 0)
+		reached(l->asked ? "another question answered" : "answered");
+	if (all_again && answer.n > 0)
+		reached("all said again");
+	if (l->gap)
+		reached("gap");
+	if (l->cut > 0 && answer.n > 0)
+		reached(bytes_eq(answer, bytes_head(buf_view(&l->sent[JEEBS_TO_CLIENT]), answer.n))
+				? "answered behind a cut"
+				: "answered in other words");
+	if (state == JEEBS_ORACLE_CLOSE)
+		reached("closed");
+	if (state == JEEBS_ORACLE_UNKNOWN)
+		reached("unknown");
+}
+
 static void ask_in_chunks(const struct learnt *l)
 {
 	static const size_t chunks[] = {1, 13};
@@ -164,6 +182,7 @@ static void ask_in_chunks(const struct learnt *l)
 		demand(bytes_eq(buf_view(&parts), buf_view(&whole)));
 		buf_deinit(&parts);
 	}
+	tell(l, state, buf_view(&whole), same_again && whole.n == said.n);
 	if (same_again || oracle_fuzz.by_heart)
 		demand(bytes_eq(buf_view(&whole), bytes_head(said, whole.n)));
 	if (oracle_fuzz.by_heart && !l->asked && !l->gap)
@@ -194,10 +213,17 @@ static void ask_one(void *main, void **io_data, const struct conversation_record
 	receive(to, c->b, c->b.n == 0, &answer, &state);
 	for (int i = 0; i < 3 && state == JEEBS_ORACLE_OPEN; i++) {
 		receive(main, BYTES_NONE, false, &answer, &state);
+		size_t before = answer.n;
 		if (*io_data)
 			receive(*io_data, BYTES_NONE, false, &answer, &state);
+		if (answer.n > before)
+			reached("data answered");
 	}
 	demand(state <= JEEBS_ORACLE_UNKNOWN);
+	if (answer.n > 0)
+		reached("answered");
+	if (state == JEEBS_ORACLE_UNKNOWN)
+		reached("unknown");
 	buf_deinit(&answer);
 }
 
