@@ -8,6 +8,7 @@
 
 #include "base/checksum.h"
 #include "base/reader.h"
+#include "base/writer.h"
 
 #define ETHERNET_HEADER 14
 #define IP6_HEADER      40
@@ -16,65 +17,58 @@
 
 static const uint8_t broadcast[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 
-static uint8_t *put_u16(uint8_t *p, uint16_t v)
+static void put_ethernet(struct writer *w, const uint8_t dst[6], const uint8_t src[6],
+			 uint16_t type)
 {
-	p[0] = (uint8_t)(v >> 8);
-	p[1] = (uint8_t)v;
-	return p + 2;
-}
-
-static uint8_t *put(uint8_t *p, const void *from, size_t n)
-{
-	memcpy(p, from, n);
-	return p + n;
-}
-
-static uint8_t *put_ethernet(uint8_t *p, const uint8_t dst[6], const uint8_t src[6], uint16_t type)
-{
-	p = put(p, dst, 6);
-	p = put(p, src, 6);
-	return put_u16(p, type);
+	writer_copy(w, dst, 6);
+	writer_copy(w, src, 6);
+	writer_u16be(w, type);
 }
 
 static size_t build_arp(uint16_t op, const uint8_t mac[6], const struct netaddr *sender,
-			const uint8_t target_mac[6], const struct netaddr *target, uint8_t *out)
+			const uint8_t target_mac[6], const struct netaddr *target,
+			uint8_t out[static NEIGHBOUR_FRAME_MAX])
 {
-	uint8_t *p = put_ethernet(out, broadcast, mac, ETH_P_ARP);
+	struct writer w = writer_init(out, NEIGHBOUR_FRAME_MAX);
 
-	p = put_u16(p, ARPHRD_ETHER);
-	p = put_u16(p, ETH_P_IP);
-	*p++ = 6;
-	*p++ = 4;
-	p = put_u16(p, op);
-	p = put(p, mac, 6);
-	p = put(p, sender->b, 4);
-	p = put(p, target_mac, 6);
-	p = put(p, target->b, 4);
-	return (size_t)(p - out);
+	put_ethernet(&w, broadcast, mac, ETH_P_ARP);
+	writer_u16be(&w, ARPHRD_ETHER);
+	writer_u16be(&w, ETH_P_IP);
+	writer_u8(&w, 6);
+	writer_u8(&w, 4);
+	writer_u16be(&w, op);
+	writer_copy(&w, mac, 6);
+	writer_copy(&w, sender->b, 4);
+	writer_copy(&w, target_mac, 6);
+	writer_copy(&w, target->b, 4);
+	return writer_pos(&w);
 }
 
 /* @flags is the first byte after the checksum. Only advertisements use it. */
 static size_t build_nd(uint8_t type, uint8_t flags, const uint8_t mac[6], const struct netaddr *src,
-		       const struct netaddr *dst, const struct netaddr *target, uint8_t *out)
+		       const struct netaddr *dst, const struct netaddr *target,
+		       uint8_t out[static NEIGHBOUR_FRAME_MAX])
 {
 	const uint8_t group_mac[6] = {0x33, 0x33, dst->b[12], dst->b[13], dst->b[14], dst->b[15]};
-	uint8_t *p = put_ethernet(out, group_mac, mac, ETH_P_IPV6);
+	struct writer w = writer_init(out, NEIGHBOUR_FRAME_MAX), sum_at;
 
-	p = put(p, (const uint8_t[4]){0x60}, 4);
-	p = put_u16(p, ND_SIZE);
-	*p++ = IPPROTO_ICMPV6;
-	*p++ = ND_HOP_LIMIT;
-	p = put(p, src->b, 16);
-	p = put(p, dst->b, 16);
-	uint8_t *nd = p;
-	p = put(p, (const uint8_t[8]){type, 0, 0, 0, flags}, 8);
-	p = put(p, target->b, 16);
-	*p++ = type == ND_NEIGHBOR_ADVERT ? ND_OPT_TARGET_LINKADDR : ND_OPT_SOURCE_LINKADDR;
-	*p++ = 1; /* length in units of 8 bytes */
-	p = put(p, mac, 6);
+	put_ethernet(&w, group_mac, mac, ETH_P_IPV6);
+	writer_u32be(&w, 6u << 28);
+	writer_u16be(&w, ND_SIZE);
+	writer_u8(&w, IPPROTO_ICMPV6);
+	writer_u8(&w, ND_HOP_LIMIT);
+	writer_copy(&w, src->b, 16);
+	writer_copy(&w, dst->b, 16);
+	uint8_t *nd = out + writer_pos(&w);
+	writer_copy(&w, (const uint8_t[8]){type, 0, 0, 0, flags}, 8);
+	writer_copy(&w, target->b, 16);
+	writer_u8(&w, type == ND_NEIGHBOR_ADVERT ? ND_OPT_TARGET_LINKADDR : ND_OPT_SOURCE_LINKADDR);
+	writer_u8(&w, 1); /* length in units of 8 bytes */
+	writer_copy(&w, mac, 6);
 	uint32_t sum = checksum_pseudo(src, dst, IPPROTO_ICMPV6, ND_SIZE);
-	put_u16(nd + 2, checksum_fold(checksum_add(sum, bytes_of(nd, ND_SIZE))));
-	return (size_t)(p - out);
+	sum_at = writer_init(nd + 2, 2);
+	writer_u16be(&sum_at, checksum_fold(checksum_add(sum, bytes_of(nd, ND_SIZE))));
+	return writer_pos(&w);
 }
 
 size_t neighbour_announce_arp(const struct netaddr *addr, const uint8_t mac[6], bool reply,

@@ -6,6 +6,7 @@
 #include "tcprepair.h"
 
 #include "base/checksum.h"
+#include "base/writer.h"
 
 #define TTL_DEFAULT     64
 #define TCP_HEADER_SIZE 20
@@ -17,40 +18,11 @@ enum tcp_flag {
 	TCP_FLAG_ACK = 0x10,
 };
 
-/* A writer into the caller's array. All frames of this file fit. */
-struct frame {
-	uint8_t *p;
-	size_t n;
-};
-
-static void put(struct frame *f, const void *p, size_t n)
-{
-	if (n > 0)
-		memcpy(f->p + f->n, p, n);
-	f->n += n;
-}
-
-static void put_u8(struct frame *f, uint8_t v)
-{
-	f->p[f->n++] = v;
-}
-
-static void put_u16(struct frame *f, uint16_t v)
-{
-	put_u8(f, (uint8_t)(v >> 8));
-	put_u8(f, (uint8_t)v);
-}
-
-static void put_u32(struct frame *f, uint32_t v)
-{
-	put_u16(f, (uint16_t)(v >> 16));
-	put_u16(f, (uint16_t)v);
-}
-
 static void set_u16(uint8_t *at, uint16_t v)
 {
-	at[0] = (uint8_t)(v >> 8);
-	at[1] = (uint8_t)v;
+	struct writer w = writer_init(at, sizeof v);
+
+	writer_u16be(&w, v);
 }
 
 /*
@@ -58,72 +30,72 @@ static void set_u16(uint8_t *at, uint16_t v)
  * takeover adds its own tag, and a tag in the capture may be the mirror's. Without it these frames
  * go the same way as the sockets'.
  */
-static void put_ethernet(struct frame *f, const struct snapshot *s, const uint8_t mac[6])
+static void put_ethernet(struct writer *w, const struct snapshot *s, const uint8_t mac[6])
 {
-	put(f, s->client_mac, 6);
-	put(f, mac, 6);
-	put_u16(f, s->server.addr.family == NETADDR_V6 ? ETH_P_IPV6 : ETH_P_IP);
+	writer_copy(w, s->client_mac, 6);
+	writer_copy(w, mac, 6);
+	writer_u16be(w, s->server.addr.family == NETADDR_V6 ? ETH_P_IPV6 : ETH_P_IP);
 }
 
-static void put_ip4(struct frame *f, const struct snapshot *s, size_t payload)
+static void put_ip4(struct writer *w, const struct snapshot *s, size_t payload)
 {
-	uint8_t *header = f->p + f->n;
+	uint8_t *header = w->start + writer_pos(w);
 
-	put_u8(f, 0x45);
-	put_u8(f, s->tos & (uint8_t)~ECN_MASK);
-	put_u16(f, (uint16_t)(20 + payload));
-	put_u16(f, 0);      /* identification has no meaning with DF (RFC 6864) */
-	put_u16(f, 0x4000); /* DF */
-	put_u8(f, s->ttl ? s->ttl : TTL_DEFAULT);
-	put_u8(f, IPPROTO_TCP);
-	put_u16(f, 0);
-	put(f, s->server.addr.b, 4);
-	put(f, s->client.addr.b, 4);
+	writer_u8(w, 0x45);
+	writer_u8(w, s->tos & (uint8_t)~ECN_MASK);
+	writer_u16be(w, (uint16_t)(20 + payload));
+	writer_u16be(w, 0);      /* identification has no meaning with DF (RFC 6864) */
+	writer_u16be(w, 0x4000); /* DF */
+	writer_u8(w, s->ttl ? s->ttl : TTL_DEFAULT);
+	writer_u8(w, IPPROTO_TCP);
+	writer_u16be(w, 0);
+	writer_copy(w, s->server.addr.b, 4);
+	writer_copy(w, s->client.addr.b, 4);
 	set_u16(header + 10, checksum_fold(checksum_add(0, bytes_of(header, 20))));
 }
 
-static void put_ip6(struct frame *f, const struct snapshot *s, size_t payload)
+static void put_ip6(struct writer *w, const struct snapshot *s, size_t payload)
 {
-	put_u32(f, 6u << 28 | (uint32_t)(s->tos & ~ECN_MASK) << 20);
-	put_u16(f, (uint16_t)payload);
-	put_u8(f, IPPROTO_TCP);
-	put_u8(f, s->ttl ? s->ttl : TTL_DEFAULT);
-	put(f, s->server.addr.b, 16);
-	put(f, s->client.addr.b, 16);
+	writer_u32be(w, 6u << 28 | (uint32_t)(s->tos & ~ECN_MASK) << 20);
+	writer_u16be(w, (uint16_t)payload);
+	writer_u8(w, IPPROTO_TCP);
+	writer_u8(w, s->ttl ? s->ttl : TTL_DEFAULT);
+	writer_copy(w, s->server.addr.b, 16);
+	writer_copy(w, s->client.addr.b, 16);
 }
 
 static size_t build(const struct snapshot *s, const uint8_t mac[6], uint32_t seq, uint32_t ack,
 		    uint8_t flags, uint16_t window, const uint32_t ts[2], struct bytes data,
 		    uint8_t out[static PROBE_FRAME_MAX])
 {
-	struct frame f = {out, 0};
+	struct writer w = writer_init(out, PROBE_FRAME_MAX);
 	size_t header_n = TCP_HEADER_SIZE + (ts ? TCP_TS_SIZE : 0);
 	size_t tcp_n = header_n + data.n;
 
-	put_ethernet(&f, s, mac);
+	put_ethernet(&w, s, mac);
 	if (s->server.addr.family == NETADDR_V6)
-		put_ip6(&f, s, tcp_n);
+		put_ip6(&w, s, tcp_n);
 	else
-		put_ip4(&f, s, tcp_n);
-	uint8_t *tcp = f.p + f.n;
-	put_u16(&f, s->server.port);
-	put_u16(&f, s->client.port);
-	put_u32(&f, seq);
-	put_u32(&f, ack);
-	put_u8(&f, (uint8_t)(header_n / 4 << 4));
-	put_u8(&f, flags);
-	put_u16(&f, window);
-	put_u32(&f, 0); /* checksum and urgent pointer */
+		put_ip4(&w, s, tcp_n);
+	uint8_t *tcp = out + writer_pos(&w);
+	writer_u16be(&w, s->server.port);
+	writer_u16be(&w, s->client.port);
+	writer_u32be(&w, seq);
+	writer_u32be(&w, ack);
+	writer_u8(&w, (uint8_t)(header_n / 4 << 4));
+	writer_u8(&w, flags);
+	writer_u16be(&w, window);
+	writer_u32be(&w, 0); /* checksum and urgent pointer */
 	if (ts) {
-		put_u32(&f, 0x0101080a);
-		put_u32(&f, ts[0]);
-		put_u32(&f, ts[1]);
+		writer_u32be(&w, 0x0101080a);
+		writer_u32be(&w, ts[0]);
+		writer_u32be(&w, ts[1]);
 	}
-	put(&f, data.p, data.n);
+	writer_bytes(&w, data);
 	uint32_t sum = checksum_pseudo(&s->server.addr, &s->client.addr, IPPROTO_TCP, tcp_n);
 	set_u16(tcp + 16, checksum_fold(checksum_add(sum, bytes_of(tcp, tcp_n))));
-	assert(f.n <= PROBE_FRAME_MAX);
-	return f.n;
+	assert(writer_ok(&w)); /* all frames of this file fit */
+	return writer_pos(&w);
 }
 
 /* Rounded down: the box must not promise more than the old server did. */

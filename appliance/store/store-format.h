@@ -66,11 +66,6 @@ struct store_record {
 	struct store_log log[2]; /* by enum flow_dir */
 };
 
-static inline bool store_log_is_tail(const struct store_log *l)
-{
-	return span_from(&l->span) > l->keep;
-}
-
 void store_key(const struct endpoint *server, const struct endpoint *client,
 	       uint8_t out[static STORE_KEY_BYTES]);
 

@@ -8,10 +8,9 @@
 
 #define FTP_SILENCE_MS 30000 /* how long the backup may be silent to the box's own questions */
 
-#define FTP_NOT_DONE   451 /* "local error in processing": the client may try again */
-#define FTP_NO_DATA    425 /* "can't open data connection" */
-#define FTP_CUT_OFF    426 /* "connection closed; transfer aborted" */
-#define FTP_NO_COMMAND 502
+#define FTP_NOT_DONE 451 /* "local error in processing": the client may try again */
+#define FTP_NO_DATA  425 /* "can't open data connection" */
+#define FTP_CUT_OFF  426 /* "connection closed; transfer aborted" */
 
 struct ftp_run {
 	struct ftp *s;
