@@ -1,24 +1,16 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The ring without a kernel: ring-sys is replaced below, blocks are built in memory. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "capture/test/fake-block.h"
+
 #include <errno.h>
 #include <linux/filter.h>
-#include <linux/if_packet.h>
-#include <linux/virtio_net.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-#include <cmocka.h>
 
 #include "base/clock.h"
 #include "ring-block.h"
 #include "ring-sys.h"
 #include "ring.h"
-
-#define BLOCK 4096
 
 /* ---- the kernel of these tests ---- */
 
@@ -130,222 +122,6 @@ void ring_sys_close(int fd)
 {
 	assert_int_equal(fd, 77);
 	sys.open_fds--;
-}
-
-/* ---- blocks ---- */
-
-struct fake_frame {
-	const char *data;
-	uint32_t captured, wire, status, tci;
-	uint8_t pkttype;
-	uint8_t gso_type;
-	uint16_t gso_size;
-};
-
-#define PACKET_AT 128 /* of the packet behind its header */
-
-/* The first frame at 48, each next one 256 bytes further. */
-static void block_fill(uint8_t *block, const struct fake_frame *frames, uint32_t count)
-{
-	struct tpacket_block_desc *d = (void *)block;
-
-	d->hdr.bh1.num_pkts = count;
-	d->hdr.bh1.offset_to_first_pkt = 48;
-	for (uint32_t i = 0; i < count; i++) {
-		struct tpacket3_hdr *h = (void *)(block + 48 + 256 * i);
-		struct sockaddr_ll *from =
-			(void *)((uint8_t *)h + TPACKET_ALIGN(sizeof(struct tpacket3_hdr)));
-		*h = (struct tpacket3_hdr){
-			.tp_next_offset = i + 1 < count ? 256 : 0,
-			.tp_sec = 1700000000,
-			.tp_nsec = i,
-			.tp_snaplen = frames[i].captured,
-			.tp_len = frames[i].wire,
-			.tp_status = TP_STATUS_USER | frames[i].status,
-			.tp_mac = PACKET_AT,
-			.hv1.tp_vlan_tci = frames[i].tci,
-		};
-		struct virtio_net_hdr v = {.gso_type = frames[i].gso_type,
-					   .gso_size = frames[i].gso_size};
-		from->sll_pkttype = frames[i].pkttype;
-		memcpy((uint8_t *)h + PACKET_AT - sizeof v, &v, sizeof v);
-		memcpy((uint8_t *)h + PACKET_AT, frames[i].data, frames[i].captured);
-	}
-}
-
-struct seen {
-	uint32_t count;
-	struct frame last[16];
-	char first_byte[17];
-	uint32_t stop_at;
-};
-
-static int see(void *ctx, const struct frame *f)
-{
-	struct seen *s = ctx;
-
-	assert_true(s->count < 16);
-	s->last[s->count] = *f;
-	s->first_byte[s->count++] = f->data.n ? (char)f->data.p[0] : '-';
-	return s->stop_at == s->count;
-}
-
-static const struct fake_frame three[] = {
-	{"abc", 3, 3, 0, 0x123, PACKET_HOST},
-	{"de", 2, 9, TP_STATUS_VLAN_VALID | TP_STATUS_VLAN_TPID_VALID | TP_STATUS_CSUM_VALID,
-	 0x2064, PACKET_OTHERHOST},
-	{"fgh", 3, 3, TP_STATUS_VLAN_VALID | TP_STATUS_LOSING | TP_STATUS_CSUMNOTREADY, 0,
-	 PACKET_OUTGOING},
-};
-
-static void test_block_frames(void **state)
-{
-	_Alignas(16) uint8_t block[BLOCK] = {0};
-	struct seen s = {0};
-	uint64_t truncated = 5;
-
-	block_fill(block, three, 3);
-	assert_int_equal(ring_block_walk(bytes_of(block, BLOCK), see, &s, &truncated),
-			 RING_BLOCK_DONE);
-	assert_int_equal(s.count, 3);
-	assert_int_equal(truncated, 6);
-	for (uint32_t i = 0; i < 3; i++) {
-		assert_int_equal(s.last[i].data.n, three[i].captured);
-		assert_memory_equal(s.last[i].data.p, three[i].data, three[i].captured);
-		assert_int_equal(s.last[i].wire_len, three[i].wire);
-		assert_int_equal(s.last[i].time_ns, 1700000000 * NS_PER_S + i);
-		assert_int_equal(s.last[i].link, FRAME_LINK_ETHERNET);
-		assert_int_equal(s.last[i].vlan_present, i > 0);
-		assert_int_equal(s.last[i].outgoing, i == 2);
-	}
-	assert_int_equal(s.last[0].sum, FRAME_SUM_ON_WIRE);
-	assert_int_equal(s.last[1].sum, FRAME_SUM_TESTED);
-	assert_int_equal(s.last[2].sum, FRAME_SUM_OPEN);
-	assert_int_equal(s.last[1].vlan_tci, 0x2064);
-	assert_int_equal(s.last[2].vlan_tci, 0);
-}
-
-static void test_block_pieces(void **state)
-{
-	static const struct fake_frame row[] = {
-		{"a", 1, 1, .gso_type = VIRTIO_NET_HDR_GSO_NONE, .gso_size = 7},
-		{"b", 1, 1, .gso_type = VIRTIO_NET_HDR_GSO_TCPV4, .gso_size = 1448},
-		{"c", 1, 1, .gso_type = VIRTIO_NET_HDR_GSO_TCPV6 | VIRTIO_NET_HDR_GSO_ECN,
-		 .gso_size = 1428},
-		{"d", 1, 1, .gso_type = VIRTIO_NET_HDR_GSO_UDP, .gso_size = 1472},
-		/* The block had no room for it: the kernel has not written what stands before it.
-		 */
-		{"e", 1, 2, .gso_type = VIRTIO_NET_HDR_GSO_TCPV4, .gso_size = 1448},
-	};
-	static const uint16_t piece[] = {0, 1448, 1428, 0, 0};
-	_Alignas(16) uint8_t block[BLOCK] = {0};
-	struct seen s = {0};
-	uint64_t truncated = 0;
-
-	block_fill(block, row, 5);
-	assert_int_equal(ring_block_walk(bytes_of(block, BLOCK), see, &s, &truncated),
-			 RING_BLOCK_DONE);
-	for (uint32_t i = 0; i < 5; i++)
-		assert_int_equal(s.last[i].piece, piece[i]);
-}
-
-static void test_block_empty(void **state)
-{
-	_Alignas(16) uint8_t block[BLOCK] = {0};
-	struct seen s = {0};
-	uint64_t truncated = 0;
-
-	block_fill(block, NULL, 0);
-	assert_int_equal(ring_block_walk(bytes_of(block, BLOCK), see, &s, &truncated), 0);
-	assert_int_equal(s.count, 0);
-}
-
-static void test_block_is_delivered_whole_when_stopped(void **state)
-{
-	_Alignas(16) uint8_t block[BLOCK] = {0};
-	struct seen s = {.stop_at = 1};
-	uint64_t truncated = 0;
-
-	block_fill(block, three, 3);
-	assert_int_equal(ring_block_walk(bytes_of(block, BLOCK), see, &s, &truncated),
-			 RING_BLOCK_STOPPED);
-	assert_int_equal(s.count, 3);
-}
-
-/* Damages the second frame (or the block) and expects what came before it, and no more. */
-static void expect_bad(void (*damage)(uint8_t *block, struct tpacket3_hdr *second),
-		       uint32_t frames_before)
-{
-	uint8_t *block = aligned_alloc(16, BLOCK); /* on the heap: ASan sees its end */
-	struct seen s = {0};
-	uint64_t truncated = 0;
-
-	assert_non_null(block);
-	memset(block, 0, BLOCK);
-	block_fill(block, three, 3);
-	damage(block, (void *)(block + 48 + 256));
-	assert_int_equal(ring_block_walk(bytes_of(block, BLOCK), see, &s, &truncated), -EBADMSG);
-	assert_int_equal(s.count, frames_before);
-	free(block);
-}
-
-static void first_outside(uint8_t *block, struct tpacket3_hdr *h)
-{
-	((struct tpacket_block_desc *)(void *)block)->hdr.bh1.offset_to_first_pkt = BLOCK - 16;
-}
-
-static void first_unaligned(uint8_t *block, struct tpacket3_hdr *h)
-{
-	((struct tpacket_block_desc *)(void *)block)->hdr.bh1.offset_to_first_pkt = 49;
-}
-
-static void too_many_packets(uint8_t *block, struct tpacket3_hdr *h)
-{
-	((struct tpacket_block_desc *)(void *)block)->hdr.bh1.num_pkts = UINT32_MAX;
-}
-
-static void next_outside(uint8_t *block, struct tpacket3_hdr *h)
-{
-	h->tp_next_offset = UINT32_MAX - 7;
-}
-
-static void next_is_itself(uint8_t *block, struct tpacket3_hdr *h)
-{
-	h->tp_next_offset = 0;
-}
-
-static void packet_outside(uint8_t *block, struct tpacket3_hdr *h)
-{
-	h->tp_mac = UINT16_MAX;
-}
-
-static void packet_without_its_header(uint8_t *block, struct tpacket3_hdr *h)
-{
-	h->tp_mac = (uint16_t)(TPACKET_ALIGN(sizeof *h) + sizeof(struct sockaddr_ll) +
-			       sizeof(struct virtio_net_hdr) - 1);
-}
-
-static void packet_over_the_end(uint8_t *block, struct tpacket3_hdr *h)
-{
-	h->tp_snaplen = BLOCK - 48 - 256 - PACKET_AT + 1;
-}
-
-static void packet_of_any_length(uint8_t *block, struct tpacket3_hdr *h)
-{
-	h->tp_snaplen = UINT32_MAX;
-}
-
-static void test_block_bad_offsets(void **state)
-{
-	expect_bad(first_outside, 0);
-	expect_bad(first_unaligned, 0);
-	expect_bad(too_many_packets, 3);
-	expect_bad(next_outside, 2);
-	expect_bad(next_is_itself, 2);
-	expect_bad(packet_outside, 1);
-	expect_bad(packet_without_its_header, 1);
-	expect_bad(packet_over_the_end, 1);
-	expect_bad(packet_of_any_length, 1);
 }
 
 /* ---- opening ---- */
@@ -708,11 +484,6 @@ static void test_filter_ceiling(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_block_frames),
-		cmocka_unit_test(test_block_pieces),
-		cmocka_unit_test(test_block_empty),
-		cmocka_unit_test(test_block_is_delivered_whole_when_stopped),
-		cmocka_unit_test(test_block_bad_offsets),
 		with_sys(test_open_order),
 		with_sys(test_shut_until_it_listens),
 		with_sys(test_own_frames_are_dropped_first),

@@ -261,6 +261,16 @@ static inline long long count(json_t *c, const char *field)
 	return json_integer_value(json_object_get(c, field));
 }
 
+/* Cuts where @text says. Returns the packet it was. */
+static inline long long cut_at(const char *text)
+{
+	assert_int_equal(dry_run_parse_cut(text, &options), 0);
+	assert_true(run() == 0 || ran.code == 1);
+	assert_true(json_is_true(get("capture.complete")));
+	assert_int_equal(number("capture.packets"), number("cut.packet"));
+	return number("cut.packet");
+}
+
 static inline int set_up(void **state)
 {
 	strcpy(folder, "/tmp/jeebs-drill-XXXXXX");
