@@ -38,8 +38,8 @@ static const char usage_text[] =
 	"  -d, --debug            log more\n"
 	"  -h, --help, --version\n"
 	"\n"
-	"Exit codes: 0 ok; 1 verify: something is missing or changed; 64 usage; 69 cannot start;\n"
-	"73 cannot be made. See jeebs-keyvault(8).\n";
+	"Exit codes: 0 ok; 1 verify: something is missing or changed; 64 usage; 66 DIR cannot be\n"
+	"read; 69 cannot start; 73 cannot be made; 74 output. See jeebs-keyvault(8).\n";
 
 static int usage(FILE *to, int code)
 {
