@@ -70,9 +70,9 @@ static int write_all(int fd, struct bytes b)
 {
 	while (b.n > 0) {
 		ssize_t n = write(fd, b.p, b.n);
-		if (n < 0)
+		if (n < 0 && errno != EINTR)
 			return -1;
-		b = bytes_from(b, (size_t)n);
+		b = bytes_from(b, n < 0 ? 0 : (size_t)n);
 	}
 	return fsync(fd);
 }

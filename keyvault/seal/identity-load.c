@@ -97,15 +97,19 @@ int identity_open(const char *certificate, const char *key, enum identity_role r
 {
 	STACK_OF(X509) *certificates = NULL;
 	EVP_PKEY *private_key = NULL;
+	X509 *own = NULL;
 
 	int r = identity_certificates(certificate, 1, &certificates, error, error_size);
 	if (r == 0)
-		r = identity_token_is(key)
-			    ? identity_token_key(key, &private_key, error, error_size)
-			    : key_from_file(key, &private_key, error, error_size);
+		own = sk_X509_value(certificates, 0);
+	if (r == 0 && identity_token_is(key))
+		r = identity_token_key(key, role == IDENTITY_RECOVERY ? own : NULL, &private_key,
+				       error, error_size);
+	else if (r == 0)
+		r = key_from_file(key, &private_key, error, error_size);
 	if (r == 0)
-		r = put_together(sk_X509_value(certificates, 0), private_key, role,
-				 (const char *[]){certificate, key}, ret, error, error_size);
+		r = put_together(own, private_key, role, (const char *[]){certificate, key}, ret,
+				 error, error_size);
 	sk_X509_pop_free(certificates, X509_free);
 	EVP_PKEY_free(private_key);
 	return r;

@@ -18,6 +18,8 @@
 #include <openssl/store.h>
 #include <openssl/ui.h>
 
+#include "identity.h"
+
 bool identity_token_is(const char *where)
 {
 	return strncmp(where, "pkcs11:", 7) == 0;
@@ -74,12 +76,23 @@ static EVP_PKEY *from_engine(const char *uri)
 	return engine ? ENGINE_load_private_key(engine, uri, nobody, NULL) : NULL;
 }
 
-int identity_token_key(const char *uri, EVP_PKEY **ret, char *error, size_t error_size)
+/* The engine's key, if it can do what @key cannot; else @key. */
+static EVP_PKEY *better_one(const char *uri, X509 *agrees_with, EVP_PKEY *key)
 {
-	EVP_PKEY *key = from_provider(uri);
+	if (key && (!agrees_with || identity_agrees(agrees_with, key)))
+		return key;
+	EVP_PKEY *other = from_engine(uri);
+	if (!other)
+		return key;
+	EVP_PKEY_free(key);
+	return other;
+}
 
-	if (!key)
-		key = from_engine(uri);
+int identity_token_key(const char *uri, X509 *agrees_with, EVP_PKEY **ret, char *error,
+		       size_t error_size)
+{
+	EVP_PKEY *key = better_one(uri, agrees_with, from_provider(uri));
+
 	if (!key) {
 		const char *why = ERR_reason_error_string(ERR_peek_last_error());
 		/* Not the URI: a PIN may be in it. */

@@ -4,7 +4,11 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include <openssl/ec.h>
+#include <openssl/err.h>
 #include <openssl/x509v3.h>
+
+#include "secret.h"
 
 #define URI_PREFIX "jeebs:"
 
@@ -153,4 +157,21 @@ EVP_PKEY *identity_key(const struct identity *i)
 const struct subject *identity_subject(const struct identity *i)
 {
 	return &i->subject;
+}
+
+bool identity_agrees(X509 *certificate, EVP_PKEY *key)
+{
+	_cleanup_secret_ struct secret shared = {0};
+	EVP_PKEY_CTX *c = EVP_PKEY_CTX_new(key, NULL);
+	size_t n = 32;
+	bool done = c && secret_new(n, &shared) == 0 && EVP_PKEY_derive_init(c) > 0 &&
+		    EVP_PKEY_CTX_set_ecdh_kdf_type(c, EVP_PKEY_ECDH_KDF_X9_63) > 0 &&
+		    EVP_PKEY_CTX_set_ecdh_kdf_md(c, EVP_sha256()) > 0 &&
+		    EVP_PKEY_CTX_set_ecdh_kdf_outlen(c, (int)n) > 0 &&
+		    EVP_PKEY_derive_set_peer(c, X509_get0_pubkey(certificate)) > 0 &&
+		    EVP_PKEY_derive(c, shared.p, &n) > 0;
+
+	EVP_PKEY_CTX_free(c);
+	ERR_clear_error();
+	return done;
 }

@@ -68,6 +68,12 @@ X509 *identity_certificate(const struct identity *i);
 EVP_PKEY *identity_key(const struct identity *i);
 const struct subject *identity_subject(const struct identity *i);
 
+/*
+ * Whether @key, the one to @certificate, can be agreed with in the way that CMS does: ECDH and
+ * X9.63's KDF with SHA-256. Not every token lets it, and not every loader can.
+ */
+bool identity_agrees(X509 *certificate, EVP_PKEY *key);
+
 /* The certificates of a file or credential, at least one, at most @max. As identity_open(). */
 int identity_certificates(const char *where, size_t max, STACK_OF(X509) * *ret, char *error,
 			  size_t error_size);

@@ -6,13 +6,11 @@
 #include "seal-cms.h"
 #include "sealed-form.h"
 
-#define IDENTITIES_MAX 16 /* of rotations */
-
 struct opener {
 	struct trust *trust;
 	pthread_mutex_t lock; /* of what follows, and of what is in epochs; never held while
 				 anything is decrypted */
-	const struct identity *identity[IDENTITIES_MAX];
+	const struct identity *identity[SEAL_IDENTITIES_MAX];
 	size_t identities;
 	struct opener_epochs epochs;
 };
@@ -42,7 +40,7 @@ int opener_add_identity(struct opener *o, const struct identity *recovery)
 	int r = -ENOSPC;
 
 	pthread_mutex_lock(&o->lock);
-	if (o->identities < IDENTITIES_MAX) {
+	if (o->identities < SEAL_IDENTITIES_MAX) {
 		o->identity[o->identities++] = recovery;
 		r = 0;
 	}
@@ -101,7 +99,7 @@ static int open_epoch(struct opener *o, struct bytes blob, int64_t now_ns, struc
 		      EVP_MD_CTX *h)
 {
 	_cleanup_secret_ struct secret signed_data = {0}, content = {0};
-	const struct identity *identity[IDENTITIES_MAX];
+	const struct identity *identity[SEAL_IDENTITIES_MAX];
 	struct epoch_content c;
 
 	pthread_mutex_lock(&o->lock);

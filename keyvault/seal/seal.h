@@ -41,9 +41,10 @@
 #define SEAL_OPENER_EPOCHS                                                    \
 	1024 /* epochs an opener holds; the one unused for longest makes room \
 	      */
-#define SEAL_OPENER_SEEN   (1u << 20) /* records it remembers, of all epochs; likewise */
-#define SEAL_CLOCK_SKEW_NS (INT64_C(120) * 1000000000)
-#define SEAL_AGE_ANY       INT64_MAX
+#define SEAL_OPENER_SEEN    (1u << 20) /* records it remembers, of all epochs; likewise */
+#define SEAL_IDENTITIES_MAX 16 /* of an opener: the one in use, and those before rotations */
+#define SEAL_CLOCK_SKEW_NS  (INT64_C(120) * 1000000000)
+#define SEAL_AGE_ANY        INT64_MAX
 
 enum seal_reason {
 	SEAL_OK = 0,

@@ -184,6 +184,18 @@ static void test_credentials(void **state)
 	unsetenv("CREDENTIALS_DIRECTORY");
 }
 
+/* As tokens are configured for this test alone. */
+static void set_up_tokens(void)
+{
+	char text[256];
+
+	snprintf(text, sizeof text,
+		 "directories.tokendir = %s/tokens\nobjectstore.backend = file\n", dir);
+	write_file("softhsm2.conf", text, 0600);
+	assert_int_equal(mkdir(in_dir("tokens"), 0700), 0);
+	setenv("SOFTHSM2_CONF", in_dir("softhsm2.conf"), 1);
+}
+
 static void run(const char *const *argv)
 {
 	extern char **environ;
@@ -202,17 +214,18 @@ static void run(const char *const *argv)
 }
 
 /* By p11-kit, as the engine and the provider of Debian find their tokens. */
-static void write_object(const char *token, const char *label, const char *type, const char *file)
+static void write_object(const char *token, const char *label, const char *type, const char *file,
+			 const char *usage)
 {
 	run((const char *const[]){"pkcs11-tool", "--module", "p11-kit-proxy.so", "--token-label",
 				  token, "--login", "--pin", "5678", "--write-object", file,
-				  "--type", type, "--usage-derive", "--usage-sign", "--label",
-				  label, "--id", "01", NULL});
+				  "--type", type, usage, "--usage-sign", "--label", label, "--id",
+				  "01", NULL});
 }
 
-/* A token with the key of @certificate and @key, both to sign and to agree with. */
+/* A token with the key of @certificate and @key, to sign with, and by @usage to agree with. */
 static void make_token(const char *certificate, const char *key, const char *label,
-		       const char *token)
+		       const char *token, const char *usage)
 {
 	STACK_OF(X509) *all = NULL;
 	const char *public = in_dir("public.der");
@@ -224,9 +237,30 @@ static void make_token(const char *certificate, const char *key, const char *lab
 	sk_X509_pop_free(all, X509_free);
 	run((const char *const[]){"softhsm2-util", "--init-token", "--free", "--label", token,
 				  "--so-pin", "12345678", "--pin", "5678", NULL});
-	write_object(token, label, "privkey", key);
-	write_object(token, label, "pubkey", public);
-	assert_int_equal(remove(key), 0);
+	write_object(token, label, "privkey", key, usage);
+	write_object(token, label, "pubkey", public, usage);
+}
+
+/* A key that the token does not let be agreed with is our own fault, not a forged epoch. */
+static void check_token_that_does_not_derive(struct trust *t, struct sealer *s)
+{
+	struct identity *recovery = NULL;
+	struct opener *o = NULL;
+	uint8_t id[EPOCH_ID_BYTES];
+	struct sealed epoch;
+
+	assert_int_equal(
+		identity_open(in_dir("recovery.crt"),
+			      "pkcs11:token=third-token;object=box;type=private?pin-value=5678",
+			      IDENTITY_RECOVERY, &recovery, error, sizeof error),
+		0);
+	assert_int_equal(opener_new(t, &o), 0);
+	assert_int_equal(opener_add_identity(o, recovery), 0);
+	assert_int_equal(sealer_epoch(s, RIG_NOW_NS, id, &epoch), 0);
+	assert_int_equal(opener_epoch(o, bytes_of(epoch.p, epoch.n), RIG_NOW_NS, id), -EIO);
+	sealed_free(&epoch);
+	opener_free(o);
+	identity_close(recovery);
 }
 
 /*
@@ -241,16 +275,16 @@ static void test_tokens(void **state)
 	struct session_index index;
 	struct opened opened;
 	uint8_t room[SESSION_KEYS_MAX_BYTES];
-	char text[256];
 
-	snprintf(text, sizeof text,
-		 "directories.tokendir = %s/tokens\nobjectstore.backend = file\n", dir);
-	write_file("softhsm2.conf", text, 0600);
-	assert_int_equal(mkdir(in_dir("tokens"), 0700), 0);
-	setenv("SOFTHSM2_CONF", in_dir("softhsm2.conf"), 1);
-	make_token(in_dir("recovery.crt"), in_dir("recovery.key"), "box", "recovery-token");
+	set_up_tokens();
+	make_token(in_dir("recovery.crt"), in_dir("recovery.key"), "box", "third-token",
+		   "--usage-sign");
+	make_token(in_dir("recovery.crt"), in_dir("recovery.key"), "box", "recovery-token",
+		   "--usage-derive");
 	make_token(in_dir("origins/web1/origin.crt"), in_dir("origins/web1/origin.key"), "web1",
-		   "origin-token");
+		   "origin-token", "--usage-derive");
+	assert_int_equal(remove(in_dir("recovery.key")), 0);
+	assert_int_equal(remove(in_dir("origins/web1/origin.key")), 0);
 
 	assert_int_equal(open_recovery(in_dir("recovery.crt"),
 				       "pkcs11:token=recovery-token;object=none?pin-value=5678"),
@@ -277,6 +311,7 @@ static void test_tokens(void **state)
 	assert_int_equal(
 		opener_record(o, bytes_of(blob.p, blob.n), &index, RIG_NOW_NS, 0, room, &opened),
 		SEAL_OK);
+	check_token_that_does_not_derive(t, s);
 	sealed_free(&blob);
 	sealer_free(s);
 	opener_free(o);

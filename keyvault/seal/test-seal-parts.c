@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +11,7 @@
 
 #include <openssl/cms.h>
 #include <openssl/evp.h>
+#include <openssl/x509v3.h>
 
 #include "merkle.h"
 #include "opener-epochs.h"
@@ -374,6 +376,58 @@ static void test_lengths(void **state)
 	assert_int_equal(sealed_form_epoch(BYTES_NONE), SEAL_TRUNCATED);
 }
 
+static bool subject_with(const char *names, struct subject *ret)
+{
+	X509 *c = X509_new();
+	X509_EXTENSION *e = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, names);
+
+	assert_true(c && e && X509_add_ext(c, e, -1));
+	bool ours_ = subject_of(c, ret);
+	X509_EXTENSION_free(e);
+	X509_free(c);
+	return ours_;
+}
+
+static void test_who_a_certificate_names(void **state)
+{
+	static const char *const nobody[] = {
+		"DNS:web1",
+		"URI:http://jeebs:vault/",
+		"URI:jeebs:",
+		"URI:jeebs:admin",
+		"URI:jeebs:none",
+		"URI:jeebs:vaults",
+		"URI:jeebs:vault:x",
+		"URI:jeebs:vault,URI:jeebs:recovery",
+		"URI:jeebs:vault,URI:jeebs:vault",
+		"URI:jeebs:origin",
+		"URI:jeebs:origin:",
+		"URI:jeebs:origin:a/b",
+		"URI:jeebs:origin:.x",
+		"URI:jeebs:recovery:",
+		"URI:jeebs:origin:0123456789012345678901234567890123456789012345678901234567890123",
+	};
+	char many[2048] = "URI:jeebs:origin:web1";
+	struct subject s;
+	size_t n = strlen(many);
+
+	for (size_t i = 0; i < sizeof nobody / sizeof *nobody; i++) {
+		if (subject_with(nobody[i], &s))
+			fail_msg("%s", nobody[i]);
+	}
+	assert_true(subject_with("URI:jeebs:vault", &s));
+	assert_int_equal(s.role, IDENTITY_VAULT);
+	assert_true(subject_with("DNS:x,URI:jeebs:recovery:box2,URI:http://x/", &s));
+	assert_int_equal(s.role, IDENTITY_RECOVERY);
+	assert_string_equal(s.name, "box2");
+	for (int i = 0; i <= IDENTITY_ADDRESSES_MAX; i++) {
+		assert_int_equal(subject_with(many, &s), true);
+		assert_int_equal(s.addresses, i);
+		n += (size_t)snprintf(many + n, sizeof many - n, ",IP:10.9.0.%d", i);
+	}
+	assert_false(subject_with(many, &s));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -385,6 +439,7 @@ int main(void)
 		cmocka_unit_test(test_signed_in_other_ways),
 		cmocka_unit_test(test_one_form),
 		cmocka_unit_test(test_lengths),
+		cmocka_unit_test(test_who_a_certificate_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
