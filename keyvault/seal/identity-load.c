@@ -89,6 +89,11 @@ static int put_together(X509 *certificate, EVP_PKEY *key, enum identity_role rol
 			 names[0]);
 		return -EINVAL;
 	}
+	/* To be told when it is opened, and not when it is needed. */
+	if (role == IDENTITY_RECOVERY && !identity_agrees(certificate, key)) {
+		snprintf(error, error_size, "%s: the key cannot be agreed with by ECDH", names[0]);
+		return -EINVAL;
+	}
 	return identity_new(certificate, key, ret);
 }
 
@@ -103,8 +108,7 @@ int identity_open(const char *certificate, const char *key, enum identity_role r
 	if (r == 0)
 		own = sk_X509_value(certificates, 0);
 	if (r == 0 && identity_token_is(key))
-		r = identity_token_key(key, role == IDENTITY_RECOVERY ? own : NULL, &private_key,
-				       error, error_size);
+		r = identity_token_key(key, &private_key, error, error_size);
 	else if (r == 0)
 		r = key_from_file(key, &private_key, error, error_size);
 	if (r == 0)

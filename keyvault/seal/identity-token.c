@@ -18,8 +18,6 @@
 #include <openssl/store.h>
 #include <openssl/ui.h>
 
-#include "identity.h"
-
 bool identity_token_is(const char *where)
 {
 	return strncmp(where, "pkcs11:", 7) == 0;
@@ -61,6 +59,9 @@ static void start_engine(void)
 {
 	ENGINE_load_dynamic();
 	ENGINE *e = ENGINE_by_id("pkcs11");
+	/* Else it writes URIs to stderr, PINs and all. */
+	if (e)
+		ENGINE_ctrl_cmd_string(e, "QUIET", NULL, 0);
 	if (e && ENGINE_init(e))
 		engine = e;
 	else
@@ -76,23 +77,12 @@ static EVP_PKEY *from_engine(const char *uri)
 	return engine ? ENGINE_load_private_key(engine, uri, nobody, NULL) : NULL;
 }
 
-/* The engine's key, if it can do what @key cannot; else @key. */
-static EVP_PKEY *better_one(const char *uri, X509 *agrees_with, EVP_PKEY *key)
+int identity_token_key(const char *uri, EVP_PKEY **ret, char *error, size_t error_size)
 {
-	if (key && (!agrees_with || identity_agrees(agrees_with, key)))
-		return key;
-	EVP_PKEY *other = from_engine(uri);
-	if (!other)
-		return key;
-	EVP_PKEY_free(key);
-	return other;
-}
+	EVP_PKEY *key = from_engine(uri);
 
-int identity_token_key(const char *uri, X509 *agrees_with, EVP_PKEY **ret, char *error,
-		       size_t error_size)
-{
-	EVP_PKEY *key = better_one(uri, agrees_with, from_provider(uri));
-
+	if (!key)
+		key = from_provider(uri);
 	if (!key) {
 		const char *why = ERR_reason_error_string(ERR_peek_last_error());
 		/* Not the URI: a PIN may be in it. */

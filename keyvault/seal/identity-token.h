@@ -7,17 +7,14 @@
 #include <stddef.h>
 
 #include <openssl/evp.h>
-#include <openssl/x509.h>
 
 /* pkcs11:... */
 bool identity_token_is(const char *where);
 /*
- * As identity_open(); -ENOENT: no loader, no token, or no such key in it. @agrees_with: the
- * certificate of a key that is to be agreed with, or NULL; of a loader that can do it, if there is
- * one. (The provider of Debian 13 leaves the KDF to the token, which may not have it; the engine
- * does it itself.)
+ * As identity_open(); -ENOENT: no loader, no token, or no such key in it. The engine is asked
+ * first: pkcs11-provider leaves X9.63's KDF, which the recovery identity needs, to the token, and
+ * not every token has it. Both at once on one token disturb each other.
  */
-int identity_token_key(const char *uri, X509 *agrees_with, EVP_PKEY **ret, char *error,
-		       size_t error_size);
+int identity_token_key(const char *uri, EVP_PKEY **ret, char *error, size_t error_size);
 
 #endif

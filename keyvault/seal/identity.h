@@ -55,7 +55,8 @@ struct identity;
 /*
  * Reads both and sees that they belong together and have the role. @error, terminated, says what is
  * wrong and where. Returns 0, -ENOENT, -EPERM (owner or mode), -EINVAL (not what it should be,
- * not of this role, the key of another certificate), -ENOMEM, -EIO (OpenSSL).
+ * not of this role, the key of another certificate, a recovery key that its token does not let
+ * derive), -ENOMEM, -EIO (OpenSSL).
  */
 int identity_open(const char *certificate, const char *key, enum identity_role role,
 		  struct identity **ret, char *error, size_t error_size);
