@@ -6,6 +6,8 @@
 #include "base/demand.h"
 #include "test/seal-fixed.h"
 
+const char *const fuzz_outcomes[] = {"record", "content", "epoch", "signed epoch", "index", NULL};
+
 /* What the opener gives away is a record that the origin has sealed for a seed, to the byte. */
 static void demand_genuine(const struct opened *o, const uint8_t *room)
 {
@@ -19,25 +21,29 @@ static void demand_genuine(const struct opened *o, const uint8_t *room)
 	demand(memcmp(room, genuine, n) == 0);
 }
 
-static void open_record(struct seal_fixed *x, struct bytes blob)
+static void open_record(struct seal_fixed *x, struct bytes blob, const char *outcome)
 {
 	static uint8_t room[SESSION_KEYS_MAX_BYTES];
 	struct opened opened;
 	int r = opener_record(x->opener, blob, NULL, RIG_NOW_NS, 0, room, &opened);
 
 	demand(r >= 0 && r < SEAL_REASONS);
-	if (r == SEAL_OK)
-		demand_genuine(&opened, room);
+	if (r != SEAL_OK)
+		return;
+	reached(outcome);
+	demand_genuine(&opened, room);
 }
 
-static void open_epoch(struct seal_fixed *x, struct bytes blob)
+static void open_epoch(struct seal_fixed *x, struct bytes blob, const char *outcome)
 {
 	uint8_t id[EPOCH_ID_BYTES];
 	int r = opener_epoch(x->opener, blob, RIG_NOW_NS, id);
 
 	demand(r >= 0 && r < SEAL_REASONS);
-	if (r == SEAL_OK)
-		demand(memcmp(id, x->forger.id, sizeof id) == 0);
+	if (r != SEAL_OK)
+		return;
+	reached(outcome);
+	demand(memcmp(id, x->forger.id, sizeof id) == 0);
 }
 
 static void read_index(struct bytes b)
@@ -49,6 +55,7 @@ static void read_index(struct bytes b)
 
 	if (!session_index_read(&r, &i))
 		return;
+	reached("index");
 	session_index_write(&w, &i);
 	demand(writer_ok(&w) && bytes_eq(writer_view(&w), bytes_head(b, reader_pos(&r))));
 }
@@ -65,18 +72,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct bytes b = bytes_from(bytes_of(data, size), 1);
 	switch (b.n > 0 ? data[0] % SEAL_INPUTS : SEAL_INPUT_INDEX) {
 	case SEAL_INPUT_RECORD:
-		open_record(&x, b);
+		open_record(&x, b, "record");
 		break;
 	case SEAL_INPUT_EPOCH:
-		open_epoch(&x, b);
+		open_epoch(&x, b, "epoch");
 		break;
 	case SEAL_INPUT_CONTENT:
 		blob = forger_seal(&x.forger, b);
-		open_record(&x, bytes_of(blob.p, blob.n));
+		open_record(&x, bytes_of(blob.p, blob.n), "content");
 		break;
 	case SEAL_INPUT_SIGNED_EPOCH:
 		blob = forger_seal_to(x.recovery, b);
-		open_epoch(&x, bytes_of(blob.p, blob.n));
+		open_epoch(&x, bytes_of(blob.p, blob.n), "signed epoch");
 		break;
 	default:
 		read_index(b);
