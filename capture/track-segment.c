@@ -21,6 +21,9 @@
 
 #define WSCALE_MAX 14
 
+/* Compiled for each direction alone, where nothing has to be looked up by it: see take(). */
+#define BY_DIRECTION static inline __attribute__((always_inline))
+
 static inline uint64_t base_of(const struct flow *f, enum flow_dir d)
 {
 	return f->acked[d] > f->stream[d].next ? f->acked[d] : f->stream[d].next;
@@ -320,7 +323,7 @@ static void observe_timestamp(struct flow *f, enum flow_dir d, const struct segm
 	f->tsval_ns[d] = when;
 }
 
-static void observe(struct track *t, struct flow *f, enum flow_dir d, const struct segment *s)
+BY_DIRECTION void observe(struct track *t, struct flow *f, enum flow_dir d, const struct segment *s)
 {
 	uint16_t set = 0;
 
@@ -365,8 +368,8 @@ static uint32_t scaled(const struct flow *f, enum flow_dir d, const struct flow_
  * RFC 9293 section 3.10.7.4: an older segment must not overwrite a newer window.
  * @off is what it acknowledges, @una what had been acknowledged before it.
  */
-static void take_window(struct flow *f, enum flow_dir d, const struct flow_ack *k, int64_t off,
-			int64_t una)
+BY_DIRECTION void take_window(struct flow *f, enum flow_dir d, const struct flow_ack *k,
+			      int64_t off, int64_t una)
 {
 	enum flow_dir a = flow_other(d);
 	uint32_t window = scaled(f, d, k);
@@ -396,8 +399,8 @@ static void take_sack(struct flow *f, const struct segment *s, int64_t off)
 }
 
 /* False: it acknowledges what cannot have been sent. */
-static bool take_ack(struct track *t, struct flow *f, enum flow_dir d, const struct flow_ack *k,
-		     int64_t off)
+BY_DIRECTION bool take_ack(struct track *t, struct flow *f, enum flow_dir d,
+			   const struct flow_ack *k, int64_t off)
 {
 	enum flow_dir a = flow_other(d);
 	int64_t una = (int64_t)f->acked[a] + f->fin_acked[a];
@@ -476,8 +479,8 @@ static uint32_t early_reach(const struct flow *f, const struct flow_ack *k)
 }
 
 /* The ACK, which is believable and is of @off, or the lack of one. False: not believed. */
-static bool acknowledge(struct track *t, struct flow *f, enum flow_dir d, const struct segment *s,
-			int64_t off)
+BY_DIRECTION bool acknowledge(struct track *t, struct flow *f, enum flow_dir d,
+			      const struct segment *s, int64_t off)
 {
 	enum flow_dir a = flow_other(d);
 	struct flow_ack k = {
@@ -604,8 +607,8 @@ static void note_recent(struct flow *f, enum flow_dir d, const struct segment *s
 }
 
 /* Where it stands, @off, and what it acknowledges, @ack. */
-static bool believable(struct flow *f, enum flow_dir d, const struct segment *s, int64_t off,
-		       int64_t ack)
+BY_DIRECTION bool believable(struct flow *f, enum flow_dir d, const struct segment *s, int64_t off,
+			     int64_t ack)
 {
 	enum flow_dir a = flow_other(d);
 
@@ -618,7 +621,8 @@ static bool believable(struct flow *f, enum flow_dir d, const struct segment *s,
 	       both_say(f, a, true, ack);
 }
 
-static struct flow *take(struct track *t, struct flow *f, enum flow_dir d, const struct segment *s)
+BY_DIRECTION struct flow *take_as(struct track *t, struct flow *f, enum flow_dir d,
+				  const struct segment *s)
 {
 	enum flow_dir a = flow_other(d);
 
@@ -677,6 +681,12 @@ static struct flow *begin_anew(struct track *t, struct flow *f, enum flow_dir d,
 
 	track_close(t, f, TRACK_CLOSE_REUSED);
 	return track_pick_up(t, &place, syn);
+}
+
+static struct flow *take(struct track *t, struct flow *f, enum flow_dir d, const struct segment *s)
+{
+	return d == FLOW_TO_SERVER ? take_as(t, f, FLOW_TO_SERVER, s)
+				   : take_as(t, f, FLOW_TO_CLIENT, s);
 }
 
 struct flow *track_follow(struct track *t, struct flow *f, enum flow_dir d, const struct segment *s)
