@@ -91,6 +91,10 @@ struct flow_needs {
 	struct flow_need v[];
 };
 
+/*
+ * In the order of use, not of sense: what each segment is held against comes first, what is asked
+ * for once in a while last, so that a segment touches few cache lines.
+ */
 struct flow {
 	struct endpoint server, client;
 	uint16_t service; /* index the caller gave for `server` (track_config.services) */
@@ -101,31 +105,27 @@ struct flow {
 	 * the same, connections with the same addresses and ports in other VLANs are others. */
 	uint16_t vlan[2];
 	bool vlan_seen[2];
-	uint16_t marks;        /* enum flow_mark */
-	uint8_t client_mac[6]; /* source of the client's frames: the client, or the router to it */
-	uint8_t server_mac[6];
+	uint16_t marks; /* enum flow_mark */
+	/* FIN of each direction: its offset, fin_off, is the end of data; the FIN takes one more
+	 * number. */
+	bool fin_seen[2], fin_acked[2];
+	bool ts_ok; /* timestamps agreed in the handshake */
+	/* Set by track_probe_begin(); answered once the client sent any segment after it. */
+	bool probe_wanted, probe_answered;
+	bool may_fragment; /* of the server's last packet with data: IPv4 without DF */
 	uint8_t ttl, tos;  /* of the server's last packet */
-	bool may_fragment; /* of its last one with data: IPv4 without DF */
-	uint32_t id;       /* unique in its worker; never 0 */
 
 	uint32_t isn[2]; /* [FLOW_TO_SERVER]: the client's initial sequence number */
-	struct flow_syn_options
-		syn[2]; /* same index: [FLOW_TO_SERVER] is what the client offered */
-	struct stream stream[2];
-
 	/* Highest offset acknowledged: acked[FLOW_TO_CLIENT] is the server's SND.UNA as the
 	 * client told it; acked[FLOW_TO_SERVER] is the server's RCV.NXT as the server told it. */
 	uint64_t acked[2];
-	/* The byte before acked[FLOW_TO_CLIENT], if it was captured: acked_byte_end is the
-	 * offset behind it, 0 when none was. A probe that carries it is always answered. */
-	uint8_t acked_byte;
-	uint64_t acked_byte_end;
-	/* End of the furthest bytes the client holds behind a hole, as its newest ACK said
-	 * (SACK); 0: it holds none, or does not say. */
-	uint64_t sacked_to;
-	/* FIN of each direction: its offset is the end of data; the FIN takes one more number. */
-	bool fin_seen[2], fin_acked[2];
-	uint64_t fin_off[2];
+	/* Picked up from data alone: what follows about its options; NULL otherwise. */
+	struct infer *infer;
+	void *user;            /* the caller's: module state and the like */
+	uint8_t client_mac[6]; /* source of the client's frames: the client, or the router to it */
+	uint8_t server_mac[6];
+	struct flow_syn_options
+		syn[2]; /* same index as isn: [FLOW_TO_SERVER] is what the client offered */
 
 	/* Windows in bytes, scaled. [FLOW_TO_CLIENT] is what the client advertised, i.e. what
 	 * limits the server's sending. */
@@ -134,64 +134,68 @@ struct flow {
 	/* Highest right edge ever advertised (ack + window), as an offset of the direction it
 	 * limits. [FLOW_TO_SERVER]: what the server allowed the client to send up to. */
 	uint64_t edge[2];
+	uint64_t fin_off[2];
 
-	bool ts_ok;           /* timestamps agreed in the handshake */
-	uint32_t tsval[2];    /* newest TSval of each sender, [FLOW_TO_CLIENT] = the server's */
-	int64_t tsval_ns[2];  /* capture time of its first appearance; 0: none seen */
-	uint32_t tsval_first; /* first TSval of the server and its time: gives its clock rate */
-	int64_t tsval_first_ns;
-
-	int64_t opened_ns, last_ns[2]; /* capture times; last_ns per sender's direction */
+	uint32_t tsval[2];   /* newest TSval of each sender, [FLOW_TO_CLIENT] = the server's */
+	int64_t tsval_ns[2]; /* capture time of its first appearance; 0: none seen */
+	int64_t last_ns[2];  /* capture times; last_ns per sender's direction */
 	uint64_t packets[2];
-	uint64_t retransmits[2]; /* segments with nothing new in them but old data */
-
-	struct path path; /* of the server's segments */
-
-	/* Set by track_probe_begin(); answered once the client sent any segment after it. */
-	bool probe_wanted, probe_answered;
-	/* Since then: how far the client says it has sent, its FIN counted, as an offset of
-	 * FLOW_TO_SERVER; and where the captured bytes of it ended when it was asked. */
-	uint64_t probe_said, probe_from;
-	/* The furthest segment without data of it: there the client's next byte goes; -1: none. */
-	int64_t probe_stands;
-
-	/* Picked up from data alone: what follows about its options; NULL otherwise. */
-	struct infer *infer;
-
-	void *user;        /* the caller's: module state and the like */
 	struct list dirty; /* caller's list of flows changed since the last store flush */
 
-	/* Private to track. */
-	uint64_t hash;
-	struct list lru; /* by lru_ns, the last time it was put to the end */
-	int64_t lru_ns;
-	struct list hole;         /* flows with an acknowledged hole ... */
-	int64_t hole_since_ns[2]; /* ... since when `next` stands before it; 0: none */
-	/* What was seen before its cause waits (track-wait.c). */
-	struct flow_needs *needs[2]; /* sorted; counted in the pool; NULL: none */
-	int64_t wait_since_ns[2];    /* the bytes at `next` are there and wait; 0: they do not */
-	bool waiting;                /* any of these */
-	bool half_alone;             /* the other SYN is not waited for any more */
-	uint64_t keep_asked[2];      /* track_keep_from(), TRACK_KEEP_NOTHING at first */
-	uint64_t log_end[2];         /* while bytes are shown: where the log ends for the callee */
-	uint32_t window_ack[2];      /* SND.WL2 beside window_seq */
+	struct stream stream[2];
+	struct path path; /* of the server's segments */
+
+	/* Private to track, up to reuse_syn. */
+	bool isn_known[2];
+	bool resync[2]; /* capture loss: believe the next segment wherever it is */
 	bool window_seen[2];
-	bool fin_shown[2]; /* the fin callback was called */
-	bool resync[2];    /* capture loss: believe the next segment wherever it is */
-	int64_t far[2][2]; /* where only its sender, and where only its receiver, says to be */
+	bool waiting;                 /* something does: see needs, wait_since_ns */
+	bool half_alone;              /* the other SYN is not waited for any more */
 	bool counted_live, half_open; /* the latter: which list lru is of */
 	bool twin; /* another one has or had the same addresses and ports, in another VLAN */
-	bool isn_known[2];
+	bool fin_shown[2]; /* the fin callback was called */
+	/* Where frames of each direction go that their receiver gets (track-mac.c), and what went
+	 * to another one. */
+	uint8_t mac_count[2], mac[2][FLOW_MACS][6];
+	struct flow_aside *aside[2];
+	uint32_t window_ack[2];  /* SND.WL2 beside window_seq */
 	uint32_t ts_recent[2];   /* TS.Recent of each sender's peer (RFC 7323 section 4.3) ... */
 	int64_t ts_recent_ns[2]; /* ... since when; 0: none */
 	uint32_t ts_before[2];   /* ... and the one before it: in force until it has aged */
-	/* Where frames of each direction go that their receiver gets (track-mac.c), and what went
-	 * to another one. */
-	uint8_t mac[2][FLOW_MACS][6], mac_count[2];
-	struct flow_aside *aside[2];
+	struct list hole;        /* flows with an acknowledged hole: see hole_since_ns */
+	int64_t lru_ns;          /* the last time it was put to the end of lru */
+	uint64_t keep_asked[2];  /* track_keep_from(), TRACK_KEEP_NOTHING at first */
+	uint64_t log_end[2];     /* while bytes are shown: where the log ends for the callee */
 	/* The client's ACK was captured before the SYN-ACK: the first, and the newest. */
 	struct flow_ack early, early_last;
+
+	uint64_t hash;
+	struct list lru;          /* by lru_ns */
+	int64_t hole_since_ns[2]; /* since when `next` stands before an acknowledged hole; 0: none
+				   */
+	/* What was seen before its cause waits (track-wait.c). */
+	struct flow_needs *needs[2]; /* sorted; counted in the pool; NULL: none */
+	int64_t wait_since_ns[2];    /* the bytes at `next` are there and wait; 0: they do not */
+	int64_t far[2][2]; /* where only its sender, and where only its receiver, says to be */
 	struct segment *reuse_syn; /* a new SYN on a live flow, until the server answers it */
+
+	/* The byte before acked[FLOW_TO_CLIENT], if it was captured: acked_byte_end is the
+	 * offset behind it, 0 when none was. A probe that carries it is always answered. */
+	uint8_t acked_byte;
+	uint64_t acked_byte_end;
+	/* End of the furthest bytes the client holds behind a hole, as its newest ACK said
+	 * (SACK); 0: it holds none, or does not say. */
+	uint64_t sacked_to;
+	uint32_t tsval_first; /* first TSval of the server and its time: gives its clock rate */
+	uint32_t id;          /* unique in its worker; never 0 */
+	int64_t tsval_first_ns;
+	int64_t opened_ns;       /* capture time */
+	uint64_t retransmits[2]; /* segments with nothing new in them but old data */
+	/* After track_probe_begin(): how far the client says it has sent, its FIN counted, as an
+	 * offset of FLOW_TO_SERVER; and where the captured bytes of it ended when it was asked. */
+	uint64_t probe_said, probe_from;
+	/* The furthest segment without data of it: there the client's next byte goes; -1: none. */
+	int64_t probe_stands;
 };
 
 /* A connection is live when a client may be waiting on it. */
