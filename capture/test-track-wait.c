@@ -200,6 +200,22 @@ static void test_behind_a_hole(void **state)
 	assert_int_equal(shown[1], 100);
 }
 
+/* One SYN was lost, and bytes behind it: what was held for both is shown when nothing more comes.
+ */
+static void test_behind_a_hole_and_half_shaken(void **state)
+{
+	c(S, -1, 0, 0);
+	c(A, 0, 0, 0);
+	s(A, 20, 0, 30);
+	c(A, 0, 50, 0);
+	assert_int_equal(shown[1], 0);
+	struct flow *f = the_flow();
+	track_settle(track, f);
+	assert_int_equal(gap_to[1], 20);
+	assert_int_equal(shown[1], 50);
+	assert_int_equal(f->stream[1].next, f->acked[1]);
+}
+
 static void test_a_fin_waits(void **state)
 {
 	handshake();
@@ -355,6 +371,7 @@ int main(void)
 		CASE(test_the_cause_was_lost),
 		CASE(test_each_for_the_other),
 		CASE(test_behind_a_hole),
+		CASE(test_behind_a_hole_and_half_shaken),
 		CASE(test_a_fin_waits),
 		CASE(test_no_room_to_wait),
 		CASE(test_too_much_to_wait_for),

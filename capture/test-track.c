@@ -133,6 +133,27 @@ static void test_synack_before_syn(void **state)
 	assert_int_equal(track_stats(track)->flows_midstream, 0);
 }
 
+/* Its answer comes when the connection goes on without it: then windows are what they mean. */
+static void test_synack_after_it_was_given_up(void **state)
+{
+	option[0].seen = option[1].seen = TCP_OPT_WSCALE;
+	option[0].wscale = 7;
+	option[1].wscale = 2;
+	window[0] = 500;
+	c(S, -1, 0, 0);
+	option[0].seen = 0;
+	struct flow *f = c(A, 0, 0, 0);
+	now += config.hole_timeout_ns;
+	track_tick(track, now);
+	assert_int_equal(f->marks, FLOW_MARK_MIDSTREAM);
+	assert_int_equal(f->window[1], 500);
+	s(S | A, -1, 0, 0);
+	assert_int_equal(f->marks, 0);
+	assert_int_equal(f->window[1], 500 << 7);
+	assert_int_equal(f->window_max[1], 500 << 7);
+	assert_int_equal(f->edge[1], 500 << 7);
+}
+
 static void test_syn_never_captured(void **state)
 {
 	struct flow *f = s(S | A, -1, 0, 0);
@@ -756,6 +777,7 @@ int main(void)
 		CASE(test_handshake_retransmissions),
 		CASE(test_answered_anew),
 		CASE(test_synack_before_syn),
+		CASE(test_synack_after_it_was_given_up),
 		CASE(test_syn_never_captured),
 		CASE(test_client_ack_before_synack),
 		CASE(test_synack_never_captured),

@@ -301,6 +301,8 @@ bool track_declare_gap(struct track *t, struct flow *f, enum flow_dir d)
 	if (t->sink.gap)
 		t->sink.gap(t->ctx, f, d, from, to);
 	track_show_held(t, f, d);
+	/* What was held behind the hole may wait for something else, the other SYN perhaps. */
+	f->waiting = f->waiting || stream_holds_next(s);
 	if (f->waiting)
 		track_release(t, f);
 	return true;

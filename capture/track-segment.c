@@ -70,11 +70,28 @@ static void agree(struct track *t, struct flow *f)
 	track_mark(t, f, set, FLOW_MARK_MIDSTREAM);
 }
 
+/* The second SYN comes late: what windows said until now was read without their scales. */
+static void rescale(struct flow *f)
+{
+	for (int a = 0; a < 2; a++) {
+		const enum flow_dir d = flow_other((enum flow_dir)a);
+		if (!f->window_seen[a] || f->window_seq[a] == f->isn[d])
+			continue; /* that of a SYN has none */
+		int64_t ack = position(f, (enum flow_dir)a, f->window_ack[a]);
+		f->window[a] <<= f->syn[d].wscale;
+		if (f->window[a] > f->window_max[a])
+			f->window_max[a] = f->window[a];
+		if (ack >= 0 && (uint64_t)ack + f->window[a] > f->edge[a])
+			f->edge[a] = (uint64_t)ack + f->window[a];
+	}
+}
+
 /* A SYN of direction @d with the ISN the connection goes by. */
 static void learn_syn(struct track *t, struct flow *f, enum flow_dir d, const struct segment *s)
 {
 	const struct tcp_options *o = &s->opt;
 	uint8_t ecn = s->flags & (TCP_ECE | TCP_CWR);
+	bool late = f->isn_known[d] && !f->syn[d].seen;
 	uint16_t set = 0;
 
 	f->isn[d] = s->seq;
@@ -96,6 +113,8 @@ static void learn_syn(struct track *t, struct flow *f, enum flow_dir d, const st
 		set |= FLOW_MARK_TFO_DATA;
 	track_mark(t, f, set, 0);
 	agree(t, f);
+	if (late && f->syn[0].wscale_present && f->syn[1].wscale_present)
+		rescale(f);
 	if (f->state != FLOW_SYN_SENT || !f->isn_known[flow_other(d)])
 		return;
 	/* The client that answers has the connection; one that is answered has it, perhaps. */
