@@ -140,8 +140,7 @@ static void learn_success(struct ftp *s, const struct ftp_command *c, struct byt
 void ftp_learn(struct ftp *s, const struct ftp_command *c, uint16_t code, struct bytes reply)
 {
 	if (c->verb == FTP_GREETING) {
-		s->closing |= code / 100 != 2;
-		return;
+		return; /* 421 says that it ends; who says another one may be spoken to */
 	}
 	ftp_session_answered(&s->session, c, s->kept[0], code, reply);
 	if (ftp_verb_flags(c->verb) & FTP_IS_TRANSFER)
@@ -171,7 +170,8 @@ void ftp_learn_begun(struct ftp *s, const struct ftp_command *c)
 		.verb = c->verb,
 		.ascii = now->ascii,
 		.plain = !now->other_mode && !now->other_structure,
-		.tag = s->endpoint.tag,
+		/* Else where its data will be nobody knows: not where the last one's was. */
+		.tag = s->endpoint.verb != FTP_NONE ? s->endpoint.tag : 0,
 		.rest = now->rest_set ? now->rest : 0,
 	};
 	if (s->known.file == name_of(c->arg))

@@ -105,6 +105,8 @@ static enum ftp_reason final_reply(struct ftp *s, struct bytes line)
 	struct ftp_command c;
 
 	ftp_oldest(s, &c);
+	if (c.verb == FTP_GREETING && !ftp_reply_greets(s->reply.code))
+		return FTP_NOT_FTP;
 	if (c.verb == FTP_AUTH && (s->reply.code / 100 == 2 || s->reply.code / 100 == 3))
 		return FTP_STARTTLS;
 	ftp_learn(s, &c, s->reply.code, line);

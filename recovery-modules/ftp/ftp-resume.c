@@ -71,6 +71,7 @@ static void start(struct ftp_run *run, struct jeebs_join *j)
 	r->owed = run->s->reply_at;
 	r->owed_end = run->cut->to_client_end;
 	r->client_eof = run->cut->client_fin;
+	r->told = run->s->reply.final && run->s->reply.code / 100 == 1;
 	load_input(run);
 	ftp_channel_start(run);
 	if (r->cut.finished ||

@@ -24,6 +24,8 @@ static void greeting(struct ftp_run *run, struct bytes line)
 	struct ftp_resume *r = run->r;
 	bool waits = client_waits_for_greeting(run);
 
+	if (waits && r->told && r->reply.code < 200)
+		return; /* the client has it already */
 	if (waits)
 		ftp_answer_line(run, line, r->reply.code);
 	if (ftp_run_over(run) || !r->reply.final)
@@ -89,7 +91,7 @@ static void transfer(struct ftp_run *run)
 	r->verb = t->verb;
 	r->quiet = t->progress == FTP_DONE;
 	r->from_queue = !r->quiet;
-	r->opened = t->progress != FTP_ASKED;
+	r->opened = r->had = t->progress != FTP_ASKED;
 	r->recovering = true;
 	r->rest = t->rest;
 	r->rest_set = t->rest > 0;

@@ -26,6 +26,7 @@ void ftp_serve_done(struct ftp_run *run)
 	ftp_lines_drop_first(&run->s->queue);
 	if (run->s->queue_n > 0)
 		run->s->queue_n--;
+	run->r->told = false;
 }
 
 /* ---- the box's own commands before a transfer ---- */
@@ -177,7 +178,8 @@ static void finish_command(struct ftp_run *run, uint16_t code)
 	}
 	if (r->from_queue)
 		ftp_serve_done(run);
-	r->from_queue = r->quiet = r->opened = r->recovering = r->spoiled = r->proving = false;
+	r->from_queue = r->quiet = r->opened = r->had = r->recovering = r->spoiled = r->proving =
+		false;
 	r->held_n = 0;
 	r->verb = r->behind;
 	r->behind = FTP_NONE;
@@ -227,6 +229,11 @@ static void passive_reply(struct ftp_run *run, struct bytes line)
 	ftp_channel_arm(run, p.port);
 	run->s->endpoint.verb = r->verb;
 	told_address(run, p.address, a);
+	/* As the backup says it, where there is nothing to be put in its place. */
+	if (mine == p.port && (r->reply.code == 229 || memcmp(a, p.address, sizeof a) == 0)) {
+		ftp_answer_line(run, line, r->reply.code);
+		return;
+	}
 	int n = r->reply.code == 229 ? snprintf(number, sizeof number, "%u", mine)
 				     : snprintf(number, sizeof number, "%u,%u,%u,%u,%u,%u", a[0],
 						a[1], a[2], a[3], mine >> 8, mine & 0xffu);
@@ -273,8 +280,11 @@ static void command_line(struct ftp_run *run, struct bytes line)
 {
 	struct ftp_resume *r = run->r;
 
-	if (r->reply.code < 200 && r->opened)
-		return; /* the client has it already */
+	if (r->reply.code < 200 && r->had) {
+		/* The client has it already; the last it has is the one of this code. */
+		r->had = !r->reply.final || r->reply.code != run->s->reply.code;
+		return;
+	}
 	if (r->unless && r->reply.code >= 200 && r->reply.code < 400) {
 		ftp_run_abort(run, r->unless);
 		return;
@@ -451,7 +461,8 @@ static void ask(struct ftp_run *run, const struct ftp_command *c)
 			break;
 		ftp_channel_drop(run, "data-not-needed");
 		run->s->endpoint.verb = FTP_NONE;
-		ftp_tell(run, bytes_head(c->line, 4));
+		/* Its family is that of the client's connection, not the backup's. */
+		ftp_tell(run, c->verb == FTP_EPSV ? bytes_head(c->line, 4) : c->line);
 		return;
 	case FTP_REST:
 		run->s->session.rest_set = false;
@@ -491,7 +502,7 @@ static bool next_command(struct ftp_run *run)
 		return false;
 	}
 	r->verb = c.verb;
-	r->opened = false;
+	r->opened = r->had = r->from_queue && r->told;
 	if (!own(run, &c)) {
 		ask(run, &c);
 		return false;

@@ -174,6 +174,8 @@ struct ftp_resume {
 	bool from_queue; /* the command is from before the cut */
 	bool quiet;      /* the client has all its replies */
 	bool opened;     /* the client has its replies except the final one */
+	bool had;        /* it had them at the cut already */
+	bool told;       /* the client had a 1xx to the oldest command at the cut */
 	bool recovering; /* it is the cut transfer */
 	bool proving;    /* what the client has is still being compared: replies wait */
 	bool spoiled;    /* its data cannot be had: the final reply will say so */

@@ -53,6 +53,23 @@ static void test_download_by_tail(void **state)
 	end(&t);
 }
 
+/* A transfer without PASV or PORT before it is not the one before. */
+static void test_transfer_without_a_port(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	download(&t, "", "150 .\r\n");
+	harness_fin(&t.data, JEEBS_TO_CLIENT);
+	harness_fin(&t.data, JEEBS_TO_SERVER);
+	server(&t, "226 done\r\n");
+	client(&t, "LIST\r\n");
+	server(&t, "150 .\r\n");
+	planned(&t, JEEBS_CONTINUE, "retry");
+	assert_non_null(strstr(t.plan.detail, "data-unknown"));
+	end(&t);
+}
+
 /* A byte of the tail that differs, the first, the last, or none: it is short.
  */
 static void test_download_of_another_file(void **state)
@@ -377,6 +394,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_download_by_tail, setup),
+		cmocka_unit_test_setup(test_transfer_without_a_port, setup),
 		cmocka_unit_test_setup(test_download_of_another_file, setup),
 		cmocka_unit_test_setup(test_download_validators, setup),
 		cmocka_unit_test_setup(test_download_with_gap, setup),

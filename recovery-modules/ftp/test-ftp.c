@@ -404,6 +404,95 @@ static void test_cut_replies(void **state)
 	}
 }
 
+/* What was said before the answer is said once. */
+static void test_a_word_before_the_answer(void **state)
+{
+	static const struct {
+		const char *client, *had, *more, *gets;
+	} cases[] = {
+		{"NOOP\r\n", "150 wait\r\n", NULL, "200 fine\r\n"},
+		{"NOOP\r\n", "150 wait\r\n200 f", NULL, "ine\r\n"},
+		{"NOOP\r\nNOOP\r\n", "150 wait\r\n", NULL, "200 fine\r\n150 again\r\n200 fine\r\n"},
+		{"NOOP\r\n", "150 wait\r\n200 fine\r\n", "NOOP\r\n", "150 again\r\n200 fine\r\n"},
+		{"NOOP\r\n", "15", NULL, "0 again\r\n200 fine\r\n"},
+		{"SYST\r\n", "", NULL, "110 one\r\n120 two\r\n215 .\r\n"},
+		{"SYST\r\n", "110 one\r\n", NULL, "120 two\r\n215 .\r\n"},
+		{"SYST\r\n", "110 one\r\n120 two\r\n", NULL, "215 .\r\n"},
+		{"PASV x\r\n", "", NULL, "501 no\r\n"},
+	};
+	static const struct answer answers[] = {{"NOOP", "150 again\r\n200 fine\r\n"},
+						{"SYST", "110 one\r\n120 two\r\n215 .\r\n"},
+						{"PASV x", "501 no\r\n"},
+						{NULL, NULL}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct backup b = {.answers = answers};
+		struct talk t;
+		login(&t);
+		client(&t, cases[i].client);
+		server(&t, cases[i].had);
+		plan(&t);
+		assert_int_equal(harness_reopen(&t.h), 0);
+		resume(&t, &b, cases[i].more);
+		got(&t, cases[i].gets);
+		end(&t);
+	}
+}
+
+/* A greeting says that it goes on, or that it does not; and one that refuses may be spoken to. */
+static void test_greetings(void **state)
+{
+	struct backup b = {0};
+	struct talk t;
+
+	(void)state;
+	begin(&t);
+	server(&t, "120 wait\r\n331 go on\r\n");
+	planned(&t, JEEBS_REFUSE, "not-ftp");
+	end(&t);
+	begin(&t);
+	server(&t, "421 no\r\n");
+	planned(&t, JEEBS_CONTINUE, "finished");
+	end(&t);
+	begin(&t);
+	server(&t, "530 no\r\n");
+	client(&t, "NOOP\r\n");
+	planned(&t, JEEBS_CONTINUE, "login");
+	resume(&t, &b, NULL);
+	got(&t, "200 fine\r\n");
+	end(&t);
+}
+
+/* What needs no other port is told in the backup's words. */
+static void test_a_port_as_it_was_said(void **state)
+{
+	static const struct answer answers[] = {{"EPSV", "229 x (|||04000|)\r\n"}, {NULL, NULL}};
+	struct backup b = {.answers = answers};
+	struct talk t;
+
+	(void)state;
+	login(&t);
+	plan(&t);
+	resume(&t, &b, "EPSV\r\n");
+	got(&t, "229 x (|||04000|)\r\n");
+	end(&t);
+}
+
+static void test_a_word_before_the_greeting(void **state)
+{
+	struct backup b = {.greeting = "120 in a minute\r\n220 hello\r\n"};
+	struct talk t;
+
+	(void)state;
+	begin(&t);
+	server(&t, "120 in an hour\r\n");
+	planned(&t, JEEBS_CONTINUE, "login");
+	resume_answering(&t, &b, "NOOP\r\n");
+	got(&t, "220 hello\r\n200 fine\r\n");
+	end(&t);
+}
+
 /* ---- the client's own way to data afterwards ---- */
 
 static void test_ports(void **state)
@@ -572,6 +661,10 @@ int main(void)
 		cmocka_unit_test_setup(test_the_backup_refuses_to_greet, setup),
 		cmocka_unit_test_setup(test_changes_are_not_repeated, setup),
 		cmocka_unit_test_setup(test_cut_replies, setup),
+		cmocka_unit_test_setup(test_a_word_before_the_answer, setup),
+		cmocka_unit_test_setup(test_a_word_before_the_greeting, setup),
+		cmocka_unit_test_setup(test_greetings, setup),
+		cmocka_unit_test_setup(test_a_port_as_it_was_said, setup),
 		cmocka_unit_test_setup(test_ports, setup),
 		cmocka_unit_test_setup(test_the_address_of_data, setup),
 		cmocka_unit_test_setup(test_only_refused, setup),
