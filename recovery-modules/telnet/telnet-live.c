@@ -77,18 +77,18 @@ static void server_sub(struct telnet *s, const struct telnet_token *t)
 
 static void client_sub(struct telnet *s, const struct telnet_token *t)
 {
-	if (telnet_sub_answers(t->option, t->text)) {
-		struct telnet_sub *e = telnet_subs_unanswered(&s->subs, t->option);
-		if (e && !t->sub_long)
-			telnet_subs_answer(&s->subs, e, t->text);
-		else if (e)
-			e->answered = e->lost = true;
+	bool answers = telnet_sub_answers(t->option, t->text);
+	struct telnet_sub *e = answers ? telnet_subs_unanswered(&s->subs, t->option) : NULL;
+
+	if (e && !t->sub_long)
+		telnet_subs_answer(&s->subs, e, t->text);
+	else if (e)
+		e->answered = e->lost = true;
+	if (e || t->sub_long)
 		return;
-	}
-	if (t->sub_long)
-		return;
+	/* Also an answer that nobody asked for, or another word of the beginning. */
 	if (t->option == TELNET_NAWS || t->option == TELNET_ENCRYPT ||
-	    (t->option == TELNET_LINEMODE && s->login.phase != TELNET_SESSION))
+	    s->login.phase != TELNET_SESSION)
 		telnet_subs_say(&s->subs, t->option, t->text);
 }
 

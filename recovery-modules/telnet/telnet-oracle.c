@@ -138,6 +138,20 @@ static bool is_stray(const struct oracle *o, struct bytes token)
 	return true;
 }
 
+/* A command within: no server knows what to make of it. */
+static bool is_malformed(struct bytes token)
+{
+	if (token.n < 3 || token.p[0] != IAC || token.p[1] != SB)
+		return false;
+	for (size_t i = 3; i + 2 < token.n; i++) {
+		if (token.p[i] != IAC)
+			continue;
+		if (token.p[++i] != IAC)
+			return true;
+	}
+	return false;
+}
+
 /*
  * Notes the word. Returns whether it is the client's, and either stray or already the last word of
  * both.
@@ -145,12 +159,13 @@ static bool is_stray(const struct oracle *o, struct bytes token)
 static bool is_idle(struct oracle *o, uint32_t dir, struct bytes token)
 {
 	if (!is_option(token))
-		return dir == JEEBS_TO_SERVER && is_stray(o, token);
+		return dir == JEEBS_TO_SERVER && (is_stray(o, token) || is_malformed(token));
 	bool doing = token.p[1] >= 0xfd, on = (token.p[1] & 1) != 0;
 	unsigned side = doing == (dir == JEEBS_TO_CLIENT); /* 1: an option of the client */
 	uint8_t word = on ? 1 : 2, *mine = &o->word[dir][side][token.p[2]];
-	bool idle = dir == JEEBS_TO_SERVER && *mine == word &&
-		    o->word[JEEBS_TO_CLIENT][side][token.p[2]] == word;
+	uint8_t servers = o->word[JEEBS_TO_CLIENT][side][token.p[2]];
+	bool over = !on && *mine != 1 && servers != 1; /* it ends what had not begun */
+	bool idle = dir == JEEBS_TO_SERVER && ((*mine == word && servers == word) || over);
 
 	*mine = word;
 	return idle;
@@ -269,6 +284,38 @@ static bool is_binary(const struct item *i, struct bytes b)
 	return false;
 }
 
+/*
+ * How far the server had come when the client began, or ended, what it never answered, against
+ * RFC 854: nobody knows what a server would say to that.
+ */
+static uint64_t owes_from(const struct oracle *o)
+{
+	uint64_t since[2][256], said = 0, from = UINT64_MAX;
+	uint8_t servers[2][256] = {{0}};
+
+	memset(since, 0xff, sizeof since);
+	for (size_t i = 0; i < o->item_n; i++) {
+		const struct item *item = &o->items[i];
+		struct bytes w = words(o, item);
+		if (item->dir == JEEBS_TO_CLIENT)
+			said += item->n;
+		if (!is_option(w))
+			continue;
+		bool doing = w.p[1] >= 0xfd, on = (w.p[1] & 1) != 0;
+		unsigned side = doing == (item->dir == JEEBS_TO_CLIENT);
+		if (item->dir == JEEBS_TO_CLIENT) {
+			since[side][w.p[2]] = UINT64_MAX;
+			servers[side][w.p[2]] = on ? 1 : 2;
+		} else if (on != (servers[side][w.p[2]] == 1) && said < since[side][w.p[2]]) {
+			since[side][w.p[2]] = said;
+		}
+	}
+	for (unsigned side = 0; side < 2; side++)
+		for (unsigned k = 0; k < 256; k++)
+			from = since[side][k] < from ? since[side][k] : from;
+	return from;
+}
+
 /* The conversation is Telnet if it begins with an option, or with text and then an option. */
 static int oracle_learned(void *oracle, uint64_t *ret_unasked)
 {
@@ -280,6 +327,13 @@ static int oracle_learned(void *oracle, uint64_t *ret_unasked)
 	       !is_binary(&o->items[i], words(o, &o->items[i])))
 		i++;
 	o->foreign = i == o->item_n || !is_option(words(o, &o->items[i]));
+	if (o->foreign)
+		return 0;
+	*ret_unasked = owes_from(o);
+	/* What it began last, and did not end, says nothing to anybody. */
+	if (o->scanned[JEEBS_TO_CLIENT] < o->stream[JEEBS_TO_CLIENT].n &&
+	    o->scanned[JEEBS_TO_CLIENT] < *ret_unasked)
+		*ret_unasked = o->scanned[JEEBS_TO_CLIENT];
 	return 0;
 }
 
@@ -473,7 +527,8 @@ static int oracle_receive(void *connection, struct jeebs_bytes b, int eof,
 	}
 	if (r < 0)
 		return r;
-	if (eof && c->state == JEEBS_ORACLE_OPEN)
+	/* One that spoke on when the client had finished does so. */
+	if (eof && c->state == JEEBS_ORACLE_OPEN && c->over)
 		c->state = JEEBS_ORACLE_CLOSE;
 	*ret_state = c->state;
 	return 0;

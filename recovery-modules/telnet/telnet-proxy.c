@@ -353,8 +353,8 @@ static void client_sub(struct telnet_run *r, const struct telnet_token *t)
 	if (e) {
 		telnet_subs_answer(subs, e, t->text);
 		uses = e->wanted;
-	} else if (!answers && !uses) {
-		/* Kept for when the backup asks for it. */
+	} else if (!uses) {
+		/* Kept for when the backup asks for it, also an answer before its question. */
 		telnet_subs_say(subs, t->option, t->text);
 	}
 	if (uses)

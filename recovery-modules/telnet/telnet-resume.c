@@ -194,6 +194,17 @@ static void backend_eof(struct telnet_run *r)
 	r->ops->finish_client(r->j);
 }
 
+/* The backup will ask what the client has answered already: then it may not have been finished. */
+static bool owes_answers(const struct telnet *s)
+{
+	for (unsigned i = 0; i < s->subs.n; i++) {
+		const struct telnet_sub *e = &s->subs.list[i];
+		if (e->kind == TELNET_SUB_ASKED && e->answered && !e->used)
+			return true;
+	}
+	return false;
+}
+
 void telnet_resume(void *state, const struct jeebs_cut *cut, struct jeebs_join *j,
 		   const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b)
 {
@@ -213,7 +224,7 @@ void telnet_resume(void *state, const struct jeebs_cut *cut, struct jeebs_join *
 	case JEEBS_EV_CLIENT_EOF:
 		if (!s->vouched) {
 			telnet_plain_client_over(&r);
-		} else if (s->join.shown) {
+		} else if (s->join.shown && !owes_answers(s)) {
 			s->join.client_over = true;
 			ops->finish_backend(j);
 		} else {

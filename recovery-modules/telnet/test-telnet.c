@@ -481,6 +481,58 @@ static void test_question_on_its_way(void **state)
 	harness_deinit(&h);
 }
 
+/* The client does not wait for the question: what it says is the backup's all the same. */
+static void test_answer_before_its_question(void **state)
+{
+	const struct line lines[] = {LINE("", IAC DO TT),
+				     LINE(IAC WILL TT, IAC SB TT "\x01" IAC SE),
+				     LINE(IAC SB TT "\x00VT" IAC SE, "login: ")};
+	struct harness h;
+
+	begin(&h, &login_replay);
+	SERVER(&h, IAC DO TT);
+	expect_plan(&h, JEEBS_CONTINUE, "greeting");
+	RESUME(&h, lines, IAC WILL TT IAC SB TT "\x00VT" IAC SE);
+	EXPECT_CLIENT(&h, IAC SB TT "\x01" IAC SE "login: ");
+	harness_deinit(&h);
+}
+
+/* What nobody asked for, or in words nobody knows, was seen: the backup hears it, too. */
+static void test_unasked_words(void **state)
+{
+	const struct line lines[] = {LINE("", IAC DO TT),
+				     LINE(IAC WILL TT IAC SB TT "\x77VT" IAC SE, "login: ")};
+	struct harness h;
+
+	begin(&h, &login_replay);
+	SERVER(&h, IAC DO TT);
+	CLIENT(&h, IAC WILL TT IAC SB TT "\x77VT" IAC SE);
+	expect_plan(&h, JEEBS_CONTINUE, "greeting");
+	RESUME(&h, lines, "");
+	EXPECT_CLIENT(&h, "login: ");
+	harness_deinit(&h);
+}
+
+/* The client answers and finishes before the backup has asked: its answer would be lost. */
+static void test_finished_before_the_question(void **state)
+{
+	const struct line lines[] = {LINE("", IAC DO TT),
+				     LINE(IAC WILL TT, IAC SB TT "\x01" IAC SE)};
+	struct harness h;
+
+	begin(&h, &login_replay);
+	SERVER(&h, IAC DO TT IAC SB TT "\x01" IAC SE);
+	CLIENT(&h, IAC WILL TT);
+	expect_plan(&h, JEEBS_CONTINUE, "greeting");
+	struct script script = {.lines = lines, .n = 2, .in = BUF_INIT(4096)};
+	const struct harness_backend backend = {.receive = receive, .ctx = &script};
+	harness_resume(&h, &backend, B(IAC SB TT "\x00VT" IAC SE), true);
+	assert_int_equal(h.outcome, HARNESS_ABORTED);
+	assert_string_equal(h.abort_reason, "client-finished");
+	buf_deinit(&script.in);
+	harness_deinit(&h);
+}
+
 /* LINEMODE in use is ended and begun anew. */
 static void test_linemode(void **state)
 {
@@ -786,6 +838,9 @@ int main(void)
 		cmocka_unit_test(test_options),
 		cmocka_unit_test(test_offered),
 		cmocka_unit_test(test_question_on_its_way),
+		cmocka_unit_test(test_answer_before_its_question),
+		cmocka_unit_test(test_unasked_words),
+		cmocka_unit_test(test_finished_before_the_question),
 		cmocka_unit_test(test_linemode),
 		cmocka_unit_test(test_q_method),
 		cmocka_unit_test(test_cut_token),
