@@ -25,6 +25,8 @@ struct drill_event drill_event_of(const struct flow *f, const struct segment *s,
 		.to = from + s->payload_len + !!(s->flags & TCP_SYN) + !!(s->flags & TCP_FIN),
 		/* Before the SYN-ACK was captured, the ACK's offset is unknown. */
 		.ack = s->flags & TCP_ACK && f->isn_known[other] ? position(f, other, s->ack) : -1,
+		.wire_ack = s->ack,
+		.early = s->flags & TCP_ACK && !f->isn_known[other],
 		.tsval = s->opt.tsval,
 		.window = s->window,
 		.dir = (uint8_t)d,
@@ -33,12 +35,23 @@ struct drill_event drill_event_of(const struct flow *f, const struct segment *s,
 	};
 }
 
+/* Now the numbers are known; it was captured before the SYN-ACK it answers, if it answers that. */
+static void resolve(const struct drill_events *e, struct drill_event *v)
+{
+	int other = v->dir == FLOW_TO_SERVER ? FLOW_TO_CLIENT : FLOW_TO_SERVER;
+	int32_t ack = (int32_t)(v->wire_ack - (e->isn[other] + 1));
+
+	v->ack = ack >= 0 ? ack : -1;
+}
+
 void drill_events_link(struct drill_events *e)
 {
 	uint32_t ack = UINT32_MAX, sent = UINT32_MAX;
 
 	for (uint32_t i = e->n; i-- > 0;) {
 		struct drill_event *v = &e->v[i];
+		if (v->early)
+			resolve(e, v);
 		v->next_ack = ack;
 		v->next_sent = sent;
 		if (v->dir == FLOW_TO_SERVER && v->ack >= 0)
@@ -52,8 +65,8 @@ void drill_events_link(struct drill_events *e)
 
 static uint32_t scaled(const struct drill_events *e, const struct drill_event *v)
 {
-	if (!(v->flags & (TCP_ACK | TCP_SYN)))
-		return 0; /* it says nothing */
+	if (!(v->flags & (TCP_ACK | TCP_SYN)) || (v->early && v->ack < 0))
+		return 0; /* says nothing, or to somebody else */
 	return (uint32_t)v->window << (v->flags & TCP_SYN ? 0 : e->wscale[v->dir]);
 }
 
@@ -69,7 +82,8 @@ static void read_one(struct drill_events *e, const struct drill_event *v)
 		e->window_max = window > e->window_max ? window : e->window_max;
 		return;
 	}
-	if (ack + window > e->edge)
+	/* An ACK of what was before the beginning advertises nothing. */
+	if (!(v->flags & TCP_ACK && v->ack < 0) && ack + window > e->edge)
 		e->edge = ack + window;
 	if (v->has_ts && (!e->has_ts || (int32_t)(v->tsval - e->tsval) > 0)) {
 		e->has_ts = true;

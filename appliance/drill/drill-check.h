@@ -17,13 +17,15 @@
  */
 struct drill_event {
 	uint64_t packet;
-	int64_t from, to; /* in the segment's own direction */
-	int64_t ack;      /* in the other direction; -1: there is none */
+	int64_t from, to;  /* in the segment's own direction */
+	int64_t ack;       /* in the other direction; -1: there is none */
+	uint32_t wire_ack; /* of an early one */
 	uint32_t tsval;
 	uint16_t window; /* not scaled */
 	uint8_t dir, flags;
 	bool has_ts;
-	bool torn; /* segments between this and the one before were not believed */
+	bool early; /* what it acknowledges was not known when it was captured */
+	bool torn;  /* segments between this and the one before were not believed */
 	/* Indices of later events; UINT32_MAX: there is none. */
 	uint32_t next_ack; /* the next one of the client, if none before it is torn */
 	/* The next one of the server with bytes; a retransmission can be the first that was

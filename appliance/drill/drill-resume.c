@@ -173,10 +173,14 @@ static struct bytes client_says(void *ctx, uint64_t received, bool *ret_eof)
 	if (end > r->said) {
 		uint64_t from = r->said;
 		r->said = end;
-		r->lost = r->lost || !drill_stream_known(s, from, end, &known);
-		if (!r->lost)
+		/* What is known of it before what is lost is said. */
+		bool all = drill_stream_known(s, from, end, &known);
+		if (!r->lost && known > 0) {
+			r->lost = !all;
 			return bytes_head(bytes_from(buf_view(&s->bytes), (size_t)from),
-					  (size_t)(end - from));
+					  (size_t)known);
+		}
+		r->lost = r->lost || !all;
 	}
 	*ret_eof = !r->lost && s->fin && r->said >= s->bytes.n && t->fin_received <= has;
 	return BYTES_NONE;
@@ -308,6 +312,34 @@ static bool waits_in_a_gap(const struct harness *h, const struct drill_stream *s
 	return h->outcome == HARNESS_JOINED && !drill_stream_known(s, end, end + 1, &known);
 }
 
+/* What the server said next was lost: who ends there is not known to end early. */
+static bool ends_in_a_gap(const struct harness *h, const struct drill_stream *s, uint64_t end)
+{
+	uint64_t known;
+
+	return h->outcome == HARNESS_FINISHED && !drill_stream_known(s, end, end + 1, &known);
+}
+
+/* How far the server had received the client when it said the byte at @off. */
+static uint64_t answers(const struct drill_flow *t, uint64_t off)
+{
+	for (uint32_t i = 0; i < t->answered_count; i++)
+		if (t->answered[i].end > off)
+			return t->answered[i].received;
+	return 0;
+}
+
+/*
+ * What the client says next it said, by the capture, behind bytes that the server sent only behind
+ * that: an acknowledgement that lies, or bytes that were lost. Nobody comes over it.
+ */
+static bool wait_for_each_other(const struct resumed *r, uint64_t end)
+{
+	const struct speaker *s = &r->main;
+
+	return s->next < s->truth->said_count && answers(s->truth, end) > s->said;
+}
+
 /* Whether the client has every captured byte behind the cut, and waits for a lost one. */
 static bool proved_to_loss(const struct harness *h, const struct resumed *r, uint64_t end)
 {
@@ -315,6 +347,16 @@ static bool proved_to_loss(const struct harness *h, const struct resumed *r, uin
 	uint64_t from = r->main.base, known;
 
 	return end > from && drill_stream_known(s, from, end, &known) && waits_in_a_gap(h, s, end);
+}
+
+/* The client, on any of its connections, came to what the capture does not hold of it. */
+static bool client_lost(const struct resumed *r)
+{
+	bool lost = r->main.lost;
+
+	for (uint32_t i = 0; i < r->other_n; i++)
+		lost = lost || r->other[i].lost;
+	return lost;
 }
 
 static void judge_end(const struct harness *h, const struct resumed *r, struct drill_finding *f)
@@ -336,15 +378,40 @@ static void judge_end(const struct harness *h, const struct resumed *r, struct d
 		drill_refused(f, "oracle-cannot-tell", true);
 	} else if (h->outcome != HARNESS_ABORTED && end >= r->main.truth->unasked) {
 		drill_refused(f, "server-spoke-unasked", true);
-	} else if (r->main.lost || waits_in_a_gap(h, s, end)) {
+	} else if (client_lost(r) || waits_in_a_gap(h, s, end)) {
 		drill_refused(f, "capture-incomplete", true);
 	} else if (h->outcome == HARNESS_ABORTED) {
 		drill_refused(f, h->abort_reason, true);
+	} else if (ends_in_a_gap(h, s, end) || wait_for_each_other(r, end)) {
+		drill_refused(f, "capture-incomplete", true);
 	} else {
 		drill_wrong(f, h->outcome == HARNESS_FINISHED ? "ends-early" : "stalls", end);
 		drill_window(buf_view(&s->bytes), 0, end, f->want, &f->want_n);
 		f->window = end;
 	}
+}
+
+/* Where the main connection did not come so far, or was lost, nobody may have asked for the data.
+ */
+static bool was_asked_for(const struct resumed *r, const struct drill_flow *t)
+{
+	const struct jeebs_oracle *k = r->bench->oracle;
+	struct jeebs_expect who = {.server_port = t->server.port, .client_port = t->client.port};
+
+	return !k->asks_related || k->asks_related(r->oracle, &who);
+}
+
+static void stalls(const struct resumed *r, const struct drill_flow *t, uint64_t end,
+		   struct drill_finding *f)
+{
+	if (f->verdict != DRILL_EXACT)
+		return; /* why the main one did not come to it was said */
+	if (r->cut.server_fin)
+		drill_refused(f, "server-spoke-unasked", true); /* the main one was over */
+	else if (f->to_loss || !was_asked_for(r, t))
+		drill_refused(f, "capture-incomplete", true);
+	else
+		drill_wrong(f, "stalls-related", end);
 }
 
 /* Judges one of the other connections, after the main one was found right. */
@@ -355,9 +422,14 @@ static void judge_other(const struct harness *h, const struct resumed *r, const 
 	const struct drill_stream *out = &s->truth->stream[FLOW_TO_CLIENT];
 	uint64_t end = s->base + c->client.n;
 
+	if (s->truth->unknown) {
+		drill_refused(f, "drill-memory-ceiling", true);
+		return;
+	}
 	if (!drill_same(out, s->base, buf_view(&c->client), "other-bytes-related", f))
 		return;
-	if (end > out->bytes.n && out->fin && !s->truth->reset) {
+	/* An answer to the probe may have counted the FIN. */
+	if (c->client.n > 0 && end > out->bytes.n && out->fin && !s->truth->reset) {
 		drill_wrong(f, "more-than-the-server-sent-related", out->bytes.n);
 	} else if (c->outcome == HARNESS_ABORTED) {
 		drill_refused(f, c->abort_reason ? c->abort_reason : "related-reset", true);
@@ -367,7 +439,7 @@ static void judge_other(const struct harness *h, const struct resumed *r, const 
 		drill_wrong(f, "ends-early-related", end);
 	} else if (end < out->bytes.n && c->outcome == HARNESS_JOINED &&
 		   h->outcome != HARNESS_OUTPUT_MAX) {
-		drill_wrong(f, "stalls-related", end);
+		stalls(r, s->truth, end, f);
 	}
 }
 

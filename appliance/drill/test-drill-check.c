@@ -196,14 +196,48 @@ static void test_fins(void **state)
 	assert_string_equal(drill_check_snapshot(&events, &s, &at), "rcv-nxt-differs");
 }
 
+/* What acknowledges bytes of before the beginning advertises nothing, and is no acknowledgement. */
+static void test_ack_before_the_beginning(void **state)
+{
+	struct drill_position at;
+
+	wire(FLOW_TO_CLIENT, TCP_ACK, 900, 10, (uint64_t)-40, 60000);
+	struct snapshot s = at_cut(&at);
+	assert_null(drill_check_snapshot(&events, &s, &at));
+}
+
+/* An ACK is captured before the SYN-ACK: it is judged by what the number turns out to mean. */
+static void test_early_ack(void **state)
+{
+	struct drill_position at;
+	struct endpoint other = client;
+
+	for (int wrong = 0; wrong < 2; wrong++) {
+		client.port++;
+		events.n = 0;
+		events.at = 0;
+		memset(events.acked, 0, sizeof events.acked);
+		events.edge = events.window_max = 0;
+		events.has_ts = false;
+		wire(FLOW_TO_SERVER, TCP_SYN, 0, 0, 0, 500);
+		wire(FLOW_TO_SERVER, TCP_ACK, 0, 0, wrong ? (uint64_t)-100000000 : 0, 400);
+		wire(FLOW_TO_CLIENT, TCP_SYN | TCP_ACK, 0, 0, 0, 500);
+		struct snapshot s = at_cut(&at);
+		assert_null(drill_check_snapshot(&events, &s, &at));
+		assert_int_equal(events.window_max, wrong ? 500 : 400 << SCALE);
+	}
+	client = other;
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(test_right),  CASE(test_each_number_wrong),
-		CASE(test_answer), CASE(test_no_answer_behind_a_retransmission),
-		CASE(test_fins),
+		CASE(test_right),     CASE(test_each_number_wrong),
+		CASE(test_answer),    CASE(test_no_answer_behind_a_retransmission),
+		CASE(test_fins),      CASE(test_ack_before_the_beginning),
+		CASE(test_early_ack),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -45,6 +45,7 @@ struct link {
 	uint64_t rest;
 	uint16_t ports; /* number of ports invented so far */
 	uint16_t listening;
+	bool made_up; /* that port was; the box has use for data of its own */
 	const struct talk_exchange *transfer; /* the current transfer */
 	bool begun;                           /* its 1xx was sent */
 	bool done, differs;                   /* its data has passed; the data differed */
@@ -57,6 +58,14 @@ struct link {
 static int say(struct link *l, struct bytes b)
 {
 	return b.n ? l->answer(l->ctx, (struct jeebs_bytes){b.p, b.n}) : 0;
+}
+
+/* As the server did: a word before the answer is said to any command. */
+static int say_reply(struct link *l, const struct talk_exchange *e)
+{
+	int r = say(l, e->before);
+
+	return r < 0 ? r : say(l, e->final);
 }
 
 static void *oracle_open(const struct jeebs_service *svc)
@@ -92,6 +101,8 @@ static int oracle_data(void *oracle, uint32_t dir, uint64_t off, struct jeebs_by
 		t->broken[dir] = true;
 		return 0;
 	}
+	if (dir == JEEBS_TO_CLIENT && talk_turn(t) < 0)
+		return -ENOMEM;
 	return buf_append(&t->said[dir], b.p, b.n);
 }
 
@@ -127,6 +138,23 @@ static int oracle_related(void *oracle, const struct jeebs_expect *who, uint32_t
 		return -ENOMEM;
 	d->fin[dir] |= fin;
 	return buf_append(&d->bytes[dir], b.p, b.n);
+}
+
+static int oracle_asks_related(void *oracle, const struct jeebs_expect *who)
+{
+	const struct talk *t = oracle;
+	size_t named = 0, made = 0;
+	bool used = false;
+
+	for (size_t i = 0; i < t->n; i++)
+		named += t->exchanges[i].port == who->server_port;
+	for (size_t i = 0; i < t->data_n; i++) {
+		made += t->data[i].server_port == who->server_port;
+		used |= t->data[i].server_port == who->server_port &&
+			t->data[i].client_port == who->client_port && t->data[i].used;
+	}
+	/* Of a port that was named more often nobody knows which time it was. */
+	return used && named <= made;
 }
 
 static int oracle_learned(void *oracle, uint64_t *ret_unasked)
@@ -261,6 +289,18 @@ static const struct talk_exchange *ahead(const struct link *l, struct bytes line
 	return NULL;
 }
 
+/* The next that is told a port: the box leaves out what the client wishes for (RFC 2428). */
+static const struct talk_exchange *ahead_passive(const struct link *l, struct bytes line)
+{
+	for (size_t i = l->next; i < l->talk->n; i++) {
+		const struct talk_exchange *e = &l->talk->exchanges[i];
+		bool same = talk_is(line, "EPSV") && talk_is(e->line, "EPSV") && e->port;
+		if (same || same_line(e->line, line))
+			return e;
+	}
+	return NULL;
+}
+
 /* Moves on: no exchange before @e can come any more. */
 static void move_behind(struct link *l, const struct talk_exchange *e)
 {
@@ -308,7 +348,7 @@ static int passive(struct link *l, struct bytes line)
 	char out[128];
 	uint16_t port = (uint16_t)(PASSIVE_PORT + l->ports++);
 	bool extended = talk_is(line, "EPSV");
-	const struct talk_exchange *e = ahead(l, line);
+	const struct talk_exchange *e = ahead_passive(l, line);
 
 	/*
 	 * It is the client's command, as recorded. Or it is the box's own EPSV, where the number
@@ -318,10 +358,11 @@ static int passive(struct link *l, struct bytes line)
 		move_behind(l, e);
 	if (e && e->final.n == 0)
 		return unknown(l);
+	l->made_up = !e;
 	if (e && e->port)
 		l->listening = e->port;
 	if (e)
-		return say(l, e->final);
+		return say_reply(l, e);
 	/* It is the box's own command: answered in the words of the server. */
 	for (size_t i = 0; !e && i < l->talk->n; i++) {
 		const struct talk_exchange *o = &l->talk->exchanges[i];
@@ -361,7 +402,7 @@ static int file_size(struct link *l, struct bytes line)
 	char out[32];
 
 	if (e)
-		return say(l, e->final);
+		return e->final.n ? say_reply(l, e) : unknown(l);
 	talk_resolve(l->directory, talk_argument(line), file.path);
 	struct link whole = *l;
 	whole.rest = 0;
@@ -369,6 +410,15 @@ static int file_size(struct link *l, struct bytes line)
 		return unknown(l);
 	snprintf(out, sizeof out, "213 %zu\r\n", all.n);
 	return say(l, bytes_str(out));
+}
+
+static struct end *data_end(struct link *l)
+{
+	for (struct end *e = l->ends; e; e = e->next) {
+		if (!e->over)
+			return e;
+	}
+	return NULL;
 }
 
 static int begin_transfer(struct link *l, struct bytes line)
@@ -386,13 +436,14 @@ static int begin_transfer(struct link *l, struct bytes line)
 		return e->final.n ? say(l, e->final) : unknown(l);
 	/* The recording lacks the data of this transfer. Nothing can be proved about that data,
 	 * but about everything else. */
-	if (e->data < 0 && e->code / 100 == 2) {
-		int r = say(l, e->before);
-		return r < 0 ? r : say(l, e->final);
-	}
+	if (e->data < 0 && e->code / 100 == 2)
+		return l->made_up ? unknown(l) : say_reply(l, e);
 	if (talk_downloads(line)
 		    ? !content(l, e, &all)
 		    : !complete(l->talk, e) || e->rest != l->rest || e->type != l->type)
+		return unknown(l);
+	/* What the server says to who has not told where to, nobody knows. */
+	if (!l->listening && !data_end(l))
 		return unknown(l);
 	l->transfer = e;
 	l->begun = false;
@@ -432,7 +483,9 @@ static int command(struct link *l, struct bytes line)
 	if (talk_is(line, "REST") && talk_argument(line).n > 0) {
 		const struct talk_exchange *e = find(l, line);
 		l->rest = strtoull((const char *)talk_argument(line).p, NULL, 10);
-		return say(l, e ? e->final : bytes_str("350 Restarting.\r\n"));
+		if (e && e->final.n == 0)
+			return unknown(l);
+		return e ? say_reply(l, e) : say(l, bytes_str("350 Restarting.\r\n"));
 	}
 	if (talk_downloads(line) || talk_uploads(line))
 		return begin_transfer(l, line);
@@ -442,7 +495,7 @@ static int command(struct link *l, struct bytes line)
 	if (session_command(line))
 		remember(l, line, e->code);
 	l->quit = talk_is(line, "QUIT");
-	return say(l, e->final);
+	return say_reply(l, e);
 }
 
 static int read_commands(struct link *l)
@@ -469,15 +522,6 @@ static int read_commands(struct link *l)
 }
 
 /* ---- transfers ---- */
-
-static struct end *data_end(struct link *l)
-{
-	for (struct end *e = l->ends; e; e = e->next) {
-		if (!e->over)
-			return e;
-	}
-	return NULL;
-}
 
 /* Handles the end of the data connection's part of a transfer. */
 static void settle(struct link *l, struct end *e)
@@ -529,7 +573,7 @@ static int receive_main(struct link *l, struct jeebs_bytes b)
 		l->greeted = true;
 		if (l->next == 0)
 			l->next = 1;
-		r = say(l, l->talk->exchanges[0].final);
+		r = say_reply(l, &l->talk->exchanges[0]);
 	}
 	if (r == 0 && b.n > 0)
 		r = buf_append(&l->in, b.p, b.n);
@@ -603,6 +647,7 @@ const struct jeebs_oracle ftp_oracle = {
 	.close = oracle_close,
 	.related = oracle_related,
 	.connect_related = oracle_connect_related,
+	.asks_related = oracle_asks_related,
 };
 
 JEEBS_ORACLE_EXPORT(ftp_oracle);

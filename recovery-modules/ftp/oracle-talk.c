@@ -24,6 +24,7 @@ void talk_deinit(struct talk *t)
 		buf_deinit(&t->data[i].bytes[1]);
 	}
 	free(t->data);
+	free(t->turns);
 	free(t->exchanges);
 	buf_deinit(&t->said[0]);
 	buf_deinit(&t->said[1]);
@@ -50,6 +51,34 @@ struct talk_data *talk_connection(struct talk *t, uint16_t server_port, uint16_t
 	return d;
 }
 
+int talk_turn(struct talk *t)
+{
+	size_t heard = t->said[JEEBS_TO_SERVER].n;
+
+	if (t->turn_n > 0 && t->turns[t->turn_n - 1].heard == heard)
+		return 0;
+	if (t->turn_n == t->turn_cap) {
+		size_t cap = t->turn_cap ? 2 * t->turn_cap : 32;
+		struct talk_turn *more = reallocarray(t->turns, cap, sizeof *more);
+		if (!more)
+			return -ENOMEM;
+		t->turns = more;
+		t->turn_cap = cap;
+	}
+	t->turns[t->turn_n++] = (struct talk_turn){t->said[JEEBS_TO_CLIENT].n, heard};
+	return 0;
+}
+
+/* How much the client had said when the server said the byte at @at. */
+static size_t heard_at(const struct talk *t, size_t at)
+{
+	size_t i = t->turn_n;
+
+	while (i > 0 && t->turns[i - 1].from > at)
+		i--;
+	return i > 0 ? t->turns[i - 1].heard : 0;
+}
+
 /* The line at @at with its line feed; empty: there is none. */
 static struct bytes line_at(struct bytes b, size_t at)
 {
@@ -59,12 +88,20 @@ static struct bytes line_at(struct bytes b, size_t at)
 	return end ? bytes_head(rest, (size_t)(end - rest.p) + 1) : BYTES_NONE;
 }
 
-/* The reply at @at; empty: it is not complete. */
+static bool has_code(struct bytes line)
+{
+	return line.n > 3 && isdigit(line.p[0]) && isdigit(line.p[1]) && isdigit(line.p[2]);
+}
+
+/* The reply at @at; empty: it is not complete. A line that is no reply is one of code 0. */
 static struct bytes reply_at(struct bytes b, size_t at, unsigned *ret_code)
 {
 	struct bytes line = line_at(b, at), first = line;
 	size_t end = at;
 
+	*ret_code = 0;
+	if (!has_code(first))
+		return first;
 	while (line.n >= 4) {
 		end += line.n;
 		bool last = memcmp(line.p, first.p, 3) == 0 && !(line.p[3] == '-');
@@ -144,7 +181,8 @@ static struct bytes clean(struct bytes line)
 {
 	while (line.n >= 2 && line.p[0] == 0xff)
 		line = bytes_from(line, 2);
-	while (line.n > 0 && (line.p[line.n - 1] == '\n' || line.p[line.n - 1] == '\r'))
+	while (line.n > 0 && (line.p[line.n - 1] == '\n' || line.p[line.n - 1] == '\r' ||
+			      line.p[line.n - 1] == 0xff))
 		line.n--;
 	return line;
 }
@@ -173,6 +211,21 @@ static struct talk_exchange *add(struct talk *t, struct bytes line, const struct
 	return e;
 }
 
+/* RFC 2428 section 3: (<d><d><d><port><d> */
+static uint16_t extended_port(struct bytes b)
+{
+	const uint8_t *open = memchr(b.p, '(', b.n);
+	size_t at = open ? (size_t)(open - b.p) + 1 : b.n;
+	unsigned port = 0, digits = 0;
+
+	if (b.n - at < 6 || b.p[at + 1] != b.p[at] || b.p[at + 2] != b.p[at])
+		return 0;
+	uint8_t d = b.p[at];
+	for (at += 3; at < b.n && isdigit(b.p[at]) && digits < 5; at++, digits++)
+		port = port * 10 + (unsigned)(b.p[at] - '0');
+	return at < b.n && b.p[at] == d && port < 65536 ? (uint16_t)port : 0;
+}
+
 static uint16_t last_number(struct bytes b, char behind)
 {
 	size_t end = b.n;
@@ -198,7 +251,9 @@ static uint16_t pair_of_numbers(struct bytes b)
 	for (; at < b.n && i < 6; i++) {
 		v[i] = 0;
 		for (; at < b.n && isdigit(b.p[at]); at++)
-			v[i] = v[i] * 10 + (unsigned)(b.p[at] - '0');
+			v[i] = v[i] < 1000 ? v[i] * 10 + (unsigned)(b.p[at] - '0') : v[i];
+		if (v[i] > 255)
+			return 0;
 		if (at < b.n && b.p[at] != ',')
 			return i == 5 ? (uint16_t)(v[4] * 256 + v[5]) : 0;
 		at++;
@@ -232,10 +287,10 @@ static void move_on(struct talk *t, struct state *s, struct talk_exchange *e)
 	} else if (!ok) {
 		return;
 	} else if (talk_is(e->line, "PASV")) {
-		s->passive = e->port = pair_of_numbers(e->final);
+		s->passive = e->port = e->code == 227 ? pair_of_numbers(e->final) : 0;
 		s->active = 0;
 	} else if (talk_is(e->line, "EPSV")) {
-		s->passive = e->port = last_number(e->final, 0);
+		s->passive = e->port = e->code == 229 ? extended_port(e->final) : 0;
 		s->active = 0;
 	} else if (talk_is(e->line, "PORT")) {
 		s->active = pair_of_numbers(e->line);
@@ -269,7 +324,7 @@ int talk_take_apart(struct talk *t)
 	struct bytes client = buf_view(&t->said[JEEBS_TO_SERVER]);
 	struct bytes server = buf_view(&t->said[JEEBS_TO_CLIENT]);
 	struct state s = {.type = 'A', .directory = "/"};
-	size_t asked = 0, answered = 0;
+	size_t asked = 0, answered = 0, unasked = SIZE_MAX;
 	struct bytes line = BYTES_NONE;
 
 	for (bool greeting = true;; greeting = false) {
@@ -286,11 +341,15 @@ int talk_take_apart(struct talk *t)
 		unsigned code = 0;
 		struct bytes reply = reply_at(server, answered, &code);
 		e->before = bytes_of(server.p ? server.p + answered : NULL, 0);
-		while (reply.n > 0 && code < 200) {
+		while (reply.n > 0 && code / 100 == 1) {
 			e->before.n += reply.n;
 			answered += reply.n;
 			reply = reply_at(server, answered, &code);
 		}
+		/* Said before the command was whole. */
+		if (e->before.n + reply.n > 0 && heard_at(t, answered - e->before.n) < asked &&
+		    unasked == SIZE_MAX)
+			unasked = answered - e->before.n;
 		e->final = reply;
 		e->code = reply.n ? code : 0;
 		answered += reply.n;
@@ -302,5 +361,7 @@ int talk_take_apart(struct talk *t)
 	}
 	t->foreign = is_foreign(t);
 	t->unasked = answered < server.n && line_at(server, answered).n ? answered : UINT64_MAX;
+	if (unasked < t->unasked)
+		t->unasked = unasked;
 	return 0;
 }

@@ -34,8 +34,15 @@ struct talk_exchange {
 	int data;      /* its data connection; -1: there is none */
 };
 
+/* The server's bytes from @from on came when the client had said @heard. */
+struct talk_turn {
+	size_t from, heard;
+};
+
 struct talk {
 	struct buf said[2];
+	struct talk_turn *turns;
+	size_t turn_n, turn_cap;
 	bool broken[2];  /* by direction: after a gap nothing is known */
 	size_t unbidden; /* what the server had said before the client first spoke */
 	bool spoken;     /* the client has spoken */
@@ -52,6 +59,8 @@ void talk_init(struct talk *t);
 void talk_deinit(struct talk *t);
 /* The data connection with these ports. NULL: no memory. */
 struct talk_data *talk_connection(struct talk *t, uint16_t server_port, uint16_t client_port);
+/* The server goes on now. 0 or -ENOMEM. */
+int talk_turn(struct talk *t);
 /* Called when everything was recorded. Returns 0 or -ENOMEM. */
 int talk_take_apart(struct talk *t);
 

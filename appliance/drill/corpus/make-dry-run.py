@@ -50,7 +50,7 @@ class Talk:
         """The next bytes of "c" or "s"; everything of the other one has come."""
         to_client = who == "s"
         self.put(to_client, flags, self.said[to_client], self.said[not to_client], payload)
-        self.said[to_client] += len(payload)
+        self.said[to_client] += len(payload) + (flags & FIN)
 
     def lines(self, text):
         """Line by line: who, a blank, what is said."""
@@ -181,11 +181,41 @@ def said_again(out):
         t.say("s", answer + b"\r\n")
 
 
-PROTOCOLS = ("http", "auto", "smtp", "replay")  # of fuzz-dry-run.c
+LOGIN = """
+s 220 ftp
+c USER anonymous
+s 331 password
+c PASS x
+s 230 in
+c TYPE I
+s 200 I
+"""
+
+
+def ftp_data(out, port, service, content):
+    """Somebody sends all he has; both finish."""
+    data = Talk(out, port, isn=(3000, 7000), service=service).open()
+    data.say("s", content[:20])
+    data.c(ACK, 0, 20)
+    data.say("s", content[20:])
+    data.say("s", b"", FIN | ACK)
+    data.say("c", b"", FIN | ACK)
+
+
+def files(out):
+    t = Talk(out, service=21).open().lines(LOGIN)
+    t.lines("c PASV\ns 227 Entering Passive Mode (10,9,0,1,156,64)\nc RETR a\ns 150 here")
+    ftp_data(out, 40001, 40000, BODY)
+    t.lines("s 226 done\nc CWD /b\ns 250 ok\nc EPSV\ns 229 Extended (|||40003|)\nc LIST\ns 150 here")
+    ftp_data(out, 40004, 40003, b"-rw-r--r-- 1 0 0 50 Jan 1 00:00 a\r\n")
+    t.lines("s 226 done\nc SIZE a\ns 550 none\nc QUIT\ns 221 bye")
+
+
+PROTOCOLS = {"http": 0, "auto": 1, "smtp": 2, "replay": 3, "ftp": 4}  # of fuzz-dry-run.c
 
 
 def write(name, packets, protocol="http", sealed=0):
-    zone = PROTOCOLS.index(protocol) | sealed << 8
+    zone = PROTOCOLS[protocol] | sealed << 8
     content = struct.pack("<IHHIIII", 0xa1b2c3d4, 2, 4, zone, 0, 65535, 101)
     for i, p in enumerate(packets):
         ms = 7 * i
@@ -199,7 +229,8 @@ for make in (keep_alive, chunked, out_of_order, other_bytes_again, holes, closin
     written = []
     make(written)
     write(make.__name__.replace("_", "-"), written)
-for make, protocol in ((mail, "smtp"), (detected, "auto"), (said_again, "replay"), (keep_alive, "http")):
+for make, protocol in ((mail, "smtp"), (detected, "auto"), (said_again, "replay"), (keep_alive, "http"),
+                       (files, "ftp")):
     written = []
     make(written)
     write(f"{protocol}-{make.__name__}".replace("_", "-"), written, protocol, 1)

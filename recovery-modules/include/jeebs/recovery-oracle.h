@@ -22,7 +22,7 @@
 extern "C" {
 #endif
 
-#define JEEBS_ORACLE_ABI 2u
+#define JEEBS_ORACLE_ABI 3u
 
 /* State of a connection to the oracle. */
 #define JEEBS_ORACLE_OPEN  0u /* the connection goes on */
@@ -72,7 +72,7 @@ struct jeebs_oracle {
 	void (*close)(void *oracle);
 
 	/*
-	 * For conversations of several connections: both functions, or both NULL.
+	 * For conversations of several connections: all three functions, or all NULL.
 	 *
 	 * related() shows all that was said on a connection that the module expected. It is called
 	 * for each of them, before learned(). @who has the real ports. @fin: that side ended in
@@ -83,10 +83,15 @@ struct jeebs_oracle {
 	 * like the main one, and disconnected before it. What happens on one connection may make
 	 * another one speak. So after each receive() on one of them, and after connect_related(),
 	 * receive() is called without bytes on all of them until none answers.
+	 *
+	 * asks_related() tells whether the recorded conversation, as far as it is known, leads to
+	 * what was said on this connection. If not, what asked for it was lost, and nobody can be
+	 * expected to come to it. It is called after learned().
 	 */
 	int (*related)(void *oracle, const struct jeebs_expect *who, uint32_t dir,
 		       struct jeebs_bytes b, int fin);
 	void *(*connect_related)(void *connection, uint16_t port);
+	int (*asks_related)(void *oracle, const struct jeebs_expect *who);
 };
 
 #ifdef JEEBS_MODULE_STATIC
