@@ -30,6 +30,25 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 			abort(); \
 	} while (0)
 
+/* The blocks of the chain lie side by side, cover what is held up to @last, and are all that the
+ * pool has handed out. */
+static void check_memory(const struct model *m, uint64_t last)
+{
+	const struct stream *s = &m->s;
+	const struct pool_block *b = s->chain.first;
+	uint64_t at = b ? b->from : 0;
+	size_t used = 0;
+
+	CHECK((b == NULL) == (s->chain.last == NULL));
+	CHECK(last == s->keep || (b && at <= s->keep && chain_end(&s->chain) >= last));
+	for (; b; b = b->next) {
+		CHECK(b->from == at && (b->next != NULL || b == s->chain.last));
+		used += pool_block_size(b);
+		at += pool_block_size(b);
+	}
+	CHECK(m->pool.used == used);
+}
+
 static void check_log(const struct model *m)
 {
 	const struct stream *s = &m->s;
@@ -51,8 +70,7 @@ static void check_log(const struct model *m)
 		last = s->range[i].to;
 	}
 	CHECK(last - s->keep <= m->pool.block_max);
-	CHECK(m->pool.used == (s->block ? pool_block_size(s->block) : 0));
-	CHECK((s->block != NULL) >= (last > s->keep));
+	check_memory(m, last);
 }
 
 static void show(struct model *m, uint64_t off, struct bytes b)

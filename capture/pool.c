@@ -17,7 +17,7 @@ void pool_deinit(struct pool *p)
 	for (int i = 0; i < POOL_CLASSES; i++) {
 		while (p->free[i]) {
 			struct pool_block *b = p->free[i];
-			p->free[i] = b->next_free;
+			p->free[i] = b->next;
 			free(b);
 		}
 	}
@@ -36,7 +36,7 @@ static struct pool_block *take_idle(struct pool *p, uint32_t shift)
 	struct pool_block *b = p->free[shift - POOL_MIN_SHIFT];
 
 	if (b) {
-		p->free[shift - POOL_MIN_SHIFT] = b->next_free;
+		p->free[shift - POOL_MIN_SHIFT] = b->next;
 		p->idle -= pool_block_size(b);
 	}
 	return b;
@@ -68,7 +68,7 @@ struct pool_block *pool_get(struct pool *p, size_t n)
 		p->refused++;
 		return NULL;
 	}
-	b->next_free = NULL;
+	b->next = NULL;
 	p->used += pool_block_size(b);
 	return b;
 }
@@ -84,7 +84,7 @@ void pool_put(struct pool *p, struct pool_block *b)
 		free(b);
 		return;
 	}
-	b->next_free = p->free[b->shift - POOL_MIN_SHIFT];
+	b->next = p->free[b->shift - POOL_MIN_SHIFT];
 	p->free[b->shift - POOL_MIN_SHIFT] = b;
 	p->idle += size;
 }

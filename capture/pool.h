@@ -18,9 +18,11 @@
 #define POOL_CLASSES   (POOL_MAX_SHIFT - POOL_MIN_SHIFT + 1)
 
 struct pool_block {
-	struct pool_block *next_free;
+	/* Both belong to the user of a block; `next` of a free block belongs to the pool. */
+	struct pool_block *next;
+	uint64_t from;
 	uint32_t shift; /* the size is 1 << shift */
-	uint8_t data[];
+	_Alignas(16) uint8_t data[];
 };
 
 struct pool {

@@ -1,8 +1,4 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/*
- * The byte of offset o lives at o modulo the block's size, so that nothing moves
- * when the log is released at its front; a bigger block is filled anew.
- */
 #include "stream.h"
 
 #include <assert.h>
@@ -19,72 +15,44 @@ static uint64_t max_u64(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
-/* The part of [off, end) that is contiguous in memory, from @off on. */
-static struct bytes block_view(const struct pool_block *b, uint64_t off, uint64_t end)
-{
-	size_t size = pool_block_size(b), at = (size_t)off & (size - 1);
-
-	return bytes_of(b->data + at, (size_t)min_u64(end - off, size - at));
-}
-
-static void block_write(struct pool_block *b, uint64_t off, struct bytes data)
-{
-	size_t size = pool_block_size(b), at = (size_t)off & (size - 1);
-	size_t first = data.n < size - at ? data.n : size - at;
-
-	if (first > 0)
-		memcpy(b->data + at, data.p, first);
-	if (data.n > first)
-		memcpy(b->data, data.p + first, data.n - first);
-}
-
-static void block_copy(struct pool_block *to, const struct pool_block *from, uint64_t off,
-		       uint64_t end)
-{
-	while (off < end) {
-		struct bytes b = block_view(from, off, end);
-		block_write(to, off, b);
-		off += b.n;
-	}
-}
-
-/* End of all bytes in the block. */
+/* End of all bytes that are held, in order or not. */
 static uint64_t held_end(const struct stream *s)
 {
 	return s->range_count ? s->range[s->range_count - 1].to : s->next;
 }
 
-/* Makes the block span [keep, end). Returns false at a ceiling; then nothing has changed. */
-static bool span(struct stream *s, struct pool *pool, uint64_t end)
+/*
+ * Makes room up to @end. At the pool's ceiling a chain of a single block slides along, if that
+ * loses nothing from keep on.
+ */
+static bool extend(struct stream *s, struct pool *pool, uint64_t end)
 {
-	uint64_t need = end - s->keep;
+	const struct chain *c = &s->chain;
 
-	if (need > pool->block_max) {
+	if (chain_cover(&s->chain, pool, s->keep, end))
+		return true;
+	if (!c->first || c->first != c->last || end - s->keep > pool_block_size(c->first))
+		return false;
+	chain_slide(&s->chain, end);
+	return true;
+}
+
+/* Makes room for [keep, end). Returns false at a ceiling; then nothing has changed. */
+static bool cover(struct stream *s, struct pool *pool, uint64_t end)
+{
+	if (end - s->keep > pool->block_max) {
 		pool->refused++;
 		return false;
 	}
-	if (s->block && need <= pool_block_size(s->block))
-		return true;
-
-	struct pool_block *bigger = pool_get(pool, (size_t)need);
-	if (!bigger)
-		return false;
-	if (s->block) {
-		block_copy(bigger, s->block, s->keep, max_u64(s->keep, s->next));
-		for (uint16_t i = 0; i < s->range_count; i++)
-			block_copy(bigger, s->block, s->range[i].from, s->range[i].to);
-		pool_put(pool, s->block);
-	}
-	s->block = bigger;
-	return true;
+	/* Not in stream_keep_from(): its caller may still use a view of released bytes. */
+	chain_drop_before(&s->chain, pool, s->keep);
+	return extend(s, pool, end);
 }
 
 static void release_if_unused(struct stream *s, struct pool *pool)
 {
-	if (s->block && s->keep >= s->next && s->range_count == 0) {
-		pool_put(pool, s->block);
-		s->block = NULL;
-	}
+	if (s->keep >= s->next && s->range_count == 0)
+		chain_free(&s->chain, pool);
 }
 
 static void drop_ranges(struct stream *s, uint16_t first, uint16_t count)
@@ -100,7 +68,7 @@ static void drop_ranges(struct stream *s, uint16_t first, uint16_t count)
 
 void stream_deinit(struct stream *s, struct pool *pool)
 {
-	pool_put(pool, s->block);
+	chain_free(&s->chain, pool);
 	free(s->range);
 	*s = (struct stream){0};
 }
@@ -129,12 +97,12 @@ static void fill_between(struct stream *s, uint16_t first, uint16_t n, uint64_t 
 
 	for (uint16_t i = first; i < first + n && at < end; i++) {
 		if (s->range[i].from > at)
-			block_write(s->block, at,
+			chain_write(&s->chain, at,
 				    bytes_of(data.p + (at - off), (size_t)(s->range[i].from - at)));
 		at = max_u64(at, s->range[i].to);
 	}
 	if (at < end)
-		block_write(s->block, at, bytes_of(data.p + (at - off), (size_t)(end - at)));
+		chain_write(&s->chain, at, bytes_of(data.p + (at - off), (size_t)(end - at)));
 }
 
 static enum stream_outcome hold(struct stream *s, struct pool *pool, uint64_t off,
@@ -147,7 +115,7 @@ static enum stream_outcome hold(struct stream *s, struct pool *pool, uint64_t of
 		return STREAM_DUPLICATE;
 	if (n == 0 && s->range_count == STREAM_RANGES_MAX)
 		return STREAM_E_CEILING;
-	if (!span(s, pool, max_u64(end, held_end(s))))
+	if (!cover(s, pool, max_u64(end, held_end(s))))
 		return STREAM_E_CEILING;
 	if (!s->range && !(s->range = malloc(STREAM_RANGES_MAX * sizeof s->range[0]))) {
 		pool->refused++;
@@ -202,19 +170,27 @@ enum stream_outcome stream_hold(struct stream *s, struct pool *pool, uint64_t of
 	return o;
 }
 
-/* Keeps the newest bytes before @end, as many as the ceilings allow. */
+/*
+ * Keeps the newest bytes before @end, as many as the ceilings allow. No range is held; otherwise
+ * there would be room already.
+ */
 static void keep_newest(struct stream *s, struct pool *pool, uint64_t end)
 {
-	uint64_t room = pool->block_max;
-
-	if (end - s->keep > room) {
-		s->keep = end - room;
-		if (span(s, pool, end))
-			return;
+	if (end - s->keep > pool->block_max) {
+		s->keep = end - pool->block_max;
+		chain_drop_before(&s->chain, pool, s->keep);
 	}
-	room = s->block ? min_u64(room, pool_block_size(s->block)) : 0;
-	if (end - s->keep > room)
-		s->keep = end - room;
+	while (!extend(s, pool, end)) {
+		struct pool_block *first = s->chain.first;
+
+		if (!first)
+			s->keep = end;
+		else if (first == s->chain.last)
+			s->keep = end - pool_block_size(first);
+		else
+			s->keep = max_u64(s->keep, first->next->from);
+		chain_drop_before(&s->chain, pool, s->keep);
+	}
 }
 
 int stream_commit(struct stream *s, struct pool *pool, uint64_t off, struct bytes data,
@@ -224,14 +200,14 @@ int stream_commit(struct stream *s, struct pool *pool, uint64_t off, struct byte
 	int r = 0;
 
 	assert(off == s->next && end == s->shown);
-	if (s->keep < end && !span(s, pool, max_u64(end, held_end(s)))) {
+	if (s->keep < end && !cover(s, pool, max_u64(end, held_end(s)))) {
 		keep_newest(s, pool, end);
 		*ret_lost_from = wanted;
 		r = STREAM_E_CEILING;
 	}
 	if (s->keep < end) {
 		uint64_t from = max_u64(s->keep, off);
-		block_write(s->block, from, bytes_from(data, (size_t)(from - off)));
+		chain_write(&s->chain, from, bytes_from(data, (size_t)(from - off)));
 	}
 	s->next = end;
 	release_if_unused(s, pool);
@@ -243,7 +219,7 @@ struct bytes stream_next_held(struct stream *s, uint64_t until, uint64_t *ret_of
 	if (s->range_count == 0 || s->range[0].from > s->next || until <= s->next)
 		return BYTES_NONE;
 
-	struct bytes b = block_view(s->block, s->next, min_u64(until, s->range[0].to));
+	struct bytes b = chain_view(&s->chain, s->next, min_u64(until, s->range[0].to));
 	*ret_off = s->next;
 	s->next += b.n;
 	s->shown = s->next;
@@ -262,14 +238,14 @@ void stream_gap(struct stream *s, struct pool *pool, uint64_t to)
 	release_if_unused(s, pool);
 }
 
-/* Compares the part of [from, to) that is in @data at @off with the block. */
+/* Compares the part of [from, to) that is in @data at @off with the chain. */
 static void compare(const struct stream *s, uint64_t from, uint64_t to, uint64_t off,
 		    struct bytes data, uint64_t *io_from, uint64_t *io_to)
 {
 	from = max_u64(from, off);
 	to = min_u64(to, off + data.n);
 	while (from < to) {
-		struct bytes held = block_view(s->block, from, to);
+		struct bytes held = chain_view(&s->chain, from, to);
 		const uint8_t *p = data.p + (from - off);
 
 		if (memcmp(held.p, p, held.n) != 0) {
@@ -289,7 +265,7 @@ bool stream_agrees(const struct stream *s, uint64_t off, struct bytes data, uint
 {
 	uint64_t from = UINT64_MAX, to = 0;
 
-	if (!s->block)
+	if (!s->chain.first)
 		return true;
 	compare(s, s->keep, s->next, off, data, &from, &to);
 	for (uint16_t i = 0; i < s->range_count; i++)
@@ -314,9 +290,9 @@ void stream_keep_from(struct stream *s, struct pool *pool, uint64_t off)
 
 struct bytes stream_view(const struct stream *s, uint64_t off)
 {
-	if (!s->block || off < s->keep || off >= s->next)
+	if (!s->chain.first || off < s->keep || off >= s->next)
 		return BYTES_NONE;
-	return block_view(s->block, off, s->next);
+	return chain_view(&s->chain, off, s->next);
 }
 
 static struct bytes lent_at(const void *view, uint64_t off)
@@ -338,20 +314,19 @@ int stream_clone(struct stream *to, struct pool *pool, const struct stream *from
 {
 	struct stream s = *from;
 
-	s.block = NULL;
+	s.chain = (struct chain){0};
 	s.range = NULL;
-	if (from->block) {
-		s.block = pool_get(pool, pool_block_size(from->block));
-		if (!s.block)
+	if (from->chain.first) {
+		if (!chain_cover(&s.chain, pool, from->keep, held_end(from)))
 			return -ENOMEM;
-		block_copy(s.block, from->block, from->keep, max_u64(from->keep, from->next));
+		chain_copy(&s.chain, &from->chain, from->keep, from->next);
 		for (uint16_t i = 0; i < from->range_count; i++)
-			block_copy(s.block, from->block, from->range[i].from, from->range[i].to);
+			chain_copy(&s.chain, &from->chain, from->range[i].from, from->range[i].to);
 	}
 	if (from->range) {
 		s.range = malloc(STREAM_RANGES_MAX * sizeof s.range[0]);
 		if (!s.range) {
-			pool_put(pool, s.block);
+			chain_free(&s.chain, pool);
 			return -ENOMEM;
 		}
 		memcpy(s.range, from->range, from->range_count * sizeof s.range[0]);

@@ -10,11 +10,11 @@
  *
  * next: everything before it was captured (or declared a gap). The log is
  * [keep, next): bytes somebody still needs. Bytes beyond a hole wait in the same
- * buffer until the hole fills (retransmission, reordering) or is declared a gap.
+ * memory until the hole fills (retransmission, reordering) or is declared a gap.
  *
- * Memory is a circular buffer taken from a pool shared by all streams of one
- * worker; it goes back to the pool as soon as nothing is kept. From keep to the
- * end of the last range it spans at most pool.block_max bytes.
+ * Memory is a chain of blocks (chain.h) from a pool shared by all streams of one worker. It goes
+ * back to the pool as soon as nothing is kept; blocks before keep go back when further bytes are
+ * kept. From keep to the end of the last range it spans at most pool.block_max bytes.
  *
  * Pure: no clock, no I/O. Not thread-safe: a stream belongs to one worker.
  */
@@ -25,7 +25,7 @@
 #include <stdint.h>
 
 #include "base/span.h"
-#include "pool.h"
+#include "chain.h"
 
 /* Out-of-order ranges per direction. Beyond that a segment is dropped and counted. */
 #define STREAM_RANGES_MAX 32
@@ -45,7 +45,7 @@ struct stream {
 	/* The bytes of which two copies differed, and all between them; to 0: none. Kept by the
 	 * owner. */
 	uint64_t doubt_from, doubt_to;
-	struct pool_block *block; /* NULL: nothing kept */
+	struct chain chain; /* covers [keep, end of the last range); empty: nothing is kept */
 	/* Sorted and disjoint; beyond next, or, after stream_hold(), at next. NULL: none. */
 	struct stream_range *range;
 	uint16_t range_count;
@@ -129,8 +129,8 @@ uint64_t stream_first_held(const struct stream *s);
 void stream_keep_from(struct stream *s, struct pool *pool, uint64_t off);
 
 /*
- * A contiguous view of the log at @off, perhaps not all of it. The buffer is circular: a second
- * call at off + n gives the rest. Empty when @off is not in [keep, next). Valid until the stream is
+ * A contiguous view of the log at @off, perhaps not all of it. Each block is a view of its own: a
+ * call at off + n gives the next. Empty when @off is not in [keep, next). Valid until the stream is
  * changed.
  */
 struct bytes stream_view(const struct stream *s, uint64_t off);

@@ -162,21 +162,21 @@ static void test_in_order_keeps_nothing(void **state)
 	assert_int_equal(push(50, 100), STREAM_ADVANCED);
 	assert_shown(150);
 	assert_log(150, 150);
-	assert_null(stream.block);
+	assert_null(stream.chain.first);
 	assert_int_equal(pool.used + pool.idle, 0); /* nothing was ever copied */
 }
 
-static void test_log_grows_and_wraps(void **state)
+static void test_log_grows_and_shrinks(void **state)
 {
 	keep = 10;
 	for (uint64_t off = 0; off < 5000; off += 500)
 		push(off, 500);
 	assert_log(10, 5000);
-	assert_int_equal(pool_block_size(stream.block), 8192);
+	assert_int_equal(pool.used, 8192);
 	keep = 4000;
-	push(5000, 5000); /* spans the end of the buffer */
+	push(5000, 5000);
 	assert_log(4000, 10000);
-	assert_int_equal(pool_block_size(stream.block), 8192);
+	assert_int_equal(pool.used, 2048 + 4096 + 4096); /* the first block is gone */
 	assert_true(stream_view(&stream, 4000).n < 6000);
 	assert_int_equal(stream_view(&stream, 3999).n, 0);
 	stream_keep_from(&stream, &pool, 3000); /* never backwards */
@@ -186,7 +186,7 @@ static void test_log_grows_and_wraps(void **state)
 	assert_log(9999, 10000);
 	stream_keep_from(&stream, &pool, 20000); /* never beyond next */
 	assert_log(10000, 10000);
-	assert_null(stream.block);
+	assert_null(stream.chain.first);
 }
 
 static void test_hole_fills(void **state)
@@ -204,7 +204,7 @@ static void test_hole_fills(void **state)
 	assert_shown(250);
 	assert_int_equal(stream_first_held(&stream), 250);
 	assert_null(stream.range);
-	assert_null(stream.block);
+	assert_null(stream.chain.first);
 }
 
 static void test_segment_over_held_ranges(void **state)
@@ -277,7 +277,7 @@ static void test_gap(void **state)
 	assert_int_equal(shown_to, 250);
 	stream_gap(&stream, &pool, 300); /* nothing held: the log begins anew behind it */
 	assert_log(300, 300);
-	assert_null(stream.block);
+	assert_null(stream.chain.first);
 }
 
 static void test_stream_ceiling(void **state)
@@ -328,6 +328,39 @@ static void test_pool_ceiling_cuts_the_log(void **state)
 	stream_deinit(&other, &pool);
 }
 
+/* A log of several blocks loses the first of them. */
+static void test_pool_ceiling_cuts_a_block(void **state)
+{
+	pool.max = 8192;
+	keep = 0;
+	for (uint64_t off = 0; off < 8000; off += 2000)
+		push(off, 2000);
+	assert_log(0, 8000);
+	assert_int_equal(ceilings, 0);
+	push(8000, 1000);
+	assert_int_equal(ceilings, 1);
+	assert_int_equal(lost_from, 0);
+	assert_log(2048, 9000);
+	assert_int_equal(pool.used, 8192);
+}
+
+/* What fits is no ceiling, wherever in its block it was. */
+static void test_single_block_slides(void **state)
+{
+	pool.max = 2048;
+	keep = 0;
+	push(0, 1500);
+	keep = 1000;
+	push(1500, 1000);
+	assert_log(1000, 2500);
+	assert_int_equal(push(2900, 148), STREAM_HELD);
+	assert_int_equal(push(2900, 149), STREAM_E_CEILING);
+	push(2500, 400);
+	assert_log(1000, 3048);
+	assert_int_equal(ceilings, 0);
+	assert_int_equal(pool.used, 2048);
+}
+
 static uint32_t rng;
 
 static uint32_t next_random(uint32_t below)
@@ -369,7 +402,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_pool_sizes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_pool_ceilings, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_in_order_keeps_nothing, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_log_grows_and_wraps, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_log_grows_and_shrinks, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_hole_fills, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_segment_over_held_ranges, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_first_copy_wins, set_up, tear_down),
@@ -377,6 +410,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_gap, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_stream_ceiling, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_pool_ceiling_cuts_the_log, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_pool_ceiling_cuts_a_block, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_single_block_slides, set_up, tear_down),
 		cmocka_unit_test(test_any_segmentation),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
