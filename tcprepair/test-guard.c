@@ -50,7 +50,7 @@ static void test_table_goes_with_guard(void **state)
 	assert_true(table_exists("web1"));
 	assert_int_equal(guard_up("web1", GUARD_UNTRACKED, &svc, 1, &second), -EPERM);
 	assert_int_not_equal(system("nft delete table inet jeebs-web1 2>/dev/null"), 0);
-	assert_int_equal(guard_cleanup_stale(), 0); /* owned: not stale */
+	assert_int_equal(guard_cleanup_stale(), 0); /* the table has an owner, so it is not stale */
 	assert_true(table_exists("web1"));
 	assert_null(guard_down(g));
 	assert_false(table_exists("web1"));
@@ -169,7 +169,7 @@ static void test_many_pending(void **state)
 	assert_int_equal(guard_release(g, flows, n - 3), 0);
 	assert_int_equal(count_pending(), services + 3);
 
-	/* Whole or not at all: the first of these is no longer there. */
+	/* A release is all or nothing: the first of these flows is no longer in the table. */
 	assert_int_equal(guard_release(g, flows + n - 4, 4), -ENOENT);
 	assert_int_equal(count_pending(), services + 3);
 	assert_int_equal(guard_release(g, flows + n - 3, 3), 0);
@@ -191,7 +191,7 @@ static void test_too_many_pending(void **state)
 	assert_int_equal(guard_open(g, flows, n + 1), -E2BIG);
 	flows[0].client.addr.family = NETADDR_V6;
 	assert_int_equal(guard_open(g, flows, 1), -EAFNOSUPPORT);
-	flows[0] = flow_number(0, NETADDR_V6); /* a family without services */
+	flows[0] = flow_number(0, NETADDR_V6); /* no service has this family */
 	assert_int_equal(guard_open(g, flows, 1), -EAFNOSUPPORT);
 	flows[0] = flow_number(0, NETADDR_V4);
 	assert_int_equal(guard_open(g, flows, n), 0);
@@ -228,7 +228,7 @@ static int socket_error(int fd)
 	return e;
 }
 
-/* From new client to backup and back; the backup must see the box as its peer. */
+/* Sends from a new client to the backup and back. The backup must see the box as its peer. */
 static void expect_backup_serves(const struct lab *l, int client, int listener, uint8_t family)
 {
 	struct endpoint box = lab_endpoint(LAB_BOX, family, 0), peer;
@@ -249,7 +249,10 @@ static void expect_backup_serves(const struct lab *l, int client, int listener, 
 	lab_expect_eof(client);
 }
 
-/* A SYN while closed is neither answered nor refused; after opening, its repetition is served. */
+/*
+ * While the guard is closed a SYN is neither answered nor refused. Its repetition after the opening
+ * is served.
+ */
 static void closed_then_open(const struct lab *l, uint8_t family)
 {
 	struct guard_service svc = service(family);
@@ -324,7 +327,10 @@ static void calls_client(const struct lab *l, const struct netaddr *service)
 	close(listener);
 }
 
-/* Of a whole address: the same port of the backup, unless the box itself listens for it. */
+/*
+ * A whole address is guarded: each port leads to the same port of the backup, unless the box itself
+ * listens on it.
+ */
 static void other_ports(const struct lab *l, uint8_t family)
 {
 	struct guard_service svc[2] = {service(family), service(family)};
@@ -357,7 +363,7 @@ static void other_ports(const struct lab *l, uint8_t family)
 	lab_enter(l, LAB_CLIENT);
 	int later = lab_connect(&data, 0);
 	expect_backup_serves(l, later, listener, family);
-	int refused = lab_connect(&low, 0); /* below GUARD_PORT_MIN the box answers itself */
+	int refused = lab_connect(&low, 0); /* the box itself answers below GUARD_PORT_MIN */
 	lab_wait(refused, POLLERR | POLLHUP);
 	assert_int_equal(socket_error(refused), ECONNREFUSED);
 	int with_box = lab_connect(&own, 0), served = lab_accept(here);
@@ -446,7 +452,7 @@ static int restored(const struct snapshot *s)
 	return fd;
 }
 
-/* Restored, pending, and unknown flows when the guard opens, and a new one. */
+/* Old flows (restored, pending and unknown) and a new one, when the guard opens. */
 static void test_old_and_new_flows(void **state)
 {
 	const struct lab *l = *state;
@@ -465,7 +471,7 @@ static void test_old_and_new_flows(void **state)
 	assert_int_equal(guard_open(g, &flow, 1), 0);
 	ping_pong(done_client, fd);
 
-	/* The unknown one hears it at once; the pending one nothing yet. */
+	/* The unknown flow gets its RST at once. The pending one gets nothing yet. */
 	lab_send(pending_client, 0, 10);
 	lab_send(unknown_client, 0, 10);
 	lab_wait(unknown_client, POLLERR | POLLHUP);
@@ -493,8 +499,8 @@ static void test_old_and_new_flows(void **state)
 	guard_down(g);
 }
 
-/* The client of a pending flow begins anew: its SYN is not held up, the rest is until it is known.
- */
+/* The client of a pending flow opens a new connection: its SYN passes. Its other segments are
+ * dropped until the connection is known. */
 static void test_syn_on_pending_flow(void **state)
 {
 	const struct lab *l = *state;
@@ -516,7 +522,7 @@ static void test_syn_on_pending_flow(void **state)
 	lab_wait(client, POLLOUT);
 	assert_int_equal(socket_error(client), 0);
 	served.fd = listener;
-	assert_int_equal(poll(&served, 1, 50), 0); /* its ACK is held back */
+	assert_int_equal(poll(&served, 1, 50), 0); /* the client's ACK is dropped */
 	assert_int_equal(guard_release(g, &flow, 1), 0);
 	expect_backup_serves(l, client, listener, NETADDR_V4);
 	close(client);
@@ -524,7 +530,8 @@ static void test_syn_on_pending_flow(void **state)
 	guard_down(g);
 }
 
-/* Connection tracking picks nothing up in the middle, and another table obeys its verdict. */
+/* The host drops what connection tracking calls invalid. With tcp_loose 0 that includes the
+ * segments of a connection whose handshake the host has not seen. */
 static void test_strict_tracking(void **state)
 {
 	const struct lab *l = *state;
@@ -555,7 +562,7 @@ static void test_strict_tracking(void **state)
 	guard_down(g);
 }
 
-/* A client port used again after the restored connection ended reaches the backup. */
+/* A client reuses its port after the restored connection has ended, and reaches the backup. */
 static void test_port_used_again(void **state)
 {
 	const struct lab *l = *state;
@@ -569,7 +576,7 @@ static void test_port_used_again(void **state)
 	int fd = restored(&s);
 	assert_int_equal(guard_open(g, NULL, 0), 0);
 	ping_pong(client, fd);
-	/* We close first: TIME_WAIT is ours, and the client's port is free at once. */
+	/* The box closes first: TIME_WAIT is at the box, and the client's port is free at once. */
 	close(fd);
 	lab_expect_eof(client);
 	close(client);
@@ -586,7 +593,8 @@ static void test_port_used_again(void **state)
 	struct tcp_info info = {0};
 	n = sizeof info;
 	assert_int_equal(getsockopt(again, IPPROTO_TCP, TCP_INFO, &info, &n), 0);
-	assert_int_equal(info.tcpi_total_retrans, 0); /* our TIME_WAIT did not swallow the SYN */
+	/* The box's TIME_WAIT did not swallow the SYN. */
+	assert_int_equal(info.tcpi_total_retrans, 0);
 	expect_backup_serves(l, again, listener, NETADDR_V4);
 	close(again);
 	close(listener);
@@ -630,7 +638,7 @@ static void address_lives(uint8_t family, const char *lifetime)
 	lab_run("ip -o addr show dev eth0 to %s | grep -E 'deprecated.*valid_lft (%s)sec' "
 		">/dev/null",
 		text, lifetime);
-	/* Shortened by hand, it lives on by renewal. */
+	/* The address's lifetime is shortened by hand. The renewal keeps the address. */
 	lab_run("ip addr change %s/%d dev eth0 valid_lft 3 preferred_lft 0", text,
 		family == NETADDR_V6 ? 128 : 32);
 	assert_int_equal(address_add("eth0", &a), 0);
@@ -684,17 +692,17 @@ static void link_talks(const struct lab *l, uint8_t family)
 	assert_int_equal(link_open("eth0", &a), 0);
 	assert_int_equal(link_receive(a, &answer), 0);
 
-	/* A question is answered by the one who lives there. */
+	/* The owner of the address answers an ARP request. */
 	assert_int_equal(link_ask(a, &server, &box), 0);
 	receive_one(a, &answer);
 	assert_true(netaddr_eq(&answer.addr, &server));
 	assert_memory_equal(answer.mac, mac, 6);
 	assert_false(answer.gratuitous);
 
-	/* An announcement is heard by everybody, and by us no echo of it. */
+	/* All hosts get an announcement. The box does not get an echo of its own. */
 	assert_int_equal(link_announce(a, &client), 0);
 	for (int i = 0; i < (family == NETADDR_V4 ? 2 : 1); i++) {
-		do /* the hub lets it hear the answer above, too */
+		do /* the hub also lets it hear the answer above */
 			receive_one(b, &answer);
 		while (!answer.gratuitous);
 		assert_true(netaddr_eq(&answer.addr, &client));

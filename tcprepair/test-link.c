@@ -36,7 +36,7 @@ static void test_neighbour(void **state)
 	link_close(link);
 }
 
-/* The one that the kernel has found out itself is the one that answers. */
+/* The MAC address that the kernel has resolved by itself is the one that answers. */
 static void test_neighbour_found_out(void **state)
 {
 	struct link *link = box_link(*state);

@@ -41,7 +41,7 @@ static struct snapshot example(const char *server, const char *client)
 	return s;
 }
 
-/* RFC 1071 section 3 has this sum worked out: 00 01 f2 03 f4 f5 f6 f7 gives ddf2. */
+/* The worked example of RFC 1071 section 3: the sum of 00 01 f2 03 f4 f5 f6 f7 is ddf2. */
 static void test_checksum(void **state)
 {
 	static const uint8_t in[] = {0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7};
@@ -79,7 +79,7 @@ static void test_probe_v4(void **state)
 	assert_memory_equal(out + n - 12, timestamps, 12);
 }
 
-/* With the byte the client has there: one more than the headers, covered by the checksum. */
+/* A probe carries one byte that the client already has. The checksum covers it. */
 static void test_probe_byte(void **state)
 {
 	struct snapshot s = example("10.9.0.1:80", "10.9.0.10:40000");
@@ -96,7 +96,10 @@ static void test_probe_byte(void **state)
 	assert_int_equal(probe_build_rst(&s, own_mac, out), 14 + 20 + 20);
 }
 
-/* The interface adds the tag, if any; and a mark of congestion is not ours to repeat. */
+/*
+ * The VLAN tag is added by the interface. A congestion mark of the server's packets is not
+ * repeated.
+ */
 static void test_probe_v6_vlan(void **state)
 {
 	struct snapshot s = example("[fd00::1]:80", "[fd00::a]:40000");
@@ -141,7 +144,7 @@ static void test_rst(void **state)
 	struct snapshot s = example("10.9.0.1:80", "10.9.0.10:40000");
 	uint8_t out[PROBE_FRAME_MAX];
 
-	s.ttl = 0; /* never seen */
+	s.ttl = 0; /* no packet of the server was seen */
 	size_t n = probe_build_rst(&s, own_mac, out);
 	assert_int_equal(n, 14 + 20 + 20);
 	assert_int_equal(out[22], 64);
@@ -189,12 +192,12 @@ static void test_arp(void **state)
 	assert_memory_equal(out + 32, own_mac, 6);
 	expect_parse(bytes_of(out, n), "10.9.0.1", true);
 
-	/* A question is no answer. */
+	/* A request is not taken for an answer. */
 	n = neighbour_ask(&s, &own, own_mac, out);
 	assert_memory_equal(out + 28, own.b, 4);
 	assert_memory_equal(out + 38, s.b, 4);
 	assert_false(neighbour_parse(bytes_of(out, n), &a));
-	out[21] = 2; /* as reply: 10.9.0.3 tells 10.9.0.1 */
+	out[21] = 2; /* as a reply: 10.9.0.3 answers 10.9.0.1 */
 	expect_parse(bytes_of(out, n), "10.9.0.3", false);
 	for (size_t i = 0; i < n; i++)
 		assert_false(neighbour_parse(bytes_of(out, i), &a));
@@ -234,11 +237,11 @@ static void test_advertisement(void **state)
 	for (size_t i = 0; i < n; i++)
 		assert_false(neighbour_parse(bytes_of(out, i), &a));
 
-	/* RFC 4861 section 7.1.2. */
+	/* The checks of RFC 4861 section 7.1.2 (hop limit, option lengths, target). */
 	out[21] = 254;
 	assert_false(neighbour_parse(bytes_of(out, n), &a));
 	out[21] = 255;
-	out[79] = 0; /* an option without length */
+	out[79] = 0; /* an option of length 0 */
 	fix_checksum(out, n);
 	assert_false(neighbour_parse(bytes_of(out, n), &a));
 	out[79] = 1;
@@ -247,7 +250,7 @@ static void test_advertisement(void **state)
 	assert_false(neighbour_parse(bytes_of(out, n), &a));
 }
 
-/* Without the option the frame's sender is who answered. */
+/* Without the target link-layer address option the sender of the frame is taken. */
 static void test_advertisement_without_option(void **state)
 {
 	struct netaddr s = addr("fd00::1");

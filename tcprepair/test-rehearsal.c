@@ -85,7 +85,7 @@ static void test_no_rules(void **state)
 	       GUARD_UNTRACKED);
 }
 
-/* What most hosts have: let in what is established, and new ones to a few ports. */
+/* The rules of most hosts: established connections may enter, new ones to a few ports. */
 static void test_ordinary_firewall(void **state)
 {
 	passes(*state,
@@ -95,7 +95,7 @@ static void test_ordinary_firewall(void **state)
 	       GUARD_TRACKED);
 }
 
-/* One that wants no state: tracking would change nothing for it. */
+/* A firewall without state: connection tracking would change nothing for it. */
 static void test_stateless_firewall(void **state)
 {
 	passes(*state,
@@ -131,7 +131,7 @@ static void test_who_drops_new(void **state)
 	      REHEARSAL_NEW_DROPPED, "inet filter forward: tcp dport 8080 reject");
 }
 
-/* A box that is slow says nothing of its rules. */
+/* A late packet proves nothing about the rules. */
 static void test_a_slow_box(void **state)
 {
 	late = 60;
@@ -141,7 +141,7 @@ static void test_a_slow_box(void **state)
 	assert_int_equal(r.tracking, GUARD_UNTRACKED);
 }
 
-/* Nothing comes, and no rule has dropped anything: nobody knows. */
+/* No packet arrives, and no rule has dropped one: the outcome is unknown. */
 static void test_nothing_comes(void **state)
 {
 	late = UINT32_MAX;
@@ -151,7 +151,7 @@ static void test_nothing_comes(void **state)
 	assert_non_null(strstr(r.rule, "no nftables rule dropped it"));
 }
 
-/* Rules name it, as they do a second port or a VLAN. */
+/* The rules name other interfaces: a second port, a VLAN. */
 static void test_other_interfaces(void **state)
 {
 	const struct lab *l = *state;
@@ -164,7 +164,10 @@ static void test_other_interfaces(void **state)
 	       GUARD_UNTRACKED);
 }
 
-/* The host's rules, interfaces and connections are as before, a guard's table is not rehearsed. */
+/*
+ * Afterwards the host's rules, interfaces and connections are as before. The table of a guard is
+ * not rehearsed.
+ */
 static void test_nothing_remains(void **state)
 {
 	const struct lab *l = *state;
@@ -199,7 +202,7 @@ static uint64_t digest(void)
 	return d;
 }
 
-/* What packets count, and what a takeover adds, are no other rules. */
+/* The digest changes neither with packet counters nor with what a takeover adds. */
 static void test_digest_is_of_the_hosts_rules(void **state)
 {
 	const struct lab *l = *state;

@@ -30,9 +30,9 @@ struct scenario {
 	uint8_t family;
 	const char *sysctl; /* set to 0 at the client */
 	int mss;
-	size_t missed; /* bytes the client got, whose ACK nobody saw */
-	size_t lost;   /* bytes sent after them that the client did not get */
-	bool no_probe; /* all of it restored as sent */
+	size_t missed; /* bytes that the client got, and whose ACK was not captured */
+	size_t lost;   /* bytes sent after those, which the client did not get */
+	bool no_probe; /* without a probe: all in-flight bytes are restored as sent */
 	bool defer;
 	bool client_fin; /* the client has half-closed */
 	bool server_fin; /* the old server has, unknown to the client if lost > 0 */
@@ -135,8 +135,8 @@ static void harvest_endpoints(const struct lab *l, const struct flow *f, struct 
 	assert_int_equal(address_link("eth0", &index, s->client_mac), 0);
 }
 
-/* What the tracker would know, asked from the dead server's kernel; then its socket goes silently.
- */
+/* Takes from the dead server's kernel what the tracker would know. Then its socket vanishes
+ * without a packet. */
 static void harvest(const struct lab *l, struct flow *f)
 {
 	struct snapshot s = {0};
@@ -180,7 +180,7 @@ static void until_sent(int fd)
 			fail_msg("the server could not send it all");
 }
 
-/* Up to the moment of death, and the snapshot of it. */
+/* Runs the connection up to the server's death, and takes the snapshot of that moment. */
 static void live(const struct lab *l, struct flow *f, const struct scenario *sc)
 {
 	lab_send(f->client, 0, REQUEST);
@@ -224,7 +224,7 @@ struct tcp_view {
 	uint16_t window;
 };
 
-/* The client's pure ACK to us, from the wire. */
+/* Finds the client's pure ACK to the box in a captured frame. */
 static bool view_answer(struct bytes frame, const struct snapshot *s, struct tcp_view *ret)
 {
 	struct reader r = reader_init(frame);
@@ -248,7 +248,7 @@ static bool view_answer(struct bytes frame, const struct snapshot *s, struct tcp
 	return true;
 }
 
-/* Sends the probe and takes over what the client answers. */
+/* Sends the probe, and takes the client's answer into the snapshot. */
 static void probe(struct flow *f, struct link *link)
 {
 	struct snapshot *s = &f->snapshot;
@@ -309,7 +309,7 @@ static int restore(const struct flow *f, const struct restore_options *o, size_t
 	return fd;
 }
 
-/* All of it in one, the in-flight bytes in two uneven views. */
+/* The whole takeover. The in-flight bytes are given in two uneven views. */
 static int take_over(struct flow *f, const struct scenario *sc)
 {
 	size_t cut = f->in_flight_n / 3, unsent;
@@ -326,7 +326,7 @@ static int take_over(struct flow *f, const struct scenario *sc)
 	return fd;
 }
 
-/* Both directions go on. */
+/* Both directions continue. */
 static void go_on(struct flow *f, int fd, const struct scenario *sc)
 {
 	if (!sc->server_fin) {
@@ -341,11 +341,11 @@ static void go_on(struct flow *f, int fd, const struct scenario *sc)
 		lab_send(f->client, f->to_server, REQUEST);
 		lab_expect(fd, f->to_server, REQUEST);
 	}
-	/* The client reads our window with the scale it knows; a wrong one shows here. */
+	/* The client scales the box's window by the factor it knows. A wrong factor shows here. */
 	assert_in_range(info_of(f->client).tcpi_snd_wnd, 20000, 1 << 20);
 }
 
-/* No socket for the service is left in the namespace entered, neither orphan nor TIME_WAIT. */
+/* Waits until the service has no socket in the current namespace, neither orphan nor TIME_WAIT. */
 static void until_no_socket(void)
 {
 	int64_t end = clock_mono_ns() + LAB_PATIENCE_NS;
@@ -404,7 +404,8 @@ static void play(const struct lab *l, const struct scenario *sc)
 	int64_t took = clock_mono_ns() - start;
 	print_message("  took over and sent %d bytes in %.1f ms\n", CONTINUE,
 		      (double)took / (double)NS_PER_MS);
-	/* A restored socket's retransmission timer is 3 s: whatever needed it is a stall. */
+	/* The retransmission timer of a restored socket is 3 s: a connection that had to wait
+	 * for it is too slow. */
 	assert_true(took < NS_PER_S * 3 / 4);
 	finish(&f, fd, sc);
 	box_down(&b);
@@ -435,8 +436,9 @@ SCENARIO(server_half_closed, NETADDR_V4, .server_fin = true)
 SCENARIO(server_fin_lost, NETADDR_V4, .lost = 5000, .server_fin = true)
 
 /*
- * Linux answers an empty probe once in 500 ms; with a byte it has, every time. The third
- * is the restored socket's own, empty again, and drains what was restored as sent.
+ * Linux answers an empty probe once in 500 ms, and each probe with a byte that it has. The third
+ * probe is the restored socket's own: it is empty again, and its answer acknowledges what was
+ * restored as sent.
  */
 static void test_probe_again(void **state)
 {
@@ -468,7 +470,7 @@ static void test_probe_again(void **state)
 	flow_close(&f);
 }
 
-/* What the client sent before there was a socket comes by its own retransmission. */
+/* The client retransmits what it sent while there was no socket. */
 static void test_client_sent_meanwhile(void **state)
 {
 	const struct lab *l = *state;
@@ -483,14 +485,14 @@ static void test_client_sent_meanwhile(void **state)
 	lab_send(f.client, f.to_server + 500, 500);
 	probe(&f, b.link);
 	int fd = take_over(&f, &sc);
-	/* The guard is still closed: a complete socket is let through by itself. */
+	/* The guard is still closed. A complete socket passes on its own. */
 	lab_expect(fd, f.to_server, 1000);
 	close(fd);
 	box_down(&b);
 	flow_close(&f);
 }
 
-/* As many bytes as the send buffer does not hold by default. */
+/* More bytes than the send buffer holds by default. */
 static void test_as_sent_large(void **state)
 {
 	const struct lab *l = *state;
@@ -502,7 +504,7 @@ static void test_as_sent_large(void **state)
 	flow_open(l, &f, sc.family, 0);
 	live(l, &f, &(struct scenario){NETADDR_V4});
 	f.to_client = WARM_UP;
-	/* The tracker missed every ACK since byte 0 and more: the client has them all. */
+	/* The tracker missed all ACKs since byte 0: the client has all the bytes. */
 	f.snapshot.snd_una -= (uint32_t)n;
 	f.to_client += n;
 	keep_in_flight(&f);
@@ -516,7 +518,7 @@ static void test_as_sent_large(void **state)
 	flow_close(&f);
 }
 
-/* Refused while the others are restored: the client hears it at once. */
+/* A connection is refused while others are restored: the client gets the RST at once. */
 static void test_reset(void **state)
 {
 	const struct lab *l = *state;
@@ -537,7 +539,9 @@ static void test_reset(void **state)
 	flow_close(&f);
 }
 
-/* restore_reset() is heard through a closed guard; restore_abandon() is not heard at all. */
+/*
+ * A client gets the RST of restore_reset() through a closed guard. restore_abandon() sends nothing.
+ */
 static void test_ends(void **state)
 {
 	const struct lab *l = *state;
@@ -550,7 +554,7 @@ static void test_ends(void **state)
 	live(l, &f, &sc);
 	box_up(l, &b, sc.family);
 	restore_abandon(take_over(&f, &sc));
-	int fd = take_over(&f, &sc); /* the same again: nothing of the first remained */
+	int fd = take_over(&f, &sc); /* the same again: nothing was left of the first */
 	lab_send(f.client, f.to_server, 10);
 	lab_expect(fd, f.to_server, 10);
 	restore_reset(fd);
@@ -635,7 +639,7 @@ static void test_failures_are_named(void **state)
 	restore_abandon(fd);
 }
 
-/* Built before the address is here, and looking as it should. */
+/* The socket is built before the address is here, and looks the same as one built later. */
 static void test_prebuilt(void **state)
 {
 	const struct lab *l = *state;
@@ -656,7 +660,7 @@ static void test_prebuilt(void **state)
 	assert_int_equal(info_of(fd).tcpi_rcv_wscale, f.snapshot.rcv_wscale);
 	assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
 	assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
-	/* Somebody can still listen there. */
+	/* A listener can still be opened on the address. */
 	assert_int_equal(address_add("eth0", &f.snapshot.server.addr), 0);
 	close(lab_listen(&f.snapshot.server));
 	restore_abandon(fd);

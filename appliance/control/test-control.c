@@ -26,8 +26,8 @@
 #include "control-client.h"
 
 /*
- * What the ops were asked, and what they shall answer. The lock is for the eyes of
- * TSan, which does not see that a reply orders the threads.
+ * What the ops were asked, and what they answer. A reply already orders the threads; TSan does not
+ * see that, so there is a lock.
  */
 static pthread_mutex_t asked_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -244,7 +244,7 @@ static void test_wrong_requests_are_told_why(void **state)
 		{"{\"cmd\":\"show\",\"what\":\"connections\",\"server\":7}", ERROR("bad-request")},
 		{"{\"cmd\":\"explain\",\"connection\":\"10.9.0.7\"}", ERROR("bad-request")},
 		{"{\"cmd\":\"failover\",\"server\":null}", ERROR("bad-request")},
-		/* Must never become "hold everything". */
+		/* a misspelt key must never become "hold everything" */
 		{"{\"cmd\":\"hold\",\"servr\":\"web1\",\"on\":true}", ERROR("bad-request")},
 		{"{\"cmd\":\"hold\",\"server\":[\"web1\"],\"on\":true}", ERROR("bad-request")},
 		{"{\"cmd\":\"hold\",\"server\":\"web1\"}", ERROR("bad-request") "'on' must be"},
@@ -253,7 +253,7 @@ static void test_wrong_requests_are_told_why(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
 		assert_handled(&a, &admin, cases[i].line, cases[i].reply);
 	assert_asked(&a, "nothing");
-	/* A character cut in two by the message's length. */
+	/* The message's length ends in the middle of a character. */
 	assert_handled(
 		&a, &admin,
 		"{\"cmd\":\"failover\",\"server\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
@@ -402,7 +402,7 @@ static void test_second_daemon_is_refused(void **state)
 	struct control *second = NULL;
 
 	assert_int_equal(control_open(f->path, &ops, &f->asked, &second), -EADDRINUSE);
-	_cleanup_close_ int fd = connect_to(f->path); /* and the first one still answers */
+	_cleanup_close_ int fd = connect_to(f->path); /* and the first client is still answered */
 	send_text(fd, "{\"cmd\":\"status\"}\n");
 	assert_receive(fd, DONE("{"));
 }
@@ -459,7 +459,7 @@ static void test_line_ceiling(void **state)
 	assert_int_equal(control_stats(f->control).lines_refused, 1);
 }
 
-/* Connects as another user: this thread alone is one for so long. */
+/* Connects as another user. Only this thread becomes that user, and only for the call. */
 static int connect_as(const char *path, uid_t uid)
 {
 	assert_int_equal(syscall(SYS_setresuid, -1, uid, -1), 0);
@@ -468,7 +468,10 @@ static int connect_as(const char *path, uid_t uid)
 	return fd;
 }
 
-/* Nobody keeps root out, whoever is idle and however many; and no user the others. */
+/*
+ * Idle clients never keep root out, however many there are. The clients of one user never keep
+ * another user out.
+ */
 static void test_client_ceiling(void **state)
 {
 	struct fixture *f = *state;
@@ -476,7 +479,7 @@ static void test_client_ceiling(void **state)
 	char run[96];
 
 	if (geteuid() != 0)
-		return; /* only root can be somebody else */
+		return; /* only root can become another user */
 	snprintf(run, sizeof run, "%s/run", f->folder);
 	assert_int_equal(chmod(f->folder, 0755), 0);
 	assert_int_equal(chmod(run, 0755), 0);
@@ -500,7 +503,7 @@ static void test_client_ceiling(void **state)
 	assert_receive(root, DONE("{"));
 	assert_end(fd[0]);
 
-	/* A place that becomes free is given away again; when, is the server's to see. */
+	/* A freed place is given away again. The server decides when. */
 	close(fd[1]);
 	for (bool served = false; !served;) {
 		_cleanup_close_ int again = connect_as(f->path, 2000);
@@ -547,7 +550,7 @@ static void test_closing_with_clients(void **state)
 	assert_end(fd);
 }
 
-/* One client turned by hand: ceilings and time limits, without waiting for them. */
+/* One client, driven by hand: ceilings and time limits are tested without waiting for them. */
 
 static int pair(struct control_client *c, struct control_host *host)
 {
@@ -588,12 +591,12 @@ static void test_time_limits(void **state)
 	struct control_client c;
 	_cleanup_close_ int fd = pair(&c, &host);
 
-	/* Nothing asked. */
+	/* The client has asked nothing. */
 	assert_true(control_client_turn(&c, 0, CONTROL_IDLE_TIMEOUT_NS - 1));
 	assert_false(control_client_turn(&c, 0, CONTROL_IDLE_TIMEOUT_NS));
 	assert_int_equal(host.clients_timed_out, 1);
 
-	/* Asked a byte at a time. */
+	/* The client asks one byte at a time. */
 	int64_t now = 5;
 	for (; now < CONTROL_LINE_TIMEOUT_NS; now += CONTROL_LINE_TIMEOUT_NS / 4) {
 		send_text(fd, "{");
@@ -605,14 +608,14 @@ static void test_time_limits(void **state)
 	send_text(fd, "\n");
 	assert_true(control_client_turn(&c, POLLIN, now));
 
-	/* Asked, and the answer not taken. */
+	/* The client has asked and does not read the answer. */
 	now = 5;
 	send_text(fd, "{\"cmd\":\"show\",\"what\":\"connections\"}\n");
 	assert_true(control_client_turn(&c, POLLIN, now));
 	assert_true(host.queued_bytes > 0);
 	assert_int_equal(control_client_events(&c), POLLOUT);
-	while (now <
-	       CONTROL_WRITE_TIMEOUT_NS) { /* whoever takes a little now and then is not stuck */
+	/* A client that reads a little now and then is not stuck. */
+	while (now < CONTROL_WRITE_TIMEOUT_NS) {
 		char some[100000];
 		now += CONTROL_WRITE_TIMEOUT_NS / 2;
 		assert_true(recv(fd, some, sizeof some, 0) > 0);
@@ -729,7 +732,7 @@ static void test_jeebsctl_failures(void **state)
 	assert_int_equal(jeebsctl(f, "status >/dev/full", out, sizeof out), 1);
 }
 
-/* As somebody whom the file mode keeps out, and as somebody who may only look. */
+/* As a user whom the file mode keeps out, and as a user who may only read. */
 static void test_jeebsctl_permissions(void **state)
 {
 	struct fixture *f = *state;

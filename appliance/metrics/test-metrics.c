@@ -72,7 +72,7 @@ static const char *page(struct fixture *f)
 	return (const char *)f->page.p;
 }
 
-/* A whole line, so that "x 1" is not found in "x 12". */
+/* Compares a whole line, so that "x 1" is not found in "x 12". */
 static bool has_line(struct fixture *f, const char *line)
 {
 	const char *p = page(f);
@@ -104,7 +104,7 @@ static void test_all_series_from_the_start(void **state)
 		assert_non_null(strstr(page(f), metrics_table[i].name));
 }
 
-/* Without what differs from machine to machine and from run to run, and without most buckets. */
+/* Whether the line is the same on each machine and in each run. Most buckets are left out, too. */
 static bool is_steady(const char *line)
 {
 	return strncmp(line, "jeebs_build_info{", 17) != 0 &&
@@ -112,7 +112,7 @@ static bool is_steady(const char *line)
 	       (!strstr(line, "_bucket{") || strstr(line, "le=\"+Inf\""));
 }
 
-/* Names, types, labels and help are what dashboards and alerts are made of. */
+/* Dashboards and alerts depend on names, types, labels and help. */
 static void test_page_is_as_promised(void **state)
 {
 	struct fixture *f = *state;
@@ -244,7 +244,7 @@ static void test_threads_lose_nothing(void **state)
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(pthread_create(&t[i], NULL, add_many, f), 0);
 	for (int i = 0; i < 20; i++)
-		page(f); /* reading meanwhile must not disturb */
+		page(f); /* reading a page meanwhile must not disturb the writers */
 	for (int i = 0; i < 3; i++)
 		pthread_join(t[i], NULL);
 	assert_line(f, "jeebs_tcp_segments_total 60000");
@@ -283,7 +283,7 @@ static void test_promtool_agrees(void **state)
 	assert_int_equal(pclose(promtool), 0);
 }
 
-/* HTTP: the answer to one request, whole. */
+/* HTTP: one request and its whole answer. */
 
 static bool is_ready;
 
@@ -302,7 +302,8 @@ static int http_connect_from(const struct endpoint *at, const char *line, uint8_
 	int fd = socket(ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct sockaddr_in own = {.sin_family = AF_INET,
 				  .sin_addr.s_addr = htonl(0x7f000000 | from)};
-	struct timeval bound = {.tv_sec = 5}; /* else a full backlog is waited for for minutes */
+	/* Otherwise a full backlog would be waited for for minutes. */
+	struct timeval bound = {.tv_sec = 5};
 
 	assert_true(fd >= 0);
 	assert_int_equal(bind(fd, (struct sockaddr *)&own, sizeof own), 0);
@@ -397,7 +398,7 @@ static void assert_slow_clients_keep_nobody_out(struct fixture *f, uint8_t peers
 	assert_int_equal(poll(&answered, 1, 5000), 1);
 	assert_int_equal(recv(late, answer, sizeof answer, 0), 4);
 	assert_memory_equal(answer, "HTTP", 4);
-	/* Whoever came first made room, and the last of them still has its place. */
+	/* The oldest client was closed to make room. The newest still has its place. */
 	struct pollfd first = {.fd = fd[0], .events = POLLIN};
 	assert_int_equal(poll(&first, 1, 5000), 1);
 	struct pollfd last = {.fd = fd[SLOW_CLIENTS - 1], .events = POLLIN};
@@ -429,7 +430,7 @@ static struct config *many_servers(void)
 	return c;
 }
 
-/* Neither side's socket has much room. */
+/* Connects with little room in the sockets of both sides. */
 static int deaf_connect(const struct endpoint *at)
 {
 	static const char ask[] = "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
@@ -445,8 +446,8 @@ static int deaf_connect(const struct endpoint *at)
 	return fd;
 }
 
-/* One that asks and does not read: others are answered meanwhile, and it has its page in the end.
- */
+/* A client asks and does not read. Others are answered meanwhile, and it gets its whole page in
+ * the end. */
 static void test_nobody_waits_for_who_does_not_read(void **state)
 {
 	struct metrics *m;
@@ -488,7 +489,10 @@ static void test_slow_clients_of_many_peers(void **state)
 	assert_slow_clients_keep_nobody_out(*state, 100);
 }
 
-/* Room is made by the oldest of whoever has most places, not by the oldest of all. */
+/*
+ * The client that is closed to make room is the oldest of the address with the most places, not the
+ * oldest of all.
+ */
 static void test_clients_have_a_share(void **state)
 {
 	struct metrics_clients t = {0};
@@ -507,10 +511,10 @@ static void test_clients_have_a_share(void **state)
 	assert_non_null(c);
 	assert_int_equal(c->fd, 2);
 	assert_int_equal(c->state, METRICS_CLIENT_LEAVING);
-	assert_null(metrics_clients_crowded(&t)); /* it is on its way */
+	assert_null(metrics_clients_crowded(&t)); /* its answer is being sent */
 	metrics_client_gone(&t, c);
 
-	/* One that asked and was answered is younger than its connection. */
+	/* A client that was answered counts as young from its answer on. */
 	metrics_client_answered(&t.v[3], 600);
 	assert_non_null(metrics_clients_add(&t, &many, 999, 999));
 	c = metrics_clients_crowded(&t);
@@ -519,7 +523,7 @@ static void test_clients_have_a_share(void **state)
 	metrics_client_gone(&t, c);
 	for (int i = 5; i < METRICS_CLIENTS_MAX - 1; i++)
 		metrics_client_gone(&t, &t.v[i]);
-	assert_int_equal(t.here, 5); /* two of one, three of many */
+	assert_int_equal(t.here, 5); /* two of one address, three of the address with many */
 }
 
 static void test_clients_have_a_deadline(void **state)
@@ -537,7 +541,7 @@ static void test_clients_have_a_deadline(void **state)
 	assert_null(metrics_clients_late(&t, 10 * NS_PER_S, &next));
 	assert_true(next == 11 * NS_PER_S);
 	assert_ptr_equal(metrics_clients_late(&t, next, &next), a);
-	assert_null(metrics_clients_late(&t, 11 * NS_PER_S, &next)); /* told once */
+	assert_null(metrics_clients_late(&t, 11 * NS_PER_S, &next)); /* each is reported once */
 	assert_true(next == 12 * NS_PER_S);
 }
 

@@ -105,7 +105,7 @@ static void round_trip(struct snapshot in)
 	size_t left;
 	struct buf b = encoded(&in);
 
-	buf_u8(&b, 0xaa); /* what follows is not ours */
+	buf_u8(&b, 0xaa); /* the bytes behind the snapshot belong to another reader */
 	assert_int_equal(decoded(buf_view(&b), &out, &left), SNAPSHOT_OK);
 	assert_int_equal(left, 1);
 	assert_same(&in, &out);
@@ -118,7 +118,7 @@ static void test_round_trip(void **state)
 
 	round_trip(s);
 	round_trip(example("[fd00::1]:443", "[fd00::2]:1"));
-	/* Every flag on its own place. */
+	/* Each flag has its own bit. */
 	for (unsigned i = 0; i < 256; i++) {
 		s.wscale_ok = i & 1;
 		s.snd_wscale = s.rcv_wscale = i & 1 ? 14 : 0;
@@ -134,7 +134,7 @@ static void test_round_trip(void **state)
 	}
 }
 
-/* The format on disk and, later, between programs: a change of it must be a new version. */
+/* The format is read by other programs and later versions: a change needs a new version number. */
 static void test_format_is_fixed(void **state)
 {
 	static const uint8_t expected[] = {
@@ -229,7 +229,7 @@ static void test_format_is_fixed(void **state)
 	assert_memory_equal(b.p, expected, sizeof expected);
 	buf_deinit(&b);
 
-	/* The byte of the probe, when there is one, is the last. */
+	/* The last byte is the probe's, if there is one. */
 	s.probe_byte_ok = true;
 	s.probe_byte = 0xa5;
 	b = encoded(&s);
@@ -293,7 +293,7 @@ static void test_impossible_is_malformed(void **state)
 #undef IMPOSSIBLE
 }
 
-/* As an older box wrote it; without the flag that it did not know. */
+/* A snapshot of version 1, without the flag that version 1 does not have. */
 static void test_version_1(void **state)
 {
 	struct snapshot good = example("10.9.0.1:80", "10.9.0.10:40000"), out;
@@ -313,20 +313,21 @@ static void test_tsval(void **state)
 {
 	struct snapshot s = {.tsval = 1000, .tsval_ns = 5 * NS_PER_S, .ts_hz = 1000};
 
-	/* Past the last one even when no tick has passed, or the clock was set back. */
+	/* The value is beyond the last one, also when no tick has passed or the clock was set
+	 * back. */
 	assert_int_equal(snapshot_tsval_at(&s, s.tsval_ns), 1002);
 	assert_int_equal(snapshot_tsval_at(&s, 0), 1002);
 	s.tsval = 1001;
 	assert_int_equal(snapshot_tsval_at(&s, s.tsval_ns), 1002);
 	assert_int_equal(snapshot_tsval_at(&s, s.tsval_ns + NS_PER_S), 2002);
-	s.ts_hz = 0; /* unknown: the common 1 kHz */
+	s.ts_hz = 0; /* unknown: 1 kHz is the usual rate */
 	assert_int_equal(snapshot_tsval_at(&s, s.tsval_ns + NS_PER_S), 2002);
 	s.ts_hz = 100;
 	assert_int_equal(snapshot_tsval_at(&s, s.tsval_ns + NS_PER_S), 1102);
 	s.ts_hz = 1000000;
 	assert_int_equal(snapshot_tsval_at(&s, s.tsval_ns + NS_PER_S), 1001002);
 
-	/* Over the top of the number, and after more than the number can count. */
+	/* The number wraps, also after more ticks than it can count. */
 	s = (struct snapshot){.tsval = 0xffffffff, .tsval_ns = 0, .ts_hz = 1000};
 	assert_int_equal(snapshot_tsval_at(&s, 0), 0);
 	s.tsval = 0;
