@@ -45,7 +45,7 @@ static void server(int64_t off, int64_t ack, uint32_t n)
 	see(1, off, ack, n);
 }
 
-/* One response of @n bytes to one request of 80, acknowledged at once and in full. */
+/* One request of 80 bytes and one response of @n bytes, acknowledged at once and in full. */
 static void exchange(int round, uint32_t n)
 {
 	int64_t in_at = round * INT64_C(80), out_at = round * (int64_t)n;
@@ -95,11 +95,11 @@ static void test_nothing_seen(void **state)
 			 "window scale of the client: between 0 and 14; 0 is too little");
 }
 
-/* Linux: ten segments in flight on the window of a fresh socket. */
+/* Linux sends ten segments at once on the window of a fresh socket. */
 static void test_first_flight_is_enough(void **state)
 {
 	exchange(0, 14480);
-	assert_bounds(0, 0, 14); /* once may be a matter of order */
+	assert_bounds(0, 0, 14); /* a single observation may be a matter of capture order */
 	exchange(1, 14480);
 	assert_bounds(0, 5, 14);
 	assert_missing("");
@@ -118,7 +118,7 @@ static void test_small_answers_prove_little(void **state)
 	assert_missing("window scale of the client: between 1 and 14");
 }
 
-/* What is used is never less than what the old server had in flight, but for the half. */
+/* The scale that is used never gives less than half of what the old server had in flight. */
 static void test_lower_bound_covers_the_flight(void **state)
 {
 	for (uint32_t n = 20000; n < 60000000; n += n / 3) {
@@ -132,7 +132,10 @@ static void test_lower_bound_covers_the_flight(void **state)
 	}
 }
 
-/* A sender held by the window shows the true scale, whichever it is; nothing shows a larger one. */
+/*
+ * A sender that the window limits shows the true scale, whichever it is. No traffic shows a larger
+ * one.
+ */
 static void test_window_limited(void **state)
 {
 	for (int s = 0; s <= INFER_SCALE_MAX; s++) {
@@ -144,13 +147,13 @@ static void test_window_limited(void **state)
 	}
 }
 
-/* One acknowledgement shown too late, or not at all: nothing follows from it. */
+/* Nothing follows from one acknowledgement that was captured too late, or not at all. */
 static void test_lost_acknowledgement(void **state)
 {
 	window[0] = 20000;
 	client(0, 0, 80);
 	server(0, 80, 20000);
-	server(20000, 80, 15000); /* its permission was not seen */
+	server(20000, 80, 15000); /* the ACK that allowed this was not captured */
 	server(35000, 80, 5000);
 	client(80, 40000, 0);
 	for (int i = 2; i < 50; i++) {
@@ -158,7 +161,7 @@ static void test_lost_acknowledgement(void **state)
 		client(80, (i + 1) * 20000, 0);
 	}
 	assert_bounds(0, 0, 14);
-	/* Known losses are not compared across. */
+	/* Observations before and after a known loss are not compared. */
 	infer_lost(&in);
 	assert_false(infer_settled(&in));
 	server(5000000, 80, 20000);
@@ -167,7 +170,7 @@ static void test_lost_acknowledgement(void **state)
 	server(9000000, 80, 20000);
 	client(80, 9020000, 0);
 	assert_bounds(0, 0, 14);
-	/* Nor do two that nobody knows of add up across one that is known. */
+	/* Two unknown losses do not add up across a known one. */
 	server(9020000, 80, 60000);
 	infer_lost(&in);
 	client(80, 9080000, 0);
@@ -178,7 +181,7 @@ static void test_lost_acknowledgement(void **state)
 	assert_bounds(0, 1, 14);
 }
 
-/* Of two observations the smaller is believed. */
+/* The smaller of two observations counts. */
 static void test_smaller_of_two(void **state)
 {
 	window[0] = 500;
@@ -195,7 +198,7 @@ static void test_smaller_of_two(void **state)
 	assert_bounds(0, 5, 14);
 }
 
-/* More than any scale allows: it is something else. */
+/* More in flight than any scale allows has another cause. */
 static void test_beyond_all_scales(void **state)
 {
 	window[0] = 1;
@@ -207,7 +210,7 @@ static void test_beyond_all_scales(void **state)
 	assert_bounds(0, 0, 14);
 }
 
-/* Shown late by a little, all the time: half a window is allowed. */
+/* All acknowledgements are captured a little late: an error of half a window is allowed. */
 static void test_order_of_capture(void **state)
 {
 	window[0] = 20000;
@@ -232,7 +235,10 @@ static void test_window_probes(void **state)
 	assert_bounds(0, 0, 14);
 }
 
-/* Nobody reads: the field falls by what was acknowledged, divided by the scale. */
+/*
+ * The application does not read: the window field falls by the acknowledged bytes, divided by the
+ * scale.
+ */
 static void test_upper_bound(void **state)
 {
 	for (int s = 0; s <= INFER_SCALE_MAX; s++) {
@@ -269,7 +275,7 @@ static void test_both_bounds_are_proof(void **state)
 			 "400 in 1700 bytes");
 }
 
-/* Who takes its word back says nothing with it. */
+/* Nothing follows from a receiver that takes window back. */
 static void test_retraction(void **state)
 {
 	window[0] = 1000;
@@ -290,7 +296,9 @@ static void test_retraction(void **state)
 	assert_bounds(0, 3, 14);
 }
 
-/* The field 0 of a receiver without memory, and the order of two equal ones. */
+/*
+ * Not a retraction: the field 0 of a receiver without memory, and two equal ACKs in either order.
+ */
 static void test_no_retraction(void **state)
 {
 	window[0] = 1000;
@@ -317,7 +325,7 @@ static void test_scale_of_the_server(void **state)
 	assert_int_equal(infer_wscale(&in, 1), 2);
 }
 
-/* An old segment, sent again or late, moves nothing. */
+/* An old segment, retransmitted or late, moves no bound. */
 static void test_old_acknowledgements(void **state)
 {
 	window[0] = 1000;
@@ -381,13 +389,13 @@ static void test_mss(void **state)
 	assert_explained(INFER_MSS, "MSS: 200 (the server cut its data into 200 bytes)");
 	in.with_timestamp[0] = in.with_timestamp[1] = 1;
 	assert_int_equal(infer_mss(&in, 536), 212);
-	/* As large as it may be: several that an offload made one. */
+	/* As large as possible: several segments that an offload merged. */
 	s.payload_len = 100000;
 	for (int i = 0; i < 4; i++)
 		infer_see(&in, &s);
 	assert_int_equal(infer_mss(&in, 536), 536);
 	assert_explained(INFER_MSS, "MSS: not known; 536, which every host takes");
-	/* The end of what the server had to say: no cut. */
+	/* The end of the server's answer is no cut. */
 	infer_init(&in);
 	s.payload_len = 100;
 	s.push = true;
@@ -395,7 +403,7 @@ static void test_mss(void **state)
 		infer_see(&in, &s);
 	assert_int_equal(infer_mss(&in, 536), 536);
 	s.push = false;
-	s.dir = 0; /* what the client sends says nothing about what it takes */
+	s.dir = 0; /* what the client sends says nothing about what it accepts */
 	infer_init(&in);
 	for (int i = 0; i < 9; i++)
 		infer_see(&in, &s);

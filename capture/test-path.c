@@ -18,7 +18,7 @@ static int set_up(void **state)
 	return 0;
 }
 
-/* The next @len bytes in segments of @piece. Returns where they begin. */
+/* Sends the next @len bytes in segments of @piece bytes. Returns the offset of the first. */
 static uint64_t sent(uint32_t len, uint16_t piece, bool more)
 {
 	uint64_t off = nxt;
@@ -53,7 +53,7 @@ static void test_acknowledged(void **state)
 	assert_int_equal(path_size(&path), 0);
 	path_acked(&path, 1000);
 	assert_int_equal(path_size(&path), 1000);
-	/* Of several in one frame the first suffices. */
+	/* Several segments lie in one frame: one that comes through suffices. */
 	sent(5000, 1200, false);
 	path_acked(&path, nxt - 5000 + 1200);
 	assert_int_equal(path_size(&path), 1200);
@@ -76,8 +76,8 @@ static void test_largest_is_watched(void **state)
 	assert_int_equal(path_size(&path), 1400);
 }
 
-/* A larger one counts for at least so many smaller ones that came through behind it, and at most
- * twice as many. */
+/* A larger size that was seen counts for as long as that many smaller ones came through after
+ * it, and for at most twice as many. */
 static void test_lately(void **state)
 {
 	through(1400, 1);
@@ -113,21 +113,21 @@ static void test_cut_before_anything_came_through(void **state)
 	assert_int_equal(path_size(&path), 500);
 }
 
-/* Not the watched one is sent again, but what was lost before it. */
+/* What was lost before the watched segment is sent again, not that segment. */
 static void test_cut_before_the_watched_one(void **state)
 {
 	through(1400, 1);
 	nxt += 14000;
 	sent(1400, 1400, true);
 	again(1400, 1000, 1000);
-	assert_int_equal(path_size(&path), 1400); /* it may have been so small */
+	assert_int_equal(path_size(&path), 1400); /* that one may have been as small at first */
 	again(2400, 1000, 1000);
 	assert_int_equal(path_size(&path), 1000);
 
 	set_up(state);
 	through(1400, 1);
 	nxt += 14000;
-	again(1400, 4000, 1000); /* both in one frame */
+	again(1400, 4000, 1000); /* several segments in one frame */
 	assert_int_equal(path_size(&path), 1000);
 }
 
@@ -142,7 +142,7 @@ static void test_small_ones_sent_again(void **state)
 	assert_int_equal(path_size(&path), 1400);
 }
 
-/* What failed was larger than what comes through. */
+/* A probe of the path fails: it was larger than the segments that come through. */
 static void test_probe_failed(void **state)
 {
 	through(1200, 1);
@@ -153,7 +153,7 @@ static void test_probe_failed(void **state)
 	assert_int_equal(path_size(&path), 1200);
 }
 
-/* In segments of an unknown size: what is acknowledged then proves nothing. */
+/* The segments have an unknown size: their acknowledgement proves nothing. */
 static void test_again_unknown(void **state)
 {
 	uint64_t off = sent(1400, 1400, true);

@@ -46,7 +46,7 @@ static void test_run_and_rewind(void **state)
 		struct seen s = {.pf = pf, .stop_at = 2};
 		assert_int_equal(pcap_file_run(pf, see, &s), PCAP_FILE_STOPPED);
 		assert_int_equal(pcap_file_position(pf)->packet, 2);
-		/* A stop is no end: it goes on with the next. */
+		/* A stopped run continues with the next packet. */
 		assert_int_equal(pcap_file_run(pf, see, &s), PCAP_FILE_END);
 		assert_int_equal(s.count, 3);
 		assert_string_equal(s.text[2], "three");
@@ -136,7 +136,7 @@ static void test_long_unknown_block_is_skipped(void **state)
 	assert_int_equal(s.count, 1);
 	pcap_file_close(pf);
 
-	/* Its two lengths must agree as well, and it must be all there. */
+	/* The block's two lengths must agree, and the whole block must be there. */
 	size_t end = 28 + 40 + 12 + (5u << 20);
 	b.p[end - 1]++;
 	pf = open_content(&b);

@@ -23,7 +23,7 @@ static void expect_frame(const struct seen *s, uint32_t i, const char *text, uin
 	assert_false(s->f[i].vlan_present);
 }
 
-/* The content goes on through two thirds of a second and the end of 32-bit seconds. */
+/* The second frame's time has the largest number of seconds that 32 bits hold. */
 static void test_pcap_kinds(void **state)
 {
 	static const struct {
@@ -72,14 +72,14 @@ static void test_pcapng_blocks(void **state)
 		epb(&b, 1, 1700000000000000002, "cooked", 6);
 		pb(&b, 1, 1700000000000000003, "pb", 2);
 		unknown_block(&b, 0);
-		spb(&b, "simple", 6);     /* snaplen of interface 0 cuts it to 4 */
+		spb(&b, "simple", 6);     /* the snaplen of interface 0 truncates it to 4 */
 		spb(&b, "ab\xff\xff", 2); /* padding is no data */
 		assert_int_equal(parse_all(&b, &s, &at), PCAP_FILE_END);
 		assert_int_equal(s.count, 5);
 		expect_frame(&s, 0, "epb", 100, 1700000000000001000, FRAME_LINK_ETHERNET);
 		expect_frame(&s, 1, "cooked", 6, 1700000000000000002, FRAME_LINK_SLL);
 		expect_frame(&s, 2, "pb", 2, 1700000000000000003, FRAME_LINK_SLL);
-		/* Without a time of its own: that of the one before. */
+		/* A block without a time takes that of the block before. */
 		expect_frame(&s, 3, "simp", 6, 1700000000000000003, FRAME_LINK_ETHERNET);
 		expect_frame(&s, 4, "ab", 2, 1700000000000000003, FRAME_LINK_ETHERNET);
 	}
@@ -167,7 +167,7 @@ static void test_pcapng_sections(void **state)
 	idb(&b, 113, 0, 6, 0);
 	epb(&b, 0, 2, "two", 3);
 	size_t third = b.n;
-	epb(&b, 1, 3, "three", 5); /* of the section before */
+	epb(&b, 1, 3, "three", 5); /* the section before had this interface */
 	assert_int_equal(parse_all(&b, &s, &at), PCAP_FILE_CORRUPT);
 	assert_int_equal(s.count, 2);
 	expect_frame(&s, 0, "one", 3, 1, FRAME_LINK_IPV4);
@@ -176,7 +176,7 @@ static void test_pcapng_sections(void **state)
 	assert_string_equal(at.detail, "packet 3 is of interface 1, of 1");
 }
 
-/* A file cut anywhere: what was whole is delivered, and the place is told. */
+/* The file is truncated at each place: whole packets are delivered, and the place is reported. */
 static void expect_every_cut(struct buf *b, const size_t *ends, uint32_t count)
 {
 	struct seen s;
@@ -291,7 +291,7 @@ static void test_pcap_corrupt(void **state)
 	assert_string_equal(at.detail, "pcap version 3.4 is not known");
 }
 
-/* A good file of two packets is damaged at one place behind the first. */
+/* One place behind the first of two packets of a good file is damaged. */
 static void test_pcapng_corrupt(void **state)
 {
 	static const struct {
@@ -376,7 +376,7 @@ static void test_pcapng_corrupt_headers(void **state)
 	buf_reset(&body);
 	w32(&body, 1);
 	w32(&body, 0);
-	w16(&body, 9); /* its four bytes of value are not there */
+	w16(&body, 9); /* the four bytes of the option's value are missing */
 	w16(&body, 1);
 	shb(&b);
 	block(&b, 1, &body);

@@ -46,7 +46,7 @@ static void test_both_directions(void **state)
 	}
 }
 
-/* The hash of these is that of the flow. */
+/* These connections have the hash of the flow. */
 static void test_same_hash(void **state)
 {
 	struct flow f = flow_between("10.9.0.1:80", "10.1.0.7:40000");
@@ -59,13 +59,13 @@ static void test_same_hash(void **state)
 	recent_note(&recent, &ports);
 	expect(&f, NULL);
 	expect(&ports, &ports);
-	recent_forget(&recent, &f); /* has no place any more */
+	recent_forget(&recent, &f); /* the flow has no place any more */
 	expect(&ports, &ports);
 	recent_forget(&recent, &ports);
 	expect(&ports, NULL);
 }
 
-/* More connections than there are places: each goes on where it stood. */
+/* More connections than places: each continues at its last position. */
 static void test_many(void **state)
 {
 	enum {
@@ -89,7 +89,7 @@ static void test_many(void **state)
 	assert_int_equal(closes, MANY);
 }
 
-/* Between two protected servers, in two VLANs, with the ports the other way round. */
+/* A connection between two protected servers, in two VLANs, with the ports exchanged. */
 static void test_two_servers(void **state)
 {
 	services[1] = client;

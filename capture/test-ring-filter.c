@@ -109,7 +109,7 @@ static void test_passes_the_protected_alone(void **state)
 			assert_false(passes(&filter, b, between(b, tags, v6, 2, 3, 0)));
 			try_protocols(tags, v6);
 		}
-		/* Fragments, the first and the last. */
+		/* The first and the last fragment. */
 		assert_true(passes(&filter, b, between(b, tags, false, 1, 2, 0x2000)));
 		assert_true(passes(&filter, b, between(b, tags, false, 2, 1, 0x00b9)));
 	}
@@ -132,7 +132,7 @@ static void hosts(FILE *out, uint32_t n)
 			netaddr_format(&protected[i], text));
 }
 
-/* "vlan" moves all offsets behind it in the text. */
+/* In the text of a libpcap filter "vlan" moves all offsets behind it. */
 static void libpcap_compile(uint32_t n, struct bpf_program *ret)
 {
 	pcap_t *pcap = pcap_open_dead(DLT_EN10MB, RING_FILTER_SNAPLEN);
@@ -151,7 +151,7 @@ static void libpcap_compile(uint32_t n, struct bpf_program *ret)
 	pcap_close(pcap);
 }
 
-/* Addresses that have much in common, and some that have nothing. */
+/* Some addresses have much in common, some nothing. */
 static struct netaddr some_address(uint8_t family)
 {
 	struct netaddr a = {.family = family};
@@ -250,7 +250,9 @@ static void try_all(uint32_t n)
 	}
 }
 
-/* At their worst: in what they have in common, and how the searches divide. */
+/*
+ * The worst addresses for the filter's size, by their common bytes and by how the searches divide.
+ */
 static void test_many(void **state)
 {
 	for (uint32_t i = 0; i < 1344; i++)
@@ -260,13 +262,14 @@ static void test_many(void **state)
 	try_all(1344);
 	for (uint32_t i = 0; i < 201; i++)
 	protected[i] = (struct netaddr){{0xfd, 0, 0, 0, 0, (uint8_t)i, [15] = 1}, NETADDR_V6};
-	assert_true(build(protected, 201, BPF_MAXINSNS - 3) > 0); /* one number in each network */
+	assert_true(build(protected, 201, BPF_MAXINSNS - 3) > 0); /* one address in each network */
 	try_all(201);
 	for (uint32_t i = 0; i < 201; i++)
 	protected[i] = (struct netaddr){{0xfd, [15] = (uint8_t)i}, NETADDR_V6};
 	assert_true(build(protected, 201, BPF_MAXINSNS - 3) > 0);
 	try_all(201);
-	/* Many numbers that are in seventeen networks, and one in between that is in one. */
+	/* Many address endings that lie in seventeen networks each, and between them one that
+	 * lies in a single network. */
 	for (uint32_t i = 0; i < 201; i++)
 	protected[i] = (struct netaddr){
 		{0xfd, [7] = (uint8_t)i, [14] = (uint8_t)(i / 18), [15] = i % 18 == 0}, NETADDR_V6};
@@ -279,12 +282,12 @@ static void test_ceiling(void **state)
 	for (uint32_t i = 0; i < ADDRESSES_MAX; i++)
 	protected[i] = (struct netaddr){{10, 1, (uint8_t)(i >> 8), (uint8_t)i}, NETADDR_V4};
 	int n = build(protected, 100, BPF_MAXINSNS);
-	assert_in_range(n, 200, 364); /* what config reckons with */
+	assert_in_range(n, 200, 364); /* config reckons with this number */
 	assert_int_equal(build(protected, 100, (uint32_t)n), n);
 	assert_int_equal(build(protected, 100, (uint32_t)n - 1), -E2BIG);
 	assert_int_equal(build(protected, 100, 0), -E2BIG);
 	assert_int_equal(build(protected, ADDRESSES_MAX, BPF_MAXINSNS), -E2BIG);
-	/* One that is named twice costs once. */
+	/* An address that is named twice takes one place. */
 	protected[100] = protected[7];
 	assert_int_equal(build(protected, 101, BPF_MAXINSNS), n);
 }

@@ -64,7 +64,7 @@ static int make_namespace(void **state)
 			      "namespace\n");
 		return 0;
 	}
-	/* No frames but ours: IPv6 would announce itself. */
+	/* Only the test's frames are on the wire: IPv6 would send its own. */
 	int fd = open("/proc/sys/net/ipv6/conf/default/disable_ipv6", O_WRONLY);
 	if (fd >= 0) {
 		assert_int_equal(write(fd, "1", 1), 1);
@@ -95,7 +95,7 @@ static void need_namespace(void)
 		skip();
 }
 
-/* One frame: who to whom (last bytes of 10.9.0.x or fd00::x), and what it is told apart by. */
+/* One frame: its addresses (last bytes of 10.9.0.x or fd00::x) and what tells it from others. */
 struct wire_frame {
 	uint8_t src, dst;
 	uint16_t src_port, dst_port;
@@ -126,7 +126,7 @@ static void put_ip(struct buf *b, const struct wire_frame *w)
 	buf_u32be(b, 0x0a090000u | w->dst);
 }
 
-/* @v: before the frame, for a socket with PACKET_VNET_HDR; or NULL. */
+/* @v: the header before the frame, for a socket with PACKET_VNET_HDR. NULL: no header. */
 static struct buf make_frame(const struct virtio_net_hdr *v, const struct wire_frame *w)
 {
 	struct buf b = BUF_INIT(FRAME_MAX);
@@ -174,7 +174,7 @@ static void send_frame(int fd, const struct wire_frame *w)
 
 struct seen {
 	uint32_t count;
-	bool marker; /* the frame with sequence number MARKER came */
+	bool marker; /* the frame with the sequence number MARKER was read */
 	struct got {
 		enum decode_outcome outcome;
 		struct segment s;
@@ -214,7 +214,7 @@ static int see(void *ctx, const struct frame *f)
 	return 0;
 }
 
-/* Reads until the marker came, or the deadline. */
+/* Reads up to the marker, or until the deadline. */
 static void read_to_marker(struct ring *r, struct seen *seen)
 {
 	int64_t deadline = clock_mono_ns() + DEADLINE;
@@ -276,7 +276,7 @@ static void test_content_tags_and_filter(void **state)
 		{{.src = 2, .dst = 1, .fragment = 0x2000, .payload = 16}, true, DECODE_FRAGMENT},
 		{{.src = 1, .dst = 2, .fragment = 0x0003, .payload = 16}, true, DECODE_FRAGMENT},
 		{{.src = 2, .dst = 3, .fragment = 0x2000, .payload = 16}, false, 0},
-		/* As one segment what GRO made of many. */
+		/* GRO has merged many segments into this one. */
 		{{.src = 1, .dst = 2, .seq = 13, .payload = 64000}, true, DECODE_TCP},
 	};
 	struct seen seen = {0};
@@ -315,7 +315,7 @@ static void test_content_tags_and_filter(void **state)
 	ring_close(r);
 }
 
-/* What a sender has not cut yet is told apart from what is one segment. */
+/* A frame that its sender has not yet divided into segments is told from a single segment. */
 static void test_pieces(void **state)
 {
 	const int on = 1;
@@ -359,7 +359,7 @@ static void test_pieces(void **state)
 #define UDP_SEGMENT 103
 #endif
 
-/* From 10.9.0.1, in pieces of 1000 bytes, as a server of QUIC does it. */
+/* Sends UDP from 10.9.0.1 in pieces of 1000 bytes, as a QUIC server does. */
 static void send_quic(void)
 {
 	static const char content[5000];
@@ -381,8 +381,9 @@ static void send_quic(void)
 }
 
 /*
- * What a protected host sends besides TCP does not come to the ring. It need not: and UDP in pieces
- * makes its block unreadable on Linux 6.1, where PACKET_VNET_HDR has no word for it.
+ * Frames other than TCP that a protected host sends do not reach the ring, and need not. UDP in
+ * pieces (USO) would make its block unreadable on Linux 6.1, where PACKET_VNET_HDR has no type for
+ * it.
  */
 static void test_other_protocols_are_no_drops(void **state)
 {
@@ -417,7 +418,7 @@ static void test_without_addresses_all_pass(void **state)
 	ring_close(r);
 }
 
-/* The frames with sequence number 0. */
+/* The number of frames with sequence number 0, which the other side has sent. */
 static uint32_t from_there(const struct seen *s)
 {
 	uint32_t n = 0;
@@ -429,8 +430,9 @@ static uint32_t from_there(const struct seen *s)
 }
 
 /*
- * Of a group as well, for which the option of its sockets does not count. What both rings have of
- * the other side came behind what was sent here.
+ * Outgoing frames do not reach a group of two rings either, although the sockets' own option has no
+ * effect in a group. The rings read what the other side sent after the test's own frames, and only
+ * that.
  */
 static void test_outgoing_with_two_workers(void **state)
 {
@@ -490,7 +492,7 @@ static void test_outgoing(void **state)
 
 #define FLOWS 64
 
-/* One worker: which flows it saw, by client port, and in how many packets. */
+/* The flows that one worker saw, by client port, and the number of their packets. */
 struct worker {
 	struct ring *r;
 	pthread_t thread;
@@ -604,7 +606,7 @@ static void test_frame_longer_than_a_block(void **state)
 	ring_close(r);
 }
 
-/* A full ring loses frames, and says how many: nothing is unaccounted for. */
+/* A full ring loses frames and counts them: each frame is accounted for. */
 static void test_drops_are_counted(void **state)
 {
 	const uint32_t sent = 2000;
@@ -622,7 +624,8 @@ static void test_drops_are_counted(void **state)
 	assert_true(st.freezes > 0);
 	assert_int_equal(st.packets, sent);
 	again = st;
-	assert_int_equal(ring_stats(r, &again), 0); /* reading resets the kernel, not the sum */
+	/* Reading resets the kernel's count, not the sum. */
+	assert_int_equal(ring_stats(r, &again), 0);
 	assert_int_equal(again.drops, st.drops);
 	int64_t deadline = clock_mono_ns() + DEADLINE;
 	while (seen.count < sent - st.drops && clock_mono_ns() < deadline)
@@ -634,8 +637,8 @@ static void test_drops_are_counted(void **state)
 #define BATCH_MAX 14
 
 /*
- * Sends @batches of @frames alike frames, one batch each 2 ms at most, and nobody reads meanwhile.
- * A batch is made before it is sent, so that few time-outs fall into it.
+ * Sends @batches of @frames equal frames, at most one batch in 2 ms. Nobody reads meanwhile. A
+ * batch is made before it is sent, so that few time-outs fall into it.
  */
 static uint32_t send_unread(uint32_t batches, uint32_t frames, uint32_t payload)
 {
@@ -655,7 +658,7 @@ static uint32_t send_unread(uint32_t batches, uint32_t frames, uint32_t payload)
 	return batches * frames;
 }
 
-/* Nothing was lost, nothing cut, and it comes out in order. */
+/* All frames are there, untruncated and in order. */
 static void all_there(struct ring *r, uint32_t sent)
 {
 	struct seen seen = {0};
@@ -674,8 +677,8 @@ static void all_there(struct ring *r, uint32_t sent)
 }
 
 /*
- * Half a thousand frames a second, for a second that nobody reads. A frame takes one block at most,
- * if it is alone within its time-out: however slow this machine, 512 blocks do.
+ * Half a thousand frames a second for a second, and nobody reads. A frame takes at most one block,
+ * if it is alone within its time-out. So 512 blocks suffice, however slow the machine is.
  */
 static void test_an_unread_second_of_little(void **state)
 {
@@ -685,7 +688,7 @@ static void test_an_unread_second_of_little(void **state)
 	ring_close(r);
 }
 
-/* 10 MB/s. A time-out may fall into a batch, which takes two blocks then: 1,000 at most. */
+/* 10 MB/s. A batch takes two blocks if a time-out falls into it: at most 1,000 blocks. */
 static void test_an_unread_second_of_much(void **state)
 {
 	need_namespace();
@@ -735,7 +738,7 @@ static void test_interface_goes_down(void **state)
 	struct pollfd p = {.fd = ring_fd(r), .events = POLLIN};
 	assert_int_equal(poll(&p, 1, 5000), 1);
 	assert_int_equal(ring_read(r, 16, see, &seen), -ENETDOWN);
-	/* It comes back by itself, and the ring goes on. */
+	/* The interface comes back, and the ring continues by itself. */
 	run("ip link set jeebs-b up");
 	int64_t deadline = clock_mono_ns() + DEADLINE;
 	while (!seen.marker && clock_mono_ns() < deadline) {

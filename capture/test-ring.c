@@ -181,7 +181,7 @@ static bool passes_nothing(void)
 	return sys.filter_len > 0;
 }
 
-/* Shut from the first packet on, opened for some, and shut again. */
+/* A ring is shut from its first packet on. It is opened for some packets, and shut again. */
 static void test_shut_until_it_listens(void **state)
 {
 	struct ring_config cfg = config_of_all_steps();
@@ -201,7 +201,7 @@ static void test_shut_until_it_listens(void **state)
 	ring_close(r);
 }
 
-/* Also by a ring without addresses. */
+/* A ring without addresses drops the box's own frames, too. */
 static void test_own_frames_are_dropped_first(void **state)
 {
 	struct ring_config cfg = config_of_all_steps();
@@ -252,14 +252,14 @@ static void test_open_default_block(void **state)
 	ring_close(r);
 }
 
-/* 500 blocks a second are timed out, and half a block may stay empty for a large frame. */
+/* 500 blocks a second time out, and half of a block may stay empty before a large frame. */
 static void test_how_long_a_ring_keeps(void **state)
 {
 	assert_int_equal(ring_keeps_ns((size_t)64 << 20, 0), 1024 * NS_PER_MS);
 	assert_int_equal(ring_keeps_ns((size_t)128 << 20, 0), 2048 * NS_PER_MS);
 	assert_int_equal(ring_keeps_ns((size_t)128 << 20, 500 * 64 << 10), 1024 * NS_PER_MS);
 	assert_true(ring_keeps_ns((size_t)128 << 20, 10000000) > NS_PER_S);
-	assert_int_equal(ring_keeps_ns(1, 0), 8 * NS_PER_MS); /* four blocks at least */
+	assert_int_equal(ring_keeps_ns(1, 0), 8 * NS_PER_MS); /* there are always four blocks */
 }
 
 static void test_open_bad_sizes(void **state)
@@ -318,7 +318,7 @@ static struct tpacket_block_desc *sys_block(uint32_t i)
 	return (void *)(sys.map + (size_t)i * BLOCK);
 }
 
-/* The kernel hands over block @i with one frame whose only byte is @name. */
+/* Hands block @i over, as the kernel does, with one frame whose only byte is @name. */
 static void sys_hand_over(uint32_t i, const char *name)
 {
 	const struct fake_frame f = {name, 1, 1, 0, 0, PACKET_HOST};
@@ -371,7 +371,7 @@ static void test_peek_at_the_next_block(void **state)
 	ring_close(r);
 }
 
-/* Full blocks follow one another; timed out ones come alone. */
+/* Full blocks follow one another. A block that timed out comes alone. */
 static void test_busy(void **state)
 {
 	struct ring *r = open_four_blocks();
@@ -381,7 +381,7 @@ static void test_busy(void **state)
 	sys_hand_over(0, "a");
 	sys_hand_over(1, "b");
 	assert_int_equal(ring_read(r, 1, see, &s), 1);
-	assert_false(ring_is_busy(r)); /* there is another one to be read at once */
+	assert_false(ring_is_busy(r)); /* another block can be read at once */
 	assert_int_equal(ring_read(r, 1, see, &s), 1);
 	assert_true(ring_is_busy(r));
 	sys_hand_over(2, "c");
@@ -427,7 +427,7 @@ static void test_read_tells_that_the_interface_went_down(void **state)
 
 	sys_hand_over(0, "a");
 	sys.error = -ENETDOWN;
-	assert_int_equal(ring_read(r, 8, see, &s), 1); /* what came before it first */
+	assert_int_equal(ring_read(r, 8, see, &s), 1); /* the frame before it comes first */
 	assert_int_equal(ring_read(r, 8, see, &s), -ENETDOWN);
 	ring_close(r);
 }
@@ -455,7 +455,7 @@ static void test_stats_add_up(void **state)
 	ring_close(r);
 }
 
-/* The kernel takes 4096 instructions: what does not fit is refused, not cut. */
+/* The kernel takes 4096 instructions. A longer filter is refused, not shortened. */
 static void test_filter_ceiling(void **state)
 {
 	struct netaddr many[250];

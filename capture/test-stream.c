@@ -14,7 +14,7 @@
 
 static struct pool pool;
 static struct stream stream;
-static uint8_t seen[1 << 20]; /* what was shown, by offset */
+static uint8_t seen[1 << 20]; /* the bytes that were shown, by offset */
 static uint64_t shown_to;
 static uint64_t keep;
 static uint64_t lost_from;
@@ -179,12 +179,12 @@ static void test_log_grows_and_shrinks(void **state)
 	assert_int_equal(pool.used, 2048 + 4096 + 4096); /* the first block is gone */
 	assert_true(stream_view(&stream, 4000).n < 6000);
 	assert_int_equal(stream_view(&stream, 3999).n, 0);
-	stream_keep_from(&stream, &pool, 3000); /* never backwards */
+	stream_keep_from(&stream, &pool, 3000); /* the position never goes back */
 	assert_log(4000, 10000);
 	keep = 9999;
 	stream_keep_from(&stream, &pool, keep);
 	assert_log(9999, 10000);
-	stream_keep_from(&stream, &pool, 20000); /* never beyond next */
+	stream_keep_from(&stream, &pool, 20000); /* the position never goes beyond next */
 	assert_log(10000, 10000);
 	assert_null(stream.chain.first);
 }
@@ -196,7 +196,7 @@ static void test_hole_fills(void **state)
 	assert_int_equal(push(200, 50), STREAM_HELD);
 	assert_int_equal(push(110, 10), STREAM_DUPLICATE);
 	assert_int_equal(stream.range_count, 2);
-	assert_int_equal(push(150, 50), STREAM_HELD); /* joins both */
+	assert_int_equal(push(150, 50), STREAM_HELD); /* the piece joins both ranges */
 	assert_int_equal(stream.range_count, 1);
 	assert_int_equal(stream.high, 250);
 	assert_shown(0);
@@ -231,7 +231,7 @@ static void test_first_copy_wins(void **state)
 	push(0, 10);
 	push(20, 10);
 	push(40, 10);
-	/* Only [30, 40) of it is new beyond the hole, and it is the first copy of that. */
+	/* Beyond the hole only [30, 40) is new, and this is its first copy. */
 	for (int i = 30; i < 40; i++)
 		other[i] = pattern((uint64_t)i);
 	assert_int_equal(push_bytes(25, bytes_of(other + 25, 20)), STREAM_HELD);
@@ -250,7 +250,8 @@ static void test_ranges_ceiling(void **state)
 		assert_int_equal(push(10 + i * 10, 5), STREAM_HELD);
 	assert_int_equal(push(1000, 5), STREAM_E_CEILING);
 	assert_int_equal(push(1, 5), STREAM_E_CEILING);
-	assert_int_equal(push(15, 3), STREAM_HELD); /* touches one: no further range */
+	/* The piece touches a held range, so it takes no further one. */
+	assert_int_equal(push(15, 3), STREAM_HELD);
 	assert_int_equal(push(0, 1000), STREAM_ADVANCED);
 	assert_shown(1000);
 }
@@ -275,7 +276,7 @@ static void test_gap(void **state)
 	assert_int_equal(stream.gap_end, 100);
 	push(150, 50);
 	assert_int_equal(shown_to, 250);
-	stream_gap(&stream, &pool, 300); /* nothing held: the log begins anew behind it */
+	stream_gap(&stream, &pool, 300); /* nothing is held: the log begins anew behind the gap */
 	assert_log(300, 300);
 	assert_null(stream.chain.first);
 }
@@ -293,10 +294,10 @@ static void test_stream_ceiling(void **state)
 	assert_int_equal(ceilings, 1);
 	assert_int_equal(lost_from, 100);
 	assert_log(101, 5101);
-	push(5101, 9000); /* larger than all that may be kept */
+	push(5101, 9000); /* the piece is larger than all that may be kept */
 	assert_int_equal(ceilings, 2);
 	assert_log(9101, 14101);
-	assert_int_equal(push(19100, 2), STREAM_E_CEILING); /* would span 5001 */
+	assert_int_equal(push(19100, 2), STREAM_E_CEILING); /* this range would span 5001 bytes */
 	assert_int_equal(push(14200, 2), STREAM_E_CEILING);
 	keep = 14101;
 	stream_keep_from(&stream, &pool, keep);
@@ -310,7 +311,7 @@ static void test_pool_ceiling_cuts_the_log(void **state)
 	keep = 0;
 	push(0, 4000);
 	assert_int_equal(pool.used, 4096);
-	push(4000, 1000); /* no bigger block: the newest 4096 bytes stay */
+	push(4000, 1000); /* there is no larger block: the newest 4096 bytes stay */
 	assert_int_equal(ceilings, 1);
 	assert_int_equal(lost_from, 0);
 	assert_log(904, 5000);
@@ -369,7 +370,7 @@ static uint32_t next_random(uint32_t below)
 	return (rng >> 8) % below;
 }
 
-/* Any segmentation, order and repetition of a stream shows it once, in order. */
+/* Any segmentation, order and repetition of a stream shows each byte once and in order. */
 static void test_any_segmentation(void **state)
 {
 	for (uint32_t seed = 1; seed <= 300; seed++) {

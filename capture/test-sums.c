@@ -15,7 +15,7 @@
 static uint8_t packet[40 + 20 + PAYLOAD_MAX];
 static size_t packet_n, tcp_at;
 
-/* Without checksums, as it is before anybody computes them. */
+/* Makes the packet without checksums. */
 static void make(bool v6, size_t payload)
 {
 	tcp_at = v6 ? 40 : 20;
@@ -48,7 +48,7 @@ static enum segment_sum sum_of(enum frame_sum known, size_t captured)
 	return (enum segment_sum)s.sum;
 }
 
-/* By the definition of RFC 1071, two bytes at a time. */
+/* The checksum by the definition of RFC 1071, two bytes at a time. */
 static uint16_t plain_sum(struct bytes b)
 {
 	uint64_t sum = 0;
@@ -74,7 +74,7 @@ static void test_any_length(void **state)
 	assert_int_equal(checksum_carry(checksum_add(0, bytes_of(bytes, sizeof bytes))), 0xffff);
 }
 
-/* What is added up in parts, and the largest sums there are. */
+/* The sum is added up in parts. The largest sums are among these. */
 static void test_large(void **state)
 {
 	static uint8_t bytes[3 * 16 * CHECKSUM_PART + 7];
@@ -88,7 +88,7 @@ static void test_large(void **state)
 	}
 }
 
-/* Ports are no part of what follows: a damaged segment is found wherever the damage is. */
+/* A change of any one bit is found, wherever it is. */
 static void test_every_bit(void **state)
 {
 	for (int v6 = 0; v6 < 2; v6++) {
@@ -109,7 +109,7 @@ static void test_every_bit(void **state)
 	}
 }
 
-/* TTL and addresses are covered by the IP header's checksum, whatever the NIC says of TCP's. */
+/* The IP header's checksum covers TTL and addresses, whatever the NIC says of TCP's. */
 static void test_ip_header(void **state)
 {
 	static const size_t at[] = {1, 4, 5, 8, 10, 11, 12, 19};
@@ -136,7 +136,10 @@ static void test_what_the_source_knows(void **state)
 	assert_int_equal(sum_of(FRAME_SUM_FILE, packet_n - 1), SEGMENT_SUM_TRUNCATED);
 }
 
-/* Only a file may show what a host left to its NIC; on a wire a receiver would drop it. */
+/*
+ * A sum that a host left to its NIC is accepted only in a file. On a wire the receiver would drop
+ * it.
+ */
 static void test_left_open(void **state)
 {
 	for (int v6 = 0; v6 < 2; v6++) {
@@ -156,7 +159,7 @@ static void test_left_open(void **state)
 			assert_int_equal(sum_of(FRAME_SUM_FILE, packet_n), SEGMENT_SUM_WRONG);
 		}
 	}
-	make(false, 10); /* no checksum of the IP header either */
+	make(false, 10); /* the IP header has no checksum either */
 	frame_seal(packet, packet_n);
 	packet[10] = packet[11] = 0;
 	assert_int_equal(sum_of(FRAME_SUM_FILE, packet_n), SEGMENT_SUM_RIGHT);
