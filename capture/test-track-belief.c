@@ -6,7 +6,7 @@ static void test_far_segments(void **state)
 {
 	struct flow *f = handshake();
 
-	s(A, 125537, 0, 10); /* the edge and one window: just out */
+	s(A, 125537, 0, 10); /* the edge and one window: just outside */
 	s(A, -0x50000000, 0, 10);
 	c(A, 0, 0x50000000, 0); /* acknowledges what nobody can have sent */
 	assert_int_equal(track_stats(track)->bad_seq, 3);
@@ -25,7 +25,7 @@ static void test_very_old_ack(void **state)
 		s(A, off, 0, 1000);
 		c(A, 0, off + 1000, 0);
 	}
-	/* The server would not take this either (RFC 5961 section 5.2). */
+	/* The server would not accept this segment either (RFC 5961 section 5.2). */
 	c(A, 0, 34463, 10);
 	assert_int_equal(track_stats(track)->bad_seq, 1);
 	assert_int_equal(shown[0], 0);
@@ -43,14 +43,14 @@ static void test_capture_drops(void **state)
 	assert_int_equal(track_stats(track)->bad_seq, 1);
 	track_capture_drops(track);
 	assert_true(f->marks & FLOW_MARK_CAPTURE_DROPS);
-	s(A, 10000000, 0, 100); /* goes on from wherever it is */
+	s(A, 10000000, 0, 100); /* after the loss the stream continues at any place */
 	assert_int_equal(track_stats(track)->bad_seq, 1);
 	c(A, 0, 10000100, 0);
 	track_settle(track, f);
 	assert_int_equal(shown[1], 10000100);
 	s(A, 10000100, 0, 100);
 	assert_int_equal(shown[1], 10000200);
-	s(A, 30000000, 0, 100); /* once */
+	s(A, 30000000, 0, 100); /* a second jump is not believed */
 	assert_int_equal(track_stats(track)->bad_seq, 2);
 }
 
@@ -63,7 +63,8 @@ static void test_rst(void **state)
 	c(R, -1, 0, 0);
 	assert_int_equal(track_stats(track)->bad_rst, 3);
 	assert_int_equal(closes, 0);
-	/* RFC 5961 section 3.2: only exactly what is expected; the others are challenged. */
+	/* RFC 5961 section 3.2: a RST counts only at exactly the expected number. At others the
+	 * receiver answers with a challenge ACK. */
 	s(R, 500, 0, 0);
 	s(R, 999, 0, 0);
 	s(R, 1001, 0, 0);
@@ -81,7 +82,7 @@ static void test_rst(void **state)
 	restart();
 	handshake();
 	s(A, 2000, 0, 10);
-	assert_null(s(R, 2010, 0, 0)); /* with SACK also where the last block ends */
+	assert_null(s(R, 2010, 0, 0)); /* with SACK also at the end of the last block */
 	restart();
 	option[0].seen = TCP_OPT_MSS;
 	handshake();
@@ -89,7 +90,7 @@ static void test_rst(void **state)
 	assert_non_null(s(R, 2010, 0, 0));
 	restart();
 	handshake();
-	c(A, 0, 700, 0); /* it has what was not captured */
+	c(A, 0, 700, 0); /* the server has bytes that were not captured */
 	assert_non_null(s(R, 0, 0, 0));
 	assert_null(s(R, 700, 0, 0));
 	restart();
@@ -97,18 +98,19 @@ static void test_rst(void **state)
 	c(F | A, 0, 0, 0);
 	assert_non_null(c(R, -1, 0, 0));
 	assert_non_null(c(R, 2, 0, 0));
-	assert_null(c(R, 1, 0, 0)); /* after its FIN */
+	assert_null(c(R, 1, 0, 0)); /* behind its FIN */
 	restart();
 	handshake();
 	c(F | A, 0, 0, 0);
-	assert_null(c(R, 0, 0, 0)); /* at it */
+	assert_null(c(R, 0, 0, 0)); /* at its FIN */
 	restart();
 	handshake();
 	c(F | A, 100, 0, 0);
-	assert_non_null(c(R, 100, 0, 0)); /* the server may lack what is before */
+	assert_non_null(c(R, 100, 0, 0)); /* the server may lack the bytes before it */
 	restart();
 	handshake();
-	track_capture_drops(track); /* where it stands is not known: it will say so when asked */
+	/* After a loss the expected number is unknown, so no RST counts. The probe will tell. */
+	track_capture_drops(track);
 	assert_non_null(c(R, 5000, 0, 0));
 }
 
@@ -130,7 +132,7 @@ static void test_no_ack(void **state)
 	assert_int_equal(shown[0], 100);
 }
 
-/* What a SYN of an established connection brings is not taken (RFC 5961 section 4.2). */
+/* An established connection takes nothing from a SYN (RFC 5961 section 4.2). */
 static void test_syn_when_established(void **state)
 {
 	struct flow *f = handshake();
@@ -146,7 +148,7 @@ static void test_syn_when_established(void **state)
 	assert_int_equal(f->acked[1], 0);
 }
 
-/* Far away both ends must say the same: then the capture has lost what is between. */
+/* At a far place both ends must agree: then the capture has lost what lies between. */
 static void test_far_away(void **state)
 {
 	struct flow *f = handshake();
@@ -155,18 +157,20 @@ static void test_far_away(void **state)
 	assert_int_equal(f->acked[1], 0);
 	assert_int_equal(shown[0], 0);
 	c(A, 0, 0, 10);
-	s(A, 9000000, 10, 10); /* another place */
+	s(A, 9000000, 10, 10); /* a different far place */
 	assert_int_equal(f->stream[1].high, 0);
 	c(A, 10, 9000010, 10);
 	assert_int_equal(f->acked[1], 9000010);
-	assert_int_equal(shown[0], 10); /* the rest waits for what it answers */
+	assert_int_equal(shown[0], 10); /* the rest waits for the bytes it answers */
 	s(A, 9000010, 10, 10);
 	assert_int_equal(f->stream[1].high, 9000020);
 	track_settle(track, f);
 	assert_int_equal(shown[0], 20);
 }
 
-/* Only the ends of a connection were captured: where the server stands is not known from an ACK. */
+/*
+ * Only the ends of a connection were captured: an ACK alone does not show where the server stands.
+ */
 static void test_ends_alone(void **state)
 {
 	c(S, -1, 0, 0);

@@ -33,7 +33,8 @@ static void test_data(void **state)
 
 static void test_sequence_wraps(void **state)
 {
-	/* Within the SYN, between SYN and data, within data, between segments. */
+	/* The wrap falls within the SYN, between SYN and data, within data, and between
+	 * segments. */
 	static const uint32_t from[] = {UINT32_MAX,        UINT32_MAX - 1,    UINT32_MAX - 1500,
 					UINT32_MAX - 3000, UINT32_MAX - 5000, UINT32_MAX - 6400,
 					0x7fffffff - 2000};
@@ -48,13 +49,15 @@ static void test_sequence_wraps(void **state)
 	}
 }
 
-/* More than the number space holds: offsets go on where numbers begin anew. */
+/*
+ * The stream is longer than the number space: offsets continue where sequence numbers begin again.
+ */
 static void test_stream_longer_than_the_number_space(void **state)
 {
 	struct flow *f = handshake();
 	uint64_t start = UINT64_C(0x1ffff0000), off = start;
 
-	/* There after 8 GiB, which a test need not send. */
+	/* Sets the stream 8 GiB ahead, instead of sending them. */
 	f->stream[1] = (struct stream){.next = off, .keep = off, .shown = off, .high = off};
 	f->acked[1] = f->edge[1] = shown[1] = off;
 	for (int i = 0; i < 200; i++) {
@@ -78,7 +81,7 @@ static void test_overlap_first_copy_wins(void **state)
 	c(A, 150, 0, 50);
 	memset(other, 0xEE, sizeof other);
 	payload = other;
-	c(A, 150, 0, 50); /* other bytes in old places */
+	c(A, 150, 0, 50); /* other bytes at old places */
 	c(A, 50, 0, 50);
 	for (uint64_t i = 100; i < 150; i++)
 		other[i - 50] = pattern(FLOW_TO_SERVER, i);
@@ -97,7 +100,7 @@ static void test_unacknowledged_is_always_kept(void **state)
 	assert_log(f, FLOW_TO_CLIENT, 0, 8000);
 	c(A, 0, 3000, 0);
 	assert_log(f, FLOW_TO_CLIENT, 3000, 8000);
-	c(A, 0, 1000, 0); /* old */
+	c(A, 0, 1000, 0); /* an old segment */
 	assert_log(f, FLOW_TO_CLIENT, 3000, 8000);
 	s(A, 8000, 0, 7000);
 	assert_log(f, FLOW_TO_CLIENT, 3000, 15000);
@@ -111,21 +114,21 @@ static void test_keep(void **state)
 {
 	struct flow *f = handshake();
 
-	c(A, 0, 0, 100); /* not asked for */
+	c(A, 0, 0, 100); /* without a request to keep */
 	assert_log(f, FLOW_TO_SERVER, 100, 100);
-	keep[0] = 150; /* asked for from within the chunk */
+	keep[0] = 150; /* the request is for a place within the chunk */
 	c(A, 100, 0, 100);
 	assert_log(f, FLOW_TO_SERVER, 150, 200);
-	c(A, 200, 0, 100); /* and all that follows */
+	c(A, 200, 0, 100); /* and for all that follows */
 	assert_log(f, FLOW_TO_SERVER, 150, 300);
-	keep[0] = 20; /* forgotten: no effect */
+	keep[0] = 20; /* that place is already released: no effect */
 	c(A, 300, 0, 100);
 	assert_log(f, FLOW_TO_SERVER, 150, 400);
-	keep[0] = 100000; /* beyond what was shown: from the end of it */
+	keep[0] = 100000; /* a place beyond what was shown: kept from the end of that */
 	c(A, 400, 0, 100);
 	assert_log(f, FLOW_TO_SERVER, 500, 500);
 	assert_int_equal(track_pool(track)->used, 0);
-	keep[0] = TRACK_KEEP_NOTHING; /* the callback is silent: the last word stands */
+	keep[0] = TRACK_KEEP_NOTHING; /* the callback says nothing: its last request stands */
 	c(A, 500, 0, 100);
 	assert_log(f, FLOW_TO_SERVER, 500, 600);
 	track_keep_from(track, f, FLOW_TO_SERVER, 550);
@@ -157,7 +160,7 @@ static void test_keep_and_unacknowledged(void **state)
 	s(A, 1000, 0, 1000);
 	c(A, 0, 2000, 0);
 	assert_log(f, FLOW_TO_CLIENT, 1500, 2000);
-	s(A, 2500, 0, 500); /* released bytes come from held ranges, too */
+	s(A, 2500, 0, 500); /* released bytes come out of held ranges, too */
 	keep[1] = 2900;
 	s(A, 2000, 0, 500);
 	assert_log(f, FLOW_TO_CLIENT, 2000, 3000);
@@ -189,7 +192,7 @@ static void test_truncated_payload(void **state)
 	assert_true(f->marks & FLOW_MARK_TRUNCATED);
 	assert_int_equal(shown[1], 100);
 	assert_int_equal(gaps[1], 0);
-	c(A, 0, 2000, 0); /* nothing better will come */
+	c(A, 0, 2000, 0); /* no better copy will come */
 	assert_int_equal(gaps[1], 2);
 	assert_int_equal(shown[1], 2000);
 	assert_int_equal(track_stats(track)->gap_bytes[1], 1800);
@@ -236,7 +239,7 @@ static void test_hole_becomes_gap_by_the_next_segment(void **state)
 	c(A, 0, 0, 100);
 	s(A, 0, 150, 0);
 	now += 60 * NS_PER_MS;
-	/* A keep-alive with one byte of no meaning must not fill the last place of it. */
+	/* The meaningless byte of a keep-alive must not fill the last byte of the hole. */
 	uint8_t junk = 0xEE;
 	payload = &junk;
 	c(A, 149, 0, 1);
@@ -246,8 +249,8 @@ static void test_hole_becomes_gap_by_the_next_segment(void **state)
 	assert_int_equal(f->retransmits[0], 0);
 }
 
-/* A client that has acknowledged the SYN-ACK and waits for its answer, when nothing else comes any
- * more. */
+/* The client has acknowledged a SYN-ACK that was not captured, and waits for its answer. Nothing
+ * else comes. */
 static void test_missed_synack_is_a_hole(void **state)
 {
 	c(S, -1, 0, 0);
@@ -263,19 +266,19 @@ static void test_missed_synack_is_a_hole(void **state)
 	assert_int_equal(f->marks, FLOW_MARK_MIDSTREAM);
 	assert_int_equal(f->isn[1], isn[1]);
 	assert_int_equal(gaps[0] + gaps[1], 0);
-	s(S | A, -1, 0, 0); /* it comes after all */
+	s(S | A, -1, 0, 0); /* the SYN-ACK comes after all */
 	assert_int_equal(f->marks, 0);
 
 	restart();
 	c(S, -1, 0, 0);
 	f = c(A, 0, 0, 0);
-	track_settle(track, f); /* nothing will come any more */
+	track_settle(track, f); /* nothing more will come */
 	assert_int_equal(f->state, FLOW_ESTABLISHED);
 
 	restart();
 	c(S, -1, 0, 0);
 	c(A, 0, 0, 50);
-	f = s(A, 0, 50, 0); /* nor is it needed: the server goes on */
+	f = s(A, 0, 50, 0); /* nor is the SYN-ACK needed: the server continues */
 	assert_int_equal(f->state, FLOW_ESTABLISHED);
 	assert_int_equal(f->acked[0], 50);
 	restart();
@@ -291,7 +294,7 @@ static void test_hole_filled_in_time(void **state)
 {
 	struct flow *f = handshake();
 
-	c(A, 0, 300, 0); /* ACKs before what they acknowledge */
+	c(A, 0, 300, 0); /* ACKs are captured before the data they acknowledge */
 	s(A, 100, 0, 200);
 	now += 40 * NS_PER_MS;
 	s(A, 0, 0, 100);
@@ -304,7 +307,7 @@ static void test_hole_filled_in_time(void **state)
 	assert_log(f, FLOW_TO_CLIENT, 300, 300);
 }
 
-/* An ACK that is always a little ahead is not one old hole. */
+/* An ACK that is always a little ahead moves the hole: it never becomes old. */
 static void test_hole_that_moves_stays_young(void **state)
 {
 	struct flow *f = handshake();
@@ -322,7 +325,7 @@ static void test_settle(void **state)
 {
 	struct flow *f = handshake();
 
-	s(A, 100, 0, 100); /* not acknowledged: not known to be lost */
+	s(A, 100, 0, 100); /* not acknowledged, so not known to be lost */
 	c(A, 100, 0, 100);
 	track_settle(track, f);
 	assert_int_equal(gaps[0] + gaps[1], 0);
@@ -383,11 +386,11 @@ static void test_zero_window_probe(void **state)
 	window[0] = 0;
 	c(A, 0, 100, 0);
 	assert_int_equal(f->window[1], 0);
-	assert_int_equal(f->edge[1], 60000); /* a window taken back was still given */
+	assert_int_equal(f->edge[1], 60000); /* a window that was taken back was given before */
 	s(A, 99, 0, 0);                      /* Linux: an old number and no data */
 	c(A, 0, 100, 0);
 	assert_int_equal(f->retransmits[1], 0);
-	s(A, 100, 0, 1); /* RFC 9293: one byte of the stream, again and again */
+	s(A, 100, 0, 1); /* RFC 9293: one byte of the stream, repeated */
 	s(A, 100, 0, 1);
 	assert_int_equal(shown[1], 101);
 	window[0] = 500;
@@ -402,7 +405,7 @@ static void test_probe_after_takeover(void **state)
 
 	s(A, 0, 0, 1000);
 	track_probe_begin(f);
-	s(A, -1, 0, 0); /* our own question is seen as well */
+	s(A, -1, 0, 0); /* the box's own probe is captured, too */
 	assert_false(f->probe_answered);
 	window[0] = 1234;
 	c(A, 0, 400, 0);
@@ -414,29 +417,29 @@ static void test_probe_after_takeover(void **state)
 	assert_null(c(R, 0, 0, 0));
 }
 
-/* Its answer stands behind what was captured: it may have been acknowledged, unseen, or come again.
- */
+/* The client's answer to the probe lies behind the captured bytes. Those between may have been
+ * acknowledged without being captured, or come again. */
 static void test_client_owes(void **state)
 {
 	isn[0] = UINT32_MAX - 120;
 	struct flow *f = handshake();
 
 	c(A, 0, 0, 100);
-	assert_false(flow_client_owes(f)); /* nobody has asked */
+	assert_false(flow_client_owes(f)); /* no probe was sent */
 	track_probe_begin(f);
 	assert_false(flow_client_owes(f));
-	c(A, 0, 0, 100); /* again: the server had not even that */
+	c(A, 0, 0, 100); /* a retransmission: the server did not even have these bytes */
 	assert_false(flow_client_owes(f));
 	c(A, 100, 0, 0);
 	assert_false(flow_client_owes(f));
 	c(A, 150, 0, 0);
 	assert_true(flow_client_owes(f));
-	c(A, 140, 0, 10); /* not the first that is missing */
+	c(A, 140, 0, 10); /* not the first missing byte */
 	assert_true(flow_client_owes(f));
 	c(A, 100, 0, 1);
 	assert_false(flow_client_owes(f));
 	track_probe_begin(f);
-	c(A, 101, 0, 0); /* nothing more than is there */
+	c(A, 101, 0, 0); /* no more than was captured */
 	assert_false(flow_client_owes(f));
 	c(A, 150, 0, 0);
 	assert_true(flow_client_owes(f));
@@ -445,7 +448,7 @@ static void test_client_owes(void **state)
 	assert_log(f, FLOW_TO_CLIENT, 0, 0);
 }
 
-/* The end of its stream counts as one. */
+/* The client's FIN counts as one byte. */
 static void test_client_owes_its_end(void **state)
 {
 	struct flow *f = handshake();
@@ -460,7 +463,7 @@ static void test_client_owes_its_end(void **state)
 	assert_false(flow_client_owes(f));
 }
 
-/* What the client holds behind a hole; only its newest ACK counts. */
+/* The bytes that the client holds behind a hole. Only its newest ACK counts. */
 static void test_sacked(void **state)
 {
 	isn[1] = UINT32_MAX - 1200;
@@ -471,9 +474,9 @@ static void test_sacked(void **state)
 	option[0] = (struct tcp_options){.seen = TCP_OPT_SACK, .sack_high = isn[1] + 1 + 2000};
 	c(A, 0, 400, 0);
 	assert_int_equal(f->sacked_to, 2000);
-	c(A, 0, 300, 0); /* an old one */
+	c(A, 0, 300, 0); /* an old ACK */
 	assert_int_equal(f->sacked_to, 2000);
-	option[0].sack_high = isn[1] + 1 + 100; /* a duplicate's, below the ACK */
+	option[0].sack_high = isn[1] + 1 + 100; /* a duplicate's block, below the ACK */
 	c(A, 0, 500, 0);
 	assert_int_equal(f->sacked_to, 0);
 	option[0].sack_high = isn[1] + 1 + 1900;
@@ -494,7 +497,7 @@ static void test_old_ack_does_not_overwrite_window(void **state)
 	window[0] = 3000;
 	c(A, 0, 1000, 10);
 	window[0] = 9000;
-	c(A, 0, 500, 0); /* acknowledges less */
+	c(A, 0, 500, 0); /* acknowledges less than the newest */
 	assert_int_equal(f->window[1], 3000);
 	c(A, 5, 1000, 0);                     /* older sequence number */
 	assert_int_equal(f->window[1], 9000); /* no: newer than the one at 0 */
@@ -502,7 +505,7 @@ static void test_old_ack_does_not_overwrite_window(void **state)
 	c(A, 0, 1000, 0);
 	assert_int_equal(f->window[1], 9000);
 	window[0] = 200;
-	c(A, 5, 1000, 0); /* same numbers: an update */
+	c(A, 5, 1000, 0); /* the same numbers: a window update */
 	assert_int_equal(f->window[1], 200);
 	assert_int_equal(f->window_seq[1], flow_seq(f, FLOW_TO_SERVER, 5));
 	assert_int_equal(f->window_max[1], 60000);
@@ -525,7 +528,7 @@ static void test_timestamps(void **state)
 	now = first + 100 * NS_PER_MS;
 	option[1].tsval += 100;
 	s(A, 0, 0, 10);
-	assert_int_equal(flow_ts_hz(f), 0); /* too short to tell */
+	assert_int_equal(flow_ts_hz(f), 0); /* too short a time for a rate */
 	now = first + 300 * NS_PER_MS;
 	option[1].tsval += 200; /* wraps */
 	s(A, 10, 0, 10);
@@ -533,7 +536,7 @@ static void test_timestamps(void **state)
 	assert_int_equal(f->tsval_ns[1], first + 300 * NS_PER_MS);
 	assert_int_equal(flow_ts_hz(f), 1000);
 	now += NS_PER_MS;
-	option[1].tsval = 150; /* an old copy */
+	option[1].tsval = 150; /* an old segment */
 	s(A, 0, 0, 10);
 	assert_int_equal(f->tsval[1], 199);
 	option[1].tsval = 500000; /* from a segment that is not believed */
@@ -610,7 +613,7 @@ static void stamp(enum flow_dir d, uint32_t tsval)
 	option[d].tsval = tsval;
 }
 
-/* The ACK is captured before the segments it is for, and these in disorder: all are young. */
+/* The ACK is captured before its segments, and these out of order: all are young. */
 static void test_ack_captured_first(void **state)
 {
 	stamp(FLOW_TO_SERVER, 1000);
@@ -624,14 +627,17 @@ static void test_ack_captured_first(void **state)
 	c(A, 0, 0, 100);
 	assert_int_equal(f->stream[FLOW_TO_SERVER].next, 200);
 	assert_int_equal(track_stats(track)->bad_seq, 0);
-	/* Much later it is an old duplicate. */
+	/* Much later it counts as an old duplicate. */
 	now += NS_PER_S;
 	c(A, 200, 0, 100);
 	assert_int_equal(f->stream[FLOW_TO_SERVER].next, 200);
 	assert_int_equal(track_stats(track)->bad_seq, 1);
 }
 
-/* Nobody knows which copy the receiver took: whoever forged the first can have acknowledged it. */
+/*
+ * Which of two copies the receiver took is unknown: whoever forged the first may have sent the ACK,
+ * too.
+ */
 static void test_two_copies(void **state)
 {
 	static uint8_t other[100];
@@ -642,7 +648,8 @@ static void test_two_copies(void **state)
 		struct flow *f = handshake();
 		const struct stream *in = &f->stream[0];
 		c(A, 0, 0, 50);
-		c(A, held ? 60 : 50, 0, 40); /* in the log, or behind a hole */
+		/* The other copy of bytes in the log, or behind a hole. */
+		c(A, held ? 60 : 50, 0, 40);
 		payload = other;
 		c(A, held ? 60 : 50, 0, 40);
 		payload = NULL;
@@ -657,8 +664,9 @@ static void test_two_copies(void **state)
 		c(A, 100, 30, 40);
 		assert_int_equal(track_stats(track)->ambiguous[0], 2);
 		assert_int_equal(in->doubt_to, 140);
-		s(A, 0, 140, 30); /* which the client has acknowledged: nobody holds it any more */
-		c(A, 139, 30, 1); /* a keep-alive's byte means nothing */
+		/* The client has acknowledged these: nobody holds them any more. */
+		s(A, 0, 140, 30);
+		c(A, 139, 30, 1); /* the byte of a keep-alive means nothing */
 		payload = NULL;
 		c(A, 100, 30, 40);
 		assert_int_equal(track_stats(track)->ambiguous[0], 2);

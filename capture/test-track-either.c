@@ -4,7 +4,7 @@
 
 static const uint8_t flags[2] = {0, TRACK_SERVICE_EITHER_END};
 
-/* Port 80 is a service as ever; every other port of the address may belong to it. */
+/* Port 80 is an ordinary service. Every other port of the address may belong to it. */
 static int set_up_either(void **state)
 {
 	set_up(state);
@@ -88,7 +88,7 @@ static void test_client_opens(void **state)
 	assert_int_equal(opens, 2);
 }
 
-/* Of an ordinary service the server opens nothing. */
+/* The server of an ordinary service opens no connections. */
 static void test_only_where_it_may(void **state)
 {
 	server.port = 80;
@@ -100,7 +100,7 @@ static void test_none_in_the_middle(void **state)
 {
 	assert_null(c(A, 0, 0, 10));
 	server.port = 80;
-	assert_non_null(c(A, 0, 0, 10)); /* of the others, as ever */
+	assert_non_null(c(A, 0, 0, 10)); /* another one, of the ordinary service */
 	assert_int_equal(opens, 1);
 }
 

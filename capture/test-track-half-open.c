@@ -2,7 +2,7 @@
 /* Handshakes that get no further: whoever knows an address can make any number of them. */
 #include "test/track-script.h"
 
-/* A SYN with the address of somebody who does not exist, which the server answers. */
+/* A SYN from an address that nobody has. The server answers it. */
 static void spoof(uint32_t i)
 {
 	const struct endpoint real = client;
@@ -39,11 +39,11 @@ static void test_slow_flood(void **state)
 	assert_ptr_equal(the_flow(), f);
 	assert_int_equal(f->state, FLOW_ESTABLISHED);
 	assert_int_equal(shown[1], 1000000);
-	/* Full of connections, there is no room. */
+	/* Only a table that is full of established connections has no room. */
 	assert_int_equal(track_stats(track)->table_full, 0);
 }
 
-/* A client that does not exist says something; the server never. */
+/* A client that does not exist sends data. The server sends nothing. */
 static void speak_alone(uint32_t i, bool with_syn)
 {
 	const struct endpoint real = client;
@@ -58,7 +58,8 @@ static void speak_alone(uint32_t i, bool with_syn)
 	client = real;
 }
 
-/* A firewall keeps it from the server, which is busy if there was a SYN. */
+/* A firewall keeps these segments from the server. With a SYN the server may also be too busy to
+ * answer. */
 static void test_one_end_alone(void **state)
 {
 	config.idle_timeout_ns = 7200 * NS_PER_S;
@@ -80,7 +81,10 @@ static void test_one_end_alone(void **state)
 	}
 }
 
-/* As long as the server itself, which sends its answer again after 1, 2, 4, 8 and 16 seconds. */
+/*
+ * A half-open connection is kept as long as the server keeps it, which repeats its SYN-ACK after 1,
+ * 2, 4, 8 and 16 seconds.
+ */
 static void test_age(void **state)
 {
 	config.idle_timeout_ns = 7200 * NS_PER_S;
@@ -104,7 +108,7 @@ static void test_age(void **state)
 	assert_ptr_equal(the_flow(), f);
 }
 
-/* A client that was asked in a takeover is accounted for, and stays. */
+/* A client that was probed in a takeover is accounted for: its connection is not evicted. */
 static void test_asked_is_not_evicted(void **state)
 {
 	struct flow *f;
@@ -123,7 +127,7 @@ static void test_asked_is_not_evicted(void **state)
 	assert_int_equal(track_count(track), 1);
 }
 
-/* It had a place until a flood came, and goes on: it is older than what is known of it. */
+/* A flood evicted the connection, and it continues: it is picked up without its handshake. */
 static void test_evicted_is_picked_up(void **state)
 {
 	config.idle_timeout_ns = 7200 * NS_PER_S;

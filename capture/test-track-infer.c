@@ -2,18 +2,18 @@
 /* Connections whose handshake was not seen. */
 #include "test/track-script.h"
 
-/* Its first byte is at offset 0, and everything from there on is followed as in any other. */
+/* Offset 0 is the first byte seen. From there on the connection is followed as any other. */
 static void test_midstream(void **state)
 {
-	assert_null(c(A, 0, 0, 0)); /* carries nothing */
+	assert_null(c(A, 0, 0, 0)); /* a segment without data opens nothing */
 	struct flow *f = c(A, 0, 0, 10);
 	assert_int_equal(f->marks, FLOW_MARK_MIDSTREAM);
 	assert_int_equal(f->state, FLOW_ESTABLISHED);
 	assert_int_equal(track_live_count(track), 0);
-	c(A, 10, -500, 0); /* older than the box, on both sides */
+	c(A, 10, -500, 0); /* older than the box, in both directions */
 	s(A, -500, 10, 500);
 	c(A, 10, 9000, 0);
-	s(A, 9000, 10, 1000); /* what was in flight before is a hole */
+	s(A, 9000, 10, 1000); /* the bytes in flight before this are a hole */
 	assert_int_equal(shown[0], 10);
 	assert_int_equal(f->acked[0], 10);
 	assert_int_equal(f->acked[1], 9000);
@@ -23,12 +23,12 @@ static void test_midstream(void **state)
 	assert_int_equal(gap_to[1], 9000);
 	assert_int_equal(shown[1], 10000);
 	assert_int_equal(track_stats(track)->flows_midstream, 1);
-	/* A late SYN is none of this connection: what was before offset 0 is not known. */
+	/* A late SYN is not of this connection: the bytes before offset 0 are unknown. */
 	c(S, -1, 0, 0);
 	assert_false(f->syn[0].seen);
 }
 
-/* Windows of 60000 bytes at the least: nothing else was missing. */
+/* The windows are at least 60000 bytes. Nothing else was missing. */
 static void test_options_inferred(void **state)
 {
 	option[0].seen |= TCP_OPT_TIMESTAMP;
@@ -41,17 +41,18 @@ static void test_options_inferred(void **state)
 	assert_int_equal(track_live_count(track), 1);
 	assert_int_equal(track_stats(track)->flows_inferred, 1);
 	assert_int_equal(f->window[1], 60000);
-	/* It is live now: a SYN alone does not end it. */
+	/* The flow is live now: a SYN alone does not end it. */
 	isn[0] += 5000;
 	assert_ptr_equal(c(S, -1, 0, 0), f);
 	isn[0] -= 5000;
 	assert_int_equal(opens, 1);
-	/* Timestamps that come and go are none. */
+	/* Timestamps that come and go count as none. */
 	option[1].seen = 0;
 	s(A, 100, 10, 100);
 	assert_int_equal(f->marks, FLOW_MARK_MIDSTREAM);
 	assert_int_equal(track_live_count(track), 0);
-	/* Nor does it then: what is refused is refused aloud. The server's answer does. */
+	/* A SYN alone does not end the flow when it is not live either. The server's SYN-ACK does.
+	 */
 	isn[0] += 5000;
 	assert_ptr_equal(c(S, -1, 0, 0), f);
 	assert_int_equal(f->state, FLOW_ESTABLISHED);
@@ -62,7 +63,7 @@ static void test_options_inferred(void **state)
 	assert_int_equal(f->marks, 0);
 }
 
-/* What was read by a smaller scale is read again. */
+/* A window that was read with a smaller scale is read again. */
 static void test_scale_inferred(void **state)
 {
 	window[0] = 500;
@@ -80,23 +81,25 @@ static void test_scale_inferred(void **state)
 	c(A, 10, 28000, 0);
 	assert_int_equal(f->window[1], 500 << 5);
 	assert_int_equal(f->edge[1], 28000 + (500 << 5));
-	/* Beyond what the scale that is used allows, and not beyond what it may be. */
+	/* Beyond the window by the scale in use, and not beyond the window by the largest
+	 * possible scale. */
 	s(A, 28000 + 2000000, 10, 100);
 	assert_int_equal(track_stats(track)->bad_seq, 0);
 	s(A, 28000 + 20000000, 10, 100);
 	assert_int_equal(track_stats(track)->bad_seq, 1);
-	/* Nothing follows from what was lost between, and what was known stays so. */
+	/* Nothing follows from a loss between, and what was known stays known. */
 	track_capture_drops(track);
 	s(A, 28000 + 2000100, 10, 100);
 	assert_int_equal(f->infer->scale[0].low, 5);
 	assert_true(f->marks & FLOW_MARK_INFERRED);
-	/* An answer to the probe is said to the box. */
+	/* An answer to the probe is meant for the box, and changes nothing of this. */
 	track_probe_begin(f);
 	option[0].seen |= TCP_OPT_TIMESTAMP;
 	c(A, 10, 28000, 0);
 	assert_true(f->marks & FLOW_MARK_INFERRED);
 	assert_false(f->ts_ok);
-	/* It holds the byte of the probe already, and says so as it has agreed to. */
+	/* The client already holds the probe's byte. Its SACK block shows that it agreed to SACK.
+	 */
 	assert_false(f->infer->sack);
 	option[0].seen |= TCP_OPT_SACK;
 	option[0].sack_high = isn[1] + 28001;

@@ -13,7 +13,7 @@
 static const int64_t delays[DELAYS_COUNT] = {
 	0, 1 * NS_PER_MS, 2 * NS_PER_MS, 5 * NS_PER_MS, 20 * NS_PER_MS, 200 * NS_PER_MS};
 
-/* ---- a conversation, as it was on the wire ---- */
+/* ---- a conversation, in the order of the wire ---- */
 
 struct event {
 	int64_t at_ns, seen_ns;
@@ -25,7 +25,7 @@ struct event {
 
 static struct event events[EVENTS_MAX];
 static uint32_t event_count;
-static int64_t said[2]; /* how far each has come, its FIN counted */
+static int64_t said[2]; /* how far each end has sent, its FIN counted */
 
 static void say(enum flow_dir d, int flags, uint32_t n)
 {
@@ -37,7 +37,7 @@ static void say(enum flow_dir d, int flags, uint32_t n)
 	said[d] += n + !!(flags & F);
 }
 
-/* Question and answer, @first asks; then both end. */
+/* Requests and responses; the end @first sends the requests. Then both ends close. */
 static void converse(enum flow_dir first, int rounds)
 {
 	event_count = 0;
@@ -59,7 +59,7 @@ static void converse(enum flow_dir first, int rounds)
 	say(FLOW_TO_CLIENT, A, 0);
 }
 
-/* Nothing is shown before what its sender had received when it said it. */
+/* Nothing is shown before the bytes that its sender had received when it was sent. */
 static void assert_cause_shown(enum flow_dir d, uint64_t off, size_t n)
 {
 	for (uint32_t i = 0; i < event_count; i++) {
@@ -79,7 +79,7 @@ static int by_seen(const void *a, const void *b)
 	return x->at_ns < y->at_ns ? -1 : x->at_ns > y->at_ns;
 }
 
-/* As the tracker is given it; the capture stamps what it sees when it sees it. */
+/* Plays the segments to the tracker in the order of their capture times. */
 static void play(void)
 {
 	static struct event order[EVENTS_MAX];
@@ -122,7 +122,7 @@ static void test_one_direction_late(void **state)
 			}
 }
 
-/* Two rings are read one after the other: of each what came in a block's time. */
+/* Two rings are read in turn: from each come the frames of one block's time. */
 static void test_a_ring_for_each_direction(void **state)
 {
 	for (int first = 0; first < 2; first++)
@@ -136,7 +136,7 @@ static void test_a_ring_for_each_direction(void **state)
 		}
 }
 
-/* ---- what does not come ---- */
+/* ---- bytes that never come ---- */
 
 static void test_the_cause_was_lost(void **state)
 {
@@ -147,10 +147,10 @@ static void test_the_cause_was_lost(void **state)
 	track_tick(track, now);
 	assert_int_equal(gap_to[0], 100);
 	assert_int_equal(shown[1], 50);
-	/* Nothing comes from there: it is not waited for again. */
+	/* Nothing came from the other direction: it is not waited for again. */
 	s(A, 50, 200, 50);
 	assert_int_equal(shown[1], 100);
-	/* Now there is. */
+	/* Now something has come. */
 	now += config.hole_timeout_ns;
 	track_tick(track, now);
 	assert_int_equal(gap_to[0], 200);
@@ -163,15 +163,18 @@ static void test_the_cause_was_lost(void **state)
 	assert_int_equal(track_stats(track)->out_of_order[1], 0);
 }
 
-/* It was seen, but only when it was sent again, with a newer ACK: nobody has to wait. */
+/*
+ * A segment was captured only at its retransmission, with a newer ACK: neither direction has to
+ * wait.
+ */
 static void test_each_for_the_other(void **state)
 {
 	handshake();
 	c(A, 0, 0, 100);
-	/* The answer of 50 bytes is lost by the capture. */
+	/* The capture has lost the answer of 50 bytes. */
 	c(A, 100, 50, 100);
 	assert_int_equal(shown[0], 100);
-	s(A, 0, 200, 50); /* again */
+	s(A, 0, 200, 50); /* a retransmission */
 	assert_int_equal(shown[0], 200);
 	assert_int_equal(shown[1], 50);
 
@@ -188,12 +191,12 @@ static void test_each_for_the_other(void **state)
 	assert_int_equal(gaps[0] + gaps[1], 0);
 }
 
-/* What is beyond a hole waits for its own cause when the hole is filled. */
+/* Bytes beyond a hole wait for their own cause once the hole is filled. */
 static void test_behind_a_hole(void **state)
 {
 	handshake();
 	c(A, 0, 0, 100);
-	s(A, 50, 200, 50); /* answers the next request, unseen */
+	s(A, 50, 200, 50); /* answers the next request, which was not captured */
 	s(A, 0, 100, 50);
 	assert_int_equal(shown[1], 50);
 	c(A, 100, 50, 100);
@@ -223,13 +226,13 @@ static void test_a_fin_waits(void **state)
 	assert_int_equal(fins[1], 0);
 	c(A, 0, 0, 100);
 	assert_int_equal(fins[1], 1);
-	s(A, 1, 101, 0); /* the client's FIN, unseen */
+	s(A, 1, 101, 0); /* the client's FIN was not captured */
 	assert_int_equal(fins[0], 0);
 	c(A | F, 100, 1, 0);
 	assert_int_equal(closes, 1);
 	assert_int_equal(fins[0], 1);
 
-	restart(); /* answered by what comes behind the end of the question */
+	restart(); /* what comes behind the end of the request answers it */
 	handshake();
 	s(A, 0, 101, 50);
 	c(A, 0, 0, 100);
@@ -239,7 +242,7 @@ static void test_a_fin_waits(void **state)
 	assert_int_equal(shown[1], 50);
 }
 
-/* ---- bounds ---- */
+/* ---- ceilings ---- */
 
 static void test_no_room_to_wait(void **state)
 {
@@ -248,16 +251,17 @@ static void test_no_room_to_wait(void **state)
 
 	for (; off < 2 * config.stream_max; off += 1000) {
 		s(A, (int64_t)off, 100, 1000);
-		f->edge[1] = off + 60000; /* what the client allows is on the other side */
+		/* The client's ACKs would move this edge. They come in the other direction. */
+		f->edge[1] = off + 60000;
 	}
-	assert_int_equal(gap_to[0], 100); /* as if it were lost, and none of these are */
+	assert_int_equal(gap_to[0], 100); /* the client's bytes count as lost, these do not */
 	assert_int_equal(gaps[1], 0);
 	assert_int_equal(shown[1], off);
 	assert_int_equal(track_stats(track)->wait_refused[1], 1);
 }
 
-/* Whoever makes others wait, in many connections at once, has the memory of the streams, no more.
- */
+/* Whoever makes bytes wait in many connections at once gets no more than the memory of the
+ * streams. */
 static void test_all_that_waits_has_one_ceiling(void **state)
 {
 	const uint16_t flows = 16;
@@ -301,8 +305,8 @@ static void test_too_much_to_wait_for(void **state)
 }
 
 /*
- * A stranger's bytes, in the server's name, that acknowledge what is only about to be said: they
- * wait, or, with the list full, do not. They are not what the server says then, and that shows.
+ * Bytes of a stranger in the server's name acknowledge what the client is about to send. They wait,
+ * or do not if the list is full. They differ from the server's bytes, and that is found.
  */
 static void test_strangers_bytes_in_the_list(void **state)
 {
@@ -315,7 +319,7 @@ static void test_strangers_bytes_in_the_list(void **state)
 		for (int64_t i = 0; i < at; i++)
 			s(A, i, 10 * (i + 1), 1);
 		assert_int_equal(track_stats(track)->wait_refused[1] > 0, full);
-		s(A, at, 10 * (at + 1), sizeof words); /* the stranger's are the pattern */
+		s(A, at, 10 * (at + 1), sizeof words); /* the stranger's bytes are the pattern */
 		c(A, 0, 0, 100);
 		payload = words;
 		s(A, at, 10 * (at + 1), sizeof words);
@@ -337,7 +341,8 @@ static void test_nothing_waits_in_a_takeover(void **state)
 	assert_int_equal(gap_to[0], 100);
 	assert_int_equal(shown[1], 50);
 	track_probe_begin(f);
-	c(A, 100, 90, 10); /* of 40 bytes that the dead server sent, and nobody saw */
+	/* Acknowledges 40 bytes that the dead server sent, and that were not captured. */
+	c(A, 100, 90, 10);
 	assert_int_equal(shown[0], 110);
 }
 
@@ -350,7 +355,7 @@ static void test_a_copy_waits_as_well(void **state)
 	struct track *other = track_new(&config, &sink, NULL), *mine = track;
 	assert_non_null(other);
 	struct flow *copy;
-	track = other; /* what is called looks it up there */
+	track = other; /* the callbacks look it up there */
 	track_tick(other, now);
 	copy = track_clone(other, f);
 	assert_non_null(copy);

@@ -8,7 +8,7 @@ static void test_handshake(void **state)
 	option[0].seen |= TCP_OPT_TIMESTAMP;
 	option[1].seen |= TCP_OPT_TIMESTAMP;
 	option[0].wscale = 7;
-	option[1].wscale = 20; /* more than RFC 7323 allows counts as 14 */
+	option[1].wscale = 20; /* RFC 7323: a scale above 14 counts as 14 */
 	option[1].mss = 1400;
 	struct flow *f = c(S, -1, 0, 0);
 	assert_int_equal(f->state, FLOW_SYN_SENT);
@@ -17,7 +17,7 @@ static void test_handshake(void **state)
 	f = s(S | A, -1, 0, 0);
 	assert_int_equal(f->state, FLOW_SYN_RCVD);
 	assert_int_equal(track_live_count(track), 1);
-	assert_int_equal(f->window[0], 60000); /* never scaled in a SYN */
+	assert_int_equal(f->window[0], 60000); /* the window of a SYN is never scaled */
 	f = c(A, 0, 0, 0);
 	assert_int_equal(f->state, FLOW_ESTABLISHED);
 	assert_int_equal(f->isn[0], 1000);
@@ -83,7 +83,8 @@ static void test_ecn_refused(void **state)
 static void test_handshake_retransmissions(void **state)
 {
 	c(S, -1, 0, 0);
-	option[0].seen = TCP_OPT_MSS; /* without answer the client offers less */
+	/* A client that gets no answer repeats its SYN with fewer options. */
+	option[0].seen = TCP_OPT_MSS;
 	struct flow *f = c(S, -1, 0, 0);
 	assert_false(f->syn[0].sack);
 	s(S | A, -1, 0, 0);
@@ -106,12 +107,12 @@ static void test_answered_anew(void **state)
 {
 	c(S, -1, 0, 0);
 	s(S | A, -1, 0, 0);
-	isn[1] = 777777; /* SYN cookies */
+	isn[1] = 777777; /* a new ISN: SYN cookies */
 	s(S | A, -1, 0, 0);
 	struct flow *f = c(A, 0, 0, 0);
 	assert_int_equal(f->state, FLOW_ESTABLISHED);
 	assert_int_equal(f->isn[1], 777777);
-	isn[1] = 5; /* too late now */
+	isn[1] = 5; /* too late for a new ISN */
 	s(S | A, -1, 0, 0);
 	assert_int_equal(f->isn[1], 777777);
 	assert_int_equal(track_stats(track)->bad_seq, 1);
@@ -162,7 +163,7 @@ static void test_syn_never_captured(void **state)
 	assert_int_equal(f->marks, FLOW_MARK_MIDSTREAM);
 	assert_int_equal(track_live_count(track), 0);
 	assert_int_equal(track_stats(track)->flows_midstream, 1);
-	c(S, -1, 0, 0); /* it comes after all */
+	c(S, -1, 0, 0); /* the SYN comes after all */
 	assert_int_equal(f->marks, 0);
 	assert_int_equal(track_live_count(track), 1);
 	assert_int_equal(shown[0], 100);
@@ -176,7 +177,7 @@ static void test_client_ack_before_synack(void **state)
 	struct flow *f = c(A, 0, 0, 0);
 	c(A, 0, 0, 100);
 	assert_int_equal(f->state, FLOW_SYN_SENT);
-	assert_int_equal(shown[0], 0); /* it waits for the handshake to be whole */
+	assert_int_equal(shown[0], 0); /* the data waits until the handshake is complete */
 	s(S | A, -1, 0, 0);
 	assert_int_equal(f->state, FLOW_ESTABLISHED);
 	assert_int_equal(shown[0], 100);
@@ -190,7 +191,7 @@ static void test_client_ack_before_synack(void **state)
 static void test_synack_never_captured(void **state)
 {
 	c(S, -1, 0, 0);
-	s(A, 0, 0, 0); /* tells nothing */
+	s(A, 0, 0, 0); /* proves nothing */
 	c(A, 0, 0, 10);
 	c(A, 10, 40, 10);
 	struct flow *f = s(A, 20, 10, 20); /* the first 20 bytes were lost, too */
@@ -261,7 +262,7 @@ static void test_not_ours(void **state)
 	server.port = 81;
 	assert_null(c(S, -1, 0, 0));
 	server.port = 80;
-	assert_null(s(S, -1, 0, 0)); /* the server connects to somebody */
+	assert_null(s(S, -1, 0, 0)); /* the server opens a connection itself */
 	assert_null(s(A, 0, 0, 0));
 	assert_null(c(R, 0, 0, 0));
 	client.addr = ignored;
@@ -301,7 +302,7 @@ static void test_two_protected_servers_talk(void **state)
 	f = s(S | A, -1, 0, 0);
 	assert_true(endpoint_eq(&f->server, &server));
 	restart();
-	s(S, -1, 0, 0); /* now the other is the server */
+	s(S, -1, 0, 0); /* now the other address is the server */
 	f = c(S | A, -1, 0, 0);
 	assert_true(endpoint_eq(&f->server, &client));
 	assert_int_equal(f->state, FLOW_SYN_RCVD);
@@ -311,7 +312,7 @@ static void test_trailing_packets_make_no_flow(void **state)
 {
 	handshake();
 	assert_null(c(R, 0, 0, 0));
-	assert_null(s(A, 0, 0, 1000)); /* was on the way */
+	assert_null(s(A, 0, 0, 1000)); /* was in flight */
 	assert_int_equal(track_count(track), 0);
 	now += 3 * NS_PER_S;
 	shown[1] = 0;
@@ -346,9 +347,9 @@ static void test_close(void **state)
 	assert_true(f->fin_acked[0]);
 	assert_int_equal(f->acked[0], 100);
 	assert_true(flow_is_live(f));
-	c(A | F, 0, 0, 100); /* retransmission */
+	c(A | F, 0, 0, 100); /* a retransmission */
 	c(A | F, 100, 0, 0);
-	c(A, 100, 200, 50); /* data after the end is none */
+	c(A, 100, 200, 50); /* data behind the end does not count */
 	c(A, 101, 200, 50);
 	assert_int_equal(shown[0], 100);
 	s(F | A, 200, 101, 0);
@@ -408,7 +409,7 @@ static void test_fin_not_believed(void **state)
 	struct flow *f = handshake();
 
 	s(A, 0, 0, 1000);
-	s(F | A, 500, 0, 0); /* bytes beyond it were seen */
+	s(F | A, 500, 0, 0); /* bytes beyond that end were captured */
 	assert_false(f->fin_seen[1]);
 	s(F | A, 1000, 0, 0);
 	s(F | A, 1005, 0, 0);
@@ -425,7 +426,7 @@ static void test_hole_at_the_end(void **state)
 	s(F | A, 200, 0, 0);
 	c(F | A, 0, 201, 0);
 	assert_int_equal(fins[1], 0);
-	assert_null(s(A, 201, 1, 0)); /* both have everything: it will not come again */
+	assert_null(s(A, 201, 1, 0)); /* both ends have everything: nothing comes again */
 	assert_int_equal(gaps[1], 1);
 	assert_int_equal(fins[1], 1);
 	assert_int_equal(why, TRACK_CLOSE_FIN);
@@ -437,7 +438,7 @@ static void test_reuse(void **state)
 
 	c(A, 0, 0, 100);
 	isn[0] = 900000;
-	assert_ptr_equal(c(S, -1, 0, 0), f); /* anybody can send this */
+	assert_ptr_equal(c(S, -1, 0, 0), f); /* anybody can send this SYN */
 	assert_int_equal(closes, 0);
 	isn[0] = 1000;
 	c(A, 100, 0, 100);
@@ -448,7 +449,7 @@ static void test_reuse(void **state)
 	isn[1] = 70000;
 	uint32_t id = f->id;
 	shown[0] = 0;
-	f = s(S | A, -1, 0, 0); /* the server does mean it */
+	f = s(S | A, -1, 0, 0); /* the server confirms the new connection */
 	assert_int_equal(why, TRACK_CLOSE_REUSED);
 	assert_int_equal(closes, 1);
 	assert_int_equal(opens, 2);
@@ -484,7 +485,7 @@ static void test_flow_ceiling(void **state)
 	}
 	assert_int_equal(track_count(track), 100);
 	client.port = 1098;
-	c(S, -1, 0, 0); /* still trying: 1099 is silent for longer */
+	c(S, -1, 0, 0); /* still trying to connect: 1099 is silent for longer */
 	client.port = 5000;
 	assert_non_null(c(S, -1, 0, 0));
 	assert_int_equal(why, TRACK_CLOSE_EVICTED);
@@ -540,7 +541,7 @@ static void test_ranges_ceiling(void **state)
 	for (int64_t i = 0; i < STREAM_RANGES_MAX + 1; i++)
 		s(A, 100 + i * 200, 0, 100);
 	assert_int_equal(track_stats(track)->buffer_refused, 100);
-	assert_int_equal(f->marks, 0); /* it will be sent again */
+	assert_int_equal(f->marks, 0); /* nothing is lost: it comes again */
 	assert_int_equal(track_stats(track)->out_of_order[1], STREAM_RANGES_MAX);
 }
 
@@ -554,7 +555,7 @@ static void test_idle(void **state)
 		c(A, -1, 0, 0);
 		now += 3 * NS_PER_S;
 		track_tick(track, now);
-		assert_int_equal(closes, i < 5 ? 0 : 1); /* 18 s */
+		assert_int_equal(closes, i < 5 ? 0 : 1); /* after 18 s */
 	}
 	assert_non_null(the_flow());
 	assert_int_equal(why, TRACK_CLOSE_TIMEOUT);
@@ -577,7 +578,7 @@ static void test_fragments(void **state)
 	track_tick(track, now);
 	assert_int_equal(f->marks, FLOW_MARK_FRAGMENT);
 	assert_int_equal(other->marks, 0);
-	g.src = g.dst; /* between strangers */
+	g.src = g.dst; /* neither address is protected */
 	for (int i = 0; i < 100; i++) {
 		g.dst.addr.b[3] = (uint8_t)i;
 		track_fragment(track, &g);
@@ -634,7 +635,7 @@ static void visit(void *ctx, struct flow *f)
 	visits[f->client.port - 1000]++;
 }
 
-/* Parts of a walk, between which flows come and go. */
+/* A walk in parts. Flows come and go between the parts. */
 static void test_each_part(void **state)
 {
 	uint32_t at = 0;
@@ -642,7 +643,7 @@ static void test_each_part(void **state)
 
 	config.max_flows = 5000;
 	restart();
-	assert_int_equal(track_each_part(track, 0, 10, visit, NULL), 0); /* nobody yet */
+	assert_int_equal(track_each_part(track, 0, 10, visit, NULL), 0); /* no flow yet */
 	for (uint16_t i = 0; i < 2000; i++) {
 		client.port = (uint16_t)(1000 + i);
 		handshake();
@@ -650,7 +651,7 @@ static void test_each_part(void **state)
 	memset(visits, 0, sizeof visits);
 	do {
 		at = track_each_part(track, at, 100, visit, NULL);
-		client.port = (uint16_t)(1000 + parts); /* was visited */
+		client.port = (uint16_t)(1000 + parts); /* an already visited one */
 		track_drop(track, the_flow());
 		client.port = (uint16_t)(3000 + parts);
 		handshake();
@@ -671,7 +672,9 @@ static void in_vlan(uint16_t to_server, uint16_t to_client)
 	vlan[1] = to_client;
 }
 
-/* One question and answer of 10 bytes each; the script's bytes are those of one connection. */
+/*
+ * One request and one response of 10 bytes each. The sequence numbers are those of one connection.
+ */
 static struct flow *exchange(void)
 {
 	shown[0] = shown[1] = 0;
@@ -683,7 +686,7 @@ static struct flow *exchange(void)
 	return f;
 }
 
-/* Two connections with the same addresses and ports. */
+/* Two connections have the same addresses and ports, in two VLANs. */
 static void test_two_vlans(void **state)
 {
 	in_vlan(10, 10);
@@ -694,7 +697,7 @@ static void test_two_vlans(void **state)
 	struct flow *b = handshake();
 	isn[0] -= 5000000;
 	isn[1] -= 7000000;
-	in_vlan(0x2000 | 10, 10); /* with another priority */
+	in_vlan(0x2000 | 10, 10); /* the same VLAN with another priority */
 	s(S | A, -1, 0, 0);
 	struct flow *a = c(A, 0, 0, 0);
 	assert_ptr_not_equal(a, b);
@@ -717,7 +720,7 @@ static void test_two_vlans(void **state)
 	assert_int_equal(opens, 2);
 }
 
-/* A mirror that tags one direction only, or each with a private VLAN of its own. */
+/* The mirror tags one direction only, or each direction with a private VLAN of its own. */
 static void test_tags_that_differ_by_direction(void **state)
 {
 	static const uint16_t tags[][2] = {{10, 0}, {0, 10}, {10, 20}, {10, 10}, {0, 0}};
@@ -733,7 +736,7 @@ static void test_tags_that_differ_by_direction(void **state)
 	}
 }
 
-/* Who can put any tag on a frame makes no more of a connection than a few. */
+/* A sender of arbitrary tags gets no more than a few records of one connection. */
 static void test_so_many_vlans(void **state)
 {
 	for (uint16_t v = 1; v <= 4 * TRACK_VLANS_MAX; v++) {
@@ -754,7 +757,7 @@ static void test_so_many_vlans(void **state)
 	assert_non_null(c(A, 0, 0, 10));
 }
 
-/* What a client answers the box need not come by the mirror. */
+/* A client's answer to the box need not come from the mirror. */
 static void test_answers_from_anywhere(void **state)
 {
 	in_vlan(10, 10);
