@@ -54,7 +54,10 @@ static void wire(enum flow_dir d, uint8_t flags, uint64_t off, size_t n, uint64_
 	events.n++;
 }
 
-/* Data both ways: 700 bytes of the client, 900 of the server, 400 of these acknowledged. */
+/*
+ * Data in both directions: 700 bytes of the client and 900 of the server, of which 400 are
+ * acknowledged.
+ */
 static int set_up(void **state)
 {
 	struct track_config tc = {
@@ -82,7 +85,7 @@ static int set_up(void **state)
 	wire(FLOW_TO_SERVER, TCP_ACK, 0, 700, 0, 2000);
 	wire(FLOW_TO_CLIENT, TCP_ACK, 0, 400, 700, 3000);
 	wire(FLOW_TO_SERVER, TCP_ACK, 700, 0, 400, 1900);
-	wire(FLOW_TO_CLIENT, TCP_ACK, 400, 500, 700, 2900); /* the window shrinks, the edge stays */
+	wire(FLOW_TO_CLIENT, TCP_ACK, 400, 500, 700, 2900); /* the window shrinks, its edge stays */
 	return 0;
 }
 
@@ -116,7 +119,7 @@ static void test_right(void **state)
 	assert_int_equal(s.snd_una, (uint32_t)(SERVER_ISN + 1 + 400));
 }
 
-/* Each number one too much and one too little. */
+/* Each number is tested one too large and one too small. */
 static void test_each_number_wrong(void **state)
 {
 	struct drill_position at;
@@ -149,7 +152,10 @@ static void test_each_number_wrong(void **state)
 	}
 }
 
-/* What the client acknowledges next it held at the cut; not when the server spoke in between. */
+/*
+ * The next ACK of the client shows what it held at the cut, unless the server sent something in
+ * between.
+ */
 static void test_answer(void **state)
 {
 	struct drill_position at;
@@ -162,7 +168,7 @@ static void test_answer(void **state)
 	assert_int_equal(events.at, cut);
 	assert_int_equal(drill_events_answer(&events), 900);
 	assert_null(drill_check_snapshot(&events, &s, &at));
-	s.snd_una += 500; /* as the answer would make it */
+	s.snd_una += 500; /* as the client's answer would */
 	assert_null(drill_check_snapshot(&events, &s, &at));
 	s.snd_una++;
 	assert_string_equal(drill_check_snapshot(&events, &s, &at), "snd-una-differs");
@@ -182,7 +188,7 @@ static void test_no_answer_behind_a_retransmission(void **state)
 	assert_int_equal(drill_events_answer(&events), -1);
 }
 
-/* FINs take a number each. */
+/* A FIN takes one number. */
 static void test_fins(void **state)
 {
 	struct drill_position at;

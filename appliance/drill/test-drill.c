@@ -17,13 +17,13 @@
 
 enum fault {
 	NONE,
-	OTHER_BYTE,       /* one of the bytes sent is another */
-	STALLS,           /* says nothing */
-	NEVER_ENDS,       /* the backup finishes, the client is not told */
+	OTHER_BYTE,       /* one byte of the answer differs */
+	STALLS,           /* sends nothing */
+	NEVER_ENDS,       /* finishes the backup, never the client */
 	ENDS_EARLY,       /* finishes the client at once */
-	MORE,             /* one byte more than there is */
-	AGAINST_CONTRACT, /* speaks behind the end */
-	FORGETS,          /* its checkpoint does not hold all of its state */
+	MORE,             /* sends one byte more than the server did */
+	AGAINST_CONTRACT, /* sends to the client after its end */
+	FORGETS,          /* the checkpoint lacks a part of the state */
 	ABORTS,
 	REFUSES,
 };
@@ -33,8 +33,8 @@ static enum fault fault;
 /* ---- the module ------------------------------------------------------------------------------ */
 
 struct line_state {
-	uint64_t seen;     /* of the client's bytes */
-	uint64_t suppress; /* of the answer: delivered before the cut */
+	uint64_t seen;     /* the client's bytes so far */
+	uint64_t suppress; /* of the answer: delivered before the server died */
 	bool odd, lost;
 };
 
@@ -179,22 +179,23 @@ static const struct jeebs_module line_module = {
 	.close = line_close,
 };
 
-/* ---- the oracle: the same bytes for the same bytes --------------------------------- */
+/* ---- the oracle: the same bytes answer the same bytes ---- */
 
 struct exact {
 	struct buf server, client;
-	/* The server's bytes from @from on came after @after bytes of the client. */
+	/* The server sends its bytes from @from on once it has received @after bytes of the
+	 * client. */
 	struct exact_turn {
 		uint64_t from, after;
 	} turn[64];
 	uint32_t turns;
-	uint64_t lost; /* the first of the server's that is, + 1 */
+	uint64_t lost; /* offset of the first lost byte of the server, + 1 */
 	bool fin;
-	uint64_t got, sent; /* of the connection */
+	uint64_t got, sent; /* offsets in the connection */
 };
 
 static uint64_t unasked = UINT64_MAX;
-static int oracles; /* open ones and their connections */
+static int oracles; /* open oracles and their connections */
 
 static void *exact_open(const struct jeebs_service *svc)
 {
@@ -310,18 +311,18 @@ static const struct jeebs_oracle exact_oracle = {
 
 /* ---- the capture ------------------------------------------------------------------- */
 
-#define C   FLOW_TO_SERVER /* says the client */
+#define C   FLOW_TO_SERVER /* sent by the client */
 #define S   FLOW_TO_CLIENT
 #define ACK TCP_ACK
 
 struct seg {
 	enum flow_dir dir;
 	int flags;
-	int64_t off, ack; /* stream offsets; -1: the place of a SYN */
+	int64_t off, ack; /* stream offsets; -1: the position of a SYN */
 	const char *text;
 };
 
-/* Both ISNs close to the wrap: the numbers go past it on the way. */
+/* Both ISNs are so close to the wrap that the sequence numbers pass it. */
 static const uint32_t isn[2] = {UINT32_C(0xfffffff0), UINT32_C(0xfffffff8)};
 
 static const struct seg talk[] = {
@@ -333,7 +334,7 @@ static const struct seg talk[] = {
 	{C, ACK, 16, 5, ""},
 	{C, ACK, 16, 12, "two"},
 	{S, ACK, 12, 19, "second "},
-	{S, ACK, 12, 19, "second "}, /* again */
+	{S, ACK, 12, 19, "second "}, /* a retransmission */
 	{C, ACK, 19, 12, ""},
 	{S, ACK, 19, 19, "answer, long enough to be cut in many places"},
 	{C, ACK, 19, 63, ""},
@@ -347,7 +348,7 @@ static struct watch_service service;
 static struct drill_report report;
 static size_t memory_max, horizon;
 static int64_t hole_timeout_ns;
-static struct drill_said said[8]; /* of the first connection */
+static struct drill_said said[8]; /* what the first connection's client sent */
 static uint32_t said_n;
 static const struct jeebs_oracle *oracle;
 
@@ -369,7 +370,7 @@ static struct segment segment_of(const struct seg *g, uint32_t packet)
 	};
 }
 
-/* The whole drill over @n segments; the counts are in `report`. */
+/* Drills the @n segments. The counts are in `report`. */
 static void drill(const struct seg *g, uint32_t n)
 {
 	struct watch_config wc = {
@@ -433,7 +434,7 @@ static int set_up(void **state)
 	return endpoint_parse("10.9.0.1:80", false, &service.endpoint);
 }
 
-/* All cuts from the first to which it matters have this outcome. */
+/* Asserts that each cut has this outcome, from the first cut on that it can show at. */
 static void assert_finds(enum fault what, const char *kind)
 {
 	fault = what;
@@ -451,7 +452,8 @@ static void assert_finds(enum fault what, const char *kind)
 static void test_every_cut_is_exact(void **state)
 {
 	drill(talk, TALK_N);
-	/* Not the SYN, of a flow that is not live yet, and not the last packet, which ends it. */
+	/* No cut is at the SYN, whose flow is not live yet, nor at the last packet, which ends
+	 * the flow. */
 	assert_int_equal(report.cuts, TALK_N - 2);
 	assert_int_equal(report.exact, report.cuts);
 }
@@ -459,13 +461,13 @@ static void test_every_cut_is_exact(void **state)
 static void test_other_byte(void **state)
 {
 	assert_finds(OTHER_BYTE, "other-bytes");
-	/* At the first cut the whole first answer is to come: its last byte is the wrong one. */
+	/* At the first cut the whole first answer is due. Its last byte is wrong. */
 	assert_int_equal(report.first_packet, 2);
 	assert_int_equal(report.first.offset, 11);
 	assert_int_equal(report.first.window, 3);
 	assert_memory_equal(report.first.want, "st answer", 9);
 	assert_memory_equal(report.first.got, "st answes", 9);
-	/* All but those with nothing left to send. */
+	/* The cuts at which nothing more is due. */
 	assert_int_equal(report.exact, 4);
 }
 
@@ -502,7 +504,7 @@ static void test_contract(void **state)
 static void test_checkpoint_that_forgets(void **state)
 {
 	assert_finds(FORGETS, "checkpoint-plans-otherwise");
-	assert_int_equal(report.exact, 2); /* before the first byte there is nothing to forget */
+	assert_int_equal(report.exact, 2); /* before the first byte there is no state to forget */
 }
 
 static void test_refusals_are_told_apart(void **state)
@@ -538,7 +540,7 @@ static void test_memory_ceiling(void **state)
 	assert_string_equal(report.refusal[0].reason, "drill-memory-ceiling");
 }
 
-/* Behind the horizon nothing is compared: the byte that is wrong there is not found. */
+/* Behind the horizon nothing is compared: a wrong byte there is not found. */
 static void test_horizon(void **state)
 {
 	horizon = 11;
@@ -547,20 +549,20 @@ static void test_horizon(void **state)
 	assert_true(report.exact > 3);
 }
 
-/* The client says the second line once it has read the first answer, and not before. */
+/* The client sends the second line only after it has read the first answer. */
 static void test_client_waits_for_answers(void **state)
 {
 	unasked = 12;
 	fault = STALLS;
 	drill(talk, TALK_N);
-	assert_true(report.wrong > 0);             /* the first answer was asked for ... */
-	assert_int_equal(report.refusal_count, 1); /* ... and what is behind it was not */
+	/* The client has asked for the first answer ... */
+	assert_true(report.wrong > 0);
+	assert_int_equal(report.refusal_count, 1); /* ... and not for what is behind it */
 	assert_string_equal(report.refusal[0].reason, "server-spoke-unasked");
 }
 
-/* What the capture lost is compared with nothing, and nobody is blamed for it. */
-/* What nothing let expect, and was not said at the cut: nobody sends it in the old server's stead.
- */
+/* Bytes that the server sent without being asked, and had not begun at the cut: nobody sends them
+ * in its place. */
 static void test_what_nobody_asked_for(void **state)
 {
 	static const enum fault faults[] = {OTHER_BYTE, ENDS_EARLY};
@@ -577,6 +579,7 @@ static void test_what_nobody_asked_for(void **state)
 	}
 }
 
+/* What the capture lost is compared with nothing. No outcome blames the module for it. */
 static void test_gap(void **state)
 {
 	static const struct seg g[] = {
@@ -584,7 +587,7 @@ static void test_gap(void **state)
 		{S, TCP_SYN | ACK, -1, 0, ""},
 		{C, ACK, 0, 0, ""},
 		{C, ACK, 0, 0, "question"},
-		/* five bytes of the server are missing */
+		/* the capture lost five bytes of the server */
 		{S, ACK, 5, 8, "answer"},
 		{C, ACK, 8, 11, ""},
 		{C, ACK, 8, 11, "more"},
@@ -597,7 +600,7 @@ static void test_gap(void **state)
 	assert_true(report.refused > 0);
 }
 
-/* What the capture holds of the answer is proved; that its rest comes, nobody can tell. */
+/* The captured part of the answer is proved. Whether the rest would come is unknown. */
 static void test_proved_up_to_a_loss(void **state)
 {
 	static const struct seg g[] = {
@@ -609,10 +612,11 @@ static void test_proved_up_to_a_loss(void **state)
 	drill(g, sizeof g / sizeof g[0]);
 	assert_int_equal(report.wrong, 0);
 	assert_int_equal(report.exact_to_loss, 4);
-	assert_int_equal(report.exact, 6); /* two are behind it, and all that comes is there */
-	assert_int_equal(report.refusal[0].n, 2); /* where nothing is left before the loss */
+	/* Two are behind the loss, and all that is due was captured. */
+	assert_int_equal(report.exact, 6);
+	assert_int_equal(report.refusal[0].n, 2); /* nothing is due before the loss */
 	assert_string_equal(report.refusal[0].reason, "oracle-cannot-tell");
-	/* Nor does a loss excuse what was wrong before it. */
+	/* A loss does not excuse what is wrong before it. */
 	fault = OTHER_BYTE;
 	drill(g, sizeof g / sizeof g[0]);
 	assert_int_equal(report.wrong, 4);
@@ -624,8 +628,8 @@ static void test_proved_up_to_a_loss(void **state)
 }
 
 /*
- * The capture lost bytes of the first answer, and did not give them up when the client asked
- * again: its question is shown late, but was said before the answer to it.
+ * The capture lost bytes of the first answer, and did not report them as lost when the client sent
+ * its next request. So that request is shown late, although it was sent before its answer.
  */
 static void test_question_behind_a_hole(void **state)
 {
@@ -645,9 +649,9 @@ static void test_question_behind_a_hole(void **state)
 }
 
 /*
- * More is lost than both windows hold. Where the server is then neither end is believed alone, so
- * its next segment is nothing, and the client's ACK of that is: no client has acknowledged this
- * before the server went on.
+ * The capture lost more than both windows hold. So far away neither end is believed alone: the
+ * server's next segment does not count, and neither does the client's ACK of it. The client's bytes
+ * count as acknowledging nothing before the server has gone on.
  */
 static void test_behind_a_loss_of_windows(void **state)
 {
@@ -673,7 +677,7 @@ static int silent_receive(void *connection, struct jeebs_bytes b, int eof,
 	return 0;
 }
 
-/* The module is not to blame for what comes behind bytes that the capture lost. */
+/* The module is not blamed for what comes behind lost bytes. */
 static void test_client_waits_in_a_gap(void **state)
 {
 	static const struct seg g[] = {
@@ -691,7 +695,7 @@ static void test_client_waits_in_a_gap(void **state)
 	assert_string_equal(report.refusal[0].reason, "capture-incomplete");
 }
 
-/* The end of the client's question was lost by the capture, the answer was not. */
+/* The capture lost the end of the client's request, but not the answer. */
 static void test_question_without_an_end(void **state)
 {
 	static const struct seg g[] = {
