@@ -30,7 +30,7 @@ static struct adopt_connection connection_of(uint64_t from)
 	return c;
 }
 
-/* Messages of an offer, in a row. */
+/* The messages of an offer, in order. */
 struct script {
 	struct writer m[64];
 	int n;
@@ -70,7 +70,7 @@ static void script_deinit(struct script *s)
 		free(s->m[i].start);
 }
 
-/* The outcome of the last message that was taken. */
+/* Feeds the messages. Returns the outcome of the last one that was taken. */
 static int feed(const struct script *s, struct adopt_offer *o)
 {
 	int r = ADOPT_OFFER_MORE;
@@ -101,7 +101,7 @@ static void test_any_chunks(void **unused)
 	}
 }
 
-/* Each message left out, said twice, or cut: never a whole offer. */
+/* Each message is left out, repeated or truncated: the offer never becomes whole. */
 static void test_every_fault(void **unused)
 {
 	const struct adopt_connection c = connection_of(0);
@@ -120,7 +120,8 @@ static void test_every_fault(void **unused)
 			}
 			adopt_offer_init(&o, 1000);
 			int r = feed(&t, &o);
-			/* One that ends too early stays incomplete; END twice was whole before. */
+			/* An offer without its END stays incomplete. A second END comes when the
+			 * offer is already whole. */
 			if (kind == 0 && bad == s.n - 1)
 				assert_int_equal(r, ADOPT_OFFER_MORE);
 			else if (kind == 1 && bad == s.n - 1)
@@ -179,14 +180,14 @@ static void test_contradictions(void **unused)
 	struct adopt_connection c = connection_of(0);
 
 	assert_int_equal(again(&c), ADOPT_WIRE_OK);
-	c.n[0]--; /* ends before its direction does */
+	c.n[0]--; /* the log ends before its direction does */
 	assert_int_equal(again(&c), ADOPT_WIRE_MALFORMED);
 	c = connection_of(0);
 	c.from[0] = UINT64_MAX; /* from + n would wrap to the end */
 	c.n[0] = c.to_server_end + 1;
 	assert_int_equal(again(&c), ADOPT_WIRE_MALFORMED);
 	c = connection_of(0);
-	c.unsent = 5; /* four are not acknowledged */
+	c.unsent = 5; /* there are four unacknowledged bytes */
 	assert_int_equal(again(&c), ADOPT_WIRE_MALFORMED);
 	c = connection_of(0);
 	c.to_client_acked = c.to_client_end + 1;
@@ -195,7 +196,7 @@ static void test_contradictions(void **unused)
 	memcpy(c.protocol, "a/b c", 5);
 	assert_int_equal(again(&c), ADOPT_WIRE_MALFORMED);
 	c = connection_of(0);
-	c.server.addr.b[15] = 1; /* behind an IPv4 address */
+	c.server.addr.b[15] = 1; /* the bytes behind an IPv4 address must be 0 */
 	assert_int_equal(again(&c), ADOPT_WIRE_MALFORMED);
 }
 
@@ -206,7 +207,7 @@ static void test_versions(void **unused)
 
 	adopt_wire_hello(&w);
 	assert_int_equal(adopt_wire_read_hello(writer_view(&w)), ADOPT_WIRE_OK);
-	room[15] = 9; /* it speaks later ones as well, and says more */
+	room[15] = 9; /* a later version, with more fields */
 	writer_u8(&w, 1);
 	assert_int_equal(adopt_wire_read_hello(writer_view(&w)), ADOPT_WIRE_OK);
 	room[13] = 2;
@@ -245,7 +246,7 @@ static void test_verdict(void **unused)
 		w = WRITER_IN(room);                                                     \
 	} while (0)
 
-/* As docs/adopt-protocol.md has it: programs of others depend on each byte. */
+/* The bytes are those of docs/adopt-protocol.md: other people's programs depend on each. */
 static void test_bytes_on_the_wire(void **unused)
 {
 	const struct adopt_connection c = connection_of(0);

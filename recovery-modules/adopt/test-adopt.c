@@ -28,7 +28,10 @@ static void say(struct harness *h, size_t in, size_t out)
 	harness_data(h, JEEBS_TO_CLIENT, bytes_of(server_says, out));
 }
 
-/* The log is the end of what was said, and so long as allowed; the plan says whether it is all. */
+/*
+ * The log is the end of the conversation, as long as the ceiling allows. The plan says whether it
+ * is the whole.
+ */
 static void check(struct harness *h, uint64_t retain, size_t in, size_t out)
 {
 	const size_t said[2] = {in, out};
@@ -50,7 +53,10 @@ static void check(struct harness *h, uint64_t retain, size_t in, size_t out)
 			    in <= retain && out <= retain ? "integrated" : "integrated-tail");
 }
 
-/* Every cut of the conversation, every ceiling, several chunkings, over a checkpoint. */
+/*
+ * Each cut of the conversation, with each ceiling and several chunkings, before and after a
+ * checkpoint.
+ */
 static void test_every_cut(void **unused)
 {
 	static const size_t chunks[] = {0, 1, 3, 7};
@@ -71,7 +77,7 @@ static void test_every_cut(void **unused)
 	}
 }
 
-/* A checkpoint in the middle is followed by the same as none. */
+/* After a checkpoint in the middle the module continues as without. */
 static void test_goes_on_after_checkpoint(void **unused)
 {
 	for (size_t cut = 0; cut <= CLIENT_N; cut++) {
@@ -143,7 +149,9 @@ static struct jeebs_bytes log_of_cut(struct jeebs_flow *f, uint32_t dir, uint64_
 	return b;
 }
 
-/* From where another module handed it over, it is whole. */
+/*
+ * The module begins where another one handed the conversation over. Its log is whole from there on.
+ */
 static void test_begins_in_the_middle(void **unused)
 {
 	static _Alignas(16) char state[512];
@@ -201,8 +209,9 @@ static void test_hostile_checkpoints(void **unused)
 	b.p[0]++;
 	assert_false(harness_restore(&h, buf_view(&b)));
 	b.p[0]--;
-	for (int i = 2; i < 20;
-	     i += 8) { /* begins behind what is kept, is kept from behind the end */
+	/* A log that begins behind its end is refused. One to be kept from behind its end is not.
+	 */
+	for (int i = 2; i < 20; i += 8) {
 		b.p[i] = 1;
 		assert_int_equal(harness_restore(&h, buf_view(&b)), i == 18);
 		b.p[i] = 0;
@@ -212,7 +221,7 @@ static void test_hostile_checkpoints(void **unused)
 	harness_deinit(&h);
 }
 
-/* Whoever resumes it by mistake resets the client; no byte is invented. */
+/* A box that resumes the module by mistake resets the client. The module invents no byte. */
 static void test_resume_resets(void **unused)
 {
 	const struct harness_backend backend = {.refuse = true};

@@ -21,8 +21,8 @@ struct rig {
 	char dir[32], path[48];
 	int listener;
 	int box;    /* the box's end of the channel */
-	int client; /* the other end of the connection that is handed over */
-	int server; /* the box's descriptor of it */
+	int client; /* the far end of the connection that is handed over */
+	int server; /* the box's descriptor of that connection */
 	struct jeebs_adopt *a;
 };
 
@@ -79,8 +79,7 @@ static int tear_down(void **state)
 	return 0;
 }
 
-/* One message; with the descriptors @fd, -1: none. */
-/* Then the writer begins again. */
+/* Sends one message with @count copies of the descriptor @fd, and empties the writer. */
 static void say(struct rig *r, struct writer *w, int fd, int count)
 {
 	union {
@@ -180,7 +179,7 @@ static void test_taken(void **state)
 	assert_int_equal(ntohs(((const struct sockaddr_in *)&k->server)->sin_port), 7000);
 	assert_int_equal(jeebs_adopt_take(r->a), 0);
 	assert_true(verdict(r).taken);
-	/* Only what the socket was not given. */
+	/* Only what the socket has not yet been given is sent. */
 	assert_int_equal(jeebs_adopt_send(r->a), JEEBS_ADOPT_DONE);
 	assert_int_equal(jeebs_adopt_send(r->a), JEEBS_ADOPT_DONE);
 	expect_client(r, "2\n");
@@ -250,7 +249,7 @@ static void test_box_gives_up(void **state)
 	assert_int_equal(jeebs_adopt_take(r->a), -ECONNRESET);
 	assert_int_equal(jeebs_adopt_send(r->a), -EINVAL);
 	jeebs_adopt_abort(r->a);
-	expect_reset(r); /* though others hold the socket too */
+	expect_reset(r); /* although others hold the socket, too */
 	r->box = dup(0);
 }
 
@@ -314,7 +313,7 @@ static void test_too_large(void **state)
 	jeebs_adopt_abort(r->a);
 }
 
-/* A peer that is another user, if this runs as root. */
+/* The peer is another user. This needs root. */
 static void test_peer(void **state)
 {
 	struct rig *r = *state;

@@ -12,7 +12,7 @@
 
 #include "harness.h"
 
-/* What the test plays: the module's step, and notes of all that happened. */
+/* What the test does in the module's place, and notes of what happened. */
 static struct play {
 	void (*step)(const struct jeebs_cut *cut, struct jeebs_join *j,
 		     const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b);
@@ -22,9 +22,9 @@ static struct play {
 	const struct jeebs_live_ops *live_ops;
 	char seen[256]; /* m or d, and a letter of the event */
 	uint32_t made;
-	char said[64];     /* to the data connection of the backend */
-	bool data_done;    /* it got its end */
-	bool told;         /* and the main one of the backend said so */
+	char said[64];     /* to the backend's data connection */
+	bool data_done;    /* the data connection got its end */
+	bool told;         /* the backend's main connection reported that */
 	bool client_waits; /* the client has not connected */
 	enum harness_opening opening;
 	uint16_t port;
@@ -89,7 +89,10 @@ static const struct jeebs_module player = {
 	.companion = "player-data",
 };
 
-/* The backend: says "ready" on the main connection, and "done" once a data connection has ended. */
+/*
+ * The backend. On the main connection it sends "ready", and "done" once a data connection has
+ * ended.
+ */
 static int data_connection;
 
 static void *backend_connect(void *ctx, uint16_t port)
@@ -121,7 +124,7 @@ static void backend_receive(void *ctx, struct bytes b, bool eof, struct buf *ans
 static const struct harness_backend backend = {.receive = backend_receive,
 					       .connect = backend_connect};
 
-/* The client: says what was prepared, once. */
+/* The client. It sends the prepared words, once. */
 struct talker {
 	const char *words;
 	bool eof;
@@ -193,7 +196,7 @@ static void step_upload(const struct jeebs_cut *cut, struct jeebs_join *j,
 		play.data = ops->related(j, 0);
 		ops->hold_client(play.data, 1);
 		ops->to_backend(j, text("store"));
-		ops->log_to_backend(play.data, 101, 104); /* waits for a port */
+		ops->log_to_backend(play.data, 101, 104); /* queued until a port is set */
 	}
 	if (j == play.main && event == JEEBS_EV_BACKEND_DATA) {
 		ops->to_client(j, b);
@@ -203,7 +206,8 @@ static void step_upload(const struct jeebs_cut *cut, struct jeebs_join *j,
 			ops->pass(play.data, JEEBS_TO_CLIENT);
 		}
 	}
-	/* As long as the channel is there, though its client's direction passes. */
+	/* The log stays readable while the channel exists, although the client's direction
+	 * passes. */
 	if (event != JEEBS_EV_CHANNEL_CLOSED)
 		assert_int_equal(r->cut.log(r->cut.flow, JEEBS_TO_SERVER, 100).n, 4);
 }
@@ -217,7 +221,7 @@ static void test_an_upload_goes_on(void **state)
 	relate(&h, "x", true);
 	play.opening = HARNESS_THERE;
 	data_client = (struct talker){"4567", true};
-	/* The backend waits for the end of the data connection, closes it in turn. */
+	/* The backend waits for the end of the data connection, and then closes its side. */
 	harness_resume_with(&h, &backend, &client);
 	assert_null(h.violation);
 	assert_int_equal(h.outcome, HARNESS_JOINED);
@@ -248,7 +252,7 @@ static void step_listen(const struct jeebs_cut *cut, struct jeebs_join *j,
 		ops->backend_port(play.data, 2020);
 		ops->timer(j, 1000);
 	} else if (event == JEEBS_EV_CLIENT_DATA && j == play.main) {
-		ops->finish_client(j); /* the others go on */
+		ops->finish_client(j); /* the other channels continue */
 	} else if (event == JEEBS_EV_BACKEND_DATA) {
 		ops->to_client(j, b);
 	} else if (event == JEEBS_EV_BACKEND_EOF) {
@@ -281,7 +285,7 @@ static void test_a_client_that_does_not_come(void **state)
 {
 	struct harness h;
 
-	/* In its own time: after the timers. */
+	/* The client comes too late: after the timers. */
 	begin(&h, step_listen);
 	play.opening = HARNESS_NOT_YET;
 	harness_resume_with(&h, &backend, &client);
@@ -289,13 +293,13 @@ static void test_a_client_that_does_not_come(void **state)
 	assert_string_equal(play.seen, "mSdUdDdEmTdf");
 	assert_int_equal(h.outcome, HARNESS_JOINED);
 	harness_deinit(&h);
-	/* At once. */
+	/* The client never comes. The module gets the event at once. */
 	begin(&h, step_listen);
 	play.opening = HARNESS_NEVER;
 	harness_resume_with(&h, &backend, &client);
 	assert_string_equal(play.seen, "mSdfmT");
 	harness_deinit(&h);
-	/* Nobody plays it. */
+	/* The test gives no client. */
 	begin(&h, step_listen);
 	harness_resume(&h, &backend, BYTES_NONE, false);
 	assert_string_equal(play.seen, "mSdfmT");
@@ -400,7 +404,8 @@ static void step_wrong(const struct jeebs_cut *cut, struct jeebs_join *j,
 	if (event == JEEBS_EV_TIMER)
 		ops->to_backend(d, text("x"));
 	if (event == JEEBS_EV_CHANNEL_CLOSED && play.made == 7) {
-		(void)cut->related[0].cut.log(cut->related[0].cut.flow, 0, 100); /* still */
+		/* The log is still readable. */
+		(void)cut->related[0].cut.log(cut->related[0].cut.flow, 0, 100);
 		ops->timer(play.main, 10);
 	}
 }
@@ -473,7 +478,7 @@ static void test_handing_over(void **state)
 		assert_int_equal(h.handed_over_at[JEEBS_TO_SERVER], i == 0 ? 0 : i == 1 ? 6 : 8);
 		harness_deinit(&h);
 	}
-	/* From where nothing is known. */
+	/* A hand-over without a known position is a violation. */
 	struct harness h;
 	begin(&h, step_many);
 	h.options.service = &somebody;
@@ -483,7 +488,7 @@ static void test_handing_over(void **state)
 	harness_deinit(&h);
 }
 
-/* The companion in a harness of its own. */
+/* The companion module is tested in a harness of its own. */
 static void test_a_companion(void **state)
 {
 	const struct jeebs_related r = {.tag = 1, .client_port = 5};

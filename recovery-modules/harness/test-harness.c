@@ -11,9 +11,7 @@
 
 #include "harness.h"
 
-/*
- * The first byte of the client says what the module does.
- */
+/* The client's first byte chooses what the module does. */
 struct actor {
 	struct jeebs_flow *flow;
 	const struct jeebs_live_ops *ops;
@@ -41,16 +39,16 @@ static int actor_data(void *state, uint32_t dir, uint64_t off, struct jeebs_byte
 	a->seen[dir] = off + b.n;
 	a->chunks++;
 	switch (a->act) {
-	case 'k': /* all of it */
+	case 'k': /* keeps all bytes */
 		a->ops->keep_from(a->flow, JEEBS_TO_SERVER, 0);
 		return JEEBS_OK;
-	case 'l': /* the last two bytes */
+	case 'l': /* keeps the last two bytes */
 		a->ops->keep_from(a->flow, dir, off + b.n - 2);
 		return JEEBS_OK;
-	case 'f': /* the future */
+	case 'f': /* keeps from an offset in the future */
 		a->ops->keep_from(a->flow, dir, off + b.n + 1);
 		return JEEBS_OK;
-	case 'b': /* the past */
+	case 'b': /* keeps from an offset in the past */
 		a->ops->keep_from(a->flow, dir, 2);
 		a->ops->keep_from(a->flow, dir, 1);
 		return JEEBS_OK;
@@ -92,7 +90,7 @@ static int actor_restore(void *state, struct jeebs_bytes b)
 	if (b.n != 2)
 		return JEEBS_GIVE_UP;
 	a->act = b.p[0];
-	a->chunks = a->act == 'c' ? 99 : b.p[1]; /* forgets */
+	a->chunks = a->act == 'c' ? 99 : b.p[1]; /* forgets its count */
 	return JEEBS_OK;
 }
 
@@ -114,12 +112,12 @@ static void actor_start(const struct actor *a, struct jeebs_join *j,
 			const struct jeebs_join_ops *ops)
 {
 	switch (a->act) {
-	case 'P': /* a plain proxy */
+	case 'P': /* a proxy that changes nothing */
 		ops->to_backend(j, word);
 		ops->pass(j, JEEBS_TO_SERVER);
 		ops->pass(j, JEEBS_TO_CLIENT);
 		break;
-	case '1': /* passes twice */
+	case '1': /* passes one direction twice */
 		ops->pass(j, JEEBS_TO_SERVER);
 		ops->pass(j, JEEBS_TO_SERVER);
 		break;
@@ -139,15 +137,15 @@ static void actor_start(const struct actor *a, struct jeebs_join *j,
 		ops->pass(j, JEEBS_TO_CLIENT);
 		ops->finish_client(j);
 		break;
-	case '6': /* more than a queue holds */
+	case '6': /* sends more than a queue holds */
 		for (int i = 0; i < 100; i++)
 			ops->to_client(j, word);
 		break;
-	case 'w': /* waits for who speaks first */
+	case 'w': /* waits for whichever end sends first */
 		ops->connect_backend(j);
 		ops->pass(j, JEEBS_TO_CLIENT);
 		break;
-	case 'h': /* hears the client when the timer says so */
+	case 'h': /* holds the client's bytes until the timer */
 		ops->hold_client(j, 1);
 		ops->timer(j, 20);
 		break;
@@ -155,7 +153,7 @@ static void actor_start(const struct actor *a, struct jeebs_join *j,
 		ops->pass(j, JEEBS_TO_SERVER);
 		ops->hold_client(j, 1);
 		break;
-	case 'k': /* of a log that is longer than what may be queued */
+	case 'k': /* sends more of the log than may be queued at once */
 		ops->log_to_backend(j, 5, 5);
 		ops->log_to_backend(j, 1, 200);
 		ops->to_backend(j, word);
@@ -163,10 +161,10 @@ static void actor_start(const struct actor *a, struct jeebs_join *j,
 		ops->pass(j, JEEBS_TO_SERVER);
 		ops->pass(j, JEEBS_TO_CLIENT);
 		break;
-	case 'l': /* before the log begins */
+	case 'l': /* sends from before the start of the log */
 		ops->log_to_backend(j, 0, 2);
 		break;
-	case '7': /* behind its end */
+	case '7': /* sends beyond the end of the log */
 		ops->log_to_backend(j, 1, 3);
 		break;
 	case '8':
@@ -182,11 +180,11 @@ static void actor_start(const struct actor *a, struct jeebs_join *j,
 		ops->to_client(j, word);
 		ops->connect_backend(j);
 		break;
-	case 'N': /* nobody is asked */
+	case 'N': /* sends to a backend without a port */
 		ops->backend_port(j, 0);
 		ops->to_backend(j, word);
 		break;
-	default: /* an echo of events, see actor_resume() */
+	default: /* echoes events, see actor_resume() */
 		ops->to_backend(j, word);
 	}
 }
@@ -238,7 +236,7 @@ static const struct jeebs_module actor_module = {
 	.close = actor_close,
 };
 
-/* Answers each call with "ok" and closes when the other side has finished. */
+/* Answers each input with "ok", and closes once the other side has finished. */
 static void answer_ok(void *ctx, struct bytes b, bool eof, struct buf *answer, bool *close,
 		      bool *fail)
 {
@@ -246,7 +244,7 @@ static void answer_ok(void *ctx, struct bytes b, bool eof, struct buf *answer, b
 	*close = eof;
 }
 
-/* Never stops talking. */
+/* Sends without end. */
 static void answer_long(void *ctx, struct bytes b, bool eof, struct buf *answer, bool *close,
 			bool *fail)
 {
@@ -387,7 +385,7 @@ static void test_joins(void **state)
 	assert_client(&h, "up data answer eof ");
 	assert_int_equal(h.outcome, HARNESS_JOINED);
 	harness_deinit(&h);
-	/* Passing through, ends included. */
+	/* Bytes and ends pass in both directions. */
 	begin(&h, "P", 0);
 	harness_resume(&h, &backend, bytes_str("more"), true);
 	assert_client(&h, "okok");
@@ -395,18 +393,18 @@ static void test_joins(void **state)
 	assert_int_equal(h.backend.n, 8);
 	assert_memory_equal(h.backend.p, "wordmore", 8);
 	harness_deinit(&h);
-	/* A backend that speaks first. */
+	/* The backend sends first. */
 	begin(&h, "w", 0);
 	harness_resume(&h, &backend, BYTES_NONE, false);
 	assert_client(&h, "ok");
 	assert_int_equal(h.backend.n, 0);
 	harness_deinit(&h);
-	/* The client is held until nothing else moves. */
+	/* The client is held until nothing else is due. */
 	begin(&h, "h", 0);
 	harness_resume(&h, &backend, bytes_str("more"), true);
 	assert_client(&h, "timer data eof ");
 	harness_deinit(&h);
-	/* Nobody there. */
+	/* The backend refuses the connection. */
 	backend.refuse = true;
 	begin(&h, "e", 0);
 	harness_resume(&h, &backend, BYTES_NONE, false);
@@ -437,7 +435,7 @@ static void test_long_logs(void **state)
 	assert_memory_equal(h.backend.p + 203, said, 2);
 	assert_memory_equal(h.backend.p + 205, "more", 4);
 	harness_deinit(&h);
-	/* Into the void. */
+	/* No backend is asked. */
 	begin(&h, "N", 0);
 	harness_resume(&h, &backend, bytes_str("more"), false);
 	assert_client(&h, "");
@@ -455,7 +453,7 @@ static void test_output_has_a_ceiling(void **state)
 	assert_true(h.client.n <= 500);
 	assert_int_equal(h.outcome, HARNESS_OUTPUT_MAX);
 	harness_deinit(&h);
-	/* A module cannot know of it: what it does behind it is no fault. */
+	/* The module cannot know of the backend's limit: what it sends beyond is no fault. */
 	begin(&h, "O", 0);
 	h.options.backend.max = 48;
 	harness_resume(&h, &backend, BYTES_NONE, false);

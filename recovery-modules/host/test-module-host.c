@@ -16,7 +16,7 @@
 
 #include "module-host.h"
 
-/* A folder of modules of its own for each test. */
+/* Each test has its own folder of modules. */
 struct folder {
 	char dir[64];
 	struct module_host *host;
@@ -95,13 +95,13 @@ static void test_loads_once(void **state)
 	assert_int_equal(module_host_get(f->host, "probe", &m, f->error, sizeof f->error), 0);
 	assert_string_equal(m->name, "probe");
 	assert_int_equal(m->open(NULL, NULL, NULL, NULL), JEEBS_OK);
-	/* From memory: the file may be gone. */
+	/* The second call returns the loaded module: its file may be gone. */
 	char path[128];
 	snprintf(path, sizeof path, "%s/probe.so", f->dir);
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(module_host_get(f->host, "probe", &again, f->error, sizeof f->error), 0);
 	assert_ptr_equal(m, again);
-	/* Never unloaded. */
+	/* A module is never unloaded. */
 	f->host = module_host_free(f->host);
 	assert_int_equal(m->open(NULL, NULL, NULL, NULL), JEEBS_OK);
 }
@@ -121,7 +121,7 @@ static void test_refuses_what_claims_wrongly(void **state)
 	struct folder *f = *state;
 
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-		/* A new inode each time: what was mapped stays mapped. */
+		/* Each file is a new inode, so that what was mapped stays mapped. */
 		char path[128];
 		snprintf(path, sizeof path, "%s/probe.so", f->dir);
 		unlink(path);
@@ -130,8 +130,8 @@ static void test_refuses_what_claims_wrongly(void **state)
 	}
 }
 
-/* A module built against the header as this ABI began: what lies behind its end is not looked at.
- */
+/* A module built against the first header of this ABI: the host reads nothing behind the end of
+ * its shorter struct. */
 static void test_takes_an_older_one(void **state)
 {
 	struct folder *f = *state;
@@ -195,7 +195,8 @@ static void test_refuses_what_others_can_write(void **state)
 	assert_int_equal(chmod(f->dir, 0700), 0);
 	if (geteuid() != 0)
 		return;
-	/* Only root can give a file away: a stranger owns it, or a stranger's group may write. */
+	/* Only root can give a file away. A stranger owns the file, or a stranger's group may
+	 * write it. */
 	assert_int_equal(chown(path, 12345, 0), 0);
 	assert_refused(f, -EPERM, "others");
 	assert_int_equal(chown(path, 0, 12345), 0);
@@ -203,7 +204,7 @@ static void test_refuses_what_others_can_write(void **state)
 	assert_refused(f, -EPERM, "others");
 }
 
-/* A link leads to a folder where anybody can put another file. */
+/* A symbolic link leads to a folder in which anybody can replace the file. */
 static void test_follows_links(void **state)
 {
 	struct folder *f = *state;
@@ -230,7 +231,7 @@ static void test_follows_links(void **state)
 	}
 	const struct jeebs_module *m = NULL;
 	if (geteuid() == 0) {
-		/* Its owner can put another folder in the inner one's place. */
+		/* The folder's owner can put another one in the inner one's place. */
 		assert_int_equal(chown(open_folder, 12345, 0), 0);
 		assert_int_equal(module_host_get(f->host, "probe", &m, f->error, sizeof f->error),
 				 -EPERM);
@@ -244,7 +245,7 @@ static void test_follows_links(void **state)
 	assert_int_equal(rmdir(open_folder), 0);
 }
 
-/* What a copy that was interrupted leaves: mapped, it would be a SIGBUS. */
+/* What an interrupted copy leaves: mapping it would end in a SIGBUS. */
 static void test_refuses_a_part_of_an_object(void **state)
 {
 	struct folder *f = *state;
@@ -320,7 +321,7 @@ static void remove_from(const struct folder *f, const char *name)
 	assert_int_equal(unlink(path), 0);
 }
 
-/* By name, those that detect; oracles and what has no module's name are not looked at. */
+/* The modules that detect, by name. Oracles and files without a module's name are not opened. */
 static void test_finds_who_detects(void **state)
 {
 	const struct jeebs_module *const *m;
@@ -336,7 +337,7 @@ static void test_finds_who_detects(void **state)
 	assert_int_equal(n, 2);
 	assert_string_equal(m[0]->name, "another");
 	assert_string_equal(m[1]->name, "probe");
-	/* Asked again: the same. */
+	/* A second call gives the same. */
 	const struct jeebs_module *const *again;
 	assert_int_equal(module_host_detecting(f->host, &again, &n, f->error, sizeof f->error), 0);
 	assert_ptr_equal(m, again);
@@ -358,7 +359,7 @@ static void test_who_does_not_detect_is_left_out(void **state)
 	assert_int_equal(n, 0);
 }
 
-/* A module that is no module is an error, not one fewer. */
+/* A file that is no module is an error. It is not skipped. */
 static void test_looks_at_all_of_them(void **state)
 {
 	const struct jeebs_module *const *m;

@@ -7,7 +7,7 @@
 #include "replay-oracle.h"
 #include "replay.h"
 
-#define SKIPPED 5u /* bytes of each direction that were another conversation */
+#define SKIPPED 5u /* bytes of each direction that belong to an earlier conversation */
 
 static const struct jeebs_service plain = {.protocol = "replay", .retain = 1 << 20},
 				  behind = {.protocol = "replay",

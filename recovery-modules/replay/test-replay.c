@@ -38,7 +38,7 @@ static void to_client(struct harness *h, const char *text)
 	harness_data(h, JEEBS_TO_CLIENT, bytes_str(text));
 }
 
-/* How it is decided, before and after a checkpoint. */
+/* Asserts the plan, before and after a checkpoint. */
 static void assert_plan(struct harness *h, uint32_t verdict, const char *reason)
 {
 	struct jeebs_plan plan;
@@ -55,19 +55,19 @@ static void assert_plan(struct harness *h, uint32_t verdict, const char *reason)
 
 /* ---- a backup ---------------------------------------------------------------------- */
 
-/* When it has heard so many bytes it says this. */
+/* The backup sends a line once it has received so many bytes. */
 struct line {
 	size_t heard;
 	const char *says;
 };
 
 struct backup {
-	const struct line *line; /* ends with NULL */
+	const struct line *line; /* the list ends with NULL */
 	size_t heard;
 	bool closes; /* after the last line */
 	bool needs_eof;
 	unsigned calls;
-	struct buf order; /* what was heard and said, in that order */
+	struct buf order; /* the bytes it received and sent, in that order */
 };
 
 static void receive(void *ctx, struct bytes b, bool eof, struct buf *answer, bool *close,
@@ -122,7 +122,7 @@ static void test_idle(void **state)
 
 	begin(&h);
 	assert_plan(&h, JEEBS_CONTINUE, "idle");
-	/* The backup is asked at once: it may be one that greets. */
+	/* The backup is connected at once: it may greet. */
 	resume_with(&h, &k, "", false);
 	assert_bytes(&h.client, "hello\n");
 	assert_order(&k, "[hello\n]");
@@ -146,8 +146,8 @@ static void test_unanswered(void **state)
 	buf_deinit(&k.order);
 }
 
-/* Each part only when the backup has come so far: it greets, it answers, in between nothing is
- * sent. */
+/* Each part is sent only when the backup has come so far: it greets, it answers. In between
+ * nothing is sent. */
 static void test_keeps_the_order(void **state)
 {
 	static const struct line lines[] = {
@@ -168,7 +168,10 @@ static void test_keeps_the_order(void **state)
 	harness_deinit(&h);
 }
 
-/* The capture showed the answer before the question: the backup is silent, and is told. */
+/*
+ * The capture showed the answer before the question. The backup is silent until it gets the
+ * question.
+ */
 static void test_an_answer_captured_early(void **state)
 {
 	static const struct line lines[] = {{3, "A\n"}, {6, "B\n"}, {0, NULL}};
@@ -194,7 +197,7 @@ static void test_client_finished(void **state)
 	struct backup k = {.line = lines, .needs_eof = true, .closes = true};
 	struct harness h;
 
-	/* The server answers the end of the client's bytes only. */
+	/* The server answers only after the client's end. */
 	for (size_t said = 0; said < 9; said++) {
 		k = (struct backup){.line = lines, .needs_eof = true, .closes = true};
 		begin(&h);
@@ -228,7 +231,7 @@ static void test_server_finished(void **state)
 	buf_deinit(&k.order);
 }
 
-/* It begins in the middle of a flow: the conversation before was another module's. */
+/* The module begins in the middle of a flow: the bytes before were another module's. */
 static void test_begins_behind_an_upgrade(void **state)
 {
 	struct jeebs_service svc = defaults;
@@ -250,7 +253,7 @@ static void test_begins_behind_an_upgrade(void **state)
 	buf_deinit(&k.order);
 }
 
-/* ---- when it is refused ------------------------------------------------------------ */
+/* ---- refusals ---- */
 
 static void test_gaps(void **state)
 {
@@ -299,7 +302,7 @@ static void test_ceiling(void **state)
 	harness_deinit(&h);
 }
 
-/* The host's own ceiling. */
+/* The host's own ceiling shortens the log. */
 static void test_log_cut_short(void **state)
 {
 	const struct harness_options options = {.service = &defaults, .log_max = 8};
@@ -331,7 +334,8 @@ static void test_not_allowed(void **state)
 	assert_plan(&h, JEEBS_REFUSE, "replay-not-allowed");
 	assert_int_equal(h.log[JEEBS_TO_SERVER].span.bytes.n, 0);
 	harness_deinit(&h);
-	/* The others of that policy speak of requests; here the choice of the module says it. */
+	/* The other values of `replay` speak of requests. Here the choice of this module is the
+	 * permission. */
 	for (svc.replay = JEEBS_REPLAY_IDEMPOTENT; svc.replay <= JEEBS_REPLAY_ALL; svc.replay++) {
 		begin_with(&h, &svc);
 		to_server(&h, "x");
@@ -358,9 +362,9 @@ static void test_stale(void **state)
 	buf_deinit(&old);
 }
 
-/* ---- when the backup disappoints --------------------------------------------------- */
+/* ---- a backup that answers otherwise ---- */
 
-/* After "get" and @delivered from the old server, the backup says @says. */
+/* The client has sent "get" and has @delivered of the old server. The backup sends @says. */
 static void check_backup(const char *delivered, const char *says, bool closes, const char *client,
 			 const char *reason)
 {
@@ -385,7 +389,7 @@ static void test_backup_differs(void **state)
 	check_backup("value", "value and more", false, " and more", NULL);
 	check_backup("value", "volue and more", false, "", "content-differs");
 	check_backup("value", "valuE", false, "", "content-differs");
-	/* Shorter: the first byte that differs is enough. */
+	/* A shorter answer: the first byte that differs suffices. */
 	check_backup("value", "va\n", false, "", "content-differs");
 	check_backup("value", "val", true, "", "backend-closed");
 	check_backup("value", "", true, "", "backend-closed");
@@ -407,7 +411,7 @@ static void test_backup_refuses(void **state)
 	harness_deinit(&h);
 }
 
-/* The server's bytes are not kept: only the digests tell, and they tell before more is sent. */
+/* The server's bytes are not kept. The digests alone show a difference, before more is sent. */
 static void test_digest(void **state)
 {
 	char text[REPLAY_COMPARE_MAX + 100];
@@ -439,7 +443,7 @@ static void test_digest(void **state)
 	}
 }
 
-/* There is one proof only, at the very end. */
+/* The only digest is at the very end. */
 static void test_digest_at_the_end(void **state)
 {
 	char text[REPLAY_COMPARE_MAX + 100];
@@ -482,7 +486,9 @@ static void note_finish(struct jeebs_join *j)
 	finished = true;
 }
 
-/* The old server had finished, and the client was told so; what it says nobody takes. */
+/*
+ * The old server had finished, and the client has its FIN: nobody receives what the backup sends.
+ */
 static void test_nobody_is_left_to_talk_to(void **state)
 {
 	static const struct jeebs_join_ops ops = {.abort = note_abort,
@@ -512,7 +518,10 @@ static void test_nobody_is_left_to_talk_to(void **state)
 #define MORNING "Sat, 21 Nov 2026 09:00:00 GMT"
 #define EVENING "Sun, 22 Nov 2026 19:12:34 GMT"
 
-/* What the old server had said, up to @cut, and what the backup says; whether that is the same. */
+/*
+ * The old server had sent @old up to @cut, and the backup sends @backup. @same: the two heads count
+ * as equal.
+ */
 static void check_head(const char *old, size_t cut, const char *backup, bool same, size_t chunk)
 {
 	const struct line lines[] = {{3, backup}, {0, NULL}};
@@ -555,7 +564,8 @@ static void test_nothing_else_may(void **state)
 		const char *old, *new;
 	} cases[] = {
 		{HEAD_101(MORNING) "frames", HEAD_101(EVENING) "framez"},
-		/* Another length, a field that only ends so, no 101, behind the head. */
+		/* Another length, a field name that only ends in Date, no 101, bytes behind the
+		 * head. */
 		{HEAD_101(MORNING) "frames", HEAD_101("Sat, 21 Nov 2026 9:00:00 GMT") "frames"},
 		{"HTTP/1.1 101 S\r\nX-Date: 1\r\n\r\n", "HTTP/1.1 101 S\r\nX-Date: 2\r\n\r\n"},
 		{"HTTP/1.1 101 S\r\nDat: 1\r\n\r\n", "HTTP/1.1 101 S\r\nDat: 2\r\n\r\n"},
@@ -571,7 +581,7 @@ static void test_nothing_else_may(void **state)
 
 /* ---- marks ------------------------------------------------------------------------- */
 
-/* Commands and answers, one after the other, far more than there are marks. */
+/* Far more commands and answers than there are marks. */
 static void test_marks_are_bounded(void **state)
 {
 	enum {
@@ -592,7 +602,7 @@ static void test_marks_are_bounded(void **state)
 	const struct replay *s = h.state;
 	assert_int_equal(s->marks.n, REPLAY_MARKS_MAX);
 	assert_int_equal(s->marks.joined, TURNS - REPLAY_MARKS_MAX);
-	/* The opening is as it was. */
+	/* The marks of the beginning are unchanged. */
 	for (uint32_t i = 0; i < REPLAY_MARKS_OPENING; i++)
 		assert_int_equal(s->marks.v[i].client, i * 5);
 	lines[TURNS] = (struct line){TURNS * 5 + 3, "end"};
@@ -618,11 +628,11 @@ static void test_hostile_checkpoints(void **state)
 	harness_deinit(&h);
 
 	for (size_t i = 0; i < good.n; i++) {
-		/* Shorter ones. */
+		/* Truncated checkpoints. */
 		begin(&h);
 		assert_false(harness_restore(&h, bytes_head(buf_view(&good), i)));
 		harness_deinit(&h);
-		/* Some that are no state of any conversation; whatever is accepted is no harm. */
+		/* Checkpoints of impossible conversations. One that is accepted does no harm. */
 		for (unsigned bit = 0; bit < 8; bit++) {
 			struct jeebs_plan plan;
 			good.p[i] ^= (uint8_t)(1u << bit);
