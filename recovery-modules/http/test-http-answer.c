@@ -9,7 +9,7 @@
 
 #include "test/record.h"
 
-/* A backend that says one text, whatever it is asked. */
+/* A backend that sends one text, whatever the request. */
 struct speaker {
 	const char *text;
 	bool close;
@@ -28,12 +28,12 @@ static void speak(void *ctx, struct bytes b, bool eof, struct buf *answer, bool 
 
 struct spoken {
 	const char *ask, *delivered;
-	const char *answer; /* of the backend, */
-	bool close;         /* which closes then */
+	const char *answer; /* what the backend sends, ... */
+	bool close;         /* ... and whether it closes then */
 	bool client_fin;
 	const char *client;           /* what the client gets */
-	enum harness_outcome outcome; /* how it ends, */
-	const char *reason;           /* and why */
+	enum harness_outcome outcome; /* the outcome, ... */
+	const char *reason;           /* ... and its reason */
 };
 
 static void check_spoken(const struct spoken *c)
@@ -80,7 +80,10 @@ static void check_spoken(const struct spoken *c)
 	"Last-Modified: Sun, 06 " month " 1994 08:49:37 GMT\r\n"
 #define DATED DATE("Nov")
 
-/* What the client has is asked for again, as far as 64 KiB: it is compared whatever its name is. */
+/*
+ * The bytes that the client has are requested again, up to 64 KiB: they are compared, whatever
+ * their validator is.
+ */
 static void test_ranges_that_were_not_asked_for(void **state)
 {
 	static const struct spoken cases[] = {
@@ -88,10 +91,10 @@ static void test_ranges_that_were_not_asked_for(void **state)
 		 .outcome = HARNESS_JOINED},
 		{GET("/"), HALF, PART TAG RANGE CHUNKS "\r\na\r\n0123456789\r\n0\r\n\r\n",
 		 .client = "56789", .outcome = HARNESS_JOINED},
-		/* The same tag, other bytes. */
+		/* The same tag with other bytes. */
 		{GET("/"), HALF, PART TAG RANGE TEN "\r\n0123x56789", .client = "",
 		 .outcome = HARNESS_ABORTED, .reason = "content-differs"},
-		/* Another tag, and five bytes are no proof; with the same date they are. */
+		/* Five bytes under another tag are no proof. With the same date they are. */
 		{GET("/"), HALF, PART "ETag: \"b\"\r\n" RANGE TEN "\r\n0123456789", .client = "",
 		 .outcome = HARNESS_ABORTED, .reason = "validator-differs"},
 		{GET("/"), HALF, PART "ETag: W/\"a\"\r\n" RANGE TEN "\r\n0123456789", .client = "",
@@ -127,7 +130,7 @@ static void test_ranges_that_were_not_asked_for(void **state)
 		check_spoken(&cases[i]);
 }
 
-/* Under a date alone: a file and what was made of it by compression bear the same. */
+/* With only a date as validator: a file and its compressed form have the same date. */
 static void test_encodings_of_one_date(void **state)
 {
 #define GZIP "Content-Encoding: gzip\r\n"
@@ -138,7 +141,7 @@ static void test_encodings_of_one_date(void **state)
 		 .client = "", .outcome = HARNESS_ABORTED, .reason = "entity-differs"},
 		{GET("/"), OK_10 DATED "\r\n01234", PART DATED GZIP RANGE TEN "\r\n0123456789",
 		 .client = "", .outcome = HARNESS_ABORTED, .reason = "entity-differs"},
-		/* The type need not be said again: RFC 9110 section 15.3.7. */
+		/* The type may be missing from the response: RFC 9110 section 15.3.7. */
 		{GET("/"), OK_10 DATED "Content-Type: a/b\r\n\r\n01234",
 		 PART DATED RANGE TEN "\r\n0123456789", .client = "56789",
 		 .outcome = HARNESS_JOINED},
@@ -148,7 +151,10 @@ static void test_encodings_of_one_date(void **state)
 		check_spoken(&cases[i]);
 }
 
-/* Each make has types of its own. The same length and the same bytes are the same content. */
+/*
+ * Each server software has its own media types. The same length and the same bytes are the same
+ * content.
+ */
 static void test_types_of_other_makes(void **state)
 {
 #define TYPE(t)  "Content-Type: " t "\r\n"
@@ -161,7 +167,7 @@ static void test_types_of_other_makes(void **state)
 		{GET("/"), OK_10 TYPE("text/plain") "\r\n01234",
 		 WHOLE("text/html") TEN "\r\n0123x56789", .client = "", .outcome = HARNESS_ABORTED,
 		 .reason = "content-differs"},
-		/* Another length cannot be told before the end. */
+		/* Another length shows only at the end. */
 		{GET("/"), OK_10 TYPE("text/plain") "\r\n01234",
 		 WHOLE("text/html") CHUNKS "\r\na\r\n0123456789\r\n0\r\n\r\n", DIFFERS},
 		{GET("/"), OK_10 TYPE("text/plain; charset=utf-8") "\r\n01234",
@@ -169,10 +175,10 @@ static void test_types_of_other_makes(void **state)
 		{GET("/"), OK_10 TYPE("text/plain;charset=\"UTF-8\"") "\r\n01234",
 		 WHOLE("text/plain; Charset=utf-8") CHUNKS "\r\na\r\n0123456789\r\n0\r\n\r\n",
 		 JOINS},
-		/* Characters written otherwise may begin alike. */
+		/* Text in another character set may begin with the same bytes. */
 		{GET("/"), OK_10 TYPE("text/plain; charset=utf-8") "\r\n01234",
 		 WHOLE("text/plain; charset=latin1") TEN "\r\n0123456789", DIFFERS},
-		/* A boundary is in the body. */
+		/* A boundary is a part of the body. */
 		{GET("/"), OK_10 TYPE("multipart/mixed; boundary=a") "\r\n",
 		 WHOLE("multipart/mixed; boundary=b") TEN "\r\n0123456789", DIFFERS},
 		{GET("/"), OK_10 GZIP TYPE("text/plain") "\r\n01234",
@@ -183,7 +189,7 @@ static void test_types_of_other_makes(void **state)
 		check_spoken(&cases[i]);
 }
 
-/* Three bytes of the first of two parts were delivered; the backend has another boundary. */
+/* The client has three bytes of the first of two parts. The backend uses another boundary. */
 static void test_several_ranges(void **state)
 {
 #define ASK_PARTS "GET / HTTP/1.1\r\nRange: bytes=0-4,9-9\r\n\r\n"
@@ -198,8 +204,8 @@ static void test_several_ranges(void **state)
 		 PARTS("other", "141") "\r\n--other" PART_A "01234\r\n--other" PART_B
 				       "9\r\n--other--\r\n",
 		 .client = "34\r\n--A" PART_B "9\r\n--A--\r\n", .outcome = HARNESS_JOINED},
-		/* Fields in another order, and more of them; no empty line before the first part.
-		 */
+		/* The fields come in another order, with further ones, and no empty line before
+		 * the first part. */
 		{ASK_PARTS, HAS_PARTS,
 		 PARTS("o", "139") "--o\r\nX: y\r\nContent-Range: bytes "
 				   "0-4/10\r\ncontent-type:a/b\r\n\r\n"
@@ -209,12 +215,12 @@ static void test_several_ranges(void **state)
 		{ASK_PARTS, HAS_PARTS,
 		 PARTS("o", "129") "\r\n--o" PART_A "01x34\r\n--o" PART_B "9\r\n--o--\r\n",
 		 .client = "", .outcome = HARNESS_ABORTED, .reason = "content-differs"},
-		/* Another type in a part: not what the client has. */
+		/* Another type in a part: the client has a different one. */
 		{ASK_PARTS, HAS_PARTS,
 		 PARTS("o", "129") "\r\n--o\r\nContent-Type: a/c\r\nContent-Range: bytes "
 				   "0-4/10\r\n\r\n01234",
 		 .client = "", .outcome = HARNESS_ABORTED, .reason = "content-differs"},
-		/* The last part is missing: the last byte of all is not sent. */
+		/* The last part is missing: the last byte of the whole is not sent. */
 		{ASK_PARTS, HAS_PARTS, PARTS("o", "71") "\r\n--o" PART_A "01234\r\n--o--\r\n",
 		 .client = "34\r\n--A--\r\n", .outcome = HARNESS_ABORTED,
 		 .reason = "length-differs"},
@@ -233,7 +239,7 @@ static void test_several_ranges(void **state)
 		check_spoken(&cases[i]);
 }
 
-/* The client asked for bytes 2 to 6 and has two of them; the backend does no ranges. */
+/* The client requested bytes 2 to 6 and has two of them. The backend does not support ranges. */
 static void test_all_for_a_part(void **state)
 {
 #define ASK_PART        "GET / HTTP/1.1\r\nHost: a\r\nRange: bytes=2-6\r\n\r\n"
@@ -244,16 +250,17 @@ static void test_all_for_a_part(void **state)
 	static const struct spoken cases[] = {
 		{ASK_PART, HAS_PART("10"), ALL "Content-Length: 10\r\n\r\n0123456789",
 		 .client = "456", .outcome = HARNESS_JOINED},
-		/* What follows on the connection comes behind the client's part. */
+		/* Further responses on the connection follow the client's part. */
 		{ASK_PART GET("/"), HAS_PART("10"),
 		 ALL "Content-Length: 10\r\n\r\n0123456789" OK_10 "\r\nabcdefghij",
 		 .client = "456" OK_10 "\r\nabcdefghij", .outcome = HARNESS_JOINED},
 		{ASK_PART, HAS_PART("*"), ALL "Content-Length: 10\r\n\r\n0123456789",
 		 .client = "456", .outcome = HARNESS_JOINED},
-		/* The part is the end. */
+		/* The part ends with the content. */
 		{ASK_PART, HAS_PART("7"), ALL "Content-Length: 7\r\n\r\n0123456" OK_10 "\r\n",
 		 .client = "456" OK_10 "\r\n", .outcome = HARNESS_JOINED},
-		/* In other framings the length shows at the end: one byte waits for it. */
+		/* In other framings the length shows only at the end: one byte is held back for
+		 * it. */
 		{ASK_PART, HAS_PART("10"), ALL CHUNKS "\r\n7\r\n0123456\r\n3\r\n789\r\n0\r\n\r\n",
 		 .client = "456", .outcome = HARNESS_JOINED},
 		{ASK_PART, HAS_PART("10"), ALL CHUNKS "\r\n7\r\n0123456\r\n2\r\n78\r\n0\r\n\r\n",
@@ -264,7 +271,7 @@ static void test_all_for_a_part(void **state)
 		 .outcome = HARNESS_ABORTED, .reason = "length-differs"},
 		{ASK_PART, HAS_PART("10"), ALL "\r\n01", .close = true, .client = "",
 		 .outcome = HARNESS_ABORTED, .reason = "content-differs"},
-		/* Another length, another name, other bytes. */
+		/* Another length, another validator, other bytes. */
 		{ASK_PART, HAS_PART("10"), ALL "Content-Length: 11\r\n\r\n0123456789x",
 		 .client = "", .outcome = HARNESS_ABORTED, .reason = "length-differs"},
 		{ASK_PART, HAS_PART("*"), ALL "Content-Length: 6\r\n\r\n012345", .client = "",
@@ -281,15 +288,15 @@ static void test_all_for_a_part(void **state)
 		 .client = "", .outcome = HARNESS_ABORTED, .reason = "entity-differs"},
 		{ASK_PART, HAS_PART("10"), ALL TYPE("a/b") "Content-Length: 10\r\n\r\n0123456789",
 		 .client = "456", .outcome = HARNESS_JOINED},
-		/* Another make tags it otherwise, and they agree on its date; or they do not. */
+		/* The backend is other software with its own tags. Their dates are the same, or
+		 * differ. */
 		{ASK_PART, PART_DATED(DATED) "23", OTHER(DATED) "0123456789", .client = "456",
 		 .outcome = HARNESS_JOINED},
 		{ASK_PART, PART_DATED(DATED) "23", OTHER(DATED) "0124456789", .client = "",
 		 .outcome = HARNESS_ABORTED, .reason = "content-differs"},
 		{ASK_PART, PART_DATED(DATED) "23", OTHER(DATE("Jul")) "0123456789", .client = "",
 		 .outcome = HARNESS_ABORTED, .reason = "validator-differs"},
-		/* Nothing of the part was delivered: the client's own If-Range names the old tag.
-		 */
+		/* The client has nothing of the part: its own If-Range names the old tag. */
 		{ASK_PART, PART_DATED(DATED), OTHER(DATED) "0123456789", .client = "23456",
 		 .outcome = HARNESS_JOINED},
 		{ASK_PART, PART_DATED(""), OTHER("") "0123456789", .client = "",
@@ -300,7 +307,7 @@ static void test_all_for_a_part(void **state)
 		check_spoken(&cases[i]);
 }
 
-/* Bytes of what was delivered were lost: only the same strong tag makes up for them. */
+/* The capture lost some of the delivered bytes: only the same strong tag makes up for them. */
 static void test_whole_behind_a_gap(void **state)
 {
 	static const struct {
@@ -336,14 +343,14 @@ static void test_whole_behind_a_gap(void **state)
 	}
 }
 
-/* Extensions and trailer fields cut anywhere: completed by the same text, by nothing else. */
+/* Chunk extensions and trailer fields are cut at any byte. Only the same text completes them. */
 static void test_free_text_in_chunks(void **state)
 {
 #define CHUNKED "HTTP/1.1 200 OK\r\n" CHUNKS "\r\n"
 	static const char whole[] =
 		CHUNKED "3;a=b;c=\"d\"\r\nabc\r\n2 ; e\r\nde\r\n0;f\r\nG: h\r\nI: j\r\n\r\n";
 	static const struct spoken others[] = {
-		/* Another extension, or none; in front of the cut they do not matter. */
+		/* Another extension, or none. Extensions before the cut do not matter. */
 		{GET("/"), CHUNKED "3;a=", CHUNKED "3;b=c\r\nabc\r\n0\r\n\r\n", .client = "",
 		 .outcome = HARNESS_ABORTED, .reason = "content-differs"},
 		{GET("/"), CHUNKED "3;a=", CHUNKED "3;a\r\nabc\r\n0\r\n\r\n", .client = "",
@@ -354,14 +361,14 @@ static void test_free_text_in_chunks(void **state)
 		 .outcome = HARNESS_ABORTED, .reason = "content-differs"},
 		{GET("/"), CHUNKED "3;a=b\r\nab", CHUNKED "3;c\r\nabc\r\n0\r\n\r\n",
 		 .client = "c\r\n0\r\n\r\n", .outcome = HARNESS_JOINED},
-		/* Other fields: whether there are more of them nobody knows. */
+		/* Other fields: nobody knows whether more of them follow. */
 		{GET("/"), CHUNKED "0\r\nA: b\r\n", CHUNKED "0\r\nA: c\r\n\r\n", .client = "",
 		 .outcome = HARNESS_ABORTED, .reason = "content-differs"},
 		{GET("/"), CHUNKED "0\r\nA: b\r\n", CHUNKED "0\r\n\r\n", .client = "",
 		 .outcome = HARNESS_ABORTED, .reason = "content-differs"},
 		{GET("/"), CHUNKED "0\r\nA: b", CHUNKED "0\r\nA: a\r\nA: b\r\n\r\n", .client = "",
 		 .outcome = HARNESS_ABORTED, .reason = "content-differs"},
-		/* The last line end: only the LF is missing. */
+		/* Only the LF of the last line end is missing. */
 		{GET("/"), CHUNKED "0\r\nA: b\r\n\r", CHUNKED "0\r\nA: c\r\n\r\n", .client = "\n",
 		 .outcome = HARNESS_JOINED},
 	};
@@ -381,11 +388,11 @@ static void test_free_text_in_chunks(void **state)
 static void test_no_complete_body_of_another_length(void **state)
 {
 	static const struct spoken cases[] = {
-		/* Too long: whatever the chunks are, the last byte stays back. */
+		/* The body is too long: whatever the chunks are, the last byte is held back. */
 		{GET("/"), OK_10 "\r\n01234",
 		 "HTTP/1.1 200 OK\r\n" CHUNKS "\r\na\r\n0123456789\r\n1\r\nx\r\n0\r\n\r\n",
 		 .client = "5678", .outcome = HARNESS_ABORTED, .reason = "length-differs"},
-		/* Too short, by its chunks and by its end. */
+		/* The body is too short, by its chunks and by its end. */
 		{GET("/"), OK_10 "\r\n01234",
 		 "HTTP/1.1 200 OK\r\n" CHUNKS "\r\n9\r\n012345678\r\n0\r\n\r\n", .client = "5678",
 		 .outcome = HARNESS_ABORTED, .reason = "length-differs"},
@@ -393,14 +400,14 @@ static void test_no_complete_body_of_another_length(void **state)
 		 .client = "5678", .outcome = HARNESS_ABORTED, .reason = "length-differs"},
 		{GET("/"), OK_10 "\r\n01234", "HTTP/1.1 200 OK\r\n\r\n0123456789", .close = true,
 		 .client = "56789", .outcome = HARNESS_FINISHED},
-		/* Shorter than what was delivered. */
+		/* The body is shorter than what was delivered. */
 		{GET("/"), OK_10 "\r\n01234",
 		 "HTTP/1.1 200 OK\r\n" CHUNKS "\r\n3\r\n012\r\n0\r\n\r\n", .client = "",
 		 .outcome = HARNESS_ABORTED, .reason = "content-differs"},
 		{GET("/"), OK_10 "\r\n01234",
 		 "HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n0123456789x", .client = "",
 		 .outcome = HARNESS_ABORTED, .reason = "length-differs"},
-		/* The backend says nothing of what it was asked. */
+		/* The backend ends before its head does. */
 		{GET("/"), OK_10 "\r\n01234", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n",
 		 .close = true, .client = "", .outcome = HARNESS_ABORTED,
 		 .reason = "backend-closed"},
@@ -415,8 +422,8 @@ static void test_no_complete_body_of_another_length(void **state)
 static void test_the_end_of_the_connection_is_kept(void **state)
 {
 	static const struct spoken cases[] = {
-		/* The old server would have closed: the backend keeps its side open, and says more.
-		 */
+		/* The old server would have closed. The backend keeps its side open and sends
+		 * more. */
 		{GET("/"), OK_10 "Connection: close\r\n\r\n01234", OK_10 "\r\n0123456789HTTP/1.1",
 		 .client = "56789", .outcome = HARNESS_FINISHED},
 		{GET("/"), "HTTP/1.0 200 OK\r\nContent-Length: 10\r\n\r\n01234",
@@ -445,24 +452,25 @@ static void test_heads_are_completed_or_contradicted(void **state)
 		{GET("/"), "HTTP/1.1 200 OK\r\nDate: Sat, 21 N",
 		 "HTTP/1.1 200 OK\r\n" OTHER_DAY "A: b\r\n\r\n",
 		 .client = "ov 2026 13:26:31 GMT\r\nA: b\r\n\r\n", .outcome = HARNESS_JOINED},
-		/* Not of the one form that can be completed. */
+		/* The backend's date is not of the one form that can complete it. */
 		{GET("/"), "HTTP/1.1 200 OK\r\nDate: Sat, 21 N",
 		 "HTTP/1.1 200 OK\r\nDate: 0\r\n\r\n", .client = "", .outcome = HARNESS_ABORTED,
 		 .reason = "head-contradicts"},
 		{GET("/"), "HTTP/1.1 200 OK\r\nDate: Sat, 21 N",
 		 "HTTP/1.1 200 OK\r\nAge: 0\r\n" DAY "\r\n", .client = "",
 		 .outcome = HARNESS_ABORTED, .reason = "head-contradicts"},
-		/* Fields that the client has are not sent again, wherever they are. */
+		/* Fields that the client has are not sent again, wherever the backend has them. */
 		{GET("/"), "HTTP/1.1 200 OK\r\nServer: a\r\n" DAY "Allow: x\r\n",
 		 "HTTP/1.1 200 OK\r\n" OTHER_DAY "allow: x\r\nVary: y\r\nServer: b\r\n\r\n",
 		 .client = "Vary: y\r\n\r\n", .outcome = HARNESS_JOINED},
-		/* All of a value but its LF. */
+		/* Only the LF of a field line is missing. */
 		{GET("/"), "HTTP/1.1 200 OK\r\nServer: a\r",
 		 "HTTP/1.1 200 OK\r\nServer: bcd\r\nA: b\r\n\r\n", .client = "\nA: b\r\n\r\n",
 		 .outcome = HARNESS_JOINED},
 		{GET("/"), "HTTP/1.1 200 OK\r\nA: b\r\n\r", "HTTP/1.1 200 OK\r\nA: b\r\n\r\n",
 		 .client = "\n", .outcome = HARNESS_JOINED},
-		/* A line of the old server is missing, differs, or is shorter than delivered. */
+		/* A field line of the old server is missing, differs, or is shorter than
+		 * delivered. */
 		{GET("/"), "HTTP/1.1 200 OK\r\nAllow: x\r\n", "HTTP/1.1 200 OK\r\nVary: y\r\n\r\n",
 		 .client = "", .outcome = HARNESS_ABORTED, .reason = "head-contradicts"},
 		{GET("/"), "HTTP/1.1 200 OK\r\nAllow: x\r\n", "HTTP/1.1 200 OK\r\n\r\n",
@@ -471,7 +479,7 @@ static void test_heads_are_completed_or_contradicted(void **state)
 		 .client = "", .outcome = HARNESS_ABORTED, .reason = "head-contradicts"},
 		{GET("/"), "HTTP/1.1 20", "HTTP/1.1 404 No\r\n\r\n", .client = "",
 		 .outcome = HARNESS_ABORTED, .reason = "head-contradicts"},
-		/* An informational head that the client has, or that the backend adds. */
+		/* The client has an informational response, or the backend adds one. */
 		{GET("/"), "HTTP/1.1 100 Continue\r\n\r\n",
 		 "HTTP/1.1 100 Go\r\nA: b\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
 		 .client = "HTTP/1.1 200 OK\r\n\r\n", .outcome = HARNESS_JOINED},
@@ -485,7 +493,7 @@ static void test_heads_are_completed_or_contradicted(void **state)
 		check_spoken(&cases[i]);
 }
 
-/* More volatile names than are remembered: the last ones are compared like all others. */
+/* More volatile fields than can be remembered: the last ones are compared as all others are. */
 static void test_names_ceiling(void **state)
 {
 	for (unsigned count = 1; count <= HTTP_REHEAD_NAMES_MAX + 1; count++) {

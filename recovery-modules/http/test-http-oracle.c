@@ -27,7 +27,7 @@
 	"\r\nContent-Range: bytes " range "\r\nAccept-Ranges: bytes\r\nETag: \"e\"\r\n" \
 	"Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n" body
 
-/* One thing that was captured. */
+/* One captured item. */
 struct seen {
 	char what; /* 'S' 'C' bytes to server, to client; 's' 'c' a gap as long as the text; 'E' 'F'
 		    * FIN of the client, of the server; 0 ends */
@@ -39,7 +39,7 @@ static int take(void *ctx, struct jeebs_bytes b)
 	return buf_append(ctx, b.p, b.n);
 }
 
-static uint64_t unasked; /* of the oracle learned last */
+static uint64_t unasked; /* by the oracle that was taught last */
 
 static void *learn(const struct seen *seen)
 {
@@ -74,7 +74,7 @@ static uint32_t ask(void *o, uint64_t cut, const char *text, bool eof, size_t ch
 	assert_non_null(c);
 	for (size_t i = 0; i < n; i += chunk) {
 		size_t k = n - i < chunk ? n - i : chunk;
-		/* Of exact size, so that ASan sees the edge. */
+		/* The copy has the exact size, so that ASan sees the edge. */
 		uint8_t *copy = malloc(k);
 		memcpy(copy, text + i, k);
 		assert_int_equal(
@@ -90,7 +90,7 @@ static uint32_t ask(void *o, uint64_t cut, const char *text, bool eof, size_t ch
 	return state;
 }
 
-/* After @cut bytes of the server, @question is answered by exactly @answer, then @state. */
+/* After @cut bytes of the server, @question gets exactly @answer. Then the oracle is in @state. */
 static void check(const struct seen *seen, uint64_t cut, const char *question, const char *answer,
 		  uint32_t state)
 {
@@ -122,15 +122,15 @@ static void test_the_same_again(void **state)
 #define A2 "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nho"
 	check(seen, 0, GET("/a"), A1, JEEBS_ORACLE_OPEN);
 	check(seen, 0, GET("/a") GET("/b") GET("/a"), A1 B A2, JEEBS_ORACLE_OPEN);
-	/* One byte of the first answer is missing: that one is meant. */
+	/* One byte of the first answer is missing: the question belongs to the first answer. */
 	check(seen, sizeof A1 - 2, GET("/a"), A1, JEEBS_ORACLE_OPEN);
 	check(seen, sizeof A1 - 1, GET("/a"), A2, JEEBS_ORACLE_OPEN);
 	check(seen, sizeof A1 - 1, GET("/b") GET("/a"), B A2, JEEBS_ORACLE_OPEN);
-	/* Asked once more than captured. */
+	/* The request comes more often than captured. */
 	check(seen, 0, GET("/b") GET("/b"), B B, JEEBS_ORACLE_OPEN);
 	check(seen, 0, GET("/c"), "", JEEBS_ORACLE_UNKNOWN);
 	check(seen, 0, GET("/b") GET("/c") GET("/a"), B, JEEBS_ORACLE_UNKNOWN);
-	/* Another Host may be another answer. */
+	/* Another Host may get another answer. */
 	check(seen, 0, "GET /a HTTP/1.1\r\nHost: b\r\n\r\n", "", JEEBS_ORACLE_UNKNOWN);
 	check(seen, 0, "\r\n\n" GET("/a"), A1, JEEBS_ORACLE_OPEN);
 	check(seen, 0, "GET /a HTTP/1.1\r\nHost: a\r\n", "", JEEBS_ORACLE_OPEN);
@@ -144,7 +144,7 @@ static void test_each_framing(void **state)
 {
 	static const struct {
 		const char *ask, *answer;
-		bool ends; /* with the connection */
+		bool ends; /* ends with the connection */
 	} cases[] = {
 		{GET("/"), COUNTED},
 		{GET("/"), "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"},
@@ -206,11 +206,11 @@ static void test_range_is_cut_from_what_was_captured(void **state)
 		{"Range: bytes=4-9\r\nIf-Range: \"e\"\r\n", FILE_206("4-9/10", "6", "456789")},
 		{"Range: bytes=4-9\r\nIf-Range: Sun, 06 Nov 1994 08:49:37 GMT\r\n",
 		 FILE_206("4-9/10", "6", "456789")},
-		/* Another validator, or a weak one: the whole. */
+		/* With another validator, or a weak one, the whole content is the answer. */
 		{"Range: bytes=4-9\r\nIf-Range: \"f\"\r\n", FILE_200},
 		{"Range: bytes=4-9\r\nIf-Range: W/\"e\"\r\n", FILE_200},
 		{"Range: bytes=4-9\r\nIf-Range: Sun, 06 Nov 1994 08:49:38 GMT\r\n", FILE_200},
-		/* Not a range. */
+		/* No valid range. */
 		{"Range: lines=4-9\r\n", FILE_200},
 		{"Range: bytes=9-4\r\n", FILE_200},
 		{"Range: bytes=x\r\n", FILE_200},
@@ -222,7 +222,7 @@ static void test_range_is_cut_from_what_was_captured(void **state)
 		snprintf(question, sizeof question, "GET /f HTTP/1.1\r\nHost: a\r\n%s\r\n",
 			 cases[i].fields);
 		check(seen, 0, question, cases[i].answer, JEEBS_ORACLE_OPEN);
-		/* The fields may stand anywhere. */
+		/* The order of the fields does not matter. */
 		snprintf(question, sizeof question, "GET /f HTTP/1.1\r\n%sHost: a\r\n\r\n",
 			 cases[i].fields);
 		check(seen, 60, question, cases[i].answer, JEEBS_ORACLE_OPEN);
@@ -232,7 +232,7 @@ static void test_range_is_cut_from_what_was_captured(void **state)
 	      "Content-Range: bytes */10\r\nAccept-Ranges: bytes\r\nETag: \"e\"\r\n"
 	      "Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n",
 	      JEEBS_ORACLE_OPEN);
-	/* The boundary of several parts is the server's to choose. */
+	/* The server chooses the boundary of several parts, so it is unknown. */
 	check(seen, 0, PART("bytes=1-2,4-5"), "", JEEBS_ORACLE_UNKNOWN);
 }
 
@@ -240,7 +240,7 @@ static void test_range_is_cut_from_what_was_captured(void **state)
 	"HTTP/1.1 206 P\r\nContent-Type: multipart/byteranges; boundary=" boundary \
 	"\r\nContent-Length: " n "\r\n\r\n\r\n--" boundary "\r\n0--12\r\n--" boundary "--\r\n"
 
-/* From the first byte of the body on: the head was the box's to see. */
+/* From the first byte of the body on, since the box already has the head. */
 static void test_several_ranges(void **state)
 {
 	const char *ask = PART("bytes=0-0,5-5"), *numbered = SEVERAL("1209", "27"),
@@ -301,7 +301,7 @@ static void test_range_of_the_client(void **state)
 	check(seen, 0, PART("bytes=5-7"), FILE_206("5-7/10", "3", "567"), JEEBS_ORACLE_OPEN);
 	check(seen, 0, "GET /f HTTP/1.1\r\nHost: a\r\nRange: bytes=5-7\r\nIf-Range: \"e\"\r\n\r\n",
 	      FILE_206("5-7/10", "3", "567"), JEEBS_ORACLE_OPEN);
-	/* Outside of the part, or the whole: never captured. */
+	/* Outside the part, or the whole: never captured. */
 	check(seen, 0, PART("bytes=5-8"), "", JEEBS_ORACLE_UNKNOWN);
 	check(seen, 0, PART("bytes=5-"), "", JEEBS_ORACLE_UNKNOWN);
 	check(seen, 0, PART("bytes=2-5"), "", JEEBS_ORACLE_UNKNOWN);
@@ -320,7 +320,7 @@ static void test_range_of_the_client(void **state)
 
 static void test_what_the_capture_lost(void **state)
 {
-	/* In a body: the bytes before it are true, what follows the exchange is known again. */
+	/* A loss in a body: the bytes before it are known, and so is what follows the exchange. */
 	const struct seen body[] = {{'S', GET("/f")},
 				    {'C', FILE_HEAD "012"},
 				    {'c', "345"},
@@ -332,7 +332,7 @@ static void test_what_the_capture_lost(void **state)
 	check(body, 0, GET("/next"), NEXT, JEEBS_ORACLE_OPEN);
 	check(body, 0, PART("bytes=6-"), FILE_206("6-9/10", "4", "6789"), JEEBS_ORACLE_OPEN);
 	check(body, 0, PART("bytes=2-"), FILE_206("2-9/10", "8", "2"), JEEBS_ORACLE_UNKNOWN);
-	/* In a head, in chunks, before everything. */
+	/* A loss in a head, among chunks, or at the very beginning. */
 	const struct seen head[] = {{'S', GET("/")},
 				    {'C', "HTTP/1.1 200 OK\r\nA: "},
 				    {'c', "xx"},
@@ -353,7 +353,7 @@ static void test_what_the_capture_lost(void **state)
 				   {'C', NEXT},     {0}};
 	check(ask, 0, GET("/"), NEXT, JEEBS_ORACLE_OPEN);
 	check(ask, 0, "GET /x HTTP/1.1\r\n\r\n", "", JEEBS_ORACLE_UNKNOWN);
-	/* A client that waits for it is told to go on. */
+	/* A client that waits for 100 Continue gets it. */
 	const struct seen expect[] = {{'S', "PUT / HTTP/1.1\r\nContent-Length: 3\r\n\r\n"},
 				      {'C', "HTTP/1.1 100 Continue\r\n\r\n"},
 				      {'S', "abc"},
@@ -361,7 +361,7 @@ static void test_what_the_capture_lost(void **state)
 	check(expect, 0, expect[0].text, expect[1].text, JEEBS_ORACLE_OPEN);
 	check(expect, 0, "PUT / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc", expect[1].text,
 	      JEEBS_ORACLE_UNKNOWN);
-	/* In a request's body: nobody knows what it said. */
+	/* A loss in the body of a request: its content is unknown. */
 	const struct seen upload[] = {{'S', "PUT / HTTP/1.1\r\nContent-Length: 3\r\n\r\na"},
 				      {'s', "b"},
 				      {'S', "c" GET("/next")},
@@ -398,7 +398,8 @@ static void test_bodies_of_requests(void **state)
 	const struct seen early[] = {{'S', POST("6") "abc"}, {'C', TOO_BIG}, {'F'}, {0}};
 	const struct seen late[] = {
 		{'S', POST("6") "abc"}, {'C', NEXT}, {'S', "def" GET("/")}, {'C', COUNTED}, {0}};
-	const struct seen soon[] = {{'C', NEXT}, {'S', POST("1") "a"}, {0}}; /* the mirror did it */
+	/* The mirror changed the order. */
+	const struct seen soon[] = {{'C', NEXT}, {'S', POST("1") "a"}, {0}};
 
 	check(expects, 0, POST("3"), GO, JEEBS_ORACLE_OPEN);
 	check(expects, 0, POST("3") "ab", GO, JEEBS_ORACLE_OPEN);
@@ -431,7 +432,7 @@ static void test_no_http_any_more(void **state)
 				    {'C', "y"},
 				    {0}};
 
-	/* The same again, when the client says the same. */
+	/* The same request again gets the same answer. */
 	check(upgrade, 0, GET("/"), SWITCH "server first", JEEBS_ORACLE_OPEN);
 	check(tunnel, 0, tunnel[0].text, tunnel[1].text, JEEBS_ORACLE_OPEN);
 	check(tunnel, 0, "CONNECT a:1 HTTP/1.1\r\n\r\nx", "HTTP/1.1 200 OK\r\n\r\ny",
@@ -447,7 +448,7 @@ static void test_no_http_any_more(void **state)
 	      JEEBS_ORACLE_OPEN);
 }
 
-/* It is asked the same. What it says to it need not be understood. */
+/* The same question gets the same bytes, even if they are no HTTP. */
 static void test_what_is_no_response(void **state)
 {
 #define MAIL "220 mail.example ESMTP\r\n\r\n"
@@ -461,12 +462,12 @@ static void test_what_is_no_response(void **state)
 	check(garbage, 0, GET("/"), MAIL, JEEBS_ORACLE_UNKNOWN);
 	check(garbage, 0, GET("/x"), "", JEEBS_ORACLE_UNKNOWN);
 	check(second, 0, GET("/a") GET("/b"), NEXT MAIL, JEEBS_ORACLE_UNKNOWN);
-	/* Where it ends nobody can say; nor that it was asked for. */
+	/* Where such an answer ends is unknown, and so is whether it is one. */
 	check(first, 0, GET("/a"), "", JEEBS_ORACLE_UNKNOWN);
 	check(greeting, 0, GET("/"), "", JEEBS_ORACLE_UNKNOWN);
 }
 
-/* What a server, or a proxy, forgives: RFC 9112 sections 3 and 5.1. */
+/* Deviations that a server or a proxy accepts: RFC 9112 sections 3 and 5.1. */
 static void test_blanks(void **state)
 {
 #define SPACED "HTTP/1.1 200 OK\r\nContent-Length : 2\r\nEmpty :\r\n\r\nhi"
@@ -475,7 +476,7 @@ static void test_blanks(void **state)
 				    {'S', GET("/b")},
 				    {'C', NEXT},
 				    {0}};
-	/* In a request it is an attack. */
+	/* In a request this is an attack. */
 	const struct seen asked[] = {
 		{'S', "GET /a HTTP/1.1\r\nHost : a\r\n\r\n"}, {'C', NEXT}, {0}};
 
@@ -501,8 +502,8 @@ static void test_answers_to_what_is_no_request(void **state)
 	check(malformed, 0, "nonsense\r\n\r\nmo!", "", JEEBS_ORACLE_UNKNOWN);
 }
 
-/* Not every server counts right. What it sent without being asked comes with the response before.
- */
+/* Some servers count their bytes wrongly. Bytes that answer no request belong to the response
+ * before. */
 static void test_bytes_that_answer_nothing(void **state)
 {
 #define SHORT "HTTP/1.1 200 OK\r\nAccept-Ranges: bytes\r\nContent-Length: 3\r\n\r\nabc"
@@ -511,9 +512,9 @@ static void test_bytes_that_answer_nothing(void **state)
 	const struct seen last[] = {{'S', GET("/a")}, {'C', SHORT "def"}, {0}};
 	const struct seen ended[] = {{'S', GET("/a")}, {'C', SHORT "def"}, {'F'}, {0}};
 	const struct seen timeout[] = {{'S', GET("/a")}, {'C', NEXT}, {'C', BAD}, {'F'}, {0}};
-	/* The second question had come: who knows what this is. */
+	/* The second request had come: nobody knows which one these bytes answer. */
 	const struct seen late[] = {{'S', GET("/a") GET("/b")}, {'C', SHORT "def" NEXT}, {0}};
-	/* It says that it closes, and does not. */
+	/* The server announces that it closes, and does not. */
 	const struct seen goes_on[] = {{'S', GET("/a")},
 				       {'C', "HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\nx"},
 				       {'S', GET("/b")},
@@ -528,14 +529,14 @@ static void test_bytes_that_answer_nothing(void **state)
 	check(late, 0, GET("/a") GET("/b"), SHORT, JEEBS_ORACLE_UNKNOWN);
 	check(goes_on, 0, GET("/a") GET("/b"), "HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\nx" NEXT,
 	      JEEBS_ORACLE_OPEN);
-	/* Behind a part of it something else may come. */
+	/* After a part of the content something else may follow. */
 	check(last, 0, "GET /a HTTP/1.1\r\nHost: a\r\nRange: bytes=1-1\r\n\r\n",
 	      "HTTP/1.1 206 Partial Content\r\nAccept-Ranges: bytes\r\nContent-Length: 1\r\n"
 	      "Content-Range: bytes 1-1/3\r\n\r\nb",
 	      JEEBS_ORACLE_UNKNOWN);
 }
 
-/* From where on no module can be expected to come to what the server said. */
+/* From this offset on no module can be expected to produce what the server sent. */
 static void test_what_nobody_asked_for(void **state)
 {
 #define ONE_ZERO "HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\nx"

@@ -10,7 +10,7 @@
 #include "http-date.h"
 #include "test/record.h"
 
-/* A conversation that begins with @ask and @answer, and how it is decided. */
+/* Asserts the plan of a conversation that begins with @ask and @answer. */
 static void decided(const char *ask, const char *answer, uint32_t verdict, const char *reason)
 {
 	for (size_t chunk = 0; chunk < 3; chunk++) {
@@ -46,9 +46,9 @@ static void test_requests_that_cannot_be_asked_again(void **state)
 	refused(post, OK_10 "\r\nabc", "request-not-idempotent");
 	continued(GET("/a") "POST /a HTTP/1.1\r\nContent-Length: 0\r\n\r\n", OK_10 "\r\nabc",
 		  "answered-502");
-	/* No server acts on half a head. */
+	/* No server acts on an incomplete head. */
 	continued("POST /a HTTP/1.1\r\nContent-Length: 4\r\n", "", "replay");
-	/* It is answered. */
+	/* The request was answered. */
 	continued(post, OK_10 "\r\n0123456789", "idle");
 }
 
@@ -59,7 +59,7 @@ static void test_upgrades_are_refused(void **state)
 	refused(ask, "HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
 		"upgraded");
 	refused("CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n", "upgraded");
-	/* The server did not want to. */
+	/* The server refused the upgrade. */
 	continued(ask, OK_10 "\r\n0123456789", "idle");
 	continued("CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n",
 		  "HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n", "idle");
@@ -81,7 +81,7 @@ static void test_what_is_not_http(void **state)
 		"not-http");
 	refused("", "HTTP/1.1 200 OK\r\n\r\n", "response-unasked");
 	refused(GET("/"), OK_10 "\r\n0123456789HTTP/1.1 200 OK\r\n", "response-unasked");
-	/* Behind the last response: it was not the last, or its length was not true. */
+	/* The bytes follow the last response: it was not the last, or its length was wrong. */
 	refused(GET("/"), OK_10 "Connection: close\r\n\r\n0123456789x", "response-unasked");
 }
 
@@ -94,7 +94,7 @@ static void test_cuts_in_free_text(void **state)
 		"transfer-coding");
 }
 
-/* Requests beyond the queue wait in the log, and are asked again with the others. */
+/* Requests beyond the queue's size wait in the log, and are sent again with the others. */
 static void test_pipeline_deeper_than_the_queue(void **state)
 {
 	static const char post[] = "POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc";
@@ -107,7 +107,7 @@ static void test_pipeline_deeper_than_the_queue(void **state)
 		for (unsigned i = 0; i < 3 * HTTP_QUEUE_MAX; i++)
 			to_server(&h, i % 2 ? put : "\r\n" GET("/"));
 		assert_plan(&h, JEEBS_CONTINUE, "replay");
-		/* The last one is only said in part. */
+		/* The last request is incomplete. */
 		to_server(&h, "POST / HTTP");
 		assert_plan(&h, JEEBS_CONTINUE, "replay");
 		to_client(&h, OK_10 "\r\n01234");
@@ -121,7 +121,7 @@ static void test_pipeline_deeper_than_the_queue(void **state)
 	to_server(&h, post);
 	to_server(&h, GET("/"));
 	assert_plan(&h, JEEBS_REFUSE, "pipeline-too-deep");
-	/* When it comes near, it is one that is answered 502. */
+	/* Once that request is next in turn, it is one that gets a 502. */
 	for (unsigned i = 0; i < HTTP_QUEUE_MAX; i++)
 		to_client(&h, OK_10 "\r\n0123456789");
 	assert_plan(&h, JEEBS_REFUSE, "pipeline-too-deep");
@@ -147,7 +147,7 @@ static void test_pipeline_deeper_than_the_queue(void **state)
 	harness_deinit(&h);
 }
 
-/* What waits unread has a ceiling. */
+/* The unread requests have a ceiling. */
 static void test_pipeline_ceiling(void **state)
 {
 	struct harness_options options = {.log_max = 2 * HTTP_BACKLOG_MAX};
@@ -200,7 +200,7 @@ static void test_log_ceiling(void **state)
 		to_server(&h, "0123456789");
 	to_client(&h, "HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n");
 	assert_plan(&h, JEEBS_CONTINUE, "idle");
-	/* A head that does not fit. */
+	/* A head that is too long. */
 	to_server(&h, GET("/"));
 	to_client(&h, "HTTP/1.1 200 OK\r\nX: 0123456789012345678901234567890123456789\r\n");
 	to_client(&h, "Y: 01234567890123456789012345678901234567890123456789\r\n");
@@ -224,7 +224,7 @@ static void test_bodies_that_cannot_be_asked_again_are_not_kept(void **state)
 	harness_deinit(&h);
 }
 
-/* Shows each response of a record before its request. */
+/* Feeds each response of a record before its request. */
 static void feed_answers_first(struct harness *h, const struct record *r)
 {
 	for (size_t i = 0; i + 1 < r->step_count; i += 2) {
@@ -317,7 +317,7 @@ static void test_gaps_in_responses(void **state)
 	assert_null(h.violation);
 	harness_deinit(&h);
 
-	/* The backend has it under another name: what was delivered cannot be compared. */
+	/* The backend has another validator: the delivered bytes cannot be compared. */
 	test_server_deinit(&backend);
 	backend = test_server_init();
 	backend.no_ranges = true;
@@ -333,7 +333,8 @@ static void test_gaps_in_responses(void **state)
 	harness_deinit(&h);
 	test_server_deinit(&backend);
 
-	/* Nothing names the content; after the response all is well again. */
+	/* The content has no validator. After this response the connection can be continued
+	 * again. */
 	assert_int_equal(harness_init(&h, &http_module, NULL), 0);
 	to_server(&h, GET("/plain"));
 	to_client(&h, OK_10 "\r\nabc");
@@ -345,12 +346,12 @@ static void test_gaps_in_responses(void **state)
 	to_client(&h, OK_10 "\r\n01");
 	assert_plan(&h, JEEBS_CONTINUE, "digest");
 	to_client(&h, "23456789");
-	/* A whole body. */
+	/* A loss of a whole body. */
 	to_server(&h, GET("/plain"));
 	to_client(&h, OK_10 "\r\n");
 	harness_gap(&h, JEEBS_TO_CLIENT, 10);
 	assert_plan(&h, JEEBS_CONTINUE, "idle");
-	/* Beyond the body: a head may be in it. */
+	/* A loss beyond the body: a head may lie in it. */
 	to_server(&h, GET("/plain"));
 	to_client(&h, OK_10 "\r\n012");
 	harness_gap(&h, JEEBS_TO_CLIENT, 8);
@@ -446,7 +447,7 @@ static void test_weak_dates_do_not_name_content(void **state)
 		  "digest");
 	continued("PUT / HTTP/1.1\r\nContent-Length: 0\r\n\r\n",
 		  DATED("Sun, 06 Nov 1994 08:49:37 GMT") "\r\n01", "digest");
-	/* A range that is not as long as the body. */
+	/* The range and the body differ in length. */
 	continued(GET("/"),
 		  "HTTP/1.1 206 OK\r\nContent-Length: 10\r\n"
 		  "ETag: \"a\"\r\n"

@@ -73,11 +73,11 @@ static void test_decisions(void **state)
 struct run {
 	struct test_server backend;
 	struct harness_options options;
-	const char *word; /* in the body of a 502 */
+	const char *word; /* occurs in the body of a 502 */
 	unsigned same, answered, refused, ended;
 };
 
-/* @got: responses of the old server, whole, and the 502 behind them. */
+/* @got: complete responses of the old server, followed by the 502. */
 static bool is_answered(struct bytes got, const struct record *r, const char *word, bool head)
 {
 	const struct buf *old = &r->stream[JEEBS_TO_CLIENT];
@@ -130,7 +130,7 @@ static void one_cut(struct run *run, const struct record *r, size_t cut)
 			assert_true(same);
 			run->same++;
 		}
-		/* Nothing that must not be repeated has reached the backend. */
+		/* No request that must not be repeated has reached the backend. */
 		if (run->options.service->replay == JEEBS_REPLAY_IDEMPOTENT &&
 		    strcmp(plan.reason, "answered-502") == 0)
 			assert_null(memmem(h.backend.p ? h.backend.p : (uint8_t *)"", h.backend.n,
@@ -172,7 +172,7 @@ static void test_post_is_answered(void **state)
 	struct run run =
 		every_cut(JEEBS_REPLAY_IDEMPOTENT, "request-not-idempotent", post, &old, NULL);
 
-	/* From the end of its head to the first byte of its response. */
+	/* From the end of the request's head to the first byte of its response. */
 	assert_int_equal(run.answered, strlen("some=data") + 1);
 	assert_int_equal(run.ended, 0);
 	assert_true(run.refused > 150 && run.same > 300);
@@ -186,7 +186,7 @@ static void test_earlier_answers_are_in_order(void **state)
 	for (size_t i = 0; i < 3; i++) {
 		struct run run = every_cut(JEEBS_REPLAY_IDEMPOTENT, "request-not-idempotent",
 					   pipelined, &old, options[i]);
-		/* All of four responses, and the requests but the last two. */
+		/* All cuts in four responses, and in all requests but the last two. */
 		assert_true(run.answered > 1000);
 		assert_int_equal(run.ended, 0);
 		assert_true(run.refused > 150);
@@ -198,14 +198,14 @@ static void test_earlier_answers_of_another_server(void **state)
 	struct test_server backend = test_server_init();
 	struct record r = record_new(test_server_init(), pipelined);
 	struct run run = {.options = {.service = &services[0]}, .word = "request-not-idempotent"};
-	size_t in_body = r.steps[0].to + 400; /* of the first response */
+	size_t in_body = r.steps[0].to + 400; /* in the first response */
 
-	/* It ends every response with the connection: nothing behind the first is answered. */
+	/* The backend ends each response by closing: nothing after the first is answered. */
 	backend.close_framing = true;
 	run.backend = backend;
 	one_cut(&run, &r, in_body);
 	assert_int_equal(run.ended, 1);
-	/* It fails in the middle of the second: no 502 in the middle of a body. */
+	/* The backend fails in the middle of the second body: no 502 goes into a body. */
 	backend = test_server_init();
 	backend.close_after = 600;
 	struct harness_backend side = {.receive = test_server_receive, .ctx = &backend};
@@ -333,14 +333,14 @@ static void test_upgrade_is_handed_over(void **state)
 
 	for (size_t chunk = 0; chunk < 40; chunk++)
 		upgrade(&svc, chunk, true);
-	/* To repeat the upgrade is to repeat its request. */
+	/* A repeated upgrade is a repeated request. */
 	svc.replay = JEEBS_REPLAY_NONE;
 	upgrade(&svc, 0, false);
 	svc = (struct jeebs_service){.protocol = "http"};
 	upgrade(&svc, 0, false);
 }
 
-/* The capture shows the answer before its question. */
+/* The capture shows the answer before its request. */
 static void test_upgrade_out_of_order(void **state)
 {
 	const struct jeebs_service svc = {.protocol = "http", .upgrade = "replay"};

@@ -7,7 +7,7 @@
 #include "http.h"
 #include "recovery-modules/harness/test/recorded.h"
 
-/* A POST is not repeated: behind what was asked before it, the client is told so. */
+/* A POST is not repeated. After the responses to earlier requests the client gets a 502. */
 static void check_answered(const struct recorded_run *u)
 {
 	static const char status[] = "HTTP/1.1 502 ";
@@ -34,7 +34,7 @@ static void check(struct recorded_run *u, struct recorded_count *count)
 		return;
 	}
 	recorded_exact(u, count);
-	/* It ends as the real server did, who in one recording lost patience. */
+	/* The connection ends as with the real server, which timed out in one recording. */
 	if (u->h.outcome == HARNESS_FINISHED)
 		assert_true(fin);
 	else if (u->h.outcome == HARNESS_JOINED && !strstr(u->recording->name, "timeout"))
@@ -55,8 +55,8 @@ static void check_all(const struct recorded_options *options)
 						  .check = check};
 	struct recorded_count n = recorded_check(&test, options);
 
-	/* The recordings are whole. What is refused: a POST partly answered, and what is no
-	 * request. */
+	/* The recordings are complete. Refused are a POST that is partly answered, and what is
+	 * no request. */
 	assert_int_equal(n.unknown, 0);
 	assert_int_equal(n.aborted, 0);
 	assert_int_equal(n.exact + n.other + n.refused, n.cuts);

@@ -13,7 +13,7 @@
 
 #define PAUSE HTTP_SYNC_QUIET_NS
 
-/* One of the two speaks, so long after what was before. */
+/* One end sends something, so long after the item before. */
 struct say {
 	char who; /* 'c' or 's'; 0 ends a conversation */
 	int64_t after_ns;
@@ -46,7 +46,7 @@ static void say(struct harness *h, const struct say *w, size_t from)
 	harness_data(h, dir_of(w), bytes_from(bytes_str(w->text), from));
 }
 
-/* The box comes, something is said, and then this conversation goes on. */
+/* The module starts, hears something first, and then this conversation. */
 static void decided(const struct say *talk, uint32_t verdict, const char *reason)
 {
 	for (size_t chunk = 0; chunk < 4; chunk++) {
@@ -77,7 +77,7 @@ static void decided(const struct say *talk, uint32_t verdict, const char *reason
 #define ONE ASK, ANSWERED
 #define TWO ONE, ONE
 
-/* ---- what proves it ---- */
+/* ---- what proves the position ---- */
 
 static void test_two_exchanges_after_pauses(void **state)
 {
@@ -89,7 +89,7 @@ static void test_two_exchanges_after_pauses(void **state)
 	KNOWN("replay", TWO, {'c', 1, GET("/b")});
 	KNOWN("digest", TWO, {'c', 1, GET("/b")}, {'s', 1, OK_10 "\r\n01234"});
 	KNOWN("idle", TWO, {'c', 1, GET("/b")}, {'s', 1, ANSWER});
-	/* From then on it is a connection like any other. */
+	/* From then on the connection is like any other. */
 	REFUSED("not-http", TWO, {'c', 1, "\x16\x03\x01 nothing\r\n\r\n"});
 	REFUSED("request-not-idempotent", TWO, {'c', 1, POST("1") "x"}, {'s', 1, "H"});
 	REFUSED("upgraded", TWO, ASK, {'s', 1, "HTTP/1.1 101 Go\r\n\r\n"});
@@ -104,7 +104,7 @@ static void test_chunked_and_empty_answers(void **state)
 	KNOWN("idle", {'c', PAUSE, "HEAD / HTTP/1.1\r\n\r\n"}, {'s', 1, OK_10 "\r\n"}, ONE);
 }
 
-/* Between the proofs others may be that are none. */
+/* Between the proofs there may be exchanges that prove nothing. */
 static void test_other_exchanges_between(void **state)
 {
 	KNOWN("idle", ONE, {'c', 1, GET("/quick")}, ANSWERED, ONE);
@@ -122,7 +122,7 @@ static void test_it_begins_again(void **state)
 	KNOWN("idle", {'c', PAUSE, "noise\r\n\r\n"}, ONE, {'s', PAUSE, "more noise"}, TWO);
 	UNKNOWN(ONE, {'s', PAUSE, "more noise"}, ONE);
 	KNOWN("idle", {'c', PAUSE, "GET /x HT"}, ONE, TWO);
-	/* Perhaps it begins behind one that will never be answered. Perhaps not. */
+	/* The module may have started behind a request that will never be answered, or not. */
 	UNKNOWN(ASK, TWO, TWO);
 }
 
@@ -142,9 +142,9 @@ static void test_a_gap(void **state)
 	harness_deinit(&h);
 }
 
-/* ---- what must not ---- */
+/* ---- what must prove nothing ---- */
 
-/* The first pause was before the box. */
+/* The first pause came before the module started. */
 static void test_no_pause(void **state)
 {
 	struct harness h;
@@ -160,14 +160,14 @@ static void test_no_pause(void **state)
 	harness_deinit(&h);
 }
 
-/* One request is always under way: the answers seem to be those of the next. */
+/* One request is always outstanding: each answer seems to belong to the next request. */
 static void test_pipelining(void **state)
 {
-	/* It owes one from before. */
+	/* The server owes one answer from before the start. */
 	UNKNOWN(ONE, ONE, {'s', 1, ANSWER});
 	UNKNOWN(ONE, {'s', 1, ANSWER}, ONE);
 	UNKNOWN(ONE, ASK, {'s', 1, ANSWER ANSWER});
-	/* As package managers do: with each answer the next is asked. */
+	/* Package managers do this: each answer is followed by the next request. */
 	UNKNOWN(ASK, {'s', 1, ANSWER}, {'c', 1, GET("/b")}, {'s', 1, ANSWER}, {'c', 1, GET("/c")},
 		{'s', 1, ANSWER}, {'c', 1, GET("/d")}, {'s', 1, ANSWER}, {'c', 1, GET("/e")});
 }
@@ -181,7 +181,7 @@ static void test_server_speaks_unasked(void **state)
 
 static void test_answers_before_the_end(void **state)
 {
-	/* Of what is taken for the body of a request: who answers did not wait for it. */
+	/* The server answers before the body that the request announces: nothing is proved. */
 	UNKNOWN({'c', PAUSE, POST("30")}, {'s', 1, ANSWER}, {'c', PAUSE, POST("30")},
 		{'s', 1, ANSWER}, {'c', PAUSE, POST("30")}, {'s', 1, ANSWER});
 }
@@ -196,22 +196,22 @@ static void test_no_longer_http(void **state)
 		{'s', 1, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"});
 }
 
-/* An upload of requests. The server answers uploads, not what is in them. */
+/* An upload whose bytes look like requests. The server answers the uploads, not those. */
 static void test_requests_in_bodies(void **state)
 {
 	UNKNOWN({'c', PAUSE, GET("/a")}, {'c', PAUSE, GET("/b")}, {'c', PAUSE, GET("/c")});
-	/* Three in a body, one answer: each further answer belongs to another request than it
-	 * seems. */
+	/* Three requests in a body get one answer: each further answer belongs to another
+	 * request than it seems. */
 	UNKNOWN({'c', PAUSE, GET("/a") GET("/b") GET("/c")}, ANSWERED, ONE, ONE, ONE);
-	/* Each begins in the body of the real one and swallows the head of the next real one. */
+	/* Each begins in the body of the real request, and swallows the head of the next one. */
 #define SWALLOW {'c', PAUSE, "PUT /f HTTP/1.1\r\nContent-Length: 40\r\n\r\n" POST("39")}
 	UNKNOWN(SWALLOW, ANSWERED, SWALLOW, ANSWERED, SWALLOW, ANSWERED, SWALLOW, ANSWERED);
-	/* Each completes a head that was cut, and cuts the next. */
+	/* Each completes a head that was cut, and cuts the next one. */
 #define COMPLETE {'c', PAUSE, GET("/f") "GET /r HTTP/1.1\r\nX: "}
 	UNKNOWN(COMPLETE, ANSWERED, COMPLETE, ANSWERED, COMPLETE, ANSWERED, COMPLETE, ANSWERED);
 }
 
-/* Conversations of honest ends, with bodies made to be mistaken; seen from each byte on. */
+/* Conversations of honest ends, with misleading bodies. The module starts at each byte. */
 static const struct say honest[] = {
 	{'c', 0, GET("/list")},
 	{'s', 1, "HTTP/1.1 200 OK\r\nContent-Length: 126\r\n\r\n" ANSWER GET("/x") ANSWER},
@@ -247,7 +247,7 @@ static const struct say honest[] = {
 	{0},
 };
 
-/* Whatever is decided to go on is what one that has seen everything does. */
+/* Whenever the module decides to continue, it does what one does that has seen everything. */
 static void assert_same(struct harness *late, struct harness *all, size_t at)
 {
 	struct jeebs_plan a, b;
@@ -299,7 +299,7 @@ static void test_seen_from_each_byte_on(void **state)
 		see_from(at, 0, &known);
 		see_from(at, 1, &known);
 	}
-	assert_true(known > total); /* from more than half of them it was found out */
+	assert_true(known > total); /* more than half of the starting points were proved */
 }
 
 int main(void)

@@ -16,7 +16,7 @@
 
 #include "test/record.h"
 
-/* A body on one line. */
+/* Appends a body as one line. */
 static void append_body(struct buf *out, const char *p, size_t n)
 {
 	size_t from = out->n;
@@ -28,7 +28,7 @@ static void append_body(struct buf *out, const char *p, size_t n)
 	}
 }
 
-/* Responses as a client understands them: status and body, one per line. */
+/* Reads responses as a client does: one line each, with status and body. */
 static void understand(struct bytes in, const struct record *r, struct buf *out)
 {
 	const char *p = (const char *)in.p, *end = p + in.n;
@@ -43,8 +43,7 @@ static void understand(struct bytes in, const struct record *r, struct buf *out)
 		int status = atoi(head + 9);
 		buf_printf(out, "%d ", status);
 		bool none = status < 200 || status == 204 || status == 304;
-		/* The asks are found one after the other; a test record has no blank lines in
-		 * bodies. */
+		/* The requests follow one another. A test record has no blank lines in bodies. */
 		if (status >= 200) {
 			none |= strncmp(ask, "HEAD", 4) == 0;
 			const char *next = strstr(ask, "\r\n\r\n");
@@ -76,8 +75,8 @@ static void understand(struct bytes in, const struct record *r, struct buf *out)
 
 enum expect {
 	SAME_BYTES,    /* the client gets exactly the old server's bytes */
-	SAME_MESSAGES, /* it gets messages of the same status and body */
-	EITHER_SERVER, /* each message is wholly that of one server; or it is refused or reset */
+	SAME_MESSAGES, /* the client gets messages of the same status and body */
+	EITHER_SERVER, /* each message is wholly one server's; or the cut is refused or reset */
 };
 
 struct run {
@@ -86,7 +85,7 @@ struct run {
 	enum expect expect;
 	struct harness_options options;
 	bool reopen;             /* checkpoint and restore at the cut */
-	struct buf new_messages; /* what the backend would have answered */
+	struct buf new_messages; /* the answers of the backend to all requests */
 	/* Results. */
 	unsigned continued, refused, aborted;
 	const char *last_reason; /* of a refusal or an abort */
@@ -113,7 +112,7 @@ static void stopped(struct run *run, size_t cut, const struct jeebs_plan *plan,
 	fail();
 }
 
-/* Takes the first line of @io. */
+/* Takes the first line from @io. */
 static struct bytes take_line(struct bytes *io)
 {
 	const uint8_t *lf = io->n ? memchr(io->p, '\n', io->n) : NULL;
@@ -123,7 +122,7 @@ static struct bytes take_line(struct bytes *io)
 	return line;
 }
 
-/* Each message in @got is the one in @old or the one in @new, and none is missing. */
+/* Each message in @got is that of @old or that of @new, and none is missing. */
 static bool messages_right(struct bytes got, struct bytes old, struct bytes new)
 {
 	while (got.n > 0 || old.n > 0) {
@@ -283,7 +282,7 @@ static void test_every_cut_same_server(void **state)
 	struct run run = run_init(SAME_BYTES);
 
 	each_conversation(&run);
-	assert_int_equal(run.refused + run.aborted, 0); /* of the last conversation */
+	assert_int_equal(run.refused + run.aborted, 0); /* in the last conversation */
 }
 
 static void test_every_cut_in_any_chunking(void **state)
@@ -338,7 +337,7 @@ static void test_backend_with_other_name(void **state)
 {
 	struct run run = run_init(SAME_MESSAGES);
 
-	/* A cut inside the value cannot be completed: the name is told in two ways then. */
+	/* A cut inside the value cannot be completed: its two forms differ. */
 	run.backend.name = "tested/2.0";
 	for (size_t i = 0; i < sizeof conversations / sizeof conversations[0]; i++) {
 		run.expect = EITHER_SERVER;
@@ -360,7 +359,7 @@ static void test_backend_with_other_chunks(void **state)
 	}
 }
 
-/* Chunk sizes of two digits, so that size lines are cut in two. */
+/* The chunk sizes have two digits, so that size lines are cut in two. */
 static void test_backend_with_long_chunks(void **state)
 {
 	for (size_t chunk = 15; chunk <= 300; chunk += 9) {
@@ -371,8 +370,8 @@ static void test_backend_with_long_chunks(void **state)
 		run.backend.chunk = chunk;
 		every_cut(&run, chunked);
 		assert_int_equal(run.refused, 0);
-		/* "1" of "11" or of the last "a" or "b" was delivered, but there is no such chunk.
-		 */
+		/* "1" of "11", or of the last "a" or "b", was delivered, and there is no such
+		 * chunk. */
 		assert_in_range(run.aborted, 0, 2);
 	}
 }
@@ -384,10 +383,10 @@ static void test_backend_with_other_etag(void **state)
 	run.name = "other etag";
 	run.backend.etag = "\"another\"";
 	run.backend.modified = "Mon, 07 Nov 1994 08:49:37 GMT";
-	run.only_reason = "head-contradicts"; /* where the client has the old one already */
+	run.only_reason = "head-contradicts"; /* where the client already has the old head */
 	every_cut(&run, keep_alive);
 	assert_int_equal(run.refused, 0);
-	assert_in_range(run.aborted, 1, 200); /* one head of the three */
+	assert_in_range(run.aborted, 1, 200); /* one head of three */
 }
 
 static void test_backend_without_ranges(void **state)
@@ -408,7 +407,7 @@ static void test_backend_with_other_framing(void **state)
 	for (size_t i = 0; i < sizeof conversations / sizeof conversations[0]; i++) {
 		run.name = conversations[i].name;
 		every_cut(&run, conversations[i].requests);
-		/* Bodies are re-framed; only in heads the difference shows. */
+		/* Bodies are re-framed. Only heads show the difference. */
 		assert_true(run.continued > run.aborted);
 	}
 }
@@ -418,7 +417,7 @@ static void test_backend_delimits_by_close(void **state)
 	struct run run = run_init(EITHER_SERVER);
 	struct record r = record_new(run.old, (const char *const[]){GET("/plain"), NULL});
 
-	/* Counted for the client: its length proves the end. */
+	/* The client has a length: it proves the end. */
 	run.backend.close_framing = true;
 	run.new_messages = BUF_INIT(1u << 20);
 	run.name = "counted";
@@ -427,7 +426,7 @@ static void test_backend_delimits_by_close(void **state)
 	assert_int_equal(run.continued, 1);
 	record_free(&r);
 
-	/* Chunked for the client: the backend's end could be a failure. */
+	/* The client gets chunks: the backend's end might be a failure. */
 	run.expect = EITHER_SERVER;
 	r = record_new(run.old, (const char *const[]){GET("/chunked"), NULL});
 	one_cut(&run, &r, r.total - 100);
@@ -458,7 +457,7 @@ static unsigned bytes_of_bodies(const struct record *r)
 	return n;
 }
 
-/* Each in the form of the other. */
+/* Each form of several parts is tested against each other. */
 static void test_backend_with_other_boundary(void **state)
 {
 	for (size_t i = 1; i < PART_FORMS * PART_FORMS; i += 3) {
@@ -473,7 +472,7 @@ static void test_backend_with_other_boundary(void **state)
 		run.reopen = i % 2;
 		every_cut(&run, several);
 		struct record r = record_new(run.old, several);
-		/* In no body: only heads tell the boundary. */
+		/* No cut in a body fails: only heads show the boundary. */
 		assert_int_equal(run.refused, 0);
 		assert_true(run.aborted < r.total - bytes_of_bodies(&r));
 		assert_true(run.continued > bytes_of_bodies(&r));
@@ -501,7 +500,7 @@ static void test_backend_with_other_parts(void **state)
 	one_cut(&run, &r, body);
 	assert_int_equal(run.aborted, 1);
 	assert_string_equal(run.last_reason, "validator-differs");
-	/* Ranges are not what it does. */
+	/* The backend does not support ranges. */
 	run.backend = test_server_init();
 	run.backend.no_ranges = true;
 	one_cut(&run, &r, body);
@@ -527,7 +526,7 @@ static void test_backend_with_other_content(void **state)
 		assert_true(run.continued > 0);
 	}
 	every_cut(&run, keep_alive);
-	assert_true(run.aborted > 3 * 140); /* each cut in each body */
+	assert_true(run.aborted > 3 * 140); /* at least each cut in each body */
 	run.options.backend.max = 1;
 	every_cut(&run, chunked);
 	assert_true(run.aborted > 3 * 140);
@@ -543,7 +542,7 @@ static void test_backend_with_other_length(void **state)
 	run.backend.modified = "Mon, 07 Nov 1994 08:49:37 GMT";
 	every_cut(&run, keep_alive);
 	assert_true(run.aborted > 3 * 140);
-	/* The last byte is kept back until the end is proven. */
+	/* The last byte is held back until the end is proved. */
 	run.backend.swap_framing = true;
 	every_cut(&run, keep_alive);
 	assert_true(run.aborted > 3 * 140);
@@ -562,8 +561,7 @@ static void test_backend_with_other_type(void **state)
 	assert_true(run.aborted > 140);
 }
 
-/* It tags the same files in its own way, and has its own idea of their type; they agree on dates.
- */
+/* The backend has its own tags and types for the same files. Only dates agree. */
 static void test_backend_of_other_make(void **state)
 {
 	static const char *const *const asked[] = {keep_alive, ranged, several};
@@ -578,7 +576,7 @@ static void test_backend_of_other_make(void **state)
 		run.only_reason = "head-contradicts";
 		run.reopen = i % 2;
 		every_cut(&run, asked[i]);
-		/* Only heads are told in two ways. */
+		/* Only heads differ. */
 		assert_int_equal(run.refused, 0);
 		assert_true(run.aborted < r.total - bytes_of_bodies(&r));
 		assert_true(run.continued > bytes_of_bodies(&r));
@@ -586,7 +584,7 @@ static void test_backend_of_other_make(void **state)
 	}
 }
 
-/* Cuts in one long body: at marks of the digest, beside them, and in between. */
+/* Cuts in one long body: at the digest's marks, beside them, and between. */
 static void cuts_of_body(struct run *run, const char *ask)
 {
 	const char *const requests[] = {ask, NULL};
@@ -639,7 +637,7 @@ static void test_long_body_of_other_make(void **state)
 	run.backend.no_ranges = true;
 	cuts_of_body(&run, part);
 	assert_int_equal(run.refused + run.aborted, 0);
-	/* A part under another date may belong to another file. */
+	/* A part with another date may belong to another file. */
 	run = long_run(SAME_BYTES);
 	run.backend.etag = "\"another\"";
 	run.backend.modified = "Mon, 07 Nov 1994 08:49:37 GMT";
@@ -648,7 +646,7 @@ static void test_long_body_of_other_make(void **state)
 	assert_true(run.aborted > 20 && run.continued == 0);
 }
 
-/* A tag is made of size and date: it says nothing of bytes that a copy has not got. */
+/* A tag made of size and date does not prove the bytes of an incomplete copy. */
 static void test_same_tag_other_bytes(void **state)
 {
 	for (size_t i = 0; i < 4; i++) {
@@ -670,7 +668,7 @@ static void test_same_tag_other_bytes(void **state)
 	assert_true(run.aborted > 200);
 }
 
-/* Bytes were lost far before the cut: what came after them is compared. */
+/* Bytes were lost far before the cut. The bytes after them are compared. */
 static void test_same_tag_behind_a_gap(void **state)
 {
 	for (size_t after = 0; after < 200000; after += 39999) {
@@ -711,7 +709,7 @@ static void test_same_tag_behind_a_gap(void **state)
 	}
 }
 
-/* The client must be able to tell that something went wrong: what it has is a true beginning. */
+/* The client must be able to notice a failure: what it has is a correct beginning. */
 static void test_backend_that_fails(void **state)
 {
 	struct run run = run_init(SAME_BYTES);

@@ -30,15 +30,16 @@ static const struct jeebs_service service = {
 
 struct server {
 	const char *offers; /* lines of EHLO's response, each with "250-" and its end */
-	bool strict;        /* nothing may be sent ahead */
-	bool no_mail;       /* it refuses every sender */
-	/* Of a connection. */
+	bool strict;        /* refuses input before its reply */
+	bool no_mail;       /* refuses each sender */
+	/* The state of one connection. */
 	struct buf in;
 	bool greeted, mail, content;
 	unsigned recipients, login;
 	uint8_t dot;
 	unsigned stored, violations;
-	struct buf message, messages; /* being received; all that were stored, each with a zero */
+	/* The message being received; all stored messages, each ended by a zero. */
+	struct buf message, messages;
 };
 
 static void say(struct buf *answer, const char *text)
@@ -79,7 +80,7 @@ static bool contains(struct bytes b, const char *word)
 	return false;
 }
 
-/* Parameters that were not offered. */
+/* Parameters that this server has not offered. */
 static bool unknown_parameter(const struct server *k, struct bytes line)
 {
 	return (contains(line, " SIZE=") && !offers(k, "SIZE")) ||
@@ -145,7 +146,7 @@ static void command(struct server *k, struct bytes line, struct buf *answer, boo
 	}
 }
 
-/* The next unit of what has come. False: it is not whole. */
+/* Takes the next command, or message, from the input. Returns false if it is not complete. */
 static bool unit(struct server *k, struct buf *answer, bool *close)
 {
 	struct jeebs_bytes in = {k->in.p, k->in.n};
@@ -206,20 +207,23 @@ static void receive(void *ctx, struct bytes b, bool eof, struct buf *answer, boo
 /* ---- the client -------------------------------------------------------------------- */
 
 struct step {
-	unsigned replies; /* it waits for so many */
+	unsigned replies; /* waits for this number of replies */
 	struct bytes says;
-	bool content; /* behind a 354 */
+	bool content; /* message content, sent after a 354 */
 };
 
 struct run {
 	struct harness h;
-	struct buf said, all; /* by the old server before the cut; in the whole recording */
+	struct buf said, all; /* from the old server before the cut; in the whole recording */
 	struct step steps[REPLIES_MAX];
 	unsigned step_n, step, skipped;
 	bool eof;
 };
 
-/* Codes of the whole replies in @b; *ret_n: how many. *ret_rest: bytes behind them. */
+/*
+ * Reads the codes of the complete replies in @b. *ret_n: their number. *ret_rest: the number of
+ * bytes behind them.
+ */
 static void codes(struct bytes b, unsigned out[static REPLIES_MAX], unsigned *ret_n,
 		  size_t *ret_rest)
 {
@@ -251,7 +255,7 @@ static void heard(const struct run *u, unsigned out[static REPLIES_MAX], unsigne
 	buf_deinit(&b);
 }
 
-/* A message is only sent behind a 354. What was pipelined behind it is said all the same. */
+/* A message is sent only after a 354. What was pipelined behind it is sent in any case. */
 static struct bytes without_content(struct run *u, struct bytes b)
 {
 	uint8_t dot = SMTP_DOT_BOL;
@@ -321,14 +325,15 @@ struct count {
 	unsigned cuts, refused, whole, ours;
 };
 
-/* The client's commands, each answered, and no promise broken. */
+/* Each command of the client has a reply, and no reply's promise is broken. */
 static void check_replies(const char *name, size_t cut, const struct run *u, const struct server *k,
 			  bool introduced, struct count *count)
 {
 	unsigned got[REPLIES_MAX], real[REPLIES_MAX], n, m, ours = 0;
 	size_t rest, real_rest;
 
-	/* Who hears the backup's own offers would say something else than the recording. */
+	/* A client that had seen the backup's own offers would send something else than in the
+	 * recording. */
 	if (!introduced && !offers(k, "SMTPUTF8"))
 		return;
 	heard(u, got, &n, &rest);
@@ -339,7 +344,7 @@ static void check_replies(const char *name, size_t cut, const struct run *u, con
 	if (u->skipped == 0) {
 		for (unsigned i = 0; i < n; i++) {
 			ours += got[i] / 100 == 4;
-			/* Recipients of a sender that was refused are so, too. */
+			/* The recipients of a refused sender are refused, too. */
 			if (got[i] / 100 != real[i] / 100 && got[i] / 100 != 4 &&
 			    real[i] / 100 != 5 && !k->no_mail)
 				fail_msg("%s: cut at %zu: reply %u is %u for %u", name, cut, i,
@@ -383,7 +388,7 @@ static void check_cut(const char *name, struct bytes file, size_t cut, const str
 		count->refused++;
 	else
 		check_replies(name, cut, &u, &k, introduced, count);
-	/* Each message that is there was said to be there, and is one that the client sent. */
+	/* Each stored message was reported as stored, and is one that the client sent. */
 	assert_int_equal(occurrences(harness_received(&u.h), "stored as"), k.stored);
 	struct bytes all = buf_view(&whole->messages), some = buf_view(&k.messages);
 	if (some.n > all.n || (k.stored > 0 && !contains(all, "Subject")) ||
@@ -397,7 +402,7 @@ static void check_cut(const char *name, struct bytes file, size_t cut, const str
 	buf_deinit(&k.messages);
 }
 
-/* What is stored of a conversation without any cut. */
+/* The messages stored by a conversation without a cut. */
 static void talk(struct bytes file, struct server *k)
 {
 	struct reader r = reader_init(file);

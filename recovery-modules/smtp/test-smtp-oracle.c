@@ -19,7 +19,10 @@ static struct jeebs_bytes text(const char *s)
 	return (struct jeebs_bytes){(const uint8_t *)s, strlen(s)};
 }
 
-/* A conversation of lines that begin with "S:" and "C:"; "S?" is a gap of one byte. */
+/*
+ * Teaches the oracle a conversation of lines that begin with "S:" and "C:". "S?" is a gap of one
+ * byte.
+ */
 static void *learn(const char *const *lines, uint64_t *ret_unasked)
 {
 	void *o = smtp_oracle.open(&plain);
@@ -46,7 +49,7 @@ static int take(void *ctx, struct jeebs_bytes b)
 	return buf_append(ctx, b.p, b.n);
 }
 
-/* @said: what the box says, one after the other. */
+/* @said: what the box sends, in order. */
 static void assert_answers(const char *const *lines, const char *const *said, const char *want,
 			   uint32_t want_state, uint64_t want_unasked)
 {
@@ -72,7 +75,7 @@ static void assert_answers(const char *const *lines, const char *const *said, co
 
 #define HELLO "S:220 mx\r\n", "C:EHLO me\r\n", "S:250-mx\r\n250 CHUNKING\r\n"
 
-/* Whatever it is, it is known word for word. */
+/* Another protocol is known word for word. */
 static void test_another_protocol(void **state)
 {
 	static const char ftp[] = "220 f\r\n331 p\r\n230 in\r\n150 soon\r\n226 done\r\n221 bye\r\n";
@@ -89,13 +92,13 @@ static void test_another_protocol(void **state)
 		       "* OK\r\n", JEEBS_ORACLE_UNKNOWN, UINT64_MAX);
 }
 
-/* It answers nobody who has not spoken yet. */
+/* The oracle answers no client that has not yet sent anything. */
 static void test_reply_too_early(void **state)
 {
 	assert_answers(SAID("S:220 mx\r\n", "C:RSET\r\n", "S:250 ok\r\n", "S:250 twice\r\n",
 			    "C:QUIT\r\n", "S:221 bye\r\n"),
 		       SAID("RSET\r\n"), "220 mx\r\n250 ok\r\n", JEEBS_ORACLE_OPEN, 16);
-	/* Nor one who has not ended his line. */
+	/* It answers no client that has not ended its line. */
 	assert_answers(SAID("S:220 mx\r\n", "C:RSET", "S:250 ok\r\n", "C:\r\n"), SAID("RSET\r\n"),
 		       "220 mx\r\n", JEEBS_ORACLE_UNKNOWN, 8);
 }
@@ -112,7 +115,7 @@ static void test_malformed_chunk(void **state)
 		       UINT64_MAX);
 }
 
-/* Of a client that typed: the box ends lines as they are to be ended. */
+/* The client of the capture ended its lines otherwise. The box ends them by the standard. */
 static void test_line_ends(void **state)
 {
 	assert_answers(SAID("S:220 mx\r\n", "C:EHLO me\n", "S:250 mx\r\n"), SAID("EHLO me\r\n"),
@@ -124,14 +127,14 @@ static void test_starttls(void **state)
 	assert_answers(
 		SAID(HELLO, "C:STARTTLS\r\n", "S:220 go\r\n"), SAID("EHLO me\r\n", "STARTTLS\r\n"),
 		"220 mx\r\n250-mx\r\n250 CHUNKING\r\n220 go\r\n", JEEBS_ORACLE_UNKNOWN, UINT64_MAX);
-	/* Decrypted before it was captured. */
+	/* The capture was decrypted. */
 	assert_answers(SAID("S:220 mx\r\n", "C:STARTTLS\r\n", "S:220 go\r\n", "C:RSET\r\n",
 			    "S:250 ok\r\n"),
 		       SAID("STARTTLS\r\n", "RSET\r\n"), "220 mx\r\n220 go\r\n250 ok\r\n",
 		       JEEBS_ORACLE_OPEN, UINT64_MAX);
 }
 
-/* A byte behind the greeting was lost: it may have been more of it. */
+/* A byte behind the greeting was lost: it may have belonged to the greeting. */
 static void test_lost(void **state)
 {
 	assert_answers(SAID("S:220 mx\r\n", "S?", "C:EHLO me\r\n", "S:250 mx\r\n"),

@@ -11,7 +11,7 @@
 static const struct jeebs_service login = {
 	.protocol = "smtp", .retain = 1 << 20, .login = JEEBS_LOGIN_REPLAY};
 
-/* What the server said before the cut, and then @after. */
+/* What the server had sent before the cut, followed by @after. */
 static struct buf said_and(const struct recorded_run *u, struct bytes after)
 {
 	const struct buf *said = &u->recording->connection[0].all[JEEBS_TO_CLIENT];
@@ -22,7 +22,7 @@ static struct buf said_and(const struct recorded_run *u, struct bytes after)
 	return all;
 }
 
-/* The next reply of @io. */
+/* Takes the next reply from @io. */
 static struct bytes next_reply(struct bytes *io)
 {
 	struct smtp_reply r = {0};
@@ -35,7 +35,10 @@ static struct bytes next_reply(struct bytes *io)
 	return b;
 }
 
-/* Reply by reply the same, but for the one that was cut, in its text, and those to messages. */
+/*
+ * The replies are the same one by one, except the text of the reply that was cut, and the replies
+ * to messages.
+ */
 static void check_alone(const struct recorded_run *u)
 {
 	struct buf got = said_and(u, recorded_got(u)),
@@ -63,7 +66,7 @@ static void check_alone(const struct recorded_run *u)
 	buf_deinit(&real);
 }
 
-/* A client to whose message the box answers does not wait for what came then. */
+/* A client whose message the box answers does not wait for what came then. */
 static bool waits(const struct recorded_run *u)
 {
 	return u->plan.style != JEEBS_STYLE_STANDALONE;

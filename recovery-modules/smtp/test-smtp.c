@@ -16,7 +16,7 @@
 #define EXPECT_HELLO \
 	"250-mx.example.net hello\r\n250-PIPELINING\r\n250-SIZE 100\r\n250 CHUNKING\r\n"
 
-/* A conversation: lines that begin with "S:" and "C:", as said by server and client. */
+/* Plays a conversation: lines that begin with "S:" (server) and "C:" (client). */
 static void talk(struct harness *h, const char *const *lines)
 {
 	for (; *lines; lines++)
@@ -44,7 +44,7 @@ static void assert_plan(struct harness *h, uint32_t verdict, const char *reason)
 	assert_null(h->violation);
 }
 
-/* The backup: its answers one after the other, the first at once, each further one to a read. */
+/* The backup sends its answers in order: the first at once, each further one after one read. */
 struct script {
 	const char *const *answers;
 };
@@ -94,13 +94,13 @@ static void test_refuses_by_name(void **state)
 		{"not-smtp", {"S:+OK POP3\r\n"}},
 		{"not-smtp", {"S:220-mx\r\n250 mx\r\n"}},
 		{"reply-unasked", {GREETED, "S:250 ok\r\n"}},
-		/* Other protocols that speak alike: news, two of FTP, local mail delivery. */
+		/* Other protocols with similar lines: NNTP, two cases of FTP, LMTP. */
 		{"not-smtp", {"S:200 news\r\n"}},
 		{"not-smtp", {"S:220 ftp\r\n", "C:USER a\r\n", "S:331"}},
 		{"not-smtp", {"S:220 ftp\r\n", "C:AUTH TLS\r\n", "S:234 go\r\n"}},
 		{"not-smtp", {"S:220 ftp\r\n", "C:FEAT\r\n", "S:211 none\r\n"}},
 		{"not-smtp", {"S:220 mail\r\n", "C:LHLO me\r\n", "S:250 mail\r\n"}},
-		/* And at any later point. */
+		/* The same at any later point. */
 		{"not-smtp", {"C:\x16\x03\x01"}},
 		{"not-smtp", {GREETED, "C:MAIL FROM:<a\x01"}},
 		{"not-smtp", {MAILING, "C:DATA\r\n", "S:250 ok\r\n"}},
@@ -119,7 +119,7 @@ static void test_refuses_by_name(void **state)
 	}
 }
 
-/* What servers and clients have invented, and is SMTP. */
+/* Oddities of real servers and clients that count as SMTP. */
 static void test_odd_is_believed(void **state)
 {
 	static const char *const cases[][8] = {
@@ -227,7 +227,7 @@ static void test_a_message_longer_than_kept(void **state)
 		       "EHLO me\r\nQUIT\r\n");
 }
 
-/* The client was told to go on; the backup has not told it yet. */
+/* The client has the 354, and the backup has not yet sent its own. */
 static void test_a_message_that_begins_at_the_cut(void **state)
 {
 	static const char *const mail[] = {MAILING, "C:DATA\r\n", "S:354 go\r\n", NULL};
@@ -251,19 +251,19 @@ static void test_ceilings(void **state)
 	static const char *const hello[] = {GREETED, NULL};
 	struct harness h;
 
-	/* Units that wait for their replies. */
+	/* Commands that wait for their replies. */
 	begin(&h, &plain, hello);
 	for (unsigned i = 0; i < SMTP_QUEUE_MAX; i++)
 		harness_data(&h, JEEBS_TO_SERVER, bytes_str("NOOP\r\n"));
 	assert_plan(&h, JEEBS_CONTINUE, "replay");
 	harness_data(&h, JEEBS_TO_SERVER, bytes_str("N"));
 	assert_plan(&h, JEEBS_REFUSE, "pipeline-too-deep");
-	/* It was only too much at once. */
+	/* Only the number at the same time was too large. */
 	for (unsigned i = 0; i < SMTP_QUEUE_MAX; i++)
 		harness_data(&h, JEEBS_TO_CLIENT, bytes_str("250 ok\r\n"));
 	assert_plan(&h, JEEBS_CONTINUE, "replay");
 	harness_deinit(&h);
-	/* A line. */
+	/* A line that is too long. */
 	begin(&h, &plain, hello);
 	for (unsigned i = 0; i < SMTP_LINE_MAX; i++)
 		harness_data(&h, JEEBS_TO_SERVER, bytes_str("x"));
@@ -271,7 +271,7 @@ static void test_ceilings(void **state)
 	harness_data(&h, JEEBS_TO_SERVER, bytes_str("x"));
 	assert_plan(&h, JEEBS_REFUSE, "line-too-long");
 	harness_deinit(&h);
-	/* A reply that is cut. */
+	/* A partial reply that is too long. */
 	begin(&h, &plain, hello);
 	harness_data(&h, JEEBS_TO_SERVER, bytes_str("HELP\r\n"));
 	harness_data(&h, JEEBS_TO_CLIENT, bytes_str("214 "));
@@ -315,7 +315,7 @@ static void test_offers_that_are_gone(void **state)
 					      NULL};
 	struct harness h;
 
-	/* SIZE is left out; a chunk is read, and refused for now. */
+	/* The backup's SIZE is left out. A BDAT chunk is read, and refused for now. */
 	begin(&h, &plain, hello);
 	assert_goes_on(&h, answers,
 		       "MAIL FROM:<a> SIZE=9\r\nRCPT TO:<b>\r\nBDAT 4 LAST\r\nQUITNOOP\r\n",
