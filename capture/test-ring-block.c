@@ -51,8 +51,8 @@ static void test_block_pieces(void **state)
 		{"c", 1, 1, .gso_type = VIRTIO_NET_HDR_GSO_TCPV6 | VIRTIO_NET_HDR_GSO_ECN,
 		 .gso_size = 1428},
 		{"d", 1, 1, .gso_type = VIRTIO_NET_HDR_GSO_UDP, .gso_size = 1472},
-		/* The block had no room for it: the kernel has not written what stands before it.
-		 */
+		/* The block had no room for the whole frame, so the kernel has not written its
+		 * virtio header. */
 		{"e", 1, 2, .gso_type = VIRTIO_NET_HDR_GSO_TCPV4, .gso_size = 1448},
 	};
 	static const uint16_t piece[] = {0, 1448, 1428, 0, 0};
@@ -90,7 +90,7 @@ static void test_block_is_delivered_whole_when_stopped(void **state)
 	assert_int_equal(s.count, 3);
 }
 
-/* Damages the second frame (or the block) and expects what came before it, and no more. */
+/* Damages the second frame (or the block), and expects the frame before it and no other. */
 static void expect_bad(void (*damage)(uint8_t *block, struct tpacket3_hdr *second),
 		       uint32_t frames_before)
 {

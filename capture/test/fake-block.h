@@ -28,7 +28,7 @@ struct fake_frame {
 
 #define PACKET_AT 128 /* of the packet behind its header */
 
-/* The first frame at 48, each next one 256 bytes further. */
+/* Fills a block: the first frame is at 48, each further one 256 bytes behind the one before. */
 static inline void block_fill(uint8_t *block, const struct fake_frame *frames, uint32_t count)
 {
 	struct tpacket_block_desc *d = (void *)block;

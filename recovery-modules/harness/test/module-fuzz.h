@@ -25,15 +25,18 @@ struct module_fuzz_record {
 	struct bytes b; /* shorter than @n at the end of the input */
 };
 
-/* False: there are no more, or a record whose kind is in @cuts; its payload is not read. */
+/*
+ * Reads the next record. Returns false at the end, or at a record whose kind is in @cuts; its
+ * payload is not read.
+ */
 bool module_fuzz_next(struct reader *r, const char *cuts, struct module_fuzz_record *ret);
-/* Those of the kinds above; others are ignored. False: the restored state is not one the module
- * understands. */
+/* Handles records of the kinds above, and ignores others. Returns false when the module does not
+ * understand a restored state. */
 bool module_fuzz_live(struct harness *h, const struct module_fuzz_record *c, unsigned gap_unit);
-/* Tells what came of it: reached(), of "continue", "refuse", "joined", "finished", "aborted". */
+/* Reports the outcome by reached(): "continue", "refuse", "joined", "finished" or "aborted". */
 void module_fuzz_tell(const struct harness *h, const struct jeebs_plan *plan);
-/* Checkpoint and restore; the checkpoint xored with the payload from @unit times its first byte on.
- * False as above. */
+/* Makes a checkpoint, xors it with the payload from @unit times the payload's first byte on, and
+ * restores it. Returns false as above. */
 bool module_fuzz_reopen(struct harness *h, struct bytes payload, unsigned unit);
 
 #endif
