@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * flow: what the box knows of one TCP connection to a protected service.
+ * flow: what the box knows about one TCP connection to a protected service: all that is needed to
+ * become the server in the middle of it.
  *
- * Everything that is needed to become the server in the middle of it. Owned by
- * the flow table of one worker (track.h), changed only by it; the callbacks of
- * struct track_sink may read all of it and may write only `user`.
+ * Owned by the flow table of one worker (track.h), and changed only by that worker. The callbacks
+ * of struct track_sink may read all of it and may write only `user`.
  *
- * Offsets: see stream.h. Offset -1 is the SYN. An offset `o` of a direction has
- * the wire sequence number isn + 1 + o (modulo 2^32).
+ * Offsets: see stream.h. Offset -1 is the SYN. Offset `o` of a direction has the wire sequence
+ * number isn + 1 + o (modulo 2^32).
  */
 #ifndef CAPTURE_FLOW_H
 #define CAPTURE_FLOW_H
@@ -21,24 +21,24 @@
 #include "path.h"
 #include "stream.h"
 
-/* Directions index every two-element array below. The same numbers as in the module SDK. */
+/* Index of every two-element array below. The numbers are those of the module SDK. */
 enum flow_dir {
 	FLOW_TO_SERVER = 0,
 	FLOW_TO_CLIENT = 1,
 };
 
 enum flow_state {
-	FLOW_SYN_SENT,    /* the client's SYN was seen, no answer yet: not live */
-	FLOW_SYN_RCVD,    /* the server's SYN-ACK was seen, not yet the client's ACK */
-	FLOW_ESTABLISHED, /* both directions open, or one of them finished: see fin_seen */
-	FLOW_CLOSED,      /* reset, or both FINs acknowledged: about to be removed */
+	FLOW_SYN_SENT,    /* the client's SYN was seen, without an answer: not live */
+	FLOW_SYN_RCVD,    /* the server's SYN-ACK was seen, but not the client's ACK */
+	FLOW_ESTABLISHED, /* both directions are open, or one has finished, see fin_seen */
+	FLOW_CLOSED,      /* reset, or both FINs are acknowledged: will be removed */
 	FLOW_STATE_COUNT_,
 };
 
-/* What makes a connection doubtful. Bits of flow.marks; names in flow_mark_name(). */
+/* What makes a connection doubtful, as bits of flow.marks. flow_mark_name() has the names. */
 enum flow_mark {
 	FLOW_MARK_MIDSTREAM = 1 << 0,     /* SYN or SYN-ACK not seen: options unknown */
-	FLOW_MARK_MPTCP = 1 << 1,         /* both sides carried MPTCP in the handshake */
+	FLOW_MARK_MPTCP = 1 << 1,         /* both SYNs had MPTCP */
 	FLOW_MARK_MD5_AO = 1 << 2,        /* TCP MD5 or TCP-AO signatures */
 	FLOW_MARK_TFO_DATA = 1 << 3,      /* data in the SYN */
 	FLOW_MARK_URGENT = 1 << 4,        /* urgent data seen */
@@ -46,22 +46,23 @@ enum flow_mark {
 	FLOW_MARK_FRAGMENT = 1 << 6,      /* IP fragments between these addresses */
 	FLOW_MARK_GAP_TO_SERVER = 1 << 7, /* bytes of the client were lost by the capture */
 	FLOW_MARK_GAP_TO_CLIENT = 1 << 8, /* bytes of the server were lost by the capture */
-	FLOW_MARK_LOG_CEILING = 1 << 9,   /* a buffer ceiling cut the log */
+	FLOW_MARK_LOG_CEILING = 1 << 9,   /* a buffer ceiling has shortened the log */
 	FLOW_MARK_ECN = 1 << 10,          /* ECN was negotiated (not a fault) */
 	FLOW_MARK_CAPTURE_DROPS = 1
 				  << 11, /* the ring dropped packets while it lived (not a fault) */
 	FLOW_MARK_BAD_OPTIONS = 1 << 12, /* malformed options in a handshake segment */
-	FLOW_MARK_INFERRED = 1 << 13,    /* midstream, but its options follow (not a fault) */
-	/* Two copies of the same bytes differed at some time: see stream.doubt_from. */
+	/* Midstream, but its options were inferred (not a fault). */
+	FLOW_MARK_INFERRED = 1 << 13,
+	/* Two copies of the same bytes differed, see stream.doubt_from. */
 	FLOW_MARK_AMBIGUOUS_TO_SERVER = 1 << 14,
 	FLOW_MARK_AMBIGUOUS_TO_CLIENT = 1 << 15,
 };
 
-/* What one end said in its SYN. */
+/* The options in one end's SYN. */
 struct flow_syn_options {
 	bool seen;
-	uint16_t mss;   /* 0: option absent */
-	uint8_t wscale; /* at most 14; 0 when absent */
+	uint16_t mss;   /* 0: the option is absent */
+	uint8_t wscale; /* at most 14; 0 if the option is absent */
 	bool wscale_present;
 	bool sack, timestamp;
 	bool mptcp, ecn; /* ecn: asked for in a SYN, agreed to in a SYN-ACK */
@@ -78,16 +79,16 @@ struct flow_ack {
 struct segment;
 struct flow_aside;
 
-#define FLOW_MACS 2 /* of routers that take turns */
+#define FLOW_MACS 2 /* routers may take turns */
 
-/* The bytes from @from on, up to the next such, were sent after @need bytes of the other direction,
- * its FIN counted, had been received. */
+/* The bytes from @from on, up to the next entry, were sent when @need bytes of the other
+ * direction (counting its FIN) had been received. */
 struct flow_need {
 	uint64_t from, need;
 };
 
 struct flow_needs {
-	uint32_t first, end, room; /* of v */
+	uint32_t first, end, room; /* indices in v */
 	struct flow_need v[];
 };
 
@@ -97,12 +98,13 @@ struct flow_needs {
  */
 struct flow {
 	struct endpoint server, client;
-	uint16_t service; /* index the caller gave for `server` (track_config.services) */
+	uint16_t service; /* index in track_config.services */
 	uint8_t state;    /* enum flow_state */
 	bool vlan_present;
 	uint16_t vlan_tci;
-	/* The VLAN each sender's segments carry, 0: none, and whether any was seen. Where both are
-	 * the same, connections with the same addresses and ports in other VLANs are others. */
+	/* By direction: the VLAN of the segments, 0: none; and whether any was seen. If both
+	 * VLANs are the same, connections with the same addresses and ports in other VLANs are
+	 * other connections. */
 	uint16_t vlan[2];
 	bool vlan_seen[2];
 	uint16_t marks; /* enum flow_mark */
@@ -127,12 +129,12 @@ struct flow {
 	struct flow_syn_options
 		syn[2]; /* same index as isn: [FLOW_TO_SERVER] is what the client offered */
 
-	/* Windows in bytes, scaled. [FLOW_TO_CLIENT] is what the client advertised, i.e. what
-	 * limits the server's sending. */
+	/* Windows in bytes, scaled. [FLOW_TO_CLIENT] is what the client advertised: it limits
+	 * the server. */
 	uint32_t window[2], window_max[2];
 	uint32_t window_seq[2]; /* wire seq of the segment that set window (SND.WL1) */
-	/* Highest right edge ever advertised (ack + window), as an offset of the direction it
-	 * limits. [FLOW_TO_SERVER]: what the server allowed the client to send up to. */
+	/* Highest right edge (ack + window) ever advertised, as an offset in the direction that
+	 * it limits. [FLOW_TO_SERVER]: up to where the server let the client send. */
 	uint64_t edge[2];
 	uint64_t fin_off[2];
 
@@ -198,14 +200,14 @@ struct flow {
 	int64_t probe_stands;
 };
 
-/* A connection is live when a client may be waiting on it. */
+/* Whether a client may be waiting on the connection. */
 static inline bool flow_is_live(const struct flow *f)
 {
 	return f->state == FLOW_SYN_RCVD || f->state == FLOW_ESTABLISHED;
 }
 
-/* The client sent another SYN after track_probe_begin(), and no answer: it knows no more of this
- * connection. With an answer the SYN is somebody else's. */
+/* After track_probe_begin() the client has sent another SYN and no answer: it does not know this
+ * connection any more. If it has answered, the SYN is somebody else's. */
 static inline bool flow_began_anew(const struct flow *f)
 {
 	return f->probe_wanted && f->reuse_syn && !f->probe_answered;
@@ -217,9 +219,9 @@ static inline uint32_t flow_seq(const struct flow *f, enum flow_dir dir, uint64_
 }
 
 /*
- * The client's answer to the probe says that it has sent more than was captured, and none of that
- * has come since. The old server may have acknowledged it, unseen: then it never comes. The first
- * byte that comes proves that the client still has it and all behind it.
+ * Whether the client says in its answer to the probe that it has sent more than was captured, and
+ * none of that has come since. The old server may have acknowledged it, unseen: then it never
+ * comes. The first missing byte proves that the client still has it, and all that follow.
  */
 static inline bool flow_client_owes(const struct flow *f)
 {
@@ -229,19 +231,19 @@ static inline bool flow_client_owes(const struct flow *f)
 	return f->probe_answered && s->next == f->probe_from && f->probe_said > s->next + fin;
 }
 
-/* The client's answer says that it has sent less than was captured as its: some of it is not its
- * own. (A keep-alive stands one before.) */
+/* Whether the client says in its answer that it has sent less than was captured: some of the
+ * captured bytes are not its own. (A keep-alive is one byte before.) */
 static inline bool flow_client_disowns(const struct flow *f)
 {
 	return f->probe_answered && f->probe_stands >= 0 &&
 	       (uint64_t)f->probe_stands + 1 < f->probe_from;
 }
 
-/* Ticks per second of the server's TSval clock: 1000, 250, 100 or 1000000; 0 when not known yet. */
+/* Ticks per second of the server's TSval clock: 1000, 250, 100 or 1000000; 0: not known yet. */
 uint32_t flow_ts_hz(const struct flow *f);
 
 const char *flow_state_name(enum flow_state s);
-/* Name of the lowest bit of @mark: "midstream", "mptcp" ... */
+/* The name of the lowest bit of @mark: "midstream", "mptcp" ... */
 const char *flow_mark_name(enum flow_mark mark);
 
 #endif

@@ -10,13 +10,16 @@
 #include "base/clock.h"
 #include "track-internal.h"
 
-/* What a receiver has accepted it knows at once, a tap when nothing is likely to come late. */
+/*
+ * A receiver knows at once what it has accepted. A tap knows only when nothing is likely to come
+ * late.
+ */
 #define PAWS_AGE_NS (20 * NS_PER_MS)
-/* A TS.Recent older than this says nothing (RFC 7323 section 5.5). */
+/* An older TS.Recent says nothing (RFC 7323 section 5.5). */
 #define PAWS_VALID_NS ((int64_t)24 * 24 * 3600 * NS_PER_S)
-/* Largest window there is (RFC 7323 section 2.3): no honest number is further away. */
+/* The largest possible window (RFC 7323 section 2.3). No honest number is further away. */
 #define FAR INT64_C(0x40000000)
-/* Windows below this, or not seen yet, do not make the tracker stricter. */
+/* Smaller or unknown windows do not make the tracker stricter than this. */
 #define SLACK_MIN 65536
 
 #define WSCALE_MAX 14
@@ -41,7 +44,7 @@ static inline int64_t slack(const struct flow *f, enum flow_dir d)
 	return f->window_max[d] > SLACK_MIN ? f->window_max[d] : SLACK_MIN;
 }
 
-/* How far a sender may have gone: what the receiver allowed, or what was seen. */
+/* How far a sender may have come: what the receiver has allowed, or what was seen. */
 static inline int64_t reach(const struct flow *f, enum flow_dir d)
 {
 	uint64_t r = base_of(f, d);
@@ -117,19 +120,19 @@ static void learn_syn(struct track *t, struct flow *f, enum flow_dir d, const st
 		rescale(f);
 	if (f->state != FLOW_SYN_SENT || !f->isn_known[flow_other(d)])
 		return;
-	/* The client that answers has the connection; one that is answered has it, perhaps. */
+	/* A client that answers has the connection. One that was answered may have it. */
 	track_set_state(t, f, d == FLOW_TO_CLIENT ? FLOW_SYN_RCVD : FLOW_ESTABLISHED);
 }
 
 enum syn_kind {
-	SYN_FIRST,   /* to be learned */
+	SYN_FIRST,   /* it is to be learned */
 	SYN_AGAIN,   /* a retransmission */
-	SYN_ANOTHER, /* the client's, of a new connection on the same 4-tuple */
-	SYN_ANSWER,  /* the server's, to such a one that was set aside */
+	SYN_ANOTHER, /* of the client, for a new connection on the same 4-tuple */
+	SYN_ANSWER,  /* of the server, the answer to such a SYN that was set aside */
 	SYN_WRONG,   /* fits nothing */
 };
 
-/* Does the ACK of the server's segment lie in what the client has sent? */
+/* Whether the ACK in the server's segment is within what the client has sent. */
 static bool ack_fits_client(const struct flow *f, const struct segment *s)
 {
 	int64_t off = position(f, FLOW_TO_SERVER, s->ack);
@@ -144,7 +147,7 @@ static bool answers_reuse(const struct flow *f, const struct segment *s)
 	return syn && s->flags & TCP_ACK && s->ack - (syn->seq + 1) <= syn->payload_len;
 }
 
-/* The server opened, and this is the client's answer, or its refusal. */
+/* Whether this is the client's answer, or its refusal, after the server has opened. */
 static bool answers_server(const struct flow *f, const struct segment *s)
 {
 	return f->isn_known[FLOW_TO_CLIENT] && !f->isn_known[FLOW_TO_SERVER] &&
@@ -161,18 +164,20 @@ static enum syn_kind syn_kind(const struct flow *f, enum flow_dir d, const struc
 		return s->flags & TCP_ACK ? SYN_WRONG : SYN_ANOTHER;
 	if (answers_reuse(f, s))
 		return SYN_ANSWER;
-	/* No ACK: both ends open at once (RFC 9293 section 3.5, figure 7), "split handshake". */
+	/* Without ACK both ends open at once (RFC 9293 section 3.5, figure 7), or it is a "split
+	 * handshake". */
 	if (!f->isn_known[d])
 		return !(s->flags & TCP_ACK) || ack_fits_client(f, s) ? SYN_FIRST : SYN_WRONG;
-	/* Answered anew, with another number (SYN cookies): the client has not taken the first. */
+	/* Another answer with another number (SYN cookies): the client has not accepted the
+	 * first. */
 	if (f->state == FLOW_SYN_RCVD && f->stream[d].high == 0 && ack_fits_client(f, s))
 		return SYN_FIRST;
 	return SYN_WRONG;
 }
 
 /*
- * A SYN on a live flow proves nothing: anybody can forge one, and the server
- * would answer with its old numbers (RFC 5961 section 4). It waits for the answer.
+ * A SYN on a live flow proves nothing: anybody can forge one, and the server would answer with its
+ * old numbers (RFC 5961 section 4). So it waits for the server's answer.
  */
 static void set_aside(struct flow *f, const struct segment *s)
 {
@@ -182,7 +187,7 @@ static void set_aside(struct flow *f, const struct segment *s)
 	f->reuse_syn->payload = BYTES_NONE;
 }
 
-/* The place of @f, which may be about to go. */
+/* The place of @f, which may be about to be freed. */
 static struct track_place place_of(const struct flow *f, enum flow_dir d)
 {
 	return (struct track_place){
@@ -199,7 +204,7 @@ static struct flow *replace(struct track *t, struct flow *f, const struct segmen
 	return f ? track_follow(t, f, FLOW_TO_CLIENT, answer) : NULL;
 }
 
-/* The SYN-ACK was not captured, but is behind us: @next is the server's first byte. */
+/* The SYN-ACK was not captured and will not come any more. @next is the server's first byte. */
 static void go_on_without(struct track *t, struct flow *f, uint32_t next)
 {
 	f->isn[FLOW_TO_CLIENT] = next - 1;
@@ -208,7 +213,7 @@ static void go_on_without(struct track *t, struct flow *f, uint32_t next)
 	track_set_state(t, f, FLOW_ESTABLISHED);
 }
 
-/* The server goes on: its numbers are those the client acknowledged, if it did, or begin here. */
+/* The server goes on. Its numbers are those that the client has acknowledged, or begin here. */
 static bool adopt(struct track *t, struct flow *f, const struct segment *s)
 {
 	if ((s->payload_len == 0 && !f->early.seen) || !ack_fits_client(f, s))
@@ -225,11 +230,11 @@ static inline bool seq_believable(const struct flow *f, enum flow_dir d, int64_t
 
 	if (off < base - FAR)
 		return false;
-	if (off <= base) /* nearly always: whatever is asked below, this is nearer */
+	if (off <= base) /* nearly always; nearer than any bound that follows */
 		return true;
 	if (f->resync[d] || flow_is_adrift(f))
 		return off <= base + FAR;
-	/* Where it starts, not where it ends: offload makes segments as large as a window. */
+	/* The start counts and not the end: offload makes segments as large as a window. */
 	return off <= reach(f, d) + slack(f, d);
 }
 
@@ -245,13 +250,13 @@ static inline bool ack_believable(const struct flow *f, enum flow_dir a, int64_t
 		return off >= 0 && off <= reach(f, a);
 	if (f->resync[flow_other(a)] || flow_is_adrift(f))
 		return off >= base - FAR;
-	/* RFC 5961 section 5.2, as far as it can be known here: captures reorder and lose. */
+	/* RFC 5961 section 5.2, as far as it can be applied here: captures reorder and lose. */
 	return off >= (int64_t)f->acked[a] - slack(f, a) && off <= reach(f, a) + slack(f, a);
 }
 
 /*
- * One end alone is not believed when it speaks of bytes of @d at a place that nobody can have
- * come to. When the other end speaks of the same place, the capture has lost what is in between.
+ * If one end alone speaks of bytes of @d at an impossible place, it is not believed. If the other
+ * end speaks of the same place, the capture has lost what is in between.
  */
 static bool both_say(struct flow *f, enum flow_dir d, bool by_ack, int64_t off)
 {
@@ -265,7 +270,9 @@ static bool both_say(struct flow *f, enum flow_dir d, bool by_ack, int64_t off)
 	return true;
 }
 
-/* What the receiver of @d expects next. It may lack some of it: what was lost behind the tap. */
+/*
+ * The number that the receiver of @d expects next. It may lack bytes that were lost behind the tap.
+ */
 static int64_t expected(const struct flow *f, enum flow_dir d)
 {
 	const struct stream *s = &f->stream[d];
@@ -276,8 +283,8 @@ static int64_t expected(const struct flow *f, enum flow_dir d)
 	return (int64_t)(next + (f->fin_seen[d] && f->fin_off[d] == next));
 }
 
-/* A client that aborts behind its own FIN (macOS) resets at the number of that FIN. Linux takes it.
- */
+/* A client that aborts after its own FIN (macOS) sends the RST with the FIN's number, and Linux
+ * accepts that. */
 static bool resets_at_fin(const struct flow *f, enum flow_dir d, int64_t off)
 {
 	uint64_t fin = f->fin_off[d];
@@ -285,7 +292,9 @@ static bool resets_at_fin(const struct flow *f, enum flow_dir d, int64_t off)
 	return f->fin_seen[d] && off == (int64_t)fin && f->stream[d].next == fin;
 }
 
-/* Behind a hole: with SACK the receiver has said how far it has come, and Linux takes it there. */
+/*
+ * Behind a hole the receiver has said by SACK how far it has come, and Linux accepts a RST there.
+ */
 static bool resets_at_sack(const struct flow *f, enum flow_dir d, int64_t off)
 {
 	const struct stream *s = &f->stream[d];
@@ -300,9 +309,9 @@ static bool rst_is_exact(const struct flow *f, enum flow_dir d, int64_t off)
 }
 
 /*
- * RFC 5961 section 3.2: exactly where its receiver stands. Elsewhere in the window it is answered
- * by a challenge, which the true sender answers with a RST that is exact. So one that is in doubt
- * may be left alone: a connection that is gone after all says so when it is asked.
+ * Takes a RST exactly where its receiver stands (RFC 5961 section 3.2). Elsewhere in the window the
+ * receiver sends a challenge ACK, and the true sender answers with an exact RST. So a doubtful RST
+ * may be ignored: if the connection really is gone, the client says so when it is probed.
  */
 static struct flow *take_rst(struct track *t, struct flow *f, enum flow_dir d,
 			     const struct segment *s)
@@ -360,7 +369,7 @@ BY_DIRECTION void observe(struct track *t, struct flow *f, enum flow_dir d, cons
 	if (d == FLOW_TO_CLIENT) {
 		f->ttl = s->ttl;
 		f->tos = s->tos;
-		/* The box's own probe carries a byte as well. */
+		/* The box's own probe also carries a byte. */
 		if (s->payload_len > 0 && !s->outgoing)
 			f->may_fragment = s->may_fragment;
 	}
@@ -384,8 +393,8 @@ static uint32_t scaled(const struct flow *f, enum flow_dir d, const struct flow_
 }
 
 /*
- * RFC 9293 section 3.10.7.4: an older segment must not overwrite a newer window.
- * @off is what it acknowledges, @una what had been acknowledged before it.
+ * An older segment must not overwrite a newer window (RFC 9293 section 3.10.7.4). @off is what it
+ * acknowledges, @una what was acknowledged before it.
  */
 BY_DIRECTION void take_window(struct flow *f, enum flow_dir d, const struct flow_ack *k,
 			      int64_t off, int64_t una)
@@ -448,7 +457,7 @@ void track_take_fin(struct track *t, struct flow *f, enum flow_dir d, uint64_t e
 			f->retransmits[d]++;
 		return;
 	}
-	/* Bytes beyond it were seen or acknowledged: not the end. */
+	/* Bytes beyond it were seen or acknowledged, so it is not the end. */
 	if (end < f->stream[d].high || end + 1 < f->acked[d]) {
 		t->stats.bad_seq++;
 		return;
@@ -463,7 +472,7 @@ void track_take_fin(struct track *t, struct flow *f, enum flow_dir d, uint64_t e
 	}
 }
 
-/* The client's ACK that was captured before the SYN-ACK it answers. */
+/* Takes the client's ACKs that were captured before the SYN-ACK. */
 static void take_early(struct track *t, struct flow *f)
 {
 	if (!f->early.seen || !f->isn_known[FLOW_TO_CLIENT])
@@ -489,7 +498,7 @@ bool track_miss_answer(struct track *t, struct flow *f)
 	return true;
 }
 
-/* How much further the next ACK before the SYN-ACK may be: what its client has room for. */
+/* How much further the next ACK before the SYN-ACK may be: by the client's window. */
 static uint32_t early_reach(const struct flow *f, const struct flow_ack *k)
 {
 	uint32_t window = (uint32_t)k->window << f->syn[FLOW_TO_SERVER].wscale;
@@ -521,12 +530,13 @@ BY_DIRECTION bool acknowledge(struct track *t, struct flow *f, enum flow_dir d,
 			track_note_hole(t, f, a);
 			f->early_last = k;
 		}
-		/* Each goes on from the one before, or it is not believed. */
+		/* Each must continue the one before it. */
 		if (k.ack - f->early_last.ack <= early_reach(f, &k))
 			f->early_last = k;
 		return true;
 	}
-	/* What both ends say makes a place believable that is far away, not an ACK of it. */
+	/* When both ends speak of a distant place, that place is believable, but not an ACK of
+	 * it. */
 	if (!ack_believable(f, a, off) || !take_ack(t, f, d, &k, off))
 		return false;
 	if (d == FLOW_TO_SERVER)
@@ -536,7 +546,9 @@ BY_DIRECTION bool acknowledge(struct track *t, struct flow *f, enum flow_dir d,
 	return true;
 }
 
-/* To the probe: a segment without data stands where the next byte would be sent. */
+/*
+ * Notes an answer to the probe: a segment without data has the number of the next byte to be sent.
+ */
 static void note_answer(struct flow *f, enum flow_dir d, const struct segment *s, int64_t off)
 {
 	int64_t end = off + (int64_t)s->payload_len + !!(s->flags & TCP_FIN);
@@ -552,15 +564,16 @@ static struct flow *close_if_finished(struct track *t, struct flow *f)
 {
 	if (!f->fin_acked[0] || !f->fin_acked[1])
 		return f;
-	/* Both ends have everything: what was not captured will not come again. */
+	/* Both ends have everything. What was not captured will not come again. */
 	track_settle_all(t, f);
 	track_close(t, f, TRACK_CLOSE_FIN);
 	return NULL;
 }
 
 /*
- * What the server cuts its data into. A frame larger than the client takes, of which the source
- * does not say what it is made of, does not tell; nor does one that the client's window ended.
+ * Observes the size into which the server divides its data. Some frames do not tell: one larger
+ * than the client's MSS whose source does not tell its pieces, and one that the client's window has
+ * ended.
  */
 static void observe_size(struct flow *f, const struct segment *s, int64_t off)
 {
@@ -582,7 +595,7 @@ static void observe_size(struct flow *f, const struct segment *s, int64_t off)
 		 });
 }
 
-/* How many bytes of the other direction its sender had received, the FIN counted; @ack of them, if
+/* How many bytes of the other direction its sender had received, counting the FIN. It is @ack if
  * the other SYN was seen. */
 static uint64_t cause_of(const struct flow *f, enum flow_dir d, const struct segment *s,
 			 int64_t ack)
@@ -595,11 +608,11 @@ static uint64_t cause_of(const struct flow *f, enum flow_dir d, const struct seg
 }
 
 /*
- * PAWS (RFC 7323 section 5.3): what is older than the segment that was last at the left edge
- * is a duplicate from before the numbers wrapped. The receiver drops it; to us it would
- * look like new data. As Linux does, one tick is forgiven, and a clock that stood for 24
- * days is believed (section 5.5). And what was accepted a moment ago ages nobody yet: a
- * capture may show an ACK before the segments it is for.
+ * PAWS (RFC 7323 section 5.3): a segment older than the last one at the left edge is a duplicate
+ * from before the numbers wrapped. The receiver drops it; here it would look like new data. As in
+ * Linux, one tick is forgiven, and a clock that stood for 24 days is believed (section 5.5). What
+ * was accepted a moment ago makes nothing old yet, because a capture may show an ACK before the
+ * segments it is for.
  */
 static bool is_old_duplicate(const struct flow *f, enum flow_dir d, const struct segment *s)
 {
@@ -610,7 +623,7 @@ static bool is_old_duplicate(const struct flow *f, enum flow_dir d, const struct
 	       (int32_t)(recent - s->opt.tsval) > 1 && age < PAWS_VALID_NS;
 }
 
-/* RFC 7323 section 4.3: only a segment that begins at or before the last ACK moves it. */
+/* RFC 7323 section 4.3: only a segment that begins at or before the last ACK changes TS.Recent. */
 static void note_recent(struct flow *f, enum flow_dir d, const struct segment *s, int64_t off)
 {
 	if (!(s->opt.seen & TCP_OPT_TIMESTAMP) || off > (int64_t)f->acked[d])
@@ -673,7 +686,7 @@ BY_DIRECTION struct flow *take_as(struct track *t, struct flow *f, enum flow_dir
 	take_early(t, f);
 	if (f->infer)
 		track_infer(t, f, d, s, off);
-	if (f->waiting) /* a SYN may have been what it waits for */
+	if (f->waiting) /* a SYN may be what it waits for */
 		track_release(t, f);
 	uint64_t need = cause_of(f, d, s, ack);
 	if (d == FLOW_TO_CLIENT)
@@ -711,8 +724,8 @@ static struct flow *take(struct track *t, struct flow *f, enum flow_dir d, const
 struct flow *track_follow(struct track *t, struct flow *f, enum flow_dir d, const struct segment *s)
 {
 	/*
-	 * Before anything else: an old hole must be closed when a keep-alive comes, or
-	 * the byte of no meaning it may carry would be taken for the missing one.
+	 * This must come first. An old hole must be closed before a keep-alive is read: its
+	 * meaningless byte would be taken for the missing one.
 	 */
 	if (track_is_timed(f) && track_expire_holes(t, f) && t->sink.changed)
 		t->sink.changed(t->ctx, f);
@@ -722,7 +735,7 @@ struct flow *track_follow(struct track *t, struct flow *f, enum flow_dir d, cons
 		t->stats.other_mac++;
 		return f;
 	}
-	if (!(s->flags & (TCP_SYN | TCP_ACK))) { /* RFC 9293 section 3.10.7.4: dropped */
+	if (!(s->flags & (TCP_SYN | TCP_ACK))) { /* RFC 9293 section 3.10.7.4: it is dropped */
 		t->stats.no_ack++;
 		return f;
 	}
@@ -735,10 +748,10 @@ struct flow *track_follow(struct track *t, struct flow *f, enum flow_dir d, cons
 		return take(t, f, d, s);
 	case SYN_AGAIN:
 		f->retransmits[d]++;
-		/* RFC 5961 section 4.2: nothing of it is taken where both are synchronized. */
+		/* RFC 5961 section 4.2: nothing of it counts when both ends are synchronized. */
 		if (f->state == FLOW_ESTABLISHED)
 			return f;
-		/* A client that gets no answer may offer less. */
+		/* A client without an answer may offer less. */
 		if (f->state == FLOW_SYN_SENT)
 			learn_syn(t, f, d, s);
 		return take(t, f, d, s);
@@ -756,7 +769,10 @@ struct flow *track_follow(struct track *t, struct flow *f, enum flow_dir d, cons
 	return f;
 }
 
-/* One half of a handshake, the other half unseen: the ACK tells where the client's bytes begin. */
+/*
+ * Begins from one half of a handshake whose other half is unseen: the ACK tells where the client's
+ * bytes begin.
+ */
 static void begin_from_answer(struct track *t, struct flow *f, const struct segment *s)
 {
 	f->isn[FLOW_TO_SERVER] = s->ack - 1;
