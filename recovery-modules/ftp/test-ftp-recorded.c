@@ -16,21 +16,21 @@
 
 /* ---- the client ---- */
 
-/* One of its data connections behind the cut. */
+/* A data connection of the client, after the cut. */
 struct data {
 	struct recorded_run *run;
-	unsigned number; /* in the recording */
-	bool met;        /* a channel is this one, */
-	bool said;       /* and its client said the rest */
+	unsigned number; /* its number in the recording */
+	bool met;        /* a channel plays this connection ... */
+	bool said;       /* ... and its client has sent the rest */
 };
 
 struct client {
 	struct recorded_run *run;
-	uint64_t said; /* on the control connection, behind the cut */
+	uint64_t said; /* bytes sent on the control connection after the cut */
 	struct data data[RECORDED_CONNECTIONS];
 };
 
-/* What has come of this connection, before the cut and behind it. */
+/* Bytes received on this connection, before and after the cut. */
 static uint64_t received_of(const struct data *d)
 {
 	const struct harness *h = &d->run->h;
@@ -55,7 +55,7 @@ static bool has_its_data(const struct client *k)
 	return true;
 }
 
-/* All at once, but for ABOR: the recorded client had its data by then. */
+/* The client sends all at once, except ABOR: the recorded client had its data by then. */
 static struct bytes control_says(struct client *k, bool *ret_eof)
 {
 	static const uint8_t interrupt[] = {0xff, 0xf4};
@@ -74,7 +74,7 @@ static struct bytes control_says(struct client *k, bool *ret_eof)
 	return rest;
 }
 
-static struct client client; /* the one of this run */
+static struct client client; /* the client of this run */
 
 static struct bytes next(void *ctx, uint64_t received, bool *ret_eof)
 {
@@ -83,7 +83,8 @@ static struct bytes next(void *ctx, uint64_t received, bool *ret_eof)
 		return control_says(&client, ret_eof);
 	struct data *d = ctx;
 	const struct recording_connection *c = &d->run->recording->connection[d->number];
-	/* Who receives ends when the server has; who sends, when everything was said. */
+	/* A client that receives ends after the server. A client that sends ends once all is
+	 * sent. */
 	*ret_eof = c->all[JEEBS_TO_SERVER].n > 0 && c->fin[JEEBS_TO_SERVER];
 	if (d->said)
 		return BYTES_NONE;
@@ -124,7 +125,7 @@ static struct harness_client client_of(struct recorded_run *u)
 
 /* ---- what the client got ---- */
 
-/* The box has its own words where it answers itself. */
+/* The box words its own replies itself. */
 static void plain_line(struct bytes line, char *out, size_t n)
 {
 	size_t to = 0;
@@ -201,7 +202,7 @@ static bool is_exact(const struct recorded_run *u)
 
 static void check(struct recorded_run *u, struct recorded_count *count)
 {
-	/* Unasked is at most what the box may put in other words. */
+	/* At most what the box may word otherwise is unasked. */
 	assert_true(u->recording->unasked > 0);
 	if (u->plan.verdict != JEEBS_CONTINUE) {
 		fprintf(stderr, "%s at %zu: %s\n", u->recording->name, u->cut, u->plan.reason);
@@ -231,7 +232,8 @@ static const struct jeebs_service replayed = {
 static void configure(const char *name, struct harness_options *io)
 {
 	io->service_address.addr[3] = name[0] == 'v' ? 1 : 2;
-	io->backend_address = io->service_address; /* what the oracle says was said there */
+	/* The oracle's addresses are those of the recording. */
+	io->backend_address = io->service_address;
 }
 
 static struct recorded_count check_all(const struct recorded_options *options)

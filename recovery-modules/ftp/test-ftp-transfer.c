@@ -111,7 +111,7 @@ static void test_download_validators(void **state)
 	resume(&t, &b, NULL);
 	assert_string_equal(t.h.abort_reason, "size-differs");
 	end(&t);
-	/* By date it may be another one: all of it is read again. */
+	/* By its date the file may be another one: all of it is read again. */
 	for (int i = 0; i < 2; i++) {
 		struct backup k = {
 			.answers = whole[i], .content = {file, FILE_N}, .content_ends = true};
@@ -125,7 +125,7 @@ static void test_download_validators(void **state)
 		buf_deinit(&k.got);
 		end(&t);
 	}
-	/* Nothing says how long it is. */
+	/* The length is unknown. */
 	download(&t, "", "150 .\r\n");
 	planned(&t, JEEBS_CONTINUE, "digest");
 	end(&t);
@@ -139,8 +139,8 @@ static void test_download_with_gap(void **state)
 	struct talk t;
 
 	(void)state;
-	/* The tail behind the gap and the size prove enough; without the size nothing
-	 * does. */
+	/* The bytes behind the gap and the size together prove the file. Without the size
+	 * nothing does. */
 	download(&t, "SIZE f\r\n", "150 .\r\n");
 	harness_gap(&t.data, JEEBS_TO_CLIENT, 1000);
 	harness_data(&t.data, JEEBS_TO_CLIENT, bytes_of(file + CUT_AT + 1000, 500));
@@ -157,7 +157,9 @@ static void test_download_with_gap(void **state)
 	end(&t);
 }
 
-/* All of it is compared by digest: a byte of what was delivered, or that it ends too early. */
+/*
+ * The digest covers the whole: it finds a different byte among those delivered, and an early end.
+ */
 static void test_digest_of_another_file(void **state)
 {
 	static uint8_t other[FILE_N];
@@ -181,7 +183,7 @@ static void test_digest_of_another_file(void **state)
 	}
 }
 
-/* It was delivered to its end; what the backup has is compared without the client. */
+/* The listing was delivered to its end. The backup's listing is compared without the client. */
 static void test_listing_that_was_delivered(void **state)
 {
 	static const char *const listings[] = {"a\r\nb\r\n", "a\r\nB\r\n", "a\r\n",
@@ -210,7 +212,7 @@ static void test_listing_that_was_delivered(void **state)
 	}
 }
 
-/* The client aborts while its file is still being compared. */
+/* The client sends ABOR while its file is still being compared. */
 static void test_abort_while_comparing(void **state)
 {
 	struct backup b = {.content = {file + TAIL_AT, 10}};
@@ -295,7 +297,7 @@ static void test_upload_that_cannot_be_repeated(void **state)
 	end(&t);
 }
 
-/* ---- the rest of an upload, behind what the backup has ---- */
+/* ---- the rest of an upload, after the part that the backup has ---- */
 
 #define RETAIN 30000u
 #define SENT   100000u
@@ -312,7 +314,7 @@ static void upload_long(struct talk *t, bool complete)
 
 static void test_append(void **state)
 {
-	/* How much of it the backup has: at the log's beginning, in it, all of it. */
+	/* The backup's part ends at the log's beginning, in the log, or at its end. */
 	static const uint32_t has[] = {SENT - RETAIN + 4096, SENT - 1000, SENT};
 	struct talk t;
 
@@ -358,7 +360,7 @@ static void append_fails(const struct answer *answers, struct bytes content)
 	end(&t);
 }
 
-/* Nothing goes to a file that may be another one. */
+/* No byte goes to a file that may be another one. */
 static void test_append_to_another_file(void **state)
 {
 	static uint8_t other[RETAIN];

@@ -40,11 +40,11 @@ static void test_refusals(void **state)
 	end(&t);
 }
 
-/* Another protocol is met: at once, in what is not a whole line yet, and at any later point. */
+/* Another protocol is recognised at once, in an incomplete line, and at any later point. */
 static void test_not_ftp(void **state)
 {
 	static const struct {
-		const char *server, *client; /* client: behind it */
+		const char *server, *client; /* the client's bytes follow the server's */
 	} cases[] = {
 		{"+OK pop\r\n", ""},
 		{"* OK imap\r\n", ""},
@@ -94,7 +94,7 @@ static void test_not_ftp(void **state)
 	}
 }
 
-/* The same, met behind the cut. */
+/* Another protocol, recognised after the cut. */
 static void test_not_ftp_later(void **state)
 {
 	static const char *const says[] = {"EHLO me\r\n", "\x16\x03\x01", "GET / HTTP/1.1\r\n",
@@ -114,7 +114,7 @@ static void test_not_ftp_later(void **state)
 	}
 }
 
-/* Each ceiling, and one below it. */
+/* Each ceiling, and the value below it. */
 static void test_ceilings(void **state)
 {
 	char line[FTP_LINE_MAX + 8];
@@ -168,7 +168,7 @@ static void test_login_policy(void **state)
 	service.login = JEEBS_LOGIN_REFUSE;
 	login(&t);
 	planned(&t, JEEBS_REFUSE, "login");
-	/* It is not even kept. */
+	/* the conversation is not even kept */
 	struct buf b = BUF_INIT(1 << 16);
 	assert_int_equal(harness_checkpoint(&t.h, &b), 0);
 	assert_null(memmem(b.p, b.n, "PASS it", 7));
@@ -263,7 +263,7 @@ static void test_a_rebuilt_place(void **state)
 	end(&t);
 }
 
-/* Who is silent costs the backup nothing. */
+/* A silent client costs the backup nothing. */
 static void test_lazy(void **state)
 {
 	struct backup b = {0};
@@ -325,7 +325,7 @@ static void test_the_script_fails(void **state)
 	}
 }
 
-/* A backup that has no room says so, and is spoken to all the same. */
+/* A backup that has no room says so in its greeting. It still gets the commands. */
 static void test_the_backup_refuses_to_greet(void **state)
 {
 	struct backup b = {.greeting = "421 too many\r\n"};
@@ -361,7 +361,7 @@ static void test_changes_are_not_repeated(void **state)
 	}
 }
 
-/* A reply of which the client has a part. */
+/* The client has a part of a reply. */
 static void test_cut_replies(void **state)
 {
 	static const struct {
@@ -520,7 +520,10 @@ static void test_ports(void **state)
 	end(&t);
 }
 
-/* What the box could not go on with: the backup's refusal is the client's, its consent ends it. */
+/*
+ * A command that the box could not continue after: the client gets the backup's refusal. The
+ * backup's consent ends the connection.
+ */
 static void test_only_refused(void **state)
 {
 	static const struct {
@@ -537,7 +540,7 @@ static void test_only_refused(void **state)
 	};
 
 	(void)state;
-	/* Asked behind the cut, before it, and with the beginning of the answer. */
+	/* The command comes after the cut, before it, or with the beginning of its reply. */
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		for (unsigned when = 0; when < 3; when++) {
 			struct answer answers[2] = {{cases[i].command, cases[i].reply}};
@@ -562,7 +565,7 @@ static void test_only_refused(void **state)
 	}
 }
 
-/* Who has not logged in, or not any more, is told so by the backup. */
+/* A client that is not, or no longer, logged in gets the backup's reply. */
 static void test_port_before_the_login(void **state)
 {
 	static const struct answer no[] = {{"PORT 10,0,0,9,1,2", "530 log in\r\n"}, {NULL, NULL}};
@@ -581,7 +584,10 @@ static void test_port_before_the_login(void **state)
 	end(&t);
 }
 
-/* 227 names what the old server named, or else what the backup is set to, or else the service. */
+/*
+ * 227 names the address that the old server named, or else the one configured for the backup, or
+ * else the service's.
+ */
 static void test_the_address_of_data(void **state)
 {
 	static const struct {
@@ -636,7 +642,7 @@ static void test_too_much_input(void **state)
 		memcpy(more, "NOOP\r\nSTAT ", 11);
 		more[4 * FTP_LINE_MAX + over] = 0;
 		resume(&t, &b, more);
-		/* The backup never answers, either. */
+		/* the backup never answers, either */
 		assert_int_equal(t.h.outcome, HARNESS_ABORTED);
 		assert_string_equal(t.h.abort_reason,
 				    over ? "pipeline-too-deep" : "backend-silent");

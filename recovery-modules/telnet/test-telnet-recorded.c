@@ -12,7 +12,7 @@
 #define PASSWORD "s3cret"
 #define NOTICE   "[a new session]"
 
-/* All that the client got, from the first byte on, can be read to its end. */
+/* All that the client got, from the first byte on, is well-formed to its end. */
 static void check_wellformed(const struct recorded_run *u)
 {
 	const struct buf *said = &u->recording->connection[0].all[JEEBS_TO_CLIENT];
@@ -43,7 +43,7 @@ static void check_session(const struct recorded_run *u)
 		return; /* the user goes on from the backup's first prompt */
 	assert_true(recorded_contains(buf_view(&u->h.backend), PASSWORD));
 	assert_true(recorded_contains(got, "Welcome to the lab."));
-	/* Nothing of the dialogue is shown again. */
+	/* No part of the login is shown again. */
 	assert_false(recorded_contains(got, "login:"));
 	assert_false(recorded_contains(got, "assword"));
 }
@@ -54,7 +54,7 @@ static bool waits(const struct recorded_run *u)
 	return true;
 }
 
-/* The module said no, before or after it had begun, for a reason that the recording gives it. */
+/* The module refused or aborted, for a reason that the recording gives. */
 static bool is_refused(const struct recorded_run *u)
 {
 	if (u->plan.verdict == JEEBS_REFUSE)
@@ -64,7 +64,7 @@ static bool is_refused(const struct recorded_run *u)
 	if (u->recording->connection[0].fin[JEEBS_TO_SERVER] &&
 	    strcmp(u->h.abort_reason, "client-finished") == 0)
 		return true; /* it had not waited for the new session */
-	/* After a failed attempt the recorded server does not know the password at the first
+	/* After a failed login the recorded server does not accept the password at the first
 	 * prompt. */
 	if (!u->unknown || !strstr(u->recording->name, "-failed"))
 		return false;
@@ -140,13 +140,13 @@ static void test_every_cut_after_restore(void **state)
 	assert_true(n.exact > n.cuts / 2);
 }
 
-/* Where passwords may not be kept none is: from the first byte of one on it is refused. */
+/* Where passwords may not be kept, a cut from the first byte of a password on is refused. */
 static void test_every_cut_without_login(void **state)
 {
 	struct recorded_count n =
 		check_all(&(struct recorded_options){.harness = {.service = &no_login}});
 
-	assert_true(n.other < n.cuts / 100); /* back at a first prompt after a failed attempt */
+	assert_true(n.other < n.cuts / 100); /* cuts at a first prompt after a failed login */
 	assert_true(n.exact > n.cuts / 4);
 	assert_true(n.refused > n.cuts / 10);
 }

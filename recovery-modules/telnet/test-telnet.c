@@ -27,7 +27,7 @@
 #define NOTICE "[moved]"
 #define B(s)   bytes_of(s, sizeof(s) - 1)
 
-/* What the backup says, each when it has heard what is before it. */
+/* The backup sends a line once it has received what stands before it. */
 struct line {
 	const char *heard;
 	size_t heard_n;
@@ -108,7 +108,7 @@ static void expect_plan(struct harness *h, uint32_t verdict, const char *reason)
 	assert_true(plan.detail[0] != 0);
 }
 
-/* The client's @more after the takeover; the outcome stays in @h. */
+/* Resumes, and gives the client's bytes @more. The outcome stays in @h. */
 static void resume(struct harness *h, const struct line *lines, size_t n, struct bytes more)
 {
 	struct script s = {.lines = lines, .n = n, .in = BUF_INIT(1u << 16)};
@@ -120,7 +120,7 @@ static void resume(struct harness *h, const struct line *lines, size_t n, struct
 }
 #define RESUME(h, lines, more) resume(h, lines, sizeof(lines) / sizeof((lines)[0]), B(more))
 
-/* What the client says when it has got so many bytes. */
+/* The client sends this once it has received so many bytes. */
 struct says {
 	uint64_t received;
 	struct bytes b;
@@ -225,7 +225,7 @@ static void do_half_password(struct harness *h)
 	CLIENT(h, "s");
 }
 
-/* A password is not typed to who has not hidden it. */
+/* A password is not typed at a prompt that does not hide it. */
 static void do_plain_login(struct harness *h)
 {
 	SERVER(h, "login: ");
@@ -261,7 +261,7 @@ static void test_refused(void **state)
 	refused(&refuse, log_in, "login");
 }
 
-/* Without leave no byte of a password is in the state. */
+/* Without permission the state holds no byte of a password. */
 static void test_password_not_kept(void **state)
 {
 	struct buf b = BUF_INIT(1u << 16);
@@ -315,7 +315,7 @@ static void unanswered(const struct jeebs_service *svc, bool repeated)
 	begin(&h, svc);
 	log_in(&h);
 	CLIENT(&h, "make\r");
-	SERVER(&h, "make\r\n"); /* its echo is no answer */
+	SERVER(&h, "make\r\n"); /* the echo is not an answer */
 	expect_plan(&h, JEEBS_CONTINUE, "new-session");
 	RESUME(&h, lines, "");
 	assert_int_equal(backend_got(&h, "make\r"), repeated);
@@ -329,7 +329,7 @@ static void test_unanswered(void **state)
 	unanswered(&replay_all, true);
 }
 
-/* What is typed for the shell that is gone goes to no other. */
+/* Keys typed for the shell that is gone go to no other shell. */
 static void test_typed_meanwhile(void **state)
 {
 	const struct line lines[] = {GREETING, LOGIN};
@@ -363,7 +363,7 @@ static void test_typed_too_much(void **state)
 	harness_deinit(&h);
 }
 
-/* ---- backups that disappoint --------------------------------------------------------- */
+/* ---- backups that answer otherwise ---- */
 
 static void disappoint(const struct line *lines, size_t n, const char *reason)
 {
@@ -401,7 +401,7 @@ static void test_disappoint(void **state)
 	disappoint(sub, 1, "authenticated");
 }
 
-/* It was never typed. */
+/* The password was never typed. */
 static void test_no_echo_no_password(void **state)
 {
 	const struct line lines[] = {LINE("", "new login: "), LINE("me\r", "Password: ")};
@@ -418,7 +418,10 @@ static void test_no_echo_no_password(void **state)
 
 /* ---- options ------------------------------------------------------------------------- */
 
-/* Answered from the record; what the client is not asked by, and what the backup leaves out. */
+/*
+ * The record answers the backup's options. The client is not asked again. What the backup does not
+ * mention is switched off.
+ */
 static void test_options(void **state)
 {
 	const struct line lines[] = {
@@ -435,10 +438,10 @@ static void test_options(void **state)
 	SERVER(&h, IAC SB TT "\x01" IAC SE);
 	CLIENT(&h, IAC SB TT "\x00VT" IAC SE IAC SB NAWS "\x01\x02\x03\x04" IAC SE);
 	SERVER(&h, "$ ");
-	CLIENT(&h, "\x03"); /* no line, and yet something was done */
+	CLIENT(&h, "\x03"); /* not a line, but it did something */
 	expect_plan(&h, JEEBS_CONTINUE, "new-session");
 	resume_with(&h, lines, 3, (struct says[]){{3, B(IAC DO "\x05")}, {17, B(IAC DONT SGA)}}, 2);
-	/* STATUS is new to the client, SGA unknown to the backup. */
+	/* The client does not know STATUS yet, nor the backup SGA. */
 	EXPECT_CLIENT(&h, IAC WILL "\x05"
 				   "\r\n" NOTICE "\r\n$" IAC WONT SGA " ");
 	assert_true(backend_got(&h, IAC WONT "\x20"));
@@ -448,7 +451,10 @@ static void test_options(void **state)
 	harness_deinit(&h);
 }
 
-/* What the client offered by itself it offers to the backup, and hears its answer. */
+/*
+ * An option that the client offered unasked is offered to the backup, and the client gets the
+ * backup's answer.
+ */
 static void test_offered(void **state)
 {
 	const struct line lines[] = {LINE(IAC WILL NAWS, IAC DO NAWS),
@@ -464,8 +470,8 @@ static void test_offered(void **state)
 	harness_deinit(&h);
 }
 
-/* The question is on its way to the client: it is not asked twice, and its answer is the backup's.
- */
+/* A question is on its way to the client: it is not asked again, and its answer goes to the
+ * backup. */
 static void test_question_on_its_way(void **state)
 {
 	const struct line lines[] = {LINE("", IAC DO TT),
@@ -557,11 +563,11 @@ static void test_linemode(void **state)
 	harness_deinit(&h);
 }
 
-/* RFC 1143: requests that cross, and requests that are taken back. */
+/* RFC 1143: requests that cross, and requests that are withdrawn. */
 static void test_q_method(void **state)
 {
 	static const struct {
-		const char *said; /* S s: the server says on, off; C c: the client */
+		const char *said; /* S, s: the server asks for on, off; C, c: the client does */
 		enum telnet_agreed after;
 	} cases[] = {
 		{"SC", TELNET_YES},         {"CS", TELNET_YES},      {"Sc", TELNET_REFUSED},
@@ -588,7 +594,7 @@ static void test_q_method(void **state)
 
 /* ---- tokens cut in the middle -------------------------------------------------------- */
 
-/* The old server had said @begun last; the backup says @next; the client gets @want. */
+/* The old server's last bytes were @begun, the backup sends @next, and the client gets @want. */
 static void cut_token(struct bytes begun, const char *next, size_t next_n, struct bytes want)
 {
 	const struct line lines[] = {{"", 0, next, next_n}};
@@ -608,13 +614,13 @@ static void cut_token(struct bytes begun, const char *next, size_t next_n, struc
 
 static void test_cut_token(void **state)
 {
-	/* The same. */
+	/* The backup sends the same token. */
 	CUT(IAC, IAC DO TT, DO TT);
 	CUT(IAC DO, IAC DO TT, TT);
 	CUT(IAC SB, IAC SB TT "\x01" IAC SE, TT "\x01" IAC SE);
 	CUT(IAC SB TT "\x01" IAC, IAC SB TT "\x01" IAC SE, SE);
 	CUT(IAC, IAC IAC "x", IAC "x");
-	/* Another. */
+	/* The backup sends another token. */
 	CUT(IAC, "hello",
 	    "\xf1"
 	    "hello");
@@ -623,8 +629,8 @@ static void test_cut_token(void **state)
 	    "hello"); /* a timing mark */
 	CUT(IAC DO, IAC DO "\x20", "\x20");
 	CUT(IAC DO, IAC WILL SGA, "\x06" IAC WILL SGA);
-	CUT(IAC WILL, "hello", ECHO "hello"); /* it does already */
-	CUT(IAC WONT, "hello", "\0hello");    /* it does not anyway */
+	CUT(IAC WILL, "hello", ECHO "hello"); /* the option is already on */
+	CUT(IAC WONT, "hello", "\0hello");    /* the option is already off */
 	CUT(IAC DONT, "hello", "\0hello");
 	CUT(IAC SB, "hello", "\x06" IAC SE "hello");
 	CUT(IAC SB TT, "hello", "\x01" IAC SE "hello");
@@ -632,7 +638,7 @@ static void test_cut_token(void **state)
 	CUT(IAC SB TT "\x01" IAC, "hello", SE "hello");
 }
 
-/* A sub-negotiation too long to remember is ended. */
+/* A sub-negotiation too long to keep is ended. */
 static void test_cut_long_token(void **state)
 {
 	static char sub[TELNET_SUB_MAX + 8] = IAC SB "\x27\x01";
@@ -642,9 +648,9 @@ static void test_cut_long_token(void **state)
 	cut_token(bytes_of(sub, sizeof sub), next, sizeof next - 1, B(IAC SE "hello"));
 }
 
-/* ---- what nobody vouched for ----------------------------------------------------------- */
+/* ---- bytes that are no Telnet ---- */
 
-/* Bytes of other protocols: from the first on, and in the middle. */
+/* Bytes of other protocols, at the start and in the middle. */
 static void test_not_telnet(void **state)
 {
 	static const struct {
@@ -660,8 +666,7 @@ static void test_not_telnet(void **state)
 		SAID(JEEBS_TO_CLIENT, "text" IAC SB "\x74" IAC SE),
 		SAID(JEEBS_TO_CLIENT, IAC WILL ECHO IAC "\x1f"),
 		SAID(JEEBS_TO_CLIENT, IAC WILL ECHO IAC SE),
-		/* Text is no Telnet before there was an option: a session is not begun anew in it.
-		 */
+		/* Text before any option is no Telnet: no session is begun anew in it. */
 		SAID(JEEBS_TO_SERVER, "GET / HTTP/1.1\r\n"),
 		SAID(JEEBS_TO_SERVER, "EHLO me\r\n"),
 #undef SAID
@@ -676,7 +681,10 @@ static void test_not_telnet(void **state)
 	}
 }
 
-/* What was said and typed, and what the client gets of @lines, or why it is reset. */
+/*
+ * @said was sent and @typed was typed. With a backup of @lines the client gets @want, or is reset
+ * for @abort_reason.
+ */
 static void check_plain(struct bytes said, struct bytes typed, const struct line *lines, size_t n,
 			struct bytes more, struct bytes want, const char *abort_reason)
 {
@@ -698,7 +706,7 @@ static void check_plain(struct bytes said, struct bytes typed, const struct line
 	check_plain(B(said), B(typed), lines, sizeof(lines) / sizeof((lines)[0]), B(more), \
 		    B(want), reason)
 
-/* Of text alone the backup has to say the same, and then nobody stands in between. */
+/* In a session of plain text the backup has to send the same. Then bytes pass unchanged. */
 static void test_plain(void **state)
 {
 	static const struct line same[] = {LINE("", "220 ready\r\nlog"),
@@ -716,7 +724,7 @@ static void test_plain(void **state)
 	PLAIN("hello" IAC WILL, "", option, "", ECHO "$ ", NULL);
 }
 
-/* An IAC that is none inside of a sub-negotiation could not be said again as it was. */
+/* A sub-negotiation with a bare IAC inside cannot be repeated as it was. */
 static void test_malformed_sub(void **state)
 {
 	static const struct line lines[] = {
@@ -734,7 +742,7 @@ static void test_malformed_sub(void **state)
 
 /* ---- before a shell ------------------------------------------------------------------ */
 
-/* Another greeting is shown from the line on where it differs, after the notice. */
+/* A different greeting is shown from its first different line on, after the notice. */
 static void test_other_greeting(void **state)
 {
 	const struct line lines[] = {LINE("", IAC WILL SGA "Hello\r\nnew login: ")};
@@ -750,7 +758,7 @@ static void test_other_greeting(void **state)
 	harness_deinit(&h);
 }
 
-/* At the password's prompt of a backup that calls itself otherwise, with half of it typed. */
+/* The cut is in a half-typed password, and the backup has another name in its prompt. */
 static void test_half_password_elsewhere(void **state)
 {
 	const struct line lines[] = {GREETING, LINE("me\r", "me\r\nPassword: "),
@@ -782,7 +790,7 @@ static void test_finished(void **state)
 	harness_deinit(&h);
 }
 
-/* A notice is a line, whatever the operator wrote. */
+/* The notice is a line, whatever the operator wrote. */
 static void test_notice_is_a_line(void **state)
 {
 	const struct jeebs_service svc = {
@@ -796,7 +804,7 @@ static void test_notice_is_a_line(void **state)
 	SERVER(&h, "\r");
 	expect_plan(&h, JEEBS_CONTINUE, "new-session");
 	RESUME(&h, lines, "");
-	/* And the CR that was on the wire is completed. */
+	/* The CR that was already sent is completed. */
 	assert_memory_equal(h.client.p, "\na?\xfd??b\r\n", 9);
 	harness_deinit(&h);
 }
