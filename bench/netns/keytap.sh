@@ -18,6 +18,31 @@ keytap_up() {
 	chmod 644 "$lab_dir"/tls.*
 }
 
+# keytap_provided: the tap not preloaded but a provider, told of in the openssl.cnf that servers started from now on find;
+# their environment is empty.
+keytap_provided() {
+	cat >"$lab_dir/openssl.cnf" <<END
+openssl_conf = init
+[init]
+providers = providers
+alg_section = algorithms
+[providers]
+default = own
+jeebs-keytap = keytap
+[own]
+activate = 1
+[keytap]
+module = $keytap_library
+socket = $keytap_socket
+activate = 1
+[algorithms]
+default_properties = ?provider=jeebs-keytap
+END
+	printf '%s\n' '#!/bin/sh' "mount --bind $lab_dir/openssl.cnf /etc/ssl/openssl.cnf && exec env -i \"\$@\"" >"$lab_dir/provided"
+	chmod 755 "$lab_dir/provided"
+	tapped=(unshare -m "$lab_dir/provided")
+}
+
 keytap_collect() {
 	rm -f "$keytap_socket" "$lab_dir/records"
 	in_ns_exec server python3 "$lab_root/keyvault/tap/test/collector.py" --socket "$keytap_socket" "$@" >"$lab_dir/records" 2>"$lab_dir/collector.log" &

@@ -5,21 +5,16 @@
 lab_init
 . "$(dirname "$0")/mail.sh"
 . "$(dirname "$0")/keytap.sh"
-need python3 openssl nginx apache2 haproxy lighttpd stunnel4 vsftpd proftpd exim4 ss jq
+# JEEBS_LAB_MAKES: some of them (bench/keytap-debian13).
+read -r -a makes <<<"${JEEBS_LAB_MAKES:-nginx apache2 haproxy lighttpd stunnel vsftpd proftpd postfix exim}"
+declare -A port_of=([nginx]=443 [apache2]=444 [haproxy]=445 [lighttpd]=446 [stunnel]=447 [vsftpd]=21 [proftpd]=2121 [postfix]=587 [exim]=25)
+need python3 openssl curl ss jq
 lab_record() { lab_capture box.pcap -s 66000 -B 131072; }
 lab_up
 keytap_up
 # Slow enough that a byte which does not wait is seen.
 keytap_collect --answer-ms 6 --wait-ms 2000 --mode 666
-tapped_nginx 443
-tapped_apache2 444
-tapped_haproxy 445
-tapped_lighttpd 446
-tapped_stunnel 447
-tapped_vsftpd 21
-tapped_proftpd 2121
-tapped_postfix 587
-tapped_exim 25
+for make in "${makes[@]}"; do "tapped_$make" "${port_of[$make]}"; done
 tapped_listen
 
 # ---- clients ----------------------------------------------------------------------------------
@@ -31,19 +26,18 @@ tls() {
 	in_ns client curl -sSk --max-time 10 --tlsv1.2 --tls-max "$@" >"$lab_dir/answer" 2>"$lab_dir/curl.err" ||
 		fail "curl $*: $(tail -n1 "$lab_dir/curl.err")"
 }
-for port in 443 444 445 446 447; do
+for make in "${makes[@]}"; do
+	port=${port_of[$make]}
 	for version in 1.2 1.3; do
+		case $make in
+		vsftpd | proftpd) tls $version --ssl-reqd "ftp://10.9.0.1:$port/file" ;;
+		postfix | exim) tls $version --ssl-reqd "smtp://10.9.0.1:$port/" -X NOOP ;;
 		# The second one resumes the first.
-		tls $version --http1.1 -H 'Connection: close' "https://10.9.0.1:$port/" "https://10.9.0.1:$port/"
+		*) tls $version --http1.1 -H 'Connection: close' "https://10.9.0.1:$port/" "https://10.9.0.1:$port/" ;;
+		esac
 	done
 done
-tls 1.3 'https://[fd09::1]:443/'
-for port in 21 2121; do
-	for version in 1.2 1.3; do tls $version --ssl-reqd "ftp://10.9.0.1:$port/file"; done
-done
-for port in 25 587; do
-	for version in 1.2 1.3; do tls $version --ssl-reqd "smtp://10.9.0.1:$port/" -X NOOP; done
-done
+[[ ${makes[0]} != nginx ]] || tls 1.3 'https://[fd09::1]:443/'
 lab_capture_end
 kill "$keytap_collector"
 
@@ -56,17 +50,23 @@ told() {
 	keytap_told "$1" ".handshakes == $2 and .recorded == $2 and .decrypted == $2 and .as_client == $2 and .resumed == $3 and .lead_ms >= 0"
 	total=$((total + $2))
 }
-told 443 5 2
-for port in 444 445 447; do told $port 4 2; done
-told 446 4 1 # lighttpd resumes TLS 1.2 alone
-for port in 21 2121 587; do told $port 2 0; done
-# The data connections of FTP.
-for port in $(jq -r 'keys[] | select(tonumber > 30000)' "$lab_dir/proof"); do told "$port" 1 1; done
-((total == 31)) || fail "$total handshakes, not 31: $(jq -c . "$lab_dir/proof")"
-# A tap that is loaded by a program of GnuTLS is harmless, and tells nothing.
-keytap_told 25 '.handshakes == 2 and .recorded == 0'
+for make in "${makes[@]}"; do
+	port=${port_of[$make]}
+	case $make in
+	nginx) told $port 5 2 ;;
+	lighttpd) told $port 4 1 ;; # TLS 1.2 alone
+	vsftpd | proftpd | postfix) told $port 2 0 ;;
+	# A tap that is loaded by a program of GnuTLS is harmless, and tells nothing.
+	exim) keytap_told $port '.handshakes == 2 and .recorded == 0' ;;
+	*) told $port 4 2 ;;
+	esac
+done
+# The data connections of FTP: they are among the ports that nobody named.
+data=$(jq -r --arg named "${port_of[*]}" 'keys[] | select(. as $p | $named | split(" ") | index($p) | not)' "$lab_dir/proof")
+for port in $data; do told "$port" 1 1; done
+((${#makes[@]} < 9 || total == 31)) || fail "$total handshakes, not 31: $(jq -c . "$lab_dir/proof")"
 
 # Nobody but proftpd forks when it is root no more: a socket for root alone would do for the others.
 users=$(jq -r 'select(.hello) | .hello | "\(.program) \(.uid)"' "$lab_dir/records" | sort -u | grep -v ' 0$' || true)
-[[ $users == "proftpd 65534" ]] || fail "who connected as a user: $users"
-pass "9 servers: $total handshakes, each with its record before the first protected byte (at least $(jq '[.[].lead_ms // empty] | min' "$lab_dir/proof") ms)"
+[[ $users == "proftpd 65534" || ${#makes[@]} -lt 9 && ! $users ]] || fail "who connected as a user: $users"
+pass "${#makes[@]} servers: $total handshakes, each with its record before the first protected byte (at least $(jq '[.[].lead_ms // empty] | min' "$lab_dir/proof") ms)"

@@ -32,6 +32,8 @@ typedef int libssl_ex_dup(CRYPTO_EX_DATA *, const CRYPTO_EX_DATA *, void **, int
 #define LIBSSL_FUNCTIONS(F)                                                              \
 	F(SSL_CTX *, SSL_CTX_new, (const SSL_METHOD *))                                  \
 	F(SSL_CTX *, SSL_CTX_new_ex, (OSSL_LIB_CTX *, const char *, const SSL_METHOD *)) \
+	F(const SSL_METHOD *, SSL_CTX_get_ssl_method, (const SSL_CTX *))                 \
+	F(const SSL_METHOD *, TLS_client_method, (void))                                 \
 	F(void, SSL_CTX_set_keylog_callback, (SSL_CTX *, libssl_keylog *))               \
 	F(libssl_keylog *, SSL_CTX_get_keylog_callback, (const SSL_CTX *))               \
 	F(int, SSL_CTX_set_ex_data, (SSL_CTX *, int, void *))                            \
@@ -51,9 +53,6 @@ struct libssl {
 #define LIBSSL_MEMBER(result, name, arguments) result(*name) arguments;
 	LIBSSL_FUNCTIONS(LIBSSL_MEMBER)
 #undef LIBSSL_MEMBER
-	/* Of libcrypto. */
-	int (*CRYPTO_get_ex_new_index)(int, long, void *, libssl_ex_new *, libssl_ex_dup *,
-				       libssl_ex_free *);
 };
 
 /* NULL: there is no OpenSSL 3 in this process, or not yet. Any thread. */

@@ -23,7 +23,7 @@ struct handshake {
 /* Of SSL and of SSL_CTX; what is there in a context is the program's callback. */
 static atomic_int ssl_index = -1, ctx_index = -1;
 static pthread_once_t indexes_once = PTHREAD_ONCE_INIT;
-static __thread struct client_hello last_hello __attribute__((tls_model("initial-exec")));
+static __thread struct client_hello last_hello;
 
 static void handshake_free(void *parent, void *p, CRYPTO_EX_DATA *data, int index, long l, void *x)
 {
@@ -40,14 +40,48 @@ static int handshake_not_copied(CRYPTO_EX_DATA *to, const CRYPTO_EX_DATA *from, 
 	return 1;
 }
 
-static void make_indexes(void)
+static void on_line(const SSL *ssl, const char *line);
+static bool by_provider;
+
+static void new_context(void *parent, void *p, CRYPTO_EX_DATA *data, int index, long l, void *x)
 {
 	const struct libssl *s = libssl();
 
-	atomic_store(&ssl_index, s->CRYPTO_get_ex_new_index(LIBSSL_CLASS_SSL, 0, NULL, NULL,
-							    handshake_not_copied, handshake_free));
-	atomic_store(&ctx_index,
-		     s->CRYPTO_get_ex_new_index(LIBSSL_CLASS_SSL_CTX, 0, NULL, NULL, NULL, NULL));
+	if (s)
+		tls_tap_context(s, parent);
+}
+
+/* What the context's callback is by now, if it is not the tap's, is the program's. */
+static void new_connection(void *parent, void *p, CRYPTO_EX_DATA *data, int index, long l, void *x)
+{
+	const struct libssl *s = libssl();
+	SSL_CTX *ctx = s ? s->SSL_get_SSL_CTX(parent) : NULL;
+	libssl_keylog *callback = ctx ? s->SSL_CTX_get_keylog_callback(ctx) : NULL;
+
+	if (!ctx || callback == on_line)
+		return;
+	tls_tap_context(s, ctx);
+	(void)tls_tap_set_callback(s, ctx, callback);
+}
+
+static void make_indexes(void)
+{
+	int (*make)(int, long, void *, libssl_ex_new *, libssl_ex_dup *, libssl_ex_free *);
+
+	*(void **)&make = libcrypto_function("CRYPTO_get_ex_new_index");
+	if (!make)
+		return;
+	atomic_store(&ctx_index, make(LIBSSL_CLASS_SSL_CTX, 0, NULL,
+				      by_provider ? new_context : NULL, NULL, NULL));
+	atomic_store(&ssl_index,
+		     make(LIBSSL_CLASS_SSL, 0, NULL, by_provider ? new_connection : NULL,
+			  handshake_not_copied, handshake_free));
+}
+
+void tls_tap_provider(void)
+{
+	by_provider = true;
+	pthread_once(&indexes_once, make_indexes);
 }
 
 /* ---- one handshake --------------------------------------------------------------------------- */
@@ -141,7 +175,7 @@ static void on_line(const SSL *ssl, const char *line)
 
 void tls_tap_context(const struct libssl *s, SSL_CTX *ctx)
 {
-	if (!tap_is_on())
+	if (!tap_is_on() || s->SSL_CTX_get_ssl_method(ctx) == s->TLS_client_method())
 		return;
 	pthread_once(&indexes_once, make_indexes);
 	if (ssl_index < 0 || ctx_index < 0)
