@@ -82,10 +82,12 @@ tapped_run() {
 	local make=$1 port=$2
 	shift 2
 	in_ns_exec server "$@" >"$lab_dir/$make.out" 2>&1 </dev/null &
+	tapped_pids[$make]=$!
 	disown
 	tapped_ports+=("$make:$port")
 }
 tapped_ports=()
+declare -A tapped_pids=()
 tapped_listen() {
 	local it
 	for it in "${tapped_ports[@]}"; do
@@ -200,6 +202,12 @@ connect = 127.0.0.1:80
 cert = $lab_dir/tls.pem
 END
 	tapped_run stunnel "$1" "${tapped[@]}" "$(program stunnel4)" "$dir/conf"
+}
+
+# With a key log of its own.
+tapped_openssl() {
+	tapped_run openssl "$1" "${tapped[@]}" "$(program openssl)" s_server -accept "10.9.0.1:$1" -www -quiet -cert "$lab_dir/tls.crt" -key "$lab_dir/tls.key" \
+		-keylogfile "$lab_dir/own.keylog"
 }
 
 # With its sandbox and each session isolated, as they are by default.

@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 lab_init
 . "$(dirname "$0")/keytap.sh"
-need python3 openssl nginx haproxy apache2 sshd ssh ssh-keygen ss jq
+need python3 openssl nginx haproxy apache2 lighttpd sshd ssh ssh-keygen ss jq
 lab_record() { lab_capture box.pcap -s 66000 -B 131072; }
 lab_up
 keytap_up
@@ -84,4 +84,11 @@ again --closed --hang --wait-ms 100
 wait_for 10 "the servers to find the one that never answers" nobody_served
 kill -KILL "$keytap_collector"
 nobody_served || fail "closed, and the collector was killed: somebody was served"
+# One that starts when nobody is there to tell it.
+tapped+=(JEEBS_KEYTAP_CLOSED=1)
+tapped_lighttpd 446
+tapped_listen
+! get 446 1.3 || fail "closed from the beginning, and no collector: served"
+keytap_collect --mode 666 --closed --wait-ms 2000
+wait_for 10 "it to find a collector" get 446 1.3
 pass "forbidden: nobody; open, and hanging, killed or absent: everybody; closed, and no answer: nobody"
