@@ -5,12 +5,13 @@ RECORDS is what keyvault/tap/test/collector.py printed, KEYLOG the client's SSLK
 CAPTURE is decrypted with what was recorded of it: each record and packet, both directions, tags and MACs checked. Prints for
 each port of a server
 
-	{"443": {"handshakes": 4, "recorded": 4, "decrypted": 4, "as_client": 4, "resumed": 1, "lead_ms": 5.1}, ...}
+	{"443": {"handshakes": 4, "recorded": 4, "decrypted": 4, "as_client": 4, "resumed": 1, "retried": 0, "lead_ms": 0.1}, ...}
 
 handshakes  ClientHellos, or key exchanges of SSH
 recorded    those of which there is exactly one record, of the same ends
 decrypted   those of which everything on the wire decrypts (a handshake that ended in between too)
 as_client   those whose secrets are what the client logged (TLS)
+retried     those with a HelloRetryRequest
 lead_ms     the shortest time from the collector's answer to the first byte of the server under the new keys
 why         what was wrong with the first of them that is
 """
@@ -358,7 +359,7 @@ def main():
         if not line.startswith("#"):
             label, random, secret = line.split()
             logged[random][label] = secret
-    ports = defaultdict(lambda: dict(handshakes=0, recorded=0, decrypted=0, as_client=0, resumed=0, lead_ms=None, why=None))
+    ports = defaultdict(lambda: dict(handshakes=0, recorded=0, decrypted=0, as_client=0, resumed=0, retried=0, lead_ms=None, why=None))
 
     def lead(p, answered, first):
         if answered is None:
@@ -369,6 +370,7 @@ def main():
 
     def tls(p, ends, t):
         p["handshakes"] += 1
+        p["retried"] += any(h[6:38] == RETRY for h in t.hellos)
         mine = of_random[t.random.hex()]
         if len(mine) != 1 or mine[0][0] != ends:
             raise Wrong(f"{len(mine)} records of {ends}, of {[m[0] for m in mine]}")

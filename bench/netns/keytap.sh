@@ -145,6 +145,7 @@ END
 	tapped_run apache2 "$1" "${tapped[@]}" "$(program apache2)" -DFOREGROUND -f "$dir/conf"
 }
 
+# Its clients have to say hello twice (TLS 1.3).
 # In its chroot it does not find a collector that is started anew, until it is reloaded.
 keytap_chroot=yes
 tapped_haproxy() {
@@ -163,7 +164,7 @@ defaults
 	timeout client 10s
 	timeout server 10s
 frontend tls
-	bind 10.9.0.1:$1 ssl crt $lab_dir/tls.pem alpn http/1.1
+	bind 10.9.0.1:$1 ssl crt $lab_dir/tls.pem alpn http/1.1 curves P-384
 	http-request return status 200 content-type text/plain string haproxy
 END
 	tapped_run haproxy "$1" "${tapped[@]}" "$(program haproxy)" -W -db -f "$dir/conf"
@@ -182,6 +183,7 @@ server.username = "www-data"
 server.errorlog = "$dir/error.log"
 ssl.engine = "enable"
 ssl.pemfile = "$lab_dir/tls.pem"
+ssl.openssl.ssl-conf-cmd = ("MinProtocol" => "TLSv1.2")
 index-file.names = ("conf")
 END
 	tapped_run lighttpd "$1" "${tapped[@]}" "$(program lighttpd)" -D -f "$dir/conf"
@@ -329,6 +331,7 @@ AuthorizedKeysFile $dir/authorized
 PidFile none
 StrictModes no
 PermitRootLogin prohibit-password
+KexAlgorithms +diffie-hellman-group16-sha512
 UsePAM yes
 MaxStartups 100
 Subsystem sftp internal-sftp

@@ -81,6 +81,7 @@ data=$(jq -r --arg named "${port_of[*]}" 'keys[] | select(. as $p | $named | spl
 for port in $data; do told "$port" 1 1; done
 ((${#makes[@]} < 10 || total == 38)) || fail "$total handshakes, not 38: $(jq -c . "$lab_dir/proof")"
 
+keytap_told "${port_of[haproxy]}" '.retried == 3'
 # Its own callback got every line: what its clients logged is there.
 for random in $(jq -r '.record | select(.) | select(.server[1] == 448) | .random' "$lab_dir/records"); do
 	cmp <(grep -F " $random " "$lab_dir/own.keylog" | sort) <(grep -F " $random " "$lab_dir/keylog" | sort) || fail "a key log of its own lacks lines"

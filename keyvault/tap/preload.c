@@ -9,7 +9,8 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -50,13 +51,27 @@ static struct {
 
 #define FIND(f, name) (*(void **)&(f) = dlsym(RTLD_NEXT, name))
 
-static bool find_evp(void)
+static pthread_mutex_t evp_lock = PTHREAD_MUTEX_INITIALIZER;
+static atomic_bool evp_found;
+
+/* Also in a program whose module has brought OpenSSL after the constructor. */
+static bool evp_is_there(void)
 {
+	if (atomic_load_explicit(&evp_found, memory_order_acquire))
+		return true;
+	pthread_mutex_lock(&evp_lock);
+	if (atomic_load(&evp_found)) {
+		pthread_mutex_unlock(&evp_lock);
+		return true;
+	}
 	*(void **)&evp.init = libcrypto_function("EVP_DigestInit_ex");
 	*(void **)&evp.update = libcrypto_function("EVP_DigestUpdate");
 	*(void **)&evp.final = libcrypto_function("EVP_DigestFinal_ex");
 	*(void **)&evp.type = libcrypto_function("EVP_MD_get_type");
-	return evp.init && evp.update && evp.final && evp.type;
+	bool all = evp.init && evp.update && evp.final && evp.type;
+	atomic_store_explicit(&evp_found, all, memory_order_release);
+	pthread_mutex_unlock(&evp_lock);
+	return all;
 }
 
 __attribute__((constructor)) static void begin(void)
@@ -74,7 +89,7 @@ __attribute__((constructor)) static void begin(void)
 	FIND(libc.dup3, "dup3");
 	FIND(libc.close_range, "close_range");
 	tap_begin(secure_getenv(TAP_PATH_VARIABLE), secure_getenv(TAP_CLOSED_VARIABLE) != NULL,
-		  find_evp());
+		  evp_is_there());
 	errno = error;
 }
 
@@ -144,12 +159,6 @@ int EVP_DigestUpdate(EVP_MD_CTX *ctx, const void *p, size_t n);
 int EVP_DigestFinal_ex(EVP_MD_CTX *ctx, unsigned char *digest, unsigned *bytes);
 
 static __thread struct ssh_derivation derivation;
-
-/* Also in a program whose module has brought OpenSSL after the constructor. */
-static bool evp_is_there(void)
-{
-	return evp.type || find_evp();
-}
 
 STANDS_IN int EVP_DigestInit_ex(EVP_MD_CTX *ctx, const EVP_MD *type, ENGINE *engine)
 {
