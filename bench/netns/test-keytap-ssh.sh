@@ -30,7 +30,7 @@ clean_shell() {
 }
 ciphers=(chacha20-poly1305@openssh.com aes256-gcm@openssh.com aes128-ctr)
 exchanges=(sntrup761x25519-sha512@openssh.com curve25519-sha256 ecdh-sha2-nistp256)
-head -c 400000 /dev/urandom >"$lab_dir/said"
+head -c 250000 /dev/urandom >"$lab_dir/said"
 logins_of() {
 	local cipher kex
 	clean_shell "$1"
