@@ -71,8 +71,6 @@ all_served "one that hangs"
 # ---- it is killed -------------------------------------------------------------------------------
 kill -KILL "$keytap_collector"
 all_served "one that was killed"
-rm "$keytap_socket"
-all_served "one that was never there"
 
 # ---- and is there again -------------------------------------------------------------------------
 

@@ -223,16 +223,16 @@ static void read_for_all(uint64_t wait_ns)
 	pthread_cond_broadcast(&self.heard);
 }
 
-static void wait_until(struct waiter *me, uint64_t deadline_ns)
+/* The welcome may come meanwhile, and tell another time than was believed. */
+static void wait_from(struct waiter *me, uint64_t start_ns)
 {
-	struct timespec t = {(time_t)(deadline_ns / 1000000000), (long)(deadline_ns % 1000000000)};
-
 	while (!me->answered && atomic_load(&self.fd) >= 0) {
-		uint64_t now = now_ns();
-		if (now >= deadline_ns)
+		uint64_t now = now_ns(), end = start_ns + self.budget.wait_ns;
+		struct timespec t = {(time_t)(end / 1000000000), (long)(end % 1000000000)};
+		if (now >= end)
 			return;
 		if (!self.reading)
-			read_for_all(deadline_ns - now);
+			read_for_all(end - now);
 		else
 			pthread_cond_clockwait(&self.heard, &self.lock, CLOCK_MONOTONIC, &t);
 	}
@@ -287,12 +287,11 @@ static bool exchange(const struct session_keys *k)
 
 	if (!ready(now) || !send_keys(&me, k))
 		return may_go_on(&me);
-	uint64_t wait_ns = wait_budget_take(&self.budget, now);
-	if (wait_ns == 0)
+	if (wait_budget_take(&self.budget, now) == 0)
 		return may_go_on(&me);
 	me.next = self.waiters;
 	self.waiters = &me;
-	wait_until(&me, now + wait_ns);
+	wait_from(&me, now);
 	wait_no_more(&me);
 	if (me.answered)
 		wait_budget_answered(&self.budget);
