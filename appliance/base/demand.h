@@ -16,7 +16,7 @@ static inline void demand(bool ok)
 }
 
 /* A fuzzer's own list, ended by NULL: at least one seed must come to each. */
-extern const char *const fuzz_outcomes[] __attribute__((weak));
+extern const char *const fuzz_outcomes[];
 
 /* fuzz-main.c counts; libFuzzer does not. */
 void fuzz_reached(const char *outcome) __attribute__((weak));

@@ -27,7 +27,7 @@ static bool counts, came[OUTCOMES_MAX];
 
 void fuzz_reached(const char *outcome)
 {
-	for (size_t i = 0; counts && fuzz_outcomes && fuzz_outcomes[i] && i < OUTCOMES_MAX; i++)
+	for (size_t i = 0; counts && fuzz_outcomes[i]; i++)
 		came[i] |= strcmp(fuzz_outcomes[i], outcome) == 0;
 }
 
@@ -35,7 +35,7 @@ static int missing(void)
 {
 	int n = 0;
 
-	for (size_t i = 0; fuzz_outcomes && fuzz_outcomes[i] && i < OUTCOMES_MAX; i++)
+	for (size_t i = 0; fuzz_outcomes[i]; i++)
 		if (!came[i]) {
 			fprintf(stderr, "no file of the corpus comes to: %s\n", fuzz_outcomes[i]);
 			n++;
@@ -126,8 +126,12 @@ static int run_folder(const char *folder)
 
 int main(int argc, char **argv)
 {
+	size_t outcomes = 0;
 	int total = 0;
 
+	while (fuzz_outcomes[outcomes])
+		outcomes++;
+	demand(outcomes > 0 && outcomes <= OUTCOMES_MAX);
 	for (int i = 1; i < argc; i++) {
 		int n = run_folder(argv[i]);
 		if (n < 0)

@@ -11,6 +11,17 @@
 
 #define TAPS 4
 
+/* Counters, by name, that are not zero after the steps. */
+const char *const fuzz_outcomes[] = {"records_stored",
+				     "records_late",
+				     "records_missed",
+				     "records_refused_by_vaults",
+				     "refused_address",
+				     "peers_malformed",
+				     "epochs",
+				     "batches",
+				     NULL};
+
 enum step {
 	STEP_MESSAGE,
 	STEP_HELLO,
@@ -110,6 +121,15 @@ static void take(struct collector_rig *g, struct rig_tap *t, enum step step, str
 	}
 }
 
+static void count(const struct collector_counters *c)
+{
+#define REACHED(name, help) \
+	if (c->name > 0)    \
+		reached(#name);
+	COLLECTOR_COUNTERS(REACHED)
+#undef REACHED
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -128,6 +148,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			tap[i].answers = 0;
 		take(g, &tap[what / STEPS % TAPS], (enum step)(what % STEPS), b);
 	}
+	count(collector_counters(g->c));
 	/* Whatever was refused, and for how long it was to wait: it is over now. */
 	rig_turn(g, 60 * NS_PER_S);
 	demand(rig_tap_join(g, &good, 0, NULL));

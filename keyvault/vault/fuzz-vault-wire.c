@@ -8,6 +8,12 @@
 #include "base/demand.h"
 #include "vault-wire.h"
 
+/* A frame of each type, in the order of enum vault_type; and an entry of each list. */
+const char *const fuzz_outcomes[] = {
+	"epoch",   "append",  "ended",   "watch",   "fetch",    "epochs",        "erase",
+	"stored",  "refused", "index",   "live",    "gone",     "blob",          "epoch blob",
+	"missing", "done",    "an item", "a place", "a number", "an epoch's id", NULL};
+
 struct lists {
 	struct vault_item items[VAULT_LIST_MAX];
 	struct vault_place places[VAULT_LIST_MAX];
@@ -22,13 +28,20 @@ static void read_lists(struct vault_frame *f, struct lists *l)
 	for (uint16_t i = 0; f->type == VAULT_APPEND && i < f->list.n; i++) {
 		vault_wire_item(&f->list, &l->items[i]);
 		demand(l->items[i].blob.n <= VAULT_BLOB_MAX_BYTES);
+		reached("an item");
 	}
-	for (uint16_t i = 0; f->type == VAULT_ENDED && i < f->list.n; i++)
+	for (uint16_t i = 0; f->type == VAULT_ENDED && i < f->list.n; i++) {
 		vault_wire_place(&f->list, &l->places[i]);
-	for (uint16_t i = 0; fetches && i < f->fetch.list.n; i++)
+		reached("a place");
+	}
+	for (uint16_t i = 0; fetches && i < f->fetch.list.n; i++) {
 		l->numbers[i] = vault_wire_number(&f->fetch.list);
-	for (uint16_t i = 0; f->type == VAULT_EPOCHS && i < f->fetch.list.n; i++)
+		reached("a number");
+	}
+	for (uint16_t i = 0; f->type == VAULT_EPOCHS && i < f->fetch.list.n; i++) {
 		vault_wire_epoch_id(&f->fetch.list, l->ids[i]);
+		reached("an epoch's id");
+	}
 }
 
 /* @text: as it was read; a writer takes it with its terminating zero. */
@@ -107,6 +120,12 @@ static bool has_zero(const struct vault_frame *f)
 	return has_text && text.n > 0 && memchr(text.p, 0, text.n);
 }
 
+static const char *type_word(enum vault_type type)
+{
+	return fuzz_outcomes[type < VAULT_STORED ? type - VAULT_EPOCH
+						 : type - VAULT_STORED + VAULT_ERASE];
+}
+
 static bool is_request(enum vault_type type)
 {
 	return type != VAULT_EPOCH && type <= VAULT_ERASE;
@@ -125,6 +144,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	while (vault_wire_read(left, &f, &used) == VAULT_WIRE_OK) {
 		struct buf again = BUF_INIT(2 * VAULT_FRAME_MAX_BYTES);
 		demand(used > 4 && used <= left.n);
+		reached(type_word(f.type));
 		read_lists(&f, l);
 		if (is_request(f.type))
 			write_request(&again, &f, l);
