@@ -154,17 +154,17 @@ static struct origin *origin_find(struct vault_store *s, const char *name)
 
 static struct origin *origin_get(struct vault_store *s, const char *name)
 {
-	struct origin *o = origin_find(s, name);
+	struct origin *o = origin_find(s, name), new = {0};
 
 	if (o)
 		return o;
 	o = reallocarray(s->origins, s->origins_n + 1, sizeof *o);
 	if (!o)
 		return NULL;
+	memccpy(new.name, name, 0, VAULT_NAME_MAX);
 	s->origins = o;
 	o += s->origins_n++;
-	*o = (struct origin){0};
-	memccpy(o->name, name, 0, VAULT_NAME_MAX);
+	*o = new;
 	return o;
 }
 
