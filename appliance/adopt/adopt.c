@@ -321,7 +321,7 @@ struct adopter *adopter_free(struct adopter *a)
 		return NULL;
 	if (a->running) {
 		mailbox_close(&a->mail);
-		if (!thread_end(a->thread, "adopter"))
+		if (!thread_end(a->thread, "adopter", thread_deadline(false)))
 			return NULL;
 	}
 	if (a->epoll >= 0)

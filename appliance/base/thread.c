@@ -7,19 +7,22 @@
 #include "clock.h"
 #include "log.h"
 
-/*
- * How long the first thread that does not end is waited for; and each one after it, which has had
- * that time too.
- */
-#define PATIENCE_NS       (10 * NS_PER_S)
-#define PATIENCE_AFTER_NS NS_PER_S
+#define PATIENCE_NS (10 * NS_PER_S)
+/* For what has stood still before it was told, or when that much was spent on others already. */
+#define LAST_PATIENCE_NS NS_PER_S
 
 static _Atomic uint32_t left;
 
-bool thread_end(pthread_t thread, const char *what)
+int64_t thread_deadline(bool stands_still)
 {
-	int64_t until = clock_mono_ns() + (threads_left() > 0 ? PATIENCE_AFTER_NS : PATIENCE_NS);
-	struct timespec ts = {.tv_sec = until / NS_PER_S, .tv_nsec = until % NS_PER_S};
+	bool spent = stands_still || threads_left() > 0;
+
+	return clock_mono_ns() + (spent ? LAST_PATIENCE_NS : PATIENCE_NS);
+}
+
+bool thread_end(pthread_t thread, const char *what, int64_t deadline_ns)
+{
+	struct timespec ts = {.tv_sec = deadline_ns / NS_PER_S, .tv_nsec = deadline_ns % NS_PER_S};
 
 	if (pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &ts) == 0)
 		return true;

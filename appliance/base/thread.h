@@ -24,10 +24,15 @@ static inline int thread_start(pthread_t *ret, void *(*main)(void *arg), void *a
 }
 
 /*
- * Waits for a thread that was told to end, but not for ever. Returns false, and logs it, when the
- * thread is left. Until the process ends it may then use everything it was given.
+ * Until when threads that are told to end now are waited for, CLOCK_MONOTONIC: one deadline for all
+ * that are told together. @stands_still: they are known to, so that there is little to wait for.
  */
-bool thread_end(pthread_t thread, const char *what);
+int64_t thread_deadline(bool stands_still);
+/*
+ * Waits for a thread that was told to end. Returns false, and logs it, when the thread is left.
+ * Until the process ends it may then use everything it was given.
+ */
+bool thread_end(pthread_t thread, const char *what, int64_t deadline_ns);
 /* How many threads were left. */
 uint32_t threads_left(void);
 

@@ -656,6 +656,8 @@ static void stop(struct daemon *d, bool started)
 	d->failover = failover_free(d->failover);
 	d->firewall = firewall_stop(d->firewall);
 	for (uint32_t i = 0; i < d->worker_count; i++)
+		worker_tell_stop(d->workers[i]);
+	for (uint32_t i = 0; i < d->worker_count; i++)
 		worker_stop(d->workers[i]);
 	leave_threads();
 	/* A clean end leaves no record; a start that failed leaves what it found. */

@@ -293,7 +293,7 @@ struct firewall *firewall_stop(struct firewall *f)
 	if (!f)
 		return NULL;
 	bell_ring(f->bell);
-	if (!thread_end(f->thread, "firewall"))
+	if (!thread_end(f->thread, "firewall", thread_deadline(false)))
 		return NULL;
 	close(f->bell);
 	pthread_mutex_destroy(&f->lock);

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/thread.h"
 #include "join-conn.h"
 #include "join-family.h"
 #include "join-thread.h"
@@ -51,7 +52,10 @@ struct join_pool *join_pool_free(struct join_pool *p)
 	if (p == NULL)
 		return NULL;
 	for (uint32_t i = 0; i < p->thread_count; i++)
-		ended &= join_thread_deinit(&p->threads[i]);
+		join_thread_stop(&p->threads[i]);
+	int64_t deadline_ns = thread_deadline(false);
+	for (uint32_t i = 0; i < p->thread_count; i++)
+		ended &= join_thread_deinit(&p->threads[i], deadline_ns);
 	if (ended)
 		free(p);
 	return NULL;

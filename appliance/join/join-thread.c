@@ -455,13 +455,16 @@ int join_thread_init(struct join_thread *t, const struct join_config *config)
 	return t->ready_result;
 }
 
-bool join_thread_deinit(struct join_thread *t)
+void join_thread_stop(struct join_thread *t)
 {
-	if (t->running) {
+	if (t->running)
 		mailbox_close(&t->mail);
-		if (!thread_end(t->thread, "join"))
-			return false;
-	}
+}
+
+bool join_thread_deinit(struct join_thread *t, int64_t deadline_ns)
+{
+	if (t->running && !thread_end(t->thread, "join", deadline_ns))
+		return false;
 	if (t->watch_fd >= 0)
 		close(t->watch_fd);
 	sem_destroy(&t->ready);

@@ -71,8 +71,10 @@ struct join_thread {
  * join_thread_deinit() is due in any case.
  */
 int join_thread_init(struct join_thread *t, const struct join_config *config);
-/* Resets the thread's joins and ends the loop. False: it does not end, and is left as it is. */
-bool join_thread_deinit(struct join_thread *t);
+/* Tells the loop to end, and its joins to be reset. */
+void join_thread_stop(struct join_thread *t);
+/* After that, and thread_deadline(). False: it does not end, and is left as it is. */
+bool join_thread_deinit(struct join_thread *t, int64_t deadline_ns);
 
 /*
  * Has join_broken() called once on an error or hang-up of @fd. io_uring's poll is not usable: it

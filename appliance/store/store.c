@@ -696,7 +696,7 @@ void store_stats(struct store *s, struct store_stats *ret)
 static bool end_thread(struct store *s)
 {
 	store_queue_close(&s->queue);
-	if (s->running && !thread_end(s->thread, "store"))
+	if (s->running && !thread_end(s->thread, "store", thread_deadline(false)))
 		return false;
 	s->running = false;
 	return true;

@@ -53,6 +53,7 @@ struct worker {
 	uint32_t taken_count;
 	pthread_t thread;
 	bool started;
+	int64_t stop_deadline_ns;  /* 0: not told to stop yet */
 	struct worker_tasks tasks; /* calls of other threads */
 	/* Counted by this thread alone, and published now and then. */
 	uint64_t packets, tcp, not_tcp, fragments, malformed, bad_sum;
@@ -675,15 +676,21 @@ void worker_begin(struct worker *w)
 	worker_call(w, begin_now, NULL);
 }
 
+void worker_tell_stop(struct worker *w)
+{
+	if (!w || !w->started || w->stop_deadline_ns)
+		return;
+	mailbox_close(&w->tasks.mail);
+	w->stop_deadline_ns = thread_deadline(worker_stands_still(w));
+}
+
 struct worker *worker_stop(struct worker *w)
 {
 	if (!w)
 		return NULL;
-	if (w->started) {
-		mailbox_close(&w->tasks.mail);
-		if (!thread_end(w->thread, "capture"))
-			return NULL;
-	}
+	worker_tell_stop(w);
+	if (w->started && !thread_end(w->thread, "capture", w->stop_deadline_ns))
+		return NULL;
 	worker_rings_close(&w->rings);
 	watch_free(w->watch);
 	worker_store_deinit(&w->store);

@@ -121,6 +121,11 @@ struct worker;
 int worker_start(const struct worker_config *cfg, struct worker **ret,
 		 struct worker_failure *ret_why);
 /*
+ * Before worker_stop(), of several workers: so each ends meanwhile, and those that do not are
+ * waited for together.
+ */
+void worker_tell_stop(struct worker *w);
+/*
  * Ends the thread and frees everything; NULL is fine. Returns NULL. A thread that stands still is
  * left (threads_left()); all that the worker was given must live on then.
  */
@@ -130,7 +135,8 @@ const struct worker_counters *worker_counters(const struct worker *w);
 
 /*
  * Runs @fn in the worker's thread and waits until it is done, without a bound: for the start, and
- * for tests. May be called from any other thread, but not once worker_stop() may have been called.
+ * for tests. May be called from any other thread, but not once worker_tell_stop() may have been
+ * called.
  * @fn must be short: packets wait in the ring meanwhile.
  */
 void worker_call(struct worker *w, void (*fn)(struct worker *w, void *arg), void *arg);

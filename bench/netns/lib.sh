@@ -542,7 +542,7 @@ get_with() {
 		set +e
 		ip netns exec "$(ns "$get_in")" "$program_found" "$@" 2>"$base.err" |
 			"$lab_tools/stallcat" --mark "$lab_dir/cut" --progress "$base.progress" \
-				${get_rate:+--rate "$get_rate"} >"$base.json"
+				${get_rate:+--rate "$get_rate" --hurry "$lab_dir/hurry"} >"$base.json"
 		echo "${PIPESTATUS[0]}" >"$base.exit.new"
 		mv "$base.exit.new" "$base.exit"
 	) &
@@ -553,6 +553,9 @@ get_bytes() {
 	n=$(head -c 20 "$lab_dir/get/$1.progress" 2>/dev/null || true)
 	echo "$((10#${n:-0}))"
 }
+
+# Rates count no longer.
+get_hurry() { : >"$lab_dir/hurry"; }
 
 get_ended() { [[ -e $lab_dir/get/$1.exit ]]; }
 

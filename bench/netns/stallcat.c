@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * stallcat [--mark FILE] [--progress FILE] [--rate BYTES]
+ * stallcat [--mark FILE] [--progress FILE] [--rate BYTES] [--hurry FILE]
  *
  * Reads a client's output from a pipe and reports, as one JSON line at its end:
  * bytes, SHA-256, and the longest time a read had to wait for a byte, before the
@@ -11,6 +11,7 @@
  * --rate      reads no faster than this, per second: a slow client by back-pressure. (curl
  *             --limit-rate will not do: on a fast network it takes 10 MB in one go and then
  *             sleeps for seconds, which looks like a stall.)
+ * --hurry     once there is this file, the rate does not count
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -34,7 +35,7 @@ struct stall {
 };
 
 struct stallcat {
-	const char *mark_path;
+	const char *mark_path, *hurry_path;
 	int progress_fd;
 	int64_t mark_us;
 	int64_t asked_us, progress_us; /* when the running read began; last time published */
@@ -84,6 +85,8 @@ static void keep_rate(struct stallcat *s, size_t n)
 	int64_t now_us = cut_mark_now_us();
 	struct timespec wait;
 
+	if (s->hurry_path && access(s->hurry_path, F_OK) == 0)
+		s->rate = 0;
 	if (!s->rate)
 		return;
 	/* No catching up after a silence: a slow client stays slow. */
@@ -143,6 +146,7 @@ int main(int argc, char **argv)
 		{"mark", required_argument, NULL, 'm'},
 		{"progress", required_argument, NULL, 'p'},
 		{"rate", required_argument, NULL, 'r'},
+		{"hurry", required_argument, NULL, 'h'},
 		{0},
 	};
 	struct stallcat s = {.progress_fd = -1};
@@ -153,6 +157,8 @@ int main(int argc, char **argv)
 			s.mark_path = optarg;
 		} else if (c == 'r') {
 			s.rate = strtoull(optarg, NULL, 10);
+		} else if (c == 'h') {
+			s.hurry_path = optarg;
 		} else if (c == 'p') {
 			s.progress_fd =
 				open(optarg, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);

@@ -11,8 +11,8 @@ ready() { in_ns box curl -s http://127.0.0.1:9817/readyz; }
 not_ready_for_it() { [[ $(ready) == *"stands still"* ]]; }
 capture_threads() { grep -lx capture /proc/"$appliance"/task/*/comm | sed -E 's|.*/task/([0-9]+)/.*|\1|'; }
 
-get_rate=2000000 get one http://10.9.0.1/20m.bin
-get_rate=2000000 get two http://10.9.0.4/20m.bin
+get_rate=500000 get one http://10.9.0.1/20m.bin
+get_rate=500000 get two http://10.9.0.4/20m.bin
 wait_for 10 "the downloads" get_reached one 100000
 wait_for 10 "the downloads" get_reached two 100000
 pull_cable server
@@ -30,6 +30,7 @@ wait_for 10 "readiness to say so" not_ready_for_it
 ip -n "$(ns sw)" link set second down
 wait_for 20 "the second takeover" opened web2
 event worker-lost '"server":"web2"' || fail "nobody says that connections are lost"
+get_hurry
 get_wait 60 one two
 get_check one 20m.bin
 (($(get_exit two) != 0)) || fail "the second download ended well"
@@ -37,7 +38,7 @@ get_check one 20m.bin
 appliance_signal TERM
 wait_for 5 "the announcement" event still-serving
 appliance_signal TERM
-wait_for 30 "the end" event ended-without-threads
+wait_for 5 "the end" event ended-without-threads
 kill "$still" # a process is there as long as somebody traces one of its threads
 appliance_wait 10
 [[ $appliance_status == 70 ]] || fail "exit status $appliance_status"
