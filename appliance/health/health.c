@@ -14,18 +14,39 @@ static bool is_lost(const struct health *h)
 	return h->trust == HEALTH_LOST;
 }
 
-static void watch_afresh(struct health *h, int64_t now_ns)
+/* The only place that changes trust. What that makes of the state is told by changed_state(). */
+static void set_trust(struct health *h, enum health_trust trust)
+{
+	h->trust = trust;
+	switch (trust) {
+	case HEALTH_UNPROVEN: /* known at once to who asked for it, and no verdict */
+		h->announced = HEALTH_UNKNOWN;
+		break;
+	case HEALTH_LOST: /* no round begins, and those that are open say nothing any more */
+	case HEALTH_TRUSTED:
+	case HEALTH_DOUBTED:
+		break;
+	}
+}
+
+/* Forgets the silent rounds so far. */
+static void forget_series(struct health *h)
+{
+	h->failed = h->evidence_count = 0;
+	h->first_failed_ns = 0;
+	h->rule = h->announced_rule = h->discarded_by = HEALTH_RULE_NONE;
+}
+
+static void watch_afresh(struct health *h, enum health_trust trust, int64_t now_ns)
 {
 	memset(h->round, 0, sizeof h->round);
 	memset(h->misses, 0, sizeof h->misses);
 	memset(h->hits, 0, sizeof h->hits);
 	h->next_start_ns = now_ns;
-	h->first_failed_ns = 0;
-	h->failed = h->evidence_count = h->risen = 0;
+	h->risen = 0;
 	h->services_down = h->services_ended = h->announced_services = 0;
-	if (h->trust != HEALTH_UNPROVEN)
-		h->trust = HEALTH_TRUSTED;
-	h->rule = h->announced_rule = h->discarded_by = HEALTH_RULE_NONE;
+	forget_series(h);
+	set_trust(h, trust);
 }
 
 int health_init(struct health *h, const struct health_config *cfg, int64_t now_ns)
@@ -45,33 +66,27 @@ int health_init(struct health *h, const struct health_config *cfg, int64_t now_n
 			     .traffic_ns = INT64_MIN,
 			     .others_ns = INT64_MIN,
 			     .others_asked_ns = INT64_MIN};
-	watch_afresh(h, now_ns);
+	watch_afresh(h, HEALTH_UNPROVEN, now_ns);
 	return 0;
 }
 
 void health_retry(struct health *h, int64_t now_ns)
 {
-	watch_afresh(h, now_ns);
-	if (h->trust == HEALTH_TRUSTED)
-		h->trust = HEALTH_DOUBTED;
+	watch_afresh(h, h->trust == HEALTH_UNPROVEN ? HEALTH_UNPROVEN : HEALTH_DOUBTED, now_ns);
 }
 
 void health_reset(struct health *h, int64_t now_ns)
 {
-	watch_afresh(h, now_ns);
-	h->trust = HEALTH_UNPROVEN;
-	h->announced = HEALTH_UNKNOWN;
+	watch_afresh(h, HEALTH_UNPROVEN, now_ns);
 }
 
 /* ---- what goes in ------------------------------------------------------------------------- */
 
 static void end_series(struct health *h)
 {
-	h->failed = h->evidence_count = 0;
-	h->first_failed_ns = 0;
+	forget_series(h);
 	if (h->trust == HEALTH_DOUBTED)
-		h->trust = HEALTH_TRUSTED;
-	h->rule = h->announced_rule = h->discarded_by = HEALTH_RULE_NONE;
+		set_trust(h, HEALTH_TRUSTED);
 }
 
 static uint64_t round_pending(const struct health *h, const struct health_round *r,
@@ -239,7 +254,7 @@ static void round_is_answered(struct health *h, const struct health_round *r)
 	round_services(h, r);
 	h->risen = serves ? h->risen + (h->risen < h->cfg.rise) : 0;
 	if (h->risen >= h->cfg.rise && h->trust == HEALTH_UNPROVEN)
-		h->trust = HEALTH_TRUSTED;
+		set_trust(h, HEALTH_TRUSTED);
 }
 
 static void add_evidence(struct health *h, int64_t started_ns)
@@ -296,7 +311,7 @@ static void round_is_silent(struct health *h, const struct health_round *r)
 	h->rule = rule;
 	h->stats.suppressed[h->rule] += h->rule != HEALTH_RULE_NONE;
 	if (h->rule == HEALTH_RULE_NONE)
-		h->trust = HEALTH_LOST;
+		set_trust(h, HEALTH_LOST);
 }
 
 static uint32_t round_end(struct health *h, struct health_round *r)
@@ -439,11 +454,6 @@ int64_t health_next_deadline(const struct health *h)
 uint64_t health_services_down(const struct health *h)
 {
 	return h->services_down;
-}
-
-int64_t health_first_failed_ns(const struct health *h)
-{
-	return h->first_failed_ns;
 }
 
 int64_t health_last_proof_of_life_ns(const struct health *h)

@@ -34,8 +34,9 @@
  *	self-lag       our own loop ran late: an answer may wait unread
  *	probe-error    probes of one kind could not be sent at all
  *	cut-off        nobody else on the server's network answered either, who did before: it is
- *the box that is cut off. For HEALTH_CUT_OFF_NS; who is silent for longer may be dead as well hold
- *the operator said so
+ *		       the box that is cut off. For HEALTH_CUT_OFF_NS: who is silent for longer
+ *		       may be dead as well
+ *	hold           the operator said so
  *
  * From death to DOWN it takes at most fall * interval + timeout, plus how late the
  * caller's loop and the evidence are.
@@ -142,8 +143,8 @@ struct health {
 	int64_t answer_ns, traffic_ns; /* last signs of life; INT64_MIN: none */
 	/* The same of others: their last answer; when they were asked. */
 	int64_t others_ns, others_asked_ns;
-	int64_t first_failed_ns;
-	uint32_t failed; /* number of consecutive silent rounds */
+	int64_t first_failed_ns; /* start of the first of the silent rounds; 0: there is none */
+	uint32_t failed;         /* number of consecutive silent rounds */
 	/* Starts of the newest rounds that are evidence, in order. */
 	int64_t evidence_ns[HEALTH_FALL_MAX];
 	uint32_t evidence_count;
@@ -244,8 +245,6 @@ void health_reset(struct health *h, int64_t now_ns);
 enum health_state health_state(const struct health *h);
 /* The services that are down, one bit per index. */
 uint64_t health_services_down(const struct health *h);
-/* Start of the first of the current silent rounds, the zero of a timeline. 0: there is none. */
-int64_t health_first_failed_ns(const struct health *h);
 /* The last answer or segment. INT64_MIN: never. */
 int64_t health_last_proof_of_life_ns(const struct health *h);
 const struct health_stats *health_stats(const struct health *h);

@@ -175,8 +175,8 @@ static void check_bound(const struct health_config *cfg, int64_t rtt_ns, int64_t
 		assert_true(took_ns <= bound_ns);
 		assert_true(took_ns > bound_ns - 2 * cfg->interval_ns); /* nor on less evidence */
 		worst_ns = took_ns > worst_ns ? took_ns : worst_ns;
-		assert_true(health_first_failed_ns(&s.h) >= s.dies_ns - rtt_ns);
-		assert_true(health_first_failed_ns(&s.h) <= s.dies_ns + cfg->interval_ns);
+		assert_true(s.h.first_failed_ns >= s.dies_ns - rtt_ns);
+		assert_true(s.h.first_failed_ns <= s.dies_ns + cfg->interval_ns);
 		assert_true(health_last_proof_of_life_ns(&s.h) <= s.dies_ns + rtt_ns);
 		assert_int_equal(s.started, s.ended);
 	}
@@ -207,7 +207,7 @@ static void test_one_lost_round(void **state)
 	sim_run_for(&s, 2000 * MS);
 	EXPECT_VERDICTS(&s, HEALTH_V_HEALTHY, HEALTH_V_SUSPECT, HEALTH_V_HEALTHY);
 	assert_int_equal(health_stats(&s.h)->rounds_silent, 1);
-	assert_int_equal(health_first_failed_ns(&s.h), 0);
+	assert_int_equal(s.h.first_failed_ns, 0);
 }
 
 /* The box is late, but each probe still has its whole time. */
@@ -561,7 +561,7 @@ static void test_rounds_end_in_order(void **state)
 		sim_run_for(&s, 110 * MS);
 		s.now_ns += 45 * MS; /* half of the timeout is tolerated */
 		sim_tick(&s);
-		assert_true(health_first_failed_ns(&s.h) == first_ns);
+		assert_true(s.h.first_failed_ns == first_ns);
 		assert_int_equal(health_stats(&s.h)->rounds_silent, 2);
 	}
 }
@@ -623,7 +623,7 @@ static void test_down_is_final_until_told(void **state)
 	assert_int_equal(health_state(&s.h), HEALTH_DOWN);
 	assert_true(health_next_deadline(&s.h) == INT64_MAX);
 	uint32_t started = s.started, verdicts = s.verdicts;
-	int64_t first_failed_ns = health_first_failed_ns(&s.h);
+	int64_t first_failed_ns = s.h.first_failed_ns;
 	/* The taken address answers: that is not the server's return. */
 	health_result(&s.h, s.h.last_round, HEALTH_NEIGHBOUR, 0, HEALTH_OK, s.now_ns);
 	health_traffic(&s.h, s.now_ns);
@@ -631,7 +631,7 @@ static void test_down_is_final_until_told(void **state)
 	assert_int_equal(health_state(&s.h), HEALTH_DOWN);
 	assert_int_equal(s.started, started);
 	assert_int_equal(s.verdicts, verdicts);
-	assert_true(health_first_failed_ns(&s.h) == first_failed_ns);
+	assert_true(s.h.first_failed_ns == first_failed_ns);
 
 	/* The takeover failed: it is tried again on fresh evidence. */
 	health_retry(&s.h, s.now_ns);
