@@ -5,21 +5,11 @@
  * commands, of the class that the recording says or a 4xx of ours, and each message is at the
  * backup exactly when the client was told so.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <dirent.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <strings.h>
 
-#include "recovery-modules/harness/harness.h"
+#include "recovery-modules/harness/test/recorded.h"
 #include "smtp.h"
-#include "recovery-modules/harness/test/conversation.h"
 
 #define REPLIES_MAX 64
 
@@ -212,13 +202,24 @@ struct step {
 	bool content; /* message content, sent after a 354 */
 };
 
-struct run {
-	struct harness h;
-	struct buf said, all; /* from the old server before the cut; in the whole recording */
+/* A recording, cut at one place and continued with another server. */
+struct crossed {
+	const struct server *like;
+	struct server backup, whole; /* after the cut; after the conversation without a cut */
+	bool introduced;             /* the old server's offers are known */
 	struct step steps[REPLIES_MAX];
 	unsigned step_n, step, skipped;
-	bool eof;
 };
+
+static struct crossed *crossed_of(const struct recorded_run *u)
+{
+	return u->options->ctx;
+}
+
+static struct bytes client_has(const struct recorded_run *u, uint64_t n)
+{
+	return bytes_head(buf_view(&u->recording->connection[0].all[JEEBS_TO_CLIENT]), (size_t)n);
+}
 
 /*
  * Reads the codes of the complete replies in @b. *ret_n: their number. *ret_rest: the number of
@@ -244,115 +245,137 @@ static void codes(struct bytes b, unsigned out[static REPLIES_MAX], unsigned *re
 	*ret_rest = b.n - start;
 }
 
-static void heard(const struct run *u, unsigned out[static REPLIES_MAX], unsigned *ret_n,
+static void heard(const struct recorded_run *u, unsigned out[static REPLIES_MAX], unsigned *ret_n,
 		  size_t *ret_rest)
 {
 	struct buf b = BUF_INIT(1u << 20);
 
-	buf_bytes(&b, buf_view(&u->said));
-	buf_bytes(&b, harness_received(&u->h));
+	buf_bytes(&b, client_has(u, u->connection[0].before[JEEBS_TO_CLIENT]));
+	buf_bytes(&b, recorded_got(u));
 	codes(buf_view(&b), out, ret_n, ret_rest);
 	buf_deinit(&b);
 }
 
 /* A message is sent only after a 354. What was pipelined behind it is sent in any case. */
-static struct bytes without_content(struct run *u, struct bytes b)
+static struct bytes without_content(struct crossed *x, struct bytes b)
 {
 	uint8_t dot = SMTP_DOT_BOL;
 	bool end;
 	size_t n = smtp_dot_take(&dot, (struct jeebs_bytes){b.p, b.n}, &end);
 
 	assert_true(end);
-	u->skipped++;
+	x->skipped++;
 	return bytes_from(b, n);
 }
 
 static struct bytes client_says(void *ctx, uint64_t received, bool *ret_eof)
 {
-	struct run *u = ctx;
+	const struct recorded_run *u = ctx;
+	struct crossed *x = crossed_of(u);
 	unsigned code[REPLIES_MAX], n;
 	size_t rest;
 	struct bytes b = BYTES_NONE;
 
 	(void)received;
 	heard(u, code, &n, &rest);
-	while (b.n == 0 && u->step < u->step_n && u->steps[u->step].replies <= n + u->skipped) {
-		const struct step *s = &u->steps[u->step++];
+	while (b.n == 0 && x->step < x->step_n && x->steps[x->step].replies <= n + x->skipped) {
+		const struct step *s = &x->steps[x->step++];
 		b = s->says;
 		if (s->content && n > 0 && code[n - 1] != 354)
-			b = without_content(u, b);
+			b = without_content(x, b);
 	}
-	*ret_eof = u->step == u->step_n && u->eof;
+	*ret_eof = x->step == x->step_n && u->recording->connection[0].fin[JEEBS_TO_SERVER];
 	return b;
+}
+
+/* The rest of what the client sends, and for how many replies it waits each time. */
+static struct harness_client client(struct recorded_run *u)
+{
+	const struct recording_connection *c = &u->recording->connection[0];
+	uint64_t before = u->connection[0].before[JEEBS_TO_SERVER], from = 0;
+	struct crossed *x = crossed_of(u);
+	unsigned code[REPLIES_MAX], n;
+	size_t rest;
+
+	x->step_n = x->step = x->skipped = 0;
+	for (size_t i = 0; i < c->says_n; from = c->says[i++].said) {
+		if (c->says[i].said <= before)
+			continue;
+		uint64_t at = from > before ? from : before;
+		struct bytes b = bytes_from(buf_view(&c->all[JEEBS_TO_SERVER]), (size_t)at);
+		codes(client_has(u, c->says[i].has), code, &n, &rest);
+		assert_true(x->step_n < REPLIES_MAX);
+		x->steps[x->step_n++] =
+			(struct step){n, bytes_head(b, (size_t)(c->says[i].said - at)),
+				      at == from && n > 0 && code[n - 1] == 354};
+	}
+	return (struct harness_client){.next = client_says, .ctx = u};
 }
 
 /* ---- cuts -------------------------------------------------------------------------- */
 
-static void live(struct run *u, struct bytes file, size_t cut)
+static void server_init(struct server *k, const struct server *like)
 {
-	struct reader r = reader_init(file);
-	struct conversation_record c;
-	unsigned code[REPLIES_MAX], n = 0;
-	size_t rest;
-
-	memset(u, 0, sizeof *u);
-	u->said = u->all = BUF_INIT(1u << 20);
-	assert_int_equal(
-		harness_init(&u->h, &smtp_module, &(struct harness_options){.service = &service}),
-		0);
-	while (conversation_next(&r, &c)) {
-		uint32_t dir = c.kind == 'C';
-		if (c.kind == 'E' || c.kind == 'F') {
-			u->eof |= c.kind == 'E';
-			continue;
-		}
-		struct bytes before = bytes_head(c.b, cut), after = bytes_from(c.b, before.n);
-		cut -= before.n;
-		if (before.n > 0)
-			harness_data(&u->h, dir, before);
-		if (dir == JEEBS_TO_CLIENT) {
-			buf_bytes(&u->said, before);
-			buf_bytes(&u->all, c.b);
-		} else if (after.n > 0) {
-			codes(buf_view(&u->all), code, &n, &rest);
-			u->steps[u->step_n++] = (struct step){
-				n, after, before.n == 0 && n > 0 && code[n - 1] == 354};
-		}
-	}
+	*k = *like;
+	k->in = k->message = k->messages = BUF_INIT(1u << 20);
 }
 
-struct count {
-	unsigned cuts, refused, whole, ours;
-};
+static void server_deinit(struct server *k)
+{
+	buf_deinit(&k->in);
+	buf_deinit(&k->message);
+	buf_deinit(&k->messages);
+}
+
+/* The messages stored by a conversation without a cut. */
+static void talk(struct server *k, struct bytes client)
+{
+	static const struct server like = {.offers =
+						   "250-CHUNKING\r\n250-SIZE\r\n250-8BITMIME\r\n"};
+	struct buf answer = BUF_INIT(1u << 20);
+	bool end = false;
+
+	server_init(k, &like);
+	receive(k, client, false, &answer, &end, &end);
+	buf_deinit(&answer);
+}
+
+static struct harness_backend backup(struct recorded_run *u)
+{
+	struct crossed *x = crossed_of(u);
+
+	server_init(&x->backup, x->like);
+	talk(&x->whole, buf_view(&u->recording->connection[0].all[JEEBS_TO_SERVER]));
+	x->introduced = ((const struct smtp *)u->h.state)->introduced;
+	return (struct harness_backend){.receive = receive, .ctx = &x->backup};
+}
 
 /* Each command of the client has a reply, and no reply's promise is broken. */
-static void check_replies(const char *name, size_t cut, const struct run *u, const struct server *k,
-			  bool introduced, struct count *count)
+static void check_replies(const struct recorded_run *u, struct recorded_count *count)
 {
+	const struct crossed *x = crossed_of(u);
 	unsigned got[REPLIES_MAX], real[REPLIES_MAX], n, m, ours = 0;
 	size_t rest, real_rest;
 
 	/* A client that had seen the backup's own offers would send something else than in the
 	 * recording. */
-	if (!introduced && !offers(k, "SMTPUTF8"))
+	if (!x->introduced && !offers(&x->backup, "SMTPUTF8"))
 		return;
 	heard(u, got, &n, &rest);
-	codes(buf_view(&u->all), real, &m, &real_rest);
-	if (n + u->skipped != m || rest > 0)
-		fail_msg("%s: cut at %zu: %u replies for %u, %zu bytes more", name, cut, n, m,
-			 rest);
-	if (u->skipped == 0) {
+	codes(client_has(u, UINT64_MAX), real, &m, &real_rest);
+	if (n + x->skipped != m || rest > 0)
+		RECORDED_FAIL(u, "%u replies for %u, %zu bytes more", n, m, rest);
+	if (x->skipped == 0) {
 		for (unsigned i = 0; i < n; i++) {
 			ours += got[i] / 100 == 4;
 			/* The recipients of a refused sender are refused, too. */
 			if (got[i] / 100 != real[i] / 100 && got[i] / 100 != 4 &&
-			    real[i] / 100 != 5 && !k->no_mail)
-				fail_msg("%s: cut at %zu: reply %u is %u for %u", name, cut, i,
-					 got[i], real[i]);
+			    real[i] / 100 != 5 && !x->backup.no_mail)
+				RECORDED_FAIL(u, "reply %u is %u for %u", i, got[i], real[i]);
 		}
 	}
-	count->ours += ours > 0 || u->skipped > 0;
-	count->whole += ours == 0 && u->skipped == 0;
+	count->other += ours > 0 || x->skipped > 0;
+	count->exact += ours == 0 && x->skipped == 0;
 }
 
 static unsigned occurrences(struct bytes b, const char *word)
@@ -364,96 +387,51 @@ static unsigned occurrences(struct bytes b, const char *word)
 	return n;
 }
 
-static void check_cut(const char *name, struct bytes file, size_t cut, const struct server *like,
-		      const struct server *whole, struct count *count)
+/* Each stored message was reported as stored, and is one that the client sent. */
+static void check_messages(const struct recorded_run *u)
 {
-	struct server k = *like;
-	struct harness_backend backend = {.receive = receive, .ctx = &k};
-	struct jeebs_plan plan;
-	struct run u;
+	const struct crossed *x = crossed_of(u);
+	struct bytes all = buf_view(&x->whole.messages), some = buf_view(&x->backup.messages);
 
-	k.in = k.message = k.messages = BUF_INIT(1u << 20);
-	live(&u, file, cut);
-	harness_plan(&u.h, &plan);
-	assert_int_equal(plan.verdict, JEEBS_CONTINUE);
-	bool introduced = ((const struct smtp *)u.h.state)->introduced;
-	count->cuts++;
-	struct harness_client client = {.next = client_says, .ctx = &u};
-	harness_resume_with(&u.h, &backend, &client);
-	assert_null(u.h.violation);
-	if (k.violations > 0 && introduced)
-		fail_msg("%s: cut at %zu (%s): the backup got what it did not offer", name, cut,
-			 plan.reason);
-	if (u.h.outcome == HARNESS_ABORTED)
-		count->refused++;
-	else
-		check_replies(name, cut, &u, &k, introduced, count);
-	/* Each stored message was reported as stored, and is one that the client sent. */
-	assert_int_equal(occurrences(harness_received(&u.h), "stored as"), k.stored);
-	struct bytes all = buf_view(&whole->messages), some = buf_view(&k.messages);
-	if (some.n > all.n || (k.stored > 0 && !contains(all, "Subject")) ||
+	assert_int_equal(occurrences(recorded_got(u), "stored as"), x->backup.stored);
+	if (some.n > all.n || (x->backup.stored > 0 && !contains(all, "Subject")) ||
 	    !bytes_eq(some, bytes_from(all, all.n - some.n)))
-		fail_msg("%s: cut at %zu (%s): other messages", name, cut, plan.reason);
-	harness_deinit(&u.h);
-	buf_deinit(&u.said);
-	buf_deinit(&u.all);
-	buf_deinit(&k.in);
-	buf_deinit(&k.message);
-	buf_deinit(&k.messages);
+		RECORDED_FAIL(u, "%s", "other messages");
 }
 
-/* The messages stored by a conversation without a cut. */
-static void talk(struct bytes file, struct server *k)
+static void check(struct recorded_run *u, struct recorded_count *count)
 {
-	struct reader r = reader_init(file);
-	struct buf answer = BUF_INIT(1u << 20);
-	struct conversation_record c;
-	bool close = false;
+	struct crossed *x = crossed_of(u);
 
-	k->in = k->message = k->messages = BUF_INIT(1u << 20);
-	while (!close && conversation_next(&r, &c)) {
-		if (c.kind == 'S')
-			receive(k, c.b, false, &answer, &close, &close);
-	}
-	buf_deinit(&answer);
+	assert_int_equal(u->plan.verdict, JEEBS_CONTINUE);
+	if (x->backup.violations > 0 && x->introduced)
+		RECORDED_FAIL(u, "%s", "the backup got what it did not offer");
+	if (u->h.outcome == HARNESS_ABORTED)
+		recorded_aborted(u, count);
+	else
+		check_replies(u, count);
+	check_messages(u);
+	server_deinit(&x->backup);
+	server_deinit(&x->whole);
 }
 
-static struct count check_all(const struct server *like, const char *only)
-{
-	struct count count = {0};
-	struct dirent *e;
-	DIR *d = opendir(TEST_RECORDINGS);
+static const char *const everyone[] = {"exim-", "postfix-", NULL};
 
-	assert_non_null(d);
-	while ((e = readdir(d))) {
-		char path[512];
-		bool recorded = strncmp(e->d_name, "exim-", 5) == 0 ||
-				strncmp(e->d_name, "postfix-", 8) == 0;
-		if (!recorded || !strstr(e->d_name, only))
-			continue;
-		snprintf(path, sizeof path, "%s/%s", TEST_RECORDINGS, e->d_name);
-		uint8_t bytes[1 << 14];
-		FILE *f = fopen(path, "rb");
-		assert_non_null(f);
-		struct bytes file = bytes_of(bytes, fread(bytes, 1, sizeof bytes, f));
-		fclose(f);
-		struct server whole = {.offers = "250-CHUNKING\r\n250-SIZE\r\n250-8BITMIME\r\n"};
-		talk(file, &whole);
-		size_t n = 0;
-		struct reader r = reader_init(file);
-		struct conversation_record c;
-		while (conversation_next(&r, &c))
-			n += c.kind == 'S' || c.kind == 'C' ? c.b.n : 0;
-		for (size_t cut = 0; cut <= n; cut++)
-			check_cut(e->d_name, file, cut, like, &whole, &count);
-		buf_deinit(&whole.in);
-		buf_deinit(&whole.message);
-		buf_deinit(&whole.messages);
-	}
-	closedir(d);
-	print_message("%u cuts: %u as recorded, %u with replies of ours, %u refused\n", count.cuts,
-		      count.whole, count.ours, count.refused);
-	return count;
+static struct recorded_count check_all(const struct server *like, const char *const *names,
+				       unsigned least)
+{
+	const struct recorded_test test = {.module = &smtp_module,
+					   .folder = TEST_RECORDINGS,
+					   .names = names,
+					   .least = least,
+					   .other = "with replies of ours",
+					   .check = check,
+					   .backup = backup,
+					   .client = client};
+	struct crossed x = {.like = like};
+
+	return recorded_check(
+		&test, &(struct recorded_options){.harness = {.service = &service}, .ctx = &x});
 }
 
 #define EVERYTHING                                                                         \
@@ -462,10 +440,10 @@ static struct count check_all(const struct server *like, const char *only)
 
 static void test_another_server(void **state)
 {
-	struct count c = check_all(&(struct server){.offers = EVERYTHING}, "");
+	struct recorded_count c = check_all(&(struct server){.offers = EVERYTHING}, everyone, 24);
 
-	assert_int_equal(c.refused, 0);
-	assert_true(c.whole > c.ours * 5);
+	assert_int_equal(c.aborted, 0);
+	assert_true(c.exact > c.other * 5);
 }
 
 static void test_offers_less(void **state)
@@ -478,18 +456,20 @@ static void test_offers_less(void **state)
 
 	for (size_t i = 0; i < sizeof less / sizeof less[0]; i++) {
 		struct server k = {.offers = less[i], .strict = !strstr(less[i], "PIPELINING")};
-		struct count c = check_all(&k, "");
-		assert_int_equal(c.refused, 0);
-		assert_true(c.whole > 0 && c.ours > 0);
+		struct recorded_count c = check_all(&k, everyone, 24);
+		assert_int_equal(c.aborted, 0);
+		assert_true(c.exact > 0 && c.other > 0);
 	}
 }
 
 static void test_refuses_what_was_accepted(void **state)
 {
-	struct count c = check_all(&(struct server){.offers = EVERYTHING, .no_mail = true}, "-one");
+	static const char *const one[] = {"exim-one", "postfix-one", NULL};
+	struct recorded_count c =
+		check_all(&(struct server){.offers = EVERYTHING, .no_mail = true}, one, 2);
 
-	assert_int_equal(c.refused, 0);
-	assert_true(c.ours > 100);
+	assert_int_equal(c.aborted, 0);
+	assert_true(c.other > 100);
 }
 
 int main(void)

@@ -13,6 +13,9 @@
  *	struct recorded_count c = recorded_check(&test, &(struct recorded_options){0});
  *	assert_int_equal(c.aborted, 0);
  *
+ * A test may bring a backup of its own instead of the oracle (backup): another server than the
+ * recorded one.
+ *
  * Where the module has a companion a recording is of several connections: cut at every byte of the
  * main one and at some of the others, and cut everywhere at once.
  */
@@ -68,6 +71,7 @@ struct recording {
 struct recorded_options {
 	struct harness_options harness;
 	bool reopen; /* checkpoint and restore at the cut */
+	void *ctx;   /* the test's own */
 };
 
 /* Small chunks in both directions and of the backup, and short views of the logs. */
@@ -99,7 +103,7 @@ struct recorded_run {
 struct recorded_test {
 	const struct jeebs_module *module;
 	const struct jeebs_module *companion; /* NULL: there is only one connection */
-	const struct jeebs_oracle *oracle;
+	const struct jeebs_oracle *oracle;    /* NULL with a backup of the test's own */
 	const char *folder;
 	/* Prefixes of the recordings' names, ending with NULL; NULL: all. */
 	const char *const *names;
@@ -113,6 +117,8 @@ struct recorded_test {
 	/* Whether the client must wait before it speaks: until it has got what it had got then.
 	 * NULL: it speaks at once. */
 	bool (*waits)(const struct recorded_run *u);
+	/* Another backup, for the connection that goes on now. NULL: the oracle. */
+	struct harness_backend (*backup)(struct recorded_run *u);
 	/* Another client. NULL: one that says what the recorded client said. */
 	struct harness_client (*client)(struct recorded_run *u);
 	/* Sets options for this recording. May be NULL. */
