@@ -13,7 +13,7 @@
 
 #define SESSIONS_MAX       8192 /* the one that is over for longest makes room */
 #define SESSION_PLACES_MAX 64   /* the first key exchange, and the last ones */
-#define SESSION_LINGER_NS  INT64_C(5000000000)
+#define SESSION_LINGER_NS  INT64_C(2000000000)
 
 struct one_session {
 	struct list node;
