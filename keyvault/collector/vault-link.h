@@ -13,7 +13,7 @@
 #include "keyvault/vault/vault-tls.h"
 
 #define LINK_PAUSE_MIN_NS  INT64_C(50000000)
-#define LINK_PAUSE_MAX_NS  INT64_C(2000000000)
+#define LINK_PAUSE_MAX_NS  INT64_C(1000000000)
 #define LINK_GREETING_NS   INT64_C(5000000000) /* for connection and handshake */
 #define LINK_UNANSWERED_NS INT64_C(5000000000)
 
