@@ -307,6 +307,15 @@ void keys_index_gone(struct keys_index *x, unsigned v, uint64_t number)
 		drop(x, v, i);
 }
 
+bool keys_index_has(const struct keys_index *x, unsigned v, uint64_t number,
+		    const struct session_index *index)
+{
+	assert(v < KEYS_VAULTS_MAX);
+	uint32_t i = find_number(x, v, number);
+
+	return i != NONE && session_index_eq(&x->entry[i].record.index, index);
+}
+
 uint32_t keys_index_live(struct keys_index *x, unsigned v)
 {
 	uint32_t gone = 0;

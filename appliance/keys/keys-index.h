@@ -60,6 +60,9 @@ int keys_index_add(struct keys_index *x, unsigned v, uint64_t number,
 		   const struct session_index *index);
 /* GONE, or MISSING. */
 void keys_index_gone(struct keys_index *x, unsigned v, uint64_t number);
+/* Whether @number of vault @v is this record. */
+bool keys_index_has(const struct keys_index *x, unsigned v, uint64_t number,
+		    const struct session_index *index);
 /* LIVE. Returns how many of the vault's records were gone. */
 uint32_t keys_index_live(struct keys_index *x, unsigned v);
 
