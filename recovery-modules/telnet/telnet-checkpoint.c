@@ -5,7 +5,7 @@
 #include "base/reader.h"
 #include "base/writer.h"
 
-#define VERSION 2u
+#define VERSION 3u
 
 static void put_parser(struct writer *w, const struct telnet_parser *p)
 {
@@ -25,20 +25,20 @@ static bool is_zero(const struct telnet_option *o)
 	       !o->began && !o->wanted && !o->ended;
 }
 
-static uint8_t options_count(const struct telnet_option side[static TELNET_OPTION_MAX])
+static uint16_t options_count(const struct telnet_option side[static TELNET_OPTION_COUNT])
 {
-	uint8_t n = 0;
+	uint16_t n = 0;
 
-	for (unsigned i = 0; i < TELNET_OPTION_MAX; i++)
-		n = (uint8_t)(n + !is_zero(&side[i]));
+	for (unsigned i = 0; i < TELNET_OPTION_COUNT; i++)
+		n = (uint16_t)(n + !is_zero(&side[i]));
 	return n;
 }
 
 static void put_options(struct writer *w, const struct telnet_options *all)
 {
 	for (unsigned side = 0; side < 2; side++) {
-		writer_u8(w, options_count(all->side[side]));
-		for (unsigned i = 0; i < TELNET_OPTION_MAX; i++) {
+		writer_u16be(w, options_count(all->side[side]));
+		for (unsigned i = 0; i < TELNET_OPTION_COUNT; i++) {
 			const struct telnet_option *o = &all->side[side][i];
 			if (is_zero(o))
 				continue;
@@ -175,10 +175,9 @@ static void get_parser(struct reader *r, struct telnet_parser *p)
 static void get_options(struct reader *r, struct telnet_options *all)
 {
 	for (unsigned side = 0; side < 2; side++) {
-		unsigned n = get_u8(r, TELNET_OPTION_MAX);
+		unsigned n = get_u16(r, TELNET_OPTION_COUNT);
 		for (unsigned i = 0; i < n; i++) {
-			struct telnet_option *o =
-				&all->side[side][get_u8(r, TELNET_OPTION_MAX - 1)];
+			struct telnet_option *o = &all->side[side][reader_u8(r)];
 			o->agreed = get_u8(r, TELNET_AGREED_COUNT_ - 1);
 			o->on_n = reader_u8(r);
 			o->off_n = reader_u8(r);

@@ -45,10 +45,8 @@ static enum telnet_reason option_said(struct telnet *s, uint32_t dir, const stru
 {
 	bool from_server = dir == JEEBS_TO_CLIENT, on = telnet_verb_on(t->verb);
 
-	/* A refused unknown option changes nothing. An agreed one may change the meaning of the
-	 * bytes. */
-	if (t->option >= TELNET_OPTION_MAX)
-		return !from_server && on ? TELNET_OPTION_UNKNOWN : TELNET_FINE;
+	if (t->option >= TELNET_OPTION_MAX && !from_server && on)
+		return TELNET_OPTION_UNKNOWN;
 	struct telnet_option *o =
 		telnet_option(&s->options, telnet_verb_side(t->verb, from_server), t->option);
 	if (from_server)

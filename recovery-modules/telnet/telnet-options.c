@@ -82,7 +82,7 @@ void telnet_option_client(struct telnet_option *o, bool on)
 	o->agreed = after[on][was];
 	if (was == TELNET_ASKED || was == TELNET_RECANTED)
 		answered(o, on);
-	o->began |= o->agreed == TELNET_OFFERED && o->on_n == 0 && o->off_n == 0;
+	o->began |= o->agreed == TELNET_OFFERED && o->on_n == 0 && o->off_n == 0 && o->idle_n == 0;
 	if (on)
 		o->ended = false;
 	else

@@ -13,7 +13,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Options from this number on are not tracked. */
+#define TELNET_OPTION_COUNT 256u
+
+/* Once agreed on, one from this number on may change the meaning of the bytes. */
 #define TELNET_OPTION_MAX 64u
 
 #define TELNET_BINARY   0u
@@ -58,13 +60,13 @@ struct telnet_option {
 	uint8_t idle_n; /* and said what was true already */
 	uint8_t answered_n;
 	uint8_t accepted; /* bit i: request i was answered with yes */
-	bool began;       /* the client was the first to speak about it */
-	bool wanted;      /* the client has asked for it by itself, */
-	bool ended;       /* or ended it by itself */
+	bool began : 1;   /* the client was the first to speak about it */
+	bool wanted : 1;  /* the client has asked for it by itself, */
+	bool ended : 1;   /* or ended it by itself */
 };
 
 struct telnet_options {
-	struct telnet_option side[2][TELNET_OPTION_MAX];
+	struct telnet_option side[2][TELNET_OPTION_COUNT];
 };
 
 /* The server, or the client, has said on or off. */

@@ -33,6 +33,15 @@ static const char *cannot_log_in(const struct telnet *s)
 	return NULL;
 }
 
+/* Whether a token was begun that cannot be said, or compared, as it was. */
+static bool begun_unknown(const struct telnet_parser *p)
+{
+	uint8_t begun[TELNET_PARTIAL_MAX];
+	size_t n;
+
+	return !telnet_partial(p, begun, &n);
+}
+
 /*
  * Whether only a Telnet user could be answered as planned, while nothing proves that there is one.
  */
@@ -42,7 +51,8 @@ static bool is_unvouched(const struct telnet *s)
 	bool secret = l->line.prompt == TELNET_PASSWORD_PROMPT && l->typed.n > 0;
 
 	return !s->vouched && (l->phase == TELNET_SESSION || l->again || l->seen_lost || secret ||
-			       l->password.n > 0);
+			       l->password.n > 0 || begun_unknown(&s->parser[JEEBS_TO_SERVER]) ||
+			       begun_unknown(&s->parser[JEEBS_TO_CLIENT]));
 }
 
 static void decide_open(const struct telnet *s, struct telnet_decision *d)

@@ -186,85 +186,6 @@ static void answered(struct telnet_run *r, unsigned side, uint8_t option, bool o
 		say(r, option);
 }
 
-static void backend_option(struct telnet_run *r, uint8_t verb, uint8_t option)
-{
-	unsigned side = telnet_verb_side(verb, true);
-	bool on = telnet_verb_on(verb);
-
-	if (option >= TELNET_OPTION_MAX) {
-		const uint8_t no[3] = {TELNET_IAC, telnet_verb(side, false, false), option};
-		if (on)
-			telnet_to_backend(r, bytes_of(no, 3));
-		return;
-	}
-	struct telnet_option *b = of_backend(r, side, option), *c = of_client(r, side, option);
-	uint8_t was = b->agreed;
-	telnet_option_server(b, on);
-	if (telnet_option_answers(was, on))
-		answered(r, side, option, on);
-	else if (b->agreed != was)
-		consider(r, side, option);
-	else if (by_history(r) && b->idle_n > c->idle_n)
-		tell_client(r, side, option, on);
-}
-
-/* Whether the client uses the option, or will after its answer. */
-static bool client_uses(struct telnet_run *r, uint8_t option)
-{
-	for (unsigned side = 0; side < 2 && option < TELNET_OPTION_MAX; side++) {
-		uint8_t c = of_client(r, side, option)->agreed;
-		if (c == TELNET_YES || c == TELNET_ASKED)
-			return true;
-	}
-	return false;
-}
-
-static void backend_sub(struct telnet_run *r, const struct telnet_token *t)
-{
-	struct telnet_subs *subs = &r->s->subs;
-	bool asks = telnet_sub_asks(t->option, t->text);
-	uint8_t kind = asks ? TELNET_SUB_ASKED : TELNET_SUB_TOLD, b[TELNET_PARTIAL_MAX + 1];
-	uint64_t hash = telnet_sub_hash(t->text);
-
-	if (t->sub_long) {
-		telnet_abort(r, "subnegotiation-too-long");
-		return;
-	}
-	enum telnet_reason beyond = telnet_beyond(t->option, t->text);
-	if (beyond != TELNET_FINE) {
-		telnet_abort(r, telnet_reason_name(beyond));
-		return;
-	}
-	if (!asks && !by_history(r) && !r->s->join.beyond && !client_uses(r, t->option))
-		return; /* the option has been ended again */
-	struct telnet_sub *e =
-		asks || by_history(r) ? telnet_subs_unused(subs, t->option, kind, hash) : NULL;
-	if (e)
-		e->used = true;
-	if (e && !asks)
-		return;
-	if (e && !e->lost) {
-		e->wanted = !e->answered;
-		if (e->answered)
-			send_sub(r, t->option, telnet_sub_words(subs, e));
-		return;
-	}
-	e = telnet_subs_add(subs, t->option, kind, hash);
-	if (e)
-		e->used = e->wanted = true;
-	telnet_to_client(r, bytes_of(b, telnet_sub_write(t->option, t->text, b)));
-}
-
-void telnet_proxy_backend(struct telnet_run *r, const struct telnet_token *t)
-{
-	if (t->kind == TELNET_OPTION)
-		backend_option(r, t->verb, t->option);
-	else if (t->kind == TELNET_SUBNEGOTIATION)
-		backend_sub(r, t);
-}
-
-/* ---- the client ---------------------------------------------------------------------- */
-
 /* The client asks for an option by itself. */
 static void offered(struct telnet_run *r, unsigned side, uint8_t option)
 {
@@ -299,14 +220,128 @@ static void quit(struct telnet_run *r, unsigned side, uint8_t option)
 	tell_client(r, side, option, false);
 }
 
+/*
+ * Whether the backup is still to say of the option what the old server had said: it would be taken
+ * for its answer to what the client says by itself.
+ */
+static bool is_behind(struct telnet_run *r, unsigned side, uint8_t option)
+{
+	const struct telnet_option *c = of_client(r, side, option),
+				   *b = of_backend(r, side, option);
+
+	return by_history(r) && (b->on_n < c->on_n || b->off_n < c->off_n || b->idle_n < c->idle_n);
+}
+
+/* Tells the backup what the client has begun or ended by itself, once it has come as far. */
+static void tell_own(struct telnet_run *r, unsigned side, uint8_t option)
+{
+	const struct telnet_option *c = of_client(r, side, option),
+				   *b = of_backend(r, side, option);
+	bool open = b->agreed == TELNET_YES || b->agreed == TELNET_OFFERED;
+	/* The old server had refused it, and the backup is still to hear it. */
+	bool refused = by_history(r) && c->agreed == TELNET_NO && !b->wanted;
+
+	if (is_behind(r, side, option))
+		return;
+	if (c->agreed == TELNET_OFFERED)
+		offered(r, side, option);
+	else if (c->agreed == TELNET_QUIT)
+		quit(r, side, option);
+	else if (c->ended && b->agreed == TELNET_YES)
+		tell_backend(r, side, option, false);
+	else if (c->wanted && !open && (c->agreed == TELNET_YES || refused))
+		tell_backend(r, side, option, true);
+}
+
+static void backend_option(struct telnet_run *r, uint8_t verb, uint8_t option)
+{
+	unsigned side = telnet_verb_side(verb, true);
+	bool on = telnet_verb_on(verb);
+
+	struct telnet_option *b = of_backend(r, side, option), *c = of_client(r, side, option);
+	bool behind = is_behind(r, side, option);
+	uint8_t was = b->agreed;
+	telnet_option_server(b, on);
+	if (telnet_option_answers(was, on))
+		answered(r, side, option, on);
+	else if (on && option >= TELNET_OPTION_MAX && !by_history(r))
+		tell_backend(r, side, option, false); /* the client might agree */
+	else if (b->agreed != was)
+		consider(r, side, option);
+	else if (by_history(r) && b->idle_n > c->idle_n)
+		tell_client(r, side, option, on);
+	if (behind && r->s->join.shown)
+		tell_own(r, side, option);
+}
+
+/* Whether the client uses the option, or will after its answer. */
+static bool client_uses(struct telnet_run *r, uint8_t option)
+{
+	for (unsigned side = 0; side < 2; side++) {
+		uint8_t c = of_client(r, side, option)->agreed;
+		if (c == TELNET_YES || c == TELNET_ASKED)
+			return true;
+	}
+	return false;
+}
+
+static void backend_sub(struct telnet_run *r, const struct telnet_token *t)
+{
+	struct telnet_subs *subs = &r->s->subs;
+	bool asks = telnet_sub_asks(t->option, t->text);
+	uint8_t kind = asks ? TELNET_SUB_ASKED : TELNET_SUB_TOLD, b[TELNET_PARTIAL_MAX + 1];
+	uint64_t hash = telnet_sub_hash(t->text);
+
+	if (t->sub_long) {
+		telnet_abort(r, "subnegotiation-too-long");
+		return;
+	}
+	enum telnet_reason beyond = telnet_beyond(t->option, t->text);
+	if (beyond != TELNET_FINE) {
+		telnet_abort(r, telnet_reason_name(beyond));
+		return;
+	}
+	if (!asks && !by_history(r) && !r->s->join.beyond && !client_uses(r, t->option))
+		return; /* the option has been ended again */
+	struct telnet_sub *e =
+		asks || by_history(r) ? telnet_subs_unused(subs, t->option, kind, hash) : NULL;
+	if (e)
+		e->used = true;
+	if (e && !asks)
+		return;
+	if (e && e->lost && by_history(r)) {
+		telnet_abort(r, "subnegotiation-too-long"); /* it would be asked twice */
+		return;
+	}
+	if (e && !e->lost) {
+		e->wanted = !e->answered;
+		if (e->answered)
+			send_sub(r, t->option, telnet_sub_words(subs, e));
+		return;
+	}
+	e = telnet_subs_add(subs, t->option, kind, hash);
+	if (e)
+		e->used = e->wanted = true;
+	telnet_to_client(r, bytes_of(b, telnet_sub_write(t->option, t->text, b)));
+}
+
+void telnet_proxy_backend(struct telnet_run *r, const struct telnet_token *t)
+{
+	if (t->kind == TELNET_OPTION)
+		backend_option(r, t->verb, t->option);
+	else if (t->kind == TELNET_SUBNEGOTIATION)
+		backend_sub(r, t);
+}
+
+/* ---- the client ---------------------------------------------------------------------- */
+
 static void client_option(struct telnet_run *r, uint8_t verb, uint8_t option)
 {
 	unsigned side = telnet_verb_side(verb, false);
 	bool on = telnet_verb_on(verb);
 
-	if (option >= TELNET_OPTION_MAX) {
-		if (on)
-			telnet_abort(r, telnet_reason_name(TELNET_OPTION_UNKNOWN));
+	if (on && option >= TELNET_OPTION_MAX) {
+		telnet_abort(r, telnet_reason_name(TELNET_OPTION_UNKNOWN));
 		return;
 	}
 	struct telnet_option *c = of_client(r, side, option), *b = of_backend(r, side, option);
@@ -322,10 +357,8 @@ static void client_option(struct telnet_run *r, uint8_t verb, uint8_t option)
 			tell_backend(r, side, option, false);
 	} else if (!r->s->join.shown) {
 		/* The backup is told when it has come as far: its own words may be older. */
-	} else if (c->agreed == TELNET_OFFERED && was != TELNET_OFFERED) {
-		offered(r, side, option);
-	} else if (c->agreed == TELNET_QUIT && was != TELNET_QUIT) {
-		quit(r, side, option);
+	} else if ((c->agreed == TELNET_OFFERED || c->agreed == TELNET_QUIT) && c->agreed != was) {
+		tell_own(r, side, option);
 	} else if (was == TELNET_OFFERED && !on && b->agreed == TELNET_OFFERED) {
 		tell_backend(r, side, option, false);
 	}
@@ -333,9 +366,8 @@ static void client_option(struct telnet_run *r, uint8_t verb, uint8_t option)
 
 static bool backend_uses(struct telnet_run *r, uint8_t option)
 {
-	return option < TELNET_OPTION_MAX &&
-	       (of_backend(r, TELNET_BY_CLIENT, option)->agreed == TELNET_YES ||
-		of_backend(r, TELNET_BY_SERVER, option)->agreed == TELNET_YES);
+	return of_backend(r, TELNET_BY_CLIENT, option)->agreed == TELNET_YES ||
+	       of_backend(r, TELNET_BY_SERVER, option)->agreed == TELNET_YES;
 }
 
 static void client_sub(struct telnet_run *r, const struct telnet_token *t)
@@ -374,7 +406,8 @@ void telnet_proxy_client(struct telnet_run *r, const struct telnet_token *t)
 void telnet_proxy_start(struct telnet_run *r)
 {
 	for (unsigned side = 0; side < 2; side++) {
-		for (uint8_t i = 0; i < TELNET_OPTION_MAX; i++) {
+		for (unsigned n = 0; n < TELNET_OPTION_COUNT; n++) {
+			uint8_t i = (uint8_t)n;
 			const struct telnet_option *c = of_client(r, side, i);
 			bool open = c->agreed == TELNET_YES || c->agreed == TELNET_OFFERED;
 			/* Refused and ended options are included: they belong to the history. */
@@ -387,19 +420,8 @@ void telnet_proxy_start(struct telnet_run *r)
 void telnet_proxy_caught_up(struct telnet_run *r)
 {
 	for (unsigned side = 0; side < 2; side++) {
-		for (uint8_t i = 0; i < TELNET_OPTION_MAX; i++) {
-			const struct telnet_option *c = of_client(r, side, i);
-			uint8_t b = of_backend(r, side, i)->agreed;
-			if (c->agreed == TELNET_OFFERED)
-				offered(r, side, i);
-			else if (c->agreed == TELNET_QUIT)
-				quit(r, side, i);
-			else if (c->ended && b == TELNET_YES)
-				tell_backend(r, side, i, false);
-			else if (c->agreed == TELNET_YES && c->wanted && b != TELNET_YES &&
-				 b != TELNET_OFFERED)
-				tell_backend(r, side, i, true);
-		}
+		for (unsigned n = 0; n < TELNET_OPTION_COUNT; n++)
+			tell_own(r, side, (uint8_t)n);
 	}
 }
 
@@ -421,8 +443,8 @@ void telnet_proxy_settle(struct telnet_run *r)
 		return;
 	r->s->join.settled = true;
 	for (unsigned side = 0; side < 2; side++) {
-		for (uint8_t i = 0; i < TELNET_OPTION_MAX; i++)
-			settle(r, side, i);
+		for (unsigned n = 0; n < TELNET_OPTION_COUNT; n++)
+			settle(r, side, (uint8_t)n);
 	}
 }
 
@@ -439,7 +461,7 @@ static bool agrees(uint8_t c, uint8_t b)
 bool telnet_proxy_agrees(const struct telnet *s)
 {
 	for (unsigned side = 0; side < 2; side++) {
-		for (unsigned i = 0; i < TELNET_OPTION_MAX; i++) {
+		for (unsigned i = 0; i < TELNET_OPTION_COUNT; i++) {
 			if (!agrees(s->options.side[side][i].agreed,
 				    s->join.options.side[side][i].agreed))
 				return false;

@@ -333,7 +333,10 @@ void telnet_relogin_backend(struct telnet_run *r, struct bytes b)
 	if (k->over || n == b.n)
 		return;
 	/* The old server would have asked everything before it said something new. */
-	k->beyond = true;
+	if (!k->beyond) {
+		k->beyond = true;
+		telnet_proxy_caught_up(r);
+	}
 	telnet_to_client(r, bytes_from(b, n));
 	for (; n < b.n; n++)
 		telnet_line_add(&k->line, b.p[n]);

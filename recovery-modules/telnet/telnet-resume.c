@@ -63,7 +63,7 @@ static void account(struct telnet *s, struct bytes b)
 	struct telnet_token t;
 
 	telnet_parse(&s->parser[JEEBS_TO_CLIENT], b, &t);
-	if (t.kind == TELNET_OPTION && t.option < TELNET_OPTION_MAX)
+	if (t.kind == TELNET_OPTION)
 		telnet_option_server(
 			telnet_option(&s->options, telnet_verb_side(t.verb, true), t.option),
 			telnet_verb_on(t.verb));

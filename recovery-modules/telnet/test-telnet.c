@@ -487,6 +487,134 @@ static void test_question_on_its_way(void **state)
 	harness_deinit(&h);
 }
 
+/* What the old server would say of an option that nobody follows, the backup's client hears. */
+static void test_option_beyond(void **state)
+{
+	const struct line lines[] = {LINE("", IAC WILL ECHO IAC DONT "\x56" IAC DO "\x57"),
+				     LINE(IAC WONT "\x57", IAC WONT "\xff"
+								    "login: ")};
+	struct harness h;
+
+	begin(&h, &login_replay);
+	SERVER(&h, IAC WILL ECHO);
+	CLIENT(&h, IAC DO ECHO);
+	expect_plan(&h, JEEBS_CONTINUE, "greeting");
+	resume_with(&h, lines, 2, &(struct says){6, B(IAC WONT "\x57")}, 1);
+	EXPECT_CLIENT(&h, IAC DONT "\x56" IAC DO "\x57" IAC WONT "\xff"
+				   "login: ");
+	harness_deinit(&h);
+
+	/* What it has said is not said twice; half of it is gone on with. */
+	begin(&h, &login_replay);
+	SERVER(&h, IAC WILL ECHO IAC DONT "\x56" IAC DO "\x57");
+	CLIENT(&h, IAC DO ECHO IAC WONT "\x57");
+	SERVER(&h, IAC WONT);
+	expect_plan(&h, JEEBS_CONTINUE, "greeting");
+	RESUME(&h, lines, "");
+	EXPECT_CLIENT(&h, "\xff"
+			  "login: ");
+	harness_deinit(&h);
+}
+
+/* Agreed on, it may change the meaning of the bytes. */
+static void test_option_beyond_agreed(void **state)
+{
+	const struct line lines[] = {LINE("", IAC WILL ECHO IAC DO "\x57")};
+	const struct line session[] = {LINE("", IAC DO "\x57"), GREETING, LOGIN};
+	struct harness h;
+
+	begin(&h, &login_replay);
+	SERVER(&h, IAC WILL ECHO);
+	CLIENT(&h, IAC DO ECHO);
+	resume_with(&h, lines, 1, &(struct says){3, B(IAC WILL "\x57")}, 1);
+	EXPECT_CLIENT(&h, IAC DO "\x57");
+	expect_abort(&h, "option-not-supported");
+	harness_deinit(&h);
+
+	/* In a session it is refused in the client's name. */
+	begin(&h, &login_replay);
+	log_in(&h);
+	CLIENT(&h, "ls\r");
+	SERVER(&h, "ls\r\nold$ ");
+	RESUME(&h, session, "");
+	EXPECT_CLIENT(&h, "\r\n" NOTICE "\r\nHello\r\nnew$ ");
+	assert_true(backend_got(&h, IAC WONT "\x57"));
+	harness_deinit(&h);
+}
+
+/* The client begins, and ends, by itself before the backup has said what the old server had. */
+static void test_own_words_first(void **state)
+{
+	const struct line refused[] = {LINE("", IAC WILL ECHO IAC DONT NAWS),
+				       LINE(IAC WILL NAWS, IAC DO NAWS "login: ")};
+	const struct line again[] = {LINE("", IAC WILL ECHO IAC DONT NAWS),
+				     LINE(IAC WILL NAWS, IAC DONT NAWS "login: ")};
+	const struct line never[] = {LINE("", IAC WILL ECHO "login: "),
+				     LINE(IAC WILL NAWS, IAC DO NAWS)};
+	const struct line stopped[] = {LINE("", IAC WILL ECHO IAC DO TT),
+				       LINE(IAC WILL TT IAC WONT TT, IAC DONT TT "login: ")};
+	struct harness h;
+
+	begin(&h, &login_replay);
+	SERVER(&h, IAC WILL ECHO IAC DONT NAWS);
+	CLIENT(&h, IAC DO ECHO);
+	expect_plan(&h, JEEBS_CONTINUE, "greeting");
+	RESUME(&h, refused, IAC WILL NAWS);
+	EXPECT_CLIENT(&h, IAC DO NAWS "login: ");
+	harness_deinit(&h);
+
+	/* The same before the cut, and when it was refused. */
+	begin(&h, &login_replay);
+	SERVER(&h, IAC WILL ECHO IAC DONT NAWS);
+	CLIENT(&h, IAC DO ECHO IAC WILL NAWS);
+	RESUME(&h, refused, "");
+	EXPECT_CLIENT(&h, IAC DO NAWS "login: ");
+	harness_deinit(&h);
+
+	/* This backup never says it. */
+	begin(&h, &login_replay);
+	SERVER(&h, IAC WILL ECHO IAC DONT NAWS);
+	CLIENT(&h, IAC DO ECHO);
+	RESUME(&h, never, IAC WILL NAWS);
+	EXPECT_CLIENT(&h, "login: " IAC DO NAWS);
+	harness_deinit(&h);
+
+	begin(&h, &login_replay);
+	SERVER(&h, IAC WILL ECHO IAC DONT NAWS);
+	CLIENT(&h, IAC DO ECHO IAC WILL NAWS);
+	SERVER(&h, IAC DONT NAWS);
+	RESUME(&h, again, "");
+	EXPECT_CLIENT(&h, "login: ");
+	harness_deinit(&h);
+
+	begin(&h, &login_replay);
+	SERVER(&h, IAC WILL ECHO IAC DO TT);
+	CLIENT(&h, IAC DO ECHO IAC WILL TT);
+	expect_plan(&h, JEEBS_CONTINUE, "greeting");
+	RESUME(&h, stopped, IAC WONT TT);
+	EXPECT_CLIENT(&h, IAC DONT TT "login: ");
+	harness_deinit(&h);
+}
+
+/* An answer that was not kept is not asked for again where nothing is said twice. */
+static void test_answer_not_kept(void **state)
+{
+	const struct line lines[] = {LINE("", IAC DO TT),
+				     LINE(IAC WILL TT, IAC SB TT "\x01" IAC SE)};
+	struct harness h;
+
+	begin(&h, &login_replay);
+	SERVER(&h, IAC DO TT);
+	CLIENT(&h, IAC WILL TT);
+	SERVER(&h, IAC SB TT "\x01" IAC SE);
+	CLIENT(&h, IAC SB TT "\x00" IAC "t" IAC SE);
+	expect_plan(&h, JEEBS_CONTINUE, "greeting");
+	RESUME(&h, lines, "");
+	EXPECT_CLIENT(&h, "");
+	expect_abort(&h, "subnegotiation-too-long");
+	harness_deinit(&h);
+}
+
 /* The client does not wait for the question: what it says is the backup's all the same. */
 static void test_answer_before_its_question(void **state)
 {
@@ -669,6 +797,9 @@ static void test_not_telnet(void **state)
 		/* Text before any option is no Telnet: no session is begun anew in it. */
 		SAID(JEEBS_TO_SERVER, "GET / HTTP/1.1\r\n"),
 		SAID(JEEBS_TO_SERVER, "EHLO me\r\n"),
+		/* Begun, and of which not every byte is kept: it could not be compared. */
+		SAID(JEEBS_TO_CLIENT, IAC SB "\x74" IAC "\x01"),
+		SAID(JEEBS_TO_SERVER, IAC SB "\x74" IAC "\x01"),
 #undef SAID
 	};
 
@@ -846,6 +977,10 @@ int main(void)
 		cmocka_unit_test(test_options),
 		cmocka_unit_test(test_offered),
 		cmocka_unit_test(test_question_on_its_way),
+		cmocka_unit_test(test_option_beyond),
+		cmocka_unit_test(test_own_words_first),
+		cmocka_unit_test(test_answer_not_kept),
+		cmocka_unit_test(test_option_beyond_agreed),
 		cmocka_unit_test(test_answer_before_its_question),
 		cmocka_unit_test(test_unasked_words),
 		cmocka_unit_test(test_finished_before_the_question),
