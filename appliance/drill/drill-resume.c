@@ -87,9 +87,15 @@ static int learn(const struct jeebs_oracle *k, void *oracle, struct drill_flow *
 	uint32_t next = 0; /* index in t->answered */
 	int r = 0;
 
+	t->contrary = UINT64_MAX;
 	for (uint32_t i = 0; i < t->said_count && r == 0; i++) {
 		while (next < t->answered_count && t->answered[next].received <= in_off)
 			before = t->answered[next++].end;
+		/* The client had bytes that were sent only behind what it says now. When lost ones
+		 * were sent is not known. */
+		if (next < t->answered_count && before < t->contrary &&
+		    drill_stream_lost_to(out, before) < t->said[i].received)
+			t->contrary = before;
 		if (before < t->said[i].received)
 			before = t->said[i].received;
 		r = tell(k, oracle, out, JEEBS_TO_CLIENT, &out_off,
@@ -337,7 +343,8 @@ static bool wait_for_each_other(const struct resumed *r, uint64_t end)
 {
 	const struct speaker *s = &r->main;
 
-	return s->next < s->truth->said_count && answers(s->truth, end) > s->said;
+	return end >= s->truth->contrary ||
+	       (s->next < s->truth->said_count && answers(s->truth, end) > s->said);
 }
 
 /* Whether the client has every captured byte behind the cut, and waits for a lost one. */

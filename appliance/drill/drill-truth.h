@@ -61,6 +61,9 @@ struct drill_flow {
 	const struct jeebs_oracle *oracle_kind;
 	struct drill_events events;
 	uint64_t unasked; /* the oracle's result for the stream to the client */
+	/* For the caller: offset of that stream from which on `said` and `answered` contradict
+	 * each other. */
+	uint64_t contrary;
 };
 
 struct drill_truth;

@@ -21,7 +21,6 @@ const char *const fuzz_outcomes[] = {"continue", "refuse", "exact", NULL};
 #define FILE_HEADER   24
 #define RECORD_HEADER 16
 #define ZONE          8
-#define TELNET_ZONE   0xfe
 
 static void check(bool ok)
 {
@@ -140,16 +139,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const char *const protocols[] = {"http", "auto", "smtp", "replay", "ftp"};
+	static const char *const protocols[] = {"http", "auto", "smtp", "replay", "ftp", "telnet"};
 	size_t kind = size > ZONE ? data[ZONE] % (sizeof protocols / sizeof protocols[0]) : 0;
-	/* Asked for by itself: not all that becomes of its options, altered, is settled. */
-	bool telnet = size > ZONE && data[ZONE] == TELNET_ZONE;
 	char path[64];
 	struct dry_run_options o = {
 		.path = path,
 		.modules_dir = MODULES_DIR,
 		.server_auto = size % 4 != 0,
-		.protocol = telnet ? "telnet" : protocols[kind],
+		.protocol = protocols[kind],
 		.cut = DRY_RUN_CUT_END,
 		.json = true,
 	};

@@ -46,10 +46,10 @@ class Talk:
         self.c(ACK, 0, 0)
         return self
 
-    def say(self, who, payload, flags=ACK | PSH):
-        """The next bytes of "c" or "s"; everything of the other one has come."""
+    def say(self, who, payload, flags=ACK | PSH, lacks=0):
+        """The next bytes of "c" or "s"; everything of the other one has come but so many bytes."""
         to_client = who == "s"
-        self.put(to_client, flags, self.said[to_client], self.said[not to_client], payload)
+        self.put(to_client, flags, self.said[to_client], self.said[not to_client] - lacks, payload)
         self.said[to_client] += len(payload) + (flags & FIN)
 
     def lines(self, text):
@@ -211,11 +211,37 @@ def files(out):
     t.lines("s 226 done\nc SIZE a\ns 550 none\nc QUIT\ns 221 bye")
 
 
-PROTOCOLS = {"http": 0, "auto": 1, "smtp": 2, "replay": 3, "ftp": 4}  # of fuzz-dry-run.c
+IAC, SE, SB, WILL, DO = 255, 240, 250, 251, 253
+ASKED = bytes([IAC, DO, 24, IAC, WILL, 1, IAC, WILL, 3, IAC, DO, 31])
+AGREED = bytes([IAC, WILL, 24, IAC, DO, 1, IAC, DO, 3, IAC, WILL, 31, IAC, SB, 31, 0, 80, 0, 24, IAC, SE])
+
+
+def login(out, lacks=0):
+    t = Talk(out, service=23).open()
+    t.say("s", ASKED)
+    t.say("c", AGREED, lacks=lacks)
+    t.say("s", bytes([IAC, SB, 24, 1, IAC, SE]))
+    t.say("c", bytes([IAC, SB, 24, 0]) + b"xterm" + bytes([IAC, SE]))
+    t.say("s", b"\r\nlogin: ")
+    for key in b"ann":
+        t.say("c", bytes([key]))
+        t.say("s", bytes([key]))
+    t.say("c", b"\r\0")
+    t.say("s", b"\r\nPassword: ")
+    t.say("c", b"x\r\0")
+    t.say("s", b"\r\n$ ")
+
+
+def half_an_option(out):
+    """The client answers when only one byte of what it is asked has been acknowledged."""
+    login(out, len(ASKED) - 1)
+
+
+PROTOCOLS = ("http", "auto", "smtp", "replay", "ftp", "telnet")  # of fuzz-dry-run.c
 
 
 def write(name, packets, protocol="http", sealed=0):
-    zone = PROTOCOLS[protocol] | sealed << 8
+    zone = PROTOCOLS.index(protocol) | sealed << 8
     content = struct.pack("<IHHIIII", 0xa1b2c3d4, 2, 4, zone, 0, 65535, 101)
     for i, p in enumerate(packets):
         ms = 7 * i
@@ -230,7 +256,7 @@ for make in (keep_alive, chunked, out_of_order, other_bytes_again, holes, closin
     make(written)
     write(make.__name__.replace("_", "-"), written)
 for make, protocol in ((mail, "smtp"), (detected, "auto"), (said_again, "replay"), (keep_alive, "http"),
-                       (files, "ftp")):
+                       (files, "ftp"), (login, "telnet"), (half_an_option, "telnet")):
     written = []
     make(written)
     write(f"{protocol}-{make.__name__}".replace("_", "-"), written, protocol, 1)
