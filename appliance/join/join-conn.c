@@ -33,6 +33,7 @@ void join_abort(struct join *j, const char *reason)
 		join_family_abort(j, reason);
 	if (j->dying)
 		return;
+	join_proof_ends(j);
 	j->dying = true;
 	j->reason = reason;
 }

@@ -98,15 +98,26 @@ static bool has_proof(const struct join *c)
 	return client_has_new(c, (uint64_t)unacked) || (unacked == 0 && backup_has_new(c));
 }
 
+/* Leaves the list when there is proof, or when none can come any more. */
+static void look(struct join *c)
+{
+	bool over = c->dying || c->side[JOIN_CLIENT].fd < 0 || join_main(c)->proven;
+
+	if (!over && !has_proof(c))
+		return;
+	list_del(&c->proving);
+	if (!over)
+		prove(join_main(c));
+}
+
 void join_proof_look(struct join_thread *t)
 {
-	list_for_each_safe (it, tmp, &t->proving) {
-		struct join *c = list_entry(it, struct join, proving);
-		bool over = c->dying || c->side[JOIN_CLIENT].fd < 0 || join_main(c)->proven;
-		if (!over && !has_proof(c))
-			continue;
-		list_del(it);
-		if (!over)
-			prove(join_main(c));
-	}
+	list_for_each_safe (it, tmp, &t->proving)
+		look(list_entry(it, struct join, proving));
+}
+
+void join_proof_ends(struct join *c)
+{
+	if (!list_empty(&c->proving))
+		look(c);
 }

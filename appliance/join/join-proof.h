@@ -23,5 +23,7 @@ void join_proof_heard(struct join *c, size_t n);
 void join_proof_settled(struct join *j);
 /* Looks for acknowledgements. Called now and then while thread->proving is not empty. */
 void join_proof_look(struct join_thread *t);
+/* The last look, before the sockets of @c are reset: its client may have acknowledged since. */
+void join_proof_ends(struct join *c);
 
 #endif

@@ -240,6 +240,28 @@ static void test_upload_without_agreement(void **st)
 	rig_free(r);
 }
 
+/* The client acknowledged everything and left; nobody has looked at that since. */
+static void test_proven_before_it_is_reset(void **st)
+{
+	struct rig *r = rig_new(config());
+	int client = rig_client(r, 1);
+
+	rig_send(client, "x", 1);
+	int backend = rig_accept(r);
+	rig_expect_bytes(backend, "x");
+	unacknowledged = 1;
+	rig_send(backend, "y", 1);
+	rig_expect_bytes(client, "y");
+	close(client);
+	rig_expect_eof(backend);
+	assert_false(proven(r, 1));
+	unacknowledged = -1;
+	rig_reset(backend);
+	rig_expect(r, 1, "backend-reset");
+	assert_true(proven(r, 1));
+	rig_free(r);
+}
+
 static void test_proven_by_agreement(void **st)
 {
 	struct rig *r = rig_new(config());
@@ -267,6 +289,7 @@ int main(void)
 		cmocka_unit_test(test_not_idle_while_an_answer_is_owed),
 		cmocka_unit_test(test_upload_is_proven_by_what_the_backup_took),
 		cmocka_unit_test(test_upload_without_agreement),
+		cmocka_unit_test(test_proven_before_it_is_reset),
 		cmocka_unit_test(test_proven_by_agreement),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
