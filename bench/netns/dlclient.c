@@ -56,7 +56,7 @@
 #define TAIL             3000
 #define SMALL_WINDOW     4608
 #define NORMAL_WINDOW    262144
-#define CUT_TAKES_US     50000 /* from the mark to the cable being really off, at most */
+#define CUT_TAKES_US     50000 /* from the mark to the cable being really off, at least */
 #define LATE_STEP_US     5000
 #define STOPPED_FOR_US   700000
 #define SCAN_MIN_US      2000 /* between looks at all connections ... */
@@ -143,6 +143,7 @@ static struct options opt = {
 };
 static struct conn *conns;
 static int64_t now_us, cut_us;
+static bool cut_off; /* the server hears nothing any more */
 static bool all_ready, asked_all;
 static int epoll_fd, running, askers, opened, connecting;
 static struct addrinfo *server;
@@ -346,8 +347,7 @@ static void after_the_cut(struct conn *c)
 	/* It was to hold the phase; a window of a few bytes would make the rest take minutes. */
 	if (c->fd >= 0 && phases[c->phase].rcvbuf && !opt.slow)
 		setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &rcvbuf, sizeof(rcvbuf));
-	c->read_at_us = cut_us + CUT_TAKES_US;
-	c->ask_at_us = cut_us + CUT_TAKES_US;
+	c->read_at_us = INT64_MAX;
 	if (c->phase == LATE)
 		c->ask_at_us = cut_us + c->index % 16 * LATE_STEP_US;
 	/* These find their window still closed when the takeover asks them for their ACK. */
@@ -355,6 +355,15 @@ static void after_the_cut(struct conn *c)
 		c->read_at_us = cut_us + STOPPED_FOR_US;
 		c->waits_us = c->read_at_us;
 	}
+}
+
+/* A request that the old server still answers would not be one of the takeover's. */
+static void when_cut_off(struct conn *c)
+{
+	if (c->read_at_us == INT64_MAX)
+		c->read_at_us = now_us;
+	if (!c->ask_at_us)
+		c->ask_at_us = now_us;
 }
 
 static void look_for_the_cut(void)
@@ -366,6 +375,15 @@ static void look_for_the_cut(void)
 	cut_us = at_us;
 	for (int i = 0; i < opt.count; i++)
 		after_the_cut(&conns[i]);
+}
+
+static void look_for_the_cable(void)
+{
+	if (now_us < cut_us + CUT_TAKES_US || !cut_mark_is_off(opt.mark))
+		return;
+	cut_off = true;
+	for (int i = 0; i < opt.count; i++)
+		when_cut_off(&conns[i]);
 }
 
 static void look_for_readiness(void)
@@ -522,11 +540,13 @@ static void scan(void)
 		watch(c);
 	}
 	/* The ceiling is reached, or everybody has asked: who asks from now on did not wait. */
-	asked_all = asked_all || (all && cut_us && now_us > cut_us + CUT_TAKES_US);
+	asked_all = asked_all || (all && cut_off);
 	if (!all_ready)
 		look_for_readiness();
 	else if (!cut_us)
 		look_for_the_cut();
+	else if (!cut_off)
+		look_for_the_cable();
 }
 
 static void handle(struct conn *c)

@@ -347,10 +347,11 @@ lab_capture_end() {
 	wait "$lab_tcpdump" 2>/dev/null || true
 }
 
-# pull_cable NAME: at the switch. The instant goes to $lab_dir/cut.
+# pull_cable NAME: at the switch. The instant goes to $lab_dir/cut; $lab_dir/cut.off is there when it is off.
 pull_cable() {
 	cut_mark
 	ip -n "$(ns sw)" link set "$1" down
+	: >"$lab_dir/cut.off"
 }
 
 cut_mark() {
@@ -565,12 +566,23 @@ get_reached() {
 	(($(get_bytes "$1") >= $2))
 }
 
-# get_wait SECONDS ID...
+# get_ends SECONDS ID: until it has ended; status 1 when no byte has come for so long. How fast they come depends on
+# how busy the machine is.
+get_ends() {
+	local bytes
+	bytes=$(get_bytes "$2")
+	until wait_until "$1" get_ended "$2"; do
+		(($(get_bytes "$2") > bytes)) || return 1
+		bytes=$(get_bytes "$2")
+	done
+}
+
+# get_wait SECONDS ID...: the same of each, or the test fails.
 get_wait() {
 	local seconds=$1 id
 	shift
 	for id; do
-		wait_for "$seconds" "client '$id' to end" get_ended "$id"
+		get_ends "$seconds" "$id" || fail "client '$id' has not ended; nothing came for $seconds s"
 	done
 }
 

@@ -64,7 +64,7 @@ while ((reached < 400000000)); do
 done
 pull_cable server
 in_ns sw nft delete table netdev hole
-wait_until 20 get_ended download || fail "stalled for good with $(behind_the_hole) bytes behind the hole"
+get_ends 20 download || fail "stalled for good with $(behind_the_hole) bytes behind the hole"
 get_check download 512m.bin
 all_continued
 behind=$(behind_the_hole)

@@ -37,6 +37,7 @@ waits=$(sed -nE "s/.*$again.*\"in_ms\":([0-9]+).*/\2/p" "$lab_dir/appliance.log"
 lab_alive "$appliance" || fail "the appliance has ended"
 
 all_settled
+((account_live == connections)) || fail "$account_live connections were live at the takeover, of $connections"
 [[ $(many_field idle wrong) == 0 ]] || fail "wrong bytes"
 right=$(many_field idle ok)
 resets=$(grep -c '"why":"reset"' "$lab_dir/get/idle.json" || true)
