@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Who asks a worker, when it turns and when it stands still. */
+/*
+ * Who asks a worker, when it turns and when it stands still. How patient a caller is, is counted
+ * in slices that it has waited. Here a slice ends when the test says so, however busy the machine.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,18 +14,45 @@
 #include <poll.h>
 #include <sched.h>
 #include <semaphore.h>
-#include <time.h>
 
 #include "base/thread.h"
 #include "worker-tasks.h"
 
-#define PATIENCE_NS (30 * NS_PER_MS)
-#define FOR_EVER_NS (3600 * NS_PER_S)
+/* A caller gives up after fewer slices than this. */
+#define SLICES_MANY 100
 
+enum slices {
+	SLICES_NONE,  /* no slice ever ends */
+	SLICES_PASS,  /* they pass quickly */
+	SLICES_TURNS, /* each ends when the worker has turned */
+};
+
+static _Atomic enum slices slices;
+static _Atomic uint32_t slices_ended;
 static struct worker_tasks tasks;
 static pthread_t worker;
 static sem_t stopped, go_on;
 static _Atomic uint32_t called;
+
+int __real_pthread_cond_timedwait(pthread_cond_t *c, pthread_mutex_t *m, const struct timespec *ts);
+int __wrap_pthread_cond_timedwait(pthread_cond_t *c, pthread_mutex_t *m, const struct timespec *ts);
+int __wrap_pthread_cond_timedwait(pthread_cond_t *c, pthread_mutex_t *m, const struct timespec *ts)
+{
+	static uint64_t turns; /* under the lock of the tasks */
+	int64_t soon_ns = clock_mono_ns() + NS_PER_MS;
+	struct timespec soon = {.tv_sec = soon_ns / NS_PER_S, .tv_nsec = soon_ns % NS_PER_S};
+	int r = __real_pthread_cond_timedwait(c, m, &soon);
+
+	if (r != ETIMEDOUT || atomic_load(&slices) == SLICES_NONE)
+		return 0;
+	if (atomic_load(&slices) == SLICES_TURNS) {
+		while (atomic_load(&tasks.turns) == turns)
+			sched_yield();
+		turns = atomic_load(&tasks.turns);
+	}
+	atomic_fetch_add(&slices_ended, 1);
+	return ETIMEDOUT;
+}
 
 static void *worker_main(void *arg)
 {
@@ -39,10 +69,11 @@ static void *worker_main(void *arg)
 static int set_up(void **state)
 {
 	atomic_store(&called, 0);
+	atomic_store(&slices, SLICES_NONE);
+	atomic_store(&slices_ended, 0);
 	sem_init(&stopped, 0, 0);
 	sem_init(&go_on, 0, 0);
 	assert_int_equal(worker_tasks_init(&tasks, 3), 0);
-	tasks.patience_ns = PATIENCE_NS;
 	return thread_start(&worker, worker_main, NULL);
 }
 
@@ -88,7 +119,7 @@ static void *ask_to_stand_still(void *arg)
 	return NULL;
 }
 
-/* Returns when the worker is in the call. Its caller gives up later, with *ret. */
+/* Returns when the worker is in the call. Its caller gives up when slices pass, with *ret. */
 static pthread_t stop_worker(int *ret)
 {
 	pthread_t t;
@@ -115,13 +146,14 @@ static void test_one_that_stands_still(void **state)
 	int r;
 	pthread_t t = stop_worker(&r);
 
+	atomic_store(&slices, SLICES_PASS);
 	assert_int_equal(ask(&s), -ETIMEDOUT);
 	assert_int_equal(s.sum, 0);
 	assert_true(worker_tasks_stand_still(&tasks));
 	pthread_join(t, NULL);
 	assert_int_equal(r, -EINPROGRESS);
-	/* A later caller does not wait, however patient it is, and places do not run out. */
-	tasks.patience_ns = FOR_EVER_NS;
+	/* A later caller does not wait, and places do not run out. */
+	atomic_store(&slices, SLICES_NONE);
 	for (int i = 0; i < 3 * WORKER_TASKS_MAX; i++)
 		assert_int_equal(ask(&s), -ETIMEDOUT);
 	sem_post(&go_on);
@@ -135,21 +167,21 @@ static void test_one_that_stands_still(void **state)
 /* A slow worker that turns is not given up. */
 static void turn(struct worker *w, void *arg)
 {
-	static const struct timespec moment = {.tv_nsec = 2 * NS_PER_MS};
-
-	for (int64_t end = clock_mono_ns() + 2 * PATIENCE_NS; clock_mono_ns() < end;) {
-		nanosleep(&moment, NULL);
+	while (atomic_load(&slices_ended) < SLICES_MANY) {
 		worker_tasks_turn(&tasks);
+		sched_yield();
 	}
+	atomic_store(&slices, SLICES_NONE);
 }
 
 static void test_a_slow_one_is_waited_for(void **state)
 {
 	int nothing = 0;
 
-	tasks.patience_ns = 20 * PATIENCE_NS;
+	atomic_store(&slices, SLICES_TURNS);
 	assert_int_equal(worker_tasks_ask(&tasks, turn, &nothing, sizeof nothing), 0);
 	assert_false(worker_tasks_stand_still(&tasks));
+	assert_true(atomic_load(&slices_ended) >= SLICES_MANY);
 }
 
 int main(void)

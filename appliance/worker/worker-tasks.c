@@ -16,7 +16,7 @@ int worker_tasks_init(struct worker_tasks *t, uint32_t worker)
 {
 	pthread_condattr_t monotonic;
 
-	*t = (struct worker_tasks){.worker = worker, .patience_ns = WORKER_TASK_PATIENCE};
+	*t = (struct worker_tasks){.worker = worker};
 	for (uint32_t i = 0; i < WORKER_TASKS_MAX; i++)
 		list_init(&t->task[i].node);
 	pthread_condattr_init(&monotonic);
@@ -63,7 +63,7 @@ static bool stands_still(const struct worker_tasks *t)
  */
 static bool wait_slice(struct worker_tasks *t, uint64_t *io_turns, int *io_slices)
 {
-	int64_t until = clock_mono_ns() + t->patience_ns / SLICES;
+	int64_t until = clock_mono_ns() + WORKER_TASK_PATIENCE / SLICES;
 	struct timespec ts = {.tv_sec = until / NS_PER_S, .tv_nsec = until % NS_PER_S};
 
 	if (stands_still(t))

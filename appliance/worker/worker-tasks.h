@@ -20,7 +20,7 @@ struct worker;
 /* More than there are threads that call. */
 #define WORKER_TASKS_MAX     16
 #define WORKER_TASK_ARG_MAX  128
-#define WORKER_TASK_PATIENCE (3 * NS_PER_S)
+#define WORKER_TASK_PATIENCE (3 * NS_PER_S) /* with one that does not turn */
 
 enum worker_task_state {
 	WORKER_TASK_FREE,
@@ -41,7 +41,6 @@ struct worker_task {
 struct worker_tasks {
 	struct mailbox mail;    /* closed: the worker is to stop */
 	uint32_t worker;        /* for the log */
-	int64_t patience_ns;    /* for a worker that does not turn */
 	pthread_mutex_t lock;   /* protects what follows */
 	pthread_cond_t moved;   /* a task is done, or a place is free */
 	_Atomic uint64_t turns; /* of the worker's loop; not under the lock */
