@@ -19,7 +19,7 @@
 #include "collector-metrics.h"
 #include "origin-files.h"
 #include "service-notify.h"
-#include "vault-link.h"
+#include "keyvault/vault/vault-link.h"
 
 #define EVENTS_PER_TURN   64
 #define ACCEPTS_PER_TURN  64

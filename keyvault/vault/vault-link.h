@@ -10,7 +10,7 @@
 #define KEYVAULT_VAULT_LINK_H
 
 #include "base/netaddr.h"
-#include "keyvault/vault/vault-tls.h"
+#include "vault-tls.h"
 
 #define LINK_PAUSE_MIN_NS  INT64_C(50000000)
 #define LINK_PAUSE_MAX_NS  INT64_C(1000000000)
