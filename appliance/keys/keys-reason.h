@@ -8,7 +8,7 @@
 /* 0: there are. Up to SEAL_REASONS: enum seal_reason, what was sealed was refused. */
 enum keys_reason {
 	KEYS_MISSING = SEAL_REASONS, /* no vault has a record of the session */
-	KEYS_UNREACHABLE,            /* one that has it is not connected */
+	KEYS_UNREACHABLE,            /* one that has it, or may have it, is not connected */
 	KEYS_VAULT_REFUSED,          /* a vault would not give it */
 	KEYS_DEADLINE,
 	KEYS_NOT_APPROVED, /* the operator has refused it, or not spoken in time */
