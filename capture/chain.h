@@ -6,8 +6,8 @@
  *	|===== first =====|== ... ==|====== last ======|
  *
  * A chain grows at its end and shrinks at its beginning, and no byte moves. Each further block is
- *as large as those before it together, up to CHAIN_BLOCK_MAX. So a short log takes little memory,
- *and a long one has blocks of one size, which the pool hands from log to log while they are warm.
+ * as large as those before it together, up to CHAIN_BLOCK_MAX. So a short log takes little memory,
+ * and a long one has blocks of one size, which the pool hands from log to log while they are warm.
  *
  * All zero is the empty chain. Its blocks belong to the chain until they are back in the pool.
  */

@@ -25,8 +25,8 @@
  *
  * Two things take long with many connections: the probes, and the sockets. Both are pieces
  * that know nothing of each other, so the thread's pool (thread-pool.h) shares them, one batch
- *after the other; the phases, the account, the guard and what is told of it are the failover
- *thread's alone, and happen between batches, in the order in which the answers came. Workers are
+ * after the other; the phases, the account, the guard and what is told of it are the failover
+ * thread's alone, and happen between batches, in the order in which the answers came. Workers are
  * asked for their flows in parts, because packets wait meanwhile.
  *
  * Until the address is added the server may show that it lives: nothing that was said to the box by

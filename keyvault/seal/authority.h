@@ -5,19 +5,21 @@
  *	ca.crt ca.key ca.crl        the CA, and whom it has revoked
  *	vault.crt vault.key         of the vault
  *	recovery.crt recovery.key   of the box: what is sealed, is sealed to it
- *	recovery.d/SERIAL.{crt,key} recovery identities from before a rotation: what was sealed to
- *them still opens recoveries/NAME/            of further boxes: recovery.crt, recovery.key, ca.crt,
- *ca.crl origins/NAME/               all that goes to that server: origin.crt, origin.key, ca.crt,
- *recovery.crt (all certificates to seal to) issued/SERIAL.crt           every certificate index one
- *line of each: serial, role URI, not after, when it was revoked, or '-'
+ *	recovery.d/SERIAL.{crt,key} from before a rotation: what was sealed to it still opens
+ *	recoveries/NAME/            of a further box: recovery.crt, recovery.key, ca.crt, ca.crl
+ *	origins/NAME/               what goes to that server: origin.crt, origin.key, ca.crt, and
+ *	                            recovery.crt with all certificates to seal to
+ *	issued/SERIAL.crt           every certificate
+ *	index                       a line of each: serial, role URI, not after, when it was
+ *	                            revoked, or '-'
  *
  * Directories have mode 0700, keys 0600, the rest 0644. A file is written beside its place, synced
- *and renamed. One process at a time may change a directory: it holds a lock on it, others get
- *-EBUSY. All keys are EC P-256.
+ * and renamed. One process at a time may change a directory: it holds a lock on it, others get
+ * -EBUSY. All keys are EC P-256.
  *
  * Each function returns 0, or a negative errno and says in @error (terminated) what is wrong and
- *where: -EEXIST, -ENOENT, -EINVAL (a name, an address), -EPERM (owner or mode), -EBUSY, -EIO
- *(OpenSSL), or what the file system said.
+ * where: -EEXIST, -ENOENT, -EINVAL (a name, an address), -EPERM (owner or mode), -EBUSY, -EIO
+ * (OpenSSL), or what the file system said.
  */
 #ifndef KEYVAULT_AUTHORITY_H
 #define KEYVAULT_AUTHORITY_H

@@ -8,8 +8,8 @@
  *	                (base/file-trust.h). Keys: moreover nobody else may read it.
  *	credential:NAME the file NAME in $CREDENTIALS_DIRECTORY (systemd.exec(5))
  *	pkcs11:...      RFC 7512: by OSSL_STORE where a provider knows the scheme, else by the
- *engine `pkcs11`. The key stays in the token. A PIN comes from pin-value or pin-source in the URI,
- *or from an environment variable that the module reads.
+ * engine `pkcs11`. The key stays in the token. A PIN comes from pin-value or pin-source in the URI,
+ * or from an environment variable that the module reads.
  *
  * A private key that was read is in OpenSSL's secure heap, if seal_secure_heap() has made one.
  * While it is parsed, OpenSSL has parts of it in ordinary heap too, which it clears.

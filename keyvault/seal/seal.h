@@ -8,22 +8,23 @@
  * One per hour or SEAL_EPOCH_RECORDS records of an origin.
  *
  * *Record*: CMS AuthEnvelopedData, AES-256-GCM, its key wrapped by the epoch's KEK
- *(KEKRecipientInfo, the key identifier is the epoch id), of version (1), kind (2), origin's name,
- *epoch id, number, time (ns), session-keys, proof. A proof is the path from the record (all before
- *the proof) to the root of a Merkle tree (RFC 9162 section 2.1.1: SHA-256, leaves behind 0x00,
- *nodes behind 0x01), and a SignedData by the origin of version (1), kind (3), epoch id, root. So a
- *batch of records has one signature, and each is whole without the others: they are erased one by
- *one.
+ * (KEKRecipientInfo, the key identifier is the epoch id), of
+ *	version (1), kind (2), origin's name, epoch id, number, time (ns), session-keys, proof.
+ * A proof is the path from the record (all before the proof) to the root of a Merkle tree (RFC 9162
+ * section 2.1.1: SHA-256, leaves behind 0x00, nodes behind 0x01), and a SignedData by the origin of
+ *	version (1), kind (3), epoch id, root.
+ * So a batch of records has one signature, and each is whole without the others: they are erased
+ * one by one.
  *
  * Both have one form only, in DER, which the opener checks before anything is decrypted; AES-GCM's
  * tag has 16 bytes.
  *
  * Secrets: a KEK is in OPENSSL_secure_malloc() as long as its epoch is in use; so is what goes in
- *and comes out on the way. What cannot be had otherwise of OpenSSL's CMS: while one object is made
- *or opened the KEK, the content's key, their key schedules, and blocks of the content pass through
- *ordinary heap and stack; OpenSSL clears the heap when it frees it. A process with such a heap is
- *not to be dumpable, and is locked (mlockall()) where it can be. Of the content of an epoch CMS
- *keeps a copy in heap, which is cleared here.
+ * and comes out on the way. What cannot be had otherwise of OpenSSL's CMS: while one object is made
+ * or opened the KEK, the content's key, their key schedules, and blocks of the content pass through
+ * ordinary heap and stack; OpenSSL clears the heap when it frees it. A process with such a heap is
+ * not to be dumpable, and is locked (mlockall()) where it can be. Of the content of an epoch CMS
+ * keeps a copy in heap, which is cleared here.
  */
 #ifndef KEYVAULT_SEAL_H
 #define KEYVAULT_SEAL_H

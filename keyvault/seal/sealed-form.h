@@ -3,11 +3,11 @@
  * sealed-form: is it the one form in which we seal? What a stranger sends is looked at here before
  * a library sees it. Lengths are minimal, definite and used up (DER, X.690 section 10).
  *
- *	ContentInfo { authEnvelopedData, [0] { version 0, recipients, { data, { aes256-GCM, { nonce
- *of 12, 16 } }, [0] ciphertext }, mac of 16 } }
+ *	ContentInfo { authEnvelopedData, [0] { version 0, recipients,
+ *		{ data, { aes256-GCM, { nonce of 12, 16 } }, [0] ciphertext }, mac of 16 } }
  *
  * A shorter tag, which RFC 5084 allows, and OpenSSL takes, could be guessed; a longer nonce is not
- *ours.
+ * ours.
  */
 #ifndef SEAL_FORM_H
 #define SEAL_FORM_H

@@ -6,8 +6,8 @@
  *	{"n":7,"time":"2026-11-29T12:00:00.123456789Z","who":"recovery","what":"fetch","why":"failover",
  *	 "text":"web1 1796000000","numbers":"1-4,9","previous":"<64 hex digits>"}
  * "previous" is the SHA-256 of the line before, without its end; the first one's is all zeros. So
- *no line can be changed, taken out or put in without all later ones. That lines are missing at the
- *end, DIR/audit.head tells, which has the number and the hash of the last one.
+ * no line can be changed, taken out or put in without all later ones. That lines are missing at the
+ * end, DIR/audit.head tells, which has the number and the hash of the last one.
  *
  * A line is on disk before what it tells of happens.
  */

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * vault-desk: what a vault does with the frames of its peers: who may what, in which order, and
- *what is answered when. No sockets and no clock.
+ * what is answered when. No sockets and no clock.
  *
  * A turn: vault_desk_frame() for each frame that has come, of any peer, then vault_desk_settle().
- *What the frames of one turn change is one transaction, which is on disk before any of them is
- *answered. vault_desk_continue() for each peer whose queue has room: long answers are put there in
- *parts, so that neither a large request nor a slow reader takes more memory than its queue.
+ * What the frames of one turn change is one transaction, which is on disk before any of them is
+ * answered. vault_desk_continue() for each peer whose queue has room: long answers are put there in
+ * parts, so that neither a large request nor a slow reader takes more memory than its queue.
  *
  *	origin     EPOCH, APPEND (of its own addresses), ENDED
  *	recovery   WATCH, FETCH, EPOCHS, ERASE; each but WATCH is in the audit log before it is done

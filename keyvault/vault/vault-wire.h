@@ -14,9 +14,12 @@
  *	          ERASE   records whose sessions are over
  *	vault     STORED  EPOCH, APPEND or ENDED is on disk
  *	          REFUSED this request is not done, and why
- *	          INDEX   there is a record; LIVE: all that was there has been told; GONE: there is
- *no longer BLOB, EPOCH_BLOB, MISSING  one for each that FETCH or EPOCHS asked for DONE    FETCH,
- *EPOCHS or ERASE is answered whole
+ *	          INDEX   there is a record
+ *	          LIVE    all that was there has been told
+ *	          GONE    a record is no longer there
+ *	          BLOB    a record, or EPOCH_BLOB an epoch, that was asked for
+ *	          MISSING a record that was asked for is not there
+ *	          DONE    FETCH, EPOCHS or ERASE is answered whole
  *
  * Requests carry a number that the answers repeat; several may be under way. Answers to WATCH come
  * under its number for as long as the connection lasts.

@@ -10,8 +10,8 @@
  *	known: u64 file, size; u8 sized, stamp_n, stamp
  *	words, twice: u8 verb, n, text
  *	session: 4 x lines; u8 flags; u64 rest
- *	transfer: u8 verb; unless FTP_NONE u8 progress, flags; u32 tag; u64 rest, count; known;
- *lines
+ *	transfer: u8 verb; unless FTP_NONE u8 progress, flags; u32 tag; u64 rest, count;
+ *		known; lines
  */
 #include "ftp.h"
 

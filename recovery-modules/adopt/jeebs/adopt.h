@@ -20,16 +20,16 @@
  * one thread at a time. All return 0 or another word from here, or a negative errno.
  *
  * THE SOCKET is a connected TCP socket: nonblocking, close-on-exec, TCP_NODELAY. Of it must be
- *known:
+ * known:
  *   - IP_TRANSPARENT (IPV6_TRANSPARENT) is set and must stay set: by it the box's packet filter
- *knows the socket. No privilege is needed to keep it.
+ *     knows the socket. No privilege is needed to keep it.
  *   - It lives in the box's network namespace and has the service's address, which is there as
  *     long as the box's daemon runs. When that ends, it resets the connection. If it is killed it
- *cannot: jeebs_adopt_fd() becomes readable, and jeebs_adopt_abort() is due.
+ *     cannot: jeebs_adopt_fd() becomes readable, and jeebs_adopt_abort() is due.
  *   - If client_fin is set the client had finished: the socket does not tell it again, a read only
  *     waits. If server_fin is set it is closed for writing, or will be by jeebs_adopt_send().
  *   - The box keeps a descriptor of it as well. close() alone ends nothing: jeebs_adopt_close()
- *does, or shutdown(). A program that dies without has its connections reset by the box, for a
+ *     does, or shutdown(). A program that dies without has its connections reset by the box, for a
  *     client must not take half an answer for a whole one.
  */
 #ifndef JEEBS_ADOPT_H
