@@ -705,9 +705,17 @@ metrics_add_up() {
 		awk '/^jeebs_connections_(migrated_total|continuing)[{]/ { n += $NF } END { print n + 0 }') == "$live" ]]
 }
 
+# Refused only when the box had asked again and again: for bytes the client says it has sent and never sends again, which also
+# decide about a connection whose handshake was seen in half.
+refused_after_waiting() {
+	jq -s '(map(select(.event == "failover-open")) | first | .time) as $open |
+		def at: (.[:19] + "Z" | fromdate) + (.[19:23] | tonumber);
+		[.[] | select(.event == "connection-refused" and (.reason == "client-bytes-lost" or .reason == "handshake-not-seen")) |
+			select((.time | at) > ($open | at) + 1)] | length' "$lab_dir/appliance.log"
+}
+
 # every_fate ID: each connection went on byte for byte or was reset at once, as many as the appliance refused, each
-# for a reason; none hangs. Those it had to wait for (the client never sent again what it says it has sent) a
-# little later. Leaves $fates_ok, $fates_refused, and the reasons with their counts in $fates_why.
+# for a reason; none hangs. Those it had to wait for (refused_after_waiting) a little later. Leaves $fates_ok, $fates_refused, and the reasons with their counts in $fates_why.
 every_fate() {
 	local base=$lab_dir/get/$1 late waited
 	wait_for 10 "the summary of the failover" event failover-summary
@@ -720,7 +728,7 @@ every_fate() {
 	((fates_ok + fates_refused == $(wc -l <"$base.fates"))) ||
 		fail "neither right nor reset: $(grep -vE '^[a-z]* (ok|broken reset) ' "$base.fates" | sort | uniq -c | sort -rn | head -n 3 | tr -s ' \n' ' ')"
 	((fates_refused == $(wc -l <"$base.reasons"))) || fail "$fates_refused reset; refused: $fates_why"
-	waited=$(grep -c '^client-bytes-lost$' "$base.reasons" || true)
+	waited=$(refused_after_waiting)
 	late=$(awk '$2 == "broken" && $4 > 1500' "$base.fates" | wc -l)
 	((late <= waited)) || fail "$late reset more than 1.5 s after the cut, $waited of them waited for"
 	all_settled
