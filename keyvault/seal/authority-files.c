@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/write-all.h"
 #include "identity-file.h"
 
 int authority_files_failed(struct authority_files *f, int r, const char *name, const char *what)
@@ -66,17 +67,6 @@ int authority_files_mkdir(struct authority_files *f, const char *name)
 	return mkdirat(f->fd, name, 0700) == 0 || errno == EEXIST ? 0 : failed(f, name);
 }
 
-static int write_all(int fd, struct bytes b)
-{
-	while (b.n > 0) {
-		ssize_t n = write(fd, b.p, b.n);
-		if (n < 0 && errno != EINTR)
-			return -1;
-		b = bytes_from(b, n < 0 ? 0 : (size_t)n);
-	}
-	return fsync(fd);
-}
-
 /* The renaming lasts when the directory is synced that it is in. */
 static int sync_folder_of(struct authority_files *f, const char *name)
 {
@@ -104,7 +94,7 @@ int authority_files_write(struct authority_files *f, const char *name, unsigned 
 	if (fd < 0)
 		return failed(f, beside);
 	/* Whatever the umask is. */
-	if (fchmod(fd, mode) < 0 || write_all(fd, content) < 0 ||
+	if (fchmod(fd, mode) < 0 || write_all(fd, content) < 0 || fsync(fd) < 0 ||
 	    renameat(f->fd, beside, f->fd, name) < 0 || sync_folder_of(f, name) < 0) {
 		int r = failed(f, name);
 		(void)unlinkat(f->fd, beside, 0);

@@ -16,8 +16,8 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/write-all.h"
 
-#define LINE_MAX_BYTES    ((size_t)64 << 10)
 #define NUMBERS_MAX_BYTES ((size_t)32 << 10) /* of a request's 1,024 numbers: 21 digits each */
 #define ZEROS             "0000000000000000000000000000000000000000000000000000000000000000"
 
@@ -147,20 +147,6 @@ int vault_audit_verify(const char *dir, uint64_t *ret_line)
 
 /* Writing. */
 
-static int write_all(int fd, const char *p, size_t n)
-{
-	while (n > 0) {
-		ssize_t w = write(fd, p, n);
-		if (w < 0 && errno == EINTR)
-			continue;
-		if (w < 0)
-			return -errno;
-		p += w;
-		n -= (size_t)w;
-	}
-	return 0;
-}
-
 static int write_head(struct vault_audit *a)
 {
 	char text[128];
@@ -170,7 +156,7 @@ static int write_head(struct vault_audit *a)
 
 	if (fd < 0)
 		return -errno;
-	int r = write_all(fd, text, (size_t)n);
+	int r = write_all(fd, bytes_of(text, (size_t)n));
 	if (r == 0 && fdatasync(fd) < 0)
 		r = -errno;
 	if (r == 0 && renameat(a->dir_fd, "audit.head.new", a->dir_fd, "audit.head") < 0)
@@ -267,7 +253,7 @@ static char *line_text(const struct head *h, int64_t now_ns, const struct audit_
 /* A line that is there in part would end the chain: it is taken back. */
 static int append(struct vault_audit *a, const char *text, size_t n)
 {
-	int r = write_all(a->fd, text, n);
+	int r = write_all(a->fd, bytes_of(text, n));
 
 	if (r == 0 && fdatasync(a->fd) < 0)
 		r = -errno;
