@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * vault-store: sealed records on disk. The only file of the vault that knows LMDB.
+ * vault-store: sealed records on disk. Its files alone, and vault-scrub, know LMDB.
  *
  * One environment, DIR/records, mode 0700; a lock forbids a second process; one thread. All that
  * changes goes into a transaction, and is on disk when vault_store_commit() has returned 0: then,
