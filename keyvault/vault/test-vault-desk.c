@@ -4,9 +4,12 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <errno.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -87,6 +90,22 @@ static int teardown(void **state)
 	return 0;
 }
 
+/* Until the disk has done what there was. */
+static void settle(struct box *b, int64_t now)
+{
+	int bell[2];
+
+	vault_desk_bells(b->desk, bell);
+	vault_desk_settle(b->desk, now);
+	while (vault_desk_waits(b->desk)) {
+		struct pollfd p[2] = {{bell[0], POLLIN, 0}, {bell[1], POLLIN, 0}};
+		assert_true(poll(p, 2, 20000) > 0);
+		vault_desk_settle(b->desk, now);
+	}
+	if (b->recovery.v)
+		vault_desk_continue(b->desk, b->recovery.v);
+}
+
 /* Hands in the frames of @in. */
 static void hand(struct box *b, struct peer *p, struct buf *in, int64_t now)
 {
@@ -95,6 +114,7 @@ static void hand(struct box *b, struct peer *p, struct buf *in, int64_t now)
 
 	while (in->n > 0) {
 		assert_int_equal(vault_wire_read(buf_view(in), &f, &used), VAULT_WIRE_OK);
+		assert_true(vault_desk_takes(p->v));
 		assert_int_equal(vault_desk_frame(b->desk, p->v, &f, now), 0);
 		buf_consume(in, used);
 	}
@@ -160,7 +180,7 @@ static void begin_epoch(struct box *b, struct peer *p, uint8_t epoch)
 	vault_wire_put_epoch(&in, VAULT_EPOCH, 1, id, bytes_of(sealed, sizeof sealed));
 	hand(b, p, &in, NOW_NS);
 	expect_nothing(p); /* not before it is on disk */
-	vault_desk_settle(b->desk, NOW_NS);
+	settle(b, NOW_NS);
 	expect(p, VAULT_STORED, 1);
 }
 
@@ -180,7 +200,7 @@ static void append(struct box *b, uint64_t from, size_t n, int64_t now)
 static void stored(struct box *b, uint64_t from, size_t n)
 {
 	append(b, from, n, NOW_NS);
-	vault_desk_settle(b->desk, NOW_NS);
+	settle(b, NOW_NS);
 	expect(&b->web1, VAULT_STORED, 2);
 }
 
@@ -201,7 +221,7 @@ static void test_stored_once_it_is_on_disk(void **state)
 	append(b, 0, 2, NOW_NS);
 	append(b, 1, 2, NOW_NS); /* one of them again */
 	expect_nothing(&b->web1);
-	vault_desk_settle(b->desk, NOW_NS);
+	settle(b, NOW_NS);
 	expect(&b->web1, VAULT_STORED, 2);
 	expect(&b->web1, VAULT_STORED, 2);
 	assert_int_equal(vault_desk_counters(b->desk)->records_stored, 3);
@@ -216,7 +236,7 @@ static void test_an_empty_list_is_answered(void **state)
 	append(b, 0, 0, NOW_NS);
 	ask(b, VAULT_ERASE, VAULT_FOR_ENDED, NULL, 0);
 	ask(b, VAULT_FETCH, VAULT_FOR_DRILL, NULL, 0);
-	vault_desk_settle(b->desk, NOW_NS);
+	settle(b, NOW_NS);
 	expect(&b->web1, VAULT_STORED, 2);
 	expect(&b->recovery, VAULT_DONE, 5);
 	expect(&b->recovery, VAULT_DONE, 5);
@@ -233,7 +253,7 @@ static void test_only_of_its_own_addresses(void **state)
 	vault_wire_put_append(&in, 2, items, 2);
 	hand(b, &b->web1, &in, NOW_NS);
 	expect_refused(&b->web1, 2, VAULT_FOREIGN_ADDRESS);
-	vault_desk_settle(b->desk, NOW_NS);
+	settle(b, NOW_NS);
 	expect_nothing(&b->web1);
 	assert_int_equal(vault_desk_counters(b->desk)->records_stored, 0);
 }
@@ -273,6 +293,8 @@ static void test_fetch(void **state)
 	begin_epoch(b, &b->web1, 1);
 	stored(b, 0, 2);
 	ask(b, VAULT_FETCH, VAULT_FOR_FAILOVER, numbers, 3);
+	expect_nothing(&b->recovery); /* not before it is written down */
+	settle(b, NOW_NS);
 	assert_int_equal(vault_audit_verify(b->dir, &lines), AUDIT_WHOLE);
 	assert_int_equal(lines, 1);
 	struct vault_frame f = answer(&b->recovery);
@@ -291,6 +313,7 @@ static void test_fetch(void **state)
 						{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}};
 	vault_wire_put_epochs(&in, 6, VAULT_FOR_FAILOVER, "", ids, 2);
 	hand(b, &b->recovery, &in, NOW_NS);
+	settle(b, NOW_NS);
 	f = answer(&b->recovery);
 	assert_int_equal(f.type, VAULT_EPOCH_BLOB);
 	assert_memory_equal(f.epoch.id, ids[1], EPOCH_ID_BYTES);
@@ -311,6 +334,7 @@ static void test_long_answers_come_in_parts(void **state)
 	for (size_t i = 0; i < VAULT_LIST_MAX; i++)
 		numbers[i] = i + 1;
 	ask(b, VAULT_FETCH, VAULT_FOR_FAILOVER, numbers, VAULT_LIST_MAX);
+	settle(b, NOW_NS);
 	assert_true(b->recovery.out.n < VAULT_QUEUE_LOW_BYTES + VAULT_BLOB_MAX_BYTES + 64);
 	assert_false(vault_desk_takes(b->recovery.v));
 	while ((f = answer(&b->recovery)).type == VAULT_BLOB) {
@@ -351,7 +375,7 @@ static void test_watch(void **state)
 	assert_int_equal(f.index.number, 4);
 	ask(b, VAULT_ERASE, VAULT_FOR_ENDED, numbers, 2);
 	expect_nothing(&b->recovery);
-	vault_desk_settle(b->desk, NOW_NS);
+	settle(b, NOW_NS);
 	expect(&b->recovery, VAULT_GONE, 3);
 	expect(&b->recovery, VAULT_GONE, 3);
 	f = answer(&b->recovery);
@@ -399,11 +423,11 @@ static void test_too_fast(void **state)
 		append(b, n, 500, NOW_NS);
 	append(b, 0, 1, NOW_NS);
 	expect_refused(&b->web1, 2, VAULT_TOO_FAST);
-	vault_desk_settle(b->desk, NOW_NS);
+	settle(b, NOW_NS);
 	for (int i = 0; i < VAULT_RECORDS_PER_S / 500; i++)
 		expect(&b->web1, VAULT_STORED, 2);
 	append(b, 0, 1, NOW_NS + 1000000000 / 1000);
-	vault_desk_settle(b->desk, NOW_NS);
+	settle(b, NOW_NS);
 	expect(&b->web1, VAULT_STORED, 2);
 }
 
@@ -418,12 +442,12 @@ static void test_full(void **state)
 	for (uint64_t n = 0; n < 3000; n += 500)
 		stored(b, n, 500);
 	append(b, 3000, 1, NOW_NS);
-	vault_desk_settle(b->desk, NOW_NS);
+	settle(b, NOW_NS);
 	expect_refused(&b->web1, 2, VAULT_FULL);
 	vault_wire_put_ended(&in, 4, &first, 1);
 	hand(b, &b->web1, &in, NOW_NS);
 	append(b, 3000, 1, NOW_NS);
-	vault_desk_settle(b->desk, NOW_NS);
+	settle(b, NOW_NS);
 	expect(&b->web1, VAULT_STORED, 4);
 	expect(&b->web1, VAULT_STORED, 2);
 	assert_int_equal(vault_desk_counters(b->desk)->records_evicted, 1);
@@ -436,10 +460,10 @@ static void test_expired(void **state)
 
 	begin_epoch(b, &b->web1, 1);
 	stored(b, 0, 3);
-	vault_desk_settle(b->desk, NOW_NS + 9 * HOUR_NS);
+	settle(b, NOW_NS + 9 * HOUR_NS);
 	vault_desk_count(b->desk, &c);
 	assert_int_equal(c.records, 3);
-	vault_desk_settle(b->desk, NOW_NS + 11 * HOUR_NS);
+	settle(b, NOW_NS + 11 * HOUR_NS);
 	vault_desk_count(b->desk, &c);
 	assert_int_equal(c.records, 0);
 	assert_int_equal(vault_desk_counters(b->desk)->records_expired, 3);
@@ -453,7 +477,7 @@ static void test_leaving_in_the_middle(void **state)
 	begin_epoch(b, &b->web1, 1);
 	append(b, 0, 3, NOW_NS);
 	leave(b, &b->web1);
-	vault_desk_settle(b->desk, NOW_NS);
+	settle(b, NOW_NS);
 	assert_int_equal(vault_desk_counters(b->desk)->records_stored, 3);
 	enter(b, &b->web1, IDENTITY_ORIGIN, "web1", "10.9.0.1");
 }
@@ -473,7 +497,7 @@ static void test_a_full_environment_is_told_to_all(void **state)
 	enter(b, &b->recovery, IDENTITY_RECOVERY, "", NULL);
 	begin_epoch(b, &b->web1, 1);
 	append(b, 0, 500, NOW_NS);
-	vault_desk_settle(b->desk, NOW_NS);
+	settle(b, NOW_NS);
 	expect_refused(&b->web1, 2, VAULT_FULL);
 	assert_int_equal(vault_desk_trouble(b->desk), -EDQUOT);
 	assert_int_equal(vault_desk_counters(b->desk)->records_stored, 0);
@@ -482,7 +506,7 @@ static void test_a_full_environment_is_told_to_all(void **state)
 }
 
 /* The audit log cannot be written: nothing is handed out. */
-static int wrote;
+static _Atomic int wrote;
 ssize_t __real_write(int fd, const void *p, size_t n);
 ssize_t __wrap_write(int fd, const void *p, size_t n);
 ssize_t __wrap_write(int fd, const void *p, size_t n)
@@ -503,18 +527,85 @@ static void test_no_audit_no_keys(void **state)
 	begin_epoch(b, &b->web1, 1);
 	stored(b, 0, 1);
 	wrote = -1;
-	ask(b, VAULT_FETCH, VAULT_FOR_FAILOVER, one, 1);
 	ask(b, VAULT_ERASE, VAULT_FOR_ENDED, one, 1);
+	ask(b, VAULT_FETCH, VAULT_FOR_FAILOVER, one, 1);
+	settle(b, NOW_NS);
+	expect_refused(&b->recovery, 5, VAULT_STORE_FAILED);
+	expect_refused(&b->recovery, 5, VAULT_STORE_FAILED);
 	wrote = 0;
-	expect_refused(&b->recovery, 5, VAULT_STORE_FAILED);
-	expect_refused(&b->recovery, 5, VAULT_STORE_FAILED);
-	vault_desk_settle(b->desk, NOW_NS);
+	settle(b, NOW_NS);
 	expect_nothing(&b->recovery);
 	assert_int_equal(vault_audit_verify(b->dir, &lines), AUDIT_WHOLE);
 	ask(b, VAULT_FETCH, VAULT_FOR_FAILOVER, one, 1);
+	settle(b, NOW_NS);
 	expect(&b->recovery, VAULT_BLOB, 5);
 	assert_int_equal(vault_audit_verify(b->dir, &lines), AUDIT_WHOLE);
 	assert_int_equal(lines, 1);
+}
+
+/* The disk hangs: LMDB's calls end here, too. */
+static pthread_mutex_t disk = PTHREAD_MUTEX_INITIALIZER;
+
+__attribute__((visibility("default"))) int fdatasync(int fd);
+int fdatasync(int fd)
+{
+	pthread_mutex_lock(&disk);
+	pthread_mutex_unlock(&disk);
+	return (int)syscall(SYS_fdatasync, fd);
+}
+
+/* Until the line is written, on its way to a disk that does not answer. */
+static void until_fetched(struct box *b, int64_t now)
+{
+	for (int i = 0; b->recovery.out.n == 0; i++) {
+		assert_true(i < 20000);
+		vault_desk_settle(b->desk, now);
+		vault_desk_continue(b->desk, b->recovery.v);
+		poll(NULL, 0, 1);
+	}
+}
+
+/* What hangs with it is what is to be stored, and nothing else. */
+static void test_a_hanging_disk(void **state)
+{
+	struct box *b = *state;
+	static const uint64_t one[] = {1}, gone[] = {2};
+	uint64_t lines;
+
+	begin_epoch(b, &b->web1, 1);
+	stored(b, 0, 2);
+	watch(b, 0);
+	settle(b, NOW_NS);
+	expect(&b->recovery, VAULT_INDEX, 3);
+	expect(&b->recovery, VAULT_INDEX, 3);
+	expect(&b->recovery, VAULT_LIVE, 3);
+	pthread_mutex_lock(&disk);
+	append(b, 2, 1, NOW_NS);
+	vault_desk_settle(b->desk, NOW_NS);
+	assert_false(vault_desk_takes(b->web1.v));
+	assert_true(vault_desk_takes(b->recovery.v));
+	ask(b, VAULT_ERASE, VAULT_FOR_ENDED, gone, 1);
+	ask(b, VAULT_FETCH, VAULT_FOR_FAILOVER, one, 1);
+	vault_desk_settle(b->desk, NOW_NS + VAULT_AUDIT_PATIENCE_NS - 1);
+	vault_desk_continue(b->desk, b->recovery.v);
+	expect_nothing(&b->recovery); /* it might be on disk in time */
+	until_fetched(b, NOW_NS + VAULT_AUDIT_PATIENCE_NS);
+	expect(&b->recovery, VAULT_BLOB, 5);
+	expect(&b->recovery, VAULT_DONE, 5);
+	assert_true(vault_desk_counters(b->desk)->audits_late >= 1);
+	expect_nothing(&b->recovery); /* neither added nor erased */
+	expect_nothing(&b->web1);
+	assert_true(vault_desk_waits(b->desk));
+	pthread_mutex_unlock(&disk);
+	settle(b, NOW_NS + VAULT_AUDIT_PATIENCE_NS);
+	expect(&b->web1, VAULT_STORED, 2);
+	struct vault_frame f = answer(&b->recovery);
+	assert_int_equal(f.type, VAULT_INDEX);
+	assert_int_equal(f.index.number, 3);
+	expect(&b->recovery, VAULT_GONE, 3);
+	expect(&b->recovery, VAULT_DONE, 5);
+	assert_int_equal(vault_audit_verify(b->dir, &lines), AUDIT_WHOLE);
+	assert_int_equal(lines, 2);
 }
 
 int main(void)
@@ -535,6 +626,7 @@ int main(void)
 		TEST(test_leaving_in_the_middle),
 		TEST(test_a_full_environment_is_told_to_all),
 		TEST(test_no_audit_no_keys),
+		TEST(test_a_hanging_disk),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

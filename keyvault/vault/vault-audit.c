@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,8 +18,10 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/write-all.h"
+#include "slow-call.h"
 
 #define NUMBERS_MAX_BYTES ((size_t)32 << 10) /* of a request's 1,024 numbers: 21 digits each */
+#define QUEUE_MAX_BYTES   ((size_t)8 << 20)
 #define ZEROS             "0000000000000000000000000000000000000000000000000000000000000000"
 
 struct head {
@@ -26,11 +29,28 @@ struct head {
 	char hash[AUDIT_HASH_HEX + 1];
 };
 
+/* Lines that are written together: tickets from @first on, before @end. */
+struct batch {
+	uint64_t first, end;
+	struct buf text;
+	struct head head; /* behind the last of them */
+};
+
 struct vault_audit {
 	int fd;
 	int dir_fd;
-	struct head head;
+	/* The thread's while it writes: */
+	struct batch writes;
 	off_t size;
+	_Atomic uint64_t written; /* tickets before this one */
+	/* The owner's: */
+	struct slow_call call;
+	bool busy;
+	struct batch queue;        /* its head is that of the whole log to be */
+	struct head kept;          /* of what is on disk, or in part there */
+	uint64_t on_disk;          /* tickets before this one, but for those that failed */
+	uint64_t failed, unfailed; /* the last that did: from, and before */
+	int error;                 /* and why */
 };
 
 static int hash_line(const char *line, size_t n, char ret[AUDIT_HASH_HEX + 1])
@@ -147,10 +167,10 @@ int vault_audit_verify(const char *dir, uint64_t *ret_line)
 
 /* Writing. */
 
-static int write_head(struct vault_audit *a)
+static int write_head(struct vault_audit *a, const struct head *h)
 {
 	char text[128];
-	int n = snprintf(text, sizeof text, "%" PRIu64 " %s\n", a->head.n, a->head.hash);
+	int n = snprintf(text, sizeof text, "%" PRIu64 " %s\n", h->n, h->hash);
 	_cleanup_close_ int fd =
 		openat(a->dir_fd, "audit.head.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
@@ -171,8 +191,9 @@ int vault_audit_open(const char *dir, struct vault_audit **ret)
 	if (!a)
 		return -ENOMEM;
 	a->fd = -1;
+	a->queue.text = a->writes.text = BUF_INIT(QUEUE_MAX_BYTES);
 	a->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int r = a->dir_fd < 0 ? -errno : follow_log(a->dir_fd, &a->head, &a->size);
+	int r = a->dir_fd < 0 ? -errno : follow_log(a->dir_fd, &a->queue.head, &a->size);
 	if (r > 0)
 		r = -EBADMSG;
 	if (r == 0) {
@@ -182,7 +203,10 @@ int vault_audit_open(const char *dir, struct vault_audit **ret)
 			r = -errno;
 	}
 	if (r == 0)
-		r = write_head(a);
+		r = write_head(a, &a->queue.head);
+	if (r == 0)
+		r = slow_call_init(&a->call);
+	a->kept = a->queue.head;
 	if (r < 0) {
 		vault_audit_close(a);
 		return r;
@@ -195,6 +219,9 @@ void vault_audit_close(struct vault_audit *a)
 {
 	if (!a)
 		return;
+	slow_call_deinit(&a->call);
+	buf_deinit(&a->queue.text);
+	buf_deinit(&a->writes.text);
 	if (a->fd >= 0)
 		close(a->fd);
 	if (a->dir_fd >= 0)
@@ -250,23 +277,72 @@ static char *line_text(const struct head *h, int64_t now_ns, const struct audit_
 	return text;
 }
 
-/* A line that is there in part would end the chain: it is taken back. */
-static int append(struct vault_audit *a, const char *text, size_t n)
+/*
+ * On the other thread. A line that is there in part would end the chain: it is taken back. One that
+ * is there and not yet on disk stays.
+ */
+static int keep(void *ctx)
 {
-	int r = write_all(a->fd, bytes_of(text, n));
+	struct vault_audit *a = ctx;
+	const struct batch *b = &a->writes;
+	int r = write_all(a->fd, buf_view(&b->text));
 
-	if (r == 0 && fdatasync(a->fd) < 0)
-		r = -errno;
 	if (r < 0)
 		return ftruncate(a->fd, a->size) < 0 ? -EIO : r;
-	a->size += (off_t)n;
-	return 0;
+	a->size += (off_t)b->text.n;
+	atomic_store(&a->written, b->end);
+	if (fdatasync(a->fd) < 0)
+		return -errno;
+	return write_head(a, &b->head);
 }
 
-int vault_audit_write(struct vault_audit *a, int64_t now_ns, const struct audit_line *line)
+/* Also those behind them, which would follow from lines that are not there. */
+static void take_end(struct vault_audit *a, int r)
 {
-	struct head next = {.n = a->head.n + 1};
-	_cleanup_free_ char *text = line_text(&a->head, now_ns, line);
+	bool there = atomic_load(&a->written) == a->writes.end;
+
+	a->busy = false;
+	if (there)
+		a->kept = a->writes.head;
+	if (r == 0) {
+		a->on_disk = a->writes.end;
+		return;
+	}
+	a->error = r;
+	a->failed = a->writes.first;
+	a->unfailed = there ? a->writes.end : a->queue.end;
+	a->on_disk = a->unfailed;
+	if (!there) {
+		buf_reset(&a->queue.text);
+		a->queue.first = a->queue.end;
+		a->queue.head = a->kept;
+	}
+}
+
+void vault_audit_turn(struct vault_audit *a)
+{
+	int r;
+
+	if (a->busy && slow_call_over(&a->call, &r))
+		take_end(a, r);
+	else
+		a->failed = a->unfailed = 0;
+	if (a->busy || a->queue.text.n == 0)
+		return;
+	struct buf room = a->writes.text;
+	a->writes = a->queue;
+	buf_reset(&room);
+	a->queue.text = room;
+	a->queue.first = a->queue.end;
+	a->busy = true;
+	slow_call_start(&a->call, keep, a);
+}
+
+int vault_audit_queue(struct vault_audit *a, int64_t now_ns, const struct audit_line *line,
+		      uint64_t *ret)
+{
+	struct head next = {.n = a->queue.head.n + 1};
+	_cleanup_free_ char *text = line_text(&a->queue.head, now_ns, line);
 
 	if (!text)
 		return -ENOMEM;
@@ -275,9 +351,40 @@ int vault_audit_write(struct vault_audit *a, int64_t now_ns, const struct audit_
 	if (r < 0)
 		return r;
 	text[n] = '\n'; /* instead of the terminating zero */
-	r = append(a, text, n + 1);
+	r = buf_append(&a->queue.text, text, n + 1);
 	if (r < 0)
 		return r;
-	a->head = next;
-	return write_head(a);
+	a->queue.head = next;
+	*ret = a->queue.end++;
+	return 0;
+}
+
+enum audit_state vault_audit_state(const struct vault_audit *a, uint64_t ticket)
+{
+	if (ticket >= a->failed && ticket < a->unfailed)
+		return AUDIT_FAILED;
+	if (ticket < a->on_disk)
+		return AUDIT_ON_DISK;
+	return ticket < atomic_load(&a->written) ? AUDIT_WRITTEN : AUDIT_WAITS;
+}
+
+int vault_audit_bell(const struct vault_audit *a)
+{
+	return a->call.bell;
+}
+
+int vault_audit_write(struct vault_audit *a, int64_t now_ns, const struct audit_line *line)
+{
+	enum audit_state state;
+	uint64_t ticket;
+	int r = vault_audit_queue(a, now_ns, line, &ticket);
+
+	if (r < 0)
+		return r;
+	vault_audit_turn(a);
+	while ((state = vault_audit_state(a, ticket)) != AUDIT_ON_DISK && state != AUDIT_FAILED) {
+		slow_call_wait(&a->call);
+		vault_audit_turn(a);
+	}
+	return state == AUDIT_FAILED ? a->error : 0;
 }

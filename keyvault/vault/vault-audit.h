@@ -9,7 +9,8 @@
  * no line can be changed, taken out or put in without all later ones. That lines are missing at the
  * end, DIR/audit.head tells, which has the number and the hash of the last one.
  *
- * A line is on disk before what it tells of happens.
+ * A line is on disk before what it tells of happens. What writes it may be held up by the disk, and
+ * runs on another thread.
  */
 #ifndef KEYVAULT_VAULT_AUDIT_H
 #define KEYVAULT_VAULT_AUDIT_H
@@ -43,8 +44,26 @@ enum {
  */
 int vault_audit_open(const char *dir, struct vault_audit **ret);
 void vault_audit_close(struct vault_audit *a);
-/* @now_ns: CLOCK_REALTIME. 0 or a negative errno: the line is not there, and what it tells of must
- * not be done. */
+/* What became of a line. */
+enum audit_state {
+	AUDIT_WAITS,
+	AUDIT_WRITTEN, /* it outlives this process; not yet a machine that loses its power */
+	AUDIT_ON_DISK,
+	AUDIT_FAILED, /* it is not there, and what it tells of must not be done */
+};
+
+/*
+ * @now_ns: CLOCK_REALTIME. *ret: the line's ticket. 0, or a negative errno: it will not be there.
+ * What is queued is on its way after vault_audit_turn().
+ */
+int vault_audit_queue(struct vault_audit *a, int64_t now_ns, const struct audit_line *line,
+		      uint64_t *ret);
+void vault_audit_turn(struct vault_audit *a);
+/* Of a failed line it is known until the next vault_audit_turn(). */
+enum audit_state vault_audit_state(const struct vault_audit *a, uint64_t ticket);
+/* A descriptor that is readable when a turn is due. */
+int vault_audit_bell(const struct vault_audit *a);
+/* All that, and the waiting. 0 or a negative errno. */
 int vault_audit_write(struct vault_audit *a, int64_t now_ns, const struct audit_line *line);
 
 /* Goes through all of it. An outcome or a negative errno. *ret_line: from 1. */

@@ -3,13 +3,17 @@
  * vault-desk: what a vault does with the frames of its peers: who may what, in which order, and
  * what is answered when. No sockets and no clock.
  *
- * A turn: vault_desk_frame() for each frame that has come, of any peer, then vault_desk_settle().
- * What the frames of one turn change is one transaction, which is on disk before any of them is
- * answered. vault_desk_continue() for each peer whose queue has room: long answers are put there in
- * parts, so that neither a large request nor a slow reader takes more memory than its queue.
+ * A turn: vault_desk_settle(), then vault_desk_frame() for each frame that has come, of any peer it
+ * takes one of, then vault_desk_settle() again. What the frames of one turn change is one
+ * transaction, which is on disk before any of them is answered. While it is on its way there no
+ * further change is taken; what is asked for is answered, so that a disk that hangs costs nobody
+ * else anything. vault_desk_continue() for each peer whose queue has room: long answers are put
+ * there in parts, so that neither a large request nor a slow reader takes more memory than its
+ * queue.
  *
  *	origin     EPOCH, APPEND (of its own addresses), ENDED
- *	recovery   WATCH, FETCH, EPOCHS, ERASE; each but WATCH is in the audit log before it is done
+ *	recovery   WATCH, FETCH, EPOCHS, ERASE; each but WATCH is in the audit log before it is
+ *done: on disk, or, when that takes longer than VAULT_AUDIT_PATIENCE_NS, written
  */
 #ifndef KEYVAULT_VAULT_DESK_H
 #define KEYVAULT_VAULT_DESK_H
@@ -20,6 +24,9 @@
 
 #define VAULT_QUEUE_LOW_BYTES ((size_t)1 << 20) /* more than that waits: long answers wait too */
 #define VAULT_RECORDS_PER_S   20000             /* of one origin, and as many at once */
+#define VAULT_ERASES_MAX      1024              /* requests that wait for the disk */
+/* A fetch waits so long for the line that tells of it to be on disk: sessions wait for the keys. */
+#define VAULT_AUDIT_PATIENCE_NS INT64_C(100000000)
 
 /* The vault's counters, one a line. */
 /* clang-format off */
@@ -33,6 +40,7 @@
 	X(records_erased) \
 	X(records_expired) \
 	X(records_evicted) \
+	X(audits_late) /* fetched when it was written down, and not yet on disk */ \
 	X(commits) \
 	X(commits_failed)
 /* clang-format on */
@@ -59,15 +67,23 @@ struct vault_visitor *vault_desk_enter(struct vault_desk *d, const struct subjec
 				       struct buf *out);
 void vault_desk_leave(struct vault_desk *d, struct vault_visitor *v);
 
-/* Whether the next frame of @v may be handed in: an answer in parts is not whole yet, or much waits
- * to be sent. */
+/*
+ * Whether the next frame of @v may be handed in. Not when an answer in parts is not whole yet, when
+ * much waits to be sent, or when it is an origin's and a transaction is on its way to the disk.
+ */
 bool vault_desk_takes(const struct vault_visitor *v);
 /* @now_ns: CLOCK_REALTIME. 0, or -EPROTO: the peer does not speak as it should, and is to be let
  * go. */
 int vault_desk_frame(struct vault_desk *d, struct vault_visitor *v, const struct vault_frame *f,
 		     int64_t now_ns);
-/* After the frames of a turn, and now and then without any. */
+/* Takes what the disk has done, and gives it what is to be done. */
 void vault_desk_settle(struct vault_desk *d, int64_t now_ns);
+/*
+ * Something is with the disk: a turn is due when one of the two descriptors of vault_desk_bells()
+ * is readable, and VAULT_AUDIT_PATIENCE_NS later at the latest.
+ */
+bool vault_desk_waits(const struct vault_desk *d);
+void vault_desk_bells(const struct vault_desk *d, int ret[static 2]);
 void vault_desk_continue(struct vault_desk *d, struct vault_visitor *v);
 
 const struct vault_counters *vault_desk_counters(const struct vault_desk *d);

@@ -49,36 +49,16 @@ static int fill(MDB_txn *txn, MDB_dbi dbi, size_t pages)
 	return r;
 }
 
-/* One transaction on the filling: it goes, or so many pages of it come. */
-static int step(MDB_env *env, size_t pages)
-{
-	MDB_txn *txn;
-	MDB_dbi dbi;
-
-	int r = lmdb_error(mdb_txn_begin(env, NULL, 0, &txn));
-	if (r < 0)
-		return r;
-	r = lmdb_error(mdb_dbi_open(txn, "scrub", MDB_CREATE, &dbi));
-	if (r == 0)
-		r = pages > 0 ? fill(txn, dbi, pages) : lmdb_error(mdb_drop(txn, dbi, 0));
-	if (r < 0) {
-		mdb_txn_abort(txn);
-		return r;
-	}
-	return lmdb_error(mdb_txn_commit(txn));
-}
-
-/* What one transaction makes and drops is never written: two are needed. */
-int vault_scrub(MDB_env *env, size_t max_pages)
+int vault_scrub(MDB_txn *txn, enum vault_scrub_step step, size_t max_pages)
 {
 	size_t pages = 0;
-	int r = step(env, 0); /* one before may have been cut short */
+	MDB_dbi dbi;
 
-	if (r == 0)
-		r = free_pages(env, &pages);
-	if (pages > max_pages)
-		pages = max_pages;
-	if (r == 0 && pages > 0)
-		r = step(env, pages);
-	return r == 0 ? step(env, 0) : r;
+	int r = lmdb_error(mdb_dbi_open(txn, "scrub", MDB_CREATE, &dbi));
+	if (r < 0)
+		return r;
+	if (step != VAULT_SCRUB_FILL)
+		return lmdb_error(mdb_drop(txn, dbi, 0));
+	r = free_pages(mdb_txn_env(txn), &pages);
+	return r == 0 ? fill(txn, dbi, pages < max_pages ? pages : max_pages) : r;
 }

@@ -10,7 +10,15 @@
 #include <stdint.h>
 #include <lmdb.h>
 
-/* @max_pages at most. No transaction may be open. 0 or a negative errno. */
-int vault_scrub(MDB_env *env, size_t max_pages);
+/* In this order, each a transaction of its own: what one makes and drops is never written. */
+enum vault_scrub_step {
+	VAULT_SCRUB_BEGIN, /* one before may have been cut short */
+	VAULT_SCRUB_FILL,
+	VAULT_SCRUB_DROP,
+	VAULT_SCRUB_STEPS,
+};
+
+/* A step of it in @txn; @max_pages at most. 0 or a negative errno. */
+int vault_scrub(MDB_txn *txn, enum vault_scrub_step step, size_t max_pages);
 
 #endif

@@ -20,8 +20,10 @@
 #include "vault-tls.h"
 
 #define TURN_MS         1000 /* at the latest: deadlines, expiry, revocations */
-#define FRAMES_PER_TURN 64   /* of one peer: the others want to be served too */
-#define POLL_MAX        (2 + VAULT_STRANGERS_MAX + VAULT_PEERS_MAX)
+#define AUDIT_TURN_MS   (VAULT_AUDIT_PATIENCE_NS / NS_PER_MS)
+#define FRAMES_PER_TURN 64 /* of one peer: the others want to be served too */
+#define POLL_FIXED      4  /* signals, listener, and the two bells of the desk */
+#define POLL_MAX        (POLL_FIXED + VAULT_STRANGERS_MAX + VAULT_PEERS_MAX)
 
 struct peer {
 	struct list node; /* of server.strangers or server.peers */
@@ -278,12 +280,14 @@ static void drop_lost(struct server *s, struct list *l)
 	}
 }
 
-/* All peers' frames, one commit, all answers. Returns whether somebody has more frames. */
+/* What the disk has done, all peers' frames, one commit, all answers. Returns whether somebody has
+ * more frames. */
 static bool serve_peers(struct server *s)
 {
 	int64_t now_ns = clock_real_ns();
 	bool more = false;
 
+	vault_desk_settle(s->desk, now_ns);
 	list_for_each (it, &s->peers) {
 		struct peer *p = list_entry(it, struct peer, node);
 		if (!p->lost)
@@ -299,13 +303,18 @@ static bool serve_peers(struct server *s)
 
 static int turn(struct server *s, int timeout_ms)
 {
+	int bells[2];
+
 	s->poll[0] = (struct pollfd){s->signal_fd, POLLIN, 0};
 	s->poll[1] = (struct pollfd){s->listen_fd, POLLIN, 0};
-	size_t n = poll_list(s, &s->peers, poll_list(s, &s->strangers, 2));
+	vault_desk_bells(s->desk, bells);
+	s->poll[2] = (struct pollfd){bells[0], POLLIN, 0};
+	s->poll[3] = (struct pollfd){bells[1], POLLIN, 0};
+	size_t n = poll_list(s, &s->peers, poll_list(s, &s->strangers, POLL_FIXED));
 
 	if (poll(s->poll, n, timeout_ms) < 0 && errno != EINTR)
 		return -errno;
-	for (size_t i = 2; i < n; i++) {
+	for (size_t i = POLL_FIXED; i < n; i++) {
 		if (s->poll[i].revents)
 			step(s, s->polled[i]);
 	}
@@ -433,7 +442,8 @@ int vault_server_run(const struct vault_server_config *c, char *error, size_t er
 		log_event(LOG_NOTICE, "vault-serves",
 			  LOG_STR("listen", endpoint_format(&c->listen, at)));
 	while (r == 0 && !s->stop) {
-		r = fail(turn(s, more ? 0 : TURN_MS), "poll", error, error_size);
+		int wait_ms = vault_desk_waits(s->desk) ? AUDIT_TURN_MS : TURN_MS;
+		r = fail(turn(s, more ? 0 : wait_ms), "poll", error, error_size);
 		more = serve_peers(s);
 	}
 	server_close(s);

@@ -8,6 +8,7 @@
 
 #include "base/lmdb-error.h"
 #include "base/writer.h"
+#include "slow-call.h"
 #include "vault-store.h"
 
 /*
@@ -56,7 +57,9 @@ struct vault_store {
 	int lock_fd;
 	MDB_env *env;
 	MDB_dbi dbi[TABLES];
-	MDB_txn *txn;  /* the one that changes; NULL outside */
+	MDB_txn *txn;      /* the one that changes; NULL outside. The thread's while it commits */
+	MDB_txn *snapshot; /* what is read then; NULL otherwise */
+	struct slow_call commit;
 	uint64_t next; /* number */
 	struct origin *origins;
 	size_t origins_n;
@@ -80,6 +83,9 @@ void store_place_key(const uint8_t epoch[EPOCH_ID_BYTES], uint64_t number,
 /* Returns its length. */
 size_t store_ended_key(const char *origin, uint64_t number, uint8_t ret[ENDED_KEY_BYTES]);
 
+/* A transaction to read with, until store_read_end(). */
+int store_read_begin(struct vault_store *s, MDB_txn **ret);
+void store_read_end(struct vault_store *s, MDB_txn *txn);
 /* 0, -ENOENT, or what LMDB says. */
 int store_get(struct vault_store *s, MDB_txn *txn, enum table t, struct bytes key, MDB_val *ret);
 /* In the transaction. */

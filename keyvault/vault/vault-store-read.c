@@ -3,6 +3,20 @@
 
 #include <errno.h>
 
+int store_read_begin(struct vault_store *s, MDB_txn **ret)
+{
+	if (!s->snapshot)
+		return lmdb_error(mdb_txn_begin(s->env, NULL, MDB_RDONLY, ret));
+	*ret = s->snapshot;
+	return 0;
+}
+
+void store_read_end(struct vault_store *s, MDB_txn *txn)
+{
+	if (txn != s->snapshot)
+		mdb_txn_abort(txn);
+}
+
 int store_epoch_read(struct vault_store *s, MDB_txn *txn, const uint8_t id[EPOCH_ID_BYTES],
 		     struct vault_epoch *ret)
 {
@@ -38,7 +52,7 @@ int vault_store_walk(struct vault_store *s, uint64_t from, size_t max,
 	uint64_t next = from;
 
 	store_number_key(from, first);
-	int r = lmdb_error(mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn));
+	int r = store_read_begin(s, &txn);
 	if (r < 0)
 		return r;
 	r = lmdb_error(mdb_cursor_open(txn, s->dbi[ROWS], &c));
@@ -63,7 +77,7 @@ int vault_store_walk(struct vault_store *s, uint64_t from, size_t max,
 	if (r == 0)
 		*ret_next = next;
 end:
-	mdb_txn_abort(txn);
+	store_read_end(s, txn);
 	return r;
 }
 
@@ -75,7 +89,7 @@ int vault_store_blob(struct vault_store *s, uint64_t number, vault_blob_fn fn, v
 	MDB_val v;
 
 	store_number_key(number, key);
-	int r = lmdb_error(mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn));
+	int r = store_read_begin(s, &txn);
 	if (r < 0)
 		return r;
 	r = store_row_read(s, txn, number, &row);
@@ -83,7 +97,7 @@ int vault_store_blob(struct vault_store *s, uint64_t number, vault_blob_fn fn, v
 		r = store_get(s, txn, BLOBS, bytes_of(key, 8), &v);
 	if (r == 0)
 		fn(ctx, bytes_head(store_bytes(v), row.blob_bytes));
-	mdb_txn_abort(txn);
+	store_read_end(s, txn);
 	return r;
 }
 
@@ -93,13 +107,13 @@ int vault_store_epoch_blob(struct vault_store *s, const uint8_t id[EPOCH_ID_BYTE
 	struct vault_epoch e;
 	MDB_txn *txn;
 
-	int r = lmdb_error(mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn));
+	int r = store_read_begin(s, &txn);
 	if (r < 0)
 		return r;
 	r = store_epoch_read(s, txn, id, &e);
 	if (r == 0)
 		fn(ctx, e.blob);
-	mdb_txn_abort(txn);
+	store_read_end(s, txn);
 	return r;
 }
 

@@ -146,23 +146,56 @@ static int keep_next(struct vault_store *s)
 	return store_put(s, META, bytes_str("next"), bytes_of(next, sizeof next));
 }
 
-int vault_store_commit(struct vault_store *s)
+static int commit_txn(void *ctx)
+{
+	struct vault_store *s = ctx;
+
+	return lmdb_error(mdb_txn_commit(s->txn));
+}
+
+int vault_store_commit_start(struct vault_store *s)
 {
 	int r = keep_next(s);
 
-	if (r < 0) {
+	if (r == 0)
+		r = lmdb_error(mdb_txn_begin(s->env, NULL, MDB_RDONLY, &s->snapshot));
+	if (r < 0)
 		vault_store_abort(s);
-		return r;
-	}
-	r = lmdb_error(mdb_txn_commit(s->txn));
+	else
+		slow_call_start(&s->commit, commit_txn, s);
+	return r;
+}
+
+bool vault_store_commit_over(struct vault_store *s, int *ret)
+{
+	if (!slow_call_over(&s->commit, ret))
+		return false;
 	s->txn = NULL; /* in any case */
-	if (r < 0) {
+	mdb_txn_abort(s->snapshot);
+	s->snapshot = NULL;
+	if (*ret < 0) {
 		undo(s);
-		return r;
+	} else {
+		s->counts.origins = s->origins_n;
+		tell_changes(s);
 	}
-	s->counts.origins = s->origins_n;
-	tell_changes(s);
-	return 0;
+	return true;
+}
+
+int vault_store_commit(struct vault_store *s)
+{
+	int r = vault_store_commit_start(s);
+
+	if (r < 0)
+		return r;
+	slow_call_wait(&s->commit);
+	(void)vault_store_commit_over(s, &r);
+	return r;
+}
+
+int vault_store_bell(const struct vault_store *s)
+{
+	return s->commit.bell;
 }
 
 /* Opening. */
@@ -216,6 +249,12 @@ static int open_folder(struct vault_store *s, const char *path)
 	return 0;
 }
 
+/*
+ * LMDB's own lock belongs to the thread that has begun a transaction, and here another one commits
+ * it: MDB_NOLOCK. What it asks for then holds: one process (the folder's lock), one transaction
+ * that changes (@txn), and no reader that outlives the next one: what is read while a commit runs
+ * is the snapshot of before it, whose pages LMDB does not use again in that transaction.
+ */
 int vault_store_open(const struct vault_store_config *c, struct vault_store **ret)
 {
 	struct vault_store *s = calloc(1, sizeof *s);
@@ -234,7 +273,9 @@ int vault_store_open(const struct vault_store_config *c, struct vault_store **re
 	if (r == 0)
 		r = lmdb_error(mdb_env_set_mapsize(s->env, c->size_bytes));
 	if (r == 0)
-		r = lmdb_error(mdb_env_open(s->env, path, MDB_NOTLS, 0600));
+		r = lmdb_error(mdb_env_open(s->env, path, MDB_NOTLS | MDB_NOLOCK, 0600));
+	if (r == 0)
+		r = slow_call_init(&s->commit);
 	if (r == 0)
 		r = open_tables(s);
 	if (r == 0)
@@ -249,8 +290,15 @@ int vault_store_open(const struct vault_store_config *c, struct vault_store **re
 
 void vault_store_close(struct vault_store *s)
 {
+	int r;
+
 	if (!s)
 		return;
+	if (s->snapshot) {
+		slow_call_wait(&s->commit);
+		(void)vault_store_commit_over(s, &r);
+	}
+	slow_call_deinit(&s->commit);
 	vault_store_abort(s);
 	if (s->env)
 		mdb_env_close(s->env);
@@ -262,7 +310,25 @@ void vault_store_close(struct vault_store *s)
 	free(s);
 }
 
+int vault_store_scrub_begin(struct vault_store *s, enum vault_scrub_step step, size_t max_pages)
+{
+	int r = vault_store_begin(s);
+
+	if (r == 0)
+		r = vault_scrub(s->txn, step, max_pages);
+	if (r < 0)
+		vault_store_abort(s);
+	return r;
+}
+
 int vault_store_scrub(struct vault_store *s, size_t max_pages)
 {
-	return vault_scrub(s->env, max_pages);
+	int r = 0;
+
+	for (int step = 0; r == 0 && step < VAULT_SCRUB_STEPS; step++) {
+		r = vault_store_scrub_begin(s, (enum vault_scrub_step)step, max_pages);
+		if (r == 0)
+			r = vault_store_commit(s);
+	}
+	return r;
 }

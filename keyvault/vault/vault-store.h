@@ -2,10 +2,11 @@
 /*
  * vault-store: sealed records on disk. Its files alone, and vault-scrub, know LMDB.
  *
- * One environment, DIR/records, mode 0700; a lock forbids a second process; one thread. All that
- * changes goes into a transaction, and is on disk when vault_store_commit() has returned 0: then,
- * and not before, an origin is told "stored". What a transaction changed is told by struct
- * vault_events after its commit, and not at all when it failed.
+ * One environment, DIR/records, mode 0700; a lock forbids a second process. One thread calls; what
+ * a disk may hold up, the commit, runs on another one, and what is read meanwhile is as it was
+ * before. All that changes goes into a transaction, and is on disk when its commit is over with 0:
+ * then, and not before, an origin is told "stored". What a transaction changed is told by struct
+ * vault_events then, and not at all when it failed.
  *
  * Numbers of records ascend and are never used twice, also not after a restart.
  *
@@ -22,6 +23,7 @@
 #define KEYVAULT_VAULT_STORE_H
 
 #include "vault-row.h"
+#include "vault-scrub.h"
 #include "vault-wire.h"
 
 #define VAULT_EPOCH_KEEP_NS (INT64_C(2) * 3600 * 1000000000)
@@ -58,8 +60,16 @@ int vault_store_open(const struct vault_store_config *c, struct vault_store **re
 void vault_store_close(struct vault_store *s);
 
 int vault_store_begin(struct vault_store *s);
-/* On failure nothing since vault_store_begin() has happened: -ENOSPC, -EDQUOT (the environment),
- * -EIO, ... */
+/*
+ * Hands the transaction to the other thread. Until vault_store_commit_over(), which is true once
+ * for each, the store may be read, and not changed. On failure (of the start, or *ret) nothing
+ * since vault_store_begin() has happened: -ENOSPC, -EDQUOT (the environment), -EIO, ...
+ */
+int vault_store_commit_start(struct vault_store *s);
+bool vault_store_commit_over(struct vault_store *s, int *ret);
+/* A descriptor that is readable when a commit is over. */
+int vault_store_bell(const struct vault_store *s);
+/* Both, and the waiting between. */
 int vault_store_commit(struct vault_store *s);
 void vault_store_abort(struct vault_store *s);
 
@@ -95,9 +105,11 @@ int vault_store_epoch_blob(struct vault_store *s, const uint8_t id[EPOCH_ID_BYTE
 			   vault_blob_fn fn, void *ctx);
 /*
  * Writes zeros over free pages, @max_pages at most, so that sealed bytes of erased records are on
- * no disk for longer than it takes to get there. What cannot be (the ceiling) is a negative errno,
- * and harmless.
+ * no disk for longer than it takes to get there: each step is a transaction of its own, which the
+ * caller commits; vault_store_scrub() is all of them. What cannot be (the ceiling) is a negative
+ * errno, and harmless.
  */
+int vault_store_scrub_begin(struct vault_store *s, enum vault_scrub_step step, size_t max_pages);
 int vault_store_scrub(struct vault_store *s, size_t max_pages);
 void vault_store_count(const struct vault_store *s, struct vault_store_counts *ret);
 

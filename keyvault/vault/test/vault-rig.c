@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "vault-rig.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,13 +80,28 @@ bool vault_rig_hand(struct vault_rig *g, struct vault_rig_peer *p, int64_t now_n
 	return true;
 }
 
+/* For the disk. False: there was nothing to wait for. */
+static bool waited(const struct vault_rig *g)
+{
+	int bell[2];
+
+	if (!vault_desk_waits(g->desk))
+		return false;
+	vault_desk_bells(g->desk, bell);
+	struct pollfd p[2] = {{bell[0], POLLIN, 0}, {bell[1], POLLIN, 0}};
+	must(poll(p, 2, 20000) > 0);
+	return true;
+}
+
 bool vault_rig_turn(struct vault_rig *g, struct vault_rig_peer *p, int64_t now_ns)
 {
 	bool any = false;
 
 	while (vault_rig_hand(g, p, now_ns))
 		any = true;
-	vault_desk_settle(g->desk, now_ns);
+	do
+		vault_desk_settle(g->desk, now_ns);
+	while (waited(g));
 	if (p->visitor)
 		vault_desk_continue(g->desk, p->visitor);
 	return any;
