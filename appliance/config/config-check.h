@@ -5,7 +5,7 @@
 #ifndef APPLIANCE_CONFIG_CHECK_H
 #define APPLIANCE_CONFIG_CHECK_H
 
-#include "config-yaml.h"
+#include "config-text/config-yaml.h"
 #include "config.h"
 
 /*

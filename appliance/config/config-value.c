@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "config-report.h"
+#include "config-text/config-report.h"
 
 struct unit {
 	const char *name;

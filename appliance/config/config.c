@@ -10,7 +10,7 @@
 #include "config-check.h"
 #include "config-schema.h"
 #include "config-value.h"
-#include "config-yaml.h"
+#include "config-text/config-yaml.h"
 
 #define TEXT_MAX_BYTES ((size_t)1 << 20)
 
@@ -252,35 +252,12 @@ int config_parse(struct bytes text, const char *name, FILE *errors, struct confi
 	return parse_and_report(&p, errors, ret);
 }
 
-static int read_file(const char *path, struct buf *b)
-{
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return -errno;
-	for (;;) {
-		int r = buf_reserve(b, 1);
-		if (r == -ENOBUFS)
-			return 0; /* the file is too long, which config_parse() reports */
-		if (r < 0)
-			return r;
-		ssize_t n = read(fd, b->p + b->n, b->cap - b->n);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			return 0;
-		b->n += (size_t)n;
-	}
-}
-
 int config_load_checked(const char *path, config_module_fn check, void *ctx, FILE *errors,
 			struct config **ret)
 {
 	_cleanup_(buf_deinit) struct buf b = BUF_INIT(TEXT_MAX_BYTES + 1);
 
-	int r = read_file(path, &b);
+	int r = config_yaml_file(path, &b);
 	if (r < 0)
 		return r;
 	struct parse p = {.report = {.name = path, .text = buf_view(&b)},

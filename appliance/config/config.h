@@ -21,6 +21,7 @@
 #include "base/bytes.h"
 #include "base/log.h"
 #include "base/netaddr.h"
+#include "config-text/config-report.h"
 
 enum config_fence_policy {
 	CONFIG_FENCE_NONE,     /* a command, if there is one, is not run */
@@ -135,11 +136,6 @@ struct config {
  */
 typedef int (*config_module_fn)(void *ctx, const struct config *c, const char *protocol,
 				char why[static CONFIG_MODULE_WHY_STRLEN]);
-
-enum config_outcome {
-	CONFIG_OK = 0,
-	CONFIG_INVALID = 1, /* errors were written to @errors */
-};
 
 /*
  * Parses text into a struct, without I/O. @name is the file's name in messages. Returns CONFIG_*,

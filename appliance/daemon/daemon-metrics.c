@@ -31,14 +31,20 @@ int daemon_metrics_open(struct daemon *d)
 	return metrics_new(d->config, &d->metrics);
 }
 
+static int write_page(void *ctx, struct buf *page)
+{
+	return metrics_write(ctx, page);
+}
+
 int daemon_metrics_listen(struct daemon *d)
 {
 	const struct endpoint *listen = &d->config->metrics_listen;
+	const struct metrics_http_pages pages = {write_page, d->metrics, daemon_ready, d};
 	char address[ENDPOINT_STRLEN];
 
 	if (listen->addr.family == NETADDR_NONE)
 		return 0;
-	int r = metrics_http_open(listen, d->metrics, daemon_ready, d, &d->http);
+	int r = metrics_http_open(listen, &pages, &d->http);
 	if (r < 0)
 		log_event(LOG_ERROR, "metrics-not-opened",
 			  LOG_STR("address", endpoint_format(listen, address)), LOG_ERR(r));

@@ -18,8 +18,8 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "metrics-clients.h"
-#include "metrics-http.h"
+#include "metrics-http/metrics-clients.h"
+#include "metrics-http/metrics-http.h"
 #include "metrics-table.h"
 
 #define PAGE_MAX ((size_t)16 << 20)
@@ -346,6 +346,19 @@ static void assert_answer(const struct endpoint *at, const char *line, const cha
 		assert_non_null(strstr(answer, content));
 }
 
+static int write_page(void *ctx, struct buf *page)
+{
+	return metrics_write(ctx, page);
+}
+
+static int open_pages(const struct endpoint *at, struct metrics *m, const char *why,
+		      struct metrics_http **ret)
+{
+	const struct metrics_http_pages pages = {write_page, m, ready, (void *)(uintptr_t)why};
+
+	return metrics_http_open(at, &pages, ret);
+}
+
 static void test_http_pages(void **state)
 {
 	struct fixture *f = *state;
@@ -354,10 +367,10 @@ static void test_http_pages(void **state)
 
 	assert_int_equal(endpoint_parse("127.0.0.1:1", false, &at), 0);
 	at.port = 0;
-	assert_int_equal(metrics_http_open(&at, f->m, ready, "no route to the backup", &h), 0);
+	assert_int_equal(open_pages(&at, f->m, "no route to the backup", &h), 0);
 	at = metrics_http_listen(h);
 	assert_int_not_equal(at.port, 0);
-	assert_int_equal(metrics_http_open(&at, f->m, ready, NULL, &second), -EADDRINUSE);
+	assert_int_equal(open_pages(&at, f->m, NULL, &second), -EADDRINUSE);
 
 	assert_answer(&at, "GET /metrics", "HTTP/1.1 200", "\njeebs_tcp_segments_total 0\n");
 	assert_answer(&at, "GET /metrics", "HTTP/1.1 200",
@@ -389,7 +402,7 @@ static void assert_slow_clients_keep_nobody_out(struct fixture *f, uint8_t peers
 
 	assert_int_equal(endpoint_parse("127.0.0.1:1", false, &at), 0);
 	at.port = 0;
-	assert_int_equal(metrics_http_open(&at, f->m, ready, NULL, &h), 0);
+	assert_int_equal(open_pages(&at, f->m, NULL, &h), 0);
 	at = metrics_http_listen(h);
 	for (int i = 0; i < SLOW_CLIENTS; i++)
 		fd[i] = http_connect_from(&at, "G", (uint8_t)(1 + i % peers));
@@ -459,7 +472,7 @@ static void test_nobody_waits_for_who_does_not_read(void **state)
 	assert_int_equal(metrics_new(c, &m), 0);
 	assert_int_equal(endpoint_parse("127.0.0.1:1", false, &at), 0);
 	at.port = 0;
-	assert_int_equal(metrics_http_open(&at, m, ready, NULL, &h), 0);
+	assert_int_equal(open_pages(&at, m, NULL, &h), 0);
 	at = metrics_http_listen(h);
 	_cleanup_close_ int deaf = deaf_connect(&at);
 	struct pollfd begun = {.fd = deaf, .events = POLLIN};

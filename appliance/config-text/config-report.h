@@ -11,6 +11,11 @@
 
 #include "base/bytes.h"
 
+enum config_outcome {
+	CONFIG_OK = 0,
+	CONFIG_INVALID = 1, /* errors were reported */
+};
+
 #define CONFIG_ERRORS_MAX   20
 #define CONFIG_QUOTE_STRLEN 48
 #define CONFIG_ERROR_STRLEN 320

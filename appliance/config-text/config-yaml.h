@@ -8,6 +8,7 @@
 #ifndef APPLIANCE_CONFIG_YAML_H
 #define APPLIANCE_CONFIG_YAML_H
 
+#include "base/buf.h"
 #include "config-report.h"
 
 enum config_node_kind {
@@ -32,6 +33,11 @@ struct config_node {
 #define CONFIG_YAML_DEPTH 8
 int config_yaml_parse(struct bytes text, struct config_report *report, struct config_node **ret);
 struct config_node *config_node_free(struct config_node *n); /* NULL is fine; returns NULL */
+
+/*
+ * Appends what is in the file, up to the ceiling of @b. 0, or a negative errno: it cannot be read.
+ */
+int config_yaml_file(const char *path, struct buf *b);
 
 /* The first value of @key, or NULL. Also NULL when @n is NULL or not a map. */
 const struct config_node *config_node_get(const struct config_node *n, const char *key);

@@ -26,9 +26,7 @@ struct metrics_http {
 	pthread_t thread;
 	int stop; /* a bell: the thread is to end */
 	struct endpoint listen;
-	struct metrics *metrics;
-	metrics_ready_fn ready;
-	void *ctx;
+	struct metrics_http_pages pages;
 };
 
 /* Takes over the memory of @page. */
@@ -66,7 +64,7 @@ static enum MHD_Result reply_metrics(const struct metrics_http *h, struct MHD_Co
 {
 	struct buf page = BUF_INIT(PAGE_MAX);
 
-	if (metrics_write(h->metrics, &page) < 0) {
+	if (h->pages.metrics(h->pages.metrics_ctx, &page) < 0) {
 		buf_deinit(&page);
 		return reply_text(c, MHD_HTTP_INTERNAL_SERVER_ERROR, "no memory for the metrics");
 	}
@@ -77,7 +75,7 @@ static enum MHD_Result reply_ready(const struct metrics_http *h, struct MHD_Conn
 {
 	char why[METRICS_HTTP_WHY_STRLEN] = "not ready";
 
-	if (h->ready(h->ctx, why))
+	if (h->pages.ready(h->pages.ready_ctx, why))
 		return reply_text(c, MHD_HTTP_OK, "ready");
 	return reply_text(c, MHD_HTTP_SERVICE_UNAVAILABLE, why);
 }
@@ -240,15 +238,15 @@ static int start(struct metrics_http *h, int *io_fd)
 	return r;
 }
 
-int metrics_http_open(const struct endpoint *listen, struct metrics *m, metrics_ready_fn ready,
-		      void *ctx, struct metrics_http **ret)
+int metrics_http_open(const struct endpoint *listen, const struct metrics_http_pages *pages,
+		      struct metrics_http **ret)
 {
 	_cleanup_close_ int fd = -1;
 	struct metrics_http *h = calloc(1, sizeof *h);
 
 	if (!h)
 		return -ENOMEM;
-	*h = (struct metrics_http){.listen = *listen, .metrics = m, .ready = ready, .ctx = ctx};
+	*h = (struct metrics_http){.listen = *listen, .pages = *pages};
 	int r = listen_socket(&h->listen, &fd);
 	if (r == 0)
 		r = start(h, &fd);

@@ -2,11 +2,12 @@
 #include "config-yaml.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include <yaml.h>
 
 #include "base/cleanup.h"
-#include "config.h"
 
 struct builder {
 	yaml_parser_t parser;
@@ -233,4 +234,27 @@ int config_yaml_parse(struct bytes text, struct config_report *report, struct co
 	}
 	*ret = b.root;
 	return 0;
+}
+
+int config_yaml_file(const char *path, struct buf *b)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	for (;;) {
+		int r = buf_reserve(b, 1);
+		if (r == -ENOBUFS)
+			return 0; /* the file is too long, which its parser reports */
+		if (r < 0)
+			return r;
+		ssize_t n = read(fd, b->p + b->n, b->cap - b->n);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			return 0;
+		b->n += (size_t)n;
+	}
 }
