@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "base/clock.h"
+#include "base/private-memory.h"
 #include "join-backend.h"
 #include "join-channel.h"
 #include "join-family.h"
@@ -91,6 +92,7 @@ static void settle_living(struct join *j)
 	join_module_let_logs_go(j);
 	join_backend_close_lost(j);
 	join_channel_work(j);
+	join_module_tell_room(j);
 	for (int s = 0; s < 2; s++)
 		join_side_work(j, s);
 	if (!join_is_channel(j))
@@ -107,6 +109,7 @@ static void leave(struct join *j)
 	list_del(&j->reading);
 	list_del(&j->proving);
 	list_del(&j->node);
+	private_memory_free(j->memory, j->memory_n);
 	free(j);
 	/* This must come last. Whoever sees that no join is active may rely on all reports
 	 * having been made. */

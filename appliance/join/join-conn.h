@@ -89,6 +89,7 @@ enum join_arrival {
 struct join_side {
 	int fd;                /* -1: there is none, or none any more */
 	bool ended;            /* the peer sends no more: its end of stream has come */
+	bool wants_room;       /* room() has found `out` long */
 	bool finish;           /* a FIN is to follow `out` ... */
 	bool finished;         /* ... and was sent */
 	bool watched;          /* for a reset, by the thread's epoll */
@@ -153,6 +154,8 @@ struct join {
 	struct endpoint end[2]; /* by JEEBS_END_*, addresses of the client's connection */
 	struct jeebs_cut cut;
 	struct span log[2];
+	void *memory; /* of the module's memory(); NULL: it has not asked */
+	size_t memory_n;
 	void *ctx;
 	void (*state_free)(void *ctx, void *module_state);
 	void (*report)(void *ctx, const struct join_report *r);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "join-backend.h"
+#include "join-module.h"
 #include "join-side.h"
 
 static bool is_restored(const struct join_related *r)
@@ -91,6 +92,7 @@ static int relate(struct join *main, const struct join_related *r, uint32_t i)
 	};
 	seen->cut.flow = (struct jeebs_flow *)(void *)relation;
 	seen->cut.log = read_log;
+	seen->cut.scratch = join_module_scratch;
 	seen->cut.related = NULL;
 	seen->cut.related_n = 0;
 	return 0;

@@ -2,6 +2,7 @@
 #include "join-module.h"
 
 #include "base/clock.h"
+#include "base/private-memory.h"
 #include "join-backend.h"
 #include "join-channel.h"
 #include "join-family.h"
@@ -155,7 +156,28 @@ static void op_timer(struct jeebs_join *opaque, uint32_t ms)
 	list_add_tail(&j->thread->timed, &j->timed);
 }
 
+static size_t op_room(struct jeebs_join *opaque, uint32_t dir)
+{
+	struct join_side *to = &join_of(opaque)->side[!(dir & 1)];
+
+	if (to->out.bytes >= JEEBS_ROOM)
+		to->wants_room = true;
+	return to->wants_room ? 0 : JEEBS_ROOM - to->out.bytes;
+}
+
+static void *op_memory(struct jeebs_join *opaque, size_t n)
+{
+	struct join *j = join_of(opaque);
+
+	if (j->memory == NULL && n > 0 && n <= JEEBS_MEMORY_MAX) {
+		j->memory = private_memory_new(n);
+		j->memory_n = n;
+	}
+	return j->memory;
+}
+
 static const struct jeebs_join_ops join_ops = {
+	.size = sizeof(struct jeebs_join_ops),
 	.to_client = op_to_client,
 	.to_backend = op_to_backend,
 	.finish_client = op_finish_client,
@@ -171,6 +193,8 @@ static const struct jeebs_join_ops join_ops = {
 	.connect_client = op_connect_client,
 	.hold_client = op_hold_client,
 	.timer = op_timer,
+	.room = op_room,
+	.memory = op_memory,
 };
 
 /* Calls the module, unless the conversation was aborted. */
@@ -183,6 +207,7 @@ static void call(struct join *j, uint32_t event, struct jeebs_bytes b)
 		return;
 	t->calling = j;
 	main->module->resume(main->module_state, &main->cut, opaque_of(j), &join_ops, event, b);
+	scratch_give_back();
 	t->calling = NULL;
 }
 
@@ -206,6 +231,25 @@ void join_module_timer(struct join *j)
 	join_settle(j);
 }
 
+void join_module_tell_room(struct join *j)
+{
+	for (int s = 0; s < 2; s++) {
+		struct join_side *side = &j->side[s];
+		if (!side->wants_room || side->out.bytes > 0)
+			continue;
+		side->wants_room = false;
+		if (join_passes(j, !s) || (s == JOIN_BACKEND && j->backend == JOIN_BACKEND_LOST))
+			continue;
+		join_module_tell(j, s == JOIN_CLIENT ? JEEBS_EV_CLIENT_ROOM : JEEBS_EV_BACKEND_ROOM,
+				 JOIN_NO_BYTES);
+	}
+}
+
+uint8_t *join_module_scratch(struct jeebs_flow *f, size_t n)
+{
+	return scratch_take(n);
+}
+
 /* Implements the cut's log(). @f is the join. */
 static struct jeebs_bytes read_log(struct jeebs_flow *f, uint32_t dir, uint64_t off)
 {
@@ -217,6 +261,7 @@ void join_module_init_cut(struct join *j)
 {
 	j->cut.flow = (struct jeebs_flow *)(void *)j;
 	j->cut.log = read_log;
+	j->cut.scratch = join_module_scratch;
 }
 
 void join_module_let_logs_go(struct join *j)

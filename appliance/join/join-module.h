@@ -10,6 +10,8 @@
 
 #define JOIN_NO_BYTES ((struct jeebs_bytes){NULL, 0})
 
+/* A cut's scratch(). */
+uint8_t *join_module_scratch(struct jeebs_flow *f, size_t n);
 /* Sets up the logs in the module's cut. */
 void join_module_init_cut(struct join *j);
 void join_module_tell(struct join *j, uint32_t event, struct jeebs_bytes b);
@@ -20,6 +22,8 @@ void join_module_tell(struct join *j, uint32_t event, struct jeebs_bytes b);
 void join_module_tell_end(struct join *channel);
 /* Tells the module that its timer is due. May end the join. */
 void join_module_timer(struct join *j);
+/* Tells the module of queues that are empty again, after it has found them long. */
+void join_module_tell_room(struct join *j);
 /* Frees the logs of a main join, as far as neither the module nor a queue needs them. */
 void join_module_let_logs_go(struct join *j);
 

@@ -125,6 +125,87 @@ static void test_log_larger_than_the_queue(void **st)
 	rig_free(r);
 }
 
+/* A module that has more to say than a queue holds, and says it in steps. */
+enum {
+	STEPS_N = 8 << 20
+};
+
+struct steps {
+	struct rig_script script;
+	struct rig_stream stream;
+	size_t said;
+};
+
+static void say_more(struct steps *t, struct jeebs_join *j, const struct jeebs_join_ops *ops,
+		     uint32_t dir)
+{
+	uint8_t piece[4096];
+
+	while (t->said < STEPS_N && ops->room(j, dir) >= sizeof piece) {
+		rig_stream_next(&t->stream, piece, sizeof piece);
+		(dir == JEEBS_TO_CLIENT ? ops->to_client : ops->to_backend)(
+			j, (struct jeebs_bytes){piece, sizeof piece});
+		t->said += sizeof piece;
+	}
+	if (t->said < STEPS_N)
+		assert_int_equal(ops->room(j, dir), 0);
+	else
+		(dir == JEEBS_TO_CLIENT ? ops->finish_client : ops->finish_backend)(j);
+}
+
+/* First everything to the client, then everything to the backend. */
+static void step_steps(struct rig_script *s, const struct jeebs_cut *cut, struct jeebs_join *j,
+		       const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b)
+{
+	struct steps *t = (struct steps *)s;
+	uint8_t *memory = ops->memory(j, 1000), *scratch = cut->scratch(cut->flow, 64);
+
+	assert_non_null(memory);
+	assert_non_null(scratch);
+	assert_int_equal(memory[999], event == JEEBS_EV_START ? 0 : 77);
+	memory[999] = 77;
+	for (int i = 0; i < 64; i++)
+		assert_int_equal(scratch[i], 0); /* nothing is left of what was there before */
+	memset(scratch, 1, 64);
+	assert_null(cut->scratch(cut->flow, JEEBS_SCRATCH_MAX));
+	assert_int_equal(ops->size, sizeof *ops);
+	if (event == JEEBS_EV_CLIENT_DATA) {
+		t->said = 0;
+		t->stream = rig_stream(6);
+	}
+	if (event == JEEBS_EV_START || event == JEEBS_EV_CLIENT_ROOM)
+		say_more(t, j, ops, JEEBS_TO_CLIENT);
+	else if (event == JEEBS_EV_CLIENT_DATA || event == JEEBS_EV_BACKEND_ROOM)
+		say_more(t, j, ops, JEEBS_TO_SERVER);
+}
+
+static void test_more_than_the_queue_in_steps(void **st)
+{
+	struct join_config c = config();
+	c.queue_bytes = JEEBS_ROOM; /* who asks for room meets no ceiling */
+	struct rig *r = rig_new(c);
+	struct steps t = {.script = {.step = step_steps}, .stream = rig_stream(5)};
+	int client;
+	struct join_request q = rig_request(r, 1, &client);
+
+	rig_with_script(&q, &t.script);
+	rig_submit(r, &q);
+	rig_recv_stream(client, 5, STEPS_N);
+	rig_expect_eof(client);
+	rig_send(client, "now", 3);
+	int backend = rig_accept(r);
+	rig_recv_stream(backend, 6, STEPS_N);
+	rig_expect_eof(backend);
+	close(client);
+	close(backend);
+	rig_expect(r, 1, NULL);
+	/* Once is not enough for so much, and each step is a large one. */
+	assert_non_null(strstr(t.script.seen, "rrr"));
+	assert_non_null(strstr(t.script.seen, "RRR"));
+	assert_int_equal(r->end[1].to_client_bytes, STEPS_N);
+	rig_free(r);
+}
+
 /* The client or the backup goes away while the kernel reads the log. */
 static void test_log_of_a_lost_side(void **st)
 {
@@ -353,6 +434,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_logs_are_replayed),
 		cmocka_unit_test(test_log_larger_than_the_queue),
+		cmocka_unit_test(test_more_than_the_queue_in_steps),
 		cmocka_unit_test(test_log_of_a_lost_side),
 		cmocka_unit_test(test_log_is_not_read_for_ever),
 		cmocka_unit_test(test_log_that_nobody_wants),

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "plan.h"
 
+#include "base/private-memory.h"
+
 #include "pickup.h"
 #include "related.h"
 #include "spill.h"
@@ -145,6 +147,11 @@ static struct jeebs_bytes cut_log(struct jeebs_flow *jf, uint32_t dir, uint64_t 
 	return (struct jeebs_bytes){b.p, b.n};
 }
 
+uint8_t *plan_scratch(struct jeebs_flow *jf, size_t n)
+{
+	return scratch_take(n);
+}
+
 /* Whether the direction has ended: a FIN counts when all data before it is there. */
 static bool fin_in_order(const struct flow *f, enum flow_dir dir)
 {
@@ -165,6 +172,7 @@ void plan_cut(struct jeebs_flow *jf, struct jeebs_cut *ret)
 		.server_fin = fin_in_order(f, FLOW_TO_CLIENT),
 		.flow = jf,
 		.log = cut_log,
+		.scratch = plan_scratch,
 	};
 }
 
@@ -179,14 +187,25 @@ static void plan_companion(struct plan *p)
 	snprintf(p->detail, sizeof p->detail, "%s", "continued with the connection it belongs to");
 }
 
+void plan_unseal(const struct jeebs_module *m, void *state, const struct jeebs_cut *cut)
+{
+	if (!JEEBS_HAS(m, unseal) || !m->unseal || !cut->keys)
+		return;
+	/* If it gives up, its plan says why. */
+	(void)m->unseal(state, cut);
+	scratch_give_back();
+}
+
 void plan_ask(const struct jeebs_module *m, const void *state, const struct jeebs_cut *cut,
 	      struct plan *ret)
 {
 	struct jeebs_plan mp = {.verdict = JEEBS_REFUSE, .reason = "no-verdict"};
 
 	m->plan(state, cut, &mp);
+	scratch_give_back();
 	ret->by_module = true;
 	ret->cont = mp.verdict == JEEBS_CONTINUE;
+	ret->if_keys = mp.verdict == JEEBS_IF_KEYS && !cut->keys;
 	ret->style = mp.style;
 	ret->reason = mp.reason ? mp.reason : "unnamed";
 	memcpy(ret->detail, mp.detail, sizeof ret->detail);

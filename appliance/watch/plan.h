@@ -20,6 +20,8 @@ struct plan {
 	const char *module; /* "-": there is none */
 	uint32_t style;     /* JEEBS_STYLE_*, if it continues */
 	const char *reason; /* of the refusal, or the way of continuing; static text */
+	/* It does not continue as it is, but may if its keys come (JEEBS_IF_KEYS). */
+	bool if_keys;
 	char detail[JEEBS_DETAIL_MAX];
 };
 
@@ -29,10 +31,14 @@ struct plan {
  */
 void plan_make(struct jeebs_flow *jf, struct plan *ret);
 
+/* Shows a module the keys in @cut, before plan_ask(). Its state changes. */
+void plan_unseal(const struct jeebs_module *m, void *state, const struct jeebs_cut *cut);
 /* The module's part of the plan, for its state and @cut. */
 void plan_ask(const struct jeebs_module *m, const void *state, const struct jeebs_cut *cut,
 	      struct plan *ret);
 
+/* A cut's scratch(). */
+uint8_t *plan_scratch(struct jeebs_flow *jf, size_t n);
 /* The cut of a flow for its module. Its log() reads the flow's logs. After log() was called, and
  * after plan_make(), the caller must call watch_close_spilled(). */
 void plan_cut(struct jeebs_flow *jf, struct jeebs_cut *ret);

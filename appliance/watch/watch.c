@@ -126,6 +126,7 @@ static int live_hand_over(struct jeebs_flow *jf, uint64_t to_server, uint64_t to
 }
 
 static const struct jeebs_live_ops live_ops = {
+	.size = sizeof(struct jeebs_live_ops),
 	.keep_from = live_keep_from,
 	.log = live_log,
 	.expect = live_expect,

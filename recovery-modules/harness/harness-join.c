@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/private-memory.h"
+
 /*
  * The first number given to a listening port or an own port. Numbers are arbitrary but the same in
  * each run.
@@ -297,7 +299,42 @@ static struct jeebs_join *join_connect_client(struct jeebs_join *j, const struct
 	return opaque(c);
 }
 
+static size_t join_room(struct jeebs_join *j, uint32_t dir)
+{
+	struct harness_channel *c = channel_of(j);
+	size_t most = c->h->options.room_max, queued;
+
+	if (dir > 1) {
+		harness_violation(c->h, "room: no such direction");
+		return 0;
+	}
+	queued = dir == JEEBS_TO_CLIENT ? c->queued_client : c->queued_backend;
+	c->wants_room[dir] |= queued >= most;
+	return queued < most ? most - queued : 0;
+}
+
+static void *join_memory(struct jeebs_join *j, size_t n)
+{
+	struct harness_channel *c = channel_of(j);
+
+	if (n == 0 || n > JEEBS_MEMORY_MAX || c->gone) {
+		harness_violation(c->h, "memory: not so much, or of a channel that is gone");
+		return NULL;
+	}
+	if (!c->memory) {
+		c->memory = private_memory_new(n);
+		c->memory_n = n;
+	}
+	return c->memory;
+}
+
+static void memory_free(struct harness_channel *c)
+{
+	c->memory = private_memory_free(c->memory, c->memory_n);
+}
+
 static const struct jeebs_join_ops join_ops = {
+	.size = sizeof(struct jeebs_join_ops),
 	.to_client = join_to_client,
 	.to_backend = join_to_backend,
 	.finish_client = join_finish_client,
@@ -313,6 +350,8 @@ static const struct jeebs_join_ops join_ops = {
 	.listen_client = join_listen_client,
 	.connect_client = join_connect_client,
 	.address = join_address,
+	.room = join_room,
+	.memory = join_memory,
 };
 
 /* Events ------------------------------------------------------------------------------ */
@@ -330,6 +369,7 @@ static void tell(struct harness_channel *c, uint32_t what, struct bytes b)
 	h->module->resume(h->state, &h->cut, opaque(c), &join_ops, what,
 			  (struct jeebs_bytes){b.p, b.n});
 	h->resuming = h->logs_shown = false;
+	scratch_give_back();
 }
 
 static void event(struct harness_channel *c, uint32_t what, struct bytes b)
@@ -349,6 +389,7 @@ static void channel_gone(struct harness_channel *c, uint32_t what)
 		run->backend->disconnect(c->backend_ctx);
 	c->backend_ctx = NULL;
 	tell(c, what, BYTES_NONE);
+	memory_free(c);
 	if (c->kind == HARNESS_RELATED)
 		c->h->relation[c->related].channel = NULL;
 }
@@ -597,6 +638,20 @@ static bool disturb_step(struct harness *h)
 	return run->disturbed;
 }
 
+/* Nothing of what was queued in an earlier event is left. */
+static bool room_step(struct harness_channel *c)
+{
+	for (uint32_t dir = 0; dir < 2; dir++) {
+		if (!c->wants_room[dir] || c->pass[dir])
+			continue;
+		c->wants_room[dir] = false;
+		event(c, dir == JEEBS_TO_CLIENT ? JEEBS_EV_CLIENT_ROOM : JEEBS_EV_BACKEND_ROOM,
+		      BYTES_NONE);
+		return true;
+	}
+	return false;
+}
+
 /* The run ----------------------------------------------------------------------------- */
 
 /* Ends the channel when everything was said and heard, or after a reset. */
@@ -616,8 +671,8 @@ typedef bool step_fn(struct harness_channel *c);
 
 static bool step(struct harness_channel *c)
 {
-	static step_fn *const steps[] = {open_step, connect_step, client_step, ask_step,
-					 answer_step};
+	static step_fn *const steps[] = {open_step,   connect_step, room_step,
+					 client_step, ask_step,     answer_step};
 	struct harness_run *run = c->h->run;
 	bool moved = false;
 
@@ -712,6 +767,7 @@ static void end_channels(struct harness *h)
 			c->outcome = HARNESS_ABORTED;
 			c->abort_reason = h->run->main.abort_reason;
 		}
+		memory_free(c);
 		buf_deinit(&c->answer);
 	}
 }
@@ -737,6 +793,7 @@ static void resume(struct harness *h, struct harness_run *run, struct bytes more
 	}
 	end_channels(h);
 	show_main(h, &run->main);
+	memory_free(&run->main);
 	buf_deinit(&run->main.answer);
 	h->run = NULL;
 }

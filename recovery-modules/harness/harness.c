@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/private-memory.h"
+
 #define DEFAULT_LOG_MAX    (64u << 20)
 #define DEFAULT_QUEUE_MAX  (1u << 20)
 #define DEFAULT_OUTPUT_MAX (64u << 20)
@@ -77,6 +79,24 @@ static struct jeebs_bytes related_view(struct jeebs_flow *f, uint32_t dir, uint6
 	return (struct jeebs_bytes){NULL, 0};
 }
 
+static uint8_t *scratch(struct harness *h, size_t n)
+{
+	if (h->logs_shown && !h->live_call)
+		return scratch_take(n);
+	harness_violation(h, "scratch outside of the callbacks that may");
+	return NULL;
+}
+
+static uint8_t *cut_scratch(struct jeebs_flow *f, size_t n)
+{
+	return scratch((struct harness *)f, n);
+}
+
+static uint8_t *related_scratch(struct jeebs_flow *f, size_t n)
+{
+	return scratch(((struct harness_relation *)(void *)f)->h, n);
+}
+
 static void log_keep_from(struct jeebs_flow *f, uint32_t dir, uint64_t off)
 {
 	struct harness *h = (struct harness *)f;
@@ -144,6 +164,7 @@ static int log_hand_over(struct jeebs_flow *f, uint64_t to_server, uint64_t to_c
 }
 
 static const struct jeebs_live_ops live_ops = {
+	.size = sizeof(struct jeebs_live_ops),
 	.keep_from = log_keep_from,
 	.log = log_view,
 	.expect = log_expect,
@@ -225,6 +246,10 @@ static void init(struct harness *h, const struct jeebs_module *m,
 		h->options.log_max = DEFAULT_LOG_MAX;
 	if (h->options.queue_max == 0)
 		h->options.queue_max = DEFAULT_QUEUE_MAX;
+	if (h->options.room_max == 0)
+		h->options.room_max = JEEBS_ROOM;
+	if (h->options.room_max > h->options.queue_max)
+		h->options.room_max = h->options.queue_max;
 	if (h->options.output_max == 0)
 		h->options.output_max = DEFAULT_OUTPUT_MAX;
 	h->module = m;
@@ -450,14 +475,35 @@ void harness_set_cut(struct harness *h)
 		.log = log_view,
 		.related_n = h->related_n,
 		.related = h->related,
+		.keys = h->keys,
+		.crypto = h->keys ? h->crypto : NULL,
+		.scratch = cut_scratch,
 	};
 	for (uint32_t i = 0; i < h->related_n; i++) {
 		h->related[i] = h->relation[i].seen;
 		h->related[i].cut.flow = (struct jeebs_flow *)(void *)&h->relation[i];
 		h->related[i].cut.log = related_view;
+		h->related[i].cut.scratch = related_scratch;
 		h->related[i].cut.related = NULL;
 		h->related[i].cut.related_n = 0;
 	}
+}
+
+void harness_unseal(struct harness *h, struct jeebs_keys *keys,
+		    const struct jeebs_crypto_ops *crypto)
+{
+	h->keys = keys;
+	h->crypto = crypto;
+	if (!JEEBS_HAS(h->module, unseal) || !h->module->unseal)
+		return;
+	harness_set_cut(h);
+	h->logs_shown = true;
+	int r = h->module->unseal(h->state, &h->cut);
+	h->logs_shown = false;
+	scratch_give_back();
+	if (r != JEEBS_OK && r != JEEBS_GIVE_UP)
+		harness_violation(h, "unseal returned what it may not");
+	h->gave_up |= r == JEEBS_GIVE_UP;
 }
 
 void harness_plan(struct harness *h, struct jeebs_plan *ret)
@@ -467,7 +513,11 @@ void harness_plan(struct harness *h, struct jeebs_plan *ret)
 	h->logs_shown = true;
 	h->module->plan(h->state, &h->cut, ret);
 	h->logs_shown = false;
-	if (ret->verdict != JEEBS_CONTINUE && ret->verdict != JEEBS_REFUSE)
+	scratch_give_back();
+	if (ret->verdict == JEEBS_IF_KEYS && h->keys)
+		harness_violation(h, "plan: the keys are there");
+	if (ret->verdict != JEEBS_CONTINUE && ret->verdict != JEEBS_REFUSE &&
+	    ret->verdict != JEEBS_IF_KEYS)
 		harness_violation(h, "plan: no verdict");
 	if (!memchr(ret->detail, 0, sizeof ret->detail))
 		harness_violation(h, "plan: detail is not terminated");

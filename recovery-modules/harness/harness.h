@@ -67,6 +67,7 @@ struct harness_options {
 	size_t log_max;                      /* ceiling of each log; 0: 64 MiB */
 	size_t queue_max;                    /* bytes per queue and event; 0: 1 MiB */
 	size_t output_max;                   /* bytes for the client in total; 0: 64 MiB */
+	size_t room_max;                     /* what room() gives at most; 0: JEEBS_ROOM */
 	const struct jeebs_service *service; /* as configured; NULL: every option at its default */
 	struct jeebs_address service_address, client_address; /* of the main connection */
 	struct jeebs_address backend_address;                 /* family 0: it is not known */
@@ -180,6 +181,9 @@ struct harness_channel {
 	bool close, fail;
 	bool backend_over;                    /* the backend's end or failure was delivered */
 	size_t queued_client, queued_backend; /* bytes queued in this event */
+	bool wants_room[2];                   /* by direction: room() has found the queue long */
+	void *memory;                         /* of memory(); zeroed at the end */
+	size_t memory_n;
 };
 
 struct harness_run;
@@ -237,6 +241,8 @@ struct harness {
 	uint32_t related_n;
 	uint64_t acked;          /* the client's ACK in the cut; UINT64_MAX: everything */
 	struct harness_run *run; /* during harness_resume() */
+	struct jeebs_keys *keys; /* NULL: none have come */
+	const struct jeebs_crypto_ops *crypto;
 };
 
 /*
@@ -278,6 +284,13 @@ int harness_relate(struct harness *h, const struct jeebs_related *r,
  */
 int harness_relate_live(struct harness *h, const struct jeebs_related *r,
 			const struct harness *companion);
+
+/*
+ * The connection's keys have come: they are in the cut from now on, and the module is told. @keys
+ * must outlive @h.
+ */
+void harness_unseal(struct harness *h, struct jeebs_keys *keys,
+		    const struct jeebs_crypto_ops *crypto);
 
 /* Makes the plan, as if the server died now. May be called again after further data. */
 void harness_plan(struct harness *h, struct jeebs_plan *ret);

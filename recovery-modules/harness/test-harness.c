@@ -462,6 +462,146 @@ static void test_output_has_a_ceiling(void **state)
 	harness_deinit(&h);
 }
 
+/* ---- keys: a module that needs them, and sends in steps ---------------------------------------
+ */
+
+struct sealed {
+	struct actor actor;
+	uint32_t sent;
+	bool opened;
+};
+
+static int key_of(struct jeebs_keys *k)
+{
+	return *(const int *)(const void *)k;
+}
+
+static int sealed_unseal(void *state, const struct jeebs_cut *cut)
+{
+	struct sealed *s = state;
+	uint8_t *a = cut->scratch(cut->flow, 10), *b = cut->scratch(cut->flow, 10);
+
+	assert_non_null(cut->keys);
+	assert_int_equal(cut->crypto->size, sizeof(struct jeebs_crypto_ops));
+	assert_true(b >= a + 10);
+	memset(a, 1, 10);
+	s->opened = key_of(cut->keys) == 42;
+	return s->actor.act == 'x' ? 9 : s->opened ? JEEBS_OK : JEEBS_GIVE_UP;
+}
+
+static void sealed_plan(const void *state, const struct jeebs_cut *cut, struct jeebs_plan *ret)
+{
+	const struct sealed *s = state;
+	bool insists = s->actor.act == 'i';
+
+	ret->verdict = !cut->keys || insists ? JEEBS_IF_KEYS
+		       : s->opened           ? JEEBS_CONTINUE
+					     : JEEBS_REFUSE;
+	ret->reason = "test";
+	ret->detail[0] = 0;
+}
+
+static void sealed_resume(void *state, const struct jeebs_cut *cut, struct jeebs_join *j,
+			  const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b)
+{
+	struct sealed *s = state;
+	uint32_t *memory = ops->memory(j, s->actor.act == 'm' ? JEEBS_MEMORY_MAX + 1 : 4);
+
+	if (s->actor.act == 'm')
+		return;
+	assert_int_equal(*memory, s->sent); /* zero at first, then what was left there */
+	/* The cut's logs can be read, so there is scratch. It is empty each time. */
+	assert_int_equal(cut->scratch(cut->flow, 1)[0], 0);
+	cut->scratch(cut->flow, 1)[0] = 1;
+	while (s->sent < 1000 && ops->room(j, JEEBS_TO_CLIENT) >= 4) {
+		ops->to_client(j, (struct jeebs_bytes){(const uint8_t *)"word", 4});
+		s->sent += 4;
+	}
+	*memory = s->sent;
+	if (s->sent == 1000)
+		ops->finish_client(j);
+}
+
+static struct jeebs_module sealed_module(void)
+{
+	struct jeebs_module m = actor_module;
+
+	m.state_size = sizeof(struct sealed);
+	m.unseal = sealed_unseal;
+	m.plan = sealed_plan;
+	m.resume = sealed_resume;
+	return m;
+}
+
+static const struct jeebs_crypto_ops no_crypto = {.size = sizeof no_crypto};
+
+/* With the keys there is a plan, and what is more than a queue goes in steps. */
+static void test_keys_come(void **state)
+{
+	static const struct harness_backend backend = {.receive = answer_ok};
+	const struct jeebs_module m = sealed_module();
+	struct harness_options options = {.queue_max = 100};
+	struct jeebs_plan plan;
+	struct harness h;
+
+	for (int right = 0; right < 2; right++) {
+		int key = right ? 42 : 41;
+		assert_int_equal(harness_init(&h, &m, &options), 0);
+		harness_data(&h, JEEBS_TO_SERVER, bytes_str("n"));
+		harness_plan(&h, &plan);
+		assert_int_equal(plan.verdict, JEEBS_IF_KEYS);
+		harness_unseal(&h, (struct jeebs_keys *)(void *)&key, &no_crypto);
+		harness_plan(&h, &plan);
+		assert_int_equal(plan.verdict, right ? JEEBS_CONTINUE : JEEBS_REFUSE);
+		if (right) {
+			harness_resume(&h, &backend, BYTES_NONE, false);
+			assert_int_equal(h.client.n, 1000);
+			assert_int_equal(h.outcome, HARNESS_FINISHED);
+		}
+		assert_null(h.violation);
+		harness_deinit(&h);
+	}
+}
+
+static void test_finds_violations_with_keys(void **state)
+{
+	static const struct harness_backend backend = {.receive = answer_ok};
+	static const char *const acts[] = {"insists on keys", "x", "memory"};
+	const struct jeebs_module m = sealed_module();
+
+	for (size_t i = 0; i < sizeof acts / sizeof acts[0]; i++) {
+		struct jeebs_plan plan;
+		struct harness h;
+		int key = 42;
+		assert_int_equal(harness_init(&h, &m, NULL), 0);
+		harness_data(&h, JEEBS_TO_SERVER, bytes_str(acts[i]));
+		assert_null(h.violation);
+		harness_unseal(&h, (struct jeebs_keys *)(void *)&key, &no_crypto);
+		harness_plan(&h, &plan);
+		harness_resume(&h, &backend, BYTES_NONE, false);
+		assert_non_null(h.violation);
+		harness_deinit(&h);
+	}
+}
+
+/* A module of an older header has no unseal: nothing is read there. */
+static void test_keys_mean_nothing_to_an_older_module(void **state)
+{
+	struct jeebs_module m = actor_module;
+	struct jeebs_plan plan;
+	struct harness h;
+	int key = 42;
+
+	m.size = offsetof(struct jeebs_module, unseal);
+	m.unseal = sealed_unseal;
+	assert_int_equal(harness_init(&h, &m, NULL), 0);
+	harness_unseal(&h, (struct jeebs_keys *)(void *)&key, &no_crypto);
+	harness_plan(&h, &plan);
+	assert_int_equal(plan.verdict, JEEBS_CONTINUE);
+	assert_null(h.violation);
+	harness_deinit(&h);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -475,6 +615,9 @@ int main(void)
 		cmocka_unit_test(test_joins),
 		cmocka_unit_test(test_long_logs),
 		cmocka_unit_test(test_output_has_a_ceiling),
+		cmocka_unit_test(test_keys_come),
+		cmocka_unit_test(test_finds_violations_with_keys),
+		cmocka_unit_test(test_keys_mean_nothing_to_an_older_module),
 	};
 	return cmocka_run_group_tests_name("harness", tests, NULL, NULL);
 }

@@ -20,7 +20,7 @@
 #define MODULE_SYMBOL "jeebs_module"
 #define ORACLE_SYMBOL "jeebs_oracle"
 /* Size of the first struct jeebs_module of this ABI. Members beyond our own size are unknown. */
-#define MODULE_SIZE_MIN offsetof(struct jeebs_module, ports)
+#define MODULE_SIZE_MIN offsetof(struct jeebs_module, unseal)
 
 struct module_host {
 	char *dir;
@@ -73,8 +73,10 @@ static int check_module(const struct jeebs_module *m, const char *path, const ch
 			char *error, size_t error_size)
 {
 	if (m->abi != JEEBS_MODULE_ABI) {
-		snprintf(error, error_size, "%s: module ABI %u, this program needs %u", path,
-			 m->abi, JEEBS_MODULE_ABI);
+		snprintf(error, error_size,
+			 "%s: made for module ABI %u, this program needs %u: build it again with "
+			 "the installed header",
+			 path, m->abi, JEEBS_MODULE_ABI);
 		return -ENOEXEC;
 	}
 	if (m->size < MODULE_SIZE_MIN || m->size > sizeof *m) {
@@ -277,9 +279,8 @@ int module_host_detecting(struct module_host *h, const struct jeebs_module *cons
 const uint16_t *module_host_ports(const struct jeebs_module *m)
 {
 	static const uint16_t none[] = {0};
-	bool has = m->size >= offsetof(struct jeebs_module, ports) + sizeof m->ports;
 
-	return has && m->ports ? m->ports : none;
+	return m->ports ? m->ports : none;
 }
 
 void module_host_each(const struct module_host *h, void (*each)(void *ctx, const char *protocol),

@@ -38,7 +38,7 @@ int module_host_detecting(struct module_host *h, const struct jeebs_module *cons
 			  uint32_t *ret_n, char *error, size_t error_size);
 
 /*
- * The ports that @m names, with 0 after the last. A module built with an older header names none.
+ * The ports that @m names, with 0 after the last.
  */
 const uint16_t *module_host_ports(const struct jeebs_module *m);
 

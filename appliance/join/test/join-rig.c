@@ -78,7 +78,7 @@ static void script_resume(void *state, const struct jeebs_cut *cut, struct jeebs
 	struct rig_script *s = *(struct rig_script **)state;
 	size_t n = strlen(s->seen);
 	if (n < sizeof s->seen - 1)
-		s->seen[n] = "SdeUDEFufCT"[event];
+		s->seen[n] = "SdeUDEFufCTrR"[event];
 	s->step(s, cut, j, ops, event, b);
 }
 

@@ -20,6 +20,9 @@
 #ifndef TEST_PORTS
 #define TEST_PORTS NULL
 #endif
+#ifndef TEST_UNSEAL
+#define TEST_UNSEAL NULL
+#endif
 #ifndef TEST_COMPANION
 #define TEST_COMPANION NULL
 #endif
@@ -98,6 +101,7 @@ const struct jeebs_module test_module = {
 	.detect = TEST_DETECT,
 	.companion = TEST_COMPANION,
 	.ports = TEST_PORTS,
+	.unseal = TEST_UNSEAL,
 };
 
 #ifndef TEST_NO_SYMBOL

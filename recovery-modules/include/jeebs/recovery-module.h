@@ -27,6 +27,7 @@
  *   gap        bytes that were on the wire but not captured; at the beginning, of unknown length
  *   cut        the instant of death: how far each direction had come
  *   related    another connection of the same conversation (FTP data): see expect()
+ *   keys       secrets of an encrypted connection: recovery-crypto.h
  *   channel    a connection between this client and the service while it is continued: the
  *              main one, a related one that was restored, or a new one; each with its backend
  *
@@ -50,19 +51,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "recovery-crypto.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-#define JEEBS_MODULE_ABI 2u
+#define JEEBS_MODULE_ABI 3u
+
+/*
+ * Whether a struct that begins with its size has @member: within an ABI members are added at the
+ * end, so whoever was built with an older header has a shorter one.
+ */
+#define JEEBS_HAS(object, member) \
+	((object)->size >= (size_t)((const char *)(&(object)->member + 1) - (const char *)(object)))
 
 #define JEEBS_TO_SERVER 0u
 #define JEEBS_TO_CLIENT 1u
-
-struct jeebs_bytes {
-	const uint8_t *p;
-	size_t n;
-};
 
 /* Both are opaque to a module. */
 struct jeebs_flow; /* a watched connection */
@@ -113,6 +118,8 @@ struct jeebs_expect {
 
 /* Services for the live half. Callable in open, data, gap and fin. */
 struct jeebs_live_ops {
+	uint32_t size; /* sizeof(struct jeebs_live_ops), see JEEBS_HAS() */
+	uint32_t reserved_;
 	/*
 	 * Asks that the log of @dir keeps everything from @off on. The offset moves forward only
 	 * and is at most the end of the bytes shown so far. Before the first call nothing of
@@ -169,7 +176,17 @@ struct jeebs_cut {
 	uint32_t related_n; /* at most JEEBS_EXPECT_MAX */
 	uint32_t reserved2_;
 	const struct jeebs_related *related;
+	/* The connection's keys; NULL: none have come. */
+	struct jeebs_keys *keys;
+	const struct jeebs_crypto_ops *crypto; /* NULL as long as keys is */
+	/*
+	 * Memory for what was decrypted, until the callback returns: then it is zeroed. Each call
+	 * gives further @n bytes, aligned for any type, their content undefined. NULL: beyond
+	 * JEEBS_SCRATCH_MAX of one callback, or there is no memory. Wherever the logs can be read.
+	 */
+	uint8_t *(*scratch)(struct jeebs_flow *f, size_t n);
 };
+#define JEEBS_SCRATCH_MAX (1u << 20)
 
 /* A related connection that was expected and has been seen. */
 struct jeebs_related {
@@ -189,6 +206,11 @@ struct jeebs_address {
 
 #define JEEBS_CONTINUE 0u
 #define JEEBS_REFUSE   1u
+/*
+ * Only in a cut without keys: everything else is there, and with the keys there will be another
+ * plan. Without them the connection is refused.
+ */
+#define JEEBS_IF_KEYS 2u
 
 /* Asks the backup again, drops what was delivered, then passes bytes through. */
 #define JEEBS_STYLE_PROXY      0u
@@ -198,7 +220,7 @@ struct jeebs_address {
 #define JEEBS_DETAIL_MAX 160
 
 struct jeebs_plan {
-	uint32_t verdict; /* JEEBS_CONTINUE or JEEBS_REFUSE */
+	uint32_t verdict; /* JEEBS_CONTINUE, JEEBS_REFUSE or JEEBS_IF_KEYS */
 	uint32_t style;
 	/*
 	 * A stable word with dashes, static text. The reason of a refusal
@@ -225,12 +247,17 @@ struct jeebs_plan {
 #define JEEBS_EV_CHANNEL_CLOSED 9u
 /* The time set by timer() has passed. */
 #define JEEBS_EV_TIMER 10u
+/* There is room again in a queue that room() has found full. */
+#define JEEBS_EV_CLIENT_ROOM  11u
+#define JEEBS_EV_BACKEND_ROOM 12u
 
 /*
  * Services for resume. to_client() and to_backend() copy the bytes into a queue. While the queue
  * for one side is long, the host does not read from the other side.
  */
 struct jeebs_join_ops {
+	uint32_t size; /* sizeof(struct jeebs_join_ops), see JEEBS_HAS() */
+	uint32_t reserved_;
 	void (*to_client)(struct jeebs_join *j, struct jeebs_bytes b);
 	/* May be called before the connection is up; the bytes are sent later. Connects if
 	 * needed. */
@@ -300,7 +327,24 @@ struct jeebs_join_ops {
 	/* Reads the address of the service or the client in the main connection, or that of the
 	 * backend of @j; family 0: it is not known. */
 	void (*address)(struct jeebs_join *j, uint32_t end, struct jeebs_address *ret);
+
+	/* ---- what is sent in steps --------------------------------------------------------- */
+	/*
+	 * How many bytes of @dir, to the client or to the backend, fit into a queue that is not
+	 * long yet: JEEBS_ROOM if it is empty. 0: it is long; once it is empty, one
+	 * JEEBS_EV_CLIENT_ROOM or JEEBS_EV_BACKEND_ROOM comes. It is no ceiling, but who obeys it
+	 * meets none, and neither do the bytes grow old in the queue.
+	 */
+	size_t (*room)(struct jeebs_join *j, uint32_t dir);
+	/*
+	 * Memory for this channel until its end: zeroed at first, and at the end again. The first
+	 * call decides how much it is, at most JEEBS_MEMORY_MAX; the same is returned by all
+	 * others. NULL: it cannot be had.
+	 */
+	void *(*memory)(struct jeebs_join *j, size_t n);
 };
+#define JEEBS_ROOM        (256u << 10)
+#define JEEBS_MEMORY_MAX  (256u << 10)
 #define JEEBS_END_SERVICE 0u
 #define JEEBS_END_CLIENT  1u
 #define JEEBS_END_BACKEND 2u
@@ -368,6 +412,13 @@ struct jeebs_module {
 	 * none. They are for a drill that was not told which port speaks which protocol.
 	 */
 	const uint16_t *ports;
+	/*
+	 * For encrypted protocols: the keys have come, and are in the cut. Called once, after the
+	 * last byte was shown and before a plan: the state may take from the logs what only the
+	 * keys show. Returns JEEBS_OK or JEEBS_GIVE_UP; in both cases a plan follows. NULL: keys
+	 * make no difference to this module.
+	 */
+	int (*unseal)(void *state, const struct jeebs_cut *cut);
 };
 
 #define JEEBS_DETECT_NO    0u

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * recovery-crypto.h: the keys of a session, for a module that never sees them.
+ *
+ * The host has the secrets of a connection; to the module they are an opaque struct jeebs_keys. It
+ * asks for a key of one direction by its description and gets a handle, a small number that is
+ * valid as long as the struct jeebs_keys. With it the host opens and seals (authenticated
+ * encryption, AEAD) and goes on to the next key.
+ *
+ * No two things are ever sealed with one key under one nonce: after the first one the host seals
+ * under the next nonce and under no other. The module chooses the first nonce: one that was never
+ * on the wire, or one of which a part was, if what is sealed begins with exactly these bytes.
+ *
+ * The nonce, as a number:
+ *   TLS 1.3, and CHACHA20-POLY1305 in TLS 1.2: the number of the record (RFC 8446 section 5.3, RFC
+ *   7905 section 2). GCM and CCM in TLS 1.2: the explicit nonce of the record (RFC 5288 section 3,
+ *   RFC 6655 section 3).
+ */
+#ifndef JEEBS_RECOVERY_CRYPTO_H
+#define JEEBS_RECOVERY_CRYPTO_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct jeebs_bytes {
+	const uint8_t *p;
+	size_t n;
+};
+
+struct jeebs_keys; /* all secrets that the host has of one connection */
+
+#define JEEBS_KEY_TLS12             1u /* from the master secret */
+#define JEEBS_KEY_TLS13_HANDSHAKE   2u
+#define JEEBS_KEY_TLS13_APPLICATION 3u /* the first one; next() leads to those behind it */
+
+#define JEEBS_TLS_RANDOM_BYTES 32
+
+/* Which key. What its kind does not need is 0. */
+struct jeebs_key_spec {
+	uint32_t kind; /* JEEBS_KEY_* */
+	/* Who seals with it: JEEBS_TO_SERVER is the client, JEEBS_TO_CLIENT the server. */
+	uint32_t dir;
+	/* Secrets may have come twice, and differ: 0 is the first, and so on until there are no
+	 * more. */
+	uint32_t candidate;
+	uint16_t suite; /* of TLS, IANA's number */
+	uint16_t reserved_;
+	uint8_t client_random[JEEBS_TLS_RANDOM_BYTES], server_random[JEEBS_TLS_RANDOM_BYTES];
+};
+
+/* Outcomes. Only after JEEBS_CRYPTO_OK anything was written. */
+#define JEEBS_CRYPTO_OK       0
+#define JEEBS_CRYPTO_NO_KEY   1 /* there is no such secret, or no such handle */
+#define JEEBS_CRYPTO_NO_SUITE 2 /* the host does not know the cipher */
+#define JEEBS_CRYPTO_FORGED   3 /* the tag does not prove the bytes */
+#define JEEBS_CRYPTO_USED     4 /* another nonce is the next one to be sealed under */
+#define JEEBS_CRYPTO_FAILED   5 /* no room for another key, no memory, or too many bytes */
+
+#define JEEBS_CRYPTO_TAG_MAX   16
+#define JEEBS_CRYPTO_BYTES_MAX 65536u /* of one message */
+
+struct jeebs_crypto_ops {
+	/* sizeof(struct jeebs_crypto_ops); within an ABI members are added at the end. */
+	uint32_t size;
+	uint32_t reserved_;
+	/* Finds a key. The same description gives the same handle. */
+	int (*derive)(struct jeebs_keys *k, const struct jeebs_key_spec *spec, uint32_t *ret_key);
+	/* The key after a KeyUpdate (RFC 8446 section 7.2). The same key gives the same handle. */
+	int (*next)(struct jeebs_keys *k, uint32_t key, uint32_t *ret_key);
+	/*
+	 * Opens @in, ciphertext with its tag behind it. @out has room for @in without the tag, and
+	 * may be @in.
+	 */
+	int (*open)(struct jeebs_keys *k, uint32_t key, uint64_t nonce, struct jeebs_bytes aad,
+		    struct jeebs_bytes in, uint8_t *out);
+	/*
+	 * Reads @in, a part of a ciphertext that begins @off bytes behind its beginning. The result
+	 * is not proved: it is what was sealed if nobody has changed it.
+	 */
+	int (*peek)(struct jeebs_keys *k, uint32_t key, uint64_t nonce, uint64_t off,
+		    struct jeebs_bytes in, uint8_t *out);
+	/* Seals @in. @out has room for it and the tag, and may be @in. */
+	int (*seal)(struct jeebs_keys *k, uint32_t key, uint64_t nonce, struct jeebs_bytes aad,
+		    struct jeebs_bytes in, uint8_t *out);
+};
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
