@@ -88,6 +88,13 @@ struct endings_part {
 	bool server_ended; /* the server was the first to end it */
 };
 
+struct handshake;
+
+/* watch.c: of services whose keys are kept. */
+struct handshake_part {
+	struct handshake *seen; /* NULL: it is not looked for, or there was no memory */
+};
+
 /* taken.c */
 struct taken_part {
 	bool left; /* it was taken over or given up, so it did not close by itself */
@@ -114,6 +121,7 @@ struct jeebs_flow {
 	struct spill_part spill;
 	struct life_part life;
 	struct endings_part endings;
+	struct handshake_part handshake;
 	struct taken_part taken;
 	struct worker_store_part store;
 	struct worker_vlan_part vlan;

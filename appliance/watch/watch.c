@@ -368,6 +368,8 @@ static void on_open(void *ctx, struct flow *f)
 	jf->flow = f;
 	jf->service = service;
 	jf->listener.module = m;
+	if (service->keys)
+		jf->handshake.seen = calloc(1, sizeof *jf->handshake.seen);
 	related_begin(jf);
 	spill_init(jf);
 	open_module(jf);
@@ -382,11 +384,20 @@ static bool listens(struct jeebs_flow *jf)
 	return watch_listens(jf);
 }
 
+static void look_for_handshake(struct watch *w, struct jeebs_flow *jf, enum flow_dir dir,
+			       struct bytes b)
+{
+	if (handshake_data(jf->handshake.seen, dir, b) && w->cfg.hooks.encrypted)
+		w->cfg.hooks.encrypted(w->cfg.ctx, jf);
+}
+
 static void on_data(void *ctx, struct flow *f, enum flow_dir dir, uint64_t off, struct bytes b)
 {
 	struct jeebs_flow *jf = f->user;
 	int64_t now = f->last_ns[dir];
 
+	if (jf && jf->handshake.seen)
+		look_for_handshake(ctx, jf, dir, b);
 	if (!listens(jf)) {
 		if (jf)
 			jf->listener.missed[dir] = off + b.n;
@@ -408,6 +419,8 @@ static void on_gap(void *ctx, struct flow *f, enum flow_dir dir, uint64_t from, 
 
 	if (jf && w->cfg.hooks.gap)
 		w->cfg.hooks.gap(w->cfg.ctx, jf, dir, to - from);
+	if (jf && jf->handshake.seen)
+		handshake_gap(jf->handshake.seen);
 	if (!listens(jf)) {
 		if (jf)
 			jf->listener.missed[dir] = to;
@@ -462,6 +475,7 @@ static void on_close(void *ctx, struct flow *f, enum track_close why)
 		related_leave(w, jf, last_ns(f));
 	related_end(jf);
 	spill_close(jf);
+	free(jf->handshake.seen);
 	watch_close_spilled(jf);
 	if (watch_is_open(jf))
 		jf->listener.module->close(jf->listener.state);

@@ -12,6 +12,7 @@
 #include "base/list.h"
 #include "base/spilled.h"
 #include "capture/track.h"
+#include "handshake.h"
 #include "jeebs-flow.h"
 #include "jeebs/recovery-module.h"
 
@@ -28,6 +29,7 @@ struct watch_service {
 	/* Socket of the program that adopts its connections; NULL: none. */
 	const char *adopt;
 	bool companion; /* its connections may be related to those of other services */
+	bool keys;      /* keys of its sessions are kept: handshakes are looked for */
 };
 
 struct watch_hooks {
@@ -36,6 +38,9 @@ struct watch_hooks {
 	void (*spilled)(void *ctx, const struct jeebs_flow *jf, struct spilled *ret);
 	/* The capture has lost bytes of one direction. */
 	void (*gap)(void *ctx, const struct jeebs_flow *jf, enum flow_dir dir, uint64_t bytes);
+	/* The connection begins to be encrypted: watch_handshake() is done. Of services with keys.
+	 */
+	void (*encrypted)(void *ctx, const struct jeebs_flow *jf);
 	/* The flow is about to be freed. Its state is still there unless it was detached. */
 	void (*closed)(void *ctx, struct jeebs_flow *jf, enum track_close why);
 };
@@ -116,6 +121,12 @@ static inline bool watch_listens(const struct jeebs_flow *jf)
 static inline void *watch_state(const struct jeebs_flow *jf)
 {
 	return watch_is_open(jf) ? jf->listener.state : NULL;
+}
+
+/* What was seen of its handshake; NULL: it is not looked for. */
+static inline const struct handshake *watch_handshake(const struct jeebs_flow *jf)
+{
+	return jf->handshake.seen;
 }
 
 /* The service in the configuration. */
