@@ -114,6 +114,7 @@ enum keys_approval_state keys_approval_ask(struct keys_approval *a, const struct
 		return KEYS_REFUSED;
 	}
 	*w = (struct asked){*c, KEYS_WAITS, now_ns + a->limit_ns, false};
+	w->facts.until_ns = w->until_ns;
 	if (has_policy(a, c)) {
 		decide(a, w, KEYS_APPROVED);
 		a->counters.approved_by_policy++;

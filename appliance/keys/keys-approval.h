@@ -18,6 +18,7 @@
 
 #define KEYS_FAILOVER_ID_SIZE 64 /* with its end, as that of a failover */
 #define KEYS_CAUSE_SIZE       32
+#define KEYS_SERVER_NAME_SIZE 40
 #define KEYS_CASES_MAX        64 /* known at once; the oldest one that is decided makes room */
 #define KEYS_POLICIES_MAX     64
 
@@ -25,9 +26,12 @@
 struct keys_case {
 	char failover[KEYS_FAILOVER_ID_SIZE];
 	struct netaddr server;
-	char cause[KEYS_CAUSE_SIZE]; /* why the server is held to be dead */
-	uint32_t protocols;          /* bit p: enum keys_protocol p */
+	char name[KEYS_SERVER_NAME_SIZE]; /* the server's */
+	char cause[KEYS_CAUSE_SIZE];      /* why the server is held to be dead */
+	int64_t since_ns;                 /* CLOCK_MONOTONIC: its last sign of life */
+	uint32_t protocols;               /* bit p: enum keys_protocol p */
 	uint32_t sessions;
+	int64_t until_ns; /* of one that waits: when it is refused */
 };
 
 enum keys_approval_state {

@@ -31,6 +31,8 @@ struct keys_index {
 	uint32_t buckets; /* a power of two */
 	uint32_t pass[KEYS_VAULTS_MAX];
 	struct siphash_key key;
+	void (*tell)(void *ctx, const struct session_index *index); /* NULL: nobody is told */
+	void *tell_ctx;
 	struct keys_index_counters counters;
 };
 
@@ -163,6 +165,13 @@ void keys_index_close(struct keys_index *x)
 	free(x);
 }
 
+void keys_index_tell(struct keys_index *x, void (*fn)(void *ctx, const struct session_index *index),
+		     void *ctx)
+{
+	x->tell = fn;
+	x->tell_ctx = ctx;
+}
+
 void keys_index_begin(struct keys_index *x, unsigned v)
 {
 	assert(v < KEYS_VAULTS_MAX);
@@ -276,7 +285,8 @@ int keys_index_add(struct keys_index *x, unsigned v, uint64_t number,
 	}
 	if (i == NONE)
 		i = find_record(x, index);
-	if (i == NONE) {
+	bool is_new = i == NONE;
+	if (is_new) {
 		make_room(x, index);
 		int r = new_entry(x, &i);
 
@@ -295,6 +305,8 @@ int keys_index_add(struct keys_index *x, unsigned v, uint64_t number,
 	e->record.number[v] = number;
 	e->pass[v] = x->pass[v];
 	link_entry(x, BY_VAULT + v, i, hash_number(x, number));
+	if (is_new && x->tell)
+		x->tell(x->tell_ctx, &e->record.index);
 	return 0;
 }
 

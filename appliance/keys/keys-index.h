@@ -53,6 +53,9 @@ struct keys_index;
 int keys_index_open(uint32_t max, const struct siphash_key *key, struct keys_index **ret);
 void keys_index_close(struct keys_index *x);
 
+/* @fn is called with each record that was not known before. */
+void keys_index_tell(struct keys_index *x, void (*fn)(void *ctx, const struct session_index *index),
+		     void *ctx);
 /* Vault @v is connected, and tells from now on. */
 void keys_index_begin(struct keys_index *x, unsigned v);
 /* INDEX. Told again: nothing changes. 0, -ENOSPC or -ENOMEM; it is counted. */

@@ -59,6 +59,7 @@ static void a_case_waits_until_it_is_confirmed(void **state)
 	assert_string_equal(shown[0].failover, "web1-1");
 	assert_string_equal(shown[0].cause, "host-down");
 	assert_int_equal(shown[0].sessions, 100);
+	assert_int_equal(shown[0].until_ns, NOW_NS + LIMIT_NS);
 	assert_int_equal(keys_approval_confirm(a, "web1-2", false, NOW_NS), KEYS_NO_SUCH_CASE);
 	assert_int_equal(keys_approval_state(a, "web1-1", NOW_NS + 1), KEYS_WAITS);
 	assert_int_equal(keys_approval_confirm(a, "web1-1", false, NOW_NS + 1), KEYS_DECIDED);
