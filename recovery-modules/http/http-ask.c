@@ -2,11 +2,7 @@
 /* Asking the backend again: the client's own bytes, from the log. */
 #include "http.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
-
-#include "http-date.h"
 
 struct ask {
 	const struct jeebs_cut *cut;
@@ -73,23 +69,20 @@ static void ask_lines(const struct ask *a, uint64_t from, uint64_t to)
 	}
 }
 
+static void ask_field(const struct ask *a, const char *name, const char *value, size_t n)
+{
+	ask_text(a, name, strlen(name));
+	ask_text(a, value, n);
+	ask_text(a, "\r\n", 2);
+}
+
 static void ask_range(const struct http *s, const struct ask *a)
 {
-	const struct http_answer *w = &s->answer;
-	uint64_t first = http_range_from(s);
-	uint64_t last = w->status == 206 ? w->range_last : w->length - 1;
-	char line[96], date[HTTP_DATE_LEN];
-	int n = snprintf(line, sizeof line,
-			 "Range: bytes=%" PRIu64 "-%" PRIu64 "\r\nIf-Range: ", first, last);
+	const struct http_cut_answer c = http_cut_answer(s, http_oldest(s)->method);
+	char range[HTTP_RANGE_TEXT_MAX], name[HTTP_ETAG_MAX];
 
-	ask_text(a, line, (size_t)n);
-	if (w->flags & HTTP_ANSWER_STRONG) {
-		ask_text(a, s->etag.text, s->etag.n);
-	} else {
-		http_date_format(w->modified_s, date);
-		ask_text(a, date, sizeof date);
-	}
-	ask_text(a, "\r\n", 2);
+	ask_field(a, "Range: ", range, http_range_text(&c, range));
+	ask_field(a, "If-Range: ", name, http_if_range_text(&c, name));
 }
 
 void http_ask_rest(const struct http *s, const struct jeebs_cut *cut, struct jeebs_join *j,

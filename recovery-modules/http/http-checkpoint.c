@@ -15,8 +15,7 @@
 
 #include <string.h>
 
-#include "base/reader.h"
-#include "base/writer.h"
+#include "http-answer-form.h"
 
 #define VERSION 6u
 
@@ -26,9 +25,6 @@
 #define FLAG_KEPT(dir) (0x08u << (dir))
 #define FLAG_BACKLOG   0x20u
 #define FLAGS_ALL      0x3fu
-
-/* 9999-12-31, the last date of the format */
-#define DATE_MAX_S INT64_C(253402300799)
 
 static void put_side(struct writer *w, const struct http_side *side)
 {
@@ -43,41 +39,6 @@ static void put_side(struct writer *w, const struct http_side *side)
 	writer_u8(w, side->body.kind);
 	writer_u8(w, side->body.step);
 	writer_u8(w, side->body.digits);
-}
-
-static void put_digest(struct writer *w, const struct http_digest *d)
-{
-	writer_u64be(w, d->from);
-	writer_u64be(w, d->to);
-	writer_u64be(w, d->all);
-	writer_u64be(w, d->last);
-	for (int i = 0; i < 4; i++)
-		writer_u64be(w, d->block.v[i]);
-	writer_copy(w, d->block.mem64, d->block.total_len % 32);
-}
-
-static void put_response(struct writer *w, const struct http *s)
-{
-	const struct http_answer *a = &s->answer;
-
-	writer_u64be(w, a->length);
-	writer_u64be(w, a->range_first);
-	writer_u64be(w, a->range_last);
-	writer_u64be(w, a->range_total);
-	writer_u64be(w, a->entity);
-	writer_u64be(w, a->etag_hash);
-	writer_u64be(w, (uint64_t)a->modified_s);
-	writer_u64be(w, (uint64_t)a->date_s);
-	writer_u32be(w, a->encoding);
-	writer_u32be(w, a->type);
-	writer_u32be(w, a->charset);
-	writer_u32be(w, a->parameters);
-	writer_u16be(w, a->status);
-	writer_u16be(w, a->flags);
-	writer_u8(w, a->kind);
-	writer_u8(w, s->etag.n);
-	writer_copy(w, s->etag.text, s->etag.n);
-	put_digest(w, &s->delivered);
 }
 
 static bool has_response(const struct http *s)
@@ -126,7 +87,7 @@ size_t http_checkpoint(const void *state, uint8_t *out, size_t cap)
 		writer_u8(&w, q->flags);
 	}
 	if (has_response(s))
-		put_response(&w, s);
+		http_answer_write(&w, &s->answer, &s->etag, &s->delivered);
 	return writer_pos(&w);
 }
 
@@ -144,53 +105,6 @@ static void get_side(struct reader *r, struct http_side *side, bool kept)
 	side->body.kind = reader_u8(r);
 	side->body.step = reader_u8(r);
 	side->body.digits = reader_u8(r);
-}
-
-static void get_digest(struct reader *r, struct http_digest *d)
-{
-	uint64_t from = reader_u64be(r), to = reader_u64be(r);
-
-	if (from > to) {
-		r->failed = true;
-		return;
-	}
-	http_digest_init(d, from);
-	d->to = to;
-	d->all = reader_u64be(r);
-	d->last = reader_u64be(r);
-	for (int i = 0; i < 4; i++)
-		d->block.v[i] = reader_u64be(r);
-	d->block.total_len = to - http_digest_block(d);
-	d->block.memsize = (XXH32_hash_t)(d->block.total_len % 32);
-	reader_copy(r, d->block.mem64, d->block.memsize);
-}
-
-static void get_response(struct reader *r, struct http *s)
-{
-	struct http_answer *a = &s->answer;
-
-	a->length = reader_u64be(r);
-	a->range_first = reader_u64be(r);
-	a->range_last = reader_u64be(r);
-	a->range_total = reader_u64be(r);
-	a->entity = reader_u64be(r);
-	a->etag_hash = reader_u64be(r);
-	a->modified_s = (int64_t)reader_u64be(r);
-	a->date_s = (int64_t)reader_u64be(r);
-	a->encoding = reader_u32be(r);
-	a->type = reader_u32be(r);
-	a->charset = reader_u32be(r);
-	a->parameters = reader_u32be(r);
-	a->status = reader_u16be(r);
-	a->flags = reader_u16be(r);
-	a->kind = reader_u8(r);
-	s->etag.n = reader_u8(r);
-	if (s->etag.n > sizeof s->etag.text) {
-		r->failed = true;
-		return;
-	}
-	reader_copy(r, s->etag.text, s->etag.n);
-	get_digest(r, &s->delivered);
 }
 
 static bool valid_side(const struct http_side *side)
@@ -263,46 +177,12 @@ static bool valid_sync(const struct http *s)
 	}
 }
 
-/* The tag is put into a request to the backend: it must be as in RFC 9110 section 8.8.3. */
-static bool valid_etag(const struct http_etag *e)
-{
-	if (e->n < 2 || e->text[0] != '"' || e->text[e->n - 1] != '"')
-		return false;
-	for (unsigned i = 1; i + 1 < e->n; i++) {
-		if (e->text[i] < 0x20 || e->text[i] == 0x7f)
-			return false;
-	}
-	return true;
-}
-
-/* The boundary is put into what the client gets: it must be as in RFC 2046 section 5.1.1. */
-static bool valid_boundary(const struct http_etag *e)
-{
-	if (e->n == 0 || e->n > HTTP_BOUNDARY_MAX)
-		return false;
-	for (unsigned i = 0; i < e->n; i++) {
-		if (e->text[i] < 0x20 || e->text[i] == 0x7f)
-			return false;
-	}
-	return true;
-}
-
 static bool valid_response(const struct http *s)
 {
 	const struct http_answer *a = &s->answer;
 	const struct http_body *b = &s->side[JEEBS_TO_CLIENT].body;
 
-	if (a->flags & HTTP_ANSWER_PARTS ? !valid_boundary(&s->etag)
-					 : a->flags & HTTP_ANSWER_STRONG && !valid_etag(&s->etag))
-		return false;
-	if (a->flags & HTTP_ANSWER_MODIFIED && (a->modified_s < 0 || a->modified_s > DATE_MAX_S))
-		return false;
-	if (a->flags & HTTP_ANSWER_DATED && (a->date_s < 0 || a->date_s > DATE_MAX_S))
-		return false;
-	if (a->flags & HTTP_ANSWER_RANGE &&
-	    (a->range_first > a->range_last || a->range_last >= a->range_total))
-		return false;
-	if (b->kind != a->kind || b->kind == HTTP_BODY_NONE)
+	if (!http_answer_valid(a, &s->etag) || b->kind != a->kind || b->kind == HTTP_BODY_NONE)
 		return false;
 	return b->kind != HTTP_BODY_LENGTH ||
 	       (s->delivered.to < a->length && b->left == a->length - s->delivered.to);
@@ -341,7 +221,7 @@ int http_restore(void *state, struct jeebs_bytes checkpoint)
 		q->flags = reader_u8(&r);
 	}
 	if (has_response(s))
-		get_response(&r, s);
+		http_answer_read(&r, &s->answer, &s->etag, &s->delivered);
 	if (!reader_ok(&r) || reader_left(&r) > 0)
 		return JEEBS_GIVE_UP;
 	if (!valid_side(&s->side[JEEBS_TO_SERVER]) || !valid_side(&s->side[JEEBS_TO_CLIENT]) ||

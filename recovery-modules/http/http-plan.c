@@ -71,52 +71,17 @@ uint64_t http_ask_to(const struct http *s, const struct jeebs_cut *cut, unsigned
 	return asked < s->queue_n ? http_queued(s, asked)->start : cut->to_server_end;
 }
 
-/*
- * Whether the representation has a reliable name: a strong entity tag, or, without any tag, a
- * strong date (RFC 9110 section 13.1.5).
- */
-static bool strong_validator(const struct http_answer *a)
-{
-	if (a->flags & HTTP_ANSWER_ETAG)
-		return a->flags & HTTP_ANSWER_STRONG;
-	return http_answer_strong_date(a);
-}
-
-/* Whether the rest of the cut response can be asked for by a range. */
-static bool range_possible(const struct http *s)
-{
-	const struct http_answer *a = &s->answer;
-
-	if (http_oldest(s)->method != HTTP_GET || a->flags & HTTP_ANSWER_NO_RANGES)
-		return false;
-	if (s->side[JEEBS_TO_CLIENT].body.kind != HTTP_BODY_LENGTH || s->delivered.to == 0 ||
-	    s->delivered.to >= a->length || !strong_validator(a))
-		return false;
-	if (a->status == 206)
-		return a->flags & HTTP_ANSWER_RANGE &&
-		       a->range_last - a->range_first == a->length - 1;
-	return a->status == 200;
-}
-
-/*
- * Whether it is a response with several ranges, which another server sends with another boundary.
- */
-static bool parts_possible(const struct http *s)
-{
-	return http_oldest(s)->method == HTTP_GET && s->answer.flags & HTTP_ANSWER_PARTS &&
-	       s->side[JEEBS_TO_CLIENT].body.kind == HTTP_BODY_LENGTH &&
-	       strong_validator(&s->answer);
-}
-
 static void decide_body(const struct http *s, struct http_decision *d)
 {
-	if (range_possible(s))
+	const struct http_cut_answer c = http_cut_answer(s, http_oldest(s)->method);
+
+	if (http_range_possible(&c))
 		go_on(d, HTTP_MODE_RANGE);
 	else if (s->answer.flags & HTTP_ANSWER_CODED)
 		refuse(d, "transfer-coding");
 	else if (!http_digest_whole(&s->delivered))
 		refuse(d, "response-gap");
-	else if (parts_possible(s))
+	else if (http_parts_possible(&c))
 		go_on(d, HTTP_MODE_PARTS);
 	else
 		go_on(d, HTTP_MODE_DIGEST);

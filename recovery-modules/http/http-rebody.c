@@ -206,12 +206,6 @@ static bool end_chunked(const struct http_body *out, const struct join *x)
 	return give_up(x, "content-differs");
 }
 
-/* Whether the whole content has the length it had when the client asked for a range of it. */
-static bool total_fits(const struct http_answer *old, uint64_t total)
-{
-	return old->range_total == UINT64_MAX ? total > old->range_last : total == old->range_total;
-}
-
 static bool in_ended(struct http *s, const struct join *x, struct jeebs_bytes rest)
 {
 	struct http_rebody *r = &s->resume.rebody;
@@ -222,7 +216,7 @@ static bool in_ended(struct http *s, const struct join *x, struct jeebs_bytes re
 	if (!r->raw && out->kind == HTTP_BODY_CHUNKED && !end_chunked(out, x))
 		return false;
 	if (!r->raw && out->kind == HTTP_BODY_LENGTH) {
-		if (out->left > 0 || (r->part && !total_fits(&s->answer, r->seen)))
+		if (out->left > 0 || (r->part && !http_total_fits(&s->answer, r->seen)))
 			return give_up(x, "length-differs");
 		if (r->holding)
 			to_client(x, (struct jeebs_bytes){&r->held, 1});
@@ -360,224 +354,28 @@ static bool body_data(struct http *s, const struct join *x, struct jeebs_bytes b
 	}
 }
 
-static bool same_tag(const struct http_answer *old, const struct http_answer *next)
-{
-	return old->flags & next->flags & HTTP_ANSWER_STRONG && next->etag_hash == old->etag_hash;
-}
-
-static bool same_date(const struct http_answer *old, const struct http_answer *next)
-{
-	return old->flags & next->flags & HTTP_ANSWER_MODIFIED &&
-	       next->modified_s == old->modified_s;
-}
-
-static bool other_date(const struct http_answer *old, const struct http_answer *next)
-{
-	return old->flags & next->flags & HTTP_ANSWER_MODIFIED && !same_date(old, next);
-}
-
 /*
- * Whether a part belongs to the same content as the client's bytes. The client may have other parts
- * of it, which the box cannot compare. Equal strong tags prove it; different dates disprove it,
- * since servers of different makes agree on the date though not on the tag. Without a strong date
- * the bytes must prove it: @compared is how many are compared.
+ * Checks that the backend's response goes on with the cut one, and has the delivered bytes
+ * compared.
  */
-static bool part_of_same(const struct http_answer *old, const struct http_answer *next,
-			 uint64_t compared)
-{
-	if (same_tag(old, next))
-		return true;
-	if (other_date(old, next))
-		return false;
-	return compared >= HTTP_PROOF_MIN || (http_answer_strong_date(old) && same_date(old, next));
-}
-
-/*
- * Whether both are the same kind of content. Each make of server has its own table of media types,
- * and some add a charset. A body of the same length of which enough bytes are compared is the same
- * under any type.
- */
-static bool same_entity(const struct http_answer *old, const struct http_answer *next,
-			bool same_length, uint64_t compared)
-{
-	if (next->entity == old->entity)
-		return true;
-	/* The parameters include a boundary, which is part of the body. */
-	if (next->parameters != old->parameters ||
-	    (old->charset && next->charset && next->charset != old->charset))
-		return false;
-	bool encoding = next->encoding == old->encoding;
-	if (encoding && next->type == old->type && next->type != 0)
-		return true;
-	return same_length && (encoding || compared >= HTTP_PROOF_MIN);
-}
-
-/* Compares the backend's next data bytes with what was delivered from @from on. */
-static void compare_from(struct http *s, uint64_t from)
-{
-	struct http_rebody *r = &s->resume.rebody;
-
-	http_digest_init(&r->got, from);
-	r->verify = s->delivered.to - from;
-}
-
-/* Whether a strong name proves all bytes equal, also those that were not seen. */
-static bool same_name(const struct http_answer *old, const struct http_answer *next)
-{
-	return same_tag(old, next) || (http_answer_strong_date(old) && same_date(old, next) &&
-				       old->encoding == next->encoding);
-}
-
-static bool range_named(const struct http *s, uint64_t compared)
-{
-	const struct http_answer *old = &s->answer, *next = &s->resume.rebody.answer;
-
-	/* If-Range named the date. Then the backend may omit it (RFC 9110 section 15.3.7). */
-	if (!(old->flags & HTTP_ANSWER_STRONG) && !(next->flags & HTTP_ANSWER_MODIFIED))
-		return true;
-	return http_digest_whole(&s->delivered) ? part_of_same(old, next, compared)
-						: same_name(old, next);
-}
-
-/* Checks a 206 to the range that http_ask_rest() asked for. */
-static bool accept_range(struct http *s, const struct join *x)
-{
-	const struct http_answer *old = &s->answer;
-	const struct http_answer *next = &s->resume.rebody.answer;
-	uint64_t window = http_digest_window(&s->delivered), first = http_range_from(s);
-	uint64_t last = old->status == 206 ? old->range_last : old->length - 1;
-	uint64_t total = old->status == 206 ? old->range_total : old->length;
-	uint64_t compared = s->delivered.to - window;
-
-	/* A different tag means that the backend does not know If-Range. Bytes before the window
-	 * are not compared. */
-	if (!range_named(s, compared))
-		return give_up(x, "validator-differs");
-	if (!(next->flags & HTTP_ANSWER_RANGE) || next->range_first != first ||
-	    next->range_last != last || (next->range_total != total && total != UINT64_MAX))
-		return give_up(x, "range-differs");
-	/* Two encodings of a file may have the same date. */
-	if (!same_tag(old, next) && next->encoding != old->encoding && compared < HTTP_PROOF_MIN)
-		return give_up(x, "entity-differs");
-	if (next->kind == HTTP_BODY_LENGTH && next->length != last - first + 1)
-		return give_up(x, "length-differs");
-	compare_from(s, window);
-	return true;
-}
-
-/* Has the delivered bytes compared, after @before data bytes of the backend's body. */
-static bool accept_delivered(struct http *s, const struct join *x, uint64_t before)
-{
-	struct http_rebody *r = &s->resume.rebody;
-	uint64_t from = 0;
-
-	/* After a gap only a strong name of the content can prove that it is the same. */
-	if (!http_digest_whole(&s->delivered)) {
-		if (!same_tag(&s->answer, &r->answer))
-			return give_up(x, "content-unproven");
-		from = http_digest_window(&s->delivered);
-	}
-	r->skip = before + from;
-	compare_from(s, from);
-	return true;
-}
-
-/*
- * The client asked for a range, and the backend sends the whole. Either it does not support ranges,
- * or the tag named by the client or the box is not the backend's. The client's range is cut out of
- * the body.
- */
-static bool accept_all_for_part(struct http *s, const struct join *x)
-{
-	const struct http_answer *old = &s->answer;
-	struct http_rebody *r = &s->resume.rebody;
-	bool counted = r->answer.kind == HTTP_BODY_LENGTH;
-
-	if (counted && !total_fits(old, r->answer.length))
-		return give_up(x, "length-differs");
-	if (!same_entity(old, &r->answer, counted && old->range_total != UINT64_MAX,
-			 s->delivered.to))
-		return give_up(x, "entity-differs");
-	if (!part_of_same(old, &r->answer, s->delivered.to))
-		return give_up(x, "validator-differs");
-	r->part = true;
-	return accept_delivered(s, x, old->range_first);
-}
-
-static bool same_range(const struct http_answer *old, const struct http_answer *next)
-{
-	if ((old->flags ^ next->flags) & HTTP_ANSWER_RANGE)
-		return false;
-	return !(old->flags & HTTP_ANSWER_RANGE) ||
-	       (old->range_first == next->range_first && old->range_last == next->range_last &&
-		old->range_total == next->range_total);
-}
-
-/* Checks a whole body, of which the delivered beginning is compared. */
-static bool accept_whole(struct http *s, const struct join *x)
-{
-	const struct http_answer *old = &s->answer;
-	struct http_rebody *r = &s->resume.rebody;
-	const struct http_answer *next = &r->answer;
-	uint8_t out = s->side[JEEBS_TO_CLIENT].body.kind;
-	bool counted = out == HTTP_BODY_LENGTH && next->kind == HTTP_BODY_LENGTH;
-	bool named = old->flags & HTTP_ANSWER_STRONG || other_date(old, next);
-
-	if (next->status != old->status)
-		return give_up(x, "status-differs");
-	if (!same_range(old, next))
-		return give_up(x, "range-differs");
-	if (counted && next->length != old->length)
-		return give_up(x, "length-differs");
-	if (!same_entity(old, next, counted, s->delivered.to))
-		return give_up(x, "entity-differs");
-	if (old->status == 206 && named && !part_of_same(old, next, s->delivered.to))
-		return give_up(x, "validator-differs");
-	/* The backend's body may end by a failure, which cannot be told from its end. A chunked
-	 * body would make it look complete. */
-	if (out == HTTP_BODY_CHUNKED && next->kind == HTTP_BODY_CLOSE)
-		return give_up(x, "framing-differs");
-	return accept_delivered(s, x, 0);
-}
-
-/* Checks a body with several ranges, which has another boundary. */
-static bool accept_several(struct http *s, const struct join *x)
-{
-	struct http_rebody *r = &s->resume.rebody;
-
-	if (!part_of_same(&s->answer, &r->answer, s->delivered.to))
-		return give_up(x, "validator-differs");
-	if (r->answer.encoding != s->answer.encoding)
-		return give_up(x, "entity-differs");
-	if (r->answer.kind == HTTP_BODY_CLOSE)
-		return give_up(x, "framing-differs");
-	r->several = true;
-	compare_from(s, 0);
-	return true;
-}
-
-/* Whether the client has the beginning of one range whose length it knows. */
-static bool holds_part(const struct http *s)
-{
-	const struct http_answer *a = &s->answer;
-
-	return s->resume.method == HTTP_GET && a->status == 206 && a->flags & HTTP_ANSWER_RANGE &&
-	       s->side[JEEBS_TO_CLIENT].body.kind == HTTP_BODY_LENGTH &&
-	       a->range_last - a->range_first == a->length - 1;
-}
-
 static bool accept(struct http *s, const struct join *x)
 {
-	const struct http_answer *old = &s->answer, *next = &s->resume.rebody.answer;
+	static const enum http_again again[] = {[HTTP_MODE_RANGE] = HTTP_AGAIN_RANGE,
+						[HTTP_MODE_PARTS] = HTTP_AGAIN_PARTS,
+						[HTTP_MODE_ANSWERED] = HTTP_AGAIN_AS_IT_WAS};
+	struct http_rebody *r = &s->resume.rebody;
+	const struct http_cut_answer c = http_cut_answer(s, s->resume.method);
+	struct http_same same;
+	const char *why = http_same_content(&c, again[s->resume.mode], &r->answer, &same);
 
-	if (s->resume.mode == HTTP_MODE_RANGE && next->status == 206)
-		return accept_range(s, x);
-	if (next->status == 200 && holds_part(s))
-		return accept_all_for_part(s, x);
-	if (s->resume.mode == HTTP_MODE_PARTS && next->flags & HTTP_ANSWER_PARTS &&
-	    next->entity != old->entity)
-		return accept_several(s, x);
-	return accept_whole(s, x);
+	if (why)
+		return give_up(x, why);
+	r->part = same.part;
+	r->several = same.several;
+	r->skip = same.skip;
+	http_digest_init(&r->got, same.from);
+	r->verify = s->delivered.to - same.from;
+	return true;
 }
 
 static bool head_complete(struct http *s, const struct join *x)

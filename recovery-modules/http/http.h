@@ -23,14 +23,13 @@
 #include "http-head.h"
 #include "http-parts.h"
 #include "http-rehead.h"
+#include "http-same.h"
 #include "jeebs/recovery-module.h"
 
 #define HTTP_QUEUE_MAX     16u
 #define HTTP_SYNC_PROOFS   2u
 #define HTTP_SYNC_QUIET_NS INT64_C(1000000000)
-/* How many equal bytes prove the same content where no validator does. */
-#define HTTP_PROOF_MIN   1024u
-#define HTTP_BACKLOG_MAX (UINT64_C(256) << 10) /* bytes of requests beyond the queue */
+#define HTTP_BACKLOG_MAX   (UINT64_C(256) << 10) /* bytes of requests beyond the queue */
 /* Ceiling of the server's bytes that wait for their request. */
 #define HTTP_WAITING_MAX 65536u
 /* How much of an upload for nobody is read, so that the client comes to read why. */
@@ -201,17 +200,16 @@ static inline const struct http_request *http_oldest(const struct http *s)
 	return s->queue_n ? &s->queue[s->queue_first] : NULL;
 }
 
-/* The position from which the rest is asked for: far enough before the cut to be compared. */
-static inline uint64_t http_range_from(const struct http *s)
-{
-	uint64_t first = s->answer.status == 206 ? s->answer.range_first : 0;
-
-	return first + http_digest_window(&s->delivered);
-}
-
 static inline const struct http_request *http_queued(const struct http *s, unsigned i)
 {
 	return &s->queue[(s->queue_first + i) % HTTP_QUEUE_MAX];
+}
+
+/* The response whose body was cut, the answer to a request of @method. */
+static inline struct http_cut_answer http_cut_answer(const struct http *s, uint8_t method)
+{
+	return (struct http_cut_answer){&s->answer, &s->etag, &s->delivered, method,
+					s->side[JEEBS_TO_CLIENT].body.kind};
 }
 
 /* Whether the configuration allows asking this request again. */
