@@ -30,6 +30,7 @@
 
 #define TLS_RANDOM_BYTES     32
 #define TLS_SECRET_MAX_BYTES 64 /* SHA-512; today's suites have 48 at most */
+#define TLS_MASTER_BYTES     48
 #define SSH_K_MAX_BYTES      2100
 #define SSH_HASH_MAX_BYTES   64
 

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "session-crypto.h"
+
+#include "aead.h"
+#include "jeebs/recovery-module.h"
+#include "tls-schedule.h"
+
+struct session_key {
+	const struct tls_suite *suite;
+	uint8_t secret[TLS_SECRET_MAX_BYTES]; /* of TLS 1.3, for the next key */
+	struct tls_traffic_key traffic;
+	uint64_t sealed; /* the last nonce, if any */
+	bool has_sealed;
+	uint8_t kind, dir;
+	uint8_t next; /* handle; 0: not derived yet */
+};
+
+struct jeebs_keys {
+	struct session_secrets secrets;
+	uint32_t n;
+	struct session_key key[SESSION_CRYPTO_KEYS]; /* handle - 1 */
+};
+
+_Static_assert(sizeof(struct jeebs_keys) <= SESSION_CRYPTO_BYTES, "they fit into a slot");
+
+struct jeebs_keys *session_crypto_init(void *room, const struct session_secrets *secrets)
+{
+	struct jeebs_keys *k = room;
+
+	*k = (struct jeebs_keys){.secrets = *secrets};
+	return k;
+}
+
+void session_crypto_deinit(struct jeebs_keys *k)
+{
+	if (k)
+		explicit_bzero(k, sizeof *k);
+}
+
+static struct session_key *key_at(struct jeebs_keys *k, uint32_t handle)
+{
+	return handle >= 1 && handle <= k->n ? &k->key[handle - 1] : NULL;
+}
+
+static bool same(const struct session_key *a, const struct session_key *b)
+{
+	return a->suite == b->suite && a->kind == b->kind && a->dir == b->dir &&
+	       memcmp(&a->traffic, &b->traffic, sizeof a->traffic) == 0;
+}
+
+/* Keeps @new, unless it is there already. */
+static int keep(struct jeebs_keys *k, struct session_key *new, uint32_t *ret)
+{
+	int r = JEEBS_CRYPTO_OK;
+	uint32_t i = 0;
+
+	while (i < k->n && !same(&k->key[i], new))
+		i++;
+	if (i == SESSION_CRYPTO_KEYS) {
+		r = JEEBS_CRYPTO_FAILED;
+	} else {
+		if (i == k->n)
+			k->key[k->n++] = *new;
+		*ret = i + 1;
+	}
+	explicit_bzero(new, sizeof *new);
+	return r;
+}
+
+static enum tls_secret label_of(const struct jeebs_key_spec *spec)
+{
+	bool server = spec->dir == JEEBS_TO_CLIENT;
+
+	switch (spec->kind) {
+	case JEEBS_KEY_TLS12:
+		return TLS_MASTER;
+	case JEEBS_KEY_TLS13_HANDSHAKE:
+		return server ? TLS_SERVER_HANDSHAKE : TLS_CLIENT_HANDSHAKE;
+	case JEEBS_KEY_TLS13_APPLICATION:
+		return server ? TLS_SERVER_APPLICATION : TLS_CLIENT_APPLICATION;
+	default:
+		return TLS_SECRETS;
+	}
+}
+
+/* The traffic key of TLS 1.3 whose secret is in @key. */
+static bool from_secret(struct session_key *key)
+{
+	struct bytes secret = bytes_of(key->secret, tls_suite_hash_bytes(key->suite));
+
+	return tls13_traffic_key(key->suite, secret, &key->traffic);
+}
+
+/*
+ * The secret that @spec asks for. One of another length belongs to another session, and is not
+ * counted.
+ */
+static bool find_secret(const struct jeebs_keys *k, const struct jeebs_key_spec *spec,
+			enum tls_secret label, size_t n, struct bytes *ret)
+{
+	const struct session_secrets *s = &k->secrets;
+	uint32_t fitting = 0;
+
+	for (uint32_t i = 0; s->find(s->ctx, spec->client_random, label, i, ret); i++)
+		if (ret->n == n && fitting++ == spec->candidate)
+			return true;
+	return false;
+}
+
+static int derive(struct jeebs_keys *k, const struct jeebs_key_spec *spec, uint32_t *ret_key)
+{
+	const struct tls_suite *suite = tls_suite_find(spec->suite);
+	enum tls_secret label = label_of(spec);
+	struct bytes secret;
+
+	if (label == TLS_SECRETS || spec->dir > 1)
+		return JEEBS_CRYPTO_NO_KEY;
+	if (!suite || suite->tls13 == (label == TLS_MASTER))
+		return JEEBS_CRYPTO_NO_SUITE;
+	size_t n = label == TLS_MASTER ? TLS_MASTER_BYTES : tls_suite_hash_bytes(suite);
+	if (!find_secret(k, spec, label, n, &secret))
+		return JEEBS_CRYPTO_NO_KEY;
+
+	struct session_key new = {
+		.suite = suite, .kind = (uint8_t)spec->kind, .dir = (uint8_t)spec->dir};
+	bool ok;
+	if (label == TLS_MASTER) {
+		ok = tls12_traffic_key(suite, secret, spec->client_random, spec->server_random,
+				       spec->dir, &new.traffic);
+	} else {
+		memcpy(new.secret, secret.p, secret.n);
+		ok = from_secret(&new);
+	}
+	if (!ok)
+		explicit_bzero(&new, sizeof new);
+	return ok ? keep(k, &new, ret_key) : JEEBS_CRYPTO_FAILED;
+}
+
+static int next(struct jeebs_keys *k, uint32_t handle, uint32_t *ret_key)
+{
+	struct session_key *key = key_at(k, handle);
+	struct session_key new;
+
+	if (!key || key->kind != JEEBS_KEY_TLS13_APPLICATION)
+		return JEEBS_CRYPTO_NO_KEY;
+	if (key->next > 0) {
+		*ret_key = key->next;
+		return JEEBS_CRYPTO_OK;
+	}
+	new = (struct session_key){.suite = key->suite, .kind = key->kind, .dir = key->dir};
+	if (!tls13_next_secret(key->suite, bytes_of(key->secret, tls_suite_hash_bytes(key->suite)),
+			       new.secret) ||
+	    !from_secret(&new)) {
+		explicit_bzero(&new, sizeof new);
+		return JEEBS_CRYPTO_FAILED;
+	}
+	int r = keep(k, &new, ret_key);
+	if (r == JEEBS_CRYPTO_OK)
+		key->next = (uint8_t)*ret_key;
+	return r;
+}
+
+static struct aead aead_of(const struct session_key *key, uint64_t nonce)
+{
+	struct aead a = {.suite = key->suite, .key = key->traffic.key};
+	bool explicit = tls_suite_explicit_bytes(key->suite) > 0;
+
+	memcpy(a.nonce, key->traffic.iv, TLS_NONCE_BYTES);
+	for (int i = 0; i < 8; i++) {
+		uint8_t b = (uint8_t)(nonce >> (56 - 8 * i));
+		a.nonce[4 + i] = explicit ? b : a.nonce[4 + i] ^ b;
+	}
+	return a;
+}
+
+static struct bytes bytes_of_module(struct jeebs_bytes b)
+{
+	return bytes_of(b.p, b.n);
+}
+
+static int open_message(struct jeebs_keys *k, uint32_t handle, uint64_t nonce,
+			struct jeebs_bytes aad, struct jeebs_bytes in, uint8_t *out)
+{
+	const struct session_key *key = key_at(k, handle);
+
+	if (!key)
+		return JEEBS_CRYPTO_NO_KEY;
+	struct aead a = aead_of(key, nonce);
+	return aead_open(&a, bytes_of_module(aad), bytes_of_module(in), out);
+}
+
+static int peek(struct jeebs_keys *k, uint32_t handle, uint64_t nonce, uint64_t off,
+		struct jeebs_bytes in, uint8_t *out)
+{
+	const struct session_key *key = key_at(k, handle);
+
+	if (!key)
+		return JEEBS_CRYPTO_NO_KEY;
+	struct aead a = aead_of(key, nonce);
+	return aead_peek(&a, off, bytes_of_module(in), out);
+}
+
+static int seal(struct jeebs_keys *k, uint32_t handle, uint64_t nonce, struct jeebs_bytes aad,
+		struct jeebs_bytes in, uint8_t *out)
+{
+	struct session_key *key = key_at(k, handle);
+
+	if (!key)
+		return JEEBS_CRYPTO_NO_KEY;
+	if (key->has_sealed && nonce != key->sealed + 1)
+		return JEEBS_CRYPTO_USED;
+	struct aead a = aead_of(key, nonce);
+	/* Counted before it is done: what went wrong half-way may have been seen. */
+	key->has_sealed = true;
+	key->sealed = nonce;
+	return aead_seal(&a, bytes_of_module(aad), bytes_of_module(in), out);
+}
+
+const struct jeebs_crypto_ops session_crypto_ops = {
+	.size = sizeof(struct jeebs_crypto_ops),
+	.derive = derive,
+	.next = next,
+	.open = open_message,
+	.peek = peek,
+	.seal = seal,
+};

@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Conversations that OpenSSL made: each record opens, is read in part, and is sealed to the very
+ * same bytes.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+
+#include "base/reader.h"
+#include "keyvault/record/tls-suite.h"
+#include "session-crypto.h"
+#include "test/tls-rig.h"
+
+static const struct {
+	const char *name;
+	uint16_t number;
+} suites[] = {
+	{"TLS_AES_128_GCM_SHA256", 0x1301},        {"TLS_AES_256_GCM_SHA384", 0x1302},
+	{"TLS_CHACHA20_POLY1305_SHA256", 0x1303},  {"TLS_AES_128_CCM_SHA256", 0x1304},
+	{"TLS_AES_128_CCM_8_SHA256", 0x1305},      {"ECDHE-ECDSA-AES128-GCM-SHA256", 0xc02b},
+	{"ECDHE-ECDSA-AES256-GCM-SHA384", 0xc02c}, {"ECDHE-ECDSA-CHACHA20-POLY1305", 0xcca9},
+	{"ECDHE-ECDSA-AES128-CCM", 0xc0ac},        {"ECDHE-ECDSA-AES256-CCM", 0xc0ad},
+	{"ECDHE-ECDSA-AES128-CCM8", 0xc0ae},       {"ECDHE-ECDSA-AES256-CCM8", 0xc0af},
+};
+#define SUITES (sizeof suites / sizeof suites[0])
+
+/* One direction of a conversation, read record by record. */
+struct follower {
+	struct jeebs_keys *keys;
+	const struct tls_suite *suite;
+	struct reader wire;
+	struct buf plain; /* application data */
+	uint32_t dir, key;
+	uint64_t number;
+	bool started; /* something was sealed */
+	uint32_t records, updates;
+};
+
+static struct jeebs_bytes given(struct bytes b)
+{
+	return (struct jeebs_bytes){b.p, b.n};
+}
+
+/* The additional data of a record (RFC 8446 section 5.2, RFC 5246 section 6.2.3.3). */
+static struct bytes additional(const struct follower *f, struct bytes header, size_t n,
+			       uint8_t out[static 13])
+{
+	if (f->suite->tls13) {
+		memcpy(out, header.p, 5);
+		return bytes_of(out, 5);
+	}
+	for (int i = 0; i < 8; i++)
+		out[i] = (uint8_t)(f->number >> (56 - 8 * i));
+	memcpy(out + 8, header.p, 3);
+	out[11] = (uint8_t)(n >> 8);
+	out[12] = (uint8_t)n;
+	return bytes_of(out, 13);
+}
+
+/* Reads any part of the record without its tag; it is what the whole has there. */
+static void check_parts(const struct follower *f, uint64_t nonce, struct bytes sealed,
+			struct bytes text)
+{
+	uint8_t part[20000];
+	size_t step = text.n / 7 + 1;
+
+	for (size_t from = 0; from < text.n; from += step) {
+		for (size_t n = 1; n <= text.n - from; n += step) {
+			assert_int_equal(session_crypto_ops.peek(
+						 f->keys, f->key, nonce, from,
+						 given(bytes_head(bytes_from(sealed, from), n)),
+						 part),
+					 JEEBS_CRYPTO_OK);
+			assert_memory_equal(part, text.p + from, n);
+		}
+	}
+}
+
+/* A changed bit anywhere, another number or other additional data is found out. */
+static void check_forged(const struct follower *f, uint64_t nonce, struct bytes aad,
+			 struct bytes sealed)
+{
+	uint8_t copy[20000], out[20000];
+	const size_t places[] = {0, sealed.n / 2, sealed.n - 1};
+	const struct jeebs_crypto_ops *c = &session_crypto_ops;
+
+	for (unsigned i = 0; i < 3; i++) {
+		memcpy(copy, sealed.p, sealed.n);
+		copy[places[i]] ^= 0x10;
+		assert_int_equal(c->open(f->keys, f->key, nonce, given(aad),
+					 given(bytes_of(copy, sealed.n)), out),
+				 JEEBS_CRYPTO_FORGED);
+	}
+	assert_int_equal(c->open(f->keys, f->key, nonce + 1, given(aad), given(sealed), out),
+			 JEEBS_CRYPTO_FORGED);
+	assert_int_equal(
+		c->open(f->keys, f->key, nonce, given(bytes_from(aad, 1)), given(sealed), out),
+		JEEBS_CRYPTO_FORGED);
+	assert_int_equal(c->open(f->keys, f->key, nonce, given(aad),
+				 given(bytes_head(sealed, f->suite->tag - 1u)), out),
+			 JEEBS_CRYPTO_FORGED);
+}
+
+static void check_sealed_again(struct follower *f, uint64_t nonce, struct bytes aad,
+			       struct bytes text, struct bytes sealed)
+{
+	const struct jeebs_crypto_ops *c = &session_crypto_ops;
+	uint8_t out[20000];
+
+	assert_int_equal(c->seal(f->keys, f->key, nonce, given(aad), given(text), out),
+			 JEEBS_CRYPTO_OK);
+	assert_memory_equal(out, sealed.p, sealed.n);
+	/* Not twice, not backwards, and none is left out. */
+	assert_int_equal(c->seal(f->keys, f->key, nonce, given(aad), given(text), out),
+			 JEEBS_CRYPTO_USED);
+	assert_int_equal(c->seal(f->keys, f->key, nonce - 1, given(aad), given(text), out),
+			 JEEBS_CRYPTO_USED);
+	assert_int_equal(c->seal(f->keys, f->key, nonce + 2, given(aad), given(text), out),
+			 JEEBS_CRYPTO_USED);
+}
+
+static struct jeebs_key_spec spec_of(const struct tls_rig *r, const struct follower *f,
+				     uint32_t kind)
+{
+	struct jeebs_key_spec s = {.kind = kind, .dir = f->dir, .suite = f->suite->number};
+
+	memcpy(s.client_random, r->wire[JEEBS_TO_SERVER].p + 11, 32);
+	memcpy(s.server_random, r->wire[JEEBS_TO_CLIENT].p + 11, 32);
+	return s;
+}
+
+static void set_key(const struct tls_rig *r, struct follower *f, uint32_t kind)
+{
+	struct jeebs_key_spec spec = spec_of(r, f, kind);
+	uint32_t again;
+
+	assert_int_equal(session_crypto_ops.derive(f->keys, &spec, &f->key), JEEBS_CRYPTO_OK);
+	assert_int_equal(session_crypto_ops.derive(f->keys, &spec, &again), JEEBS_CRYPTO_OK);
+	assert_int_equal(f->key, again);
+	f->number = 0;
+	f->started = true;
+}
+
+/* Opens one sealed record. Returns its plaintext, in @out. */
+static struct bytes follow_record(struct follower *f, struct bytes header, struct bytes payload,
+				  uint8_t *out)
+{
+	size_t explicit = tls_suite_explicit_bytes(f->suite);
+	struct reader r = reader_init(payload);
+	uint64_t nonce = explicit ? reader_u64be(&r) : f->number;
+	struct bytes sealed = bytes_from(payload, explicit);
+	size_t n = sealed.n - f->suite->tag;
+	uint8_t aad_room[13];
+	struct bytes aad = additional(f, header, n, aad_room);
+
+	assert_int_equal(
+		session_crypto_ops.open(f->keys, f->key, nonce, given(aad), given(sealed), out),
+		JEEBS_CRYPTO_OK);
+	check_parts(f, nonce, sealed, bytes_of(out, n));
+	check_forged(f, nonce, aad, sealed);
+	check_sealed_again(f, nonce, aad, bytes_of(out, n), sealed);
+	f->number++;
+	f->records++;
+	return bytes_of(out, n);
+}
+
+/* What a record of TLS 1.3 means for the keys: after Finished and KeyUpdate there are others. */
+static void hear_inner(const struct tls_rig *r, struct follower *f, struct bytes text)
+{
+	size_t n = text.n;
+
+	while (n > 0 && text.p[n - 1] == 0)
+		n--;
+	assert_true(n > 0);
+	uint8_t type = text.p[--n];
+	if (type == 23)
+		buf_bytes(&f->plain, bytes_head(text, n));
+	/* OpenSSL has Finished at the end of a record. */
+	if (type == 22 && n >= 36 && text.p[n - f->suite->sha384 * 16 - 36] == 20 &&
+	    text.p[n - f->suite->sha384 * 16 - 33] == tls_suite_hash_bytes(f->suite))
+		set_key(r, f, JEEBS_KEY_TLS13_APPLICATION);
+	if (type == 22 && n == 5 && text.p[0] == 24) {
+		uint32_t next, again;
+		assert_int_equal(session_crypto_ops.next(f->keys, f->key, &next), JEEBS_CRYPTO_OK);
+		assert_int_equal(session_crypto_ops.next(f->keys, f->key, &again), JEEBS_CRYPTO_OK);
+		assert_int_equal(next, again);
+		assert_true(next != f->key);
+		f->key = next;
+		f->number = 0;
+		f->updates++;
+	}
+}
+
+static void follow(const struct tls_rig *r, struct follower *f)
+{
+	static uint8_t out[20000];
+
+	while (reader_left(&f->wire) > 0) {
+		struct bytes header = reader_bytes(&f->wire, 5);
+		struct bytes payload =
+			reader_bytes(&f->wire, (size_t)(header.p[3] << 8 | header.p[4]));
+		assert_true(reader_ok(&f->wire));
+		if (header.p[0] == 20) { /* ChangeCipherSpec: 1.3 does not mean it */
+			if (!f->suite->tls13)
+				set_key(r, f, JEEBS_KEY_TLS12);
+			continue;
+		}
+		if (f->suite->tls13 && header.p[0] == 23 && !f->started)
+			set_key(r, f, JEEBS_KEY_TLS13_HANDSHAKE);
+		if (!f->started)
+			continue;
+		struct bytes text = follow_record(f, header, payload, out);
+		if (f->suite->tls13)
+			hear_inner(r, f, text);
+		else if (header.p[0] == 23)
+			buf_bytes(&f->plain, text);
+	}
+}
+
+static void check_conversation(struct tls_rig *r, uint16_t number, uint32_t updates)
+{
+	struct jeebs_keys *keys;
+	struct session_secrets secrets = tls_rig_secrets(r);
+	void *room = calloc(1, SESSION_CRYPTO_BYTES);
+
+	keys = session_crypto_init(room, &secrets);
+	for (uint32_t dir = 0; dir < 2; dir++) {
+		struct follower f = {.keys = keys,
+				     .suite = tls_suite_find(number),
+				     .wire = reader_init(buf_view(&r->wire[dir])),
+				     .plain = BUF_INIT(1u << 24),
+				     .dir = dir};
+		assert_non_null(f.suite);
+		follow(r, &f);
+		assert_true(bytes_eq(buf_view(&f.plain), buf_view(&r->plain[dir])));
+		assert_true(f.records >= 3);
+		assert_int_equal(f.updates, updates);
+		buf_deinit(&f.plain);
+	}
+	session_crypto_deinit(keys);
+	for (size_t i = 0; i < SESSION_CRYPTO_BYTES; i++)
+		assert_int_equal(((uint8_t *)room)[i], 0);
+	free(room);
+}
+
+static struct bytes text_of(size_t n)
+{
+	static uint8_t text[40000];
+
+	for (size_t i = 0; i < sizeof text; i++)
+		text[i] = (uint8_t)(i * 7 + (i >> 8));
+	return bytes_of(text, n);
+}
+
+static void test_every_suite(void **state)
+{
+	for (unsigned i = 0; i < SUITES; i++) {
+		struct tls_rig *r = tls_rig_new(&(struct tls_rig_options){.suite = suites[i].name});
+		bool tls13 = suites[i].number >> 8 == 0x13;
+
+		tls_rig_handshake(r);
+		tls_rig_say(r, JEEBS_TO_SERVER, text_of(1));
+		tls_rig_say(r, JEEBS_TO_CLIENT, text_of(20000));
+		if (tls13) {
+			tls_rig_key_update(r, JEEBS_TO_SERVER, true);
+			tls_rig_say(r, JEEBS_TO_CLIENT, text_of(100));
+			tls_rig_say(r, JEEBS_TO_SERVER, text_of(100));
+			tls_rig_key_update(r, JEEBS_TO_CLIENT, false);
+			tls_rig_key_update(r, JEEBS_TO_SERVER, false);
+		}
+		tls_rig_say(r, JEEBS_TO_CLIENT, text_of(333));
+		tls_rig_say(r, JEEBS_TO_SERVER, text_of(17));
+		tls_rig_close(r, JEEBS_TO_CLIENT);
+		check_conversation(r, suites[i].number, tls13 ? 2 : 0);
+		tls_rig_free(r);
+	}
+}
+
+/* ---- what there is no key for --------------------------------------------------------------- */
+
+struct found {
+	struct bytes secret[4];
+	uint32_t n;
+	uint32_t asked;
+};
+
+static bool find_listed(void *ctx, const uint8_t client_random[static TLS_RANDOM_BYTES],
+			enum tls_secret label, uint32_t candidate, struct bytes *ret)
+{
+	struct found *f = ctx;
+
+	f->asked++;
+	if (label != TLS_SERVER_APPLICATION || candidate >= f->n)
+		return false;
+	*ret = f->secret[candidate];
+	return true;
+}
+
+static void test_several_secrets(void **state)
+{
+	static const uint8_t a[48] = {1}, b[48] = {2};
+	struct found found = {.secret = {bytes_of(a, 32), bytes_of(a, 48), bytes_of(b, 32)},
+			      .n = 3};
+	struct session_secrets secrets = {.find = find_listed, .ctx = &found};
+	struct jeebs_key_spec spec = {
+		.kind = JEEBS_KEY_TLS13_APPLICATION, .dir = JEEBS_TO_CLIENT, .suite = 0x1301};
+	const struct jeebs_crypto_ops *c = &session_crypto_ops;
+	void *room = calloc(1, SESSION_CRYPTO_BYTES);
+	struct jeebs_keys *k = session_crypto_init(room, &secrets);
+	uint32_t first = 0, second = 0, other = 0;
+
+	assert_int_equal(c->derive(k, &spec, &first), JEEBS_CRYPTO_OK);
+	spec.candidate = 1; /* the one of another length is not counted */
+	assert_int_equal(c->derive(k, &spec, &second), JEEBS_CRYPTO_OK);
+	assert_true(first != second);
+	spec.candidate = 2;
+	assert_int_equal(c->derive(k, &spec, &other), JEEBS_CRYPTO_NO_KEY);
+	spec = (struct jeebs_key_spec){
+		.kind = JEEBS_KEY_TLS13_APPLICATION, .dir = JEEBS_TO_CLIENT, .suite = 0x1302};
+	assert_int_equal(c->derive(k, &spec, &other), JEEBS_CRYPTO_OK);
+	spec.dir = JEEBS_TO_SERVER; /* there is none with that label */
+	assert_int_equal(c->derive(k, &spec, &other), JEEBS_CRYPTO_NO_KEY);
+	spec.dir = 2;
+	assert_int_equal(c->derive(k, &spec, &other), JEEBS_CRYPTO_NO_KEY);
+	spec = (struct jeebs_key_spec){.kind = 77, .suite = 0x1301};
+	assert_int_equal(c->derive(k, &spec, &other), JEEBS_CRYPTO_NO_KEY);
+	spec.kind = JEEBS_KEY_TLS13_APPLICATION;
+	spec.suite = 0xc02b; /* of TLS 1.2 */
+	assert_int_equal(c->derive(k, &spec, &other), JEEBS_CRYPTO_NO_SUITE);
+	spec.kind = JEEBS_KEY_TLS12;
+	spec.suite = 0xc013; /* AES-128-CBC */
+	assert_int_equal(c->derive(k, &spec, &other), JEEBS_CRYPTO_NO_SUITE);
+	session_crypto_deinit(k);
+	free(room);
+}
+
+static void test_handles_have_a_ceiling(void **state)
+{
+	static const uint8_t a[32] = {1};
+	struct found found = {.secret = {bytes_of(a, 32)}, .n = 1};
+	struct session_secrets secrets = {.find = find_listed, .ctx = &found};
+	struct jeebs_key_spec spec = {
+		.kind = JEEBS_KEY_TLS13_APPLICATION, .dir = JEEBS_TO_CLIENT, .suite = 0x1303};
+	const struct jeebs_crypto_ops *c = &session_crypto_ops;
+	const struct jeebs_bytes none = {0};
+	void *room = calloc(1, SESSION_CRYPTO_BYTES);
+	struct jeebs_keys *k = session_crypto_init(room, &secrets);
+	uint32_t key = 0, behind = 0;
+	uint8_t out[64];
+
+	assert_int_equal(c->open(k, 1, 0, none, none, out), JEEBS_CRYPTO_NO_KEY);
+	assert_int_equal(c->derive(k, &spec, &key), JEEBS_CRYPTO_OK);
+	for (int i = 1; i < SESSION_CRYPTO_KEYS; i++)
+		assert_int_equal(c->next(k, key, &key), JEEBS_CRYPTO_OK);
+	assert_int_equal(key, SESSION_CRYPTO_KEYS);
+	assert_int_equal(c->next(k, key, &behind), JEEBS_CRYPTO_FAILED);
+	/* Those that are there still serve. */
+	assert_int_equal(c->seal(k, key, 0, none, none, out), JEEBS_CRYPTO_OK);
+	assert_int_equal(c->open(k, key, 0, none, (struct jeebs_bytes){out, 16}, out + 32),
+			 JEEBS_CRYPTO_OK);
+	assert_int_equal(c->seal(k, 0, 0, none, none, out), JEEBS_CRYPTO_NO_KEY);
+	assert_int_equal(c->peek(k, key + 1, 0, 0, none, out), JEEBS_CRYPTO_NO_KEY);
+	assert_int_equal(c->next(k, key + 1, &behind), JEEBS_CRYPTO_NO_KEY);
+	/* More than a message may have. */
+	const struct jeebs_bytes large = {room, JEEBS_CRYPTO_BYTES_MAX + 1};
+	assert_int_equal(c->seal(k, key, 1, none, large, out), JEEBS_CRYPTO_FAILED);
+	assert_int_equal(c->open(k, key, 1, none, large, out), JEEBS_CRYPTO_FAILED);
+	assert_int_equal(c->peek(k, key, 1, 0, large, out), JEEBS_CRYPTO_FAILED);
+	session_crypto_deinit(k);
+	free(room);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_every_suite),
+		cmocka_unit_test(test_several_secrets),
+		cmocka_unit_test(test_handles_have_a_ceiling),
+	};
+	return cmocka_run_group_tests_name("session-crypto", tests, NULL, NULL);
+}
