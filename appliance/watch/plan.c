@@ -33,6 +33,14 @@ static const struct {
 	 "one half of the handshake was not seen: its TCP options are unknown"},
 };
 
+bool plan_is_hopeless(const struct flow *f)
+{
+	for (size_t i = 0; i < sizeof mark_refusals / sizeof mark_refusals[0]; i++)
+		if (f->marks & mark_refusals[i].mark)
+			return true;
+	return false;
+}
+
 static bool refused_by_mark(const struct flow *f, struct plan *p)
 {
 	for (size_t i = 0; i < sizeof mark_refusals / sizeof mark_refusals[0]; i++) {

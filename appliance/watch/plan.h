@@ -31,8 +31,13 @@ struct plan {
  */
 void plan_make(struct jeebs_flow *jf, struct plan *ret);
 
+/* Whether plan_make() refuses the flow whatever its client still says. Asked when no segment of the
+ * old server can come any more. */
+bool plan_is_hopeless(const struct flow *f);
+
 /* Shows a module the keys in @cut, before plan_ask(). Its state changes. */
 void plan_unseal(const struct jeebs_module *m, void *state, const struct jeebs_cut *cut);
+
 /* The module's part of the plan, for its state and @cut. */
 void plan_ask(const struct jeebs_module *m, const void *state, const struct jeebs_cut *cut,
 	      struct plan *ret);

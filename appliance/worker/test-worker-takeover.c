@@ -162,6 +162,29 @@ static void test_takeover_waits_for_what_was_not_seen(void **state)
 	takeover_inbox_deinit(&inbox);
 }
 
+/* Nothing that such a client could still send would change the refusal. */
+static void test_takeover_does_not_wait_for_the_hopeless(void **state)
+{
+	struct list items;
+
+	start();
+	list_init(&items);
+	assert_int_equal(mailbox_init(&inbox), 0);
+	put(FLOW_TO_SERVER, TCP_SYN, -1, 0, 0);
+	put(FLOW_TO_SERVER, TCP_ACK, 0, 0, 50);
+	put(FLOW_TO_CLIENT, TCP_ACK, 0, 50, 50);
+	settle();
+	worker_call(worker, call_begin, &dead);
+	takeover_item_free(next_item(&items, TAKEOVER_PROBE));
+	put(FLOW_TO_SERVER, TCP_ACK, 100, 50, 0);
+	struct takeover_item *item = next_item(&items, TAKEOVER_READY);
+	assert_true(item->taken.answered && !item->taken.plan.cont);
+	assert_string_equal(item->taken.plan.reason, "handshake-not-seen");
+	takeover_item_free(item);
+	worker_call(worker, call_end, &dead);
+	takeover_inbox_deinit(&inbox);
+}
+
 /* A client that sends its SYN again has no connection, whatever the server believed. */
 static void test_takeover_of_handshakes(void **state)
 {
@@ -580,6 +603,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_takeover),
 		TEST(test_takeover_waits_for_what_was_not_seen),
+		TEST(test_takeover_does_not_wait_for_the_hopeless),
 		TEST(test_takeover_of_handshakes),
 		TEST(test_takeover_ends_early),
 		TEST(test_stop_with_items_waiting),

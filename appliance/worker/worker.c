@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "capture/decode.h"
 #include "watch/life.h"
+#include "watch/plan.h"
 #include "base/log.h"
 #include "capture/service-map.h"
 #include "base/thread.h"
@@ -196,7 +197,8 @@ static void on_asked(struct worker *w, struct jeebs_flow *jf, const struct segme
 	if (begins_again(jf->flow, s))
 		track_drop(watch_track(w->watch), jf->flow);
 	else if (jf->flow->probe_answered && !flow_began_anew(jf->flow) &&
-		 !flow_client_owes(jf->flow) && !flow_client_disowns(jf->flow))
+		 (plan_is_hopeless(jf->flow) ||
+		  (!flow_client_owes(jf->flow) && !flow_client_disowns(jf->flow))))
 		hand_over(w, jf, true);
 }
 

@@ -705,12 +705,11 @@ metrics_add_up() {
 		awk '/^jeebs_connections_(migrated_total|continuing)[{]/ { n += $NF } END { print n + 0 }') == "$live" ]]
 }
 
-# Refused only when the box had asked again and again: for bytes the client says it has sent and never sends again, which also
-# decide about a connection whose handshake was seen in half.
+# Refused only when the box had asked again and again: for bytes the client says it has sent and never sends again.
 refused_after_waiting() {
 	jq -s '(map(select(.event == "failover-open")) | first | .time) as $open |
 		def at: (.[:19] + "Z" | fromdate) + (.[19:23] | tonumber);
-		[.[] | select(.event == "connection-refused" and (.reason == "client-bytes-lost" or .reason == "handshake-not-seen")) |
+		[.[] | select(.event == "connection-refused" and .reason == "client-bytes-lost") |
 			select((.time | at) > ($open | at) + 1)] | length' "$lab_dir/appliance.log"
 }
 
