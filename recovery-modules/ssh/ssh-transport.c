@@ -13,9 +13,9 @@ void ssh_transport_init(struct ssh_transport *t)
 	*t = (struct ssh_transport){.half = {SSH_HALF_INIT, SSH_HALF_INIT}};
 }
 
-static int refuse(struct ssh_transport *t, const char *why)
+static int refuse(struct ssh_transport *t, enum ssh_reason why)
 {
-	t->refused = why;
+	t->refused = (uint8_t)why;
 	return SSH_TAKEN_REFUSED;
 }
 
@@ -34,7 +34,7 @@ static int take_line(struct ssh_transport *t, uint32_t dir, struct bytes in, str
 
 	if (!end) {
 		ret->wire_n = in.n + 1;
-		return in.n < LINE_MAX ? SSH_TAKEN_MORE : refuse(t, "not-ssh");
+		return in.n < LINE_MAX ? SSH_TAKEN_MORE : refuse(t, SSH_REASON_NOT_SSH);
 	}
 	struct bytes line = bytes_head(in, (size_t)(end - in.p));
 
@@ -43,11 +43,11 @@ static int take_line(struct ssh_transport *t, uint32_t dir, struct bytes in, str
 		line.n--;
 	if (line.n < 4 || memcmp(line.p, "SSH-", 4) != 0) {
 		if (dir == JEEBS_TO_SERVER || ++t->lines > LINES_MAX)
-			return refuse(t, "not-ssh");
+			return refuse(t, SSH_REASON_NOT_SSH);
 		return SSH_TAKEN_LINE;
 	}
 	if (!is_version(line) || line.n > SSH_VERSION_MAX)
-		return refuse(t, "not-ssh");
+		return refuse(t, SSH_REASON_NOT_SSH);
 	memcpy(t->version[dir], line.p, line.n);
 	t->version_n[dir] = (uint16_t)line.n;
 	t->phase[dir] = SSH_PHASE_PACKETS;
@@ -109,9 +109,9 @@ static int see_kexinit(struct ssh_transport *t, uint32_t dir, struct bytes paylo
 	struct ssh_kexinit init;
 
 	if (!ssh_kexinit_read(payload, &init) || t->kex.init[dir])
-		return refuse(t, "ssh-malformed");
+		return refuse(t, SSH_REASON_MALFORMED);
 	if (!keep(&t->init[dir], payload))
-		return refuse(t, "ssh-kexinit-too-long");
+		return refuse(t, SSH_REASON_KEXINIT_TOO_LONG);
 	t->kex.init[dir] = true;
 	if (!t->kex.init[1 - dir])
 		return SSH_TAKEN_PACKET;
@@ -123,11 +123,11 @@ static int see_kexinit(struct ssh_transport *t, uint32_t dir, struct bytes paylo
 		judge_guesses(&t->kex, &agreed);
 		return SSH_TAKEN_PACKET;
 	case SSH_AGREED_COMPRESSION:
-		return refuse(t, "ssh-compression");
+		return refuse(t, SSH_REASON_COMPRESSION);
 	case SSH_AGREED_UNKNOWN:
-		return refuse(t, "ssh-cipher-unknown");
+		return refuse(t, SSH_REASON_CIPHER_UNKNOWN);
 	default:
-		return refuse(t, "ssh-nothing-agreed");
+		return refuse(t, SSH_REASON_NOTHING_AGREED);
 	}
 }
 
@@ -154,7 +154,7 @@ static int keep_kex_message(struct ssh_transport *t, struct ssh_kex_message *m,
 			    struct bytes payload)
 {
 	if (payload.n > sizeof m->p)
-		return refuse(t, "ssh-malformed");
+		return refuse(t, SSH_REASON_MALFORMED);
 	memcpy(m->p, payload.p, payload.n);
 	m->n = (uint16_t)payload.n;
 	return SSH_TAKEN_PACKET;
@@ -166,7 +166,7 @@ static int see_kex_message(struct ssh_transport *t, uint32_t dir, struct bytes p
 	struct ssh_agreed agreed;
 
 	if (!k->init[dir])
-		return refuse(t, "ssh-malformed");
+		return refuse(t, SSH_REASON_MALFORMED);
 	if (!k->init[1 - dir]) {
 		k->early[dir] = true;
 		return dir == JEEBS_TO_SERVER ? keep_kex_message(t, &k->client, payload)
@@ -177,7 +177,7 @@ static int see_kex_message(struct ssh_transport *t, uint32_t dir, struct bytes p
 		return SSH_TAKEN_PACKET;
 	}
 	if (ssh_transport_agreed(t, &agreed) != SSH_AGREED)
-		return refuse(t, "ssh-malformed");
+		return refuse(t, SSH_REASON_MALFORMED);
 	struct ssh_kex_message *m = kex_place(k, dir, payload.p[0], is_group_exchange(&agreed));
 
 	if (m)
@@ -193,7 +193,7 @@ static int begin_keys(struct ssh_transport *t, const struct ssh_crypto *c, uint3
 	uint32_t key = 0;
 
 	if (!t->kex.init[0] || !t->kex.init[1] || ssh_transport_agreed(t, &agreed) != SSH_AGREED)
-		return refuse(t, "ssh-malformed");
+		return refuse(t, SSH_REASON_MALFORMED);
 	const struct ssh_key_spec spec = {
 		.exchange = t->generation[dir] - 1,
 		.dir = dir,
@@ -207,9 +207,9 @@ static int begin_keys(struct ssh_transport *t, const struct ssh_crypto *c, uint3
 	case SSH_CRYPTO_NO_KEY:
 		return SSH_TAKEN_KEYS;
 	case SSH_CRYPTO_NO_SUITE:
-		return refuse(t, "ssh-cipher-unknown");
+		return refuse(t, SSH_REASON_CIPHER_UNKNOWN);
 	default:
-		return refuse(t, "ssh-keys-failed");
+		return refuse(t, SSH_REASON_KEYS_FAILED);
 	}
 	t->half[dir].suite = agreed.suite[dir];
 	t->half[dir].key = key;
@@ -245,7 +245,7 @@ static int see(struct ssh_transport *t, const struct ssh_crypto *c, uint32_t dir
 		return see_kex_message(t, dir, payload);
 	if (number == SSH_MSG_NEWKEYS) {
 		if (!t->kex.init[dir] || t->kex.newkeys[dir])
-			return refuse(t, "ssh-malformed");
+			return refuse(t, SSH_REASON_MALFORMED);
 		t->generation[dir]++;
 		t->phase[dir] = SSH_PHASE_NEWKEYS;
 		return ssh_transport_settle(t, c) == SSH_TAKEN_REFUSED ? SSH_TAKEN_REFUSED
@@ -276,10 +276,10 @@ int ssh_transport_take(struct ssh_transport *t, const struct ssh_crypto *c, uint
 	case SSH_PACKET_MORE:
 		return SSH_TAKEN_MORE;
 	case SSH_PACKET_MALFORMED:
-		return refuse(t, t->half[dir].key ? "ssh-forged" : "ssh-malformed");
+		return refuse(t, t->half[dir].key ? SSH_REASON_FORGED : SSH_REASON_MALFORMED);
 	case SSH_PACKET_FORGED:
-		return refuse(t, "ssh-forged");
+		return refuse(t, SSH_REASON_FORGED);
 	default:
-		return refuse(t, "ssh-keys-failed");
+		return refuse(t, SSH_REASON_KEYS_FAILED);
 	}
 }

@@ -11,6 +11,7 @@
 
 #include "ssh-kexinit.h"
 #include "ssh-packet.h"
+#include "ssh-reason.h"
 
 #define SSH_KEX_MESSAGE_MAX 2048u /* ML-KEM's public value has 1,216 bytes */
 
@@ -53,7 +54,7 @@ struct ssh_transport {
 	uint8_t version[2][SSH_VERSION_MAX]; /* without line end */
 	struct ssh_exchange kex;
 	struct ssh_kept init[2]; /* the newest KEXINIT of each direction */
-	const char *refused;     /* static; NULL: it is followed */
+	uint8_t refused;         /* enum ssh_reason; 0: it is followed */
 };
 
 void ssh_transport_init(struct ssh_transport *t);

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "jeebs/recovery-module.h"
+#include "recovery-modules/ssh/ssh-session.h"
 #include "test/ssh-recording.h"
 
 #define RECORDINGS_MAX 64
@@ -24,9 +25,12 @@ static uint8_t room[SSH_WIRE_MAX], room2[SSH_WIRE_MAX], room3[SSH_WIRE_MAX], out
 struct run {
 	const struct ssh_recording *r;
 	struct crypto_rig rig, sealing;
-	struct ssh_transport t;
+	struct ssh_session s;
 	unsigned packets[2], sealed;
-	bool seal;
+	bool seal, reopen;
+	unsigned together; /* channels at the same time, at most */
+	unsigned seen[SSH_NOTE_KINDS];
+	struct ssh_channel last; /* the one that was seen last when its program had ended */
 };
 
 /* The packet that has just been opened, sealed again where all but @known bytes are to be made. */
@@ -71,6 +75,53 @@ static void seal_again(struct run *u, const struct ssh_half *before, struct byte
 	u->sealed++;
 }
 
+/* The session is written down, forgotten, and read again. */
+static void reopen(struct run *u, const struct ssh_crypto *c)
+{
+	static uint8_t written[65536], again[65536];
+	static struct ssh_session other;
+	struct writer w = WRITER_IN(written), w2 = WRITER_IN(again);
+
+	ssh_session_write(&u->s, &w);
+	assert_true(writer_ok(&w));
+	memset(&other, 0x55, sizeof other);
+	assert_true(ssh_session_read(writer_view(&w), &other));
+	ssh_session_write(&other, &w2);
+	assert_true(bytes_eq(writer_view(&w), writer_view(&w2)));
+	for (size_t n = 0; n < w.n; n += n < 64 ? 1 : 509)
+		assert_false(ssh_session_read(bytes_of(written, n), &other));
+	assert_true(ssh_session_read(writer_view(&w), &u->s));
+	assert_int_not_equal(ssh_session_keys(&u->s, c), SSH_TAKEN_REFUSED);
+}
+
+/* What the connection looks like behind each packet. */
+static void look(struct run *u, uint32_t dir, struct bytes payload,
+		 const struct ssh_channel before[SSH_CHANNELS_MAX])
+{
+	struct ssh_connection *s = &u->s.connection;
+	unsigned open_n = 0;
+	struct ssh_note it;
+	uint32_t id, code;
+	struct bytes data;
+
+	for (size_t i = 0; i < SSH_CHANNELS_MAX; i++) {
+		open_n += s->channel[i].state == SSH_CHANNEL_OPEN;
+		if (s->channel[i].exited)
+			u->last = s->channel[i];
+	}
+	u->together = open_n > u->together ? open_n : u->together;
+	for (size_t at = 0; ssh_notes_next(&s->notes, &at, &it);)
+		u->seen[it.kind]++;
+	if (!ssh_channel_data(payload, &id, &code, &data))
+		return;
+	/* Stock programs keep to the windows that we have counted. */
+	const struct ssh_channel *c = ssh_connection_channel(s, dir, id);
+
+	assert_non_null(c);
+	assert_true(before[c - s->channel].window[dir] >= data.n);
+	assert_true(c->max_packet[dir] >= data.n);
+}
+
 static size_t take(void *ctx, uint32_t dir, uint64_t off, struct bytes b)
 {
 	struct run *u = ctx;
@@ -79,16 +130,22 @@ static size_t take(void *ctx, uint32_t dir, uint64_t off, struct bytes b)
 
 	for (;;) {
 		/* The keys behind NEWKEYS are taken up with the next packet at the latest. */
-		ssh_transport_settle(&u->t, &c);
-		struct ssh_half before = u->t.half[dir];
+		ssh_transport_settle(&u->s.transport, &c);
+		struct ssh_half before = u->s.transport.half[dir];
 		struct bytes left = bytes_from(b, used);
 		struct ssh_packet p;
 
 		if (left.n == 0)
 			return used;
-		switch (ssh_transport_take(&u->t, &c, dir, left, room, &p)) {
+		struct ssh_channel channels[SSH_CHANNELS_MAX];
+
+		memcpy(channels, u->s.connection.channel, sizeof channels);
+		switch (ssh_session_take(&u->s, &c, dir, left, room, &p)) {
 		case SSH_TAKEN_PACKET:
 			u->packets[dir]++;
+			look(u, dir, p.payload, channels);
+			if (u->reopen)
+				reopen(u, &c);
 			if (u->seal)
 				for (size_t known = 0; known <= p.wire_n;
 				     known += known < 70              ? 1
@@ -106,29 +163,29 @@ static size_t take(void *ctx, uint32_t dir, uint64_t off, struct bytes b)
 			return used;
 		default:
 			fail_msg("%s: %s at %llu of direction %u", u->r->name,
-				 u->t.refused ? u->t.refused : "waits",
+				 ssh_reason_word(u->s.transport.refused),
 				 (unsigned long long)(off + used), dir);
 		}
 	}
 }
 
-static void run(const char *name, size_t chunk, bool seal, struct run *u)
+static void run(const char *name, size_t chunk, struct run *u)
 {
 	static struct ssh_recording r;
 
-	*u = (struct run){.r = &r, .seal = seal};
+	u->r = &r;
 	ssh_recording_load(&r, TEST_RECORDINGS, name);
 	assert_true(crypto_rig_init(&u->rig, buf_view(&r.keys)));
 	assert_true(crypto_rig_init(&u->sealing, buf_view(&r.keys)));
-	ssh_transport_init(&u->t);
+	ssh_session_init(&u->s);
 	ssh_recording_play(&r, chunk, take, u);
 	/* The client says farewell in all of them. */
-	assert_int_equal(u->t.phase[JEEBS_TO_SERVER], SSH_PHASE_OVER);
+	assert_int_equal(u->s.transport.phase[JEEBS_TO_SERVER], SSH_PHASE_OVER);
 	assert_true(u->packets[0] > 8 && u->packets[1] > 8);
 	/* An end in the middle of a key exchange is usual. */
-	assert_in_range(u->rig.exchange_n - u->t.generation[0], 0,
-			ssh_transport_exchanging(&u->t) ? 1 : 0);
-	assert_int_equal(u->t.strict, !strstr(name, "not-strict"));
+	assert_in_range(u->rig.exchange_n - u->s.transport.generation[0], 0,
+			ssh_transport_exchanging(&u->s.transport) ? 1 : 0);
+	assert_int_equal(u->s.transport.strict, !strstr(name, "not-strict"));
 	crypto_rig_deinit(&u->rig);
 	crypto_rig_deinit(&u->sealing);
 	ssh_recording_free(&r);
@@ -141,12 +198,14 @@ static void every_packet_opens(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < names_n; i++) {
-		run(names[i], 65535, false, &whole);
-		run(names[i], 7, false, &pieces);
+		whole = (struct run){0};
+		pieces = (struct run){0};
+		run(names[i], 65535, &whole);
+		run(names[i], 7, &pieces);
 		assert_int_equal(whole.packets[0], pieces.packets[0]);
 		assert_int_equal(whole.packets[1], pieces.packets[1]);
 		packets += whole.packets[0] + whole.packets[1];
-		rekeyed += whole.t.generation[0] >= NEW_KEYS;
+		rekeyed += whole.s.transport.generation[0] >= NEW_KEYS;
 	}
 	print_message("%u packets of %zu conversations\n", packets, names_n);
 	assert_true(rekeyed >= 6);
@@ -159,11 +218,77 @@ static void every_packet_is_sealed_from_any_byte_on(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < names_n; i++) {
-		run(names[i], 65535, true, &u);
+		u = (struct run){.seal = true};
+		run(names[i], 65535, &u);
 		assert_int_equal(u.sealing.twice, 0);
 		sealed += u.sealed;
 	}
 	print_message("%u packets sealed\n", sealed);
+}
+
+static void every_session_is_read_again(void **state)
+{
+	static struct run u;
+
+	(void)state;
+	for (size_t i = 0; i < names_n; i++) {
+		u = (struct run){.reopen = true};
+		run(names[i], 65535, &u);
+		assert_true(u.s.connection.authenticated);
+		assert_true(bytes_eq(bytes_of(u.s.connection.user, u.s.connection.user_n),
+				     bytes_str("root")));
+		assert_false(u.s.connection.incomplete);
+	}
+}
+
+static void what_runs_is_known(void **state)
+{
+	static struct run u;
+
+	(void)state;
+	u = (struct run){0};
+	run("shell", 100, &u);
+	assert_true(u.last.pty);
+	assert_int_equal(u.last.program, SSH_PROGRAM_SHELL);
+	assert_int_equal(u.last.columns, 100); /* it was 80 x 24 first */
+	assert_int_equal(u.last.rows, 30);
+	assert_true(u.seen[SSH_NOTE_PTY] > 0 && u.seen[SSH_NOTE_SHELL] > 0);
+	u = (struct run){0};
+	run("chacha20", 100, &u);
+	assert_false(u.last.pty);
+	assert_int_equal(u.last.program, SSH_PROGRAM_EXEC);
+	u = (struct run){0};
+	run("sftp", 100, &u);
+	assert_int_equal(u.last.program, SSH_PROGRAM_SUBSYSTEM);
+	assert_true(u.last.data[JEEBS_TO_SERVER] > 5000 && u.last.data[JEEBS_TO_CLIENT] > 5000);
+}
+
+static void channels_and_forwardings_are_known(void **state)
+{
+	static struct run u;
+	struct ssh_note it;
+	unsigned n = 0;
+
+	(void)state;
+	u = (struct run){0};
+	run("channels", 100, &u);
+	assert_int_equal(u.s.connection.opened, 4);
+	assert_int_equal(u.together, 3);
+	u = (struct run){0};
+	run("forwarding", 100, &u);
+	assert_int_equal(u.s.connection.opened, 3); /* the program; one that came, one refused */
+	assert_int_equal(u.together, 2);
+	for (size_t at = 0; ssh_notes_next(&u.s.connection.notes, &at, &it);) {
+		struct reader r = reader_init(it.data);
+
+		if (it.kind != SSH_NOTE_FORWARD)
+			continue;
+		n++;
+		(void)ssh_string(&r);
+		/* One was for any port: the server has said which. */
+		assert_true(reader_u32be(&r) != 0 && reader_ok(&r));
+	}
+	assert_int_equal(n, 3);
 }
 
 int main(void)
@@ -171,10 +296,13 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_packet_opens),
 		cmocka_unit_test(every_packet_is_sealed_from_any_byte_on),
+		cmocka_unit_test(every_session_is_read_again),
+		cmocka_unit_test(what_runs_is_known),
+		cmocka_unit_test(channels_and_forwardings_are_known),
 	};
 
 	names_n = ssh_recording_names(TEST_RECORDINGS, names, RECORDINGS_MAX);
-	if (names_n < 16) {
+	if (names_n < 22) {
 		fprintf(stderr, "recordings are missing\n");
 		return 1;
 	}
