@@ -156,8 +156,9 @@ static void set_ctx(SSL_CTX *c, const struct tls_rig_options *o, bool server)
 			SSL_CTX_set_verify(c, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
 					   any_certificate);
 		SSL_CTX_set_keylog_callback(c, heard_secret);
-	} else if (o->client_groups) {
-		REQUIRE(SSL_CTX_set1_groups_list(c, o->client_groups) == 1);
+	} else {
+		const char *groups = o->client_groups ? o->client_groups : "P-256";
+		REQUIRE(SSL_CTX_set1_groups_list(c, groups) == 1);
 	}
 }
 
@@ -224,8 +225,9 @@ void tls_rig_free(struct tls_rig *r)
 
 /* ---- what they say -------------------------------------------------------------------------- */
 
-/* Moves what the sender of @dir has written. Returns whether there was anything. */
-static bool carry(struct tls_rig *r, uint32_t dir)
+/* Moves the first @most bytes of what the sender of @dir has written; the rest is lost. Returns
+ * whether there was anything. */
+static bool carry_part(struct tls_rig *r, uint32_t dir, size_t most)
 {
 	BIO *from = SSL_get_wbio(r->end[dir]), *to = SSL_get_rbio(r->end[!dir]);
 	char *p;
@@ -233,13 +235,19 @@ static bool carry(struct tls_rig *r, uint32_t dir)
 
 	if (n <= 0)
 		return false;
+	n = (size_t)n > most ? (long)most : n;
 	REQUIRE(r->order_n < TLS_RIG_CHUNKS);
 	r->order[r->order_n++] =
 		(struct tls_rig_chunk){dir, r->wire[dir].n, r->wire[dir].n + (uint64_t)n};
 	buf_bytes(&r->wire[dir], bytes_of(p, (size_t)n));
-	REQUIRE(BIO_write(to, p, (int)n) == n);
+	REQUIRE(n == 0 || BIO_write(to, p, (int)n) == n);
 	BIO_reset(from);
 	return true;
+}
+
+static bool carry(struct tls_rig *r, uint32_t dir)
+{
+	return carry_part(r, dir, SIZE_MAX);
 }
 
 /* The receiver of @dir reads all there is. */
@@ -288,6 +296,19 @@ void tls_rig_say(struct tls_rig *r, uint32_t dir, struct bytes b)
 	settle(r);
 }
 
+void tls_rig_say_part(struct tls_rig *r, uint32_t dir, struct bytes b, size_t n)
+{
+	REQUIRE(SSL_write(r->end[dir], b.p, (int)b.n) == (int)b.n);
+	carry_part(r, dir, n);
+	listen_to(r, dir);
+}
+
+void tls_rig_renegotiate(struct tls_rig *r)
+{
+	REQUIRE(SSL_renegotiate(r->end[1]) == 1);
+	tls_rig_handshake(r);
+}
+
 void tls_rig_key_update(struct tls_rig *r, uint32_t dir, bool both)
 {
 	REQUIRE(SSL_key_update(r->end[dir], both ? SSL_KEY_UPDATE_REQUESTED
@@ -304,7 +325,8 @@ void tls_rig_close(struct tls_rig *r, uint32_t dir)
 
 SSL_SESSION *tls_rig_session(struct tls_rig *r)
 {
-	SSL_SESSION *s = SSL_get1_session(r->end[0]);
+	/* A copy: the session itself is spoilt when its connection ends without close_notify. */
+	SSL_SESSION *s = SSL_SESSION_dup(SSL_get0_session(r->end[0]));
 
 	REQUIRE(s && SSL_SESSION_is_resumable(s));
 	return s;

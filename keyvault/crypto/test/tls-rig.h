@@ -21,11 +21,12 @@
 #include "keyvault/crypto/session-crypto.h"
 
 struct tls_rig_options {
-	const char *suite;         /* OpenSSL's name; those of TLS 1.3 begin with TLS_ */
-	const char *client_groups; /* NULL: OpenSSL's. The server knows P-256 alone: with another
-				      one first there is a HelloRetryRequest */
-	const char *name;          /* SNI */
-	const char *alpn;          /* one protocol that both know */
+	const char *suite; /* OpenSSL's name; those of TLS 1.3 begin with TLS_ */
+	/* NULL: P-256, the only one that the server knows. With another one in front there is a
+	 * HelloRetryRequest. */
+	const char *client_groups;
+	const char *name; /* SNI */
+	const char *alpn; /* one protocol that both know */
 	bool client_certificate;
 	bool no_encrypt_then_mac;
 	size_t padding;       /* in TLS 1.3: records are padded to multiples of this */
@@ -72,6 +73,13 @@ void tls_rig_handshake(struct tls_rig *r);
 void tls_rig_say(struct tls_rig *r, uint32_t dir, struct bytes b);
 /* The sender of @dir changes its key; @both: and wants the other one to. */
 void tls_rig_key_update(struct tls_rig *r, uint32_t dir, bool both);
+/* A second handshake, which the server wants. TLS 1.2 only. */
+void tls_rig_renegotiate(struct tls_rig *r);
+/*
+ * As tls_rig_say(), but only the first @n bytes of what it is on the wire are seen by anybody: then
+ * the sender dies.
+ */
+void tls_rig_say_part(struct tls_rig *r, uint32_t dir, struct bytes b, size_t n);
 /* The sender of @dir says close_notify. */
 void tls_rig_close(struct tls_rig *r, uint32_t dir);
 /* A session for resumption; the caller frees it. After something was said to the client. */
