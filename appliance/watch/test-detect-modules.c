@@ -43,7 +43,8 @@ static const struct opening {
 	{NULL, {"<+OK POP3\r\n", ">USER a\r\n"}},
 	{NULL, {">hello there\r\n", "<hello there\r\n"}},
 	/* HTTP/2 with prior knowledge is no HTTP/1. */
-	{NULL, {">PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"}},
+	{"h2", {">PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"}},
+	{NULL, {">PRI * HTTP/2.1\r\n\r\n"}},
 };
 
 static bool have(const char *module)

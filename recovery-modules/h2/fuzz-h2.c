@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A conversation from hostile bytes, a cut, and a backend that answers hostile bytes. Input: four
+ * bytes of options (chunk lengths, and what is configured), then records as in module-fuzz.h, gaps
+ * in units of 8 bytes. What follows the record 'B' is the backend's answer.
+ *
+ *	'B'  the cut
+ */
+#include "h2.h"
+#include "recovery-modules/harness/test/module-fuzz.h"
+
+const char *const fuzz_outcomes[] = {
+	"continue", "refuse", "joined", "finished", "aborted", "restored", "altered state refused",
+	NULL};
+
+struct script {
+	struct bytes answer;
+	bool close, fail;
+	bool answered;
+};
+
+static void receive(void *ctx, struct bytes b, bool eof, struct buf *answer, bool *close,
+		    bool *fail)
+{
+	struct script *s = ctx;
+
+	if (!s->answered)
+		buf_bytes(answer, s->answer);
+	s->answered = true;
+	*close = s->close;
+	*fail = s->fail;
+}
+
+static bool record(struct harness *h, struct reader *r)
+{
+	struct module_fuzz_record c;
+
+	return module_fuzz_next(r, "B", &c) && module_fuzz_live(h, &c, 8);
+}
+
+static void resume(struct harness *h, struct bytes answer, uint8_t flags)
+{
+	static const uint8_t ping[] = {0, 0, 8, H2_PING, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8};
+	struct script script = {.answer = answer, .close = flags & 1, .fail = (flags & 3) == 2};
+	struct harness_backend backend = {.receive = receive, .ctx = &script};
+	bool over = h->log[JEEBS_TO_SERVER].fin;
+
+	harness_resume(h, &backend, over ? BYTES_NONE : bytes_of(ping, sizeof ping),
+		       !over && !(flags & 32));
+	/* A head is written without a table, so that few bytes become many. */
+	demand(h->outcome != HARNESS_OUTPUT_MAX);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct reader r = reader_init(bytes_of(data, size));
+	struct harness_options options = {
+		.live = {.max = reader_u8(&r) % 64},
+		.backend = {.max = reader_u8(&r) % 64},
+		.view_max = reader_u8(&r) % 32,
+		.log_max = 4096,
+		.queue_max = 64u << 20,
+	};
+	uint8_t flags = reader_u8(&r);
+	const struct jeebs_service service = {.protocol = "h2", .replay = (flags >> 2) % 3};
+	options.service = &service;
+	struct jeebs_plan plan;
+	struct harness h;
+
+	if (!reader_ok(&r))
+		return 0;
+	demand(harness_init(&h, &h2_module, &options) == 0);
+	while (record(&h, &r)) {
+	}
+	harness_plan(&h, &plan);
+	demand(plan.reason && plan.reason[0]);
+	if (plan.verdict == JEEBS_CONTINUE && !h.gave_up)
+		resume(&h, reader_bytes(&r, reader_left(&r)), flags);
+	module_fuzz_tell(&h, &plan);
+	demand(h.violation == NULL || h.gave_up);
+	harness_deinit(&h);
+	return 0;
+}

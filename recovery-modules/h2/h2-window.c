@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The windows of two connections (RFC 9113 section 5.2), which began at different times. What the
+ * backend may send is what the client takes, and besides it what is compared and dropped here. It
+ * may send nothing on a stream before that is granted, because it was told that streams begin
+ * without a window. Only its window of the connection begins with 65,535 bytes. If the client takes
+ * less in all, then as long as this is so no more is granted to all streams together.
+ *
+ * What the client may send is what the backend takes. If it may send more already, that waits.
+ */
+#include "h2.h"
+
+#define PIECE 16384 /* granted at once while there is too little for all */
+
+/* Bytes of the backend that the client does not get, or that it was promised in a frame's head. */
+static int64_t besides(struct h2 *s, const struct h2_stream *t)
+{
+	const struct h2_body *b = h2_body_of(s, t);
+	const struct h2_resume *r = &s->resume;
+	int64_t n = b && t->answered ? (int64_t)(b->skip + b->verify) : 0;
+
+	if (r->owed > 0 && r->owed_stream == t->id)
+		n += r->owed - r->owed_pad;
+	return n < H2_WINDOW_MAX ? n : H2_WINDOW_MAX;
+}
+
+/* How much more of @want is granted; a little more is not worth a frame. */
+static int64_t lacking(int64_t have, int64_t want)
+{
+	if (want > H2_WINDOW_MAX)
+		want = H2_WINDOW_MAX;
+	return want > have && have <= want / 2 ? want - have : 0;
+}
+
+static void grant_stream(const struct h2_run *x, struct h2_stream *t, int64_t *io_budget)
+{
+	const struct h2_resume *r = &x->s->resume;
+	int64_t n = lacking(t->granted, t->window + besides(x->s, t));
+
+	/* Nothing but what is owed may come now. */
+	if (t->backend == 0 || (r->owed > 0 && r->owed_stream != t->id))
+		return;
+	if (n > *io_budget)
+		n = *io_budget;
+	if (n <= 0)
+		return;
+	*io_budget -= n;
+	t->granted += n;
+	h2_ask_word(x, H2_WINDOW_UPDATE, t->backend, (uint32_t)n);
+}
+
+static void grant(const struct h2_run *x)
+{
+	struct h2 *s = x->s;
+	struct h2_resume *r = &s->resume;
+	int64_t want = s->window, budget = INT64_MAX;
+
+	for (unsigned i = 0; i < s->stream_n; i++)
+		want += besides(s, &s->stream[i]);
+	int64_t n = lacking(r->granted, want);
+	if (n > 0) {
+		r->granted += n;
+		h2_ask_word(x, H2_WINDOW_UPDATE, 0, (uint32_t)n);
+	}
+	bool short_of = r->granted > want;
+	if (short_of)
+		budget = want;
+	for (unsigned i = 0; short_of && i < s->stream_n; i++)
+		budget -= s->stream[i].granted;
+	for (unsigned i = 0; i < s->stream_n; i++) {
+		int64_t most = short_of && budget > PIECE ? PIECE : budget, left = most;
+		grant_stream(x, &s->stream[i], &left);
+		budget -= most - left;
+	}
+}
+
+/* The client may send what the backend takes, as soon as it may send only half of that. */
+static void allow(const struct h2_run *x)
+{
+	struct h2 *s = x->s;
+	int64_t n = lacking(s->allowed, s->resume.room);
+
+	if (n > 0) {
+		s->allowed += n;
+		h2_say_word(x, H2_WINDOW_UPDATE, 0, 0, (uint32_t)n);
+	}
+	for (unsigned i = 0; i < s->stream_n; i++) {
+		struct h2_stream *t = &s->stream[i];
+		n = t->backend && !(t->flags & H2_STREAM_WHOLE) ? lacking(t->allowed, t->room) : 0;
+		if (n <= 0)
+			continue;
+		t->allowed += n;
+		h2_say_word(x, H2_WINDOW_UPDATE, 0, t->id, (uint32_t)n);
+	}
+}
+
+void h2_windows(const struct h2_run *x)
+{
+	struct h2_resume *r = &x->s->resume;
+	bool waits = h2_replaying(x->s) || r->kept_n > 0;
+
+	x->ops->hold_client(x->j, waits);
+	if (!r->prefaced || r->gone)
+		return;
+	grant(x);
+	if (!waits)
+		allow(x);
+}
