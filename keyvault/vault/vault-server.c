@@ -32,6 +32,7 @@ struct peer {
 	struct endpoint from;
 	int64_t deadline_ns; /* of a stranger */
 	bool lost;
+	bool held_up; /* frames may have come that were not taken: it was not its turn */
 };
 
 struct server {
@@ -150,7 +151,8 @@ static bool take_frames(struct server *s, struct peer *p, int64_t now_ns)
 	struct vault_frame f;
 
 	for (int i = 0; i < FRAMES_PER_TURN; i++) {
-		if (!vault_desk_takes(p->visitor))
+		p->held_up = !vault_desk_takes(p->visitor);
+		if (p->held_up)
 			return false; /* goes on when its queue is shorter */
 		int r = vault_tls_frame(p->tls, &f);
 		if (r == VAULT_WIRE_MORE)
@@ -184,18 +186,23 @@ static void step(struct server *s, struct peer *p)
 		welcome(s, p);
 }
 
-/* Answers go out at once where the socket has room. */
-static void send_answers(struct server *s, struct peer *p)
+/* Answers go out at once where the socket has room. Returns whether there may be frames of which no
+ * descriptor tells: they have been read already. */
+static bool send_answers(struct server *s, struct peer *p)
 {
+	bool stepped = false;
+
 	if (p->lost)
-		return;
+		return false;
 	vault_desk_continue(s->desk, p->visitor);
 	if (buf_error(vault_tls_out(p->tls))) {
 		log_peer(LOG_WARNING, "peer-dropped", p, "it does not take what it has asked for");
 		p->lost = true;
 	} else if (vault_tls_out(p->tls)->n > 0) {
 		step(s, p);
+		stepped = true;
 	}
+	return !p->lost && (stepped || p->held_up) && vault_desk_takes(p->visitor);
 }
 
 /* Revocations. */
@@ -295,7 +302,7 @@ static bool serve_peers(struct server *s)
 	}
 	vault_desk_settle(s->desk, now_ns);
 	list_for_each (it, &s->peers)
-		send_answers(s, list_entry(it, struct peer, node));
+		more |= send_answers(s, list_entry(it, struct peer, node));
 	drop_lost(s, &s->peers);
 	drop_lost(s, &s->strangers);
 	return more;
