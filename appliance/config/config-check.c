@@ -239,6 +239,60 @@ static void check_filter(const struct check *k)
 	}
 }
 
+static const char *const keyvault_needs[] = {"vaults", "certificate", "key", "ca"};
+#define KEYVAULT_NEEDS (sizeof keyvault_needs / sizeof *keyvault_needs)
+
+/* Of the first service that keeps keys; NULL: there is none. */
+static const struct config_node *first_keys(const struct check *k)
+{
+	for (uint32_t i = 0; i < k->c->server_count; i++) {
+		const struct config_server *s = &k->c->servers[i];
+		const struct config_node *node = config_node_entry(k->servers, i);
+		for (uint32_t j = 0; j < s->service_count; j++)
+			if (s->services[j].keys != CONFIG_KEYS_OFF)
+				return config_node_get(entry_node(node, "services", j), "keys");
+	}
+	return NULL;
+}
+
+static void check_vaults(const struct check *k, const struct config_node *list)
+{
+	const struct config_keyvault *v = &k->c->keyvault;
+	char text[ENDPOINT_STRLEN];
+
+	for (uint32_t i = 1; i < v->vault_count; i++) {
+		const struct endpoint *at = &v->vaults[i].address;
+		bool twice = false;
+		for (uint32_t j = 0; at->port && j < i; j++)
+			twice |= endpoint_eq(at, &v->vaults[j].address);
+		if (twice)
+			config_report_error(
+				k->report,
+				place_of(config_node_get(config_node_entry(list, i), "address")),
+				"vault %s is listed twice", endpoint_format(at, text));
+	}
+}
+
+/* It is whole, or nobody needs it. */
+static void check_keyvault(const struct check *k, const struct config_node *root)
+{
+	const struct config_node *node = config_node_get(root, "keyvault");
+	const struct config_node *keys = first_keys(k);
+	bool begun = false;
+
+	for (size_t i = 0; i < KEYVAULT_NEEDS; i++)
+		begun |= config_node_get(node, keyvault_needs[i]) != NULL;
+	if (keys && !begun)
+		config_report_error(
+			k->report, place_of(keys),
+			"keys come from a keyvault: with vaults, certificate, key and ca");
+	for (size_t i = 0; begun && i < KEYVAULT_NEEDS; i++)
+		if (!config_node_get(node, keyvault_needs[i]))
+			config_report_error(k->report, place_of(node), "key '%s' is missing here",
+					    keyvault_needs[i]);
+	check_vaults(k, config_node_get(node, "vaults"));
+}
+
 void config_check(const struct config *c, const struct config_node *root,
 		  struct config_report *report)
 {
@@ -247,6 +301,7 @@ void config_check(const struct config *c, const struct config_node *root,
 	check_interfaces(&k, root);
 	check_ports(&k);
 	check_filter(&k);
+	check_keyvault(&k, root);
 	for (uint32_t i = 0; i < c->server_count && !config_report_full(report); i++) {
 		check_name(&k, i);
 		check_addresses(&k, i);
@@ -282,23 +337,45 @@ static void check_program(const struct check *k, const char *program,
 		config_report_error(k->report, place_of(place), "the fence command: %s", why);
 }
 
-void config_check_modules(const struct config *c, const struct config_node *root,
-			  struct config_report *report, config_module_fn check, void *ctx)
+static void check_server(const struct check *k, uint32_t index, const struct config_checks *checks)
+{
+	const struct config_server *s = &k->c->servers[index];
+	const struct config_node *node = config_node_entry(k->servers, index);
+
+	if (s->fence_command && s->fence_command[0])
+		check_program(k, s->fence_command[0],
+			      config_node_get(config_node_get(node, "fence"), "command"));
+	for (uint32_t j = 0; checks->module && j < s->service_count; j++) {
+		const struct config_node *n = entry_node(node, "services", j);
+		if (config_report_full(k->report))
+			return;
+		check_module(k, checks->module, checks->ctx, s->services[j].protocol,
+			     config_node_get(n, "protocol"));
+		check_module(k, checks->module, checks->ctx, s->services[j].upgrade,
+			     config_node_get(n, "upgrade"));
+	}
+}
+
+/* Only of one that is whole: what it lacks has been reported. */
+static void check_keyvault_files(const struct check *k, const struct config_node *root,
+				 config_keyvault_fn check)
+{
+	const struct config_keyvault *v = &k->c->keyvault;
+	char why[CONFIG_MODULE_WHY_STRLEN] = "";
+
+	if (!check || v->vault_count == 0 || !v->certificate || !v->key || !v->ca)
+		return;
+	if (check(v, why) < 0)
+		config_report_error(k->report, place_of(config_node_get(root, "keyvault")), "%s",
+				    why);
+}
+
+void config_check_host(const struct config *c, const struct config_node *root,
+		       struct config_report *report, const struct config_checks *checks)
 {
 	struct check k = {c, config_node_get(root, "servers"), report};
 
-	for (uint32_t i = 0; i < c->server_count; i++) {
-		const struct config_server *s = &c->servers[i];
-		const struct config_node *node = config_node_entry(k.servers, i);
-		if (s->fence_command && s->fence_command[0])
-			check_program(&k, s->fence_command[0],
-				      config_node_get(config_node_get(node, "fence"), "command"));
-		for (uint32_t j = 0; j < s->service_count && !config_report_full(report); j++) {
-			const struct config_node *n = entry_node(node, "services", j);
-			check_module(&k, check, ctx, s->services[j].protocol,
-				     config_node_get(n, "protocol"));
-			check_module(&k, check, ctx, s->services[j].upgrade,
-				     config_node_get(n, "upgrade"));
-		}
-	}
+	check_keyvault_files(&k, root, checks->keyvault);
+	for (uint32_t i = 0; i < c->server_count; i++)
+		check_server(&k, i, checks);
 }

@@ -15,10 +15,10 @@
  */
 void config_check(const struct config *c, const struct config_node *root,
 		  struct config_report *report);
-/* Checks what depends on this host. Reports every protocol and upgrade that @check refuses.
- * Reports every fence program that cannot be run, or that users other than root could have
- * written. */
-void config_check_modules(const struct config *c, const struct config_node *root,
-			  struct config_report *report, config_module_fn check, void *ctx);
+/* Checks what depends on this host. Reports every protocol and upgrade, and a keyvault, that
+ * @checks refuse. Reports every fence program that cannot be run, or that users other than root
+ * could have written. */
+void config_check_host(const struct config *c, const struct config_node *root,
+		       struct config_report *report, const struct config_checks *checks);
 
 #endif

@@ -28,6 +28,12 @@ static const char *const replays[] = {[CONFIG_REPLAY_IDEMPOTENT] = "idempotent",
 				      [CONFIG_REPLAY_ALL] = "all",
 				      [CONFIG_REPLAY_NONE] = "none",
 				      NULL};
+static const char *const keys_modes[] = {[CONFIG_KEYS_OFF] = "off",
+					 [CONFIG_KEYS_SEALED] = "sealed",
+					 [CONFIG_KEYS_LIVE] = "live",
+					 NULL};
+static const char *const approvals[] = {
+	[CONFIG_APPROVE_NOBODY] = "nobody", [CONFIG_APPROVE_OPERATOR] = "operator", NULL};
 static const char *const logins[] = {
 	[CONFIG_LOGIN_REFUSE] = "refuse", [CONFIG_LOGIN_REPLAY] = "replay", NULL};
 
@@ -35,6 +41,8 @@ _Static_assert(sizeof(enum log_format) == sizeof(unsigned), "stored as an index"
 _Static_assert(sizeof(enum config_fence_policy) == sizeof(unsigned), "stored as an index");
 _Static_assert(sizeof(enum config_replay) == sizeof(unsigned), "stored as an index");
 _Static_assert(sizeof(enum config_login) == sizeof(unsigned), "stored as an index");
+_Static_assert(sizeof(enum config_keys) == sizeof(unsigned), "stored as an index");
+_Static_assert(sizeof(enum config_approve) == sizeof(unsigned), "stored as an index");
 _Static_assert(sizeof(enum config_rehearsal) == sizeof(unsigned), "stored as an index");
 _Static_assert(offsetof(struct config_draft, c) == 0, "freed as one allocation");
 
@@ -90,6 +98,29 @@ const struct config_key config_keys[] = {
 	{"metrics.listen", CONFIG_LISTEN, TOP(metrics_listen), .fallback = "off",
 	 .doc = "address and port of /metrics, /healthz and /readyz"},
 
+	{"keyvault", CONFIG_GROUP, .doc = "where the keys of encrypted sessions come from"},
+	{"keyvault.vaults", CONFIG_GROUP, LIST(struct config, keyvault.vaults, keyvault.vault_count, 1, 4),
+	 .doc = "the key vaults"},
+	{"keyvault.vaults[].address", CONFIG_ENDPOINT, .required = true, .offset = offsetof(struct config_vault, address),
+	 .doc = "address and port of a vault"},
+	{"keyvault.certificate", CONFIG_WHERE, TOP(keyvault.certificate), .min = 1, .max = 1024,
+	 .doc = "certificate of the recovery identity"},
+	{"keyvault.key", CONFIG_WHERE, TOP(keyvault.key), .min = 1, .max = 1024, .doc = "the private key to it"},
+	{"keyvault.ca", CONFIG_WHERE, TOP(keyvault.ca), .max = 1024, .doc = "certificate of the key vault's CA"},
+	{"keyvault.crl", CONFIG_WHERE, TOP(keyvault.crl), .max = 1024, .doc = "whom the CA has revoked"},
+	{"keyvault.former", CONFIG_GROUP, LIST(struct config, keyvault.former, keyvault.former_count, 1, 15),
+	 .doc = "recovery identities from before rotations"},
+	{"keyvault.former[].certificate", CONFIG_WHERE, .required = true, .min = 1, .max = 1024,
+	 .offset = offsetof(struct config_identity, certificate), .doc = "its certificate"},
+	{"keyvault.former[].key", CONFIG_WHERE, .required = true, .min = 1, .max = 1024,
+	 .offset = offsetof(struct config_identity, key), .doc = "its private key"},
+	{"keyvault.deadline", CONFIG_DURATION, TOP(keyvault.deadline_ns), .fallback = "2s", .min = 10 * NS_PER_MS,
+	 .max = 60 * NS_PER_S, .doc = "what fetching and opening the keys of a takeover may take"},
+	{"keyvault.approve", CONFIG_CHOICE, TOP(keyvault.approve), .fallback = "nobody", .choices = approvals,
+	 .doc = "who has to approve that keys are opened"},
+	{"keyvault.approve_timeout", CONFIG_DURATION, TOP(keyvault.approve_timeout_ns), .fallback = "1m", .min = NS_PER_S,
+	 .max = 3600 * NS_PER_S, .doc = "when what was not approved is refused"},
+
 	{"defaults", CONFIG_GROUP, .doc = "what servers inherit"},
 	{"defaults.health", CONFIG_GROUP, .doc = "when a server counts as dead"},
 	{"defaults.health.interval", CONFIG_DURATION, DEFAULT(interval_ns), .fallback = "100ms", .min = NS_PER_MS,
@@ -137,6 +168,8 @@ const struct config_key config_keys[] = {
 	 .doc = "the recovery module of what a connection is upgraded to"},
 	{"servers[].services[].adopt", CONFIG_PATH, SERVICE(adopt), .max = SOCKET_PATH_MAX,
 	 .doc = "unix socket of the program that adopts connections"},
+	{"servers[].services[].keys", CONFIG_CHOICE, SERVICE(keys), .fallback = "off", .choices = keys_modes,
+	 .doc = "whether keys of its sessions are kept, and when they are opened"},
 	{"servers[].services[].retain", CONFIG_SIZE, SERVICE(retain), .fallback = "1MiB", .min = 0, .max = 1024 * GIB,
 	 .doc = "bytes of each direction that the module may keep for good"},
 	/* These keys have no fallback: a new server starts as a copy of defaults.health. */
@@ -261,7 +294,7 @@ const struct config_key *config_key_elsewhere(const char *name)
 bool config_key_is_text(const struct config_key *key)
 {
 	return key->type == CONFIG_PATH || key->type == CONFIG_STRING || key->type == CONFIG_NAME ||
-	       key->type == CONFIG_INTERFACE;
+	       key->type == CONFIG_INTERFACE || key->type == CONFIG_WHERE;
 }
 
 char *config_key_entries(const struct config_key *key, const void *base, size_t *ret_count)

@@ -24,6 +24,8 @@ enum config_type {
 	CONFIG_INTERFACE, /* char *, a name that the kernel takes for an interface */
 	CONFIG_ADDRESS,   /* struct netaddr, unicast */
 	CONFIG_LISTEN,    /* struct endpoint, or "off" */
+	CONFIG_ENDPOINT,  /* struct endpoint */
+	CONFIG_WHERE,     /* char *: a path, credential:NAME, or, with `min` 1, pkcs11:URI */
 	CONFIG_DURATION,  /* int64_t, nanoseconds */
 	CONFIG_SIZE,      /* uint64_t, bytes */
 	CONFIG_COUNT,     /* uint32_t */

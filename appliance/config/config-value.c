@@ -192,6 +192,20 @@ static bool is_interface(const char *text)
 	return strcmp(text, ".") != 0 && strcmp(text, "..") != 0 && !strpbrk(text, "/: \t\r\n\v\f");
 }
 
+/* The name of a credential is that of a file (systemd.exec(5)). */
+static bool is_where(const struct config_key *key, const char *text)
+{
+	static const char credential[] = "credential:", token[] = "pkcs11:";
+
+	if (strncmp(text, credential, strlen(credential)) == 0) {
+		const char *name = text + strlen(credential);
+		return *name && *name != '.' && !strchr(name, '/');
+	}
+	if (key->min && strncmp(text, token, strlen(token)) == 0)
+		return text[strlen(token)] != 0;
+	return text[0] == '/';
+}
+
 static int parse_text(const struct config_key *key, const char *text, char **field, char *why)
 {
 	char expected[64];
@@ -201,6 +215,10 @@ static int parse_text(const struct config_key *key, const char *text, char **fie
 			 key->max);
 		return invalid(why, text, expected);
 	}
+	if (key->type == CONFIG_WHERE && !is_where(key, text))
+		return invalid(why, text,
+			       key->min ? "must be an absolute path, credential:NAME or pkcs11:URI"
+					: "must be an absolute path or credential:NAME");
 	if (key->type == CONFIG_PATH && text[0] != '/')
 		return invalid(why, text, "must be an absolute path");
 	if (key->type == CONFIG_NAME && !is_name(text))
@@ -267,6 +285,16 @@ static int parse_listen(const char *text, struct endpoint *field, char *why)
 	return 0;
 }
 
+static int parse_endpoint(const char *text, struct endpoint *field, char *why)
+{
+	struct endpoint e;
+
+	if (endpoint_parse(text, false, &e) < 0 || !is_unicast(&e.addr) || e.port == 0)
+		return invalid(why, text, "must be ADDRESS:PORT or [ADDRESS]:PORT");
+	*field = e;
+	return 0;
+}
+
 int config_value_parse(const struct config_key *key, const char *text, void *field,
 		       char why[static CONFIG_WHY_STRLEN])
 {
@@ -282,11 +310,14 @@ int config_value_parse(const struct config_key *key, const char *text, void *fie
 	case CONFIG_STRING:
 	case CONFIG_NAME:
 	case CONFIG_INTERFACE:
+	case CONFIG_WHERE:
 		return parse_text(key, text, field, why);
 	case CONFIG_ADDRESS:
 		return parse_address(text, field, why);
 	case CONFIG_LISTEN:
 		return parse_listen(text, field, why);
+	case CONFIG_ENDPOINT:
+		return parse_endpoint(text, field, why);
 	case CONFIG_CHOICE:
 		return parse_choice(key, text, field, why);
 	case CONFIG_DURATION:
@@ -367,12 +398,14 @@ void config_value_print(const struct config_key *key, const void *field, FILE *o
 	case CONFIG_STRING:
 	case CONFIG_NAME:
 	case CONFIG_INTERFACE:
+	case CONFIG_WHERE:
 		print_text(*(char *const *)field, out);
 		return;
 	case CONFIG_ADDRESS:
 		print_text(netaddr_format(field, text), out);
 		return;
 	case CONFIG_LISTEN:
+	case CONFIG_ENDPOINT:
 		print_endpoint(field, out);
 		return;
 	case CONFIG_CHOICE:

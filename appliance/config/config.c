@@ -17,8 +17,7 @@
 struct parse {
 	struct config_report report;
 	struct config_draft *draft;
-	config_module_fn check_module; /* NULL: modules are not asked */
-	void *check_ctx;
+	const struct config_checks *checks; /* NULL: nothing of this host is looked at */
 };
 
 static int parse_group(struct parse *p, const struct config_key *key, const struct config_node *map,
@@ -207,8 +206,8 @@ static int parse_root(struct parse *p, const struct config_node *root)
 	if (r < 0)
 		return r;
 	config_check(c, root, &p->report);
-	if (p->check_module && c->modules_dir)
-		config_check_modules(c, root, &p->report, p->check_module, p->check_ctx);
+	if (p->checks && c->modules_dir)
+		config_check_host(c, root, &p->report, p->checks);
 	if (p->report.count > 0)
 		return CONFIG_INVALID;
 	return fill_interfaces(c);
@@ -252,7 +251,7 @@ int config_parse(struct bytes text, const char *name, FILE *errors, struct confi
 	return parse_and_report(&p, errors, ret);
 }
 
-int config_load_checked(const char *path, config_module_fn check, void *ctx, FILE *errors,
+int config_load_checked(const char *path, const struct config_checks *checks, FILE *errors,
 			struct config **ret)
 {
 	_cleanup_(buf_deinit) struct buf b = BUF_INIT(TEXT_MAX_BYTES + 1);
@@ -260,15 +259,13 @@ int config_load_checked(const char *path, config_module_fn check, void *ctx, FIL
 	int r = config_yaml_file(path, &b);
 	if (r < 0)
 		return r;
-	struct parse p = {.report = {.name = path, .text = buf_view(&b)},
-			  .check_module = check,
-			  .check_ctx = ctx};
+	struct parse p = {.report = {.name = path, .text = buf_view(&b)}, .checks = checks};
 	return parse_and_report(&p, errors, ret);
 }
 
 int config_load(const char *path, FILE *errors, struct config **ret)
 {
-	return config_load_checked(path, NULL, NULL, errors, ret);
+	return config_load_checked(path, NULL, errors, ret);
 }
 
 static void free_group(const struct config_key *group, void *base);

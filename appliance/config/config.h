@@ -46,6 +46,19 @@ enum config_login {
 	CONFIG_LOGIN_REPLAY, /* a login that was seen may be repeated towards the backup */
 };
 
+/* Whether keys of a service's sessions are kept (keyvault), and when they are opened. */
+enum config_keys {
+	CONFIG_KEYS_OFF,
+	CONFIG_KEYS_SEALED, /* at a takeover */
+	CONFIG_KEYS_LIVE,   /* as they come */
+};
+
+/* Who has to approve that keys are opened at a takeover. */
+enum config_approve {
+	CONFIG_APPROVE_NOBODY,
+	CONFIG_APPROVE_OPERATOR,
+};
+
 /* Bounds of the verdict on a server, see health.h. */
 #define CONFIG_FALL_MAX   64 /* of `fall` and `rise` */
 #define CONFIG_PROBES_MAX 64 /* addresses times services */
@@ -61,10 +74,34 @@ struct config_service {
 	char *protocol; /* module name */
 	enum config_replay replay;
 	enum config_login login;
-	char *notice;    /* NULL: none */
-	char *upgrade;   /* module name, NULL: none */
-	char *adopt;     /* socket of the program that adopts the connections; NULL: none */
+	char *notice;  /* NULL: none */
+	char *upgrade; /* module name, NULL: none */
+	char *adopt;   /* socket of the program that adopts the connections; NULL: none */
+	enum config_keys keys;
 	uint64_t retain; /* bytes of each direction that a module may keep to the end */
+};
+
+struct config_vault {
+	struct endpoint address;
+};
+
+/* A recovery identity: a file, credential:NAME or pkcs11:URI of each. */
+struct config_identity {
+	char *certificate, *key;
+};
+
+/* Where the keys of sessions come from. vault_count 0: there is none. */
+struct config_keyvault {
+	struct config_vault *vaults;
+	uint32_t vault_count;
+	char *certificate, *key; /* the recovery identity's */
+	char *ca;
+	char *crl;                      /* NULL: nobody is revoked */
+	struct config_identity *former; /* before rotations */
+	uint32_t former_count;
+	int64_t deadline_ns; /* what the keys of a takeover may take; default 2s */
+	enum config_approve approve;
+	int64_t approve_timeout_ns; /* default 1m */
 };
 
 struct config_backup {
@@ -109,6 +146,7 @@ struct config {
 	enum config_rehearsal rehearsal; /* recovery.rehearsal: of the firewall; default on */
 	/* Metrics; addr.family NETADDR_NONE: off. */
 	struct endpoint metrics_listen;
+	struct config_keyvault keyvault;
 	struct config_server *servers;
 	uint32_t server_count;
 };
@@ -137,6 +175,18 @@ struct config {
 typedef int (*config_module_fn)(void *ctx, const struct config *c, const char *protocol,
 				char why[static CONFIG_MODULE_WHY_STRLEN]);
 
+/* The same of the keyvault's certificates and keys: tells whether they are there and belong
+ * together. */
+typedef int (*config_keyvault_fn)(const struct config_keyvault *k,
+				  char why[static CONFIG_MODULE_WHY_STRLEN]);
+
+/* What is asked of this host; each may be NULL. */
+struct config_checks {
+	config_module_fn module;
+	void *ctx; /* of module */
+	config_keyvault_fn keyvault;
+};
+
 /*
  * Parses text into a struct, without I/O. @name is the file's name in messages. Returns CONFIG_*,
  * or -ENOMEM.
@@ -146,8 +196,9 @@ int config_parse(struct bytes text, const char *name, FILE *errors, struct confi
  * Reads the file and parses it. Returns CONFIG_*, or a negative errno when the file cannot be read.
  */
 int config_load(const char *path, FILE *errors, struct config **ret);
-/* As config_load(). A protocol that @check refuses is an error of the file like any other. */
-int config_load_checked(const char *path, config_module_fn check, void *ctx, FILE *errors,
+/* As config_load(). What @checks refuse is an error of the file like any other. NULL: nothing of
+ * this host is looked at. */
+int config_load_checked(const char *path, const struct config_checks *checks, FILE *errors,
 			struct config **ret);
 struct config *config_free(struct config *c); /* NULL is fine; returns NULL */
 

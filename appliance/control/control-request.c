@@ -84,14 +84,17 @@ static json_t *do_show(struct call *c)
 	if (strcmp(what, "connections") == 0)
 		return c->ops->connections(c->ctx, server, &c->error);
 	const bool failovers = strcmp(what, "failovers") == 0;
-	if (!failovers && strcmp(what, "servers") != 0)
+	const bool approvals = strcmp(what, "approvals") == 0;
+	if (!failovers && !approvals && strcmp(what, "servers") != 0)
 		return control_fail(&c->error, "bad-request",
-				    "'what' must be 'servers', 'connections' or 'failovers'");
+				    "'what' must be 'servers', 'connections', 'failovers' or "
+				    "'approvals'");
 	if (server)
 		return control_fail(&c->error, "bad-request",
 				    "'server' goes with 'connections' only");
-	return failovers ? c->ops->failovers(c->ctx, &c->error)
-			 : c->ops->servers(c->ctx, &c->error);
+	return failovers   ? c->ops->failovers(c->ctx, &c->error)
+	       : approvals ? c->ops->approvals(c->ctx, &c->error)
+			   : c->ops->servers(c->ctx, &c->error);
 }
 
 static json_t *do_explain(struct call *c)
@@ -126,6 +129,32 @@ static json_t *do_hold(struct call *c)
 	return c->ops->hold(c->ctx, server, json_is_true(on), c->peer->uid, &c->error);
 }
 
+static json_t *do_approve(struct call *c)
+{
+	const char *failover = get_text(c, "failover");
+	const json_t *alike = json_object_get(c->request, "alike");
+
+	if (!failover)
+		return NULL;
+	if (alike && !json_is_boolean(alike))
+		return control_fail(&c->error, "bad-request", "'alike' must be true or false");
+	return c->ops->approve(c->ctx, failover, json_is_true(alike), c->peer->uid, &c->error);
+}
+
+static json_t *do_refuse(struct call *c)
+{
+	const char *failover = get_text(c, "failover");
+
+	return failover ? c->ops->refuse(c->ctx, failover, c->peer->uid, &c->error) : NULL;
+}
+
+static json_t *do_revoke(struct call *c)
+{
+	const char *server = get_text(c, "server");
+
+	return server ? c->ops->revoke(c->ctx, server, c->peer->uid, &c->error) : NULL;
+}
+
 static const struct command {
 	const char *name;
 	bool admin;
@@ -137,6 +166,9 @@ static const struct command {
 	{"explain", false, do_explain, {"connection"}},
 	{"failover", true, do_failover, {"server"}},
 	{"hold", true, do_hold, {"server", "on"}},
+	{"approve", true, do_approve, {"failover", "alike"}},
+	{"refuse", true, do_refuse, {"failover"}},
+	{"revoke", true, do_revoke, {"server"}},
 };
 
 static const struct command *find_command(const char *name)

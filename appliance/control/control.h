@@ -61,6 +61,15 @@ struct control_ops {
 			struct control_error *ret_error);
 	/* The most recent takeovers. */
 	json_t *(*failovers)(void *ctx, struct control_error *ret_error);
+	/* Takeovers whose keys wait for an operator; what he decides; what he has decided for cases
+	 * alike is forgotten. */
+	json_t *(*approvals)(void *ctx, struct control_error *ret_error);
+	json_t *(*approve)(void *ctx, const char *failover, bool alike, uid_t uid,
+			   struct control_error *ret_error);
+	json_t *(*refuse)(void *ctx, const char *failover, uid_t uid,
+			  struct control_error *ret_error);
+	json_t *(*revoke)(void *ctx, const char *server, uid_t uid,
+			  struct control_error *ret_error);
 };
 
 struct control_peer {

@@ -53,7 +53,15 @@ static json_t *hold(void *ctx, const char *server, bool on, uid_t uid, struct co
 	return json_boolean(on);
 }
 
-static const struct control_ops ops = {look, look, connections, explain, failover, hold, look};
+static json_t *approve(void *ctx, const char *id, bool alike, uid_t uid, struct control_error *e)
+{
+	require_admin(ctx, uid);
+	reached("approve");
+	return json_boolean(alike);
+}
+
+static const struct control_ops ops = {look, look, connections, explain,  failover, hold,
+				       look, look, approve,     failover, failover};
 
 static void check(struct bytes line, struct control_peer peer)
 {

@@ -177,8 +177,46 @@ static json_t *op_failovers(void *ctx, struct control_error *e)
 			 1);
 }
 
+static json_t *op_approvals(void *ctx, struct control_error *e)
+{
+	struct asked *a = ctx;
+
+	note(a, a->uid, "approvals");
+	return json_pack("[{s:s, s:s, s:s, s:f, s:i, s:[s], s:f}]", "failover", "web1-1", "server",
+			 "web1", "cause", "host-down", "since_s", 2.5, "sessions", 120, "protocols",
+			 "tls", "left_s", 57.0);
+}
+
+static json_t *op_approve(void *ctx, const char *failover, bool alike, uid_t uid,
+			  struct control_error *e)
+{
+	struct asked *a = ctx;
+
+	note(a, uid, "approve %s%s", failover, alike ? " and alike" : "");
+	return json_pack("{s:s, s:b}", "failover", failover, "approved", 1);
+}
+
+static json_t *op_refuse(void *ctx, const char *failover, uid_t uid, struct control_error *e)
+{
+	struct asked *a = ctx;
+
+	note(a, uid, "refuse %s", failover);
+	if (strcmp(failover, "web1-0") == 0)
+		return control_fail(e, "too-late", "the time is over");
+	return json_pack("{s:s, s:b}", "failover", failover, "refused", 1);
+}
+
+static json_t *op_revoke(void *ctx, const char *server, uid_t uid, struct control_error *e)
+{
+	struct asked *a = ctx;
+
+	note(a, uid, "revoke %s", server);
+	return json_pack("{s:s, s:i}", "server", server, "policies", 2);
+}
+
 static const struct control_ops ops = {op_status,   op_servers, op_connections, op_explain,
-				       op_failover, op_hold,    op_failovers};
+				       op_failover, op_hold,    op_failovers,   op_approvals,
+				       op_approve,  op_refuse,  op_revoke};
 
 static const struct control_peer admin = {0, true}, viewer = {1000, false};
 
@@ -212,6 +250,17 @@ static void test_requests_reach_their_ops(void **state)
 		       DONE("{\"client\":\"[fd00::7]:99\""));
 	assert_handled(&a, &admin, "{\"cmd\":\"failover\",\"server\":\"web1\"}", DONE("{"));
 	assert_asked(&a, "failover web1");
+	assert_handled(&a, &admin, "{\"cmd\":\"show\",\"what\":\"approvals\"}",
+		       DONE("[{\"failover\":"));
+	assert_handled(&a, &admin, "{\"cmd\":\"approve\",\"failover\":\"web1-1\"}", DONE("{"));
+	assert_asked(&a, "approve web1-1");
+	assert_handled(&a, &admin, "{\"cmd\":\"approve\",\"failover\":\"web1-1\",\"alike\":true}",
+		       DONE("{"));
+	assert_asked(&a, "approve web1-1 and alike");
+	assert_handled(&a, &admin, "{\"cmd\":\"refuse\",\"failover\":\"web1-1\"}", DONE("{"));
+	assert_asked(&a, "refuse web1-1");
+	assert_handled(&a, &admin, "{\"cmd\":\"revoke\",\"server\":\"web1\"}", DONE("{"));
+	assert_asked(&a, "revoke web1");
 	assert_handled(&a, &admin, "{\"cmd\":\"hold\",\"server\":null,\"on\":true}", DONE("{"));
 	assert_asked(&a, "hold all on");
 	assert_handled(&a, &admin, "{\"cmd\":\"hold\",\"server\":\"web1\",\"on\":false}\r",
@@ -245,6 +294,9 @@ static void test_wrong_requests_are_told_why(void **state)
 		{"{\"cmd\":\"explain\",\"connection\":\"10.9.0.7\"}", ERROR("bad-request")},
 		{"{\"cmd\":\"failover\",\"server\":null}", ERROR("bad-request")},
 		/* a misspelt key must never become "hold everything" */
+		{"{\"cmd\":\"approve\",\"failover\":\"web1-1\",\"alike\":1}", ERROR("bad-request")},
+		{"{\"cmd\":\"approve\"}", ERROR("bad-request") "'failover' must be"},
+		{"{\"cmd\":\"approve\",\"failover\":\"a\",\"all\":true}", ERROR("bad-request")},
 		{"{\"cmd\":\"hold\",\"servr\":\"web1\",\"on\":true}", ERROR("bad-request")},
 		{"{\"cmd\":\"hold\",\"server\":[\"web1\"],\"on\":true}", ERROR("bad-request")},
 		{"{\"cmd\":\"hold\",\"server\":\"web1\"}", ERROR("bad-request") "'on' must be"},
@@ -270,6 +322,12 @@ static void test_viewers_only_look(void **state)
 	assert_handled(&a, &viewer, "{\"cmd\":\"failover\",\"server\":\"web1\"}",
 		       ERROR("permission"));
 	assert_handled(&a, &viewer, "{\"cmd\":\"hold\",\"on\":true}", ERROR("permission"));
+	assert_handled(&a, &viewer, "{\"cmd\":\"approve\",\"failover\":\"web1-1\"}",
+		       ERROR("permission"));
+	assert_handled(&a, &viewer, "{\"cmd\":\"refuse\",\"failover\":\"web1-1\"}",
+		       ERROR("permission"));
+	assert_handled(&a, &viewer, "{\"cmd\":\"revoke\",\"server\":\"web1\"}",
+		       ERROR("permission"));
 	assert_asked(&a, "nothing");
 	assert_handled(&a, &viewer, "{\"cmd\":\"status\"}", DONE(""));
 	assert_handled(&a, &viewer, "{\"cmd\":\"explain\",\"connection\":\"10.9.0.7:2\"}",
@@ -709,6 +767,23 @@ static void test_jeebsctl_answers(void **state)
 	assert_int_equal(jeebsctl(f, "failover web1", out, sizeof out), 0);
 	assert_asked(&f->asked, "failover web1");
 	assert_int_equal(jeebsctl(f, "failover web9", out, sizeof out), 1);
+	assert_int_equal(jeebsctl(f, "approve", out, sizeof out), 0);
+	assert_non_null(strstr(out, "web1-1"));
+	assert_non_null(strstr(out, "120"));
+	assert_int_equal(jeebsctl(f, "approve web1-1 </dev/null", out, sizeof out), 0);
+	assert_asked(&f->asked, "approve web1-1");
+	assert_non_null(
+		strstr(out, "web1 (host-down), silent for 2 s: keys of 120 sessions (tls)"));
+	assert_int_equal(jeebsctl(f, "approve web1-1 alike </dev/null", out, sizeof out), 0);
+	assert_asked(&f->asked, "approve web1-1 and alike");
+	/* It is not among those that wait: the daemon says why. */
+	assert_int_equal(jeebsctl(f, "refuse web1-0", out, sizeof out), 1);
+	assert_int_equal(jeebsctl(f, "refuse web1-1", out, sizeof out), 0);
+	assert_asked(&f->asked, "refuse web1-1");
+	assert_int_equal(jeebsctl(f, "revoke web1", out, sizeof out), 0);
+	assert_asked(&f->asked, "revoke web1");
+	assert_int_equal(jeebsctl(f, "approve web1-1 web1-2", out, sizeof out), 64);
+	assert_int_equal(jeebsctl(f, "refuse", out, sizeof out), 64);
 	assert_int_equal(jeebsctl(f, "hold", out, sizeof out), 0);
 	assert_asked(&f->asked, "hold all on");
 	assert_int_equal(jeebsctl(f, "hold web1 off", out, sizeof out), 0);

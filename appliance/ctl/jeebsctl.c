@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "jeebsctl-client.h"
@@ -70,6 +71,13 @@ static const struct table_column connection_columns[] = {
 	{"detail", "detail", false, false},
 };
 
+static const struct table_column approval_columns[] = {
+	{"failover", "failover", true, false}, {"server", "server", true, false},
+	{"cause", "cause", true, false},       {"silent_s", "since_s", true, true},
+	{"sessions", "sessions", true, true},  {"protocols", "protocols", true, false},
+	{"left_s", "left_s", true, true},
+};
+
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 
 /* The parsed command line. */
@@ -91,6 +99,9 @@ struct verb {
 	int (*print)(const struct invocation *v, const json_t *data);
 	bool (*is_yes)(const json_t *data); /* whether the answer is "yes"; NULL: always */
 	bool table;                         /* -o selects columns */
+	/* Comes before the request: shows what is decided, and asks. EXIT_OK: go on. NULL: nothing
+	 * is asked. */
+	int (*confirm)(const struct invocation *v);
 };
 
 static int64_t number(const json_t *object, const char *key)
@@ -130,6 +141,30 @@ static bool is_watching(const json_t *data)
 	return strcmp(text(data, "state"), "watching") == 0 && !is_on_hold(data);
 }
 
+/* What the key vaults have; @keys is null without one. */
+static void print_keys(const json_t *keys)
+{
+	json_t *it;
+	size_t i;
+
+	json_array_foreach(json_object_get(keys, "vaults"), i, it)
+	{
+		const char *detail = text(it, "detail");
+		printf("vault %s: %s%s%s\n", text(it, "vault"), text(it, "state"),
+		       *detail ? ": " : "", detail);
+	}
+	json_array_foreach(json_object_get(keys, "services"), i, it)
+		printf("keys: %s: %" PRId64 " of %" PRId64 " sessions have keys\n",
+		       text(it, "service"), number(it, "with_keys"), number(it, "sessions"));
+	json_array_foreach(json_object_get(keys, "takeovers"), i, it)
+		printf("keys of %s: %s, %" PRId64 " of %" PRId64 " sessions opened\n",
+		       text(it, "failover"), text(it, "state"), number(it, "opened"),
+		       number(it, "sessions"));
+	if (number(keys, "waiting") > 0)
+		printf("keys of %" PRId64 " takeovers wait for you: jeebsctl approve\n",
+		       number(keys, "waiting"));
+}
+
 /* The first line must stand alone, for check programs that show only one line. */
 static int print_status(const struct invocation *v, const json_t *data)
 {
@@ -161,6 +196,7 @@ static int print_status(const struct invocation *v, const json_t *data)
 	print_size(" of ", number(store, "limit_bytes"));
 	printf(", %" PRId64 " records\n", number(store, "records"));
 	printf("hold: %s\n", is_on_hold(data) ? "on" : "off");
+	print_keys(json_object_get(data, "keys"));
 	return EXIT_OK;
 }
 
@@ -193,6 +229,10 @@ static const struct table_column *columns_of(const struct invocation *v, size_t 
 	if (is_connections(v)) {
 		*ret_count = COUNT(connection_columns);
 		return connection_columns;
+	}
+	if (v->count == 0) {
+		*ret_count = COUNT(approval_columns);
+		return approval_columns;
 	}
 	if (!is_failovers(v))
 		return server_columns;
@@ -317,6 +357,104 @@ static int print_hold(const struct invocation *v, const json_t *data)
 	return EXIT_OK;
 }
 
+/* ---- keys ------------------------------------------------------------------------------------ */
+
+static bool shows_approvals(const struct invocation *v)
+{
+	return v->count == 0;
+}
+
+static json_t *request_approve(const struct invocation *v)
+{
+	bool alike = v->count == 2 && strcmp(v->arguments[1], "alike") == 0;
+
+	if (shows_approvals(v))
+		return json_pack("{s:s, s:s}", "cmd", "show", "what", "approvals");
+	if (v->count > 2 || (v->count == 2 && !alike))
+		return NULL;
+	return json_pack("{s:s, s:s, s:b}", "cmd", "approve", "failover", v->arguments[0], "alike",
+			 alike);
+}
+
+static int print_approve(const struct invocation *v, const json_t *data)
+{
+	if (shows_approvals(v))
+		return table_print(data, approval_columns, COUNT(approval_columns), v->columns);
+	printf("%s: approved\n", text(data, "failover"));
+	return EXIT_OK;
+}
+
+static json_t *request_refuse(const struct invocation *v)
+{
+	return v->count == 1 ? json_pack("{s:s, s:s}", "cmd", "refuse", "failover", v->arguments[0])
+			     : NULL;
+}
+
+static int print_refuse(const struct invocation *v, const json_t *data)
+{
+	printf("%s: refused\n", text(data, "failover"));
+	return EXIT_OK;
+}
+
+static json_t *request_revoke(const struct invocation *v)
+{
+	return v->count == 1 ? json_pack("{s:s, s:s}", "cmd", "revoke", "server", v->arguments[0])
+			     : NULL;
+}
+
+static int print_revoke(const struct invocation *v, const json_t *data)
+{
+	printf("%s: %" PRId64 " policies forgotten\n", text(data, "server"),
+	       number(data, "policies"));
+	return EXIT_OK;
+}
+
+static void print_case(const json_t *c)
+{
+	_cleanup_free_ char *protocols = table_text(json_object_get(c, "protocols"));
+
+	printf("%s: %s (%s), silent for %" PRId64 " s: keys of %" PRId64 " sessions (%s); %" PRId64
+	       " s are left\n",
+	       text(c, "failover"), text(c, "server"), text(c, "cause"), number(c, "since_s"),
+	       number(c, "sessions"), protocols ? protocols : "", number(c, "left_s"));
+}
+
+/* People are asked, scripts are not. */
+static bool is_sure(void)
+{
+	char line[16];
+
+	if (!isatty(STDIN_FILENO))
+		return true;
+	printf("Open them? [y/N] ");
+	fflush(stdout);
+	return fgets(line, sizeof line, stdin) && (line[0] == 'y' || line[0] == 'Y');
+}
+
+static int confirm_approve(const struct invocation *v)
+{
+	json_t *reply = NULL, *c;
+	int r = EXIT_OK;
+	size_t i;
+
+	if (shows_approvals(v) || v->json)
+		return EXIT_OK;
+	json_t *request = json_pack("{s:s, s:s}", "cmd", "show", "what", "approvals");
+	if (!request)
+		return EXIT_UNAVAILABLE;
+	r = ctl_call(v->socket, request, &reply);
+	json_array_foreach(json_object_get(reply, "data"), i, c)
+	{
+		if (strcmp(text(c, "failover"), v->arguments[0]) != 0)
+			continue;
+		print_case(c);
+		r = is_sure() ? EXIT_OK : EXIT_NEGATIVE;
+	}
+	json_decref(request);
+	json_decref(reply);
+	return r; /* of one that does not wait the daemon says why */
+}
+
 /* clang-format off */
 static const struct verb verbs[] = {
 	{"status", "", "one line for checks, then the daemon's numbers",
@@ -329,6 +467,12 @@ static const struct verb verbs[] = {
 	 request_failover, print_failover},
 	{"hold", "[SERVER] [on|off]", "no takeover while it is on",
 	 request_hold, print_hold},
+	{"approve", "[FAILOVER [alike]]", "open the keys of this takeover; what waits for that",
+	 request_approve, print_approve, .confirm = confirm_approve, .table = true},
+	{"refuse", "FAILOVER", "do not open them",
+	 request_refuse, print_refuse},
+	{"revoke", "SERVER", "forget what was approved for cases alike",
+	 request_revoke, print_revoke},
 };
 /* clang-format on */
 
@@ -398,7 +542,9 @@ static int run(const struct invocation *v, const struct verb *verb)
 	json_t *request = verb->request(v);
 	if (!request)
 		return usage_error("wrong arguments for ", verb->name);
-	r = ctl_call(v->socket, request, &reply);
+	r = verb->confirm ? verb->confirm(v) : EXIT_OK;
+	if (r == EXIT_OK)
+		r = ctl_call(v->socket, request, &reply);
 	if (r == EXIT_OK)
 		r = print_reply(v, verb, reply);
 	json_decref(request);

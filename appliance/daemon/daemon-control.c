@@ -138,7 +138,7 @@ static json_t *row_json(const struct row *r)
 
 /* ---- servers ----------------------------------------------------------------------- */
 
-static int find_server(const struct daemon *d, const char *name)
+int daemon_find_server(const struct daemon *d, const char *name)
 {
 	for (uint32_t i = 0; i < d->config->server_count; i++)
 		if (strcmp(d->config->servers[i].name, name) == 0)
@@ -180,7 +180,7 @@ const char *daemon_not_ready(struct daemon *d, uint32_t server)
 	/* Rules that could not be rehearsed do not count: they may be good. */
 	if (fw.state != FIREWALL_PASSES && fw.state != FIREWALL_NOT_ASKED)
 		return firewall_state_name(fw.state);
-	return NULL;
+	return daemon_keys_not_ready(d, server, NULL);
 }
 
 struct client_search {
@@ -227,6 +227,19 @@ bool daemon_client(void *ctx, uint32_t server, uint8_t family, struct netaddr *r
 	return s.found;
 }
 
+/* Of keys it is told which service lacks them. */
+static void tell_server(struct daemon *d, uint32_t server, const char *reason,
+			char why[static METRICS_HTTP_WHY_STRLEN])
+{
+	char keys[KEYS_WHY_SIZE];
+
+	if (daemon_keys_not_ready(d, server, keys) == reason)
+		snprintf(why, METRICS_HTTP_WHY_STRLEN, "%s", keys);
+	else
+		snprintf(why, METRICS_HTTP_WHY_STRLEN, "%s: %s", d->config->servers[server].name,
+			 reason);
+}
+
 bool daemon_ready(void *ctx, char why[static METRICS_HTTP_WHY_STRLEN])
 {
 	struct daemon *d = ctx;
@@ -242,8 +255,7 @@ bool daemon_ready(void *ctx, char why[static METRICS_HTTP_WHY_STRLEN])
 	for (uint32_t i = 0; i < d->config->server_count; i++) {
 		const char *reason = daemon_not_ready(d, i);
 		if (reason) {
-			snprintf(why, METRICS_HTTP_WHY_STRLEN, "%s: %s", d->config->servers[i].name,
-				 reason);
+			tell_server(d, i, reason, why);
 			return false;
 		}
 	}
@@ -320,7 +332,7 @@ static json_t *server_json(struct daemon *d, uint32_t i, const struct gather *g)
 	}
 	return json_pack(
 		"{s:s, s:s, s:b, s:s?, s:o, s:s, s:o, s:o, s:I, s:I, s:{s:s, s:s, s:i}, s:f, s:b, "
-		"s:{s:s, s:b, s:s}}",
+		"s:{s:s, s:b, s:s}, s:o}",
 		"name", s->name, "state", daemon_server_state(d, i), "ready", not_ready == NULL,
 		"not_ready_reason", not_ready, "addresses", addresses_json(s), "interface",
 		s->interface, "backups", backups_json(s), "services", services_json(d, i),
@@ -328,7 +340,7 @@ static json_t *server_json(struct daemon *d, uint32_t i, const struct gather *g)
 		tcp_word(v.neighbour), "tcp", tcp_word(v.tcp), "missed", (int)v.failed_rounds,
 		"detection_bound_ms", (double)config_detection_bound_ns(&s->health) / 1e6, "hold",
 		v.hold, "firewall", "state", firewall_state_name(fw.state), "tracked",
-		fw.tracking == GUARD_TRACKED, "rule", fw.rule);
+		fw.tracking == GUARD_TRACKED, "rule", fw.rule, "keys", daemon_keys_services(d, i));
 }
 
 static json_t *op_servers(void *ctx, struct control_error *e)
@@ -407,7 +419,7 @@ static json_t *op_status(void *ctx, struct control_error *e)
 	store_stats(d->store, &st);
 	const char *state = overall_state(d, &hold);
 	return json_pack("{s:s, s:i, s:f, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:{s:I, s:I}, "
-			 "s:{s:I, s:I, s:I, s:b}, s:b}",
+			 "s:{s:I, s:I, s:I, s:b}, s:b, s:o}",
 			 "version", JEEBS_VERSION, "pid", (int)getpid(), "uptime_s",
 			 (double)(clock_mono_ns() - d->started_ns) / 1e9, "state", state, "servers",
 			 (int)d->config->server_count, "connections", (json_int_t)g.count, "live",
@@ -416,7 +428,7 @@ static json_t *op_status(void *ctx, struct control_error *e)
 			 "ended_by_services", ended_by_services(d), "capture", "packets", packets,
 			 "drops", drops, "store", "bytes", (json_int_t)st.bytes_used, "limit_bytes",
 			 (json_int_t)st.bytes_limit, "records", (json_int_t)st.records, "failing",
-			 st.failing, "hold", hold);
+			 st.failing, "hold", hold, "keys", daemon_keys_status(d));
 }
 
 /* ---- connections ------------------------------------------------------------------- */
@@ -424,7 +436,7 @@ static json_t *op_status(void *ctx, struct control_error *e)
 static json_t *op_connections(void *ctx, const char *server, struct control_error *e)
 {
 	struct daemon *d = ctx;
-	struct gather g = {.server = server ? find_server(d, server) : -1};
+	struct gather g = {.server = server ? daemon_find_server(d, server) : -1};
 
 	if (server && g.server < 0)
 		return control_fail(e, "unknown-server", "no server is called %s", server);
@@ -669,7 +681,7 @@ static json_t *op_failovers(void *ctx, struct control_error *e)
 static json_t *op_failover(void *ctx, const char *server, uid_t uid, struct control_error *e)
 {
 	struct daemon *d = ctx;
-	int i = find_server(d, server);
+	int i = daemon_find_server(d, server);
 	struct health_view v;
 
 	if (i < 0)
@@ -704,7 +716,7 @@ static json_t *op_failover(void *ctx, const char *server, uid_t uid, struct cont
 static json_t *op_hold(void *ctx, const char *server, bool on, uid_t uid, struct control_error *e)
 {
 	struct daemon *d = ctx;
-	int only = server ? find_server(d, server) : -1;
+	int only = server ? daemon_find_server(d, server) : -1;
 	json_t *names = json_array();
 
 	if (server && only < 0) {
@@ -732,4 +744,8 @@ const struct control_ops daemon_control_ops = {
 	.failover = op_failover,
 	.hold = op_hold,
 	.failovers = op_failovers,
+	.approvals = daemon_op_approvals,
+	.approve = daemon_op_approve,
+	.refuse = daemon_op_refuse,
+	.revoke = daemon_op_revoke,
 };

@@ -8,6 +8,7 @@
  *	health		probes and verdicts			     (health-loop.h)
  *	failover	takeovers, and keeping what was taken	     (failover.h)
  *	restore 1..n	its pool: probes and sockets, one a core     (thread-pool.h)
+ *	keys		key vaults; opens keys of a takeover	     (keys.h)
  *	join 0..n	continued connections, io_uring		     (join.h)
  *	adopter		connections handed to local programs	     (adopt.h)
  *	control, http	jeebsctl and Prometheus
@@ -140,6 +141,7 @@ static void on_connection(void *ctx, uint32_t server, const struct watch_service
 {
 	struct daemon *d = ctx;
 
+	daemon_keys_connection(d, service, client, plan->cont);
 	if (!plan->cont)
 		metrics_add(d->metrics, METRIC_CONNECTIONS_REFUSED,
 			    METRIC_AT((uint16_t)server, metrics_reason(d->metrics, plan->reason)),
@@ -203,10 +205,17 @@ static void on_failover_done(void *ctx, uint32_t server, const struct failover_s
 	health_loop_retry(d->health, server, pause);
 }
 
+static void on_taking(void *ctx, uint32_t server, const char *id,
+		      const struct failover_cause *cause)
+{
+	daemon_keys_taking(ctx, server, id, cause);
+}
+
 static void on_all_settled(void *ctx, uint32_t server, const struct failover_summary *s)
 {
 	struct daemon *d = ctx;
 
+	daemon_keys_over(d, server);
 	history_settled(&d->history, server, s);
 }
 
@@ -395,6 +404,7 @@ static int start_workers(struct daemon *d)
 		.server_names = d->services.server_names,
 		.evidence = d->evidence,
 		.endings = d->endings,
+		.sessions = daemon_keys_sessions(d),
 		.store = d->store,
 		.store_interval_ns = c->store_interval_ns,
 		.held = true,
@@ -480,6 +490,7 @@ static int start_failover(struct daemon *d)
 		.firewall = d->firewall,
 		.observer = {.ctx = d,
 			     .state = on_failover_state,
+			     .taking = on_taking,
 			     .connection = on_connection,
 			     .settled = on_settled,
 			     .join_aborted = on_join_aborted,
@@ -618,9 +629,10 @@ static int start(struct daemon *d)
 	memset(d->evidence, 0, n * sizeof *d->evidence);
 	if ((r = load_services(d)) < 0 || (r = make_endings(d)) < 0 ||
 	    (r = daemon_metrics_open(d)) < 0 || (r = open_store(d)) < 0 ||
-	    (r = prepare_host(d)) < 0 || (r = start_workers(d)) < 0 || (r = start_joins(d)) < 0 ||
-	    (r = start_adopter(d)) < 0 || (r = start_firewall(d)) < 0 ||
-	    (r = start_failover(d)) < 0 || (r = start_health(d)) < 0 || (r = open_control(d)) < 0 ||
+	    (r = prepare_host(d)) < 0 || (r = daemon_keys_start(d)) < 0 ||
+	    (r = start_workers(d)) < 0 || (r = start_joins(d)) < 0 || (r = start_adopter(d)) < 0 ||
+	    (r = start_firewall(d)) < 0 || (r = start_failover(d)) < 0 ||
+	    (r = start_health(d)) < 0 || (r = open_control(d)) < 0 ||
 	    (r = daemon_metrics_listen(d)) < 0)
 		return r;
 	log_started(d);
@@ -659,10 +671,12 @@ static void stop(struct daemon *d, bool started)
 		worker_tell_stop(d->workers[i]);
 	for (uint32_t i = 0; i < d->worker_count; i++)
 		worker_stop(d->workers[i]);
+	daemon_keys_stop(d);
 	leave_threads();
 	/* A clean end leaves no record; a start that failed leaves what it found. */
 	d->store = started ? store_clear(d->store) : store_close(d->store);
 	leave_threads();
+	daemon_keys_free(d);
 	daemon_metrics_close(d);
 	history_deinit(&d->history);
 	module_host_free(d->modules);

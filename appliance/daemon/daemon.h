@@ -16,6 +16,7 @@
 #include "failover/firewall.h"
 #include "health/health-loop.h"
 #include "join/join.h"
+#include "keys/keys.h"
 #include "metrics/metrics.h"
 #include "metrics-http/metrics-http.h"
 #include "metrics/metrics.h"
@@ -43,6 +44,8 @@ struct daemon {
 	uint8_t *listens; /* for worker_config.listens */
 	struct worker **workers;
 	uint32_t worker_count;
+	struct keys *keys; /* NULL: no keyvault is configured */
+	struct daemon_key_services *key_services;
 	struct join_pool *joins;
 	struct adopter *adopter; /* NULL: no service names a program that adopts */
 	struct failover *failover;
@@ -72,6 +75,43 @@ const char *daemon_not_ready(struct daemon *d, uint32_t server);
 /* Finds a client that @server has now. Implements firewall_config.client. */
 bool daemon_client(void *ctx, uint32_t server, uint8_t family, struct netaddr *ret);
 bool daemon_ready(void *ctx, char why[static METRICS_HTTP_WHY_STRLEN]);
+
+/* ---- daemon-keys.c --------------------------------------------------------------------------- */
+
+/* The services of which keys are kept; static names. */
+#define DAEMON_NO_KEYS UINT32_MAX
+struct daemon_key_services {
+	struct keys_service *v;
+	uint32_t n;
+	uint32_t *of_watch; /* by watch service: the index in v, or DAEMON_NO_KEYS */
+	char (*names)[48];
+};
+
+/* Implements config_keyvault_fn. */
+int daemon_keys_check(const struct config_keyvault *k, char why[static CONFIG_MODULE_WHY_STRLEN]);
+int daemon_keys_start(struct daemon *d);
+/* Without it the workers do not look for sessions. */
+struct worker_sessions daemon_keys_sessions(struct daemon *d);
+void daemon_keys_stop(struct daemon *d);
+void daemon_keys_free(struct daemon *d);
+void daemon_keys_taking(struct daemon *d, uint32_t server, const char *id,
+			const struct failover_cause *cause);
+void daemon_keys_connection(struct daemon *d, const struct watch_service *service,
+			    const struct endpoint *client, bool continued);
+void daemon_keys_over(struct daemon *d, uint32_t server);
+/* Static text: why a takeover would not find keys; NULL: it would. @why, of KEYS_WHY_SIZE, says
+ * more; it may be NULL. */
+const char *daemon_keys_not_ready(struct daemon *d, uint32_t server, char *why);
+/* For jeebsctl; json null without a keyvault. */
+json_t *daemon_keys_status(struct daemon *d);
+json_t *daemon_keys_services(struct daemon *d, uint32_t server);
+json_t *daemon_op_approvals(void *ctx, struct control_error *e);
+json_t *daemon_op_approve(void *ctx, const char *failover, bool alike, uid_t uid,
+			  struct control_error *e);
+json_t *daemon_op_refuse(void *ctx, const char *failover, uid_t uid, struct control_error *e);
+json_t *daemon_op_revoke(void *ctx, const char *server, uid_t uid, struct control_error *e);
+void daemon_keys_publish(struct daemon *d);
+int daemon_find_server(const struct daemon *d, const char *name);
 
 int daemon_metrics_open(struct daemon *d);
 /*

@@ -156,10 +156,12 @@ static int take_option(int opt, struct arguments *a)
 	}
 }
 
-static int load(const char *path, config_module_fn check, struct config **ret)
+/* @check: what is on this host is looked at too. */
+static int load(const char *path, bool check, struct config **ret)
 {
 	struct module_host *host = NULL;
-	int r = config_load_checked(path, check, &host, stderr, ret);
+	const struct config_checks checks = {services_check, &host, daemon_keys_check};
+	int r = config_load_checked(path, check ? &checks : NULL, stderr, ret);
 
 	module_host_free(host);
 	if (r < 0) {
@@ -239,7 +241,7 @@ static int drill(struct arguments *a)
 		return usage_error("--dry-run", "takes --server or --config, not both");
 	a->drill.server_auto = a->drill.server_auto || (!by_server && !a->config_path);
 	if (a->config_path) {
-		int code = load(a->config_path, NULL, &c);
+		int code = load(a->config_path, false, &c);
 		if (code)
 			return code;
 		a->drill.config = c;
@@ -258,7 +260,7 @@ static int serve(const struct arguments *a)
 	const char *path = a->config_path ? a->config_path : DEFAULT_CONFIG;
 	struct config *c;
 	/* A dump shows the text alone: the modules and programs may be on another host. */
-	int code = load(path, a->dump && !a->check ? NULL : services_check, &c);
+	int code = load(path, !a->dump || a->check, &c);
 
 	if (code)
 		return code;

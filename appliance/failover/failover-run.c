@@ -232,6 +232,7 @@ static void enter_check(struct failover_server *s, int64_t now)
 
 static int enter_take(struct failover_server *s)
 {
+	const struct failover_observer *o = &s->env->observer;
 	struct failover_run *run = s->run;
 	int r = failover_server_guard(s);
 
@@ -245,6 +246,8 @@ static int enter_take(struct failover_server *s)
 		return r;
 	mark(s, FAILOVER_ADDRESS);
 	failover_clients_ask(s);
+	if (o->taking)
+		o->taking(o->ctx, s->index, run->summary.id, &run->cause);
 	while (!list_empty(&run->items)) /* they have spoken already, and are not asked */
 		failover_clients_settle(s);
 	failover_clients_probe(s);

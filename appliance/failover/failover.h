@@ -52,10 +52,16 @@ struct failover_summary {
 	bool false_alarm;    /* it was called off because the server lives */
 };
 
+struct failover_cause;
+
 struct failover_observer {
 	void *ctx;
 	/* Called in the failover thread unless stated otherwise. Must not block. */
 	void (*state)(void *ctx, uint32_t server, enum failover_state state);
+	/* The address is ours, and clients are asked: it is not called off any more. May be NULL.
+	 */
+	void (*taking)(void *ctx, uint32_t server, const char *id,
+		       const struct failover_cause *cause);
 	void (*connection)(void *ctx, uint32_t server, const struct watch_service *service,
 			   const struct endpoint *client, const struct plan *plan);
 	/*

@@ -113,6 +113,7 @@ static void account_done(struct batch *b)
 	a->done = true;
 	a->waits = false;
 	log_account(b);
+	keys_sweep(b->k, b->server);
 }
 
 static void on_done(struct keys_want *w, struct keys_found *found)

@@ -85,6 +85,8 @@ void batch_approved(struct batch *b, const char *by);
 void live_release(struct keys *k, struct keys_live *l);
 /* The vaults are to erase what they have of it. */
 void live_erase(struct keys *k, const struct keys_live *l);
+/* The keys of @server are fetched: what was over meanwhile goes. */
+void keys_sweep(struct keys *k, uint32_t server);
 bool any_vault_is_live(const struct keys *k);
 
 #endif

@@ -136,7 +136,7 @@ static void tell_no_vault(const struct keys *k, char why[static KEYS_WHY_SIZE])
 {
 	char at[ENDPOINT_STRLEN];
 
-	endpoint_format(&k->config.vault[0], at);
+	endpoint_format(&k->link[0].at, at);
 	if (keys_vault_state(k->vault[0]) == KEYS_VAULT_CATCHES_UP)
 		snprintf(why, KEYS_WHY_SIZE, "vault %s: has not told yet what it has", at);
 	else
@@ -186,7 +186,7 @@ void keys_cover(struct keys *k, uint32_t service, struct keys_cover_now *ret)
 void keys_vault_of(struct keys *k, uint32_t vault, struct keys_vault_view *ret)
 {
 	pthread_mutex_lock(&k->lock);
-	*ret = (struct keys_vault_view){.at = k->config.vault[vault],
+	*ret = (struct keys_vault_view){.at = k->link[vault].at,
 					.state = keys_vault_state(k->vault[vault])};
 	if (ret->state == KEYS_VAULT_DOWN)
 		snprintf(ret->why, sizeof ret->why, "%s", k->link[vault].why);

@@ -47,6 +47,11 @@ struct order {
 	};
 };
 
+struct of_server {
+	struct keys *k;
+	uint32_t server;
+};
+
 /* ---- sessions -------------------------------------------------------------------------------- */
 
 bool any_vault_is_live(const struct keys *k)
@@ -83,10 +88,35 @@ static void forget(struct keys *k, struct keys_live *l)
 	keys_sessions_remove(k->sessions, l);
 }
 
+/* While its keys are fetched, what is over stays: it is in the account. */
+static bool is_fetched(const struct keys *k, const struct keys_live *l)
+{
+	const struct keys_account *a = &k->account[k->config.services[l->service].server];
+
+	return a->failover[0] && !a->done;
+}
+
 static void over(void *ctx, struct keys_live *l)
 {
+	if (is_fetched(ctx, l))
+		return;
 	live_erase(ctx, l);
 	forget(ctx, l);
+}
+
+static void sweep(void *ctx, struct keys_live *l)
+{
+	const struct of_server *of = ctx;
+
+	if (l->ended && l->judged && of->k->config.services[l->service].server == of->server)
+		over(of->k, l);
+}
+
+void keys_sweep(struct keys *k, uint32_t server)
+{
+	struct of_server of = {k, server};
+
+	keys_sessions_each(k->sessions, sweep, &of);
 }
 
 static bool is_live_mode(const struct keys *k, const struct keys_live *l)
@@ -168,11 +198,6 @@ static void do_refused(struct keys *k, const struct order *o)
 		ended(k, l);
 	}
 }
-
-struct of_server {
-	struct keys *k;
-	uint32_t server;
-};
 
 static void forget_of_server(void *ctx, struct keys_live *l)
 {
@@ -427,14 +452,19 @@ static void look(struct keys *k)
 	reload_crl(k);
 }
 
+static void tick_vaults(struct keys *k)
+{
+	for (uint32_t v = 0; v < k->config.vaults; v++)
+		keys_vault_tick(k->vault[v], k->now_ns);
+}
+
 static void turn(struct keys *k)
 {
 	k->now_ns = clock_mono_ns();
 	k->more = false;
 	bell_silence(k->bell);
 	take_orders(k);
-	for (uint32_t v = 0; v < k->config.vaults; v++)
-		keys_vault_tick(k->vault[v], k->now_ns);
+	tick_vaults(k);
 	take_results(k);
 	/* Without a vault nobody knows. */
 	if (any_vault_is_live(k))
@@ -442,6 +472,7 @@ static void turn(struct keys *k)
 	look(k);
 	batch_step_all(k, k->now_ns);
 	batch_live(k);
+	tick_vaults(k); /* what was found to be over */
 	/* What comes with it is looked at here: no descriptor tells of it any more. */
 	for (uint32_t v = 0; v < k->config.vaults; v++) {
 		step_link(k, v);
@@ -541,16 +572,35 @@ static void connect_parts(struct keys *k)
 	keys_index_tell(k->index, on_record, k);
 }
 
-static int open_all(struct keys *k, char *error, size_t error_size)
+/* Before the first key is read. */
+static int guard_process(char *error, size_t error_size)
 {
-	const struct keys_config *c = &k->config;
 	int r = seal_secure_heap(SECURE_HEAP_BYTES);
 
 	if (r < 0)
 		snprintf(error, error_size, "no locked memory (RLIMIT_MEMLOCK)");
-	/* Before the first key is read. */
-	if (r == 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+	else if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		r = -errno;
+	return r;
+}
+
+int keys_check(const struct keys_places *p, char *error, size_t error_size)
+{
+	struct keys_files f = {0};
+
+	error[0] = 0;
+	int r = guard_process(error, error_size);
+	if (r == 0)
+		r = keys_files_open(p, &f, error, error_size);
+	keys_files_close(&f);
+	return r;
+}
+
+static int open_all(struct keys *k, char *error, size_t error_size)
+{
+	const struct keys_config *c = &k->config;
+	int r = guard_process(error, error_size);
+
 	if (r == 0)
 		r = keys_files_open(&c->places, &k->files, error, error_size);
 	if (r == 0 && k->bell < 0)
@@ -565,6 +615,9 @@ static int open_all(struct keys *k, char *error, size_t error_size)
 	if (r < 0)
 		return r;
 	connect_parts(k);
+	/* They are the caller's, and need not stay. */
+	k->config.vault = NULL;
+	k->config.places.identity = NULL;
 	return thread_start(&k->thread, run, k);
 }
 

@@ -26,10 +26,10 @@ struct keys_service {
 };
 
 struct keys_config {
-	struct keys_places places;
-	const struct endpoint *vault; /* 1 to KEYS_VAULTS_MAX */
+	struct keys_places places;    /* crl, and what @services names, must stay */
+	const struct endpoint *vault; /* 1 to KEYS_VAULTS_MAX; needed by keys_start() only */
 	uint32_t vaults;
-	const struct keys_service *services; /* they stay, as do their names */
+	const struct keys_service *services;
 	uint32_t service_count, server_count;
 	uint32_t sessions_max; /* known at once; four times as many records are */
 	int64_t budget_ns;     /* what the keys of a takeover may take */
@@ -49,6 +49,10 @@ int keys_start(const struct keys_config *c, struct keys **ret, char *error, size
 /* Ends what is under way. NULL is fine; returns NULL. A thread that does not end is left
  * (threads_left()). */
 struct keys *keys_stop(struct keys *k);
+
+/* Whether these are there and belong together: 0, or a negative errno and what is wrong. As
+ * keys_start(), it changes what the process may do. */
+int keys_check(const struct keys_places *p, char *error, size_t error_size);
 
 /* ---- sessions; from any thread ------------------------------------------------------------- */
 

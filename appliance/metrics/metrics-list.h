@@ -27,6 +27,7 @@ LABEL(SERVER, "server")       /* index in the configuration */
 LABEL(PROTOCOL, "protocol")   /* metrics_protocol() */
 LABEL(INTERFACE, "interface") /* index in the configuration, then in config_listens() */
 LABEL(REFUSAL, "reason")      /* metrics_reason() */
+LABEL(VAULT, "vault")         /* index in the configuration */
 LABEL(VERSION, "version")
 LABEL(KERNEL, "kernel")
 
@@ -124,6 +125,47 @@ VALUE(CHANNEL, OPENED, "opened")
 VALUE(CHANNEL, FAILED, "failed") /* its client did not come */
 VALUE(CHANNEL, CEILING, "ceiling")
 VALUE(CHANNEL, STRANGER, "stranger") /* a connection from an unexpected address came */
+
+LABEL(KEYED, "keys") /* a bool */
+VALUE(KEYED, NO, "false")
+VALUE(KEYED, YES, "true")
+
+LABEL(KEYS_REASON, "reason") /* enum seal_reason without its first value, then enum keys_reason */
+VALUE(KEYS_REASON, TRUNCATED, "truncated")
+VALUE(KEYS_REASON, MALFORMED, "malformed")
+VALUE(KEYS_REASON, NOT_FOR_US, "not-for-us")
+VALUE(KEYS_REASON, UNKNOWN_EPOCH, "unknown-epoch")
+VALUE(KEYS_REASON, FORGED, "forged")
+VALUE(KEYS_REASON, STRANGER, "stranger")
+VALUE(KEYS_REASON, NOT_AN_ORIGIN, "not-an-origin")
+VALUE(KEYS_REASON, REVOKED, "revoked")
+VALUE(KEYS_REASON, EXPIRED, "expired")
+VALUE(KEYS_REASON, STALE, "stale")
+VALUE(KEYS_REASON, FUTURE, "future")
+VALUE(KEYS_REASON, FOREIGN_ORIGIN, "foreign-origin")
+VALUE(KEYS_REASON, FOREIGN_ADDRESS, "foreign-address")
+VALUE(KEYS_REASON, REPLAYED, "replayed")
+VALUE(KEYS_REASON, OTHER_SESSION, "other-session")
+VALUE(KEYS_REASON, EPOCH_DUE, "epoch-due") /* a sealer's: never here */
+VALUE(KEYS_REASON, MISSING, "missing")
+VALUE(KEYS_REASON, UNREACHABLE, "vault-unreachable")
+VALUE(KEYS_REASON, VAULT_REFUSED, "vault-refused")
+VALUE(KEYS_REASON, DEADLINE, "deadline")
+VALUE(KEYS_REASON, NOT_APPROVED, "not-approved")
+VALUE(KEYS_REASON, NO_ROOM, "no-room")
+VALUE(KEYS_REASON, NOT_OPENED, "not-opened")
+VALUE(KEYS_REASON, CLOSING, "closing")
+
+LABEL(KEYS_CEILING, "what")
+VALUE(KEYS_CEILING, SESSIONS, "sessions")
+VALUE(KEYS_CEILING, ORDERS, "orders") /* what workers tell of */
+VALUE(KEYS_CEILING, RECORDS, "records")
+VALUE(KEYS_CEILING, MEMORY, "memory")
+
+LABEL(KEYS_APPROVAL, "result")
+VALUE(KEYS_APPROVAL, APPROVED, "approved")
+VALUE(KEYS_APPROVAL, REFUSED, "refused")
+VALUE(KEYS_APPROVAL, LATE, "late")
 
 LABEL(JOIN_CEILING, "what")
 VALUE(JOIN_CEILING, JOINS, "joins")
@@ -236,6 +278,28 @@ METRIC(JOIN_THREADS_BROKEN, GAUGE, "jeebs_join_threads_broken",
        "Threads that could not go on after such a failure, and take no connections.")
 METRIC(JOIN_CEILING, COUNTER, "jeebs_join_ceiling_total",
        "Ceilings hit by continued connections: no place, too much queued, no descriptor or port to the backup.", L(JOIN_CEILING))
+METRIC(KEYS_VAULT_UP, GAUGE, "jeebs_keys_vault_up",
+       "Whether the box knows what this key vault has, and could fetch it.", L(VAULT))
+METRIC(KEYS_RECORDS, GAUGE, "jeebs_keys_records",
+       "Sealed keys that the vaults have.")
+METRIC(KEYS_SESSIONS, GAUGE, "jeebs_keys_sessions",
+       "Sessions of services whose keys are kept, by whether they have keys in a vault: those that go on, and those that ended in the last 30 to 60 seconds.", L(SERVER), L(KEYED))
+METRIC(KEYS_HANDSHAKES, COUNTER, "jeebs_keys_handshakes_total",
+       "Handshakes of such sessions, by whether their keys came.", L(SERVER), L(KEYED))
+METRIC(KEYS_HELD, GAUGE, "jeebs_keys_held",
+       "Opened keys in locked memory.")
+METRIC(KEYS_OPENED, COUNTER, "jeebs_keys_opened_total",
+       "Sessions whose keys were opened.")
+METRIC(KEYS_REFUSED, COUNTER, "jeebs_keys_refused_total",
+       "Sessions whose keys were wanted and not opened, by reason.", L(KEYS_REASON))
+METRIC(KEYS_ERASED, COUNTER, "jeebs_keys_erased_total",
+       "Records that vaults have erased because their sessions were over.")
+METRIC(KEYS_APPROVALS, COUNTER, "jeebs_keys_approvals_total",
+       "Takeovers whose keys an operator had to approve, and what became of that.", L(KEYS_APPROVAL))
+METRIC(KEYS_APPROVALS_WAITING, GAUGE, "jeebs_keys_approvals_waiting",
+       "Takeovers whose keys wait for an operator.")
+METRIC(KEYS_CEILING, COUNTER, "jeebs_keys_ceiling_total",
+       "Ceilings hit: sessions or records that are not known, keys without locked memory.", L(KEYS_CEILING))
 METRIC(LOOP_LAG, DURATION, "jeebs_event_loop_lag_seconds",
        "How late a loop of the daemon got to run.", L(LOOP))
 METRIC(CONTROL_REFUSED, COUNTER, "jeebs_control_refused_total",

@@ -24,7 +24,7 @@ enum metrics_label {
 };
 /* clang-format on */
 
-#define METRICS_VALUES_MAX 8 /* upper bound of the values of one label */
+#define METRICS_VALUES_MAX 24 /* upper bound of the values of one label */
 
 struct metrics_desc {
 	const char *name;

@@ -110,9 +110,13 @@ static void write_series(const struct metrics *m, enum metric metric, struct met
 	buf_u8(out, '\n');
 }
 
-/* A server without a service of this protocol has no such series. */
+/* A server without a service of this protocol has no such series; nor has a label without values.
+ */
 static bool is_known(const struct metrics *m, const struct metrics_desc *d, struct metric_at at)
 {
+	for (int k = 0; k < METRIC_LABELS_MAX && d->labels[k] != METRICS_LABEL_NONE; k++)
+		if (m->sets[d->labels[k]].capacity == 0)
+			return false;
 	if (d->labels[0] != METRICS_LABEL_SERVER || d->labels[1] != METRICS_LABEL_PROTOCOL)
 		return true;
 	return m->pairs[at.i[0] * m->sets[METRICS_LABEL_PROTOCOL].capacity + at.i[1]];

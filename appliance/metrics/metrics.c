@@ -92,6 +92,17 @@ static int fill_interfaces(struct metrics *m, const struct config *c)
 	return r < 0 ? r : 0;
 }
 
+static int fill_vaults(struct metrics *m, const struct config *c)
+{
+	struct metrics_label_set *s = &m->sets[METRICS_LABEL_VAULT];
+	char at[ENDPOINT_STRLEN];
+	int r = set_init(s, c->keyvault.vault_count);
+
+	for (uint32_t i = 0; r >= 0 && i < c->keyvault.vault_count; i++)
+		r = set_add(s, endpoint_format(&c->keyvault.vaults[i].address, at));
+	return r < 0 ? r : 0;
+}
+
 static int fill_protocols(struct metrics *m, const struct config *c)
 {
 	struct metrics_label_set *s = &m->sets[METRICS_LABEL_PROTOCOL];
@@ -150,7 +161,8 @@ static int fill(struct metrics *m, const struct config *c)
 	    (r = fill_single(m, METRICS_LABEL_KERNEL, 1, kernel.release)) < 0 ||
 	    (r = fill_single(m, METRICS_LABEL_REFUSAL, METRIC_REASONS_MAX + 1, OTHER_REASON)) < 0 ||
 	    (r = fill_servers(m, c)) < 0 || (r = fill_interfaces(m, c)) < 0 ||
-	    (r = fill_protocols(m, c)) < 0 || (r = fill_pairs(m, c)) < 0)
+	    (r = fill_vaults(m, c)) < 0 || (r = fill_protocols(m, c)) < 0 ||
+	    (r = fill_pairs(m, c)) < 0)
 		return r;
 	return make_values(m);
 }

@@ -41,6 +41,7 @@ static void add_service(struct services *s, const struct config_server *server,
 						.port = w->companion ? 0 : service->port};
 		v->server = (uint16_t)s->server_count;
 		v->adopt = service->adopt;
+		v->keys = service->keys != CONFIG_KEYS_OFF && !w->companion;
 		v->options = services_options(service);
 		v->options.upgrade = w->upgrade ? service->upgrade : NULL;
 	}

@@ -135,6 +135,27 @@ static const struct evidence *evidence_of(const struct worker *w, const struct j
 	return &w->cfg.evidence[jf->service->server];
 }
 
+static uint64_t session_id(const struct worker *w, const struct jeebs_flow *jf)
+{
+	return (uint64_t)w->cfg.index << 32 | jf->flow->id;
+}
+
+static void on_encrypted(void *ctx, const struct jeebs_flow *jf)
+{
+	struct worker *w = ctx;
+
+	if (w->cfg.sessions.begun)
+		w->cfg.sessions.begun(w->cfg.sessions.ctx, session_id(w, jf), jf);
+}
+
+static void session_closed(struct worker *w, const struct jeebs_flow *jf, enum track_close why)
+{
+	const struct handshake *h = watch_handshake(jf);
+
+	if (h && h->state == HANDSHAKE_DONE && !taken_is(jf) && w->cfg.sessions.ended)
+		w->cfg.sessions.ended(w->cfg.sessions.ctx, session_id(w, jf), why);
+}
+
 static void on_closed(void *ctx, struct jeebs_flow *jf, enum track_close why)
 {
 	struct worker *w = ctx;
@@ -144,6 +165,7 @@ static void on_closed(void *ctx, struct jeebs_flow *jf, enum track_close why)
 	    !worker_vlan_foreign_flow(evidence_of(w, jf), jf->flow))
 		endings_add(endings_of(w, jf), ending_by_reset(jf, w->segment));
 
+	session_closed(w, jf, why);
 	worker_store_closed(&w->store, jf);
 	worker_spill_closed(&w->spill, jf);
 	if (t->inbox && !taken_is(jf) && jf->flow->probe_wanted)
@@ -635,8 +657,10 @@ int worker_start(const struct worker_config *cfg, struct worker **ret,
 	memset(w, 0, sizeof *w);
 	w->cfg = *cfg;
 	int opened = worker_tasks_init(&w->tasks, w->cfg.index);
-	w->cfg.watch.hooks =
-		(struct watch_hooks){.spilled = on_spilled, .gap = on_gap, .closed = on_closed};
+	w->cfg.watch.hooks = (struct watch_hooks){.spilled = on_spilled,
+						  .gap = on_gap,
+						  .encrypted = on_encrypted,
+						  .closed = on_closed};
 	w->cfg.watch.ctx = w;
 	w->taking = calloc(cfg->server_count, sizeof *w->taking);
 	w->life = calloc(cfg->server_count, sizeof *w->life);

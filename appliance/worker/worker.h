@@ -90,6 +90,17 @@ struct worker_counters {
 #undef WORKER_COUNTER_BOTH
 /* clang-format on */
 
+/*
+ * Who is told of sessions that begin to be encrypted (watch_service.keys), and of their end. Called
+ * in the worker's thread; must not wait. An id is unique among all workers.
+ */
+struct worker_sessions {
+	void *ctx;
+	void (*begun)(void *ctx, uint64_t id, const struct jeebs_flow *jf);
+	/* Not of those that were taken over. */
+	void (*ended)(void *ctx, uint64_t id, enum track_close why);
+};
+
 #define WORKER_LISTENS_NOT UINT8_MAX
 
 struct worker_config {
@@ -107,6 +118,7 @@ struct worker_config {
 	const char *const *server_names; /* for the store's records; must outlive the worker */
 	struct evidence *evidence;       /* by server */
 	struct endings *endings;         /* by service, in the order of watch.services */
+	struct worker_sessions sessions; /* members may be NULL */
 	struct store *store;             /* NULL: no store */
 	int64_t store_interval_ns;
 	uint8_t boot_id[16];

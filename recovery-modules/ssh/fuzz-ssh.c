@@ -105,8 +105,7 @@ static bool take(const struct ssh_crypto *c, uint32_t dir)
 		demand(p.wire_n > 0 && p.wire_n <= in.n);
 		in = bytes_from(in, p.wire_n);
 	}
-	if (in.n > 0)
-		memmove(waiting[dir], in.p, in.n);
+	memmove(waiting[dir], in.p, in.n);
 	waiting_n[dir] = in.n;
 	return true;
 }
@@ -115,8 +114,7 @@ static bool bytes_come(const struct ssh_crypto *c, uint32_t dir, struct bytes b)
 {
 	if (b.n > STREAM_MAX - waiting_n[dir])
 		return false;
-	if (b.n > 0)
-		memcpy(waiting[dir] + waiting_n[dir], b.p, b.n);
+	memcpy(waiting[dir] + waiting_n[dir], b.p, b.n);
 	waiting_n[dir] += b.n;
 	return take(c, dir);
 }

@@ -174,11 +174,10 @@ static uint32_t padding_for(const struct ssh_suite *s, size_t payload_n)
 /* What in front of a packet says how long it is. */
 static void put_head(uint8_t *p, uint32_t length, uint32_t padding)
 {
-	p[0] = (uint8_t)(length >> 24);
-	p[1] = (uint8_t)(length >> 16);
-	p[2] = (uint8_t)(length >> 8);
-	p[3] = (uint8_t)length;
-	p[4] = (uint8_t)padding;
+	struct writer w = writer_init(p, 5);
+
+	writer_u32be(&w, length);
+	writer_u8(&w, (uint8_t)padding);
 }
 
 /*

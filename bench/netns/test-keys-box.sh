@@ -1,0 +1,107 @@
+#!/usr/bin/env bash
+# The box and the keys of sessions: which of them have keys, with the tap and without; none are in its memory or files before
+# the takeover, which opens all there are; an operator approves; what is over is erased.
+. "$(dirname "$0")/lib.sh"
+lab_init
+. "$(dirname "$0")/keytap.sh"
+need python3 openssl nginx stunnel4 ss jq curl
+lab_up
+keytap_up
+vault_dir=$lab_dir/vault
+vault_at=10.9.0.2:9818
+keyvault=$JEEBS_BUILD/keyvault/vault/jeebs-keyvault
+"$keyvault" init "$vault_dir"
+"$keyvault" add-origin "$vault_dir" web1 10.9.0.1
+in_ns_exec backup "$keyvault" serve --dir "$vault_dir" --listen "$vault_at" >"$lab_dir/vault.log" 2>&1 &
+wait_for 5 "the vault" grep -q vault-serves "$lab_dir/vault.log"
+in_ns_exec server "$JEEBS_BUILD/keyvault/collector/jeebs-keytapd" --dir "$vault_dir/origins/web1" --socket "$keytap_socket" \
+	--socket-mode 666 --vault "$vault_at" --wait-ms 2000 >"$lab_dir/keytapd.log" 2>&1 &
+wait_for 5 "the collector" grep -q ' vault-connected ' "$lab_dir/keytapd.log"
+tapped_nginx 443
+tapped_listen
+tapped=(env) # as a server that the tap cannot serve
+tapped_stunnel 8443
+tapped_listen
+lab_addresses='[10.9.0.1]'
+lab_backups='[{address: 10.9.0.2}]'
+lab_ring=4MiB
+lab_capture="max_flows: 1000"
+lab_services=('{port: 443, protocol: http, keys: sealed}' '{port: 8443, protocol: http, keys: sealed}')
+lab_extra="keyvault: {vaults: [{address: \"$vault_at\"}], certificate: $vault_dir/recovery.crt, key: $vault_dir/recovery.key, ca: $vault_dir/ca.crt, approve: operator}"
+ulimit -c unlimited
+cd "$lab_dir"
+appliance_start
+ready() { in_ns box curl -s http://127.0.0.1:9817/readyz >"$lab_dir/readyz"; grep -q "$1" "$lab_dir/readyz"; }
+status() { jeebsctl status >"$lab_dir/status"; grep -qx "$1" "$lab_dir/status"; }
+records() { jeebsctl -o json status | jq .data.keys.records; }
+wait_for 5 "readiness" ready '^ready$'
+wait_for 5 "the vault to be known" status "vault $vault_at: up"
+
+# sessions PORT N: held open until their descriptor is closed.
+sessions() {
+	mkfifo "$lab_dir/hold.$1"
+	in_ns_exec client python3 "$lab_root/bench/netns/tls-sessions.py" "10.9.0.1:$1" "$2" "$lab_dir/keylog.$1" \
+		<"$lab_dir/hold.$1" >"$lab_dir/sessions.$1" 2>&1 &
+	client=$!
+	exec {held}>"$lab_dir/hold.$1"
+	wait_for 10 "the sessions with port $1" grep -q ready "$lab_dir/sessions.$1"
+}
+sessions 443 1
+once=$held
+wait_for 5 "the session's keys" status 'keys: web1:443: 1 of 1 sessions have keys'
+exec {once}>&-
+erased() { [[ $(records) == 0 ]]; }
+wait_for 5 "the keys of a session that is over to be erased" erased
+rm "$lab_dir/hold.443" "$lab_dir/keylog.443"
+sessions 443 12
+wait_for 5 "the sessions' keys" status 'keys: web1:443: 13 of 13 sessions have keys'
+ready '^ready$' || fail "not ready: $(cat "$lab_dir/readyz")"
+[[ $(records) == 12 ]] || fail "$(records) records"
+
+# ---- nowhere but sealed ------------------------------------------------------------------------
+
+find_secrets() { python3 "$lab_root/bench/netns/find-secrets.py" "$lab_dir/keylog.443" "$@"; }
+(($(find_secrets "$client") > 0)) || fail "the client's secrets are not even in its own memory"
+for it in "$appliance" "$lab_dir/state" "$vault_dir"; do
+	found=$(find_secrets "$it")
+	[[ $found == 0 ]] || fail "$found secrets are in $it"
+done
+
+# ---- without the tap -----------------------------------------------------------------------------
+
+sessions 8443 4
+wait_for 5 "sessions without keys to be seen" ready '^web1:8443: 0 of 4 sessions have keys$'
+status 'keys: web1:443: 13 of 13 sessions have keys' || fail "$(cat "$lab_dir/status")"
+bare() { [[ $(metric_sum 'jeebs_keys_sessions{server="web1",keys="false"}') == 4 && $(metric_sum jeebs_server_ready) == 0 ]]; }
+wait_for 5 "the metrics to say so" bare
+wait_for 5 "the log to say so" event sessions-without-keys web1:8443
+
+# ---- takeover -------------------------------------------------------------------------------------
+
+pull_cable server
+asked() { jeebsctl approve >"$lab_dir/approve" && grep -q ' 16 ' "$lab_dir/approve"; }
+wait_for 10 "the operator to be asked" asked
+failover=$(jeebsctl -o json approve | jq -r '.data[0].failover')
+[[ $failover == web1-* ]] || fail "no failover: $(cat "$lab_dir/approve")"
+event keys-opened && fail "opened before it was approved"
+jeebsctl approve "$failover" </dev/null >"$lab_dir/approved" || fail "not approved: $(cat "$lab_dir/approved")"
+grep -q 'web1 (host-down).*keys of 16 sessions (tls)' "$lab_dir/approved" || fail "no facts: $(cat "$lab_dir/approved")"
+wait_for 5 "the keys to be opened" event keys-opened "$failover"
+[[ $(event_field keys-opened opened) == 12 && $(event_field keys-opened sessions) == 16 ]] ||
+	fail "not all were opened: $(grep -F keys-opened "$lab_dir/appliance.log")"
+[[ $(event_field keys-opened refused_because) == "missing: 4" ]] || fail "not by name: $(event_field keys-opened refused_because)"
+counted() { [[ $(metric_sum jeebs_keys_opened_total) == 12 && $(metric_sum 'jeebs_keys_refused_total{reason="missing"}') == 4 ]]; }
+wait_for 5 "the metrics" counted
+grep -q "\"$failover, approved by uid 0\"" "$vault_dir/audit.log" || fail "the vault's audit log does not say who approved"
+"$keyvault" verify "$vault_dir" >/dev/null || fail "the audit log"
+# Nobody goes on with them yet: they are refused, and so over.
+wait_for 10 "the keys of refused sessions to be erased" erased
+[[ $(jeebsctl -o json status | jq .data.keys.held) == 0 ]] || fail "keys are held that nobody uses"
+
+# ---- no core ----------------------------------------------------------------------------------------
+
+appliance_signal ABRT
+appliance_wait 10 || true
+find_cores() { find "$lab_dir" -maxdepth 1 -name 'core*' | grep -q .; }
+find_cores && fail "the box left a core"
+pass "13 of 13 sessions have keys, 0 of 4 without the tap; no secret in memory, store or vault; 12 opened after approval, then erased"
