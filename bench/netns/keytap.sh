@@ -314,6 +314,16 @@ tapped_exim() {
 
 # sshd as it comes, with PAM and its sandbox: root and the user "jeeb" (uid 4242) log in with $lab_dir/sshd/key.
 tapped_sshd() {
+	[[ -e $lab_dir/sshd/conf ]] || sshd_files
+	sshd_run sshd "$1" "${tapped[@]}"
+}
+# sshd_run NAME PORT COMMAND...: by that command.
+sshd_run() {
+	local dir=$lab_dir/sshd
+	tapped_run "$1" "$2" unshare -m "$(program sh)" -c "mount -t tmpfs run /run && mkdir /run/sshd && mount --bind $dir/passwd /etc/passwd &&
+		mount --bind $dir/shadow /etc/shadow && exec ${*:3} $(program sshd) -D -e -f $dir/conf -p $2"
+}
+sshd_files() {
 	local dir=$lab_dir/sshd
 	mkdir -p "$dir/home"
 	ssh-keygen -q -t ed25519 -N '' -f "$dir/host"
@@ -325,7 +335,6 @@ tapped_sshd() {
 	cat /etc/shadow - >"$dir/shadow" <<<'jeeb:*:20000::::::'
 	chmod 600 "$dir/shadow"
 	cat >"$dir/conf" <<END
-Port $1
 ListenAddress 10.9.0.1
 HostKey $dir/host
 AuthorizedKeysFile $dir/authorized
@@ -337,6 +346,4 @@ UsePAM yes
 MaxStartups 100
 Subsystem sftp internal-sftp
 END
-	tapped_run sshd "$1" unshare -m "$(program sh)" -c "mount -t tmpfs run /run && mkdir /run/sshd && mount --bind $dir/passwd /etc/passwd &&
-		mount --bind $dir/shadow /etc/shadow && exec ${tapped[*]} $(program sshd) -D -e -f $dir/conf"
 }

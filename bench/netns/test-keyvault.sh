@@ -5,46 +5,13 @@
 . "$(dirname "$0")/lib.sh"
 lab_init
 . "$(dirname "$0")/keytap.sh"
+. "$(dirname "$0")/keyvault.sh"
 need python3 openssl nginx sshd ssh ssh-keygen ss jq
 lab_record() { lab_capture box.pcap -s 66000 -B 131072; }
 lab_up
 keytap_up
-vault_dir=$lab_dir/vault
-vault_at=10.9.0.2:9818
-keyvault=$JEEBS_BUILD/keyvault/vault/jeebs-keyvault
-"$keyvault" init "$vault_dir"
-"$keyvault" add-origin "$vault_dir" web1 10.9.0.1 fd09::1
-
-vault_start() {
-	in_ns_exec backup "$keyvault" serve --dir "$vault_dir" --listen "$vault_at" >>"$lab_dir/vault.log" 2>&1 &
-	vault=$!
-}
-collector_start() { # OPTION...
-	local before
-	before=$(grep -c ' vault-connected ' "$lab_dir/keytapd.log") || true
-	in_ns_exec server "$JEEBS_BUILD/keyvault/collector/jeebs-keytapd" --dir "$vault_dir/origins/web1" --socket "$keytap_socket" \
-		--socket-mode 666 --metrics-file "$lab_dir/keytapd.prom" "$@" >>"$lab_dir/keytapd.log" 2>&1 &
-	collector=$!
-	wait_for 10 "the collector to have a vault" collector_connected "$before"
-}
-collector_connected() { (($(grep -c ' vault-connected ' "$lab_dir/keytapd.log") > $1)); }
-collector_end() {
-	kill -"$1" "$collector"
-	wait "$collector" 2>/dev/null || true
-}
-# counter NAME: as of now.
-counter() { awk -v n="jeebs_keytapd_$1" '$1 == n { print $2 }' "$lab_dir/keytapd.prom"; }
-health() { # STATE
-	kill -USR1 "$collector"
-	[[ $(grep -o ' health state=[a-z-]*' "$lab_dir/keytapd.log" | tail -n1) == " health state=$1" ]]
-}
-read_vault() { # FILE
-	"${reader[@]}" >"$1" 2>"$lab_dir/reader.err" || fail "the vault's records: $(tail -n1 "$lab_dir/reader.err")"
-}
-reader=(in_ns box "$JEEBS_BUILD/keyvault/vault/vault-reader" "$vault_dir" "$vault_at")
-: >"$lab_dir/keytapd.log"
+keyvault_up web1 10.9.0.1 fd09::1
 vault_start
-wait_for 5 "the vault" grep -q vault-serves "$lab_dir/vault.log"
 
 # ---- before the first byte ----------------------------------------------------------------------
 # The vault's answers come late to the collector, and at once to who watches it: a byte that did not wait would be seen.
@@ -136,8 +103,7 @@ goes_on() { # WHAT: ten more handshakes
 	wait_for 10 "handshakes: $1" more_served $(($(served a.served b.served) + 10))
 }
 vault_restart() {
-	kill -KILL "$vault"
-	wait "$vault" 2>/dev/null || true
+	vault_kill
 	goes_on "the vault was killed"
 	vault_start
 }
@@ -183,8 +149,7 @@ kill -STOP "$vault"
 ! log_in root closed || fail "closed, the vault is stopped: ssh was served"
 kill -CONT "$vault"
 goes_on "the vault goes on"
-kill -KILL "$vault"
-wait "$vault" 2>/dev/null || true
+vault_kill
 ! get 1.2 https://10.9.0.1/ || fail "closed, without a vault: TLS was served"
 vault_start
 goes_on "the next vault"

@@ -11,7 +11,7 @@
 #include "base/clock.h"
 #include "vault-feed.h"
 
-/* A record that has come and is to be sealed in this turn. */
+/* A record that has come and is to be sealed. */
 struct fresh {
 	uint8_t *keys; /* in the secure heap */
 	size_t n;
@@ -91,6 +91,11 @@ void collector_begin(struct collector *c, int64_t now_ns, int64_t real_ns)
 {
 	c->now_ns = now_ns;
 	c->real_ns = real_ns;
+}
+
+size_t collector_unsealed(const struct collector *c)
+{
+	return c->fresh_n;
 }
 
 void collector_use_sealer(struct collector *c, struct sealer *sealer)
@@ -259,7 +264,7 @@ static bool take_hello(struct collector *c, struct tap_peer *p, const struct tap
 	return true;
 }
 
-/* Keeps the keys until the end of the turn. */
+/* Keeps the keys until they are sealed. */
 static bool keep(struct collector *c, struct tap_peer *p, const struct tap_keys *k)
 {
 	struct fresh *f = &c->fresh[c->fresh_n];
@@ -479,9 +484,33 @@ static void answer_late(struct collector *c)
 	}
 }
 
+static bool a_vault_is_idle(const struct collector *c)
+{
+	bool up = false;
+
+	for (unsigned i = 0; i < c->config.vaults; i++) {
+		up |= c->feed[i].out != NULL;
+		if (c->feed[i].out && c->feed[i].under_way == 0)
+			return true;
+	}
+	return !up;
+}
+
+/* Until when what has come waits for more to be sealed with it. */
+static int64_t gathers_until_ns(const struct collector *c)
+{
+	int64_t most_ns = c->budget_ns / COLLECTOR_GATHER_PART;
+
+	if (a_vault_is_idle(c) || nobody_waits(c))
+		return INT64_MIN;
+	return c->fresh[0].taken_ns +
+	       (most_ns < COLLECTOR_GATHER_NS ? most_ns : COLLECTOR_GATHER_NS);
+}
+
 void collector_turn(struct collector *c)
 {
-	seal_fresh(c);
+	if (c->fresh_n > 0 && c->now_ns >= gathers_until_ns(c))
+		seal_fresh(c);
 	for (unsigned i = 0; i < c->config.vaults; i++)
 		vault_feed_fill(&c->feed[i], c->now_ns);
 	answer_late(c);
@@ -492,8 +521,8 @@ int64_t collector_next_ns(const struct collector *c)
 {
 	int64_t next = one_sessions_next_ns(&c->sessions);
 
-	if (c->fresh_n > 0)
-		return 0;
+	if (c->fresh_n > 0 && gathers_until_ns(c) < next)
+		next = gathers_until_ns(c);
 	if (!list_empty(&c->waiting)) {
 		int64_t at =
 			deadline_of(c, list_entry(c->waiting.next, struct queue_record, waiting));

@@ -5,14 +5,15 @@
  *
  * A turn: collector_begin() with the time; messages of taps and frames of vaults, in any order;
  * then collector_turn(), which seals in one batch what has come, puts it into the vaults' queues
- * and answers whose time is over.
+ * and answers whose time is over. While each vault has something to answer, what comes is gathered,
+ * for COLLECTOR_GATHER_NS at most: it would wait there, and of a large batch a record costs less.
  *
  * A tap waits until as many vaults as are demanded have acknowledged its record, and for at most
  * nine tenths of the time that it was told. After COLLECTOR_MISSES such times in a row nobody waits
  * (open), until a vault answers in time again. Closed: each waits.
  *
- * Key bytes are in OpenSSL's secure heap between collector_message() and collector_turn(), and
- * cleared there.
+ * Key bytes are in OpenSSL's secure heap between collector_message() and the collector_turn() that
+ * seals them, and cleared there.
  */
 #ifndef KEYVAULT_COLLECTOR_H
 #define KEYVAULT_COLLECTOR_H
@@ -22,8 +23,10 @@
 #include "record-queue.h"
 #include "tap-peer.h"
 
-#define COLLECTOR_MISSES     3
-#define COLLECTOR_LINE_BYTES 256
+#define COLLECTOR_MISSES      3
+#define COLLECTOR_GATHER_NS   INT64_C(2000000)
+#define COLLECTOR_GATHER_PART 8 /* of the time a tap waits at most */
+#define COLLECTOR_LINE_BYTES  256
 
 /* Counters, one a line, with what they count. */
 /* clang-format off */
@@ -111,6 +114,8 @@ enum collector_health {
 	COLLECTOR_STORES_NOT,    /* keys are not stored as demanded; or too late for taps to wait */
 };
 
+/* Records that wait to be sealed. */
+size_t collector_unsealed(const struct collector *c);
 /* One line in words: what is stored where, and what is wrong. */
 enum collector_health collector_health(const struct collector *c, char line[COLLECTOR_LINE_BYTES]);
 const struct collector_counters *collector_counters(const struct collector *c);

@@ -154,9 +154,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	demand(rig_tap_join(g, &good, 0, NULL));
 	demand(rig_tell(g, &good, 1));
 	rig_turn(g, 0);
-	for (int i = 0; i < 100 && collector_queue(g->c)->records > 0; i++) {
+	for (int i = 0;
+	     i < 100 && (collector_queue(g->c)->records > 0 || collector_unsealed(g->c) > 0); i++) {
 		store(g);
-		rig_turn(g, 0);
+		rig_turn(g, COLLECTOR_GATHER_NS);
 	}
 	demand(collector_queue(g->c)->records == 0);
 	demand(rig_answered(&good, 1) == TAP_STORED || rig_answered(&good, 1) == TAP_NOT_STORED);

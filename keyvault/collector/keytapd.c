@@ -292,7 +292,8 @@ static void write_metrics(struct keytapd *k)
 
 /* ---- signals --------------------------------------------------------------------------------- */
 
-/* Nothing waits to be sealed between turns, and links get the new context when they connect. */
+/* What waits to be sealed goes by the new sealer, and links get the new context when they connect.
+ */
 static void reload(struct keytapd *k)
 {
 	struct origin_files f;
@@ -389,7 +390,8 @@ static int turn(struct keytapd *k)
 static bool goes_on(struct keytapd *k)
 {
 	return k->stop_ns == 0 ||
-	       (k->now_ns < k->stop_ns && collector_queue(k->collector)->records > 0);
+	       (k->now_ns < k->stop_ns && (collector_queue(k->collector)->records > 0 ||
+					   collector_unsealed(k->collector) > 0));
 }
 
 /* ---- beginning and end ----------------------------------------------------------------------- */

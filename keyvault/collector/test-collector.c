@@ -60,6 +60,47 @@ static void test_stored(void **state)
 	assert_int_equal(t.answers, 1);
 }
 
+/* While the vault is busy, what comes is gathered; not for long. */
+static void test_gathers(void **state)
+{
+	struct collector_rig *g = rig(state, (struct collector_config){0});
+	struct rig_tap t;
+
+	rig_up(g, 0);
+	assert_true(rig_tap_join(g, &t, 0, NULL));
+	assert_true(rig_tell(g, &t, 0));
+	rig_turn(g, 0);
+	assert_int_equal(COUNTED(g, batches), 1);
+	assert_true(rig_tell(g, &t, 1));
+	rig_turn(g, COLLECTOR_GATHER_NS - 1);
+	assert_true(rig_tell(g, &t, 2));
+	rig_turn(g, 0);
+	assert_int_equal(COUNTED(g, batches), 1);
+	assert_int_equal(collector_unsealed(g->c), 2);
+	assert_int_equal(collector_next_ns(g->c), g->now_ns + 1);
+	/* The vault has answered. */
+	rig_store(g, 0);
+	rig_turn(g, 0);
+	assert_int_equal(COUNTED(g, batches), 2);
+	assert_int_equal(collector_unsealed(g->c), 0);
+	/* It does not answer. */
+	assert_true(rig_tell(g, &t, 3));
+	rig_turn(g, COLLECTOR_GATHER_NS);
+	assert_int_equal(COUNTED(g, batches), 2);
+	rig_turn(g, 0);
+	assert_int_equal(COUNTED(g, batches), 3);
+	rig_store(g, 0);
+	for (uint32_t i = 0; i < 4; i++)
+		assert_int_equal(rig_answered(&t, i), TAP_STORED);
+	assert_int_equal(g->vault[0].appends, 3);
+	/* Its keys go with it. */
+	assert_true(rig_tell(g, &t, 4));
+	rig_turn(g, 0);
+	assert_true(rig_tell(g, &t, 5));
+	rig_turn(g, 0);
+	assert_int_equal(collector_unsealed(g->c), 1);
+}
+
 /* What has come in one turn is one request under one signature. */
 static void test_batch(void **state)
 {
@@ -486,6 +527,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_stored, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_gathers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_batch, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_more_than_a_batch, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_malformed, setup, teardown),

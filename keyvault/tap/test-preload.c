@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -246,6 +247,42 @@ static void test_those_who_take_the_number(void **state)
 	assert_int_equal(close(own), 0);
 }
 
+int __sprintf_chk(char *s, int flag, size_t size, const char *format, ...);
+
+/* The short way for one byte of a key log, and the long one for all else. */
+static void test_what_is_printed(void **state)
+{
+	static const unsigned values[] = {0, 9, 10, 0x7f, 0xff, 0x100, 0xdeadbeef};
+	char is[32], should[32];
+
+	for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+		int n = snprintf(should, sizeof should, "%02x", values[i]);
+		assert_int_equal(__sprintf_chk(is, 0, sizeof is, "%02x", values[i]), n);
+		assert_string_equal(is, should);
+	}
+	assert_int_equal(__sprintf_chk(is, 0, 3, "%02x", 0xa5U), 2);
+	assert_string_equal(is, "a5");
+	assert_int_equal(__sprintf_chk(is, 0, sizeof is, "%02x:%s %ld", 7U, "x", -1L), 7);
+	assert_string_equal(is, "07:x -1");
+}
+
+/* Where there is no room for the byte it is seen, as always. */
+static void test_what_does_not_fit(void **state)
+{
+	volatile size_t room = 2; /* the compiler sees it, too */
+	char is[32];
+	int status;
+	pid_t child = fork();
+
+	if (child == 0) {
+		if (!freopen("/dev/null", "w", stderr))
+			_exit(1);
+		_exit(__sprintf_chk(is, 0, room, "%02x", 0xa5U));
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -254,6 +291,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_a_child_says_hello),
 		cmocka_unit_test(test_what_is_read),
 		cmocka_unit_test(test_those_who_close),
+		cmocka_unit_test(test_what_is_printed),
+		cmocka_unit_test(test_what_does_not_fit),
 		cmocka_unit_test(test_those_who_take_the_number),
 	};
 

@@ -1,0 +1,59 @@
+# A vault on 10.9.0.2 and the collector of 10.9.0.1, for scenarios. Sourced after keytap.sh.
+#
+#	keyvault_up ORIGIN ADDRESS...   the CA and the collector's files, in $vault_dir ($lab_dir/vault)
+#	vault_start OPTION...           $vault is its process
+#	collector_start OPTION...       until it has a vault; $collector is its process
+#	read_vault FILE                 what the recovery identity fetches and opens
+
+vault_at=10.9.0.2:9818
+keyvault=$JEEBS_BUILD/keyvault/vault/jeebs-keyvault
+
+keyvault_up() {
+	: "${vault_dir:=$lab_dir/vault}"
+	"$keyvault" init "$vault_dir"
+	"$keyvault" add-origin "$vault_dir" "$@"
+	vault_origin=$1
+	vault_reader=(in_ns box "$JEEBS_BUILD/keyvault/vault/vault-reader" "$vault_dir" "$vault_at")
+	: >"$lab_dir/keytapd.log" >"$lab_dir/vault.log"
+}
+
+vault_start() {
+	local before
+	before=$(grep -c vault-serves "$lab_dir/vault.log") || true
+	in_ns_exec backup "$keyvault" serve --dir "$vault_dir" --listen "$vault_at" "$@" >>"$lab_dir/vault.log" 2>&1 &
+	vault=$!
+	wait_for 5 "the vault" vault_serves "$before"
+}
+vault_serves() { (($(grep -c vault-serves "$lab_dir/vault.log") > $1)); }
+vault_kill() {
+	kill -KILL "$vault"
+	wait "$vault" 2>/dev/null || true
+}
+
+# collector_begin OPTION...: without waiting for a vault.
+collector_begin() {
+	in_ns_exec server "$JEEBS_BUILD/keyvault/collector/jeebs-keytapd" --dir "$vault_dir/origins/$vault_origin" --socket "$keytap_socket" \
+		--socket-mode 666 --metrics-file "$lab_dir/keytapd.prom" "$@" >>"$lab_dir/keytapd.log" 2>&1 &
+	collector=$!
+}
+collector_start() {
+	local before
+	before=$(grep -c ' vault-connected ' "$lab_dir/keytapd.log") || true
+	collector_begin "$@"
+	wait_for 10 "the collector to have a vault" collector_connected "$before"
+}
+collector_connected() { (($(grep -c ' vault-connected ' "$lab_dir/keytapd.log") > $1)); }
+collector_end() {
+	kill -"$1" "$collector"
+	wait "$collector" 2>/dev/null || true
+}
+
+# counter NAME: as of now.
+counter() { awk -v n="jeebs_keytapd_$1" '$1 == n { print $2 }' "$lab_dir/keytapd.prom"; }
+health() { # STATE
+	kill -USR1 "$collector"
+	[[ $(grep -o ' health state=[a-z-]*' "$lab_dir/keytapd.log" | tail -n1) == " health state=$1" ]]
+}
+read_vault() { # FILE
+	"${vault_reader[@]}" >"$1" 2>"$lab_dir/reader.err" || fail "the vault's records: $(tail -n1 "$lab_dir/reader.err")"
+}
