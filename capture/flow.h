@@ -78,6 +78,7 @@ struct flow_ack {
 
 struct segment;
 struct flow_aside;
+struct track_later;
 
 #define FLOW_MACS 2 /* routers may take turns */
 
@@ -152,6 +153,7 @@ struct flow {
 	bool resync[2]; /* capture loss: believe the next segment wherever it is */
 	bool window_seen[2];
 	bool waiting;                 /* something does: see needs, wait_since_ns */
+	bool put_off;                 /* what is said may be shown later (track-later.c) */
 	bool half_alone;              /* the other SYN is not waited for any more */
 	bool counted_live, half_open; /* the latter: which list lru is of */
 	bool twin; /* another one has or had the same addresses and ports, in another VLAN */
@@ -160,14 +162,15 @@ struct flow {
 	 * to another one. */
 	uint8_t mac_count[2], mac[2][FLOW_MACS][6];
 	struct flow_aside *aside[2];
-	uint32_t window_ack[2];  /* SND.WL2 beside window_seq */
-	uint32_t ts_recent[2];   /* TS.Recent of each sender's peer (RFC 7323 section 4.3) ... */
-	int64_t ts_recent_ns[2]; /* ... since when; 0: none */
-	uint32_t ts_before[2];   /* ... and the one before it: in force until it has aged */
-	struct list hole;        /* flows with an acknowledged hole: see hole_since_ns */
-	int64_t lru_ns;          /* the last time it was put to the end of lru */
-	uint64_t keep_asked[2];  /* track_keep_from(), TRACK_KEEP_NOTHING at first */
-	uint64_t log_end[2];     /* while bytes are shown: where the log ends for the callee */
+	struct track_later *later; /* what was put off; NULL: nothing */
+	uint32_t window_ack[2];    /* SND.WL2 beside window_seq */
+	uint32_t ts_recent[2];     /* TS.Recent of each sender's peer (RFC 7323 section 4.3) ... */
+	int64_t ts_recent_ns[2];   /* ... since when; 0: none */
+	uint32_t ts_before[2];     /* ... and the one before it: in force until it has aged */
+	struct list hole;          /* flows with an acknowledged hole: see hole_since_ns */
+	int64_t lru_ns;            /* the last time it was put to the end of lru */
+	uint64_t keep_asked[2];    /* track_keep_from(), TRACK_KEEP_NOTHING at first */
+	uint64_t log_end[2];       /* while bytes are shown: where the log ends for the callee */
 	/* The client's ACK was captured before the SYN-ACK: the first, and the newest. */
 	struct flow_ack early, early_last;
 

@@ -4,6 +4,9 @@
  * distances from where the flow stands (so that most of them matter) or arbitrary.
  * Every byte of a segment has the value of its distance from the ISN as picked by
  * the input, so overlaps differ; the first one shown is what the log must hold.
+ *
+ * A second tracker gets the same and puts off what it may. Whenever it has caught up with a flow,
+ * that flow must be as in the first, and have been shown the same.
  */
 #include <stdlib.h>
 
@@ -12,8 +15,8 @@
 #include "track.h"
 #include "base/demand.h"
 
-const char *const fuzz_outcomes[] = {"data to server", "data to client", "gap", "fin",
-				     "reset",          "closed",         NULL};
+const char *const fuzz_outcomes[] = {"data to server", "data to client", "gap",     "fin",
+				     "reset",          "closed",         "put off", NULL};
 
 #define HISTORY 65536
 
@@ -28,14 +31,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 struct watched {
 	uint64_t at[2];
 	bool fin[2];
+	uint64_t story; /* a digest of all that was shown, whatever its pieces */
 	uint8_t byte[2][HISTORY];
 	uint8_t have[2][HISTORY];
 };
 
 struct world {
 	struct track *t;
+	bool puts_off;
 	uint8_t keep[2]; /* what the data callback asks for: see ask() */
-	int64_t now;
 	uint32_t open;
 };
 
@@ -46,6 +50,13 @@ static void on_open(void *ctx, struct flow *f)
 	f->user = calloc(1, sizeof(struct watched));
 	CHECK(f->user && f->id != 0);
 	w->open++;
+	if (w->puts_off)
+		track_put_off(f);
+}
+
+static void tell(struct watched *u, uint64_t what)
+{
+	u->story = (u->story ^ what) * UINT64_C(0x100000001b3) + 1;
 }
 
 static void ask(const struct world *w, struct flow *f, enum flow_dir d, uint64_t off, size_t n)
@@ -55,7 +66,7 @@ static void ask(const struct world *w, struct flow *f, enum flow_dir d, uint64_t
 		track_keep_from(w->t, f, d, off + n);
 		break;
 	case 2:
-		track_keep_from(w->t, f, d, off + w->keep[d] % (n + 1));
+		track_keep_from(w->t, f, d, off + n - (off + n) % w->keep[d]);
 		break;
 	case 3:
 		track_keep_from(w->t, f, d, 0);
@@ -75,6 +86,8 @@ static void on_data(void *ctx, struct flow *f, enum flow_dir d, uint64_t off, st
 
 	CHECK(off == u->at[d] && b.n > 0 && !u->fin[d]);
 	reached(d == FLOW_TO_SERVER ? "data to server" : "data to client");
+	for (size_t i = 0; i < b.n; i++)
+		tell(u, (uint64_t)f->last_ns[d] << 9 ^ (uint64_t)d << 8 ^ b.p[i]);
 	size_t n = in_history(off, b.n);
 	if (n > 0) {
 		memcpy(&u->byte[d][off], b.p, n);
@@ -93,6 +106,7 @@ static void on_gap(void *ctx, struct flow *f, enum flow_dir d, uint64_t from, ui
 
 	CHECK(from == u->at[d] && to > from && !u->fin[d]);
 	reached("gap");
+	tell(u, to << 1 ^ d);
 	u->at[d] = to;
 }
 
@@ -102,6 +116,7 @@ static void on_fin(void *ctx, struct flow *f, enum flow_dir d, uint64_t off)
 
 	CHECK(off == u->at[d] && !u->fin[d]);
 	reached("fin");
+	tell(u, ~off << 1 ^ d);
 	u->fin[d] = true;
 }
 
@@ -112,6 +127,12 @@ static void on_close(void *ctx, struct flow *f, enum track_close why)
 	reached(why == TRACK_CLOSE_RST ? "reset" : "closed");
 	free(f->user);
 	w->open--;
+}
+
+/* Whether something was said that was not shown. */
+static bool is_behind(const struct flow *f)
+{
+	return f->later != NULL;
 }
 
 static void check_flow(void *ctx, struct flow *f)
@@ -129,14 +150,14 @@ static void check_flow(void *ctx, struct flow *f)
 		CHECK(!f->infer || f->infer->scale[d].low <= f->infer->scale[d].high);
 
 		CHECK(s->keep <= s->next && s->next == s->shown);
-		CHECK(opaque || s->next == u->at[d]);
+		CHECK(opaque || s->next == u->at[d] || is_behind(f));
 		CHECK(!f->fin_seen[d] || s->next <= f->fin_off[d]);
 		CHECK(!f->fin_acked[d] || (f->fin_seen[d] && f->acked[d] == f->fin_off[d]));
 		CHECK(f->window_max[d] >= f->window[d]);
 		CHECK(s->next - s->keep <= 20000);
 		CHECK(d == FLOW_TO_SERVER || opaque || s->keep <= f->acked[d] ||
 		      f->marks & (FLOW_MARK_LOG_CEILING | FLOW_MARK_GAP_TO_CLIENT));
-		while (off < s->next && off < HISTORY) {
+		while (off < s->next && off < HISTORY && !is_behind(f)) {
 			struct bytes b = track_log(f, (enum flow_dir)d, off);
 			CHECK(b.n > 0);
 			size_t n = in_history(off, b.n);
@@ -145,6 +166,48 @@ static void check_flow(void *ctx, struct flow *f)
 			off += b.n;
 		}
 	}
+}
+
+/* Flows of both trackers come and go alike. */
+static struct flow *same_flow(const struct track *t, const struct flow *f)
+{
+	struct flow *o = track_find(t, &f->server, &f->client);
+
+	while (o && o->id != f->id)
+		o = track_twin(t, o);
+	CHECK(o);
+	return o;
+}
+
+static void compare(void *ctx, struct flow *f)
+{
+	const struct world *other = ctx;
+	const struct flow *o = same_flow(other->t, f);
+	const struct watched *u = f->user, *v = o->user;
+
+	if (is_behind(o))
+		reached("put off");
+	CHECK(f->state == o->state && f->marks == o->marks);
+	CHECK(memcmp(f->acked, o->acked, sizeof f->acked) == 0);
+	CHECK(memcmp(f->last_ns, o->last_ns, sizeof f->last_ns) == 0);
+	CHECK(memcmp(f->retransmits, o->retransmits, sizeof f->retransmits) == 0);
+	CHECK(f->acked_byte == o->acked_byte && f->acked_byte_end == o->acked_byte_end);
+	for (int d = 0; d < 2; d++) {
+		const struct stream *s = &f->stream[d], *r = &o->stream[d];
+		CHECK(s->next == r->next && s->shown == r->shown && s->high == r->high);
+		CHECK(s->lost == r->lost && s->gap_end == r->gap_end);
+		CHECK(s->doubt_from == r->doubt_from && s->doubt_to == r->doubt_to);
+		CHECK(is_behind(o) || (s->keep == r->keep && f->keep_asked[d] == o->keep_asked[d]));
+	}
+	CHECK(is_behind(o) || (u->story == v->story && memcmp(u->at, v->at, sizeof u->at) == 0 &&
+			       memcmp(u->fin, v->fin, sizeof u->fin) == 0));
+}
+
+static void catch_up(void *ctx, struct flow *f)
+{
+	struct world *w = ctx;
+
+	track_catch_up(w->t, f);
 }
 
 /* Near where the direction stands, or anywhere. */
@@ -159,56 +222,82 @@ static uint32_t number(const struct flow *f, enum flow_dir d, uint8_t how, uint1
 	return base + (v % 4096) - 1024;
 }
 
-static void step(struct world *w, struct reader *r, const struct endpoint *server,
-		 struct endpoint client)
+/* One step of the input, the same for both trackers. */
+struct deed {
+	uint8_t what;
+	uint16_t number;
+	enum flow_dir d;
+	struct segment s;
+};
+
+static void apply(struct world *w, const struct deed *k, int64_t now, const struct endpoint *server,
+		  const struct endpoint *client)
 {
-	static uint8_t fill[4096];
-	uint8_t what = reader_u8(r), how = reader_u8(r), who = reader_u8(r);
-	struct segment s = {.flags = reader_u8(r), .time_ns = w->now};
-	uint16_t seq = reader_u16be(r), ack = reader_u16be(r);
+	struct flow *f = track_find(w->t, server, client);
 
-	client.port = (uint16_t)(client.port + who % 3);
-	s.vlan_present = who & 8;
-	s.vlan_tci = who >> 4 & 3;
-	enum flow_dir d = who & 4 ? FLOW_TO_CLIENT : FLOW_TO_SERVER;
-	struct flow *f = track_find(w->t, server, &client);
-	s.src = d ? *server : client;
-	s.dst = d ? client : *server;
-	s.seq = number(f, d, how, seq);
-	s.ack = number(f, d ? FLOW_TO_SERVER : FLOW_TO_CLIENT, how >> 2, ack);
-	s.window = reader_u16be(r);
-	s.opt.seen = reader_u16be(r);
-	s.opt.wscale = reader_u8(r) % 20;
-	s.payload_len = how & 16 ? 0 : reader_u16be(r) % sizeof fill;
-	memset(fill, reader_u8(r), s.payload_len);
-	s.payload = bytes_of(fill, how & 32 ? s.payload_len / 2 : s.payload_len);
-	w->now += (int64_t)(how >> 6) * 20 * NS_PER_MS;
-
-	switch (what % 16) {
+	switch (k->what % 16) {
 	case 0:
-		track_tick(w->t, w->now);
+		track_tick(w->t, now);
 		break;
 	case 1:
 		if (f)
 			track_settle(w->t, f);
 		break;
 	case 2:
-		if (f)
-			track_keep_from(w->t, f, d, seq);
+		if (f) {
+			track_catch_up(w->t, f);
+			track_keep_from(w->t, f, k->d, k->number);
+		}
 		break;
 	case 3:
-		if (f && seq % 16 == 0)
+		if (f && k->number % 16 == 0)
 			track_drop(w->t, f);
 		break;
 	case 4:
 		track_capture_drops(w->t);
 		break;
 	case 5:
-		w->keep[d] = (uint8_t)seq;
+		track_each(w->t, catch_up, w); /* they are shown by what is asked for now */
+		w->keep[k->d] = (uint8_t)k->number;
+		break;
+	case 6:
+		if (f)
+			track_catch_up(w->t, f);
 		break;
 	default:
-		track_segment(w->t, &s);
+		track_segment(w->t, &k->s);
 	}
+}
+
+static void step(struct world w[static 2], struct reader *r, int64_t *io_now,
+		 const struct endpoint *server, struct endpoint client)
+{
+	static uint8_t fill[4096];
+	struct deed k = {.what = reader_u8(r)};
+	uint8_t how = reader_u8(r), who = reader_u8(r);
+	struct segment *s = &k.s;
+
+	*s = (struct segment){.flags = reader_u8(r), .time_ns = *io_now};
+	k.number = reader_u16be(r);
+	uint16_t ack = reader_u16be(r);
+	client.port = (uint16_t)(client.port + who % 3);
+	s->vlan_present = who & 8;
+	s->vlan_tci = who >> 4 & 3;
+	k.d = who & 4 ? FLOW_TO_CLIENT : FLOW_TO_SERVER;
+	const struct flow *f = track_find(w[0].t, server, &client);
+	s->src = k.d ? *server : client;
+	s->dst = k.d ? client : *server;
+	s->seq = number(f, k.d, how, k.number);
+	s->ack = number(f, k.d ? FLOW_TO_SERVER : FLOW_TO_CLIENT, how >> 2, ack);
+	s->window = reader_u16be(r);
+	s->opt.seen = reader_u16be(r);
+	s->opt.wscale = reader_u8(r) % 20;
+	s->payload_len = how & 16 ? 0 : reader_u16be(r) % sizeof fill;
+	memset(fill, reader_u8(r), s->payload_len);
+	s->payload = bytes_of(fill, how & 32 ? s->payload_len / 2 : s->payload_len);
+	*io_now += (int64_t)(how >> 6) * 20 * NS_PER_MS;
+	for (int i = 0; i < 2; i++)
+		apply(&w[i], &k, *io_now, server, &client);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -227,17 +316,28 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.service_count = 1,
 	};
 	struct reader r = reader_init(bytes_of(data, size));
-	struct world w = {.now = NS_PER_S};
+	struct world w[2] = {{.puts_off = false}, {.puts_off = true}};
+	int64_t now = NS_PER_S;
 
-	w.t = track_new(&cfg, &sink, &w);
-	CHECK(w.t);
-	while (reader_left(&r) >= 16) {
-		step(&w, &r, &server, client);
-		track_each(w.t, check_flow, &w);
-		CHECK(w.open == track_count(w.t) && w.open <= 2);
-		CHECK(track_live_count(w.t) <= w.open);
+	for (int i = 0; i < 2; i++) {
+		w[i].t = track_new(&cfg, &sink, &w[i]);
+		CHECK(w[i].t);
 	}
-	track_free(w.t);
-	CHECK(w.open == 0);
+	while (reader_left(&r) >= 16) {
+		step(w, &r, &now, &server, client);
+		for (int i = 0; i < 2; i++) {
+			track_each(w[i].t, check_flow, &w[i]);
+			CHECK(w[i].open == track_count(w[i].t) && w[i].open <= 2);
+			CHECK(track_live_count(w[i].t) <= w[i].open);
+		}
+		CHECK(w[0].open == w[1].open);
+		track_each(w[0].t, compare, &w[1]);
+	}
+	track_each(w[1].t, catch_up, &w[1]);
+	track_each(w[0].t, compare, &w[1]);
+	for (int i = 0; i < 2; i++) {
+		track_free(w[i].t);
+		CHECK(w[i].open == 0);
+	}
 	return 0;
 }

@@ -193,6 +193,11 @@ static void keep_newest(struct stream *s, struct pool *pool, uint64_t end)
 	}
 }
 
+bool stream_make_room(struct stream *s, struct pool *pool)
+{
+	return cover(s, pool, max_u64(s->shown, held_end(s)));
+}
+
 int stream_commit(struct stream *s, struct pool *pool, uint64_t off, struct bytes data,
 		  uint64_t *ret_lost_from)
 {

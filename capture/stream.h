@@ -84,6 +84,12 @@ enum stream_outcome stream_hold(struct stream *s, struct pool *pool, uint64_t of
 				struct bytes data);
 
 /*
+ * Makes room for what stream_push() has returned, so that stream_commit() can keep all of it.
+ * False: at a ceiling there is none, and nothing has changed.
+ */
+bool stream_make_room(struct stream *s, struct pool *pool);
+
+/*
  * Ends a stream_push() that returned STREAM_ADVANCED: next moves past @data, and the part from keep
  * on is copied. Returns 0, or STREAM_E_CEILING when not all could be kept: next has moved, and keep
  * has moved to the first byte that was kept. *ret_lost_from is the lowest offset missing from the

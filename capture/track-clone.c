@@ -21,6 +21,8 @@ static void copy_facts(struct flow *to, const struct flow *f)
 	to->infer = NULL;
 	/* No receiver has confirmed what was set aside, and the server that could is dead. */
 	to->aside[0] = to->aside[1] = NULL;
+	to->put_off = false;
+	to->later = NULL;
 	to->counted_live = false;
 	for (int d = 0; d < 2; d++)
 		to->stream[d] = own.stream[d];

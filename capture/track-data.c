@@ -69,6 +69,8 @@ struct span track_span(const struct flow *f, enum flow_dir dir)
 
 static void show(struct track *t, struct flow *f, enum flow_dir d, uint64_t off, struct bytes b)
 {
+	if (f->put_off && track_put_off_data(t, f, d, b.n))
+		return;
 	f->log_end[d] = off;
 	if (t->sink.data)
 		t->sink.data(t->ctx, f, d, off, b);
@@ -108,6 +110,8 @@ void track_show_fin(struct track *t, struct flow *f, enum flow_dir d)
 		return;
 	}
 	f->fin_shown[d] = true;
+	if (f->put_off && track_put_off_fin(t, f, d))
+		return;
 	if (t->sink.fin && !flow_is_opaque(f))
 		t->sink.fin(t->ctx, f, d, f->fin_off[d]);
 }
@@ -231,6 +235,15 @@ static void compare(struct track *t, struct flow *f, enum flow_dir d, uint64_t o
 		   0);
 }
 
+/* Whether the bytes come in order, behind all that was said. Nearly always. */
+static bool comes_next(const struct flow *f, enum flow_dir d, const struct push *p, uint64_t end)
+{
+	const struct stream *s = &f->stream[d];
+
+	return p->off == s->next && p->off == s->high && end - p->off == p->b.n &&
+	       track_nothing_waits(f, d, p->need);
+}
+
 bool track_data(struct track *t, struct flow *f, enum flow_dir d, int64_t off, uint32_t wire_len,
 		struct bytes b, uint64_t need)
 {
@@ -249,11 +262,16 @@ bool track_data(struct track *t, struct flow *f, enum flow_dir d, int64_t off, u
 	}
 	if (flow_is_opaque(f))
 		return skip(f, d, end);
+	struct push p = {.off = from, .need = need, .b = b};
+	if (f->put_off && !comes_next(f, d, &p, end))
+		track_catch_up(t, f);
+	if (track_memory_is_short(t))
+		track_later_expire(t);
 	if (from < f->stream[d].high)
 		compare(t, f, d, from, b);
 	/* Bytes that the capture cut off were on the wire too. */
 	f->stream[d].high = max_u64(f->stream[d].high, end);
-	if (b.n == 0 || !push(t, f, d, &(struct push){.off = from, .need = need, .b = b}))
+	if (b.n == 0 || !push(t, f, d, &p))
 		return false;
 	f->hole_since_ns[d] = 0; /* next has moved: another hole, if there is one */
 	track_note_hole(t, f, d);
@@ -266,6 +284,8 @@ void track_time_hole(struct track *t, struct flow *f, enum flow_dir d)
 
 	/* In a server's stream the SYN may be what is missing. */
 	hole = hole || (d == FLOW_TO_CLIENT && f->early.seen);
+	if (hole)
+		track_catch_up(t, f);
 	if (!hole)
 		f->hole_since_ns[d] = 0;
 	else if (f->hole_since_ns[d] == 0)
@@ -290,6 +310,7 @@ bool track_declare_gap(struct track *t, struct flow *f, enum flow_dir d)
 
 	if (f->acked[d] <= s->next || flow_is_opaque(f) || stream_holds_next(s))
 		return false;
+	track_catch_up(t, f);
 	uint64_t from = s->next, held = stream_first_held(s);
 	uint64_t to = held > from ? min_u64(held, f->acked[d]) : f->acked[d];
 

@@ -34,6 +34,10 @@ struct track {
 	 * end has spoken. */
 	struct list lru, half_open;
 	struct list holes;
+	/* track-later.c: flows of which something is put off, by age; places for them. */
+	struct list later;
+	struct track_later *later_slots, *later_free;
+	uint32_t later_used;
 	uint32_t live_count;
 	struct closed_slot {
 		uint64_t hash;
@@ -204,5 +208,23 @@ bool track_expire_waits(struct track *t, struct flow *f, int64_t age_ns);
 /* Returns 0 or -ENOMEM. */
 int track_clone_needs(struct track *t, struct flow *to, const struct flow *f);
 void track_needs_free(struct track *t, struct flow *f, enum flow_dir d);
+
+/* track-later.c */
+/*
+ * The bytes that stream_push() has returned, or a FIN, are to be shown of a flow with put_off.
+ * Returns whether they are put off: kept in the log, and noted. If not, what was put off before has
+ * been shown.
+ */
+bool track_put_off_data(struct track *t, struct flow *f, enum flow_dir d, size_t n);
+bool track_put_off_fin(struct track *t, struct flow *f, enum flow_dir d);
+/* Shows what was put off for long enough, and all of it while memory is short. */
+void track_later_expire(struct track *t);
+static inline bool track_memory_is_short(const struct track *t)
+{
+	return t->pool.used > t->pool.max / 2;
+}
+/* Drops what was put off. */
+void track_later_free(struct track *t, struct flow *f);
+void track_later_deinit(struct track *t);
 
 #endif

@@ -23,6 +23,7 @@ struct track *track_new(const struct track_config *cfg, const struct track_sink 
 	list_init(&t->lru);
 	list_init(&t->half_open);
 	list_init(&t->holes);
+	list_init(&t->later);
 	pool_init(&t->pool, cfg->buffer_max, IDLE_BUFFERS_MAX);
 	if (cfg->stream_max < t->pool.block_max)
 		t->pool.block_max = cfg->stream_max;
@@ -56,6 +57,7 @@ void track_free(struct track *t)
 	flow_table_deinit(&t->table);
 	service_map_deinit(&t->services);
 	pool_deinit(&t->pool);
+	track_later_deinit(t);
 	free(t->closed);
 	free(t->ignore);
 	free(t->service_flags);
@@ -206,6 +208,7 @@ void track_close(struct track *t, struct flow *f, enum track_close why)
 	list_del(&f->hole);
 	stream_deinit(&f->stream[0], &t->pool);
 	stream_deinit(&f->stream[1], &t->pool);
+	track_later_free(t, f);
 	track_aside_free(f, FLOW_TO_SERVER);
 	track_aside_free(f, FLOW_TO_CLIENT);
 	free(f->reuse_syn);
@@ -256,6 +259,7 @@ static void housekeeping(struct track *t)
 		if (track_expire_holes(t, f) && t->sink.changed)
 			t->sink.changed(t->ctx, f);
 	}
+	track_later_expire(t);
 	if (t->idle_timeout_ns > 0) {
 		close_idle(t, &t->half_open,
 			   t->idle_timeout_ns < TRACK_HALF_OPEN_NS ? t->idle_timeout_ns

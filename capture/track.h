@@ -172,6 +172,20 @@ struct bytes track_log(const struct flow *f, enum flow_dir dir, uint64_t off);
 struct span track_span(const struct flow *f, enum flow_dir dir);
 
 /*
+ * Allows that what is said on @f is shown later than it is seen. To be called in the open callback.
+ * Up to TRACK_LATER_BYTES stay in the logs, for TRACK_LATER_NS, and are then shown in the same
+ * order, with the same times in last_ns, each piece whole or in several parts. A connection that
+ * ends before is shown none of it. In anything but plain order there is nothing to put off: before
+ * a gap, an old byte that comes again, a hole or a ceiling all is shown. Until then the logs are
+ * longer than was asked.
+ */
+void track_put_off(struct flow *f);
+#define TRACK_LATER_BYTES 8192u /* of both directions together */
+#define TRACK_LATER_NS    (200 * NS_PER_MS)
+/* Shows now what was put off. From here on @f is shown everything at once. Not in a callback. */
+void track_catch_up(struct track *t, struct flow *f);
+
+/*
  * Declares every acknowledged hole of @f a gap now. Called before a snapshot is made, when no more
  * of the old server's packets can come.
  */

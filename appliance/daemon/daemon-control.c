@@ -55,6 +55,7 @@ static void gather_flow(void *ctx, struct flow *f)
 	}
 	const struct stream *in = &f->stream[FLOW_TO_SERVER], *out = &f->stream[FLOW_TO_CLIENT];
 	struct row *r = &g->rows[g->count++];
+	watch_read(jf);
 	*r = (struct row){
 		.server = f->server,
 		.client = f->client,

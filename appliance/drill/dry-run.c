@@ -481,6 +481,7 @@ static void plan_row(void *ctx, struct flow *f)
 		rep->rows = p;
 	}
 	track_settle(watch_track(d->watch), f);
+	watch_read(watch_flow(f));
 	struct dry_run_row *row = &rep->rows[rep->row_count++];
 	const struct stream *in = &f->stream[FLOW_TO_SERVER], *out = &f->stream[FLOW_TO_CLIENT];
 	*row = (struct dry_run_row){

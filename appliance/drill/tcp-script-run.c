@@ -405,6 +405,15 @@ static int start(struct run *r, bool v6)
 	return r->watch ? 0 : -ENOMEM;
 }
 
+/* A script is about what the module is shown, so nothing is put off. */
+static void take(struct run *r, const struct segment *s)
+{
+	struct flow *f = track_segment(watch_track(r->watch), s);
+
+	if (f && f->user)
+		watch_read(watch_flow(f));
+}
+
 static int feed(struct run *r, const struct tcp_script_segment *s)
 {
 	struct buf b = BUF_INIT(1 << 17);
@@ -422,7 +431,7 @@ static int feed(struct run *r, const struct tcp_script_segment *s)
 	switch (decode_frame(&f, &seg)) {
 	case DECODE_TCP:
 		if (seg.sum != SEGMENT_SUM_WRONG)
-			track_segment(watch_track(r->watch), &seg);
+			take(r, &seg);
 		break;
 	case DECODE_FRAGMENT:
 		track_fragment(watch_track(r->watch), &seg);

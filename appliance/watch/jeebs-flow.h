@@ -20,6 +20,7 @@ struct watch_service;
 /* The state of a connection's module. Only set_stage() in watch.c changes it. */
 enum watch_stage {
 	WATCH_EARLY,    /* not opened yet: half of the handshake is missing */
+	WATCH_PUT_OFF,  /* not opened yet: what is said is read when it is asked for or long */
 	WATCH_LISTENS,  /* open, and shown every byte */
 	WATCH_GAVE_UP,  /* open, but shown nothing more; its plan says why */
 	WATCH_ALONE,    /* there is no module, or it could not be opened */

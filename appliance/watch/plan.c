@@ -225,6 +225,7 @@ void plan_make(struct jeebs_flow *jf, struct plan *ret)
 	struct jeebs_related related[JEEBS_EXPECT_MAX];
 	struct jeebs_cut cut;
 
+	watch_read(jf);
 	*ret = (struct plan){.module = "-"};
 	if (refused_by_mark(jf->flow, ret))
 		return;

@@ -16,6 +16,7 @@ static struct taken taken_of(const struct flow *f)
 int taken_extract(struct jeebs_flow *jf, bool answered, struct taken *ret)
 {
 	track_settle(watch_track(jf->watch), jf->flow);
+	watch_read(jf); /* it decides what is in the logs */
 
 	struct taken t = taken_of(jf->flow);
 	int r = remains_copy_logs(&t.remains, jf);

@@ -174,7 +174,7 @@ static void flow_block_put(struct watch *w, struct jeebs_flow *jf)
 static void set_stage(struct jeebs_flow *jf, enum watch_stage stage)
 {
 	jf->listener.stage = (uint8_t)stage;
-	if (stage == WATCH_EARLY || stage == WATCH_LISTENS)
+	if (stage == WATCH_EARLY || stage == WATCH_PUT_OFF || stage == WATCH_LISTENS)
 		return;
 	jf->listener.next_module = NULL;
 	if (stage == WATCH_DETACHED)
@@ -351,6 +351,32 @@ static void open_module(struct jeebs_flow *jf)
 		open_now(jf);
 }
 
+void watch_read(struct jeebs_flow *jf)
+{
+	track_catch_up(jf->watch->track, jf->flow);
+	if (jf->listener.stage == WATCH_PUT_OFF)
+		open_now(jf);
+}
+
+/*
+ * Whether what is said may be read later. Not where others depend on what is read meanwhile: on the
+ * connections a module expects, the protocol it finds, the module it hands over to, the handshake
+ * by which keys are found. A copy is made to be asked.
+ */
+static bool may_put_off(const struct watch *w, const struct jeebs_flow *jf)
+{
+	const struct watch_service *s = jf->service;
+	const struct jeebs_module *m = jf->listener.module;
+	const struct flow *f = jf->flow;
+	bool alone = m && !m->companion && !s->companion && !s->candidate_count &&
+		     !s->options.upgrade && !s->keys;
+	bool spills = w->cfg.spill_above > 0 && w->cfg.spill_above < TRACK_LATER_BYTES;
+	bool begins = f->state == FLOW_SYN_SENT && !(f->marks & FLOW_MARK_MIDSTREAM) &&
+		      f->packets[0] + f->packets[1] == 0;
+
+	return alone && !spills && begins;
+}
+
 static void on_open(void *ctx, struct flow *f)
 {
 	struct watch *w = ctx;
@@ -372,7 +398,12 @@ static void on_open(void *ctx, struct flow *f)
 		jf->handshake.seen = calloc(1, sizeof *jf->handshake.seen);
 	related_begin(jf);
 	spill_init(jf);
-	open_module(jf);
+	if (!may_put_off(w, jf)) {
+		open_module(jf);
+		return;
+	}
+	set_stage(jf, WATCH_PUT_OFF);
+	track_put_off(f);
 }
 
 /* Whether there is a module that wants to be shown bytes. */
@@ -380,6 +411,8 @@ static bool listens(struct jeebs_flow *jf)
 {
 	if (!jf)
 		return false;
+	if (jf->listener.stage == WATCH_PUT_OFF)
+		open_now(jf);
 	open_module(jf);
 	return watch_listens(jf);
 }
@@ -625,8 +658,10 @@ static bool copy_state(struct jeebs_flow *to, const struct jeebs_flow *from)
 	return ok;
 }
 
-struct jeebs_flow *watch_clone(struct watch *to, const struct jeebs_flow *from)
+struct jeebs_flow *watch_clone(struct watch *to, struct jeebs_flow *from)
 {
+	watch_read(from);
+
 	struct flow *f = track_clone(to->track, from->flow);
 	struct jeebs_flow *jf = f ? f->user : NULL;
 

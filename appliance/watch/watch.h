@@ -117,6 +117,12 @@ static inline bool watch_listens(const struct jeebs_flow *jf)
 	return jf->listener.stage == WATCH_LISTENS;
 }
 
+/*
+ * Shows the module what was put off (track_put_off()). Whoever wants to know what the module knows,
+ * or what it keeps, calls this before. Not in a callback.
+ */
+void watch_read(struct jeebs_flow *jf);
+
 /* The state of a module that is open; otherwise NULL. */
 static inline void *watch_state(const struct jeebs_flow *jf)
 {
@@ -176,6 +182,6 @@ void *watch_detach(struct jeebs_flow *jf);
  * the flow, its current module, and the state, by way of a checkpoint. NULL: no memory, a ceiling,
  * or the module does not understand its own checkpoint.
  */
-struct jeebs_flow *watch_clone(struct watch *to, const struct jeebs_flow *from);
+struct jeebs_flow *watch_clone(struct watch *to, struct jeebs_flow *from);
 
 #endif

@@ -135,6 +135,20 @@ static void test_store_behind(void **state)
 	assert_int_equal(submits, 1);
 }
 
+/* A record holds what the module knows, so it is made to read what was put off. */
+static void test_a_record_is_read_for(void **state)
+{
+	rig.unread = true;
+	rig_handshake();
+	client(TCP_ACK, 0, 0, 100);
+	assert_int_equal(rig.opens, FLOWS);
+	assert_int_equal(rig.bytes[FLOW_TO_SERVER], 0);
+	flush();
+	assert_int_equal(rig.opens, FLOWS + 1);
+	assert_int_equal(rig.bytes[FLOW_TO_SERVER], 100);
+	assert_int_equal(puts_seen, FLOWS + 1);
+}
+
 int main(void)
 {
 #define TEST(t) cmocka_unit_test_setup_teardown(t, set_up, tear_down)
@@ -143,6 +157,7 @@ int main(void)
 		TEST(test_budget),
 		TEST(test_interval),
 		TEST(test_store_behind),
+		TEST(test_a_record_is_read_for),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

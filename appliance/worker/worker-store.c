@@ -62,7 +62,7 @@ static struct store_log log_of(const struct flow *f, enum flow_dir dir)
 	};
 }
 
-static int put_flow(struct worker_store *s, const struct jeebs_flow *jf, int64_t now_ns)
+static int put_flow(struct worker_store *s, struct jeebs_flow *jf, int64_t now_ns)
 {
 	const struct flow *f = jf->flow;
 	const char *name = s->cfg->server_names[jf->service->server];
@@ -76,6 +76,7 @@ static int put_flow(struct worker_store *s, const struct jeebs_flow *jf, int64_t
 		.protocol = bytes_str(jf->service->protocol),
 	};
 
+	watch_read(jf);
 	memcpy(r.boot_id, s->cfg->boot_id, sizeof r.boot_id);
 	plan_snapshot(f, &r.snapshot);
 	r.log[FLOW_TO_SERVER] = log_of(f, FLOW_TO_SERVER);

@@ -39,6 +39,7 @@ static uint32_t captured;      /* ceiling of the payload bytes in the capture */
 static const uint8_t *payload; /* used instead of the pattern */
 static int64_t now;
 
+static bool put_off;                                                  /* flows are put off */
 static void (*before_shown)(enum flow_dir d, uint64_t off, size_t n); /* may be NULL */
 
 /* What the callbacks have seen. */
@@ -62,6 +63,8 @@ static inline void on_open(void *ctx, struct flow *f)
 	while (found && found != f)
 		found = track_twin(track, found);
 	assert_ptr_equal(found, f);
+	if (put_off)
+		track_put_off(f);
 }
 
 static inline void on_data(void *ctx, struct flow *f, enum flow_dir d, uint64_t off, struct bytes b)
@@ -154,6 +157,7 @@ static inline int set_up(void **state)
 	payload = NULL;
 	vlan[0] = vlan[1] = 0;
 	before_shown = NULL;
+	put_off = false;
 	now = 1000 * NS_PER_S;
 	track = NULL;
 	restart();

@@ -37,6 +37,7 @@ struct rig {
 	struct watch_service service;
 	struct endpoint server, client;
 	watch_module_fn choose;
+	bool unread; /* what is said is read when somebody asks, and not at once */
 	uint32_t max_flows;
 	int64_t now_ns;
 	uint32_t isn[2];
@@ -262,7 +263,10 @@ static inline struct flow *rig_send(enum flow_dir d, uint8_t flags, int64_t off,
 		s.opt.seen |= TCP_OPT_SACK;
 		s.opt.sack_high = rig.isn[!d] + 1 + (uint32_t)rig.sacked_to;
 	}
-	return track_segment(watch_track(rig.watch), &s);
+	struct flow *f = track_segment(watch_track(rig.watch), &s);
+	if (f && f->user && !rig.unread)
+		watch_read(watch_flow(f));
+	return f;
 }
 
 static inline struct flow *client(uint8_t flags, int64_t off, int64_t ack, size_t n)

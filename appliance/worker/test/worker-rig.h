@@ -326,10 +326,22 @@ static inline uint64_t segments(void)
 	return n;
 }
 
-/* Waits until all frames that were sent have passed the tracker. */
+static inline void read_flow(void *ctx, struct flow *f)
+{
+	if (f->user)
+		watch_read(watch_flow(f));
+}
+
+static inline void call_read(struct worker *w, void *arg)
+{
+	track_each(watch_track(worker_watch(w)), read_flow, NULL);
+}
+
+/* Waits until all frames that were sent have passed the tracker, and the modules have read them. */
 static inline void settle(void)
 {
 	UNTIL(segments() == sent);
+	worker_call(worker, call_read, NULL);
 }
 
 /* The state of the rig's flow, read inside the worker. */

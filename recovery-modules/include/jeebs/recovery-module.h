@@ -10,7 +10,9 @@
  * Live: while the protected server lives, the host shows the module the bytes of
  * both directions of each connection, in order, each byte once, in chunks of any
  * size. The module keeps a small state and tells the host which bytes must stay
- * readable (the log). It must cope with gaps: bytes the capture lost.
+ * readable (the log). It must cope with gaps: bytes the capture lost. The host may
+ * show the beginning of a connection some time after it passed; of a connection that
+ * ends before, it may show nothing, and not even open the module.
  *
  * Recovery: when the server has died, the host asks `plan`, which is pure: given
  * the state and the logs, continue how, or refuse why. The dry run prints exactly
@@ -364,6 +366,7 @@ struct jeebs_module {
 	/* The live half. */
 	int (*open)(void *state, struct jeebs_flow *f, const struct jeebs_live_ops *ops,
 		    const struct jeebs_service *svc);
+	/* @now_ns is the time at which the bytes passed. */
 	int (*data)(void *state, uint32_t dir, uint64_t off, struct jeebs_bytes b, int64_t now_ns);
 	/*
 	 * The bytes [from, to) were lost, and data goes on at @to. A connection whose handshake was
