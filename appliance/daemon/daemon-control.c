@@ -121,7 +121,12 @@ static struct row *gather(struct daemon *d, struct gather *g)
 	return g->rows;
 }
 
-static json_t *row_json(const struct row *r)
+static bool continues(struct daemon *d, const struct row *r)
+{
+	return daemon_keys_continue(d, &r->plan, &r->server, &r->client);
+}
+
+static json_t *row_json(struct daemon *d, const struct row *r)
 {
 	char client[ENDPOINT_STRLEN], server[ENDPOINT_STRLEN];
 
@@ -133,8 +138,8 @@ static json_t *row_json(const struct row *r)
 			 (json_int_t)r->bytes[FLOW_TO_CLIENT], "bytes_to_server",
 			 (json_int_t)r->bytes[FLOW_TO_SERVER], "in_flight",
 			 (json_int_t)r->in_flight, "retained", (json_int_t)r->retained, "verdict",
-			 r->plan.cont ? "continue" : "refuse", "module", r->plan.module, "reason",
-			 r->plan.reason, "detail", r->plan.detail);
+			 continues(d, r) ? "continue" : "refuse", "module", r->plan.module,
+			 "reason", r->plan.reason, "detail", r->plan.detail);
 }
 
 /* ---- servers ----------------------------------------------------------------------- */
@@ -408,7 +413,7 @@ static json_t *op_status(void *ctx, struct control_error *e)
 		return NULL;
 	for (uint32_t i = 0; i < g.count; i++) {
 		live += rows[i].state == FLOW_ESTABLISHED || rows[i].state == FLOW_SYN_RCVD;
-		cont += rows[i].plan.cont;
+		cont += continues(d, &rows[i]);
 	}
 	free(rows);
 	for (uint32_t i = 0; i < d->worker_count; i++) {
@@ -450,7 +455,7 @@ static json_t *op_connections(void *ctx, const char *server, struct control_erro
 	}
 	json_t *a = rows ? json_array() : NULL;
 	for (uint32_t i = 0; a && i < g.count; i++)
-		json_array_append_new(a, row_json(&rows[i]));
+		json_array_append_new(a, row_json(d, &rows[i]));
 	free(rows);
 	return a;
 }
@@ -546,7 +551,7 @@ static void sentence(json_t *a, const char *fmt, ...)
 	json_array_append_new(a, json_string(text));
 }
 
-static json_t *sentences_json(const struct explained *x)
+static json_t *sentences_json(struct daemon *d, const struct explained *x)
 {
 	const struct flow *f = &x->flow;
 	const struct row *r = x->gather.rows;
@@ -581,7 +586,7 @@ static json_t *sentences_json(const struct explained *x)
 	if (f->fin_seen[FLOW_TO_CLIENT])
 		sentence(a, "The server has finished sending: what it sent until then is final.");
 	sentence(a, "If the server died now: %s by %s (%s). %s",
-		 r->plan.cont ? "continued" : "refused", r->plan.module, r->plan.reason,
+		 continues(d, r) ? "continued" : "refused", r->plan.module, r->plan.reason,
 		 r->plan.detail);
 	return a;
 }
@@ -641,14 +646,14 @@ static json_t *op_explain(void *ctx, const struct endpoint *client, struct contr
 	for (uint32_t i = 0; x && i < d->worker_count && !x->found; i++)
 		x = explain_worker(d, i, x);
 	json_t *o = x && x->found && x->gather.count > 0
-			    ? row_json(&x->row)
+			    ? row_json(d, &x->row)
 			    : not_found(client, x ? x->gather.silent : 0, e);
 	if (o) {
 		json_object_set_new(o, "marks", marks_json(x->flow.marks));
 		json_object_set_new(o, "options", options_json(x));
 		json_object_set_new(o, "to_server", direction_json(&x->flow, FLOW_TO_SERVER));
 		json_object_set_new(o, "to_client", direction_json(&x->flow, FLOW_TO_CLIENT));
-		json_object_set_new(o, "sentences", sentences_json(x));
+		json_object_set_new(o, "sentences", sentences_json(d, x));
 	}
 	free(x);
 	return o;

@@ -257,6 +257,102 @@ void daemon_keys_over(struct daemon *d, uint32_t server)
 		keys_takeover_over(d->keys, server);
 }
 
+static bool on_keys_decided(void *ctx, const struct endpoint *server, const struct endpoint *client)
+{
+	struct daemon *d = ctx;
+
+	return keys_decided(d->keys, server, client);
+}
+
+/* Reasons of refusals, as plans have them. */
+static const char *refusal_of(int reason)
+{
+	static const char *const name[] = {
+		[KEYS_MISSING] = "keys-missing",
+		[KEYS_UNREACHABLE] = "keys-vault-unreachable",
+		[KEYS_VAULT_REFUSED] = "keys-vault-refused",
+		[KEYS_DEADLINE] = "keys-deadline",
+		[KEYS_NOT_APPROVED] = "keys-not-approved",
+		[KEYS_NO_ROOM] = "keys-no-room",
+		[KEYS_NOT_OPENED] = "keys-not-opened",
+		[KEYS_CLOSING] = "keys-closing",
+	};
+
+	if (reason == -EINPROGRESS)
+		return "keys-deadline";
+	return reason >= KEYS_MISSING && reason < KEYS_REASONS ? name[reason] : "keys-refused";
+}
+
+static void *on_lend(void *ctx, const struct endpoint *server, const struct endpoint *client,
+		     struct jeebs_keys **ret_keys, const struct jeebs_crypto_ops **ret_crypto,
+		     const char **ret_reason)
+{
+	struct daemon *d = ctx;
+	struct keys_lease *lease;
+	int r = keys_lend(d->keys, server, client, &lease);
+
+	if (r) {
+		*ret_reason = refusal_of(r);
+		return NULL;
+	}
+	*ret_keys = keys_of_lease(lease);
+	*ret_crypto = keys_crypto();
+	return lease;
+}
+
+static void on_lease_end(void *ctx, void *lease)
+{
+	keys_lease_end(lease);
+}
+
+/* Later than the keys' own deadline: if that does not come, nobody waits for ever. */
+static int64_t patience_ns(const struct config_keyvault *k)
+{
+	int64_t operator_ns = k->approve == CONFIG_APPROVE_OPERATOR ? k->approve_timeout_ns : 0;
+
+	return operator_ns + k->deadline_ns + NS_PER_S;
+}
+
+struct failover_keys daemon_keys_lender(struct daemon *d)
+{
+	if (!d->keys)
+		return (struct failover_keys){0};
+	return (struct failover_keys){.ctx = d,
+				      .decided = on_keys_decided,
+				      .lend = on_lend,
+				      .end = on_lease_end,
+				      .patience_ns = patience_ns(&d->config->keyvault)};
+}
+
+static void tell_failover(void *ctx, uint32_t server)
+{
+	struct daemon *d = ctx;
+
+	failover_keys_decided(d->failover, server);
+}
+
+void daemon_keys_listen(struct daemon *d, bool on)
+{
+	if (d->keys)
+		keys_listen(d->keys, on ? tell_failover : NULL, d);
+}
+
+uint32_t daemon_keys_of_service(struct daemon *d, uint32_t watch_service)
+{
+	struct keys_cover_now c;
+
+	if (!d->keys || d->key_services->of_watch[watch_service] == DAEMON_NO_KEYS)
+		return 0;
+	keys_cover(d->keys, d->key_services->of_watch[watch_service], &c);
+	return c.with_keys;
+}
+
+bool daemon_keys_continue(struct daemon *d, const struct plan *p, const struct endpoint *server,
+			  const struct endpoint *client)
+{
+	return p->cont || (p->if_keys && d->keys && keys_known(d->keys, server, client));
+}
+
 /* ---- what is told -----------------------------------------------------------------------------
  */
 

@@ -225,7 +225,7 @@ static void publish_control(struct daemon *d)
 /* Live flows by service: how many would be continued, and how many not. */
 struct survey {
 	struct daemon *d;
-	uint64_t (*count)[2]; /* by service, by whether they can be continued */
+	uint64_t (*count)[3]; /* by service: refused, continued, continued if their keys come */
 	uint64_t flows;
 	uint32_t at; /* how far the current worker's table was read */
 };
@@ -240,7 +240,7 @@ static void survey_flow(void *ctx, struct flow *f)
 	if (!jf || !flow_is_live(f) || jf->service->companion)
 		return;
 	plan_make(jf, &p);
-	s->count[jf->service - s->d->services.v][p.cont]++;
+	s->count[jf->service - s->d->services.v][p.if_keys ? 2 : p.cont]++;
 }
 
 static void survey_part(struct worker *w, void *arg)
@@ -251,8 +251,22 @@ static void survey_part(struct worker *w, void *arg)
 				survey_flow, s);
 }
 
+/* Of those that need keys as many continue as have some. */
+static void divide_by_keys(struct daemon *d, const struct survey *s)
+{
+	for (uint32_t k = 0; k < d->services.n; k++) {
+		uint64_t *n = s->count[k], with = daemon_keys_of_service(d, k);
+
+		if (with > n[2])
+			with = n[2];
+		n[1] += with;
+		n[0] += n[2] - with;
+	}
+}
+
 static void tell_survey(struct daemon *d, const struct survey *s)
 {
+	divide_by_keys(d, s);
 	/* Services of one server may have the same protocol, so a series is a sum. */
 	for (uint32_t k = 0; k < d->services.n; k++)
 		for (uint16_t cont = 0; cont < 2; cont++) {

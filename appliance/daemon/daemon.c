@@ -488,6 +488,7 @@ static int start_failover(struct daemon *d)
 		.joins = d->joins,
 		.adopter = d->adopter,
 		.firewall = d->firewall,
+		.keys = daemon_keys_lender(d),
 		.observer = {.ctx = d,
 			     .state = on_failover_state,
 			     .taking = on_taking,
@@ -502,6 +503,7 @@ static int start_failover(struct daemon *d)
 	};
 	int r = failover_start(&fc, &d->failover);
 
+	daemon_keys_listen(d, r == 0);
 	if (r < 0)
 		log_event(LOG_ERROR, "failover-not-started", LOG_ERR(r));
 	return r;
@@ -665,6 +667,7 @@ static void stop(struct daemon *d, bool started)
 	d->joins = join_pool_free(d->joins);
 	/* Clients get their RST while the box has the address. */
 	d->adopter = adopter_free(d->adopter);
+	daemon_keys_listen(d, false);
 	d->failover = failover_free(d->failover);
 	d->firewall = firewall_stop(d->firewall);
 	for (uint32_t i = 0; i < d->worker_count; i++)

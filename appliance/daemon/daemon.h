@@ -99,6 +99,14 @@ void daemon_keys_taking(struct daemon *d, uint32_t server, const char *id,
 void daemon_keys_connection(struct daemon *d, const struct watch_service *service,
 			    const struct endpoint *client, bool continued);
 void daemon_keys_over(struct daemon *d, uint32_t server);
+struct failover_keys daemon_keys_lender(struct daemon *d);
+/* Failover is told of keys that have come, until it is told no more. */
+void daemon_keys_listen(struct daemon *d, bool on);
+/* How many sessions of a watch service have keys. */
+uint32_t daemon_keys_of_service(struct daemon *d, uint32_t watch_service);
+/* Whether this plan is one to continue, if the keys of its connection are in a vault. */
+bool daemon_keys_continue(struct daemon *d, const struct plan *p, const struct endpoint *server,
+			  const struct endpoint *client);
 /* Static text: why a takeover would not find keys; NULL: it would. @why, of KEYS_WHY_SIZE, says
  * more; it may be NULL. */
 const char *daemon_keys_not_ready(struct daemon *d, uint32_t server, char *why);

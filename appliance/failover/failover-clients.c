@@ -86,6 +86,7 @@ static void settle_batch(struct failover_server *s, uint32_t count)
 		admit(s, item);
 		list_for_each (it, &item->others)
 			admit(s, list_entry(it, struct takeover_item, node));
+		failover_connection_give_back(s, item);
 		takeover_item_free(item);
 	}
 	admit_all(s);
@@ -115,10 +116,29 @@ static void settle_families(struct failover_server *s)
 		settle_batch(s, 1);
 }
 
+static bool awaits_keys(struct failover_server *s, const struct takeover_item *item)
+{
+	const struct failover_keys *k = &s->env->keys;
+
+	return takeover_wants_keys(item) && k->lend && clock_mono_ns() < s->run->keys_until_ns &&
+	       !k->decided(k->ctx, &item->server, &item->client);
+}
+
+/* Those whose keys have come, or do not come in time, are items like the others. */
+static void end_waiting(struct failover_server *s)
+{
+	struct failover_run *run = s->run;
+
+	if (atomic_exchange(&s->keys_decided, false) || clock_mono_ns() >= run->keys_until_ns)
+		list_move_all(&run->items, &run->awaiting);
+}
+
 bool failover_clients_settle(struct failover_server *s)
 {
 	struct failover_run *run = s->run;
 	uint32_t n = 0;
+
+	end_waiting(s);
 
 	if (list_empty(&run->items))
 		mailbox_take(&run->inbox, &run->items);
@@ -126,8 +146,12 @@ bool failover_clients_settle(struct failover_server *s)
 		if (n == FAILOVER_BATCH)
 			break;
 		list_del(it);
-		struct takeover_item *item =
-			note_item(run, list_entry(it, struct takeover_item, node));
+		struct takeover_item *item = list_entry(it, struct takeover_item, node);
+		if (awaits_keys(s, item)) {
+			list_add_tail(&run->awaiting, it);
+			continue;
+		}
+		item = note_item(run, item);
 		if (item)
 			run->batch[n++] = item;
 	}

@@ -51,7 +51,20 @@ struct joined {
 	const char *others_protocol;
 	uint32_t others;
 	bool settled;
+	void *lease; /* of its keys; NULL: none */
 };
+
+static void end_lease(struct failover_server *s, void *lease)
+{
+	if (lease)
+		s->env->keys.end(s->env->keys.ctx, lease);
+}
+
+void failover_connection_give_back(struct failover_server *s, struct takeover_item *item)
+{
+	end_lease(s, item->lease);
+	item->lease = NULL;
+}
 
 static void settle(struct joined *j, enum fate fate, const char *reason)
 {
@@ -105,6 +118,7 @@ static void on_join_report(void *ctx, const struct join_report *r)
 		settle(j, FATE_CONTINUED, NULL);
 		break;
 	}
+	end_lease(s, j->lease);
 	free(j);
 }
 
@@ -174,8 +188,10 @@ static int submit(struct failover_server *s, struct takeover_item *item, int fd,
 
 	if (!joined)
 		return -ENOMEM;
-	*joined = (struct joined){
-		.server = s, .module = t->remains.module, .protocol = item->service->protocol};
+	*joined = (struct joined){.server = s,
+				  .module = t->remains.module,
+				  .protocol = item->service->protocol,
+				  .lease = item->lease};
 	count_others(item, joined);
 	if (copy_unsent(item, unsent, &rq.first_out) < 0) {
 		free(joined);
@@ -190,6 +206,7 @@ static int submit(struct failover_server *s, struct takeover_item *item, int fd,
 		free(joined);
 		return r;
 	}
+	item->lease = NULL;
 	remains_give_all(&t->remains); /* they belong to the join */
 	return 0;
 }
@@ -473,6 +490,28 @@ static bool begins_again(const struct takeover_item *item)
 	return item->kind == TAKEOVER_READY && !item->taken.answered && item->taken.handshake_only;
 }
 
+/* Shows the module its keys. What has none is refused. */
+static void unseal(struct failover_server *s, struct takeover_item *item)
+{
+	const struct failover_keys *k = &s->env->keys;
+	const struct jeebs_crypto_ops *crypto;
+	const char *reason = "keys-missing";
+	struct jeebs_keys *keys;
+
+	if (!takeover_wants_keys(item))
+		return;
+	if (k->lend)
+		item->lease =
+			k->lend(k->ctx, &item->server, &item->client, &keys, &crypto, &reason);
+	if (item->lease) {
+		takeover_unseal(item, keys, crypto);
+		return;
+	}
+	struct plan *plan = &item->taken.plan;
+	plan->reason = reason;
+	snprintf(plan->detail, sizeof plan->detail, "it is encrypted, and there are no keys");
+}
+
 void failover_connection_work(struct failover_server *s, struct takeover_item *item)
 {
 	item->result.gone = takeover_is_over(item) || begins_again(item);
@@ -480,6 +519,7 @@ void failover_connection_work(struct failover_server *s, struct takeover_item *i
 		refuse_others(s, item, "main-connection-gone");
 		return;
 	}
+	unseal(s, item);
 	takeover_plan_family(item);
 	if (item->main.known) { /* its main connection is missing */
 		refuse_because(s, item, "main-connection-gone", "");

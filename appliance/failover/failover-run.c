@@ -246,6 +246,7 @@ static int enter_take(struct failover_server *s)
 		return r;
 	mark(s, FAILOVER_ADDRESS);
 	failover_clients_ask(s);
+	run->keys_until_ns = clock_mono_ns() + s->env->keys.patience_ns;
 	if (o->taking)
 		o->taking(o->ctx, s->index, run->summary.id, &run->cause);
 	while (!list_empty(&run->items)) /* they have spoken already, and are not asked */
@@ -483,7 +484,8 @@ static void step_unanswered(struct failover_server *s, int64_t now)
 	struct failover_run *run = s->run;
 
 	if (run->collected) {
-		failover_clients_give_up(s);
+		if (list_empty(&run->awaiting))
+			failover_clients_give_up(s);
 	} else if (now >= run->give_up_ns) {
 		run->collected = true;
 		failover_clients_collect(s);
@@ -540,6 +542,7 @@ static enum run_phase step_phase(struct failover_server *s, int64_t now)
 
 static void run_free(struct failover_run *run)
 {
+	list_move_all(&run->items, &run->awaiting);
 	list_for_each_safe (it, tmp, &run->items) {
 		list_del(it);
 		takeover_item_free(list_entry(it, struct takeover_item, node));
@@ -599,13 +602,15 @@ int64_t failover_run_due_ns(const struct failover_server *s, int64_t now)
 
 	if (run->fence)
 		due = fence_due_ns(run->fence);
-	if (!list_empty(&run->items) || run->collected)
+	if (!list_empty(&run->items) || (run->collected && list_empty(&run->awaiting)))
 		return now;
+	if (!list_empty(&run->awaiting))
+		due = earlier(due, run->keys_until_ns);
 	if (run->phase == RUN_CHECK || run->phase == RUN_SOCKETS)
 		due = earlier(due, run->until_ns);
 	if (run->phase != RUN_OPEN)
 		return due;
-	if (failover_clients_waiting(run))
+	if (failover_clients_waiting(run) && !run->collected)
 		due = earlier(due, earlier(run->repeat_ns, run->give_up_ns));
 	return waits_for_byte(run, now) ? earlier(due, run->first_byte_until_ns) : due;
 }
@@ -633,6 +638,7 @@ void failover_run_begin(struct failover_server *s, const struct failover_cause *
 	s->run = run;
 	run->cause = *cause;
 	list_init(&run->items);
+	list_init(&run->awaiting);
 	mailbox_init_shared(&run->inbox, s->bell);
 	run->summary.alive_ns = cause->alive_ns;
 	snprintf(run->summary.id, sizeof run->summary.id, "%s-%lld", s->cfg->name,

@@ -37,6 +37,7 @@ struct failover_server {
 	int64_t conflict_logged_ns;
 	struct refused_table refused;  /* outlives the takeover that refused them */
 	_Atomic int64_t first_byte_ns; /* written by join threads */
+	_Atomic bool keys_decided;     /* of some that wait */
 	struct account account;
 	struct failover_summary last; /* of a takeover that is over; until all are settled: */
 	bool unsettled;
@@ -68,6 +69,9 @@ struct failover_run {
 	struct failover_summary summary;
 	struct mailbox inbox;
 	struct list items; /* from the inbox, not settled yet */
+	/* Of these, those whose keys have not come. Their clients count as not settled. */
+	struct list awaiting;
+	int64_t keys_until_ns; /* they wait no longer */
 	struct probed_table probed;
 	uint32_t refusals_said;
 	uint32_t unprobed;       /* live connections for which `asked` had no memory */
@@ -172,6 +176,8 @@ void failover_connection_ask_refused(struct failover_server *s, int64_t now_ns);
  * The second half keeps the account: it counts, logs and reports. It runs in the failover thread.
  */
 void failover_connection_account(struct failover_server *s, const struct takeover_item *item);
+/* Its keys are not needed any more, unless somebody else has them now. */
+void failover_connection_give_back(struct failover_server *s, struct takeover_item *item);
 /* Stops holding back the packets of these clients. */
 void failover_connection_admit(struct failover_server *s, const struct guard_flow *flows,
 			       uint32_t count);

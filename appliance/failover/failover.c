@@ -230,6 +230,12 @@ void failover_account(struct failover *f, uint32_t server, struct account_number
 	account_get(&f->server[server].account, ret);
 }
 
+void failover_keys_decided(struct failover *f, uint32_t server)
+{
+	atomic_store(&f->server[server].keys_decided, true);
+	bell_ring(f->mail.bell);
+}
+
 uint32_t failover_held_count(const struct failover *f)
 {
 	uint32_t n = 0;

@@ -83,6 +83,24 @@ struct failover_observer {
 	void (*all_settled)(void *ctx, uint32_t server, const struct failover_summary *s);
 };
 
+/*
+ * Lends the keys of connections that are continued only with them (plan.if_keys). Called in the
+ * failover thread, its pool, and the joins'.
+ */
+struct failover_keys {
+	void *ctx;
+	/* Whether it is settled that they are there, or are not. Until then the connection waits,
+	 * its client behind the guard; failover_keys_decided() tells of it. */
+	bool (*decided)(void *ctx, const struct endpoint *server, const struct endpoint *client);
+	/* Returns the lease; NULL, and *ret_reason, static text: there are none. */
+	void *(*lend)(void *ctx, const struct endpoint *server, const struct endpoint *client,
+		      struct jeebs_keys **ret_keys, const struct jeebs_crypto_ops **ret_crypto,
+		      const char **ret_reason);
+	/* The connection is over, or not continued. */
+	void (*end)(void *ctx, void *lease);
+	int64_t patience_ns; /* nobody waits longer */
+};
+
 struct failover_config {
 	const struct config *config; /* all pointers here outlive the thread */
 	struct worker **workers;
@@ -93,6 +111,7 @@ struct failover_config {
 	struct join_pool *joins;
 	struct adopter *adopter; /* NULL: no service names a program that adopts */
 	struct firewall *firewall;
+	struct failover_keys keys; /* lend NULL: there are none */
 	struct failover_observer observer;
 };
 
@@ -126,6 +145,8 @@ enum failover_state failover_state(const struct failover *f, uint32_t server);
 bool failover_is_on(enum failover_state s);
 /* Reads the current account of the server's last takeover. Thread-safe. */
 void failover_account(struct failover *f, uint32_t server, struct account_numbers *ret);
+/* Of keys of @server it is settled whether they are there. Thread-safe. */
+void failover_keys_decided(struct failover *f, uint32_t server);
 /* How many servers' addresses the box holds. Thread-safe. */
 uint32_t failover_held_count(const struct failover *f);
 

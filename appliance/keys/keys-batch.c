@@ -113,6 +113,8 @@ static void account_done(struct batch *b)
 	a->done = true;
 	a->waits = false;
 	log_account(b);
+	if (b->k->decided)
+		b->k->decided(b->k->decided_ctx, b->server);
 	keys_sweep(b->k, b->server);
 }
 
@@ -238,6 +240,8 @@ void batch_takeover(struct keys *k, const struct keys_takeover *t)
 		a->refused[KEYS_NOT_OPENED] = (uint32_t)c.n;
 		k->refused[KEYS_NOT_OPENED] += c.n;
 		a->done = true;
+		if (k->decided)
+			k->decided(k->decided_ctx, t->server);
 		log_event(LOG_ERROR, "keys-not-fetched", LOG_STR("failover", a->failover),
 			  LOG_INT("sessions", c.n), LOG_ERR(-ENOMEM));
 		return;

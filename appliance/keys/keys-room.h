@@ -60,9 +60,11 @@ struct keys {
 	bool live_waits; /* a batch of these is on its way */
 	bool more;       /* frames have come: there may be others */
 	int64_t now_ns, look_ns, recheck_ns, crl_ns;
-	struct keys_record *records;  /* room for those of one session */
-	struct keys_account *account; /* by server */
-	bool *lacks;                  /* by service: that it was told */
+	struct keys_record *records;                 /* room for those of one session */
+	struct keys_account *account;                /* by server */
+	void (*decided)(void *ctx, uint32_t server); /* NULL: nobody is told */
+	void *decided_ctx;
+	bool *lacks; /* by service: that it was told */
 	uint64_t opened, takeovers;
 	uint64_t refused[KEYS_REASONS];
 };
@@ -87,6 +89,8 @@ void live_release(struct keys *k, struct keys_live *l);
 void live_erase(struct keys *k, const struct keys_live *l);
 /* The keys of @server are fetched: what was over meanwhile goes. */
 void keys_sweep(struct keys *k, uint32_t server);
+/* The lease of a session has ended. From any thread. */
+void keys_post_lease_end(struct keys *k, uint64_t id);
 bool any_vault_is_live(const struct keys *k);
 
 #endif

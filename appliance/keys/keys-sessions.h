@@ -27,6 +27,7 @@ struct keys_live {
 	int64_t judge_ns;
 	bool judged, has_keys, ended;
 	struct keys_found found; /* the owner's: its keys, once they are open */
+	uint32_t leases;         /* the owner's: that are out */
 	struct keys_live *next_by_id, *next_by_ends;
 };
 

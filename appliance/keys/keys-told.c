@@ -29,21 +29,51 @@ static int pin(struct keys *k, const struct keys_found *f, struct keys_loan *ret
 	return 0;
 }
 
+static int borrow(struct keys *k, const struct keys_live *l, struct keys_loan *ret)
+{
+	if (!l)
+		return KEYS_MISSING;
+	if (l->found.n > 0)
+		return pin(k, &l->found, ret);
+	if (is_under_way(k, k->config.services[l->service].server))
+		return -EINPROGRESS;
+	return l->found.reason ? l->found.reason : KEYS_MISSING;
+}
+
 int keys_borrow(struct keys *k, const struct endpoint *server, const struct endpoint *client,
 		struct keys_loan *ret)
 {
-	int r = KEYS_MISSING;
-
 	pthread_mutex_lock(&k->lock);
-	const struct keys_live *l = keys_sessions_between(k->sessions, server, client);
-	if (l && l->found.n > 0)
-		r = pin(k, &l->found, ret);
-	else if (l && is_under_way(k, k->config.services[l->service].server))
-		r = -EINPROGRESS;
-	else if (l && l->found.reason)
-		r = l->found.reason;
+	int r = borrow(k, keys_sessions_between(k->sessions, server, client), ret);
 	pthread_mutex_unlock(&k->lock);
 	return r;
+}
+
+bool keys_known(struct keys *k, const struct endpoint *server, const struct endpoint *client)
+{
+	pthread_mutex_lock(&k->lock);
+	const struct keys_live *l = keys_sessions_between(k->sessions, server, client);
+	bool known = l && (l->has_keys || l->found.n > 0);
+	pthread_mutex_unlock(&k->lock);
+	return known;
+}
+
+bool keys_decided(struct keys *k, const struct endpoint *server, const struct endpoint *client)
+{
+	pthread_mutex_lock(&k->lock);
+	const struct keys_live *l = keys_sessions_between(k->sessions, server, client);
+	bool decided =
+		!l || l->found.n > 0 || !is_under_way(k, k->config.services[l->service].server);
+	pthread_mutex_unlock(&k->lock);
+	return decided;
+}
+
+void keys_listen(struct keys *k, void (*fn)(void *ctx, uint32_t server), void *ctx)
+{
+	pthread_mutex_lock(&k->lock);
+	k->decided = fn;
+	k->decided_ctx = ctx;
+	pthread_mutex_unlock(&k->lock);
 }
 
 void keys_give_back(struct keys *k, struct keys_loan *loan)

@@ -30,6 +30,7 @@ enum order_kind {
 	ORDER_TAKEOVER,
 	ORDER_REFUSED,
 	ORDER_OVER,
+	ORDER_LEASE_END,
 };
 
 struct order {
@@ -98,7 +99,7 @@ static bool is_fetched(const struct keys *k, const struct keys_live *l)
 
 static void over(void *ctx, struct keys_live *l)
 {
-	if (is_fetched(ctx, l))
+	if (is_fetched(ctx, l) || l->leases > 0)
 		return;
 	live_erase(ctx, l);
 	forget(ctx, l);
@@ -205,6 +206,8 @@ static void forget_of_server(void *ctx, struct keys_live *l)
 
 	if (of->k->config.services[l->service].server != of->server)
 		return;
+	if (l->leases > 0)
+		return; /* it goes on */
 	if (l->ended)
 		over(of->k, l);
 	else
@@ -225,8 +228,15 @@ static void do_order(struct keys *k, const struct order *o)
 		l = keys_sessions_find(k->sessions, o->session.id);
 		if (l && o->kind == ORDER_ENDED)
 			ended(k, l);
-		else if (l)
+		else if (l && l->leases == 0)
 			forget(k, l);
+		return;
+	case ORDER_LEASE_END:
+		l = keys_sessions_find(k->sessions, o->session.id);
+		if (!l)
+			return;
+		l->leases--;
+		ended(k, l);
 		return;
 	case ORDER_TAKEOVER:
 		batch_takeover(k, &o->takeover);
@@ -303,6 +313,11 @@ void keys_session_ended(struct keys *k, uint64_t id)
 	tell_end(k, ORDER_ENDED, id);
 }
 
+void keys_post_lease_end(struct keys *k, uint64_t id)
+{
+	tell_end(k, ORDER_LEASE_END, id);
+}
+
 void keys_session_forgotten(struct keys *k, uint64_t id)
 {
 	tell_end(k, ORDER_FORGOTTEN, id);
@@ -311,7 +326,12 @@ void keys_session_forgotten(struct keys *k, uint64_t id)
 void keys_takeover(struct keys *k, const struct keys_takeover *t)
 {
 	struct order *o = order_new(k, ORDER_TAKEOVER);
+	struct keys_account *a = &k->account[t->server];
 
+	pthread_mutex_lock(&k->lock);
+	*a = (struct keys_account){.done = o == NULL};
+	memcpy(a->failover, t->failover, sizeof a->failover);
+	pthread_mutex_unlock(&k->lock);
 	if (!o)
 		return;
 	o->takeover = *t;

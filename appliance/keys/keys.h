@@ -75,7 +75,8 @@ struct keys_takeover {
 	int64_t since_ns; /* CLOCK_MONOTONIC: its last sign of life */
 };
 
-/* The server is dead: the keys of its sessions are fetched and opened, all at once. */
+/* The server is dead: the keys of its sessions are fetched and opened, all at once. From now on
+ * nothing of these is decided. */
 void keys_takeover(struct keys *k, const struct keys_takeover *t);
 /* A session of a taken server is not continued. */
 void keys_refused(struct keys *k, const struct endpoint *server, const struct endpoint *client);
@@ -109,6 +110,26 @@ struct keys_loan {
 int keys_borrow(struct keys *k, const struct endpoint *server, const struct endpoint *client,
 		struct keys_loan *ret);
 void keys_give_back(struct keys *k, struct keys_loan *loan);
+
+/* Whether a vault has keys of it, or they are open. */
+bool keys_known(struct keys *k, const struct endpoint *server, const struct endpoint *client);
+/* Whether keys_borrow() says no longer -EINPROGRESS. */
+bool keys_decided(struct keys *k, const struct endpoint *server, const struct endpoint *client);
+/* @fn is called when that is so of the sessions of @server, in the thread, which waits meanwhile:
+ * nothing here may be called. NULL ends that: it is not called any more. */
+void keys_listen(struct keys *k, void (*fn)(void *ctx, uint32_t server), void *ctx);
+
+/* The keys of a connection, as a module uses them: by handle. All that is derived is in locked
+ * memory too. One thread at a time. */
+struct keys_lease;
+
+/* As keys_borrow(). */
+int keys_lend(struct keys *k, const struct endpoint *server, const struct endpoint *client,
+	      struct keys_lease **ret);
+struct jeebs_keys *keys_of_lease(const struct keys_lease *lease);
+const struct jeebs_crypto_ops *keys_crypto(void);
+/* The connection is over: everything of it is cleared, and the vaults erase what they have. */
+void keys_lease_end(struct keys_lease *lease);
 
 /* ---- the operator; from any thread ----------------------------------------------------------- */
 

@@ -62,6 +62,7 @@ struct jeebs_cut remains_cut(struct remains *r)
 
 	cut.flow = (struct jeebs_flow *)(void *)r;
 	cut.log = read_log;
+	cut.scratch = plan_scratch;
 	return cut;
 }
 

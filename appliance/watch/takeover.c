@@ -239,6 +239,18 @@ uint32_t takeover_cut(struct takeover_item *item, struct jeebs_cut *ret,
 	return n;
 }
 
+void takeover_unseal(struct takeover_item *item, struct jeebs_keys *keys,
+		     const struct jeebs_crypto_ops *crypto)
+{
+	struct taken *t = &item->taken;
+
+	t->remains.cut.keys = keys;
+	t->remains.cut.crypto = crypto;
+	struct jeebs_cut cut = remains_cut(&t->remains);
+	plan_unseal(t->remains.module, t->remains.state, &cut);
+	plan_ask(t->remains.module, t->remains.state, &cut, &t->plan);
+}
+
 void takeover_plan_family(struct takeover_item *item)
 {
 	struct jeebs_related related[JEEBS_EXPECT_MAX];

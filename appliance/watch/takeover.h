@@ -45,6 +45,7 @@ struct takeover_item {
 			bool superseded;
 		} ended;
 	};
+	void *lease; /* of whoever takes the connection over: what lends its keys */
 	/* Used by the failover thread: the result for this connection. */
 	struct takeover_result {
 		bool pending;       /* the open guard drops its packets */
@@ -78,6 +79,15 @@ struct takeover_item *takeover_show_ended(const struct related_ended *e, uint32_
  * one of each tag.
  */
 void takeover_order_others(struct takeover_item *item);
+/* Whether the connection is continued only if its keys come. */
+static inline bool takeover_wants_keys(const struct takeover_item *item)
+{
+	return item->kind == TAKEOVER_READY && item->taken.plan.if_keys;
+}
+/* The keys have come: the module is shown them, and plans anew. From then on they are in the cut,
+ * and must stay as long as the module's state. */
+void takeover_unseal(struct takeover_item *item, struct jeebs_keys *keys,
+		     const struct jeebs_crypto_ops *crypto);
 /* Makes the plan of a main connection again, with its ordered others in sight. */
 void takeover_plan_family(struct takeover_item *item);
 /* Makes the cuts of a main item and its others for the module. They are valid as long as the

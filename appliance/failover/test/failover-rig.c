@@ -25,6 +25,26 @@ static void close_state(void *state) {}
 static const struct jeebs_module adopt = {
 	.name = "adopt", .checkpoint = checkpoint, .close = close_state};
 
+static int unseal(void *state, const struct jeebs_cut *cut)
+{
+	assert_non_null(cut->crypto);
+	atomic_fetch_add(&done.unsealed, 1);
+	return JEEBS_OK;
+}
+
+static void plan_sealed(const void *state, const struct jeebs_cut *cut, struct jeebs_plan *ret)
+{
+	ret->verdict = cut->keys ? JEEBS_CONTINUE : JEEBS_IF_KEYS;
+	ret->reason = "sealed";
+}
+
+static const struct jeebs_module sealed = {.abi = JEEBS_MODULE_ABI,
+					   .size = sizeof sealed,
+					   .name = "sealed",
+					   .close = close_state,
+					   .plan = plan_sealed,
+					   .unseal = unseal};
+
 static struct bytes view_at(const void *view, uint64_t off)
 {
 	return BYTES_NONE;
@@ -93,7 +113,12 @@ struct takeover_item *rig_item(enum takeover_kind kind, uint32_t flow, bool answ
 		it->probe.snapshot = snapshot;
 	else if (it->kind == TAKEOVER_READY)
 		it->taken = ready(&snapshot, it->main.known, answered);
-	else if (it->kind == TAKEOVER_ENDED && world.long_logs)
+	if (it->kind == TAKEOVER_READY && flow <= world.sealed) {
+		it->taken.plan = (struct plan){
+			.if_keys = true, .by_module = true, .module = "sealed", .reason = "sealed"};
+		it->taken.remains.module = &sealed;
+	}
+	if (it->kind == TAKEOVER_ENDED && world.long_logs)
 		it->ended.remains.log[FLOW_TO_SERVER].spilled = long_log();
 	return it;
 }
@@ -341,6 +366,7 @@ static void on_connection(void *ctx, uint32_t server, const struct watch_service
 	assert_ptr_equal(svc, &service);
 	done.told++;
 	done.seen[client->port - 1000]++;
+	done.keys_missing += !plan->cont && strcmp(plan->reason, "keys-missing") == 0;
 	for (int i = 0; !plan->cont && i < 6; i++)
 		done.refused_for[i] += strcmp(plan->reason, reason[i]) == 0;
 }
@@ -418,6 +444,7 @@ int rig_set_up(void **state)
 	account_init(&rig_server.account);
 	service.adopt = NULL;
 	env.adopter = NULL;
+	env.keys = (struct failover_keys){0};
 	return thread_pool_new(3, &rig_server.pool);
 }
 
@@ -442,6 +469,11 @@ void rig_with_program(void)
 	world.handed = true;
 	service.adopt = "/run/tally.sock";
 	env.adopter = (struct adopter *)&world; /* never dereferenced */
+}
+
+void rig_with_keys(const struct failover_keys *keys)
+{
+	env.keys = *keys;
 }
 
 void rig_with_fence(const char *program)

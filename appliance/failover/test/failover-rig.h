@@ -31,6 +31,7 @@ extern struct world {
 	bool related_refused, main_refused, main_gone;
 	bool main_missing; /* the main connections of the others are missing */
 	uint32_t ended;    /* further connections, expected by flow 1, that had ended before */
+	uint32_t sealed;   /* flows up to this id are continued only with their keys */
 	bool ended_alike;  /* the ended ones have the tag of the living one */
 	bool handed;       /* the plans hand the connections to a program */
 	bool long_logs;    /* the logs' beginnings are spilled */
@@ -59,8 +60,10 @@ extern struct done {
 	struct join_report_to {
 		void (*report)(void *ctx, const struct join_report *r);
 		void *ctx;
-	} joined[FLOWS_MAX];      /* with world.talking: by id */
-	uint32_t seen[FLOWS_MAX]; /* by flow: outcomes that were reported */
+	} joined[FLOWS_MAX];       /* with world.talking: by id */
+	uint32_t seen[FLOWS_MAX];  /* by flow: outcomes that were reported */
+	_Atomic uint32_t unsealed; /* modules that were shown keys */
+	uint32_t keys_missing;     /* refused for that */
 } done;
 
 /* The server that is taken over. */
@@ -77,6 +80,8 @@ int rig_tear_down(void **state);
 
 /* Gives the connections of the service to a local program. */
 void rig_with_program(void);
+/* Keys are lent. */
+void rig_with_keys(const struct failover_keys *keys);
 /* Has the server fenced by this program. */
 void rig_with_fence(const char *program);
 struct failover_cause rig_cause(void);

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <stdlib.h>
+
+#include "keys-room.h"
+#include "keyvault/crypto/session-crypto.h"
+
+_Static_assert(SESSION_CRYPTO_BYTES <= KEYS_SLOT_BYTES, "what is derived has a slot");
+
+struct keys_lease {
+	struct keys *k;
+	uint64_t id; /* of the session */
+	struct keys_loan loan;
+	struct keys_handle slot; /* of what is derived; in use */
+	struct jeebs_keys *keys; /* in it */
+};
+
+/* A session may have several records of one client random: a candidate is as good as the other. */
+static bool find(void *ctx, const uint8_t client_random[static TLS_RANDOM_BYTES],
+		 enum tls_secret label, uint32_t candidate, struct bytes *ret)
+{
+	const struct keys_lease *lease = ctx;
+
+	for (size_t i = 0; i < lease->loan.n; i++) {
+		const struct session_keys *s = &lease->loan.got[i].opened.keys;
+		if (s->protocol != KEYS_TLS || s->tls.secret[label].n == 0 ||
+		    memcmp(s->tls.client_random, client_random, TLS_RANDOM_BYTES) != 0 ||
+		    candidate-- > 0)
+			continue;
+		*ret = s->tls.secret[label];
+		return true;
+	}
+	return false;
+}
+
+static int make_keys(struct keys_lease *lease)
+{
+	const struct session_secrets secrets = {find, lease};
+	uint8_t *room;
+
+	if (keys_arena_take(lease->k->arena, &lease->slot, &room))
+		return KEYS_NO_ROOM;
+	lease->keys = session_crypto_init(room, &secrets);
+	return 0;
+}
+
+/* Lends what there is, and counts it. */
+static int lend(struct keys *k, const struct endpoint *server, const struct endpoint *client,
+		struct keys_lease *lease)
+{
+	int r = keys_borrow(k, server, client, &lease->loan);
+
+	if (r)
+		return r;
+	pthread_mutex_lock(&k->lock);
+	struct keys_live *l = keys_sessions_between(k->sessions, server, client);
+	if (l) {
+		l->leases++;
+		lease->id = l->id;
+	}
+	pthread_mutex_unlock(&k->lock);
+	if (!l) { /* it has ended in between */
+		keys_give_back(k, &lease->loan);
+		return KEYS_MISSING;
+	}
+	r = make_keys(lease);
+	if (r) {
+		keys_give_back(k, &lease->loan);
+		keys_post_lease_end(k, lease->id);
+	}
+	return r;
+}
+
+int keys_lend(struct keys *k, const struct endpoint *server, const struct endpoint *client,
+	      struct keys_lease **ret)
+{
+	struct keys_lease *lease = calloc(1, sizeof *lease);
+
+	if (!lease)
+		return KEYS_NOT_OPENED;
+	lease->k = k;
+	int r = lend(k, server, client, lease);
+	if (r) {
+		free(lease);
+		return r;
+	}
+	*ret = lease;
+	return 0;
+}
+
+struct jeebs_keys *keys_of_lease(const struct keys_lease *lease)
+{
+	return lease->keys;
+}
+
+const struct jeebs_crypto_ops *keys_crypto(void)
+{
+	return &session_crypto_ops;
+}
+
+void keys_lease_end(struct keys_lease *lease)
+{
+	struct keys *k = lease->k;
+
+	session_crypto_deinit(lease->keys);
+	keys_arena_done(k->arena, lease->slot);
+	keys_arena_release(k->arena, lease->slot);
+	keys_give_back(k, &lease->loan);
+	keys_post_lease_end(k, lease->id);
+	free(lease);
+}
