@@ -65,11 +65,11 @@ class Stream:
 
 
 def capture(path):
-    """{(client, server): (stream of the client, stream of the server)}, ends as [address, port]."""
+    """[((client, server), (stream of the client, stream of the server))], ends as (address, port). A port may be used again."""
     b = open(path, "rb").read()
     order = "<" if b[:4] in (b"\xd4\xc3\xb2\xa1", b"\x4d\x3c\xb2\xa1") else ">"
     tick = 1e-9 if b[:4] in (b"\x4d\x3c\xb2\xa1", b"\xa1\xb2\x3c\x4d") else 1e-6
-    at, flows = 24, {}
+    at, flows, every, begun = 24, {}, [], {}
     while at + 16 <= len(b):
         s, us, n, _ = struct.unpack_from(order + "IIII", b, at)
         f, at = b[at + 16 : at + 16 + n], at + 16 + n
@@ -86,14 +86,16 @@ def capture(path):
         syn, ack = tcp[13] & 2, tcp[13] & 16
         a, c = (src, sport), (dst, dport)
         if syn and not ack:
-            flows.setdefault((a, c), (Stream(), Stream()))
+            if begun.get((a, c)) != seq:
+                begun[a, c], flows[a, c] = seq, (Stream(), Stream())
+                every.append(((a, c), flows[a, c]))
         key, way = ((a, c), 0) if (a, c) in flows else ((c, a), 1)
         if key in flows:
             flows[key][way].put(seq, s + us * tick, tcp[(tcp[12] >> 4) * 4 :], bool(syn))
-    for streams in flows.values():
+    for _, streams in every:
         for s in streams:
             s.close()
-    return flows
+    return every
 
 
 # ---- TLS --------------------------------------------------------------------------------------
@@ -149,7 +151,7 @@ class Tls:
     def __init__(self, c, s, begin):
         self.c, self.s = list(tls_records(c, begin[0])), list(tls_records(s, begin[1]))
         hello = self.c[0][2]
-        self.random, self.hellos = hello[6:38], [r[2] for r in self.s if r[0] == 22 and r[2][0] == 2]
+        self.random, self.hellos = hello[6:38], [r[2] for r in self.s if r[0] == 22 and self.is_hello(r[2])]
         self.suite = self.version = None
         for h in self.hellos:
             if h[6:38] == RETRY:
@@ -157,6 +159,11 @@ class Tls:
             at = 39 + h[38]
             self.server_random, self.suite = h[6:38], struct.unpack_from(">H", h, at)[0]
             self.version = 0x0304 if b"\x00\x2b\x00\x02\x03\x04" in h[at:] else 0x0303
+
+    @staticmethod
+    def is_hello(b):
+        """And not something encrypted that begins alike."""
+        return b[0] == 2 and 4 + int.from_bytes(b[1:4], "big") <= len(b) and b[4:6] == b"\3\3"
 
     def open(self, secrets):
         """Returns when the server's first byte under the new keys was seen (None: there was none)."""
@@ -400,7 +407,7 @@ def main():
         for generation, first in session.first_times:
             lead(p, mine[generation].get("answered"), first)
 
-    for ends, (c, s) in sorted(capture(sys.argv[1]).items(), key=lambda x: x[0][0]):
+    for ends, (c, s) in capture(sys.argv[1]):
         p = ports[str(ends[1][1])]
         try:
             begin = tls_begin(c, s)
