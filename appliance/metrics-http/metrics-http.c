@@ -73,11 +73,11 @@ static enum MHD_Result reply_metrics(const struct metrics_http *h, struct MHD_Co
 
 static enum MHD_Result reply_ready(const struct metrics_http *h, struct MHD_Connection *c)
 {
-	char why[METRICS_HTTP_WHY_STRLEN] = "not ready";
+	char why[METRICS_HTTP_WHY_STRLEN] = "";
 
 	if (h->pages.ready(h->pages.ready_ctx, why))
-		return reply_text(c, MHD_HTTP_OK, "ready");
-	return reply_text(c, MHD_HTTP_SERVICE_UNAVAILABLE, why);
+		return reply_text(c, MHD_HTTP_OK, why[0] ? why : "ready");
+	return reply_text(c, MHD_HTTP_SERVICE_UNAVAILABLE, why[0] ? why : "not ready");
 }
 
 static enum MHD_Result handle(void *ctx, struct MHD_Connection *c, const char *url,

@@ -22,7 +22,10 @@ struct metrics_http_pages {
 	/* Writes what Prometheus reads. 0 or a negative errno. */
 	int (*metrics)(void *ctx, struct buf *page);
 	void *metrics_ctx;
-	/* Tells whether it would do now what it is there for; if not, @why says in one line why. */
+	/*
+	 * Tells whether it would do now what it is there for. If not, @why says in one line why; if
+	 * so, it may say more than "ready".
+	 */
 	bool (*ready)(void *ctx, char why[static METRICS_HTTP_WHY_STRLEN]);
 	void *ready_ctx;
 };

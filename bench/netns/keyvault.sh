@@ -20,7 +20,8 @@ keyvault_up() {
 vault_start() {
 	local before
 	before=$(grep -c vault-serves "$lab_dir/vault.log") || true
-	in_ns_exec backup "$keyvault" serve --dir "$vault_dir" --listen "$vault_at" "$@" >>"$lab_dir/vault.log" 2>&1 &
+	printf '%s: "%s"\n' dir "$vault_dir" listen "$vault_at" metrics 127.0.0.1:9101 >"$lab_dir/keyvault.yaml"
+	in_ns_exec backup "$keyvault" serve -c "$lab_dir/keyvault.yaml" "$@" >>"$lab_dir/vault.log" 2>&1 &
 	vault=$!
 	wait_for 5 "the vault" vault_serves "$before"
 }
@@ -32,8 +33,9 @@ vault_kill() {
 
 # collector_begin OPTION...: without waiting for a vault.
 collector_begin() {
-	in_ns_exec server "$JEEBS_BUILD/keyvault/collector/jeebs-keytapd" --dir "$vault_dir/origins/$vault_origin" --socket "$keytap_socket" \
-		--socket-mode 666 --metrics-file "$lab_dir/keytapd.prom" "$@" >>"$lab_dir/keytapd.log" 2>&1 &
+	printf '%s: "%s"\n' dir "$vault_dir/origins/$vault_origin" socket "$keytap_socket" socket-mode 666 metrics-file "$lab_dir/keytapd.prom" \
+		metrics 127.0.0.1:9102 >"$lab_dir/keytapd.yaml"
+	in_ns_exec server "$JEEBS_BUILD/keyvault/collector/jeebs-keytapd" -c "$lab_dir/keytapd.yaml" "$@" >>"$lab_dir/keytapd.log" 2>&1 &
 	collector=$!
 }
 collector_start() {

@@ -4,6 +4,7 @@
 # closed, who is served has keys in the vault, and nothing that was acknowledged is lost.
 . "$(dirname "$0")/lib.sh"
 lab_init
+many=${JEEBS_HANDSHAKES:-20} # at a time, of each version of TLS
 . "$(dirname "$0")/keytap.sh"
 . "$(dirname "$0")/keyvault.sh"
 need python3 openssl nginx sshd ssh ssh-keygen ss jq
@@ -35,29 +36,40 @@ log_in() { # USER TEXT [OPTION...]
 	in_ns client ssh -F "$lab_dir/ssh_config" "${@:3}" "$1@server" cat <<<"$2" >"$lab_dir/answer.ssh" 2>"$lab_dir/ssh.err" &&
 		[[ $(cat "$lab_dir/answer.ssh") == "$2" ]]
 }
+expected=$((2 * (6 + many) + 1))
 for version in 1.2 1.3; do
 	for i in 1 2 3; do
 		# The second one resumes the first.
 		get $version -H 'Connection: close' https://10.9.0.1/ https://10.9.0.1/ || fail "TLS $version: $(cat "$lab_dir/curl.err")"
 	done
 	# Many side by side.
-	get $version -Z --parallel-immediate --parallel-max 20 -H 'Connection: close' 'https://10.9.0.1/?[1-20]' || fail "TLS $version: $(cat "$lab_dir/curl.err")"
+	get $version -Z --parallel-immediate --parallel-max 20 -H 'Connection: close' "https://10.9.0.1/?[1-$many]" || fail "TLS $version: $(cat "$lab_dir/curl.err")"
 done
 get 1.3 'https://[fd09::1]/' || fail "TLS over IPv6: $(cat "$lab_dir/curl.err")"
 log_in root one || fail "root: $(cat "$lab_dir/ssh.err")"
 log_in jeeb two || fail "jeeb: $(cat "$lab_dir/ssh.err")"
 log_in jeeb "$(head -c 200000 /dev/zero | tr '\0' x)" -o RekeyLimit=64K || fail "with rekeys: $(cat "$lab_dir/ssh.err")"
 health stores || fail "not healthy: $(tail -n1 "$lab_dir/keytapd.log")"
-taken() { kill -USR1 "$collector"; (($(counter records_stored_total) == $(counter records_taken_total) && $(counter records_taken_total) >= 56)); }
-wait_for 5 "the counters" taken
+taken() { kill -USR1 "$collector"; (($(counter records_stored_total) == $(counter records_taken_total) && $(counter records_taken_total) >= expected + 3)); }
+wait_for 20 "the counters" taken
 (($(counter records_missed_total) == 0)) ||
 	fail "too late: $(grep -v '^#' "$lab_dir/keytapd.prom" | tr '\n' ' ')"
+# Both say the same to Prometheus, and in one line.
+asked() { # NAMESPACE PORT NAME
+	in_ns "$1" curl -sf --max-time 5 "http://127.0.0.1:$2/metrics" | awk -v n="$3" '$1 == n { print $2 }'
+}
+scraped() {
+	(($(asked server 9102 jeebs_keytapd_records_stored_total) == $(counter records_stored_total) && $(asked backup 9101 jeebs_keyvault_records_stored_total) >= $(counter records_stored_total)))
+}
+wait_for 10 "the pages" scraped
+[[ $(in_ns server curl -sf http://127.0.0.1:9102/readyz) == "1 of 1 vaults connected, "* ]] || fail "the collector is not ready: $(in_ns server curl -s http://127.0.0.1:9102/readyz)"
+[[ $(in_ns backup curl -sf http://127.0.0.1:9101/readyz) == "stores; "*" records of 1 servers" ]] || fail "the vault is not ready: $(in_ns backup curl -s http://127.0.0.1:9101/readyz)"
 told_all() { (($(grep -c '"record"' "$lab_dir/records") == $(counter records_stored_total))); }
 wait_for 5 "all of it in the vault" told_all
 lab_capture_end
 kill "$follower"
 keytap_proof
-keytap_told 443 '.handshakes == 53 and .recorded == 53 and .decrypted == 53 and .as_client == 53 and .resumed > 5 and .lead_ms >= 0'
+keytap_told 443 ".handshakes == $expected and .recorded == $expected and .decrypted == $expected and .as_client == $expected and .resumed > 5 and .lead_ms >= 0"
 keytap_told 22 '.handshakes > 6 and .recorded == .handshakes and .decrypted == .handshakes and .lead_ms >= 0'
 proven=$(jq '[.["22", "443"].handshakes] | add' "$lab_dir/proof")
 lead=$(jq '[.["22", "443"].lead_ms] | min' "$lab_dir/proof")
@@ -126,8 +138,8 @@ goes_on "the collector was killed"
 log_in jeeb killed || fail "the collector was killed: $(cat "$lab_dir/ssh.err")"
 collector_start --vault "$vault_at"
 goes_on "the next collector"
-loads_end
 wait_for 15 "records to flow again" health stores
+loads_end
 open=$(served a.served b.served)
 [[ ! -s $lab_dir/a.failed && ! -s $lab_dir/b.failed ]] || fail "open, and not served: $(tail -n1 "$lab_dir"/[ab].err)"
 collector_end TERM
@@ -161,21 +173,7 @@ loads_end
 closed=$(served a.served b.served)
 (($(cat "$lab_dir"/[ab].failed | wc -l) > 0)) || fail "closed, and nobody was refused"
 read_vault "$lab_dir/there"
-python3 - "$lab_dir/there" "$lab_dir"/[ab].served >"$lab_dir/lost" <<'END'
-import json, sys
-there = {}
-for line in open(sys.argv[1]):
-    r = json.loads(line)["record"]
-    if r["protocol"] == "tls":
-        there[r["random"]] = r["secrets"]
-for path in sys.argv[2:]:
-    for line in open(path):
-        label, random, secret = line.split()
-        if label in ("EXPORTER_SECRET",):
-            continue
-        if there.get(random, {}).get(label) != secret:
-            print(label, random)
-END
+python3 "$lab_root/bench/netns/keys-are-there.py" "$lab_dir/there" "$lab_dir"/[ab].served >"$lab_dir/lost"
 [[ ! -s $lab_dir/lost ]] || fail "served, and not in the vault: $(wc -l <"$lab_dir/lost") secrets"
 # Sessions of sshd that are over are known to be.
 (($(jq -s '[.[].record | select(.protocol == "ssh" and .ended)] | length' "$lab_dir/there") >= $(jq '.["22"].handshakes' "$lab_dir/proof"))) ||

@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "keytapd.h"
+#include "keyvault/settings/settings.h"
 
 #define SECURE_HEAP_BYTES ((size_t)4 << 20) /* a batch of the largest records, and epochs */
 #define QUEUE_DEFAULT_MIB 64
@@ -19,6 +20,7 @@
 
 static const char usage_text[] =
 	"Usage: jeebs-keytapd --dir DIR --vault ADDRESS:PORT --socket PATH [OPTION...]\n"
+	"       jeebs-keytapd -c FILE [OPTION...]\n"
 	"\n"
 	"Takes the keys of sessions from the taps in this machine's servers, seals them to the\n"
 	"recovery identity and brings them to the vaults.\n"
@@ -34,11 +36,15 @@ static const char usage_text[] =
 	"fails\n"
 	"      --queue MIB        ceiling of what is not yet acknowledged (default 64)\n"
 	"      --metrics-file PATH   numbers for the node exporter's textfile collector\n"
+	"      --metrics ADDRESS:PORT  /metrics for Prometheus, /readyz in one line\n"
+	"  -c, --config FILE      options by their names in a YAML file; those behind it win\n"
 	"  -d, --debug            log more\n"
 	"  -h, --help, --version\n"
 	"\n"
 	"SIGHUP reads DIR again, SIGUSR1 logs how it is.\n"
-	"Exit codes: 0 ended by a signal; 64 usage; 69 cannot start. See jeebs-keytapd(8).\n";
+	"Exit codes: 0 ended by a signal; 64 usage; 66 FILE cannot be read; 69 cannot start; 78 "
+	"FILE is\n"
+	"wrong. See jeebs-keytapd(8).\n";
 
 static int usage(FILE *to, int code)
 {
@@ -74,6 +80,7 @@ enum {
 	OPT_WAIT,
 	OPT_LOSS,
 	OPT_QUEUE,
+	OPT_METRICS_FILE,
 	OPT_METRICS,
 };
 
@@ -86,7 +93,9 @@ static const struct option options[] = {
 	{"wait-ms", required_argument, NULL, OPT_WAIT},
 	{"on-vault-loss", required_argument, NULL, OPT_LOSS},
 	{"queue", required_argument, NULL, OPT_QUEUE},
-	{"metrics-file", required_argument, NULL, OPT_METRICS},
+	{"metrics-file", required_argument, NULL, OPT_METRICS_FILE},
+	{"metrics", required_argument, NULL, OPT_METRICS},
+	{"config", required_argument, NULL, 'c'},
 	{"debug", no_argument, NULL, 'd'},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, 'V'},
@@ -104,8 +113,9 @@ static const char *add_vault(struct keytapd_config *c, const char *value)
 }
 
 /* NULL, or what is wrong. */
-static const char *take_option(struct keytapd_config *c, int option, const char *value)
+static const char *take_option(void *ctx, int option, const char *value)
 {
+	struct keytapd_config *c = ctx;
 	unsigned long v = 0;
 
 	switch (option) {
@@ -139,9 +149,11 @@ static const char *take_option(struct keytapd_config *c, int option, const char 
 			return "no number of MiB";
 		c->collector.queue_bytes = (size_t)v << 20;
 		return NULL;
-	case OPT_METRICS:
+	case OPT_METRICS_FILE:
 		c->metrics_file = value;
 		return NULL;
+	case OPT_METRICS:
+		return endpoint_parse(value, false, &c->metrics) < 0 ? "no ADDRESS:PORT" : NULL;
 	}
 	return "unknown";
 }
@@ -180,6 +192,18 @@ static int run(const struct keytapd_config *c)
 	return EX_UNAVAILABLE;
 }
 
+/* 0, or an exit code. */
+static int read_settings(struct keytapd_config *c, const char *path, struct settings **ret)
+{
+	settings_free(*ret);
+	*ret = NULL;
+	int r = settings_read(path, options, take_option, c, stderr, ret);
+
+	if (r < 0)
+		fprintf(stderr, "jeebs-keytapd: %s: %s\n", path, log_strerror(r));
+	return r == 0 ? 0 : r < 0 ? EX_NOINPUT : EX_CONFIG;
+}
+
 int main(int argc, char **argv)
 {
 	struct keytapd_config c = {
@@ -188,9 +212,10 @@ int main(int argc, char **argv)
 			      .queue_bytes = (size_t)QUEUE_DEFAULT_MIB << 20},
 	};
 	enum log_level level = LOG_INFO;
+	struct settings *settings = NULL;
 	int option;
 
-	while ((option = getopt_long(argc, argv, "dh", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "c:dh", options, NULL)) != -1) {
 		if (option == 'h')
 			return usage(stdout, 0);
 		if (option == 'V') {
@@ -201,6 +226,12 @@ int main(int argc, char **argv)
 			return usage(stderr, EX_USAGE);
 		if (option == 'd') {
 			level = LOG_DEBUG;
+			continue;
+		}
+		if (option == 'c') {
+			int code = read_settings(&c, optarg, &settings);
+			if (code)
+				return code;
 			continue;
 		}
 		const char *wrong = take_option(&c, option, optarg);
@@ -216,5 +247,7 @@ int main(int argc, char **argv)
 		return EX_USAGE;
 	}
 	log_init(LOG_FORMAT_TEXT, level);
-	return run(&c);
+	int code = run(&c);
+	settings_free(settings);
+	return code;
 }

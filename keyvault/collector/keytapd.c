@@ -19,6 +19,7 @@
 #include "collector-metrics.h"
 #include "origin-files.h"
 #include "service-notify.h"
+#include "metrics-http/metrics-page.h"
 #include "keyvault/vault/vault-link.h"
 
 #define EVENTS_PER_TURN   64
@@ -26,6 +27,7 @@
 #define MESSAGES_PER_PEER 16 /* in a turn: the others want to be heard too */
 #define BACKLOG           1024
 #define METRICS_NS        INT64_C(5000000000)
+#define PUBLISH_NS        INT64_C(1000000000)
 #define METRICS_BYTES     ((size_t)64 << 10)
 #define LOOK_NS           INT64_C(1000000000) /* for silent peers */
 
@@ -49,7 +51,8 @@ struct keytapd {
 	struct list seats;
 	int epoll_fd, listen_fd, signal_fd;
 	uint8_t *message; /* in the secure heap */
-	int64_t begun_ns, now_ns, look_ns, metrics_ns;
+	struct metrics_page page;
+	int64_t begun_ns, now_ns, look_ns, metrics_ns, publish_ns;
 	enum collector_health health;
 	bool waits, told;
 	bool reload;     /* before the next turn */
@@ -259,7 +262,7 @@ static void tell_health(struct keytapd *k, bool asked)
 	k->told = true;
 	k->health = h;
 	k->waits = waits;
-	k->metrics_ns = 0;
+	k->metrics_ns = k->publish_ns = 0;
 	log_event(h == COLLECTOR_STORES ? LOG_NOTICE : LOG_WARNING, "health",
 		  LOG_STR("state", h == COLLECTOR_STORES          ? "stores"
 				   : h == COLLECTOR_STORES_PARTLY ? "stores-partly"
@@ -268,25 +271,39 @@ static void tell_health(struct keytapd *k, bool asked)
 	service_notify_status(line);
 }
 
+static void write_file(struct keytapd *k, struct bytes text)
+{
+	int r = collector_metrics_file(k->config->metrics_file, text);
+
+	if (r < 0)
+		log_event(LOG_ERROR, "metrics-not-written",
+			  LOG_STR("file", k->config->metrics_file), LOG_ERR(r));
+}
+
 static void write_metrics(struct keytapd *k)
 {
+	bool to_file = k->config->metrics_file && k->now_ns >= k->metrics_ns;
+	bool to_page = metrics_page_is_on(&k->page) && k->now_ns >= k->publish_ns;
 	struct vault_metrics v[COLLECTOR_VAULTS_MAX];
 	size_t vaults = k->config->collector.vaults;
 	struct buf text = BUF_INIT(METRICS_BYTES);
+	char line[COLLECTOR_LINE_BYTES];
 
-	if (!k->config->metrics_file || k->now_ns < k->metrics_ns)
+	if (!to_file && !to_page)
 		return;
-	k->metrics_ns = k->now_ns + METRICS_NS;
 	for (size_t i = 0; i < vaults; i++)
 		v[i] = (struct vault_metrics){k->link[i].vault.at,
 					      k->link[i].vault.state == LINK_UP};
 	collector_metrics(&text, k->collector, v, vaults);
-	int r = buf_error(&text);
-	if (r == 0)
-		r = collector_metrics_file(k->config->metrics_file, buf_view(&text));
-	if (r < 0)
-		log_event(LOG_ERROR, "metrics-not-written",
-			  LOG_STR("file", k->config->metrics_file), LOG_ERR(r));
+	bool ready = collector_health(k->collector, line) != COLLECTOR_STORES_NOT;
+	if (to_file)
+		write_file(k, buf_view(&text));
+	if (to_page)
+		metrics_page_publish(&k->page, buf_view(&text), ready, line);
+	if (to_file)
+		k->metrics_ns = k->now_ns + METRICS_NS;
+	if (to_page)
+		k->publish_ns = k->now_ns + PUBLISH_NS;
 	buf_deinit(&text);
 }
 
@@ -454,6 +471,7 @@ static int keytapd_open(struct keytapd *k, char *error, size_t error_size)
 {
 	static const struct collector_ops ops = {answer};
 	const struct keytapd_config *c = k->config;
+	char at[ENDPOINT_STRLEN];
 
 	int r = origin_files_open(c->dir, clock_real_ns(), &k->files, error, error_size);
 	if (r < 0)
@@ -465,8 +483,15 @@ static int keytapd_open(struct keytapd *k, char *error, size_t error_size)
 		vault_link_init(&k->link[i].vault, &c->vault[i]);
 	if (r == 0)
 		r = open_sockets(k);
-	if (r < 0)
+	if (r < 0) {
 		snprintf(error, error_size, "%s: %s", c->socket, log_strerror(r));
+		return r;
+	}
+	if (c->metrics.port)
+		r = metrics_page_open(&k->page, &c->metrics);
+	if (r < 0)
+		snprintf(error, error_size, "%s: %s", endpoint_format(&c->metrics, at),
+			 log_strerror(r));
 	return r;
 }
 
@@ -478,6 +503,7 @@ static void keytapd_close(struct keytapd *k)
 	if (k->collector && collector_queue(k->collector)->records > 0)
 		log_event(LOG_WARNING, "records-lost",
 			  LOG_INT("unacknowledged", collector_queue(k->collector)->records));
+	metrics_page_close(&k->page);
 	collector_free(k->collector);
 	for (unsigned i = 0; i < k->config->collector.vaults; i++)
 		vault_link_deinit(&k->link[i].vault);

@@ -16,6 +16,7 @@ struct keytapd_config {
 	const char *socket; /* where taps connect */
 	mode_t socket_mode;
 	const char *metrics_file; /* or NULL */
+	struct endpoint metrics;  /* port 0: none */
 	struct endpoint vault[COLLECTOR_VAULTS_MAX];
 	struct collector_config collector; /* with the number of vaults */
 };

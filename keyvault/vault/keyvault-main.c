@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "keyvault/seal/authority.h"
 #include "keyvault/seal/identity.h"
+#include "keyvault/settings/settings.h"
 #include "vault-audit.h"
 #include "vault-server.h"
 
@@ -24,6 +25,7 @@ static const char usage_text[] =
 	"       jeebs-keyvault audit DIR\n"
 	"       jeebs-keyvault verify DIR\n"
 	"       jeebs-keyvault serve --dir DIR --listen ADDRESS:PORT [OPTION...]\n"
+	"       jeebs-keyvault serve -c FILE [OPTION...]\n"
 	"\n"
 	"init makes DIR: a small CA, the vault's and the recovery identity. add-origin makes\n"
 	"DIR/origins/NAME, all that goes to that server. WHO: vault, recovery, recovery:NAME,\n"
@@ -35,11 +37,14 @@ static const char usage_text[] =
 	"      --size MIB         ceiling of the store (default 1024)\n"
 	"      --origin-records N ceiling of one origin (default 100000)\n"
 	"      --keep HOURS       how long a record is kept at most (default 168)\n"
+	"      --metrics ADDRESS:PORT  /metrics for Prometheus, /readyz in one line\n"
+	"  -c, --config FILE      options by their names in a YAML file; those behind it win\n"
 	"  -d, --debug            log more\n"
 	"  -h, --help, --version\n"
 	"\n"
 	"Exit codes: 0 ok; 1 verify: something is missing or changed; 64 usage; 66 DIR cannot be\n"
-	"read; 69 cannot start; 73 cannot be made; 74 output. See jeebs-keyvault(8).\n";
+	"or FILE cannot be read; 69 cannot start; 73 cannot be made; 74 output; 78 FILE is wrong.\n"
+	"See jeebs-keyvault(8).\n";
 
 static int usage(FILE *to, int code)
 {
@@ -170,11 +175,13 @@ enum {
 	OPT_SIZE,
 	OPT_RECORDS,
 	OPT_KEEP,
+	OPT_METRICS,
 };
 
 /* 0, or what is wrong. */
-static const char *serve_option(struct vault_server_config *c, int option, const char *value)
+static const char *serve_option(void *ctx, int option, const char *value)
 {
+	struct vault_server_config *c = ctx;
 	uint64_t v;
 
 	switch (option) {
@@ -196,6 +203,8 @@ static const char *serve_option(struct vault_server_config *c, int option, const
 			return "no number of hours";
 		c->store.keep_ns = (int64_t)v * 3600 * NS_PER_S;
 		return NULL;
+	case OPT_METRICS:
+		return endpoint_parse(value, false, &c->metrics) < 0 ? "no ADDRESS:PORT" : NULL;
 	}
 	return "unknown";
 }
@@ -213,32 +222,54 @@ static int run_server(struct vault_server_config *c)
 	return EX_UNAVAILABLE;
 }
 
+static const struct option serve_options[] = {
+	{"dir", required_argument, NULL, OPT_DIR},
+	{"listen", required_argument, NULL, OPT_LISTEN},
+	{"size", required_argument, NULL, OPT_SIZE},
+	{"origin-records", required_argument, NULL, OPT_RECORDS},
+	{"keep", required_argument, NULL, OPT_KEEP},
+	{"metrics", required_argument, NULL, OPT_METRICS},
+	{"config", required_argument, NULL, 'c'},
+	{"debug", no_argument, NULL, 'd'},
+	{0},
+};
+
+/* 0, or an exit code. */
+static int read_settings(struct vault_server_config *c, const char *path, struct settings **ret)
+{
+	settings_free(*ret);
+	*ret = NULL;
+	int r = settings_read(path, serve_options, serve_option, c, stderr, ret);
+
+	if (r < 0)
+		fprintf(stderr, "jeebs-keyvault: %s: %s\n", path, log_strerror(r));
+	return r == 0 ? 0 : r < 0 ? EX_NOINPUT : EX_CONFIG;
+}
+
 static int do_serve(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"dir", required_argument, NULL, OPT_DIR},
-		{"listen", required_argument, NULL, OPT_LISTEN},
-		{"size", required_argument, NULL, OPT_SIZE},
-		{"origin-records", required_argument, NULL, OPT_RECORDS},
-		{"keep", required_argument, NULL, OPT_KEEP},
-		{"debug", no_argument, NULL, 'd'},
-		{0},
-	};
 	struct vault_server_config c = {
 		.store = {.size_bytes = (uint64_t)1 << 30,
 			  .origin_records = 100000,
 			  .keep_ns = INT64_C(168) * 3600 * NS_PER_S},
 	};
 	enum log_level level = LOG_INFO;
+	struct settings *settings = NULL;
 	int option;
 
-	while ((option = getopt_long(argc, argv, "d", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "c:d", serve_options, NULL)) != -1) {
 		if (option == 'd') {
 			level = LOG_DEBUG;
 			continue;
 		}
 		if (option == '?')
 			return usage(stderr, EX_USAGE);
+		if (option == 'c') {
+			int code = read_settings(&c, optarg, &settings);
+			if (code)
+				return code;
+			continue;
+		}
 		const char *wrong = serve_option(&c, option, optarg);
 		if (wrong) {
 			fprintf(stderr, "jeebs-keyvault: '%s': %s\n", optarg, wrong);
@@ -248,7 +279,9 @@ static int do_serve(int argc, char **argv)
 	if (!c.dir || !c.listen.port || optind < argc)
 		return usage(stderr, EX_USAGE);
 	log_init(LOG_FORMAT_TEXT, level);
-	return run_server(&c);
+	int code = run_server(&c);
+	settings_free(settings);
+	return code;
 }
 
 static const struct command {

@@ -31,22 +31,22 @@
 /* The vault's counters, one a line. */
 /* clang-format off */
 #define VAULT_COUNTERS(X) \
-	X(records_stored) \
-	X(records_known) /* sent again */ \
-	X(epochs_stored) \
-	X(requests_refused) \
-	X(records_fetched) \
-	X(records_missing) /* asked for, not there */ \
-	X(records_erased) \
-	X(records_expired) \
-	X(records_evicted) \
-	X(audits_late) /* fetched when it was written down, and not yet on disk */ \
-	X(commits) \
-	X(commits_failed)
+	X(records_stored, "Records stored.") \
+	X(records_known, "Records sent again, which were there.") \
+	X(epochs_stored, "Epochs stored.") \
+	X(requests_refused, "Requests refused.") \
+	X(records_fetched, "Records handed out.") \
+	X(records_missing, "Records asked for that are not there.") \
+	X(records_erased, "Records erased.") \
+	X(records_expired, "Records that were too old.") \
+	X(records_evicted, "Records of ended sessions that made room.") \
+	X(audits_late, "Fetches answered when they were written down, and not yet on disk.") \
+	X(commits, "Transactions.") \
+	X(commits_failed, "Transactions that failed.")
 /* clang-format on */
 
 struct vault_counters {
-#define VAULT_COUNTER_FIELD(name) uint64_t name;
+#define VAULT_COUNTER_FIELD(name, help) uint64_t name;
 	VAULT_COUNTERS(VAULT_COUNTER_FIELD)
 #undef VAULT_COUNTER_FIELD
 };

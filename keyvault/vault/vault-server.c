@@ -16,7 +16,9 @@
 #include "base/clock.h"
 #include "base/list.h"
 #include "base/log.h"
+#include "metrics-http/metrics-page.h"
 #include "vault-desk.h"
+#include "vault-metrics.h"
 #include "vault-tls.h"
 
 #define TURN_MS         1000 /* at the latest: deadlines, expiry, revocations */
@@ -48,6 +50,8 @@ struct server {
 	size_t strangers_n, peers_n;
 	struct pollfd poll[POLL_MAX];
 	struct peer *polled[POLL_MAX];
+	struct metrics_page page;
+	int64_t published_ns;
 	bool stop;
 };
 
@@ -336,6 +340,23 @@ static int turn(struct server *s, int timeout_ms)
 	return 0;
 }
 
+#define PUBLISH_NS    INT64_C(1000000000)
+#define METRICS_BYTES ((size_t)64 << 10)
+
+static void publish(struct server *s, int64_t now_ns)
+{
+	struct buf text = BUF_INIT(METRICS_BYTES);
+	char line[VAULT_LINE_BYTES];
+
+	if (!metrics_page_is_on(&s->page) || now_ns < s->published_ns + PUBLISH_NS)
+		return;
+	s->published_ns = now_ns;
+	vault_metrics(&text, s->desk, s->peers_n);
+	bool ready = vault_health(s->desk, line);
+	metrics_page_publish(&s->page, buf_view(&text), ready, line);
+	buf_deinit(&text);
+}
+
 /* Starting and ending. */
 
 static int open_listener(const struct endpoint *at, int *ret)
@@ -393,6 +414,7 @@ static void server_close(struct server *s)
 		peer_free(s, list_entry(it, struct peer, node));
 	list_for_each_safe (it, tmp, &s->peers)
 		peer_free(s, list_entry(it, struct peer, node));
+	metrics_page_close(&s->page);
 	vault_desk_close(s->desk);
 	vault_audit_close(s->audit);
 	SSL_CTX_free(s->context);
@@ -429,6 +451,9 @@ static int server_open(struct server *s, const struct vault_server_config *c, ch
 	if (r == 0)
 		r = fail(open_listener(&c->listen, &s->listen_fd), endpoint_format(&c->listen, at),
 			 error, error_size);
+	if (r == 0 && c->metrics.port)
+		r = fail(metrics_page_open(&s->page, &c->metrics), endpoint_format(&c->metrics, at),
+			 error, error_size);
 	return r;
 }
 
@@ -452,6 +477,7 @@ int vault_server_run(const struct vault_server_config *c, char *error, size_t er
 		int wait_ms = vault_desk_waits(s->desk) ? AUDIT_TURN_MS : TURN_MS;
 		r = fail(turn(s, more ? 0 : wait_ms), "poll", error, error_size);
 		more = serve_peers(s);
+		publish(s, clock_mono_ns());
 	}
 	server_close(s);
 	free(s);

@@ -26,6 +26,7 @@ struct vault_server_config {
 	const char *dir; /* of jeebs-keyvault init */
 	struct endpoint listen;
 	struct vault_store_config store; /* but for dir and events */
+	struct endpoint metrics;         /* port 0: none */
 };
 
 /*
