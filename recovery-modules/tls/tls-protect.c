@@ -283,6 +283,16 @@ enum tls_outcome tls_owe(struct tls_protect *p, const struct tls_crypto *c, stru
 	struct jeebs_bytes in = {sealed.p, o.known};
 	if (o.known > 0 && c->ops->peek(c->keys, p->key, nonce, 0, in, text) != JEEBS_CRYPTO_OK)
 		return TLS_FAILED;
+	o.whole = wire.n >= TLS_HEADER_BYTES && sealed.n >= from - explicit_bytes(p) - s->tag;
+	if (o.whole)
+		o.tag = sealed.n - o.known;
+	if (o.whole && s->tls13) {
+		struct tls_text t;
+		if (read_inner(text, o.known, &t) != TLS_OK)
+			return TLS_MALFORMED;
+		o.type = t.type;
+		o.known = o.least = o.most = t.n;
+	}
 	*ret = o;
 	return TLS_OK;
 }
@@ -291,9 +301,7 @@ enum tls_outcome tls_seal_owed(struct tls_protect *p, const struct tls_crypto *c
 			       const struct tls_owed *o, struct bytes content, uint8_t *out,
 			       size_t *ret_n)
 {
-	struct made m = {.version = version_of(o->wire),
-			 .type = p->suite->tls13 ? TLS_DATA : o->type,
-			 .content = content};
+	struct made m = {.version = version_of(o->wire), .type = o->type, .content = content};
 	size_t from, to, whole = tls_sealed_bytes(p->suite, content.n, 0);
 
 	if (!p->owed || content.n < o->least || content.n > o->most)

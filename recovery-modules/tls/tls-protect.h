@@ -86,7 +86,14 @@ enum tls_outcome tls_seal(struct tls_protect *p, const struct tls_crypto *c, uin
  */
 struct tls_owed {
 	struct bytes wire;
+	/* In TLS 1.3 it is hidden, and taken to be data unless `whole`. */
 	uint8_t type;
+	/*
+	 * All of the plaintext was out, and only the tag is cut: least and most are `known`, and so
+	 * many bytes of the tag were out.
+	 */
+	bool whole;
+	size_t tag;
 	size_t least, most;
 	/*
 	 * Plaintext that the wire shows: content, if it is nothing else. In TLS 1.3 it may be the

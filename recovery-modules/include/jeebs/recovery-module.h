@@ -84,6 +84,8 @@ struct jeebs_join; /* a connection being continued */
 #define JEEBS_LOGIN_REFUSE 0u
 #define JEEBS_LOGIN_REPLAY 1u
 
+struct jeebs_module;
+
 /* The service's configuration. Valid during open(); a module copies what it needs. */
 struct jeebs_service {
 	uint16_t port;
@@ -99,6 +101,8 @@ struct jeebs_service {
 	/* By direction, the offset of the first byte that this module is shown. Only after
 	 * hand_over() it is not 0. */
 	uint64_t begin[2];
+	/* For a layer: the module of the conversation inside. Otherwise NULL. */
+	const struct jeebs_module *inner;
 };
 
 /* Results of the live callbacks. */
@@ -351,6 +355,13 @@ struct jeebs_join_ops {
 #define JEEBS_END_CLIENT  1u
 #define JEEBS_END_BACKEND 2u
 
+/*
+ * It is a layer: another module continues the conversation that is inside. The host makes one
+ * module of both, whose state has the inner one's behind the layer's, and names the inner one in
+ * jeebs_service.inner. state_size is a multiple of what any type is aligned to.
+ */
+#define JEEBS_MODULE_LAYER (1u << 0)
+
 /* Ceiling of new channels of one conversation at the same time; beyond it no channel can be had. */
 #define JEEBS_CHANNELS_MAX 16u
 
@@ -361,7 +372,7 @@ struct jeebs_module {
 	const char *name; /* the value of `protocol` */
 	const char *version;
 	uint32_t state_size; /* bytes of state for each flow */
-	uint32_t reserved_;
+	uint32_t flags;      /* JEEBS_MODULE_* */
 
 	/* The live half. */
 	int (*open)(void *state, struct jeebs_flow *f, const struct jeebs_live_ops *ops,

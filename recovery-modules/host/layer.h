@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * layer: one module made of two: a layer (JEEBS_MODULE_LAYER), and the module of what is inside.
+ * Whoever watches, plans, joins or drills sees one module.
+ */
+#ifndef SDK_LAYER_H
+#define SDK_LAYER_H
+
+#include <stdbool.h>
+
+#include "jeebs/recovery-module.h"
+
+/*
+ * Writes the module to @ret; @name, which becomes its name, must outlive it. It must be opened with
+ * jeebs_service.inner = @inner. False: @layer is none, or @inner is one, or has a companion, whose
+ * connections the layer would not see through.
+ */
+bool layer_compose(const struct jeebs_module *layer, const struct jeebs_module *inner,
+		   const char *name, struct jeebs_module *ret);
+
+#endif

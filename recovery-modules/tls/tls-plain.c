@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "tls-plain.h"
+
+_Static_assert(sizeof(struct tls_plain) <= JEEBS_SCRATCH_MAX, "it fits into the scratch");
+
+struct tls_plain *tls_plain_new(const struct tls *s, const struct jeebs_cut *cut)
+{
+	struct tls_plain *p = (void *)cut->scratch(cut->flow, sizeof *p);
+
+	if (!p)
+		return NULL;
+	memset(p, 0, offsetof(struct tls_plain, wire));
+	p->s = s;
+	p->cut = cut;
+	p->crypto = (struct tls_crypto){cut->keys, cut->crypto};
+	p->log = (struct tls_log){cut->log, cut->flow, s->service.begin};
+	p->session = s->session;
+	for (int dir = 0; dir < 2; dir++) {
+		p->at[dir] = s->from[dir];
+		p->limit[dir] = s->to[dir].wire;
+		p->end[dir] = s->plain[dir];
+	}
+	return p;
+}
+
+void tls_plain_next_call(struct tls_plain *p)
+{
+	p->used = 0;
+	p->seen[0].b = p->seen[1].b = BYTES_NONE;
+}
+
+static uint8_t *views_take(struct tls_plain *p, size_t n)
+{
+	const size_t align = _Alignof(max_align_t);
+
+	if (n > sizeof p->views - p->used) {
+		p->failed = true;
+		return NULL;
+	}
+	uint8_t *v = p->views + p->used;
+	size_t rest = sizeof p->views - p->used - n, pad = (align - n % align) % align;
+	p->used += n + (pad < rest ? pad : rest);
+	return v;
+}
+
+uint8_t *tls_plain_scratch(struct jeebs_flow *f, size_t n)
+{
+	return views_take((struct tls_plain *)(void *)f, n);
+}
+
+/* Copies the record at @wire. Empty: it does not end before the limit. */
+static struct bytes record_at(struct tls_plain *p, uint32_t dir, uint64_t wire)
+{
+	size_t n = 0;
+
+	if (p->limit[dir] < wire || p->limit[dir] - wire < TLS_HEADER_BYTES)
+		return BYTES_NONE;
+	if (tls_log_copy(&p->log, dir, wire, wire + TLS_HEADER_BYTES, p->wire))
+		n = TLS_HEADER_BYTES + (size_t)(p->wire[3] << 8 | p->wire[4]);
+	if (n == 0 || n > sizeof p->wire ||
+	    (n <= p->limit[dir] - wire && !tls_log_copy(&p->log, dir, wire, wire + n, p->wire))) {
+		p->failed = true;
+		return BYTES_NONE;
+	}
+	return n <= p->limit[dir] - wire ? bytes_of(p->wire, n) : BYTES_NONE;
+}
+
+bool tls_plain_step(struct tls_plain *p, uint32_t dir, struct tls_place *io, uint8_t *text,
+		    struct bytes *ret)
+{
+	struct tls_text t = {0};
+
+	while (t.type != TLS_DATA || t.n == 0) {
+		struct bytes wire = record_at(p, dir, io->wire);
+		if (wire.n == 0)
+			return false;
+		if (p->session.suite->tls13 && wire.p[0] == TLS_CHANGE_CIPHER_SPEC) {
+			io->wire += wire.n;
+			continue;
+		}
+		if (!tls_follow_record(&io->follow, &p->session, &p->crypto, wire, text, &t)) {
+			p->failed = true;
+			return false;
+		}
+		io->wire += wire.n;
+	}
+	io->plain += t.n;
+	*ret = bytes_of(text, t.n);
+	return true;
+}
+
+void tls_plain_seek(struct tls_plain *p, uint32_t dir, struct tls_place *io, uint64_t off)
+{
+	struct tls_place next = *io;
+	struct bytes b;
+
+	while (tls_plain_step(p, dir, &next, p->skipped, &b) && next.plain <= off)
+		*io = next;
+}
+
+/* Bytes of a tag that nobody makes up. */
+#define PROOF_BYTES 8
+
+static bool is_said_again(const struct tls_owed *o)
+{
+	return o->type == TLS_DATA && o->most > 0;
+}
+
+bool tls_plain_is_proved(const struct tls_owed *o)
+{
+	return o->whole && !is_said_again(o) && o->tag >= PROOF_BYTES;
+}
+
+bool tls_plain_owed(struct tls_plain *p, struct tls_protect *io, uint8_t *text, struct bytes wire,
+		    struct tls_owed *ret, const char **ret_reason)
+{
+	enum tls_outcome r = tls_owe(io, &p->crypto, wire, text, ret);
+
+	*ret_reason = r == TLS_NO_NONCE ? "nonce-unknown"
+		      : r != TLS_OK     ? "record-not-completable"
+		      /* An alert, or a message: what it was to say nobody says again. */
+		      : !is_said_again(ret) && !tls_plain_is_proved(ret) ? "record-uncertain"
+									 : NULL;
+	return !*ret_reason;
+}
+
+static struct bytes view(struct tls_plain *p, uint32_t dir, uint64_t off)
+{
+	struct tls_place *at = &p->at[dir];
+	struct bytes b;
+
+	if (at->plain > off)
+		*at = p->s->from[dir];
+	if (at->plain > off)
+		return BYTES_NONE; /* the inner module did not keep it */
+	tls_plain_seek(p, dir, at, off);
+	struct tls_place behind = *at;
+	if (!tls_plain_step(p, dir, &behind, p->skipped, &b) || behind.plain <= off) {
+		p->failed = true;
+		return BYTES_NONE;
+	}
+	uint8_t *v = views_take(p, b.n);
+	if (!v)
+		return BYTES_NONE;
+	memcpy(v, b.p, b.n);
+	return bytes_from(bytes_of(v, b.n), (size_t)(off - (behind.plain - b.n)));
+}
+
+struct jeebs_bytes tls_plain_log(struct jeebs_flow *f, uint32_t dir, uint64_t off)
+{
+	struct tls_plain *p = (struct tls_plain *)(void *)f;
+	uint64_t first = dir < 2 ? p->seen[dir].off : 0;
+
+	if (dir > 1 || off >= p->end[dir] || p->failed)
+		return (struct jeebs_bytes){NULL, 0};
+	struct bytes b = p->seen[dir].b;
+	if (off < first || off - first >= b.n) {
+		b = view(p, dir, off);
+		p->seen[dir].off = first = off;
+		p->seen[dir].b = b;
+	}
+	b = bytes_head(bytes_from(b, (size_t)(off - first)), (size_t)(p->end[dir] - off));
+	return (struct jeebs_bytes){b.p, b.n};
+}
+
+void tls_plain_cut(struct tls_plain *p, struct jeebs_cut *ret)
+{
+	const struct tls *s = p->s;
+
+	*ret = (struct jeebs_cut){
+		.to_server_end = s->plain[JEEBS_TO_SERVER],
+		.to_client_end = s->plain[JEEBS_TO_CLIENT],
+		/* How much of it the client has acknowledged is not looked for: the host sends
+		 * again what it lacks, sealed as it was. */
+		.to_client_acked = 0,
+		.client_fin = s->closed[JEEBS_TO_SERVER],
+		.server_fin = s->closed[JEEBS_TO_CLIENT],
+		.flow = (struct jeebs_flow *)(void *)p,
+		.log = tls_plain_log,
+		.scratch = tls_plain_scratch,
+	};
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * tls-plain: plaintext of the logs, while a callback of the host runs. All of it lives in the cut's
+ * scratch.
+ *
+ * To the inner module a struct tls_plain is its flow. What the module is shown of its logs lives
+ * until its own callback returns: tls_plain_next_call().
+ */
+#ifndef TLS_PLAIN_H
+#define TLS_PLAIN_H
+
+#include "tls.h"
+
+/* Plaintext that may be in the module's hands at once. */
+#define TLS_VIEWS_BYTES ((size_t)512 << 10)
+
+struct tls_plain {
+	const struct tls *s;
+	const struct jeebs_cut *cut;
+	struct tls_crypto crypto;
+	struct tls_log log;
+	struct tls_session session; /* written to by what is read again, which is the same */
+	struct tls_place at[2];     /* where the last view was found */
+	uint64_t limit[2];          /* of records: the end of the last that may be opened */
+	uint64_t end[2];            /* of plaintext: what the inner module may read */
+	/* The inner module has asked to keep from here on, see tls_plain_keep(). */
+	uint64_t want[2];
+	struct {
+		uint64_t off;
+		struct bytes b;
+	} seen[2];   /* the last view */
+	bool failed; /* a log that is there could not be shown */
+	size_t used; /* of views */
+	uint8_t wire[TLS_RECORD_MAX], text[TLS_PAYLOAD_MAX], skipped[TLS_PAYLOAD_MAX];
+	_Alignas(max_align_t) uint8_t views[TLS_VIEWS_BYTES];
+};
+
+/* NULL: there is no scratch. */
+struct tls_plain *tls_plain_new(const struct tls *s, const struct jeebs_cut *cut);
+/* The views that the inner module has are void from here on. */
+void tls_plain_next_call(struct tls_plain *p);
+struct jeebs_bytes tls_plain_log(struct jeebs_flow *f, uint32_t dir, uint64_t off);
+uint8_t *tls_plain_scratch(struct jeebs_flow *f, size_t n);
+/*
+ * Opens records at @io until one has data, and moves behind it. @text has room for a payload and
+ * gets the data, *ret. False: there is no further one before the limit, or it cannot be opened
+ * (`failed`).
+ */
+bool tls_plain_step(struct tls_plain *p, uint32_t dir, struct tls_place *io, uint8_t *text,
+		    struct bytes *ret);
+/* Moves @io on to the record that has the byte at @off. */
+void tls_plain_seek(struct tls_plain *p, uint32_t dir, struct tls_place *io, uint64_t off);
+/*
+ * What is known of the record that was cut: *ret. False: it cannot be gone on with, *ret_reason
+ * says why. @text as above. What it shows is not proved; so the inner module is not shown it, says
+ * it again, and is compared with it.
+ */
+bool tls_plain_owed(struct tls_plain *p, struct tls_protect *io, uint8_t *text, struct bytes wire,
+		    struct tls_owed *ret, const char **ret_reason);
+/* Whether the record is to be completed as it is: it says nothing that the inner module could, and
+ * what was out of its tag proves it. */
+bool tls_plain_is_proved(const struct tls_owed *o);
+/* The cut as the inner module has it. */
+void tls_plain_cut(struct tls_plain *p, struct jeebs_cut *ret);
+
+#endif

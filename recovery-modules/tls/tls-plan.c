@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <stdio.h>
+
+#include "tls-plain.h"
+
+static void answer(struct jeebs_plan *p, uint32_t verdict, const char *reason, const char *detail)
+{
+	p->verdict = verdict;
+	p->style = JEEBS_STYLE_PROXY;
+	p->reason = reason;
+	snprintf(p->detail, sizeof p->detail, "%s", detail);
+}
+
+/* Without keys: whether they could help. */
+static void preview(const struct tls *s, const struct jeebs_cut *cut, struct jeebs_plan *ret)
+{
+	const uint64_t end[2] = {cut->to_server_end - s->service.begin[JEEBS_TO_SERVER],
+				 cut->to_client_end - s->service.begin[JEEBS_TO_CLIENT]};
+	const struct tls_log log = {cut->log, cut->flow, s->service.begin};
+	struct tls_session session;
+
+	tls_session_from_log(&log, end, &session);
+	if (session.refused)
+		answer(ret, JEEBS_REFUSE, session.refused, "TLS, and cannot be continued");
+	else if (session.side[0].phase != TLS_SEALED || session.side[1].phase != TLS_SEALED)
+		answer(ret, JEEBS_REFUSE, "handshake-cut", "TLS, in the middle of its handshake");
+	else
+		answer(ret, JEEBS_IF_KEYS, "keys-missing", "TLS, of which there are no keys");
+}
+
+void tls_plan(const void *state, const struct jeebs_cut *cut, struct jeebs_plan *ret)
+{
+	const struct tls *s = state;
+	struct tls_plain *p;
+	struct jeebs_cut inner;
+
+	if (!s->inner) {
+		answer(ret, JEEBS_REFUSE, "no-inner-module",
+		       "TLS, and nothing is known of what is inside");
+		return;
+	}
+	if (s->lost) {
+		answer(ret, JEEBS_REFUSE, s->lost, "TLS, and cannot be continued");
+		return;
+	}
+	if (!cut->keys || !(s->unsealed || s->inner_gave_up)) {
+		preview(s, cut, ret);
+		return;
+	}
+	p = tls_plain_new(s, cut);
+	if (!p) {
+		answer(ret, JEEBS_REFUSE, "no-memory", "");
+		return;
+	}
+	tls_plain_cut(p, &inner);
+	s->inner->plan(tls_inner_state(s), &inner, ret);
+	if (p->failed)
+		answer(ret, JEEBS_REFUSE, "log-unreadable", "what the plan needs cannot be read");
+}

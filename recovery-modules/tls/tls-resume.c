@@ -1,0 +1,597 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The conversation goes on: records of the client are opened for the inner module or the backend,
+ * what they say is sealed for the client. The layer never lets a direction of the host pass; what
+ * the inner module lets pass, passes here.
+ */
+#include "tls-plain.h"
+
+/*
+ * How long the rest of a record that was cut is waited for, in TLS 1.3: then it is filled up. With
+ * all of it the record is the one that the old server made, byte for byte.
+ */
+#define REST_MS 500
+
+/* In the join's memory. To the inner module it is the join. */
+struct joined {
+	struct tls *s;
+	struct jeebs_join *j; /* of the event */
+	const struct jeebs_join_ops *ops;
+	struct tls_plain *p;
+	struct jeebs_cut inner_cut;
+	struct tls_crypto crypto;
+	struct tls_session session;
+	struct tls_follow follow[2];
+	bool begun, over;
+	bool pass[2];     /* by direction: the inner module is through with it */
+	bool asked;       /* for a backend */
+	bool client_over; /* the end of what the client says has been told */
+	bool finished;    /* close_notify was said to the client */
+	bool update_due;  /* a KeyUpdate has to go to the client before anything else */
+	bool inner_timer, rest_timer;
+	/* The record to the client that was cut. */
+	bool owes;
+	struct tls_owed owed;
+	size_t content_n, enough;
+	size_t whole_n; /* of the record, when it is complete */
+	size_t in_n;    /* of a record of the client under way */
+	uint8_t wire[TLS_RECORD_MAX], prefix[TLS_PAYLOAD_MAX], content[TLS_PLAIN_MAX];
+	uint8_t in[TLS_RECORD_MAX], out[TLS_RECORD_MAX], text[TLS_PAYLOAD_MAX];
+	_Alignas(max_align_t) uint8_t inner_memory[];
+};
+_Static_assert(sizeof(struct joined) < JEEBS_MEMORY_MAX / 2, "there is room for the inner module");
+
+static void fail(struct joined *m, const char *why)
+{
+	if (m->over)
+		return;
+	m->over = true;
+	m->ops->abort(m->j, why);
+}
+
+static struct jeebs_bytes given(const uint8_t *p, size_t n)
+{
+	return (struct jeebs_bytes){p, n};
+}
+
+/* ---- to the client -------------------------------------------------------------------------- */
+
+static void seal_one(struct joined *m, uint8_t type, struct bytes b)
+{
+	struct tls_protect *p = &m->follow[JEEBS_TO_CLIENT].protect;
+
+	switch (tls_seal(p, &m->crypto, type, b, 0, m->out)) {
+	case TLS_OK:
+		m->ops->to_client(m->j, given(m->out, tls_sealed_bytes(p->suite, b.n, 0)));
+		break;
+	case TLS_NO_NONCE:
+		fail(m, "nonce-unknown");
+		break;
+	default:
+		fail(m, "crypto-failed");
+	}
+}
+
+static void update_key(struct joined *m)
+{
+	struct tls_follow *f = &m->follow[JEEBS_TO_CLIENT];
+	size_t n;
+
+	if (!m->update_due || m->owes || m->over || m->finished)
+		return;
+	m->update_due = false;
+	n = tls_follow_update(f, &m->crypto, false, m->out);
+	if (n == 0)
+		fail(m, f->refused);
+	else
+		m->ops->to_client(m->j, given(m->out, n));
+}
+
+/* Seals the record that was cut with the content that there is. */
+static void complete(struct joined *m)
+{
+	size_t n;
+
+	if (!m->owes || m->over)
+		return;
+	if (m->content_n < m->owed.known) {
+		fail(m, "record-uncertain");
+		return;
+	}
+	switch (tls_seal_owed(&m->follow[JEEBS_TO_CLIENT].protect, &m->crypto, &m->owed,
+			      bytes_of(m->content, m->content_n), m->out, &n)) {
+	case TLS_OK:
+		m->owes = false;
+		m->whole_n = n;
+		m->ops->to_client(m->j, given(m->out + m->owed.wire.n, n - m->owed.wire.n));
+		if (!tls_plain_is_proved(&m->owed))
+			update_key(m);
+		break;
+	case TLS_TOO_LONG:
+		fail(m, "record-not-completable");
+		break;
+	case TLS_CONTRADICTS:
+		fail(m, "record-contradicts");
+		break;
+	default:
+		fail(m, "crypto-failed");
+	}
+}
+
+static size_t record_limit(const struct joined *m)
+{
+	const struct tls_session *s = &m->session;
+	size_t limit = TLS_PLAIN_MAX, asked = s->record_size_limit[JEEBS_TO_CLIENT];
+
+	if (s->max_fragment)
+		limit = (size_t)1 << (8 + s->max_fragment);
+	if (asked > 0 && asked - s->suite->tls13 < limit)
+		limit = asked - s->suite->tls13;
+	return limit;
+}
+
+/* What is said of the record that was cut is what was out of it. */
+static bool agrees(const struct joined *m, size_t from)
+{
+	size_t to = m->content_n < m->owed.known ? m->content_n : m->owed.known;
+
+	return from >= to || memcmp(m->content + from, m->prefix + from, to - from) == 0;
+}
+
+static void say(struct joined *m, struct bytes b)
+{
+	while (b.n > 0 && !m->over) {
+		if (!m->owes) {
+			struct bytes part = bytes_head(b, record_limit(m));
+			seal_one(m, TLS_DATA, part);
+			b = bytes_from(b, part.n);
+			continue;
+		}
+		struct bytes part = bytes_head(b, m->owed.most - m->content_n);
+		memcpy(m->content + m->content_n, part.p, part.n);
+		m->content_n += part.n;
+		b = bytes_from(b, part.n);
+		if (!agrees(m, m->content_n - part.n))
+			fail(m, "record-contradicts");
+		else if (m->content_n >= m->enough)
+			complete(m);
+		else if (part.n == 0)
+			fail(m, "record-not-completable");
+	}
+}
+
+static void finish_client(struct joined *m)
+{
+	if (m->over || m->finished)
+		return;
+	complete(m);
+	if (m->over)
+		return;
+	m->finished = true;
+	if (!m->s->closed[JEEBS_TO_CLIENT])
+		seal_one(m, TLS_ALERT, bytes_of("\1\0", 2)); /* close_notify */
+	if (!m->over)
+		m->ops->finish_client(m->j);
+}
+
+/* ---- what the inner module may do ----------------------------------------------------------- */
+
+static struct joined *joined_of(struct jeebs_join *j)
+{
+	return (struct joined *)(void *)j;
+}
+
+static void op_to_client(struct jeebs_join *j, struct jeebs_bytes b)
+{
+	say(joined_of(j), bytes_of(b.p, b.n));
+}
+
+static void op_to_backend(struct jeebs_join *j, struct jeebs_bytes b)
+{
+	struct joined *m = joined_of(j);
+
+	m->asked = true;
+	if (!m->over)
+		m->ops->to_backend(m->j, b);
+}
+
+static void op_finish_client(struct jeebs_join *j)
+{
+	finish_client(joined_of(j));
+}
+
+static void op_finish_backend(struct jeebs_join *j)
+{
+	struct joined *m = joined_of(j);
+
+	if (!m->over)
+		m->ops->finish_backend(m->j);
+}
+
+static void op_pass(struct jeebs_join *j, uint32_t dir)
+{
+	joined_of(j)->pass[dir & 1] = true;
+}
+
+static void op_abort(struct jeebs_join *j, const char *reason)
+{
+	fail(joined_of(j), reason);
+}
+
+static void op_log_to_backend(struct jeebs_join *j, uint64_t from, uint64_t to)
+{
+	struct joined *m = joined_of(j);
+	struct tls_place at = m->s->from[JEEBS_TO_SERVER];
+	struct bytes b;
+
+	if (from == to || m->over)
+		return;
+	m->asked = true;
+	if (from < at.plain || to > m->s->plain[JEEBS_TO_SERVER] || !m->p) {
+		fail(m, "module-misused");
+		return;
+	}
+	tls_plain_seek(m->p, JEEBS_TO_SERVER, &at, from);
+	while (at.plain < to && tls_plain_step(m->p, JEEBS_TO_SERVER, &at, m->p->text, &b)) {
+		uint64_t begins = at.plain - b.n;
+		b = bytes_from(b, from > begins ? (size_t)(from - begins) : 0);
+		if (at.plain > to)
+			b = bytes_head(b, b.n - (size_t)(at.plain - to));
+		m->ops->to_backend(m->j, given(b.p, b.n));
+	}
+	if (at.plain < to)
+		fail(m, "log-unreadable");
+}
+
+static void op_hold_client(struct jeebs_join *j, int on)
+{
+	struct joined *m = joined_of(j);
+
+	if (!m->over)
+		m->ops->hold_client(m->j, on);
+}
+
+static void op_timer(struct jeebs_join *j, uint32_t ms)
+{
+	struct joined *m = joined_of(j);
+
+	/* There is one timer: who needs it more has it. What is owed is filled up then. */
+	m->inner_timer = ms > 0;
+	m->rest_timer = false;
+	m->ops->timer(m->j, ms);
+}
+
+static struct jeebs_join *op_related(struct jeebs_join *j, uint32_t i)
+{
+	return NULL;
+}
+
+static void op_backend_port(struct jeebs_join *j, uint16_t port)
+{
+	joined_of(j)->ops->backend_port(joined_of(j)->j, port);
+}
+
+static void op_connect_backend(struct jeebs_join *j)
+{
+	struct joined *m = joined_of(j);
+
+	m->asked = true;
+	if (!m->over)
+		m->ops->connect_backend(m->j);
+}
+
+static struct jeebs_join *op_listen_client(struct jeebs_join *j, uint16_t *io_port)
+{
+	return NULL;
+}
+
+static struct jeebs_join *op_connect_client(struct jeebs_join *j, const struct jeebs_address *to,
+					    uint16_t from_port)
+{
+	return NULL;
+}
+
+static void op_address(struct jeebs_join *j, uint32_t end, struct jeebs_address *ret)
+{
+	joined_of(j)->ops->address(joined_of(j)->j, end, ret);
+}
+
+static size_t op_room(struct jeebs_join *j, uint32_t dir)
+{
+	struct joined *m = joined_of(j);
+	size_t n = m->ops->room(m->j, dir);
+
+	return dir == JEEBS_TO_CLIENT ? n - n / 8 : n; /* headers and tags */
+}
+
+static void *op_memory(struct jeebs_join *j, size_t n)
+{
+	return n <= JEEBS_MEMORY_MAX - sizeof(struct joined) ? joined_of(j)->inner_memory : NULL;
+}
+
+static const struct jeebs_join_ops inner_ops = {
+	.size = sizeof(struct jeebs_join_ops),
+	.to_client = op_to_client,
+	.to_backend = op_to_backend,
+	.finish_client = op_finish_client,
+	.finish_backend = op_finish_backend,
+	.pass = op_pass,
+	.abort = op_abort,
+	.log_to_backend = op_log_to_backend,
+	.hold_client = op_hold_client,
+	.timer = op_timer,
+	.related = op_related,
+	.backend_port = op_backend_port,
+	.connect_backend = op_connect_backend,
+	.listen_client = op_listen_client,
+	.connect_client = op_connect_client,
+	.address = op_address,
+	.room = op_room,
+	.memory = op_memory,
+};
+
+static void tell(struct joined *m, uint32_t event, struct bytes b)
+{
+	struct tls *s = m->s;
+
+	if (m->over || (m->pass[0] && m->pass[1]))
+		return;
+	tls_plain_next_call(m->p);
+	s->inner->resume(tls_inner_state(s), &m->inner_cut, (struct jeebs_join *)(void *)m,
+			 &inner_ops, event, given(b.p, b.n));
+	if (m->p->failed)
+		fail(m, "log-unreadable");
+}
+
+/* ---- from the client ------------------------------------------------------------------------ */
+
+static void client_ends(struct joined *m)
+{
+	if (m->client_over || m->over)
+		return;
+	m->client_over = true;
+	if (!m->pass[JEEBS_TO_SERVER]) {
+		tell(m, JEEBS_EV_CLIENT_EOF, BYTES_NONE);
+	} else if (!m->asked && m->pass[JEEBS_TO_CLIENT]) {
+		finish_client(m); /* the backend has never heard of it */
+	} else {
+		m->ops->connect_backend(m->j);
+		m->ops->finish_backend(m->j);
+	}
+}
+
+static void client_says(struct joined *m, struct bytes b)
+{
+	if (b.n == 0)
+		return;
+	if (!m->pass[JEEBS_TO_SERVER]) {
+		tell(m, JEEBS_EV_CLIENT_DATA, b);
+		return;
+	}
+	m->asked = true;
+	m->ops->to_backend(m->j, given(b.p, b.n));
+}
+
+static void client_record(struct joined *m)
+{
+	struct tls_follow *f = &m->follow[JEEBS_TO_SERVER];
+	struct bytes wire = bytes_of(m->in, m->in_n);
+	uint32_t updates = f->updates;
+	struct tls_text t;
+
+	m->in_n = 0;
+	if (!tls_follow_record(f, &m->session, &m->crypto, wire, m->text, &t)) {
+		fail(m, f->refused);
+		return;
+	}
+	if (t.type == TLS_HANDSHAKE && !f->protect.suite->tls13)
+		fail(m, "renegotiation");
+	else if (t.type == TLS_DATA)
+		client_says(m, bytes_of(m->text, t.n));
+	if (f->updates > updates && f->wants_update) {
+		m->update_due = true;
+		update_key(m);
+	}
+	if (f->closed)
+		client_ends(m);
+}
+
+/* Takes bytes of records. Behind close_notify nothing counts. */
+static void client_bytes(struct joined *m, struct bytes b)
+{
+	while (b.n > 0 && !m->over && !m->follow[JEEBS_TO_SERVER].closed) {
+		size_t need = TLS_HEADER_BYTES;
+		if (m->in_n >= TLS_HEADER_BYTES)
+			need += (size_t)(m->in[3] << 8 | m->in[4]);
+		if (need > sizeof m->in) {
+			fail(m, "not-tls");
+			return;
+		}
+		struct bytes part = bytes_head(b, need - m->in_n);
+		memcpy(m->in + m->in_n, part.p, part.n);
+		m->in_n += part.n;
+		b = bytes_from(b, part.n);
+		if (m->in_n == need && need > TLS_HEADER_BYTES)
+			client_record(m);
+		else if (m->in_n == need && m->in[3] == 0 && m->in[4] == 0)
+			fail(m, "not-tls");
+	}
+}
+
+/* ---- events --------------------------------------------------------------------------------- */
+
+/* What is in the log of a record that is not complete. */
+static bool take_partial(struct joined *m, const struct jeebs_cut *cut, uint32_t dir, uint8_t *out,
+			 size_t *ret_n)
+{
+	const struct tls_log log = {cut->log, cut->flow, m->s->service.begin};
+	uint64_t from = m->s->to[dir].wire, to = m->s->end[dir];
+
+	*ret_n = (size_t)(to - from);
+	return to - from < TLS_RECORD_MAX && tls_log_copy(&log, dir, from, to, out);
+}
+
+/*
+ * Only the tag of the record was cut, and it says nothing that the inner module knows: it is the
+ * same record again. A KeyUpdate too is followed, from @before, as if it had been seen.
+ */
+static void complete_proved(struct joined *m, const struct tls_follow *before)
+{
+	struct tls_text t;
+
+	complete(m);
+	if (m->over)
+		return;
+	m->follow[JEEBS_TO_CLIENT] = *before;
+	if (!tls_follow_record(&m->follow[JEEBS_TO_CLIENT], &m->session, &m->crypto,
+			       bytes_of(m->out, m->whole_n), m->text, &t))
+		fail(m, m->follow[JEEBS_TO_CLIENT].refused);
+	update_key(m);
+}
+
+static bool begin(struct joined *m, struct tls *s, const struct jeebs_cut *cut)
+{
+	struct tls_protect *p = &m->follow[JEEBS_TO_CLIENT].protect;
+	const char *why;
+	size_t n;
+
+	m->begun = true;
+	m->s = s;
+	m->crypto = (struct tls_crypto){cut->keys, cut->crypto};
+	m->session = s->session;
+	m->follow[0] = s->to[0].follow;
+	m->follow[1] = s->to[1].follow;
+	/* An update more than was asked for does no harm; whether it was answered is not known. */
+	m->update_due = m->follow[JEEBS_TO_SERVER].wants_update;
+	if (!take_partial(m, cut, JEEBS_TO_SERVER, m->in, &m->in_n) ||
+	    !take_partial(m, cut, JEEBS_TO_CLIENT, m->wire, &n)) {
+		fail(m, "log-unreadable");
+		return false;
+	}
+	if (n == 0)
+		return true;
+	const struct tls_follow before = m->follow[JEEBS_TO_CLIENT];
+	if (!tls_plain_owed(m->p, p, m->prefix, bytes_of(m->wire, n), &m->owed, &why)) {
+		fail(m, why);
+		return false;
+	}
+	m->owes = true;
+	if (tls_plain_is_proved(&m->owed)) {
+		memcpy(m->content, m->prefix, m->owed.known);
+		m->content_n = m->owed.known;
+		complete_proved(m, &before);
+		return !m->over;
+	}
+	/* Where the length is not out, anything makes a record. */
+	m->enough = n >= TLS_HEADER_BYTES ? m->owed.most : m->owed.least > 0 ? m->owed.least : 1;
+	return true;
+}
+
+static void start(struct joined *m)
+{
+	tell(m, JEEBS_EV_START, BYTES_NONE);
+	if (m->s->closed[JEEBS_TO_SERVER])
+		client_ends(m);
+}
+
+/* The rest of a record has not come for a while. If nobody was asked for it, none comes. */
+static void rest_is_late(struct joined *m)
+{
+	if (m->content_n > 0 ? m->content_n >= m->owed.known : !m->asked)
+		complete(m);
+}
+
+/* Whoever passes is not told of what passes. */
+static void happened(struct joined *m, uint32_t event, struct bytes b)
+{
+	bool passes = m->pass[JEEBS_TO_CLIENT];
+
+	switch (event) {
+	case JEEBS_EV_START:
+		start(m);
+		break;
+	case JEEBS_EV_CLIENT_DATA:
+		client_bytes(m, b);
+		break;
+	case JEEBS_EV_CLIENT_EOF:
+		client_ends(m);
+		break;
+	case JEEBS_EV_BACKEND_DATA:
+		if (passes)
+			say(m, b);
+		else
+			tell(m, event, b);
+		break;
+	case JEEBS_EV_BACKEND_EOF:
+		if (passes)
+			finish_client(m);
+		else
+			tell(m, event, b);
+		break;
+	case JEEBS_EV_BACKEND_FAILED:
+		if (passes)
+			fail(m, "backend-failed");
+		else
+			tell(m, event, b);
+		break;
+	case JEEBS_EV_TIMER:
+		if (m->rest_timer)
+			rest_is_late(m);
+		else
+			tell(m, event, b);
+		m->rest_timer = false;
+		break;
+	default:
+		tell(m, event, b);
+	}
+}
+
+/* A record that is owed does not wait for ever for its rest. In TLS 1.2 it must. */
+static void settle(struct joined *m)
+{
+	if (m->over || m->finished)
+		return;
+	update_key(m);
+	if (!m->owes || !m->session.suite->tls13 || m->rest_timer)
+		return;
+	if (m->inner_timer) {
+		rest_is_late(m);
+		return;
+	}
+	m->rest_timer = true;
+	m->ops->timer(m->j, REST_MS);
+}
+
+void tls_resume(void *state, const struct jeebs_cut *cut, struct jeebs_join *j,
+		const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b)
+{
+	struct joined *m = ops->memory(j, JEEBS_MEMORY_MAX);
+	bool passes;
+
+	if (!m) {
+		ops->abort(j, "no-memory");
+		return;
+	}
+	if (m->over)
+		return;
+	m->j = j;
+	m->ops = ops;
+	/* Once everything passes, nobody reads the logs. */
+	passes = m->pass[0] && m->pass[1];
+	m->p = passes ? NULL : tls_plain_new(state, cut);
+	if (!passes && !m->p) {
+		fail(m, "no-memory");
+		return;
+	}
+	if (!passes)
+		tls_plain_cut(m->p, &m->inner_cut);
+	if (!m->begun && !begin(m, state, cut))
+		return;
+	if (event == JEEBS_EV_TIMER && !m->rest_timer)
+		m->inner_timer = false;
+	happened(m, event, bytes_of(b.p, b.n));
+	settle(m);
+	if (m->over || !m->p)
+		return;
+	m->p = NULL;
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * tls: a layer: the conversation inside TLS is continued by another module, which sees plaintext.
+ *
+ *	           to the host                           to the inner module
+ *	live       keeps ciphertext                      nothing: there are no keys
+ *	unseal     reads the logs with the keys          open, data, fin: what was said
+ *	plan       the inner module's, if it can be      plan, in a cut of plaintext
+ *	resume     opens, seals                          resume, with operations of this layer
+ *
+ * What is kept is ciphertext alone, both directions from the first byte on, as long as each is not
+ * longer than the service's `retain`. Plaintext is in scratch and in the join's memory, and what
+ *the inner module keeps of it in its state after unseal.
+ *
+ * Offsets here count from where TLS begins in each direction (jeebs_service.begin).
+ */
+#ifndef TLS_H
+#define TLS_H
+
+#include "jeebs/recovery-module.h"
+#include "tls-follow.h"
+
+extern const struct jeebs_module tls_module;
+
+/* How far both directions had come when another one began to speak. */
+struct tls_turn {
+	uint64_t end[2];
+};
+/* Behind the last turn that is kept, the client is shown to the inner module as if it had said
+ * everything at once. */
+#define TLS_TURNS 128
+
+/* A place between two records of a direction. */
+struct tls_place {
+	uint64_t wire;  /* where a record begins */
+	uint64_t plain; /* how much the inner conversation had said before it */
+	struct tls_follow follow;
+};
+
+struct tls {
+	struct jeebs_flow *flow;
+	const struct jeebs_live_ops *ops;
+	struct jeebs_service service;
+	const struct jeebs_module *inner;
+
+	/* Live. */
+	uint64_t end[2]; /* bytes seen */
+	bool fin[2];
+	const char *lost; /* why nothing can be continued; NULL: it can. Static text */
+	bool restored;    /* `session` has to be made from the logs again */
+	struct tls_session session;
+	struct tls_turn turn[TLS_TURNS];
+	uint32_t turns;
+	uint8_t speaks; /* direction of the last bytes */
+
+	/* From unseal on. */
+	bool unsealed;
+	bool inner_open, inner_gave_up;
+	struct tls_place from[2]; /* the inner module may read its log from here on */
+	struct tls_place to[2];   /* behind the last complete record */
+	uint64_t plain[2];        /* what the inner module was shown */
+	bool closed[2];           /* close_notify, or the end of TCP */
+};
+
+/* The inner module's state, behind this one. */
+void *tls_inner_state(const struct tls *s);
+
+/* tls-live.c */
+int tls_live_open(void *state, struct jeebs_flow *f, const struct jeebs_live_ops *ops,
+		  const struct jeebs_service *svc);
+int tls_live_data(void *state, uint32_t dir, uint64_t off, struct jeebs_bytes b, int64_t now_ns);
+int tls_live_gap(void *state, uint32_t dir, uint64_t from, uint64_t to);
+int tls_live_fin(void *state, uint32_t dir, uint64_t off);
+size_t tls_checkpoint(const void *state, uint8_t *out, size_t cap);
+int tls_restore(void *state, struct jeebs_bytes checkpoint);
+void tls_close(void *state);
+
+/* A log of ciphertext, of the flow or of a cut. */
+struct tls_log {
+	struct jeebs_bytes (*read)(struct jeebs_flow *f, uint32_t dir, uint64_t off);
+	struct jeebs_flow *flow;
+	const uint64_t *begin; /* by direction, what is added to an offset */
+};
+/* Makes the session of what both directions have said up to @end. Server first: what the client's
+ * records are, the server's hello says. */
+void tls_session_from_log(const struct tls_log *log, const uint64_t end[static 2],
+			  struct tls_session *ret);
+/* Copies [from, to) of the log. False: it does not have all of it. */
+bool tls_log_copy(const struct tls_log *log, uint32_t dir, uint64_t from, uint64_t to,
+		  uint8_t *out);
+
+/* tls-unseal.c */
+int tls_unseal(void *state, const struct jeebs_cut *cut);
+
+/* tls-plan.c */
+void tls_plan(const void *state, const struct jeebs_cut *cut, struct jeebs_plan *ret);
+
+/* tls-resume.c */
+void tls_resume(void *state, const struct jeebs_cut *cut, struct jeebs_join *j,
+		const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b);
+
+#endif
