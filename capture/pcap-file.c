@@ -26,11 +26,15 @@ struct pcap_file {
 	size_t start, end; /* the unused bytes of buffer */
 	uint8_t *buffer;
 	struct pcap_parser parser;
+	void (*secrets)(void *ctx, uint32_t type, struct bytes data);
+	void *secrets_ctx;
 };
 
 static void pcap_file_reset(struct pcap_file *pf)
 {
 	pcap_parser_deinit(&pf->parser);
+	pf->parser.secrets = pf->secrets;
+	pf->parser.secrets_ctx = pf->secrets_ctx;
 	pf->at_end = false;
 	pf->start = pf->end = BLOCK_AT;
 }
@@ -56,6 +60,13 @@ int pcap_file_open(const char *path, struct pcap_file **ret)
 	pcap_file_reset(pf);
 	*ret = pf;
 	return 0;
+}
+
+void pcap_file_on_secrets(struct pcap_file *pf,
+			  void (*fn)(void *ctx, uint32_t type, struct bytes data), void *ctx)
+{
+	pf->parser.secrets = pf->secrets = fn;
+	pf->parser.secrets_ctx = pf->secrets_ctx = ctx;
 }
 
 struct pcap_file *pcap_file_close(struct pcap_file *pf)

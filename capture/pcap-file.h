@@ -36,6 +36,14 @@ struct pcap_file_position {
 int pcap_file_open(const char *path, struct pcap_file **ret);
 struct pcap_file *pcap_file_close(struct pcap_file *pf); /* NULL is fine; returns NULL */
 
+#define PCAP_SECRETS_TLS 0x544c534bu /* a TLS key log */
+/*
+ * From now on @fn is told what is in decryption secrets blocks of pcapng, of up to 1 MiB, in their
+ * place between the frames; again after a rewind. @data is valid during the call.
+ */
+void pcap_file_on_secrets(struct pcap_file *pf,
+			  void (*fn)(void *ctx, uint32_t type, struct bytes data), void *ctx);
+
 /*
  * Delivers frames up to the end, a stop, or damage. Returns PCAP_FILE_*, or a negative errno when
  * reading fails.

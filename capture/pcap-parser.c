@@ -18,6 +18,7 @@
 #define BLOCK_HEADER 8
 #define BLOCK_MIN    12 /* header, and the length repeated at the end */
 #define SHB_BODY     16
+#define DSB_BODY     8
 #define EPB_HEADER   20 /* after the block header; that of PB is as long */
 
 enum {
@@ -26,6 +27,7 @@ enum {
 	BLOCK_PB = 2,
 	BLOCK_SPB = 3,
 	BLOCK_EPB = 6,
+	BLOCK_DSB = 10,
 
 	OPTION_END = 0,
 	OPTION_TSRESOL = 9,
@@ -319,6 +321,18 @@ static int block_shb(struct pcap_parser *p, struct bytes body)
 	return 0;
 }
 
+/* draft-ietf-opsawg-pcapng section 4.7 */
+static int block_dsb(struct pcap_parser *p, struct bytes body)
+{
+	if (!p->secrets)
+		return 0;
+	uint32_t n = body.n >= DSB_BODY ? load32(p, body.p + 4) : 0;
+	if (body.n < DSB_BODY || n > body.n - DSB_BODY)
+		return fail(p, PCAP_FILE_CORRUPT, "decryption secrets block of %zu bytes", body.n);
+	p->secrets(p->secrets_ctx, load32(p, body.p), bytes_head(bytes_from(body, DSB_BODY), n));
+	return 0;
+}
+
 static int block(struct pcap_parser *p, uint32_t type, struct bytes body, frame_fn fn, void *ctx)
 {
 	switch (type) {
@@ -331,6 +345,8 @@ static int block(struct pcap_parser *p, uint32_t type, struct bytes body, frame_
 		return block_idb(p, body);
 	case BLOCK_SHB:
 		return block_shb(p, body);
+	case BLOCK_DSB:
+		return block_dsb(p, body);
 	default:
 		return 0; /* readers must skip blocks that they do not know */
 	}

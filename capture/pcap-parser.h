@@ -45,6 +45,9 @@ struct pcap_parser {
 	uint32_t skipped_length; /* ... and the block's length, which its last 4 bytes repeat */
 	int64_t last_ns;         /* pcapng: for packets without a time */
 	struct pcap_file_position at;
+	/* Of pcap_file_on_secrets(); NULL: such blocks are skipped. */
+	void (*secrets)(void *ctx, uint32_t type, struct bytes data);
+	void *secrets_ctx;
 };
 
 void pcap_parser_init(struct pcap_parser *p);

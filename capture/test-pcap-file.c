@@ -148,6 +148,79 @@ static void test_long_unknown_block_is_skipped(void **state)
 	buf_deinit(&b);
 }
 
+struct told {
+	uint32_t type, n;
+	char text[64];
+	struct seen *seen;
+	uint32_t frames_before; /* how many frames had come */
+};
+
+static void tell(void *ctx, uint32_t type, struct bytes data)
+{
+	struct told *t = ctx;
+
+	t->type = type;
+	t->n++;
+	t->frames_before = t->seen->count;
+	snprintf(t->text, sizeof t->text, "%.*s", (int)data.n, (const char *)data.p);
+}
+
+/* A decryption secrets block whose text is said to have @n bytes. */
+static void dsb(struct buf *b, uint32_t n, const char *text)
+{
+	uint32_t length = (uint32_t)(20 + (strlen(text) + 3) / 4 * 4);
+
+	w32(b, 10);
+	w32(b, length);
+	w32(b, PCAP_SECRETS_TLS);
+	w32(b, n);
+	buf_append(b, text, strlen(text));
+	buf_append(b, "\0\0\0", length - 20 - strlen(text));
+	w32(b, length);
+}
+
+static void test_secrets(void **state)
+{
+	for (int order = 0; order < 2; order++) {
+		struct buf b = BUF_INIT(FILE_MAX);
+		struct seen s = {0};
+		struct told t = {.seen = &s};
+		big = order;
+		shb(&b);
+		idb(&b, 1, 0, 6, 0);
+		epb(&b, 0, 1, "before", 6);
+		dsb(&b, 5, "KEYS!x");
+		epb(&b, 0, 2, "behind", 6);
+		struct pcap_file *pf = open_content(&b);
+		/* Whoever does not ask is not told. */
+		assert_int_equal(pcap_file_run(pf, see, &s), PCAP_FILE_END);
+		assert_int_equal(t.n, 0);
+		pcap_file_on_secrets(pf, tell, &t);
+		for (uint32_t i = 1; i <= 2; i++) {
+			s = (struct seen){0};
+			assert_int_equal(pcap_file_rewind(pf), 0);
+			assert_int_equal(pcap_file_run(pf, see, &s), PCAP_FILE_END);
+			assert_int_equal(s.count, 2);
+			assert_int_equal(t.n, i);
+			assert_int_equal(t.type, PCAP_SECRETS_TLS);
+			assert_string_equal(t.text, "KEYS!");
+			assert_int_equal(t.frames_before, 1);
+		}
+		pcap_file_close(pf);
+		/* More than the block has. */
+		dsb(&b, 9, "KEYS");
+		pf = open_content(&b);
+		pcap_file_on_secrets(pf, tell, &t);
+		s = (struct seen){0};
+		assert_int_equal(pcap_file_run(pf, see, &s), PCAP_FILE_CORRUPT);
+		assert_int_equal(s.count, 2);
+		assert_non_null(strstr(pcap_file_position(pf)->detail, "secrets"));
+		assert_int_equal(t.n, 3);
+		pcap_file_close(pf);
+		buf_deinit(&b);
+	}
+}
+
 struct slow_pipe {
 	const struct buf *b;
 	int fd;
@@ -241,6 +314,7 @@ int main(void)
 		cmocka_unit_test(test_run_and_rewind),
 		cmocka_unit_test(test_records_over_block_edges),
 		cmocka_unit_test(test_long_unknown_block_is_skipped),
+		cmocka_unit_test(test_secrets),
 		cmocka_unit_test(test_pipe),
 		cmocka_unit_test(test_standard_input),
 		cmocka_unit_test(test_open_and_read_errors),

@@ -43,6 +43,7 @@ static const char usage_text[] =
 	"                        every, every:N: at each packet, or each N-th, and proved\n"
 	"                        against what the real server went on to send\n"
 	"      --horizon BYTES   how far behind each of these cuts (default 262144)\n"
+	"      --keys FILE       TLS key log, besides what a pcapng file has itself\n"
 	"  -o, --output FORMAT   of a drill: table (default) or json\n"
 	"  -h, --help, --version\n"
 	"\n"
@@ -59,6 +60,7 @@ enum {
 	OPT_MODULES,
 	OPT_FAIL_AT,
 	OPT_HORIZON,
+	OPT_KEYS,
 	OPT_VERSION,
 };
 
@@ -73,6 +75,7 @@ static const struct option long_options[] = {
 	{"modules", required_argument, NULL, OPT_MODULES},
 	{"fail-at", required_argument, NULL, OPT_FAIL_AT},
 	{"horizon", required_argument, NULL, OPT_HORIZON},
+	{"keys", required_argument, NULL, OPT_KEYS},
 	{"output", required_argument, NULL, 'o'},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, OPT_VERSION},
@@ -135,6 +138,10 @@ static int take_option(int opt, struct arguments *a)
 		a->only_drill = "--horizon";
 		if (dry_run_parse_horizon(optarg, &a->drill) < 0)
 			return usage_error("not a number of bytes, 1 to 1073741824", optarg);
+		return 0;
+	case OPT_KEYS:
+		a->only_drill = "--keys";
+		a->drill.keys = optarg;
 		return 0;
 	case 'o':
 		a->only_drill = "--output";

@@ -13,6 +13,7 @@
 #include "dry-run.h"
 #include "recovery-modules/host/module-host.h"
 #include "capture/pcap-file.h"
+#include "keyvault/crypto/key-log-index.h"
 #include "watch/related.h"
 #include "services/services.h"
 
@@ -32,6 +33,7 @@ struct drill {
 	const struct dry_run_options *opt;
 	FILE *err;
 	struct pcap_file *file;
+	struct key_log_index *keys;
 	struct module_host *modules;
 	struct related_list expected; /* while rows are made */
 	struct services services;
@@ -60,6 +62,7 @@ struct drill {
 	int damage; /* the first damage that a pass met: PCAP_FILE_TRUNCATED etc.; 0: none */
 	struct pcap_file_position damaged_at;
 	bool no_module;   /* it was explained where it was asked for */
+	bool no_keys;     /* their file cannot be read, which was said */
 	bool not_written; /* writing the report failed */
 	struct dry_run_report report;
 	struct drill_report every; /* replaces its cut, rows and totals */

@@ -18,7 +18,18 @@ struct reason_count {
 };
 
 /* Counts rows by reason. Reasons beyond the bound are counted together. */
-static uint32_t count_reasons(const struct dry_run_report *r, bool cont,
+enum fate {
+	FATE_CONTINUE,
+	FATE_IF_KEYS, /* refused, but for keys that may come */
+	FATE_REFUSE,
+};
+
+static enum fate fate_of(const struct plan *p)
+{
+	return p->cont ? FATE_CONTINUE : p->if_keys ? FATE_IF_KEYS : FATE_REFUSE;
+}
+
+static uint32_t count_reasons(const struct dry_run_report *r, enum fate fate,
 			      struct reason_count out[static REASONS_MAX])
 {
 	uint32_t n = 0;
@@ -26,7 +37,7 @@ static uint32_t count_reasons(const struct dry_run_report *r, bool cont,
 	for (uint32_t i = 0; i < r->row_count; i++) {
 		const struct plan *p = &r->rows[i].plan;
 		uint32_t k = 0;
-		if (p->cont != cont)
+		if (fate_of(p) != fate)
 			continue;
 		while (k < n && strcmp(out[k].reason, p->reason) != 0)
 			k++;
@@ -92,7 +103,10 @@ static int fill_line(struct libscols_line *l, const struct dry_run_report *r,
 	e |= set_text(l, COL_SERVICE, endpoint_format(&row->server, text));
 	e |= set_text(l, COL_STATE, flow_state_name(row->state));
 	e |= set_text(l, COL_MODULE, row->plan.module);
-	e |= set_text(l, COL_VERDICT, row->plan.cont ? "continue" : "refuse");
+	e |= set_text(l, COL_VERDICT,
+		      row->plan.cont      ? "continue"
+		      : row->plan.if_keys ? "if keys"
+					  : "refuse");
 	e |= set_text(l, COL_HOW, row->plan.reason);
 	e |= set_number(l, COL_SENT, row->bytes_to_client);
 	e |= set_number(l, COL_IN_FLIGHT, row->in_flight);
@@ -147,10 +161,10 @@ static void print_pickups(const struct dry_run_report *r, FILE *out)
 			(unsigned int)(n - PICKUPS_MAX));
 }
 
-static void print_reasons(const struct dry_run_report *r, bool cont, FILE *out)
+static void print_reasons(const struct dry_run_report *r, enum fate fate, FILE *out)
 {
 	struct reason_count rc[REASONS_MAX];
-	uint32_t n = count_reasons(r, cont, rc);
+	uint32_t n = count_reasons(r, fate, rc);
 
 	for (uint32_t i = 0; i < n; i++)
 		fprintf(out, "%s%s %" PRIu32, i ? ", " : ": ", rc[i].reason, rc[i].n);
@@ -208,9 +222,13 @@ int dry_run_report_table(const struct dry_run_report *r, FILE *out)
 	fprintf(out, "%s%" PRIu32 " live connections, %" PRIu64 " gone before the cut\n",
 		r->row_count ? "\n" : "", r->row_count, r->track.flows_closed);
 	fprintf(out, "continue %" PRIu32, r->continued);
-	print_reasons(r, true, out);
+	print_reasons(r, FATE_CONTINUE, out);
+	if (r->if_keys) {
+		fprintf(out, "if keys come %" PRIu32, r->if_keys);
+		print_reasons(r, FATE_IF_KEYS, out);
+	}
 	fprintf(out, "refuse %" PRIu32, r->refused);
-	print_reasons(r, false, out);
+	print_reasons(r, FATE_REFUSE, out);
 	if (!r->complete)
 		fprintf(out, "incomplete: the capture is damaged at packet %" PRIu64 ": %s\n",
 			r->error_packet, r->error);
@@ -256,13 +274,13 @@ static json_t *row_json(const struct dry_run_report *r, const struct dry_run_row
 	char client[ENDPOINT_STRLEN], server[ENDPOINT_STRLEN];
 
 	json_t *o = json_pack(
-		"{s:s, s:s, s:s, s:f, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:o}", "client",
+		"{s:s, s:s, s:s, s:f, s:s, s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:o}", "client",
 		endpoint_format(&row->client, client), "server",
 		endpoint_format(&row->server, server), "state", flow_state_name(row->state),
 		"age_s", (double)row->age_ns / 1e9, "verdict",
 		row->plan.cont ? "continue" : "refuse", "module", row->plan.module, "reason",
-		row->plan.reason, "detail", row->plan.detail, "bytes_to_server",
-		(json_int_t)row->bytes_to_server, "bytes_to_client",
+		row->plan.reason, "detail", row->plan.detail, "if_keys", row->plan.if_keys,
+		"bytes_to_server", (json_int_t)row->bytes_to_server, "bytes_to_client",
 		(json_int_t)row->bytes_to_client, "in_flight", (json_int_t)row->in_flight,
 		"retained", (json_int_t)row->retained, "stall_bound_ms",
 		row->plan.cont ? json_real((double)r->detection_bound_ns / 1e6) : json_null());
@@ -274,10 +292,10 @@ static json_t *row_json(const struct dry_run_report *r, const struct dry_run_row
 	return o;
 }
 
-static json_t *reasons_json(const struct dry_run_report *r, bool cont)
+static json_t *reasons_json(const struct dry_run_report *r, enum fate fate)
 {
 	struct reason_count rc[REASONS_MAX];
-	uint32_t n = count_reasons(r, cont, rc);
+	uint32_t n = count_reasons(r, fate, rc);
 	json_t *o = json_object();
 	int e = 0;
 
@@ -325,13 +343,14 @@ int dry_run_report_json(const struct dry_run_report *r, FILE *out)
 	for (uint32_t i = 0; i < r->row_count; i++)
 		e |= json_array_append_new(rows, row_json(r, &r->rows[i]));
 	json_t *root = json_pack(
-		"{s:i, s:o, s:o, s:{s:I, s:f}, s:f, s:o, s:{s:I, s:I, s:I, s:I, s:o, s:o}}", "api",
-		1, "capture", dry_run_capture_json(r), "servers", servers, "cut", "packet",
+		"{s:i, s:o, s:o, s:{s:I, s:f}, s:f, s:o, s:{s:I, s:I, s:I, s:I, s:I, s:o, s:o}}",
+		"api", 1, "capture", dry_run_capture_json(r), "servers", servers, "cut", "packet",
 		(json_int_t)r->cut_packet, "time_s", (double)r->cut_ns / 1e9, "detection_bound_ms",
 		(double)r->detection_bound_ns / 1e6, "connections", rows, "totals", "live",
 		(json_int_t)r->row_count, "closed", (json_int_t)r->track.flows_closed, "continue",
-		(json_int_t)r->continued, "refuse", (json_int_t)r->refused, "continue_by_reason",
-		reasons_json(r, true), "refuse_by_reason", reasons_json(r, false));
+		(json_int_t)r->continued, "if_keys", (json_int_t)r->if_keys, "refuse",
+		(json_int_t)r->refused, "continue_by_reason", reasons_json(r, FATE_CONTINUE),
+		"refuse_by_reason", reasons_json(r, FATE_REFUSE));
 	if (e == 0 && root)
 		e = json_dumpf(root, out, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
 	fputc('\n', out);

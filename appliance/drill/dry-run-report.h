@@ -47,7 +47,8 @@ struct dry_run_report {
 	struct track_stats track;
 	struct dry_run_row *rows;
 	uint32_t row_count;
-	uint32_t continued, refused;
+	/* Refused are not those that would continue if their keys came. */
+	uint32_t continued, refused, if_keys;
 };
 
 /* Both return 0, -ENOMEM, or -EIO when writing to @out fails. */

@@ -465,6 +465,21 @@ static bool concerns(const struct drill *d, const struct flow *f)
 	       related_find(&d->expected, &f->server, &f->client);
 }
 
+/* Nothing more is shown of the connection, so its module may be shown its keys. */
+static void make_plan(struct drill *d, struct jeebs_flow *jf, struct plan *ret)
+{
+	_Alignas(max_align_t) uint8_t room[SESSION_CRYPTO_BYTES];
+	struct session_secrets secrets = key_log_index_secrets(d->keys);
+
+	if (key_log_index_count(d->keys) == 0) {
+		plan_make(jf, ret);
+		return;
+	}
+	struct jeebs_keys *keys = session_crypto_init(room, &secrets);
+	plan_make_unsealed(jf, keys, &session_crypto_ops, ret);
+	session_crypto_deinit(keys);
+}
+
 static void plan_row(void *ctx, struct flow *f)
 {
 	struct drill *d = ctx;
@@ -494,10 +509,12 @@ static void plan_row(void *ctx, struct flow *f)
 		.in_flight = plan_in_flight(f),
 		.retained = (in->next - in->keep) + (out->next - out->keep),
 	};
-	plan_make(watch_flow(f), &row->plan);
+	make_plan(d, watch_flow(f), &row->plan);
 	row->pickup = pickup_copy(f);
 	if (row->plan.cont)
 		rep->continued++;
+	else if (row->plan.if_keys)
+		rep->if_keys++;
 	else
 		rep->refused++;
 }
@@ -656,7 +673,8 @@ static int conclude(const struct drill *d, int r)
 	case 0:
 		if (d->every.wrong)
 			return EXIT_WRONG;
-		return d->report.refused || d->every.refused ? EXIT_REFUSED : 0;
+		return d->report.refused || d->report.if_keys || d->every.refused ? EXIT_REFUSED
+										  : 0;
 	case PCAP_FILE_TRUNCATED:
 	case PCAP_FILE_CORRUPT:
 	case PCAP_FILE_NOT_A_CAPTURE:
@@ -689,6 +707,56 @@ static int conclude(const struct drill *d, int r)
 	}
 }
 
+/* ---- keys ------------------------------------------------------------------------------- */
+
+static void secrets_found(void *ctx, uint32_t type, struct bytes data)
+{
+	struct drill *d = ctx;
+
+	if (type == PCAP_SECRETS_TLS && key_log_index_add(d->keys, data) < 0)
+		d->r = -ENOMEM;
+}
+
+/* Reads the key log in pieces, each of whole lines. */
+static int read_key_log(struct drill *d, FILE *f)
+{
+	char *line = NULL;
+	size_t room = 0;
+	ssize_t n;
+	int r = 0;
+
+	while (r == 0 && (n = getline(&line, &room, f)) >= 0)
+		r = key_log_index_add(d->keys, bytes_of(line, (size_t)n));
+	if (r == 0 && ferror(f))
+		r = -EIO;
+	if (line)
+		explicit_bzero(line, room);
+	free(line);
+	return r;
+}
+
+/* Returns 0, -ENOMEM, or why the file cannot be read, which has been said. */
+static int open_keys(struct drill *d)
+{
+	const char *path = d->opt->keys;
+
+	d->keys = key_log_index_new();
+	if (!d->keys)
+		return -ENOMEM;
+	pcap_file_on_secrets(d->file, secrets_found, d);
+	if (!path)
+		return 0;
+	FILE *f = fopen(path, "re");
+	int r = f ? read_key_log(d, f) : -errno;
+	if (f)
+		fclose(f);
+	if (r < 0 && r != -ENOMEM) {
+		fprintf(d->err, "jeebs-appliance: %s: %s\n", path, log_strerror(r));
+		d->no_keys = true;
+	}
+	return r;
+}
+
 int dry_run(const struct dry_run_options *o, FILE *out, FILE *err)
 {
 	struct drill d = {.opt = o, .err = err, .stop_ns = INT64_MAX, .report = {.file = o->path}};
@@ -700,8 +768,10 @@ int dry_run(const struct dry_run_options *o, FILE *out, FILE *err)
 		return EX_NOINPUT;
 	}
 	d.modules = module_host_new(o->modules_dir);
-	r = d.modules ? run_passes(&d, out) : -ENOMEM;
-	code = d.no_module ? EX_CONFIG : conclude(&d, r);
+	r = d.modules ? open_keys(&d) : -ENOMEM;
+	if (r == 0)
+		r = run_passes(&d, out);
+	code = d.no_keys ? EX_NOINPUT : d.no_module ? EX_CONFIG : conclude(&d, r);
 	for (uint32_t i = 0; i < d.report.row_count; i++)
 		free(d.report.rows[i].pickup);
 	free(d.report.rows);
@@ -710,5 +780,6 @@ int dry_run(const struct dry_run_options *o, FILE *out, FILE *err)
 	forget_services(&d);
 	module_host_free(d.modules);
 	pcap_file_close(d.file);
+	key_log_index_free(d.keys);
 	return code;
 }

@@ -40,6 +40,8 @@ struct dry_run_options {
 	uint64_t cut_packet;
 	/* DRY_RUN_CUT_EVERY: bytes behind each cut that are proved; 0: DRY_RUN_HORIZON. */
 	size_t horizon;
+	/* A file with a TLS key log; NULL: none but what the capture has itself. */
+	const char *keys;
 	bool json;
 };
 

@@ -178,7 +178,7 @@ static void test_every_connection_has_every_field(void **state)
 	run();
 	read_printed(&one, "", connection(0));
 	read_printed(&other, "", connection(1));
-	assert_int_equal(one.n, 14);
+	assert_int_equal(one.n, 15);
 	assert_memory_equal(&one, &other, sizeof one);
 }
 

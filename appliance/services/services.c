@@ -44,6 +44,7 @@ static void add_service(struct services *s, const struct config_server *server,
 		v->keys = service->keys != CONFIG_KEYS_OFF && !w->companion;
 		v->options = services_options(service);
 		v->options.upgrade = w->upgrade ? service->upgrade : NULL;
+		v->options.inner = w->options.inner;
 	}
 }
 
@@ -59,8 +60,12 @@ int services_load_protocol(struct watch_service *w, const char *protocol, struct
 			   char *error, size_t error_size)
 {
 	w->protocol = protocol;
-	if (strcmp(protocol, DETECT_PROTOCOL) != 0)
-		return module_host_get(host, protocol, &w->module, error, error_size);
+	if (strcmp(protocol, DETECT_PROTOCOL) != 0) {
+		int r = module_host_get(host, protocol, &w->module, error, error_size);
+		if (r == 0)
+			w->options.inner = module_host_inner(host, w->module);
+		return r;
+	}
 	w->module = &detect_module;
 	return module_host_detecting(host, &w->candidates, &w->candidate_count, error, error_size);
 }

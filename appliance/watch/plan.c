@@ -222,6 +222,12 @@ void plan_ask(const struct jeebs_module *m, const void *state, const struct jeeb
 
 void plan_make(struct jeebs_flow *jf, struct plan *ret)
 {
+	plan_make_unsealed(jf, NULL, NULL, ret);
+}
+
+void plan_make_unsealed(struct jeebs_flow *jf, struct jeebs_keys *keys,
+			const struct jeebs_crypto_ops *crypto, struct plan *ret)
+{
 	struct jeebs_related related[JEEBS_EXPECT_MAX];
 	struct jeebs_cut cut;
 
@@ -243,6 +249,11 @@ void plan_make(struct jeebs_flow *jf, struct plan *ret)
 	plan_cut(jf, &cut);
 	cut.related_n = related_preview(jf, related);
 	cut.related = related;
+	if (keys) {
+		cut.keys = keys;
+		cut.crypto = crypto;
+		plan_unseal(watch_module(jf), watch_state(jf), &cut);
+	}
 	plan_ask(watch_module(jf), watch_state(jf), &cut, ret);
 	related_preview_close(related, cut.related_n);
 	watch_close_spilled(jf);

@@ -30,6 +30,12 @@ struct plan {
  * settled (track_settle). On a running connection the result is a preview.
  */
 void plan_make(struct jeebs_flow *jf, struct plan *ret);
+/*
+ * As plan_make(), with the connection's keys, which the module is shown: its state changes, so that
+ * this is for a connection that nothing more is shown of. @keys NULL: there are none.
+ */
+void plan_make_unsealed(struct jeebs_flow *jf, struct jeebs_keys *keys,
+			const struct jeebs_crypto_ops *crypto, struct plan *ret);
 
 /* Whether plan_make() refuses the flow whatever its client still says. Asked when no segment of the
  * old server can come any more. */

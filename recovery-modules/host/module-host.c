@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "layer.h"
 #include "module-file.h"
 
 #define STATE_MAX     (64u * 1024u) /* per flow; a larger state is a mistake */
@@ -22,8 +23,16 @@
 /* Size of the first struct jeebs_module of this ABI. Members beyond our own size are unknown. */
 #define MODULE_SIZE_MIN offsetof(struct jeebs_module, unseal)
 
+/* Two modules in one. */
+struct composed {
+	struct composed *next;
+	struct jeebs_module module;
+	const struct jeebs_module *inner;
+};
+
 struct module_host {
 	char *dir;
+	struct composed *composed;
 	size_t count;
 	const struct jeebs_module **modules;
 	const struct jeebs_module **detecting; /* made on the first question */
@@ -45,6 +54,11 @@ struct module_host *module_host_new(const char *dir)
 struct module_host *module_host_free(struct module_host *h)
 {
 	if (h) {
+		while (h->composed) {
+			struct composed *c = h->composed;
+			h->composed = c->next;
+			free(c);
+		}
 		free(h->dir);
 		free(h->modules);
 		free(h->detecting);
@@ -154,6 +168,77 @@ static int load_module(const char *path, const char *protocol, const struct jeeb
 	return r;
 }
 
+/* Protocols that are another one inside a layer. */
+static const struct {
+	const char *name, *layer, *inner;
+} layered[] = {{"https", "tls", "http"}};
+#define LAYERED (sizeof layered / sizeof layered[0])
+
+static size_t find_layered(const char *protocol)
+{
+	size_t i = 0;
+
+	while (i < LAYERED && strcmp(layered[i].name, protocol) != 0)
+		i++;
+	return i;
+}
+
+static int no_memory(const char *what, char *error, size_t error_size)
+{
+	snprintf(error, error_size, "%s: no memory", what);
+	return -ENOMEM;
+}
+
+/* Makes room for one more module. */
+static int reserve(struct module_host *h, const char *what, char *error, size_t error_size)
+{
+	const struct jeebs_module **more =
+		reallocarray(h->modules, h->count + 1, sizeof h->modules[0]);
+
+	if (!more)
+		return no_memory(what, error, error_size);
+	h->modules = more;
+	return 0;
+}
+
+static int get_layered(struct module_host *h, size_t which, const struct jeebs_module **ret,
+		       char *error, size_t error_size)
+{
+	const struct jeebs_module *layer, *inner;
+	const char *name = layered[which].name;
+	int r = module_host_get(h, layered[which].layer, &layer, error, error_size);
+
+	if (r == 0)
+		r = module_host_get(h, layered[which].inner, &inner, error, error_size);
+	if (r == 0)
+		r = reserve(h, name, error, error_size);
+	if (r < 0)
+		return r;
+	struct composed *c = calloc(1, sizeof *c);
+	if (!c)
+		return no_memory(name, error, error_size);
+	c->inner = inner;
+	if (!layer_compose(layer, inner, name, &c->module) || c->module.state_size > STATE_MAX) {
+		snprintf(error, error_size, "%s: %s and %s cannot be composed", name, layer->name,
+			 inner->name);
+		free(c);
+		return -ENOEXEC;
+	}
+	c->next = h->composed;
+	h->composed = c;
+	*ret = h->modules[h->count++] = &c->module;
+	return 0;
+}
+
+const struct jeebs_module *module_host_inner(const struct module_host *h,
+					     const struct jeebs_module *m)
+{
+	for (const struct composed *c = h->composed; c; c = c->next)
+		if (&c->module == m)
+			return c->inner;
+	return NULL;
+}
+
 int module_host_get(struct module_host *h, const char *protocol, const struct jeebs_module **ret,
 		    char *error, size_t error_size)
 {
@@ -165,6 +250,9 @@ int module_host_get(struct module_host *h, const char *protocol, const struct je
 			return 0;
 		}
 	}
+	size_t which = find_layered(protocol);
+	if (which < LAYERED)
+		return get_layered(h, which, ret, error, error_size);
 	if (!protocol_ok(protocol)) {
 		snprintf(error, error_size, "\"%.64s\" is not a protocol's name", protocol);
 		return -ENOENT;
@@ -173,15 +261,10 @@ int module_host_get(struct module_host *h, const char *protocol, const struct je
 		snprintf(error, error_size, "%.64s...: the path is too long", h->dir);
 		return -ENOENT;
 	}
-	const struct jeebs_module **more =
-		reallocarray(h->modules, h->count + 1, sizeof h->modules[0]);
-	if (!more) {
-		snprintf(error, error_size, "%s: no memory", path);
-		return -ENOMEM;
-	}
-	h->modules = more;
+	int r = reserve(h, path, error, error_size);
 
-	int r = module_file_check(path, object, error, error_size);
+	if (r == 0)
+		r = module_file_check(path, object, error, error_size);
 	if (r == 0)
 		r = load_module(object, protocol, &h->modules[h->count], error, error_size);
 	if (r < 0)

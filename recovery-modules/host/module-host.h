@@ -38,6 +38,13 @@ int module_host_detecting(struct module_host *h, const struct jeebs_module *cons
 			  uint32_t *ret_n, char *error, size_t error_size);
 
 /*
+ * Of a protocol that is another one inside a layer (https: http in tls), the module inside, which
+ * goes into jeebs_service.inner; otherwise NULL. Such a module belongs to the host.
+ */
+const struct jeebs_module *module_host_inner(const struct module_host *h,
+					     const struct jeebs_module *m);
+
+/*
  * The ports that @m names, with 0 after the last.
  */
 const uint16_t *module_host_ports(const struct jeebs_module *m);

@@ -314,6 +314,20 @@ static void test_refuses_names_that_leave_the_folder(void **state)
 	}
 }
 
+/* https is http in tls: each is looked for in the folder. */
+static void test_layers_need_both(void **state)
+{
+	struct folder *f = *state;
+	const struct jeebs_module *m = NULL;
+
+	assert_int_equal(module_host_get(f->host, "https", &m, f->error, sizeof f->error), -ENOENT);
+	assert_non_null(strstr(f->error, "/tls.so"));
+	assert_null(m);
+	install(f, "right", 0644);
+	assert_int_equal(module_host_get(f->host, "probe", &m, f->error, sizeof f->error), 0);
+	assert_null(module_host_inner(f->host, m));
+}
+
 static void remove_from(const struct folder *f, const char *name)
 {
 	char path[512];
@@ -393,6 +407,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_who_does_not_detect_is_left_out, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_looks_at_all_of_them, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_layers_need_both, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refuses_names_that_leave_the_folder, setup,
 						teardown),
 	};

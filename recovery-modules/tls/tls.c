@@ -28,3 +28,5 @@ const struct jeebs_module tls_module = {
 	.close = tls_close,
 	.unseal = tls_unseal,
 };
+
+JEEBS_MODULE_EXPORT(tls_module);

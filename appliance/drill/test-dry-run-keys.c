@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Dry runs on TLS, made by OpenSSL, with keys and without. */
+#include "capture/pcap-file.h"
+#include "keyvault/crypto/test/tls-rig.h"
+#include "test/dry-run-rig.h"
+
+#define SEGMENT 1400
+
+static const char *const suites[] = {"TLS_AES_128_GCM_SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384"};
+
+/* Writes what was said, in segments. */
+static void send_chunks(struct talk *t, const struct tls_rig *r, uint32_t *io_chunk)
+{
+	for (; *io_chunk < r->order_n; ++*io_chunk) {
+		const struct tls_rig_chunk *c = &r->order[*io_chunk];
+		for (uint64_t at = c->from; at < c->to;) {
+			size_t n = c->to - at < SEGMENT ? (size_t)(c->to - at) : SEGMENT;
+			struct bytes b = bytes_of(r->wire[c->dir].p + at, n);
+			if (c->dir == JEEBS_TO_SERVER) {
+				packet_bytes(&t->client, &t->server, TCP_ACK, t->client_seq,
+					     t->server_seq, b);
+				t->client_seq += (uint32_t)n;
+			} else {
+				packet_bytes(&t->server, &t->client, TCP_ACK, t->server_seq,
+					     t->client_seq, b);
+				t->server_seq += (uint32_t)n;
+			}
+			at += n;
+		}
+	}
+}
+
+/* A GET that is answered in half, in the middle of a record. */
+static struct tls_rig *half_an_answer(const char *suite, const char *client)
+{
+	static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\nETag: \"x\"\r\n"
+				     "Accept-Ranges: bytes\r\n\r\nhello";
+	struct tls_rig *r = tls_rig_new(&(struct tls_rig_options){.suite = suite});
+	struct talk t = talk_open(client, "10.9.0.1:443");
+	uint32_t chunk = 0;
+
+	tls_rig_handshake(r);
+	tls_rig_say(r, JEEBS_TO_SERVER, bytes_str(GET));
+	tls_rig_say(r, JEEBS_TO_CLIENT, bytes_str(answer));
+	tls_rig_say_part(r, JEEBS_TO_CLIENT, bytes_str("and so on, and on"), 20);
+	send_chunks(&t, r, &chunk);
+	acknowledge(&t);
+	return r;
+}
+
+static void use_https(void)
+{
+	options.protocol = "https";
+	options.server.port = 443;
+}
+
+static void test_without_keys(void **state)
+{
+	use_https();
+	for (unsigned i = 0; i < 2; i++) {
+		begin_capture();
+		tls_rig_free(half_an_answer(suites[i], "10.1.0.7:40000"));
+		assert_int_equal(run(), 1);
+		assert_int_equal(number("totals.live"), 1);
+		assert_int_equal(number("totals.continue"), 0);
+		assert_int_equal(number("totals.refuse"), 0);
+		assert_int_equal(number("totals.if_keys"), 1);
+		assert_string_equal(word(connection(0), "verdict"), "refuse");
+		assert_string_equal(word(connection(0), "reason"), "keys-missing");
+		assert_true(json_is_true(json_object_get(connection(0), "if_keys")));
+		assert_string_equal(word(connection(0), "module"), "https");
+	}
+}
+
+static void test_table_without_keys(void **state)
+{
+	use_https();
+	options.json = false;
+	tls_rig_free(half_an_answer(suites[0], "10.1.0.7:40000"));
+	assert_int_equal(run(), 1);
+	assert_non_null(strstr(ran.out, " https  if keys keys-missing"));
+	assert_non_null(strstr(ran.out, "continue 0\nif keys come 1: keys-missing 1\nrefuse 0\n"));
+}
+
+/* Two connections, and a key log with the lines of both. */
+static void test_with_keys(void **state)
+{
+	char keys[80];
+
+	use_https();
+	struct tls_rig *a = half_an_answer(suites[0], "10.1.0.7:40000"),
+		       *b = half_an_answer(suites[1], "10.1.0.8:40000");
+	buf_bytes(&a->key_log, buf_view(&b->key_log));
+	snprintf(keys, sizeof keys, "%s/keys", folder);
+	write_file(keys, a->key_log.p, a->key_log.n);
+	options.keys = keys;
+	assert_int_equal(run(), 0);
+	assert_int_equal(number("totals.if_keys"), 0);
+	assert_int_equal(number("totals.continue_by_reason.range"), 2);
+	/* Only one's. */
+	write_file(keys, b->key_log.p, b->key_log.n);
+	assert_int_equal(run(), 1);
+	assert_int_equal(number("totals.continue"), 1);
+	assert_string_equal(word(connection(0), "reason"), "keys-missing");
+	/* What is no key log has no keys; what is not there is said. */
+	write_file(keys, "hello\n", 6);
+	assert_int_equal(run(), 1);
+	assert_int_equal(number("totals.if_keys"), 2);
+	unlink(keys);
+	assert_int_equal(run(), 66);
+	assert_non_null(strstr(ran.err, keys));
+	tls_rig_free(a);
+	tls_rig_free(b);
+}
+
+/* The capture has them itself: pcapng. */
+static void test_secrets_in_the_capture(void **state)
+{
+	struct tls_rig *r;
+	struct buf ng = BUF_INIT(1u << 20);
+
+	use_https();
+	r = half_an_answer(suites[0], "10.1.0.7:40000");
+	while (r->key_log.n % 4)
+		buf_append(&r->key_log, "\n", 1);
+	static const uint32_t head[] = {0x0a0d0d0a, 28,         0x1a2b3c4d, 0x00010000,
+					0xffffffff, 0xffffffff, 28};
+	for (unsigned i = 0; i < 7; i++)
+		buf_u32be(&ng, head[i]);
+	const uint32_t n = 20 + (uint32_t)r->key_log.n;
+	buf_u32be(&ng, 10);
+	buf_u32be(&ng, n);
+	buf_u32be(&ng, PCAP_SECRETS_TLS);
+	buf_u32be(&ng, (uint32_t)r->key_log.n);
+	buf_bytes(&ng, buf_view(&r->key_log));
+	buf_u32be(&ng, n);
+	static const uint32_t interface[] = {1, 20, FRAME_LINK_RAW << 16, 0, 20};
+	for (unsigned i = 0; i < 5; i++)
+		buf_u32be(&ng, interface[i]);
+	for (uint32_t i = 1; i <= packets; i++) {
+		struct bytes rec = bytes_from(buf_view(&capture), offset[i] + 8);
+		uint32_t len = (uint32_t)rec.p[2] << 8 | rec.p[3], pad = (4 - len % 4) % 4;
+		buf_u32be(&ng, 6);
+		buf_u32be(&ng, 32 + len + pad);
+		buf_u32be(&ng, 0);
+		buf_u32be(&ng, 0);
+		buf_u32be(&ng, i * 1000);
+		buf_u32be(&ng, len);
+		buf_u32be(&ng, len);
+		buf_bytes(&ng, bytes_head(bytes_from(rec, 8), len));
+		buf_append(&ng, "\0\0\0", pad);
+		buf_u32be(&ng, 32 + len + pad);
+	}
+	assert_int_equal(buf_error(&ng), 0);
+	write_file(path, ng.p, ng.n);
+	assert_int_equal(run_file(), 0);
+	assert_int_equal(number("totals.continue_by_reason.range"), 1);
+	/* The default cut reads the file more than once. */
+	options.cut = DRY_RUN_CUT_BUSIEST;
+	run_file();
+	assert_int_equal(number("totals.live"), 1);
+	assert_int_equal(number("totals.continue") + number("totals.refuse"),
+			 1); /* the handshake */
+	tls_rig_free(r);
+	buf_deinit(&ng);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(test_without_keys),
+		CASE(test_table_without_keys),
+		CASE(test_with_keys),
+		CASE(test_secrets_in_the_capture),
+	};
+	return cmocka_run_group_tests_name("dry-run-keys", tests, NULL, NULL);
+}
