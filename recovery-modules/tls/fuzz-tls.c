@@ -170,6 +170,7 @@ static void sealed(struct reader r)
 		uint8_t type = reader_u8(&r), pad = reader_u8(&r);
 		struct bytes b = reader_bytes(&r, reader_u16be(&r));
 		pad = suite->tls13 ? pad : 0;
+		type = type ? type : 1; /* 0 is padding */
 		if (!reader_ok(&r) || tls_seal(&server.f.protect, &server.c, type, b, pad, wire))
 			return;
 		struct bytes whole = bytes_of(wire, tls_sealed_bytes(suite, b.n, pad));

@@ -146,6 +146,9 @@ static bool check_owed(struct tls *s, struct tls_plain *p)
 	struct tls_owed owed;
 	const char *why = NULL;
 
+	/* A message whose further records nobody knows: data must not come before its end. */
+	if (to->follow.messages.have > 0)
+		return lose(s, "record-uncertain") == JEEBS_OK;
 	if (end == to->wire)
 		return true;
 	if (s->closed[JEEBS_TO_CLIENT])

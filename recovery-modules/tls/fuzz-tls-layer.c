@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Hostile ends that have shaken hands, with another module inside. Input: the suite, how many bytes
+ * the capture lacks at the end of each direction, and records of one byte kind, one byte length,
+ * payload:
+ *
+ *	'S' 'C'  data of the client, of the server
+ *	's' 'c'  its KeyUpdate; the payload's first byte says whether it wants one
+ *	'H' 'h'  any record of the client, of the server, sealed: type, content
+ *	'R' 'r'  bytes that are not sealed
+ *	'E' 'F'  the client, the server finishes
+ *	'O'      checkpoint and restore
+ *	'M'      data of the client behind the cut
+ *	'B'      what the backend answers
+ *
+ * Whatever is made of it, the client can open each record that it gets, in their order.
+ */
+#include <stdlib.h>
+
+#include "base/demand.h"
+#include "keyvault/crypto/session-crypto.h"
+#include "recovery-modules/harness/harness.h"
+#include "recovery-modules/host/layer.h"
+#include "recovery-modules/http/http.h"
+#include "tls.h"
+
+const char *const fuzz_outcomes[] = {"refused",  "if keys come", "refused with keys", "goes on",
+				     "finished", "aborted",      "record completed",  NULL};
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define RANDOM "0123456789abcdef0123456789abcdef"
+static const char hello[] = "\x16\3\1\0\x2d\1\0\0\x29\3\3" RANDOM "\0\0\2\x13\1\1\0";
+static const char answer_13[] =
+	"\x16\3\3\0\x32\2\0\0\x2e\3\3" RANDOM "\0\x13\1\0\0\6\0\x2b\0\2\3\4\x14\3\3\0\1\1";
+static const char answer_12[] = "\x16\3\3\0\x2a\2\0\0\x26\3\3" RANDOM "\0\xc0\x2b\0";
+static const uint16_t numbers[] = {0x1301, 0x1302, 0x1303, 0xc02b, 0xcca9, 0xc0ae};
+
+static bool find(void *ctx, const uint8_t client_random[static TLS_RANDOM_BYTES],
+		 enum tls_secret label, uint32_t candidate, struct bytes *ret)
+{
+	static const uint8_t secrets[TLS_SECRETS][48] = {{1}, {2}, {3}, {4}, {5}};
+	const struct tls_suite *suite = ctx;
+
+	*ret = bytes_of(secrets[label],
+			suite->tls13 ? tls_suite_hash_bytes(suite) : TLS_MASTER_BYTES);
+	return candidate == 0;
+}
+
+/* One end's keys for what it says, and the session as all see it. */
+struct end {
+	_Alignas(max_align_t) uint8_t room[SESSION_CRYPTO_BYTES];
+	struct tls_crypto c;
+	struct tls_follow f;
+};
+
+struct piece {
+	uint32_t dir;
+	size_t from, to;
+	bool fin, reopen;
+};
+
+struct talk {
+	const struct tls_suite *suite;
+	struct end end[2];
+	struct buf wire[2], more, backend;
+	struct piece piece[512];
+	uint32_t pieces;
+	size_t lacks[2];
+	bool client_fin;
+};
+
+static void put(struct talk *t, uint32_t dir, struct bytes b)
+{
+	if (t->pieces == 512)
+		return;
+	t->piece[t->pieces++] =
+		(struct piece){.dir = dir, .from = t->wire[dir].n, .to = t->wire[dir].n + b.n};
+	buf_bytes(&t->wire[dir], b);
+}
+
+static void put_sealed(struct talk *t, struct buf *to, uint32_t dir, uint8_t type, struct bytes b)
+{
+	static uint8_t out[TLS_RECORD_MAX];
+	struct end *e = &t->end[dir];
+
+	demand(tls_seal(&e->f.protect, &e->c, type, b, 0, out) == TLS_OK);
+	struct bytes wire = bytes_of(out, tls_sealed_bytes(t->suite, b.n, 0));
+	if (to)
+		buf_bytes(to, wire);
+	else
+		put(t, dir, wire);
+}
+
+static void set_key(struct talk *t, uint32_t dir, uint32_t kind)
+{
+	struct jeebs_key_spec spec = {.kind = kind, .dir = dir, .suite = t->suite->number};
+	struct end *e = &t->end[dir];
+	uint32_t key;
+
+	memcpy(spec.client_random, RANDOM, 32);
+	memcpy(spec.server_random, RANDOM, 32);
+	demand(e->c.ops->derive(e->c.keys, &spec, &key) == JEEBS_CRYPTO_OK);
+	tls_protect_key(&e->f.protect, t->suite, key);
+	e->f.protect.has_nonce = true;
+}
+
+static void shake_hands(struct talk *t)
+{
+	const char *answer = t->suite->tls13 ? answer_13 : answer_12;
+	size_t n = t->suite->tls13 ? sizeof answer_13 - 1 : sizeof answer_12 - 1;
+	uint8_t finished[52] = {TLS_FINISHED, 0, 0, 12};
+	static uint8_t copy[128];
+
+	memcpy(copy, answer, n);
+	copy[44] = (uint8_t)(t->suite->number >> 8);
+	copy[45] = (uint8_t)t->suite->number;
+	put(t, JEEBS_TO_SERVER, bytes_of(hello, sizeof hello - 1));
+	put(t, JEEBS_TO_CLIENT, bytes_of(copy, n));
+	if (t->suite->tls13)
+		finished[3] = (uint8_t)tls_suite_hash_bytes(t->suite);
+	for (uint32_t i = 0; i < 2; i++) {
+		uint32_t dir = !i;
+		if (!t->suite->tls13)
+			put(t, dir, bytes_of("\x14\3\3\0\1\1", 6));
+		set_key(t, dir, t->suite->tls13 ? JEEBS_KEY_TLS13_HANDSHAKE : JEEBS_KEY_TLS12);
+		put_sealed(t, NULL, dir, TLS_HANDSHAKE, bytes_of(finished, 4u + finished[3]));
+		if (t->suite->tls13)
+			set_key(t, dir, JEEBS_KEY_TLS13_APPLICATION);
+	}
+}
+
+static void update(struct talk *t, uint32_t dir, bool wants)
+{
+	uint8_t out[TLS_UPDATE_BYTES];
+	struct end *e = &t->end[dir];
+	size_t n = t->suite->tls13 ? tls_follow_update(&e->f, &e->c, wants, out) : 0;
+
+	if (n > 0)
+		put(t, dir, bytes_of(out, n));
+}
+
+static void say(struct talk *t, uint8_t kind, struct bytes b)
+{
+	uint32_t dir = kind == 'C' || kind == 'c' || kind == 'h' || kind == 'r' || kind == 'F';
+
+	switch (kind) {
+	case 'S':
+	case 'C':
+		put_sealed(t, NULL, dir, TLS_DATA, b);
+		break;
+	case 's':
+	case 'c':
+		update(t, dir, b.n > 0 && (b.p[0] & 1));
+		break;
+	case 'H':
+	case 'h':
+		if (b.n > 0)
+			put_sealed(t, NULL, dir, b.p[0], bytes_from(b, 1));
+		break;
+	case 'R':
+	case 'r':
+		put(t, dir, b);
+		break;
+	case 'M':
+		put_sealed(t, &t->more, JEEBS_TO_SERVER, TLS_DATA, b);
+		break;
+	case 'B':
+		buf_bytes(&t->backend, b);
+		break;
+	case 'E':
+	case 'F':
+	case 'O':
+		put(t, dir, BYTES_NONE);
+		t->piece[t->pieces - 1].fin = kind != 'O';
+		t->piece[t->pieces - 1].reopen = kind == 'O';
+		t->client_fin |= kind == 'E';
+		break;
+	}
+}
+
+static void talk_open(struct talk *t, struct reader *r)
+{
+	*t = (struct talk){.suite = tls_suite_find(numbers[reader_u8(r) % 6])};
+	t->lacks[0] = reader_u8(r);
+	t->lacks[1] = reader_u16be(r);
+	t->wire[0] = t->wire[1] = t->more = t->backend = BUF_INIT(1u << 20);
+	for (int i = 0; i < 2; i++) {
+		struct session_secrets secrets = {find, (void *)(uintptr_t)t->suite};
+		t->end[i].c = (struct tls_crypto){session_crypto_init(t->end[i].room, &secrets),
+						  &session_crypto_ops};
+	}
+	shake_hands(t);
+	while (reader_left(r) > 0) {
+		uint8_t kind = reader_u8(r), n = reader_u8(r);
+		say(t, kind, reader_bytes(r, n < reader_left(r) ? n : reader_left(r)));
+	}
+}
+
+static void show(struct harness *h, const struct talk *t)
+{
+	for (uint32_t i = 0; i < t->pieces; i++) {
+		const struct piece *p = &t->piece[i];
+		size_t end = t->wire[p->dir].n > t->lacks[p->dir]
+				     ? t->wire[p->dir].n - t->lacks[p->dir]
+				     : 0;
+		size_t to = p->to < end ? p->to : end;
+		if (p->from < to)
+			harness_data(h, p->dir,
+				     bytes_of(t->wire[p->dir].p + p->from, to - p->from));
+		/* A FIN stands behind all bytes. */
+		if (p->fin && t->lacks[p->dir] == 0 && p->from == t->wire[p->dir].n)
+			harness_fin(h, p->dir);
+		if (p->reopen)
+			demand(harness_reopen(h) == 0);
+	}
+}
+
+/* ---- what the client gets ------------------------------------------------------------------- */
+
+struct client {
+	const struct talk *t;
+	struct end e;
+	struct tls_session session;
+	struct bytes wire;
+	bool begun;
+};
+
+static void client_record(void *ctx, uint32_t dir, const struct tls_record *rec, bool sealed)
+{
+	static uint8_t out[TLS_PAYLOAD_MAX];
+	struct client *c = ctx;
+	struct tls_text text;
+
+	if (!sealed || c->e.f.refused || c->e.f.closed)
+		return;
+	if (!c->begun)
+		demand(tls_follow_begin(&c->e.f, &c->session, &c->e.c, dir));
+	c->begun = true;
+	tls_follow_record(&c->e.f, &c->session, &c->e.c,
+			  bytes_of(c->wire.p + rec->off, (size_t)(tls_record_end(rec) - rec->off)),
+			  out, &text);
+}
+
+/* All that was sent opens. What the old server said may have been no TLS; then nothing was added.
+ */
+static void check_client(const struct talk *t, const struct harness *h, size_t before)
+{
+	static struct client c;
+	struct session_secrets secrets = {find, (void *)(uintptr_t)t->suite};
+	struct buf wire = BUF_INIT(1u << 22);
+
+	buf_bytes(&wire, bytes_head(buf_view(&t->wire[JEEBS_TO_CLIENT]), before));
+	buf_bytes(&wire, buf_view(&h->client));
+	c = (struct client){.t = t, .wire = buf_view(&wire)};
+	c.e.c = (struct tls_crypto){session_crypto_init(c.e.room, &secrets), &session_crypto_ops};
+	tls_session_take(&c.session, JEEBS_TO_SERVER, bytes_of(hello, sizeof hello - 1), NULL,
+			 NULL);
+	tls_session_take(&c.session, JEEBS_TO_CLIENT, c.wire, client_record, &c);
+	demand(!c.session.refused && !c.e.f.refused);
+	demand(tls_records_between(&c.session.side[1].records) || h->client.n == 0 ||
+	       h->outcome != HARNESS_FINISHED);
+	buf_deinit(&wire);
+}
+
+static void answer(void *ctx, struct bytes b, bool eof, struct buf *out, bool *close, bool *fail)
+{
+	struct talk *t = ctx;
+
+	buf_bytes(out, buf_view(&t->backend));
+	buf_reset(&t->backend);
+	*close = eof;
+}
+
+static void go_on(struct talk *t, struct harness *h)
+{
+	const struct harness_backend backend = {.receive = answer, .ctx = t};
+	const struct tls *s = h->state;
+	size_t before = (size_t)s->end[JEEBS_TO_CLIENT];
+	bool partial = s->to[JEEBS_TO_CLIENT].wire < before;
+
+	/* The client goes on from where the capture ends. */
+	struct buf more = BUF_INIT(1u << 20);
+	buf_bytes(&more, bytes_from(buf_view(&t->wire[0]), (size_t)s->end[JEEBS_TO_SERVER]));
+	buf_bytes(&more, buf_view(&t->more));
+	harness_resume(h, &backend, buf_view(&more), t->client_fin);
+	check_client(t, h, before);
+	reached(h->outcome == HARNESS_ABORTED    ? "aborted"
+		: h->outcome == HARNESS_FINISHED ? "finished"
+						 : "goes on");
+	if (partial && h->client.n > 0)
+		reached("record completed");
+	buf_deinit(&more);
+}
+
+static void run(struct talk *t, const struct jeebs_module *m)
+{
+	static const struct jeebs_service service = {
+		.protocol = "https", .retain = 1 << 16, .inner = &http_module};
+	const struct harness_options options = {.service = &service};
+	_Alignas(max_align_t) static uint8_t room[SESSION_CRYPTO_BYTES];
+	struct session_secrets secrets = {find, (void *)(uintptr_t)t->suite};
+	struct jeebs_plan plan;
+	struct harness h;
+
+	demand(harness_init(&h, m, &options) == 0);
+	show(&h, t);
+	harness_plan(&h, &plan);
+	reached(plan.verdict == JEEBS_REFUSE ? "refused" : "if keys come");
+	struct jeebs_keys *keys = session_crypto_init(room, &secrets);
+	if (plan.verdict == JEEBS_IF_KEYS) {
+		harness_unseal(&h, keys, &session_crypto_ops);
+		harness_plan(&h, &plan);
+		if (plan.verdict == JEEBS_CONTINUE)
+			go_on(t, &h);
+		else
+			reached("refused with keys");
+	}
+	demand(!h.violation);
+	harness_deinit(&h);
+	session_crypto_deinit(keys);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static struct jeebs_module https;
+	static struct talk t;
+	struct reader r = reader_init(bytes_of(data, size));
+
+	demand(layer_compose(&tls_module, &http_module, "https", &https));
+	talk_open(&t, &r);
+	run(&t, &https);
+	for (int i = 0; i < 2; i++)
+		buf_deinit(&t.wire[i]);
+	buf_deinit(&t.more);
+	buf_deinit(&t.backend);
+	return 0;
+}
