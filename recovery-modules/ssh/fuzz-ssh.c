@@ -15,11 +15,13 @@
 #include "base/demand.h"
 #include "jeebs/recovery-module.h"
 #include "recovery-modules/harness/test/conversation.h"
+#include "ssh-complete.h"
 #include "ssh-session.h"
 #include "test/null-crypto.h"
 
-const char *const fuzz_outcomes[] = {"packet",  "new keys", "logged in", "channel", "terminal",
-				     "forward", "refused",  "restored",  "altered", NULL};
+const char *const fuzz_outcomes[] = {"packet",   "new keys",  "logged in", "channel",
+				     "terminal", "forward",   "refused",   "restored",
+				     "altered",  "completed", NULL};
 
 #define CHECKPOINT_MAX 65536
 #define STREAM_MAX     (1u << 19)
@@ -50,13 +52,13 @@ static void reopen(const struct ssh_crypto *c, struct bytes change)
 		written[at] ^= reader_u8(&r);
 	if (!ssh_session_read(b, &other)) {
 		demand(change.n > 2);
-		fuzz_reached("altered");
+		reached("altered");
 		return;
 	}
 	demand(bytes_eq(checkpoint(&other, compared), b));
 	session = other;
 	(void)ssh_session_keys(&session, c);
-	fuzz_reached("restored");
+	reached("restored");
 }
 
 static void tell(void)
@@ -64,20 +66,20 @@ static void tell(void)
 	const struct ssh_connection *s = &session.connection;
 
 	if (session.transport.half[0].key)
-		fuzz_reached("new keys");
+		reached("new keys");
 	if (s->authenticated)
-		fuzz_reached("logged in");
+		reached("logged in");
 	for (size_t i = 0; i < SSH_CHANNELS_MAX; i++)
 		if (s->channel[i].state != SSH_CHANNEL_FREE) {
-			fuzz_reached("channel");
+			reached("channel");
 			if (s->channel[i].pty)
-				fuzz_reached("terminal");
+				reached("terminal");
 		}
 	struct ssh_note it;
 
 	for (size_t at = 0; ssh_notes_next(&s->notes, &at, &it);)
 		if (it.kind == SSH_NOTE_FORWARD)
-			fuzz_reached("forward");
+			reached("forward");
 }
 
 static bool take(const struct ssh_crypto *c, uint32_t dir)
@@ -92,11 +94,11 @@ static bool take(const struct ssh_crypto *c, uint32_t dir)
 
 		if (r == SSH_TAKEN_REFUSED) {
 			demand(session.transport.refused != SSH_REASON_NONE);
-			fuzz_reached("refused");
+			reached("refused");
 			return false;
 		}
 		if (r == SSH_TAKEN_PACKET)
-			fuzz_reached("packet");
+			reached("packet");
 		if (r == SSH_TAKEN_MORE)
 			demand(p.wire_n > in.n);
 		if (r != SSH_TAKEN_PACKET && r != SSH_TAKEN_LINE)
@@ -139,6 +141,27 @@ static void finish(const struct ssh_crypto *c, const struct ssh_half *h, struct 
 	free(out);
 }
 
+/* What completes it is sealed, whatever it is. */
+static void complete(const struct ssh_crypto *c, const struct ssh_half *h, struct bytes wire)
+{
+	static uint8_t payload[SSH_WIRE_MAX], out[SSH_WIRE_MAX];
+	static const uint8_t next[SSH_PACKET_MAX];
+	struct ssh_complete_data data;
+	struct writer w = WRITER_IN(payload);
+	struct ssh_sealer s;
+	struct ssh_begun b;
+	size_t n = 0;
+
+	ssh_sealer_init(&s, h, wire.n);
+	demand(ssh_begun_read(h, c, wire, room, &b) == SSH_PACKET_OK);
+	if (ssh_complete(&session, h, &b, bytes_of(next, sizeof next), &w, &data) !=
+	    SSH_COMPLETE_OK)
+		return;
+	demand(writer_ok(&w));
+	demand(ssh_seal_begun(&s, c, &b, writer_view(&w), again, out, &n) == SSH_SEAL_OK);
+	reached("completed");
+}
+
 static bool message_comes(const struct ssh_crypto *c, uint32_t dir, struct bytes payload)
 {
 	const struct ssh_half *h = &session.transport.half[dir];
@@ -152,6 +175,9 @@ static bool message_comes(const struct ssh_crypto *c, uint32_t dir, struct bytes
 		return false;
 	if (waiting_n[dir] == 0)
 		finish(c, h, bytes_of(sealed, n), payload);
+	if (dir == JEEBS_TO_CLIENT)
+		for (size_t i = 1; i < n && i < 40; i += 1 + i / 4)
+			complete(c, h, bytes_of(sealed, i));
 	return bytes_come(c, dir, bytes_of(sealed, n));
 }
 

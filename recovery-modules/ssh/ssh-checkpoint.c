@@ -81,9 +81,9 @@ static void half(struct codec *c, struct ssh_half *h)
 	if (!c->r)
 		return;
 	h->key = 0;
-	if (!sealed)
+	if (!sealed && h->suite.cipher == 0 && h->suite.mac == 0)
 		h->suite = SSH_SUITE_PLAIN;
-	else if (!ssh_suite_of(h->suite.cipher, h->suite.mac, &h->suite))
+	else if (!sealed || !ssh_suite_of(h->suite.cipher, h->suite.mac, &h->suite))
 		c->bad = true;
 }
 

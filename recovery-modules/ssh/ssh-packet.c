@@ -242,6 +242,13 @@ static bool begun_sizes(const struct ssh_suite *s, const struct ssh_begun *b, si
 	return false;
 }
 
+bool ssh_begun_packs(const struct ssh_half *h, const struct ssh_begun *b, size_t n)
+{
+	uint32_t length, padding;
+
+	return begun_sizes(&h->suite, b, n, &length, &padding);
+}
+
 int ssh_seal_begun(struct ssh_sealer *s, const struct ssh_crypto *c, const struct ssh_begun *b,
 		   struct bytes payload, uint8_t *room, uint8_t *out, size_t *ret_n)
 {

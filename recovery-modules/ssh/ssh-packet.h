@@ -59,10 +59,13 @@ int ssh_begun_read(const struct ssh_half *h, const struct ssh_crypto *c, struct 
 
 /*
  * How long the payload of the begun packet may be: from *ret_min to *ret_max, both included. A
- * length between them may still not be possible, see ssh_seal_begun(). False: there is none.
+ * length between them may still not be possible: ssh_begun_packs(). False: there is none.
  */
 bool ssh_begun_payload(const struct ssh_half *h, const struct ssh_begun *b, uint32_t *ret_min,
 		       uint32_t *ret_max);
+
+/* Whether a payload of @n bytes, with a padding that goes, can be the begun packet. */
+bool ssh_begun_packs(const struct ssh_half *h, const struct ssh_begun *b, size_t n);
 
 /* Outcomes of sealing. */
 enum {

@@ -7,19 +7,30 @@ void ssh_session_init(struct ssh_session *s)
 	s->connection = (struct ssh_connection){0};
 }
 
-int ssh_session_take(struct ssh_session *s, const struct ssh_crypto *c, uint32_t dir,
-		     struct bytes in, uint8_t *room, struct ssh_packet *ret)
+static int see(struct ssh_session *s, uint32_t dir, struct bytes payload)
 {
-	int r = ssh_transport_take(&s->transport, c, dir, in, room, ret);
-
-	if (r != SSH_TAKEN_PACKET)
-		return r;
-	enum ssh_reason reason = ssh_connection_see(&s->connection, dir, ret->payload);
+	enum ssh_reason reason = ssh_connection_see(&s->connection, dir, payload);
 
 	if (reason == SSH_REASON_NONE)
 		return SSH_TAKEN_PACKET;
 	s->transport.refused = (uint8_t)reason;
 	return SSH_TAKEN_REFUSED;
+}
+
+int ssh_session_take(struct ssh_session *s, const struct ssh_crypto *c, uint32_t dir,
+		     struct bytes in, uint8_t *room, struct ssh_packet *ret)
+{
+	int r = ssh_transport_take(&s->transport, c, dir, in, room, ret);
+
+	return r == SSH_TAKEN_PACKET ? see(s, dir, ret->payload) : r;
+}
+
+int ssh_session_see(struct ssh_session *s, const struct ssh_crypto *c, uint32_t dir,
+		    struct bytes payload)
+{
+	int r = ssh_transport_see(&s->transport, c, dir, payload);
+
+	return r == SSH_TAKEN_PACKET ? see(s, dir, payload) : r;
 }
 
 int ssh_session_keys(struct ssh_session *s, const struct ssh_crypto *c)

@@ -21,6 +21,11 @@ void ssh_session_init(struct ssh_session *s);
 int ssh_session_take(struct ssh_session *s, const struct ssh_crypto *c, uint32_t dir,
 		     struct bytes in, uint8_t *room, struct ssh_packet *ret);
 
+/* A message that was said without being taken: by whoever goes on in the old server's place.
+ * Returns SSH_TAKEN_PACKET or SSH_TAKEN_REFUSED. */
+int ssh_session_see(struct ssh_session *s, const struct ssh_crypto *c, uint32_t dir,
+		    struct bytes payload);
+
 /* Big-endian, with a version in front. */
 void ssh_session_write(const struct ssh_session *s, struct writer *w);
 /*

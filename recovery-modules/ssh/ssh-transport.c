@@ -234,8 +234,8 @@ int ssh_transport_settle(struct ssh_transport *t, const struct ssh_crypto *c)
 	return r;
 }
 
-static int see(struct ssh_transport *t, const struct ssh_crypto *c, uint32_t dir,
-	       struct bytes payload)
+int ssh_transport_see(struct ssh_transport *t, const struct ssh_crypto *c, uint32_t dir,
+		      struct bytes payload)
 {
 	uint8_t number = payload.p[0];
 
@@ -272,7 +272,7 @@ int ssh_transport_take(struct ssh_transport *t, const struct ssh_crypto *c, uint
 		return SSH_TAKEN_KEYS;
 	switch (ssh_packet_open(&t->half[dir], c, in, room, ret)) {
 	case SSH_PACKET_OK:
-		return see(t, c, dir, ret->payload);
+		return ssh_transport_see(t, c, dir, ret->payload);
 	case SSH_PACKET_MORE:
 		return SSH_TAKEN_MORE;
 	case SSH_PACKET_MALFORMED:

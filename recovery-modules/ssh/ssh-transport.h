@@ -76,6 +76,10 @@ enum {
 int ssh_transport_take(struct ssh_transport *t, const struct ssh_crypto *c, uint32_t dir,
 		       struct bytes in, uint8_t *room, struct ssh_packet *ret);
 
+/* What a message that has passed in direction @dir changes. SSH_TAKEN_PACKET or _REFUSED. */
+int ssh_transport_see(struct ssh_transport *t, const struct ssh_crypto *c, uint32_t dir,
+		      struct bytes payload);
+
 /*
  * Begins to use new keys where NEWKEYS has passed. SSH_TAKEN_PACKET: nothing is waited for;
  * SSH_TAKEN_KEYS: keys have not come; SSH_TAKEN_REFUSED.

@@ -52,6 +52,8 @@ void crypto_rig_again(struct crypto_rig *g)
 void crypto_rig_deinit(struct crypto_rig *g)
 {
 	crypto_rig_again(g);
+	for (uint32_t i = 0; i < g->host_key_n; i++)
+		ssh_host_key_free(g->host_key[i]);
 }
 
 static int derive(void *k, const struct ssh_key_spec *spec, uint32_t *ret_key)
@@ -133,6 +135,83 @@ static int seal(void *k, uint32_t key, uint64_t nonce, struct bytes aad, struct 
 	}
 }
 
+static int group(void *k, uint32_t min, uint32_t n, uint32_t max, uint8_t *out, size_t cap,
+		 size_t *ret_n)
+{
+	(void)k;
+	return ssh_exchange_group(min, n, max, out, cap, ret_n) ? SSH_CRYPTO_OK
+								: SSH_CRYPTO_NO_SUITE;
+}
+
+static int exchange(void *k, uint32_t number, const char *method, struct bytes p, struct bytes g,
+		    struct bytes peer, uint8_t *out, size_t cap, size_t *ret_n)
+{
+	struct crypto_rig *rig = k;
+
+	(void)number;
+	switch (ssh_exchange_make(method, p, g, peer, &rig->own, out, cap, ret_n)) {
+	case SSH_EXCHANGE_OK:
+		return SSH_CRYPTO_OK;
+	case SSH_EXCHANGE_UNKNOWN:
+		return SSH_CRYPTO_NO_SUITE;
+	case SSH_EXCHANGE_UNLAWFUL:
+		return SSH_CRYPTO_FORGED;
+	default:
+		return SSH_CRYPTO_FAILED;
+	}
+}
+
+static int exchange_hash(void *k, uint32_t number, struct bytes head, uint8_t out[SSH_HASH_MAX],
+			 size_t *ret_n)
+{
+	struct crypto_rig *g = k;
+
+	if (number > g->exchange_n || g->exchange_n == 0 ||
+	    ssh_exchange_hash(&g->own, head, out, ret_n) != 0)
+		return SSH_CRYPTO_FAILED;
+	/* The old server's, of an exchange whose end nobody has seen. */
+	g->exchange_n = number;
+	const struct ssh_keys keys = {g->own.hash, bytes_of(g->own.k, g->own.k_n),
+				      bytes_of(out, *ret_n), g->exchange[0].keys.session_id};
+
+	return crypto_rig_add(g, &keys) ? SSH_CRYPTO_OK : SSH_CRYPTO_FAILED;
+}
+
+static const struct ssh_host_key *host_key_for(const struct crypto_rig *g, const char *algorithm)
+{
+	for (uint32_t i = 0; i < g->host_key_n; i++)
+		if (ssh_host_key_can(g->host_key[i], algorithm))
+			return g->host_key[i];
+	return NULL;
+}
+
+static int host_key(void *k, const char *algorithm, uint8_t *out, size_t cap, size_t *ret_n)
+{
+	const struct ssh_host_key *it = host_key_for(k, algorithm);
+
+	if (!it)
+		return SSH_CRYPTO_NO_KEY;
+	struct bytes b = ssh_host_key_public(it);
+
+	if (b.n > cap)
+		return SSH_CRYPTO_FAILED;
+	memcpy(out, b.p, b.n);
+	*ret_n = b.n;
+	return SSH_CRYPTO_OK;
+}
+
+static int sign(void *k, const char *algorithm, struct bytes data, uint8_t *out, size_t cap,
+		size_t *ret_n)
+{
+	const struct ssh_host_key *it = host_key_for(k, algorithm);
+
+	if (!it)
+		return SSH_CRYPTO_NO_KEY;
+	return ssh_host_key_sign(it, algorithm, data, out, cap, ret_n) == SSH_HOST_KEY_OK
+		       ? SSH_CRYPTO_OK
+		       : SSH_CRYPTO_FAILED;
+}
+
 struct ssh_crypto crypto_rig_of(struct crypto_rig *g)
 {
 	static const struct ssh_crypto_ops ops = {
@@ -140,6 +219,11 @@ struct ssh_crypto crypto_rig_of(struct crypto_rig *g)
 		.open = open_packet,
 		.peek = peek,
 		.seal = seal,
+		.group = group,
+		.exchange = exchange,
+		.exchange_hash = exchange_hash,
+		.host_key = host_key,
+		.sign = sign,
 	};
 
 	return (struct ssh_crypto){g, &ops};

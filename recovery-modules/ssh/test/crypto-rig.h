@@ -8,10 +8,13 @@
 
 #include "base/buf.h"
 #include "keyvault/crypto/ssh-cipher.h"
+#include "keyvault/crypto/ssh-exchange.h"
+#include "keyvault/crypto/ssh-host-key.h"
 #include "recovery-modules/ssh/ssh-crypto.h"
 
-#define RIG_EXCHANGES 64
-#define RIG_KEYS      (4 * RIG_EXCHANGES)
+#define RIG_EXCHANGES 256
+#define RIG_KEYS      (2 * RIG_EXCHANGES)
+#define RIG_HOST_KEYS 4
 
 struct crypto_rig {
 	struct crypto_rig_exchange {
@@ -27,6 +30,9 @@ struct crypto_rig {
 	} key[RIG_KEYS];
 	uint32_t key_n;
 	uint64_t sealed, twice;
+	struct ssh_exchange_secret own; /* of the exchange that we make */
+	struct ssh_host_key *host_key[RIG_HOST_KEYS];
+	uint32_t host_key_n;
 };
 
 /* @records: of two bytes length and a record of session-keys.h each. False: one is malformed. */
