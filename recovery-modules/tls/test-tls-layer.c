@@ -470,11 +470,48 @@ static void test_refusals(void **state)
 	}
 }
 
+/* The host may have less than it was asked to keep. */
+static void test_a_log_that_is_lost(void **state)
+{
+	static const struct jeebs_service usual = {
+		.protocol = "https", .retain = 1 << 20, .inner = &http_module};
+	_Alignas(max_align_t) static uint8_t room[SESSION_CRYPTO_BYTES];
+
+	for (int i = 0; i < 3; i++) {
+		struct harness_options o = {.service = &usual, .log_max = 2000};
+		struct tls_rig *r = tls_rig_new(&(struct tls_rig_options){.suite = suites[0]});
+		struct sealed c = {.rig = r};
+		struct jeebs_plan plan;
+		struct harness h;
+		tls_rig_handshake(r);
+		tls_rig_say(r, JEEBS_TO_SERVER, bytes_str("GET / HTTP/1.1\r\n\r\n"));
+		tls_rig_say(r, JEEBS_TO_CLIENT, bytes_of(room, sizeof room));
+		struct run u = {.c = &c};
+		assert_int_equal(harness_init(&u.h, &https, &o), 0);
+		live(&u, r->wire[0].n + r->wire[1].n);
+		h = u.h;
+		if (i == 1)
+			assert_int_equal(harness_reopen(&h), 0);
+		if (i == 1)
+			harness_data(&h, JEEBS_TO_SERVER, bytes_str("x"));
+		struct session_secrets secrets = tls_rig_secrets(r);
+		if (i == 2)
+			harness_unseal(&h, session_crypto_init(room, &secrets),
+				       &session_crypto_ops);
+		harness_plan(&h, &plan);
+		assert_int_equal(plan.verdict, JEEBS_REFUSE);
+		assert_string_equal(plan.reason, "log-lost");
+		harness_deinit(&h);
+		tls_rig_free(r);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_can_be_composed),
 		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_a_log_that_is_lost),
 		cmocka_unit_test(test_cuts),
 		cmocka_unit_test(test_cuts_in_small_chunks),
 		cmocka_unit_test(test_cuts_after_restore),

@@ -36,7 +36,7 @@ bool tls_log_copy(const struct tls_log *log, uint32_t dir, uint64_t from, uint64
 	return true;
 }
 
-void tls_session_from_log(const struct tls_log *log, const uint64_t end[static 2],
+bool tls_session_from_log(const struct tls_log *log, const uint64_t end[static 2],
 			  struct tls_session *ret)
 {
 	static const uint32_t order[] = {JEEBS_TO_CLIENT, JEEBS_TO_SERVER};
@@ -47,22 +47,23 @@ void tls_session_from_log(const struct tls_log *log, const uint64_t end[static 2
 		for (uint64_t off = 0; off < end[dir];) {
 			struct jeebs_bytes b = log->read(log->flow, dir, log->begin[dir] + off);
 			if (b.n == 0)
-				return;
+				return false;
 			struct bytes part =
 				bytes_head(bytes_of(b.p, b.n), (size_t)(end[dir] - off));
 			tls_session_take(ret, dir, part, NULL, NULL);
 			off += part.n;
 		}
 	}
+	return true;
 }
 
 /* After a restore the session is what the logs say. */
-static void make_session_again(struct tls *s)
+static bool make_session_again(struct tls *s)
 {
 	struct tls_log log = {s->ops->log, s->flow, s->service.begin};
 
-	tls_session_from_log(&log, s->end, &s->session);
 	s->restored = false;
+	return tls_session_from_log(&log, s->end, &s->session);
 }
 
 static void note_turn(struct tls *s, uint32_t dir)
@@ -78,8 +79,8 @@ int tls_live_data(void *state, uint32_t dir, uint64_t off, struct jeebs_bytes b,
 {
 	struct tls *s = state;
 
-	if (s->restored)
-		make_session_again(s);
+	if (s->restored && !make_session_again(s))
+		return lose(s, "log-lost");
 	note_turn(s, dir);
 	s->ops->keep_from(s->flow, dir, s->service.begin[dir]);
 	s->end[dir] = off + b.n - s->service.begin[dir];
@@ -119,7 +120,7 @@ static const char *const reasons[] = {
 	"retain-exceeded", "handshake-not-seen", "gap",
 	"not-tls",         "tls-version",        "cipher-not-continuable",
 	"renegotiation",   "heartbeat",          "handshake-failed",
-	"early-data",
+	"early-data",      "log-lost",
 };
 #define REASONS (sizeof reasons / sizeof reasons[0])
 

@@ -19,8 +19,10 @@ static void preview(const struct tls *s, const struct jeebs_cut *cut, struct jee
 	const struct tls_log log = {cut->log, cut->flow, s->service.begin};
 	struct tls_session session;
 
-	tls_session_from_log(&log, end, &session);
-	if (session.refused)
+	if (!tls_session_from_log(&log, end, &session))
+		answer(ret, JEEBS_REFUSE, "log-lost",
+		       "TLS, of which not all is there that was to be kept");
+	else if (session.refused)
 		answer(ret, JEEBS_REFUSE, session.refused, "TLS, and cannot be continued");
 	else if (session.side[0].phase != TLS_SEALED || session.side[1].phase != TLS_SEALED)
 		answer(ret, JEEBS_REFUSE, "handshake-cut", "TLS, in the middle of its handshake");

@@ -446,6 +446,8 @@ static void complete_proved(struct joined *m, const struct tls_follow *before)
 	if (!tls_follow_record(&m->follow[JEEBS_TO_CLIENT], &m->session, &m->crypto,
 			       bytes_of(m->out, m->whole_n), m->text, &t))
 		fail(m, m->follow[JEEBS_TO_CLIENT].refused);
+	else if (m->follow[JEEBS_TO_CLIENT].messages.have > 0)
+		fail(m, "record-uncertain"); /* a message that goes on, nobody knows how */
 	update_key(m);
 }
 

@@ -180,7 +180,8 @@ int tls_unseal(void *state, const struct jeebs_cut *cut)
 	s->end[JEEBS_TO_SERVER] = cut->to_server_end - s->service.begin[JEEBS_TO_SERVER];
 	s->end[JEEBS_TO_CLIENT] = cut->to_client_end - s->service.begin[JEEBS_TO_CLIENT];
 	struct tls_log log = {cut->log, cut->flow, s->service.begin};
-	tls_session_from_log(&log, s->end, &s->session);
+	if (!tls_session_from_log(&log, s->end, &s->session))
+		return lose(s, "log-lost");
 	if (s->session.refused)
 		return lose(s, s->session.refused);
 	p = tls_plain_new(s, cut);

@@ -81,9 +81,11 @@ struct tls_log {
 	struct jeebs_flow *flow;
 	const uint64_t *begin; /* by direction, what is added to an offset */
 };
-/* Makes the session of what both directions have said up to @end. Server first: what the client's
- * records are, the server's hello says. */
-void tls_session_from_log(const struct tls_log *log, const uint64_t end[static 2],
+/*
+ * Makes the session of what both directions have said up to @end. Server first: what the client's
+ * records are, the server's hello says. False: the log does not have all of it.
+ */
+bool tls_session_from_log(const struct tls_log *log, const uint64_t end[static 2],
 			  struct tls_session *ret);
 /* Copies [from, to) of the log. False: it does not have all of it. */
 bool tls_log_copy(const struct tls_log *log, uint32_t dir, uint64_t from, uint64_t to,

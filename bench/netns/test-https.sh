@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# Stock curl downloads over TLS, 1.3 and 1.2, from stock nginx with the key tap: the box opens the sessions' keys when the
+# server dies, and goes on in the middle of a record. The backup speaks plain HTTP.
+. "$(dirname "$0")/lib.sh"
+lab_init
+. "$(dirname "$0")/keytap.sh"
+. "$(dirname "$0")/keyvault.sh"
+need openssl jq python3
+lab_up
+keytap_up
+make_files 1k.bin 20m.bin
+keyvault_up web1 10.9.0.1
+vault_start --listen "$vault_at"
+collector_start --vault "$vault_at" --wait-ms 2000
+
+# https_nginx NAME LISTEN LINE...: the same files on port 443.
+https_nginx() {
+	local name=$1 listen=$2 dir=$lab_dir/https-$1
+	shift 2
+	mkdir -p "$dir"
+	nginx_config "$lab_dir/www" "$dir" "$name" | sed "s/listen 80 .*/listen $listen;/; /listen \[::\]/d; s|^http {|http { $*|" >"$dir/nginx.conf"
+	in_ns_exec "$name" "${https_env[@]}" "$(program nginx)" -p "$dir" -c "$dir/nginx.conf" -e "$dir/error.log" 2>>"$dir/error.log" &
+}
+https_env=("${tapped[@]}")
+https_nginx server '443 ssl' "ssl_certificate $lab_dir/tls.crt; ssl_certificate_key $lab_dir/tls.key; ssl_protocols TLSv1.2 TLSv1.3;"
+https_env=(env)
+https_nginx backup 443
+wait_for 5 "nginx with TLS" in_ns client curl -skf -o /dev/null https://10.9.0.1/1k.bin
+wait_for 5 "nginx without" in_ns box curl -sf -o /dev/null http://10.9.0.2:443/1k.bin
+
+lab_addresses='[10.9.0.1]'
+lab_backups='[{address: 10.9.0.2}]'
+lab_services=('{port: 443, protocol: https, keys: sealed, retain: 64MiB}')
+lab_extra="keyvault: {vaults: [{address: \"$vault_at\"}], certificate: $vault_dir/recovery.crt, key: $vault_dir/recovery.key, ca: $vault_dir/ca.crt}"
+appliance_start --debug
+status() { jeebsctl status >"$lab_dir/status"; grep -q "$1" "$lab_dir/status"; }
+wait_for 5 "the vault to be known" status "vault $vault_at: up"
+
+# What is said passes the box as ciphertext alone: it is in nobody's memory but the clients' and the servers'.
+marker=jeebs-marker-0123456789-abcdefghijklmnopqrstuvwx
+printf 'CLIENT_RANDOM %064d %s\n' 0 "$(printf %s "$marker" | od -An -v -tx1 | tr -d ' \n')" >"$lab_dir/marker"
+marked() { python3 "$lab_root/bench/netns/find-secrets.py" "$lab_dir/marker" "$@"; }
+
+suites=(TLS_AES_128_GCM_SHA256 TLS_AES_256_GCM_SHA384 TLS_CHACHA20_POLY1305_SHA256)
+clients=()
+for suite in "${suites[@]}"; do
+	get_rate=1000000 get "$suite" -k --tls13-ciphers "$suite" -H "X-Marker: $marker" --http1.1 https://10.9.0.1/20m.bin
+	clients+=("$suite")
+done
+for suite in ECDHE-ECDSA-AES128-GCM-SHA256 ECDHE-ECDSA-CHACHA20-POLY1305; do
+	get_rate=1000000 get "$suite" -k --tls-max 1.2 --ciphers "$suite" -H "X-Marker: $marker" --http1.1 https://10.9.0.1/20m.bin
+	clients+=("$suite")
+done
+get_rate=1000000 get again -k --http1.1 -H "X-Marker: $marker" https://10.9.0.1/paced/20m.bin https://10.9.0.1/1k.bin
+clients+=(again)
+for id in "${clients[@]}"; do
+	wait_for 10 "the download '$id'" get_reached "$id" 500000
+done
+wait_for 5 "the sessions' keys" status "web1:443: ${#clients[@]} of ${#clients[@]} sessions have keys"
+mapfile -t pids < <(ip netns pids "$(ns client)")
+(($(marked "${pids[@]}") > 0)) || fail "the marker is not even in the clients' memory"
+[[ $(marked "$appliance" "$lab_dir/state" "$vault_dir") == 0 ]] || fail "the box has plaintext"
+pull_cable server
+wait_for 10 "the takeover" taken_over
+get_hurry
+get_wait 30 "${clients[@]}"
+for id in "${clients[@]}"; do
+	[[ $id == again ]] || get_check "$id" 20m.bin
+done
+get_check again 20m.bin 1k.bin
+# Whoever closes a connection before it has read our close_notify resets it; by then it has long been proven.
+all_settled
+((account_continued == ${#clients[@]})) || fail "$account_continued of ${#clients[@]} continued"
+pass "${#clients[@]} downloads over TLS, longest stall $(longest_stall "${clients[@]}") ms"
