@@ -493,11 +493,8 @@ static void frame_begins(const struct h2_run *x)
 
 	switch (f->type) {
 	case H2_DATA:
-		s->resume.granted -= f->length;
-		if (t)
-			t->granted -= f->length;
 		/* It does not obey its windows: the client's would be exceeded. */
-		if (s->resume.granted < 0 || (t && t->granted < 0))
+		if (s->resume.granted < f->length || (t && t->granted < f->length))
 			h2_stop(x, "backend-not-h2");
 		break;
 	case H2_HEADERS:
@@ -556,11 +553,29 @@ static void piece(const struct h2_run *x, const struct h2_piece *p)
 		frame_ends(x);
 }
 
+/*
+ * Bytes of data have come, padding included. They count when they come, as they do for the client:
+ * until then a frame's rest is granted and not used.
+ */
+static void spend(struct h2 *s, uint32_t n)
+{
+	struct h2_stream *t = stream_of(s, s->side[JEEBS_TO_CLIENT].frames.stream);
+
+	s->resume.granted -= n;
+	if (t)
+		t->granted -= n;
+}
+
 void h2_backend_data(const struct h2_run *x, struct jeebs_bytes b)
 {
+	struct h2_frames *f = &x->s->side[JEEBS_TO_CLIENT].frames;
+
 	while (b.n > 0 && !x->s->resume.over) {
 		struct h2_piece p;
-		size_t n = h2_frames_take(&x->s->side[JEEBS_TO_CLIENT].frames, b, &p);
+		uint32_t left = f->head_n == H2_FRAME_HEAD ? f->left : 0;
+		size_t n = h2_frames_take(f, b, &p);
+		if (left > 0 && f->type == H2_DATA)
+			spend(x->s, left - f->left);
 		piece(x, &p);
 		b.p += n;
 		b.n -= n;

@@ -17,6 +17,9 @@ void h2_client_start(const struct h2_run *x)
 	up->frames = s->base_frames;
 	up->at = s->base_off;
 	up->block_n = 0;
+	/* It is read again as well. */
+	if (s->preface_n < H2_PREFACE_N)
+		s->preface_n = 0;
 	h2_client_more(x);
 }
 
@@ -305,12 +308,27 @@ static void piece(const struct h2_run *x, const struct h2_piece *p)
 
 /* ---- the log, and what comes behind it ---- */
 
+static size_t preface(const struct h2_run *x, struct jeebs_bytes v)
+{
+	struct h2 *s = x->s;
+	size_t n = H2_PREFACE_N - s->preface_n;
+
+	if (n > v.n)
+		n = v.n;
+	if (memcmp(H2_PREFACE + s->preface_n, v.p, n) != 0)
+		h2_stop(x, "not-h2");
+	s->preface_n = (uint8_t)(s->preface_n + n);
+	return n;
+}
+
 /* Reads one step of @v. Returns how many bytes; 0: the backend does not take them now. */
 static size_t step(const struct h2_run *x, struct jeebs_bytes v)
 {
 	struct h2_side *up = &x->s->side[JEEBS_TO_SERVER];
 	struct h2_piece p;
 
+	if (x->s->preface_n < H2_PREFACE_N)
+		return preface(x, v);
 	v.n = may_read(x->s, v.n);
 	if (v.n == 0)
 		return 0;
@@ -374,7 +392,7 @@ void h2_client_data(const struct h2_run *x, struct jeebs_bytes b)
 		b.p += n;
 		b.n -= n;
 	}
-	if (b.n == 0 || r->over)
+	if (b.n == 0 || r->over || !h2_memory(x))
 		return;
 	if (b.n > H2_KEPT_MAX - r->kept_n) {
 		h2_stop(x, "too-much-waits");

@@ -15,6 +15,21 @@ void h2_stop(const struct h2_run *x, const char *reason)
 	x->ops->abort(x->j, reason);
 }
 
+bool h2_memory(const struct h2_run *x)
+{
+	struct h2_resume *r = &x->s->resume;
+
+	if (r->late)
+		return true;
+	r->late = x->ops->memory(x->j, H2_LATE_MAX + H2_KEPT_MAX);
+	if (!r->late) {
+		h2_stop(x, "no-memory");
+		return false;
+	}
+	r->kept = r->late + H2_LATE_MAX;
+	return true;
+}
+
 /* ---- towards the client ---- */
 
 void h2_say(const struct h2_run *x, struct jeebs_bytes b)
@@ -28,6 +43,8 @@ void h2_say(const struct h2_run *x, struct jeebs_bytes b)
 		return;
 	}
 	/* In the middle of a frame nothing else can be said. */
+	if (!h2_memory(x))
+		return;
 	if (b.n > H2_LATE_MAX - r->late_n) {
 		h2_stop(x, "too-much-waits");
 		return;
@@ -281,13 +298,7 @@ static void start(const struct h2_run *x)
 		.list_max = s->list_max,
 		.client_over = x->cut->client_fin,
 		.leaving = s->server_leaves || x->cut->server_fin,
-		.late = x->ops->memory(x->j, H2_LATE_MAX + H2_KEPT_MAX),
 	};
-	if (!s->resume.late) {
-		h2_stop(x, "no-memory");
-		return;
-	}
-	s->resume.kept = s->resume.late + H2_LATE_MAX;
 	owe(s);
 	complete_frame(x);
 	answer_frames(x);

@@ -32,46 +32,61 @@ static int64_t lacking(int64_t have, int64_t want)
 	return want > have && have <= want / 2 ? want - have : 0;
 }
 
+/* Of what was granted to @t, what would go to the client. */
+static int64_t forwarded(struct h2 *s, const struct h2_stream *t)
+{
+	int64_t n = t->granted - besides(s, t);
+
+	return n > 0 ? n : 0;
+}
+
+/* @io_budget: what the client takes beyond what was granted to all streams. */
 static void grant_stream(const struct h2_run *x, struct h2_stream *t, int64_t *io_budget)
 {
 	const struct h2_resume *r = &x->s->resume;
+	int64_t before = forwarded(x->s, t), dropped = besides(x->s, t) - t->granted;
 	int64_t n = lacking(t->granted, t->window + besides(x->s, t));
+	int64_t most = *io_budget > PIECE && *io_budget != INT64_MAX ? PIECE : *io_budget;
 
 	/* Nothing but what is owed may come now. */
 	if (t->backend == 0 || (r->owed > 0 && r->owed_stream != t->id))
 		return;
-	if (n > *io_budget)
-		n = *io_budget;
+	if (most < 0)
+		most = 0;
+	if (dropped > 0 && most < INT64_MAX - dropped)
+		most += dropped;
+	if (n > most)
+		n = most;
 	if (n <= 0)
 		return;
-	*io_budget -= n;
 	t->granted += n;
+	if (*io_budget != INT64_MAX)
+		*io_budget -= forwarded(x->s, t) - before;
 	h2_ask_word(x, H2_WINDOW_UPDATE, t->backend, (uint32_t)n);
 }
 
+/*
+ * The window of the connection grows by what was dropped only afterwards: before that any stream
+ * could use it for what goes to the client.
+ */
 static void grant(const struct h2_run *x)
 {
 	struct h2 *s = x->s;
 	struct h2_resume *r = &s->resume;
-	int64_t want = s->window, budget = INT64_MAX;
-
-	for (unsigned i = 0; i < s->stream_n; i++)
-		want += besides(s, &s->stream[i]);
+	int64_t want = s->window + r->owed, budget = INT64_MAX;
 	int64_t n = lacking(r->granted, want);
+
 	if (n > 0) {
 		r->granted += n;
 		h2_ask_word(x, H2_WINDOW_UPDATE, 0, (uint32_t)n);
 	}
-	bool short_of = r->granted > want;
-	if (short_of)
-		budget = want;
-	for (unsigned i = 0; short_of && i < s->stream_n; i++)
-		budget -= s->stream[i].granted;
-	for (unsigned i = 0; i < s->stream_n; i++) {
-		int64_t most = short_of && budget > PIECE ? PIECE : budget, left = most;
-		grant_stream(x, &s->stream[i], &left);
-		budget -= most - left;
+	if (r->granted > want) {
+		budget = s->window;
+		for (unsigned i = 0; i < s->stream_n; i++)
+			budget -= forwarded(s, &s->stream[i]);
 	}
+	for (unsigned i = 0; i < s->stream_n; i++)
+		grant_stream(x, &s->stream[i], &budget);
 }
 
 /* The client may send what the backend takes, as soon as it may send only half of that. */

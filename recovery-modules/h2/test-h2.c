@@ -271,6 +271,27 @@ static void test_small_windows(void **state)
 	assert_true(n.exact > n.cuts * 9 / 10);
 }
 
+/* All streams together have the room of one, and what is compared must not be taken for room. */
+static void test_one_window_for_all(void **state)
+{
+	static const struct asked asks[] = {
+		{"GET", "/a?size=400000", 0, 0},
+		{"GET", "/b?size=300000", 0, 0},
+		{"GET", "/c?size=150000&open", 0, 150000},
+	};
+	const struct scene s = {
+		.name = "one window for all",
+		.step = 39989,
+		ASKS(asks),
+		.client = {.lazy = H2_WINDOW, .window = 1000000, .table = UINT32_MAX},
+		.old = PLAIN,
+		.backup = PLAIN,
+		.harness = {.backend = {.max = 1448}}};
+	struct totals n = every_cut(&s);
+
+	assert_int_equal(n.aborted, 0);
+}
+
 static void test_uploads(void **state)
 {
 	static const struct asked asks[] = {
@@ -402,10 +423,11 @@ int main(int argc, char **argv)
 {
 	every = argc > 1 && strcmp(argv[1], "every") == 0;
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_downloads),    cmocka_unit_test(test_small_windows),
-		cmocka_unit_test(test_uploads),      cmocka_unit_test(test_another_make),
-		cmocka_unit_test(test_posts),        cmocka_unit_test(test_chunks_and_restore),
-		cmocka_unit_test(test_many_streams), cmocka_unit_test(test_other_content),
+		cmocka_unit_test(test_downloads),          cmocka_unit_test(test_small_windows),
+		cmocka_unit_test(test_one_window_for_all), cmocka_unit_test(test_uploads),
+		cmocka_unit_test(test_another_make),       cmocka_unit_test(test_posts),
+		cmocka_unit_test(test_chunks_and_restore), cmocka_unit_test(test_many_streams),
+		cmocka_unit_test(test_other_content),
 	};
 	return cmocka_run_group_tests_name("h2", tests, NULL, NULL);
 }

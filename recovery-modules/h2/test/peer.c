@@ -216,6 +216,8 @@ static int on_data(nghttp2_session *s, uint8_t flags, int32_t id, const uint8_t 
 
 	if (t)
 		assert_int_equal(buf_append(&t->body, b, n), 0);
+	if (t)
+		t->unread += n;
 	if (t && p->server && t->answering && says(t->path, "&echo"))
 		nghttp2_session_resume_data(s, id);
 	return 0;
@@ -284,6 +286,7 @@ static ssize_t padding(nghttp2_session *s, const nghttp2_frame *f, size_t max, v
 static void open_session(struct peer *p, const struct peer_options *o, bool server)
 {
 	nghttp2_session_callbacks *c;
+	nghttp2_option *option;
 
 	*p = (struct peer){.o = *o, .server = server, .out = BUF_INIT(BODY_MAX)};
 	assert_int_equal(nghttp2_session_callbacks_new(&c), 0);
@@ -295,9 +298,13 @@ static void open_session(struct peer *p, const struct peer_options *o, bool serv
 	nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(c, on_invalid);
 	if (o->pad)
 		nghttp2_session_callbacks_set_select_padding_callback(c, padding);
-	assert_int_equal(server ? nghttp2_session_server_new(&p->session, c, p)
-				: nghttp2_session_client_new(&p->session, c, p),
+	/* What has come counts against the windows until all that has come at once was read. */
+	assert_int_equal(nghttp2_option_new(&option), 0);
+	nghttp2_option_set_no_auto_window_update(option, 1);
+	assert_int_equal(server ? nghttp2_session_server_new2(&p->session, c, p, option)
+				: nghttp2_session_client_new2(&p->session, c, p, option),
 			 0);
+	nghttp2_option_del(option);
 	nghttp2_session_callbacks_del(c);
 	nghttp2_settings_entry list[4];
 	size_t n = 0;
@@ -375,6 +382,18 @@ void peer_receive(struct peer *p, struct bytes b)
 	ssize_t n = nghttp2_session_mem_recv(p->session, b.p, b.n);
 	if (n != (ssize_t)b.n)
 		p->failed = true;
+	size_t unread = 0;
+	for (unsigned i = 0; i < p->n; i++)
+		unread += p->stream[i].unread;
+	if (unread == 0 || unread < p->o.lazy)
+		return;
+	nghttp2_session_consume_connection(p->session, unread);
+	for (unsigned i = 0; i < p->n; i++) {
+		struct peer_stream *t = &p->stream[i];
+		if (t->unread > 0)
+			nghttp2_session_consume_stream(p->session, t->id, t->unread);
+		t->unread = 0;
+	}
 }
 
 void peer_speak(struct peer *p)

@@ -29,6 +29,7 @@ struct peer_options {
 	bool other;               /* other bytes under the same names */
 	const char *weak_instead; /* not NULL: this suffix of all tags (another make of server) */
 	bool push;
+	size_t lazy; /* reads only when so many bytes have come */
 };
 
 struct peer_stream {
@@ -38,6 +39,7 @@ struct peer_stream {
 	/* The client's: what it asks, and what it has got. */
 	size_t upload, uploaded;
 	struct buf body;
+	size_t unread;            /* bytes of it for which the windows were not opened again */
 	char fields[PEER_FIELDS]; /* of the last head, "name: value\n" */
 	unsigned heads;           /* how many heads and trailers came */
 	int status;
