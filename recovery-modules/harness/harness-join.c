@@ -702,6 +702,14 @@ static bool patience_step(struct harness_channel *c)
 	return true;
 }
 
+/* A client may have waited until nothing comes any more. */
+static bool silence_step(struct harness_channel *c)
+{
+	const struct harness_client *client = c->h->run->client;
+
+	return client && client->again && !c->gone && !run_over(c) && client_step(c);
+}
+
 /* Takes one step on each channel. Channels made meanwhile are included. */
 static bool all(struct harness *h, step_fn *what, bool only_one)
 {
@@ -787,8 +795,8 @@ static void resume(struct harness *h, struct harness_run *run, struct bytes more
 	/* Each step consumes something bounded, so the loop ends. */
 	while (alive(h)) {
 		bool moved = all(h, step, false);
-		if (!moved && alive(h) && !disturb_step(h) && !all(h, timer_step, true) &&
-		    !all(h, patience_step, true))
+		if (!moved && alive(h) && !disturb_step(h) && !all(h, silence_step, true) &&
+		    !all(h, timer_step, true) && !all(h, patience_step, true))
 			break;
 	}
 	end_channels(h);

@@ -119,6 +119,7 @@ struct harness_client {
 	 * related connections send only their FIN.
 	 */
 	enum harness_opening (*open)(void *ctx, const struct harness_channel *c, void **ret);
+	bool again; /* @next is called once more when nothing else moves */
 };
 
 enum harness_opening {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "oracle-fuzz.h"
 
+#include <string.h>
+
 #include "base/buf.h"
 #include "conversation.h"
 #include "base/demand.h"
@@ -167,6 +169,36 @@ static void tell(const struct learnt *l, uint32_t state, struct bytes answer, bo
 		reached("unknown");
 }
 
+/* What an oracle with a judgement of its own says to its own answer. */
+static void judge(const struct learnt *l, struct bytes answer)
+{
+	const struct jeebs_cut cut = {0};
+	const char *wrong;
+	uint32_t missing;
+
+	demand(oracle_fuzz.oracle->judge(l->oracle, &cut, (struct jeebs_bytes){answer.p, answer.n},
+					 &wrong, &missing) == 0);
+	/* Two equal requests may have got different answers, and get each other's. */
+	demand(!wrong || strcmp(wrong, "malformed") != 0);
+	reached(wrong ? "judged wrong" : "judged right");
+}
+
+/* It says the same in other bytes. */
+static void ask_and_judge(const struct learnt *l)
+{
+	static const size_t chunks[] = {SIZE_MAX, 13};
+	struct bytes q = buf_view(l->asked ? &l->question : &l->sent[JEEBS_TO_SERVER]);
+
+	for (size_t i = 0; i < sizeof chunks / sizeof chunks[0]; i++) {
+		struct buf answer = BUF_INIT(ANSWER_MAX);
+		uint32_t state = ask(l, q, chunks[i], &answer);
+		tell(l, state, buf_view(&answer), false);
+		if (!l->asked && !l->gap && l->cut == 0)
+			judge(l, buf_view(&answer));
+		buf_deinit(&answer);
+	}
+}
+
 static void ask_in_chunks(const struct learnt *l)
 {
 	static const size_t chunks[] = {1, 13};
@@ -257,6 +289,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	learn(&l, input);
 	if (is_numbered())
 		ask_in_turn(&l, input);
+	else if (oracle_fuzz.oracle->judge)
+		ask_and_judge(&l);
 	else
 		ask_in_chunks(&l);
 	buf_deinit(&l.question);

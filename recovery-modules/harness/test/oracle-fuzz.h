@@ -8,7 +8,8 @@
  * Its input is a conversation from hostile bytes (conversation.h), which the oracle learns, and a
  * question: what the client said again, or what the records 'Q' say. Demanded: the answer does not
  * depend on how the question is chunked, and the same question again gets a beginning of what the
- * server sent then.
+ * server sent then. An oracle that says it in other bytes (judge) must be able to read its own
+ * answer.
  *
  * Where there are several connections the records 'Q' are asked one after the other, each of its
  * connection; a data connection's first one names the port. Only what the contract says is

@@ -92,6 +92,16 @@ struct jeebs_oracle {
 		       struct jeebs_bytes b, int fin);
 	void *(*connect_related)(void *connection, uint16_t port);
 	int (*asks_related)(void *oracle, const struct jeebs_expect *who);
+
+	/*
+	 * For protocols in which the same can be said in other bytes; NULL: the client must get the
+	 * very bytes. @got is what the client got behind @cut. *ret_wrong is NULL when, read
+	 * together with what it had before, it says what the real server went on to say, or a
+	 * beginning of that; otherwise what is wrong, as a stable word. *ret_missing: something
+	 * that the client has asked for in the whole conversation did not come to its end.
+	 */
+	int (*judge)(void *oracle, const struct jeebs_cut *cut, struct jeebs_bytes got,
+		     const char **ret_wrong, uint32_t *ret_missing);
 };
 
 #ifdef JEEBS_MODULE_STATIC
