@@ -260,7 +260,8 @@ void h2_resume(void *state, const struct jeebs_cut *cut, struct jeebs_join *j,
 	       const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b);
 /* Ends the connection at once. */
 void h2_stop(const struct h2_run *x, const char *reason);
-/* Gets the memory for what must wait; most connections need none. False: the connection has ended. */
+/* Gets the memory for what must wait; most connections need none. False: the connection has ended.
+ */
 bool h2_memory(const struct h2_run *x);
 /* Frames for the client: at once, or behind what is owed. */
 void h2_say(const struct h2_run *x, struct jeebs_bytes b);
