@@ -113,6 +113,11 @@ static void say_data(const struct h2_run *x, struct h2_stream *t, struct jeebs_b
 		h2_stop(x, "content-differs");
 		return;
 	}
+	/* The client has made a window smaller than what was granted of it. */
+	if ((int64_t)b.n > 0 && ((int64_t)b.n > t->window || (int64_t)b.n > x->s->window)) {
+		h2_stop(x, "window-shrunk");
+		return;
+	}
 	t->window -= (int64_t)b.n;
 	x->s->window -= (int64_t)b.n;
 	while (b.n > 0) {

@@ -24,6 +24,12 @@ static int64_t besides(struct h2 *s, const struct h2_stream *t)
 	return n < H2_WINDOW_MAX ? n : H2_WINDOW_MAX;
 }
 
+/* What the client takes: a window may be negative (RFC 9113 section 6.9.2). */
+static int64_t taken_by(int64_t window)
+{
+	return window > 0 ? window : 0;
+}
+
 /* How much more of @want is granted; a little more is not worth a frame. */
 static int64_t lacking(int64_t have, int64_t want)
 {
@@ -45,7 +51,7 @@ static void grant_stream(const struct h2_run *x, struct h2_stream *t, int64_t *i
 {
 	const struct h2_resume *r = &x->s->resume;
 	int64_t before = forwarded(x->s, t), dropped = besides(x->s, t) - t->granted;
-	int64_t n = lacking(t->granted, t->window + besides(x->s, t));
+	int64_t n = lacking(t->granted, taken_by(t->window) + besides(x->s, t));
 	int64_t most = *io_budget > PIECE && *io_budget != INT64_MAX ? PIECE : *io_budget;
 
 	/* Nothing but what is owed may come now. */
@@ -73,7 +79,7 @@ static void grant(const struct h2_run *x)
 {
 	struct h2 *s = x->s;
 	struct h2_resume *r = &s->resume;
-	int64_t want = s->window + r->owed, budget = INT64_MAX;
+	int64_t want = taken_by(s->window) + r->owed, budget = INT64_MAX;
 	int64_t n = lacking(r->granted, want);
 
 	if (n > 0) {
@@ -81,7 +87,7 @@ static void grant(const struct h2_run *x)
 		h2_ask_word(x, H2_WINDOW_UPDATE, 0, (uint32_t)n);
 	}
 	if (r->granted > want) {
-		budget = s->window;
+		budget = taken_by(s->window);
 		for (unsigned i = 0; i < s->stream_n; i++)
 			budget -= forwarded(s, &s->stream[i]);
 	}

@@ -31,6 +31,8 @@ struct scene {
 	uint8_t replay;
 	uint64_t from; /* the first cut */
 	unsigned step; /* bytes from cut to cut, unless all are asked for */
+	bool coarse;   /* `step` is that always: the conversation is long */
+	bool shrinks;  /* behind the cut the client makes the windows of its streams small */
 	/* Requests that may not be repeated: they are complete, or the client is told. */
 	bool some_fail;
 };
@@ -154,6 +156,12 @@ static void resume(struct talk *t, struct totals *n)
 	struct harness_backend backend = {.receive = backup_receives, .ctx = t};
 	struct harness_client client = {.next = client_says, .ctx = t};
 
+	if (t->scene->shrinks) {
+		const nghttp2_settings_entry small = {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 10};
+		assert_int_equal(
+			nghttp2_submit_settings(t->client.session, NGHTTP2_FLAG_NONE, &small, 1),
+			0);
+	}
 	harness_resume_with(&t->h, &backend, &client);
 	if (t->h.violation)
 		fail_msg("%s: cut at %llu: %s", t->scene->name,
@@ -215,7 +223,7 @@ static struct totals every_cut(const struct scene *s)
 {
 	struct totals n = {0};
 
-	for (uint64_t at = s->from; cut(s, at, &n); at += every ? 1 : s->step) {
+	for (uint64_t at = s->from; cut(s, at, &n); at += every && !s->coarse ? 1 : s->step) {
 	}
 	print_message("%s: %u cuts, %u continued, %u refused, %u reset, %u requests told\n",
 		      s->name, n.cuts, n.exact, n.refused, n.aborted, n.told);
@@ -282,6 +290,7 @@ static void test_one_window_for_all(void **state)
 	const struct scene s = {
 		.name = "one window for all",
 		.step = 39989,
+		.coarse = true,
 		ASKS(asks),
 		.client = {.lazy = H2_WINDOW, .window = 1000000, .table = UINT32_MAX},
 		.old = PLAIN,
@@ -382,6 +391,45 @@ static void test_chunks_and_restore(void **state)
 	assert_true(n.exact > n.cuts * 8 / 10);
 }
 
+/* RFC 9113 section 6.9.2: a window may become negative. What was granted cannot be taken back. */
+static void test_shrinking_window(void **state)
+{
+	static const struct asked asks[] = {{"GET", "/a?size=90000", 0, 0}};
+	const struct scene s = {.name = "shrinking window",
+				.from = 300,
+				.step = 6007,
+				ASKS(asks),
+				.client = {.window = 40000, .table = UINT32_MAX},
+				.old = PLAIN,
+				.backup = PLAIN,
+				.harness = {.backend = {.max = 5000}},
+				.shrinks = true};
+	struct totals n = every_cut(&s);
+
+	assert_true(n.exact + n.aborted == n.cuts);
+}
+
+/* As policy allows it, and in the way of gRPC: a status behind the content. */
+static void test_posts_again(void **state)
+{
+	static const struct asked asks[] = {
+		{"POST", "/a?size=900&open&trailers", 700, 0},
+		{"POST", "/b?size=1000&open&trailers", 20, 0},
+	};
+	const struct scene s = {.name = "posts again",
+				.step = 43,
+				ASKS(asks),
+				.client = PLAIN,
+				.old = PLAIN,
+				.backup = PLAIN,
+				.replay = JEEBS_REPLAY_ALL};
+	struct totals n = every_cut(&s);
+
+	assert_int_equal(n.aborted, 0);
+	assert_int_equal(n.told, 0);
+	assert_true(n.exact > n.cuts * 8 / 10);
+}
+
 static void test_many_streams(void **state)
 {
 	static struct asked asks[100];
@@ -426,7 +474,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_downloads),          cmocka_unit_test(test_small_windows),
 		cmocka_unit_test(test_one_window_for_all), cmocka_unit_test(test_uploads),
 		cmocka_unit_test(test_another_make),       cmocka_unit_test(test_posts),
-		cmocka_unit_test(test_chunks_and_restore), cmocka_unit_test(test_many_streams),
+		cmocka_unit_test(test_chunks_and_restore), cmocka_unit_test(test_shrinking_window),
+		cmocka_unit_test(test_posts_again),        cmocka_unit_test(test_many_streams),
 		cmocka_unit_test(test_other_content),
 	};
 	return cmocka_run_group_tests_name("h2", tests, NULL, NULL);
