@@ -315,7 +315,7 @@ static size_t preface(const struct h2_run *x, struct jeebs_bytes v)
 
 	if (n > v.n)
 		n = v.n;
-	if (memcmp(H2_PREFACE + s->preface_n, v.p, n) != 0)
+	if (memcmp(&H2_PREFACE[s->preface_n], v.p, n) != 0)
 		h2_stop(x, "not-h2");
 	s->preface_n = (uint8_t)(s->preface_n + n);
 	return n;

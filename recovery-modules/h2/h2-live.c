@@ -322,7 +322,7 @@ static enum h2_reason preface(struct h2 *s, struct jeebs_bytes v)
 
 	if (n > v.n)
 		n = v.n;
-	if (memcmp(H2_PREFACE + s->preface_n, v.p, n) != 0)
+	if (memcmp(&H2_PREFACE[s->preface_n], v.p, n) != 0)
 		return H2_NOT_H2;
 	s->preface_n = (uint8_t)(s->preface_n + n);
 	up->at += n;
