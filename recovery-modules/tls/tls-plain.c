@@ -25,6 +25,7 @@ struct tls_plain *tls_plain_new(const struct tls *s, const struct jeebs_cut *cut
 
 void tls_plain_next_call(struct tls_plain *p)
 {
+	p->at_block = 0;
 	p->used = 0;
 	p->seen[0].b = p->seen[1].b = BYTES_NONE;
 }
@@ -32,14 +33,25 @@ void tls_plain_next_call(struct tls_plain *p)
 static uint8_t *views_take(struct tls_plain *p, size_t n)
 {
 	const size_t align = _Alignof(max_align_t);
+	size_t whole = (n + align - 1) / align * align;
 
-	if (n > sizeof p->views - p->used) {
+	if (n > TLS_VIEW_BLOCK) {
 		p->failed = true;
 		return NULL;
 	}
-	uint8_t *v = p->views + p->used;
-	size_t rest = sizeof p->views - p->used - n, pad = (align - n % align) % align;
-	p->used += n + (pad < rest ? pad : rest);
+	if (whole > TLS_VIEW_BLOCK - p->used) {
+		p->at_block++;
+		p->used = 0;
+	}
+	if (p->at_block < TLS_VIEW_BLOCKS && !p->block[p->at_block])
+		p->block[p->at_block] = p->cut->scratch(p->cut->flow, TLS_VIEW_BLOCK);
+	if (p->at_block >= TLS_VIEW_BLOCKS || !p->block[p->at_block]) {
+		p->at_block = TLS_VIEW_BLOCKS; /* and there is no more in this call */
+		p->failed = true;
+		return NULL;
+	}
+	uint8_t *v = p->block[p->at_block] + p->used;
+	p->used += whole;
 	return v;
 }
 

@@ -11,8 +11,10 @@
 
 #include "tls.h"
 
-/* Plaintext that may be in the module's hands at once. */
-#define TLS_VIEWS_BYTES ((size_t)512 << 10)
+/* Plaintext that may be in the module's hands at once is in blocks, taken as they are needed: each
+ * byte of scratch that was taken is zeroed. */
+#define TLS_VIEW_BLOCK  ((size_t)64 << 10)
+#define TLS_VIEW_BLOCKS 8
 
 struct tls_plain {
 	const struct tls *s;
@@ -30,9 +32,10 @@ struct tls_plain {
 		struct bytes b;
 	} seen[2];   /* the last view */
 	bool failed; /* a log that is there could not be shown */
-	size_t used; /* of views */
+	uint8_t *block[TLS_VIEW_BLOCKS];
+	uint32_t at_block;
+	size_t used; /* of that block */
 	uint8_t wire[TLS_RECORD_MAX], text[TLS_PAYLOAD_MAX], skipped[TLS_PAYLOAD_MAX];
-	_Alignas(max_align_t) uint8_t views[TLS_VIEWS_BYTES];
 };
 
 /* NULL: there is no scratch. */
