@@ -27,7 +27,8 @@ lab_backups='[{address: 10.9.0.2}]'
 lab_ring=4MiB
 lab_capture="max_flows: 1000"
 lab_services=('{port: 443, protocol: http, keys: sealed}' '{port: 8443, protocol: http, keys: sealed}')
-lab_extra="keyvault: {vaults: [{address: \"$vault_at\"}], certificate: $vault_dir/recovery.crt, key: $vault_dir/recovery.key, ca: $vault_dir/ca.crt, approve: operator}"
+lab_extra="store: {size: 8MiB}
+keyvault: {vaults: [{address: \"$vault_at\"}], certificate: $vault_dir/recovery.crt, key: $vault_dir/recovery.key, ca: $vault_dir/ca.crt, approve: operator}"
 ulimit -c unlimited
 cd "$lab_dir"
 appliance_start
@@ -100,8 +101,9 @@ wait_for 10 "the keys of refused sessions to be erased" erased
 
 # ---- no core ----------------------------------------------------------------------------------------
 
+disown "$appliance" # bash need not tell of it
 appliance_signal ABRT
-appliance_wait 10 || true
+wait_for 10 "the box to end" lab_ended "$appliance"
 find_cores() { find "$lab_dir" -maxdepth 1 -name 'core*' | grep -q .; }
 find_cores && fail "the box left a core"
 pass "13 of 13 sessions have keys, 0 of 4 without the tap; no secret in memory, store or vault; 12 opened after approval, then erased"
