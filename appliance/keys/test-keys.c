@@ -25,8 +25,10 @@
 #include "keyvault/seal/test/seal-rig.h"
 #include "keyvault/vault/vault-link.h"
 
-#define SERVER      "10.9.0.1:443"
-#define SESSIONS    20
+#define SERVER "10.9.0.1:443"
+#ifndef SESSIONS
+#define SESSIONS 20 /* docs/performance.md has the figure of 5,000 */
+#endif
 #define PATIENCE_NS (20 * NS_PER_S)
 
 extern char **environ;
@@ -165,6 +167,8 @@ static void connect_origin(void)
 static void seal(struct session_index *ret, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
+		if (i % 250 == 249)
+			settle(); /* the queue has a ceiling */
 		uint8_t room[SESSION_KEYS_MAX_BYTES];
 		struct bytes keys = bytes_of(room, seal_rig_keys(SERVER, w.sealed++, room));
 		struct sealed blob;
@@ -196,7 +200,7 @@ static void start(struct box *b, bool live, bool approve)
 		.services = b->service,
 		.service_count = 2,
 		.server_count = 3,
-		.sessions_max = 1000,
+		.sessions_max = 1000 + 2 * SESSIONS,
 		.budget_ns = PATIENCE_NS,
 		.approve = approve,
 		.approve_ns = PATIENCE_NS,
