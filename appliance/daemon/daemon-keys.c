@@ -226,6 +226,14 @@ struct worker_sessions daemon_keys_sessions(struct daemon *d)
 	return (struct worker_sessions){.ctx = d, .begun = on_begun, .ended = on_ended};
 }
 
+static bool keeps_keys(const struct daemon *d, uint32_t server)
+{
+	for (uint32_t i = 0; d->keys && i < d->key_services->n; i++)
+		if (d->key_services->v[i].server == server)
+			return true;
+	return false;
+}
+
 /* ---- takeovers; in the failover thread --------------------------------------------------------
  */
 
@@ -236,7 +244,7 @@ void daemon_keys_taking(struct daemon *d, uint32_t server, const char *id,
 	struct keys_takeover t = {
 		.server = server, .address = s->addresses[0], .since_ns = cause->alive_ns};
 
-	if (!d->keys)
+	if (!keeps_keys(d, server))
 		return;
 	snprintf(t.failover, sizeof t.failover, "%s", id);
 	snprintf(t.name, sizeof t.name, "%s", s->name);
@@ -253,7 +261,7 @@ void daemon_keys_connection(struct daemon *d, const struct watch_service *servic
 
 void daemon_keys_over(struct daemon *d, uint32_t server)
 {
-	if (d->keys)
+	if (keeps_keys(d, server))
 		keys_takeover_over(d->keys, server);
 }
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 
 #include "base/bell.h"
 #include "base/clock.h"
@@ -592,9 +593,21 @@ static void connect_parts(struct keys *k)
 	keys_index_tell(k->index, on_record, k);
 }
 
+/* All that may be locked. */
+static void raise_memlock(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_MEMLOCK, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_MEMLOCK, &limit); /* what cannot be locked is told later */
+}
+
 /* Before the first key is read. */
 static int guard_process(char *error, size_t error_size)
 {
+	raise_memlock();
 	int r = seal_secure_heap(SECURE_HEAP_BYTES);
 
 	if (r < 0)

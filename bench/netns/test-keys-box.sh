@@ -4,19 +4,13 @@
 . "$(dirname "$0")/lib.sh"
 lab_init
 . "$(dirname "$0")/keytap.sh"
+. "$(dirname "$0")/keyvault.sh"
 need python3 openssl nginx stunnel4 ss jq curl
 lab_up
 keytap_up
-vault_dir=$lab_dir/vault
-vault_at=10.9.0.2:9818
-keyvault=$JEEBS_BUILD/keyvault/vault/jeebs-keyvault
-"$keyvault" init "$vault_dir"
-"$keyvault" add-origin "$vault_dir" web1 10.9.0.1
-in_ns_exec backup "$keyvault" serve --dir "$vault_dir" --listen "$vault_at" >"$lab_dir/vault.log" 2>&1 &
-wait_for 5 "the vault" grep -q vault-serves "$lab_dir/vault.log"
-in_ns_exec server "$JEEBS_BUILD/keyvault/collector/jeebs-keytapd" --dir "$vault_dir/origins/web1" --socket "$keytap_socket" \
-	--socket-mode 666 --vault "$vault_at" --wait-ms 2000 >"$lab_dir/keytapd.log" 2>&1 &
-wait_for 5 "the collector" grep -q ' vault-connected ' "$lab_dir/keytapd.log"
+keyvault_up web1 10.9.0.1
+vault_start
+collector_start --vault "$vault_at" --wait-ms 2000
 tapped_nginx 443
 tapped_listen
 tapped=(env) # as a server that the tap cannot serve
