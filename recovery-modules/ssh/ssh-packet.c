@@ -214,7 +214,7 @@ int ssh_seal(struct ssh_sealer *s, const struct ssh_crypto *c, struct bytes payl
 
 	if (s->state != SEALER_OPEN)
 		return s->state == SEALER_BEGUN ? SSH_SEAL_BEGUN : SSH_SEAL_FAILED;
-	if (payload.n == 0 || payload.n > SSH_PACKET_MAX - 1 - padding)
+	if (!payload.p || payload.n == 0 || payload.n > SSH_PACKET_MAX - 1 - padding)
 		return SSH_SEAL_ROOM;
 	put_head(room, (uint32_t)(1 + payload.n + padding), padding);
 	memcpy(room + 5, payload.p, payload.n);
@@ -256,15 +256,18 @@ int ssh_seal_begun(struct ssh_sealer *s, const struct ssh_crypto *c, const struc
 
 	if (s->state != SEALER_BEGUN)
 		return SSH_SEAL_FAILED;
-	if (payload.n == 0 || payload.n > SSH_PACKET_MAX - 1 - PADDING_MIN)
+	if (!payload.p || payload.n == 0 || payload.n > SSH_PACKET_MAX - 1 - PADDING_MIN)
 		return SSH_SEAL_ROOM;
 	if (!begun_sizes(&s->half.suite, b, payload.n, &length, &padding) ||
 	    b->payload.n > payload.n || !bytes_eq(bytes_head(payload, b->payload.n), b->payload))
 		return SSH_SEAL_OTHER;
-	memset(room, 0, 4 + length);
 	put_head(room, length, padding);
 	memcpy(room + 5, payload.p, payload.n);
+	memset(room + 5 + payload.n, 0, padding);
 	/* The old server's padding may be there already. */
-	memcpy(room, b->plain.p, b->plain.n);
+	size_t front = 5 + payload.n;
+
+	if (b->plain.n > front)
+		memcpy(room + front, b->plain.p + front, b->plain.n - front);
 	return seal_packet(s, c, bytes_of(room, 4 + length), b->wire, out, ret_n);
 }

@@ -9,10 +9,12 @@
 #include <cmocka.h>
 
 #include "jeebs/recovery-module.h"
+#include "recovery-modules/ssh/ssh-connection.h"
 #include "ssh-recording.h"
 
 static struct ssh_transport transport;
 static struct crypto_rig rig;
+static bool data_alone;
 static uint8_t room[SSH_WIRE_MAX];
 
 static void put(uint32_t dir, struct bytes b)
@@ -39,7 +41,13 @@ static size_t take(void *ctx, uint32_t dir, uint64_t off, struct bytes b)
 
 		if (r != SSH_TAKEN_PACKET && r != SSH_TAKEN_LINE)
 			return used;
-		put(dir, r == SSH_TAKEN_LINE ? bytes_head(left, p.wire_n) : p.payload);
+		uint32_t id, code;
+		struct bytes data;
+
+		if (!data_alone)
+			put(dir, r == SSH_TAKEN_LINE ? bytes_head(left, p.wire_n) : p.payload);
+		else if (r == SSH_TAKEN_PACKET && ssh_channel_data(p.payload, &id, &code, &data))
+			put(dir, data);
 		used += p.wire_n;
 	}
 }
@@ -48,7 +56,8 @@ int main(int argc, char **argv)
 {
 	static struct ssh_recording r;
 
-	if (argc != 3)
+	data_alone = argc == 4;
+	if (argc != 3 && !data_alone)
 		return 1;
 	ssh_recording_load(&r, argv[1], argv[2]);
 	if (!crypto_rig_init(&rig, buf_view(&r.keys)))

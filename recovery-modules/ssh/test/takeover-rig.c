@@ -444,7 +444,10 @@ static bool finish_begun(void)
 static void wait_for_records(void)
 {
 	const struct ssh_transport *t = &rig.session.transport;
-	uint32_t needed = t->generation[JEEBS_TO_CLIENT] + t->kex.replied;
+	/* What the server has said NEWKEYS to, and what it would say it to next. */
+	bool next = t->kex.replied && !t->kex.newkeys[JEEBS_TO_CLIENT] &&
+		    t->phase[JEEBS_TO_CLIENT] == SSH_PHASE_PACKETS;
+	uint32_t needed = t->generation[JEEBS_TO_CLIENT] + next;
 
 	read_records();
 	for (int i = 0; rig.crypto.exchange_n < needed; i++) {
