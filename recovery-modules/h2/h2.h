@@ -34,10 +34,10 @@
 #define H2_WINDOW_MAX     0x7fffffff
 #define H2_UP_BLOCK_MAX   HPACK_BLOCK_MAX /* bytes of a header block of the client */
 #define H2_DOWN_BLOCK_MAX 8192u           /* of the server, or the backup */
-/* While it is continued, in the join's memory. */
-#define H2_LATE_MAX    65536u  /* frames for the client, behind what is owed */
-#define H2_KEPT_MAX    131072u /* bytes of the client, behind data that the backend does not take */
-#define H2_WAITING_MAX 65536u  /* bytes of the server that wait for their request */
+/* While it is continued, in the join's memory, of which a layer below needs a part. */
+#define H2_LATE_MAX    32768u /* frames for the client, behind what is owed */
+#define H2_KEPT_MAX    98304u /* bytes of the client, behind data that the backend does not take */
+#define H2_WAITING_MAX 65536u /* bytes of the server that wait for their request */
 #define H2_NO_LIMIT    UINT32_MAX
 
 #define H2_PREFACE   "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" /* RFC 9113 section 3.4 */

@@ -216,6 +216,49 @@ static void test_policy(void **state)
 	plans(&h, JEEBS_CONTINUE, "answered-502");
 }
 
+/* It takes no more than it must, and answers nothing. */
+static void only_settings(void *ctx, struct bytes b, bool eof, struct buf *answer, bool *close,
+			  bool *fail)
+{
+	bool *greeted = ctx;
+
+	if (!*greeted)
+		assert_int_equal(buf_bytes(answer, frame(H2_SETTINGS, 0, 0, BYTES_NONE)), 0);
+	*greeted = true;
+}
+
+/* What the client sends beyond the backup's window is kept, up to a ceiling. */
+static void upload_waits(size_t frames, enum harness_outcome outcome)
+{
+	static const char put[] = "\x02\x03PUT\x86\x84\x41\x01"
+				  "a";
+	struct buf upload = BUF_INIT(1u << 20);
+	bool greeted = false;
+	struct harness_backend backend = {.receive = only_settings, .ctx = &greeted};
+	struct jeebs_plan plan;
+	struct harness h;
+
+	begin(&h);
+	says(&h, JEEBS_TO_SERVER, H2_HEADERS, H2_END_HEADERS, 1, put, sizeof put - 1);
+	for (size_t i = 0; i < frames; i++)
+		assert_int_equal(buf_bytes(&upload, frame(H2_DATA, 0, 1, bytes_of(out, 16000))), 0);
+	harness_plan(&h, &plan);
+	assert_string_equal(plan.reason, "replay");
+	harness_resume(&h, &backend, buf_view(&upload), false);
+	assert_null(h.violation);
+	assert_int_equal(h.outcome, outcome);
+	if (outcome == HARNESS_ABORTED)
+		assert_string_equal(h.abort_reason, "too-much-waits");
+	buf_deinit(&upload);
+	harness_deinit(&h);
+}
+
+static void test_upload_waits(void **state)
+{
+	upload_waits((H2_WINDOW + H2_KEPT_MAX) / 16009, HARNESS_JOINED);
+	upload_waits((H2_WINDOW + H2_KEPT_MAX) / 16009 + 2, HARNESS_ABORTED);
+}
+
 static void test_detect(void **state)
 {
 	static const struct {
@@ -250,6 +293,7 @@ int main(void)
 		cmocka_unit_test(test_late_request),
 		cmocka_unit_test(test_cut_frames),
 		cmocka_unit_test(test_policy),
+		cmocka_unit_test(test_upload_waits),
 		cmocka_unit_test(test_detect),
 	};
 	return cmocka_run_group_tests_name("h2-plan", tests, NULL, NULL);
