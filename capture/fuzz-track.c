@@ -31,6 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 struct watched {
 	uint64_t at[2];
 	bool fin[2];
+	bool waited;    /* it was put off when its first bytes were shown, and not before */
 	uint64_t story; /* a digest of all that was shown, whatever its pieces */
 	uint8_t byte[2][HISTORY];
 	uint8_t have[2][HISTORY];
@@ -50,7 +51,7 @@ static void on_open(void *ctx, struct flow *f)
 	f->user = calloc(1, sizeof(struct watched));
 	CHECK(f->user && f->id != 0);
 	w->open++;
-	if (w->puts_off)
+	if (w->puts_off && f->client.port % 2 == 0)
 		track_put_off(f);
 }
 
@@ -82,9 +83,16 @@ static size_t in_history(uint64_t off, size_t n)
 
 static void on_data(void *ctx, struct flow *f, enum flow_dir d, uint64_t off, struct bytes b)
 {
+	const struct world *w = ctx;
 	struct watched *u = f->user;
 
 	CHECK(off == u->at[d] && b.n > 0 && !u->fin[d]);
+	if (w->puts_off && f->client.port % 2 && !u->waited && u->at[!d] == 0 &&
+	    f->keep_asked[0] == TRACK_KEEP_NOTHING && f->keep_asked[1] == TRACK_KEEP_NOTHING) {
+		u->waited = true;
+		track_put_off(f);
+		return;
+	}
 	reached(d == FLOW_TO_SERVER ? "data to server" : "data to client");
 	for (size_t i = 0; i < b.n; i++)
 		tell(u, (uint64_t)f->last_ns[d] << 9 ^ (uint64_t)d << 8 ^ b.p[i]);

@@ -71,10 +71,13 @@ static void show(struct track *t, struct flow *f, enum flow_dir d, uint64_t off,
 {
 	if (f->put_off && track_put_off_data(t, f, d, b.n))
 		return;
-	f->log_end[d] = off;
-	if (t->sink.data)
-		t->sink.data(t->ctx, f, d, off, b);
-	f->log_end[d] = UINT64_MAX;
+	do {
+		f->log_end[d] = off;
+		if (t->sink.data)
+			t->sink.data(t->ctx, f, d, off, b);
+		f->log_end[d] = UINT64_MAX;
+		/* It may have put them off. If that cannot be, they are shown again now. */
+	} while (f->put_off && !track_put_off_data(t, f, d, b.n));
 	track_apply_keep(t, f, d);
 }
 

@@ -80,11 +80,20 @@ void track_put_off(struct flow *f)
 	f->put_off = true;
 }
 
-/* Whether the module sees this flow from its beginning, with nothing in doubt. */
+/* Whether nothing of it was shown before, and nothing is missing, in doubt, or further than that.
+ */
+static bool is_fresh(const struct flow *f, enum flow_dir d)
+{
+	const struct stream *s = &f->stream[d];
+
+	return f->syn[d].seen && s->next == 0 && s->high == s->shown && s->range_count == 0 &&
+	       s->doubt_to == 0 && f->acked[d] == 0;
+}
+
 static bool is_plain(const struct track *t, const struct flow *f)
 {
-	return f->syn[0].seen && f->syn[1].seen && !f->waiting && !f->stream[0].next &&
-	       !f->stream[1].next && !track_memory_is_short(t);
+	return is_fresh(f, FLOW_TO_SERVER) && is_fresh(f, FLOW_TO_CLIENT) && !f->waiting &&
+	       !f->fin_seen[0] && !f->fin_seen[1] && !track_memory_is_short(t);
 }
 
 static bool begin(struct track *t, struct flow *f)

@@ -172,12 +172,13 @@ struct bytes track_log(const struct flow *f, enum flow_dir dir, uint64_t off);
 struct span track_span(const struct flow *f, enum flow_dir dir);
 
 /*
- * Allows that what is said on @f is shown later than it is seen. To be called in the open callback.
- * Up to TRACK_LATER_BYTES stay in the logs, for TRACK_LATER_NS, and are then shown in the same
- * order, with the same times in last_ns, each piece whole or in several parts. A connection that
- * ends before is shown none of it. In anything but plain order there is nothing to put off: before
- * a gap, an old byte that comes again, a hole or a ceiling all is shown. Until then the logs are
- * longer than was asked.
+ * Allows that what is said on @f is shown later than it is seen. To be called in the open callback,
+ * or when the first bytes are shown: then these are shown again, at once or later, and what was
+ * asked to be kept is forgotten. Up to TRACK_LATER_BYTES stay in the logs, for TRACK_LATER_NS, and
+ * are then shown in the same order, with the same times in last_ns, each piece whole or in several
+ * parts. A connection that ends before is shown none of it. In anything but plain order there is
+ * nothing to put off: before a gap, an old byte that comes again, a hole or a ceiling all is shown.
+ * Until then the logs are longer than was asked.
  */
 void track_put_off(struct flow *f);
 #define TRACK_LATER_BYTES 8192u /* of both directions together */

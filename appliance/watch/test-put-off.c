@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What is said may be read later, by whoever asks; and where nothing may be put off. */
+#include "detect.h"
 #include "plan.h"
 #include "taken.h"
 #include "test/watch-rig.h"
@@ -142,6 +143,93 @@ static void test_a_module_that_does_not_open(void **state)
 	assert_int_equal(track_pool(watch_track(rig.watch))->used, 0);
 }
 
+/* ---- a protocol that is found ---- */
+
+static uint32_t finds_it(struct jeebs_bytes to_server, struct jeebs_bytes to_client)
+{
+	return to_server.n >= 100 ? JEEBS_DETECT_YES : JEEBS_DETECT_MAYBE;
+}
+
+static int open_found(void *state, struct jeebs_flow *f, const struct jeebs_live_ops *ops,
+		      const struct jeebs_service *svc)
+{
+	struct jeebs_service said = *svc;
+
+	assert_string_equal(svc->protocol, "rig"); /* its own name, not the configured one */
+	said.protocol = "rig";
+	return rig_open(state, f, ops, &said);
+}
+
+static void start_finding(void)
+{
+	mine.detect = finds_it;
+	mine.open = open_found;
+	rig.service.module = &detect_module;
+	rig.service.protocol = DETECT_PROTOCOL;
+	rig.service.candidates = candidates;
+	rig.service.candidate_count = 1;
+	start_again();
+}
+
+static void test_found_by_the_first_piece(void **state)
+{
+	struct plan p;
+
+	start_finding();
+	struct jeebs_flow *jf = speak();
+	assert_int_equal(jf->listener.stage, WATCH_PUT_OFF);
+	assert_ptr_equal(watch_module(jf), &mine);
+	assert_int_equal(rig.opens, 0);
+	plan_make(jf, &p);
+	assert_true(p.cont && p.by_module);
+	assert_string_equal(p.module, "rig");
+	assert_read(200, 900);
+	assert_int_equal(jf->flow->stream[FLOW_TO_SERVER].keep, 200); /* nothing is kept */
+	assert_int_equal(watch_undetected(rig.watch), 0);
+}
+
+static void test_found_and_ended(void **state)
+{
+	start_finding();
+	speak();
+	assert_null(client(TCP_ACK | TCP_RST, 200, 900, 0));
+	assert_int_equal(rig.opens, 0);
+	assert_int_equal(track_pool(watch_track(rig.watch))->used, 0);
+}
+
+/* What was said before would be shown in another order. */
+static void test_found_by_a_later_piece(void **state)
+{
+	start_finding();
+	struct jeebs_flow *jf = rig_handshake();
+	client(TCP_ACK, 0, 0, 60);
+	client(TCP_ACK, 60, 0, 60);
+	assert_true(watch_listens(jf));
+	assert_read(120, 0);
+}
+
+/* It is shown the piece once, though it was put off and cannot be. */
+static void test_found_where_nothing_can_be_put_off(void **state)
+{
+	start_finding();
+	struct jeebs_flow *jf = rig_handshake();
+	client(TCP_ACK, 0, 0, TRACK_LATER_BYTES + 1);
+	assert_true(watch_listens(jf));
+	assert_read(TRACK_LATER_BYTES + 1, 0);
+	server(TCP_ACK, 0, TRACK_LATER_BYTES + 1, 30);
+	assert_read(TRACK_LATER_BYTES + 1, 30);
+}
+
+static void test_found_for_a_module_that_expects_others(void **state)
+{
+	mine.companion = "other";
+	start_finding();
+	struct jeebs_flow *jf = rig_handshake();
+	client(TCP_ACK, 0, 0, 100);
+	assert_true(watch_listens(jf));
+	assert_read(100, 0);
+}
+
 /* ---- where others depend on what the module says ---- */
 
 static void assert_read_at_once(void)
@@ -199,6 +287,11 @@ int main(void)
 		TEST(test_a_gap_is_told_in_its_place),
 		TEST(test_a_module_that_gives_up_later),
 		TEST(test_a_module_that_does_not_open),
+		TEST(test_found_by_the_first_piece),
+		TEST(test_found_and_ended),
+		TEST(test_found_by_a_later_piece),
+		TEST(test_found_where_nothing_can_be_put_off),
+		TEST(test_found_for_a_module_that_expects_others),
 		TEST(test_not_with_a_module_that_expects_others),
 		TEST(test_not_of_a_companion),
 		TEST(test_not_while_a_protocol_is_looked_for),

@@ -144,16 +144,14 @@ static struct jeebs_flow *flow_block_new(const struct watch *w)
 	return jf;
 }
 
-/* Gets a connection. The state has room for any module; as much of it as @m needs is zeroed. */
-static struct jeebs_flow *flow_block_get(struct watch *w, const struct jeebs_module *m)
+/* Gets a connection. The state has room for any module. */
+static struct jeebs_flow *flow_block_get(struct watch *w)
 {
 	if (w->spare_count == 0)
 		return flow_block_new(w);
 	struct jeebs_flow *jf = w->spare[--w->spare_count];
 	void *state = jf->listener.state;
 
-	if (state && m)
-		memset(state, 0, m->state_size);
 	*jf = (struct jeebs_flow){.listener.state = state};
 	return jf;
 }
@@ -194,6 +192,9 @@ static void open_listener(struct jeebs_flow *jf)
 {
 	struct watch_listener *l = &jf->listener;
 	const struct jeebs_module *m = l->module;
+
+	if (m)
+		memset(l->state, 0, m->state_size); /* it may have been another connection's */
 	bool ok = m && m->open(l->state, jf, &live_ops, &l->service) == JEEBS_OK;
 
 	set_stage(jf, ok ? WATCH_LISTENS : WATCH_ALONE);
@@ -236,7 +237,6 @@ static void take_module(struct jeebs_flow *jf, const struct jeebs_module *m,
 
 	if (watch_is_open(jf))
 		l->module->close(l->state);
-	memset(l->state, 0, m->state_size);
 	l->module = m;
 	l->service.protocol = m->name;
 	memcpy(l->service.begin, begin, sizeof l->service.begin);
@@ -351,31 +351,73 @@ static void open_module(struct jeebs_flow *jf)
 		open_now(jf);
 }
 
-void watch_read(struct jeebs_flow *jf)
-{
-	track_catch_up(jf->watch->track, jf->flow);
-	if (jf->listener.stage == WATCH_PUT_OFF)
-		open_now(jf);
-}
+/* ---- what is read later ------------------------------------------------------------------ */
 
 /*
- * Whether what is said may be read later. Not where others depend on what is read meanwhile: on the
- * connections a module expects, the protocol it finds, the module it hands over to, the handshake
- * by which keys are found. A copy is made to be asked.
+ * Not where others depend on what is read meanwhile: on the connections a module expects, the
+ * module it hands over to, the handshake by which keys are found.
  */
-static bool may_put_off(const struct watch *w, const struct jeebs_flow *jf)
+static bool concerns_nobody(const struct jeebs_flow *jf, const struct jeebs_module *m)
 {
 	const struct watch_service *s = jf->service;
-	const struct jeebs_module *m = jf->listener.module;
+	const uint64_t above = jf->watch->cfg.spill_above;
+	bool spills = above > 0 && above < TRACK_LATER_BYTES;
+
+	return m && !m->companion && !s->companion && !s->options.upgrade && !s->keys && !spills;
+}
+
+/* Not while a protocol is looked for. A copy is made to be asked. */
+static bool may_put_off(const struct jeebs_flow *jf)
+{
 	const struct flow *f = jf->flow;
-	bool alone = m && !m->companion && !s->companion && !s->candidate_count &&
-		     !s->options.upgrade && !s->keys;
-	bool spills = w->cfg.spill_above > 0 && w->cfg.spill_above < TRACK_LATER_BYTES;
 	bool begins = f->state == FLOW_SYN_SENT && !(f->marks & FLOW_MARK_MIDSTREAM) &&
 		      f->packets[0] + f->packets[1] == 0;
 
-	return alone && !spills && begins;
+	return begins && jf->service->candidate_count == 0 &&
+	       concerns_nobody(jf, jf->listener.module);
 }
+
+/* Whether the protocol was found by the first piece of all, so that nothing else was shown. */
+static bool may_put_off_found(const struct jeebs_flow *jf, const struct chunk *c)
+{
+	const struct flow *f = jf->flow;
+
+	return c->off == 0 && f->stream[!c->dir].next == 0 && !f->fin_seen[!c->dir] && !f->infer &&
+	       jf->listener.next_begin[0] + jf->listener.next_begin[1] == 0 &&
+	       jf->service->candidate_count > 0 && concerns_nobody(jf, jf->listener.next_module);
+}
+
+/* The module that was found is shown the piece when it is opened. */
+static void put_off_found(struct jeebs_flow *jf)
+{
+	struct watch_listener *l = &jf->listener;
+
+	l->module->close(l->state);
+	l->module = l->next_module;
+	l->next_module = NULL;
+	set_stage(jf, WATCH_PUT_OFF);
+	track_put_off(jf->flow);
+}
+
+static void open_put_off(struct jeebs_flow *jf)
+{
+	static const uint64_t begin[2];
+
+	if (jf->listener.stage != WATCH_PUT_OFF)
+		return;
+	if (jf->service->candidate_count > 0)
+		take_module(jf, jf->listener.module, begin);
+	else
+		open_now(jf);
+}
+
+void watch_read(struct jeebs_flow *jf)
+{
+	track_catch_up(jf->watch->track, jf->flow);
+	open_put_off(jf);
+}
+
+/* ---- what the tracker tells -------------------------------------------------------------- */
 
 static void on_open(void *ctx, struct flow *f)
 {
@@ -384,7 +426,7 @@ static void on_open(void *ctx, struct flow *f)
 	const struct jeebs_module *m = w->cfg.choose_module && !service->companion
 					       ? w->cfg.choose_module(w->cfg.ctx, f->server.port)
 					       : service->module;
-	struct jeebs_flow *jf = flow_block_get(w, m);
+	struct jeebs_flow *jf = flow_block_get(w);
 
 	list_init(&f->dirty);
 	f->user = jf;
@@ -398,7 +440,7 @@ static void on_open(void *ctx, struct flow *f)
 		jf->handshake.seen = calloc(1, sizeof *jf->handshake.seen);
 	related_begin(jf);
 	spill_init(jf);
-	if (!may_put_off(w, jf)) {
+	if (!may_put_off(jf)) {
 		open_module(jf);
 		return;
 	}
@@ -411,8 +453,7 @@ static bool listens(struct jeebs_flow *jf)
 {
 	if (!jf)
 		return false;
-	if (jf->listener.stage == WATCH_PUT_OFF)
-		open_now(jf);
+	open_put_off(jf);
 	open_module(jf);
 	return watch_listens(jf);
 }
@@ -438,8 +479,11 @@ static void on_data(void *ctx, struct flow *f, enum flow_dir dir, uint64_t off, 
 	}
 	goes_on(jf, jf->listener.module->data(jf->listener.state, dir, off,
 					      (struct jeebs_bytes){b.p, b.n}, now));
-	if (jf->listener.next_module)
-		hand_over(jf, (struct chunk){dir, off, b, now});
+	const struct chunk c = {dir, off, b, now};
+	if (jf->listener.next_module && may_put_off_found(jf, &c))
+		put_off_found(jf);
+	else if (jf->listener.next_module)
+		hand_over(jf, c);
 	if (dir == FLOW_TO_SERVER && jf->watch->cfg.spill_above > 0)
 		spill_note_length(jf, jf->watch->cfg.spill_above);
 	watch_close_spilled(jf);
