@@ -45,6 +45,7 @@ static void add_service(struct services *s, const struct config_server *server,
 		v->options = services_options(service);
 		v->options.upgrade = w->upgrade ? service->upgrade : NULL;
 		v->options.inner = w->options.inner;
+		v->options.inner_h2 = w->options.inner_h2;
 	}
 }
 
@@ -63,7 +64,7 @@ int services_load_protocol(struct watch_service *w, const char *protocol, struct
 	if (strcmp(protocol, DETECT_PROTOCOL) != 0) {
 		int r = module_host_get(host, protocol, &w->module, error, error_size);
 		if (r == 0)
-			w->options.inner = module_host_inner(host, w->module);
+			module_host_inner(host, w->module, &w->options);
 		return r;
 	}
 	w->module = &detect_module;

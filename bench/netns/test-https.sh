@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Stock curl downloads over TLS, 1.3 and 1.2, from stock nginx with the key tap: the box opens the sessions' keys when the
-# server dies, and goes on in the middle of a record. The backup speaks plain HTTP.
+# server dies, and goes on in the middle of a record. The backup speaks plain HTTP. Once with HTTP/2 inside.
 . "$(dirname "$0")/lib.sh"
 lab_init
 . "$(dirname "$0")/keytap.sh"
@@ -25,12 +25,19 @@ https_env=("${tapped[@]}")
 https_nginx server '443 ssl' "ssl_certificate $lab_dir/tls.crt; ssl_certificate_key $lab_dir/tls.key; ssl_protocols TLSv1.2 TLSv1.3;"
 https_env=(env)
 https_nginx backup 443
+# HTTP/2 on a port of its own: there a plain nginx speaks nothing else.
+sed "s/listen 443 ssl/listen 8443 ssl http2/; s|^pid .*|pid $lab_dir/https-server/pid2;|" "$lab_dir/https-server/nginx.conf" >"$lab_dir/https-server/h2.conf"
+sed "s/listen 443;/listen 8443 http2;/; s|^pid .*|pid $lab_dir/https-backup/pid2;|" "$lab_dir/https-backup/nginx.conf" >"$lab_dir/https-backup/h2.conf"
+in_ns_exec server "${tapped[@]}" "$(program nginx)" -p "$lab_dir/https-server" -c "$lab_dir/https-server/h2.conf" -e "$lab_dir/https-server/error.log" 2>>"$lab_dir/https-server/error.log" &
+in_ns_exec backup "$(program nginx)" -p "$lab_dir/https-backup" -c "$lab_dir/https-backup/h2.conf" -e "$lab_dir/https-backup/error.log" 2>>"$lab_dir/https-backup/error.log" &
+wait_for 5 "nginx with HTTP/2 in TLS" in_ns client curl -skf --http2 -o /dev/null https://10.9.0.1:8443/1k.bin
+wait_for 5 "nginx with HTTP/2 alone" in_ns box curl -sf --http2-prior-knowledge -o /dev/null http://10.9.0.2:8443/1k.bin
 wait_for 5 "nginx with TLS" in_ns client curl -skf -o /dev/null https://10.9.0.1/1k.bin
 wait_for 5 "nginx without" in_ns box curl -sf -o /dev/null http://10.9.0.2:443/1k.bin
 
 lab_addresses='[10.9.0.1]'
 lab_backups='[{address: 10.9.0.2}]'
-lab_services=('{port: 443, protocol: https, keys: sealed, retain: 64MiB}')
+lab_services=('{port: 443, protocol: https, keys: sealed, retain: 64MiB}' '{port: 8443, protocol: https, keys: sealed, retain: 64MiB}')
 lab_extra="keyvault: {vaults: [{address: \"$vault_at\"}], certificate: $vault_dir/recovery.crt, key: $vault_dir/recovery.key, ca: $vault_dir/ca.crt}"
 appliance_start --debug
 status() { jeebsctl status >"$lab_dir/status"; grep -q "$1" "$lab_dir/status"; }
@@ -53,10 +60,13 @@ for suite in ECDHE-ECDSA-AES128-GCM-SHA256 ECDHE-ECDSA-CHACHA20-POLY1305; do
 done
 get_rate=1000000 get again -k --http1.1 -H "X-Marker: $marker" https://10.9.0.1/paced/20m.bin https://10.9.0.1/1k.bin
 clients+=(again)
+get_rate=1000000 get h2 -k --http2 -H "X-Marker: $marker" https://10.9.0.1:8443/20m.bin https://10.9.0.1:8443/1k.bin
+clients+=(h2)
 for id in "${clients[@]}"; do
 	wait_for 10 "the download '$id'" get_reached "$id" 500000
 done
-wait_for 5 "the sessions' keys" status "web1:443: ${#clients[@]} of ${#clients[@]} sessions have keys"
+wait_for 5 "the sessions' keys" status "web1:443: $((${#clients[@]} - 1)) of $((${#clients[@]} - 1)) sessions have keys"
+wait_for 5 "the keys of HTTP/2" status "web1:8443: 1 of 1 sessions have keys"
 mapfile -t pids < <(ip netns pids "$(ns client)")
 (($(marked "${pids[@]}") > 0)) || fail "the marker is not even in the clients' memory"
 [[ $(marked "$appliance" "$lab_dir/state" "$vault_dir") == 0 ]] || fail "the box has plaintext"
@@ -65,9 +75,10 @@ wait_for 10 "the takeover" taken_over
 get_hurry
 get_wait 30 "${clients[@]}"
 for id in "${clients[@]}"; do
-	[[ $id == again ]] || get_check "$id" 20m.bin
+	[[ $id == again || $id == h2 ]] || get_check "$id" 20m.bin
 done
 get_check again 20m.bin 1k.bin
+get_check h2 20m.bin 1k.bin
 # Whoever closes a connection before it has read our close_notify resets it; by then it has long been proven.
 all_settled
 ((account_continued == ${#clients[@]})) || fail "$account_continued of ${#clients[@]} continued"

@@ -3,15 +3,24 @@
 
 #include <stddef.h>
 
-bool layer_compose(const struct jeebs_module *layer, const struct jeebs_module *inner,
-		   const char *name, struct jeebs_module *ret)
+static bool can_be_inside(const struct jeebs_module *m)
 {
-	if (!(layer->flags & JEEBS_MODULE_LAYER) || (inner->flags & JEEBS_MODULE_LAYER) ||
-	    inner->companion || layer->state_size % _Alignof(max_align_t) != 0)
+	return !(m->flags & JEEBS_MODULE_LAYER) && !m->companion;
+}
+
+bool layer_compose(const struct jeebs_module *layer, const struct jeebs_module *inner,
+		   const struct jeebs_module *h2, const char *name, struct jeebs_module *ret)
+{
+	uint32_t inside = inner->state_size;
+
+	if (!(layer->flags & JEEBS_MODULE_LAYER) || !can_be_inside(inner) ||
+	    (h2 && !can_be_inside(h2)) || layer->state_size % _Alignof(max_align_t) != 0)
 		return false;
+	if (h2 && h2->state_size > inside)
+		inside = h2->state_size;
 	*ret = *layer;
 	ret->name = name;
-	ret->state_size = layer->state_size + inner->state_size;
+	ret->state_size = layer->state_size + inside;
 	ret->flags = 0;
 	/* First bytes are the layer's, and ports those of whoever configures it. */
 	ret->detect = NULL;

@@ -12,10 +12,10 @@
 
 /*
  * Writes the module to @ret; @name, which becomes its name, must outlive it. It must be opened with
- * jeebs_service.inner = @inner. False: @layer is none, or @inner is one, or has a companion, whose
- * connections the layer would not see through.
+ * jeebs_service.inner = @inner and inner_h2 = @h2, which may be NULL. False: @layer is none, or one
+ * of the others is one, or has a companion, whose connections the layer would not see through.
  */
 bool layer_compose(const struct jeebs_module *layer, const struct jeebs_module *inner,
-		   const char *name, struct jeebs_module *ret);
+		   const struct jeebs_module *h2, const char *name, struct jeebs_module *ret);
 
 #endif

@@ -27,7 +27,7 @@
 struct composed {
 	struct composed *next;
 	struct jeebs_module module;
-	const struct jeebs_module *inner;
+	const struct jeebs_module *inner, *h2;
 };
 
 struct module_host {
@@ -170,8 +170,8 @@ static int load_module(const char *path, const char *protocol, const struct jeeb
 
 /* Protocols that are another one inside a layer. */
 static const struct {
-	const char *name, *layer, *inner;
-} layered[] = {{"https", "tls", "http"}};
+	const char *name, *layer, *inner, *h2;
+} layered[] = {{"https", "tls", "http", "h2"}};
 #define LAYERED (sizeof layered / sizeof layered[0])
 
 static size_t find_layered(const char *protocol)
@@ -204,12 +204,14 @@ static int reserve(struct module_host *h, const char *what, char *error, size_t 
 static int get_layered(struct module_host *h, size_t which, const struct jeebs_module **ret,
 		       char *error, size_t error_size)
 {
-	const struct jeebs_module *layer, *inner;
+	const struct jeebs_module *layer, *inner, *h2;
 	const char *name = layered[which].name;
 	int r = module_host_get(h, layered[which].layer, &layer, error, error_size);
 
 	if (r == 0)
 		r = module_host_get(h, layered[which].inner, &inner, error, error_size);
+	if (r == 0)
+		r = module_host_get(h, layered[which].h2, &h2, error, error_size);
 	if (r == 0)
 		r = reserve(h, name, error, error_size);
 	if (r < 0)
@@ -218,7 +220,9 @@ static int get_layered(struct module_host *h, size_t which, const struct jeebs_m
 	if (!c)
 		return no_memory(name, error, error_size);
 	c->inner = inner;
-	if (!layer_compose(layer, inner, name, &c->module) || c->module.state_size > STATE_MAX) {
+	c->h2 = h2;
+	if (!layer_compose(layer, inner, h2, name, &c->module) ||
+	    c->module.state_size > STATE_MAX) {
 		snprintf(error, error_size, "%s: %s and %s cannot be composed", name, layer->name,
 			 inner->name);
 		free(c);
@@ -230,13 +234,16 @@ static int get_layered(struct module_host *h, size_t which, const struct jeebs_m
 	return 0;
 }
 
-const struct jeebs_module *module_host_inner(const struct module_host *h,
-					     const struct jeebs_module *m)
+void module_host_inner(const struct module_host *h, const struct jeebs_module *m,
+		       struct jeebs_service *io)
 {
-	for (const struct composed *c = h->composed; c; c = c->next)
-		if (&c->module == m)
-			return c->inner;
-	return NULL;
+	io->inner = io->inner_h2 = NULL;
+	for (const struct composed *c = h->composed; c; c = c->next) {
+		if (&c->module != m)
+			continue;
+		io->inner = c->inner;
+		io->inner_h2 = c->h2;
+	}
 }
 
 int module_host_get(struct module_host *h, const char *protocol, const struct jeebs_module **ret,

@@ -38,11 +38,11 @@ int module_host_detecting(struct module_host *h, const struct jeebs_module *cons
 			  uint32_t *ret_n, char *error, size_t error_size);
 
 /*
- * Of a protocol that is another one inside a layer (https: http in tls), the module inside, which
- * goes into jeebs_service.inner; otherwise NULL. Such a module belongs to the host.
+ * Sets inner and inner_h2 in @io: of a protocol that is another one inside a layer (https: http or
+ * h2 in tls) the modules inside, otherwise NULL. Such a module belongs to the host.
  */
-const struct jeebs_module *module_host_inner(const struct module_host *h,
-					     const struct jeebs_module *m);
+void module_host_inner(const struct module_host *h, const struct jeebs_module *m,
+		       struct jeebs_service *io);
 
 /*
  * The ports that @m names, with 0 after the last.

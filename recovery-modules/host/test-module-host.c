@@ -325,7 +325,10 @@ static void test_layers_need_both(void **state)
 	assert_null(m);
 	install(f, "right", 0644);
 	assert_int_equal(module_host_get(f->host, "probe", &m, f->error, sizeof f->error), 0);
-	assert_null(module_host_inner(f->host, m));
+	struct jeebs_service service = {.inner = m, .inner_h2 = m};
+	module_host_inner(f->host, m, &service);
+	assert_null(service.inner);
+	assert_null(service.inner_h2);
 }
 
 static void remove_from(const struct folder *f, const char *name)

@@ -328,7 +328,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct talk t;
 	struct reader r = reader_init(bytes_of(data, size));
 
-	demand(layer_compose(&tls_module, &http_module, "https", &https));
+	demand(layer_compose(&tls_module, &http_module, NULL, "https", &https));
 	talk_open(&t, &r);
 	run(&t, &https);
 	for (int i = 0; i < 2; i++)

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 
 #include "keyvault/crypto/test/tls-rig.h"
+#include "recovery-modules/h2/h2.h"
 #include "recovery-modules/harness/harness.h"
 #include "recovery-modules/harness/test/conversation.h"
 #include "recovery-modules/host/layer.h"
@@ -419,14 +420,19 @@ static void test_what_can_be_composed(void **state)
 {
 	struct jeebs_module m, another = http_module;
 
-	assert_true(layer_compose(&tls_module, &http_module, "https", &m));
+	assert_true(layer_compose(&tls_module, &http_module, NULL, "https", &m));
 	assert_string_equal(m.name, "https");
 	assert_int_equal(m.state_size, tls_module.state_size + http_module.state_size);
 	assert_int_equal(m.flags, 0);
-	assert_false(layer_compose(&http_module, &http_module, "x", &m));
-	assert_false(layer_compose(&tls_module, &tls_module, "x", &m));
+	assert_false(layer_compose(&http_module, &http_module, NULL, "x", &m));
+	assert_false(layer_compose(&tls_module, &tls_module, NULL, "x", &m));
 	another.companion = "http-data";
-	assert_false(layer_compose(&tls_module, &another, "x", &m));
+	assert_false(layer_compose(&tls_module, &another, NULL, "x", &m));
+	assert_false(layer_compose(&tls_module, &http_module, &another, "x", &m));
+	another.companion = NULL;
+	another.state_size += 100;
+	assert_true(layer_compose(&tls_module, &http_module, &another, "x", &m));
+	assert_int_equal(m.state_size, tls_module.state_size + another.state_size);
 }
 
 /* Alone, or without its beginning, or longer than may be kept, TLS is refused by name. */
@@ -467,6 +473,44 @@ static void test_refusals(void **state)
 		assert_string_equal(plan.reason, cases[i].reason);
 		assert_null(h.violation);
 		harness_deinit(&h);
+	}
+}
+
+/* With ALPN "h2" it is another module inside, if there is one. */
+static void test_alpn_chooses(void **state)
+{
+	static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0";
+	static const char settings[] = "\0\0\0\4\0\0\0\0\0\0\0\0\4\1\0\0\0\0",
+			  ack[] = "\0\0\0\4\1\0\0\0\0";
+	_Alignas(max_align_t) static uint8_t room[SESSION_CRYPTO_BYTES];
+	struct jeebs_module both;
+
+	assert_true(layer_compose(&tls_module, &http_module, &h2_module, "https", &both));
+	for (unsigned i = 0; i < 4; i++) {
+		const struct jeebs_service service = {.protocol = "https",
+						      .retain = 1 << 20,
+						      .inner = &http_module,
+						      .inner_h2 = i < 2 ? &h2_module : NULL};
+		struct harness_options o = {.service = &service};
+		struct tls_rig *r = tls_rig_new(
+			&(struct tls_rig_options){.suite = suites[i % 2], .alpn = "h2"});
+		struct sealed c = {.rig = r};
+		struct run u = {.c = &c};
+		struct session_secrets secrets = tls_rig_secrets(r);
+		struct jeebs_plan plan;
+		tls_rig_handshake(r);
+		tls_rig_say(r, JEEBS_TO_SERVER, bytes_of(preface, sizeof preface - 1));
+		tls_rig_say(r, JEEBS_TO_CLIENT, bytes_of(settings, sizeof settings - 1));
+		tls_rig_say(r, JEEBS_TO_SERVER, bytes_of(ack, sizeof ack - 1));
+		assert_int_equal(harness_init(&u.h, &both, &o), 0);
+		live(&u, r->wire[0].n + r->wire[1].n);
+		harness_unseal(&u.h, session_crypto_init(room, &secrets), &session_crypto_ops);
+		harness_plan(&u.h, &plan);
+		assert_int_equal(plan.verdict, i < 2 ? JEEBS_CONTINUE : JEEBS_REFUSE);
+		assert_string_equal(plan.reason, i < 2 ? "idle" : "no-inner-module");
+		assert_null(u.h.violation);
+		harness_deinit(&u.h);
+		tls_rig_free(r);
 	}
 }
 
@@ -512,12 +556,13 @@ int main(void)
 		cmocka_unit_test(test_what_can_be_composed),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_a_log_that_is_lost),
+		cmocka_unit_test(test_alpn_chooses),
 		cmocka_unit_test(test_cuts),
 		cmocka_unit_test(test_cuts_in_small_chunks),
 		cmocka_unit_test(test_cuts_after_restore),
 	};
 
-	if (!layer_compose(&tls_module, &http_module, "https", &https))
+	if (!layer_compose(&tls_module, &http_module, NULL, "https", &https))
 		return 1;
 	counting = session_crypto_ops;
 	counting.seal = counting_seal;

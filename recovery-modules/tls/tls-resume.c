@@ -39,7 +39,7 @@ struct joined {
 	uint8_t in[TLS_RECORD_MAX], out[TLS_RECORD_MAX], text[TLS_PAYLOAD_MAX];
 	_Alignas(max_align_t) uint8_t inner_memory[];
 };
-_Static_assert(sizeof(struct joined) < JEEBS_MEMORY_MAX / 2, "there is room for the inner module");
+_Static_assert(sizeof(struct joined) <= JEEBS_MEMORY_MAX / 2, "the inner module has half of it");
 
 static void fail(struct joined *m, const char *why)
 {
@@ -306,7 +306,7 @@ static size_t op_room(struct jeebs_join *j, uint32_t dir)
 
 static void *op_memory(struct jeebs_join *j, size_t n)
 {
-	return n <= JEEBS_MEMORY_MAX - sizeof(struct joined) ? joined_of(j)->inner_memory : NULL;
+	return n <= JEEBS_MEMORY_MAX / 2 ? joined_of(j)->inner_memory : NULL;
 }
 
 static const struct jeebs_join_ops inner_ops = {

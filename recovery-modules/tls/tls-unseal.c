@@ -48,12 +48,18 @@ static bool after_call(struct tls *s, struct tls_plain *p, int r)
 	return !s->inner_gave_up;
 }
 
+/* By now EncryptedExtensions have said which protocol it is. */
 static bool open_inner(struct tls *s, struct tls_plain *p)
 {
 	struct jeebs_service svc = s->service;
 
+	if (strcmp(p->session.alpn, "h2") == 0)
+		s->inner = s->service.inner_h2;
+	if (!s->inner)
+		return lose(s, "no-inner-module") == JEEBS_OK;
+
 	svc.begin[0] = svc.begin[1] = 0;
-	svc.inner = NULL;
+	svc.inner = svc.inner_h2 = NULL;
 	svc.upgrade = NULL;
 	svc.protocol = s->inner->name;
 	memset(tls_inner_state(s), 0, s->inner->state_size);
@@ -68,6 +74,8 @@ static bool show(struct tls *s, struct tls_plain *p, uint32_t dir, struct bytes 
 {
 	uint64_t off = s->plain[dir];
 
+	if (!s->inner_open && !open_inner(s, p))
+		return false;
 	s->plain[dir] += b.n;
 	int r = s->inner->data(tls_inner_state(s), dir, off, (struct jeebs_bytes){b.p, b.n}, 0);
 	p->end[dir] = s->plain[dir];
@@ -116,14 +124,14 @@ static bool show_all(struct tls *s, struct tls_plain *p)
 {
 	const uint64_t complete[2] = {complete_end(&s->session.side[0].records),
 				      complete_end(&s->session.side[1].records)};
-	bool goes_on = open_inner(s, p);
+	bool goes_on = true;
 
 	for (uint32_t i = 0; goes_on && i < s->turns; i++)
 		for (uint32_t dir = 0; goes_on && dir < 2; dir++)
 			goes_on = show_to(s, p, dir, s->turn[i].end[dir], complete[dir]);
 	for (uint32_t dir = 0; goes_on && dir < 2; dir++)
 		goes_on = show_to(s, p, dir, UINT64_MAX, complete[dir]);
-	return goes_on;
+	return goes_on && (s->inner_open || open_inner(s, p));
 }
 
 /* Whether both sides are through with the handshake. */

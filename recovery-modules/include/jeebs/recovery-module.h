@@ -103,6 +103,8 @@ struct jeebs_service {
 	uint64_t begin[2];
 	/* For a layer: the module of the conversation inside. Otherwise NULL. */
 	const struct jeebs_module *inner;
+	/* The same, if both sides have agreed on HTTP/2 (ALPN); NULL: there is none. */
+	const struct jeebs_module *inner_h2;
 };
 
 /* Results of the live callbacks. */
@@ -350,7 +352,7 @@ struct jeebs_join_ops {
 	void *(*memory)(struct jeebs_join *j, size_t n);
 };
 #define JEEBS_ROOM        (256u << 10)
-#define JEEBS_MEMORY_MAX  (256u << 10)
+#define JEEBS_MEMORY_MAX  (512u << 10) /* inside a layer: half of it */
 #define JEEBS_END_SERVICE 0u
 #define JEEBS_END_CLIENT  1u
 #define JEEBS_END_BACKEND 2u
