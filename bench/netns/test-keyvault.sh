@@ -4,7 +4,8 @@
 # closed, who is served has keys in the vault, and nothing that was acknowledged is lost.
 . "$(dirname "$0")/lib.sh"
 lab_init
-many=${JEEBS_HANDSHAKES:-20} # at a time, of each version of TLS
+many=${JEEBS_HANDSHAKES:-20} # of each version of TLS, 20 at a time
+late=${JEEBS_LATE_MS:-20}     # by which the answers of the vault come later to the collector
 . "$(dirname "$0")/keytap.sh"
 . "$(dirname "$0")/keyvault.sh"
 need python3 openssl nginx sshd ssh ssh-keygen ss jq
@@ -17,7 +18,7 @@ vault_start
 # ---- before the first byte ----------------------------------------------------------------------
 # The vault's answers come late to the collector, and at once to who watches it: a byte that did not wait would be seen.
 
-in_ns_exec server python3 "$lab_root/bench/netns/late-relay.py" 9819 "$vault_at" 20 2>"$lab_dir/relay.err" &
+in_ns_exec server python3 "$lab_root/bench/netns/late-relay.py" 9819 "$vault_at" "$late" 2>"$lab_dir/relay.err" &
 wait_for 5 "the relay" tapped_listens 9819
 # It goes before all others, as the capture does: what counts is when it could have read.
 in_ns_exec box chrt -f 1 "$JEEBS_BUILD/keyvault/vault/vault-reader" "$vault_dir" "$vault_at" follow >"$lab_dir/records" 2>"$lab_dir/collector.log" &
