@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "keyvault/vault/vault-tls.h"
@@ -36,13 +37,16 @@ static int check_recovery(struct origin_files *f, const char *path, int64_t real
 static int open_all(const char *dir, int64_t real_ns, struct origin_files *f, char *error,
 		    size_t error_size)
 {
-	char ca[PATH_MAX], crt[PATH_MAX], key[PATH_MAX], recovery[PATH_MAX];
+	char ca[PATH_MAX], crl[PATH_MAX], crt[PATH_MAX], key[PATH_MAX], recovery[PATH_MAX];
 
 	snprintf(ca, sizeof ca, "%s/ca.crt", dir);
 	snprintf(crt, sizeof crt, "%s/origin.crt", dir);
 	snprintf(key, sizeof key, "%s/origin.key", dir);
 	snprintf(recovery, sizeof recovery, "%s/recovery.crt", dir);
-	int r = trust_open(ca, NULL, &f->trust, error, error_size);
+	snprintf(crl, sizeof crl, "%s/ca.crl", dir);
+	/* One who has no list yet trusts whom the CA has certified. */
+	bool listed = access(crl, F_OK) == 0;
+	int r = trust_open(ca, listed ? crl : NULL, &f->trust, error, error_size);
 	if (r == 0)
 		r = identity_open(crt, key, IDENTITY_ORIGIN, &f->origin, error, error_size);
 	if (r == 0)

@@ -331,13 +331,27 @@ static X509_CRL *make_crl(struct office *o)
 	return NULL;
 }
 
-/* For the vault, for the box, and for each further box. */
-static int write_crl(struct office *o)
+/* Into each folder of @above that is still here, of those who have a role of that kind. */
+static int write_crls(struct office *o, const char *roles, const char *above, struct bytes text)
 {
-	_cleanup_secret_ struct secret text = {0};
 	const struct issued *role;
 	char path[AUTHORITY_PATH_MAX];
 	size_t at = 0;
+	int r = 0;
+
+	while (r == 0 && (role = next_role(o, roles, &at))) {
+		if (authority_files_has(&o->files, in(path, above, name_in(role->role), "")))
+			r = authority_files_write(&o->files,
+						  in(path, above, name_in(role->role), "ca.crl"),
+						  AUTHORITY_PUBLIC, text);
+	}
+	return r;
+}
+
+/* For the vault and the box, for each further box, and for each origin. */
+static int write_crl(struct office *o)
+{
+	_cleanup_secret_ struct secret text = {0};
 	X509_CRL *crl = make_crl(o);
 	bool done = crl && issue_write_crl(crl, &text);
 
@@ -345,14 +359,9 @@ static int write_crl(struct office *o)
 	if (!done)
 		return crypto_failed(o, "ca.crl");
 	int r = authority_files_write(&o->files, "ca.crl", AUTHORITY_PUBLIC, secret_view(&text));
-	while (r == 0 && (role = next_role(o, "jeebs:recovery:", &at))) {
-		if (authority_files_has(&o->files,
-					in(path, "recoveries/", name_in(role->role), "")))
-			r = authority_files_write(
-				&o->files, in(path, "recoveries/", name_in(role->role), "ca.crl"),
-				AUTHORITY_PUBLIC, secret_view(&text));
-	}
-	return r;
+	if (r == 0)
+		r = write_crls(o, "jeebs:recovery:", "recoveries/", secret_view(&text));
+	return r == 0 ? write_crls(o, "jeebs:origin:", "origins/", secret_view(&text)) : r;
 }
 
 static int make_ca(struct office *o)
@@ -458,7 +467,9 @@ int authority_add_origin(const struct authority *a, const char *name, const stru
 		return r;
 	memcpy(s.address, address, n * sizeof *address);
 	r = is_free(&o, &s);
-	return r == 0 ? make_folder(&o, &s) : r;
+	if (r == 0)
+		r = make_folder(&o, &s);
+	return r == 0 ? write_crl(&o) : r;
 }
 
 int authority_add_recovery(const struct authority *a, const char *name, char *error,

@@ -8,7 +8,7 @@
  *	recovery.d/SERIAL.{crt,key} from before a rotation: what was sealed to it still opens
  *	recoveries/NAME/            of a further box: recovery.crt, recovery.key, ca.crt, ca.crl
  *	origins/NAME/               what goes to that server: origin.crt, origin.key, ca.crt, and
- *	                            recovery.crt with all certificates to seal to
+ *	                            ca.crl; recovery.crt has all certificates to seal to
  *	issued/SERIAL.crt           every certificate
  *	index                       a line of each: serial, role URI, not after, when it was
  *	                            revoked, or '-'
@@ -50,7 +50,7 @@ int authority_add_recovery(const struct authority *a, const char *name, char *er
 /*
  * Revokes every certificate of @who: "vault", "recovery" (those before rotations too),
  * "recovery:NAME", or an origin's name; or one by its serial number, as `index` has it. Writes
- * ca.crl, and each origin's recovery.crt.
+ * each ca.crl, and each origin's recovery.crt.
  */
 int authority_revoke(const struct authority *a, const char *who, char *error, size_t error_size);
 /*
