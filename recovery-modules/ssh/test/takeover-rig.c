@@ -46,6 +46,7 @@ static struct {
 	struct ssh_server server;
 	const char *records;
 	size_t records_at;
+	uint16_t port; /* of our end at the server */
 	bool by_data;
 	long after, mid;
 	uint32_t packets; /* of the server, after the login */
@@ -86,7 +87,8 @@ static void read_record(const char *line)
 	const json_t *o = json_object_get(whole, "record");
 	struct ssh_keys keys = {0};
 
-	if (o) {
+	/* Of this connection. */
+	if (o && json_integer_value(json_array_get(json_object_get(o, "client"), 1)) == rig.port) {
 		const char *hash = json_string_value(json_object_get(o, "hash"));
 
 		for (int i = 1; hash && i < 5; i++)
@@ -524,6 +526,11 @@ static int server_of(const char *address)
 	a.sin_port = htons((uint16_t)port);
 	if (connect(fd, (struct sockaddr *)&a, sizeof a) != 0)
 		die("connect");
+	socklen_t n = sizeof a;
+
+	if (getsockname(fd, (struct sockaddr *)&a, &n) != 0)
+		die("address");
+	rig.port = ntohs(a.sin_port);
 	return fd;
 }
 
@@ -552,21 +559,18 @@ int main(int argc, char **argv)
 	rig.by_data = strcmp(argv[5], "data") == 0;
 	rig.after = atol(argv[6]);
 	rig.mid = atol(argv[7]);
-	/* The records so far are of other connections. */
-	read_records();
-	rig.crypto.exchange_n = 0;
 	ssh_session_init(&rig.session);
 	rig.fd[JEEBS_TO_SERVER] = client_of(argv[1]);
 	rig.fd[JEEBS_TO_CLIENT] = server_of(argv[2]);
 	run_relay();
 	const char *how = take_over();
 
-	printf("{\"end\": \"%s\", \"cut\": \"%s\", \"begun\": %zu, \"had\": %llu, \"sealed\": "
+	printf("{\"end\": \"%s\", \"cut\": \"%s\", \"begun\": %zu, \"sealed\": "
 	       "%llu, "
 	       "\"twice\": %llu, \"rekeys\": %u, \"strict\": %s, \"cipher\": \"%s\"}\n",
-	       how, rig.state, rig.begun_n, (unsigned long long)got_back(),
-	       (unsigned long long)rig.crypto.sealed, (unsigned long long)rig.crypto.twice,
-	       rig.rekeys, rig.session.transport.strict ? "true" : "false",
+	       how, rig.state, rig.begun_n, (unsigned long long)rig.crypto.sealed,
+	       (unsigned long long)rig.crypto.twice, rig.rekeys,
+	       rig.session.transport.strict ? "true" : "false",
 	       ssh_suite_cipher(&rig.session.transport.half[1].suite));
 	return strcmp(how, "farewell") == 0 ? 0 : 1;
 }
