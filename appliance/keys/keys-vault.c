@@ -22,6 +22,9 @@ struct keys_vault {
 	size_t erase_n, erase_room;
 	size_t erase_sent;      /* of these, the first: under way */
 	uint32_t erase_request; /* theirs */
+	uint32_t ping;          /* 0: none is under way */
+	bool heard;             /* something, since keys_vault_listen() */
+	int64_t listened_ns;    /* it was heard, or was connected; 0: not looked at yet */
 	struct keys_vault_counters counters;
 };
 
@@ -53,6 +56,9 @@ void keys_vault_up(struct keys_vault *k, struct buf *out)
 	k->state = KEYS_VAULT_CATCHES_UP;
 	k->next_request = 1;
 	k->watch = k->next_request++;
+	k->ping = 0;
+	k->heard = false;
+	k->listened_ns = 0;
 	k->counters.connections++;
 	keys_index_begin(k->index, k->v);
 	vault_wire_put_watch(out, k->watch, 0);
@@ -142,7 +148,9 @@ static void erased(struct keys_vault *k)
 
 static void on_done(struct keys_vault *k, const struct vault_frame *f, struct keys_errand *e)
 {
-	if (e && --e->open == 0)
+	if (f->request == k->ping)
+		k->ping = 0;
+	else if (e && --e->open == 0)
 		end(k, e, KEYS_ERRAND_DONE);
 	else if (!e && is_erase(k, f->request)) {
 		k->counters.erased += f->done;
@@ -194,6 +202,7 @@ int keys_vault_frame(struct keys_vault *k, const struct vault_frame *f)
 		return -EPROTO;
 	struct keys_errand *e = errand_of(k, f->request);
 
+	k->heard = true;
 	switch (f->type) {
 	case VAULT_INDEX:
 	case VAULT_GONE:
@@ -284,9 +293,32 @@ void keys_vault_tick(struct keys_vault *k, int64_t now_ns)
 	send_erase(k);
 }
 
+int keys_vault_listen(struct keys_vault *k, int64_t now_ns)
+{
+	if (k->state == KEYS_VAULT_DOWN)
+		return 0;
+	if (k->heard || k->listened_ns == 0)
+		k->listened_ns = now_ns;
+	k->heard = false;
+	if (now_ns - k->listened_ns >= KEYS_VAULT_SILENT_NS)
+		return -ETIMEDOUT;
+	if (k->ping == 0 && now_ns - k->listened_ns >= KEYS_VAULT_PING_NS) {
+		k->ping = k->next_request++;
+		vault_wire_put_plain(k->out, VAULT_PING, k->ping);
+	}
+	return 0;
+}
+
+static int64_t listen_ns(const struct keys_vault *k)
+{
+	if (k->state == KEYS_VAULT_DOWN || k->listened_ns == 0)
+		return INT64_MAX;
+	return k->listened_ns + (k->ping ? KEYS_VAULT_SILENT_NS : KEYS_VAULT_PING_NS);
+}
+
 int64_t keys_vault_next_ns(const struct keys_vault *k)
 {
-	int64_t first = INT64_MAX;
+	int64_t first = listen_ns(k);
 
 	list_for_each (it, &k->errands) {
 		const struct keys_errand *e = list_entry(it, struct keys_errand, node);

@@ -11,15 +11,20 @@
  * What is to be erased waits until the vault is connected and its index is whole; then it goes,
  * many in one frame. Numbers of a vault that was made anew may be those of other records: before
  * one is erased the index must still say that it is the record that was meant.
+ *
+ * A vault that hangs keeps its connection. So it is asked every second whether it is there.
  */
 #ifndef APPLIANCE_KEYS_VAULT_H
 #define APPLIANCE_KEYS_VAULT_H
 
+#include "base/clock.h"
 #include "base/list.h"
 #include "keys-index.h"
 
-#define KEYS_ERRANDS_MAX 64
-#define KEYS_ERASE_MAX   16384 /* that wait; the vault lets go of the rest by itself, later */
+#define KEYS_ERRANDS_MAX     64
+#define KEYS_VAULT_PING_NS   (1 * NS_PER_S)
+#define KEYS_VAULT_SILENT_NS (3 * NS_PER_S) /* a vault that hangs is no vault */
+#define KEYS_ERASE_MAX       16384 /* that wait; the vault lets go of the rest by itself, later */
 
 enum keys_vault_state {
 	KEYS_VAULT_DOWN = 0,
@@ -88,6 +93,12 @@ void keys_vault_erase(struct keys_vault *k, const struct keys_record *r);
 /* Ends errands whose deadline has come, and sends what is to be erased. After frames, and when
  * keys_vault_next_ns() has come. */
 void keys_vault_tick(struct keys_vault *k, int64_t now_ns);
+/*
+ * Asks a vault that says nothing whether it is there. 0, or -ETIMEDOUT: it has not said anything
+ * for KEYS_VAULT_SILENT_NS, and the connection is to be given up. Called when every frame that has
+ * come was taken, and when keys_vault_next_ns() has come.
+ */
+int keys_vault_listen(struct keys_vault *k, int64_t now_ns);
 /* The first deadline; INT64_MAX: none. */
 int64_t keys_vault_next_ns(const struct keys_vault *k);
 void keys_vault_count(const struct keys_vault *k, struct keys_vault_counters *ret);

@@ -498,6 +498,8 @@ static void turn(struct keys *k)
 	for (uint32_t v = 0; v < k->config.vaults; v++) {
 		step_link(k, v);
 		take_frames(k, v);
+		if (!k->more && keys_vault_listen(k->vault[v], k->now_ns) < 0)
+			drop_link(k, v, "it does not answer");
 	}
 }
 

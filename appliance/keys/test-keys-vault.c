@@ -510,6 +510,35 @@ static void what_no_vault_says_ends_the_connection(void **state)
 	assert_int_equal(keys_vault_frame(b->vault, &f), -EPROTO);
 }
 
+/* It keeps its connection, and says nothing. */
+static void a_vault_that_hangs_is_given_up(void **state)
+{
+	struct box *b = *state;
+	int64_t ns = NOW_NS;
+
+	talk(b);
+	assert_int_equal(keys_vault_listen(b->vault, ns), 0);
+	assert_int_equal(keys_vault_next_ns(b->vault), ns + KEYS_VAULT_PING_NS);
+	assert_int_equal(keys_vault_listen(b->vault, ns + KEYS_VAULT_PING_NS - 1), 0);
+	assert_int_equal(b->us.to_vault.n, 0);
+	assert_int_equal(keys_vault_listen(b->vault, ns + KEYS_VAULT_PING_NS), 0);
+	assert_true(b->us.to_vault.n > 0);
+	talk(b);
+	/* It has answered, late. */
+	ns += KEYS_VAULT_SILENT_NS;
+	assert_int_equal(keys_vault_listen(b->vault, ns), 0);
+	assert_int_equal(keys_vault_listen(b->vault, ns + KEYS_VAULT_PING_NS), 0);
+	size_t asked = b->us.to_vault.n;
+	assert_true(asked > 0);
+	assert_int_equal(keys_vault_next_ns(b->vault), ns + KEYS_VAULT_SILENT_NS);
+	assert_int_equal(keys_vault_listen(b->vault, ns + KEYS_VAULT_SILENT_NS - 1), 0);
+	assert_int_equal(b->us.to_vault.n, asked); /* once */
+	assert_int_equal(keys_vault_listen(b->vault, ns + KEYS_VAULT_SILENT_NS), -ETIMEDOUT);
+	disconnect_us(b);
+	assert_int_equal(keys_vault_listen(b->vault, ns + KEYS_VAULT_SILENT_NS), 0);
+	assert_int_equal(keys_vault_next_ns(b->vault), INT64_MAX);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -527,6 +556,7 @@ int main(void)
 		TEST(a_vault_made_anew_loses_nothing_else),
 		TEST(what_waits_to_be_erased_has_a_ceiling),
 		TEST(what_no_vault_says_ends_the_connection),
+		TEST(a_vault_that_hangs_is_given_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -548,6 +548,21 @@ static void it_ends_while_keys_are_fetched(void **state)
 	kill(w.serves, SIGCONT);
 }
 
+/* Ready means that keys would be fetched now. */
+static void a_vault_that_hangs_is_not_ready(void **state)
+{
+	struct box *b = *state;
+	char why[KEYS_WHY_SIZE];
+
+	start(b, false, false);
+	go_on(b);
+	wait_for(keys_ready(b->keys, 0, why));
+	kill(w.serves, SIGSTOP);
+	wait_for(!keys_ready(b->keys, 0, why));
+	kill(w.serves, SIGCONT);
+	wait_for(keys_ready(b->keys, 0, why));
+}
+
 static void what_is_wrong_with_the_files_is_told(void **state)
 {
 	struct keys_identity i = {"/nonexistent.crt", "/nonexistent.key"};
@@ -628,6 +643,7 @@ int main(void)
 		TEST(what_is_refused_is_not_fetched),
 		TEST(it_ends_while_the_operator_is_asked),
 		TEST(it_ends_while_keys_are_fetched),
+		TEST(a_vault_that_hangs_is_not_ready),
 		TEST(what_is_wrong_with_the_files_is_told),
 	};
 

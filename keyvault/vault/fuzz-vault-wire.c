@@ -9,10 +9,11 @@
 #include "vault-wire.h"
 
 /* A frame of each type, in the order of enum vault_type; and an entry of each list. */
-const char *const fuzz_outcomes[] = {
-	"epoch",   "append",  "ended",   "watch",   "fetch",    "epochs",        "erase",
-	"stored",  "refused", "index",   "live",    "gone",     "blob",          "epoch blob",
-	"missing", "done",    "an item", "a place", "a number", "an epoch's id", NULL};
+const char *const fuzz_outcomes[] = {"epoch",         "append", "ended",   "watch",   "fetch",
+				     "epochs",        "erase",  "ping",    "stored",  "refused",
+				     "index",         "live",   "gone",    "blob",    "epoch blob",
+				     "missing",       "done",   "an item", "a place", "a number",
+				     "an epoch's id", NULL};
 
 struct lists {
 	struct vault_item items[VAULT_LIST_MAX];
@@ -65,6 +66,9 @@ static void write_request(struct buf *b, const struct vault_frame *f, const stru
 		return;
 	case VAULT_WATCH:
 		vault_wire_put_watch(b, f->request, f->from);
+		return;
+	case VAULT_PING:
+		vault_wire_put_plain(b, f->type, f->request);
 		return;
 	case VAULT_EPOCHS:
 		vault_wire_put_epochs(b, f->request, f->fetch.reason,
@@ -123,12 +127,12 @@ static bool has_zero(const struct vault_frame *f)
 static const char *type_word(enum vault_type type)
 {
 	return fuzz_outcomes[type < VAULT_STORED ? type - VAULT_EPOCH
-						 : type - VAULT_STORED + VAULT_ERASE];
+						 : type - VAULT_STORED + VAULT_PING];
 }
 
 static bool is_request(enum vault_type type)
 {
-	return type != VAULT_EPOCH && type <= VAULT_ERASE;
+	return type != VAULT_EPOCH && type <= VAULT_PING;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

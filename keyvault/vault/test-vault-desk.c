@@ -242,6 +242,20 @@ static void test_an_empty_list_is_answered(void **state)
 	expect(&b->recovery, VAULT_DONE, 5);
 }
 
+static void test_a_ping_is_answered(void **state)
+{
+	struct box *b = *state;
+	struct buf in = BUF_INIT(1 << 20), same = BUF_INIT(1 << 20);
+
+	vault_wire_put_plain(&in, VAULT_PING, 5);
+	vault_wire_put_plain(&same, VAULT_PING, 5);
+	hand(b, &b->recovery, &in, NOW_NS);
+	hand(b, &b->web1, &same, NOW_NS);
+	settle(b, NOW_NS);
+	expect(&b->recovery, VAULT_DONE, 5);
+	expect(&b->web1, VAULT_REFUSED, 5); /* it watches for nothing */
+}
+
 static void test_only_of_its_own_addresses(void **state)
 {
 	struct box *b = *state;
@@ -614,6 +628,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_stored_once_it_is_on_disk),
 		TEST(test_an_empty_list_is_answered),
+		TEST(test_a_ping_is_answered),
 		TEST(test_only_of_its_own_addresses),
 		TEST(test_roles),
 		TEST(test_fetch),

@@ -292,6 +292,9 @@ void desk_recovery_frame(struct vault_desk *d, struct vault_visitor *v, const st
 	case VAULT_ERASE:
 		take_erase(d, v, f, now_ns);
 		break;
+	case VAULT_PING:
+		vault_wire_put_done(v->out, f->request, 0);
+		break;
 	default:
 		desk_refuse(d, v, f->request, VAULT_NOT_YOUR_ROLE, "recovery may not add");
 	}

@@ -213,6 +213,7 @@ static void read_content(struct reader *r, struct vault_frame *f)
 	case VAULT_EPOCHS:
 		read_fetch(r, ENTRY_EPOCH_ID, f);
 		return;
+	case VAULT_PING:
 	case VAULT_STORED:
 	case VAULT_LIVE:
 		return;

@@ -12,6 +12,7 @@
  *	          FETCH   records, for a reason, which is written down
  *	          EPOCHS  epochs, likewise
  *	          ERASE   records whose sessions are over
+ *	          PING    answer, whatever else waits
  *	vault     STORED  EPOCH, APPEND or ENDED is on disk
  *	          REFUSED this request is not done, and why
  *	          INDEX   there is a record
@@ -19,7 +20,7 @@
  *	          GONE    a record is no longer there
  *	          BLOB    a record, or EPOCH_BLOB an epoch, that was asked for
  *	          MISSING a record that was asked for is not there
- *	          DONE    FETCH, EPOCHS or ERASE is answered whole
+ *	          DONE    FETCH, EPOCHS, ERASE or PING is answered whole
  *
  * Requests carry a number that the answers repeat; several may be under way. Answers to WATCH come
  * under its number for as long as the connection lasts.
@@ -49,6 +50,7 @@ enum vault_type {
 	VAULT_FETCH = 5,
 	VAULT_EPOCHS = 6,
 	VAULT_ERASE = 7,
+	VAULT_PING = 8,
 	VAULT_STORED = 16,
 	VAULT_REFUSED = 17,
 	VAULT_INDEX = 18,
@@ -184,7 +186,7 @@ void vault_wire_put_fetch(struct buf *out, enum vault_type type, uint32_t reques
 			  size_t n);
 void vault_wire_put_epochs(struct buf *out, uint32_t request, enum vault_reason reason,
 			   const char *text, const uint8_t (*ids)[EPOCH_ID_BYTES], size_t n);
-/* VAULT_STORED, VAULT_LIVE. */
+/* VAULT_PING, VAULT_STORED, VAULT_LIVE. */
 void vault_wire_put_plain(struct buf *out, enum vault_type type, uint32_t request);
 void vault_wire_put_refused(struct buf *out, uint32_t request, enum vault_refusal why,
 			    const char *text);
