@@ -2,11 +2,9 @@
 #include "keytapd.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -16,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/signals.h"
 #include "collector-metrics.h"
 #include "origin-files.h"
 #include "service-notify.h"
@@ -440,16 +439,8 @@ static int open_listener(const struct keytapd_config *c, int *ret)
 static int open_signals(int *ret)
 {
 	static const int taken[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
-	sigset_t set;
 
-	sigemptyset(&set);
-	for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
-		sigaddset(&set, taken[i]);
-	signal(SIGPIPE, SIG_IGN);
-	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
-		return -errno;
-	*ret = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-	return *ret < 0 ? -errno : 0;
+	return signals_open(taken, sizeof taken / sizeof *taken, ret);
 }
 
 static int open_sockets(struct keytapd *k)

@@ -5,10 +5,8 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,6 +14,7 @@
 #include "base/clock.h"
 #include "base/list.h"
 #include "base/log.h"
+#include "base/signals.h"
 #include "metrics-http/metrics-page.h"
 #include "vault-desk.h"
 #include "vault-metrics.h"
@@ -377,17 +376,9 @@ static int open_listener(const struct endpoint *at, int *ret)
 
 static int open_signals(int *ret)
 {
-	sigset_t set;
+	static const int taken[] = {SIGTERM, SIGINT, SIGHUP};
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
-	signal(SIGPIPE, SIG_IGN);
-	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
-		return -errno;
-	*ret = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-	return *ret < 0 ? -errno : 0;
+	return signals_open(taken, sizeof taken / sizeof *taken, ret);
 }
 
 static int open_identity(struct server *s, const char *dir, char *error, size_t error_size)
