@@ -12,8 +12,9 @@
  * queue.
  *
  *	origin     EPOCH, APPEND (of its own addresses), ENDED
- *	recovery   WATCH, FETCH, EPOCHS, ERASE; each but WATCH is in the audit log before it is
- *done: on disk, or, when that takes longer than VAULT_AUDIT_PATIENCE_NS, written
+ *	recovery   WATCH, PING; FETCH, EPOCHS, ERASE, which are in the audit log before
+ *	           they are done: on disk, or, when that takes longer than
+ *	           VAULT_AUDIT_PATIENCE_NS, written
  */
 #ifndef KEYVAULT_VAULT_DESK_H
 #define KEYVAULT_VAULT_DESK_H

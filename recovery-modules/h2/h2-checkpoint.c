@@ -6,10 +6,10 @@
  *	u8 flags, preface_n, pings_n; pings; u16 settings_n; u32 last_id, client_init, server_init,
  *	streams_max, list_max; u64 window, allowed
  *	u64 base_off; frames; table
- *	2 x side: u64 at, next, keep, unit; frames; table; u32 promised, block_stream; u8
- *block_flags, block_type; u16 block_n; the block so far u16 stream_n; x: u64 start; u32 id; u64
- *window, allowed; u8 phase, flags, method, informational, has_body; [the answer,
- *http-answer-form.h]
+ *	2 x side: u64 at, next, keep, unit; frames; table; u32 promised, block_stream;
+ *		u8 block_flags, block_type; u16 block_n; the block so far
+ *	u16 stream_n; each: u64 start; u32 id; u64 window, allowed;
+ *		u8 phase, flags, method, informational, has_body; [the answer, http-answer-form.h]
  */
 #include "h2.h"
 

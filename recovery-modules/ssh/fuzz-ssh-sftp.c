@@ -3,11 +3,11 @@
  * An SFTP session from hostile bytes. Records of one byte kind, two bytes length, payload:
  *
  *	'S' 'C'  data of the client, of the server
- *	'R'      checkpoint and restore, the checkpoint xored with the payload from the offset on
- *that its first two bytes say
+ *	'R'      checkpoint and restore, the checkpoint xored with the payload from the offset
+ *		 on that its first two bytes say
  *
  * Demanded: in any chunking the same; what is written down is read again as the same; what is
- *needed does not move back.
+ * needed does not move back.
  */
 #include "base/demand.h"
 #include "base/reader.h"

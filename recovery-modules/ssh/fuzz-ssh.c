@@ -7,8 +7,8 @@
  *	'R'      checkpoint and restore, the checkpoint xored with the payload from the offset
  *		 on that its first two bytes say
  *
- * Demanded: what is written down is read again as the same; what is sealed opens; a half packet can
- *be finished with what it was.
+ * Demanded: what is written down is read again as the same; what is sealed opens; a half packet
+ * can be finished with what it was.
  */
 #include <stdlib.h>
 

@@ -2,11 +2,11 @@
 /*
  * Hostile bytes, in the clear and under the keys. First byte:
  *
- *	'c'	what follows are pieces: direction, length, bytes. In any other pieces the session
- *comes to the same.
+ *	'c'	what follows are pieces: direction, length, bytes. In any other pieces the
+ *		session comes to the same.
  *	's'	suite, then messages of the server: type, zeros, length, bytes. They are sealed as
- *		they are, and followed. The last one is cut at every byte: what is sealed for it
- *begins with what was out, and is what was to be said.
+ *		they are, and followed. The last one is cut at every byte: what is sealed for
+ *		it begins with what was out, and is what was to be said.
  */
 #include <stdlib.h>
 

@@ -9,8 +9,8 @@
  *	resume     opens, seals                          resume, with operations of this layer
  *
  * What is kept is ciphertext alone, both directions from the first byte on, as long as each is not
- * longer than the service's `retain`. Plaintext is in scratch and in the join's memory, and what
- *the inner module keeps of it in its state after unseal.
+ * longer than the service's `retain`. Plaintext is in scratch, in the join's memory, and in what
+ * the inner module keeps of it after unseal.
  *
  * Offsets here count from where TLS begins in each direction (jeebs_service.begin).
  */

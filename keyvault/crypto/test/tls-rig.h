@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * tls-rig: a conversation of TLS, made by OpenSSL in memory, with all that an observer and a key
- *log have of it.
+ * tls-rig: a conversation of TLS, made by OpenSSL in memory, with all that an observer has of it,
+ * and a key log.
  *
- *	struct tls_rig *r = tls_rig_new(&(struct tls_rig_options){.suite =
- *"TLS_AES_128_GCM_SHA256"}); tls_rig_handshake(r); tls_rig_say(r, JEEBS_TO_CLIENT,
- *bytes_str("hello"));
+ *	struct tls_rig_options o = {.suite = "TLS_AES_128_GCM_SHA256"};
+ *	struct tls_rig *r = tls_rig_new(&o);
+ *	tls_rig_handshake(r);
+ *	tls_rig_say(r, JEEBS_TO_CLIENT, bytes_str("hello"));
  *	... r->wire, r->plain, r->order ...
  *	tls_rig_free(r);
  *

@@ -2,9 +2,9 @@
 /*
  * takeover-rig LISTEN SERVER RECORDS HOST-KEY HOW AFTER MID
  *
- * A relay between a stock client and a stock sshd, in which the server dies and this room goes on
- *in its place. The client's command is cat: what it has said and has not got back is known, so the
- * rest can be said exactly.
+ * A relay between a stock client and a stock sshd. The server dies, and this room goes on in its
+ * place. The client's command is cat: what it has said and has not got back is known, so the rest
+ * can be said exactly.
  *
  *	LISTEN		a port
  *	SERVER		an IPv4 address and a port, with a colon between them
