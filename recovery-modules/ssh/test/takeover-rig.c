@@ -518,7 +518,7 @@ static int server_of(const char *address)
 	struct sockaddr_in a = {.sin_family = AF_INET};
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 	char host[64];
-	unsigned port;
+	unsigned port = 0;
 
 	if (fd < 0 || sscanf(address, "%63[0-9.]:%u", host, &port) != 2 ||
 	    inet_pton(AF_INET, host, &a.sin_addr) != 1)
