@@ -107,7 +107,8 @@ static bool take(const struct ssh_crypto *c, uint32_t dir)
 		demand(p.wire_n > 0 && p.wire_n <= in.n);
 		in = bytes_from(in, p.wire_n);
 	}
-	memmove(waiting[dir], in.p, in.n);
+	if (in.n > 0)
+		memmove(waiting[dir], in.p, in.n);
 	waiting_n[dir] = in.n;
 	return true;
 }
@@ -116,7 +117,8 @@ static bool bytes_come(const struct ssh_crypto *c, uint32_t dir, struct bytes b)
 {
 	if (b.n > STREAM_MAX - waiting_n[dir])
 		return false;
-	memcpy(waiting[dir] + waiting_n[dir], b.p, b.n);
+	if (b.n > 0)
+		memcpy(waiting[dir] + waiting_n[dir], b.p, b.n);
 	waiting_n[dir] += b.n;
 	return take(c, dir);
 }
