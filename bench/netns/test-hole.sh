@@ -4,7 +4,7 @@
 # Alone: what it needs behind the hole comes only at full speed.
 . "$(dirname "$0")/lib.sh"
 lab_init
-lab_prove=every:200
+lab_prove=every:500
 need nft tcpdump ss
 lab_up --no-offload # so that the hole is one small segment
 usual_start

@@ -7,6 +7,7 @@ lab_init
 lab_up --no-offload # so that there are many frames
 lab_ring=128MiB
 usual_start
+make_files 8m.bin
 
 downloads=(a b c d e f g h i j)
 passed() {
@@ -17,7 +18,7 @@ passed() {
 passed_more() { (($(passed) >= before + 10000000)); }
 dropped() { metric_sum 'jeebs_capture_dropped_packets_total'; }
 
-for id in "${downloads[@]}"; do get_rate=1000000 get "$id" http://10.9.0.1/20m.bin; done
+for id in "${downloads[@]}"; do get_rate=1000000 get "$id" http://10.9.0.1/8m.bin; done
 for id in "${downloads[@]}"; do wait_for 20 "the download $id" get_reached "$id" 1000000; done
 (($(dropped) == 0)) || fail "$(dropped) packets lost before it was stopped"
 before=$(passed)
@@ -30,7 +31,7 @@ stays 1 no_takeover
 (($(dropped) == 0)) || fail "$(dropped) packets lost in $stopped ms"
 pull_cable server
 get_wait 60 "${downloads[@]}"
-for id in "${downloads[@]}"; do get_check "$id" 20m.bin; done
+for id in "${downloads[@]}"; do get_check "$id" 8m.bin; done
 all_continued
 (($(dropped) == 0)) || fail "$(dropped) packets lost in $stopped ms or at the cut"
 pass "stopped for $stopped ms; ${#downloads[@]} downloads, stall $(longest_stall "${downloads[@]}") ms"
