@@ -268,12 +268,15 @@ static bool has_unheard(const struct session *s)
 
 static void hear_more(struct session *s)
 {
-	size_t n = hear(&s->tally, s->late, s->late_n);
+	size_t n;
 
-	s->late += n;
-	s->late_n -= n;
-	if (s->late_n > 0)
-		return;
+	if (s->late_n > 0) {
+		n = hear(&s->tally, s->late, s->late_n);
+		s->late += n;
+		s->late_n -= n;
+		if (s->late_n > 0)
+			return;
+	}
 	n = hear(&s->tally, s->in, s->in_n);
 	memmove(s->in, s->in + n, s->in_n - n);
 	s->in_n -= n;
