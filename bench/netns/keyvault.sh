@@ -37,7 +37,10 @@ collector_begin() {
 		metrics 127.0.0.1:9102 >"$lab_dir/keytapd.yaml"
 	in_ns_exec server "$JEEBS_BUILD/keyvault/collector/jeebs-keytapd" -c "$lab_dir/keytapd.yaml" "$@" >>"$lab_dir/keytapd.log" 2>&1 &
 	collector=$!
+	wait_for 5 "the collector to hear signals" collector_hears # before, they would end it
 }
+# SIGUSR1 is blocked, for its descriptor.
+collector_hears() { ((0x$(awk '$1 == "SigBlk:" { print $2 }' "/proc/$collector/status") & 0x200)); }
 collector_start() {
 	local before
 	before=$(grep -c ' vault-connected ' "$lab_dir/keytapd.log") || true

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Stock curl downloads over TLS, 1.3 and 1.2, from stock nginx with the key tap: the box opens the sessions' keys when the
-# server dies, and goes on in the middle of a record. The backup speaks plain HTTP. Once with HTTP/2 inside.
+# server dies, and goes on in the middle of a record. The backup speaks plain HTTP. Once with HTTP/2 inside: a record that was cut
+# between two of its frames cannot always be said again, and is then refused by name.
 . "$(dirname "$0")/lib.sh"
 lab_init
 . "$(dirname "$0")/keytap.sh"
@@ -78,8 +79,9 @@ for id in "${clients[@]}"; do
 	[[ $id == again || $id == h2 ]] || get_check "$id" 20m.bin
 done
 get_check again 20m.bin 1k.bin
-get_check h2 20m.bin 1k.bin
+contradicted=$(jq -s '[.[] | select(.event == "connection-aborted" and .reason == "record-contradicts")] | length' "$lab_dir/appliance.log")
+if ((contradicted == 0)); then get_check h2 20m.bin 1k.bin; else ((contradicted == 1)) && [[ $(cat "$lab_dir/get/h2.exit") != 0 ]] || fail "$contradicted connections contradicted"; fi
 # Whoever closes a connection before it has read our close_notify resets it; by then it has long been proven.
 all_settled
-((account_continued == ${#clients[@]})) || fail "$account_continued of ${#clients[@]} continued"
-pass "${#clients[@]} downloads over TLS, longest stall $(longest_stall "${clients[@]}") ms"
+((account_continued == ${#clients[@]} - contradicted)) || fail "$account_continued of ${#clients[@]} continued"
+pass "$account_continued downloads over TLS, $contradicted with HTTP/2 refused, longest stall $(longest_stall "${clients[@]}") ms"

@@ -2,6 +2,7 @@
 # Stock nginx and sshd with the key tap, jeebs-keytapd and jeebs-keyvault: each handshake's keys are in the vault before the
 # first byte under them leaves. Then vault, network and collector fail in the middle of handshakes: open, everybody is served;
 # closed, who is served has keys in the vault, and nothing that was acknowledged is lost.
+# Alone: it measures when a record could be read, and the vault must not stand behind others between two answers.
 . "$(dirname "$0")/lib.sh"
 lab_init
 many=${JEEBS_HANDSHAKES:-20} # of each version of TLS, 20 at a time
