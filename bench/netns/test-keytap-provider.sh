@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The key tap as a provider of OpenSSL, by configuration alone: servers that are started with an empty environment tell each
 # handshake and each key exchange before its first protected byte.
+# Alone: it measures when a record was there.
 . "$(dirname "$0")/lib.sh"
 lab_init
 . "$(dirname "$0")/mail.sh"

@@ -2,6 +2,7 @@
 # Stock sshd with the key tap: of each key exchange there is one record, with which all packets of the connection decrypt, and
 # which the collector had answered before the server's first packet under the new keys was on the wire. Nothing of the tap is
 # in a user's shell.
+# Alone: it measures when a record was there.
 . "$(dirname "$0")/lib.sh"
 lab_init
 . "$(dirname "$0")/keytap.sh"

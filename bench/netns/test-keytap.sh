@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Stock servers with the key tap: of each handshake there is one record, with which all of it decrypts, and which the
 # collector had answered before the server's first byte under its keys was on the wire.
+# Alone: it measures when a record was there.
 . "$(dirname "$0")/lib.sh"
 lab_init
 . "$(dirname "$0")/mail.sh"

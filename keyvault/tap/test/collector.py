@@ -100,6 +100,7 @@ class Collector:
     def answer(self, s, number, record):
         if s.fileno() < 0:
             return
+        # Before it is sent: behind that, this process may stand still while the server goes on.
         record["answered"] = time.time()
         self.send(s, struct.pack(">BBIB", 1, ANSWER, number, RESULTS.index(self.o.result)))
         say(record=record)
