@@ -52,18 +52,6 @@ static int usage(FILE *to, int code)
 	return code;
 }
 
-static bool parse_number(const char *text, int base, unsigned long max, unsigned long *ret)
-{
-	char *end;
-
-	errno = 0;
-	unsigned long v = strtoul(text, &end, base);
-	if (errno || end == text || *end || text[0] == '-' || v > max)
-		return false;
-	*ret = v;
-	return true;
-}
-
 /* One of two words. */
 static bool parse_choice(const char *text, const char *no, const char *yes, bool *ret)
 {
@@ -116,7 +104,7 @@ static const char *add_vault(struct keytapd_config *c, const char *value)
 static const char *take_option(void *ctx, int option, const char *value)
 {
 	struct keytapd_config *c = ctx;
-	unsigned long v = 0;
+	uint64_t v = 0;
 
 	switch (option) {
 	case OPT_DIR:
@@ -128,7 +116,7 @@ static const char *take_option(void *ctx, int option, const char *value)
 		c->socket = value;
 		return NULL;
 	case OPT_SOCKET_MODE:
-		if (!parse_number(value, 8, 0777, &v))
+		if (!settings_number(value, 8, 0777, &v))
 			return "no mode in octal";
 		c->socket_mode = (mode_t)v;
 		return NULL;
@@ -136,7 +124,7 @@ static const char *take_option(void *ctx, int option, const char *value)
 		return parse_choice(value, "any", "all", &c->collector.store_all) ? NULL
 										  : "any or all";
 	case OPT_WAIT:
-		if (!parse_number(value, 10, TAP_WAIT_MAX_MS, &v))
+		if (!settings_number(value, 10, TAP_WAIT_MAX_MS, &v))
 			return "no number of milliseconds up to 10000";
 		c->collector.wait_ms = (uint32_t)v;
 		return NULL;
@@ -145,7 +133,7 @@ static const char *take_option(void *ctx, int option, const char *value)
 			       ? NULL
 			       : "open or closed";
 	case OPT_QUEUE:
-		if (!parse_number(value, 10, 1 << 20, &v) || v == 0)
+		if (!settings_number(value, 10, 1 << 20, &v) || v == 0)
 			return "no number of MiB";
 		c->collector.queue_bytes = (size_t)v << 20;
 		return NULL;

@@ -122,3 +122,15 @@ void settings_free(struct settings *s)
 	config_node_free(s->root);
 	free(s);
 }
+
+bool settings_number(const char *text, int base, uint64_t max, uint64_t *ret)
+{
+	char *end;
+
+	errno = 0;
+	unsigned long long v = strtoull(text, &end, base);
+	if (errno || end == text || *end || text[0] == '-' || v > max)
+		return false;
+	*ret = v;
+	return true;
+}

@@ -13,6 +13,8 @@
 #define KEYVAULT_SETTINGS_H
 
 #include <getopt.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 
 struct settings;
@@ -30,5 +32,8 @@ typedef const char *settings_fn(void *ctx, int option, const char *value);
 int settings_read(const char *path, const struct option *options, settings_fn *take, void *ctx,
 		  FILE *errors, struct settings **ret);
 void settings_free(struct settings *s);
+
+/* All of @text is a number of that base, @max at most. For a settings_fn. */
+bool settings_number(const char *text, int base, uint64_t max, uint64_t *ret);
 
 #endif

@@ -157,13 +157,12 @@ static int do_audit(int n, char **arg)
 	return fflush(stdout) == 0 ? 0 : EX_IOERR;
 }
 
-static bool parse_number(const char *text, uint64_t max, uint64_t *ret)
+/* Of nothing there is no use. */
+static bool parse_amount(const char *text, uint64_t max, uint64_t *ret)
 {
-	char *end;
+	uint64_t v;
 
-	errno = 0;
-	unsigned long long v = strtoull(text, &end, 10);
-	if (errno || end == text || *end || text[0] == '-' || v == 0 || v > max)
+	if (!settings_number(text, 10, max, &v) || v == 0)
 		return false;
 	*ret = v;
 	return true;
@@ -191,15 +190,15 @@ static const char *serve_option(void *ctx, int option, const char *value)
 	case OPT_LISTEN:
 		return endpoint_parse(value, false, &c->listen) < 0 ? "no ADDRESS:PORT" : NULL;
 	case OPT_SIZE:
-		if (!parse_number(value, 1 << 20, &v))
+		if (!parse_amount(value, 1 << 20, &v))
 			return "no number of MiB";
 		c->store.size_bytes = v << 20;
 		return NULL;
 	case OPT_RECORDS:
-		return parse_number(value, UINT32_MAX, &c->store.origin_records) ? NULL
+		return parse_amount(value, UINT32_MAX, &c->store.origin_records) ? NULL
 										 : "no number";
 	case OPT_KEEP:
-		if (!parse_number(value, 24 * 366, &v))
+		if (!parse_amount(value, 24 * 366, &v))
 			return "no number of hours";
 		c->store.keep_ns = (int64_t)v * 3600 * NS_PER_S;
 		return NULL;
