@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "drill-inside.h"
 #include "drill-resume.h"
 #include "watch/takeover.h"
 
@@ -139,12 +140,46 @@ struct copied {
 	enum answered answered;
 };
 
+/* The main connection's keys. They stay as long as its module's state. */
+struct lent {
+	_Alignas(max_align_t) uint8_t room[SESSION_CRYPTO_BYTES];
+	struct drill_seals seals;
+};
+
 /* A whole conversation: the main connection, and the others that exist or are remembered. */
 struct copied_all {
+	struct lent lent;
 	struct copied main, other[JEEBS_EXPECT_MAX];
 	uint32_t other_n;
 	struct drill_flow *truth[JEEBS_EXPECT_MAX]; /* for main.item->others */
 };
+
+static void refuse(const struct plan *p, struct drill_finding *f)
+{
+	drill_refused(f, p->reason, false);
+	/* With other keys in the log it is the module that says so. */
+	f->if_keys = p->if_keys || strcmp(p->reason, "keys-missing") == 0;
+}
+
+/* The keys come, and the plan is made with them. Returns whether it continues. */
+static bool unseal(const struct drill_bench *b, struct copied_all *c, struct takeover_item *item,
+		   struct drill_finding *f)
+{
+	struct drill_seals *s = &c->lent.seals;
+
+	*s = (struct drill_seals){session_crypto_init(c->lent.room, b->secrets),
+				  &session_crypto_ops, NULL, 0, false};
+	takeover_unseal(item, drill_seals_keys(s), &drill_seals_ops);
+	if (!item->taken.plan.cont)
+		refuse(&item->taken.plan, f);
+	return item->taken.plan.cont;
+}
+
+static void give_keys_back(struct lent *l)
+{
+	session_crypto_deinit(l->seals.keys);
+	drill_seals_deinit(&l->seals);
+}
 
 static int prove(const struct drill_bench *b, struct copied_all *c, struct jeebs_flow *jf,
 		 uint64_t packet, struct drill_finding *f)
@@ -156,8 +191,9 @@ static int prove(const struct drill_bench *b, struct copied_all *c, struct jeebs
 
 	if (!logs_true(taken, truth, f) || !snapshot_true(taken, flow, f))
 		return 0;
-	if (!taken->plan.cont) {
-		drill_refused(f, taken->plan.reason, false);
+	bool keys_come = taken->plan.if_keys && b->secrets;
+	if (!taken->plan.cont && !keys_come) {
+		refuse(&taken->plan, f);
 		return 0;
 	}
 	if (!flight_whole(taken, f))
@@ -182,7 +218,10 @@ static int prove(const struct drill_bench *b, struct copied_all *c, struct jeebs
 		    !tcp_true(&c->other[i].item->taken, c->other[i].flow, c->other[i].truth,
 			      c->other[i].answered == ANSWERED, f))
 			return 0;
-	return drill_resume(b, item, jf, truth, c->truth, packet, f);
+	if (keys_come && !unseal(b, c, item, f))
+		return 0;
+	return drill_resume(b, item, jf, truth, c->truth, packet, keys_come ? &c->lent.seals : NULL,
+			    f);
 }
 
 /* ---- conversations of several connections --------------------------------------------------- */
@@ -329,6 +368,7 @@ int drill_cut(const struct drill_bench *b, struct jeebs_flow *jf, struct drill_f
 	}
 	give_back(c.main.item);
 	takeover_item_free(c.main.item);
+	give_keys_back(&c.lent);
 	lend(watch_ended(b->scratch), watch_ended(jf->watch));
 	related_list_deinit(&l);
 	for (uint32_t i = 0; i < c.other_n; i++)

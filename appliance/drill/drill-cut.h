@@ -13,6 +13,7 @@
 #define APPLIANCE_DRILL_CUT_H
 
 #include "drill-finding.h"
+#include "keyvault/crypto/session-crypto.h"
 #include "watch/plan.h"
 
 struct drill_bench {
@@ -20,6 +21,8 @@ struct drill_bench {
 	const struct jeebs_oracle *oracle; /* of the connection's module; NULL: there is none */
 	size_t horizon;                    /* how many bytes behind the cut are compared */
 	const struct drill_truth *truths;  /* of the whole capture; NULL: single connections only */
+	/* NULL: there are none. With them and truth->inside, `oracle` is that of what is inside. */
+	const struct session_secrets *secrets;
 };
 
 /*

@@ -20,6 +20,7 @@ struct drill_finding {
 	 * what is wrong. */
 	const char *reason;
 	bool resuming; /* the refusal came while resuming */
+	bool if_keys;  /* it is refused for want of keys alone */
 	/* Exact up to bytes that the capture lost; nobody can tell about those behind. */
 	bool to_loss;
 	uint64_t offset; /* of the stream to the client: where it is wrong */

@@ -30,6 +30,10 @@ void drill_report_add(struct drill_report *r, const struct flow *f, uint64_t pac
 		r->exact_to_loss += found->to_loss;
 		return;
 	case DRILL_REFUSED:
+		if (found->if_keys) {
+			r->if_keys++;
+			return;
+		}
 		r->refused++;
 		count(r->refusal, &r->refusal_count, found);
 		return;
@@ -103,6 +107,9 @@ int drill_report_text(const struct drill_report *r, const struct dry_run_report 
 	if (r->exact_to_loss)
 		fprintf(out, "    %10" PRIu64 "  of them up to bytes that the capture lost\n",
 			r->exact_to_loss);
+	if (r->if_keys)
+		fprintf(out, "if keys %10" PRIu64 "  would be planned with their keys\n",
+			r->if_keys);
 	fprintf(out, "refused %10" PRIu64 "\n", r->refused);
 	print_reasons(r->refusal, r->refusal_count, out);
 	fprintf(out, "wrong   %10" PRIu64 "\n", r->wrong);
@@ -168,14 +175,15 @@ int drill_report_json(const struct drill_report *r, const struct dry_run_report 
 	for (uint32_t i = 0; i < d->server_count; i++)
 		e |= json_array_append_new(servers, json_string(d->servers[i]));
 	json_t *root = json_pack(
-		"{s:i, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:o, s:o, s:I}", "api", 1,
-		"capture", dry_run_capture_json(d), "servers", servers, "every",
+		"{s:i, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:o, s:o, s:I}",
+		"api", 1, "capture", dry_run_capture_json(d), "servers", servers, "every",
 		(json_int_t)r->step, "horizon", (json_int_t)r->horizon, "connections",
 		(json_int_t)r->connections, "cuts", (json_int_t)r->cuts, "exact",
-		(json_int_t)r->exact, "exact_to_loss", (json_int_t)r->exact_to_loss, "refused",
-		reasons_json(r->refusal, r->refusal_count), "wrong", (json_int_t)r->wrong,
-		"wrong_by_kind", reasons_json(r->error, r->error_count), "first_wrong",
-		first_json(r), "not_proved", (json_int_t)r->unknown);
+		(json_int_t)r->exact, "exact_to_loss", (json_int_t)r->exact_to_loss, "if_keys",
+		(json_int_t)r->if_keys, "refused", reasons_json(r->refusal, r->refusal_count),
+		"wrong", (json_int_t)r->wrong, "wrong_by_kind",
+		reasons_json(r->error, r->error_count), "first_wrong", first_json(r), "not_proved",
+		(json_int_t)r->unknown);
 	if (e == 0 && root)
 		e = json_dumpf(root, out, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
 	fputc('\n', out);

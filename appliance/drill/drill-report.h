@@ -25,6 +25,7 @@ struct drill_report {
 	size_t horizon;
 	uint64_t cuts, exact, refused, wrong;
 	uint64_t exact_to_loss; /* of exact: up to bytes that the capture lost */
+	uint64_t if_keys;       /* not in refused: with their keys there would be another plan */
 	uint32_t connections;   /* cut at least once */
 	uint32_t unknown;       /* not completely recorded, because of the memory ceiling */
 	/* Beyond that many different reasons the last entry counts the rest. */

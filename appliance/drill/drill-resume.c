@@ -5,10 +5,13 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+#include "drill-inside.h"
 #include "recovery-modules/harness/harness.h"
 #include "watch/takeover.h"
 
 #define CHUNK_MAX 16384 /* most that one read of the backend's socket gives */
+
+struct resumed;
 
 /* The client's end of one connection after the cut. */
 struct speaker {
@@ -25,11 +28,11 @@ struct speaker {
 	uint64_t had; /* what it had when it was asked last */
 	/* The client sent bytes that the capture does not have. */
 	bool lost;
+	/* In TLS, of the main connection: whose ear hears what it gets. */
+	struct resumed *listener;
 };
 
 #define SPEAKERS_MAX HARNESS_CHANNELS_MAX
-
-struct resumed;
 
 /* The backup's end of one connection of the conversation. */
 struct answerer {
@@ -48,6 +51,17 @@ struct resumed {
 	uint32_t related_n; /* how many of `other` are related ones, in the order of cut.related */
 	uint32_t other_n;
 	struct answerer backup;
+	/*
+	 * What is compared: the bytes that the client gets, with those of the capture; in TLS what
+	 * they say, with what was said. `base` is the offset of the first one behind the cut.
+	 */
+	struct drill_flow *measure;
+	uint64_t base;
+	/* In TLS: what the client understands, and how many bytes it has heard. */
+	const struct drill_inside *inside;
+	struct tls_ear *ear;
+	const struct harness *harness;
+	uint64_t heard;
 	bool unknown; /* the oracle was asked for something that it cannot know */
 	int error;
 };
@@ -151,7 +165,7 @@ static int learn_related(const struct jeebs_oracle *k, const struct drill_truth 
 	return r;
 }
 
-static int make_oracle(const struct drill_bench *b, const struct jeebs_flow *jf,
+static int make_oracle(const struct drill_bench *b, const struct jeebs_service *svc,
 		       struct drill_flow *truth)
 {
 	const struct jeebs_oracle *k = b->oracle;
@@ -162,7 +176,7 @@ static int make_oracle(const struct drill_bench *b, const struct jeebs_flow *jf,
 	if (truth->oracle)
 		truth->oracle_kind->close(truth->oracle);
 	truth->oracle_kind = k;
-	truth->oracle = k->open(watch_module_service(jf));
+	truth->oracle = k->open(svc);
 	if (!truth->oracle)
 		return -ENOMEM;
 	int r = k->related && b->truths ? learn_related(k, b->truths, truth) : 0;
@@ -171,16 +185,35 @@ static int make_oracle(const struct drill_bench *b, const struct jeebs_flow *jf,
 
 /* ---- the client and the backup ------------------------------------------------------------ */
 
+/* In TLS the main connection's client hears what it has got. */
+static void listen_up(struct resumed *r)
+{
+	struct bytes more = bytes_from(harness_received(r->harness), (size_t)r->heard);
+
+	r->heard += more.n;
+	if (tls_ear_hear(r->ear, more) < 0)
+		r->error = -ENOMEM;
+}
+
+/* How much the client has got, by the measure of @s. */
+static uint64_t has_got(struct speaker *s, uint64_t received)
+{
+	if (!s->listener)
+		return s->base + received;
+	listen_up(s->listener);
+	return s->listener->base + tls_ear_plain(s->listener->ear).n;
+}
+
 static struct bytes client_says(void *ctx, uint64_t received, bool *ret_eof)
 {
 	struct speaker *r = ctx;
-	const struct drill_flow *t = r->truth;
+	const struct drill_flow *t = r->truth, *m = r->listener ? r->listener->measure : t;
 	const struct drill_stream *s = &t->stream[FLOW_TO_SERVER];
-	uint64_t has = r->base + received, end = r->said, known;
+	uint64_t has = has_got(r, received), end = r->said, known;
 
 	bool speaks = r->impatient && has == r->had;
 	r->had = has;
-	while (r->next < t->said_count && (speaks || t->said[r->next].received <= has)) {
+	while (r->next < t->said_count && (speaks || m->said[r->next].received <= has)) {
 		end = t->said[r->next++].end;
 		speaks = false;
 	}
@@ -197,7 +230,7 @@ static struct bytes client_says(void *ctx, uint64_t received, bool *ret_eof)
 		r->lost = r->lost || !all;
 	}
 	*ret_eof = !r->lost && s->fin && r->said >= s->bytes.n &&
-		   (r->impatient || t->fin_received <= has);
+		   (r->impatient || m->fin_received <= has);
 	return BYTES_NONE;
 }
 
@@ -352,15 +385,19 @@ static bool wait_for_each_other(const struct resumed *r, uint64_t end)
 {
 	const struct speaker *s = &r->main;
 
-	return end >= s->truth->contrary ||
-	       (s->next < s->truth->said_count && answers(s->truth, end) > s->said);
+	uint64_t said = s->said;
+
+	if (r->inside)
+		said = s->next > 0 ? r->measure->said[s->next - 1].end : 0;
+	return end >= r->measure->contrary ||
+	       (s->next < s->truth->said_count && answers(r->measure, end) > said);
 }
 
 /* Whether the client has every captured byte behind the cut, and waits for a lost one. */
 static bool proved_to_loss(const struct harness *h, const struct resumed *r, uint64_t end)
 {
-	const struct drill_stream *s = &r->main.truth->stream[FLOW_TO_CLIENT];
-	uint64_t from = r->main.base, known;
+	const struct drill_stream *s = &r->measure->stream[FLOW_TO_CLIENT];
+	uint64_t from = r->base, known;
 
 	return end > from && drill_stream_known(s, from, end, &known) && waits_in_a_gap(h, s, end);
 }
@@ -375,13 +412,24 @@ static bool client_lost(const struct resumed *r)
 	return lost;
 }
 
+/* What the client has got behind the cut, by what is compared. */
+static struct bytes got(const struct harness *h, const struct resumed *r)
+{
+	return r->ear ? tls_ear_plain(r->ear) : buf_view(&h->client);
+}
+
+static uint64_t got_end(const struct harness *h, const struct resumed *r)
+{
+	return r->base + got(h, r).n;
+}
+
 static void judge_end(const struct harness *h, const struct resumed *r, struct drill_finding *f)
 {
-	const struct drill_stream *s = &r->main.truth->stream[FLOW_TO_CLIENT];
-	uint64_t end = r->main.base + h->client.n;
+	const struct drill_stream *s = &r->measure->stream[FLOW_TO_CLIENT];
+	uint64_t end = got_end(h, r);
 	bool all = end >= s->bytes.n;
 
-	if (end > s->bytes.n && s->fin && !r->main.truth->reset) {
+	if (end > s->bytes.n && s->fin && !r->measure->reset) {
 		drill_wrong(f, "more-than-the-server-sent", s->bytes.n);
 	} else if (h->outcome == HARNESS_JOINED && all && s->fin && r->backup.closed) {
 		drill_wrong(f, "end-missing", end);
@@ -392,7 +440,7 @@ static void judge_end(const struct harness *h, const struct resumed *r, struct d
 		f->to_loss = true;
 	} else if (r->unknown) {
 		drill_refused(f, "oracle-cannot-tell", true);
-	} else if (h->outcome != HARNESS_ABORTED && end >= r->main.truth->unasked) {
+	} else if (h->outcome != HARNESS_ABORTED && end >= r->measure->unasked) {
 		drill_refused(f, "server-spoke-unasked", true);
 	} else if (client_lost(r) || waits_in_a_gap(h, s, end)) {
 		drill_refused(f, "capture-incomplete", true);
@@ -466,11 +514,11 @@ static void judge_other(const struct harness *h, const struct resumed *r, const 
 static int judge_meaning(const struct harness *h, struct resumed *r, struct drill_finding *f)
 {
 	const struct jeebs_oracle *k = r->bench->oracle;
-	uint64_t end = r->main.base + h->client.n;
+	struct bytes b = got(h, r);
+	uint64_t end = got_end(h, r);
 	const char *wrong;
 	uint32_t missing;
-	int e = k->judge(r->oracle, &r->cut, (struct jeebs_bytes){h->client.p, h->client.n}, &wrong,
-			 &missing);
+	int e = k->judge(r->oracle, &r->cut, (struct jeebs_bytes){b.p, b.n}, &wrong, &missing);
 
 	if (e < 0)
 		return e;
@@ -492,20 +540,20 @@ static int judge_meaning(const struct harness *h, struct resumed *r, struct dril
 static void judge(const struct harness *h, const struct resumed *r,
 		  const struct takeover_item *item, struct drill_finding *f)
 {
-	const struct drill_stream *s = &r->main.truth->stream[FLOW_TO_CLIENT];
+	const struct drill_stream *s = &r->measure->stream[FLOW_TO_CLIENT];
 
 	if (item->taken.plan.style == JEEBS_STYLE_STANDALONE) {
 		/* An answer of the module itself cannot be compared with anything. */
 		if (h->violation)
-			drill_wrong(f, h->violation, r->main.base + h->client.n);
+			drill_wrong(f, h->violation, got_end(h, r));
 		else
 			drill_refused(f, item->taken.plan.reason, false);
-	} else if (!drill_same(s, r->main.base, buf_view(&h->client), "other-bytes", f)) {
+	} else if (!drill_same(s, r->base, got(h, r), "other-bytes", f)) {
 		/* The old server had not said it yet, and nothing had asked for it. */
-		if (f->offset >= r->main.truth->unasked)
+		if (f->offset >= r->measure->unasked)
 			drill_refused(f, "server-spoke-unasked", true);
 	} else if (h->violation) {
-		drill_wrong(f, h->violation, r->main.base + h->client.n);
+		drill_wrong(f, h->violation, got_end(h, r));
 	} else {
 		judge_end(h, r, f);
 		for (uint32_t i = 0; i < r->other_n && f->verdict != DRILL_WRONG; i++)
@@ -543,10 +591,59 @@ static struct jeebs_address address_of(const struct endpoint *e)
 	return a;
 }
 
+/* What is compared is what is said inside TLS. */
+static int begin_inside(struct resumed *r, const struct drill_flow *truth)
+{
+	const struct drill_inside *i = truth->inside;
+	int e = drill_inside_listen(i, r->cut.to_client_end, &r->ear);
+
+	if (e < 0)
+		return e;
+	r->inside = i;
+	r->main.listener = r;
+	r->measure = &truth->inside->plain;
+	drill_inside_cut(i, &r->cut);
+	r->base = r->cut.to_client_end;
+	return 0;
+}
+
+static bool records_right(const struct harness *h, const struct resumed *r,
+			  const struct jeebs_cut *cut, const struct drill_seals *seals,
+			  struct drill_finding *f)
+{
+	const struct drill_got all = {
+		.cut = cut->to_client_end,
+		.wire = buf_view(&h->client),
+		.ear = r->ear,
+		.finished = h->outcome == HARNESS_FINISHED,
+		.fin_was_out = cut->server_fin,
+	};
+
+	return drill_inside_right(r->inside, r->main.truth, &all, seals, f);
+}
+
+static int judge_all(const struct harness *h, struct resumed *r, struct takeover_item *item,
+		     const struct drill_seals *seals, struct drill_finding *f)
+{
+	bool proxied = item->taken.plan.style == JEEBS_STYLE_PROXY;
+
+	if (r->inside) {
+		listen_up(r);
+		if (r->error < 0)
+			return r->error;
+		if (!records_right(h, r, &item->taken.remains.cut, seals, f))
+			return 0;
+	}
+	if (r->bench->oracle->judge && proxied)
+		return judge_meaning(h, r, f);
+	judge(h, r, item, f);
+	return 0;
+}
+
 int drill_resume(const struct drill_bench *b, struct takeover_item *item,
 		 const struct jeebs_flow *jf, struct drill_flow *truth,
 		 struct drill_flow *const others[JEEBS_EXPECT_MAX], uint64_t packet,
-		 struct drill_finding *f)
+		 const struct drill_seals *seals, struct drill_finding *f)
 {
 	const struct harness_options o = {
 		.backend = {.max = CHUNK_MAX},
@@ -558,7 +655,12 @@ int drill_resume(const struct drill_bench *b, struct takeover_item *item,
 		/* The oracle speaks as the old server, from its address. */
 		.backend_address = address_of(&jf->flow->server),
 	};
-	struct resumed r = {.bench = b, .cut = item->taken.remains.cut, .packet = packet};
+	struct remains *left = &item->taken.remains;
+	struct resumed r = {.bench = b,
+			    .cut = left->cut,
+			    .packet = packet,
+			    .measure = truth,
+			    .base = left->cut.to_client_end};
 	const struct harness_backend backend = {
 		.stream = backup_receives,
 		.ctx = &r.backup,
@@ -568,15 +670,23 @@ int drill_resume(const struct drill_bench *b, struct takeover_item *item,
 					      .ctx = &r.main,
 					      .open = client_opens,
 					      .again = b->oracle->judge != NULL};
-	struct remains *left = &item->taken.remains;
 	struct harness h;
 
-	int e = make_oracle(b, jf, truth);
-	if (e < 0)
-		return e;
-	r.oracle = truth->oracle;
-	r.backup.r = &r;
 	speak_from(&r.main, truth, &left->cut);
+	int e = seals ? begin_inside(&r, truth) : 0;
+	if (e == -ENODATA) {
+		drill_refused(f, "capture-incomplete", true);
+		return 0;
+	}
+	if (e == 0)
+		e = make_oracle(b, seals ? &r.inside->service : o.service, r.measure);
+	if (e < 0) {
+		tls_ear_free(r.ear);
+		return e;
+	}
+	r.oracle = r.measure->oracle;
+	r.backup.r = &r;
+	r.harness = &h;
 	r.main.impatient = b->oracle->judge != NULL;
 	r.main.had = UINT64_MAX;
 	harness_init_cut(&h, left->module, &o, left->state, &left->cut, left->log);
@@ -586,13 +696,11 @@ int drill_resume(const struct drill_bench *b, struct takeover_item *item,
 		harness_resume_with(&h, &backend, &client);
 		e = r.error;
 	}
-	bool proxied = item->taken.plan.style == JEEBS_STYLE_PROXY;
-	if (e == 0 && b->oracle->judge && proxied)
-		e = judge_meaning(&h, &r, f);
-	else if (e == 0)
-		judge(&h, &r, item, f);
+	if (e == 0)
+		e = judge_all(&h, &r, item, seals, f);
 	if (r.backup.connection)
 		b->oracle->disconnect(r.backup.connection);
 	harness_deinit(&h);
+	tls_ear_free(r.ear);
 	return e;
 }

@@ -10,13 +10,15 @@
 
 #include "drill-cut.h"
 
+struct drill_seals;
 struct takeover_item;
 
 /* Returns 0 or a negative errno. @others are the truths of item->others. @jf is the watched
- * connection. @packet is the last one before the cut. */
+ * connection. @packet is the last one before the cut. @seals: of TLS, what was sealed, which is the
+ * crypto service in the item's cut; otherwise NULL. */
 int drill_resume(const struct drill_bench *b, struct takeover_item *item,
 		 const struct jeebs_flow *jf, struct drill_flow *truth,
 		 struct drill_flow *const others[JEEBS_EXPECT_MAX], uint64_t packet,
-		 struct drill_finding *f);
+		 const struct drill_seals *seals, struct drill_finding *f);
 
 #endif

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "drill-inside.h"
+
 /* Ceiling of lost bytes stored as zeros: forged numbers must not cost gigabytes. */
 #define GAPS_MAX ((size_t)256 << 20)
 
@@ -356,6 +358,7 @@ static void free_flow(struct drill_flow *d)
 		return;
 	if (d->oracle)
 		d->oracle_kind->close(d->oracle);
+	drill_inside_free(d->inside);
 	for (int dir = 0; dir < 2; dir++) {
 		buf_deinit(&d->stream[dir].bytes);
 		free(d->stream[dir].gap);

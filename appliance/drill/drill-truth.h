@@ -38,6 +38,7 @@ struct drill_stream {
 	bool fin; /* behind the last byte */
 };
 
+struct drill_inside;
 struct drill_flow {
 	struct endpoint server, client;
 	uint32_t id;
@@ -64,6 +65,7 @@ struct drill_flow {
 	/* For the caller: offset of that stream from which on `said` and `answered` contradict
 	 * each other. */
 	uint64_t contrary;
+	struct drill_inside *inside; /* for the caller, of TLS: made when first needed */
 };
 
 struct drill_truth;

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "drill-inside.h"
 #include "dry-run-internal.h"
 
 #define TRUTH_MAX     ((size_t)8 << 30) /* ceiling of payload kept in memory */
@@ -22,6 +23,7 @@ struct every {
 	struct drill *d;
 	struct drill_truth *truth;
 	struct watch *scratch;
+	struct session_secrets secrets; /* all that the first pass has found */
 	uint64_t packet, file_size;
 	uint32_t pass;
 	int shown; /* per cent; -1: not a terminal */
@@ -107,6 +109,23 @@ static int oracle_for(struct every *e, const struct jeebs_module *m,
 	return 0;
 }
 
+/* Of TLS, for which there are keys: what is inside, and the oracle of that. */
+static int look_inside(struct every *e, const struct jeebs_flow *jf, struct drill_flow *truth,
+		       struct drill_bench *io)
+{
+	const struct jeebs_service *svc = watch_module_service(jf);
+	const struct tls_judge_secrets keys = {e->secrets.find, e->secrets.ctx};
+
+	if (!svc->inner || key_log_index_count(e->d->keys) == 0)
+		return 0;
+	int r = truth->inside ? 0 : drill_inside_make(truth, svc, &keys);
+	if (r < 0)
+		return r;
+	io->secrets = &e->secrets;
+	io->oracle = NULL;
+	return truth->inside->module ? oracle_for(e, truth->inside->module, &io->oracle) : 0;
+}
+
 static int cut(struct every *e, struct flow *f)
 {
 	struct jeebs_flow *jf = f->user;
@@ -126,6 +145,8 @@ static int cut(struct every *e, struct flow *f)
 	if (!jf || !truth)
 		return -ENOMEM; /* there is no other reason for their absence */
 	int r = watch_module(jf) ? oracle_for(e, watch_module(jf), &b.oracle) : 0;
+	if (r == 0 && watch_module(jf))
+		r = look_inside(e, jf, truth, &b);
 	if (r == 0)
 		r = drill_cut(&b, jf, truth, e->packet, &found);
 	if (r < 0)
@@ -178,6 +199,7 @@ static int run(struct every *e)
 		return r;
 	drill_truth_end(e->truth);
 	progress_end(e);
+	e->secrets = key_log_index_secrets(d->keys);
 	if ((r = pcap_file_rewind(d->file)) < 0)
 		return r;
 	d->report = empty; /* the pass counts everything again */

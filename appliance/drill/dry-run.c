@@ -673,8 +673,10 @@ static int conclude(const struct drill *d, int r)
 	case 0:
 		if (d->every.wrong)
 			return EXIT_WRONG;
-		return d->report.refused || d->report.if_keys || d->every.refused ? EXIT_REFUSED
-										  : 0;
+		return d->report.refused || d->report.if_keys || d->every.refused ||
+				       d->every.if_keys
+			       ? EXIT_REFUSED
+			       : 0;
 	case PCAP_FILE_TRUNCATED:
 	case PCAP_FILE_CORRUPT:
 	case PCAP_FILE_NOT_A_CAPTURE:

@@ -4,9 +4,12 @@
 #include "keyvault/crypto/test/tls-rig.h"
 #include "test/dry-run-rig.h"
 
-#define SEGMENT 1400
+static size_t segment = 1400;
 
-static const char *const suites[] = {"TLS_AES_128_GCM_SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384"};
+static const char *const suites[] = {
+	"TLS_AES_128_GCM_SHA256",       "ECDHE-ECDSA-AES256-GCM-SHA384",
+	"TLS_CHACHA20_POLY1305_SHA256", "ECDHE-ECDSA-CHACHA20-POLY1305",
+	"TLS_AES_256_GCM_SHA384",       "ECDHE-ECDSA-AES128-CCM8"};
 
 /* Writes what was said, in segments. */
 static void send_chunks(struct talk *t, const struct tls_rig *r, uint32_t *io_chunk)
@@ -14,7 +17,7 @@ static void send_chunks(struct talk *t, const struct tls_rig *r, uint32_t *io_ch
 	for (; *io_chunk < r->order_n; ++*io_chunk) {
 		const struct tls_rig_chunk *c = &r->order[*io_chunk];
 		for (uint64_t at = c->from; at < c->to;) {
-			size_t n = c->to - at < SEGMENT ? (size_t)(c->to - at) : SEGMENT;
+			size_t n = c->to - at < segment ? (size_t)(c->to - at) : segment;
 			struct bytes b = bytes_of(r->wire[c->dir].p + at, n);
 			if (c->dir == JEEBS_TO_SERVER) {
 				packet_bytes(&t->client, &t->server, TCP_ACK, t->client_seq,
@@ -165,13 +168,97 @@ static void test_secrets_in_the_capture(void **state)
 	buf_deinit(&ng);
 }
 
+/* ---- every cut ------------------------------------------------------------------------------ */
+
+/*
+ * Two answers, the first one in two records; keys change, in TLS 1.3. Segments are short, so that
+ * cuts are everywhere in records.
+ */
+static struct tls_rig *whole_conversation(const char *suite, const char *client)
+{
+	struct tls_rig *r = tls_rig_new(&(struct tls_rig_options){.suite = suite});
+	struct talk t = talk_open(client, "10.9.0.1:443");
+	uint32_t chunk = 0;
+	char body[601];
+
+	for (size_t i = 0; i < sizeof body - 1; i++)
+		body[i] = (char)('a' + i * i % 23);
+	body[sizeof body - 1] = 0;
+	tls_rig_handshake(r);
+	tls_rig_say(r, JEEBS_TO_SERVER, bytes_str(GET));
+	if (SSL_version(r->end[0]) == TLS1_3_VERSION)
+		tls_rig_key_update(r, JEEBS_TO_SERVER, true);
+	tls_rig_say(r, JEEBS_TO_CLIENT,
+		    bytes_str("HTTP/1.1 200 OK\r\nContent-Length: 700\r\nETag: \"x\"\r\n"
+			      "Accept-Ranges: bytes\r\n\r\n"));
+	tls_rig_say(r, JEEBS_TO_CLIENT, bytes_of(body, 600));
+	tls_rig_say(r, JEEBS_TO_CLIENT, bytes_of(body, 100));
+	tls_rig_say(r, JEEBS_TO_SERVER, bytes_str(GET));
+	tls_rig_say(r, JEEBS_TO_CLIENT, bytes_str(OK));
+	tls_rig_close(r, JEEBS_TO_CLIENT);
+	send_chunks(&t, r, &chunk);
+	from_server(&t, TCP_ACK | TCP_FIN, "");
+	return r;
+}
+
+static void test_every_cut(void **state)
+{
+	char keys[80];
+
+	use_https();
+	options.cut = DRY_RUN_CUT_EVERY;
+	options.cut_packet = 1;
+	segment = 37;
+	for (unsigned i = 0; i < sizeof suites / sizeof suites[0]; i++) {
+		begin_capture();
+		struct tls_rig *r = whole_conversation(suites[i], "10.1.0.7:40000");
+		snprintf(keys, sizeof keys, "%s/keys", folder);
+		write_file(keys, r->key_log.p, r->key_log.n);
+		options.keys = NULL;
+		assert_int_equal(run(), 1);
+		long long cuts = number("cuts"), if_keys = number("if_keys");
+		assert_int_equal(number("exact"), 0);
+		assert_in_range(if_keys, cuts / 4, cuts);
+		options.keys = keys;
+		assert_int_equal(run(), 1); /* the handshake */
+		assert_int_equal(number("cuts"), cuts);
+		assert_int_equal(number("wrong"), 0);
+		assert_int_equal(number("if_keys"), 0);
+		assert_in_range(number("exact"), if_keys * 2 / 3, if_keys);
+		unlink(keys);
+		tls_rig_free(r);
+	}
+	segment = 1400;
+}
+
+/* The keys of another session are none. */
+static void test_every_cut_with_other_keys(void **state)
+{
+	char keys[80];
+
+	use_https();
+	struct tls_rig *r = whole_conversation(suites[0], "10.1.0.7:40000");
+	begin_capture();
+	struct tls_rig *other = whole_conversation(suites[0], "10.1.0.7:40000");
+	snprintf(keys, sizeof keys, "%s/keys", folder);
+	write_file(keys, r->key_log.p, r->key_log.n);
+	options.cut = DRY_RUN_CUT_EVERY;
+	options.cut_packet = 1;
+	options.keys = keys;
+	assert_int_equal(run(), 1);
+	assert_int_equal(number("exact"), 0);
+	assert_in_range(number("if_keys"), 1, number("cuts"));
+	unlink(keys);
+	tls_rig_free(r);
+	tls_rig_free(other);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(test_without_keys),
-		CASE(test_table_without_keys),
-		CASE(test_with_keys),
-		CASE(test_secrets_in_the_capture),
+		CASE(test_without_keys), CASE(test_table_without_keys),
+		CASE(test_with_keys),    CASE(test_secrets_in_the_capture),
+		CASE(test_every_cut),    CASE(test_every_cut_with_other_keys),
 	};
 	return cmocka_run_group_tests_name("dry-run-keys", tests, NULL, NULL);
 }

@@ -298,6 +298,8 @@ void harness_init_cut(struct harness *h, const struct jeebs_module *m,
 	init(h, m, options);
 	h->state = state;
 	h->acked = cut->to_client_acked;
+	h->keys = cut->keys;
+	h->crypto = cut->crypto;
 	logs_set(h->log, log, cut);
 }
 

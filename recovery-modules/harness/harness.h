@@ -305,8 +305,8 @@ void harness_resume(struct harness *h, const struct harness_backend *backend, st
 
 /*
  * Begins at a cut, in place of harness_init() and a live half. @state is @m's state when the server
- * dies at @cut, @log is what the logs hold, up to the cut. Both are taken over. Of @cut positions
- * and FINs are used.
+ * dies at @cut, @log is what the logs hold, up to the cut. Both are taken over. Of @cut positions,
+ * FINs and keys are used; keys have been shown to @state.
  */
 void harness_init_cut(struct harness *h, const struct jeebs_module *m,
 		      const struct harness_options *options, void *state,

@@ -302,7 +302,7 @@ static void test_malformed_hellos(void **state)
 	EXPECT("not-tls", CLIENT("\x16\3\1\0\x35\1\0\0\x31\3\3" RANDOM
 				 "\0\0\2\x13\1\1\0\0\6\0\x1c\0\2\0\x3f"));
 	/* The server compresses, or has several protocols. */
-	EXPECT("not-tls", CLIENT(HELLO),
+	EXPECT("compression", CLIENT(HELLO),
 	       SERVER("\x16\3\3\0\x2a\2\0\0\x26\3\3" RANDOM "\0\xc0\x2b\1"));
 	EXPECT("not-tls", CLIENT(HELLO),
 	       SERVER("\x16\3\3\0\x36\2\0\0\x32\3\3" RANDOM

@@ -193,7 +193,7 @@ static void take_field(struct tls_hello *h)
 		break;
 	case SUITE:
 		h->suite = reader_u16be(&r);
-		h->wrong |= reader_u8(&r) != 0; /* a compression: nobody speaks it any more */
+		h->compresses = reader_u8(&r) != 0;
 		h->stage = EXTENSIONS_LENGTH;
 		break;
 	case EXTENSIONS_LENGTH:

@@ -52,6 +52,7 @@ struct tls_hello {
 	uint16_t record_size_limit;  /* if the extension was there */
 	uint8_t max_fragment;        /* the extension's code, 1 to 4: 2^9 to 2^12 bytes */
 	bool retry;                  /* it is a HelloRetryRequest */
+	bool compresses;             /* a ServerHello that has chosen a compression */
 	uint32_t extensions;         /* enum tls_extension */
 	char name[TLS_NAME_MAX + 1]; /* of the server, that a client asks for; empty: none */
 	char alpn[TLS_ALPN_MAX + 1]; /* that a server has chosen; empty: none, or a longer one */

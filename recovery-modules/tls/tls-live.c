@@ -120,7 +120,7 @@ static const char *const reasons[] = {
 	"retain-exceeded", "handshake-not-seen", "gap",
 	"not-tls",         "tls-version",        "cipher-not-continuable",
 	"renegotiation",   "heartbeat",          "handshake-failed",
-	"early-data",      "log-lost",
+	"early-data",      "log-lost",           "compression",
 };
 #define REASONS (sizeof reasons / sizeof reasons[0])
 

@@ -51,6 +51,8 @@ static void server_hello(struct tls_session *s)
 	s->suite = tls_suite_find(h->suite);
 	if (h->version != VERSION_12 && h->version != VERSION_13)
 		refuse(s, "tls-version");
+	else if (h->compresses) /* RFC 3749: nobody should speak it any more */
+		refuse(s, "compression");
 	else if (!s->suite || s->suite->tls13 != (h->version == VERSION_13))
 		refuse(s, "cipher-not-continuable");
 }

@@ -57,7 +57,7 @@ struct tls_session {
 	/*
 	 * Why this session cannot be continued; NULL: nothing is in the way so far. A stable word,
 	 * static text: "not-tls", "tls-version", "cipher-not-continuable", "renegotiation",
-	 * "heartbeat", "handshake-failed", "early-data".
+	 * "heartbeat", "handshake-failed", "early-data", "compression".
 	 */
 	const char *refused;
 };
