@@ -36,7 +36,7 @@ struct item {
 enum epoch_state {
 	EPOCH_NOT_ASKED = 0,
 	EPOCH_ASKED,
-	EPOCH_CAME,
+	EPOCH_ANSWERED,
 };
 
 /* An epoch of some of them, at each vault. */
@@ -170,7 +170,7 @@ static void on_epoch(struct keys_errand *errand, const uint8_t id[EPOCH_ID_BYTES
 
 	if (!e || e->state[r->v] != EPOCH_ASKED)
 		return;
-	e->state[r->v] = EPOCH_CAME;
+	e->state[r->v] = EPOCH_ANSWERED;
 	if (opener_has_epoch(g->config.opener, id))
 		return;
 	struct job *j = make_job(g, KEYS_UNSEAL_EPOCH, blob, (size_t)(e - g->epochs), r->v);
@@ -178,6 +178,18 @@ static void on_epoch(struct keys_errand *errand, const uint8_t id[EPOCH_ID_BYTES
 		post(g, j);
 	else
 		e->reason[r->v] = KEYS_NOT_OPENED;
+}
+
+/* Its records come nevertheless, and are not opened. It is not asked for again. */
+static void on_no_epoch(struct keys_errand *errand, const uint8_t id[EPOCH_ID_BYTES])
+{
+	struct round *r = errand->ctx;
+	struct epoch *e = r->g->done ? NULL : epoch_of(r->g, id);
+
+	if (!e || e->state[r->v] != EPOCH_ASKED)
+		return;
+	e->state[r->v] = EPOCH_ANSWERED;
+	e->reason[r->v] = SEAL_UNKNOWN_EPOCH;
 }
 
 static int compare_asked(const void *a, const void *b)
@@ -295,6 +307,7 @@ static void fill_errand(struct keys_gather *g, struct round *r, int64_t now_ns)
 		.epochs = (const uint8_t(*)[EPOCH_ID_BYTES])r->epochs,
 		.numbers = r->numbers,
 		.epoch = on_epoch,
+		.no_epoch = on_no_epoch,
 		.record = on_record,
 		.ended = on_ended,
 		.ctx = r,

@@ -216,6 +216,10 @@ int keys_vault_frame(struct keys_vault *k, const struct vault_frame *f)
 		if (e)
 			e->epoch(e, f->epoch.id, f->epoch.blob);
 		return 0;
+	case VAULT_EPOCH_MISSING:
+		if (e)
+			e->no_epoch(e, f->epoch_missing);
+		return 0;
 	case VAULT_MISSING: /* not handed over is not there */
 		return 0;
 	case VAULT_DONE:

@@ -50,6 +50,7 @@ struct keys_errand {
 	int64_t deadline_ns;
 	/* Views are valid during the call. What was not asked for may come too. */
 	void (*epoch)(struct keys_errand *e, const uint8_t id[EPOCH_ID_BYTES], struct bytes blob);
+	void (*no_epoch)(struct keys_errand *e, const uint8_t id[EPOCH_ID_BYTES]);
 	void (*record)(struct keys_errand *e, uint64_t number, struct bytes blob);
 	void (*ended)(struct keys_errand *e, enum keys_errand_end how);
 	void *ctx;

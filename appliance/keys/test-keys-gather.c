@@ -25,6 +25,9 @@ struct side {
 	struct vault_rig_peer web1, us;
 	struct keys_vault *vault;
 	bool hangs; /* it takes nothing of us any more */
+	/* Epochs are not there, or other ones are in their places. */
+	bool without_epochs;
+	const struct sealed *other_epoch;
 };
 
 struct box {
@@ -157,6 +160,22 @@ static bool open_tasks(struct box *b)
 	return any;
 }
 
+/* What this side makes of the answer @f. */
+static void spoil(const struct side *s, struct vault_frame *f)
+{
+	uint8_t id[EPOCH_ID_BYTES];
+
+	if (f->type != VAULT_EPOCH_BLOB)
+		return;
+	if (s->other_epoch)
+		f->epoch.blob = bytes_of(s->other_epoch->p, s->other_epoch->n);
+	if (!s->without_epochs)
+		return;
+	memcpy(id, f->epoch.id, sizeof id);
+	f->type = VAULT_EPOCH_MISSING;
+	memcpy(f->epoch_missing, id, sizeof id);
+}
+
 static bool side_turn(struct box *b, struct side *s)
 {
 	bool more = vault_rig_turn(&s->rig, &s->web1, RIG_NOW_NS);
@@ -170,6 +189,7 @@ static bool side_turn(struct box *b, struct side *s)
 	while (s->us.from_vault.n > 0) {
 		assert_int_equal(vault_wire_read(buf_view(&s->us.from_vault), &f, &used),
 				 VAULT_WIRE_OK);
+		spoil(s, &f);
 		assert_int_equal(keys_vault_frame(s->vault, &f), 0);
 		buf_consume(&s->us.from_vault, used);
 		more = true;
@@ -677,6 +697,51 @@ static void why_an_epoch_is_refused_is_why_its_records_are(void **state)
 	expect_none(b, 3, SEAL_REVOKED);
 }
 
+static void what_has_no_epoch_says_so(void **state)
+{
+	struct box *b = *state;
+
+	seal(b, 3);
+	both_have(b, 3);
+	disconnect(&b->side[1]);
+	b->side[0].without_epochs = true;
+	want(b, 3);
+	talk(b);
+	expect_none(b, 3, SEAL_UNKNOWN_EPOCH);
+	assert_int_equal(fetched(b, 0), 3); /* once: it was told that there is none */
+}
+
+static void the_epoch_of_another_vault_will_do(void **state)
+{
+	struct box *b = *state;
+
+	seal(b, 3);
+	both_have(b, 3);
+	b->side[0].without_epochs = true;
+	want(b, 3);
+	talk(b);
+	expect_all(b, 3);
+	assert_int_equal(fetched(b, 0), 3);
+	assert_int_equal(fetched(b, 1), 3);
+}
+
+static void an_epoch_in_the_place_of_another_says_so(void **state)
+{
+	struct box *b = *state;
+	uint8_t id[EPOCH_ID_BYTES];
+	struct sealed other;
+
+	seal(b, 3);
+	both_have(b, 3);
+	disconnect(&b->side[1]);
+	assert_int_equal(sealer_epoch(b->seal.sealer, RIG_NOW_NS, id, &other), 0);
+	b->side[0].other_epoch = &other;
+	want(b, 3);
+	talk(b);
+	sealed_free(&other);
+	expect_none(b, 3, SEAL_UNKNOWN_EPOCH);
+}
+
 static void an_epoch_that_was_forgotten_meanwhile_is_fetched(void **state)
 {
 	struct box *b = *state;
@@ -759,6 +824,11 @@ static void no_epoch(struct keys_errand *e, const uint8_t id[EPOCH_ID_BYTES], st
 	(void)e, (void)id, (void)blob;
 }
 
+static void epoch_not_there(struct keys_errand *e, const uint8_t id[EPOCH_ID_BYTES])
+{
+	(void)e, (void)id;
+}
+
 static void no_record(struct keys_errand *e, uint64_t number, struct bytes blob)
 {
 	(void)e, (void)number, (void)blob;
@@ -785,6 +855,7 @@ static void a_vault_that_is_busy_is_asked_later(void **state)
 						.numbers_n = 1,
 						.deadline_ns = INT64_MAX,
 						.epoch = no_epoch,
+						.no_epoch = epoch_not_there,
 						.record = no_record,
 						.ended = no_end};
 		assert_int_equal(keys_vault_fetch(b->side[0].vault, &other[i]), 0);
@@ -818,6 +889,9 @@ int main(void)
 		TEST(what_a_vault_refuses_the_other_has),
 		TEST(what_all_refuse_is_told_so),
 		TEST(why_an_epoch_is_refused_is_why_its_records_are),
+		TEST(what_has_no_epoch_says_so),
+		TEST(the_epoch_of_another_vault_will_do),
+		TEST(an_epoch_in_the_place_of_another_says_so),
 		TEST(an_epoch_that_was_forgotten_meanwhile_is_fetched),
 		TEST(without_room_there_is_a_reason),
 		TEST(nothing_is_fetched_before_it_is_approved),

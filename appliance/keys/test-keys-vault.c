@@ -148,7 +148,7 @@ static bool find(const struct box *b, unsigned n, struct keys_record *ret)
 }
 
 struct result {
-	unsigned records, epochs, ended, wrong;
+	unsigned records, epochs, no_epochs, ended, wrong;
 	enum keys_errand_end how;
 	struct keys_errand e;
 	struct keys_errand *then; /* another that begins when this ends */
@@ -176,6 +176,14 @@ static void on_epoch(struct keys_errand *e, const uint8_t id[EPOCH_ID_BYTES], st
 	r->wrong += id[0] != 7 || !bytes_eq(blob, bytes_str("epoch seven"));
 }
 
+static void on_no_epoch(struct keys_errand *e, const uint8_t id[EPOCH_ID_BYTES])
+{
+	struct result *r = e->ctx;
+
+	r->wrong += id[0] != 8 + r->no_epochs;
+	r->no_epochs++;
+}
+
 static void on_ended(struct keys_errand *e, enum keys_errand_end how)
 {
 	struct result *r = e->ctx;
@@ -198,6 +206,7 @@ static void errand(struct result *r, const uint64_t *numbers, size_t n)
 		.numbers_n = n,
 		.deadline_ns = NOW_NS + NS_PER_S,
 		.epoch = on_epoch,
+		.no_epoch = on_no_epoch,
 		.record = on_record,
 		.ended = on_ended,
 		.ctx = r,
@@ -283,6 +292,8 @@ static void what_is_not_there_is_not_handed_over(void **state)
 	assert_int_equal(got.ended, 1);
 	assert_int_equal(got.how, KEYS_ERRAND_DONE);
 	assert_int_equal(got.epochs, 0);
+	assert_int_equal(got.no_epochs, 2);
+	assert_int_equal(got.wrong, 0);
 }
 
 static void errands_end_at_their_deadline(void **state)

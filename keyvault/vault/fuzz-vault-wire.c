@@ -9,11 +9,11 @@
 #include "vault-wire.h"
 
 /* A frame of each type, in the order of enum vault_type; and an entry of each list. */
-const char *const fuzz_outcomes[] = {"epoch",         "append", "ended",   "watch",   "fetch",
-				     "epochs",        "erase",  "ping",    "stored",  "refused",
-				     "index",         "live",   "gone",    "blob",    "epoch blob",
-				     "missing",       "done",   "an item", "a place", "a number",
-				     "an epoch's id", NULL};
+const char *const fuzz_outcomes[] = {
+	"epoch",   "append",  "ended",      "watch",         "fetch", "epochs",
+	"erase",   "ping",    "stored",     "refused",       "index", "live",
+	"gone",    "blob",    "epoch blob", "missing",       "done",  "epoch missing",
+	"an item", "a place", "a number",   "an epoch's id", NULL};
 
 struct lists {
 	struct vault_item items[VAULT_LIST_MAX];
@@ -108,6 +108,9 @@ static void write_answer(struct buf *b, const struct vault_frame *f)
 		return;
 	case VAULT_DONE:
 		vault_wire_put_done(b, f->request, f->done);
+		return;
+	case VAULT_EPOCH_MISSING:
+		vault_wire_put_epoch_missing(b, f->request, f->epoch_missing);
 		return;
 	default:
 		vault_wire_put_plain(b, f->type, f->request);

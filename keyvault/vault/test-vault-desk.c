@@ -329,10 +329,15 @@ static void test_fetch(void **state)
 	hand(b, &b->recovery, &in, NOW_NS);
 	settle(b, NOW_NS);
 	f = answer(&b->recovery);
+	assert_int_equal(f.type, VAULT_EPOCH_MISSING);
+	assert_memory_equal(f.epoch_missing, ids[0], EPOCH_ID_BYTES);
+	f = answer(&b->recovery);
 	assert_int_equal(f.type, VAULT_EPOCH_BLOB);
 	assert_memory_equal(f.epoch.id, ids[1], EPOCH_ID_BYTES);
 	f = answer(&b->recovery);
 	assert_int_equal(f.done, 1);
+	assert_int_equal(vault_desk_counters(b->desk)->epochs_missing, 1);
+	assert_int_equal(vault_desk_counters(b->desk)->records_missing, 1);
 }
 
 /* A reader that takes nothing: its queue ends at the mark, and goes on where it was. */

@@ -78,6 +78,9 @@ static void put(struct buf *b, enum vault_type type)
 	case VAULT_DONE:
 		vault_wire_put_done(b, 9, 3);
 		return;
+	case VAULT_EPOCH_MISSING:
+		vault_wire_put_epoch_missing(b, 9, epoch_ids[0]);
+		return;
 	}
 	fail();
 }
@@ -156,12 +159,14 @@ static void check_rest(const struct vault_frame *f)
 		assert_int_equal(f->missing, 77);
 	} else if (f->type == VAULT_DONE) {
 		assert_int_equal(f->done, 3);
+	} else if (f->type == VAULT_EPOCH_MISSING) {
+		assert_memory_equal(f->epoch_missing, epoch_ids[0], EPOCH_ID_BYTES);
 	}
 }
 
 static void test_read_as_written(void **state)
 {
-	for (int type = 0; type <= VAULT_DONE; type++) {
+	for (int type = 0; type <= VAULT_EPOCH_MISSING; type++) {
 		if (type == 0 || (type > VAULT_PING && type < VAULT_STORED))
 			continue;
 		struct buf b = BUF_INIT(VAULT_FRAME_MAX_BYTES);
@@ -185,7 +190,7 @@ static void test_read_as_written(void **state)
 /* A frame whose length says another number than its content has. */
 static void test_lengths_must_fit(void **state)
 {
-	for (int type = 1; type <= VAULT_DONE; type++) {
+	for (int type = 1; type <= VAULT_EPOCH_MISSING; type++) {
 		if (type > VAULT_PING && type < VAULT_STORED)
 			continue;
 		struct buf b = BUF_INIT(VAULT_FRAME_MAX_BYTES);

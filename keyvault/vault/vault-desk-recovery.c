@@ -198,6 +198,23 @@ static void answer_blob(void *ctx, struct bytes blob)
 		vault_wire_put_blob(a->v->out, request, a->number, blob);
 }
 
+/* @r: why it cannot be had. */
+static void tell_missing(struct vault_desk *d, const struct answer *a, int r)
+{
+	uint32_t request = a->v->errand.f.request;
+
+	if (r != -ENOENT && a->epoch)
+		log_event(LOG_ERROR, "epoch-unreadable", LOG_ERR(r));
+	else if (r != -ENOENT)
+		log_event(LOG_ERROR, "record-unreadable", LOG_INT("number", a->number), LOG_ERR(r));
+	d->counters.epochs_missing += a->epoch != NULL;
+	d->counters.records_missing += a->epoch == NULL;
+	if (a->epoch)
+		vault_wire_put_epoch_missing(a->v->out, request, a->epoch);
+	else
+		vault_wire_put_missing(a->v->out, request, a->number);
+}
+
 static void answer_next(struct vault_desk *d, struct vault_visitor *v)
 {
 	struct errand *e = &v->errand;
@@ -219,11 +236,7 @@ static void answer_next(struct vault_desk *d, struct vault_visitor *v)
 		d->counters.records_fetched += !a.epoch;
 		return;
 	}
-	if (r != -ENOENT)
-		log_event(LOG_ERROR, "record-unreadable", LOG_INT("number", a.number), LOG_ERR(r));
-	d->counters.records_missing += !a.epoch;
-	if (!a.epoch)
-		vault_wire_put_missing(v->out, e->f.request, a.number);
+	tell_missing(d, &a, r);
 }
 
 static void take_watch(struct vault_visitor *v, const struct vault_frame *f)

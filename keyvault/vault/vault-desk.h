@@ -38,6 +38,7 @@
 	X(requests_refused, "Requests refused.") \
 	X(records_fetched, "Records handed out.") \
 	X(records_missing, "Records asked for that are not there.") \
+	X(epochs_missing, "Epochs asked for that are not there.") \
 	X(records_erased, "Records erased.") \
 	X(records_expired, "Records that were too old.") \
 	X(records_evicted, "Records of ended sessions that made room.") \

@@ -236,6 +236,9 @@ static void read_content(struct reader *r, struct vault_frame *f)
 	case VAULT_DONE:
 		f->done = reader_u32be(r);
 		return;
+	case VAULT_EPOCH_MISSING:
+		reader_copy(r, f->epoch_missing, EPOCH_ID_BYTES);
+		return;
 	}
 	r->failed = true;
 }
@@ -490,6 +493,17 @@ static void write_numbered_blob(struct writer *w, const void *what)
 void vault_wire_put_blob(struct buf *out, uint32_t request, uint64_t number, struct bytes blob)
 {
 	put(out, VAULT_BLOB, request, write_numbered_blob, &(struct blob){number, blob});
+}
+
+static void write_epoch_id(struct writer *w, const void *what)
+{
+	writer_copy(w, what, EPOCH_ID_BYTES);
+}
+
+void vault_wire_put_epoch_missing(struct buf *out, uint32_t request,
+				  const uint8_t id[EPOCH_ID_BYTES])
+{
+	put(out, VAULT_EPOCH_MISSING, request, write_epoch_id, id);
 }
 
 static void write_done(struct writer *w, const void *what)

@@ -19,7 +19,7 @@
  *	          LIVE    all that was there has been told
  *	          GONE    a record is no longer there
  *	          BLOB    a record, or EPOCH_BLOB an epoch, that was asked for
- *	          MISSING a record that was asked for is not there
+ *	          MISSING a record that was asked for is not there, or EPOCH_MISSING an epoch
  *	          DONE    FETCH, EPOCHS, ERASE or PING is answered whole
  *
  * Requests carry a number that the answers repeat; several may be under way. Answers to WATCH come
@@ -60,6 +60,7 @@ enum vault_type {
 	VAULT_EPOCH_BLOB = 22,
 	VAULT_MISSING = 23,
 	VAULT_DONE = 24,
+	VAULT_EPOCH_MISSING = 25,
 };
 
 /* Why something is fetched or erased; the audit log has it. */
@@ -131,6 +132,7 @@ struct vault_frame {
 			struct bytes blob;
 		} blob;
 		uint64_t missing;
+		uint8_t epoch_missing[EPOCH_ID_BYTES];
 		uint32_t done; /* so many of those asked for were there */
 	};
 };
@@ -195,6 +197,8 @@ void vault_wire_put_index(struct buf *out, uint32_t request, uint64_t number, st
 void vault_wire_put_gone(struct buf *out, uint32_t request, uint64_t number, enum vault_gone why);
 void vault_wire_put_blob(struct buf *out, uint32_t request, uint64_t number, struct bytes blob);
 void vault_wire_put_missing(struct buf *out, uint32_t request, uint64_t number);
+void vault_wire_put_epoch_missing(struct buf *out, uint32_t request,
+				  const uint8_t id[EPOCH_ID_BYTES]);
 void vault_wire_put_done(struct buf *out, uint32_t request, uint32_t n);
 
 #endif
