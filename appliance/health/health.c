@@ -34,6 +34,7 @@ static void forget_series(struct health *h)
 {
 	h->failed = h->evidence_count = 0;
 	h->first_failed_ns = 0;
+	h->cut_off = false;
 	h->rule = h->announced_rule = h->discarded_by = HEALTH_RULE_NONE;
 }
 
@@ -65,7 +66,8 @@ int health_init(struct health *h, const struct health_config *cfg, int64_t now_n
 			     .answer_ns = INT64_MIN,
 			     .traffic_ns = INT64_MIN,
 			     .others_ns = INT64_MIN,
-			     .others_asked_ns = INT64_MIN};
+			     .others_asked_ns = INT64_MIN,
+			     .rejoined_ns = INT64_MIN};
 	watch_afresh(h, HEALTH_UNPROVEN, now_ns);
 	return 0;
 }
@@ -126,19 +128,29 @@ void health_sent(struct health *h, uint32_t round, int64_t now_ns)
 			h->round[i].sent_ns = now_ns;
 }
 
-/* Rounds that began before a segment of the server was seen prove nothing. */
-static void drop_stale_evidence(struct health *h)
+static void drop_evidence_until(struct health *h, int64_t until_ns, enum health_rule why)
 {
 	uint32_t n = 0;
 
-	while (n < h->evidence_count && h->evidence_ns[n] <= h->traffic_ns)
+	while (n < h->evidence_count && h->evidence_ns[n] <= until_ns)
 		n++;
 	if (n == 0)
 		return;
 	h->evidence_count -= n;
 	memmove(h->evidence_ns, h->evidence_ns + n, h->evidence_count * sizeof h->evidence_ns[0]);
 	h->stats.rounds_discarded += n;
-	h->discarded_by = HEALTH_RULE_TRAFFIC_SEEN;
+	h->discarded_by = why;
+}
+
+/*
+ * Rounds that began before a segment of the server was seen prove nothing. Nor do those that began
+ * before the box was no longer cut off: their answers may have been lost, or come to probes that
+ * were given up.
+ */
+static void drop_stale_evidence(struct health *h)
+{
+	drop_evidence_until(h, h->rejoined_ns, HEALTH_RULE_CUT_OFF);
+	drop_evidence_until(h, h->traffic_ns, HEALTH_RULE_TRAFFIC_SEEN);
 }
 
 void health_traffic(struct health *h, int64_t seen_ns)
@@ -192,6 +204,11 @@ bool health_ask_others(struct health *h, uint32_t round, int64_t now_ns)
 void health_others_answered(struct health *h, int64_t now_ns)
 {
 	h->others_ns = now_ns;
+	if (!h->cut_off)
+		return;
+	h->cut_off = false;
+	h->rejoined_ns = now_ns;
+	drop_stale_evidence(h);
 }
 
 /* ---- a round ends ------------------------------------------------------------------------- */
@@ -276,7 +293,7 @@ static bool is_cut_off(const struct health *h, const struct health_round *r)
 	       r->started_ns - h->first_failed_ns < HEALTH_CUT_OFF_NS;
 }
 
-static enum health_rule objection(const struct health *h, const struct health_round *r)
+static enum health_rule objection(const struct health *h)
 {
 	if (h->trust == HEALTH_UNPROVEN)
 		return HEALTH_RULE_NEVER_HEALTHY;
@@ -284,7 +301,7 @@ static enum health_rule objection(const struct health *h, const struct health_ro
 		return h->discarded_by;
 	if (h->hold)
 		return HEALTH_RULE_HOLD;
-	if (is_cut_off(h, r))
+	if (h->cut_off)
 		return HEALTH_RULE_CUT_OFF;
 	return HEALTH_RULE_NONE;
 }
@@ -301,9 +318,10 @@ static void round_is_silent(struct health *h, const struct health_round *r)
 	} else {
 		add_evidence(h, r->started_ns);
 	}
+	h->cut_off = is_cut_off(h, r);
 	if (h->failed < h->cfg.fall)
 		return;
-	enum health_rule rule = objection(h, r);
+	enum health_rule rule = objection(h);
 	/* The first silent round may have begun just before the death, and the last segments
 	 * have come after its start. That is no objection, but one more round is needed. */
 	if (rule == HEALTH_RULE_TRAFFIC_SEEN && h->failed == h->cfg.fall)

@@ -35,7 +35,8 @@
  *	probe-error    probes of one kind could not be sent at all
  *	cut-off        nobody else on the server's network answered either, who did before: it is
  *		       the box that is cut off. For HEALTH_CUT_OFF_NS: who is silent for longer
- *		       may be dead as well
+ *		       may be dead as well. When one of them is heard again, only rounds that
+ *		       begin after that are evidence
  *	hold           the operator said so
  *
  * From death to DOWN it takes at most fall * interval + timeout, plus how late the
@@ -143,6 +144,8 @@ struct health {
 	int64_t answer_ns, traffic_ns; /* last signs of life; INT64_MIN: none */
 	/* The same of others: their last answer; when they were asked. */
 	int64_t others_ns, others_asked_ns;
+	int64_t rejoined_ns;     /* when others were heard again after they had been silent too */
+	bool cut_off;            /* as the last silent round had it */
 	int64_t first_failed_ns; /* start of the first of the silent rounds; 0: there is none */
 	uint32_t failed;         /* number of consecutive silent rounds */
 	/* Starts of the newest rounds that are evidence, in order. */

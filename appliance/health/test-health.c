@@ -294,6 +294,45 @@ static void test_cut_off_and_back(void **state)
 	assert_int_equal(s.rule[2], HEALTH_RULE_CUT_OFF);
 }
 
+/*
+ * The box is cut off for a while, and with it answers to probes that were given up meanwhile. A
+ * backup is heard first: the server, which answers again in the next round, is not taken over for
+ * its silence before.
+ */
+static void test_others_are_back_first(void **state)
+{
+	struct sim s;
+
+	sim_init(&s, &fast);
+	s.dies_ns = s.others_die_ns = s.now_ns + 2000 * MS;
+	sim_run_for(&s, 2520 * MS);
+	health_others_answered(&s.h, s.now_ns);
+	s.others_die_ns = INT64_MAX;
+	s.returns_ns = s.now_ns + 100 * MS;
+	sim_run_for(&s, 1000 * MS);
+	EXPECT_VERDICTS(&s, HEALTH_V_HEALTHY, HEALTH_V_SUSPECT, HEALTH_V_SUPPRESSED,
+			HEALTH_V_HEALTHY);
+	assert_int_equal(s.rule[2], HEALTH_RULE_CUT_OFF);
+}
+
+/* Others are back, and the server is not: so many rounds later it is dead. */
+static void test_others_are_back_alone(void **state)
+{
+	struct sim s;
+
+	sim_init(&s, &fast);
+	s.dies_ns = s.others_die_ns = s.now_ns + 2000 * MS;
+	sim_run_for(&s, 2520 * MS);
+	int64_t back_ns = s.now_ns;
+	health_others_answered(&s.h, back_ns);
+	s.others_die_ns = INT64_MAX;
+	sim_run_for(&s, 1000 * MS);
+	assert_int_equal(health_state(&s.h), HEALTH_DOWN);
+	int64_t after_ns = s.verdict_ns[s.verdicts - 1] - back_ns;
+	assert_true(after_ns > 2 * fast.interval_ns + fast.timeout_ns);
+	assert_true(after_ns <= 3 * fast.interval_ns + fast.timeout_ns);
+}
+
 static void test_two_of_three_again_and_again(void **state)
 {
 	struct sim s;
@@ -706,6 +745,8 @@ int main(void)
 		cmocka_unit_test(test_sent_late),
 		cmocka_unit_test(test_cut_off),
 		cmocka_unit_test(test_cut_off_and_back),
+		cmocka_unit_test(test_others_are_back_first),
+		cmocka_unit_test(test_others_are_back_alone),
 		cmocka_unit_test(test_two_of_three_again_and_again),
 		cmocka_unit_test(test_never_healthy_is_never_taken),
 		cmocka_unit_test(test_dies_before_rise),
