@@ -73,11 +73,9 @@ static int write_signed(CMS_ContentInfo *cms, struct secret *ret)
 	return 0;
 }
 
-int cms_sign(const struct identity *who, bool with_certificate, struct bytes content,
-	     struct secret *ret)
+int cms_sign(const struct identity *who, struct bytes content, struct secret *ret)
 {
-	unsigned flags =
-		CMS_PARTIAL | CMS_BINARY | CMS_NOSMIMECAP | (with_certificate ? 0 : CMS_NOCERTS);
+	unsigned flags = CMS_PARTIAL | CMS_BINARY | CMS_NOSMIMECAP;
 	_cleanup_cms_ CMS_ContentInfo *cms = CMS_sign(NULL, NULL, NULL, NULL, flags);
 
 	if (!cms || !CMS_add1_signer(cms, identity_certificate(who), identity_key(who),
@@ -190,23 +188,6 @@ static int seal_into(CMS_ContentInfo *cms, struct bytes content, struct sealed *
 		return crypto_error();
 	*ret = (struct sealed){der, (size_t)n};
 	return 0;
-}
-
-int cms_envelope_for_kek(struct bytes content, const uint8_t kek[SEAL_KEK_BYTES],
-			 const uint8_t id[EPOCH_ID_BYTES], struct sealed *ret)
-{
-	_cleanup_cms_ CMS_ContentInfo *cms = CMS_AuthEnvelopedData_create(EVP_aes_256_gcm());
-	/* Both become the object's, which clears the key. */
-	uint8_t *key = OPENSSL_memdup(kek, SEAL_KEK_BYTES);
-	uint8_t *name = OPENSSL_memdup(id, EPOCH_ID_BYTES);
-
-	if (cms && key && name &&
-	    CMS_add0_recipient_key(cms, NID_id_aes256_wrap, key, SEAL_KEK_BYTES, name,
-				   EPOCH_ID_BYTES, NULL, NULL, NULL))
-		return seal_into(cms, content, ret);
-	OPENSSL_clear_free(key, SEAL_KEK_BYTES);
-	OPENSSL_free(name);
-	return crypto_error();
 }
 
 /* One recipient by ECDH; the KDF of RFC 5753 with SHA-256, where OpenSSL's default is SHA-1. */

@@ -12,10 +12,8 @@
  * them. What is opened has been through sealed-form.
  */
 
-/* SignedData over @content by @who, SHA-256, with signed attributes; the certificate in it, if it
- * is to be. */
-int cms_sign(const struct identity *who, bool with_certificate, struct bytes content,
-	     struct secret *ret);
+/* SignedData over @content by @who, SHA-256, with signed attributes and the certificate in it. */
+int cms_sign(const struct identity *who, struct bytes content, struct secret *ret);
 /*
  * SEAL_FORGED: not of one signer, of another than @signer if that is given, digest or signature
  * wrong. @ret_signer: to be freed by X509_free(); of an epoch the certificate is in it. It is not
@@ -24,8 +22,6 @@ int cms_sign(const struct identity *who, bool with_certificate, struct bytes con
 int cms_verify(struct bytes signed_data, X509 *signer, struct secret *ret_content,
 	       X509 **ret_signer);
 
-int cms_envelope_for_kek(struct bytes content, const uint8_t kek[SEAL_KEK_BYTES],
-			 const uint8_t id[EPOCH_ID_BYTES], struct sealed *ret);
 int cms_envelope_for(struct bytes content, STACK_OF(X509) * recipients, struct sealed *ret);
 
 /* SEAL_FORGED, SEAL_MALFORMED */

@@ -93,8 +93,8 @@ struct sealer;
 
 /*
  * @recovery: certificates to seal to, 1 to SEAL_RECIPIENTS_MAX; that they are trusted and of this
- * role is the caller's to check (trust_check()). @origin must stay. -EINVAL: not an origin, or
- * recipients that cannot be.
+ * role is the caller's to check (trust_check()). @origin must stay. -EINVAL: not an origin, one
+ * whose key is not of an elliptic curve, or recipients that cannot be.
  */
 int sealer_new(const struct identity *origin, STACK_OF(X509) * recovery, struct sealer **ret);
 void sealer_free(struct sealer *s);

@@ -2,29 +2,7 @@
 #include "sealed-form.h"
 
 #include "base/reader.h"
-
-enum {
-	DER_INTEGER = 0x02,
-	DER_OCTETS = 0x04,
-	DER_OID = 0x06,
-	DER_SEQUENCE = 0x30,
-	DER_SET = 0x31,
-	DER_0_PRIMITIVE = 0x80,
-	DER_0 = 0xa0,
-	DER_1 = 0xa1,
-	DER_2 = 0xa2,
-};
-
-#define GCM_NONCE_BYTES   12
-#define GCM_TAG_BYTES     16
-#define WRAPPED_KEY_BYTES 40 /* RFC 3394: 32 and 8 more */
-
-/* 1.2.840.113549.1.9.16.1.23, 1.2.840.113549.1.7.1, 2.16.840.1.101.3.4.1.46 and .45 */
-static const uint8_t auth_enveloped_data[] = {0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d,
-					      0x01, 0x09, 0x10, 0x01, 0x17};
-static const uint8_t data[] = {0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x01};
-static const uint8_t aes256_gcm[] = {0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x01, 0x2e};
-static const uint8_t aes256_wrap[] = {0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x01, 0x2d};
+#include "der.h"
 
 /* A length in its shortest form (X.690 section 10.1); else @r fails. */
 static size_t length(struct reader *r)
@@ -59,9 +37,9 @@ static bool is_at_end(const struct reader *r)
 	return reader_ok(r) && reader_left(r) == 0;
 }
 
-static bool is_oid(struct reader *r, const uint8_t *oid, size_t n)
+static bool is_oid(struct reader *r, const char *oid)
 {
-	return bytes_eq(octets(r, DER_OID), bytes_of(oid, n)) && reader_ok(r);
+	return bytes_eq(octets(r, DER_OID), bytes_str(oid)) && reader_ok(r);
 }
 
 static bool is_integer(struct reader *r, uint8_t value)
@@ -91,7 +69,7 @@ static bool read_outer(struct bytes blob, struct reader *ret_recipients, struct 
 {
 	struct reader r = reader_init(blob);
 	struct reader info = element(&r, DER_SEQUENCE);
-	bool ours = is_oid(&info, auth_enveloped_data, sizeof auth_enveloped_data);
+	bool ours = is_oid(&info, DER_AUTH_ENVELOPED_DATA);
 	struct reader explicit = element(&info, DER_0);
 	struct reader enveloped = element(&explicit, DER_SEQUENCE);
 
@@ -108,16 +86,16 @@ static bool is_our_content(struct reader *r)
 {
 	struct reader content = element(r, DER_SEQUENCE);
 	struct bytes mac = octets(r, DER_OCTETS);
-	bool ours = is_oid(&content, data, sizeof data);
+	bool ours = is_oid(&content, DER_DATA);
 	struct reader algorithm = element(&content, DER_SEQUENCE);
 	struct bytes ciphertext = octets(&content, DER_0_PRIMITIVE);
 
-	ours = ours && is_oid(&algorithm, aes256_gcm, sizeof aes256_gcm);
+	ours = ours && is_oid(&algorithm, DER_AES256_GCM);
 	struct reader parameters = element(&algorithm, DER_SEQUENCE);
 	struct bytes nonce = octets(&parameters, DER_OCTETS);
-	return ours && is_integer(&parameters, GCM_TAG_BYTES) && nonce.n == GCM_NONCE_BYTES &&
-	       mac.n == GCM_TAG_BYTES && ciphertext.n > 0 && is_at_end(r) && is_at_end(&content) &&
-	       is_at_end(&algorithm) && is_at_end(&parameters);
+	return ours && is_integer(&parameters, SEALED_TAG_BYTES) && nonce.n == SEALED_NONCE_BYTES &&
+	       mac.n == SEALED_TAG_BYTES && ciphertext.n > 0 && is_at_end(r) &&
+	       is_at_end(&content) && is_at_end(&algorithm) && is_at_end(&parameters);
 }
 
 int sealed_form_epoch(struct bytes blob)
@@ -151,10 +129,10 @@ int sealed_form_record(struct bytes blob, uint8_t ret_epoch[EPOCH_ID_BYTES])
 	struct reader identifier = element(&kek, DER_SEQUENCE);
 	struct bytes id = octets(&identifier, DER_OCTETS);
 	struct reader algorithm = element(&kek, DER_SEQUENCE);
-	ours = ours && is_oid(&algorithm, aes256_wrap, sizeof aes256_wrap);
+	ours = ours && is_oid(&algorithm, DER_AES256_WRAP);
 	struct bytes key = octets(&kek, DER_OCTETS);
 	ours = ours && is_at_end(&recipients) && is_at_end(&kek) && is_at_end(&identifier) &&
-	       is_at_end(&algorithm) && id.n == EPOCH_ID_BYTES && key.n == WRAPPED_KEY_BYTES;
+	       is_at_end(&algorithm) && id.n == EPOCH_ID_BYTES && key.n == SEALED_WRAPPED_KEY_BYTES;
 	if (!ours || !is_our_content(&rest))
 		return SEAL_MALFORMED;
 	memcpy(ret_epoch, id.p, EPOCH_ID_BYTES);

@@ -14,6 +14,10 @@
 
 #include "seal.h"
 
+#define SEALED_NONCE_BYTES       12
+#define SEALED_TAG_BYTES         16
+#define SEALED_WRAPPED_KEY_BYTES 40 /* RFC 3394: 32 and 8 more */
+
 /*
  * Recipients of an epoch: 1 to SEAL_RECIPIENTS_MAX of key agreement, which OpenSSL reads. SEAL_OK,
  * SEAL_TRUNCATED, SEAL_MALFORMED.

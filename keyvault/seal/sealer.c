@@ -4,12 +4,15 @@
 #include <openssl/rand.h>
 
 #include "base/clock.h"
+#include "kek-envelope.h"
+#include "root-signer.h"
 #include "seal-cms.h"
 
 struct sealer {
 	const struct identity *origin;
 	STACK_OF(X509) * recovery;
 	EVP_MD_CTX *hash;
+	struct root_signer *signer;
 	int64_t epoch_ns;
 	/* the epoch; without one kek.n is 0 */
 	struct secret kek;
@@ -32,9 +35,12 @@ int sealer_new(const struct identity *origin, STACK_OF(X509) * recovery, struct 
 	s->epoch_ns = SEAL_EPOCH_DEFAULT_NS;
 	s->recovery = X509_chain_up_ref(recovery);
 	s->hash = EVP_MD_CTX_new();
-	if (!s->recovery || !s->hash || secret_new(SEAL_KEK_BYTES, &s->kek) < 0) {
+	int r = s->recovery && s->hash ? secret_new(SEAL_KEK_BYTES, &s->kek) : -ENOMEM;
+	if (r == 0)
+		r = root_signer_new(origin, &s->signer);
+	if (r < 0) {
 		sealer_free(s);
-		return -ENOMEM;
+		return r;
 	}
 	*ret = s;
 	return 0;
@@ -46,6 +52,7 @@ void sealer_free(struct sealer *s)
 		return;
 	sk_X509_pop_free(s->recovery, X509_free);
 	EVP_MD_CTX_free(s->hash);
+	root_signer_free(s->signer);
 	secret_free(&s->kek);
 	free(s);
 }
@@ -84,7 +91,7 @@ static int sign_and_seal_epoch(const struct sealer *s, const struct epoch_conten
 		return r;
 	struct writer w = writer_init(content.p, content.room);
 	epoch_content_write(&w, e);
-	r = cms_sign(s->origin, true, writer_view(&w), &signed_data);
+	r = cms_sign(s->origin, writer_view(&w), &signed_data);
 	if (r == 0)
 		r = cms_envelope_for(secret_view(&signed_data), s->recovery, ret);
 	return r;
@@ -139,6 +146,7 @@ int sealer_check(const struct sealer *s, struct bytes keys, struct session_index
 struct batch {
 	struct secret plain; /* one record with its proof at a time */
 	struct secret signature;
+	struct kek_envelope envelope;
 	uint8_t leaf[SEAL_BATCH_MAX][MERKLE_BYTES];
 	struct merkle_path path[SEAL_BATCH_MAX];
 };
@@ -149,6 +157,7 @@ static void batch_free(struct batch **b)
 		return;
 	secret_free(&(*b)->plain);
 	secret_free(&(*b)->signature);
+	kek_envelope_close(&(*b)->envelope);
 	free(*b);
 }
 
@@ -180,13 +189,17 @@ static int sign_batch(struct sealer *s, struct batch *b, int64_t now_ns, const s
 	if (r < 0)
 		return r;
 	root_content_write(&w, s->id, root);
-	return cms_sign(s->origin, false, writer_view(&w), &b->signature);
+	return root_signer_sign(s->signer, writer_view(&w), &b->signature);
 }
 
 static int seal_batch(const struct sealer *s, struct batch *b, int64_t now_ns,
 		      const struct bytes *keys, size_t n, struct sealed *ret_blobs,
 		      struct session_index *io_indexes)
 {
+	int r = kek_envelope_open(&b->envelope, s->kek.p, s->id);
+
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < n; i++) {
 		struct record_content c = record_of(s, now_ns, keys[i], i);
 		struct writer w = writer_init(b->plain.p, b->plain.room);
@@ -195,9 +208,8 @@ static int seal_batch(const struct sealer *s, struct batch *b, int64_t now_ns,
 		c.signature = secret_view(&b->signature);
 		record_content_write(&w, &c);
 		record_proof_write(&w, &c);
-		int r = writer_ok(&w) ? cms_envelope_for_kek(writer_view(&w), s->kek.p, s->id,
-							     &ret_blobs[i])
-				      : -EIO;
+		r = writer_ok(&w) ? kek_envelope_seal(&b->envelope, writer_view(&w), &ret_blobs[i])
+				  : -EIO;
 		if (r < 0) {
 			while (i-- > 0)
 				sealed_free(&ret_blobs[i]);

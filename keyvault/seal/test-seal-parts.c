@@ -13,8 +13,10 @@
 #include <openssl/evp.h>
 #include <openssl/x509v3.h>
 
+#include "kek-envelope.h"
 #include "merkle.h"
 #include "opener-epochs.h"
+#include "root-signer.h"
 #include "seal-cms.h"
 #include "sealed-form.h"
 #include "test/seal-rig.h"
@@ -162,34 +164,143 @@ static int verify(const struct secret *der, X509 *signer)
 	return r;
 }
 
+/* @has_certificate: who signed is known without being told. */
+static void each_bit(struct seal_rig *g, struct secret *der, bool has_certificate)
+{
+	X509 *signer = identity_certificate(g->web1);
+
+	assert_int_equal(verify(der, signer), SEAL_OK);
+	assert_int_equal(verify(der, NULL), has_certificate ? SEAL_OK : SEAL_FORGED);
+	assert_int_equal(verify(der, identity_certificate(g->web2)), SEAL_FORGED);
+	const uint8_t *content = memmem(der->p, der->n, message, strlen(message));
+	assert_non_null(content);
+	size_t at = (size_t)(content - der->p);
+	for (size_t i = 0; i < der->n; i++) {
+		der->p[i] ^= (uint8_t)(1 << i % 8);
+		int r = verify(der, signer);
+		/* In the content, and in the numbers of the signature, which come last */
+		if ((i >= at && i < at + strlen(message)) || i >= der->n - 60)
+			assert_int_equal(r, SEAL_FORGED);
+		else
+			assert_true(r == SEAL_OK || r == SEAL_FORGED);
+		der->p[i] ^= (uint8_t)(1 << i % 8);
+	}
+	for (size_t n = 0; n < der->n; n++)
+		assert_int_equal(verify(&(struct secret){der->p, n, n}, signer), SEAL_FORGED);
+}
+
 static void test_each_bit_of_what_is_signed(void **state)
 {
+	struct root_signer *root;
 	struct seal_rig g;
 	struct secret der;
 
 	seal_rig_init(&g);
-	assert_int_equal(cms_sign(g.web1, true, bytes_str(message), &der), 0);
-	X509 *signer = identity_certificate(g.web1);
-	assert_int_equal(verify(&der, signer), SEAL_OK);
-	assert_int_equal(verify(&der, NULL), SEAL_OK);
-	assert_int_equal(verify(&der, identity_certificate(g.web2)), SEAL_FORGED);
-	const uint8_t *content = memmem(der.p, der.n, message, strlen(message));
-	assert_non_null(content);
-	size_t at = (size_t)(content - der.p);
-	for (size_t i = 0; i < der.n; i++) {
-		der.p[i] ^= (uint8_t)(1 << i % 8);
-		int r = verify(&der, signer);
-		/* In the content, and in the numbers of the signature, which come last */
-		if ((i >= at && i < at + strlen(message)) || i >= der.n - 60)
-			assert_int_equal(r, SEAL_FORGED);
-		else
-			assert_true(r == SEAL_OK || r == SEAL_FORGED);
-		der.p[i] ^= (uint8_t)(1 << i % 8);
-	}
-	for (size_t n = 0; n < der.n; n++)
-		assert_int_equal(verify(&(struct secret){der.p, n, n}, signer), SEAL_FORGED);
+	assert_int_equal(cms_sign(g.web1, bytes_str(message), &der), 0);
+	each_bit(&g, &der, true);
 	secret_free(&der);
+	assert_int_equal(root_signer_new(g.web1, &root), 0);
+	assert_int_equal(root_signer_sign(root, bytes_str(message), &der), 0);
+	each_bit(&g, &der, false);
+	secret_free(&der);
+	root_signer_free(root);
 	seal_rig_deinit(&g);
+}
+
+/* Written as OpenSSL would write it: read and written again it is the same, with all its lengths.
+ */
+static void same_to_openssl(struct bytes der)
+{
+	const uint8_t *p = der.p;
+	uint8_t *again = NULL;
+	CMS_ContentInfo *cms = d2i_CMS_ContentInfo(NULL, &p, (long)der.n);
+
+	assert_true(cms && p == der.p + der.n);
+	int n = i2d_CMS_ContentInfo(cms, &again);
+	assert_true(n > 0 && bytes_eq(bytes_of(again, (size_t)n), der));
+	OPENSSL_free(again);
+	CMS_ContentInfo_free(cms);
+}
+
+/* Contents whose own length, or that of what is around them, has a byte more than one before. */
+static void test_what_is_signed_of_each_length(void **state)
+{
+	static const uint8_t content[300] = {1};
+	struct root_signer *root;
+	struct seal_rig g;
+	struct secret der, opened;
+
+	seal_rig_init(&g);
+	assert_int_equal(root_signer_new(g.web1, &root), 0);
+	for (size_t n = 1; n <= 256; n++) {
+		assert_int_equal(root_signer_sign(root, bytes_of(content, n), &der), 0);
+		same_to_openssl(secret_view(&der));
+		assert_int_equal(
+			cms_verify(secret_view(&der), identity_certificate(g.web1), &opened, NULL),
+			SEAL_OK);
+		assert_true(bytes_eq(secret_view(&opened), bytes_of(content, n)));
+		secret_free(&opened);
+		secret_free(&der);
+	}
+	assert_int_equal(root_signer_sign(root, bytes_of(content, 257), &der), -EINVAL);
+	root_signer_free(root);
+	seal_rig_deinit(&g);
+}
+
+static void test_root_signer_takes_ec_keys_alone(void **state)
+{
+	struct seal_rig g;
+	struct root_signer *root;
+	struct identity *other;
+	EVP_PKEY *rsa = EVP_RSA_gen(2048);
+
+	seal_rig_init(&g);
+	assert_int_equal(identity_new(identity_certificate(g.web1), rsa, &other), 0);
+	assert_int_equal(root_signer_new(other, &root), -EINVAL);
+	identity_close(other);
+	EVP_PKEY_free(rsa);
+	seal_rig_deinit(&g);
+}
+
+static void test_an_envelope_of_each_length(void **state)
+{
+	static uint8_t content[SEAL_RECORD_MAX_BYTES + 1], kek[SEAL_KEK_BYTES] = {7};
+	static const uint8_t id[EPOCH_ID_BYTES] = {9};
+	static const size_t lengths[] = {1,   2,   15,  16,  17,  60,   127,  128, 129,
+					 160, 200, 255, 256, 257, 1000, 4096, 7900};
+	uint8_t last_key[SEALED_WRAPPED_KEY_BYTES] = {0}, found[EPOCH_ID_BYTES];
+	struct kek_envelope e;
+	struct sealed blob;
+	struct secret opened;
+
+	for (size_t i = 0; i < sizeof content; i++)
+		content[i] = (uint8_t)(i * 7);
+	assert_int_equal(kek_envelope_open(&e, kek, id), 0);
+	for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+		struct bytes in = bytes_of(content, lengths[i]);
+		assert_int_equal(kek_envelope_seal(&e, in, &blob), 0);
+		struct bytes der = bytes_of(blob.p, blob.n);
+		same_to_openssl(der);
+		assert_int_equal(sealed_form_record(der, found), SEAL_OK);
+		assert_memory_equal(found, id, sizeof id);
+		assert_int_equal(cms_open_by_kek(der, kek, &opened), SEAL_OK);
+		assert_true(bytes_eq(secret_view(&opened), in));
+		secret_free(&opened);
+		/* Each has a key of its own. */
+		assert_null(memmem(blob.p, blob.n, last_key, sizeof last_key));
+		const uint8_t *wrapped = memmem(blob.p, blob.n, "\x04\x28", 2);
+		assert_non_null(wrapped);
+		memcpy(last_key, wrapped + 2, sizeof last_key);
+		kek[0] ^= 1;
+		assert_int_equal(cms_open_by_kek(der, kek, &opened), SEAL_FORGED);
+		kek[0] ^= 1;
+		sealed_free(&blob);
+	}
+	assert_int_equal(kek_envelope_seal(&e, BYTES_NONE, &blob), -EINVAL);
+	assert_int_equal(kek_envelope_seal(&e, bytes_of(content, SEAL_RECORD_MAX_BYTES), &blob),
+			 -EINVAL);
+	assert_int_equal(kek_envelope_seal(&e, bytes_of(content, sizeof content), &blob), -EINVAL);
+	kek_envelope_close(&e);
 }
 
 /* Signed by OpenSSL in ways that are not ours. */
@@ -436,6 +547,9 @@ int main(void)
 		cmocka_unit_test(test_records_make_room),
 		cmocka_unit_test(test_in_hand),
 		cmocka_unit_test(test_each_bit_of_what_is_signed),
+		cmocka_unit_test(test_what_is_signed_of_each_length),
+		cmocka_unit_test(test_root_signer_takes_ec_keys_alone),
+		cmocka_unit_test(test_an_envelope_of_each_length),
 		cmocka_unit_test(test_signed_in_other_ways),
 		cmocka_unit_test(test_one_form),
 		cmocka_unit_test(test_lengths),

@@ -3,6 +3,8 @@
 
 #include "base/clock.h"
 #include "base/demand.h"
+#include "keyvault/seal/kek-envelope.h"
+#include "keyvault/seal/root-signer.h"
 
 struct forger forger_of(const struct identity *origin, int64_t now_ns)
 {
@@ -28,7 +30,7 @@ struct secret forger_sign_epoch(const struct forger *f, const struct identity *s
 
 	e.kek = f->kek;
 	epoch_content_write(&w, &e);
-	demand(cms_sign(signer, true, writer_view(&w), &signed_data) == 0);
+	demand(cms_sign(signer, writer_view(&w), &signed_data) == 0);
 	return signed_data;
 }
 
@@ -58,6 +60,7 @@ struct secret forger_sign(const struct forger *f, struct record_content *c)
 	uint8_t content[ROOT_CONTENT_BYTES];
 	struct writer w = WRITER_IN(room), signed_root = WRITER_IN(content);
 	EVP_MD_CTX *h = EVP_MD_CTX_new();
+	struct root_signer *signer;
 	struct secret signature;
 
 	record_content_write(&w, c);
@@ -65,7 +68,9 @@ struct secret forger_sign(const struct forger *f, struct record_content *c)
 	demand(merkle_root(h, leaf, &c->path, root) == 0);
 	root[0] ^= f->flip_root;
 	root_content_write(&signed_root, f->root_epoch, root);
-	demand(cms_sign(f->signer, false, writer_view(&signed_root), &signature) == 0);
+	demand(root_signer_new(f->signer, &signer) == 0);
+	demand(root_signer_sign(signer, writer_view(&signed_root), &signature) == 0);
+	root_signer_free(signer);
 	c->signature = secret_view(&signature);
 	EVP_MD_CTX_free(h);
 	return signature;
@@ -83,8 +88,11 @@ size_t forger_write(const struct record_content *c, uint8_t room[SEAL_RECORD_MAX
 
 struct sealed forger_seal(const struct forger *f, struct bytes content)
 {
+	struct kek_envelope e;
 	struct sealed blob;
 
-	demand(cms_envelope_for_kek(content, f->kek, f->id, &blob) == 0);
+	demand(kek_envelope_open(&e, f->kek, f->id) == 0);
+	demand(kek_envelope_seal(&e, content, &blob) == 0);
+	kek_envelope_close(&e);
 	return blob;
 }
