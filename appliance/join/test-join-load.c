@@ -163,6 +163,53 @@ static void *count_to_the_end(void *arg)
 	return NULL;
 }
 
+/* Connects from *@io_port (0: from any port), and sets it. */
+static int connect_from(uint16_t *io_port, const struct endpoint *to)
+{
+	struct endpoint own = *to;
+	struct sockaddr_storage ss;
+	socklen_t n;
+	int on = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	own.port = *io_port;
+	n = endpoint_to_sockaddr(&own, &ss);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on), 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&ss, n), 0);
+	n = endpoint_to_sockaddr(to, &ss);
+	assert_int_equal(connect(fd, (struct sockaddr *)&ss, n), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&ss, &n), 0);
+	assert_int_equal(endpoint_from_sockaddr((struct sockaddr *)&ss, &own), 0);
+	*io_port = own.port;
+	return fd;
+}
+
+/*
+ * What a pool keeps is counted at the pool's own end of a connection. The kernel gives the same
+ * port to connections with different destinations, and each still has its own other end.
+ */
+static void test_other_end_of_a_shared_port(void **st)
+{
+	struct endpoint at[2];
+	int listener[2], near[2], far[2];
+	uint16_t port = 0;
+
+	for (int i = 0; i < 2; i++) {
+		listener[i] = rig_listen(1, &at[i]);
+		near[i] = connect_from(&port, &at[i]);
+		far[i] = accept4(listener[i], NULL, NULL, SOCK_CLOEXEC);
+		assert_true(far[i] >= 0);
+	}
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(rig_other_end(far[i]), near[i]);
+		assert_int_equal(rig_other_end(near[i]), far[i]);
+	}
+	for (int i = 0; i < 2; i++) {
+		close(near[i]);
+		close(far[i]);
+		close(listener[i]);
+	}
+}
+
 /*
  * How many of the @total bytes sent are in the pool: neither in the kernel's queues nor received.
  */
@@ -617,6 +664,7 @@ int main(void)
 		cmocka_unit_test(test_bulk_both_ways),
 		cmocka_unit_test(test_buffers_run_out),
 		cmocka_unit_test(test_stalled_clients_hold_no_buffer),
+		cmocka_unit_test(test_other_end_of_a_shared_port),
 		cmocka_unit_test(test_kept_bytes_have_a_ceiling),
 		cmocka_unit_test(test_thousands_idle_then_all_speak),
 		cmocka_unit_test(test_the_first_does_not_wait_for_the_last),

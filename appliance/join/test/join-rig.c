@@ -257,17 +257,26 @@ void rig_expect(struct rig *r, uint64_t id, const char *reason)
 		assert_string_equal(e.reason, reason);
 }
 
+/* An end of the connection @fd. Returns whether there is one. */
+static bool end_of(int fd, int (*get)(int, struct sockaddr *, socklen_t *), struct endpoint *ret)
+{
+	struct sockaddr_storage ss;
+	socklen_t n = sizeof ss;
+
+	return get(fd, (struct sockaddr *)&ss, &n) == 0 &&
+	       endpoint_from_sockaddr((struct sockaddr *)&ss, ret) == 0;
+}
+
 int rig_other_end(int fd)
 {
-	struct sockaddr_in peer, own;
-	socklen_t n = sizeof peer;
-	require(getpeername(fd, (struct sockaddr *)&peer, &n) == 0);
-	for (int other = 0; other < 1024; other++) {
-		n = sizeof own;
-		if (getsockname(other, (struct sockaddr *)&own, &n) == 0 &&
-		    own.sin_port == peer.sin_port && own.sin_addr.s_addr == peer.sin_addr.s_addr)
+	struct endpoint own, peer, from, to;
+
+	require(end_of(fd, getsockname, &own) && end_of(fd, getpeername, &peer));
+	/* Both ends are compared: connections to different addresses may come from one port. */
+	for (int other = 0; other < 1024; other++)
+		if (end_of(other, getsockname, &from) && endpoint_eq(&from, &peer) &&
+		    end_of(other, getpeername, &to) && endpoint_eq(&to, &own))
 			return other;
-	}
 	require(false);
 	return -1;
 }
