@@ -67,6 +67,12 @@ static struct asked *find(struct keys_approval *a, const char *failover)
 	return NULL;
 }
 
+static void take_out(struct keys_approval *a, uint32_t i)
+{
+	memmove(&a->asked[i], &a->asked[i + 1], (a->asked_n - i - 1) * sizeof *a->asked);
+	a->asked_n--;
+}
+
 /* NULL: all that are known wait. */
 static struct asked *make_room(struct keys_approval *a)
 {
@@ -78,8 +84,8 @@ static struct asked *make_room(struct keys_approval *a)
 		i++;
 	if (i == a->asked_n)
 		return NULL;
-	memmove(&a->asked[i], &a->asked[i + 1], (a->asked_n - i - 1) * sizeof *a->asked);
-	return &a->asked[a->asked_n - 1];
+	take_out(a, i);
+	return &a->asked[a->asked_n++];
 }
 
 static bool is_alike(const struct keys_case *confirmed, const struct keys_case *c)
@@ -173,6 +179,19 @@ enum keys_decision keys_approval_refuse(struct keys_approval *a, const char *fai
 	if (d == KEYS_DECIDED)
 		decide(a, w, KEYS_REFUSED);
 	return d;
+}
+
+void keys_approval_left(struct keys_approval *a, const char *failover, uint32_t sessions)
+{
+	struct asked *w = find(a, failover);
+
+	if (!w || w->state != KEYS_WAITS)
+		return;
+	w->facts.sessions = sessions;
+	if (sessions > 0)
+		return;
+	a->counters.over++;
+	take_out(a, (uint32_t)(w - a->asked));
 }
 
 uint32_t keys_approval_revoke(struct keys_approval *a, const struct netaddr *server)

@@ -53,6 +53,7 @@ struct keys_approval_counters {
 	uint64_t approved, approved_by_policy;
 	uint64_t refused, refused_late;
 	uint64_t full; /* KEYS_CASES_MAX waited: refused */
+	uint64_t over; /* no session was left */
 };
 
 struct keys_approval;
@@ -72,6 +73,9 @@ enum keys_decision keys_approval_confirm(struct keys_approval *a, const char *fa
 					 bool and_alike, int64_t now_ns);
 enum keys_decision keys_approval_refuse(struct keys_approval *a, const char *failover,
 					int64_t now_ns);
+/* So many sessions of a case that waits are left; with none nothing is left to decide, and there is
+ * no such case any more. */
+void keys_approval_left(struct keys_approval *a, const char *failover, uint32_t sessions);
 /* Forgets the policies of @server. Returns how many there were. */
 uint32_t keys_approval_revoke(struct keys_approval *a, const struct netaddr *server);
 

@@ -197,6 +197,26 @@ void batch_approved(struct batch *b, const char *by)
 	b->began_ns = clock_mono_ns();
 }
 
+void batch_leave_out_gone(struct batch *b)
+{
+	struct keys *k = b->k;
+	size_t n = 0;
+
+	if (!account_of(b)->waits)
+		return;
+	for (size_t i = 0; i < b->n; i++) {
+		const struct keys_live *l = keys_sessions_find(k->sessions, b->ids[i]);
+		if (!l || l->ended) {
+			refuse(b, KEYS_NOT_APPROVED);
+			continue;
+		}
+		b->sessions[n] = b->sessions[i];
+		b->ids[n++] = b->ids[i];
+	}
+	b->n = b->want.n = n;
+	keys_approval_left(k->approval, b->failover, (uint32_t)n);
+}
+
 static void ask_operator(struct batch *b, const struct keys_takeover *t, uint32_t protocols)
 {
 	struct keys *k = b->k;
@@ -287,11 +307,14 @@ void batch_step_all(struct keys *k, int64_t now_ns)
 	list_for_each_safe (it, tmp, &k->batches) {
 		struct batch *b = list_entry(it, struct batch, node);
 
+		if (k->left && b->kind == BATCH_TAKEOVER && !b->is_done)
+			batch_leave_out_gone(b);
 		if (b->gather)
 			keys_gather_step(b->gather, now_ns);
 		if (b->is_done && (!b->gather || keys_gather_over(b->gather)))
 			batch_free(b);
 	}
+	k->left = false;
 }
 
 int64_t batch_next_ns(const struct keys *k)

@@ -59,6 +59,7 @@ struct keys {
 	struct list due; /* of keys: live: those whose records have come */
 	bool live_waits; /* a batch of these is on its way */
 	bool more;       /* frames have come: there may be others */
+	bool left;       /* sessions have, for which an operator is asked */
 	int64_t now_ns, look_ns, recheck_ns, crl_ns;
 	struct keys_record *records;                 /* room for those of one session */
 	struct keys_account *account;                /* by server */
@@ -78,6 +79,8 @@ void batch_live(struct keys *k);
 void batch_step_all(struct keys *k, int64_t now_ns);
 int64_t batch_next_ns(const struct keys *k);
 struct batch *batch_of(struct keys *k, const char *failover);
+/* An operator is asked: sessions that are over meanwhile need no keys any more. */
+void batch_leave_out_gone(struct batch *b);
 /* Who has approved, for the vaults' audit log. */
 void batch_approved(struct batch *b, const char *by);
 

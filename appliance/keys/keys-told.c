@@ -111,6 +111,8 @@ enum keys_decision keys_approve(struct keys *k, const char *failover, bool and_a
 
 	pthread_mutex_lock(&k->lock);
 	struct batch *b = batch_of(k, failover);
+	if (k->approval && b)
+		batch_leave_out_gone(b);
 	/* Its time begins now: the text is there before anything is fetched. */
 	if (k->approval && b)
 		d = keys_approval_confirm(k->approval, failover, and_alike, clock_mono_ns());

@@ -84,8 +84,14 @@ void live_erase(struct keys *k, const struct keys_live *l)
 			keys_vault_erase(k->vault[v], &k->records[i]);
 }
 
+static const struct keys_account *account_of(const struct keys *k, const struct keys_live *l)
+{
+	return &k->account[k->config.services[l->service].server];
+}
+
 static void forget(struct keys *k, struct keys_live *l)
 {
+	k->left |= account_of(k, l)->waits;
 	live_release(k, l);
 	keys_sessions_remove(k->sessions, l);
 }
@@ -93,9 +99,9 @@ static void forget(struct keys *k, struct keys_live *l)
 /* While its keys are fetched, what is over stays: it is in the account. */
 static bool is_fetched(const struct keys *k, const struct keys_live *l)
 {
-	const struct keys_account *a = &k->account[k->config.services[l->service].server];
+	const struct keys_account *a = account_of(k, l);
 
-	return a->failover[0] && !a->done;
+	return a->failover[0] && !a->done && !a->waits;
 }
 
 static void over(void *ctx, struct keys_live *l)
@@ -174,6 +180,7 @@ static void recheck(void *ctx, struct keys_live *l)
 
 static void ended(struct keys *k, struct keys_live *l)
 {
+	k->left |= account_of(k, l)->waits;
 	if (keys_sessions_ended(k->sessions, l))
 		over(k, l);
 }

@@ -172,6 +172,30 @@ static void cases_have_a_ceiling(void **state)
 	assert_int_equal(keys_approval_state(a, c.failover, NOW_NS), KEYS_WAITS);
 }
 
+static void a_case_without_sessions_is_none(void **state)
+{
+	struct keys_approval *a = *state;
+	struct keys_case c = facts(1), other = facts(2), shown[KEYS_CASES_MAX];
+
+	keys_approval_ask(a, &c, NOW_NS);
+	keys_approval_ask(a, &other, NOW_NS);
+	keys_approval_left(a, "web1-1", 3);
+	assert_int_equal(keys_approval_waiting(a, NOW_NS, shown), 2);
+	assert_int_equal(shown[0].sessions, 3);
+	assert_int_equal(shown[1].sessions, 100);
+	keys_approval_left(a, "web1-1", 0);
+	assert_int_equal(keys_approval_waiting(a, NOW_NS, shown), 1);
+	assert_string_equal(shown[0].failover, "web1-2");
+	assert_int_equal(keys_approval_confirm(a, "web1-1", false, NOW_NS), KEYS_NO_SUCH_CASE);
+	assert_int_equal(keys_approval_state(a, "web1-1", NOW_NS), KEYS_REFUSED);
+	assert_int_equal(count(a).over, 1);
+	assert_int_equal(count(a).refused, 0);
+	/* What is decided stays so. */
+	assert_int_equal(keys_approval_confirm(a, "web1-2", false, NOW_NS), KEYS_DECIDED);
+	keys_approval_left(a, "web1-2", 0);
+	assert_int_equal(keys_approval_state(a, "web1-2", NOW_NS), KEYS_APPROVED);
+}
+
 static void policies_have_a_ceiling(void **state)
 {
 	struct keys_approval *a = *state;
@@ -201,6 +225,7 @@ int main(void)
 		TEST(alike_cases_are_confirmed_from_then_on),
 		TEST(a_policy_can_be_revoked),
 		TEST(cases_have_a_ceiling),
+		TEST(a_case_without_sessions_is_none),
 		TEST(policies_have_a_ceiling),
 	};
 

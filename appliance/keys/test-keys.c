@@ -522,6 +522,52 @@ static void what_is_refused_is_not_fetched(void **state)
 	assert_int_equal(keys_approve(b->keys, "web1-1", false, 7), KEYS_NO_SUCH_CASE);
 }
 
+/* He approves late: what went on without its keys, or is over, needs none any more. */
+static void what_is_over_is_not_fetched_after_approval(void **state)
+{
+	struct box *b = *state;
+	struct keys_case c[KEYS_CASES_MAX];
+
+	start(b, false, true);
+	go_on(b);
+	uint32_t records = stats(b).records;
+	die_as(b, "web1-late");
+	wait_for(keys_cases(b->keys, c) == 1);
+	for (unsigned i = 0; i < 5; i++)
+		keys_refused(b->keys, &b->known[i].server, &b->known[i].client);
+	keys_session_ended(b->keys, 5 + 1);
+	keys_session_forgotten(b->keys, 6 + 1);
+	wait_for(keys_cases(b->keys, c) == 1 && c[0].sessions == SESSIONS - 7);
+	wait_for(stats(b).records == records - 6); /* erased at once; forgotten is not over */
+	assert_int_equal(keys_approve(b->keys, "web1-late", false, 7), KEYS_DECIDED);
+	wait_for(account(b).done);
+	assert_int_equal(account(b).sessions, SESSIONS);
+	assert_int_equal(account(b).opened, SESSIONS - 7);
+	assert_int_equal(account(b).refused[KEYS_NOT_APPROVED], 7);
+	assert_int_equal(stats(b).held, SESSIONS - 7);
+	expect_keys(b, 7);
+}
+
+static void when_all_are_over_nobody_is_asked(void **state)
+{
+	struct box *b = *state;
+	struct keys_case c[KEYS_CASES_MAX];
+
+	start(b, false, true);
+	go_on(b);
+	die_as(b, "web1-over");
+	wait_for(keys_cases(b->keys, c) == 1);
+	keys_refused(b->keys, &b->known[0].server, &b->known[0].client);
+	keys_takeover_over(b->keys, 0);
+	wait_for(account(b).done);
+	assert_int_equal(keys_cases(b->keys, c), 0);
+	assert_int_equal(keys_approve(b->keys, "web1-over", false, 7), KEYS_NO_SUCH_CASE);
+	assert_int_equal(account(b).opened, 0);
+	assert_int_equal(account(b).refused[KEYS_NOT_APPROVED], SESSIONS);
+	assert_int_equal(stats(b).refused_by_operator, 0);
+	assert_false(audit_has("web1-over"));
+}
+
 /* The room is closed by each test; here while something waits. */
 static void it_ends_while_the_operator_is_asked(void **state)
 {
@@ -641,6 +687,8 @@ int main(void)
 		TEST(without_a_vault_nothing_is_ready),
 		TEST(nothing_is_opened_before_it_is_approved),
 		TEST(what_is_refused_is_not_fetched),
+		TEST(what_is_over_is_not_fetched_after_approval),
+		TEST(when_all_are_over_nobody_is_asked),
 		TEST(it_ends_while_the_operator_is_asked),
 		TEST(it_ends_while_keys_are_fetched),
 		TEST(a_vault_that_hangs_is_not_ready),
