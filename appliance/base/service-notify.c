@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "base/cleanup.h"
+#include "cleanup.h"
 
 static void notify(const char *text)
 {
@@ -31,6 +31,11 @@ static void notify(const char *text)
 void service_notify_ready(void)
 {
 	notify("READY=1");
+}
+
+void service_notify_stopping(void)
+{
+	notify("STOPPING=1");
 }
 
 void service_notify_status(const char *line)

@@ -35,6 +35,7 @@
 #include "base/clock.h"
 #include "descriptor-need.h"
 #include "base/log.h"
+#include "base/service-notify.h"
 #include "base/thread.h"
 #include "tcprepair/tcprepair.h"
 
@@ -751,7 +752,9 @@ int daemon_run(const struct config *c)
 	else
 		r = start(&d);
 	if (r == 0) {
+		service_notify_ready();
 		main_loop(&d, signals);
+		service_notify_stopping();
 		log_event(LOG_NOTICE, "stopping", LOG_INT("connections", continued_now(&d)));
 	}
 	stop(&d, r == 0);

@@ -14,10 +14,10 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/service-notify.h"
 #include "base/signals.h"
 #include "collector-metrics.h"
 #include "origin-files.h"
-#include "service-notify.h"
 #include "metrics-http/metrics-page.h"
 #include "keyvault/vault/vault-link.h"
 

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/list.h"
 #include "base/log.h"
+#include "base/service-notify.h"
 #include "base/signals.h"
 #include "metrics-http/metrics-page.h"
 #include "vault-desk.h"
@@ -461,9 +462,11 @@ int vault_server_run(const struct vault_server_config *c, char *error, size_t er
 	list_init(&s->peers);
 	error[0] = 0;
 	int r = server_open(s, c, error, error_size);
-	if (r == 0)
+	if (r == 0) {
 		log_event(LOG_NOTICE, "vault-serves",
 			  LOG_STR("listen", endpoint_format(&c->listen, at)));
+		service_notify_ready();
+	}
 	while (r == 0 && !s->stop) {
 		int wait_ms = vault_desk_waits(s->desk) ? AUDIT_TURN_MS : TURN_MS;
 		r = fail(turn(s, more ? 0 : wait_ms), "poll", error, error_size);
