@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * What the files of the tracker share: track.c (life of a flow, time, the public
- * calls), track-segment.c (the rules of TCP), track-data.c (bytes, holes, logs).
+ * calls), track-segment.c (the rules of TCP), track-syn.c (the handshake), track-data.c
+ * (bytes, holes, logs).
  */
 #ifndef CAPTURE_TRACK_INTERNAL_H
 #define CAPTURE_TRACK_INTERNAL_H
@@ -86,6 +87,38 @@ static inline bool flow_is_opaque(const struct flow *f)
 static inline bool flow_is_adrift(const struct flow *f)
 {
 	return flow_is_midstream(f) && !(f->infer && infer_settled(f->infer));
+}
+
+/* Smaller or unknown windows do not make the tracker stricter than this. */
+#define FLOW_SLACK_MIN 65536
+
+static inline uint64_t flow_base(const struct flow *f, enum flow_dir d)
+{
+	return f->acked[d] > f->stream[d].next ? f->acked[d] : f->stream[d].next;
+}
+
+static inline int64_t flow_position(const struct flow *f, enum flow_dir d, uint32_t seq)
+{
+	uint64_t base = flow_base(f, d);
+
+	return (int64_t)base + (int32_t)(seq - flow_seq(f, d, base));
+}
+
+static inline int64_t flow_slack(const struct flow *f, enum flow_dir d)
+{
+	return f->window_max[d] > FLOW_SLACK_MIN ? f->window_max[d] : FLOW_SLACK_MIN;
+}
+
+/* How far a sender may have come: what the receiver has allowed, or what was seen. */
+static inline int64_t flow_reach(const struct flow *f, enum flow_dir d)
+{
+	uint64_t r = flow_base(f, d);
+
+	if (f->edge[d] > r)
+		r = f->edge[d];
+	if (f->infer && infer_edge_max(f->infer, flow_other(d)) > (int64_t)r)
+		r = (uint64_t)infer_edge_max(f->infer, flow_other(d));
+	return (int64_t)(f->stream[d].high > r ? f->stream[d].high : r);
 }
 
 /* track.c. NULL: a ceiling was reached, which is counted. The open callback is called by

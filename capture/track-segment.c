@@ -5,10 +5,8 @@
  * become offsets here, once, relative to where the direction stands: so a wrap
  * is no special case anywhere.
  */
-#include <stdlib.h>
-
 #include "base/clock.h"
-#include "track-internal.h"
+#include "track-syn.h"
 
 /*
  * A receiver knows at once what it has accepted. A tap knows only when nothing is likely to come
@@ -19,214 +17,15 @@
 #define PAWS_VALID_NS ((int64_t)24 * 24 * 3600 * NS_PER_S)
 /* The largest possible window (RFC 7323 section 2.3). No honest number is further away. */
 #define FAR INT64_C(0x40000000)
-/* Smaller or unknown windows do not make the tracker stricter than this. */
-#define SLACK_MIN 65536
-
-#define WSCALE_MAX 14
 
 /* Compiled for each direction alone, where nothing has to be looked up by it: see take(). */
 #define BY_DIRECTION static inline __attribute__((always_inline))
-
-static inline uint64_t base_of(const struct flow *f, enum flow_dir d)
-{
-	return f->acked[d] > f->stream[d].next ? f->acked[d] : f->stream[d].next;
-}
-
-static inline int64_t position(const struct flow *f, enum flow_dir d, uint32_t seq)
-{
-	uint64_t base = base_of(f, d);
-
-	return (int64_t)base + (int32_t)(seq - flow_seq(f, d, base));
-}
-
-static inline int64_t slack(const struct flow *f, enum flow_dir d)
-{
-	return f->window_max[d] > SLACK_MIN ? f->window_max[d] : SLACK_MIN;
-}
-
-/* How far a sender may have come: what the receiver has allowed, or what was seen. */
-static inline int64_t reach(const struct flow *f, enum flow_dir d)
-{
-	uint64_t r = base_of(f, d);
-
-	if (f->edge[d] > r)
-		r = f->edge[d];
-	if (f->infer && infer_edge_max(f->infer, flow_other(d)) > (int64_t)r)
-		r = (uint64_t)infer_edge_max(f->infer, flow_other(d));
-	return (int64_t)(f->stream[d].high > r ? f->stream[d].high : r);
-}
-
-/* ---- handshake ---- */
-
-static void agree(struct track *t, struct flow *f)
-{
-	const struct flow_syn_options *c = &f->syn[FLOW_TO_SERVER], *s = &f->syn[FLOW_TO_CLIENT];
-	uint16_t set = 0;
-
-	if (!c->seen || !s->seen)
-		return;
-	f->ts_ok = c->timestamp && s->timestamp;
-	if (c->mptcp && s->mptcp)
-		set |= FLOW_MARK_MPTCP;
-	if (c->ecn && s->ecn)
-		set |= FLOW_MARK_ECN;
-	track_mark(t, f, set, FLOW_MARK_MIDSTREAM);
-}
-
-/* The second SYN comes late: what windows said until now was read without their scales. */
-static void rescale(struct flow *f)
-{
-	for (int a = 0; a < 2; a++) {
-		const enum flow_dir d = flow_other((enum flow_dir)a);
-		if (!f->window_seen[a] || f->window_seq[a] == f->isn[d])
-			continue; /* that of a SYN has none */
-		int64_t ack = position(f, (enum flow_dir)a, f->window_ack[a]);
-		f->window[a] <<= f->syn[d].wscale;
-		if (f->window[a] > f->window_max[a])
-			f->window_max[a] = f->window[a];
-		if (ack >= 0 && (uint64_t)ack + f->window[a] > f->edge[a])
-			f->edge[a] = (uint64_t)ack + f->window[a];
-	}
-}
-
-/* A SYN of direction @d with the ISN the connection goes by. */
-static void learn_syn(struct track *t, struct flow *f, enum flow_dir d, const struct segment *s)
-{
-	const struct tcp_options *o = &s->opt;
-	uint8_t ecn = s->flags & (TCP_ECE | TCP_CWR);
-	bool late = f->isn_known[d] && !f->syn[d].seen;
-	uint16_t set = 0;
-
-	f->isn[d] = s->seq;
-	f->isn_known[d] = true;
-	f->syn[d] = (struct flow_syn_options){
-		.seen = true,
-		.mss = o->seen & TCP_OPT_MSS ? o->mss : 0,
-		.wscale_present = o->seen & TCP_OPT_WSCALE,
-		.sack = o->seen & TCP_OPT_SACK_PERM,
-		.timestamp = o->seen & TCP_OPT_TIMESTAMP,
-		.mptcp = o->seen & TCP_OPT_MPTCP,
-		.ecn = ecn == (s->flags & TCP_ACK ? TCP_ECE : TCP_ECE | TCP_CWR),
-	};
-	if (f->syn[d].wscale_present)
-		f->syn[d].wscale = o->wscale < WSCALE_MAX ? o->wscale : WSCALE_MAX;
-	if (o->seen & TCP_OPT_BAD)
-		set |= FLOW_MARK_BAD_OPTIONS;
-	if (s->payload_len > 0)
-		set |= FLOW_MARK_TFO_DATA;
-	track_mark(t, f, set, 0);
-	agree(t, f);
-	if (late && f->syn[0].wscale_present && f->syn[1].wscale_present)
-		rescale(f);
-	if (f->state != FLOW_SYN_SENT || !f->isn_known[flow_other(d)])
-		return;
-	/* A client that answers has the connection. One that was answered may have it. */
-	track_set_state(t, f, d == FLOW_TO_CLIENT ? FLOW_SYN_RCVD : FLOW_ESTABLISHED);
-}
-
-enum syn_kind {
-	SYN_FIRST,   /* it is to be learned */
-	SYN_AGAIN,   /* a retransmission */
-	SYN_ANOTHER, /* of the client, for a new connection on the same 4-tuple */
-	SYN_ANSWER,  /* of the server, the answer to such a SYN that was set aside */
-	SYN_WRONG,   /* fits nothing */
-};
-
-/* Whether the ACK in the server's segment is within what the client has sent. */
-static bool ack_fits_client(const struct flow *f, const struct segment *s)
-{
-	int64_t off = position(f, FLOW_TO_SERVER, s->ack);
-
-	return s->flags & TCP_ACK && off >= 0 && off <= (int64_t)f->stream[FLOW_TO_SERVER].high;
-}
-
-static bool answers_reuse(const struct flow *f, const struct segment *s)
-{
-	const struct segment *syn = f->reuse_syn;
-
-	return syn && s->flags & TCP_ACK && s->ack - (syn->seq + 1) <= syn->payload_len;
-}
-
-/* Whether this is the client's answer, or its refusal, after the server has opened. */
-static bool answers_server(const struct flow *f, const struct segment *s)
-{
-	return f->isn_known[FLOW_TO_CLIENT] && !f->isn_known[FLOW_TO_SERVER] &&
-	       s->flags & TCP_ACK && s->ack == f->isn[FLOW_TO_CLIENT] + 1;
-}
-
-static enum syn_kind syn_kind(const struct flow *f, enum flow_dir d, const struct segment *s)
-{
-	if (f->isn_known[d] && s->seq == f->isn[d])
-		return f->syn[d].seen || flow_is_midstream(f) ? SYN_AGAIN : SYN_FIRST;
-	if (d == FLOW_TO_SERVER && answers_server(f, s))
-		return SYN_FIRST;
-	if (d == FLOW_TO_SERVER)
-		return s->flags & TCP_ACK ? SYN_WRONG : SYN_ANOTHER;
-	if (answers_reuse(f, s))
-		return SYN_ANSWER;
-	/* Without ACK both ends open at once (RFC 9293 section 3.5, figure 7), or it is a "split
-	 * handshake". */
-	if (!f->isn_known[d])
-		return !(s->flags & TCP_ACK) || ack_fits_client(f, s) ? SYN_FIRST : SYN_WRONG;
-	/* Another answer with another number (SYN cookies): the client has not accepted the
-	 * first. */
-	if (f->state == FLOW_SYN_RCVD && f->stream[d].high == 0 && ack_fits_client(f, s))
-		return SYN_FIRST;
-	return SYN_WRONG;
-}
-
-/*
- * A SYN on a live flow proves nothing: anybody can forge one, and the server would answer with its
- * old numbers (RFC 5961 section 4). So it waits for the server's answer.
- */
-static void set_aside(struct flow *f, const struct segment *s)
-{
-	if (!f->reuse_syn && !(f->reuse_syn = malloc(sizeof *s)))
-		return;
-	*f->reuse_syn = *s;
-	f->reuse_syn->payload = BYTES_NONE;
-}
-
-/* The place of @f, which may be about to be freed. */
-static struct track_place place_of(const struct flow *f, enum flow_dir d)
-{
-	return (struct track_place){
-		.key = {f->server, f->client}, .hash = f->hash, .dir = d, .service = f->service};
-}
-
-static struct flow *replace(struct track *t, struct flow *f, const struct segment *answer)
-{
-	struct segment syn = *f->reuse_syn;
-	struct track_place place = place_of(f, FLOW_TO_SERVER);
-
-	track_close(t, f, TRACK_CLOSE_REUSED);
-	f = track_pick_up(t, &place, &syn);
-	return f ? track_follow(t, f, FLOW_TO_CLIENT, answer) : NULL;
-}
-
-/* The SYN-ACK was not captured and will not come any more. @next is the server's first byte. */
-static void go_on_without(struct track *t, struct flow *f, uint32_t next)
-{
-	f->isn[FLOW_TO_CLIENT] = next - 1;
-	f->isn_known[FLOW_TO_CLIENT] = true;
-	track_mark(t, f, FLOW_MARK_MIDSTREAM, 0);
-	track_set_state(t, f, FLOW_ESTABLISHED);
-}
-
-/* The server goes on. Its numbers are those that the client has acknowledged, or begin here. */
-static bool adopt(struct track *t, struct flow *f, const struct segment *s)
-{
-	if ((s->payload_len == 0 && !f->early.seen) || !ack_fits_client(f, s))
-		return false;
-	go_on_without(t, f, f->early.seen ? f->early.ack : s->seq);
-	return true;
-}
 
 /* ---- what is believed ---- */
 
 static inline bool seq_believable(const struct flow *f, enum flow_dir d, int64_t off)
 {
-	int64_t base = (int64_t)base_of(f, d);
+	int64_t base = (int64_t)flow_base(f, d);
 
 	if (off < base - FAR)
 		return false;
@@ -235,23 +34,24 @@ static inline bool seq_believable(const struct flow *f, enum flow_dir d, int64_t
 	if (f->resync[d] || flow_is_adrift(f))
 		return off <= base + FAR;
 	/* The start counts and not the end: offload makes segments as large as a window. */
-	return off <= reach(f, d) + slack(f, d);
+	return off <= flow_reach(f, d) + flow_slack(f, d);
 }
 
 static inline bool ack_believable(const struct flow *f, enum flow_dir a, int64_t off)
 {
-	int64_t base = (int64_t)base_of(f, a);
+	int64_t base = (int64_t)flow_base(f, a);
 
 	if (off > base + FAR)
 		return false;
 	if (off <= base && off >= base - FAR && off >= (int64_t)f->acked[a]) /* nearly always */
 		return true;
 	if (f->state == FLOW_SYN_RCVD && a == FLOW_TO_CLIENT)
-		return off >= 0 && off <= reach(f, a);
+		return off >= 0 && off <= flow_reach(f, a);
 	if (f->resync[flow_other(a)] || flow_is_adrift(f))
 		return off >= base - FAR;
 	/* RFC 5961 section 5.2, as far as it can be applied here: captures reorder and lose. */
-	return off >= (int64_t)f->acked[a] - slack(f, a) && off <= reach(f, a) + slack(f, a);
+	return off >= (int64_t)f->acked[a] - flow_slack(f, a) &&
+	       off <= flow_reach(f, a) + flow_slack(f, a);
 }
 
 /*
@@ -263,7 +63,7 @@ static bool both_say(struct flow *f, enum flow_dir d, bool by_ack, int64_t off)
 	int64_t other = f->far[d][!by_ack];
 
 	f->far[d][by_ack] = off;
-	if (other == 0 || off < other - slack(f, d) || off > other + slack(f, d))
+	if (other == 0 || off < other - flow_slack(f, d) || off > other + flow_slack(f, d))
 		return false;
 	f->far[d][0] = f->far[d][1] = 0;
 	f->resync[0] = f->resync[1] = true;
@@ -319,9 +119,10 @@ static struct flow *take_rst(struct track *t, struct flow *f, enum flow_dir d,
 	bool believed;
 
 	if (!f->isn_known[d]) { /* connection refused */
-		believed = d == FLOW_TO_SERVER ? answers_server(f, s) : ack_fits_client(f, s);
+		believed = d == FLOW_TO_SERVER ? track_answers_server(f, s)
+					       : track_ack_fits_client(f, s);
 	} else {
-		believed = rst_is_exact(f, d, position(f, d, s->seq));
+		believed = rst_is_exact(f, d, flow_position(f, d, s->seq));
 	}
 	if (!believed) {
 		t->stats.bad_rst++;
@@ -422,7 +223,7 @@ static void take_sack(struct flow *f, const struct segment *s, int64_t off)
 	if (off != (int64_t)f->acked[FLOW_TO_CLIENT])
 		return;
 	int64_t high =
-		s->opt.seen & TCP_OPT_SACK ? position(f, FLOW_TO_CLIENT, s->opt.sack_high) : 0;
+		s->opt.seen & TCP_OPT_SACK ? flow_position(f, FLOW_TO_CLIENT, s->opt.sack_high) : 0;
 	f->sacked_to = high > off ? (uint64_t)high : 0;
 }
 
@@ -478,13 +279,13 @@ static void take_early(struct track *t, struct flow *f)
 	if (!f->early.seen || !f->isn_known[FLOW_TO_CLIENT])
 		return;
 	struct flow_ack k = f->early;
-	int64_t off = position(f, FLOW_TO_CLIENT, k.ack);
+	int64_t off = flow_position(f, FLOW_TO_CLIENT, k.ack);
 	f->early.seen = false;
 	track_note_hole(t, f, FLOW_TO_CLIENT);
 	if (ack_believable(f, FLOW_TO_CLIENT, off))
 		take_ack(t, f, FLOW_TO_SERVER, &k, off);
 	k = f->early_last;
-	off = position(f, FLOW_TO_CLIENT, k.ack);
+	off = flow_position(f, FLOW_TO_CLIENT, k.ack);
 	if (off > 0)
 		take_ack(t, f, FLOW_TO_SERVER, &k, off);
 }
@@ -493,7 +294,7 @@ bool track_miss_answer(struct track *t, struct flow *f)
 {
 	if (!f->early.seen || f->isn_known[FLOW_TO_CLIENT])
 		return false;
-	go_on_without(t, f, f->early.ack);
+	track_go_on_without(t, f, f->early.ack);
 	take_early(t, f);
 	return true;
 }
@@ -503,7 +304,7 @@ static uint32_t early_reach(const struct flow *f, const struct flow_ack *k)
 {
 	uint32_t window = (uint32_t)k->window << f->syn[FLOW_TO_SERVER].wscale;
 
-	return window > SLACK_MIN ? window : SLACK_MIN;
+	return window > FLOW_SLACK_MIN ? window : FLOW_SLACK_MIN;
 }
 
 /* The ACK, which is believable and is of @off, or the lack of one. False: not believed. */
@@ -645,11 +446,11 @@ BY_DIRECTION bool believable(struct flow *f, enum flow_dir d, const struct segme
 	enum flow_dir a = flow_other(d);
 
 	if (!seq_believable(f, d, off) &&
-	    !(off <= (int64_t)base_of(f, d) + FAR && off > 0 && both_say(f, d, false, off)))
+	    !(off <= (int64_t)flow_base(f, d) + FAR && off > 0 && both_say(f, d, false, off)))
 		return false;
 	if (!(s->flags & TCP_ACK) || !f->isn_known[a] || ack_believable(f, a, ack))
 		return true;
-	return ack <= (int64_t)base_of(f, a) + FAR && ack > reach(f, a) &&
+	return ack <= (int64_t)flow_base(f, a) + FAR && ack > flow_reach(f, a) &&
 	       both_say(f, a, true, ack);
 }
 
@@ -658,12 +459,12 @@ BY_DIRECTION struct flow *take_as(struct track *t, struct flow *f, enum flow_dir
 {
 	enum flow_dir a = flow_other(d);
 
-	if (!f->isn_known[d] && !adopt(t, f, s)) {
+	if (!f->isn_known[d] && !track_go_on(t, f, s)) {
 		t->stats.bad_seq++;
 		return f;
 	}
-	int64_t off = position(f, d, s->seq) + (s->flags & TCP_SYN ? 1 : 0);
-	int64_t ack = position(f, a, s->ack);
+	int64_t off = flow_position(f, d, s->seq) + (s->flags & TCP_SYN ? 1 : 0);
+	int64_t ack = flow_position(f, a, s->ack);
 	if (!track_addressed(f, d, s)) {
 		t->stats.other_mac++;
 		if (seq_believable(f, d, off) && ack_believable(f, a, ack) &&
@@ -709,7 +510,7 @@ BY_DIRECTION struct flow *take_as(struct track *t, struct flow *f, enum flow_dir
 static struct flow *begin_anew(struct track *t, struct flow *f, enum flow_dir d,
 			       const struct segment *syn)
 {
-	struct track_place place = place_of(f, d);
+	struct track_place place = track_place_of(f, d);
 
 	track_close(t, f, TRACK_CLOSE_REUSED);
 	return track_pick_up(t, &place, syn);
@@ -742,9 +543,9 @@ struct flow *track_follow(struct track *t, struct flow *f, enum flow_dir d, cons
 	if (!(s->flags & TCP_SYN))
 		return take(t, f, d, s);
 
-	switch (s->flags & TCP_FIN ? SYN_WRONG : syn_kind(f, d, s)) {
+	switch (s->flags & TCP_FIN ? SYN_WRONG : track_syn_kind(f, d, s)) {
 	case SYN_FIRST:
-		learn_syn(t, f, d, s);
+		track_learn_syn(t, f, d, s);
 		return take(t, f, d, s);
 	case SYN_AGAIN:
 		f->retransmits[d]++;
@@ -753,15 +554,15 @@ struct flow *track_follow(struct track *t, struct flow *f, enum flow_dir d, cons
 			return f;
 		/* A client without an answer may offer less. */
 		if (f->state == FLOW_SYN_SENT)
-			learn_syn(t, f, d, s);
+			track_learn_syn(t, f, d, s);
 		return take(t, f, d, s);
 	case SYN_ANOTHER:
 		if (f->state == FLOW_SYN_SENT)
 			return begin_anew(t, f, d, s);
-		set_aside(f, s);
+		track_set_syn_aside(f, s);
 		return f;
 	case SYN_ANSWER:
-		return replace(t, f, s);
+		return track_replace(t, f, s);
 	case SYN_WRONG:
 		break;
 	}
@@ -778,7 +579,7 @@ static void begin_from_answer(struct track *t, struct flow *f, const struct segm
 	f->isn[FLOW_TO_SERVER] = s->ack - 1;
 	f->isn_known[FLOW_TO_SERVER] = true;
 	track_mark(t, f, FLOW_MARK_MIDSTREAM, 0);
-	learn_syn(t, f, FLOW_TO_CLIENT, s);
+	track_learn_syn(t, f, FLOW_TO_CLIENT, s);
 }
 
 static void begin_midstream(struct track *t, struct flow *f, enum flow_dir d,
@@ -803,7 +604,7 @@ struct flow *track_pick_up(struct track *t, const struct track_place *p, const s
 	else if (s->flags & TCP_ACK)
 		begin_from_answer(t, f, s);
 	else
-		learn_syn(t, f, p->dir, s);
+		track_learn_syn(t, f, p->dir, s);
 	track_announce(t, f);
 	return take(t, f, p->dir, s);
 }
