@@ -6,353 +6,10 @@
 
 #include "base/private-memory.h"
 
-/*
- * The first number given to a listening port or an own port. Numbers are arbitrary but the same in
- * each run.
- */
-#define LISTEN_PORT  40000
-#define CONNECT_PORT 50000
-
-/* State of one harness_resume(). */
-struct harness_run {
-	const struct harness_backend *backend;
-	const struct harness_client *client; /* NULL: the client says only what is in `more` */
-	struct harness_channel main;
-	bool bounded;   /* a bound has ended the run, perhaps within an event */
-	bool disturbed; /* something happened at the backend: its other connections may speak */
-	uint32_t alive; /* channels, without the main one, that are not gone */
-};
-
-static struct harness_channel *channel_of(struct jeebs_join *j)
-{
-	return (struct harness_channel *)(void *)j;
-}
-
-static void bound(struct harness_channel *c)
-{
-	c->outcome = HARNESS_OUTPUT_MAX;
-	c->h->run->bounded = true;
-}
-
-static bool is_main(const struct harness_channel *c)
-{
-	return c->kind == HARNESS_MAIN;
-}
-
-/* Whether nothing can happen on the channel any more. */
-static bool over(const struct harness_channel *c)
-{
-	return c->gone || c->outcome == HARNESS_ABORTED || c->outcome == HARNESS_OUTPUT_MAX ||
-	       (is_main(c) && c->outcome == HARNESS_FINISHED);
-}
-
 static bool passes_all(const struct harness_channel *c)
 {
 	return c->pass[JEEBS_TO_SERVER] && c->pass[JEEBS_TO_CLIENT];
 }
-
-/*
- * Whether the module may do this with @c; if not, notes the violation. When the run has ended
- * within an event, what the module still does is no violation but has no effect.
- */
-static bool may(struct harness_channel *c, bool fine, const char *violation)
-{
-	struct harness *h = c->h;
-
-	if (h->run->bounded)
-		return false;
-	if (c->gone)
-		harness_violation(h, "a channel was used that is gone");
-	else if (!fine || over(c))
-		harness_violation(h, violation);
-	return fine && !over(c);
-}
-
-static bool may_ask(struct harness_channel *c, const char *violation)
-{
-	return may(c, !c->pass[JEEBS_TO_SERVER] && !c->finish_backend, violation);
-}
-
-static bool may_answer(struct harness_channel *c, const char *violation)
-{
-	return may(c, !c->pass[JEEBS_TO_CLIENT] && c->outcome != HARNESS_FINISHED, violation);
-}
-
-static void append(struct harness_channel *c, struct buf *to, struct bytes b)
-{
-	if (buf_bytes(to, b) < 0)
-		bound(c);
-}
-
-static void queue(struct harness_channel *c, struct buf *to, size_t *io_event, struct bytes b)
-{
-	if (b.n > c->h->options.queue_max - *io_event) {
-		harness_violation(c->h, "more queued in one event than the host allows");
-		bound(c);
-		return;
-	}
-	*io_event += b.n;
-	append(c, to, b);
-}
-
-/* What the module may do ------------------------------------------------------------ */
-
-static void join_to_client(struct jeebs_join *j, struct jeebs_bytes b)
-{
-	struct harness_channel *c = channel_of(j);
-
-	if (may_answer(c, "to_client after pass, finish or abort"))
-		queue(c, &c->client, &c->queued_client, bytes_of(b.p, b.n));
-}
-
-static void join_to_backend(struct jeebs_join *j, struct jeebs_bytes b)
-{
-	struct harness_channel *c = channel_of(j);
-
-	if (!may_ask(c, "to_backend after pass, finish or abort"))
-		return;
-	c->asked = true;
-	if (!c->no_backend)
-		queue(c, &c->backend, &c->queued_backend, bytes_of(b.p, b.n));
-}
-
-static void join_log_to_backend(struct jeebs_join *j, uint64_t from, uint64_t to)
-{
-	struct harness_channel *c = channel_of(j);
-	const struct harness_log *l = NULL;
-
-	if (from == to || !may_ask(c, "log_to_backend after pass, finish or abort"))
-		return;
-	if (is_main(c))
-		l = &c->h->log[JEEBS_TO_SERVER];
-	else if (c->kind == HARNESS_RELATED)
-		l = &c->h->relation[c->related].log[JEEBS_TO_SERVER];
-	c->asked = true;
-	if (!l || !span_has(&l->span, from, to)) {
-		harness_violation(c->h, "log_to_backend of what is not in the log");
-		return;
-	}
-	while (!c->no_backend && from < to) {
-		struct bytes b = bytes_head(span_at(&l->span, from), (size_t)(to - from));
-		append(c, &c->backend, b);
-		from += b.n;
-	}
-}
-
-static void join_finish_client(struct jeebs_join *j)
-{
-	struct harness_channel *c = channel_of(j);
-
-	if (may_answer(c, "finish_client after pass, finish or abort"))
-		c->outcome = HARNESS_FINISHED;
-}
-
-static void join_finish_backend(struct jeebs_join *j)
-{
-	struct harness_channel *c = channel_of(j);
-
-	if (may_ask(c, "finish_backend after pass, finish or abort"))
-		c->finish_backend = true;
-}
-
-static void join_pass(struct jeebs_join *j, uint32_t dir)
-{
-	struct harness_channel *c = channel_of(j);
-
-	if (may(c, dir < 2 && !c->pass[dir & 1], "pass twice, or after finish or abort"))
-		c->pass[dir] = true;
-}
-
-static void join_abort(struct jeebs_join *j, const char *reason)
-{
-	struct harness_channel *c = channel_of(j);
-
-	if (!may(c, true, "abort after finish or abort"))
-		return;
-	c->outcome = HARNESS_ABORTED;
-	c->abort_reason = reason;
-}
-
-static void join_backend_port(struct jeebs_join *j, uint16_t port)
-{
-	struct harness_channel *c = channel_of(j);
-	/* A channel without a port is not connected yet, even if it has been asked to. */
-	bool early = is_main(c) ? !c->asked : c->backend_port == 0;
-
-	if (!may(c, early && !c->no_backend,
-		 "backend_port twice, or after something was sent to it"))
-		return;
-	c->backend_port = port;
-	c->no_backend = port == 0;
-	if (c->no_backend)
-		buf_reset(&c->backend);
-}
-
-static void join_connect_backend(struct jeebs_join *j)
-{
-	struct harness_channel *c = channel_of(j);
-
-	if (may(c, true, "connect_backend after finish or abort"))
-		c->asked = true;
-}
-
-static void join_address(struct jeebs_join *j, uint32_t end, struct jeebs_address *ret)
-{
-	const struct harness_options *o = &channel_of(j)->h->options;
-
-	*ret = end == JEEBS_END_SERVICE  ? o->service_address
-	       : end == JEEBS_END_CLIENT ? o->client_address
-					 : o->backend_address;
-}
-
-static void join_hold_client(struct jeebs_join *j, int on)
-{
-	struct harness_channel *c = channel_of(j);
-
-	if (may(c, !c->pass[JEEBS_TO_SERVER], "hold_client after pass, finish or abort"))
-		c->hold = on;
-}
-
-static void join_timer(struct jeebs_join *j, uint32_t ms)
-{
-	channel_of(j)->timer = ms > 0;
-}
-
-static struct jeebs_join *opaque(struct harness_channel *c)
-{
-	return (struct jeebs_join *)(void *)c;
-}
-
-static void init_channel(struct harness_channel *c, struct harness *h, enum harness_kind kind)
-{
-	*c = (struct harness_channel){
-		.kind = kind,
-		.outcome = HARNESS_JOINED,
-		.h = h,
-		.client = BUF_INIT(h->options.output_max),
-		.backend = BUF_INIT(h->backend.max),
-		.answer = BUF_INIT(h->options.output_max),
-	};
-}
-
-/* Makes a channel. NULL: there are too many, or the main one is over. */
-static struct harness_channel *new_channel(struct harness *h, enum harness_kind kind)
-{
-	struct harness_run *run = h->run;
-	struct harness_channel *c;
-
-	if (run->bounded || run->main.outcome == HARNESS_ABORTED ||
-	    run->alive == JEEBS_CHANNELS_MAX || h->channels == HARNESS_CHANNELS_MAX ||
-	    !(c = malloc(sizeof *c)))
-		return NULL;
-	init_channel(c, h, kind);
-	h->channel[h->channels++] = c;
-	run->alive++;
-	return c;
-}
-
-static struct jeebs_join *join_related(struct jeebs_join *j, uint32_t i)
-{
-	struct harness *h = channel_of(j)->h;
-
-	if (i >= h->related_n) {
-		harness_violation(h, "related: there are not so many");
-		return NULL;
-	}
-	struct harness_channel *c = h->relation[i].channel;
-	return c ? opaque(c) : NULL;
-}
-
-static bool listens_at(const struct harness *h, uint16_t port)
-{
-	for (uint32_t i = 0; i < h->channels; i++)
-		if (h->channel[i]->kind == HARNESS_LISTENED && !h->channel[i]->gone &&
-		    h->channel[i]->service_port == port)
-			return true;
-	return false;
-}
-
-static struct jeebs_join *join_listen_client(struct jeebs_join *j, uint16_t *io_port)
-{
-	struct harness *h = channel_of(j)->h;
-	bool wanted = *io_port && !listens_at(h, *io_port);
-	struct harness_channel *c = new_channel(h, HARNESS_LISTENED);
-
-	if (!c)
-		return NULL;
-	if (!wanted)
-		*io_port = (uint16_t)(LISTEN_PORT + h->channels);
-	c->service_port = *io_port;
-	return opaque(c);
-}
-
-static struct jeebs_join *join_connect_client(struct jeebs_join *j, const struct jeebs_address *to,
-					      uint16_t from_port)
-{
-	struct harness *h = channel_of(j)->h;
-	struct harness_channel *c = new_channel(h, HARNESS_CONNECTED);
-
-	if (!c)
-		return NULL;
-	c->client_port = to->port;
-	c->service_port = from_port ? from_port : (uint16_t)(CONNECT_PORT + h->channels);
-	return opaque(c);
-}
-
-static size_t join_room(struct jeebs_join *j, uint32_t dir)
-{
-	struct harness_channel *c = channel_of(j);
-	size_t most = c->h->options.room_max, queued;
-
-	if (dir > 1) {
-		harness_violation(c->h, "room: no such direction");
-		return 0;
-	}
-	queued = dir == JEEBS_TO_CLIENT ? c->queued_client : c->queued_backend;
-	c->wants_room[dir] |= queued >= most;
-	return queued < most ? most - queued : 0;
-}
-
-static void *join_memory(struct jeebs_join *j, size_t n)
-{
-	struct harness_channel *c = channel_of(j);
-
-	if (n == 0 || n > JEEBS_MEMORY_MAX || c->gone) {
-		harness_violation(c->h, "memory: not so much, or of a channel that is gone");
-		return NULL;
-	}
-	if (!c->memory) {
-		c->memory = private_memory_new(n);
-		c->memory_n = n;
-	}
-	return c->memory;
-}
-
-static void memory_free(struct harness_channel *c)
-{
-	c->memory = private_memory_free(c->memory, c->memory_n);
-}
-
-static const struct jeebs_join_ops join_ops = {
-	.size = sizeof(struct jeebs_join_ops),
-	.to_client = join_to_client,
-	.to_backend = join_to_backend,
-	.finish_client = join_finish_client,
-	.finish_backend = join_finish_backend,
-	.pass = join_pass,
-	.abort = join_abort,
-	.log_to_backend = join_log_to_backend,
-	.hold_client = join_hold_client,
-	.timer = join_timer,
-	.related = join_related,
-	.backend_port = join_backend_port,
-	.connect_backend = join_connect_backend,
-	.listen_client = join_listen_client,
-	.connect_client = join_connect_client,
-	.address = join_address,
-	.room = join_room,
-	.memory = join_memory,
-};
 
 /* Events ------------------------------------------------------------------------------ */
 
@@ -366,7 +23,7 @@ static void tell(struct harness_channel *c, uint32_t what, struct bytes b)
 		h->channel[i]->queued_client = h->channel[i]->queued_backend = 0;
 	h->resuming = true;
 	h->logs_shown = !run->main.pass[JEEBS_TO_SERVER];
-	h->module->resume(h->state, &h->cut, opaque(c), &join_ops, what,
+	h->module->resume(h->state, &h->cut, harness_opaque(c), &harness_ops, what,
 			  (struct jeebs_bytes){b.p, b.n});
 	h->resuming = h->logs_shown = false;
 	scratch_give_back();
@@ -389,7 +46,7 @@ static void channel_gone(struct harness_channel *c, uint32_t what)
 		run->backend->disconnect(c->backend_ctx);
 	c->backend_ctx = NULL;
 	tell(c, what, BYTES_NONE);
-	memory_free(c);
+	harness_memory_free(c);
 	if (c->kind == HARNESS_RELATED)
 		c->h->relation[c->related].channel = NULL;
 }
@@ -427,10 +84,10 @@ static void ask_client(struct harness_channel *c)
 {
 	const struct harness_client *client = c->h->run->client;
 
-	if (!client || c->more.n > 0 || c->client_over || (!is_main(c) && !c->client_ctx))
+	if (!client || c->more.n > 0 || c->client_over || (!harness_is_main(c) && !c->client_ctx))
 		return;
-	c->more =
-		client->next(is_main(c) ? client->ctx : c->client_ctx, c->client.n, &c->client_eof);
+	c->more = client->next(harness_is_main(c) ? client->ctx : c->client_ctx, c->client.n,
+			       &c->client_eof);
 	c->client_over = c->client_eof;
 }
 
@@ -446,7 +103,7 @@ static void client_says(struct harness_channel *c)
 	}
 	c->asked = true;
 	if (!c->no_backend)
-		append(c, &c->backend, part);
+		harness_append(c, &c->backend, part);
 }
 
 static void client_ends(struct harness_channel *c)
@@ -455,7 +112,7 @@ static void client_ends(struct harness_channel *c)
 	c->client_over = true;
 	if (!c->pass[JEEBS_TO_SERVER])
 		event(c, JEEBS_EV_CLIENT_EOF, BYTES_NONE);
-	else if ((c->asked || !is_main(c)) && !c->no_backend)
+	else if ((c->asked || !harness_is_main(c)) && !c->no_backend)
 		c->asked = c->finish_backend = true;
 	else if (c->pass[JEEBS_TO_CLIENT])
 		c->outcome = HARNESS_FINISHED; /* nobody is left to talk to */
@@ -471,7 +128,7 @@ static bool client_step(struct harness_channel *c)
 		return true;
 	}
 	/* A client that got the FIN, and has nothing more to say, finishes too. */
-	if (!c->client_over && !is_main(c) && c->outcome == HARNESS_FINISHED)
+	if (!c->client_over && !harness_is_main(c) && c->outcome == HARNESS_FINISHED)
 		c->client_eof = true;
 	if (!c->client_eof)
 		return false;
@@ -496,7 +153,7 @@ static bool connect_channel(struct harness_channel *c)
 {
 	const struct harness_backend *b = c->h->run->backend;
 
-	if (is_main(c)) {
+	if (harness_is_main(c)) {
 		c->backend_ctx = b->ctx;
 		return !b->refuse;
 	}
@@ -507,7 +164,7 @@ static bool connect_channel(struct harness_channel *c)
 static bool connect_step(struct harness_channel *c)
 {
 	if (!c->asked || c->no_backend || c->connected || c->backend_over ||
-	    (!is_main(c) && c->backend_port == 0))
+	    (!harness_is_main(c) && c->backend_port == 0))
 		return false;
 	if (!connect_channel(c)) {
 		backend_failed(c);
@@ -525,12 +182,12 @@ static void deliver(struct harness_channel *c, struct bytes b)
 	if (!c->pass[JEEBS_TO_CLIENT])
 		event(c, JEEBS_EV_BACKEND_DATA, b);
 	else
-		append(c, &c->client, b);
+		harness_append(c, &c->client, b);
 }
 
 static bool run_over(const struct harness_channel *c)
 {
-	return over(c) || c->h->run->bounded || c->h->run->main.outcome == HARNESS_ABORTED;
+	return harness_over(c) || c->h->run->bounded || c->h->run->main.outcome == HARNESS_ABORTED;
 }
 
 static int answer_now(void *to, struct bytes b)
@@ -556,7 +213,7 @@ static void ask_streaming(struct harness_channel *c, struct bytes b, bool eof)
 	struct buf copy = BUF_INIT(SIZE_MAX / 2);
 
 	if (buf_bytes(&copy, b) < 0)
-		bound(c);
+		harness_bound(c);
 	else
 		backend->stream(c->backend_ctx, buf_view(&copy), eof, answer_now, c, &c->close,
 				&c->fail);
@@ -573,7 +230,7 @@ static void ask(struct harness_channel *c, struct bytes b, bool eof)
 	else
 		backend->receive(c->backend_ctx, b, eof, &c->answer, &c->close, &c->fail);
 	if (buf_error(&c->answer) < 0)
-		bound(c);
+		harness_bound(c);
 	c->h->run->disturbed |= b.n > 0 || eof || c->answer.n > before || c->close || c->fail;
 }
 
@@ -630,10 +287,10 @@ static bool disturb_step(struct harness *h)
 	if (!run->disturbed || !run->backend->connect)
 		return false;
 	run->disturbed = false;
-	if (may_be_asked(&run->main) && !over(&run->main))
+	if (may_be_asked(&run->main) && !harness_over(&run->main))
 		ask(&run->main, BYTES_NONE, false);
 	for (uint32_t i = 0; i < h->channels && !run->bounded; i++)
-		if (may_be_asked(h->channel[i]) && !over(h->channel[i]))
+		if (may_be_asked(h->channel[i]) && !harness_over(h->channel[i]))
 			ask(h->channel[i], BYTES_NONE, false);
 	return run->disturbed;
 }
@@ -660,8 +317,8 @@ static bool close_step(struct harness_channel *c)
 	bool sent = c->no_backend || !c->asked || c->backend_over ||
 		    (c->shown == c->backend.n && (!c->finish_backend || c->eof_shown));
 
-	if (is_main(c) || (c->outcome != HARNESS_ABORTED &&
-			   (c->outcome != HARNESS_FINISHED || !c->client_over || !sent)))
+	if (harness_is_main(c) || (c->outcome != HARNESS_ABORTED &&
+				   (c->outcome != HARNESS_FINISHED || !c->client_over || !sent)))
 		return false;
 	channel_gone(c, c->client_up ? JEEBS_EV_CHANNEL_CLOSED : JEEBS_EV_CLIENT_FAILED);
 	return true;
@@ -685,7 +342,7 @@ static bool step(struct harness_channel *c)
 
 static bool timer_step(struct harness_channel *c)
 {
-	if (!c->timer || over(c) || c->timers == HARNESS_TIMERS_MAX)
+	if (!c->timer || harness_over(c) || c->timers == HARNESS_TIMERS_MAX)
 		return false;
 	c->timer = false;
 	c->timers++;
@@ -696,7 +353,7 @@ static bool timer_step(struct harness_channel *c)
 /* A client that has not come by now does not come. */
 static bool patience_step(struct harness_channel *c)
 {
-	if (is_main(c) || c->client_up || over(c))
+	if (harness_is_main(c) || c->client_up || harness_over(c))
 		return false;
 	client_failed(c);
 	return true;
@@ -736,7 +393,8 @@ static void open_related(struct harness *h)
 	for (uint32_t i = 0; i < h->related_n; i++) {
 		const struct jeebs_related *r = &h->related[i];
 		struct harness_channel *c;
-		if (r->cut.ended || r->cut.refused || !(c = new_channel(h, HARNESS_RELATED)))
+		if (r->cut.ended || r->cut.refused ||
+		    !(c = harness_new_channel(h, HARNESS_RELATED)))
 			continue;
 		c->related = i;
 		c->service_port = r->server_port;
@@ -775,14 +433,14 @@ static void end_channels(struct harness *h)
 			c->outcome = HARNESS_ABORTED;
 			c->abort_reason = h->run->main.abort_reason;
 		}
-		memory_free(c);
+		harness_memory_free(c);
 		buf_deinit(&c->answer);
 	}
 }
 
 static void resume(struct harness *h, struct harness_run *run, struct bytes more, bool eof)
 {
-	init_channel(&run->main, h, HARNESS_MAIN);
+	harness_init_channel(&run->main, h, HARNESS_MAIN);
 	run->main.client_up = true;
 	run->main.more = more;
 	run->main.client_eof = eof;
@@ -801,7 +459,7 @@ static void resume(struct harness *h, struct harness_run *run, struct bytes more
 	}
 	end_channels(h);
 	show_main(h, &run->main);
-	memory_free(&run->main);
+	harness_memory_free(&run->main);
 	buf_deinit(&run->main.answer);
 	h->run = NULL;
 }
