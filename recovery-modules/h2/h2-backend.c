@@ -347,18 +347,6 @@ static void block_ends(const struct h2_run *x)
 		head(x, t, &a, down->block_flags & H2_END_STREAM);
 }
 
-static void block_bytes(const struct h2_run *x, struct jeebs_bytes b)
-{
-	struct h2_side *down = &x->s->side[JEEBS_TO_CLIENT];
-
-	if (b.n > sizeof x->s->down_block - down->block_n) {
-		h2_stop(x, "head-too-long");
-		return;
-	}
-	memcpy(x->s->down_block + down->block_n, b.p, b.n);
-	down->block_n = (uint16_t)(down->block_n + b.n);
-}
-
 /* ---- other frames ---- */
 
 static void setting(struct h2 *s, uint16_t id, uint32_t value)
@@ -548,12 +536,14 @@ static void piece(const struct h2_run *x, const struct h2_piece *p)
 		frame_begins(x);
 	if (x->s->resume.over)
 		return;
-	if (p->what == H2_BLOCK)
-		block_bytes(x, p->b);
-	else if (p->what == H2_BYTES)
+	if (p->what == H2_BLOCK) {
+		if (!h2_block_add(x->s, JEEBS_TO_CLIENT, p->b))
+			h2_stop(x, "head-too-long");
+	} else if (p->what == H2_BYTES) {
 		data(x, p->b);
-	else if (p->what == H2_WORD)
+	} else if (p->what == H2_WORD) {
 		word(x, p->b);
+	}
 	if (p->ends && !x->s->resume.over)
 		frame_ends(x);
 }

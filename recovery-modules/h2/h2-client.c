@@ -276,18 +276,6 @@ static void frame_ends(const struct h2_run *x)
 	}
 }
 
-static void block_bytes(const struct h2_run *x, struct jeebs_bytes b)
-{
-	struct h2_side *up = &x->s->side[JEEBS_TO_SERVER];
-
-	if (b.n > sizeof x->s->up_block - up->block_n) {
-		h2_stop(x, "head-too-long");
-		return;
-	}
-	memcpy(x->s->up_block + up->block_n, b.p, b.n);
-	up->block_n = (uint16_t)(up->block_n + b.n);
-}
-
 static void piece(const struct h2_run *x, const struct h2_piece *p)
 {
 	if (p->what == H2_BAD) {
@@ -296,12 +284,14 @@ static void piece(const struct h2_run *x, const struct h2_piece *p)
 	}
 	if (p->begins)
 		frame_begins(x);
-	if (p->what == H2_BLOCK)
-		block_bytes(x, p->b);
-	else if (p->what == H2_BYTES)
+	if (p->what == H2_BLOCK) {
+		if (!h2_block_add(x->s, JEEBS_TO_SERVER, p->b))
+			h2_stop(x, "head-too-long");
+	} else if (p->what == H2_BYTES) {
 		data(x, p->b);
-	else if (p->what == H2_WORD && !h2_replaying(x->s))
+	} else if (p->what == H2_WORD && !h2_replaying(x->s)) {
 		word(x, p->b);
+	}
 	if (p->ends && !x->s->resume.over)
 		frame_ends(x);
 }

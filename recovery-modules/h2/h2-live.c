@@ -131,17 +131,17 @@ static enum h2_reason block_ends(struct h2 *s, uint32_t dir)
 	return r;
 }
 
-static enum h2_reason block_bytes(struct h2 *s, uint32_t dir, struct jeebs_bytes b)
+bool h2_block_add(struct h2 *s, uint32_t dir, struct jeebs_bytes b)
 {
 	struct h2_side *side = &s->side[dir];
 	uint8_t *block = dir == JEEBS_TO_SERVER ? s->up_block : s->down_block;
 	size_t room = dir == JEEBS_TO_SERVER ? sizeof s->up_block : sizeof s->down_block;
 
 	if (b.n > room - side->block_n)
-		return H2_HEAD_TOO_LONG;
+		return false;
 	memcpy(block + side->block_n, b.p, b.n);
 	side->block_n = (uint16_t)(side->block_n + b.n);
-	return H2_FINE;
+	return true;
 }
 
 /* ---- frames ---- */
@@ -270,7 +270,7 @@ static enum h2_reason piece(struct h2 *s, uint32_t dir, const struct h2_piece *p
 	if (r == H2_FINE && p->what == H2_WORD)
 		r = word(s, dir, p->b);
 	else if (r == H2_FINE && p->what == H2_BLOCK)
-		r = block_bytes(s, dir, p->b);
+		r = h2_block_add(s, dir, p->b) ? H2_FINE : H2_HEAD_TOO_LONG;
 	else if (r == H2_FINE && p->what == H2_BYTES && dir == JEEBS_TO_CLIENT)
 		data_bytes(s, &s->side[dir].frames, p->b);
 	if (r == H2_FINE && p->ends)

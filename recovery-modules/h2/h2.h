@@ -217,6 +217,8 @@ int h2_open(void *state, struct jeebs_flow *f, const struct jeebs_live_ops *ops,
 int h2_data(void *state, uint32_t dir, uint64_t off, struct jeebs_bytes b, int64_t now_ns);
 int h2_gap(void *state, uint32_t dir, uint64_t from, uint64_t to);
 int h2_fin(void *state, uint32_t dir, uint64_t off);
+/* Adds to the header block of @dir. Returns false when it becomes longer than is read. */
+bool h2_block_add(struct h2 *s, uint32_t dir, struct jeebs_bytes b);
 
 /* h2-base.c */
 /* A place to read bytes from: the log, and behind it the bytes that are being shown. */
