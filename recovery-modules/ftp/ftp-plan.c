@@ -49,19 +49,6 @@ static void retry(struct ftp_decision *d, const char *why)
 	d->why = why;
 }
 
-static bool log_holds(const struct jeebs_cut *cut, uint32_t dir, uint64_t from, uint64_t to)
-{
-	while (from < to) {
-		struct jeebs_bytes v = cut->log(cut->flow, dir, from);
-		if (v.n == 0)
-			return false;
-		if (v.n >= to - from)
-			return true;
-		from += v.n;
-	}
-	return true;
-}
-
 /* Whether every byte of the file was delivered, by what the server has said about its length. */
 static bool whole_file(const struct ftp_transfer *t, uint64_t n)
 {
@@ -93,7 +80,7 @@ static void decide_download(const struct ftp_transfer *t, const struct jeebs_rel
 	else if (t->verb == FTP_RETR && !t->ascii && d->ended && t->known.sized)
 		retry(d, "truncated-by-server");
 	else if (t->verb == FTP_RETR && !t->ascii && !d->ended && (t->known.sized || t->counted) &&
-		 tail < n && log_holds(cut, JEEBS_TO_CLIENT, tail, n))
+		 tail < n && jeebs_log_holds(cut, JEEBS_TO_CLIENT, tail, n))
 		act(d, FTP_DO_CONTINUE);
 	else if (data->digest_lost)
 		retry(d, "data-gap");
@@ -122,10 +109,10 @@ static void decide_upload(const struct ftp *s, const struct jeebs_related *rel,
 	else if (cut->server_fin || cut->ended)
 		/* The transfer is over, and the old server's last reply about it is unknown. */
 		retry(d, cut->client_fin ? "upload-not-confirmed" : "truncated-by-server");
-	else if (!data->log_lost && log_holds(cut, JEEBS_TO_SERVER, 0, n))
+	else if (!data->log_lost && jeebs_log_holds(cut, JEEBS_TO_SERVER, 0, n))
 		act(d, FTP_DO_UPLOAD);
 	else if (!t->ascii && t->plain && data->log_lost && data->held < n &&
-		 log_holds(cut, JEEBS_TO_SERVER, data->held, n))
+		 jeebs_log_holds(cut, JEEBS_TO_SERVER, data->held, n))
 		act(d, FTP_DO_APPEND);
 	else
 		retry(d, "upload-log-incomplete");
@@ -260,10 +247,10 @@ void ftp_decide(const struct ftp *s, const struct jeebs_cut *cut, struct ftp_dec
 		refuse(ret, "login");
 	else if (s->session.lost)
 		refuse(ret, "session-too-long");
-	else if (!log_holds(cut, JEEBS_TO_SERVER, s->side[JEEBS_TO_SERVER].line,
-			    cut->to_server_end))
+	else if (!jeebs_log_holds(cut, JEEBS_TO_SERVER, s->side[JEEBS_TO_SERVER].line,
+				  cut->to_server_end))
 		refuse(ret, "request-log-incomplete");
-	else if (!log_holds(cut, JEEBS_TO_CLIENT, s->reply_at, cut->to_client_end))
+	else if (!jeebs_log_holds(cut, JEEBS_TO_CLIENT, s->reply_at, cut->to_client_end))
 		refuse(ret, "reply-log-incomplete");
 	if (ret->refused)
 		return;

@@ -20,19 +20,6 @@ const char *h2_reason_name(enum h2_reason reason)
 	return reason_names[reason];
 }
 
-static bool log_holds(const struct jeebs_cut *cut, uint32_t dir, uint64_t from, uint64_t to)
-{
-	while (from < to) {
-		struct jeebs_bytes v = cut->log(cut->flow, dir, from);
-		if (v.n == 0)
-			return false;
-		if (v.n >= to - from)
-			return true;
-		from += v.n;
-	}
-	return true;
-}
-
 static bool may_ask(const struct h2 *s, const struct h2_stream *t)
 {
 	return s->replay == JEEBS_REPLAY_ALL ||
@@ -185,7 +172,7 @@ void h2_decide(const struct h2 *s, const struct jeebs_cut *cut, struct h2_decisi
 		refuse(ret, "truncated-by-server");
 	} else if ((why = frame_forbids(s))) {
 		refuse(ret, why);
-	} else if (!log_holds(cut, JEEBS_TO_SERVER, s->base_off, cut->to_server_end)) {
+	} else if (!jeebs_log_holds(cut, JEEBS_TO_SERVER, s->base_off, cut->to_server_end)) {
 		refuse(ret, "request-log-incomplete");
 	} else {
 		count(s, ret);

@@ -42,19 +42,6 @@ static void go_on(struct http_decision *d, enum http_mode mode)
 	d->reason = names[mode];
 }
 
-static bool log_holds(const struct jeebs_cut *cut, uint32_t dir, uint64_t from, uint64_t to)
-{
-	while (from < to) {
-		struct jeebs_bytes v = cut->log(cut->flow, dir, from);
-		if (v.n == 0)
-			return false;
-		if (v.n >= to - from)
-			return true;
-		from += v.n;
-	}
-	return true;
-}
-
 uint64_t http_ask_from(const struct http *s, const struct jeebs_cut *cut)
 {
 	const struct http_request *q = http_oldest(s);
@@ -105,8 +92,8 @@ static const char *cannot_ask_again(const struct http *s, const struct jeebs_cut
 			return "request-gap";
 	}
 	/* The rest of an upload that was answered early means nothing to a backend. */
-	if (s->uploading ||
-	    !log_holds(cut, JEEBS_TO_SERVER, http_ask_from(s, cut), http_ask_to(s, cut, asked)))
+	if (s->uploading || !jeebs_log_holds(cut, JEEBS_TO_SERVER, http_ask_from(s, cut),
+					     http_ask_to(s, cut, asked)))
 		return "request-log-incomplete";
 	return NULL;
 }
@@ -129,7 +116,7 @@ static void decide_oldest(const struct http *s, const struct jeebs_cut *cut,
 		decide_body(s, d);
 	else if (answer->phase == HTTP_BETWEEN)
 		go_on(d, s->informational ? HTTP_MODE_HEAD : HTTP_MODE_REPLAY);
-	else if (log_holds(cut, JEEBS_TO_CLIENT, answer->start, cut->to_client_end))
+	else if (jeebs_log_holds(cut, JEEBS_TO_CLIENT, answer->start, cut->to_client_end))
 		go_on(d, HTTP_MODE_HEAD);
 	else
 		refuse(d, "response-log-incomplete");

@@ -43,20 +43,6 @@ static void go_on(struct replay_decision *d, enum replay_mode mode)
 	d->reason = names[mode];
 }
 
-/* Whether the log has all of it: the host may have dropped bytes at a ceiling. */
-static bool log_holds(const struct jeebs_cut *cut, uint64_t from, uint64_t to)
-{
-	while (from < to) {
-		struct jeebs_bytes v = cut->log(cut->flow, JEEBS_TO_SERVER, from);
-		if (v.n == 0)
-			return false;
-		if (v.n >= to - from)
-			return true;
-		from += v.n;
-	}
-	return true;
-}
-
 /* Whether the state is that of the cut and not an older one. */
 static bool fresh(const struct replay *s, const struct jeebs_cut *cut)
 {
@@ -79,7 +65,8 @@ void replay_decide(const struct replay *s, const struct jeebs_cut *cut, struct r
 		go_on(ret, REPLAY_MODE_IDLE);
 	else if (s->replay == JEEBS_REPLAY_NONE)
 		refuse(ret, REPLAY_NOT_ALLOWED);
-	else if (!log_holds(cut, s->begin[JEEBS_TO_SERVER], cut->to_server_end))
+	else if (!jeebs_log_holds(cut, JEEBS_TO_SERVER, s->begin[JEEBS_TO_SERVER],
+				  cut->to_server_end))
 		refuse(ret, REPLAY_LOG_CEILING);
 	else
 		go_on(ret, REPLAY_MODE_REPLAY);

@@ -51,19 +51,6 @@ static void go_on(struct smtp_decision *d, enum smtp_mode mode)
 	d->reason = names[mode];
 }
 
-static bool log_holds(const struct jeebs_cut *cut, uint32_t dir, uint64_t from, uint64_t to)
-{
-	while (from < to) {
-		struct jeebs_bytes v = cut->log(cut->flow, dir, from);
-		if (v.n == 0)
-			return false;
-		if (v.n >= to - from)
-			return true;
-		from += v.n;
-	}
-	return true;
-}
-
 uint64_t smtp_replay_from(const struct smtp *s)
 {
 	bool line = s->parse.in == SMTP_IN_LINE || s->parse.in == SMTP_IN_LOGIN;
@@ -105,8 +92,8 @@ static const char *cannot_go_on(const struct smtp *s, const struct jeebs_cut *cu
 		return "auth";
 	if ((s->open == SMTP_OPEN_LOGIN && s->odd_login) || (s->logged_in && s->login_n == 0))
 		return "auth-mechanism";
-	if (!log_holds(cut, JEEBS_TO_SERVER, smtp_replay_from(s), cut->to_server_end) ||
-	    !log_holds(cut, JEEBS_TO_CLIENT, s->reply_start, cut->to_client_end))
+	if (!jeebs_log_holds(cut, JEEBS_TO_SERVER, smtp_replay_from(s), cut->to_server_end) ||
+	    !jeebs_log_holds(cut, JEEBS_TO_CLIENT, s->reply_start, cut->to_client_end))
 		return "log-incomplete";
 	if (s->lost && s->open == SMTP_OPEN_NOTHING)
 		return "log-incomplete";
@@ -114,7 +101,7 @@ static const char *cannot_go_on(const struct smtp *s, const struct jeebs_cut *cu
 	if (s->lost && replies > 0 && smtp_queued(s, 0)->kind == SMTP_UNIT_DATA)
 		return "log-incomplete";
 	if (s->open != SMTP_OPEN_NOTHING && !s->lost && smtp_uncertain(s) == 0 &&
-	    !log_holds(cut, JEEBS_TO_CLIENT, s->open_reply, s->reply_start))
+	    !jeebs_log_holds(cut, JEEBS_TO_CLIENT, s->open_reply, s->reply_start))
 		return "log-incomplete";
 	return NULL;
 }

@@ -194,6 +194,22 @@ struct jeebs_cut {
 	 */
 	uint8_t *(*scratch)(struct jeebs_flow *f, size_t n);
 };
+
+/* Whether the log of the cut has all of [from, to): the host may have dropped bytes at a ceiling.
+ */
+static inline int jeebs_log_holds(const struct jeebs_cut *cut, uint32_t dir, uint64_t from,
+				  uint64_t to)
+{
+	while (from < to) {
+		struct jeebs_bytes v = cut->log(cut->flow, dir, from);
+		if (v.n == 0)
+			return 0;
+		if (v.n >= to - from)
+			return 1;
+		from += v.n;
+	}
+	return 1;
+}
 #define JEEBS_SCRATCH_MAX (1u << 20)
 
 /* A related connection that was expected and has been seen. */
