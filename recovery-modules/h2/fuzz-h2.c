@@ -13,24 +13,6 @@ const char *const fuzz_outcomes[] = {
 	"continue", "refuse", "joined", "finished", "aborted", "restored", "altered state refused",
 	NULL};
 
-struct script {
-	struct bytes answer;
-	bool close, fail;
-	bool answered;
-};
-
-static void receive(void *ctx, struct bytes b, bool eof, struct buf *answer, bool *close,
-		    bool *fail)
-{
-	struct script *s = ctx;
-
-	if (!s->answered)
-		buf_bytes(answer, s->answer);
-	s->answered = true;
-	*close = s->close;
-	*fail = s->fail;
-}
-
 static bool record(struct harness *h, struct reader *r)
 {
 	struct module_fuzz_record c;
@@ -41,8 +23,9 @@ static bool record(struct harness *h, struct reader *r)
 static void resume(struct harness *h, struct bytes answer, uint8_t flags)
 {
 	static const uint8_t ping[] = {0, 0, 8, H2_PING, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8};
-	struct script script = {.answer = answer, .close = flags & 1, .fail = (flags & 3) == 2};
-	struct harness_backend backend = {.receive = receive, .ctx = &script};
+	struct module_fuzz_backend script = {
+		.answer = answer, .close = flags & 1, .fail = (flags & 3) == 2};
+	struct harness_backend backend = {.receive = module_fuzz_answer, .ctx = &script};
 	bool over = h->log[JEEBS_TO_SERVER].fin;
 
 	harness_resume(h, &backend, over ? BYTES_NONE : bytes_of(ping, sizeof ping),
@@ -56,13 +39,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct reader r = reader_init(bytes_of(data, size));
-	struct harness_options options = {
-		.live = {.max = reader_u8(&r) % 64},
-		.backend = {.max = reader_u8(&r) % 64},
-		.view_max = reader_u8(&r) % 32,
-		.log_max = 4096,
-		.queue_max = 64u << 20,
-	};
+	struct harness_options options = module_fuzz_options(&r);
 	uint8_t flags = reader_u8(&r);
 	const struct jeebs_service service = {.protocol = "h2", .replay = (flags >> 2) % 3};
 	options.service = &service;
@@ -71,6 +48,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (!reader_ok(&r))
 		return 0;
+	options.log_max = 4096;
+	options.queue_max = 64u << 20;
 	demand(harness_init(&h, &h2_module, &options) == 0);
 	while (record(&h, &r)) {
 	}

@@ -13,26 +13,6 @@
 const char *const fuzz_outcomes[] = {
 	"continue", "refuse", "finished", "aborted", "restored", "altered state refused", NULL};
 
-struct script {
-	struct bytes answer;
-	bool fail;
-	bool answered;
-};
-
-static void receive(void *ctx, struct bytes b, bool eof, struct buf *answer, bool *close,
-		    bool *fail)
-{
-	struct script *s = ctx;
-
-	(void)b;
-	(void)eof;
-	if (!s->answered)
-		buf_bytes(answer, s->answer);
-	s->answered = true;
-	*close = !s->fail;
-	*fail = s->fail;
-}
-
 /* One record. False: no more of them. */
 static bool record(struct harness *h, struct reader *r)
 {
@@ -47,8 +27,8 @@ static bool record(struct harness *h, struct reader *r)
 
 static void resume(struct harness *h, struct bytes answer, bool fail)
 {
-	struct script script = {.answer = answer, .fail = fail};
-	struct harness_backend backend = {.receive = receive, .ctx = &script};
+	struct module_fuzz_backend script = {.answer = answer, .close = !fail, .fail = fail};
+	struct harness_backend backend = {.receive = module_fuzz_answer, .ctx = &script};
 	bool client_eof = !h->log[JEEBS_TO_SERVER].fin;
 
 	harness_resume(h, &backend, client_eof ? bytes_str("GET / HTTP/1.1\r\n\r\n") : BYTES_NONE,
@@ -63,12 +43,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct reader r = reader_init(bytes_of(data, size));
-	struct harness_options options = {
-		.live = {.max = reader_u8(&r) % 64},
-		.backend = {.max = reader_u8(&r) % 64},
-		.view_max = reader_u8(&r) % 32,
-		.log_max = 4096,
-	};
+	struct harness_options options = module_fuzz_options(&r);
 	uint8_t flags = reader_u8(&r);
 	bool fail = flags & 1;
 	const struct jeebs_service service = {
@@ -82,6 +57,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (!reader_ok(&r))
 		return 0;
+	options.log_max = 4096;
 	demand(harness_init(&h, &http_module, &options) == 0);
 	h.now_ns = 1;
 	while (record(&h, &r)) {

@@ -12,27 +12,6 @@
 const char *const fuzz_outcomes[] = {
 	"continue", "refuse", "finished", "aborted", "restored", "altered state refused", NULL};
 
-struct script {
-	struct bytes said, answer;
-	bool fail, answered;
-};
-
-static void receive(void *ctx, struct bytes b, bool eof, struct buf *answer, bool *close,
-		    bool *fail)
-{
-	struct script *s = ctx;
-
-	(void)b;
-	(void)eof;
-	if (!s->answered) {
-		buf_bytes(answer, s->said);
-		buf_bytes(answer, s->answer);
-	}
-	s->answered = true;
-	*close = !s->fail;
-	*fail = s->fail;
-}
-
 /* One record. False: no more of them; *ret_same: the backend is to say the same. */
 static bool record(struct harness *h, struct reader *r, struct buf *said, bool *ret_same)
 {
@@ -67,18 +46,18 @@ static bool same_beginning(const uint8_t *a, const uint8_t *b, size_t n)
 static void resume(struct harness *h, const struct buf *said, bool same, struct bytes answer,
 		   bool fail)
 {
-	struct script script = {.answer = answer, .fail = fail};
-	struct harness_backend backend = {.receive = receive, .ctx = &script};
+	struct module_fuzz_backend script = {.answer = answer, .close = !fail, .fail = fail};
+	struct harness_backend backend = {.receive = module_fuzz_answer, .ctx = &script};
 	bool finished = h->log[JEEBS_TO_CLIENT].fin, eof = !h->log[JEEBS_TO_SERVER].fin;
 
 	if (same)
-		script.said = buf_view(said);
+		script.before = buf_view(said);
 	harness_resume(h, &backend, eof ? bytes_str("more") : BYTES_NONE, eof);
 	if (h->misled || finished)
 		return;
 	/* Nothing but what lies behind the proven prefix. */
 	struct buf all = BUF_INIT(1u << 20);
-	buf_bytes(&all, script.said);
+	buf_bytes(&all, script.before);
 	buf_bytes(&all, answer);
 	bool begins = all.n >= said->n && same_beginning(said->p, all.p, said->n);
 	if (begins)
@@ -94,12 +73,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct reader r = reader_init(bytes_of(data, size));
 	struct jeebs_service svc = {.protocol = "replay", .retain = 256};
-	struct harness_options options = {
-		.live = {.max = reader_u8(&r) % 64},
-		.backend = {.max = reader_u8(&r) % 64},
-		.view_max = reader_u8(&r) % 32,
-		.service = &svc,
-	};
+	struct harness_options options = module_fuzz_options(&r);
 	uint8_t flags = reader_u8(&r);
 	struct buf said = BUF_INIT(1u << 20);
 	struct jeebs_plan plan;
@@ -108,6 +82,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (!reader_ok(&r))
 		return 0;
+	options.service = &svc;
 	svc.replay = flags >> 1 & 1 ? JEEBS_REPLAY_NONE : JEEBS_REPLAY_IDEMPOTENT;
 	demand(harness_init(&h, &replay_module, &options) == 0);
 	while (record(&h, &r, &said, &same)) {

@@ -50,12 +50,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct reader r = reader_init(bytes_of(data, size));
-	struct harness_options options = {
-		.live = {.max = reader_u8(&r) % 64},
-		.backend = {.max = reader_u8(&r) % 64},
-		.view_max = reader_u8(&r) % 32,
-		.log_max = 8192,
-	};
+	struct harness_options options = module_fuzz_options(&r);
 	uint8_t flags = reader_u8(&r);
 	const struct jeebs_service service = {
 		.protocol = "smtp",
@@ -68,6 +63,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (!reader_ok(&r))
 		return 0;
+	options.log_max = 8192;
 	options.service = &service;
 	demand(harness_init(&h, &smtp_module, &options) == 0);
 	while (record(&h, &r, &more)) {

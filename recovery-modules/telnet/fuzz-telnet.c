@@ -15,25 +15,6 @@ const char *const fuzz_outcomes[] = {
 	"continue", "refuse", "joined", "finished", "aborted", "restored", "altered state refused",
 	NULL};
 
-struct script {
-	struct bytes answer;
-	bool answered;
-};
-
-static void receive(void *ctx, struct bytes b, bool eof, struct buf *answer, bool *close,
-		    bool *fail)
-{
-	struct script *s = ctx;
-
-	(void)b;
-	(void)eof;
-	(void)close;
-	(void)fail;
-	if (!s->answered)
-		buf_bytes(answer, s->answer);
-	s->answered = true;
-}
-
 /* One record. False: no more of them; then *ret_more is what the client goes on to say. */
 static bool record(struct harness *h, struct reader *r, struct bytes *ret_more)
 {
@@ -64,8 +45,9 @@ static void run(struct bytes input, const struct harness_options *options, struc
 	demand(plan.reason && plan.reason[0]);
 	buf_append(state, plan.reason, strlen(plan.reason));
 	if (plan.verdict == JEEBS_CONTINUE && !h.gave_up) {
-		struct script script = {.answer = reader_bytes(&r, reader_left(&r))};
-		const struct harness_backend backend = {.receive = receive, .ctx = &script};
+		struct module_fuzz_backend script = {.answer = reader_bytes(&r, reader_left(&r))};
+		const struct harness_backend backend = {.receive = module_fuzz_answer,
+							.ctx = &script};
 		harness_resume(&h, &backend, more, false);
 		buf_bytes(client, buf_view(&h.client));
 	}

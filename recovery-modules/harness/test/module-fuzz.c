@@ -76,3 +76,29 @@ void module_fuzz_tell(const struct harness *h, const struct jeebs_plan *plan)
 	reached(plan->verdict == JEEBS_CONTINUE ? "continue" : "refuse");
 	reached(outcome[h->outcome]);
 }
+
+struct harness_options module_fuzz_options(struct reader *r)
+{
+	struct harness_options o = {0};
+
+	o.live.max = reader_u8(r) % 64;
+	o.backend.max = reader_u8(r) % 64;
+	o.view_max = reader_u8(r) % 32;
+	return o;
+}
+
+void module_fuzz_answer(void *ctx, struct bytes b, bool eof, struct buf *answer, bool *close,
+			bool *fail)
+{
+	struct module_fuzz_backend *s = ctx;
+
+	(void)b;
+	(void)eof;
+	if (!s->answered) {
+		buf_bytes(answer, s->before);
+		buf_bytes(answer, s->answer);
+	}
+	s->answered = true;
+	*close = s->close;
+	*fail = s->fail;
+}

@@ -39,4 +39,16 @@ void module_fuzz_tell(const struct harness *h, const struct jeebs_plan *plan);
  * restores it. Returns false as above. */
 bool module_fuzz_reopen(struct harness *h, struct bytes payload, unsigned unit);
 
+/* The first three bytes of the input: lengths of chunks and views. */
+struct harness_options module_fuzz_options(struct reader *r);
+
+/* A backend that answers once. Its harness_backend has module_fuzz_answer() and this as ctx. */
+struct module_fuzz_backend {
+	struct bytes before, answer; /* one behind the other */
+	bool close, fail;
+	bool answered;
+};
+void module_fuzz_answer(void *ctx, struct bytes b, bool eof, struct buf *answer, bool *close,
+			bool *fail);
+
 #endif
