@@ -166,6 +166,20 @@ static bool fin_in_order(const struct flow *f, enum flow_dir dir)
 	return f->fin_seen[dir] && f->fin_off[dir] == f->stream[dir].next;
 }
 
+/*
+ * Whether the old server has sent nothing behind what was captured. A client that does not use SACK
+ * says how far it has everything, and not more.
+ */
+static bool nothing_more(const struct flow *f)
+{
+	const struct stream *out = &f->stream[FLOW_TO_CLIENT];
+	bool fin = f->fin_seen[FLOW_TO_CLIENT];
+
+	return !(f->marks & FLOW_MARK_CAPTURE_DROPS) && out->high <= out->next &&
+	       f->acked[FLOW_TO_CLIENT] <= out->next + fin && f->sacked_to <= out->next + fin &&
+	       (!f->probe_wanted || f->probe_answered);
+}
+
 void plan_cut(struct jeebs_flow *jf, struct jeebs_cut *ret)
 {
 	const struct flow *f = jf->flow;
@@ -178,6 +192,7 @@ void plan_cut(struct jeebs_flow *jf, struct jeebs_cut *ret)
 		.to_client_acked = acked < end ? acked : end,
 		.client_fin = fin_in_order(f, FLOW_TO_SERVER),
 		.server_fin = fin_in_order(f, FLOW_TO_CLIENT),
+		.nothing_more = nothing_more(f),
 		.flow = jf,
 		.log = cut_log,
 		.scratch = plan_scratch,

@@ -304,6 +304,45 @@ static void test_cut_ack_ahead(void **state)
 	assert_int_equal(plan_in_flight(f), 0);
 }
 
+static bool nothing_more(struct flow *f)
+{
+	struct jeebs_cut cut;
+
+	plan_cut(f->user, &cut);
+	return cut.nothing_more;
+}
+
+/* That the old server had sent nothing more is proved by whole sight, and by the client. */
+static void test_cut_at_the_end(void **state)
+{
+	struct flow *f = rig_handshake()->flow;
+
+	server(TCP_ACK, 0, 0, 100);
+	assert_true(nothing_more(f));
+	client(TCP_ACK, 0, 100, 0);
+	assert_true(nothing_more(f));
+	rig.sacked_to = 300;
+	client(TCP_ACK, 0, 100, 0);
+	assert_false(nothing_more(f)); /* it has some of it */
+	rig.sacked_to = 0;
+	client(TCP_ACK, 0, 100, 0);
+	assert_true(nothing_more(f));
+	client(TCP_ACK, 0, 150, 0);
+	assert_false(nothing_more(f));
+	server(TCP_ACK, 100, 0, 50);
+	assert_true(nothing_more(f));
+	server(TCP_ACK, 250, 0, 50); /* behind a hole */
+	assert_false(nothing_more(f));
+	server(TCP_ACK, 150, 0, 100);
+	assert_true(nothing_more(f));
+	track_probe_begin(f);
+	assert_false(nothing_more(f)); /* it was asked, and has not answered */
+	client(TCP_ACK, 0, 300, 0);
+	assert_true(nothing_more(f));
+	track_capture_drops(watch_track(rig.watch));
+	assert_false(nothing_more(f));
+}
+
 /* ---- the snapshot ---- */
 
 static struct snapshot snapshot_of(const struct flow *f)
@@ -485,6 +524,7 @@ int main(void)
 		TEST(test_gave_up_is_still_asked),
 		TEST(test_cut),
 		TEST(test_cut_with_ends),
+		TEST(test_cut_at_the_end),
 		TEST(test_cut_ack_ahead),
 		TEST(test_snapshot_plain),
 		TEST(test_snapshot_without_options),

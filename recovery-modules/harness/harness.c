@@ -298,6 +298,7 @@ void harness_init_cut(struct harness *h, const struct jeebs_module *m,
 	init(h, m, options);
 	h->state = state;
 	h->acked = cut->to_client_acked;
+	h->options.more_may_be_out = !cut->nothing_more;
 	h->keys = cut->keys;
 	h->crypto = cut->crypto;
 	logs_set(h->log, log, cut);
@@ -473,6 +474,7 @@ void harness_set_cut(struct harness *h)
 		.to_client_acked = h->acked < end ? h->acked : end,
 		.client_fin = s->fin,
 		.server_fin = c->fin,
+		.nothing_more = !h->options.more_may_be_out,
 		.flow = (struct jeebs_flow *)h,
 		.log = log_view,
 		.related_n = h->related_n,

@@ -68,6 +68,7 @@ struct harness_options {
 	size_t queue_max;                    /* bytes per queue and event; 0: 1 MiB */
 	size_t output_max;                   /* bytes for the client in total; 0: 64 MiB */
 	size_t room_max;                     /* what room() gives at most; 0: JEEBS_ROOM */
+	bool more_may_be_out;                /* cut.nothing_more is not set */
 	const struct jeebs_service *service; /* as configured; NULL: every option at its default */
 	struct jeebs_address service_address, client_address; /* of the main connection */
 	struct jeebs_address backend_address;                 /* family 0: it is not known */
@@ -306,7 +307,7 @@ void harness_resume(struct harness *h, const struct harness_backend *backend, st
 /*
  * Begins at a cut, in place of harness_init() and a live half. @state is @m's state when the server
  * dies at @cut, @log is what the logs hold, up to the cut. Both are taken over. Of @cut positions,
- * FINs and keys are used; keys have been shown to @state.
+ * FINs, nothing_more and keys are used; keys have been shown to @state.
  */
 void harness_init_cut(struct harness *h, const struct jeebs_module *m,
 		      const struct harness_options *options, void *state,

@@ -113,26 +113,40 @@ void tls_plain_seek(struct tls_plain *p, uint32_t dir, struct tls_place *io, uin
 /* Bytes of a tag that nobody makes up. */
 #define PROOF_BYTES 8
 
-static bool is_said_again(const struct tls_owed *o)
+bool tls_plain_is_said_again(const struct tls_owed *o)
 {
 	return o->type == TLS_DATA && o->most > 0;
 }
 
 bool tls_plain_is_proved(const struct tls_owed *o)
 {
-	return o->whole && !is_said_again(o) && o->tag >= PROOF_BYTES;
+	return o->whole && !tls_plain_is_said_again(o) && o->tag >= PROOF_BYTES;
+}
+
+/*
+ * Whether it may become a record. Without a proof that no more of it was out, it has to become the
+ * very record that it was: its length and all of its content must be known, or be said again.
+ */
+static bool can_be_made(const struct tls_plain *p, const struct tls_owed *o, enum tls_fill fill)
+{
+	bool sure = p->cut->nothing_more;
+
+	if (tls_plain_is_said_again(o))
+		return sure || o->wire.n >= TLS_HEADER_BYTES;
+	return tls_plain_is_proved(o) || (fill != TLS_FILL_NONE && (sure || o->whole));
 }
 
 bool tls_plain_owed(struct tls_plain *p, struct tls_protect *io, uint8_t *text, struct bytes wire,
-		    struct tls_owed *ret, const char **ret_reason)
+		    struct tls_owed *ret, enum tls_fill *ret_fill, const char **ret_reason)
 {
 	enum tls_outcome r = tls_owe(io, &p->crypto, wire, text, ret);
 
+	*ret_fill = r == TLS_OK ? tls_fill_find(io->suite, ret, text) : TLS_FILL_NONE;
 	*ret_reason = r == TLS_NO_NONCE ? "nonce-unknown"
 		      : r != TLS_OK     ? "record-not-completable"
-		      /* An alert, or a message: what it was to say nobody says again. */
-		      : !is_said_again(ret) && !tls_plain_is_proved(ret) ? "record-uncertain"
-									 : NULL;
+		      /* What it was to say nobody says again. */
+		      : !can_be_made(p, ret, *ret_fill) ? "record-uncertain"
+							: NULL;
 	return !*ret_reason;
 }
 

@@ -9,6 +9,7 @@
 #ifndef TLS_PLAIN_H
 #define TLS_PLAIN_H
 
+#include "tls-fill.h"
 #include "tls.h"
 
 /* Plaintext that may be in the module's hands at once is in blocks, taken as they are needed: each
@@ -54,15 +55,17 @@ bool tls_plain_step(struct tls_plain *p, uint32_t dir, struct tls_place *io, uin
 /* Moves @io on to the record that has the byte at @off. */
 void tls_plain_seek(struct tls_plain *p, uint32_t dir, struct tls_place *io, uint64_t off);
 /*
- * What is known of the record that was cut: *ret. False: it cannot be gone on with, *ret_reason
- * says why. @text as above. What it shows is not proved; so the inner module is not shown it, says
- * it again, and is compared with it.
+ * What is known of the record that was cut: *ret, and what it could be besides data. False: it
+ * cannot be gone on with, *ret_reason says why. @text as above. What it shows is not proved; so the
+ * inner module is not shown it, says it again, and is compared with it.
  */
 bool tls_plain_owed(struct tls_plain *p, struct tls_protect *io, uint8_t *text, struct bytes wire,
-		    struct tls_owed *ret, const char **ret_reason);
+		    struct tls_owed *ret, enum tls_fill *ret_fill, const char **ret_reason);
 /* Whether the record is to be completed as it is: it says nothing that the inner module could, and
  * what was out of its tag proves it. */
 bool tls_plain_is_proved(const struct tls_owed *o);
+/* Whether the inner module may say what the record says: it is one of data, or may be one. */
+bool tls_plain_is_said_again(const struct tls_owed *o);
 /* The cut as the inner module has it. */
 void tls_plain_cut(struct tls_plain *p, struct jeebs_cut *ret);
 

@@ -32,6 +32,9 @@ struct joined {
 	/* The record to the client that was cut. */
 	bool owes;
 	struct tls_owed owed;
+	enum tls_fill fill;       /* what it could be besides data */
+	struct tls_follow before; /* in front of it */
+	bool sure;                /* no more of it was out */
 	size_t content_n, enough;
 	size_t whole_n; /* of the record, when it is complete */
 	size_t in_n;    /* of a record of the client under way */
@@ -87,25 +90,17 @@ static void update_key(struct joined *m)
 		m->ops->to_client(m->j, given(m->out, n));
 }
 
-/* Seals the record that was cut with the content that there is. */
-static void complete(struct joined *m)
+/* Seals the record that was cut. */
+static void seal_rest(struct joined *m, struct bytes content)
 {
 	size_t n;
 
-	if (!m->owes || m->over)
-		return;
-	if (m->content_n < m->owed.known) {
-		fail(m, "record-uncertain");
-		return;
-	}
-	switch (tls_seal_owed(&m->follow[JEEBS_TO_CLIENT].protect, &m->crypto, &m->owed,
-			      bytes_of(m->content, m->content_n), m->out, &n)) {
+	switch (tls_seal_owed(&m->follow[JEEBS_TO_CLIENT].protect, &m->crypto, &m->owed, content,
+			      m->out, &n)) {
 	case TLS_OK:
 		m->owes = false;
 		m->whole_n = n;
 		m->ops->to_client(m->j, given(m->out + m->owed.wire.n, n - m->owed.wire.n));
-		if (!tls_plain_is_proved(&m->owed))
-			update_key(m);
 		break;
 	case TLS_TOO_LONG:
 		fail(m, "record-not-completable");
@@ -116,6 +111,64 @@ static void complete(struct joined *m)
 	default:
 		fail(m, "crypto-failed");
 	}
+}
+
+/*
+ * The record that was cut says nothing that the inner module knows. A KeyUpdate is followed as if
+ * it had been seen.
+ */
+static void seal_message(struct joined *m, struct bytes content)
+{
+	struct tls_follow *f = &m->follow[JEEBS_TO_CLIENT];
+	struct tls_text t;
+
+	seal_rest(m, content);
+	if (m->over)
+		return;
+	*f = m->before;
+	if (!tls_follow_record(f, &m->session, &m->crypto, bytes_of(m->out, m->whole_n), m->text,
+			       &t))
+		fail(m, f->refused);
+	else if (f->messages.have > 0)
+		fail(m, "record-uncertain"); /* a message that goes on, nobody knows how */
+	update_key(m);
+}
+
+/* It was no data: completes it as what it could be instead. */
+static void fill_in(struct joined *m)
+{
+	size_t n = tls_fill_make(m->fill, &m->owed, m->prefix, m->text);
+
+	m->owed.type = tls_fill_type(m->fill);
+	seal_message(m, bytes_of(m->text, n));
+}
+
+/* Whether it may be completed as a message, whatever the inner module goes on to say. */
+static bool can_fill_in(const struct joined *m)
+{
+	return (m->sure || m->owed.whole) &&
+	       (m->fill == TLS_FILL_TICKET || m->fill == TLS_FILL_UPDATE);
+}
+
+/* Whether it may be completed as close_notify, as the conversation is over. */
+static bool can_close(const struct joined *m)
+{
+	return m->owes && m->content_n == 0 && m->fill == TLS_FILL_CLOSE &&
+	       (m->sure || m->owed.whole);
+}
+
+/* Seals the record that was cut with the content that there is. */
+static void complete(struct joined *m)
+{
+	if (!m->owes || m->over)
+		return;
+	if (m->content_n < m->owed.known || (!m->sure && m->content_n < m->enough)) {
+		fail(m, "record-uncertain");
+		return;
+	}
+	seal_rest(m, bytes_of(m->content, m->content_n));
+	if (!m->over)
+		update_key(m);
 }
 
 static size_t record_limit(const struct joined *m)
@@ -138,8 +191,24 @@ static bool agrees(const struct joined *m, size_t from)
 	return from >= to || memcmp(m->content + from, m->prefix + from, to - from) == 0;
 }
 
+static void say(struct joined *m, struct bytes b);
+
+/* What has been said for the record that was cut is said behind it. */
+static void stand_aside(struct joined *m)
+{
+	struct bytes said = bytes_of(m->content, m->content_n);
+
+	m->content_n = 0;
+	fill_in(m);
+	say(m, said);
+}
+
 static void say(struct joined *m, struct bytes b)
 {
+	if (b.n > 0 && m->owes && !m->over && !tls_plain_is_said_again(&m->owed)) {
+		fail(m, "record-uncertain"); /* an alert, and the conversation goes on */
+		return;
+	}
 	while (b.n > 0 && !m->over) {
 		if (!m->owes) {
 			struct bytes part = bytes_head(b, record_limit(m));
@@ -151,12 +220,16 @@ static void say(struct joined *m, struct bytes b)
 		memcpy(m->content + m->content_n, part.p, part.n);
 		m->content_n += part.n;
 		b = bytes_from(b, part.n);
-		if (!agrees(m, m->content_n - part.n))
-			fail(m, "record-contradicts");
-		else if (m->content_n >= m->enough)
+		if (!agrees(m, m->content_n - part.n)) {
+			if (can_fill_in(m))
+				stand_aside(m);
+			else
+				fail(m, "record-contradicts");
+		} else if (m->content_n >= m->enough) {
 			complete(m);
-		else if (part.n == 0)
+		} else if (part.n == 0) {
 			fail(m, "record-not-completable");
+		}
 	}
 }
 
@@ -164,11 +237,16 @@ static void finish_client(struct joined *m)
 {
 	if (m->over || m->finished)
 		return;
-	complete(m);
+	if (m->owes && m->content_n < m->owed.known && can_fill_in(m))
+		stand_aside(m);
+	else if (can_close(m))
+		fill_in(m);
+	else
+		complete(m);
 	if (m->over)
 		return;
 	m->finished = true;
-	if (!m->s->closed[JEEBS_TO_CLIENT])
+	if (!m->s->closed[JEEBS_TO_CLIENT] && !m->follow[JEEBS_TO_CLIENT].closed)
 		seal_one(m, TLS_ALERT, bytes_of("\1\0", 2)); /* close_notify */
 	if (!m->over)
 		m->ops->finish_client(m->j);
@@ -431,26 +509,6 @@ static bool take_partial(struct joined *m, const struct jeebs_cut *cut, uint32_t
 	return to - from < TLS_RECORD_MAX && tls_log_copy(&log, dir, from, to, out);
 }
 
-/*
- * Only the tag of the record was cut, and it says nothing that the inner module knows: it is the
- * same record again. A KeyUpdate too is followed, from @before, as if it had been seen.
- */
-static void complete_proved(struct joined *m, const struct tls_follow *before)
-{
-	struct tls_text t;
-
-	complete(m);
-	if (m->over)
-		return;
-	m->follow[JEEBS_TO_CLIENT] = *before;
-	if (!tls_follow_record(&m->follow[JEEBS_TO_CLIENT], &m->session, &m->crypto,
-			       bytes_of(m->out, m->whole_n), m->text, &t))
-		fail(m, m->follow[JEEBS_TO_CLIENT].refused);
-	else if (m->follow[JEEBS_TO_CLIENT].messages.have > 0)
-		fail(m, "record-uncertain"); /* a message that goes on, nobody knows how */
-	update_key(m);
-}
-
 static bool begin(struct joined *m, struct tls *s, const struct jeebs_cut *cut)
 {
 	struct tls_protect *p = &m->follow[JEEBS_TO_CLIENT].protect;
@@ -472,16 +530,16 @@ static bool begin(struct joined *m, struct tls *s, const struct jeebs_cut *cut)
 	}
 	if (n == 0)
 		return true;
-	const struct tls_follow before = m->follow[JEEBS_TO_CLIENT];
-	if (!tls_plain_owed(m->p, p, m->prefix, bytes_of(m->wire, n), &m->owed, &why)) {
+	m->before = m->follow[JEEBS_TO_CLIENT];
+	m->sure = cut->nothing_more;
+	if (!tls_plain_owed(m->p, p, m->prefix, bytes_of(m->wire, n), &m->owed, &m->fill, &why)) {
 		fail(m, why);
 		return false;
 	}
 	m->owes = true;
-	if (tls_plain_is_proved(&m->owed)) {
-		memcpy(m->content, m->prefix, m->owed.known);
-		m->content_n = m->owed.known;
-		complete_proved(m, &before);
+	/* All of it was out but some of its tag: it is the same record again. */
+	if (tls_plain_is_proved(&m->owed) || (m->owed.whole && can_fill_in(m))) {
+		seal_message(m, bytes_of(m->prefix, m->owed.known));
 		return !m->over;
 	}
 	/* Where the length is not out, anything makes a record. */
@@ -496,10 +554,19 @@ static void start(struct joined *m)
 		client_ends(m);
 }
 
-/* The rest of a record has not come for a while. If nobody was asked for it, none comes. */
+/*
+ * The rest of a record has not come for a while. If nobody was asked for it, none comes, and if the
+ * old server had begun to say that it closes, it is closed.
+ */
 static void rest_is_late(struct joined *m)
 {
-	if (m->content_n > 0 ? m->content_n >= m->owed.known : !m->asked)
+	if (m->content_n == 0 && m->asked)
+		return;
+	if (can_close(m))
+		finish_client(m);
+	else if (m->content_n < m->owed.known && can_fill_in(m))
+		stand_aside(m);
+	else if (m->content_n >= m->owed.known && (m->sure || m->content_n >= m->enough))
 		complete(m);
 }
 
@@ -554,7 +621,7 @@ static void settle(struct joined *m)
 	if (m->over || m->finished)
 		return;
 	update_key(m);
-	if (!m->owes || !m->session.suite->tls13 || m->rest_timer)
+	if (!m->owes || m->rest_timer || (!m->session.suite->tls13 && m->fill == TLS_FILL_NONE))
 		return;
 	if (m->inner_timer) {
 		rest_is_late(m);

@@ -151,6 +151,7 @@ static bool check_owed(struct tls *s, struct tls_plain *p)
 	const struct tls_place *to = &s->to[JEEBS_TO_CLIENT];
 	uint64_t end = s->end[JEEBS_TO_CLIENT];
 	struct tls_protect protect = to->follow.protect;
+	enum tls_fill fill;
 	struct tls_owed owed;
 	const char *why = NULL;
 
@@ -165,9 +166,9 @@ static bool check_owed(struct tls *s, struct tls_plain *p)
 	    !tls_log_copy(&p->log, JEEBS_TO_CLIENT, to->wire, end, p->wire))
 		return lose(s, "log-unreadable") == JEEBS_OK;
 	if (!tls_plain_owed(p, &protect, p->text, bytes_of(p->wire, (size_t)(end - to->wire)),
-			    &owed, &why))
+			    &owed, &fill, &why))
 		return lose(s, why) == JEEBS_OK;
-	s->closed[JEEBS_TO_CLIENT] = owed.type == TLS_ALERT;
+	s->closed[JEEBS_TO_CLIENT] = owed.type == TLS_ALERT && tls_plain_is_proved(&owed);
 	return true;
 }
 

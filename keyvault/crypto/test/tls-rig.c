@@ -303,6 +303,33 @@ void tls_rig_say_part(struct tls_rig *r, uint32_t dir, struct bytes b, size_t n)
 	listen_to(r, dir);
 }
 
+static void write_message(struct tls_rig *r, enum tls_rig_message m)
+{
+	if (m == TLS_RIG_CLOSE) {
+		REQUIRE(SSL_shutdown(r->end[1]) >= 0);
+		return;
+	}
+	if (m == TLS_RIG_TICKET)
+		REQUIRE(SSL_new_session_ticket(r->end[1]) == 1);
+	else
+		REQUIRE(SSL_key_update(r->end[1], m == TLS_RIG_UPDATE_BOTH
+							  ? SSL_KEY_UPDATE_REQUESTED
+							  : SSL_KEY_UPDATE_NOT_REQUESTED) == 1);
+	REQUIRE(SSL_do_handshake(r->end[1]) == 1);
+}
+
+size_t tls_rig_message_part(struct tls_rig *r, enum tls_rig_message m, size_t n)
+{
+	char *p;
+
+	write_message(r, m);
+	long whole = BIO_get_mem_data(SSL_get_wbio(r->end[1]), &p);
+	REQUIRE(whole > 0);
+	carry_part(r, JEEBS_TO_CLIENT, n);
+	listen_to(r, JEEBS_TO_CLIENT);
+	return (size_t)whole;
+}
+
 void tls_rig_renegotiate(struct tls_rig *r)
 {
 	REQUIRE(SSL_renegotiate(r->end[1]) == 1);

@@ -81,6 +81,15 @@ void tls_rig_renegotiate(struct tls_rig *r);
  * the sender dies.
  */
 void tls_rig_say_part(struct tls_rig *r, uint32_t dir, struct bytes b, size_t n);
+enum tls_rig_message {
+	TLS_RIG_TICKET, /* TLS 1.3 */
+	TLS_RIG_UPDATE, /* TLS 1.3: the key of the server changes */
+	TLS_RIG_UPDATE_BOTH,
+	TLS_RIG_CLOSE, /* close_notify */
+};
+/* The server says @m, of which the first @n bytes are seen, as with tls_rig_say_part(). Returns the
+ * length of the record. */
+size_t tls_rig_message_part(struct tls_rig *r, enum tls_rig_message m, size_t n);
 /* The sender of @dir says close_notify. */
 void tls_rig_close(struct tls_rig *r, uint32_t dir);
 /* A session for resumption; the caller frees it. After something was said to the client. */

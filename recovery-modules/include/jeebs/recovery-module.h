@@ -178,7 +178,12 @@ struct jeebs_cut {
 	uint8_t ended;      /* of a related connection: it is over, and nothing is restored */
 	/* Of a related connection: it cannot be restored, and its client is reset. */
 	uint8_t refused;
-	uint8_t reserved_[4];
+	/*
+	 * Proved: the old server had sent nothing behind to_client_end that anybody could have. The
+	 * capture has lost nothing, and the client, asked, knows of nothing.
+	 */
+	uint8_t nothing_more;
+	uint8_t reserved_[3];
 	struct jeebs_flow *flow;
 	struct jeebs_bytes (*log)(struct jeebs_flow *f, uint32_t dir, uint64_t off);
 	uint32_t related_n; /* at most JEEBS_EXPECT_MAX */
