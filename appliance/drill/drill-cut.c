@@ -198,9 +198,13 @@ static int prove(const struct drill_bench *b, struct copied_all *c, struct jeebs
 	}
 	if (!flight_whole(taken, f))
 		return 0;
+	/* A layer that continues without keys passes on. */
+	struct drill_bench bench = *b;
+	if (taken->plan.cont && drill_is_layered(jf))
+		bench.oracle = b->anew;
 	/* No oracle knows what a program does with a connection that is handed to it. */
 	bool handed = taken->plan.style == JEEBS_STYLE_INTEGRATED;
-	if (truth->unknown || !b->oracle || handed) {
+	if (truth->unknown || !bench.oracle || handed) {
 		drill_refused(f, truth->unknown ? "drill-memory-ceiling" : "no-oracle", true);
 		return 0;
 	}
@@ -220,8 +224,8 @@ static int prove(const struct drill_bench *b, struct copied_all *c, struct jeebs
 			return 0;
 	if (keys_come && !unseal(b, c, item, f))
 		return 0;
-	return drill_resume(b, item, jf, truth, c->truth, packet, keys_come ? &c->lent.seals : NULL,
-			    f);
+	return drill_resume(&bench, item, jf, truth, c->truth, packet,
+			    keys_come ? &c->lent.seals : NULL, f);
 }
 
 /* ---- conversations of several connections --------------------------------------------------- */

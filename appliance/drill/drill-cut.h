@@ -21,9 +21,17 @@ struct drill_bench {
 	const struct jeebs_oracle *oracle; /* of the connection's module; NULL: there is none */
 	size_t horizon;                    /* how many bytes behind the cut are compared */
 	const struct drill_truth *truths;  /* of the whole capture; NULL: single connections only */
+	/* For TLS whose server had not spoken: one that answers as it did. NULL: there is none. */
+	const struct jeebs_oracle *anew;
 	/* NULL: there are none. With them and truth->inside, `oracle` is that of what is inside. */
 	const struct session_secrets *secrets;
 };
+
+/* Whether another module is inside that of @jf, which may not have been shown a byte yet. */
+static inline bool drill_is_layered(const struct jeebs_flow *jf)
+{
+	return watch_module_service(jf)->inner || jf->service->options.inner;
+}
 
 /*
  * Cuts after frame @packet. @truth is the connection's, and @jf must be live. Returns 0 or -ENOMEM.

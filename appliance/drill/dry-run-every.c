@@ -23,7 +23,8 @@ struct every {
 	struct drill *d;
 	struct drill_truth *truth;
 	struct watch *scratch;
-	struct session_secrets secrets; /* all that the first pass has found */
+	const struct jeebs_oracle *anew; /* see struct drill_bench */
+	struct session_secrets secrets;  /* all that the first pass has found */
 	uint64_t packet, file_size;
 	uint32_t pass;
 	int shown; /* per cent; -1: not a terminal */
@@ -83,11 +84,25 @@ static int write_down(void *ctx, const struct frame *f)
 	return e->r < 0;
 }
 
+/* The oracle of @name. *ret is NULL if there is none. */
+static int load_oracle(struct drill *d, const char *name, const struct jeebs_oracle **ret)
+{
+	char error[256];
+
+	*ret = NULL;
+	int r = module_host_oracle(d->modules, name, ret, error, sizeof error);
+	if (r < 0 && r != -ENOENT) {
+		fprintf(d->err, "jeebs-appliance: oracle %s: %s\n", name, error);
+		d->no_module = true;
+		return r;
+	}
+	return 0;
+}
+
 static int oracle_for(struct every *e, const struct jeebs_module *m,
 		      const struct jeebs_oracle **ret)
 {
 	struct drill *d = e->d;
-	char error[256];
 
 	for (uint32_t i = 0; i < d->oracle_count; i++) {
 		if (d->oracle[i].module == m) {
@@ -95,30 +110,28 @@ static int oracle_for(struct every *e, const struct jeebs_module *m,
 			return 0;
 		}
 	}
-	*ret = NULL;
-	int r = module_host_oracle(d->modules, m->name, ret, error, sizeof error);
-	if (r < 0 && r != -ENOENT) {
-		fprintf(d->err, "jeebs-appliance: oracle %s: %s\n", m->name, error);
-		d->no_module = true;
-		return r;
-	}
-	if (d->oracle_count < DRILL_ORACLES_MAX) {
+	int r = load_oracle(d, m->name, ret);
+	if (r == 0 && d->oracle_count < DRILL_ORACLES_MAX) {
 		d->oracle[d->oracle_count].module = m;
 		d->oracle[d->oracle_count++].oracle = *ret;
 	}
-	return 0;
+	return r;
 }
 
-/* Of TLS, for which there are keys: what is inside, and the oracle of that. */
+/* Of TLS: what answers before the server spoke, and with keys what is inside, and its oracle. */
 static int look_inside(struct every *e, const struct jeebs_flow *jf, struct drill_flow *truth,
 		       struct drill_bench *io)
 {
 	const struct jeebs_service *svc = watch_module_service(jf);
 	const struct tls_judge_secrets keys = {e->secrets.find, e->secrets.ctx};
 
-	if (!svc->inner || key_log_index_count(e->d->keys) == 0)
+	if (!drill_is_layered(jf))
 		return 0;
-	int r = truth->inside ? 0 : drill_inside_make(truth, svc, &keys);
+	int r = e->anew ? 0 : load_oracle(e->d, "replay", &e->anew);
+	io->anew = e->anew;
+	if (r < 0 || !svc->inner || key_log_index_count(e->d->keys) == 0)
+		return r;
+	r = truth->inside ? 0 : drill_inside_make(truth, svc, &keys);
 	if (r < 0)
 		return r;
 	io->secrets = &e->secrets;

@@ -164,7 +164,11 @@ static void test_updates(void **state)
 		assert_int_equal(found(tls13, "\x18\0\0\1\1", n, TLS_DATA, 0, 5), TLS_FILL_UPDATE);
 	assert_int_equal(found(tls13, "\x18\0\0\1\2", 5, TLS_DATA, 0, 5), TLS_FILL_NONE);
 	assert_int_equal(found(tls13, "\x18\0\0\2", 4, TLS_DATA, 0, 5), TLS_FILL_NONE);
-	assert_int_equal(found(tls13, "\x18\0\0\1", 4, TLS_DATA, 0, 6), TLS_FILL_NONE);
+	/* Padded, as far as it was out. */
+	assert_int_equal(found(tls13, "\x18\0\0\1\1\x16\0\0", 8, TLS_DATA, 0, 9), TLS_FILL_UPDATE);
+	assert_int_equal(found(tls13, "\x18\0\0\1\1\x16\0\1", 8, TLS_DATA, 0, 9), TLS_FILL_NONE);
+	assert_int_equal(found(tls13, "\x18\0\0\1\1\x17", 6, TLS_DATA, 0, 9), TLS_FILL_NONE);
+	assert_int_equal(found(tls13, "\x18\0\0\1", 4, TLS_DATA, 0, 4), TLS_FILL_NONE);
 	assert_int_equal(found(tls12, "\x18\0\0\1", 4, TLS_HANDSHAKE, 5, 5), TLS_FILL_NONE);
 	struct tls_owed o = owed_of((const uint8_t *)"\x18\0\0\1\1", 5, 0, 4);
 	assert_int_equal(tls_fill_make(TLS_FILL_UPDATE, &o, (const uint8_t *)"\x18\0\0\1", made),
@@ -178,7 +182,8 @@ static void test_closes(void **state)
 
 	assert_int_equal(found(tls13, "\1\0", 1, TLS_DATA, 0, 2), TLS_FILL_CLOSE);
 	assert_int_equal(found(tls13, "\1\0", 2, TLS_DATA, 0, 2), TLS_FILL_CLOSE);
-	assert_int_equal(found(tls13, "\1\0", 2, TLS_DATA, 0, 3), TLS_FILL_NONE);
+	assert_int_equal(found(tls13, "\1\0\x15\0", 4, TLS_DATA, 0, 9), TLS_FILL_CLOSE);
+	assert_int_equal(found(tls13, "\1\0\x16\0", 4, TLS_DATA, 0, 9), TLS_FILL_NONE);
 	/* Another alert; a fatal one. */
 	assert_int_equal(found(tls13, "\1\x5a", 2, TLS_DATA, 0, 2), TLS_FILL_NONE);
 	assert_int_equal(found(tls13, "\2", 1, TLS_DATA, 0, 2), TLS_FILL_NONE);

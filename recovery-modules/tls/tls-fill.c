@@ -3,9 +3,7 @@
 
 #include "tls-hello.h"
 
-#define UPDATE_BYTES 5
-#define CLOSE_BYTES  2
-#define GREASE       0x0a /* twice: an extension that nobody knows (RFC 8701) */
+#define GREASE 0x0a /* twice: an extension that nobody knows (RFC 8701) */
 
 /* Content being made: what was out, then whatever is fitting. */
 struct making {
@@ -95,7 +93,7 @@ static void make_ticket(struct making *m)
 
 static void make_update(struct making *m)
 {
-	static const uint8_t message[UPDATE_BYTES] = {TLS_KEY_UPDATE, 0, 0, 1, 0};
+	static const uint8_t message[] = {TLS_KEY_UPDATE, 0, 0, 1, 0};
 
 	for (size_t i = 0; i < sizeof message - 1; i++)
 		m->wrong |= put(m, message[i]) != message[i];
@@ -113,15 +111,14 @@ uint8_t tls_fill_type(enum tls_fill what)
 	return what == TLS_FILL_CLOSE ? TLS_ALERT : TLS_HANDSHAKE;
 }
 
-/* What was out behind the content is its type, and zeros. */
-static bool ends_there(enum tls_fill what, const struct tls_owed *o, const uint8_t *text, size_t n)
+bool tls_fill_ends(const struct tls_owed *o, const uint8_t *text, size_t n, uint8_t type)
 {
 	if (n >= o->known)
 		return true;
 	for (size_t i = n + 1; i < o->known; i++)
 		if (text[i] != 0)
 			return false;
-	return !o->whole && text[n] == tls_fill_type(what);
+	return o->least == 0 && text[n] == type;
 }
 
 size_t tls_fill_make(enum tls_fill what, const struct tls_owed *o, const uint8_t *text,
@@ -142,10 +139,11 @@ size_t tls_fill_make(enum tls_fill what, const struct tls_owed *o, const uint8_t
 	case TLS_FILL_NONE:
 		m.wrong = true;
 	}
-	return m.wrong || m.n < o->least || !ends_there(what, o, text, m.n) ? 0 : m.n;
+	return m.wrong || m.n < o->least || !tls_fill_ends(o, text, m.n, tls_fill_type(what)) ? 0
+											      : m.n;
 }
 
-/* Which it could be, by its first byte and its length. */
+/* Which it could be, by its first byte: if it is longer, it is padded. */
 static enum tls_fill guess(const struct tls_suite *s, const struct tls_owed *o, const uint8_t *text)
 {
 	if (!s->tls13)
@@ -156,9 +154,9 @@ static enum tls_fill guess(const struct tls_suite *s, const struct tls_owed *o, 
 	case TLS_NEW_SESSION_TICKET:
 		return TLS_FILL_TICKET;
 	case TLS_KEY_UPDATE:
-		return o->most == UPDATE_BYTES ? TLS_FILL_UPDATE : TLS_FILL_NONE;
-	case 1:
-		return o->most == CLOSE_BYTES ? TLS_FILL_CLOSE : TLS_FILL_NONE;
+		return TLS_FILL_UPDATE;
+	case 1: /* a warning */
+		return TLS_FILL_CLOSE;
 	default:
 		return TLS_FILL_NONE;
 	}

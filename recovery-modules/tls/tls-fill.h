@@ -38,5 +38,9 @@ enum tls_fill tls_fill_find(const struct tls_suite *s, const struct tls_owed *o,
 size_t tls_fill_make(enum tls_fill what, const struct tls_owed *o, const uint8_t *text,
 		     uint8_t *out);
 uint8_t tls_fill_type(enum tls_fill what);
+/* Whether the content can end after @n bytes: behind them only @type and zeros were out, or
+ * nothing.
+ */
+bool tls_fill_ends(const struct tls_owed *o, const uint8_t *text, size_t n, uint8_t type);
 
 #endif

@@ -11,6 +11,12 @@ static void answer(struct jeebs_plan *p, uint32_t verdict, const char *reason, c
 	snprintf(p->detail, sizeof p->detail, "%s", detail);
 }
 
+bool tls_is_anew(const struct tls *s, const struct jeebs_cut *cut)
+{
+	return !s->lost && cut->nothing_more && !cut->server_fin &&
+	       cut->to_client_end == s->service.begin[JEEBS_TO_CLIENT];
+}
+
 /* Without keys: whether they could help. */
 static void preview(const struct tls *s, const struct jeebs_cut *cut, struct jeebs_plan *ret)
 {
@@ -43,6 +49,11 @@ void tls_plan(const void *state, const struct jeebs_cut *cut, struct jeebs_plan 
 	}
 	if (s->lost) {
 		answer(ret, JEEBS_REFUSE, s->lost, "TLS, and cannot be continued");
+		return;
+	}
+	if (tls_is_anew(s, cut)) {
+		answer(ret, JEEBS_CONTINUE, "handshake-anew",
+		       "TLS, and the server has not spoken: the backup shakes hands itself");
 		return;
 	}
 	if (!cut->keys || !(s->unsealed || s->inner_gave_up)) {

@@ -157,12 +157,18 @@ static bool can_close(const struct joined *m)
 	       (m->sure || m->owed.whole);
 }
 
+/* Whether the record that was cut, as one of data, may end with what was said of it. */
+static bool may_end(const struct joined *m)
+{
+	return tls_fill_ends(&m->owed, m->prefix, m->content_n, TLS_DATA);
+}
+
 /* Seals the record that was cut with the content that there is. */
 static void complete(struct joined *m)
 {
 	if (!m->owes || m->over)
 		return;
-	if (m->content_n < m->owed.known || (!m->sure && m->content_n < m->enough)) {
+	if (!may_end(m) || (!m->sure && m->content_n < m->enough)) {
 		fail(m, "record-uncertain");
 		return;
 	}
@@ -183,12 +189,16 @@ static size_t record_limit(const struct joined *m)
 	return limit;
 }
 
-/* What is said of the record that was cut is what was out of it. */
-static bool agrees(const struct joined *m, size_t from)
+/* How much of what is said of the record that was cut is what was out of it. */
+static size_t agreed(const struct joined *m)
 {
-	size_t to = m->content_n < m->owed.known ? m->content_n : m->owed.known;
+	size_t n = m->content_n < m->owed.known ? m->content_n : m->owed.known, i = 0;
 
-	return from >= to || memcmp(m->content + from, m->prefix + from, to - from) == 0;
+	if (memcmp(m->content, m->prefix, n) == 0)
+		return m->content_n;
+	while (m->content[i] == m->prefix[i])
+		i++;
+	return i;
 }
 
 static void say(struct joined *m, struct bytes b);
@@ -201,6 +211,23 @@ static void stand_aside(struct joined *m)
 	m->content_n = 0;
 	fill_in(m);
 	say(m, said);
+}
+
+/* What was said is not all that was out, of which it has the first @n bytes: the record ends there,
+ * with zeros behind its type; or it was one of something else. */
+static void say_differently(struct joined *m, size_t n)
+{
+	struct bytes behind = bytes_from(bytes_of(m->content, m->content_n), n);
+
+	if (n > 0 && tls_fill_ends(&m->owed, m->prefix, n, TLS_DATA)) {
+		m->content_n = n;
+		complete(m);
+		say(m, behind);
+	} else if (can_fill_in(m)) {
+		stand_aside(m);
+	} else {
+		fail(m, "record-contradicts");
+	}
 }
 
 static void say(struct joined *m, struct bytes b)
@@ -220,11 +247,9 @@ static void say(struct joined *m, struct bytes b)
 		memcpy(m->content + m->content_n, part.p, part.n);
 		m->content_n += part.n;
 		b = bytes_from(b, part.n);
-		if (!agrees(m, m->content_n - part.n)) {
-			if (can_fill_in(m))
-				stand_aside(m);
-			else
-				fail(m, "record-contradicts");
+		size_t n = agreed(m);
+		if (n < m->content_n) {
+			say_differently(m, n);
 		} else if (m->content_n >= m->enough) {
 			complete(m);
 		} else if (part.n == 0) {
@@ -237,7 +262,7 @@ static void finish_client(struct joined *m)
 {
 	if (m->over || m->finished)
 		return;
-	if (m->owes && m->content_n < m->owed.known && can_fill_in(m))
+	if (m->owes && !may_end(m) && can_fill_in(m))
 		stand_aside(m);
 	else if (can_close(m))
 		fill_in(m);
@@ -564,9 +589,9 @@ static void rest_is_late(struct joined *m)
 		return;
 	if (can_close(m))
 		finish_client(m);
-	else if (m->content_n < m->owed.known && can_fill_in(m))
+	else if (!may_end(m) && can_fill_in(m))
 		stand_aside(m);
-	else if (m->content_n >= m->owed.known && (m->sure || m->content_n >= m->enough))
+	else if (may_end(m) && (m->sure || m->content_n >= m->enough))
 		complete(m);
 }
 
@@ -631,12 +656,26 @@ static void settle(struct joined *m)
 	m->ops->timer(m->j, REST_MS);
 }
 
+/* The client's hello goes to the backup as it is, and nothing here is asked for again. */
+static void pass_on(const struct tls *s, const struct jeebs_cut *cut, struct jeebs_join *j,
+		    const struct jeebs_join_ops *ops)
+{
+	ops->log_to_backend(j, s->service.begin[JEEBS_TO_SERVER], cut->to_server_end);
+	ops->pass(j, JEEBS_TO_SERVER);
+	ops->pass(j, JEEBS_TO_CLIENT);
+}
+
 void tls_resume(void *state, const struct jeebs_cut *cut, struct jeebs_join *j,
 		const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b)
 {
-	struct joined *m = ops->memory(j, JEEBS_MEMORY_MAX);
+	struct joined *m;
 	bool passes;
 
+	if (tls_is_anew(state, cut)) {
+		pass_on(state, cut, j, ops);
+		return;
+	}
+	m = ops->memory(j, JEEBS_MEMORY_MAX);
 	if (!m) {
 		ops->abort(j, "no-memory");
 		return;

@@ -94,6 +94,12 @@ bool tls_log_copy(const struct tls_log *log, uint32_t dir, uint64_t from, uint64
 /* tls-unseal.c */
 int tls_unseal(void *state, const struct jeebs_cut *cut);
 
+/*
+ * Whether the server has not spoken: then another one may take the client's hello, and all is its
+ * own. The box only passes on.
+ */
+bool tls_is_anew(const struct tls *s, const struct jeebs_cut *cut);
+
 /* tls-plan.c */
 void tls_plan(const void *state, const struct jeebs_cut *cut, struct jeebs_plan *ret);
 

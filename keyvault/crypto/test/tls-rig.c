@@ -120,6 +120,36 @@ static int choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_n
 	return SSL_TLSEXT_ERR_OK;
 }
 
+#define RECORD_SIZE_LIMIT 28
+
+static int say_limit(SSL *ssl, unsigned int type, unsigned int context, const unsigned char **out,
+		     size_t *out_n, X509 *x, size_t chain, int *alert, void *arg)
+{
+	*out = arg;
+	*out_n = 2;
+	return 1;
+}
+
+static void free_limit(SSL *ssl, unsigned int type, unsigned int context, const unsigned char *out,
+		       void *arg)
+{
+}
+
+static int hear_limit(SSL *ssl, unsigned int type, unsigned int context, const unsigned char *in,
+		      size_t n, X509 *x, size_t chain, int *alert, void *arg)
+{
+	return n == 2;
+}
+
+static void set_limit(SSL_CTX *c, uint8_t limit[static 2])
+{
+	unsigned where = SSL_EXT_CLIENT_HELLO | SSL_EXT_TLS1_2_SERVER_HELLO |
+			 SSL_EXT_TLS1_3_ENCRYPTED_EXTENSIONS;
+
+	REQUIRE(SSL_CTX_add_custom_ext(c, RECORD_SIZE_LIMIT, where, say_limit, free_limit, limit,
+				       hear_limit, NULL) == 1);
+}
+
 static void set_suite(SSL_CTX *c, const char *suite)
 {
 	bool tls13 = strncmp(suite, "TLS_", 4) == 0;
@@ -141,6 +171,8 @@ static void set_ctx(SSL_CTX *c, const struct tls_rig_options *o, bool server)
 		SSL_CTX_set_options(c, SSL_OP_NO_ENCRYPT_THEN_MAC);
 	if (o->no_middlebox)
 		SSL_CTX_clear_options(c, SSL_OP_ENABLE_MIDDLEBOX_COMPAT);
+	if (o->no_tickets)
+		SSL_CTX_set_options(c, SSL_OP_NO_TICKET);
 	if (o->padding)
 		SSL_CTX_set_block_padding(c, o->padding);
 	if (server || o->client_certificate) {
@@ -187,6 +219,16 @@ static void set_tickets(SSL_CTX *c)
 	REQUIRE(SSL_CTX_set_tlsext_ticket_keys(c, keys, sizeof keys) == 1);
 }
 
+/* A server of TLS 1.2 that has the session itself. */
+static void set_session_id(SSL_CTX *c, const SSL_SESSION *session)
+{
+	SSL_SESSION *s = SSL_SESSION_dup(session);
+
+	REQUIRE(s && SSL_SESSION_set1_id_context(s, (const unsigned char *)"rig", 3) == 1);
+	REQUIRE(SSL_CTX_add_session(c, s) == 1);
+	SSL_SESSION_free(s);
+}
+
 struct tls_rig *tls_rig_new(const struct tls_rig_options *o)
 {
 	struct tls_rig *r = calloc(1, sizeof *r);
@@ -198,6 +240,10 @@ struct tls_rig *tls_rig_new(const struct tls_rig_options *o)
 		r->ctx[i] = SSL_CTX_new(i ? TLS_server_method() : TLS_client_method());
 		REQUIRE(r->ctx[i]);
 		set_ctx(r->ctx[i], o, i);
+		r->limit[0] = (uint8_t)(o->record_size_limit >> 8);
+		r->limit[1] = (uint8_t)o->record_size_limit;
+		if (o->record_size_limit)
+			set_limit(r->ctx[i], r->limit);
 		if (i)
 			set_tickets(r->ctx[i]);
 		r->end[i] = SSL_new(r->ctx[i]);
@@ -206,6 +252,8 @@ struct tls_rig *tls_rig_new(const struct tls_rig_options *o)
 		SSL_set_bio(r->end[i], BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
 	}
 	set_client(r->end[0], o);
+	if (o->no_tickets && o->session)
+		set_session_id(r->ctx[1], o->session);
 	SSL_set_connect_state(r->end[0]);
 	SSL_set_accept_state(r->end[1]);
 	return r;
@@ -283,6 +331,8 @@ void tls_rig_handshake(struct tls_rig *r)
 	for (int i = 0; i < 10; i++) {
 		for (uint32_t dir = 0; dir < 2; dir++) {
 			SSL_do_handshake(r->end[dir]);
+			if (!r->through[!dir] && SSL_is_init_finished(r->end[dir]))
+				r->through[!dir] = r->wire[!dir].n;
 			carry(r, dir);
 		}
 	}

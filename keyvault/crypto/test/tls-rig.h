@@ -33,6 +33,9 @@ struct tls_rig_options {
 	size_t padding;       /* in TLS 1.3: records are padded to multiples of this */
 	int max_fragment;     /* TLSEXT_max_fragment_length_*; 0: not asked for */
 	SSL_SESSION *session; /* to be resumed */
+	bool no_tickets;      /* TLS 1.2: sessions are resumed by their ids */
+	/* Both ends say so; OpenSSL does not heed it (RFC 8449). 0: they do not. */
+	uint16_t record_size_limit;
 	/* OpenSSL's middlebox compatibility: CCS records in TLS 1.3. */
 	bool no_middlebox;
 };
@@ -61,10 +64,14 @@ struct tls_rig {
 	struct tls_rig_secret secret[TLS_RIG_SECRETS];
 	uint32_t secret_n;
 	struct buf key_log; /* the lines, as a file has them */
+	/* By direction: how many bytes there were when its receiver was through with the handshake.
+	 */
+	uint64_t through[2];
 
 	/* Private: [JEEBS_TO_SERVER] is the client's end. */
 	SSL_CTX *ctx[2];
 	SSL *end[2];
+	uint8_t limit[2]; /* the record size limit, as the extension has it */
 };
 
 struct tls_rig *tls_rig_new(const struct tls_rig_options *o);
