@@ -57,6 +57,7 @@ struct drill_got {
 	const struct tls_ear *ear; /* has heard all of it */
 	bool finished;             /* and a FIN, of this side */
 	bool fin_was_out;          /* the old server had sent its own */
+	bool other_bytes;          /* the protocol inside can say the same in other ones */
 };
 
 /*

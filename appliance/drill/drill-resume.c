@@ -617,6 +617,7 @@ static bool records_right(const struct harness *h, const struct resumed *r,
 		.ear = r->ear,
 		.finished = h->outcome == HARNESS_FINISHED,
 		.fin_was_out = cut->server_fin,
+		.other_bytes = r->bench->oracle->judge != NULL,
 	};
 
 	return drill_inside_right(r->inside, r->main.truth, &all, seals, f);

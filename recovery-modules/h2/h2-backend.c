@@ -30,17 +30,19 @@ static struct h2_stream *stream_of(struct h2 *s, uint32_t backend)
 
 static void to_client(const struct h2_run *x, const void *p, size_t n)
 {
-	if (n > 0 && !x->s->resume.over)
-		x->ops->to_client(x->j, (struct jeebs_bytes){p, n});
+	h2_to_client(x, (struct jeebs_bytes){p, n});
 }
 
-/* The frame that was cut is complete: what had to wait for it follows. */
+/* The frame that was cut is complete: what had to wait for it follows, or the next such frame. */
 static void paid(const struct h2_run *x)
 {
 	struct h2_resume *r = &x->s->resume;
 
 	r->owed = 0;
 	r->owed_done = r->owed_ends;
+	h2_follow(x);
+	if (r->owed > 0)
+		return;
 	to_client(x, r->late, r->late_n);
 	r->late_n = 0;
 }
@@ -105,10 +107,12 @@ static bool ended_by_head(const struct h2 *s, const struct h2_stream *t)
 
 static void say_data(const struct h2_run *x, struct h2_stream *t, struct jeebs_bytes b)
 {
-	size_t n = pay(x, t, b);
+	size_t n;
 
-	b.p += n;
-	b.n -= n;
+	while (b.n > 0 && (n = pay(x, t, b)) > 0) {
+		b.p += n;
+		b.n -= n;
+	}
 	if (b.n > 0 && ended_by_head(x->s, t)) {
 		h2_stop(x, "content-differs");
 		return;

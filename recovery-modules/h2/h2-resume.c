@@ -32,6 +32,14 @@ bool h2_memory(const struct h2_run *x)
 
 /* ---- towards the client ---- */
 
+void h2_to_client(const struct h2_run *x, struct jeebs_bytes b)
+{
+	if (b.n == 0 || x->s->resume.over)
+		return;
+	x->s->resume.said += b.n;
+	x->ops->to_client(x->j, b);
+}
+
 void h2_say(const struct h2_run *x, struct jeebs_bytes b)
 {
 	struct h2_resume *r = &x->s->resume;
@@ -39,7 +47,7 @@ void h2_say(const struct h2_run *x, struct jeebs_bytes b)
 	if (r->over || b.n == 0)
 		return;
 	if (r->owed == 0) {
-		x->ops->to_client(x->j, b);
+		h2_to_client(x, b);
 		return;
 	}
 	/* In the middle of a frame nothing else can be said. */
@@ -174,6 +182,44 @@ static void owe(struct h2 *s)
 		(void)h2_padding_for(s, t, &r->owed_pad);
 }
 
+/* Whether the next thing that @t says is data. */
+static bool says_data(struct h2 *s, struct h2_stream *t)
+{
+	const char *why;
+	uint32_t todo = h2_todo_of(s, t, &why);
+
+	return t->answered || todo == H2_TODO_RANGE || todo == H2_TODO_DIGEST;
+}
+
+void h2_follow(const struct h2_run *x)
+{
+	struct h2 *s = x->s;
+	struct h2_resume *r = &s->resume;
+	struct jeebs_bytes b = {NULL, 0};
+
+	/* Behind a frame that ends its stream it must be remembered that it has. */
+	if (r->over || r->owed > 0 || r->owed_done)
+		return;
+	if (JEEBS_HAS(x->ops, begun) && x->ops->begun)
+		b = x->ops->begun(x->j);
+	if (r->said > b.n || b.n - r->said < H2_FRAME_HEAD)
+		return;
+	const uint8_t *head = b.p + r->said;
+	uint32_t n = h2_u32(head) >> 8;
+	struct h2_stream *t = h2_stream_find(s, h2_u32(head + 5) & INT32_MAX);
+	if (head[3] != H2_DATA || (head[4] & ~H2_END_STREAM) || n == 0 || n > H2_FRAME_MAX || !t ||
+	    !says_data(s, t) || n > t->window || n > s->window)
+		return;
+	h2_to_client(x, (struct jeebs_bytes){head, H2_FRAME_HEAD});
+	t->window -= n;
+	s->window -= n;
+	r->owed = n;
+	r->owed_stream = t->id;
+	r->owed_pad = 0;
+	r->owed_ends = head[4] & H2_END_STREAM;
+	r->owed_prefix = r->owed_zero = false;
+}
+
 static void zeros(const struct h2_run *x, uint32_t n)
 {
 	static const uint8_t zero[1024];
@@ -301,6 +347,7 @@ static void start(const struct h2_run *x)
 	};
 	owe(s);
 	complete_frame(x);
+	h2_follow(x);
 	answer_frames(x);
 	decide_streams(x);
 	h2_pay_zeros(x);

@@ -145,6 +145,7 @@ struct h2_resume {
 	bool owed_ends;    /* the frame ends its stream */
 	bool owed_zero;    /* the client has reset the stream: any bytes will do */
 	bool owed_prefix;  /* the length of the padding is owed as well */
+	uint64_t said;     /* bytes that the client has got of it */
 	bool owed_done;    /* of a frame that ends its stream: no more data may come */
 	bool prefaced;     /* the backend got our preface */
 	bool tabled;       /* the client was told that no dynamic table is used */
@@ -293,6 +294,13 @@ static inline bool h2_replaying(const struct h2 *s)
 /* h2-backend.c */
 void h2_backend_start(const struct h2_run *x);
 void h2_backend_data(const struct h2_run *x, struct jeebs_bytes b);
+/* To the client at once, whatever is owed. */
+void h2_to_client(const struct h2_run *x, struct jeebs_bytes b);
+/*
+ * Inside a layer the old server may have begun to say what is not proved (jeebs_join_ops.begun). If
+ * it was a frame of data of a stream that goes on, the next frame has its head.
+ */
+void h2_follow(const struct h2_run *x);
 /* Pays what is owed with zeros, if the client has reset the stream. */
 void h2_pay_zeros(const struct h2_run *x);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Hostile ends that have shaken hands, with another module inside. Input: the suite, how many bytes
- * the capture lacks at the end of each direction, and records of one byte kind, one byte length,
- * payload:
+ * Hostile ends that have shaken hands, with another module inside. Input: the suite (its highest
+ * bit: more may have been out); how many bytes the capture lacks at the end of each direction; and
+ * records of one byte kind, one byte length, payload:
  *
  *	'S' 'C'  data of the client, of the server
  *	's' 'c'  its KeyUpdate; the payload's first byte says whether it wants one
@@ -13,19 +13,22 @@
  *	'M'      data of the client behind the cut
  *	'B'      what the backend answers
  *
- * Whatever is made of it, the client can open each record that it gets, in their order.
+ * Whatever is made of it, the client, which is keyvault/judge, understands all that it gets. If the
+ * server has not spoken, the backend gets what the client says, and the client what it answers.
  */
 #include <stdlib.h>
 
 #include "base/demand.h"
 #include "keyvault/crypto/session-crypto.h"
+#include "keyvault/judge/tls-judge.h"
 #include "recovery-modules/harness/harness.h"
 #include "recovery-modules/host/layer.h"
 #include "recovery-modules/http/http.h"
 #include "tls.h"
 
-const char *const fuzz_outcomes[] = {"refused",  "if keys come", "refused with keys", "goes on",
-				     "finished", "aborted",      "record completed",  NULL};
+const char *const fuzz_outcomes[] = {"refused",          "if keys come", "refused with keys",
+				     "goes on",          "finished",     "aborted",
+				     "record completed", "passes on",    NULL};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -67,7 +70,7 @@ struct talk {
 	struct piece piece[512];
 	uint32_t pieces;
 	size_t lacks[2];
-	bool client_fin;
+	bool client_fin, more_may_be_out;
 };
 
 static void put(struct talk *t, uint32_t dir, struct bytes b)
@@ -181,7 +184,10 @@ static void say(struct talk *t, uint8_t kind, struct bytes b)
 
 static void talk_open(struct talk *t, struct reader *r)
 {
-	*t = (struct talk){.suite = tls_suite_find(numbers[reader_u8(r) % 6])};
+	uint8_t suite = reader_u8(r);
+
+	*t = (struct talk){.suite = tls_suite_find(numbers[suite % 128 % 6]),
+			   .more_may_be_out = suite & 128};
 	t->lacks[0] = reader_u8(r);
 	t->lacks[1] = reader_u16be(r);
 	t->wire[0] = t->wire[1] = t->more = t->backend = BUF_INIT(1u << 20);
@@ -218,50 +224,25 @@ static void show(struct harness *h, const struct talk *t)
 
 /* ---- what the client gets ------------------------------------------------------------------- */
 
-struct client {
-	const struct talk *t;
-	struct end e;
-	struct tls_session session;
-	struct bytes wire;
-	bool begun;
-};
-
-static void client_record(void *ctx, uint32_t dir, const struct tls_record *rec, bool sealed)
-{
-	static uint8_t out[TLS_PAYLOAD_MAX];
-	struct client *c = ctx;
-	struct tls_text text;
-
-	if (!sealed || c->e.f.refused || c->e.f.closed)
-		return;
-	if (!c->begun)
-		demand(tls_follow_begin(&c->e.f, &c->session, &c->e.c, dir));
-	c->begun = true;
-	tls_follow_record(&c->e.f, &c->session, &c->e.c,
-			  bytes_of(c->wire.p + rec->off, (size_t)(tls_record_end(rec) - rec->off)),
-			  out, &text);
-}
-
-/* All that was sent opens. What the old server said may have been no TLS; then nothing was added.
- */
+/* A conversation that the judge does not understand to the cut proves nothing. */
 static void check_client(const struct talk *t, const struct harness *h, size_t before)
 {
-	static struct client c;
-	struct session_secrets secrets = {find, (void *)(uintptr_t)t->suite};
-	struct buf wire = BUF_INIT(1u << 22);
+	const struct tls_judge_secrets secrets = {find, (void *)(uintptr_t)t->suite};
+	const struct bytes wire[2] = {buf_view(&t->wire[0]),
+				      bytes_head(buf_view(&t->wire[1]), before)};
+	struct tls_judge *j = tls_judge_new(&secrets, wire);
+	struct tls_ear *ear;
 
-	buf_bytes(&wire, bytes_head(buf_view(&t->wire[JEEBS_TO_CLIENT]), before));
-	buf_bytes(&wire, buf_view(&h->client));
-	c = (struct client){.t = t, .wire = buf_view(&wire)};
-	c.e.c = (struct tls_crypto){session_crypto_init(c.e.room, &secrets), &session_crypto_ops};
-	tls_session_take(&c.session, JEEBS_TO_SERVER, bytes_of(hello, sizeof hello - 1), NULL,
-			 NULL);
-	tls_session_take(&c.session, JEEBS_TO_CLIENT, c.wire, client_record, &c);
-	/* What the old server had begun may be no TLS; when that shows the client is reset. */
-	demand(h->outcome == HARNESS_ABORTED || (!c.session.refused && !c.e.f.refused));
-	demand(tls_records_between(&c.session.side[1].records) || h->client.n == 0 ||
-	       h->outcome != HARNESS_FINISHED);
-	buf_deinit(&wire);
+	demand(j);
+	if (tls_ear_new(j, JEEBS_TO_CLIENT, before, &ear) == 0) {
+		demand(tls_ear_hear(ear, buf_view(&h->client)) == 0);
+		/* What the old server had begun may be no TLS; when that shows the client is reset.
+		 */
+		demand(h->outcome == HARNESS_ABORTED || !tls_ear_why(ear));
+		demand(h->outcome != HARNESS_FINISHED || tls_ear_between(ear));
+		tls_ear_free(ear);
+	}
+	tls_judge_free(j);
 }
 
 static void answer(void *ctx, struct bytes b, bool eof, struct buf *out, bool *close, bool *fail)
@@ -294,11 +275,29 @@ static void go_on(struct talk *t, struct harness *h)
 	buf_deinit(&more);
 }
 
+/* The server has not spoken. */
+static void pass_on(struct talk *t, struct harness *h)
+{
+	const struct harness_backend backend = {.receive = answer, .ctx = t};
+	struct buf said = BUF_INIT(1u << 20), back = BUF_INIT(1u << 20);
+	size_t had = t->wire[0].n > t->lacks[0] ? t->wire[0].n - t->lacks[0] : 0;
+
+	buf_bytes(&said, buf_view(&t->wire[0]));
+	buf_bytes(&back, buf_view(&t->backend));
+	harness_resume(h, &backend, bytes_from(buf_view(&said), had), t->client_fin);
+	demand(bytes_eq(buf_view(&h->backend), buf_view(&said)));
+	demand(bytes_eq(buf_view(&h->client), buf_view(&back)));
+	reached("passes on");
+	buf_deinit(&said);
+	buf_deinit(&back);
+}
+
 static void run(struct talk *t, const struct jeebs_module *m)
 {
 	static const struct jeebs_service service = {
 		.protocol = "https", .retain = 1 << 16, .inner = &http_module};
-	const struct harness_options options = {.service = &service};
+	const struct harness_options options = {.service = &service,
+						.more_may_be_out = t->more_may_be_out};
 	_Alignas(max_align_t) static uint8_t room[SESSION_CRYPTO_BYTES];
 	struct session_secrets secrets = {find, (void *)(uintptr_t)t->suite};
 	struct jeebs_plan plan;
@@ -307,7 +306,10 @@ static void run(struct talk *t, const struct jeebs_module *m)
 	demand(harness_init(&h, m, &options) == 0);
 	show(&h, t);
 	harness_plan(&h, &plan);
-	reached(plan.verdict == JEEBS_REFUSE ? "refused" : "if keys come");
+	if (plan.verdict == JEEBS_CONTINUE)
+		pass_on(t, &h);
+	else
+		reached(plan.verdict == JEEBS_REFUSE ? "refused" : "if keys come");
 	struct jeebs_keys *keys = session_crypto_init(room, &secrets);
 	if (plan.verdict == JEEBS_IF_KEYS) {
 		harness_unseal(&h, keys, &session_crypto_ops);

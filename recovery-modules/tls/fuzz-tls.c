@@ -6,13 +6,15 @@
  *		session comes to the same.
  *	's'	suite, then messages of the server: type, zeros, length, bytes. They are sealed as
  *		they are, and followed. The last one is cut at every byte: what is sealed for
- *		it begins with what was out, and is what was to be said.
+ *		it begins with what was out, and is what was to be said. What it could be
+ *		besides data is completed as that, and followed.
  */
 #include <stdlib.h>
 
 #include "base/demand.h"
 #include "jeebs/recovery-module.h"
 #include "keyvault/crypto/session-crypto.h"
+#include "tls-fill.h"
 #include "tls-follow.h"
 
 const char *const fuzz_outcomes[] = {"clear",
@@ -27,6 +29,7 @@ const char *const fuzz_outcomes[] = {"clear",
 				     "completed",
 				     "completed with other content",
 				     "not completed",
+				     "completed as a message",
 				     NULL};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -145,6 +148,40 @@ static void cut(const struct end *reader, struct bytes whole, struct bytes conte
 							 : "completed with other content");
 }
 
+/* The same, and nobody knows what it was to say: whoever follows understands what is made of it. */
+static void cut_fill(const struct end *reader, struct bytes whole, size_t n)
+{
+	static uint8_t text[TLS_PAYLOAD_MAX], made[TLS_PLAIN_MAX], out[TLS_RECORD_MAX];
+	static struct end e, back;
+	struct tls_owed owed;
+	struct tls_text got;
+	size_t sealed_n;
+
+	memcpy(&e, reader, sizeof e);
+	e.c.keys = (struct jeebs_keys *)(void *)e.room;
+	memcpy(&back, &e, sizeof e);
+	back.c.keys = (struct jeebs_keys *)(void *)back.room;
+	if (tls_owe(&e.f.protect, &e.c, bytes_head(whole, n), text, &owed) != TLS_OK)
+		return;
+	enum tls_fill what = tls_fill_find(e.s.suite, &owed, text);
+	if (what == TLS_FILL_NONE)
+		return;
+	size_t content = tls_fill_make(what, &owed, text, made);
+	demand(content > 0);
+	owed.type = tls_fill_type(what);
+	demand(tls_seal_owed(&e.f.protect, &e.c, &owed, bytes_of(made, content), out, &sealed_n) ==
+	       TLS_OK);
+	demand(sealed_n > n && memcmp(out, whole.p, n) == 0);
+	/* In the middle of a message there is none: nothing is completed there. */
+	if (back.f.messages.have > 0 || back.f.handshake || back.f.closed)
+		return;
+	demand(tls_follow_record(&back.f, &back.s, &back.c, bytes_of(out, sealed_n), text, &got) ||
+	       strcmp(back.f.refused, "too-many-key-updates") == 0);
+	demand(got.type == owed.type && back.f.messages.have == 0);
+	demand(back.f.closed == (what == TLS_FILL_CLOSE));
+	reached("completed as a message");
+}
+
 static void cuts(const struct end *reader, struct bytes whole, struct bytes content)
 {
 	static const uint8_t other[64];
@@ -153,6 +190,7 @@ static void cuts(const struct end *reader, struct bytes whole, struct bytes cont
 		cut(reader, whole, content, n);
 		cut(reader, whole, bytes_head(bytes_of(other, sizeof other), content.n), n);
 		cut(reader, whole, bytes_head(content, content.n / 2), n);
+		cut_fill(reader, whole, n);
 	}
 }
 

@@ -36,6 +36,7 @@ struct joined {
 	struct tls_follow before; /* in front of it */
 	bool sure;                /* no more of it was out */
 	size_t content_n, enough;
+	size_t begun_n; /* of `prefix`: what the inner module may follow */
 	size_t whole_n; /* of the record, when it is complete */
 	size_t in_n;    /* of a record of the client under way */
 	uint8_t wire[TLS_RECORD_MAX], prefix[TLS_PAYLOAD_MAX], content[TLS_PLAIN_MAX];
@@ -412,6 +413,13 @@ static void *op_memory(struct jeebs_join *j, size_t n)
 	return n <= JEEBS_MEMORY_MAX / 2 ? joined_of(j)->inner_memory : NULL;
 }
 
+static struct jeebs_bytes op_begun(struct jeebs_join *j)
+{
+	const struct joined *m = joined_of(j);
+
+	return given(m->prefix, m->begun_n);
+}
+
 static const struct jeebs_join_ops inner_ops = {
 	.size = sizeof(struct jeebs_join_ops),
 	.to_client = op_to_client,
@@ -431,6 +439,7 @@ static const struct jeebs_join_ops inner_ops = {
 	.address = op_address,
 	.room = op_room,
 	.memory = op_memory,
+	.begun = op_begun,
 };
 
 static void tell(struct joined *m, uint32_t event, struct bytes b)
@@ -567,6 +576,7 @@ static bool begin(struct joined *m, struct tls *s, const struct jeebs_cut *cut)
 		seal_message(m, bytes_of(m->prefix, m->owed.known));
 		return !m->over;
 	}
+	m->begun_n = m->owed.known;
 	/* Where the length is not out, anything makes a record. */
 	m->enough = n >= TLS_HEADER_BYTES ? m->owed.most : m->owed.least > 0 ? m->owed.least : 1;
 	return true;

@@ -371,6 +371,14 @@ struct jeebs_join_ops {
 	 * others. NULL: it cannot be had.
 	 */
 	void *(*memory)(struct jeebs_join *j, size_t n);
+	/*
+	 * Inside a layer: what the old server had begun to say behind to_client_end, as far as it
+	 * was on the wire, in a record that nothing proves. The client gets nothing that
+	 * contradicts it. Only its form may be followed, where the same can be said in several;
+	 * what is said must come from elsewhere. The view is valid as long as the channel. NULL, or
+	 * empty: there is nothing.
+	 */
+	struct jeebs_bytes (*begun)(struct jeebs_join *j);
 };
 #define JEEBS_ROOM        (256u << 10)
 #define JEEBS_MEMORY_MAX  (512u << 10) /* inside a layer: half of it */

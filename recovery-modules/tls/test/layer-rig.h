@@ -5,8 +5,8 @@
  * keyvault/judge; no number is sealed twice.
  *
  *	layer_open(&c, &(struct layer_case){.recording = "nginx-keep-alive", .tls = {...}});
- *	layer_cut(&c, 1000, NULL, false, &counts);	// dies after so many bytes of both
- *directions layer_close(&c);
+ *	layer_cut(&c, 1000, NULL, false, &counts);
+ *	layer_close(&c);
  *
  * Whatever is wrong fails the test.
  */
