@@ -147,6 +147,28 @@ static void check_services(const struct check *k, uint32_t index)
 	}
 }
 
+/* Who speaks plain shows no certificate. */
+static void check_plain(const struct check *k, uint32_t index)
+{
+	const struct config_server *s = &k->c->servers[index];
+	const struct config_node *node = config_node_entry(k->servers, index);
+	static const char *const keys[] = {"ca", "name"};
+
+	for (uint32_t i = 0; i < s->service_count; i++) {
+		const struct config_node *n =
+			config_node_get(entry_node(node, "services", i), "backup_tls");
+		if (s->services[i].backup_tls.mode != CONFIG_BACKUP_PLAIN)
+			continue;
+		for (size_t j = 0; j < sizeof keys / sizeof *keys; j++)
+			if (config_node_get(n, keys[j]))
+				config_report_error(
+					k->report, place_of(config_node_get(n, keys[j])),
+					"'%s' is for a backup that is spoken to in TLS, "
+					"not with mode plain",
+					keys[j]);
+	}
+}
+
 static void check_adopt(const struct check *k, uint32_t index)
 {
 	const struct config_server *s = &k->c->servers[index];
@@ -308,6 +330,7 @@ void config_check(const struct config *c, const struct config_node *root,
 		check_backups(&k, i);
 		check_fence(&k, i);
 		check_services(&k, i);
+		check_plain(&k, i);
 		check_adopt(&k, i);
 		check_health(&k, i);
 	}
@@ -337,6 +360,16 @@ static void check_program(const struct check *k, const char *program,
 		config_report_error(k->report, place_of(place), "the fence command: %s", why);
 }
 
+static void check_backup_tls(const struct check *k, const struct config_service *s,
+			     const struct config_node *node, config_backup_tls_fn check)
+{
+	const struct config_node *ca = config_node_get(config_node_get(node, "backup_tls"), "ca");
+	char why[CONFIG_MODULE_WHY_STRLEN] = "";
+
+	if (ca && s->backup_tls.ca && check(&s->backup_tls, why) < 0)
+		config_report_error(k->report, place_of(ca), "%s", why);
+}
+
 static void check_server(const struct check *k, uint32_t index, const struct config_checks *checks)
 {
 	const struct config_server *s = &k->c->servers[index];
@@ -345,6 +378,9 @@ static void check_server(const struct check *k, uint32_t index, const struct con
 	if (s->fence_command && s->fence_command[0])
 		check_program(k, s->fence_command[0],
 			      config_node_get(config_node_get(node, "fence"), "command"));
+	for (uint32_t j = 0; checks->backup_tls && j < s->service_count; j++)
+		check_backup_tls(k, &s->services[j], entry_node(node, "services", j),
+				 checks->backup_tls);
 	for (uint32_t j = 0; checks->module && j < s->service_count; j++) {
 		const struct config_node *n = entry_node(node, "services", j);
 		if (config_report_full(k->report))

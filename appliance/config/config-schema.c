@@ -32,6 +32,8 @@ static const char *const keys_modes[] = {[CONFIG_KEYS_OFF] = "off",
 					 [CONFIG_KEYS_SEALED] = "sealed",
 					 [CONFIG_KEYS_LIVE] = "live",
 					 NULL};
+static const char *const backup_tls_modes[] = {
+	[CONFIG_BACKUP_TLS] = "tls", [CONFIG_BACKUP_PLAIN] = "plain", NULL};
 static const char *const approvals[] = {
 	[CONFIG_APPROVE_NOBODY] = "nobody", [CONFIG_APPROVE_OPERATOR] = "operator", NULL};
 static const char *const logins[] = {
@@ -42,6 +44,7 @@ _Static_assert(sizeof(enum config_fence_policy) == sizeof(unsigned), "stored as 
 _Static_assert(sizeof(enum config_replay) == sizeof(unsigned), "stored as an index");
 _Static_assert(sizeof(enum config_login) == sizeof(unsigned), "stored as an index");
 _Static_assert(sizeof(enum config_keys) == sizeof(unsigned), "stored as an index");
+_Static_assert(sizeof(enum config_backup_tls_mode) == sizeof(unsigned), "stored as an index");
 _Static_assert(sizeof(enum config_approve) == sizeof(unsigned), "stored as an index");
 _Static_assert(sizeof(enum config_rehearsal) == sizeof(unsigned), "stored as an index");
 _Static_assert(offsetof(struct config_draft, c) == 0, "freed as one allocation");
@@ -172,6 +175,15 @@ const struct config_key config_keys[] = {
 	 .doc = "whether keys of its sessions are kept, and when they are opened"},
 	{"servers[].services[].retain", CONFIG_SIZE, SERVICE(retain), .fallback = "1MiB", .min = 0, .max = 1024 * GIB,
 	 .doc = "bytes of each direction that the module may keep for good"},
+	{"servers[].services[].backup_tls", CONFIG_GROUP, .doc = "how the backup is asked about connections that were in TLS"},
+	{"servers[].services[].backup_tls.mode", CONFIG_CHOICE, SERVICE(backup_tls.mode), .fallback = "tls",
+	 .choices = backup_tls_modes, .doc = "whether it is spoken to in TLS"},
+	{"servers[].services[].backup_tls.ca", CONFIG_PATH, SERVICE(backup_tls.ca), .max = 1024,
+	 .doc = "certificates that its own is believed by"},
+	{"servers[].services[].backup_tls.name", CONFIG_HOST, SERVICE(backup_tls.name), .max = 253,
+	 .doc = "name that its certificate has to be for"},
+	{"servers[].services[].backup_tls.port", CONFIG_PORT, SERVICE(backup_tls.port), .min = 1, .max = 65535,
+	 .doc = "where it is asked about continued connections"},
 	/* These keys have no fallback: a new server starts as a copy of defaults.health. */
 	{"servers[].health", CONFIG_GROUP, .doc = "overrides defaults.health key by key"},
 	{"servers[].health.interval", CONFIG_DURATION, SERVER(health.interval_ns), .min = NS_PER_MS,
@@ -294,7 +306,8 @@ const struct config_key *config_key_elsewhere(const char *name)
 bool config_key_is_text(const struct config_key *key)
 {
 	return key->type == CONFIG_PATH || key->type == CONFIG_STRING || key->type == CONFIG_NAME ||
-	       key->type == CONFIG_INTERFACE || key->type == CONFIG_WHERE;
+	       key->type == CONFIG_HOST || key->type == CONFIG_INTERFACE ||
+	       key->type == CONFIG_WHERE;
 }
 
 char *config_key_entries(const struct config_key *key, const void *base, size_t *ret_count)

@@ -186,6 +186,15 @@ static bool is_name(const char *text)
 	       0;
 }
 
+/* As a certificate may name it: letters of ASCII, digits, and what is between them. */
+static bool is_host(const char *text)
+{
+	return text[0] != '.' && text[0] != '-' && !strstr(text, "..") &&
+	       text[strspn(text,
+			   "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.:-")] ==
+		       0;
+}
+
 /* Whether dev_valid_name() of the kernel accepts @text. */
 static bool is_interface(const char *text)
 {
@@ -223,6 +232,8 @@ static int parse_text(const struct config_key *key, const char *text, char **fie
 		return invalid(why, text, "must be an absolute path");
 	if (key->type == CONFIG_NAME && !is_name(text))
 		return invalid(why, text, "may hold letters, digits, '_' and '-'");
+	if (key->type == CONFIG_HOST && !is_host(text))
+		return invalid(why, text, "must be a host name or an address");
 	if (key->type == CONFIG_INTERFACE && !is_interface(text))
 		return invalid(why, text, "must be the name of an interface");
 	char *copy = strdup(text);
@@ -309,6 +320,7 @@ int config_value_parse(const struct config_key *key, const char *text, void *fie
 	case CONFIG_PATH:
 	case CONFIG_STRING:
 	case CONFIG_NAME:
+	case CONFIG_HOST:
 	case CONFIG_INTERFACE:
 	case CONFIG_WHERE:
 		return parse_text(key, text, field, why);
@@ -397,6 +409,7 @@ void config_value_print(const struct config_key *key, const void *field, FILE *o
 	case CONFIG_PATH:
 	case CONFIG_STRING:
 	case CONFIG_NAME:
+	case CONFIG_HOST:
 	case CONFIG_INTERFACE:
 	case CONFIG_WHERE:
 		print_text(*(char *const *)field, out);

@@ -181,8 +181,16 @@ static int parse_group(struct parse *p, const struct config_key *group,
 	return 0;
 }
 
-/* A default that the table cannot express: a server's interface is the first captured one. */
-static int fill_interfaces(struct config *c)
+/* Defaults that the table cannot express: the backup is asked on the service's port. */
+static void fill_ports(struct config_server *s)
+{
+	for (uint32_t i = 0; i < s->service_count; i++)
+		if (s->services[i].backup_tls.port == 0)
+			s->services[i].backup_tls.port = s->services[i].port;
+}
+
+/* A server's interface is the first captured one. */
+static int fill_in(struct config *c)
 {
 	for (uint32_t i = 0; i < c->server_count; i++) {
 		struct config_server *s = &c->servers[i];
@@ -190,6 +198,7 @@ static int fill_interfaces(struct config *c)
 			s->interface = strdup(c->interfaces[0]);
 		if (!s->interface)
 			return -ENOMEM;
+		fill_ports(s);
 	}
 	return 0;
 }
@@ -210,7 +219,7 @@ static int parse_root(struct parse *p, const struct config_node *root)
 		config_check_host(c, root, &p->report, p->checks);
 	if (p->report.count > 0)
 		return CONFIG_INVALID;
-	return fill_interfaces(c);
+	return fill_in(c);
 }
 
 static int parse_text(struct parse *p)
@@ -341,6 +350,14 @@ const struct config_backup *config_backup_for(const struct config_server *s, uin
 	for (uint32_t i = 0; i < s->backup_count; i++)
 		if (s->backups[i].address.family == family)
 			return &s->backups[i];
+	return NULL;
+}
+
+const struct config_service *config_service_on(const struct config_server *s, uint16_t port)
+{
+	for (uint32_t i = 0; i < s->service_count; i++)
+		if (s->services[i].port == port)
+			return &s->services[i];
 	return NULL;
 }
 

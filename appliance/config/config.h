@@ -59,6 +59,19 @@ enum config_approve {
 	CONFIG_APPROVE_OPERATOR,
 };
 
+/* How the backup is spoken to about connections that were in TLS. */
+enum config_backup_tls_mode {
+	CONFIG_BACKUP_TLS,
+	CONFIG_BACKUP_PLAIN,
+};
+
+struct config_backup_tls {
+	enum config_backup_tls_mode mode;
+	char *ca;      /* NULL: the system's */
+	char *name;    /* that the certificate has to be for; NULL: that each client asked for */
+	uint16_t port; /* where it is asked about continued connections; default: the service's */
+};
+
 /* Bounds of the verdict on a server, see health.h. */
 #define CONFIG_FALL_MAX   64 /* of `fall` and `rise` */
 #define CONFIG_PROBES_MAX 64 /* addresses times services */
@@ -79,6 +92,7 @@ struct config_service {
 	char *adopt;   /* socket of the program that adopts the connections; NULL: none */
 	enum config_keys keys;
 	uint64_t retain; /* bytes of each direction that a module may keep to the end */
+	struct config_backup_tls backup_tls;
 };
 
 struct config_vault {
@@ -180,11 +194,16 @@ typedef int (*config_module_fn)(void *ctx, const struct config *c, const char *p
 typedef int (*config_keyvault_fn)(const struct config_keyvault *k,
 				  char why[static CONFIG_MODULE_WHY_STRLEN]);
 
+/* Tells whether the certificates can be read by which the service's backups are believed. */
+typedef int (*config_backup_tls_fn)(const struct config_backup_tls *b,
+				    char why[static CONFIG_MODULE_WHY_STRLEN]);
+
 /* What is asked of this host; each may be NULL. */
 struct config_checks {
 	config_module_fn module;
 	void *ctx; /* of module */
 	config_keyvault_fn keyvault;
+	config_backup_tls_fn backup_tls; /* of services that name a `ca` */
 };
 
 /*
@@ -210,6 +229,9 @@ struct config_service config_default_service(void);
  * The backup for connections of an address family. config_check() guarantees one for each address.
  */
 const struct config_backup *config_backup_for(const struct config_server *s, uint8_t family);
+
+/* The server's service on @port; NULL: there is none. */
+const struct config_service *config_service_on(const struct config_server *s, uint16_t port);
 
 /* The longest time until a death is noticed: (fall * interval) + timeout. */
 int64_t config_detection_bound_ns(const struct config_health *h);

@@ -186,7 +186,8 @@ const char *daemon_not_ready(struct daemon *d, uint32_t server)
 	/* Rules that could not be rehearsed do not count: they may be good. */
 	if (fw.state != FIREWALL_PASSES && fw.state != FIREWALL_NOT_ASKED)
 		return firewall_state_name(fw.state);
-	return daemon_keys_not_ready(d, server, NULL);
+	const char *backup = daemon_backup_not_ready(d, server, NULL);
+	return backup ? backup : daemon_keys_not_ready(d, server, NULL);
 }
 
 struct client_search {
@@ -233,12 +234,14 @@ bool daemon_client(void *ctx, uint32_t server, uint8_t family, struct netaddr *r
 	return s.found;
 }
 
-/* Of keys it is told which service lacks them. */
+/* Of backups and keys it is told which service lacks them. */
 static void tell_server(struct daemon *d, uint32_t server, const char *reason,
 			char why[static METRICS_HTTP_WHY_STRLEN])
 {
 	char keys[KEYS_WHY_SIZE];
 
+	if (daemon_backup_not_ready(d, server, why) == reason)
+		return;
 	if (daemon_keys_not_ready(d, server, keys) == reason)
 		snprintf(why, METRICS_HTTP_WHY_STRLEN, "%s", keys);
 	else

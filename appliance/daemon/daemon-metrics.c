@@ -324,6 +324,7 @@ void daemon_metrics_publish(struct daemon *d, int64_t now_ns)
 	publish_joins(d);
 	publish_store(d);
 	publish_control(d);
+	daemon_backup_publish(d);
 	daemon_keys_publish(d);
 	survey(d, now_ns);
 }

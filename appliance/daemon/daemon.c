@@ -17,6 +17,7 @@
  * gives sockets to joins. Only workers are waited for (worker_ask(), by failover, firewall,
  * control and main), as long as they turn, and they wait for nobody.
  */
+#include "backup-tls/backup-watch.h"
 #include "daemon.h"
 
 #include <errno.h>
@@ -630,12 +631,13 @@ static int start(struct daemon *d)
 	if (!d->evidence || !d->hold || !d->retry)
 		return -ENOMEM;
 	memset(d->evidence, 0, n * sizeof *d->evidence);
-	if ((r = load_services(d)) < 0 || (r = make_endings(d)) < 0 ||
-	    (r = daemon_metrics_open(d)) < 0 || (r = open_store(d)) < 0 ||
-	    (r = prepare_host(d)) < 0 || (r = daemon_keys_start(d)) < 0 ||
-	    (r = start_workers(d)) < 0 || (r = start_joins(d)) < 0 || (r = start_adopter(d)) < 0 ||
-	    (r = start_firewall(d)) < 0 || (r = start_failover(d)) < 0 ||
-	    (r = start_health(d)) < 0 || (r = open_control(d)) < 0 ||
+	if ((r = load_services(d)) < 0 || (r = daemon_backup_open(d)) < 0 ||
+	    (r = make_endings(d)) < 0 || (r = daemon_metrics_open(d)) < 0 ||
+	    (r = open_store(d)) < 0 || (r = prepare_host(d)) < 0 ||
+	    (r = daemon_keys_start(d)) < 0 || (r = start_workers(d)) < 0 ||
+	    (r = start_joins(d)) < 0 || (r = start_adopter(d)) < 0 || (r = start_firewall(d)) < 0 ||
+	    (r = start_failover(d)) < 0 || (r = start_health(d)) < 0 ||
+	    (r = daemon_backup_watch(d)) < 0 || (r = open_control(d)) < 0 ||
 	    (r = daemon_metrics_listen(d)) < 0)
 		return r;
 	log_started(d);
@@ -663,6 +665,7 @@ static void stop(struct daemon *d, bool started)
 {
 	d->http = metrics_http_close(d->http);
 	d->control = control_close(d->control);
+	d->backup_watch = backup_watch_stop(d->backup_watch);
 	failover_halt(d->failover);
 	d->health = health_loop_stop(d->health);
 	d->joins = join_pool_free(d->joins);
@@ -688,6 +691,7 @@ static void stop(struct daemon *d, bool started)
 	free(d->rings);
 	free(d->listens);
 	services_deinit(&d->services);
+	daemon_backup_close(d);
 	free(d->evidence);
 	free(d->endings);
 	free(d->hold);

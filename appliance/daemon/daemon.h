@@ -46,6 +46,9 @@ struct daemon {
 	uint32_t worker_count;
 	struct keys *keys; /* NULL: no keyvault is configured */
 	struct daemon_key_services *key_services;
+	struct backup_tls **backups; /* of services whose backups are spoken to in TLS */
+	uint32_t backup_count;
+	struct backup_watch *backup_watch;
 	struct join_pool *joins;
 	struct adopter *adopter; /* NULL: no service names a program that adopts */
 	struct failover *failover;
@@ -120,6 +123,22 @@ json_t *daemon_op_refuse(void *ctx, const char *failover, uid_t uid, struct cont
 json_t *daemon_op_revoke(void *ctx, const char *server, uid_t uid, struct control_error *e);
 void daemon_keys_publish(struct daemon *d);
 int daemon_find_server(const struct daemon *d, const char *name);
+
+/* ---- daemon-backup.c: TLS towards the backups ---------------------------------------------------
+ */
+
+/* Implements config_backup_tls_fn. */
+int daemon_backup_check(const struct config_backup_tls *b,
+			char why[static CONFIG_MODULE_WHY_STRLEN]);
+/* Tells the services of what their connections to the backup share. Before anybody uses them. */
+int daemon_backup_open(struct daemon *d);
+void daemon_backup_close(struct daemon *d);
+/* Asks the backups of services that are TLS whether they would be believed. */
+int daemon_backup_watch(struct daemon *d);
+/* Static text: why a takeover would not find a backup that is believed; NULL: it would. @why, of
+ * METRICS_HTTP_WHY_STRLEN, says more; it may be NULL. */
+const char *daemon_backup_not_ready(struct daemon *d, uint32_t server, char *why);
+void daemon_backup_publish(struct daemon *d);
 
 int daemon_metrics_open(struct daemon *d);
 /*

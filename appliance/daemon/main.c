@@ -167,7 +167,8 @@ static int take_option(int opt, struct arguments *a)
 static int load(const char *path, bool check, struct config **ret)
 {
 	struct module_host *host = NULL;
-	const struct config_checks checks = {services_check, &host, daemon_keys_check};
+	const struct config_checks checks = {services_check, &host, daemon_keys_check,
+					     daemon_backup_check};
 	int r = config_load_checked(path, check ? &checks : NULL, stderr, ret);
 
 	module_host_free(host);

@@ -169,7 +169,10 @@ static int submit(struct failover_server *s, struct takeover_item *item, int fd,
 	struct join_request rq = {
 		.id = (uint64_t)item->worker << 32 | item->flow,
 		.client_fd = fd,
-		.backend = {.addr = b->address, .port = item->server.port},
+		.backend = {.addr = b->address,
+			    .port = item->service->backup_port ? item->service->backup_port
+							       : item->server.port},
+		.backup_tls = item->service->backup_tls,
 		.module = t->remains.module,
 		.module_state = t->remains.state,
 		.cut = t->remains.cut,

@@ -8,6 +8,7 @@
 #include "base/descriptors.h"
 #include "join-module.h"
 #include "join-side.h"
+#include "join-tls.h"
 
 #define OP_CONNECT (JOIN_OP_CONNECT + JOIN_BACKEND)
 #define OP_TIMEOUT (JOIN_OP_TIMEOUT + JOIN_BACKEND)
@@ -98,6 +99,11 @@ void join_backend_completed(struct join *j, int res)
 		return;
 	}
 	join_side_tune(j->side[JOIN_BACKEND].fd);
+	if (j->tls != NULL) {
+		j->backend = JOIN_BACKEND_SECURING;
+		join_tls_begin(j);
+		return;
+	}
 	j->backend = JOIN_BACKEND_UP;
 	join_module_tell(j, JEEBS_EV_BACKEND_UP, JOIN_NO_BYTES);
 }

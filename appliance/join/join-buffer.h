@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #define JOIN_BUFFER_GROUP 0
+#define JOIN_NO_BUFFER    UINT32_MAX /* where a buffer is named: the bytes are somewhere else */
 
 struct join_buffer {
 	struct io_uring_buf_ring *ring;

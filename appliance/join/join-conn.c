@@ -14,6 +14,7 @@
 #include "join-module.h"
 #include "join-proof.h"
 #include "join-side.h"
+#include "join-tls.h"
 
 void join_report(struct join *j, enum join_event event)
 {
@@ -70,7 +71,7 @@ static bool is_complete(const struct join *j)
 {
 	const struct join_side *client = &j->side[JOIN_CLIENT];
 	return client->ended && client->finished &&
-	       (j->backend == JOIN_BACKEND_LOST || j->side[JOIN_BACKEND].out.bytes == 0);
+	       (j->backend == JOIN_BACKEND_LOST || join_side_has_sent(j, JOIN_BACKEND));
 }
 
 static void settle_living(struct join *j)
@@ -110,6 +111,7 @@ static void leave(struct join *j)
 	list_del(&j->proving);
 	list_del(&j->node);
 	private_memory_free(j->memory, j->memory_n);
+	join_tls_free(j);
 	free(j);
 	/* This must come last. Whoever sees that no join is active may rely on all reports
 	 * having been made. */
@@ -324,6 +326,7 @@ int join_new(const struct join_request *r, struct join **ret)
 	j->id = r->id;
 	j->group = r->group;
 	j->agreed = r->agreed;
+	j->backup_tls = r->backup_tls;
 	j->module = r->module;
 	j->module_state = r->module_state;
 	j->pass = r->module == NULL ? JOIN_PASS_BOTH : 0;

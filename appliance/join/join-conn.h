@@ -42,6 +42,7 @@
 #include "join-thread.h"
 
 struct join_family;
+struct join_tls;
 
 enum join_side_index {
 	JOIN_CLIENT = JEEBS_TO_SERVER,
@@ -69,6 +70,7 @@ enum join_backend {
 	JOIN_BACKEND_VOID,   /* there is no backend: what is sent to it is lost */
 	JOIN_BACKEND_WANTED, /* it is to be connected */
 	JOIN_BACKEND_CONNECTING,
+	JOIN_BACKEND_SECURING, /* it is connected; the handshake of TLS is under way */
 	JOIN_BACKEND_UP,
 	JOIN_BACKEND_LOST, /* it failed or was reset, and does not come back */
 };
@@ -142,6 +144,9 @@ struct join {
 	uint64_t to_client_bytes, to_server_bytes;
 	union join_address backend_address;
 	socklen_t backend_address_n;
+	/* What its service's connections to the backup share, of a main join; NULL: plain. */
+	struct backup_tls *backup_tls;
+	struct join_tls *tls; /* join-tls.h; NULL: the backup is spoken to in plain */
 
 	struct join_family *family; /* NULL: a conversation of one connection */
 	struct list sibling;        /* of a channel: its place in family->channels */

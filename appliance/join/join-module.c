@@ -6,6 +6,7 @@
 #include "join-backend.h"
 #include "join-channel.h"
 #include "join-family.h"
+#include "join-tls.h"
 
 static void queue_for(struct join *j, int s, struct jeebs_bytes b)
 {
@@ -88,7 +89,13 @@ static void op_pass(struct jeebs_join *opaque, uint32_t dir)
 
 static void op_abort(struct jeebs_join *opaque, const char *reason)
 {
-	join_abort(join_of(opaque), reason);
+	struct join *j = join_of(opaque);
+
+	/* A module knows that there is no backend; of TLS the join knows why. */
+	if (j->tls != NULL && j->backend == JOIN_BACKEND_LOST &&
+	    strcmp(reason, "backend-failed") == 0)
+		reason = j->lost_reason;
+	join_abort(j, reason);
 }
 
 static void op_backend_port(struct jeebs_join *opaque, uint16_t port)
@@ -176,6 +183,14 @@ static void *op_memory(struct jeebs_join *opaque, size_t n)
 	return j->memory;
 }
 
+static void op_backend_tls(struct jeebs_join *opaque, const char *name, const char *alpn)
+{
+	struct join *j = join_of(opaque);
+
+	if (!j->dying)
+		join_tls_open(j, name, alpn);
+}
+
 static const struct jeebs_join_ops join_ops = {
 	.size = sizeof(struct jeebs_join_ops),
 	.to_client = op_to_client,
@@ -195,6 +210,7 @@ static const struct jeebs_join_ops join_ops = {
 	.timer = op_timer,
 	.room = op_room,
 	.memory = op_memory,
+	.backend_tls = op_backend_tls,
 };
 
 /* Calls the module, unless the conversation was aborted. */

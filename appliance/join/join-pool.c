@@ -23,7 +23,7 @@ static bool config_ok(const struct join_config *c)
 	return c->threads >= 1 && c->threads <= THREADS_MAX && c->max_joins >= 1 &&
 	       c->buffers >= 1 && c->buffers <= BUFFERS_MAX &&
 	       (c->buffers & (c->buffers - 1)) == 0 && c->buffer_bytes >= 1 &&
-	       c->connect_timeout_ns > 0 && c->client_timeout_ns > 0;
+	       c->connect_timeout_ns > 0 && c->handshake_timeout_ns > 0 && c->client_timeout_ns > 0;
 }
 
 int join_pool_new(const struct join_config *config, struct join_pool **ret)

@@ -13,6 +13,7 @@
 #include "join-family.h"
 #include "join-module.h"
 #include "join-proof.h"
+#include "join-tls.h"
 
 static int side_index(const struct join *j, const struct join_side *side)
 {
@@ -24,10 +25,27 @@ static bool can_send_to(const struct join *j, int s)
 	return s == JOIN_CLIENT ? j->arrival == JOIN_ARRIVED : j->backend == JOIN_BACKEND_UP;
 }
 
+/* Also in the handshake of TLS, when nothing is said yet. */
+static bool is_connected(const struct join *j, int s)
+{
+	return can_send_to(j, s) || (s == JOIN_BACKEND && j->backend == JOIN_BACKEND_SECURING);
+}
+
+/* What is sent to side @s, and read from it, is TLS. */
+static bool is_sealed(const struct join *j, int s)
+{
+	return s == JOIN_BACKEND && j->tls != NULL;
+}
+
+bool join_side_has_sent(const struct join *j, int s)
+{
+	return j->side[s].out.bytes == 0 && (!is_sealed(j, s) || join_tls_has_sent(j));
+}
+
 /* Whether bytes from side @s go on without a copy: they come in large pieces, and pass through. */
 static bool splices(const struct join *j, int s)
 {
-	return j->side[s].bulk && join_passes(j, s) && can_send_to(j, !s) &&
+	return j->tls == NULL && j->side[s].bulk && join_passes(j, s) && can_send_to(j, !s) &&
 	       join_splice_ready(&j->thread->splice);
 }
 
@@ -74,16 +92,18 @@ static void submit_recv(struct join *j, int s)
 static void submit_send(struct join *j, int s)
 {
 	struct join_queue *q = &j->side[s].out;
-	struct bytes b = join_queue_head(q);
+	struct bytes b = is_sealed(j, s) ? join_tls_out(j) : join_queue_head(q);
 	if (b.n == 0) {
-		join_abort(j, "log-lost");
+		if (!is_sealed(j, s))
+			join_abort(j, "log-lost");
 		return;
 	}
 	struct io_uring_sqe *sqe = join_side_entry(j, JOIN_OP_SEND + s, 1);
 	if (sqe == NULL)
 		return;
 	/* A shared buffer must not wait for a slow peer. */
-	int flags = MSG_NOSIGNAL | (join_queue_head_is_lent(q) ? MSG_DONTWAIT : 0);
+	bool lent = !is_sealed(j, s) && join_queue_head_is_lent(q);
+	int flags = MSG_NOSIGNAL | (lent ? MSG_DONTWAIT : 0);
 	io_uring_prep_send(sqe, j->side[s].fd, b.p, b.n, flags);
 	join_side_tag(sqe, j, JOIN_OP_SEND + s);
 }
@@ -108,7 +128,8 @@ void join_side_make_reset(struct join *j, int s)
 static void side_failed(struct join *j, int s, int error)
 {
 	if (s == JOIN_BACKEND)
-		join_backend_lost(j, "backend-reset");
+		join_backend_lost(j, j->backend == JOIN_BACKEND_SECURING ? "backup-tls-failed"
+									 : "backend-reset");
 	else
 		join_abort(j,
 			   error == ECONNRESET || error == EPIPE ? "client-reset" : "client-lost");
@@ -142,7 +163,8 @@ static bool pass_bytes(struct join *j, int s, uint32_t buffer, struct bytes b)
 		return false;
 	}
 	j->side[s].bulk = b.n >= j->thread->config->splice_bytes;
-	bool lend = to->out.bytes == 0 && can_send_to(j, !s);
+	bool lend = to->out.bytes == 0 && can_send_to(j, !s) && !is_sealed(j, !s) &&
+		    buffer != JOIN_NO_BUFFER;
 	int r = lend ? join_queue_lend(&to->out, &j->thread->buffers, buffer, b.n)
 		     : join_queue_copy(&to->out, b);
 	if (r < 0)
@@ -152,19 +174,33 @@ static bool pass_bytes(struct join *j, int s, uint32_t buffer, struct bytes b)
 	return lend && r == 0;
 }
 
+/* Returns whether the buffer was lent to a queue. */
+static bool take_bytes(struct join *j, int s, uint32_t buffer, struct bytes b)
+{
+	if (s == JOIN_BACKEND)
+		j->answer_owed = false;
+	if (j->dying || (s == JOIN_BACKEND && j->backend == JOIN_BACKEND_LOST))
+		return false; /* nobody wants the bytes any more */
+	if (join_passes(j, s))
+		return pass_bytes(j, s, buffer, b);
+	join_module_tell(j, s == JOIN_CLIENT ? JEEBS_EV_CLIENT_DATA : JEEBS_EV_BACKEND_DATA,
+			 (struct jeebs_bytes){b.p, b.n});
+	return false;
+}
+
+void join_side_heard(struct join *j, int s, struct bytes b)
+{
+	take_bytes(j, s, JOIN_NO_BUFFER, b);
+}
+
 static void bytes_came(struct join *j, int s, uint32_t buffer, struct bytes b)
 {
 	bool lent = false;
-	if (s == JOIN_BACKEND)
-		j->answer_owed = false;
-	if (j->dying || (s == JOIN_BACKEND && j->backend == JOIN_BACKEND_LOST)) {
-		/* Nobody wants the bytes any more. */
-	} else if (join_passes(j, s)) {
-		lent = pass_bytes(j, s, buffer, b);
-	} else {
-		join_module_tell(j, s == JOIN_CLIENT ? JEEBS_EV_CLIENT_DATA : JEEBS_EV_BACKEND_DATA,
-				 (struct jeebs_bytes){b.p, b.n});
-	}
+
+	if (is_sealed(j, s))
+		join_tls_came(j, b);
+	else
+		lent = take_bytes(j, s, buffer, b);
 	if (!lent)
 		join_buffer_put(&j->thread->buffers, buffer);
 }
@@ -182,8 +218,10 @@ static bool may_read(const struct join *j, int s)
 	const struct join_side *side = &j->side[s];
 	size_t queued = j->side[!s].out.bytes;
 
-	if (side->ended || !can_send_to(j, s))
+	if (side->ended || !is_connected(j, s))
 		return false;
+	if (!can_send_to(j, s))
+		return true; /* no handshake waits for a slow client */
 	if (join_passes(j, s))
 		return queued == 0;
 	if (s == JOIN_CLIENT && j->hold)
@@ -197,7 +235,7 @@ static bool may_read(const struct join *j, int s)
 	return queued < j->thread->buffers.most;
 }
 
-static void count_sent(struct join *channel, int s, size_t n)
+void join_side_count_sent(struct join *channel, int s, size_t n)
 {
 	struct join *j = join_main(channel);
 	struct join_counters *c = &j->thread->count;
@@ -229,7 +267,7 @@ static void splice_side(struct join *j, int s)
 	from->bulk = r.moved + r.rest_n >= t->config->splice_bytes;
 	join_count(&t->count.spliced_bytes, r.moved);
 	if (r.moved > 0)
-		count_sent(j, !s, r.moved);
+		join_side_count_sent(j, !s, r.moved);
 	if (s == JOIN_CLIENT)
 		join_proof_heard(j, r.moved + r.rest_n);
 	if (r.rest_n > 0 && join_queue_adopt(&to->out, r.rest, r.rest_n) < 0) {
@@ -273,7 +311,9 @@ void join_side_recv_completed(struct join *j, int s, int res, uint32_t flags)
 	}
 	if (j->dying || (s == JOIN_BACKEND && j->backend == JOIN_BACKEND_LOST))
 		return;
-	if (res == 0)
+	if (res == 0 && is_sealed(j, s))
+		join_tls_ended(j);
+	else if (res == 0)
 		join_side_ended(j, s);
 	else if (res == -ENOBUFS)
 		park(j, s);
@@ -285,9 +325,13 @@ void join_side_send_completed(struct join *j, int s, int res)
 {
 	struct join_queue *q = &j->side[s].out;
 	struct join_buffer *pool = &j->thread->buffers;
+	if (res > 0 && is_sealed(j, s)) {
+		join_tls_sent(j, (size_t)res);
+		return;
+	}
 	if (res > 0) {
 		size_t offered = join_queue_head(q).n;
-		count_sent(j, s, (size_t)res);
+		join_side_count_sent(j, s, (size_t)res);
 		join_queue_consume(q, pool, (size_t)res);
 		if ((size_t)res == offered)
 			return; /* the head is another chunk now, or the queue is empty */
@@ -296,7 +340,7 @@ void join_side_send_completed(struct join *j, int s, int res)
 			side_failed(j, s, -res);
 		return;
 	}
-	if (join_queue_settle(q, pool) < 0)
+	if (!is_sealed(j, s) && join_queue_settle(q, pool) < 0)
 		join_abort(j, "no-memory");
 }
 
@@ -332,6 +376,8 @@ void join_side_finish(struct join *j)
 		struct join_side *side = &j->side[s];
 		if (!side->finish || side->finished || side->out.bytes > 0 || !can_send_to(j, s))
 			continue;
+		if (is_sealed(j, s) && !join_tls_finish(j))
+			continue; /* close_notify goes first */
 		if (shutdown(side->fd, SHUT_WR) < 0)
 			side_failed(j, s, errno == ENOTCONN ? ECONNRESET : errno);
 		else
@@ -411,8 +457,9 @@ static void count_kept(struct join *j, int s)
 void join_side_work(struct join *j, int s)
 {
 	count_kept(j, s);
-	if (!j->dying && j->side[s].out.bytes > 0 && can_send_to(j, s) &&
-	    !(j->pending & JOIN_BIT(JOIN_OP_SEND + s)))
+	bool some = is_sealed(j, s) || j->side[s].out.bytes > 0;
+	bool ready = is_sealed(j, s) ? is_connected(j, s) : can_send_to(j, s);
+	if (!j->dying && some && ready && !(j->pending & JOIN_BIT(JOIN_OP_SEND + s)))
 		submit_send(j, s);
 	if (!j->dying)
 		read_side(j, s);

@@ -25,10 +25,16 @@ void join_side_cancel(struct join *j, int s);
 void join_side_recv_completed(struct join *j, int s, int res, uint32_t flags);
 void join_side_send_completed(struct join *j, int s, int res);
 
+/* Side @s has said @b, in plaintext. */
+void join_side_heard(struct join *j, int s, struct bytes b);
+/* Counts @n bytes that were sent to side @s, or sealed for it. */
+void join_side_count_sent(struct join *j, int s, size_t n);
 /* The end of the side's stream has come. */
 void join_side_ended(struct join *j, int s);
 /* Passes an end of stream on to the other side, where the direction passes through. */
 void join_side_pass_ends(struct join *j);
+/* Whether nothing is left to be sent to side @s. */
+bool join_side_has_sent(const struct join *j, int s);
 /* Sends the FINs that are due. */
 void join_side_finish(struct join *j);
 /* Submits what the side's state calls for: a send, a receive, a watch. */

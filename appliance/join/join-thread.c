@@ -8,10 +8,12 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/private-memory.h"
 #include "join-conn.h"
 #include "join-family.h"
 #include "join-module.h"
 #include "join-proof.h"
+#include "join-tls.h"
 #include "base/log.h"
 #include "base/thread.h"
 
@@ -182,7 +184,8 @@ static void arm_own(struct join_thread *t)
 
 static void arm_tick(struct join_thread *t)
 {
-	if (list_empty(&t->timed) && list_empty(&t->reading) && list_empty(&t->proving))
+	if (list_empty(&t->timed) && list_empty(&t->reading) && list_empty(&t->proving) &&
+	    list_empty(&t->securing) && list_empty(&t->tls_waiting))
 		return;
 	struct io_uring_sqe *sqe = own_entry(t, &t->tick_armed);
 	if (sqe != NULL) {
@@ -302,6 +305,7 @@ static void complete(struct join_thread *t)
 		read_timers(t);
 		read_deadlines(t);
 		join_proof_look(t);
+		join_tls_look(t);
 	}
 	if (watch) {
 		t->watch_armed = false;
@@ -434,6 +438,8 @@ int join_thread_init(struct join_thread *t, const struct join_config *config)
 	list_init(&t->timed);
 	list_init(&t->reading);
 	list_init(&t->proving);
+	list_init(&t->securing);
+	list_init(&t->tls_waiting);
 	t->connect_timeout.tv_sec = config->connect_timeout_ns / NS_PER_S;
 	t->connect_timeout.tv_nsec = config->connect_timeout_ns % NS_PER_S;
 	int r = mailbox_init(&t->mail);
@@ -467,6 +473,7 @@ bool join_thread_deinit(struct join_thread *t, int64_t deadline_ns)
 		return false;
 	if (t->watch_fd >= 0)
 		close(t->watch_fd);
+	private_memory_free(t->tls_text, JOIN_TLS_TEXT);
 	sem_destroy(&t->ready);
 	mailbox_deinit(&t->mail);
 	return true;

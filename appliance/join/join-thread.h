@@ -46,8 +46,12 @@ struct join_thread {
 	struct list timed;   /* joins with a timer */
 	struct list reading; /* joins with spilled logs, the oldest first */
 	struct list proving; /* joins that have sent what their client may acknowledge */
-	bool tick_armed;     /* the tick is pending: one of these three is not empty */
-	struct list parked;  /* sides that wait for a shared buffer, in order */
+	struct list tls_waiting; /* handshakes with backups (struct join_tls) that have not begun */
+	struct list securing;    /* those that have */
+	bool tick_armed;         /* the tick is pending: one of these five is not empty */
+	uint8_t *tls_text;       /* where what backups say is opened; NULL: nobody has needed it */
+	int64_t tls_told_ns;
+	struct list parked; /* sides that wait for a shared buffer, in order */
 	bool stopping;
 	const struct join *calling; /* the join whose module is being called */
 	bool mail_armed;

@@ -27,6 +27,10 @@
  *   - No idle limit: the protocols have their own. A client that vanished is found by TCP
  *     itself (retransmission, or keep-alive after net.ipv4.tcp_keepalive_time).
  *
+ * A backup that is spoken to in TLS (join-tls.h) has to be believed before anything is said to it.
+ * What is queued for it is plaintext; of each join at most BACKUP_TLS_PIECE bytes of it are sealed
+ * and unsent.
+ *
  * For modules (recovery-module.h): there is one connection to the backup in a join's
  * life. It is made on the first to_backend, or the first byte or end that passes to the
  * server. Where both directions pass through and the client ends before a backup was asked for,
@@ -53,6 +57,8 @@
 #include "base/span.h"
 #include "jeebs/recovery-module.h"
 
+struct backup_tls;
+
 struct join_config {
 	uint32_t threads;   /* 1..64 */
 	uint32_t max_joins; /* per thread, including held joins */
@@ -62,7 +68,10 @@ struct join_config {
 	size_t queue_bytes;
 	size_t kept_bytes; /* per thread, ceiling of bytes that slow peers have not taken */
 	int64_t connect_timeout_ns; /* to the backup */
-	int64_t client_timeout_ns;  /* for a new channel's client to come */
+	/* Of TLS, once it is connected, or since the backup has finished another handshake. */
+	int64_t handshake_timeout_ns;
+	int64_t ticket_wait_ns;    /* how long a handshake waits for the ticket of another one */
+	int64_t client_timeout_ns; /* for a new channel's client to come */
 	/* How long a conversation may read logs that are in the store. */
 	int64_t log_timeout_ns;
 	/*
@@ -73,16 +82,18 @@ struct join_config {
 	size_t splice_bytes;
 };
 
-#define JOIN_CONFIG_DEFAULT                                              \
-	((struct join_config){.threads = 1,                              \
-			      .max_joins = 16384,                        \
-			      .buffers = 32,                             \
-			      .buffer_bytes = 128 * 1024,                \
-			      .queue_bytes = 8 * 1024 * 1024,            \
-			      .kept_bytes = 64 * 1024 * 1024,            \
-			      .connect_timeout_ns = INT64_C(3000000000), \
-			      .splice_bytes = 64 * 1024,                 \
-			      .client_timeout_ns = INT64_C(60000000000), \
+#define JOIN_CONFIG_DEFAULT                                                \
+	((struct join_config){.threads = 1,                                \
+			      .max_joins = 16384,                          \
+			      .buffers = 32,                               \
+			      .buffer_bytes = 128 * 1024,                  \
+			      .queue_bytes = 8 * 1024 * 1024,              \
+			      .kept_bytes = 64 * 1024 * 1024,              \
+			      .connect_timeout_ns = INT64_C(3000000000),   \
+			      .handshake_timeout_ns = INT64_C(3000000000), \
+			      .ticket_wait_ns = INT64_C(100000000),        \
+			      .splice_bytes = 64 * 1024,                   \
+			      .client_timeout_ns = INT64_C(60000000000),   \
 			      .log_timeout_ns = INT64_C(300000000000)})
 
 enum join_event {
@@ -98,7 +109,9 @@ struct join_report {
 	/*
 	 * Of JOIN_ABORTED: a reason of the module, or one of these: "backend-failed" (never
 	 * connected), "backend-reset", "client-reset", "client-lost", "queue-ceiling",
-	 * "module-misused", "log-lost", "no-memory", "ring-failed", "pool-closed". Static text.
+	 * "module-misused", "log-lost", "no-memory", "ring-failed", "pool-closed"; or of TLS to the
+	 * backup "backup-tls-verify", "backup-tls-alpn", "backup-tls-failed", "backup-tls-timeout",
+	 * "backup-tls-truncated" (it ended without close_notify). Static text.
 	 */
 	const char *reason;
 	int64_t now_ns;                            /* CLOCK_MONOTONIC */
@@ -131,6 +144,9 @@ struct join_request {
 	uint8_t *first_out;
 	size_t first_out_n;
 	struct endpoint backend;
+	/* For a conversation that its module says was in TLS; NULL: the backup speaks plain.
+	 * Borrowed. */
+	struct backup_tls *backup_tls;
 
 	/*
 	 * The module that continues the connection; NULL: both directions pass through. `cut.flow`

@@ -172,6 +172,11 @@ VALUE(JOIN_CEILING, JOINS, "joins")
 VALUE(JOIN_CEILING, QUEUE, "queue")
 VALUE(JOIN_CEILING, CONNECT, "connect")
 
+LABEL(HANDSHAKE, "handshake")
+VALUE(HANDSHAKE, FULL, "full")
+VALUE(HANDSHAKE, RESUMED, "resumed") /* with a ticket of another connection */
+VALUE(HANDSHAKE, FAILED, "failed")
+
 METRIC(BUILD_INFO, GAUGE, "jeebs_build_info",
        "Version of the appliance and of the kernel it runs on; always 1.", L(VERSION), L(KERNEL))
 METRIC(PROCESS_START, TIME, "jeebs_process_start_time_seconds",
@@ -278,6 +283,8 @@ METRIC(JOIN_THREADS_BROKEN, GAUGE, "jeebs_join_threads_broken",
        "Threads that could not go on after such a failure, and take no connections.")
 METRIC(JOIN_CEILING, COUNTER, "jeebs_join_ceiling_total",
        "Ceilings hit by continued connections: no place, too much queued, no descriptor or port to the backup.", L(JOIN_CEILING))
+METRIC(BACKUP_TLS, COUNTER, "jeebs_backup_tls_handshakes_total",
+       "Handshakes of TLS with backups: full ones, those with a ticket of an earlier one, and those that failed.", L(HANDSHAKE))
 METRIC(KEYS_VAULT_UP, GAUGE, "jeebs_keys_vault_up",
        "Whether the box knows what this key vault has, and could fetch it.", L(VAULT))
 METRIC(KEYS_RECORDS, GAUGE, "jeebs_keys_records",

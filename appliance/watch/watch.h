@@ -16,6 +16,8 @@
 #include "jeebs-flow.h"
 #include "jeebs/recovery-module.h"
 
+struct backup_tls;
+
 struct watch_service {
 	struct endpoint endpoint;           /* port 0: every port of the address */
 	const struct jeebs_module *module;  /* NULL: tracked, listed and refused */
@@ -28,6 +30,10 @@ struct watch_service {
 	struct jeebs_service options; /* except port and protocol */
 	/* Socket of the program that adopts its connections; NULL: none. */
 	const char *adopt;
+	/* For whoever continues connections: what those to the backups share in TLS (NULL: they are
+	 * plain), and the backup's port (0: as `endpoint`). */
+	struct backup_tls *backup_tls;
+	uint16_t backup_port;
 	bool companion; /* its connections may be related to those of other services */
 	bool keys;      /* keys of its sessions are kept: handshakes are looked for */
 };

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Stock curl downloads over TLS, 1.3 and 1.2, from stock nginx with the key tap: the box opens the sessions' keys when the
-# server dies, and goes on in the middle of a record. The backup speaks plain HTTP. Once with HTTP/2 inside: a record that was cut
-# between two of its frames cannot always be said again, and is then refused by name.
+# server dies, and goes on in the middle of a record. The backup is a stock nginx with TLS: continued connections are
+# asked for there in TLS, new ones go there as they are. On other ports: HTTP/2 inside (a record that was cut between two of its frames
+# cannot always be said again, and is then refused by name), a backup that is asked in plain on a port of its own, one whose
+# certificate is for somebody else, and one that never answers the handshake.
 . "$(dirname "$0")/lib.sh"
 lab_init
 . "$(dirname "$0")/keytap.sh"
@@ -13,32 +15,40 @@ make_files 1k.bin 20m.bin
 keyvault_up web1 10.9.0.1
 vault_start --listen "$vault_at"
 collector_start --vault "$vault_at" --wait-ms 2000
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$lab_dir/backup.key" -out "$lab_dir/backup.crt" \
+	-days 2 -subj /CN=backup -addext subjectAltName=DNS:web.lab,IP:10.9.0.1 2>/dev/null
+chmod 644 "$lab_dir"/backup.*
 
-# https_nginx NAME LISTEN LINE...: the same files on port 443.
+# https_nginx NAME CERTIFICATE LISTEN...: the same files on these ports.
 https_nginx() {
-	local name=$1 listen=$2 dir=$lab_dir/https-$1
+	local name=$1 certificate=$2 dir=$lab_dir/https-$1 listen= port
 	shift 2
 	mkdir -p "$dir"
-	nginx_config "$lab_dir/www" "$dir" "$name" | sed "s/listen 80 .*/listen $listen;/; /listen \[::\]/d; s|^http {|http { $*|" >"$dir/nginx.conf"
+	for port; do listen+="listen $port; "; done
+	nginx_config "$lab_dir/www" "$dir" "$name" | sed "s/listen 80 .*/$listen/; /listen \[::\]/d;
+		s|^http {|http { ssl_certificate $certificate.crt; ssl_certificate_key $certificate.key; ssl_protocols TLSv1.2 TLSv1.3;|" >"$dir/nginx.conf"
 	in_ns_exec "$name" "${https_env[@]}" "$(program nginx)" -p "$dir" -c "$dir/nginx.conf" -e "$dir/error.log" 2>>"$dir/error.log" &
 }
 https_env=("${tapped[@]}")
-https_nginx server '443 ssl' "ssl_certificate $lab_dir/tls.crt; ssl_certificate_key $lab_dir/tls.key; ssl_protocols TLSv1.2 TLSv1.3;"
+https_nginx server "$lab_dir/tls" '443 ssl' '8443 ssl http2' '9443 ssl' '10443 ssl' '11443 ssl'
 https_env=(env)
-https_nginx backup 443
-# HTTP/2 on a port of its own: there a plain nginx speaks nothing else.
-sed "s/listen 443 ssl/listen 8443 ssl http2/; s|^pid .*|pid $lab_dir/https-server/pid2;|" "$lab_dir/https-server/nginx.conf" >"$lab_dir/https-server/h2.conf"
-sed "s/listen 443;/listen 8443 http2;/; s|^pid .*|pid $lab_dir/https-backup/pid2;|" "$lab_dir/https-backup/nginx.conf" >"$lab_dir/https-backup/h2.conf"
-in_ns_exec server "${tapped[@]}" "$(program nginx)" -p "$lab_dir/https-server" -c "$lab_dir/https-server/h2.conf" -e "$lab_dir/https-server/error.log" 2>>"$lab_dir/https-server/error.log" &
-in_ns_exec backup "$(program nginx)" -p "$lab_dir/https-backup" -c "$lab_dir/https-backup/h2.conf" -e "$lab_dir/https-backup/error.log" 2>>"$lab_dir/https-backup/error.log" &
+https_nginx backup "$lab_dir/backup" '443 ssl' '8443 ssl http2' '9443 ssl' 9080 '10443 ssl'
+# It accepts, and says nothing.
+in_ns_exec backup python3 -c 'import socket, time
+s = socket.create_server(("10.9.0.2", 11443))
+time.sleep(3600)' &
 wait_for 5 "nginx with HTTP/2 in TLS" in_ns client curl -skf --http2 -o /dev/null https://10.9.0.1:8443/1k.bin
-wait_for 5 "nginx with HTTP/2 alone" in_ns box curl -sf --http2-prior-knowledge -o /dev/null http://10.9.0.2:8443/1k.bin
 wait_for 5 "nginx with TLS" in_ns client curl -skf -o /dev/null https://10.9.0.1/1k.bin
-wait_for 5 "nginx without" in_ns box curl -sf -o /dev/null http://10.9.0.2:443/1k.bin
+wait_for 5 "the backup" in_ns box curl -skf -o /dev/null https://10.9.0.2/1k.bin
+wait_for 5 "the backup without TLS" in_ns box curl -sf -o /dev/null http://10.9.0.2:9080/1k.bin
+wait_for 5 "the backup that hangs" in_ns backup ss -Htln 'sport = :11443'
 
 lab_addresses='[10.9.0.1]'
 lab_backups='[{address: 10.9.0.2}]'
-lab_services=('{port: 443, protocol: https, keys: sealed, retain: 64MiB}' '{port: 8443, protocol: https, keys: sealed, retain: 64MiB}')
+https_service() { echo "{port: $1, protocol: https, keys: sealed, retain: 64MiB, backup_tls: {$2}}"; }
+lab_services=("$(https_service 443 "ca: $lab_dir/backup.crt")" "$(https_service 8443 "ca: $lab_dir/backup.crt")"
+	"$(https_service 9443 "mode: plain, port: 9080")" "$(https_service 10443 "ca: $lab_dir/backup.crt, name: other.lab")"
+	"$(https_service 11443 "ca: $lab_dir/backup.crt")")
 lab_extra="keyvault: {vaults: [{address: \"$vault_at\"}], certificate: $vault_dir/recovery.crt, key: $vault_dir/recovery.key, ca: $vault_dir/ca.crt}"
 appliance_start --debug
 status() { jeebsctl status >"$lab_dir/status"; grep -q "$1" "$lab_dir/status"; }
@@ -60,28 +70,61 @@ for suite in ECDHE-ECDSA-AES128-GCM-SHA256 ECDHE-ECDSA-CHACHA20-POLY1305; do
 	clients+=("$suite")
 done
 get_rate=1000000 get again -k --http1.1 -H "X-Marker: $marker" https://10.9.0.1/paced/20m.bin https://10.9.0.1/1k.bin
-clients+=(again)
-get_rate=1000000 get h2 -k --http2 -H "X-Marker: $marker" https://10.9.0.1:8443/20m.bin https://10.9.0.1:8443/1k.bin
-clients+=(h2)
-for id in "${clients[@]}"; do
-	wait_for 10 "the download '$id'" get_reached "$id" 500000
+get_rate=1000000 get named -k --http1.1 --resolve web.lab:443:10.9.0.1 -H "X-Marker: $marker" https://web.lab/20m.bin
+clients+=(again named)
+for i in {1..20}; do
+	get_rate=500000 get "many$i" -k --http1.1 -H "X-Marker: $marker" https://10.9.0.1/20m.bin
+	clients+=("many$i")
 done
-wait_for 5 "the sessions' keys" status "web1:443: $((${#clients[@]} - 1)) of $((${#clients[@]} - 1)) sessions have keys"
-wait_for 5 "the keys of HTTP/2" status "web1:8443: 1 of 1 sessions have keys"
+on_443=${#clients[@]}
+get_rate=1000000 get h2 -k --fail-early --http2 -H "X-Marker: $marker" https://10.9.0.1:8443/20m.bin https://10.9.0.1:8443/1k.bin
+get_rate=1000000 get plain -k --http1.1 -H "X-Marker: $marker" https://10.9.0.1:9443/20m.bin
+get_rate=1000000 get other -k --http1.1 -H "X-Marker: $marker" https://10.9.0.1:10443/20m.bin
+get_rate=1000000 get hangs -k --http1.1 -H "X-Marker: $marker" https://10.9.0.1:11443/20m.bin
+clients+=(h2 plain other hangs)
+for id in "${clients[@]}"; do
+	wait_for 20 "the download '$id'" get_reached "$id" 500000
+done
+wait_for 5 "the sessions' keys" status "web1:443: $on_443 of $on_443 sessions have keys"
+for port in 8443 9443 10443 11443; do
+	wait_for 5 "the keys of port $port" status "web1:$port: 1 of 1 sessions have keys"
+done
+# What a takeover would find is known before.
+not_ready() { in_ns box curl -s "http://$lab_metrics/readyz" | grep -qF "$1"; }
+wait_for 10 "the backup that shows another's certificate to be told of" not_ready "web1:10443: backup 10.9.0.2: hostname mismatch"
+shaken() { metric_sum "jeebs_backup_tls_handshakes_total{handshake=\"$1\"}"; }
+full=$(shaken full) resumed=$(shaken resumed)
 mapfile -t pids < <(ip netns pids "$(ns client)")
 (($(marked "${pids[@]}") > 0)) || fail "the marker is not even in the clients' memory"
 [[ $(marked "$appliance" "$lab_dir/state" "$vault_dir") == 0 ]] || fail "the box has plaintext"
 pull_cable server
 wait_for 10 "the takeover" taken_over
+# New clients, who verify the backup for what it is to them.
+for url in https://10.9.0.1 https://10.9.0.1:8443 https://10.9.0.1:9443 "https://web.lab --resolve web.lab:443:10.9.0.1"; do
+	# shellcheck disable=SC2086 # a URL and options
+	set -- $url
+	in_ns client curl -sf --cacert "$lab_dir/backup.crt" "${@:2}" -o "$lab_dir/new" "$1/1k.bin" || fail "a new client of $url: curl says $?"
+	cmp -s "$lab_dir/new" "$lab_dir/www/1k.bin" || fail "a new client of $url got something else"
+done
 get_hurry
-get_wait 30 "${clients[@]}"
+get_wait 60 "${clients[@]}"
 for id in "${clients[@]}"; do
-	[[ $id == again || $id == h2 ]] || get_check "$id" 20m.bin
+	[[ $id == again || $id == h2 || $id == other || $id == hangs ]] || get_check "$id" 20m.bin
 done
 get_check again 20m.bin 1k.bin
-contradicted=$(jq -s '[.[] | select(.event == "connection-aborted" and .reason == "record-contradicts")] | length' "$lab_dir/appliance.log")
+aborted() { jq -s --arg why "$1" '[.[] | select(.event == "connection-aborted" and .reason == $why)] | length' "$lab_dir/appliance.log"; }
+contradicted=$(aborted record-contradicts)
 if ((contradicted == 0)); then get_check h2 20m.bin 1k.bin; else ((contradicted == 1)) && [[ $(cat "$lab_dir/get/h2.exit") != 0 ]] || fail "$contradicted connections contradicted"; fi
+for id in other hangs; do
+	[[ $(cat "$lab_dir/get/$id.exit") != 0 ]] || fail "the download '$id' came to an end"
+done
+(($(aborted backup-tls-verify) == 1)) || fail "a backup with another's certificate was not refused for that"
+(($(aborted backup-tls-timeout) == 1)) || fail "a backup that hangs was not refused for that"
 # Whoever closes a connection before it has read our close_notify resets it; by then it has long been proven.
 all_settled
-((account_continued == ${#clients[@]} - contradicted)) || fail "$account_continued of ${#clients[@]} continued"
-pass "$account_continued downloads over TLS, $contradicted with HTTP/2 refused, longest stall $(longest_stall "${clients[@]}") ms"
+((account_continued == ${#clients[@]} - contradicted - 2)) || fail "$account_continued of ${#clients[@]} continued"
+# A full handshake for each name that was asked for, and of those that were impatient; HTTP/2 has its own port.
+full=$(($(shaken full) - full)) resumed=$(($(shaken resumed) - resumed))
+((full + resumed >= on_443 + 1 && full <= 6)) || fail "$full full handshakes with the backup, and $resumed resumed"
+unset 'clients[-1]' 'clients[-1]'
+pass "$account_continued downloads over TLS, $contradicted with HTTP/2 refused, $full full handshakes with the backup and $resumed resumed, longest stall $(longest_stall "${clients[@]}") ms"

@@ -304,6 +304,14 @@ static void *join_memory(struct jeebs_join *j, size_t n)
 	return c->memory;
 }
 
+/* Oracles speak plain. */
+static void join_backend_tls(struct jeebs_join *j, const char *name, const char *alpn)
+{
+	struct harness_channel *c = channel_of(j);
+
+	may(c, !c->asked, "backend_tls after something was sent to the backend");
+}
+
 const struct jeebs_join_ops harness_ops = {
 	.size = sizeof(struct jeebs_join_ops),
 	.to_client = join_to_client,
@@ -323,4 +331,5 @@ const struct jeebs_join_ops harness_ops = {
 	.address = join_address,
 	.room = join_room,
 	.memory = join_memory,
+	.backend_tls = join_backend_tls,
 };

@@ -420,6 +420,9 @@ static struct jeebs_bytes op_begun(struct jeebs_join *j)
 	return given(m->prefix, m->begun_n);
 }
 
+/* There is one layer. */
+static void op_backend_tls(struct jeebs_join *j, const char *name, const char *alpn) {}
+
 static const struct jeebs_join_ops inner_ops = {
 	.size = sizeof(struct jeebs_join_ops),
 	.to_client = op_to_client,
@@ -440,6 +443,7 @@ static const struct jeebs_join_ops inner_ops = {
 	.room = op_room,
 	.memory = op_memory,
 	.begun = op_begun,
+	.backend_tls = op_backend_tls,
 };
 
 static void tell(struct joined *m, uint32_t event, struct bytes b)
@@ -557,6 +561,8 @@ static bool begin(struct joined *m, struct tls *s, const struct jeebs_cut *cut)
 	m->follow[1] = s->to[1].follow;
 	/* An update more than was asked for does no harm; whether it was answered is not known. */
 	m->update_due = m->follow[JEEBS_TO_SERVER].wants_update;
+	if (JEEBS_HAS(m->ops, backend_tls))
+		m->ops->backend_tls(m->j, m->session.name, m->session.alpn);
 	if (!take_partial(m, cut, JEEBS_TO_SERVER, m->in, &m->in_n) ||
 	    !take_partial(m, cut, JEEBS_TO_CLIENT, m->wire, &n)) {
 		fail(m, "log-unreadable");

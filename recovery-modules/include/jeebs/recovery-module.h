@@ -379,6 +379,13 @@ struct jeebs_join_ops {
 	 * empty: there is nothing.
 	 */
 	struct jeebs_bytes (*begun)(struct jeebs_join *j);
+	/*
+	 * Of a conversation that was in TLS: the server name that the client asked for, and the
+	 * protocol inside that was agreed on (ALPN); each NULL or empty: none. The backup is spoken
+	 * to in TLS then, if the operator does not want it plain; the module says and hears
+	 * plaintext in both cases. Callable before anything was sent to the backend.
+	 */
+	void (*backend_tls)(struct jeebs_join *j, const char *name, const char *alpn);
 };
 #define JEEBS_ROOM        (256u << 10)
 #define JEEBS_MEMORY_MAX  (512u << 10) /* inside a layer: half of it */
