@@ -676,6 +676,12 @@ static void settle(struct joined *m)
 static void pass_on(const struct tls *s, const struct jeebs_cut *cut, struct jeebs_join *j,
 		    const struct jeebs_join_ops *ops)
 {
+	struct jeebs_address service;
+
+	/* Where new clients go: on a port for continued connections there may be no TLS. */
+	ops->address(j, JEEBS_END_SERVICE, &service);
+	if (service.port != 0)
+		ops->backend_port(j, service.port);
 	ops->log_to_backend(j, s->service.begin[JEEBS_TO_SERVER], cut->to_server_end);
 	ops->pass(j, JEEBS_TO_SERVER);
 	ops->pass(j, JEEBS_TO_CLIENT);
