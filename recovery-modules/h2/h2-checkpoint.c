@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The state as bytes: version 1, big-endian. Of a connection that was given up, only the reason.
+ * The state as bytes: version 2, big-endian. Of a connection that was given up, only the reason.
  *
  *	u8 version, reason
  *	u8 flags, preface_n, pings_n; pings; u16 settings_n; u32 last_id, client_init, server_init,
@@ -15,7 +15,7 @@
 
 #include "recovery-modules/http/http-answer-form.h"
 
-#define VERSION 1u
+#define VERSION 2u
 
 #define FLAG_GREETED   0x01u
 #define FLAG_WAITING   0x02u

@@ -10,9 +10,9 @@ static void put_digest(struct writer *w, const struct http_digest *d)
 	writer_u64be(w, d->to);
 	writer_u64be(w, d->all);
 	writer_u64be(w, d->last);
-	for (int i = 0; i < 4; i++)
-		writer_u64be(w, d->block.v[i]);
-	writer_copy(w, d->block.mem64, d->block.total_len % 32);
+	for (int i = 0; i < 8; i++)
+		writer_u64be(w, d->block.stripes.sum[i]);
+	writer_copy(w, d->block.rest, http_digest_open(d) % HTTP_STRIPE_BYTES);
 }
 
 void http_answer_write(struct writer *w, const struct http_answer *a, const struct http_etag *etag,
@@ -50,11 +50,9 @@ static void get_digest(struct reader *r, struct http_digest *d)
 	d->to = to;
 	d->all = reader_u64be(r);
 	d->last = reader_u64be(r);
-	for (int i = 0; i < 4; i++)
-		d->block.v[i] = reader_u64be(r);
-	d->block.total_len = to - http_digest_block(d);
-	d->block.memsize = (XXH32_hash_t)(d->block.total_len % 32);
-	reader_copy(r, d->block.mem64, d->block.memsize);
+	for (int i = 0; i < 8; i++)
+		d->block.stripes.sum[i] = reader_u64be(r);
+	reader_copy(r, d->block.rest, http_digest_open(d) % HTTP_STRIPE_BYTES);
 }
 
 void http_answer_read(struct reader *r, struct http_answer *a, struct http_etag *etag,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The state as bytes: version 6, big-endian. The answer, its entity tag and the
+ * The state as bytes: version 7, big-endian. The answer, its entity tag and the
  * digests are there only while a response body is being delivered.
  *
  *	u8 version, reason, flags, informational, queue_n, sync, proofs, after_pause
@@ -9,7 +9,7 @@
  *	queue_n x: u64 start; u32 head_n; u8 method, flags
  *	[answer: 8 x u64, u32 encoding, type, charset,
  *	 parameters, u16 status, flags, u8 kind; u8 etag_n, etag;
- *	 delivered: u64 from, to, all, last; of its present block 4 x u64, length modulo 32 bytes]
+ *	 delivered: u64 from, to, all, last; of its present block 8 x u64, length modulo 64 bytes]
  */
 #include "http.h"
 
@@ -17,7 +17,7 @@
 
 #include "http-answer-form.h"
 
-#define VERSION 6u
+#define VERSION 7u
 
 #define FLAG_CLOSED    0x01u
 #define FLAG_UPLOADING 0x02u

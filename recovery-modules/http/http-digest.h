@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * http-digest: digests (XXH64) of what was delivered of a body, in blocks of 64 KiB.
+ * http-digest: digests of what was delivered of a body, in blocks of 64 KiB (http-stripes.h).
  *
  * Each byte is digested once. Two things can be compared afterwards: all that was delivered, if
  * there is no gap in it; and the newest 64 to 128 KiB alone, so that a backend need not send the
@@ -11,20 +11,23 @@
 
 #include <stdbool.h>
 
-#define XXH_INLINE_ALL
-#define XXH_STATIC_LINKING_ONLY
-#include <xxhash.h>
-
+#include "http-stripes.h"
 #include "jeebs/recovery-module.h"
 
 #define HTTP_BLOCK_BYTES 65536u
 
+/* Of a run of bytes that begins where http_digest_block() says. */
+struct http_block {
+	struct http_stripes stripes;
+	uint8_t rest[HTTP_STRIPE_BYTES]; /* the bytes behind the last whole stripe */
+};
+
 struct http_digest {
-	uint64_t from;       /* position of the first digested byte */
-	uint64_t to;         /* position behind the last digested byte */
-	uint64_t all;        /* digest of the digests of all complete blocks */
-	uint64_t last;       /* digest of the last complete block */
-	XXH64_state_t block; /* current block: from the mark below `to`, or from `from` */
+	uint64_t from;           /* position of the first digested byte */
+	uint64_t to;             /* position behind the last digested byte */
+	uint64_t all;            /* digest of the digests of all complete blocks */
+	uint64_t last;           /* digest of the last complete block */
+	struct http_block block; /* current block: from the mark below `to`, or from `from` */
 };
 
 /* Begins an empty digest; the next byte is that at @from. */
@@ -45,6 +48,12 @@ static inline uint64_t http_digest_block(const struct http_digest *d)
 	uint64_t mark = d->to - d->to % HTTP_BLOCK_BYTES;
 
 	return mark > d->from ? mark : d->from;
+}
+
+/* How many bytes are in the current block. */
+static inline uint64_t http_digest_open(const struct http_digest *d)
+{
+	return d->to - http_digest_block(d);
 }
 
 /*
