@@ -159,7 +159,7 @@ const struct config_key config_keys[] = {
 	 LIST(struct config_server, services, service_count, 1, 64), .doc = "TCP ports that are protected"},
 	{"servers[].services[].port", CONFIG_PORT, .required = true, SERVICE(port), .min = 1, .max = 65535,
 	 .doc = "TCP port"},
-	{"servers[].services[].protocol", CONFIG_NAME, .required = true, SERVICE(protocol), .max = 32,
+	{"servers[].services[].protocol", CONFIG_PROTOCOL, .required = true, SERVICE(protocol), .max = 32,
 	 .doc = "the recovery module"},
 	{"servers[].services[].replay", CONFIG_CHOICE, SERVICE(replay), .fallback = "idempotent", .choices = replays,
 	 .doc = "which requests may be asked again though the server may have acted on them"},
@@ -307,7 +307,7 @@ bool config_key_is_text(const struct config_key *key)
 {
 	return key->type == CONFIG_PATH || key->type == CONFIG_STRING || key->type == CONFIG_NAME ||
 	       key->type == CONFIG_HOST || key->type == CONFIG_INTERFACE ||
-	       key->type == CONFIG_WHERE;
+	       key->type == CONFIG_PROTOCOL || key->type == CONFIG_WHERE;
 }
 
 char *config_key_entries(const struct config_key *key, const void *base, size_t *ret_count)

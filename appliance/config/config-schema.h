@@ -22,6 +22,7 @@ enum config_type {
 	CONFIG_STRING,    /* char *, not empty, at most `max` bytes */
 	CONFIG_NAME,      /* char *, [A-Za-z0-9_-], at most `max` bytes */
 	CONFIG_HOST,      /* char *, a host name or an address, at most `max` bytes */
+	CONFIG_PROTOCOL,  /* char *, one name, or two with a colon in between */
 	CONFIG_INTERFACE, /* char *, a name that the kernel takes for an interface */
 	CONFIG_ADDRESS,   /* struct netaddr, unicast */
 	CONFIG_LISTEN,    /* struct endpoint, or "off" */

@@ -179,11 +179,23 @@ static int parse_number(const struct config_key *key, const char *text, int64_t 
 	return 0;
 }
 
+/* Returns what is behind a name. */
+static const char *skip_name(const char *text)
+{
+	return text +
+	       strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-");
+}
+
 static bool is_name(const char *text)
 {
-	return text[strspn(text,
-			   "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")] ==
-	       0;
+	return *skip_name(text) == 0;
+}
+
+static bool is_protocol(const char *text)
+{
+	const char *end = skip_name(text);
+
+	return *end == 0 || (*end == ':' && end > text && end[1] && is_name(end + 1));
 }
 
 /* As a certificate may name it: letters of ASCII, digits, and what is between them. */
@@ -234,6 +246,8 @@ static int parse_text(const struct config_key *key, const char *text, char **fie
 		return invalid(why, text, "may hold letters, digits, '_' and '-'");
 	if (key->type == CONFIG_HOST && !is_host(text))
 		return invalid(why, text, "must be a host name or an address");
+	if (key->type == CONFIG_PROTOCOL && !is_protocol(text))
+		return invalid(why, text, "must be a name, or two with a colon: tls:replay");
 	if (key->type == CONFIG_INTERFACE && !is_interface(text))
 		return invalid(why, text, "must be the name of an interface");
 	char *copy = strdup(text);
@@ -321,6 +335,7 @@ int config_value_parse(const struct config_key *key, const char *text, void *fie
 	case CONFIG_STRING:
 	case CONFIG_NAME:
 	case CONFIG_HOST:
+	case CONFIG_PROTOCOL:
 	case CONFIG_INTERFACE:
 	case CONFIG_WHERE:
 		return parse_text(key, text, field, why);
@@ -410,6 +425,7 @@ void config_value_print(const struct config_key *key, const void *field, FILE *o
 	case CONFIG_STRING:
 	case CONFIG_NAME:
 	case CONFIG_HOST:
+	case CONFIG_PROTOCOL:
 	case CONFIG_INTERFACE:
 	case CONFIG_WHERE:
 		print_text(*(char *const *)field, out);

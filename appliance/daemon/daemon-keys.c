@@ -219,11 +219,33 @@ static void on_ended(void *ctx, uint64_t id, enum track_close why)
 		keys_session_ended(d->keys, id);
 }
 
+static void *on_follow(void *ctx, const struct jeebs_flow *jf, struct jeebs_keys **ret_keys,
+		       const struct jeebs_crypto_ops **ret_crypto)
+{
+	struct daemon *d = ctx;
+	struct keys_lease *lease;
+
+	if (keys_try_lend(d->keys, &jf->flow->server, &jf->flow->client, &lease) != 0)
+		return NULL;
+	*ret_keys = keys_of_lease(lease);
+	*ret_crypto = keys_crypto();
+	return lease;
+}
+
+static void on_follow_end(void *ctx, void *lease)
+{
+	keys_lease_back(lease);
+}
+
 struct worker_sessions daemon_keys_sessions(struct daemon *d)
 {
 	if (!d->keys)
 		return (struct worker_sessions){0};
-	return (struct worker_sessions){.ctx = d, .begun = on_begun, .ended = on_ended};
+	return (struct worker_sessions){.ctx = d,
+					.begun = on_begun,
+					.ended = on_ended,
+					.lend = on_follow,
+					.lease_back = on_follow_end};
 }
 
 static bool keeps_keys(const struct daemon *d, uint32_t server)

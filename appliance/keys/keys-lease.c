@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <errno.h>
 #include <stdlib.h>
 
 #include "keys-room.h"
@@ -43,30 +44,32 @@ static int make_keys(struct keys_lease *lease)
 	return 0;
 }
 
-/* Lends what there is, and counts it. */
+/* Lends what there is, and counts it. The caller has the lock. */
 static int lend(struct keys *k, const struct endpoint *server, const struct endpoint *client,
 		struct keys_lease *lease)
 {
-	int r = keys_borrow(k, server, client, &lease->loan);
+	struct keys_live *l = keys_sessions_between(k->sessions, server, client);
+	int r = keys_borrow_of(k, l, &lease->loan);
 
 	if (r)
 		return r;
-	pthread_mutex_lock(&k->lock);
-	struct keys_live *l = keys_sessions_between(k->sessions, server, client);
-	if (l) {
-		l->leases++;
-		lease->id = l->id;
-	}
-	pthread_mutex_unlock(&k->lock);
-	if (!l) { /* it has ended in between */
+	l->leases++;
+	lease->id = l->id;
+	return 0;
+}
+
+static int finish(struct keys_lease *lease, int r, struct keys_lease **ret)
+{
+	struct keys *k = lease->k;
+
+	if (r == 0 && (r = make_keys(lease)) != 0) {
 		keys_give_back(k, &lease->loan);
-		return KEYS_MISSING;
+		keys_post_lease_back(k, lease->id);
 	}
-	r = make_keys(lease);
-	if (r) {
-		keys_give_back(k, &lease->loan);
-		keys_post_lease_end(k, lease->id);
-	}
+	if (r)
+		free(lease);
+	else
+		*ret = lease;
 	return r;
 }
 
@@ -78,13 +81,25 @@ int keys_lend(struct keys *k, const struct endpoint *server, const struct endpoi
 	if (!lease)
 		return KEYS_NOT_OPENED;
 	lease->k = k;
+	pthread_mutex_lock(&k->lock);
 	int r = lend(k, server, client, lease);
-	if (r) {
-		free(lease);
-		return r;
-	}
-	*ret = lease;
-	return 0;
+	pthread_mutex_unlock(&k->lock);
+	return finish(lease, r, ret);
+}
+
+int keys_try_lend(struct keys *k, const struct endpoint *server, const struct endpoint *client,
+		  struct keys_lease **ret)
+{
+	struct keys_lease *lease;
+
+	if (pthread_mutex_trylock(&k->lock) != 0)
+		return -EAGAIN;
+	lease = calloc(1, sizeof *lease);
+	if (lease)
+		lease->k = k;
+	int r = lease ? lend(k, server, client, lease) : KEYS_NOT_OPENED;
+	pthread_mutex_unlock(&k->lock);
+	return lease ? finish(lease, r, ret) : r;
 }
 
 struct jeebs_keys *keys_of_lease(const struct keys_lease *lease)
@@ -97,7 +112,8 @@ const struct jeebs_crypto_ops *keys_crypto(void)
 	return &session_crypto_ops;
 }
 
-void keys_lease_end(struct keys_lease *lease)
+/* Clears what was derived, and lets go of the secrets. */
+static void clear(struct keys_lease *lease)
 {
 	struct keys *k = lease->k;
 
@@ -105,6 +121,23 @@ void keys_lease_end(struct keys_lease *lease)
 	keys_arena_done(k->arena, lease->slot);
 	keys_arena_release(k->arena, lease->slot);
 	keys_give_back(k, &lease->loan);
-	keys_post_lease_end(k, lease->id);
 	free(lease);
+}
+
+void keys_lease_end(struct keys_lease *lease)
+{
+	struct keys *k = lease->k;
+	uint64_t id = lease->id;
+
+	clear(lease);
+	keys_post_lease_end(k, id);
+}
+
+void keys_lease_back(struct keys_lease *lease)
+{
+	struct keys *k = lease->k;
+	uint64_t id = lease->id;
+
+	clear(lease);
+	keys_post_lease_back(k, id);
 }

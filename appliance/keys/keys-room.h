@@ -94,6 +94,13 @@ void live_erase(struct keys *k, const struct keys_live *l);
 void keys_sweep(struct keys *k, uint32_t server);
 /* The lease of a session has ended. From any thread. */
 void keys_post_lease_end(struct keys *k, uint64_t id);
+/* It was given back, and its session goes on. From any thread. */
+void keys_post_lease_back(struct keys *k, uint64_t id);
 bool any_vault_is_live(const struct keys *k);
+
+/* ---- keys-told.c ----------------------------------------------------------------------------- */
+
+/* keys_borrow() for whoever has the lock. @l may be NULL. */
+int keys_borrow_of(struct keys *k, const struct keys_live *l, struct keys_loan *ret);
 
 #endif

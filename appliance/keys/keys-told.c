@@ -29,7 +29,7 @@ static int pin(struct keys *k, const struct keys_found *f, struct keys_loan *ret
 	return 0;
 }
 
-static int borrow(struct keys *k, const struct keys_live *l, struct keys_loan *ret)
+int keys_borrow_of(struct keys *k, const struct keys_live *l, struct keys_loan *ret)
 {
 	if (!l)
 		return KEYS_MISSING;
@@ -44,7 +44,7 @@ int keys_borrow(struct keys *k, const struct endpoint *server, const struct endp
 		struct keys_loan *ret)
 {
 	pthread_mutex_lock(&k->lock);
-	int r = borrow(k, keys_sessions_between(k->sessions, server, client), ret);
+	int r = keys_borrow_of(k, keys_sessions_between(k->sessions, server, client), ret);
 	pthread_mutex_unlock(&k->lock);
 	return r;
 }

@@ -32,6 +32,7 @@ enum order_kind {
 	ORDER_REFUSED,
 	ORDER_OVER,
 	ORDER_LEASE_END,
+	ORDER_LEASE_BACK,
 };
 
 struct order {
@@ -246,6 +247,11 @@ static void do_order(struct keys *k, const struct order *o)
 		l->leases--;
 		ended(k, l);
 		return;
+	case ORDER_LEASE_BACK:
+		l = keys_sessions_find(k->sessions, o->session.id);
+		if (l && --l->leases == 0 && l->ended && l->judged)
+			over(k, l);
+		return;
 	case ORDER_TAKEOVER:
 		batch_takeover(k, &o->takeover);
 		return;
@@ -324,6 +330,11 @@ void keys_session_ended(struct keys *k, uint64_t id)
 void keys_post_lease_end(struct keys *k, uint64_t id)
 {
 	tell_end(k, ORDER_LEASE_END, id);
+}
+
+void keys_post_lease_back(struct keys *k, uint64_t id)
+{
+	tell_end(k, ORDER_LEASE_BACK, id);
 }
 
 void keys_session_forgotten(struct keys *k, uint64_t id)

@@ -128,6 +128,11 @@ int keys_lend(struct keys *k, const struct endpoint *server, const struct endpoi
 	      struct keys_lease **ret);
 struct jeebs_keys *keys_of_lease(const struct keys_lease *lease);
 const struct jeebs_crypto_ops *keys_crypto(void);
+/* As keys_lend(), for whoever must not wait: -EAGAIN, the room is busy. */
+int keys_try_lend(struct keys *k, const struct endpoint *server, const struct endpoint *client,
+		  struct keys_lease **ret);
+/* The connection goes on with somebody else: what was derived is cleared. */
+void keys_lease_back(struct keys_lease *lease);
 /* The connection is over: everything of it is cleared, and the vaults erase what they have. */
 void keys_lease_end(struct keys_lease *lease);
 

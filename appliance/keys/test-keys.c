@@ -420,6 +420,14 @@ static void keys_are_lent_by_handle(void **state)
 	keys_lease_end(lease[0]);
 	wait_for(stats(b).records == records - 1); /* the vault has erased it */
 	assert_int_equal(stats(b).held, 2);
+	/* One that is given back erases nothing; who must not wait gets the next one. */
+	keys_lease_back(lease[1]);
+	int r;
+	wait_for((r = keys_try_lend(b->keys, &b->known[1].server, &b->known[1].client,
+				    &lease[1])) != -EAGAIN);
+	assert_int_equal(r, 0);
+	use_by_handle(lease[1], &b->known[1], 9);
+	assert_int_equal(stats(b).records, records - 1);
 	keys_session_ended(b->keys, 2); /* not before its lease ends */
 	keys_lease_end(lease[1]);
 	wait_for(stats(b).records == records - 2);

@@ -42,6 +42,7 @@ static void add_service(struct services *s, const struct config_server *server,
 		v->server = (uint16_t)s->server_count;
 		v->adopt = service->adopt;
 		v->keys = service->keys != CONFIG_KEYS_OFF && !w->companion;
+		v->live_keys = service->keys == CONFIG_KEYS_LIVE && !w->companion;
 		v->options = services_options(service);
 		v->options.upgrade = w->upgrade ? service->upgrade : NULL;
 		v->options.inner = w->options.inner;

@@ -96,6 +96,15 @@ struct handshake_part {
 	struct handshake *seen; /* NULL: it is not looked for, or there was no memory */
 };
 
+/* follow.c: of services that are followed with keys. */
+struct follow_part {
+	void *lease; /* NULL: there are none */
+	struct jeebs_keys *keys;
+	const struct jeebs_crypto_ops *crypto;
+	int64_t ask_ns;   /* not before */
+	int64_t until_ns; /* until then they are awaited; 0: nobody has asked */
+};
+
 /* taken.c */
 struct taken_part {
 	bool left; /* it was taken over or given up, so it did not close by itself */
@@ -123,6 +132,7 @@ struct jeebs_flow {
 	struct life_part life;
 	struct endings_part endings;
 	struct handshake_part handshake;
+	struct follow_part follow;
 	struct taken_part taken;
 	struct worker_store_part store;
 	struct worker_vlan_part vlan;

@@ -4,6 +4,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/private-memory.h"
+
+#include "follow.h"
 #include "related.h"
 #include "spill.h"
 #include "taken.h"
@@ -125,12 +128,19 @@ static int live_hand_over(struct jeebs_flow *jf, uint64_t to_server, uint64_t to
 	return m && watch_hand_over(jf, m, (uint64_t[2]){to_server, to_client});
 }
 
+static uint8_t *live_scratch(struct jeebs_flow *jf, size_t n)
+{
+	return scratch_take(n);
+}
+
 static const struct jeebs_live_ops live_ops = {
 	.size = sizeof(struct jeebs_live_ops),
 	.keep_from = live_keep_from,
 	.log = live_log,
 	.expect = live_expect,
 	.hand_over = live_hand_over,
+	.keys = follow_keys,
+	.scratch = live_scratch,
 };
 
 static struct jeebs_flow *flow_block_new(const struct watch *w)
@@ -175,6 +185,7 @@ static void set_stage(struct jeebs_flow *jf, enum watch_stage stage)
 	if (stage == WATCH_EARLY || stage == WATCH_PUT_OFF || stage == WATCH_LISTENS)
 		return;
 	jf->listener.next_module = NULL;
+	follow_end(jf);
 	if (stage == WATCH_DETACHED)
 		return;
 	spill_want_nothing(jf);
@@ -259,6 +270,16 @@ static bool goes_on(struct jeebs_flow *jf, int r)
 	return r == JEEBS_OK;
 }
 
+/* Shows the module bytes. What it has decrypted of them is zeroed. */
+static int show(struct jeebs_flow *jf, uint32_t dir, uint64_t off, struct bytes b, int64_t now_ns)
+{
+	struct watch_listener *l = &jf->listener;
+	int r = l->module->data(l->state, dir, off, (struct jeebs_bytes){b.p, b.n}, now_ns);
+
+	scratch_give_back();
+	return r;
+}
+
 /* Shows the module the log of @dir from @off on. Returns false when it wants no more for now. */
 static bool show_log(struct jeebs_flow *jf, uint32_t dir, uint64_t off, int64_t now_ns)
 {
@@ -268,9 +289,7 @@ static bool show_log(struct jeebs_flow *jf, uint32_t dir, uint64_t off, int64_t 
 		struct bytes b = track_log(jf->flow, (enum flow_dir)dir, off);
 		if (b.n == 0)
 			give_up(jf); /* it has released bytes that it was not shown yet */
-		if (b.n == 0 ||
-		    !goes_on(jf, jf->listener.module->data(jf->listener.state, dir, off,
-							   (struct jeebs_bytes){b.p, b.n}, now_ns)))
+		if (b.n == 0 || !goes_on(jf, show(jf, dir, off, b, now_ns)))
 			return false;
 		off += b.n;
 	}
@@ -293,8 +312,7 @@ static bool show_chunk(struct jeebs_flow *jf, struct chunk c)
 
 	if (b.n == 0)
 		return true;
-	return goes_on(jf, jf->listener.module->data(jf->listener.state, c.dir, c.off + before,
-						     (struct jeebs_bytes){b.p, b.n}, c.now_ns));
+	return goes_on(jf, show(jf, c.dir, c.off + before, b, c.now_ns));
 }
 
 /* Tells the module of the FIN, of which the module before may have been told already. */
@@ -477,8 +495,7 @@ static void on_data(void *ctx, struct flow *f, enum flow_dir dir, uint64_t off, 
 			jf->listener.missed[dir] = off + b.n;
 		return;
 	}
-	goes_on(jf, jf->listener.module->data(jf->listener.state, dir, off,
-					      (struct jeebs_bytes){b.p, b.n}, now));
+	goes_on(jf, show(jf, dir, off, b, now));
 	const struct chunk c = {dir, off, b, now};
 	if (jf->listener.next_module && may_put_off_found(jf, &c))
 		put_off_found(jf);
@@ -544,6 +561,7 @@ static void on_close(void *ctx, struct flow *f, enum track_close why)
 	list_del(&f->dirty);
 	if (!jf)
 		return;
+	follow_end(jf);
 	if (w->cfg.hooks.closed)
 		w->cfg.hooks.closed(w->cfg.ctx, jf, why);
 	if (jf->service->companion && why == TRACK_CLOSE_FIN)
@@ -627,6 +645,12 @@ struct watch *watch_free(struct watch *w)
 	free(w->spare);
 	free(w);
 	return NULL;
+}
+
+const struct watch_hooks *watch_hooks_of(const struct watch *w, void **ret_ctx)
+{
+	*ret_ctx = w->cfg.ctx;
+	return &w->cfg.hooks;
 }
 
 struct track *watch_track(struct watch *w)

@@ -36,6 +36,7 @@ struct watch_service {
 	uint16_t backup_port;
 	bool companion; /* its connections may be related to those of other services */
 	bool keys;      /* keys of its sessions are kept: handshakes are looked for */
+	bool live_keys; /* and its connections are followed with them */
 };
 
 struct watch_hooks {
@@ -47,6 +48,14 @@ struct watch_hooks {
 	/* The connection begins to be encrypted: watch_handshake() is done. Of services with keys.
 	 */
 	void (*encrypted)(void *ctx, const struct jeebs_flow *jf);
+	/*
+	 * Lends the keys of @jf, of a service with live_keys. Must not wait. NULL: they are not
+	 * there, and are asked for again. lease_back() comes when the connection leaves the watch,
+	 * before it is closed, or when its module gives up.
+	 */
+	void *(*lend)(void *ctx, const struct jeebs_flow *jf, struct jeebs_keys **ret_keys,
+		      const struct jeebs_crypto_ops **ret_crypto);
+	void (*lease_back)(void *ctx, void *lease);
 	/* The flow is about to be freed. Its state is still there unless it was detached. */
 	void (*closed)(void *ctx, struct jeebs_flow *jf, enum track_close why);
 };
@@ -150,6 +159,7 @@ const struct watch_service *watch_service_of(const struct jeebs_flow *jf);
 void watch_count_undetected(struct jeebs_flow *jf);
 uint64_t watch_undetected(const struct watch *w);
 
+const struct watch_hooks *watch_hooks_of(const struct watch *w, void **ret_ctx);
 struct track *watch_track(struct watch *w);
 /* Flows (linked through `dirty`) that have changed since they were removed from the list. */
 struct list *watch_dirty(struct watch *w);

@@ -148,6 +148,21 @@ static void on_encrypted(void *ctx, const struct jeebs_flow *jf)
 		w->cfg.sessions.begun(w->cfg.sessions.ctx, session_id(w, jf), jf);
 }
 
+static void *on_lend(void *ctx, const struct jeebs_flow *jf, struct jeebs_keys **ret_keys,
+		     const struct jeebs_crypto_ops **ret_crypto)
+{
+	const struct worker_sessions *s = &((struct worker *)ctx)->cfg.sessions;
+
+	return s->lend ? s->lend(s->ctx, jf, ret_keys, ret_crypto) : NULL;
+}
+
+static void on_lease_back(void *ctx, void *lease)
+{
+	const struct worker_sessions *s = &((struct worker *)ctx)->cfg.sessions;
+
+	s->lease_back(s->ctx, lease);
+}
+
 static void session_closed(struct worker *w, const struct jeebs_flow *jf, enum track_close why)
 {
 	const struct handshake *h = watch_handshake(jf);
@@ -660,6 +675,8 @@ int worker_start(const struct worker_config *cfg, struct worker **ret,
 	w->cfg.watch.hooks = (struct watch_hooks){.spilled = on_spilled,
 						  .gap = on_gap,
 						  .encrypted = on_encrypted,
+						  .lend = on_lend,
+						  .lease_back = on_lease_back,
 						  .closed = on_closed};
 	w->cfg.watch.ctx = w;
 	w->taking = calloc(cfg->server_count, sizeof *w->taking);

@@ -99,6 +99,10 @@ struct worker_sessions {
 	void (*begun)(void *ctx, uint64_t id, const struct jeebs_flow *jf);
 	/* Not of those that were taken over. */
 	void (*ended)(void *ctx, uint64_t id, enum track_close why);
+	/* As in struct watch_hooks. */
+	void *(*lend)(void *ctx, const struct jeebs_flow *jf, struct jeebs_keys **ret_keys,
+		      const struct jeebs_crypto_ops **ret_crypto);
+	void (*lease_back)(void *ctx, void *lease);
 };
 
 #define WORKER_LISTENS_NOT UINT8_MAX

@@ -163,12 +163,38 @@ static int log_hand_over(struct jeebs_flow *f, uint64_t to_server, uint64_t to_c
 	return 1;
 }
 
+static int live_keys(struct jeebs_flow *f, struct jeebs_keys **ret_keys,
+		     const struct jeebs_crypto_ops **ret_crypto)
+{
+	struct harness *h = (struct harness *)f;
+
+	if (!h->live_call)
+		harness_violation(h, "keys outside of a live callback");
+	*ret_keys = h->live_keys;
+	*ret_crypto = h->live_crypto;
+	if (h->live_call && h->live_keys)
+		return JEEBS_KEYS_THERE;
+	return h->live_awaited ? JEEBS_KEYS_AWAITED : JEEBS_KEYS_NONE;
+}
+
+static uint8_t *live_scratch(struct jeebs_flow *f, size_t n)
+{
+	struct harness *h = (struct harness *)f;
+
+	if (h->live_call)
+		return scratch_take(n);
+	harness_violation(h, "scratch outside of the callbacks that may");
+	return NULL;
+}
+
 static const struct jeebs_live_ops live_ops = {
 	.size = sizeof(struct jeebs_live_ops),
 	.keep_from = log_keep_from,
 	.log = log_view,
 	.expect = log_expect,
 	.hand_over = log_hand_over,
+	.keys = live_keys,
+	.scratch = live_scratch,
 };
 
 /* Drops what the module did not ask for. @end: where the stream ends, now or soon. */
@@ -213,6 +239,7 @@ static void live_begin(struct harness *h, uint32_t dir, uint64_t end)
 static void live_end(struct harness *h, int r)
 {
 	h->live_call = h->logs_shown = false;
+	scratch_give_back();
 	if (r != JEEBS_OK && r != JEEBS_GIVE_UP && (r != JEEBS_HAND_OVER || !h->handed_over))
 		harness_violation(h, "a live callback returned what it may not");
 	else if (h->handed_over && r != JEEBS_HAND_OVER)

@@ -245,6 +245,9 @@ struct harness {
 	struct harness_run *run; /* during harness_resume() */
 	struct jeebs_keys *keys; /* NULL: none have come */
 	const struct jeebs_crypto_ops *crypto;
+	bool live_awaited;            /* they have not come, and may; set by the caller */
+	struct jeebs_keys *live_keys; /* while the server lives; see harness_follow_with() */
+	const struct jeebs_crypto_ops *live_crypto;
 };
 
 /*
@@ -286,6 +289,14 @@ int harness_relate(struct harness *h, const struct jeebs_related *r,
  */
 int harness_relate_live(struct harness *h, const struct jeebs_related *r,
 			const struct harness *companion);
+
+/* From now on the live half has these keys, which must outlive it. NULL: none any more. */
+static inline void harness_follow_with(struct harness *h, struct jeebs_keys *keys,
+				       const struct jeebs_crypto_ops *crypto)
+{
+	h->live_keys = keys;
+	h->live_crypto = crypto;
+}
 
 /*
  * The connection's keys have come: they are in the cut from now on, and the module is told. @keys

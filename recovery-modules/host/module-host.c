@@ -27,6 +27,7 @@
 struct composed {
 	struct composed *next;
 	struct jeebs_module module;
+	char name[PROTOCOL_MAX + 1];
 	const struct jeebs_module *inner, *h2;
 };
 
@@ -168,19 +169,39 @@ static int load_module(const char *path, const char *protocol, const struct jeeb
 	return r;
 }
 
-/* Protocols that are another one inside a layer. */
+/*
+ * Protocols that are another one inside a layer. Of others it is said as LAYER:INNER. What is asked
+ * and answered by IMAP and POP3 is the same on each server of a make.
+ */
 static const struct {
-	const char *name, *layer, *inner, *h2;
-} layered[] = {{"https", "tls", "http", "h2"}};
+	const char *name, *layer, *inner;
+} layered[] = {
+	{"https", "tls", "http"},   {"smtps", "tls", "smtp"},   {"telnets", "tls", "telnet"},
+	{"imaps", "tls", "replay"}, {"pop3s", "tls", "replay"},
+};
 #define LAYERED (sizeof layered / sizeof layered[0])
 
-static size_t find_layered(const char *protocol)
-{
-	size_t i = 0;
+/* What else may be inside, if both sides have agreed on HTTP/2. */
+static const char with_h2[] = "http", h2[] = "h2";
 
-	while (i < LAYERED && strcmp(layered[i].name, protocol) != 0)
-		i++;
-	return i;
+/* Names of a layer, and of what is inside. False: @protocol is no such protocol. */
+static bool find_layered(const char *protocol, char ret_layer[static PROTOCOL_MAX + 1],
+			 const char **ret_inner)
+{
+	const char *colon = strchr(protocol, ':');
+
+	for (size_t i = 0; i < LAYERED; i++) {
+		if (strcmp(layered[i].name, protocol) != 0)
+			continue;
+		snprintf(ret_layer, PROTOCOL_MAX + 1, "%s", layered[i].layer);
+		*ret_inner = layered[i].inner;
+		return true;
+	}
+	if (!colon || strchr(colon + 1, ':') || strlen(protocol) > PROTOCOL_MAX)
+		return false;
+	snprintf(ret_layer, PROTOCOL_MAX + 1, "%.*s", (int)(colon - protocol), protocol);
+	*ret_inner = colon + 1;
+	return true;
 }
 
 static int no_memory(const char *what, char *error, size_t error_size)
@@ -201,30 +222,20 @@ static int reserve(struct module_host *h, const char *what, char *error, size_t 
 	return 0;
 }
 
-static int get_layered(struct module_host *h, size_t which, const struct jeebs_module **ret,
-		       char *error, size_t error_size)
+static int compose(struct module_host *h, const char *name, const struct jeebs_module *layer,
+		   const struct composed *parts, const struct jeebs_module **ret, char *error,
+		   size_t error_size)
 {
-	const struct jeebs_module *layer, *inner, *h2;
-	const char *name = layered[which].name;
-	int r = module_host_get(h, layered[which].layer, &layer, error, error_size);
-
-	if (r == 0)
-		r = module_host_get(h, layered[which].inner, &inner, error, error_size);
-	if (r == 0)
-		r = module_host_get(h, layered[which].h2, &h2, error, error_size);
-	if (r == 0)
-		r = reserve(h, name, error, error_size);
-	if (r < 0)
-		return r;
 	struct composed *c = calloc(1, sizeof *c);
+
 	if (!c)
 		return no_memory(name, error, error_size);
-	c->inner = inner;
-	c->h2 = h2;
-	if (!layer_compose(layer, inner, h2, name, &c->module) ||
+	*c = *parts;
+	snprintf(c->name, sizeof c->name, "%s", name);
+	if (!layer_compose(layer, c->inner, c->h2, c->name, &c->module) ||
 	    c->module.state_size > STATE_MAX) {
 		snprintf(error, error_size, "%s: %s and %s cannot be composed", name, layer->name,
-			 inner->name);
+			 c->inner->name);
 		free(c);
 		return -ENOEXEC;
 	}
@@ -232,6 +243,23 @@ static int get_layered(struct module_host *h, size_t which, const struct jeebs_m
 	h->composed = c;
 	*ret = h->modules[h->count++] = &c->module;
 	return 0;
+}
+
+static int get_layered(struct module_host *h, const char *name, const char *layer_name,
+		       const char *inner, const struct jeebs_module **ret, char *error,
+		       size_t error_size)
+{
+	const struct jeebs_module *layer;
+	struct composed parts = {0};
+	int r = module_host_get(h, layer_name, &layer, error, error_size);
+
+	if (r == 0)
+		r = module_host_get(h, inner, &parts.inner, error, error_size);
+	if (r == 0 && strcmp(inner, with_h2) == 0)
+		r = module_host_get(h, h2, &parts.h2, error, error_size);
+	if (r == 0)
+		r = reserve(h, name, error, error_size);
+	return r == 0 ? compose(h, name, layer, &parts, ret, error, error_size) : r;
 }
 
 void module_host_inner(const struct module_host *h, const struct jeebs_module *m,
@@ -249,7 +277,8 @@ void module_host_inner(const struct module_host *h, const struct jeebs_module *m
 int module_host_get(struct module_host *h, const char *protocol, const struct jeebs_module **ret,
 		    char *error, size_t error_size)
 {
-	char path[PATH_MAX], object[PATH_MAX];
+	char path[PATH_MAX], object[PATH_MAX], layer[PROTOCOL_MAX + 1];
+	const char *inner;
 
 	for (size_t i = 0; i < h->count; i++) {
 		if (strcmp(h->modules[i]->name, protocol) == 0) {
@@ -257,9 +286,8 @@ int module_host_get(struct module_host *h, const char *protocol, const struct je
 			return 0;
 		}
 	}
-	size_t which = find_layered(protocol);
-	if (which < LAYERED)
-		return get_layered(h, which, ret, error, error_size);
+	if (find_layered(protocol, layer, &inner))
+		return get_layered(h, protocol, layer, inner, ret, error, error_size);
 	if (!protocol_ok(protocol)) {
 		snprintf(error, error_size, "\"%.64s\" is not a protocol's name", protocol);
 		return -ENOENT;

@@ -43,6 +43,8 @@ static int teardown(void **state)
 
 	snprintf(path, sizeof path, "%s/probe.so", f->dir);
 	unlink(path);
+	snprintf(path, sizeof path, "%s/tls.so", f->dir);
+	unlink(path);
 	assert_int_equal(rmdir(f->dir), 0);
 	assert_null(module_host_free(f->host));
 	free(f);
@@ -331,6 +333,39 @@ static void test_layers_need_both(void **state)
 	assert_null(service.inner_h2);
 }
 
+/* LAYER:INNER, and what stands for such a pair. */
+static void test_layers_by_name(void **state)
+{
+	static const char *const none[] = {"tls:", ":probe", "tls:tls:probe", "tls:pro.be"};
+	struct folder *f = *state;
+	const struct jeebs_module *m = NULL, *again = NULL, *probe = NULL;
+	struct jeebs_service service = {0};
+
+	install_as(f, "right", "probe.so", 0644);
+	install_as(f, "layer", "tls.so", 0644);
+	assert_int_equal(module_host_get(f->host, "tls:probe", &m, f->error, sizeof f->error), 0);
+	assert_string_equal(m->name, "tls:probe");
+	module_host_inner(f->host, m, &service);
+	assert_int_equal(module_host_get(f->host, "probe", &probe, f->error, sizeof f->error), 0);
+	assert_ptr_equal(service.inner, probe);
+	assert_null(service.inner_h2);
+	assert_int_equal(module_host_get(f->host, "tls:probe", &again, f->error, sizeof f->error),
+			 0);
+	assert_ptr_equal(again, m);
+	for (size_t i = 0; i < sizeof none / sizeof none[0]; i++)
+		assert_int_equal(
+			module_host_get(f->host, none[i], &again, f->error, sizeof f->error),
+			-ENOENT);
+	/* Two layers, or none. */
+	assert_int_equal(module_host_get(f->host, "tls:tls", &again, f->error, sizeof f->error),
+			 -ENOEXEC);
+	assert_int_equal(module_host_get(f->host, "probe:probe", &again, f->error, sizeof f->error),
+			 -ENOEXEC);
+	assert_int_equal(module_host_get(f->host, "imaps", &again, f->error, sizeof f->error),
+			 -ENOENT);
+	assert_non_null(strstr(f->error, "/replay.so"));
+}
+
 static void remove_from(const struct folder *f, const char *name)
 {
 	char path[512];
@@ -411,6 +446,7 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(test_looks_at_all_of_them, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_layers_need_both, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_layers_by_name, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refuses_names_that_leave_the_folder, setup,
 						teardown),
 	};

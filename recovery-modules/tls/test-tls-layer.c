@@ -17,6 +17,12 @@
 #include "recovery-modules/harness/harness.h"
 #include "recovery-modules/host/layer.h"
 #include "recovery-modules/http/http.h"
+#include "recovery-modules/replay/replay-oracle.h"
+#include "recovery-modules/replay/replay.h"
+#include "recovery-modules/smtp/smtp-oracle.h"
+#include "recovery-modules/smtp/smtp.h"
+#include "recovery-modules/telnet/telnet-oracle.h"
+#include "recovery-modules/telnet/telnet.h"
 #include "test/layer-rig.h"
 #include "tls.h"
 
@@ -28,28 +34,144 @@ static const char *const suites[] = {
 
 static struct jeebs_module https;
 
-static void check_all(const struct harness_options *o, bool reopen, uint64_t step)
+static struct layer_counts check_kind(const struct layer_case *base, const char *const *names,
+				      const struct harness_options *o, bool reopen, uint64_t step)
 {
-	static const char *const names[] = {
-		"nginx-keep-alive", "apache-range",      "lighttpd-keep-alive", "nginx-pipelined",
-		"apache-close",     "nginx-put-chunked", "lighttpd-parts"};
 	struct layer_counts n = {0};
 
-	for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
-		const struct layer_case c = {
-			.name = "layer",
-			.recording = names[i],
-			.tls = {.suite = suites[i % SUITES], .name = "a.example"},
-			.updates = 3,
-		};
+	for (unsigned i = 0; names[i]; i++) {
+		struct layer_case c = *base;
 		struct layer l;
+		c.recording = names[i];
+		c.tls = (struct tls_rig_options){.suite = suites[i % SUITES], .name = "a.example"};
+		c.updates = 3;
 		layer_open(&l, &c);
 		layer_cut_all(&l, i % step, step, o, reopen, &n);
 		layer_close(&l);
 	}
-	layer_print("layer", &n);
+	layer_print(base->name, &n);
+	return n;
+}
+
+static struct layer_counts check_http(const struct layer_case *base,
+				      const struct harness_options *o, bool reopen, uint64_t step)
+{
+	static const char *const names[] = {
+		"nginx-keep-alive", "apache-range",      "lighttpd-keep-alive", "nginx-pipelined",
+		"apache-close",     "nginx-put-chunked", "lighttpd-parts",      NULL};
+
+	return check_kind(base, names, o, reopen, step);
+}
+
+static void check_all(const struct harness_options *o, bool reopen, uint64_t step)
+{
+	struct layer_counts n = check_http(&(struct layer_case){.name = "layer"}, o, reopen, step);
+
 	assert_true(n.exact > n.cuts / 2);
 	assert_true(n.anew > 0);
+	assert_int_equal(n.followed, 0);
+}
+
+static const struct harness_options small_chunks = {
+	.live = {.max = 311, .seed = 3}, .backend = {.max = 170, .seed = 5}, .view_max = 160};
+
+/* With keys from the beginning no connection is too long: these are ten times as long. */
+static void test_cuts_followed(void **state)
+{
+	const struct layer_case c = {.name = "followed", .follow = true, .retain = 1600};
+
+	for (int i = 0; i < 2; i++) {
+		struct layer_counts n =
+			check_http(&c, i ? &small_chunks : NULL, false, i ? 223 : 41);
+		assert_true(n.exact > n.cuts / 2 && n.followed > n.cuts / 2);
+	}
+}
+
+/* The keys come in the middle. They are awaited, so that more is kept until then. */
+static void test_cuts_followed_later(void **state)
+{
+	struct layer_case c = {.name = "followed later", .follow = true};
+
+	for (c.follow_at = 900; c.follow_at < 4000; c.follow_at += 433)
+		check_http(&c, &small_chunks, false, 577);
+	c.follow_at = 2600;
+	c.retain = 1600;
+	struct layer_counts n = check_http(&c, NULL, false, 577);
+	assert_true(n.followed > n.cuts / 4 && n.exact > n.cuts / 2);
+}
+
+/* What the inner module knew is not in a checkpoint. */
+static void test_cuts_followed_after_restore(void **state)
+{
+	const struct layer_case c = {.name = "followed, restored", .follow = true};
+	struct layer_counts n = check_http(&c, NULL, true, 307);
+
+	assert_true(n.followed > n.cuts / 2);
+	assert_int_equal(n.exact, 0);
+}
+
+/* What @module continues it continues in TLS, sealed and live. */
+static struct layer_counts check_inside(const struct layer_kind *k, const char *const *names,
+					uint64_t step)
+{
+	struct layer_case c = {.name = k->service.protocol, .kind = k};
+	struct layer_counts sealed = check_kind(&c, names, NULL, false, step);
+
+	c.follow = true;
+	struct layer_counts live = check_kind(&c, names, &small_chunks, false, step);
+	assert_true(live.followed > live.cuts / 4);
+	assert_int_equal(sealed.unknown + live.unknown, 0);
+	return sealed;
+}
+
+static struct jeebs_module smtps, telnets, imaps;
+
+static void test_smtp_inside(void **state)
+{
+	static const struct layer_kind kind = {.folder = "smtp/corpus/smtp-oracle",
+					       .module = &smtps,
+					       .service = {.protocol = "smtps",
+							   .retain = 1 << 20,
+							   .login = JEEBS_LOGIN_REPLAY,
+							   .inner = &smtp_module},
+					       .oracle = &smtp_oracle};
+	static const char *const names[] = {"exim-one",    "exim-auth-plain", "exim-bdat",
+					    "postfix-two", "postfix-errors",  NULL};
+	struct layer_counts n = check_inside(&kind, names, 23);
+
+	/* Half of these short ones is handshake. */
+	assert_true(n.exact > n.cuts / 3 && n.exact > n.other);
+}
+
+static void test_telnet_inside(void **state)
+{
+	static const struct layer_kind kind = {.folder = "telnet/corpus/telnet-oracle",
+					       .module = &telnets,
+					       .service = {.protocol = "telnets",
+							   .retain = 1 << 20,
+							   .login = JEEBS_LOGIN_REPLAY,
+							   .inner = &telnet_module},
+					       .oracle = &telnet_oracle,
+					       .choosy = true};
+	static const char *const names[] = {"made-plain", "busybox-telnet", NULL};
+	struct layer_counts n = check_inside(&kind, names, 23);
+
+	assert_true(n.exact + n.other > n.cuts / 4);
+}
+
+static void test_replay_inside(void **state)
+{
+	static const struct layer_kind kind = {
+		.folder = "replay/corpus/replay-oracle",
+		.module = &imaps,
+		.service = {.protocol = "imaps", .retain = 1 << 20, .inner = &replay_module},
+		.oracle = &replay_oracle};
+	static const char *const names[] = {"redis-list", "redis-pipelined", "memcached-quit",
+					    NULL};
+	struct layer_counts n = check_inside(&kind, names, 11);
+
+	assert_true(n.exact > n.cuts / 8);
+	assert_int_equal(n.other, 0);
 }
 
 static void test_cuts(void **state)
@@ -59,10 +181,7 @@ static void test_cuts(void **state)
 
 static void test_cuts_in_small_chunks(void **state)
 {
-	check_all(&(struct harness_options){.live = {.max = 311, .seed = 3},
-					    .backend = {.max = 170, .seed = 5},
-					    .view_max = 160},
-		  false, 211);
+	check_all(&small_chunks, false, 211);
 }
 
 static void test_cuts_after_restore(void **state)
@@ -238,9 +357,18 @@ int main(void)
 		cmocka_unit_test(test_cuts),
 		cmocka_unit_test(test_cuts_in_small_chunks),
 		cmocka_unit_test(test_cuts_after_restore),
+		cmocka_unit_test(test_cuts_followed),
+		cmocka_unit_test(test_cuts_followed_later),
+		cmocka_unit_test(test_cuts_followed_after_restore),
+		cmocka_unit_test(test_smtp_inside),
+		cmocka_unit_test(test_telnet_inside),
+		cmocka_unit_test(test_replay_inside),
 	};
 
-	if (!layer_compose(&tls_module, &http_module, NULL, "https", &https))
+	if (!layer_compose(&tls_module, &http_module, NULL, "https", &https) ||
+	    !layer_compose(&tls_module, &smtp_module, NULL, "smtps", &smtps) ||
+	    !layer_compose(&tls_module, &telnet_module, NULL, "telnets", &telnets) ||
+	    !layer_compose(&tls_module, &replay_module, NULL, "imaps", &imaps))
 		return 1;
 	layer_rig_begin();
 	return cmocka_run_group_tests_name("tls-layer", tests, NULL, NULL);

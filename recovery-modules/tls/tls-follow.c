@@ -62,6 +62,21 @@ static bool next_key(struct tls_follow *f, const struct tls_crypto *c)
 	return true;
 }
 
+bool tls_follow_rekey(struct tls_follow *f, const struct tls_session *s, const struct tls_crypto *c)
+{
+	const struct tls_follow before = *f;
+
+	if (!set_key(f, s, c))
+		return false;
+	for (f->updates = 0; f->updates < before.updates;)
+		if (!next_key(f, c))
+			return false;
+	uint32_t key = f->protect.key;
+	f->protect = before.protect;
+	f->protect.key = key;
+	return true;
+}
+
 /* ---- messages of the handshake -------------------------------------------------------------- */
 
 static void extensions_end(struct tls_follow *f, struct tls_session *s)

@@ -37,6 +37,12 @@ struct tls_follow {
 bool tls_follow_begin(struct tls_follow *f, const struct tls_session *s, const struct tls_crypto *c,
 		      uint32_t dir);
 /*
+ * The keys are in another struct jeebs_keys, @c, than before: finds the same key there. Returns
+ * whether it is there; if not, `refused` says why.
+ */
+bool tls_follow_rekey(struct tls_follow *f, const struct tls_session *s,
+		      const struct tls_crypto *c);
+/*
  * Takes the next sealed record, @wire with its header. @out has room for its payload, and gets the
  * content. *ret says what it is: data for whoever is above, or a message for this file. What
  * EncryptedExtensions say goes into @io_session. Returns whether it goes on.

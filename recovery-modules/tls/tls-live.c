@@ -75,19 +75,34 @@ static void note_turn(struct tls *s, uint32_t dir)
 		s->turn[s->turns++] = (struct tls_turn){{s->end[0], s->end[1]}};
 }
 
+/* What is not opened is kept, whether its keys are missing or the end of a record. */
+static bool keeps_too_much(const struct tls *s, uint32_t dir)
+{
+	uint64_t kept = s->end[dir] - (s->live ? s->to[dir].wire : 0);
+	uint64_t enough = s->awaited ? TLS_AWAIT_MAX : s->live ? TLS_RECORD_MAX : 0;
+
+	return kept > s->service.retain && kept > enough;
+}
+
 int tls_live_data(void *state, uint32_t dir, uint64_t off, struct jeebs_bytes b, int64_t now_ns)
 {
 	struct tls *s = state;
 
+	if (s->lost)
+		return JEEBS_GIVE_UP;
 	if (s->restored && !make_session_again(s))
 		return lose(s, "log-lost");
-	note_turn(s, dir);
-	s->ops->keep_from(s->flow, dir, s->service.begin[dir]);
+	if (!s->live) {
+		note_turn(s, dir);
+		s->ops->keep_from(s->flow, dir, s->service.begin[dir]);
+	}
 	s->end[dir] = off + b.n - s->service.begin[dir];
-	if (s->end[dir] > s->service.retain)
-		return lose(s, "retain-exceeded");
 	tls_session_take(&s->session, dir, bytes_of(b.p, b.n), NULL, NULL);
-	return s->session.refused ? lose(s, s->session.refused) : JEEBS_OK;
+	if (s->session.refused)
+		return lose(s, s->session.refused);
+	if (tls_live_follow(s, dir, off, b, now_ns) != JEEBS_OK)
+		return JEEBS_GIVE_UP;
+	return keeps_too_much(s, dir) ? lose(s, "retain-exceeded") : JEEBS_OK;
 }
 
 int tls_live_gap(void *state, uint32_t dir, uint64_t from, uint64_t to)
@@ -112,7 +127,12 @@ void tls_close(void *state)
 	s->inner_open = false;
 }
 
-/* ---- as bytes: before unseal; what the session was, the logs say ---------------------------- */
+/*
+ * ---- as bytes: before unseal; what the session was, the logs say ----------------------------
+ *
+ * What the inner module knows is plaintext, and not for the store. So whoever was followed live
+ * cannot be followed by another box, or after a restart.
+ */
 
 #define CHECKPOINT_VERSION 1
 
@@ -121,6 +141,7 @@ static const char *const reasons[] = {
 	"not-tls",         "tls-version",        "cipher-not-continuable",
 	"renegotiation",   "heartbeat",          "handshake-failed",
 	"early-data",      "log-lost",           "compression",
+	"live-state-lost",
 };
 #define REASONS (sizeof reasons / sizeof reasons[0])
 
@@ -138,7 +159,7 @@ size_t tls_checkpoint(const void *state, uint8_t *out, size_t cap)
 	struct writer w = writer_init(out, cap);
 
 	writer_u8(&w, CHECKPOINT_VERSION);
-	writer_u8(&w, number_of(s->lost));
+	writer_u8(&w, number_of(s->lost || !s->live ? s->lost : "live-state-lost"));
 	writer_u8(&w, (uint8_t)(s->fin[0] | s->fin[1] << 1 | s->speaks << 2));
 	writer_u64be(&w, s->end[0]);
 	writer_u64be(&w, s->end[1]);

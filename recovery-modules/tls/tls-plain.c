@@ -5,11 +5,19 @@ _Static_assert(sizeof(struct tls_plain) <= JEEBS_SCRATCH_MAX, "it fits into the 
 
 struct tls_plain *tls_plain_new(const struct tls *s, const struct jeebs_cut *cut)
 {
+	uint8_t *wire = cut->scratch(cut->flow, TLS_RECORD_MAX);
+
+	return wire ? tls_plain_with(s, cut, wire) : NULL;
+}
+
+struct tls_plain *tls_plain_with(const struct tls *s, const struct jeebs_cut *cut, uint8_t *wire)
+{
 	struct tls_plain *p = (void *)cut->scratch(cut->flow, sizeof *p);
 
 	if (!p)
 		return NULL;
-	memset(p, 0, offsetof(struct tls_plain, wire));
+	memset(p, 0, offsetof(struct tls_plain, text));
+	p->wire = wire;
 	p->s = s;
 	p->cut = cut;
 	p->crypto = (struct tls_crypto){cut->keys, cut->crypto};
@@ -60,21 +68,35 @@ uint8_t *tls_plain_scratch(struct jeebs_flow *f, size_t n)
 	return views_take((struct tls_plain *)(void *)f, n);
 }
 
-/* Copies the record at @wire. Empty: it does not end before the limit. */
+/* [at, to) of the log, where it is; copied if it is in several pieces. Empty: it is not there. */
+static struct bytes piece(struct tls_plain *p, uint32_t dir, uint64_t at, uint64_t to)
+{
+	struct jeebs_bytes b = p->log.read(p->log.flow, dir, p->log.begin[dir] + at);
+
+	if (b.n >= to - at)
+		return bytes_of(b.p, (size_t)(to - at));
+	return tls_log_copy(&p->log, dir, at, to, p->wire) ? bytes_of(p->wire, (size_t)(to - at))
+							   : BYTES_NONE;
+}
+
+/* The record at @wire. Empty: it does not end before the limit. */
 static struct bytes record_at(struct tls_plain *p, uint32_t dir, uint64_t wire)
 {
+	uint64_t left = p->limit[dir] > wire ? p->limit[dir] - wire : 0;
+	struct bytes header, all = BYTES_NONE;
 	size_t n = 0;
 
-	if (p->limit[dir] < wire || p->limit[dir] - wire < TLS_HEADER_BYTES)
+	if (left < TLS_HEADER_BYTES)
 		return BYTES_NONE;
-	if (tls_log_copy(&p->log, dir, wire, wire + TLS_HEADER_BYTES, p->wire))
-		n = TLS_HEADER_BYTES + (size_t)(p->wire[3] << 8 | p->wire[4]);
-	if (n == 0 || n > sizeof p->wire ||
-	    (n <= p->limit[dir] - wire && !tls_log_copy(&p->log, dir, wire, wire + n, p->wire))) {
-		p->failed = true;
+	header = piece(p, dir, wire, wire + TLS_HEADER_BYTES);
+	if (header.n > 0)
+		n = TLS_HEADER_BYTES + (size_t)(header.p[3] << 8 | header.p[4]);
+	if (n > 0 && n <= TLS_RECORD_MAX && n > left)
 		return BYTES_NONE;
-	}
-	return n <= p->limit[dir] - wire ? bytes_of(p->wire, n) : BYTES_NONE;
+	if (n > 0 && n <= TLS_RECORD_MAX)
+		all = piece(p, dir, wire, wire + n);
+	p->failed |= all.n == 0;
+	return all;
 }
 
 bool tls_plain_step(struct tls_plain *p, uint32_t dir, struct tls_place *io, uint8_t *text,
@@ -101,11 +123,21 @@ bool tls_plain_step(struct tls_plain *p, uint32_t dir, struct tls_place *io, uin
 	return true;
 }
 
+static bool can_skip(struct tls_plain *p)
+{
+	if (!p->skipped)
+		p->skipped = p->cut->scratch(p->cut->flow, TLS_PAYLOAD_MAX);
+	p->failed |= !p->skipped;
+	return p->skipped;
+}
+
 void tls_plain_seek(struct tls_plain *p, uint32_t dir, struct tls_place *io, uint64_t off)
 {
 	struct tls_place next = *io;
 	struct bytes b;
 
+	if (!can_skip(p))
+		return;
 	while (tls_plain_step(p, dir, &next, p->skipped, &b) && next.plain <= off)
 		*io = next;
 }
@@ -161,7 +193,8 @@ static struct bytes view(struct tls_plain *p, uint32_t dir, uint64_t off)
 		return BYTES_NONE; /* the inner module did not keep it */
 	tls_plain_seek(p, dir, at, off);
 	struct tls_place behind = *at;
-	if (!tls_plain_step(p, dir, &behind, p->skipped, &b) || behind.plain <= off) {
+	if (!can_skip(p) || !tls_plain_step(p, dir, &behind, p->skipped, &b) ||
+	    behind.plain <= off) {
 		p->failed = true;
 		return BYTES_NONE;
 	}

@@ -26,8 +26,8 @@ struct tls_plain {
 	struct tls_place at[2];     /* where the last view was found */
 	uint64_t limit[2];          /* of records: the end of the last that may be opened */
 	uint64_t end[2];            /* of plaintext: what the inner module may read */
-	/* The inner module has asked to keep from here on, see tls_plain_keep(). */
-	uint64_t want[2];
+	int64_t now_ns;             /* of what is shown, if it is known */
+	struct tls_place shown[2];  /* before the record that is being shown */
 	struct {
 		uint64_t off;
 		struct bytes b;
@@ -35,12 +35,16 @@ struct tls_plain {
 	bool failed; /* a log that is there could not be shown */
 	uint8_t *block[TLS_VIEW_BLOCKS];
 	uint32_t at_block;
-	size_t used; /* of that block */
-	uint8_t wire[TLS_RECORD_MAX], text[TLS_PAYLOAD_MAX], skipped[TLS_PAYLOAD_MAX];
+	size_t used;      /* of that block */
+	uint8_t *wire;    /* room for a record, where its bytes are not in one piece */
+	uint8_t *skipped; /* room for a payload that nobody looks at; NULL: not taken yet */
+	uint8_t text[TLS_PAYLOAD_MAX];
 };
 
 /* NULL: there is no scratch. */
 struct tls_plain *tls_plain_new(const struct tls *s, const struct jeebs_cut *cut);
+/* As tls_plain_new(), with @wire, of TLS_RECORD_MAX bytes, for ciphertext. */
+struct tls_plain *tls_plain_with(const struct tls *s, const struct jeebs_cut *cut, uint8_t *wire);
 /* The views that the inner module has are void from here on. */
 void tls_plain_next_call(struct tls_plain *p);
 struct jeebs_bytes tls_plain_log(struct jeebs_flow *f, uint32_t dir, uint64_t off);

@@ -23,9 +23,9 @@ static void preview(const struct tls *s, const struct jeebs_cut *cut, struct jee
 	const uint64_t end[2] = {cut->to_server_end - s->service.begin[JEEBS_TO_SERVER],
 				 cut->to_client_end - s->service.begin[JEEBS_TO_CLIENT]};
 	const struct tls_log log = {cut->log, cut->flow, s->service.begin};
-	struct tls_session session;
+	struct tls_session session = s->session;
 
-	if (!tls_session_from_log(&log, end, &session))
+	if (!s->live && !tls_session_from_log(&log, end, &session))
 		answer(ret, JEEBS_REFUSE, "log-lost",
 		       "TLS, of which not all is there that was to be kept");
 	else if (session.refused)

@@ -81,8 +81,9 @@ static void update_key(struct joined *m)
 	struct tls_follow *f = &m->follow[JEEBS_TO_CLIENT];
 	size_t n;
 
-	if (!m->update_due || m->owes || m->over || m->finished)
-		return;
+	if (!m->update_due || m->owes || m->over || m->finished || m->s->closed[JEEBS_TO_CLIENT] ||
+	    m->follow[JEEBS_TO_CLIENT].closed)
+		return; /* nothing stands behind close_notify */
 	m->update_due = false;
 	n = tls_follow_update(f, &m->crypto, false, m->out);
 	if (n == 0)
@@ -314,7 +315,12 @@ static void op_finish_backend(struct jeebs_join *j)
 
 static void op_pass(struct jeebs_join *j, uint32_t dir)
 {
-	joined_of(j)->pass[dir & 1] = true;
+	struct joined *m = joined_of(j);
+
+	m->pass[dir & 1] = true;
+	/* It ends the hold, and the host is not told of it otherwise. */
+	if (dir == JEEBS_TO_SERVER && !m->over)
+		m->ops->hold_client(m->j, 0);
 }
 
 static void op_abort(struct jeebs_join *j, const char *reason)

@@ -3,14 +3,17 @@
  * tls: a layer: the conversation inside TLS is continued by another module, which sees plaintext.
  *
  *	           to the host                           to the inner module
- *	live       keeps ciphertext                      nothing: there are no keys
- *	unseal     reads the logs with the keys          open, data, fin: what was said
+ *	live       keeps ciphertext                      nothing, as long as there are no keys
+ *	           once there are: opens records         open, data: what is said
+ *	unseal     reads the logs with the keys          the rest of it, fin
  *	plan       the inner module's, if it can be      plan, in a cut of plaintext
  *	resume     opens, seals                          resume, with operations of this layer
  *
- * What is kept is ciphertext alone, both directions from the first byte on, as long as each is not
- * longer than the service's `retain`. Plaintext is in scratch, in the join's memory, and in what
- * the inner module keeps of it after unseal.
+ * What is kept is ciphertext alone. Without keys (`keys: sealed`) it is both directions from the
+ * first byte on, as long as each is not longer than the service's `retain`. With keys that are
+ * there while the server lives (`keys: live`) it is the record under way, and what the inner module
+ * asks for; until they have come, as without. Plaintext is in scratch, in the join's memory, and in
+ * what the inner module keeps of it.
  *
  * Offsets here count from where TLS begins in each direction (jeebs_service.begin).
  */
@@ -26,6 +29,8 @@ extern const struct jeebs_module tls_module;
 struct tls_turn {
 	uint64_t end[2];
 };
+/* What is kept of a direction while keys are awaited, which takes less than a second. */
+#define TLS_AWAIT_MAX ((uint64_t)16 << 20)
 /* Behind the last turn that is kept, the client is shown to the inner module as if it had said
  * everything at once. */
 #define TLS_TURNS 128
@@ -53,9 +58,15 @@ struct tls {
 	uint32_t turns;
 	uint8_t speaks; /* direction of the last bytes */
 
-	/* From unseal on. */
+	/* With keys: live, or from unseal on. */
+	bool live;     /* the inner module is shown what is said as it is said */
+	bool awaited;  /* the keys for that may come at any moment */
+	uint8_t tries; /* to begin with that, that have failed */
 	bool unsealed;
 	bool inner_open, inner_gave_up;
+	bool inner_keeps[2];      /* it has asked for its log, */
+	uint64_t inner_want[2];   /* from here on */
+	struct tls_plain *now;    /* while it is called by its live half */
 	struct tls_place from[2]; /* the inner module may read its log from here on */
 	struct tls_place to[2];   /* behind the last complete record */
 	uint64_t plain[2];        /* what the inner module was shown */
@@ -90,6 +101,13 @@ bool tls_session_from_log(const struct tls_log *log, const uint64_t end[static 2
 /* Copies [from, to) of the log. False: it does not have all of it. */
 bool tls_log_copy(const struct tls_log *log, uint32_t dir, uint64_t from, uint64_t to,
 		  uint8_t *out);
+
+/*
+ * tls-live-keys.c: @b was said at @off of @dir; it is shown to the inner module if there are keys.
+ * Returns as tls_live_data().
+ */
+int tls_live_follow(struct tls *s, uint32_t dir, uint64_t off, struct jeebs_bytes b,
+		    int64_t now_ns);
 
 /* tls-unseal.c */
 int tls_unseal(void *state, const struct jeebs_cut *cut);

@@ -37,7 +37,8 @@ struct rig {
 	struct watch_service service;
 	struct endpoint server, client;
 	watch_module_fn choose;
-	bool unread; /* what is said is read when somebody asks, and not at once */
+	struct watch_hooks hooks; /* lend and lease_back */
+	bool unread;              /* what is said is read when somebody asks, and not at once */
 	uint32_t max_flows;
 	int64_t now_ns;
 	uint32_t isn[2];
@@ -194,7 +195,10 @@ static inline void rig_start(size_t stream_max)
 		.services = &rig.service,
 		.service_count = 1,
 		.choose_module = rig.choose,
-		.hooks = {.gap = rig_on_gap, .closed = rig_on_closed},
+		.hooks = {.gap = rig_on_gap,
+			  .closed = rig_on_closed,
+			  .lend = rig.hooks.lend,
+			  .lease_back = rig.hooks.lease_back},
 		.ctx = &rig,
 	};
 

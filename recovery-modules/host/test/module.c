@@ -26,6 +26,9 @@
 #ifndef TEST_COMPANION
 #define TEST_COMPANION NULL
 #endif
+#ifndef TEST_FLAGS
+#define TEST_FLAGS 0
+#endif
 #ifndef TEST_NAME
 #define TEST_NAME "probe"
 #endif
@@ -89,6 +92,7 @@ const struct jeebs_module test_module = {
 	.name = TEST_NAME,
 	.version = "1",
 	.state_size = TEST_STATE,
+	.flags = TEST_FLAGS,
 	.open = test_open,
 	.data = test_data,
 	.gap = test_gap,

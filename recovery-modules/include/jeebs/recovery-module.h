@@ -124,7 +124,13 @@ struct jeebs_expect {
 };
 #define JEEBS_EXPECT_MAX 4u
 
-/* Services for the live half. Callable in open, data, gap and fin. */
+/* What keys() returns. Awaited: they may come at any moment; what is kept until then is worth it.
+ */
+#define JEEBS_KEYS_NONE    0
+#define JEEBS_KEYS_THERE   1
+#define JEEBS_KEYS_AWAITED 2
+
+/* Services for the live half. Callable in open, data, gap and fin, if nothing else is said. */
 struct jeebs_live_ops {
 	uint32_t size; /* sizeof(struct jeebs_live_ops), see JEEBS_HAS() */
 	uint32_t reserved_;
@@ -157,6 +163,16 @@ struct jeebs_live_ops {
 	 * no such module, or a byte is missing.
 	 */
 	int (*hand_over)(struct jeebs_flow *f, uint64_t to_server, uint64_t to_client);
+	/*
+	 * The keys of a service whose connections are followed with them (`keys: live`). Returns
+	 * JEEBS_KEYS_*: they come some time after the handshake, and may be gone again. A handle is
+	 * valid as long as the same struct jeebs_keys is returned; in a cut it is another. Only in
+	 * data().
+	 */
+	int (*keys)(struct jeebs_flow *f, struct jeebs_keys **ret_keys,
+		    const struct jeebs_crypto_ops **ret_crypto);
+	/* As in struct jeebs_cut. Only in data(). */
+	uint8_t *(*scratch)(struct jeebs_flow *f, size_t n);
 };
 
 struct jeebs_related;

@@ -16,15 +16,20 @@
 
 static struct jeebs_module https;
 static struct jeebs_crypto_ops counting;
+static const struct layer_kind http_kind = {
+	.folder = "http/corpus/http-oracle",
+	.module = &https,
+	.service = {.protocol = "https", .retain = 1 << 20, .inner = &http_module},
+	.oracle = &http_oracle};
 
 /* ---- a recording ---------------------------------------------------------------------------- */
 
-static struct buf read_file(const char *name)
+static struct buf read_file(const char *folder, const char *name)
 {
 	struct buf b = BUF_INIT(1u << 20);
 	char path[512];
 
-	snprintf(path, sizeof path, "%s/%s", TEST_RECORDINGS, name);
+	snprintf(path, sizeof path, "%s/%s/%s", TEST_RECORDINGS, folder, name);
 	FILE *f = fopen(path, "rb");
 	assert_non_null(f);
 	assert_int_equal(buf_reserve(&b, 1u << 20), 0);
@@ -47,13 +52,13 @@ static void record_said(struct layer *l, const struct conversation_record *rec,
 	uint32_t dir = rec->kind == 'C' || rec->kind == 'F' ? JEEBS_TO_CLIENT : JEEBS_TO_SERVER;
 
 	if (rec->kind == 'E' || rec->kind == 'F') {
-		assert_int_equal(http_oracle.fin(l->oracle, dir, off[dir]), 0);
+		assert_int_equal(l->c.kind->oracle->fin(l->oracle, dir, off[dir]), 0);
 		tls_rig_close(l->rig, dir);
 		l->fin[dir] = true;
 		return;
 	}
-	assert_int_equal(http_oracle.data(l->oracle, dir, off[dir],
-					  (struct jeebs_bytes){rec->b.p, rec->b.n}),
+	assert_int_equal(l->c.kind->oracle->data(l->oracle, dir, off[dir],
+						 (struct jeebs_bytes){rec->b.p, rec->b.n}),
 			 0);
 	off[dir] += rec->b.n;
 	tls_rig_say(l->rig, dir, rec->b);
@@ -74,14 +79,16 @@ static void judge_it(struct layer *l)
 
 void layer_open(struct layer *l, const struct layer_case *c)
 {
-	struct buf file = read_file(c->recording);
+	const struct layer_kind *kind = c->kind ? c->kind : &http_kind;
+	struct buf file = read_file(kind->folder, c->recording);
 	struct reader r = reader_init(buf_view(&file));
 	struct conversation_record rec;
 	uint64_t off[2] = {0, 0}, unasked;
 	unsigned turn = 0;
 
 	*l = (struct layer){.c = *c};
-	l->oracle = http_oracle.open(NULL);
+	l->c.kind = kind;
+	l->oracle = kind->oracle->open(NULL);
 	assert_non_null(l->oracle);
 	l->rig = tls_rig_new(&c->tls);
 	tls_rig_handshake(l->rig);
@@ -90,7 +97,7 @@ void layer_open(struct layer *l, const struct layer_case *c)
 			change_keys(l, turn++);
 		record_said(l, &rec, off);
 	}
-	assert_int_equal(http_oracle.learned(l->oracle, &unasked), 0);
+	assert_int_equal(kind->oracle->learned(l->oracle, &unasked), 0);
 	l->wire_n = l->rig->wire[0].n + l->rig->wire[1].n;
 	judge_it(l);
 	buf_deinit(&file);
@@ -98,7 +105,7 @@ void layer_open(struct layer *l, const struct layer_case *c)
 
 void layer_close(struct layer *l)
 {
-	http_oracle.close(l->oracle);
+	l->c.kind->oracle->close(l->oracle);
 	tls_judge_free(l->judge);
 	tls_rig_free(l->rig);
 }
@@ -185,6 +192,8 @@ struct run {
 	uint64_t cut[2]; /* how far each direction had come */
 	void *connection;
 	bool unknown;
+	uint64_t received; /* of ciphertext, behind the cut */
+	uint32_t piece;    /* of what the client says */
 };
 
 #define FAIL(u, ...)                                                                       \
@@ -194,7 +203,17 @@ struct run {
 		fail_msg(__VA_ARGS__);                                                     \
 	} while (0)
 
-void layer_live(const struct layer *l, struct harness *h, uint64_t cut, uint64_t ret[static 2])
+/* @keys NULL: there are none. Until they come they are awaited. */
+static void follow(const struct layer *l, struct harness *h, struct jeebs_keys *keys,
+		   uint64_t before)
+{
+	h->live_awaited = keys && before < l->c.follow_at;
+	if (keys && before >= l->c.follow_at)
+		harness_follow_with(h, keys, &counting);
+}
+
+static void live(const struct layer *l, struct harness *h, uint64_t cut, struct jeebs_keys *keys,
+		 uint64_t ret[static 2])
 {
 	const struct tls_rig *r = l->rig;
 
@@ -203,6 +222,7 @@ void layer_live(const struct layer *l, struct harness *h, uint64_t cut, uint64_t
 		const struct tls_rig_chunk *k = &r->order[i];
 		struct bytes b = bytes_of(r->wire[k->dir].p + k->from, (size_t)(k->to - k->from));
 		b = bytes_head(b, (size_t)cut);
+		follow(l, h, keys, ret[0] + ret[1]);
 		harness_data(h, k->dir, b);
 		ret[k->dir] += b.n;
 		cut -= b.n;
@@ -212,6 +232,18 @@ void layer_live(const struct layer *l, struct harness *h, uint64_t cut, uint64_t
 	for (uint32_t dir = 0; dir < 2; dir++)
 		if (l->fin[dir])
 			harness_fin(h, dir);
+}
+
+void layer_live(const struct layer *l, struct harness *h, uint64_t cut, uint64_t ret[static 2])
+{
+	live(l, h, cut, NULL, ret);
+}
+
+/* A layer that is followed keeps no more than the records under way, and what http keeps: a head, a
+ * request. */
+static bool keeps_little(const struct harness *h)
+{
+	return h->log[0].span.bytes.n + h->log[1].span.bytes.n < 2 * TLS_RECORD_MAX + 4096;
 }
 
 static int take(void *ctx, struct jeebs_bytes b)
@@ -225,12 +257,34 @@ static void receive(void *ctx, struct bytes b, bool eof, struct buf *answer, boo
 	struct run *u = ctx;
 	uint32_t state;
 
-	assert_int_equal(http_oracle.receive(u->connection, (struct jeebs_bytes){b.p, b.n}, eof,
-					     take, answer, &state),
+	assert_int_equal(u->l->c.kind->oracle->receive(u->connection,
+						       (struct jeebs_bytes){b.p, b.n}, eof, take,
+						       answer, &state),
 			 0);
 	*close = state == JEEBS_ORACLE_CLOSE;
 	*fail = state == JEEBS_ORACLE_RESET;
 	u->unknown |= state == JEEBS_ORACLE_UNKNOWN;
+}
+
+/* The client goes on piece by piece: with the next one when nothing else moves. */
+static struct bytes client_says(void *ctx, uint64_t received, bool *ret_eof)
+{
+	struct run *u = ctx;
+	const struct tls_rig *r = u->l->rig;
+
+	if (received != u->received) {
+		u->received = received;
+		return BYTES_NONE;
+	}
+	while (u->piece < r->order_n) {
+		const struct tls_rig_chunk *k = &r->order[u->piece++];
+		if (k->dir != JEEBS_TO_SERVER || k->to <= u->cut[0])
+			continue;
+		uint64_t from = k->from > u->cut[0] ? k->from : u->cut[0];
+		return bytes_of(r->wire[0].p + from, (size_t)(k->to - from));
+	}
+	*ret_eof = u->l->fin[0];
+	return BYTES_NONE;
 }
 
 /* The cut as the oracle has it: in plaintext. */
@@ -242,12 +296,12 @@ static void go_on(struct run *u)
 				.client_fin = s->closed[JEEBS_TO_SERVER],
 				.server_fin = s->closed[JEEBS_TO_CLIENT]};
 	struct harness_backend backend = {.receive = receive, .ctx = u};
-	struct bytes more = bytes_from(buf_view(&u->l->rig->wire[0]), (size_t)u->cut[0]);
+	struct harness_client client = {.next = client_says, .ctx = u, .again = true};
 
-	u->connection = http_oracle.connect(u->l->oracle, &cut);
+	u->connection = u->l->c.kind->oracle->connect(u->l->oracle, &cut);
 	assert_non_null(u->connection);
-	harness_resume(&u->h, &backend, more, u->l->fin[0]);
-	http_oracle.disconnect(u->connection);
+	harness_resume_with(&u->h, &backend, &client);
+	u->l->c.kind->oracle->disconnect(u->connection);
 }
 
 /* The most that a record behind the cut may have, header, explicit nonce and tag included. */
@@ -298,7 +352,9 @@ static void judge(struct run *u, const struct jeebs_plan *plan, struct layer_cou
 	} else if (!bytes_eq(got, bytes_head(rest, got.n))) {
 		FAIL(u, "the client got something else");
 	} else if (u->h.outcome == HARNESS_ABORTED) {
-		FAIL(u, "aborted, %s", u->h.abort_reason);
+		n->gave_up++;
+		if (!l->c.kind->choosy)
+			FAIL(u, "aborted, %s", u->h.abort_reason);
 	} else if (u->unknown) {
 		n->unknown++;
 	} else {
@@ -340,6 +396,10 @@ static void check_refusal(struct run *u, const struct jeebs_plan *plan, struct l
 {
 	const struct tls_rig *r = u->l->rig;
 
+	if (u->l->c.kind->choosy && strcmp(plan->reason, "handshake-cut") != 0) {
+		n->gave_up++;
+		return;
+	}
 	if (strcmp(plan->reason, "handshake-cut") != 0 ||
 	    (u->cut[0] >= r->through[0] && u->cut[1] >= r->through[1]))
 		FAIL(u, "refused, %s", plan->reason);
@@ -363,9 +423,8 @@ static void unsealed(struct run *u, struct jeebs_keys *keys, struct layer_counts
 void layer_cut(const struct layer *l, uint64_t cut, const struct harness_options *options,
 	       bool reopen, struct layer_counts *io)
 {
-	static const struct jeebs_service service = {
-		.protocol = "https", .retain = 1 << 20, .inner = &http_module};
-	_Alignas(max_align_t) static uint8_t room[SESSION_CRYPTO_BYTES];
+	_Alignas(max_align_t) static uint8_t room[SESSION_CRYPTO_BYTES], live_room[sizeof room];
+	struct jeebs_service service = l->c.kind->service;
 	struct session_secrets secrets = {find_as_it_comes, (void *)l};
 	struct harness_options o = options ? *options : (struct harness_options){0};
 	struct run u = {.l = l};
@@ -374,14 +433,25 @@ void layer_cut(const struct layer *l, uint64_t cut, const struct harness_options
 	io->cuts++;
 	sealed_n = 0;
 	o.service = &service;
-	assert_int_equal(harness_init(&u.h, &https, &o), 0);
-	layer_live(l, &u.h, cut, u.cut);
+	if (l->c.retain)
+		service.retain = l->c.retain;
+	struct jeebs_keys *followed = l->c.follow ? session_crypto_init(live_room, &secrets) : NULL;
+	assert_int_equal(harness_init(&u.h, l->c.kind->module, &o), 0);
+	live(l, &u.h, cut, followed, u.cut);
+	harness_follow_with(&u.h, NULL, NULL);
+	session_crypto_deinit(followed); /* in the cut the keys are others */
+	bool is_followed = ((const struct tls *)u.h.state)->live;
+	io->followed += is_followed;
+	if (is_followed && !keeps_little(&u.h))
+		FAIL(&u, "%s", "too much is kept");
 	if (reopen)
 		assert_int_equal(harness_reopen(&u.h), 0);
 	harness_plan(&u.h, &plan);
 	struct jeebs_keys *keys = session_crypto_init(room, &secrets);
 	if (plan.verdict == JEEBS_CONTINUE)
 		check_anew(&u, &plan, io);
+	else if (reopen && is_followed)
+		assert_string_equal(plan.reason, "live-state-lost");
 	else if (plan.verdict == JEEBS_REFUSE)
 		check_refusal(&u, &plan, io);
 	else
@@ -408,8 +478,9 @@ void layer_cut_all(const struct layer *l, uint64_t from, uint64_t step,
 void layer_print(const char *what, const struct layer_counts *n)
 {
 	printf("%s: %u cuts: %u exact, %u answered, %u before the server spoke, %u in the "
-	       "handshake, %u unknown\n",
-	       what, n->cuts, n->exact, n->other, n->anew, n->handshake, n->unknown);
+	       "handshake, %u unknown, %u followed, %u given up\n",
+	       what, n->cuts, n->exact, n->other, n->anew, n->handshake, n->unknown, n->followed,
+	       n->gave_up);
 }
 
 void layer_rig_begin(void)

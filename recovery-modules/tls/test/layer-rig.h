@@ -15,6 +15,7 @@
 
 #include "keyvault/crypto/test/tls-rig.h"
 #include "keyvault/judge/tls-judge.h"
+#include "jeebs/recovery-oracle.h"
 #include "recovery-modules/harness/harness.h"
 
 /* How the secrets come. */
@@ -26,6 +27,15 @@ enum layer_keys {
 	LAYER_KEYS_BACKWARDS, /* the log's lines in the other order */
 };
 
+/* What is inside; the rig knows http. */
+struct layer_kind {
+	const char *folder;                /* of its recordings, in recovery-modules */
+	const struct jeebs_module *module; /* composed */
+	struct jeebs_service service;      /* with the inner module */
+	const struct jeebs_oracle *oracle;
+	bool choosy; /* it refuses, or gives up, of its own */
+};
+
 struct layer_case {
 	const char *name;      /* for people */
 	const char *recording; /* of http's corpus */
@@ -34,6 +44,11 @@ struct layer_case {
 	/* In TLS 1.3: the key changes every so many turns of the conversation, now of one side, now
 	 * of the other; 0: never. */
 	unsigned updates;
+	const struct layer_kind *kind; /* NULL: http */
+	/* The live half has keys (`keys: live`), from this byte of both directions on. */
+	bool follow;
+	uint64_t follow_at;
+	uint64_t retain; /* 0: as the service says */
 };
 
 struct layer {
@@ -46,7 +61,7 @@ struct layer {
 };
 
 struct layer_counts {
-	unsigned cuts, exact, other, handshake, anew, unknown;
+	unsigned cuts, exact, other, handshake, anew, unknown, followed, gave_up;
 };
 
 /* @https is tls with http inside, made by layer_rig_begin(). */
