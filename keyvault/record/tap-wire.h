@@ -8,7 +8,8 @@
  *                       serves one only. The collector takes no other hello, and from such a
  *                       process no keys of other connections.
  *   welcome  collector  once: for how long the tap is to wait for an answer, and whether it is
- *                       to fail the handshake when there is none.
+ *                       to fail the handshake when there is none. Who has not heard it, nor a
+ *                       parent of his, waits for it with his first record, TAP_WELCOME_MS at most.
  *   keys     tap        a number and session-keys.
  *   answer   collector  the number and what became of them. One for each keys.
  *
@@ -24,6 +25,7 @@
 #define TAP_PROGRAM_MAX     32
 #define TAP_MESSAGE_MAX     (SESSION_KEYS_MAX_BYTES + 6)
 #define TAP_WAIT_DEFAULT_MS 50
+#define TAP_WELCOME_MS      500
 #define TAP_WAIT_MAX_MS     10000
 
 enum tap_type {

@@ -38,7 +38,9 @@ static struct {
 	pid_t pid; /* whose connection it is */
 	uint64_t retry_ns;
 	uint32_t number;
-	bool reading; /* one of them reads for all */
+	bool welcomed; /* on this connection */
+	uint32_t due;  /* answers that were not read yet */
+	bool reading;  /* one of them reads for all */
 	struct waiter *waiters;
 	struct wait_budget budget;
 } self = {.lock = PTHREAD_MUTEX_INITIALIZER, .heard = PTHREAD_COND_INITIALIZER, .fd = -1};
@@ -62,7 +64,7 @@ bool collector_link_init(const char *path, const struct tap_hello *hello, bool c
 	memcpy(self.address.sun_path, path, n + 1);
 	self.hello = *hello;
 	self.confined = confined;
-	self.budget.wait_ns = TAP_WAIT_DEFAULT_MS * NS_PER_MS;
+	self.budget.wait_ns = TAP_WELCOME_MS * NS_PER_MS;
 	self.budget.closed = closed;
 	return true;
 }
@@ -115,6 +117,8 @@ static bool connect_anew(void)
 		return false;
 	}
 	self.inode = st.st_ino;
+	self.welcomed = false;
+	self.due = 0;
 	atomic_store(&self.fd, fd);
 	return true;
 }
@@ -127,10 +131,17 @@ static bool connect_if_time(uint64_t now)
 	return connect_anew();
 }
 
-/* Is it ours still? Another process's would take its answers; another file would get the keys. */
-static bool usable(uint64_t now)
+/* Still the socket that it was? Another file would get the keys. */
+static bool is_ours(int fd)
 {
 	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode) && st.st_ino == self.inode;
+}
+
+/* Another process's would take its answers. */
+static bool usable(uint64_t now)
+{
 	int fd = atomic_load(&self.fd);
 
 	if (self.confined)
@@ -139,7 +150,7 @@ static bool usable(uint64_t now)
 		return connect_anew();
 	if (fd < 0)
 		return connect_if_time(now);
-	if (fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode) && st.st_ino == self.inode)
+	if (is_ours(fd))
 		return true;
 	atomic_store(&self.fd, -1);
 	return connect_if_time(now);
@@ -173,12 +184,14 @@ static bool send_message(struct bytes b)
 static void deliver(const struct tap_message *m)
 {
 	if (m->type == TAP_WELCOME) {
+		self.welcomed = true;
 		self.budget.wait_ns = m->welcome.wait_ms * NS_PER_MS;
 		self.budget.closed = m->welcome.closed;
 		return;
 	}
 	if (m->type != TAP_ANSWER)
 		return;
+	self.due -= self.due > 0;
 	for (struct waiter *w = self.waiters; w; w = w->next) {
 		if (w->number != m->answer.number)
 			continue;
@@ -187,13 +200,18 @@ static void deliver(const struct tap_message *m)
 	}
 }
 
-/* All that is there. False: the collector has gone. */
+static bool expects(void)
+{
+	return !self.welcomed || self.due > 0;
+}
+
+/* What is there of what is expected. False: the collector has gone. */
 static bool read_answers(int fd)
 {
 	uint8_t room[64]; /* answers and welcomes are shorter */
 	struct tap_message m;
 
-	for (;;) {
+	while (expects()) {
 		long n = raw_read(fd, room, sizeof room);
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -204,6 +222,7 @@ static bool read_answers(int fd)
 		if (tap_wire_read(bytes_of(room, (size_t)n), &m) == TAP_WIRE_OK)
 			deliver(&m);
 	}
+	return true;
 }
 
 static void read_for_all(uint64_t wait_ns)
@@ -257,6 +276,7 @@ static bool send_keys(struct waiter *me, const struct session_keys *k)
 	me->number = ++self.number;
 	tap_wire_keys(&w, me->number, k);
 	bool sent = writer_ok(&w) && send_message(writer_view(&w));
+	self.due += sent;
 	explicit_bzero(room, writer_ok(&w) ? writer_pos(&w) : sizeof room);
 	return sent;
 }
@@ -266,10 +286,7 @@ static bool may_go_on(const struct waiter *me)
 	return me->answered ? me->result != TAP_NOT_ALLOWED : !self.budget.closed;
 }
 
-/*
- * Is there a connection? What has come late is read, so that the collector can always answer; a
- * collector that has gone and is there again is found by that.
- */
+/* Is there a connection? What has come late is read, so that the collector can always answer. */
 static bool ready(uint64_t now)
 {
 	if (!usable(now))
@@ -280,12 +297,19 @@ static bool ready(uint64_t now)
 	return usable(now);
 }
 
+/* To a collector that has gone and is there again: to the one that is there. */
+static bool send_keys_to_any(struct waiter *me, const struct session_keys *k, uint64_t now)
+{
+	return ready(now) &&
+	       (send_keys(me, k) || (atomic_load(&self.fd) < 0 && usable(now) && send_keys(me, k)));
+}
+
 static bool exchange(const struct session_keys *k)
 {
 	struct waiter me = {0};
 	uint64_t now = now_ns();
 
-	if (!ready(now) || !send_keys(&me, k))
+	if (!send_keys_to_any(&me, k, now))
 		return may_go_on(&me);
 	if (wait_budget_take(&self.budget, now) == 0)
 		return may_go_on(&me);
@@ -349,9 +373,21 @@ void collector_link_open(void)
 
 /* ---- fork, and those who close descriptors --------------------------------------------------- */
 
+/* A welcome that is there by now is the child's, too. */
+static void hear_welcome(void)
+{
+	int error = errno, fd = atomic_load(&self.fd);
+
+	if (fd >= 0 && !self.welcomed && !self.confined && !self.reading && self.pid == getpid() &&
+	    is_ours(fd) && !read_answers(fd))
+		forget();
+	errno = error;
+}
+
 void collector_link_prepare(void)
 {
 	pthread_mutex_lock(&self.lock);
+	hear_welcome();
 }
 
 void collector_link_parent(void)

@@ -31,10 +31,14 @@
 enum manner {
 	ANSWERS,
 	ANSWERS_BACKWARDS, /* when there are several, the last first */
+	WELCOMES_LATE,     /* and answers with it, WELCOME_LATE_MS after the hello */
+	IS_RUDE,           /* hears, and says nothing at all */
 	HANGS,
 	FORBIDS,
 	CLOSES,
 };
+
+#define WELCOME_LATE_MS (2 * TAP_WAIT_DEFAULT_MS)
 
 static struct {
 	char path[64];
@@ -96,8 +100,12 @@ static bool serve(int fd)
 	while (count < 64 && (n = recv(fd, room, sizeof room, MSG_DONTWAIT)) > 0) {
 		if (tap_wire_read(bytes_of(room, (size_t)n), &m) != TAP_WIRE_OK)
 			abort();
-		if (m.type == TAP_HELLO) {
+		if (m.type == TAP_HELLO && collector.manner == IS_RUDE) {
+			atomic_fetch_add(&collector.hellos, 1);
+		} else if (m.type == TAP_HELLO) {
 			struct writer w = WRITER_IN(room);
+			if (collector.manner == WELCOMES_LATE)
+				usleep(WELCOME_LATE_MS * 1000);
 			tap_wire_welcome(
 				&w, &(struct tap_welcome){collector.wait_ms, collector.closed});
 			say(fd, &w);
@@ -111,7 +119,7 @@ static bool serve(int fd)
 		collector.greatest = count;
 	if (count > 0 && collector.manner == CLOSES)
 		return false;
-	for (int i = 0; i < count && collector.manner != HANGS; i++)
+	for (int i = 0; i < count && collector.manner != HANGS && collector.manner != IS_RUDE; i++)
 		answer(fd, numbers[collector.manner == ANSWERS_BACKWARDS ? count - 1 - i : i],
 		       collector.manner == FORBIDS ? TAP_NOT_ALLOWED : TAP_STORED);
 	return n != 0;
@@ -163,17 +171,23 @@ static void reached(const atomic_int *count, int n)
 	assert_int_equal(*count, n);
 }
 
-static void begin(bool confined)
+/* Whether the welcome has come is not known. */
+static void begin_at_once(bool confined, bool closed)
 {
 	struct tap_hello h = {.program = "test"};
 
-	assert_true(collector_link_init(collector.path, &h, confined, false));
+	assert_true(collector_link_init(collector.path, &h, confined, closed));
 	assert_int_equal(
 		pthread_atfork(collector_link_prepare, collector_link_parent, collector_link_child),
 		0);
 	collector_link_open();
 	assert_true(collector_link_fd() >= 10);
 	assert_true(fcntl(collector_link_fd(), F_GETFD) & FD_CLOEXEC);
+}
+
+static void begin(bool confined)
+{
+	begin_at_once(confined, false);
 	reached(&collector.hellos, 1); /* the welcome is there */
 }
 
@@ -236,6 +250,46 @@ static void hangs_closed(void)
 	for (int i = 0; i < WAIT_BUDGET_MISSES + 2; i++)
 		hand_over(false);
 	assert_true(now_ms() - t >= (WAIT_BUDGET_MISSES + 2) * 120);
+}
+
+/* Who was not told yet for how long to wait waits until he is. */
+static void welcomed_late(void)
+{
+	start(5000, false);
+	collector.manner = WELCOMES_LATE;
+	begin_at_once(true, true); /* closed: without the answer it would fail */
+	hand_over(true);
+	reached(&collector.records, 1);
+}
+
+/* But not for ever. */
+static void welcomed_never(void)
+{
+	start(5000, false);
+	collector.manner = IS_RUDE;
+	begin_at_once(true, true);
+	double t = now_ms();
+	hand_over(false);
+	assert_true(now_ms() - t >= TAP_WELCOME_MS);
+	assert_true(now_ms() - t < 5000);
+}
+
+/* A child need not be told what its parent was. */
+static void told_by_the_parent(void)
+{
+	int status;
+
+	start(60, true);
+	begin(false);
+	collector.manner = IS_RUDE;
+	pid_t pid = fork();
+	if (pid == 0) {
+		alarm(20);
+		struct session_keys k = keys();
+		_exit(collector_link_keys(&k)); /* closed, which the child was not told itself */
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
 }
 
 static void hangs_open(void)
@@ -377,11 +431,14 @@ static void nobody(void)
 	{                                     \
 		in_child(name);               \
 	}
-#define ALL(F)          \
-	F(answered)     \
-	F(forbidden)    \
-	F(hangs_closed) \
-	F(hangs_open) F(gone_and_back) F(gone_confined) F(threads) F(forks) F(stolen) F(nobody)
+#define ALL(F)                                                                                    \
+	F(answered)                                                                               \
+	F(forbidden)                                                                              \
+	F(hangs_closed)                                                                           \
+	F(welcomed_late)                                                                          \
+	F(welcomed_never)                                                                         \
+	F(told_by_the_parent) F(hangs_open) F(gone_and_back) F(gone_confined) F(threads) F(forks) \
+		F(stolen) F(nobody)
 ALL(IN_CHILD)
 
 int main(void)
