@@ -23,7 +23,7 @@
 
 #define EVENTS_PER_TURN   64
 #define ACCEPTS_PER_TURN  64
-#define MESSAGES_PER_PEER 16 /* in a turn: the others want to be heard too */
+#define MESSAGES_PER_PEER 8 /* in a turn: the others want to be heard too */
 #define BACKLOG           1024
 #define METRICS_NS        INT64_C(5000000000)
 #define PUBLISH_NS        INT64_C(1000000000)
@@ -40,6 +40,9 @@ struct seat {
 
 struct link {
 	struct vault_link vault;
+	bool has_event;
+	int polled_fd; /* what epoll was last told of this connection; -1: nothing */
+	short polled;
 };
 
 struct keytapd {
@@ -49,7 +52,7 @@ struct keytapd {
 	struct link link[COLLECTOR_VAULTS_MAX];
 	struct list seats;
 	int epoll_fd, listen_fd, signal_fd;
-	uint8_t *message; /* in the secure heap */
+	uint8_t *messages; /* MESSAGES_PER_PEER, in the secure heap */
 	struct metrics_page page;
 	int64_t begun_ns, now_ns, look_ns, metrics_ns, publish_ns;
 	enum collector_health health;
@@ -116,21 +119,38 @@ static void take_seats(struct keytapd *k)
 	}
 }
 
+/* One byte more than a message can have: what is longer is seen to be. */
+#define MESSAGE_ROOM (TAP_MESSAGE_MAX + 1)
+
+static void take_message(struct keytapd *k, struct seat *s, uint8_t *message, size_t n)
+{
+	if (n > 0 && collector_message(k->collector, s->peer, message, n))
+		return;
+	if (n > 0)
+		log_event(LOG_WARNING, "tap-dropped", LOG_STR("why", "malformed"));
+	seat_lose(k, s);
+}
+
 static void hear(struct keytapd *k, struct seat *s)
 {
-	for (int i = 0; i < MESSAGES_PER_PEER && !s->lost; i++) {
-		/* One byte more than a message can have: what is longer is seen to be. */
-		ssize_t n = recv(s->fd, k->message, TAP_MESSAGE_MAX + 1, 0);
-		if (n < 0 && (errno == EAGAIN || errno == EINTR))
-			return;
-		if (n <= 0) {
-			seat_lose(k, s);
-			return;
-		}
-		if (!collector_message(k->collector, s->peer, k->message, (size_t)n)) {
-			log_event(LOG_WARNING, "tap-dropped", LOG_STR("why", "malformed"));
-			seat_lose(k, s);
-		}
+	struct mmsghdr m[MESSAGES_PER_PEER] = {0};
+	struct iovec v[MESSAGES_PER_PEER];
+
+	for (unsigned i = 0; i < MESSAGES_PER_PEER; i++) {
+		v[i] = (struct iovec){k->messages + i * MESSAGE_ROOM, MESSAGE_ROOM};
+		m[i].msg_hdr = (struct msghdr){.msg_iov = &v[i], .msg_iovlen = 1};
+	}
+	int n = recvmmsg(s->fd, m, MESSAGES_PER_PEER, 0, NULL);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0)
+		seat_lose(k, s);
+	for (int i = 0; i < n; i++) {
+		/* Of one who is let go nothing more is taken, but all of it is cleared. */
+		if (s->lost)
+			OPENSSL_cleanse(v[i].iov_base, m[i].msg_len);
+		else
+			take_message(k, s, v[i].iov_base, m[i].msg_len);
 	}
 }
 
@@ -159,8 +179,10 @@ static void drop_silent(struct keytapd *k)
 
 /* ---- vaults ---------------------------------------------------------------------------------- */
 
+/* The next connection may have the same number, and be up before epoll is told of it. */
 static void link_lost(struct keytapd *k, unsigned i, const char *why)
 {
+	k->link[i].polled_fd = -1;
 	collector_vault_down(k->collector, i);
 	if (why)
 		vault_link_drop(&k->link[i].vault, why, k->now_ns);
@@ -186,7 +208,10 @@ static void step_link(struct keytapd *k, unsigned i)
 	struct vault_link *l = &k->link[i].vault;
 	int64_t oldest_ns = collector_unanswered_ns(k->collector, i);
 
-	switch (vault_link_step(l, k->files.context, k->now_ns)) {
+	/* One that is up has nothing to read unless epoll says so; send_out() sends. */
+	bool stepped = l->state != LINK_UP || k->link[i].has_event;
+	k->link[i].has_event = false;
+	switch (stepped ? vault_link_step(l, k->files.context, k->now_ns) : LINK_AS_BEFORE) {
 	case LINK_CAME_UP:
 		collector_vault_up(k->collector, i, vault_tls_out(l->tls));
 		break;
@@ -198,7 +223,8 @@ static void step_link(struct keytapd *k, unsigned i)
 	}
 	if (l->state != LINK_UP)
 		return;
-	take_frames(k, i);
+	if (stepped)
+		take_frames(k, i);
 	if (l->state == LINK_UP && oldest_ns != INT64_MAX &&
 	    k->now_ns - oldest_ns >= LINK_UNANSWERED_NS &&
 	    collector_unanswered_ns(k->collector, i) == oldest_ns)
@@ -220,10 +246,8 @@ static void send_out(struct keytapd *k)
 			continue;
 		if (buf_error(vault_tls_out(l->tls)))
 			link_lost(k, i, "no memory for what it is to get");
-		else if (vault_link_step(l, k->files.context, k->now_ns) == LINK_WENT_DOWN)
+		else if (vault_link_send(l, k->now_ns) == LINK_WENT_DOWN)
 			link_lost(k, i, NULL);
-		else
-			take_frames(k, i);
 	}
 }
 
@@ -234,7 +258,11 @@ static void poll_link(struct keytapd *k, struct link *l)
 	struct epoll_event e = {.events = (uint32_t)want, .data.ptr = l};
 
 	if (fd < 0)
-		return; /* closed, and so out of the set */
+		l->polled_fd = -1; /* closed, and so out of the set */
+	if (fd < 0 || (fd == l->polled_fd && want == l->polled))
+		return;
+	l->polled_fd = fd;
+	l->polled = want;
 	if (epoll_ctl(k->epoll_fd, EPOLL_CTL_MOD, fd, &e) < 0 && errno == ENOENT)
 		(void)epoll_ctl(k->epoll_fd, EPOLL_CTL_ADD, fd, &e);
 }
@@ -324,8 +352,8 @@ static void reload(struct keytapd *k)
 	for (unsigned i = 0; i < k->config->collector.vaults; i++) {
 		if (k->link[i].vault.state == LINK_UP)
 			link_lost(k, i, "our certificate was read again");
-		else
-			vault_link_deinit(&k->link[i].vault);
+		vault_link_deinit(&k->link[i].vault);
+		k->link[i].polled_fd = -1;
 		k->link[i].vault.until_ns = 0;
 	}
 	origin_files_close(&k->files);
@@ -356,7 +384,9 @@ static int64_t earlier(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
-static int timeout_ms(const struct keytapd *k)
+/* Until the next thing that is due: nanoseconds, since records are gathered for less than a
+ * millisecond. */
+static struct timespec timeout_of(const struct keytapd *k)
 {
 	int64_t now_ns = clock_mono_ns(), next_ns = now_ns + LOOK_NS;
 
@@ -365,7 +395,8 @@ static int timeout_ms(const struct keytapd *k)
 		next_ns = earlier(next_ns, vault_link_next_ns(&k->link[i].vault));
 	if (k->stop_ns)
 		next_ns = earlier(next_ns, k->stop_ns);
-	return next_ns <= now_ns ? 0 : (int)((next_ns - now_ns + NS_PER_MS - 1) / NS_PER_MS);
+	int64_t ns = k->reload || next_ns <= now_ns ? 0 : next_ns - now_ns;
+	return (struct timespec){ns / NS_PER_S, ns % NS_PER_S};
 }
 
 static void take_event(struct keytapd *k, void *what)
@@ -376,13 +407,15 @@ static void take_event(struct keytapd *k, void *what)
 		take_signals(k);
 	else if (what < (void *)k->link || what >= (void *)(k->link + COLLECTOR_VAULTS_MAX))
 		hear(k, what);
-	/* The links take a step in any case. */
+	else
+		((struct link *)what)->has_event = true;
 }
 
 static int turn(struct keytapd *k)
 {
 	struct epoll_event event[EVENTS_PER_TURN];
-	int n = epoll_wait(k->epoll_fd, event, EVENTS_PER_TURN, k->reload ? 0 : timeout_ms(k));
+	struct timespec timeout = timeout_of(k);
+	int n = epoll_pwait2(k->epoll_fd, event, EVENTS_PER_TURN, &timeout, NULL);
 
 	if (n < 0 && errno != EINTR)
 		return -errno;
@@ -467,9 +500,9 @@ static int keytapd_open(struct keytapd *k, char *error, size_t error_size)
 	int r = origin_files_open(c->dir, clock_real_ns(), &k->files, error, error_size);
 	if (r < 0)
 		return r;
-	k->message = OPENSSL_secure_malloc(TAP_MESSAGE_MAX + 1);
-	r = k->message ? collector_new(&c->collector, &ops, k->files.sealer, &k->collector)
-		       : -ENOMEM;
+	k->messages = OPENSSL_secure_malloc((size_t)MESSAGES_PER_PEER * MESSAGE_ROOM);
+	r = k->messages ? collector_new(&c->collector, &ops, k->files.sealer, &k->collector)
+			: -ENOMEM;
 	for (unsigned i = 0; i < c->collector.vaults; i++)
 		vault_link_init(&k->link[i].vault, &c->vault[i]);
 	if (r == 0)
@@ -506,7 +539,7 @@ static void keytapd_close(struct keytapd *k)
 		close(k->signal_fd);
 	if (k->epoll_fd >= 0)
 		close(k->epoll_fd);
-	OPENSSL_secure_clear_free(k->message, TAP_MESSAGE_MAX + 1);
+	OPENSSL_secure_clear_free(k->messages, (size_t)MESSAGES_PER_PEER * MESSAGE_ROOM);
 	origin_files_close(&k->files);
 }
 

@@ -101,6 +101,23 @@ static enum link_event greeted(struct vault_link *l, int64_t now_ns)
 	return LINK_CAME_UP;
 }
 
+/* Down for the reason that its TLS says. */
+static void failed(struct vault_link *l, int64_t now_ns)
+{
+	char why[160];
+
+	snprintf(why, sizeof why, "%s", vault_tls_error(l->tls));
+	down(l, why, now_ns);
+}
+
+enum link_event vault_link_send(struct vault_link *l, int64_t now_ns)
+{
+	if (vault_tls_send(l->tls) == VAULT_TLS_OK)
+		return LINK_AS_BEFORE;
+	failed(l, now_ns);
+	return LINK_WENT_DOWN;
+}
+
 enum link_event vault_link_step(struct vault_link *l, SSL_CTX *context, int64_t now_ns)
 {
 	if (l->state == LINK_DOWN) {
@@ -114,9 +131,7 @@ enum link_event vault_link_step(struct vault_link *l, SSL_CTX *context, int64_t 
 	}
 	bool was_up = l->state == LINK_UP;
 	if (vault_tls_step(l->tls) != VAULT_TLS_OK) {
-		char why[160];
-		snprintf(why, sizeof why, "%s", vault_tls_error(l->tls));
-		down(l, why, now_ns);
+		failed(l, now_ns);
 		return was_up ? LINK_WENT_DOWN : LINK_AS_BEFORE;
 	}
 	if (was_up)

@@ -43,6 +43,8 @@ void vault_link_init(struct vault_link *l, const struct endpoint *at);
 void vault_link_deinit(struct vault_link *l);
 /* Connects if it is time, sends and receives what goes without waiting. */
 enum link_event vault_link_step(struct vault_link *l, SSL_CTX *context, int64_t now_ns);
+/* Sends alone what goes without waiting. LINK_UP only; LINK_AS_BEFORE or LINK_WENT_DOWN. */
+enum link_event vault_link_send(struct vault_link *l, int64_t now_ns);
 /* Gives up a connection that is up. */
 void vault_link_drop(struct vault_link *l, const char *why, int64_t now_ns);
 /* When to call vault_link_step() without an event; INT64_MAX: not. */

@@ -173,20 +173,23 @@ static bool take_frames(struct server *s, struct peer *p, int64_t now_ns)
 	return true;
 }
 
+/* Lost, if @r is not 0. */
+static void outcome(struct peer *p, int r)
+{
+	bool known = vault_tls_peer(p->tls)->role != IDENTITY_NONE;
+
+	if (r == 0)
+		return;
+	log_peer(known && r != VAULT_TLS_CLOSED ? LOG_WARNING : LOG_INFO,
+		 known ? "peer-disconnected" : "handshake-failed", p, vault_tls_error(p->tls));
+	p->lost = true;
+}
+
 /* Reads and writes what goes without waiting. */
 static void step(struct server *s, struct peer *p)
 {
-	int r = vault_tls_step(p->tls);
-
-	if (r != 0) {
-		bool known = vault_tls_peer(p->tls)->role != IDENTITY_NONE;
-		log_peer(known && r != VAULT_TLS_CLOSED ? LOG_WARNING : LOG_INFO,
-			 known ? "peer-disconnected" : "handshake-failed", p,
-			 vault_tls_error(p->tls));
-		p->lost = true;
-		return;
-	}
-	if (!p->visitor && vault_tls_ready(p->tls))
+	outcome(p, vault_tls_step(p->tls));
+	if (!p->lost && !p->visitor && vault_tls_ready(p->tls))
 		welcome(s, p);
 }
 
@@ -194,8 +197,6 @@ static void step(struct server *s, struct peer *p)
  * descriptor tells: they have been read already. */
 static bool send_answers(struct server *s, struct peer *p)
 {
-	bool stepped = false;
-
 	if (p->lost)
 		return false;
 	vault_desk_continue(s->desk, p->visitor);
@@ -203,10 +204,9 @@ static bool send_answers(struct server *s, struct peer *p)
 		log_peer(LOG_WARNING, "peer-dropped", p, "it does not take what it has asked for");
 		p->lost = true;
 	} else if (vault_tls_out(p->tls)->n > 0) {
-		step(s, p);
-		stepped = true;
+		outcome(p, vault_tls_send(p->tls));
 	}
-	return !p->lost && (stepped || p->held_up) && vault_desk_takes(p->visitor);
+	return !p->lost && p->held_up && vault_desk_takes(p->visitor);
 }
 
 /* Revocations. */

@@ -65,6 +65,8 @@ int vault_tls_context(const struct identity *who, struct trust *trust, SSL_CTX *
 	if (!c)
 		return -ENOMEM;
 	SSL_CTX_set_mode(c, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	/* A record's head and body by one system call. */
+	SSL_CTX_set_read_ahead(c, 1);
 	SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_options(c, SSL_OP_NO_TICKET);
 	SSL_CTX_set_verify(c, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
@@ -242,6 +244,13 @@ static int read_in(struct vault_tls *t)
 		t->in.n += n;
 	}
 	return 0;
+}
+
+int vault_tls_send(struct vault_tls *t)
+{
+	t->wants_out = false;
+	int r = t->state == READY ? send_out(t) : 0;
+	return r == LATER ? 0 : r;
 }
 
 static void drop_used(struct vault_tls *t)

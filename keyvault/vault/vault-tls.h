@@ -46,6 +46,9 @@ enum {
  * Negative: the connection is lost (-ECONNRESET, -ECONNREFUSED, ..., -ENOBUFS, -ENOMEM).
  */
 int vault_tls_step(struct vault_tls *t);
+/* Sends alone what is to be sent, as far as it goes: frames that were handed out stay. Once ready;
+ * returns as vault_tls_step(). */
+int vault_tls_send(struct vault_tls *t);
 bool vault_tls_ready(const struct vault_tls *t);
 /* Why the last step was not VAULT_TLS_OK. Valid until the next. */
 const char *vault_tls_error(const struct vault_tls *t);
