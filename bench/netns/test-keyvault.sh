@@ -144,6 +144,13 @@ wait_for 15 "records to flow again" health stores
 loads_end
 open=$(served a.served b.served)
 [[ ! -s $lab_dir/a.failed && ! -s $lab_dir/b.failed ]] || fail "open, and not served: $(tail -n1 "$lab_dir"/[ab].err)"
+# That the vault answers again is seen, also when no handshake shows it.
+loads c
+kill -STOP "$vault"
+wait_for 10 "the vault to be missed" health stores-not
+loads_end
+kill -CONT "$vault"
+wait_for 20 "health while the server is quiet" health stores
 collector_end TERM
 
 # ---- closed: who is served has keys in the vault ----------------------------------------------------

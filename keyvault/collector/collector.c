@@ -38,6 +38,9 @@ struct collector {
 	size_t fresh_n;
 	unsigned misses;      /* in a row */
 	int64_t last_miss_ns; /* only who began to wait after it is another miss */
+	int64_t probe_ns;     /* when the vaults are asked next, if nobody waits for them */
+	size_t last_batch;    /* records in it */
+	int64_t last_batch_ns;
 	struct collector_counters counters;
 	int64_t now_ns, real_ns; /* of this turn */
 };
@@ -102,6 +105,7 @@ void collector_use_sealer(struct collector *c, struct sealer *sealer)
 {
 	c->sealer = sealer;
 	c->sealer_is_new = true;
+	c->seal_trouble = 0; /* it was the other one's */
 }
 
 /* ---- answers --------------------------------------------------------------------------------- */
@@ -401,6 +405,8 @@ static void seal_fresh(struct collector *c)
 		return;
 	c->seal_trouble = seal(c, blobs, indexes);
 	c->counters.batches += c->seal_trouble == 0;
+	c->last_batch = c->fresh_n;
+	c->last_batch_ns = c->now_ns;
 	for (size_t i = 0; i < c->fresh_n; i++) {
 		struct fresh *f = &c->fresh[i];
 		fresh_clear(f);
@@ -426,9 +432,42 @@ void collector_vault_down(struct collector *c, unsigned vault)
 	vault_feed_down(&c->feed[vault]);
 }
 
+/* As many as are demanded have answered in time. */
+static void heed_probes(struct collector *c)
+{
+	unsigned in_time = 0;
+
+	for (unsigned i = 0; i < c->config.vaults; i++)
+		in_time += c->feed[i].probe_ns < c->budget_ns;
+	if (in_time >= demanded(c))
+		c->misses = 0;
+}
+
 int collector_frame(struct collector *c, unsigned vault, const struct vault_frame *f)
 {
-	return vault_feed_answer(&c->feed[vault], f, c->now_ns, settled, c);
+	int r = vault_feed_answer(&c->feed[vault], f, c->now_ns, settled, c);
+
+	if (c->misses >= COLLECTOR_MISSES)
+		heed_probes(c);
+	return r;
+}
+
+/* Records that wait for a vault show it themselves. */
+static bool probe_is_due(const struct collector *c)
+{
+	return c->misses >= COLLECTOR_MISSES && c->queue.records == 0 && c->fresh_n == 0;
+}
+
+static void probe(struct collector *c)
+{
+	bool asked = false;
+
+	if (!probe_is_due(c) || c->now_ns < c->probe_ns)
+		return;
+	for (unsigned i = 0; i < c->config.vaults; i++)
+		asked |= vault_feed_probe(&c->feed[i], c->now_ns);
+	c->counters.probes += asked;
+	c->probe_ns = c->now_ns + COLLECTOR_PROBE_NS;
 }
 
 int64_t collector_unanswered_ns(const struct collector *c, unsigned vault)
@@ -484,27 +523,43 @@ static void answer_late(struct collector *c)
 	}
 }
 
+static unsigned vaults_up(const struct collector *c)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < c->config.vaults; i++)
+		n += c->feed[i].out != NULL;
+	return n;
+}
+
 static bool a_vault_is_idle(const struct collector *c)
 {
-	bool up = false;
-
 	for (unsigned i = 0; i < c->config.vaults; i++) {
-		up |= c->feed[i].out != NULL;
 		if (c->feed[i].out && c->feed[i].under_way == 0)
 			return true;
 	}
-	return !up;
+	return false;
+}
+
+/* As many as came together of late are likely to come together again. */
+static bool more_are_coming(const struct collector *c)
+{
+	return c->fresh_n < c->last_batch && c->now_ns - c->last_batch_ns < COLLECTOR_RECENT_NS;
 }
 
 /* Until when what has come waits for more to be sealed with it. */
 static int64_t gathers_until_ns(const struct collector *c)
 {
-	int64_t most_ns = c->budget_ns / COLLECTOR_GATHER_PART;
+	int64_t most_ns = c->budget_ns / COLLECTOR_GATHER_PART, ns = COLLECTOR_GATHER_NS;
 
-	if (a_vault_is_idle(c) || nobody_waits(c))
+	if (nobody_waits(c) || vaults_up(c) == 0)
 		return INT64_MIN;
-	return c->fresh[0].taken_ns +
-	       (most_ns < COLLECTOR_GATHER_NS ? most_ns : COLLECTOR_GATHER_NS);
+	if (a_vault_is_idle(c)) {
+		if (!more_are_coming(c))
+			return INT64_MIN;
+		ns = COLLECTOR_LINGER_NS;
+	}
+	return c->fresh[0].taken_ns + (most_ns < ns ? most_ns : ns);
 }
 
 void collector_turn(struct collector *c)
@@ -513,6 +568,7 @@ void collector_turn(struct collector *c)
 		seal_fresh(c);
 	for (unsigned i = 0; i < c->config.vaults; i++)
 		vault_feed_fill(&c->feed[i], c->now_ns);
+	probe(c);
 	answer_late(c);
 	tell_over(c);
 }
@@ -523,6 +579,8 @@ int64_t collector_next_ns(const struct collector *c)
 
 	if (c->fresh_n > 0 && gathers_until_ns(c) < next)
 		next = gathers_until_ns(c);
+	if (probe_is_due(c) && c->probe_ns < next)
+		next = c->probe_ns;
 	if (!list_empty(&c->waiting)) {
 		int64_t at =
 			deadline_of(c, list_entry(c->waiting.next, struct queue_record, waiting));
@@ -537,15 +595,6 @@ int64_t collector_next_ns(const struct collector *c)
 }
 
 /* ---- what is told ---------------------------------------------------------------------------- */
-
-static unsigned vaults_up(const struct collector *c)
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < c->config.vaults; i++)
-		n += c->feed[i].out != NULL;
-	return n;
-}
 
 static unsigned vaults_refusing(const struct collector *c)
 {

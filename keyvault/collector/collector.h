@@ -7,10 +7,13 @@
  * then collector_turn(), which seals in one batch what has come, puts it into the vaults' queues
  * and answers whose time is over. While each vault has something to answer, what comes is gathered,
  * for COLLECTOR_GATHER_NS at most: it would wait there, and of a large batch a record costs less.
+ * Where several have come together of late, the first of them waits for as many again, for
+ * COLLECTOR_LINGER_NS at most; one that comes alone waits for nobody.
  *
  * A tap waits until as many vaults as are demanded have acknowledged its record, and for at most
  * nine tenths of the time that it was told. After COLLECTOR_MISSES such times in a row nobody waits
- * (open), until a vault answers in time again. Closed: each waits.
+ * (open), until a vault answers in time again. Closed: each waits. When nothing comes that could
+ * show whether the vaults answer again, they are asked: the newest epoch is stored once more.
  *
  * Key bytes are in OpenSSL's secure heap between collector_message() and the collector_turn() that
  * seals them, and cleared there.
@@ -25,7 +28,10 @@
 
 #define COLLECTOR_MISSES      3
 #define COLLECTOR_GATHER_NS   INT64_C(2000000)
-#define COLLECTOR_GATHER_PART 8 /* of the time a tap waits at most */
+#define COLLECTOR_LINGER_NS   INT64_C(500000)
+#define COLLECTOR_RECENT_NS   INT64_C(10000000) /* what came together before that is forgotten */
+#define COLLECTOR_GATHER_PART 8 /* of the time a tap waits at most: either takes no more */
+#define COLLECTOR_PROBE_NS    INT64_C(1000000000) /* from one question to the next */
 #define COLLECTOR_LINE_BYTES  256
 
 /* Counters, one a line, with what they count. */
@@ -52,6 +58,7 @@
 	X(answers_lost, "Answers that a peer had no room for.") \
 	X(epochs, "Epochs begun.") \
 	X(batches, "Batches sealed, each under one signature.") \
+	X(probes, "Times that the vaults were asked whether they answer in time again.") \
 	X(handshakes_failed, "Handshakes that were told to fail, since nothing was stored (closed).") \
 	X(sessions_ended, "Sessions whose end was told to a vault.")
 /* clang-format on */

@@ -35,9 +35,9 @@ static void epoch_free(struct queue_epoch *e)
 	free(e);
 }
 
-static struct queue_epoch *newest(const struct record_queue *q)
+struct queue_epoch *record_queue_newest(const struct record_queue *q)
 {
-	return list_entry(q->epochs.prev, struct queue_epoch, node);
+	return list_empty(&q->epochs) ? NULL : list_entry(q->epochs.prev, struct queue_epoch, node);
 }
 
 int record_queue_epoch(struct record_queue *q, const uint8_t id[EPOCH_ID_BYTES],
@@ -47,8 +47,9 @@ int record_queue_epoch(struct record_queue *q, const uint8_t id[EPOCH_ID_BYTES],
 
 	if (!e)
 		return -ENOMEM;
-	if (!list_empty(&q->epochs) && newest(q)->records == 0)
-		epoch_free(newest(q));
+	struct queue_epoch *before = record_queue_newest(q);
+	if (before && before->records == 0)
+		epoch_free(before);
 	memcpy(e->id, id, sizeof e->id);
 	e->blob = *io_blob;
 	*io_blob = (struct sealed){0};
@@ -114,7 +115,7 @@ int record_queue_add(struct record_queue *q, struct queue_owner *o, struct seale
 	r->blob = *io_blob;
 	*io_blob = (struct sealed){0};
 	r->index = *index;
-	r->epoch = newest(q);
+	r->epoch = record_queue_newest(q);
 	r->epoch->records++;
 	list_init(&r->waiting);
 	r->place = q->next++;
@@ -138,7 +139,7 @@ void record_queue_remove(struct record_queue *q, struct queue_record *r)
 	if (list_empty(&r->owner->records))
 		list_del(&r->owner->node);
 	list_del(&r->waiting);
-	if (--r->epoch->records == 0 && r->epoch != newest(q))
+	if (--r->epoch->records == 0 && r->epoch != record_queue_newest(q))
 		epoch_free(r->epoch);
 	sealed_free(&r->blob);
 	free(r);

@@ -71,6 +71,8 @@ void queue_owner_init(struct queue_owner *o);
 /* The newest epoch from now on; takes the blob on success. 0 or -ENOMEM. */
 int record_queue_epoch(struct record_queue *q, const uint8_t id[EPOCH_ID_BYTES],
 		       struct sealed *io_blob);
+/* NULL: none has begun. */
+struct queue_epoch *record_queue_newest(const struct record_queue *q);
 /* Who has to go before @bytes more have room. NULL: nobody. */
 struct queue_record *record_queue_crowded(const struct record_queue *q, size_t bytes);
 /* Adds a record of the newest epoch; takes the blob on success. 0 or -ENOMEM. */

@@ -205,6 +205,44 @@ static void test_full(void **state)
 	assert_int_equal(collector_queue(g->c)->records, 0);
 }
 
+/* All are demanded: each has to answer in time. */
+static void test_asks_all(void **state)
+{
+	struct rig_tap t;
+	struct collector_rig *g =
+		rig(state, (struct collector_config){.vaults = 2, .store_all = true}, &t);
+	struct vault_frame f;
+
+	for (uint32_t i = 0; i < COLLECTOR_MISSES; i++) {
+		tell(g, &t, i, 1);
+		rig_turn(g, 50 * NS_PER_MS);
+		rig_turn(g, 0);
+	}
+	rig_store(g, 0);
+	rig_store(g, 1);
+	rig_turn(g, 0);
+	rig_store(g, 0);
+	assert_false(collector_waits(g->c));
+	rig_turn(g, COLLECTOR_PROBE_NS);
+	/* The other one is late; asked once more, the first one alone is not enough either. */
+	rig_store(g, 1);
+	rig_turn(g, 0);
+	rig_store(g, 0);
+	assert_false(collector_waits(g->c));
+	/* One whose connection was lost has answered nothing. */
+	rig_down(g, 0);
+	rig_up(g, 0);
+	rig_store(g, 1);
+	assert_false(collector_waits(g->c));
+	rig_turn(g, COLLECTOR_PROBE_NS);
+	rig_turn(g, 0);
+	rig_store(g, 0);
+	assert_false(collector_waits(g->c));
+	rig_store(g, 1);
+	assert_true(collector_waits(g->c));
+	assert_false(rig_frame(g, 0, &f));
+}
+
 static void test_epoch_is_gone(void **state)
 {
 	struct rig_tap t;
@@ -221,6 +259,7 @@ static void test_epoch_is_gone(void **state)
 	assert_int_equal(rig_answered(&t, 1), TAP_NOT_STORED);
 	assert_int_equal(collector_queue(g->c)->records, 0);
 	/* A vault that cannot store the epoch now gets it, and its records, as long as it takes. */
+	rig_turn(g, COLLECTOR_RECENT_NS);
 	tell(g, &t, 3, 1);
 	for (int i = 0; i < 10; i++) {
 		struct vault_frame f;
@@ -352,6 +391,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_one_of_several_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refused_by_one, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_full, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_asks_all, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_epoch_is_gone, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_next_epoch, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_window, setup, teardown),

@@ -121,6 +121,54 @@ static void test_batch(void **state)
 		assert_int_equal(rig_answered(&t[i], (uint32_t)i), TAP_STORED);
 }
 
+static void tell(struct collector_rig *g, struct rig_tap *t, uint32_t from, uint32_t n)
+{
+	for (uint32_t i = from; i < from + n; i++)
+		assert_true(rig_tell(g, t, i));
+}
+
+/* Where three came together, three are waited for, half a millisecond long. */
+static void test_lingers(void **state)
+{
+	struct collector_rig *g = rig(state, (struct collector_config){0});
+	struct rig_tap t;
+
+	rig_up(g, 0);
+	assert_true(rig_tap_join(g, &t, 0, NULL));
+	tell(g, &t, 0, 3);
+	rig_turn(g, 0);
+	rig_store(g, 0);
+	assert_int_equal(COUNTED(g, batches), 1);
+	/* The third one completes them. */
+	tell(g, &t, 10, 2);
+	rig_turn(g, COLLECTOR_LINGER_NS - 1);
+	assert_int_equal(collector_unsealed(g->c), 2);
+	assert_int_equal(collector_next_ns(g->c), g->now_ns + 1);
+	tell(g, &t, 12, 1);
+	rig_turn(g, 0);
+	rig_store(g, 0);
+	assert_int_equal(COUNTED(g, batches), 2);
+	assert_int_equal(g->vault[0].last_list, 3);
+	/* It does not come: they go without it, and the next one is waited for by two only. */
+	tell(g, &t, 20, 2);
+	rig_turn(g, COLLECTOR_LINGER_NS);
+	assert_int_equal(COUNTED(g, batches), 2);
+	rig_turn(g, 0);
+	rig_store(g, 0);
+	assert_int_equal(COUNTED(g, batches), 3);
+	tell(g, &t, 30, 2);
+	rig_turn(g, 0);
+	rig_store(g, 0);
+	assert_int_equal(COUNTED(g, batches), 4);
+	/* What was long ago does not count. */
+	rig_turn(g, COLLECTOR_RECENT_NS);
+	tell(g, &t, 40, 1);
+	rig_turn(g, 0);
+	assert_int_equal(COUNTED(g, batches), 5);
+	rig_store(g, 0);
+	assert_int_equal(t.answers, 11);
+}
+
 static void test_more_than_a_batch(void **state)
 {
 	struct collector_rig *g = rig(state, (struct collector_config){.queue_bytes = 4 << 20});
@@ -131,6 +179,7 @@ static void test_more_than_a_batch(void **state)
 	for (uint32_t i = 0; i < SEAL_BATCH_MAX + 1; i++)
 		assert_true(rig_tell(g, &t, i));
 	for (int i = 0; i < 2; i++) { /* the vault's queue has room for one at a time */
+		rig_turn(g, COLLECTOR_LINGER_NS);
 		rig_turn(g, 0);
 		rig_store(g, 0);
 	}
@@ -376,6 +425,52 @@ static void test_waits_no_more(void **state)
 	assert_int_equal(rig_answered(&t, 102), TAP_STORED);
 }
 
+/* Nothing comes, and it is seen all the same that the vault answers again. */
+static void test_asks_when_it_is_quiet(void **state)
+{
+	struct collector_rig *g = rig(state, (struct collector_config){0});
+	char line[COLLECTOR_LINE_BYTES];
+	struct vault_frame f;
+	struct rig_tap t;
+
+	rig_up(g, 0);
+	assert_true(rig_tap_join(g, &t, 0, NULL));
+	for (uint32_t i = 0; i < COLLECTOR_MISSES; i++)
+		miss(g, &t, i);
+	/* As long as it owes answers nothing more is asked. */
+	rig_turn(g, 10 * COLLECTOR_PROBE_NS);
+	assert_int_equal(COUNTED(g, probes), 0);
+	rig_store(g, 0);
+	assert_int_equal(collector_queue(g->c)->records, 0);
+	assert_int_equal(collector_health(g->c, line), COLLECTOR_STORES_NOT);
+	rig_turn(g, 0);
+	assert_int_equal(COUNTED(g, probes), 1);
+	/* An answer that would have been too late for a handshake: asked again, a second later. */
+	rig_turn(g, BUDGET_NS);
+	assert_true(rig_frame(g, 0, &f) && f.type == VAULT_EPOCH);
+	rig_answer(g, 0, f.request, (enum vault_refusal)0);
+	assert_int_equal(collector_health(g->c, line), COLLECTOR_STORES_NOT);
+	assert_int_equal(collector_next_ns(g->c), g->now_ns - BUDGET_NS + COLLECTOR_PROBE_NS);
+	rig_turn(g, COLLECTOR_PROBE_NS - BUDGET_NS - 1);
+	rig_turn(g, 1);
+	assert_int_equal(COUNTED(g, probes), 1);
+	/* One that it cannot store is none. */
+	rig_turn(g, 0);
+	assert_true(rig_frame(g, 0, &f) && f.type == VAULT_EPOCH);
+	rig_answer(g, 0, f.request, VAULT_STORE_FAILED);
+	assert_int_equal(collector_health(g->c, line), COLLECTOR_STORES_NOT);
+	rig_turn(g, COLLECTOR_PROBE_NS);
+	rig_turn(g, BUDGET_NS - 1);
+	rig_store(g, 0);
+	assert_int_equal(collector_health(g->c, line), COLLECTOR_STORES);
+	assert_true(collector_waits(g->c));
+	/* And then it is quiet. */
+	rig_turn(g, 10 * COLLECTOR_PROBE_NS);
+	rig_turn(g, 0);
+	assert_int_equal(COUNTED(g, probes), 3);
+	assert_int_equal(g->vault[0].stored, COLLECTOR_MISSES);
+}
+
 /* However many wait side by side: it is one time that the vault was late. */
 static void test_side_by_side(void **state)
 {
@@ -528,6 +623,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_stored, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_gathers, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_lingers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_batch, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_more_than_a_batch, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_malformed, setup, teardown),
@@ -538,6 +634,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_deadline, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_closed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_waits_no_more, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_asks_when_it_is_quiet, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_side_by_side, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_queue_full, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_deaf, setup, teardown),

@@ -15,7 +15,7 @@ struct request {
 
 void vault_feed_init(struct vault_feed *f, struct record_queue *q, unsigned vault)
 {
-	*f = (struct vault_feed){.queue = q, .vault = vault};
+	*f = (struct vault_feed){.queue = q, .vault = vault, .probe_ns = INT64_MAX};
 	list_init(&f->requests);
 }
 
@@ -46,6 +46,8 @@ void vault_feed_down(struct vault_feed *f)
 	struct record_queue *q = f->queue;
 
 	vault_feed_deinit(f);
+	f->probe = 0;
+	f->probe_ns = INT64_MAX;
 	for (uint64_t at = q->first; at < q->next; at++) {
 		struct queue_record *r = record_queue_at(q, at);
 		if (r && r->at[f->vault] == AT_SENT)
@@ -90,6 +92,20 @@ static bool tell_epoch(struct vault_feed *f, struct queue_epoch *e, int64_t now_
 		return false;
 	vault_wire_put_epoch(f->out, VAULT_EPOCH, r->number, e->id, bytes_of(e->blob.p, e->blob.n));
 	e->told |= 1u << f->vault;
+	return true;
+}
+
+bool vault_feed_probe(struct vault_feed *f, int64_t now_ns)
+{
+	struct queue_epoch *e = record_queue_newest(f->queue);
+
+	f->probe_ns = INT64_MAX;
+	if (!f->out || !e || f->under_way > 0 || now_ns < f->paused_until_ns)
+		return false;
+	e->told &= ~(1u << f->vault);
+	if (!tell_epoch(f, e, now_ns))
+		return false;
+	f->probe = f->request;
 	return true;
 }
 
@@ -276,6 +292,9 @@ int vault_feed_answer(struct vault_feed *f, const struct vault_frame *frame, int
 	} else if (q->type == VAULT_APPEND) {
 		f->pause_ns = 0;
 		settle_all(f, q, AT_STORED, settled, ctx);
+	} else if (q->number == f->probe) {
+		f->pause_ns = 0;
+		f->probe_ns = now_ns - q->sent_ns;
 	}
 	request_free(f, q);
 	return 0;

@@ -36,6 +36,8 @@ struct vault_feed {
 	struct list requests; /* under way, oldest first */
 	size_t under_way;
 	int64_t pause_ns, paused_until_ns;
+	uint32_t probe;                   /* request that asks whether it answers; 0: none */
+	int64_t probe_ns;                 /* in how much time it did; INT64_MAX: not yet */
 	uint64_t refused[VAULT_REFUSALS]; /* requests, by reason */
 	struct vault_item item[FEED_RECORDS_MAX];
 };
@@ -55,6 +57,11 @@ int vault_feed_answer(struct vault_feed *f, const struct vault_frame *frame, int
 		      feed_settled_fn settled, void *ctx);
 /* When the oldest request without an answer was put; INT64_MAX: there is none. */
 int64_t vault_feed_oldest_ns(const struct vault_feed *f);
+/*
+ * Asks whether it stores, by the newest epoch once more, which it has: .probe_ns tells. False: it
+ * has other things to answer, is not connected, or pauses.
+ */
+bool vault_feed_probe(struct vault_feed *f, int64_t now_ns);
 /* Everything before @place has been sent, in this connection or before. */
 bool vault_feed_is_past(const struct vault_feed *f, uint64_t place);
 /* Marks sessions as over; not sent again when the connection is lost: it is of use, not of need. */

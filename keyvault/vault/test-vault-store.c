@@ -302,6 +302,29 @@ static void test_expiry(void **state)
 	assert_int_equal(counts(b).records, 0);
 }
 
+/* That it was written counts from the last time, and what is counted of it stays. */
+static void test_an_epoch_that_comes_again_is_written_again(void **state)
+{
+	struct box *b = *state;
+	bool more;
+
+	begin_epoch(b, "web1", 1);
+	begin_epoch(b, "web1", 2);
+	assert_int_equal(append(b, "web1", 2, 0, 0), 0);
+	assert_int_equal(vault_store_begin(b->s), 0);
+	assert_int_equal(put_epoch(b, "web1", 1, 2 * HOUR_NS), 0);
+	assert_int_equal(put_epoch(b, "web1", 2, 2 * HOUR_NS), 0);
+	assert_int_equal(counts(b).epochs, 2);
+	assert_int_equal(vault_store_expire(b->s, 4 * HOUR_NS, 10, &more), 0);
+	assert_int_equal(vault_store_commit(b->s), 0);
+	assert_int_equal(counts(b).epochs, 2);
+	assert_int_equal(vault_store_begin(b->s), 0);
+	assert_int_equal(vault_store_expire(b->s, 4 * HOUR_NS + 1, 10, &more), 0);
+	assert_int_equal(vault_store_commit(b->s), 0);
+	assert_int_equal(counts(b).epochs, 1); /* the other one's record needs it */
+	assert_int_equal(append(b, "web1", 2, 0, 0), VAULT_KNOWN);
+}
+
 static void test_what_was_not_committed_has_not_happened(void **state)
 {
 	struct box *b = *state;
@@ -476,6 +499,7 @@ int main(void)
 		TEST(test_full_drops_what_has_ended),
 		TEST(test_ceiling_of_bytes),
 		TEST(test_expiry),
+		TEST(test_an_epoch_that_comes_again_is_written_again),
 		TEST(test_what_was_not_committed_has_not_happened),
 		TEST(test_a_full_environment),
 		TEST(test_a_full_disk),

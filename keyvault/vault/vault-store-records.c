@@ -40,10 +40,17 @@ int vault_store_epoch(struct vault_store *s, const char *origin, const uint8_t i
 	if (blob.n == 0 || blob.n > VAULT_BLOB_MAX_BYTES)
 		return VAULT_MALFORMED;
 	int r = store_epoch_read(s, s->txn, id, &e);
-	if (r == 0) /* sent again, because its answer was lost */
-		return strcmp(e.origin, origin) == 0 && bytes_eq(e.blob, blob)
-			       ? 0
-			       : VAULT_OTHER_CONTENT;
+	if (r == 0 && (strcmp(e.origin, origin) != 0 || !bytes_eq(e.blob, blob)))
+		return VAULT_OTHER_CONTENT;
+	if (r == 0) {
+		/*
+		 * Its answer was lost, or its origin asks whether we store: it hears of it when
+		 * this is on disk.
+		 */
+		e.stored_ns = now_ns;
+		e.blob = blob;
+		return epoch_write(s, id, &e);
+	}
 	if (r != -ENOENT)
 		return r;
 	e = (struct vault_epoch){.stored_ns = now_ns, .blob = blob};
