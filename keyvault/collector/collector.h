@@ -27,7 +27,7 @@
 #include "tap-peer.h"
 
 #define COLLECTOR_MISSES      3
-#define COLLECTOR_GATHER_NS   INT64_C(2000000)
+#define COLLECTOR_GATHER_NS   INT64_C(5000000)
 #define COLLECTOR_LINGER_NS   INT64_C(500000)
 #define COLLECTOR_RECENT_NS   INT64_C(10000000) /* what came together before that is forgotten */
 #define COLLECTOR_GATHER_PART 8 /* of the time a tap waits at most: either takes no more */

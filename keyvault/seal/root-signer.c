@@ -13,7 +13,7 @@
 #define ATTRIBUTES_BYTES    75
 
 struct root_signer {
-	EVP_PKEY *key;
+	EVP_PKEY_CTX *sign; /* set up once: to look up how costs as much as to sign */
 	EVP_MD_CTX *hash;
 	uint8_t *name; /* IssuerAndSerialNumber */
 	size_t name_n;
@@ -57,9 +57,13 @@ int root_signer_new(const struct identity *who, struct root_signer **ret)
 	struct root_signer *s = calloc(1, sizeof *s);
 	if (!s)
 		return -ENOMEM;
-	s->key = identity_key(who);
+	s->sign = EVP_PKEY_CTX_new(identity_key(who), NULL);
 	s->hash = EVP_MD_CTX_new();
-	int r = s->hash ? name_of(identity_certificate(who), &s->name, &s->name_n) : -ENOMEM;
+	int r = s->sign && s->hash ? name_of(identity_certificate(who), &s->name, &s->name_n)
+				   : -ENOMEM;
+	if (r == 0 && (EVP_PKEY_sign_init(s->sign) <= 0 ||
+		       EVP_PKEY_CTX_set_signature_md(s->sign, EVP_sha256()) <= 0))
+		r = failed();
 	if (r < 0) {
 		root_signer_free(s);
 		return r;
@@ -72,6 +76,7 @@ void root_signer_free(struct root_signer *s)
 {
 	if (!s)
 		return;
+	EVP_PKEY_CTX_free(s->sign);
 	EVP_MD_CTX_free(s->hash);
 	free(s->name);
 	free(s);
@@ -101,17 +106,17 @@ static void write_attributes(struct writer *w, enum der_tag tag, const uint8_t d
 static int sign_attributes(struct root_signer *s, const uint8_t digest[MERKLE_BYTES],
 			   uint8_t signature[SIGNATURE_MAX_BYTES], size_t *ret_n)
 {
-	uint8_t room[ATTRIBUTES_BYTES + 2];
+	uint8_t room[ATTRIBUTES_BYTES + 2], hashed[MERKLE_BYTES];
 	struct writer w = WRITER_IN(room);
 	size_t n = SIGNATURE_MAX_BYTES;
 
 	write_attributes(&w, DER_SET, digest);
-	bool done = writer_ok(&w) && writer_pos(&w) == sizeof room &&
-		    EVP_DigestSignInit_ex(s->hash, NULL, "SHA256", NULL, NULL, s->key, NULL) == 1 &&
-		    EVP_DigestSign(s->hash, signature, &n, room, sizeof room) == 1;
-	/* As a context of a signature it would not do for a mere hash. */
-	EVP_MD_CTX_reset(s->hash);
-	if (!done)
+	if (!writer_ok(&w) || writer_pos(&w) != sizeof room)
+		return -EIO;
+	int r = merkle_hash(s->hash, writer_view(&w), BYTES_NONE, hashed);
+	if (r < 0)
+		return r;
+	if (EVP_PKEY_sign(s->sign, signature, &n, hashed, sizeof hashed) <= 0)
 		return failed();
 	*ret_n = n;
 	return 0;
