@@ -610,7 +610,7 @@ bool collector_waits(const struct collector *c)
 	return !nobody_waits(c);
 }
 
-enum collector_health collector_health(const struct collector *c, char line[COLLECTOR_LINE_BYTES])
+enum collector_health collector_health(const struct collector *c, char *line)
 {
 	unsigned up = vaults_up(c), refusing = vaults_refusing(c);
 	bool late = c->misses >= COLLECTOR_MISSES;
@@ -620,16 +620,18 @@ enum collector_health collector_health(const struct collector *c, char line[COLL
 		h = COLLECTOR_STORES_PARTLY;
 	if (up - refusing < demanded(c) || late || c->seal_trouble != 0)
 		h = COLLECTOR_STORES_NOT;
-	snprintf(line, COLLECTOR_LINE_BYTES,
-		 "%u of %u vaults connected%s, %zu records wait for them, %s%s%s", up,
-		 c->config.vaults, refusing ? ", some refuse for now" : "", c->queue.records,
-		 !late              ? "handshakes wait for them"
-		 : c->config.closed ? "handshakes fail"
-				    : "handshakes go on without waiting",
-		 c->seal_trouble ? ", nothing is sealed: " : "",
-		 c->seal_trouble > 0   ? seal_reason_name(c->seal_trouble)
-		 : c->seal_trouble < 0 ? "no memory, or OpenSSL failed"
-				       : "");
+	if (line)
+		snprintf(line, COLLECTOR_LINE_BYTES,
+			 "%u of %u vaults connected%s, %zu records wait for them, %s%s%s", up,
+			 c->config.vaults, refusing ? ", some refuse for now" : "",
+			 c->queue.records,
+			 !late              ? "handshakes wait for them"
+			 : c->config.closed ? "handshakes fail"
+					    : "handshakes go on without waiting",
+			 c->seal_trouble ? ", nothing is sealed: " : "",
+			 c->seal_trouble > 0   ? seal_reason_name(c->seal_trouble)
+			 : c->seal_trouble < 0 ? "no memory, or OpenSSL failed"
+					       : "");
 	return h;
 }
 

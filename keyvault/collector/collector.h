@@ -123,8 +123,8 @@ enum collector_health {
 
 /* Records that wait to be sealed. */
 size_t collector_unsealed(const struct collector *c);
-/* One line in words: what is stored where, and what is wrong. */
-enum collector_health collector_health(const struct collector *c, char line[COLLECTOR_LINE_BYTES]);
+/* @line, NULL or of COLLECTOR_LINE_BYTES: in words, what is stored where, and what is wrong. */
+enum collector_health collector_health(const struct collector *c, char *line);
 const struct collector_counters *collector_counters(const struct collector *c);
 const struct record_queue *collector_queue(const struct collector *c);
 /* Requests that @vault has refused, by reason. */

@@ -278,7 +278,7 @@ static void poll_links(struct keytapd *k)
 static void tell_health(struct keytapd *k, bool asked)
 {
 	char line[COLLECTOR_LINE_BYTES];
-	enum collector_health h = collector_health(k->collector, line);
+	enum collector_health h = collector_health(k->collector, NULL);
 	bool waits = collector_waits(k->collector);
 
 	if (!asked && k->told && h == k->health && waits == k->waits)
@@ -286,6 +286,7 @@ static void tell_health(struct keytapd *k, bool asked)
 	/* At the beginning there is no connection yet, which is nothing to be told of. */
 	if (!asked && !k->told && h != COLLECTOR_STORES && k->now_ns < k->begun_ns + LOOK_NS)
 		return;
+	(void)collector_health(k->collector, line);
 	k->told = true;
 	k->health = h;
 	k->waits = waits;

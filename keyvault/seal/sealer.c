@@ -147,8 +147,8 @@ struct batch {
 	struct secret plain; /* one record with its proof at a time */
 	struct secret signature;
 	struct kek_envelope envelope;
-	uint8_t leaf[SEAL_BATCH_MAX][MERKLE_BYTES];
-	struct merkle_path path[SEAL_BATCH_MAX];
+	uint8_t (*leaf)[MERKLE_BYTES];
+	struct merkle_path *path;
 };
 
 static void batch_free(struct batch **b)
@@ -158,7 +158,24 @@ static void batch_free(struct batch **b)
 	secret_free(&(*b)->plain);
 	secret_free(&(*b)->signature);
 	kek_envelope_close(&(*b)->envelope);
+	free((*b)->leaf);
+	free((*b)->path);
 	free(*b);
+}
+
+/* Of @n records: most batches are small, and the largest has 80 KiB. */
+static struct batch *batch_new(size_t n)
+{
+	struct batch *b = calloc(1, sizeof *b);
+
+	if (!b)
+		return NULL;
+	b->leaf = calloc(n, sizeof *b->leaf);
+	b->path = calloc(n, sizeof *b->path);
+	if (b->leaf && b->path && secret_new(SEAL_RECORD_MAX_BYTES, &b->plain) == 0)
+		return b;
+	batch_free(&b);
+	return NULL;
 }
 
 static struct record_content record_of(const struct sealer *s, int64_t now_ns, struct bytes keys,
@@ -236,8 +253,8 @@ int sealer_batch(struct sealer *s, int64_t now_ns, const struct bytes *keys, siz
 		if (r != SEAL_OK)
 			return r;
 	}
-	b = calloc(1, sizeof *b);
-	if (!b || secret_new(SEAL_RECORD_MAX_BYTES, &b->plain) < 0)
+	b = batch_new(n);
+	if (!b)
 		return -ENOMEM;
 	int r = sign_batch(s, b, now_ns, keys, n);
 	if (r == 0)
