@@ -62,14 +62,16 @@ void slow_call_start(struct slow_call *c, int (*fn)(void *ctx), void *ctx)
 	c->fn = fn;
 	c->ctx = ctx;
 	c->state = SLOW_CALL_RUNS;
-	pthread_cond_broadcast(&c->changed);
 	pthread_mutex_unlock(&c->lock);
+	/* Behind the lock, which the thread takes as soon as it wakes. */
+	pthread_cond_broadcast(&c->changed);
 }
 
 bool slow_call_over(struct slow_call *c, int *ret)
 {
-	bell_silence(c->bell);
 	pthread_mutex_lock(&c->lock);
+	/* It rings under the lock, too: what is silenced here is what is taken here. */
+	bell_silence(c->bell);
 	bool over = c->state == SLOW_CALL_OVER;
 	if (over) {
 		c->state = SLOW_CALL_IDLE;
