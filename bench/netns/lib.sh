@@ -174,6 +174,9 @@ lab_not() { ! "$@"; }
 # below NUMBER LIMIT WHAT
 below() { awk -v a="$1" -v b="$2" 'BEGIN { exit !(a < b) }' || fail "$3: $1, not below $2"; }
 
+# below_ms MS LIMIT WHAT: the limit is that of a machine that has nothing else to do; with more to run than cores it grows in proportion.
+below_ms() { below "$1" "$(awk -v limit="$2" -v cores="$(nproc)" '{ print limit * ($1 > 2 * cores ? $1 / cores / 2 : 1) }' /proc/loadavg)" "$3"; }
+
 # wait_until SECONDS CONDITION... (decimals allowed): status 0 as soon as it holds, 1 at the deadline.
 wait_until() {
 	local deadline_us

@@ -6,6 +6,6 @@ lab_init
 lab_up
 usual_start
 phases_survive 200
-below "$(takeover_ms)" 100 "takeover after detection, ms"
-below "$(many_field all stall_ms)" 1000 "longest stall, ms"
+below_ms "$(takeover_ms)" 100 "takeover after detection, ms"
+below_ms "$(many_field all stall_ms)" 1000 "longest stall, ms"
 pass "$(phases_summary)"

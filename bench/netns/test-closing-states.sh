@@ -67,7 +67,7 @@ expect_fate 41002 "continued digest"
 for i in 3 4 5 6 9; do expect_fate $((41000 + i)) "continued finished"; done
 expect_fate 41007 "continued range"
 expect_fate 41008 "continued range"
-below "$(longest_stall "${all[@]}")" 2000 "longest stall, ms"
+below_ms "$(longest_stall "${all[@]}")" 2000 "longest stall, ms"
 no_end_left() { [[ -z $(in_ns "$1" ss -Htan state connected "$2 = :80" | grep -v TIME-WAIT) ]]; }
 wait_for 10 "the clients' ends to be gone" no_end_left client dport
 wait_for 10 "the box's ends to be gone" no_end_left box sport

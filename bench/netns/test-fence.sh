@@ -6,7 +6,7 @@ lab_init
 lab_up
 cat >"$lab_dir/fence" <<END
 #!/bin/sh
-if ip address show dev eth0 | grep -q ' 10.9.0.1/'; then echo yes; else echo no; fi >$lab_dir/fence-address
+if ip address show dev eth0 2>/dev/null | grep -q ' 10.9.0.1/'; then echo yes; else echo no; fi >$lab_dir/fence-address
 exit "\$(cat $lab_dir/fence-status)"
 END
 chmod 755 "$lab_dir/fence"

@@ -36,5 +36,5 @@ fi
 [[ $(get_exit large) == 56 ]] || fail "curl ended with $(get_exit large), not by a reset: $(get_error large)"
 event connection-refused '"reason":"ip-fragments"' || fail "refused because of '$(event_field connection-refused reason)'"
 [[ $(event_field failover-summary refused) == 1 ]] || fail "$(event_field failover-summary refused) refused"
-below "$took" 1500 "from the cut to the reset, ms"
+below_ms "$took" 1500 "from the cut to the reset, ms"
 pass "reset after $took ms, the other host's went on"

@@ -91,5 +91,5 @@ get_check download 512m.bin
 all_continued
 behind=$(behind_the_hole)
 ((behind > 20000)) || skip "only $behind bytes came to lie behind the hole: nothing was tried"
-below "$(longest_stall download)" 1000 "longest stall, ms"
+below_ms "$(longest_stall download)" 1000 "longest stall, ms"
 pass "$behind bytes behind a hole, longest stall $(longest_stall download) ms"

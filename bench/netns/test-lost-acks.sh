@@ -45,5 +45,5 @@ get_wait 30 download
 get_check download 512m.bin
 all_continued
 ((unacked > 10)) || fail "only $unacked segments were unacknowledged: nothing was tried"
-below "$(longest_stall download)" 1000 "longest stall, ms"
+below_ms "$(longest_stall download)" 1000 "longest stall, ms"
 pass "$unacked segments unacknowledged, longest stall $(longest_stall download) ms"

@@ -19,6 +19,6 @@ get_check before 20m.bin
 for i in {1..10}; do
 	get_check "during$i" 100k.bin 1k.bin
 	get_check "after$i" 100k.bin 1k.bin
-	below "$(longest_stall "after$i")" 500 "stall of a new connection, ms"
+	below_ms "$(longest_stall "after$i")" 500 "stall of a new connection, ms"
 done
 pass "20 new connections, 40 files"

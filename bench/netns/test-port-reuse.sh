@@ -31,7 +31,7 @@ get_check reset 1k.bin 108k.bin 1k.bin 100k.bin
 get_check ended 1k.bin 1k.bin 108k.bin 1k.bin
 head -c 100000 "$lab_dir/www/108k.bin" >"$lab_dir/www/part.bin"
 get_check anew part.bin 1k.bin
-below "$(ended_after anew)" 3000 "milliseconds for the client that began anew"
+below_ms "$(ended_after anew)" 3000 "milliseconds for the client that began anew"
 expect_fate 45001 "continued range"
 expect_fate 45002 "continued range"
 pass "reused before, across and after the takeover"

@@ -23,7 +23,7 @@ event connection-continued '"reason":"answered-502"' || fail "no 502 in the log"
 [[ $(event_field failover-summary refused) == 1 ]] || fail "$(event_field failover-summary refused) refused"
 for i in post partly; do
 	took=$(($(date -r "$lab_dir/get/$i.exit" +%s%3N) - $(date -d "@$(cat "$lab_dir/cut")" +%s%3N)))
-	below "$took" 1000 "from the cut to the end of '$i', ms"
+	below_ms "$took" 1000 "from the cut to the end of '$i', ms"
 done
 grep -q 'POST' "$lab_dir/nginx-backup/access.log" && fail "the backup was asked"
 pass "a POST answered, another reset after $took ms, 20 others went on"

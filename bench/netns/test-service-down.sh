@@ -26,7 +26,7 @@ kill -KILL "$nginx_server" "${workers[@]}"
 wait "$nginx_server" 2>/dev/null || true
 wait_for 5 "the verdict" event service-down 10.9.0.1:80
 took=$(($(date -d "$(ended .time)" +%s%3N) - killed))
-below "$took" 1800 "milliseconds to 'service-down', for which ten silent rounds are needed without the wire"
+below_ms "$took" 1800 "milliseconds to 'service-down', for which ten silent rounds are needed without the wire"
 get_wait 10 body1 body2 held
 for id in body1 body2 held; do [[ $(get_exit "$id") != 0 ]] || fail "'$id' believes that all is well"; done
 # Two were cut in a body; three were idle, and one was not answered at all. A reset is what the kernel sends where it has unread bytes.

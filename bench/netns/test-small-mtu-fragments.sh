@@ -18,5 +18,5 @@ get_wait 30 paced chunked
 get_check paced 100m.bin
 get_check chunked 100m.bin
 all_continued
-below "$(longest_stall paced chunked)" 1500 "longest stall, ms"
+below_ms "$(longest_stall paced chunked)" 1500 "longest stall, ms"
 pass "longest stall $(longest_stall paced chunked) ms"

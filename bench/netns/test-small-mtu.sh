@@ -34,7 +34,7 @@ for id in four six chunked; do
 done
 all_continued
 # One in which the old server had just tried a larger segment has a hole, which is filled by a timer.
-below "$(longest_stall four six chunked)" 5000 "longest stall, ms"
+below_ms "$(longest_stall four six chunked)" 5000 "longest stall, ms"
 
 # What does not get through is not called continued; with the sysctl it does.
 wait_for 10 "three continued" account_is continuing 1

@@ -22,7 +22,7 @@ for id in one two three; do
 	get_check "$id" 20m.bin
 done
 for name in web1 web3; do
-	below "$(of_server failover-open "$name" at_ms)" 1000 "$name open after its last sign of life, ms"
+	below_ms "$(of_server failover-open "$name" at_ms)" 1000 "$name open after its last sign of life, ms"
 done
 all_continued
 pass "without a fence open after $(of_server failover-open web1 at_ms) and $(of_server failover-open web3 at_ms) ms, with one of 2 s after $(of_server failover-open web2 at_ms) ms"

@@ -70,7 +70,7 @@ two() {
 	done
 	all_continued
 	[[ $(event_field failover-summary live) == "${#downloads[@]}" ]] || fail "$(event_field failover-summary live) connections taken over"
-	below "$(event_field failover-open at_ms)" 1000 "open after the server's last sign of life, ms"
+	below_ms "$(event_field failover-open at_ms)" 1000 "open after the server's last sign of life, ms"
 	mirror_holds
 	pass "two VLANs: stall $(longest_stall "${downloads[@]}") ms"
 }

@@ -26,5 +26,5 @@ get_wait 30 download all
 get_check download 20m.bin
 many_check all
 all_continued
-below "$(longest_stall download)" 1000 "longest stall, ms"
+below_ms "$(longest_stall download)" 1000 "longest stall, ms"
 pass "clock of 1000000 Hz; $(phases_summary)"
