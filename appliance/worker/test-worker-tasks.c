@@ -46,8 +46,10 @@ int __wrap_pthread_cond_timedwait(pthread_cond_t *c, pthread_mutex_t *m, const s
 	if (r != ETIMEDOUT || atomic_load(&slices) == SLICES_NONE)
 		return 0;
 	if (atomic_load(&slices) == SLICES_TURNS) {
+		pthread_mutex_unlock(m); /* without it a worker that has a task cannot turn */
 		while (atomic_load(&tasks.turns) == turns)
 			sched_yield();
+		pthread_mutex_lock(m);
 		turns = atomic_load(&tasks.turns);
 	}
 	atomic_fetch_add(&slices_ended, 1);
