@@ -3,8 +3,8 @@
  * keys-room: what the files of this room share: the thread's things. Private.
  *
  * The thread has `lock` whenever it does not wait; so whoever else takes it waits for a turn, which
- * is short: nothing in one waits for anything. Tokens (pkcs11:) are the exception: the handshake
- * with a vault signs with the key that is there.
+ * is short: nothing in one waits for anything. What a token (pkcs11:) may hold up is done on other
+ * threads: the handshake with a vault, which signs (vault-link.h), and opening (keys-unseal.h).
  */
 #ifndef APPLIANCE_KEYS_ROOM_H
 #define APPLIANCE_KEYS_ROOM_H

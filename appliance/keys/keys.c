@@ -609,6 +609,7 @@ static void connect_parts(struct keys *k)
 	for (uint32_t v = 0; v < c->vaults; v++) {
 		k->gather.vault[v] = k->vault[v];
 		vault_link_init(&k->link[v], &c->vault[v]);
+		vault_link_apart(&k->link[v], k->bell);
 	}
 	keys_index_tell(k->index, on_record, k);
 }
@@ -722,11 +723,13 @@ static bool end_all(struct keys *k)
 {
 	free_orders(k);
 	batch_step_all(k, clock_mono_ns() + LONG_AGO_NS);
+	bool ended = true;
 	for (uint32_t v = 0; v < k->config.vaults; v++) {
 		keys_vault_free(k->vault[v]);
-		vault_link_deinit(&k->link[v]);
+		ended &= vault_link_deinit(&k->link[v]);
 	}
-	if (!keys_unseal_close(k->unseal))
+	ended &= keys_unseal_close(k->unseal);
+	if (!ended)
 		return false;
 	take_results(k);
 	batch_step_all(k, clock_mono_ns() + LONG_AGO_NS);

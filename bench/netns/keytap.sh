@@ -108,6 +108,7 @@ pid $dir/pid;
 events { }
 http {
 	access_log off;
+	keepalive_timeout 600;
 	ssl_certificate $lab_dir/tls.crt;
 	ssl_certificate_key $lab_dir/tls.key;
 	ssl_protocols TLSv1.2 TLSv1.3;
@@ -121,6 +122,27 @@ http {
 }
 END
 	tapped_run nginx "$1" "${tapped[@]}" "$(program nginx)" -c "$dir/conf" -e "$dir/error.log"
+}
+
+# backup_nginx PORT: on the backup, what tapped_nginx answers, without TLS.
+backup_nginx() {
+	local dir=$lab_dir/backup-nginx
+	mkdir -p "$dir"
+	cat >"$dir/conf" <<END
+daemon off;
+worker_processes 1;
+pid $dir/pid;
+events { }
+http {
+	access_log off;
+	server {
+		listen $1;
+		location / { return 200 nginx; }
+	}
+}
+END
+	in_ns_exec backup "$(program nginx)" -c "$dir/conf" -e "$dir/error.log" 2>>"$dir/error.log" &
+	wait_for 5 "the backup's nginx" in_ns box curl -sf -o /dev/null "http://10.9.0.2:$1/"
 }
 
 tapped_apache2() {

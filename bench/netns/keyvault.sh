@@ -4,6 +4,10 @@
 #	vault_start OPTION...           $vault is its process
 #	collector_start OPTION...       until it has a vault; $collector is its process
 #	read_vault FILE                 what the recovery identity fetches and opens
+#	box_keys [LINE...]              what the box's configuration says of it, with further lines
+#	tls_sessions PORT N             held open; $client, what it is told goes to $held (tls-sessions.py)
+#	tls_sessions_end HELD           of that time
+#	core_of PID FILE                what a debugger writes as its core: all that a kernel could
 
 vault_at=10.9.0.2:9818
 keyvault=$JEEBS_BUILD/keyvault/vault/jeebs-keyvault
@@ -61,4 +65,35 @@ health() { # STATE
 }
 read_vault() { # FILE
 	"${vault_reader[@]}" >"$1" 2>"$lab_dir/reader.err" || fail "the vault's records: $(tail -n1 "$lab_dir/reader.err")"
+}
+
+# box_keys [LINE...]: in $lab_extra. $vault_key: where the recovery key is, if not in its file.
+box_keys() {
+	lab_extra="keyvault: {vaults: [{address: \"$vault_at\"}], certificate: $vault_dir/recovery.crt, key: \"${vault_key:-$vault_dir/recovery.key}\", ca: $vault_dir/ca.crt$(printf ', %s' "$@")}"
+	(($# > 0)) || lab_extra=${lab_extra/%, \}/\}}
+}
+box_status() { jeebsctl status >"$lab_dir/status"; grep -qx "$1" "$lab_dir/status"; }
+box_records() { jeebsctl -o json status | jq .data.keys.records; }
+box_held() { jeebsctl -o json status | jq .data.keys.held; }
+
+tls_sessions() {
+	mkfifo "$lab_dir/hold.$1"
+	in_ns_exec client python3 "$lab_root/bench/netns/tls-sessions.py" "10.9.0.1:$1" "$2" "$lab_dir/keylog.$1" \
+		<"$lab_dir/hold.$1" >"$lab_dir/sessions.$1" 2>&1 &
+	client=$!
+	exec {held}>"$lab_dir/hold.$1"
+	rm "$lab_dir/hold.$1"
+	wait_for 10 "the sessions with port $1" grep -q ready "$lab_dir/sessions.$1"
+}
+# Others may have inherited the descriptor.
+tls_sessions_end() {
+	local fd=$1
+	echo end >&"$fd"
+	exec {fd}>&-
+}
+
+core_of() {
+	echo 0x1ff >"/proc/$1/coredump_filter"
+	"$(program gdb)" -nx -batch -iex 'set auto-solib-add off' -p "$1" -ex "gcore $2" >"$lab_dir/gdb.out" 2>&1 || true
+	[[ -s $2 ]] || fail "no core of $1: $(tail -n1 "$lab_dir/gdb.out")"
 }

@@ -5,7 +5,7 @@
 lab_init
 . "$(dirname "$0")/keytap.sh"
 . "$(dirname "$0")/keyvault.sh"
-need python3 openssl nginx stunnel4 ss jq curl
+need python3 openssl nginx stunnel4 ss jq curl gdb
 lab_up
 keytap_up
 keyvault_up web1 10.9.0.1
@@ -16,57 +16,55 @@ tapped_listen
 tapped=(env) # as a server that the tap cannot serve
 tapped_stunnel 8443
 tapped_listen
+backup_nginx 443
 lab_addresses='[10.9.0.1]'
 lab_backups='[{address: 10.9.0.2}]'
 lab_ring=4MiB
 lab_capture="max_flows: 1000"
-lab_services=('{port: 443, protocol: http, keys: sealed}' '{port: 8443, protocol: http, keys: sealed}')
+lab_services=('{port: 443, protocol: https, keys: sealed}' '{port: 8443, protocol: https, keys: sealed}')
+box_keys "approve: operator"
 lab_extra="store: {size: 8MiB}
-keyvault: {vaults: [{address: \"$vault_at\"}], certificate: $vault_dir/recovery.crt, key: $vault_dir/recovery.key, ca: $vault_dir/ca.crt, approve: operator}"
+$lab_extra"
 ulimit -c unlimited
 cd "$lab_dir"
 appliance_start
 ready() { in_ns box curl -s http://127.0.0.1:9817/readyz >"$lab_dir/readyz"; grep -q "$1" "$lab_dir/readyz"; }
-status() { jeebsctl status >"$lab_dir/status"; grep -qx "$1" "$lab_dir/status"; }
-records() { jeebsctl -o json status | jq .data.keys.records; }
 wait_for 5 "readiness" ready '^ready$'
-wait_for 5 "the vault to be known" status "vault $vault_at: up"
+wait_for 5 "the vault to be known" box_status "vault $vault_at: up"
 
-# sessions PORT N: held open until their descriptor is closed.
-sessions() {
-	mkfifo "$lab_dir/hold.$1"
-	in_ns_exec client python3 "$lab_root/bench/netns/tls-sessions.py" "10.9.0.1:$1" "$2" "$lab_dir/keylog.$1" \
-		<"$lab_dir/hold.$1" >"$lab_dir/sessions.$1" 2>&1 &
-	client=$!
-	exec {held}>"$lab_dir/hold.$1"
-	wait_for 10 "the sessions with port $1" grep -q ready "$lab_dir/sessions.$1"
-}
-sessions 443 1
+tls_sessions 443 1
 once=$held
-wait_for 5 "the session's keys" status 'keys: web1:443: 1 of 1 sessions have keys'
-exec {once}>&-
-erased() { [[ $(records) == 0 ]]; }
+wait_for 5 "the session's keys" box_status 'keys: web1:443: 1 of 1 sessions have keys'
+tls_sessions_end "$once"
+erased() { [[ $(box_records) == 0 ]]; }
 wait_for 5 "the keys of a session that is over to be erased" erased
-rm "$lab_dir/hold.443" "$lab_dir/keylog.443"
-sessions 443 12
-wait_for 5 "the sessions' keys" status 'keys: web1:443: 13 of 13 sessions have keys'
+rm "$lab_dir/keylog.443"
+tls_sessions 443 12
+kept=$held
+wait_for 5 "the sessions' keys" box_status 'keys: web1:443: 13 of 13 sessions have keys'
 ready '^ready$' || fail "not ready: $(cat "$lab_dir/readyz")"
-[[ $(records) == 12 ]] || fail "$(records) records"
+[[ $(box_records) == 12 ]] || fail "$(box_records) records"
 
 # ---- nowhere but sealed ------------------------------------------------------------------------
 
 find_secrets() { python3 "$lab_root/bench/netns/find-secrets.py" "$lab_dir/keylog.443" "$@"; }
 (($(find_secrets "$client") > 0)) || fail "the client's secrets are not even in its own memory"
-for it in "$appliance" "$lab_dir/state" "$vault_dir"; do
+# Nor in what a debugger would write as its core, with all that a core can have.
+mkdir "$lab_dir/dumps"
+core_of "$client" "$lab_dir/dumps/client"
+core_of "$appliance" "$lab_dir/dumps/box"
+(($(find_secrets "$lab_dir/dumps/client") > 0)) || fail "the client's secrets are not even in its own core"
+for it in "$appliance" "$lab_dir/state" "$vault_dir" "$lab_dir/dumps/box"; do
 	found=$(find_secrets "$it")
 	[[ $found == 0 ]] || fail "$found secrets are in $it"
 done
+wait_for 5 "readiness after the debugger" ready '^ready$'
 
 # ---- without the tap -----------------------------------------------------------------------------
 
-sessions 8443 4
+tls_sessions 8443 4
 wait_for 5 "sessions without keys to be seen" ready '^web1:8443: 0 of 4 sessions have keys$'
-status 'keys: web1:443: 13 of 13 sessions have keys' || fail "$(cat "$lab_dir/status")"
+box_status 'keys: web1:443: 13 of 13 sessions have keys' || fail "$(cat "$lab_dir/status")"
 bare() { [[ $(metric_sum 'jeebs_keys_sessions{server="web1",keys="false"}') == 4 && $(metric_sum jeebs_server_ready) == 0 ]]; }
 wait_for 5 "the metrics to say so" bare
 wait_for 5 "the log to say so" event sessions-without-keys web1:8443
@@ -74,6 +72,7 @@ wait_for 5 "the log to say so" event sessions-without-keys web1:8443
 # ---- takeover -------------------------------------------------------------------------------------
 
 pull_cable server
+refused_without() { [[ $(jq -s '[.[] | select(.event == "connection-refused" and .reason == "keys-missing")] | length' "$lab_dir/appliance.log") == 4 ]]; }
 asked() { jeebsctl approve >"$lab_dir/approve" && grep -q ' 16 ' "$lab_dir/approve"; }
 wait_for 10 "the operator to be asked" asked
 failover=$(jeebsctl -o json approve | jq -r '.data[0].failover')
@@ -89,15 +88,24 @@ counted() { [[ $(metric_sum jeebs_keys_opened_total) == 12 && $(metric_sum 'jeeb
 wait_for 5 "the metrics" counted
 grep -q "\"$failover, approved by uid 0\"" "$vault_dir/audit.log" || fail "the vault's audit log does not say who approved"
 "$keyvault" verify "$vault_dir" >/dev/null || fail "the audit log"
-# Nobody goes on with them yet: they are refused, and so over.
-wait_for 10 "the keys of refused sessions to be erased" erased
-[[ $(jeebsctl -o json status | jq .data.keys.held) == 0 ]] || fail "keys are held that nobody uses"
+[[ $(box_held) -ge 12 ]] || fail "opened, and $(box_held) held"
+wait_for 10 "those without keys to be refused" refused_without
+echo >&"$kept"
+wait_for 10 "the others to go on" grep -qx 'answered 12' "$lab_dir/sessions.443"
+tls_sessions_end "$kept"
+tls_sessions_end "$held"
+wait_for 10 "the keys of sessions that are over to be erased" erased
+[[ $(box_held) == 0 ]] || fail "$(box_held) keys are held that nobody uses"
 
 # ---- no core ----------------------------------------------------------------------------------------
 
+find_cores() { find "$lab_dir" -maxdepth 1 -name 'core*' | grep -q .; }
+# Others leave one here.
+bash -c "sh -c 'kill -ABRT \$\$'; true" 2>/dev/null
+find_cores || fail "nobody leaves a core here: $(cat /proc/sys/kernel/core_pattern)"
+rm "$lab_dir"/core*
 disown "$appliance" # bash need not tell of it
 appliance_signal ABRT
 wait_for 10 "the box to end" lab_ended "$appliance"
-find_cores() { find "$lab_dir" -maxdepth 1 -name 'core*' | grep -q .; }
 find_cores && fail "the box left a core"
-pass "13 of 13 sessions have keys, 0 of 4 without the tap; no secret in memory, store or vault; 12 opened after approval, then erased"
+pass "13 of 13 sessions have keys, 0 of 4 without the tap; no secret in memory, core, store or vault; 12 opened after approval, gone on with, then erased"

@@ -3,12 +3,14 @@
 
 	tls-sessions.py HOST:PORT N KEYLOG
 
-Says "ready" when all are there, and ends, closing them, at the end of its standard input.
+Says "ready" when all are there, and ends, closing them, at the end of its standard input. A line there is one more request
+in each: says how many were answered. The line "end" is the end.
 """
 import socket
 import ssl
 import sys
 
+REQUEST = b"GET / HTTP/1.1\r\nHost: lab\r\n\r\n"
 host, port = sys.argv[1].rsplit(":", 1)
 held = []
 for i in range(int(sys.argv[2])):
@@ -18,8 +20,18 @@ for i in range(int(sys.argv[2])):
     context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_2 if i % 2 else ssl.TLSVersion.TLSv1_3
     context.keylog_filename = sys.argv[3]
     s = context.wrap_socket(socket.create_connection((host, int(port)), 10))
-    s.sendall(b"GET / HTTP/1.1\r\nHost: lab\r\n\r\n")
+    s.sendall(REQUEST)
     assert s.recv(4096).startswith(b"HTTP/1.1 200"), "no answer"
     held.append(s)
 print("ready", flush=True)
-sys.stdin.read()
+for line in sys.stdin:
+    if line == "end\n":
+        break
+    answered = 0
+    for s in held:
+        try:
+            s.sendall(REQUEST)
+            answered += s.recv(4096).startswith(b"HTTP/1.1 200")
+        except OSError:
+            pass
+    print("answered", answered, flush=True)

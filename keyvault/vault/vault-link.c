@@ -9,16 +9,33 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 
+#define LINK_LATE_NS INT64_C(100000000) /* the thread has so much longer than the peer */
+
 void vault_link_init(struct vault_link *l, const struct endpoint *at)
 {
 	*l = (struct vault_link){.at = *at};
 }
 
-void vault_link_deinit(struct vault_link *l)
+void vault_link_apart(struct vault_link *l, int bell)
+{
+	l->apart = true;
+	l->bell = bell;
+}
+
+static void disconnect(struct vault_link *l)
 {
 	vault_tls_free(l->tls);
 	l->tls = NULL;
 	l->state = LINK_DOWN;
+}
+
+bool vault_link_deinit(struct vault_link *l)
+{
+	bool ended = vault_greeting_leave(l->greeting);
+
+	l->greeting = NULL;
+	disconnect(l);
+	return ended;
 }
 
 /* Once for each reason, not for each try. */
@@ -43,7 +60,7 @@ static void down(struct vault_link *l, const char *why, int64_t now_ns)
 	if (l->pause_ns > LINK_PAUSE_MAX_NS)
 		l->pause_ns = LINK_PAUSE_MAX_NS;
 	tell(l, why);
-	vault_link_deinit(l);
+	disconnect(l);
 	l->until_ns = now_ns + l->pause_ns;
 }
 
@@ -71,6 +88,15 @@ static int connect_socket(const struct endpoint *at, int *ret)
 	return 0;
 }
 
+static int hand_over(struct vault_link *l)
+{
+	int r = vault_greeting_begin(l->tls, l->until_ns, l->bell, &l->greeting);
+
+	if (r == 0)
+		l->tls = NULL;
+	return r;
+}
+
 static int begin(struct vault_link *l, SSL_CTX *context, int64_t now_ns)
 {
 	_cleanup_close_ int fd = -1;
@@ -83,7 +109,7 @@ static int begin(struct vault_link *l, SSL_CTX *context, int64_t now_ns)
 	take_fd(&fd);
 	l->state = LINK_GREETING;
 	l->until_ns = now_ns + LINK_GREETING_NS;
-	return 0;
+	return l->apart ? hand_over(l) : 0;
 }
 
 static enum link_event greeted(struct vault_link *l, int64_t now_ns)
@@ -118,8 +144,39 @@ enum link_event vault_link_send(struct vault_link *l, int64_t now_ns)
 	return LINK_WENT_DOWN;
 }
 
+/* What a step of the handshake, or all of it, has come to. */
+static enum link_event greeting_stepped(struct vault_link *l, int r, int64_t now_ns)
+{
+	if (r != VAULT_TLS_OK && r != -ETIMEDOUT) {
+		failed(l, now_ns);
+	} else if (vault_tls_ready(l->tls)) {
+		return greeted(l, now_ns);
+	} else if (r == -ETIMEDOUT || now_ns >= l->until_ns) {
+		down(l, "it does not answer", now_ns);
+	}
+	return LINK_AS_BEFORE;
+}
+
+static enum link_event step_apart(struct vault_link *l, int64_t now_ns)
+{
+	if (!vault_greeting_is_over(l->greeting)) {
+		/* The peer has no more time, so it is not the peer that is waited for. */
+		if (l->state == LINK_GREETING && now_ns >= l->until_ns + LINK_LATE_NS)
+			down(l, "our own key does not sign: a token that hangs?", now_ns);
+		return LINK_AS_BEFORE;
+	}
+	int r = vault_greeting_end(l->greeting, &l->tls);
+	l->greeting = NULL;
+	if (l->state == LINK_GREETING)
+		return greeting_stepped(l, r, now_ns);
+	disconnect(l); /* nobody waits for it any more */
+	return LINK_AS_BEFORE;
+}
+
 enum link_event vault_link_step(struct vault_link *l, SSL_CTX *context, int64_t now_ns)
 {
+	if (l->greeting)
+		return step_apart(l, now_ns);
 	if (l->state == LINK_DOWN) {
 		if (now_ns < l->until_ns)
 			return LINK_AS_BEFORE;
@@ -128,22 +185,21 @@ enum link_event vault_link_step(struct vault_link *l, SSL_CTX *context, int64_t 
 			down(l, log_strerror(r), now_ns);
 			return LINK_AS_BEFORE;
 		}
+		if (l->greeting)
+			return LINK_AS_BEFORE;
 	}
-	bool was_up = l->state == LINK_UP;
-	if (vault_tls_step(l->tls) != VAULT_TLS_OK) {
-		failed(l, now_ns);
-		return was_up ? LINK_WENT_DOWN : LINK_AS_BEFORE;
-	}
-	if (was_up)
+	int r = vault_tls_step(l->tls);
+	if (l->state == LINK_GREETING)
+		return greeting_stepped(l, r, now_ns);
+	if (r == VAULT_TLS_OK)
 		return LINK_AS_BEFORE;
-	if (vault_tls_ready(l->tls))
-		return greeted(l, now_ns);
-	if (now_ns >= l->until_ns)
-		down(l, "it does not answer", now_ns);
-	return LINK_AS_BEFORE;
+	failed(l, now_ns);
+	return LINK_WENT_DOWN;
 }
 
 int64_t vault_link_next_ns(const struct vault_link *l)
 {
-	return l->state == LINK_UP ? INT64_MAX : l->until_ns;
+	if (l->state == LINK_UP || (l->state == LINK_DOWN && l->greeting))
+		return INT64_MAX;
+	return l->state == LINK_GREETING && l->greeting ? l->until_ns + LINK_LATE_NS : l->until_ns;
 }

@@ -3,6 +3,10 @@
  * vault-link: the connection to one vault: made, made again when it is lost, and given up when the
  * vault does not speak for too long. Never waits; the owner polls.
  *
+ * With vault_link_apart() handshakes are made on a thread (vault-greeting.h): who has things to do
+ * that do not wait for a token does not either. A handshake that never ends keeps its thread, and
+ * the link down, until the token answers.
+ *
  * Between tries there is a pause, LINK_PAUSE_MIN_NS at first, which doubles up to
  * LINK_PAUSE_MAX_NS.
  */
@@ -10,7 +14,7 @@
 #define KEYVAULT_VAULT_LINK_H
 
 #include "base/netaddr.h"
-#include "vault-tls.h"
+#include "vault-greeting.h"
 
 #define LINK_PAUSE_MIN_NS  INT64_C(50000000)
 #define LINK_PAUSE_MAX_NS  INT64_C(1000000000)
@@ -26,7 +30,10 @@ enum link_state {
 struct vault_link {
 	struct endpoint at;
 	enum link_state state;
-	struct vault_tls *tls;
+	struct vault_tls *tls; /* NULL: DOWN, or a thread has it */
+	bool apart;
+	int bell;
+	struct vault_greeting *greeting; /* of GREETING; DOWN: one that does not end */
 	int64_t until_ns; /* DOWN: when to try again; GREETING: when to give up; UP: since */
 	int64_t pause_ns;
 	bool told; /* that it is down, and why */
@@ -40,7 +47,10 @@ enum link_event {
 };
 
 void vault_link_init(struct vault_link *l, const struct endpoint *at);
-void vault_link_deinit(struct vault_link *l);
+/* @bell rings when vault_link_step() is due. */
+void vault_link_apart(struct vault_link *l, int bell);
+/* False: a handshake does not end, as vault_greeting_leave(). */
+bool vault_link_deinit(struct vault_link *l);
 /* Connects if it is time, sends and receives what goes without waiting. */
 enum link_event vault_link_step(struct vault_link *l, SSL_CTX *context, int64_t now_ns);
 /* Sends alone what goes without waiting. LINK_UP only; LINK_AS_BEFORE or LINK_WENT_DOWN. */
