@@ -52,8 +52,7 @@ static unsigned long hanging_derive(unsigned long session, void *mechanism, unsi
 	return ((derive_fn)theirs->f[C_DERIVE_KEY])(session, mechanism, base, template, n, key);
 }
 
-__attribute__((visibility("default"))) unsigned long
-C_GetFunctionList(struct function_list **ret);
+__attribute__((visibility("default"))) unsigned long C_GetFunctionList(struct function_list **ret);
 
 __attribute__((visibility("default"))) unsigned long C_GetFunctionList(struct function_list **ret)
 {
