@@ -152,7 +152,10 @@ int daemon_find_server(const struct daemon *d, const char *name)
 	return -1;
 }
 
-const char *daemon_server_state(struct daemon *d, uint32_t server)
+/*
+ * The word for a server's state: that of failover if it has one, else that of health. Static text.
+ */
+static const char *server_state(struct daemon *d, uint32_t server)
 {
 	enum failover_state fs = failover_state(d->failover, server);
 	struct health_view v;
@@ -342,7 +345,7 @@ static json_t *server_json(struct daemon *d, uint32_t i, const struct gather *g)
 	return json_pack(
 		"{s:s, s:s, s:b, s:s?, s:o, s:s, s:o, s:o, s:I, s:I, s:{s:s, s:s, s:i}, s:f, s:b, "
 		"s:{s:s, s:b, s:s}, s:o}",
-		"name", s->name, "state", daemon_server_state(d, i), "ready", not_ready == NULL,
+		"name", s->name, "state", server_state(d, i), "ready", not_ready == NULL,
 		"not_ready_reason", not_ready, "addresses", addresses_json(s), "interface",
 		s->interface, "backups", backups_json(s), "services", services_json(d, i),
 		"connections", connections, "live", live, "last_probe", "arp",
@@ -376,7 +379,7 @@ static const char *overall_state(struct daemon *d, bool *ret_hold)
 
 	*ret_hold = false;
 	for (uint32_t i = 0; i < d->config->server_count; i++) {
-		const char *s = daemon_server_state(d, i);
+		const char *s = server_state(d, i);
 		for (size_t k = 0; k < best; k++)
 			if (strcmp(s, grave[k]) == 0)
 				best = k;
@@ -715,7 +718,7 @@ static json_t *op_failover(void *ctx, const char *server, uid_t uid, struct cont
 	int r = failover_request(d->failover, (uint32_t)i, &cause);
 	if (r == -EALREADY)
 		return control_fail(e, "already-taken-over", "%s is %s", server,
-				    daemon_server_state(d, (uint32_t)i));
+				    server_state(d, (uint32_t)i));
 	if (r < 0)
 		return control_fail(e, "system-error", "%s", log_strerror(r));
 	log_event(LOG_NOTICE, "failover-ordered", LOG_STR("server", server), LOG_INT("uid", uid));

@@ -69,10 +69,6 @@ int daemon_run(const struct config *c);
 
 extern const struct control_ops daemon_control_ops;
 
-/*
- * The word for a server's state: that of failover if it has one, else that of health. Static text.
- */
-const char *daemon_server_state(struct daemon *d, uint32_t server);
 /* Why a takeover would not work now, static text; NULL: it would. */
 const char *daemon_not_ready(struct daemon *d, uint32_t server);
 /* Finds a client that @server has now. Implements firewall_config.client. */

@@ -33,7 +33,11 @@ static uint64_t rings(const struct config *c)
 	return c->interface_count + config_listens(c, port, CONFIG_PORTS_MAX - c->interface_count);
 }
 
-uint64_t descriptor_need(const struct config *c)
+/*
+ * How many descriptors it takes to watch, to take over all servers at once, and to continue one
+ * connection.
+ */
+static uint64_t descriptor_need(const struct config *c)
 {
 	uint64_t n = STANDARD + MAIN_THREAD + STORE + FIREWALL + FAILOVER + HEALTH + ADOPTER +
 		     CONTROL + METRICS + A_CONNECTION + DESCRIPTORS_KEPT_MIN;

@@ -10,11 +10,6 @@
 #include "config/config.h"
 
 /*
- * How many descriptors it takes to watch, to take over all servers at once, and to continue one
- * connection.
- */
-uint64_t descriptor_need(const struct config *c);
-/*
  * Raises the limit as far as it can be raised, and makes the kernel's table that large. Must be
  * called while there is one thread. Returns -EMFILE, and logs it, when the need exceeds the limit.
  */

@@ -38,7 +38,7 @@ void worker_vlan_heard(struct worker_vlan *v, struct evidence *e, const struct s
 		atomic_store_explicit(&e->vlan, LEARNT | a->vlan, memory_order_relaxed);
 }
 
-bool worker_vlan_known(const struct evidence *e)
+static bool vlan_known(const struct evidence *e)
 {
 	return learnt(e);
 }
@@ -108,7 +108,7 @@ bool worker_vlan_elsewhere(const struct evidence *e, const struct track *t, cons
 
 bool worker_vlan_ambiguous(const struct evidence *e, const struct track *t, struct flow *f)
 {
-	if (worker_vlan_known(e) || !(watch_flow(f)->vlan.ambiguous || has_whole_twin(t, f)))
+	if (vlan_known(e) || !(watch_flow(f)->vlan.ambiguous || has_whole_twin(t, f)))
 		return false;
 	for (struct flow *o = first_twin(t, f); o; o = track_twin(t, o))
 		if (o->user)

@@ -33,7 +33,6 @@ struct worker_vlan {
  * kernel has confirmed an answer.
  */
 void worker_vlan_heard(struct worker_vlan *v, struct evidence *e, const struct segment *s);
-bool worker_vlan_known(const struct evidence *e);
 /*
  * Whether the server's VLAN is known and @vlan is another one. What is sent there does not come
  * from the server that the box can replace.

@@ -98,8 +98,6 @@ struct sealer;
  */
 int sealer_new(const struct identity *origin, STACK_OF(X509) * recovery, struct sealer **ret);
 void sealer_free(struct sealer *s);
-/* How long epochs begun from now on last. For tests, and for whom an hour is too long. */
-void sealer_epoch_length(struct sealer *s, int64_t ns);
 /*
  * Begins a new epoch at @now_ns (CLOCK_REALTIME); the one before is forgotten. The epoch is to be
  * stored before its records. Returns 0, SEAL_EXPIRED (the origin's certificate is), -ENOMEM or -EIO

@@ -13,7 +13,6 @@ struct sealer {
 	STACK_OF(X509) * recovery;
 	EVP_MD_CTX *hash;
 	struct root_signer *signer;
-	int64_t epoch_ns;
 	/* the epoch; without one kek.n is 0 */
 	struct secret kek;
 	uint8_t id[EPOCH_ID_BYTES];
@@ -32,7 +31,6 @@ int sealer_new(const struct identity *origin, STACK_OF(X509) * recovery, struct 
 	if (!s)
 		return -ENOMEM;
 	s->origin = origin;
-	s->epoch_ns = SEAL_EPOCH_DEFAULT_NS;
 	s->recovery = X509_chain_up_ref(recovery);
 	s->hash = EVP_MD_CTX_new();
 	int r = s->recovery && s->hash ? secret_new(SEAL_KEK_BYTES, &s->kek) : -ENOMEM;
@@ -55,11 +53,6 @@ void sealer_free(struct sealer *s)
 	root_signer_free(s->signer);
 	secret_free(&s->kek);
 	free(s);
-}
-
-void sealer_epoch_length(struct sealer *s, int64_t ns)
-{
-	s->epoch_ns = ns;
 }
 
 /* Whether the origin's certificate is valid from @from to @io_until, which is brought forward if
@@ -100,7 +93,8 @@ static int sign_and_seal_epoch(const struct sealer *s, const struct epoch_conten
 int sealer_epoch(struct sealer *s, int64_t now_ns, uint8_t ret_id[EPOCH_ID_BYTES],
 		 struct sealed *ret)
 {
-	struct epoch_content e = {.not_before_ns = now_ns, .not_after_ns = now_ns + s->epoch_ns};
+	struct epoch_content e = {.not_before_ns = now_ns,
+				  .not_after_ns = now_ns + SEAL_EPOCH_DEFAULT_NS};
 	uint8_t id[EPOCH_ID_BYTES];
 
 	s->kek.n = 0;

@@ -18,11 +18,6 @@ static const char *const reason_names[FTP_REASON_COUNT_] = {
 	[FTP_STARTTLS] = "starttls",
 };
 
-const char *ftp_reason_name(enum ftp_reason reason)
-{
-	return reason_names[reason];
-}
-
 static void refuse(struct ftp_decision *d, const char *reason)
 {
 	d->refused = true;
@@ -228,7 +223,7 @@ void ftp_decide(const struct ftp *s, const struct jeebs_cut *cut, struct ftp_dec
 {
 	*ret = (struct ftp_decision){.related = -1, .reason = "idle"};
 	if (s->reason != FTP_FINE) {
-		refuse(ret, ftp_reason_name((enum ftp_reason)s->reason));
+		refuse(ret, reason_names[s->reason]);
 		return;
 	}
 	if (s->side[JEEBS_TO_SERVER].next != cut->to_server_end ||

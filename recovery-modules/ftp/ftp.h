@@ -44,8 +44,6 @@ enum ftp_reason {
 	FTP_REASON_COUNT_,
 };
 
-const char *ftp_reason_name(enum ftp_reason reason);
-
 struct ftp_side {
 	uint64_t next; /* offset of the next byte that will be shown */
 	uint64_t line; /* offset of the incomplete line */

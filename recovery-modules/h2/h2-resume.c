@@ -153,7 +153,8 @@ void h2_put_block(const struct h2_run *x, void (*to)(const struct h2_run *x, str
 	} while (block.n > 0);
 }
 
-void h2_reset(const struct h2_run *x, struct h2_stream *t, uint32_t code)
+/* Ends one stream towards the client and the backend. */
+static void reset_stream(const struct h2_run *x, struct h2_stream *t, uint32_t code)
 {
 	if (t->backend)
 		h2_ask_word(x, H2_RST_STREAM, t->backend, H2_CANCEL);
@@ -317,7 +318,8 @@ static void decide_streams(const struct h2_run *x)
 		if (t->todo == H2_TODO_502)
 			answer_502(x, t, why);
 		else if (t->todo == H2_TODO_RESET)
-			h2_reset(x, t, t->flags & H2_STREAM_PUSHED ? H2_CANCEL : H2_INTERNAL_ERROR);
+			reset_stream(x, t,
+				     t->flags & H2_STREAM_PUSHED ? H2_CANCEL : H2_INTERNAL_ERROR);
 		else
 			i++;
 	}

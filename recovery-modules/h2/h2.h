@@ -274,8 +274,6 @@ void h2_say_word(const struct h2_run *x, enum h2_type type, uint8_t flags, uint3
 /* Frames for the backend, behind our preface. */
 void h2_ask(const struct h2_run *x, struct jeebs_bytes b);
 void h2_ask_word(const struct h2_run *x, enum h2_type type, uint32_t stream, uint32_t word);
-/* Ends one stream towards the client and the backend. */
-void h2_reset(const struct h2_run *x, struct h2_stream *t, uint32_t code);
 /* Cuts a header block into frames; @flags are those of the first. */
 void h2_put_block(const struct h2_run *x, void (*to)(const struct h2_run *x, struct jeebs_bytes b),
 		  uint32_t stream, uint8_t flags, struct bytes block);

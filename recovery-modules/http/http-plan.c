@@ -17,11 +17,6 @@ static const char *const reason_names[HTTP_REASON_COUNT_] = {
 	[HTTP_RESPONSE_UNASKED] = "response-unasked",
 };
 
-const char *http_reason_name(enum http_reason reason)
-{
-	return reason_names[reason];
-}
-
 static void refuse(struct http_decision *d, const char *reason)
 {
 	d->refused = true;
@@ -152,7 +147,7 @@ void http_decide(const struct http *s, const struct jeebs_cut *cut, struct http_
 
 	*ret = (struct http_decision){0};
 	if (s->reason != HTTP_FINE)
-		refuse(ret, http_reason_name((enum http_reason)s->reason));
+		refuse(ret, reason_names[s->reason]);
 	else if (!http_synced(s))
 		refuse(ret, "framing-unknown");
 	else if (s->side[JEEBS_TO_SERVER].next != cut->to_server_end ||

@@ -52,8 +52,6 @@ enum http_reason {
 	HTTP_HANDED_OVER = 255,
 };
 
-const char *http_reason_name(enum http_reason reason);
-
 /*
  * Whether it is known where messages begin, see http-sync.c. The numbers are stored in checkpoints.
  */

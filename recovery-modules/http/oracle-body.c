@@ -97,13 +97,3 @@ size_t oracle_body_take(struct oracle_body *b, struct bytes in)
 	}
 	return n;
 }
-
-bool oracle_body_skip(struct oracle_body *b, uint64_t n)
-{
-	if (b->place != ORACLE_IN_DATA)
-		return false;
-	if (b->kind != ORACLE_BODY_UNTIL_CLOSE && n > b->left)
-		return false;
-	data_passed(b, n);
-	return true;
-}

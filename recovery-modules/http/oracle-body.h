@@ -37,7 +37,5 @@ void oracle_body_init(struct oracle_body *b, enum oracle_body_kind kind, uint64_
  * or when it is BAD.
  */
 size_t oracle_body_take(struct oracle_body *b, struct bytes in);
-/* Skips @n unknown bytes. Returns false when the position is lost by that. */
-bool oracle_body_skip(struct oracle_body *b, uint64_t n);
 
 #endif

@@ -19,11 +19,6 @@ static const char *const reason_names[SMTP_REASON_COUNT_] = {
 	[SMTP_LINE_TOO_LONG] = "line-too-long",
 };
 
-const char *smtp_reason_name(enum smtp_reason reason)
-{
-	return reason_names[reason];
-}
-
 static void refuse(struct smtp_decision *d, const char *reason)
 {
 	d->refused = true;
@@ -143,7 +138,7 @@ void smtp_decide(const struct smtp *s, const struct jeebs_cut *cut, struct smtp_
 
 	*ret = (struct smtp_decision){0};
 	if (s->reason != SMTP_FINE)
-		refuse(ret, smtp_reason_name((enum smtp_reason)s->reason));
+		refuse(ret, reason_names[s->reason]);
 	else if (s->side[JEEBS_TO_SERVER].next != cut->to_server_end ||
 		 s->side[JEEBS_TO_CLIENT].next != cut->to_client_end)
 		refuse(ret, "state-stale");

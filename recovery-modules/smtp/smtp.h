@@ -54,8 +54,6 @@ enum smtp_reason {
 	SMTP_REASON_COUNT_,
 };
 
-const char *smtp_reason_name(enum smtp_reason reason);
-
 /* What the client's next bytes are. The numbers are stored in checkpoints. */
 enum smtp_in {
 	SMTP_IN_LINE,

@@ -118,7 +118,7 @@ void telnet_line_answered(struct telnet_line *l, bool echoed)
 	}
 }
 
-void telnet_typed_add(struct telnet_typed *t, uint8_t c)
+static void typed_add(struct telnet_typed *t, uint8_t c)
 {
 	if (t->n < TELNET_USER_MAX)
 		t->text[t->n++] = c;
@@ -247,7 +247,7 @@ void telnet_login_client(struct telnet_login *l, uint8_t c, bool keep, bool echo
 								     : &l->last;
 		l->line_over = false;
 		if (t->n > 0)
-			telnet_typed_add(t, c);
+			typed_add(t, c);
 		return;
 	}
 	l->line_over = false;
@@ -258,7 +258,7 @@ void telnet_login_client(struct telnet_login *l, uint8_t c, bool keep, bool echo
 	    l->line.prompt != TELNET_LOGIN_PROMPT && !secret)
 		begin_session(l);
 	/* Of a secret that may not be kept only the length is kept. */
-	telnet_typed_add(&l->typed, secret && !keep && c != '\r' && c != '\n' ? '*' : c);
+	typed_add(&l->typed, secret && !keep && c != '\r' && c != '\n' ? '*' : c);
 	if (c != '\r' && c != '\n')
 		return;
 	line_typed(l, keep);

@@ -51,8 +51,6 @@ struct telnet_typed {
 	uint8_t text[TELNET_USER_MAX];
 };
 
-void telnet_typed_add(struct telnet_typed *t, uint8_t c);
-
 enum telnet_phase {
 	TELNET_GREETING, /* the client has answered nothing */
 	TELNET_NAMED,    /* it has given a name */
