@@ -687,7 +687,7 @@ static void test_options_sack(void **state)
 	decode_tcp_options(bytes_of(area, sizeof area), &o);
 	assert_int_equal(o.seen, TCP_OPT_SACK);
 	assert_int_equal(o.sack_high, 0x90);
-	decode_tcp_options(bytes_of(area, 12), &o); /* cut short: says nothing */
+	decode_tcp_options(bytes_of(area, 12), &o); /* truncated: says nothing */
 	assert_int_equal(o.seen, TCP_OPT_BAD);
 }
 

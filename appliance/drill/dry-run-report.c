@@ -187,11 +187,12 @@ void dry_run_report_sums(const struct dry_run_report *r, FILE *out)
 				"checksums of the %s direction are not in this capture (%" PRIu64
 				" segments): left to a NIC, or not kept\n",
 				whose[dir], r->sums_absent[dir]);
-	if (r->sums_cut)
+	if (r->sums_truncated)
 		fprintf(out,
-			"%" PRIu64 " segments were cut by the capture: their checksums cannot be "
+			"%" PRIu64
+			" segments are truncated in the capture: their checksums cannot be "
 			"tested\n",
-			r->sums_cut);
+			r->sums_truncated);
 	if (r->misaddressed)
 		fprintf(out,
 			"%" PRIu64
@@ -206,7 +207,7 @@ int dry_run_report_table(const struct dry_run_report *r, FILE *out)
 		r->tcp_packets);
 	if (r->malformed || r->truncated_headers || r->fragments)
 		fprintf(out,
-			", %" PRIu64 " malformed, %" PRIu64 " cut short, %" PRIu64 " fragments",
+			", %" PRIu64 " malformed, %" PRIu64 " truncated, %" PRIu64 " fragments",
 			r->malformed, r->truncated_headers, r->fragments);
 	fprintf(out, "\nprotected:");
 	for (uint32_t i = 0; i < r->server_count; i++)
@@ -318,7 +319,7 @@ json_t *dry_run_capture_json(const struct dry_run_report *r)
 			  (json_int_t)r->fragments, "damaged", (json_int_t)r->damaged,
 			  "sums_absent_to_server", (json_int_t)r->sums_absent[FLOW_TO_SERVER],
 			  "sums_absent_to_client", (json_int_t)r->sums_absent[FLOW_TO_CLIENT],
-			  "sums_cut", (json_int_t)r->sums_cut, "misaddressed",
+			  "sums_cut", (json_int_t)r->sums_truncated, "misaddressed",
 			  (json_int_t)r->misaddressed, "complete", r->complete);
 
 	if (!o || r->complete)

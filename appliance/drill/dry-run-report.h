@@ -28,9 +28,9 @@ struct dry_run_report {
 	/* What was read. */
 	uint64_t packets, tcp_packets, not_tcp, fragments, malformed, truncated_headers;
 	/* damaged: segments that were not believed because of their checksum. sums_absent:
-	 * connections by direction whose checksums are not in the capture. sums_cut: connections
-	 * of which the capture lacks bytes that a checksum covers. */
-	uint64_t damaged, sums_absent[2], sums_cut;
+	 * connections by direction whose checksums are not in the capture. sums_truncated:
+	 * connections of which the capture lacks bytes that a checksum covers. */
+	uint64_t damaged, sums_absent[2], sums_truncated;
 	uint64_t misaddressed; /* segments whose MAC is that of another machine than the receiver */
 	int64_t first_ns, last_ns; /* capture times; last_ns is not beyond the cut */
 	/* False: a pass met damage, perhaps behind the cut: the default cut, and the choice of

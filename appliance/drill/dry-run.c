@@ -207,7 +207,7 @@ static void note_sum(struct dry_run_report *rep, const struct flow *f, const str
 	if (s->sum == SEGMENT_SUM_RIGHT)
 		return;
 	enum flow_dir dir = endpoint_eq(&s->src, &f->server) ? FLOW_TO_CLIENT : FLOW_TO_SERVER;
-	rep->sums_cut += s->sum == SEGMENT_SUM_TRUNCATED;
+	rep->sums_truncated += s->sum == SEGMENT_SUM_TRUNCATED;
 	rep->sums_absent[dir] += s->sum == SEGMENT_SUM_OPEN || s->sum == SEGMENT_SUM_WRONG;
 }
 

@@ -106,7 +106,7 @@ static void test_right_ones_count(void **state)
 	assert_int_equal(number("capture.damaged"), 32);
 }
 
-static void test_cut_by_the_capture(void **state)
+static void test_truncated_by_the_capture(void **state)
 {
 	struct talk t = conversation();
 
@@ -186,7 +186,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(test_damaged_is_not_believed),   CASE(test_direction_without),
 		CASE(test_left_open_by_each),         CASE(test_right_ones_count),
-		CASE(test_cut_by_the_capture),        CASE(test_damaged_first),
+		CASE(test_truncated_by_the_capture),  CASE(test_damaged_first),
 		CASE(test_right_ones_behind_the_cut), CASE(test_next_one_behind_the_cut),
 	};
 

@@ -156,7 +156,7 @@ static void test_what_was_read_is_counted(void **state)
 	record(b.p, b.n, b.n);
 	buf_reset(&b);
 	ip_header(&b, &a.client, &a.server, 20, 0);
-	record(b.p, b.n, 40); /* cut by the capture before the TCP header */
+	record(b.p, b.n, 40); /* truncated by the capture before the TCP header */
 	buf_append(&b, zeros, 20);
 	record(b.p, b.n, b.n); /* a TCP header with a length of 0 */
 	b.p[9] = 17;
