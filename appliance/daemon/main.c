@@ -86,7 +86,7 @@ struct arguments {
 	const char *config_path;
 	bool check, dump, debug, dry;
 	bool done;              /* --help or --version: nothing is left to do */
-	const char *only_drill; /* an option that only the drill understands */
+	const char *only_drill; /* name of an option that only the drill understands */
 	struct dry_run_options drill;
 };
 
@@ -94,6 +94,51 @@ static int usage_error(const char *what, const char *value)
 {
 	fprintf(stderr, "jeebs-appliance: %s: %s\nTry 'jeebs-appliance --help'.\n", what, value);
 	return EX_USAGE;
+}
+
+static const char *option_name(int opt)
+{
+	const struct option *o = long_options;
+
+	while (o->val != opt)
+		o++;
+	return o->name;
+}
+
+/* An option that only the drill understands. */
+static int take_drill_option(int opt, struct dry_run_options *d)
+{
+	switch (opt) {
+	case OPT_SERVER:
+		d->server_auto = strcmp(optarg, "auto") == 0;
+		if (!d->server_auto && endpoint_parse(optarg, true, &d->server) < 0)
+			return usage_error("not an address or ADDRESS:PORT", optarg);
+		return 0;
+	case OPT_PROTOCOL:
+		d->protocol = optarg;
+		return 0;
+	case OPT_MODULES:
+		d->modules_dir = optarg;
+		return 0;
+	case OPT_FAIL_AT:
+		if (dry_run_parse_cut(optarg, d) < 0)
+			return usage_error("not a time, packet:N, end, every or every:N", optarg);
+		return 0;
+	case OPT_HORIZON:
+		if (dry_run_parse_horizon(optarg, d) < 0)
+			return usage_error("not a number of bytes, 1 to 1073741824", optarg);
+		return 0;
+	case OPT_KEYS:
+		d->keys = optarg;
+		return 0;
+	case 'o':
+		d->json = strcmp(optarg, "json") == 0;
+		if (!d->json && strcmp(optarg, "table") != 0)
+			return usage_error("not a format (table, json)", optarg);
+		return 0;
+	default:
+		return 0;
+	}
 }
 
 static int take_option(int opt, struct arguments *a)
@@ -115,40 +160,6 @@ static int take_option(int opt, struct arguments *a)
 		a->dry = true;
 		a->drill.path = optarg;
 		return 0;
-	case OPT_SERVER:
-		a->only_drill = "--server";
-		a->drill.server_auto = strcmp(optarg, "auto") == 0;
-		if (!a->drill.server_auto && endpoint_parse(optarg, true, &a->drill.server) < 0)
-			return usage_error("not an address or ADDRESS:PORT", optarg);
-		return 0;
-	case OPT_PROTOCOL:
-		a->only_drill = "--protocol";
-		a->drill.protocol = optarg;
-		return 0;
-	case OPT_MODULES:
-		a->only_drill = "--modules";
-		a->drill.modules_dir = optarg;
-		return 0;
-	case OPT_FAIL_AT:
-		a->only_drill = "--fail-at";
-		if (dry_run_parse_cut(optarg, &a->drill) < 0)
-			return usage_error("not a time, packet:N, end, every or every:N", optarg);
-		return 0;
-	case OPT_HORIZON:
-		a->only_drill = "--horizon";
-		if (dry_run_parse_horizon(optarg, &a->drill) < 0)
-			return usage_error("not a number of bytes, 1 to 1073741824", optarg);
-		return 0;
-	case OPT_KEYS:
-		a->only_drill = "--keys";
-		a->drill.keys = optarg;
-		return 0;
-	case 'o':
-		a->only_drill = "--output";
-		a->drill.json = strcmp(optarg, "json") == 0;
-		if (!a->drill.json && strcmp(optarg, "table") != 0)
-			return usage_error("not a format (table, json)", optarg);
-		return 0;
 	case 'h':
 		fputs(usage_text, stdout);
 		a->done = true;
@@ -157,6 +168,15 @@ static int take_option(int opt, struct arguments *a)
 		puts("jeebs-appliance " JEEBS_VERSION);
 		a->done = true;
 		return 0;
+	case OPT_SERVER:
+	case OPT_PROTOCOL:
+	case OPT_MODULES:
+	case OPT_FAIL_AT:
+	case OPT_HORIZON:
+	case OPT_KEYS:
+	case 'o':
+		a->only_drill = option_name(opt);
+		return take_drill_option(opt, &a->drill);
 	default:
 		fputs("Try 'jeebs-appliance --help'.\n", stderr);
 		return EX_USAGE;
@@ -307,7 +327,10 @@ int main(int argc, char **argv)
 	}
 	if (optind < argc)
 		return usage_error("unexpected argument", argv[optind]);
-	if (a.only_drill && !a.dry)
-		return usage_error("makes sense with --dry-run only", a.only_drill);
+	if (a.only_drill && !a.dry) {
+		char name[32];
+		snprintf(name, sizeof name, "--%s", a.only_drill);
+		return usage_error("makes sense with --dry-run only", name);
+	}
 	return output_written(a.dry ? drill(&a) : serve(&a));
 }

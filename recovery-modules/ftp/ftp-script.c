@@ -83,7 +83,7 @@ void ftp_script_fail(struct ftp_run *run, const char *why)
 	ftp_serve(run);
 }
 
-static void transfer(struct ftp_run *run)
+static void begin_transfer(struct ftp_run *run)
 {
 	struct ftp_resume *r = run->r;
 	const struct ftp_transfer *t = &run->s->transfer;
@@ -97,6 +97,41 @@ static void transfer(struct ftp_run *run)
 	r->rest_set = t->rest > 0;
 	if (!r->quiet)
 		run->s->session.rest_set = false;
+}
+
+/* The client has all of it. */
+static void tell_delivered(struct ftp_run *run)
+{
+	ftp_channel_drop(run, NULL);
+	run->r->recovering = false;
+	ftp_answer_as(run, 226, FTP_RETR, &run->s->done, "Transfer complete.");
+	if (ftp_run_over(run))
+		return;
+	ftp_serve_done(run);
+	ftp_serve(run);
+}
+
+/* The client has asked for its end. */
+static void tell_aborted(struct ftp_run *run)
+{
+	ftp_channel_drop(run, "aborted-by-client");
+	run->r->recovering = false;
+	ftp_answer(run, FTP_CUT_OFF, "Transfer aborted.");
+	if (ftp_run_over(run))
+		return;
+	ftp_serve_done(run);
+	run->r->verb = FTP_ABOR;
+	ftp_answer(run, 226, "Abort successful.");
+	ftp_serve_done(run);
+	ftp_serve(run);
+}
+
+static void transfer(struct ftp_run *run)
+{
+	struct ftp_resume *r = run->r;
+	const struct ftp_transfer *t = &run->s->transfer;
+
+	begin_transfer(run);
 	switch (r->cut.action) {
 	case FTP_DO_CONTINUE:
 		r->stage = FTP_STAGE_SIZE;
@@ -121,28 +156,13 @@ static void transfer(struct ftp_run *run)
 		ftp_arm(run);
 		break;
 	case FTP_DO_DELIVERED:
-		ftp_channel_drop(run, NULL);
-		r->recovering = false;
-		ftp_answer_as(run, 226, FTP_RETR, &run->s->done, "Transfer complete.");
-		if (ftp_run_over(run))
-			return;
-		ftp_serve_done(run);
-		ftp_serve(run);
+		tell_delivered(run);
 		break;
 	case FTP_DO_RETRY:
 		ftp_script_fail(run, r->cut.why);
 		break;
 	case FTP_DO_ABORT:
-		ftp_channel_drop(run, "aborted-by-client");
-		r->recovering = false;
-		ftp_answer(run, FTP_CUT_OFF, "Transfer aborted.");
-		if (ftp_run_over(run))
-			return;
-		ftp_serve_done(run);
-		r->verb = FTP_ABOR;
-		ftp_answer(run, 226, "Abort successful.");
-		ftp_serve_done(run);
-		ftp_serve(run);
+		tell_aborted(run);
 		break;
 	case FTP_DO_NOTHING:
 		break;
