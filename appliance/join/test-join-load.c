@@ -229,66 +229,85 @@ static size_t held_by_engine(struct rig *r, size_t total, const int *backend, co
 	return total - elsewhere - (size_t)s.to_client_bytes;
 }
 
-/*
- * Clients do not read, and backups send all they can. What the pool keeps is bounded, and no join
- * is reset for it.
- */
-static void test_kept_bytes_have_a_ceiling(void **st)
-{
-	enum {
-		STALLED = 32
-	};
-	static uint8_t junk[64 * KIB];
-	struct join_config c = JOIN_CONFIG_DEFAULT;
-	c.buffers = 2;
-	c.kept_bytes = 32 * KIB; /* a page for each of them is more than that */
-	struct rig *r = rig_new(c);
+enum {
+	STALLED = 32
+};
+
+/* Clients that do not read, their backups, and what these have sent. */
+struct stalled {
 	int client[STALLED], backend[STALLED], engine[STALLED];
-	size_t sent[STALLED] = {0}, total = 0;
-	struct join_stats s;
-	int64_t limit = clock_mono_ns() + 60 * NS_PER_S;
-	for (uint64_t i = 0; i < STALLED; i++) {
-		connect_through(r, i, &client[i], &backend[i]);
-		rig_shrink(client[i], SO_RCVBUF);
-		engine[i] = rig_other_end(backend[i]);
-	}
-	/* Waits until nothing moves any more. */
-	join_pool_stats(r->pool, &s);
-	for (int idle = 0; idle < 20 || s.kept_ceiling == 0; join_pool_stats(r->pool, &s)) {
+	size_t sent[STALLED], total;
+	int64_t limit_ns;
+};
+
+/* Backups send all they can. Returns when nothing moves any more. */
+static void fill_stalled(struct rig *r, struct stalled *x, struct join_stats *s)
+{
+	static uint8_t junk[64 * KIB];
+
+	join_pool_stats(r->pool, s);
+	for (int idle = 0; idle < 20 || s->kept_ceiling == 0; join_pool_stats(r->pool, s)) {
 		bool moved = false;
-		assert_true(clock_mono_ns() < limit);
+		assert_true(clock_mono_ns() < x->limit_ns);
 		for (int i = 0; i < STALLED; i++) {
-			ssize_t k = send(backend[i], junk, sizeof junk, MSG_DONTWAIT);
-			sent[i] += k > 0 ? (size_t)k : 0;
-			total += k > 0 ? (size_t)k : 0;
+			ssize_t k = send(x->backend[i], junk, sizeof junk, MSG_DONTWAIT);
+			x->sent[i] += k > 0 ? (size_t)k : 0;
+			x->total += k > 0 ? (size_t)k : 0;
 			moved |= k > 0;
 		}
 		idle = moved ? 0 : idle + 1;
 		if (!moved)
 			usleep(5000);
 	}
-	/* Bytes on their way through the pool are at neither end. When all is at rest, the
-	 * ceiling holds. */
-	const size_t most = c.kept_bytes + c.buffers * c.buffer_bytes +
-			    (size_t)STALLED * 2 * JOIN_BUFFER_SCARCE;
-	while (held_by_engine(r, total, backend, engine, STALLED) > most) {
-		assert_true(clock_mono_ns() < limit);
-		usleep(1000);
-	}
+}
 
-	/* All go on, with large pieces again. */
+/* Backups close, and clients read all of it. */
+static void drain_stalled(struct rig *r, struct stalled *x)
+{
 	struct rig_flow reader[STALLED];
+
 	for (int i = 0; i < STALLED; i++) {
-		close(backend[i]);
-		reader[i] = (struct rig_flow){.fd = client[i], .n = sent[i]};
+		close(x->backend[i]);
+		reader[i] = (struct rig_flow){.fd = x->client[i], .n = x->sent[i]};
 		assert_int_equal(
 			pthread_create(&reader[i].thread, NULL, count_to_the_end, &reader[i]), 0);
 	}
 	for (int i = 0; i < STALLED; i++) {
 		rig_join(&reader[i]);
-		close(client[i]);
+		close(x->client[i]);
 	}
 	rig_wait_all(r, STALLED);
+}
+
+/*
+ * Clients do not read, and backups send all they can. What the pool keeps is bounded, and no join
+ * is reset for it.
+ */
+static void test_kept_bytes_have_a_ceiling(void **st)
+{
+	struct join_config c = JOIN_CONFIG_DEFAULT;
+	c.buffers = 2;
+	c.kept_bytes = 32 * KIB; /* a page for each of them is more than that */
+	struct rig *r = rig_new(c);
+	struct stalled x = {.limit_ns = clock_mono_ns() + 60 * NS_PER_S};
+	struct join_stats s;
+	for (uint64_t i = 0; i < STALLED; i++) {
+		connect_through(r, i, &x.client[i], &x.backend[i]);
+		rig_shrink(x.client[i], SO_RCVBUF);
+		x.engine[i] = rig_other_end(x.backend[i]);
+	}
+	fill_stalled(r, &x, &s);
+	/* Bytes on their way through the pool are at neither end. When all is at rest, the
+	 * ceiling holds. */
+	const size_t most = c.kept_bytes + c.buffers * c.buffer_bytes +
+			    (size_t)STALLED * 2 * JOIN_BUFFER_SCARCE;
+	while (held_by_engine(r, x.total, x.backend, x.engine, STALLED) > most) {
+		assert_true(clock_mono_ns() < x.limit_ns);
+		usleep(1000);
+	}
+
+	/* All go on, with large pieces again. */
+	drain_stalled(r, &x);
 	uint64_t before = s.spliced_bytes;
 	int one, one_backend;
 	connect_through(r, STALLED, &one, &one_backend);

@@ -89,6 +89,62 @@ static void test_order_in_and_across_batches(void **state)
 }
 
 /* 1 MiB for records of 20 KiB: the first ones stay, and deletions and replacements still work. */
+/* Replaces the first records again and again. */
+static void replace_in_full(struct store *s, struct store_batch *b, uint64_t *io_batches)
+{
+	for (int round = 0; round < 20; round++) {
+		uint8_t log[20000] = {(uint8_t)('c' + round)};
+		for (uint32_t i = 1; i <= 5; i++)
+			put(b, i, bytes_of(log, sizeof log));
+		submit(s, b);
+		gate_wait(++*io_batches);
+	}
+	struct seen seen = look(s);
+	for (uint32_t i = 1; i <= 5; i++)
+		assert_int_equal(seen.first[i], 'c' + 19);
+}
+
+/* Deletes the first @records, among new ones that do not fit. */
+static void delete_in_full(struct store *s, struct store_batch *b, uint64_t records,
+			   uint64_t *io_batches)
+{
+	struct store_stats st;
+
+	store_stats(s, &st);
+	uint64_t dropped = st.puts_dropped;
+	for (uint32_t i = 1; i <= records; i++) {
+		put(b, 1000 + i, blob(60000));
+		del(b, i);
+	}
+	submit(s, b);
+	gate_wait(++*io_batches);
+	store_stats(s, &st);
+	struct seen seen = look(s);
+	for (uint32_t i = 1; i <= records; i++)
+		assert_int_equal(seen.first[i], 0);
+	assert_true(st.puts_dropped > dropped);
+	assert_int_equal(st.errors, 0);
+}
+
+/* Deletes all, and then there is room again. */
+static void empty_and_fill(struct store *s, struct store_batch *b, uint64_t *io_batches)
+{
+	struct seen seen = look(s);
+
+	for (uint32_t i = 0; i < 4096; i++) {
+		if (seen.first[i])
+			del(b, i);
+	}
+	submit(s, b);
+	gate_wait(++*io_batches);
+	for (uint32_t i = 1; i <= 10; i++)
+		put(b, i, blob(20000));
+	submit(s, b);
+	gate_wait(++*io_batches);
+	seen = look(s);
+	assert_int_equal(seen.count, 10);
+}
+
 static void test_full_environment(void **state)
 {
 	struct store_loaded l;
@@ -116,49 +172,13 @@ static void test_full_environment(void **state)
 	for (uint32_t i = 1; i <= 100; i++)
 		assert_int_equal(seen.first[i], i <= records ? 'b' : 0);
 
-	/* Replaces again and again. */
-	for (int round = 0; round < 20; round++) {
-		uint8_t log[20000] = {(uint8_t)('c' + round)};
-		for (uint32_t i = 1; i <= 5; i++)
-			put(&b, i, bytes_of(log, sizeof log));
-		submit(s, &b);
-		gate_wait(++batches);
-	}
-	seen = look(s);
-	for (uint32_t i = 1; i <= 5; i++)
-		assert_int_equal(seen.first[i], 'c' + 19);
+	replace_in_full(s, &b, &batches);
 	store_stats(s, &st);
 	assert_int_equal(st.records, records);
 	assert_int_equal(st.errors, 0);
 
-	/* Deletions, among new records that do not fit. */
-	uint64_t dropped = st.puts_dropped;
-	for (uint32_t i = 1; i <= records; i++) {
-		put(&b, 1000 + i, blob(60000));
-		del(&b, i);
-	}
-	submit(s, &b);
-	gate_wait(++batches);
-	store_stats(s, &st);
-	seen = look(s);
-	for (uint32_t i = 1; i <= records; i++)
-		assert_int_equal(seen.first[i], 0);
-	assert_true(st.puts_dropped > dropped);
-	assert_int_equal(st.errors, 0);
-
-	/* Now there is room again. */
-	for (uint32_t i = 0; i < 4096; i++) {
-		if (seen.first[i])
-			del(&b, i);
-	}
-	submit(s, &b);
-	gate_wait(++batches);
-	for (uint32_t i = 1; i <= 10; i++)
-		put(&b, i, blob(20000));
-	submit(s, &b);
-	gate_wait(++batches);
-	seen = look(s);
-	assert_int_equal(seen.count, 10);
+	delete_in_full(s, &b, records, &batches);
+	empty_and_fill(s, &b, &batches);
 	store_batch_deinit(&b);
 	store_close(s);
 }

@@ -55,14 +55,9 @@ static void assert_no_item(struct list *items)
 	assert_true(list_empty(items));
 }
 
-static void test_takeover(void **state)
+/* Three connections of the server, a SYN that it has not answered, and one of the other server. */
+static void connect_all(void)
 {
-	struct list items;
-	uint32_t asked[3];
-
-	start();
-	list_init(&items);
-	assert_int_equal(mailbox_init(&inbox), 0);
 	for (int i = 0; i < 3; i++) {
 		put_handshake();
 		put(FLOW_TO_SERVER, TCP_ACK, 0, 0, 100);
@@ -75,6 +70,17 @@ static void test_takeover(void **state)
 	put_handshake(); /* of the other server */
 	settle();
 	rig.server.addr = addresses[0];
+}
+
+static void test_takeover(void **state)
+{
+	struct list items;
+	uint32_t asked[3];
+
+	start();
+	list_init(&items);
+	assert_int_equal(mailbox_init(&inbox), 0);
+	connect_all();
 
 	worker_call(worker, call_begin, &dead);
 	for (int i = 0; i < 3; i++) {

@@ -140,79 +140,98 @@ static void several_ranges(const struct test_server *s, const struct request *q,
 	buf_printf(out, "\r\n--%s--\r\n", s->boundary);
 }
 
-/* Returns true when the connection ends after the answer. */
-static bool answer(const struct test_server *s, const struct request *q, struct buf *out)
-{
-	bool named = path_is(q, "/file") || path_is(q, "/dated");
-	enum framing framing = COUNTED;
-	size_t from = 0, to = s->length;
-	int status = 200;
-	bool close = q->close || path_is(q, "/bye");
-	struct buf parts = BUF_INIT(1u << 20);
+/* What the head of a response says. */
+struct answer {
+	bool named, parts, close;
+	enum framing framing;
+	size_t from, to;
+	int status;
 	char type[128];
+};
 
-	if (path_is(q, "/chunked") || path_is(q, "/trailer"))
-		framing = CHUNKED;
-	if (s->swap_framing)
-		framing = framing == CHUNKED ? COUNTED : CHUNKED;
-	if (path_is(q, "/until") || s->close_framing)
-		framing = UNTIL;
-	if (path_is(q, "/empty"))
-		to = 0;
-	if (path_is(q, "/none"))
-		status = 204;
-	if (path_is(q, "/same"))
-		status = 304;
-	if (path_is(q, "/missing"))
-		status = 404;
-	bool current = q->if_range[0] == 0 ||
-		       strcmp(q->if_range, path_is(q, "/file") ? s->etag : s->modified) == 0;
-	if (named && !s->no_ranges && current && !strchr(q->range, ',') &&
-	    sscanf(q->range, "bytes=%zu-%zu", &from, &to) == 2 && from <= to && to < s->length) {
-		status = 206;
-		to++;
-	} else {
-		from = 0;
-		to = path_is(q, "/empty") ? 0 : s->length;
-	}
-
-	snprintf(type, sizeof type, "%s", s->type);
-	if (named && !s->no_ranges && current && strchr(q->range, ',')) {
-		several_ranges(s, q, &parts);
-		snprintf(type, sizeof type, "multipart/byteranges; boundary=%s", s->boundary);
-		status = 206;
-		to = from + parts.n;
-	}
-
+static void send_head(const struct test_server *s, const struct request *q, const struct answer *h,
+		      struct buf *out)
+{
 	if (path_is(q, "/continue"))
 		buf_printf(out, "HTTP/1.1 100 Continue\r\n\r\n");
 	buf_printf(out, "HTTP/1.1 %d Some Reason\r\nServer: %s\r\nDate: %s\r\nContent-Type: %s\r\n",
-		   status, s->name, s->date, type);
-	if (named)
+		   h->status, s->name, s->date, h->type);
+	if (h->named)
 		buf_printf(out, "Last-Modified: %s\r\n", s->modified);
 	if (path_is(q, "/file"))
 		buf_printf(out, "ETag: %s\r\n", s->etag);
 	if (path_is(q, "/weak"))
 		buf_printf(out, "ETag: W/%s\r\n", s->etag);
-	if (named)
+	if (h->named)
 		buf_printf(out, "Accept-Ranges: bytes\r\n");
-	if (status == 206 && parts.n == 0)
-		buf_printf(out, "Content-Range: bytes %zu-%zu/%zu\r\n", from, to - 1, s->length);
-	close |= framing == UNTIL;
-	buf_printf(out, "Connection: %s\r\n", close ? "close" : "keep-alive");
-	if (status != 204 && status != 304 && framing == COUNTED)
-		buf_printf(out, "Content-Length: %zu\r\n", to - from);
-	if (status != 204 && status != 304 && framing == CHUNKED)
+	if (h->status == 206 && !h->parts)
+		buf_printf(out, "Content-Range: bytes %zu-%zu/%zu\r\n", h->from, h->to - 1,
+			   s->length);
+	buf_printf(out, "Connection: %s\r\n", h->close ? "close" : "keep-alive");
+	if (h->status != 204 && h->status != 304 && h->framing == COUNTED)
+		buf_printf(out, "Content-Length: %zu\r\n", h->to - h->from);
+	if (h->status != 204 && h->status != 304 && h->framing == CHUNKED)
 		buf_printf(out, "Transfer-Encoding: chunked\r\n");
 	buf_printf(out, "X-Last: yes\r\n\r\n");
-	if (parts.n > 0 && framing == CHUNKED)
+}
+
+/* Returns true when the connection ends after the answer. */
+static bool answer(const struct test_server *s, const struct request *q, struct buf *out)
+{
+	struct answer h = {
+		.named = path_is(q, "/file") || path_is(q, "/dated"),
+		.framing = COUNTED,
+		.to = s->length,
+		.status = 200,
+		.close = q->close || path_is(q, "/bye"),
+	};
+	struct buf parts = BUF_INIT(1u << 20);
+
+	if (path_is(q, "/chunked") || path_is(q, "/trailer"))
+		h.framing = CHUNKED;
+	if (s->swap_framing)
+		h.framing = h.framing == CHUNKED ? COUNTED : CHUNKED;
+	if (path_is(q, "/until") || s->close_framing)
+		h.framing = UNTIL;
+	if (path_is(q, "/empty"))
+		h.to = 0;
+	if (path_is(q, "/none"))
+		h.status = 204;
+	if (path_is(q, "/same"))
+		h.status = 304;
+	if (path_is(q, "/missing"))
+		h.status = 404;
+	bool current = q->if_range[0] == 0 ||
+		       strcmp(q->if_range, path_is(q, "/file") ? s->etag : s->modified) == 0;
+	if (h.named && !s->no_ranges && current && !strchr(q->range, ',') &&
+	    sscanf(q->range, "bytes=%zu-%zu", &h.from, &h.to) == 2 && h.from <= h.to &&
+	    h.to < s->length) {
+		h.status = 206;
+		h.to++;
+	} else {
+		h.from = 0;
+		h.to = path_is(q, "/empty") ? 0 : s->length;
+	}
+
+	snprintf(h.type, sizeof h.type, "%s", s->type);
+	if (h.named && !s->no_ranges && current && strchr(q->range, ',')) {
+		several_ranges(s, q, &parts);
+		snprintf(h.type, sizeof h.type, "multipart/byteranges; boundary=%s", s->boundary);
+		h.status = 206;
+		h.to = h.from + parts.n;
+	}
+
+	h.close |= h.framing == UNTIL;
+	h.parts = parts.n > 0;
+	send_head(s, q, &h, out);
+	if (parts.n > 0 && h.framing == CHUNKED)
 		buf_printf(out, "%zx\r\n%.*s\r\n0\r\n\r\n", parts.n, (int)parts.n, parts.p);
 	else if (parts.n > 0)
 		buf_bytes(out, buf_view(&parts));
-	else if (status != 204 && status != 304 && strcmp(q->method, "HEAD") != 0)
-		send_body(s, q, out, framing, from, to);
+	else if (h.status != 204 && h.status != 304 && strcmp(q->method, "HEAD") != 0)
+		send_body(s, q, out, h.framing, h.from, h.to);
 	buf_deinit(&parts);
-	return close;
+	return h.close;
 }
 
 /*
