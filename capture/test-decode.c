@@ -12,7 +12,7 @@
 
 #define T0 INT64_C(1700000000123456789)
 
-/* The TCP segment all frames here carry: options of a data segment, five bytes of payload. */
+/* The TCP segment in all frames here: a timestamp option, and five bytes of payload. */
 #define TCP_BYTES 37
 #define PAYLOAD   "hello"
 
@@ -69,7 +69,7 @@ static void put_ethernet(struct buf *b, uint16_t type)
 	buf_u16be(b, type);
 }
 
-/* A copy of exact size, so that ASan sees a read past its end. */
+/* Decodes a copy of exactly @captured bytes, so that ASan sees a read beyond them. */
 static enum decode_outcome decode_cut(const struct buf *b, uint16_t link, size_t captured,
 				      size_t wire, struct segment *ret)
 {
@@ -120,9 +120,9 @@ static void assert_segment(const struct segment *s, uint8_t family)
 }
 
 /*
- * Cut at every length, the original length kept: truncated up to the end of the
- * TCP header, then a segment with less payload. When nothing was cut and the
- * frame is that short, it is malformed.
+ * The frame is truncated at every length, and the original length stays. Up to the end of the TCP
+ * header it is truncated, behind that a segment with less payload. A frame that was as short on
+ * the wire is malformed.
  */
 static void assert_every_cut(const struct buf *b, uint16_t link)
 {
@@ -298,7 +298,7 @@ static void test_metadata_tag_is_outer(void **state)
 		.wire_len = (uint32_t)b.n,
 		.link = FRAME_LINK_ETHERNET,
 		.vlan_present = true,
-		.vlan_tci = 0, /* priority tag: a tag all the same */
+		.vlan_tci = 0, /* a priority tag is a tag too */
 		.outgoing = true,
 	};
 	assert_int_equal(decode_frame(&f, &s), DECODE_TCP);
@@ -381,7 +381,8 @@ static void test_padding_is_not_payload(void **state)
 	buf_deinit(&b);
 }
 
-/* A super-packet longer than IP can say: length 0, and the frame tells (also when cut). */
+/* A super-packet is longer than IP's length can say. That is 0, and the frame tells the length,
+ * truncated or not. */
 static void test_big_packets(void **state)
 {
 	const size_t more = 200000;
@@ -408,7 +409,7 @@ static void test_big_packets(void **state)
 	free(zeros);
 }
 
-/* A jumbogram of RFC 2675: length 0, the true one in a hop-by-hop option. */
+/* A jumbogram (RFC 2675) has the length 0. The true one is in a hop-by-hop option. */
 static void test_ipv6_jumbo_option(void **state)
 {
 	struct buf b = BUF_INIT(4096);
@@ -482,13 +483,13 @@ static void test_ipv6_extensions(void **state)
 	put_extension(&b, 43, 8);
 	put_extension(&b, 60, 24);
 	put_extension(&b, 44, 16);
-	put_fragment_header(&b, 6, 0); /* an atomic fragment is a whole packet */
+	put_fragment_header(&b, 6, 0); /* an atomic fragment: a whole packet */
 	put_tcp(&b);
 	assert_decodes(&b, FRAME_LINK_ETHERNET, NETADDR_V6);
 
 	put_ethernet(&b, 0x86dd);
 	put_ipv6(&b, 2048 + TCP_BYTES, 60);
-	put_extension(&b, 6, 2048); /* the longest there can be */
+	put_extension(&b, 6, 2048); /* the longest one possible */
 	put_tcp(&b);
 	assert_decodes(&b, FRAME_LINK_ETHERNET, NETADDR_V6);
 }
@@ -528,7 +529,7 @@ static void test_ipv6_malformed(void **state)
 	struct buf b = BUF_INIT(4096);
 	struct segment s;
 
-	/* An extension header that runs past the end of its packet, though not of the frame. */
+	/* An extension header ends behind its packet, but within the frame. */
 	put_ethernet(&b, 0x86dd);
 	put_ipv6(&b, 16, 0);
 	put_extension(&b, 6, 24);
@@ -536,7 +537,7 @@ static void test_ipv6_malformed(void **state)
 	assert_int_equal(decode(&b, FRAME_LINK_ETHERNET, &s), DECODE_MALFORMED);
 	buf_deinit(&b);
 
-	/* Hop-by-hop headers to the end. */
+	/* The packet is hop-by-hop headers to its end. */
 	put_ethernet(&b, 0x86dd);
 	put_ipv6(&b, 1600, 0);
 	for (int i = 0; i < 200; i++)
@@ -562,11 +563,11 @@ static void test_other_protocols(void **state)
 	put_ipv4(&b, 20 + TCP_BYTES, 0, 0, 17);
 	put_tcp(&b);
 	assert_int_equal(decode(&b, FRAME_LINK_ETHERNET, &s), DECODE_NOT_TCP);
-	assert_int_equal(decode(&b, 147, &s), DECODE_NOT_TCP); /* a link type of somebody's own */
+	assert_int_equal(decode(&b, 147, &s), DECODE_NOT_TCP); /* a link type for private use */
 	buf_deinit(&b);
 	put_ethernet(&b, 0x86dd);
 	put_ipv6(&b, TCP_BYTES,
-		 51); /* authentication header: the TCP behind it cannot be continued */
+		 51); /* an authentication header: TCP behind it cannot be continued */
 	put_tcp(&b);
 	assert_int_equal(decode(&b, FRAME_LINK_ETHERNET, &s), DECODE_NOT_TCP);
 	buf_deinit(&b);
@@ -577,7 +578,8 @@ static void test_other_protocols(void **state)
 	buf_deinit(&b);
 }
 
-/* One byte of a good frame is changed; what the frame then is. Offsets from its start. */
+/* One byte of a good frame is changed. Each row says which one, counted from the frame's start, and
+ * what the frame is then. */
 static void test_contradicting_lengths(void **state)
 {
 	static const struct {
@@ -637,19 +639,19 @@ static void test_options_edges(void **state)
 		{"", 0, 0},
 		{"\0", 1, 0},
 		{"\1\1\1\1", 4, 0},
-		{"\0\2\4\5", 4, 0}, /* nothing after the end counts */
+		{"\0\2\4\5", 4, 0}, /* what is behind the end of options is not read */
 		{"\2", 1, TCP_OPT_BAD},
 		{"\2\0\0\0", 4, TCP_OPT_BAD},
 		{"\2\1\0\0", 4, TCP_OPT_BAD},
 		{"\2\4\5", 3, TCP_OPT_BAD},
-		{"\2\3\5\1", 4, TCP_OPT_BAD}, /* no MSS has one byte */
+		{"\2\3\5\1", 4, TCP_OPT_BAD}, /* an MSS of one byte */
 		{"\3\2\1\1", 4, TCP_OPT_BAD},
 		{"\4\3\1\1", 4, TCP_OPT_BAD},
-		{"\5\2\1\1", 4, TCP_OPT_BAD}, /* SACK without a block */
+		{"\5\2\1\1", 4, TCP_OPT_BAD}, /* a SACK without a block */
 		{"\5\12abcdefgh\1\1", 12, TCP_OPT_SACK},
 		{"\5\13abcdefghi\1", 12, TCP_OPT_BAD},
 		{"\x10\12abcdefgh", 10, 0},     /* unknown kinds are passed over */
-		{"\x10\0\1\1", 4, TCP_OPT_BAD}, /* nor lengths that lead nowhere */
+		{"\x10\0\1\1", 4, TCP_OPT_BAD}, /* their length leads beyond the options */
 		{"\x10\1\1\1", 4, TCP_OPT_BAD},
 		{"\10\11abcdefg\1\1\1", 12, TCP_OPT_BAD},
 		{"\x13\x12pppppppppppppppp\0\0", 20, TCP_OPT_MD5},
@@ -658,7 +660,7 @@ static void test_options_edges(void **state)
 		{"\x1d\x03\1\2", 4, TCP_OPT_BAD},
 		{"\x1e\x02\1\1", 4, TCP_OPT_BAD},
 		{"\x22\x06kook\1\1", 8, TCP_OPT_TFO},
-		/* What came before the damage is valid; what comes behind it is not read. */
+		/* Options before the damage are valid. What is behind it is not read. */
 		{"\2\4\5\xb4\3\0\4\2", 8, TCP_OPT_MSS | TCP_OPT_BAD},
 		{"\4\2\10\12abcd", 8, TCP_OPT_SACK_PERM | TCP_OPT_BAD},
 		{"\4\2\3\3\7\xfe\xff\1", 8, TCP_OPT_SACK_PERM | TCP_OPT_WSCALE | TCP_OPT_BAD},
@@ -675,8 +677,8 @@ static void test_options_edges(void **state)
 	}
 }
 
-/* The usual layout has its own path; it must read what the loop reads. */
-/* The highest of three blocks, over the wrap; a duplicate (RFC 2883) comes first and is low. */
+/* The highest of three blocks counts, across the wrap. The first one is a duplicate (RFC 2883) and
+ * low. */
 static void test_options_sack(void **state)
 {
 	static const uint8_t area[] = {1,    1,    5,    26,   0xff, 0xff, 0xf0, 0x00, 0xff, 0xff,
@@ -687,10 +689,11 @@ static void test_options_sack(void **state)
 	decode_tcp_options(bytes_of(area, sizeof area), &o);
 	assert_int_equal(o.seen, TCP_OPT_SACK);
 	assert_int_equal(o.sack_high, 0x90);
-	decode_tcp_options(bytes_of(area, 12), &o); /* truncated: says nothing */
+	decode_tcp_options(bytes_of(area, 12), &o); /* a truncated option says nothing */
 	assert_int_equal(o.seen, TCP_OPT_BAD);
 }
 
+/* The usual layout of options has a path of its own, which must read what the loop reads. */
 static void test_options_usual_timestamp(void **state)
 {
 	static const uint8_t area[] = {1, 1, 8, 10, 1, 2, 3, 4, 5, 6, 7, 8, 1, 1, 1, 1};
@@ -706,7 +709,8 @@ static void test_options_usual_timestamp(void **state)
 	assert_int_equal(loop.tsecr, usual.tsecr);
 }
 
-/* A writer that did not know the original length: also where the frame tells the packet's. */
+/* The writer of a capture did not know the original length, even of frames from which the
+ * packet's length follows. */
 static void test_wire_length_below_captured(void **state)
 {
 	for (uint16_t total = 0; total <= 20 + TCP_BYTES; total += 20 + TCP_BYTES) {

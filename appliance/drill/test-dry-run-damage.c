@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Dry runs of captures that are damaged, or none. */
+/* Dry runs on files that are damaged, or no captures. */
 #include "test/dry-run-rig.h"
 
 #include <errno.h>
 #include <fcntl.h>
 
-/* A message naming packet and place, and a report of what came before. */
+/* The message names the packet and the place. The report covers what came before. */
 static void assert_damaged(uint32_t at, const char *detail)
 {
 	char message[160];
@@ -36,7 +36,7 @@ static void test_truncated(void **state)
 		assert_damaged(5, "the file ends inside");
 		assert_string_equal(word(connection(0), "reason"), "replay");
 	}
-	capture.n = offset[5]; /* between packets: nothing wrong */
+	capture.n = offset[5]; /* the end of a packet: no damage */
 	assert_int_equal(run(), 0);
 	capture.n = whole;
 	assert_int_equal(run(), 0);
@@ -48,18 +48,18 @@ static void test_corrupt(void **state)
 
 	ask(&a, GET);
 	answer(&a, OK);
-	memset(capture.p + offset[4] + 8, 0xff, 4); /* its captured length */
+	memset(capture.p + offset[4] + 8, 0xff, 4); /* the packet's captured length */
 	run();
 	assert_damaged(4, "captured bytes");
 	assert_int_equal(number("totals.live"), 1);
-	options.server_auto = true; /* found before the damage */
+	options.server_auto = true; /* the server is found before the damage */
 	run();
 	assert_damaged(4, "captured bytes");
 }
 
 /*
- * The default cut is found by reading all of the file, and so is who is the server:
- * it is told that this was not possible, though the cut lies before the damage.
+ * The default cut and the server are found by reading the whole file. The report says that this was
+ * not possible, though the cut lies before the damage.
  */
 static void test_damage_behind_a_cut_that_was_looked_for(void **state)
 {
@@ -112,7 +112,7 @@ static void test_not_a_capture(void **state)
 			options.cut = kind & 2 ? DRY_RUN_CUT_BUSIEST : DRY_RUN_CUT_END;
 			write_file(path, files[i], strlen(files[i]));
 			assert_int_equal(run_file(), 65);
-			assert_string_equal(ran.out, ""); /* nothing to report on */
+			assert_string_equal(ran.out, ""); /* there is nothing to report */
 			assert_non_null(strstr(ran.err, path));
 			assert_non_null(strstr(ran.err, "packet 1, offset 0: "));
 		}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Conversations that were damaged at random, and of which a cut was called wrong once: those of
- * fuzz-dry-run, as they are.
+ * Conversations that fuzz-dry-run damaged at random. Once, the drill called a cut of each of them
+ * wrong.
  */
 #include <dirent.h>
 #include <stdint.h>
@@ -28,7 +28,7 @@ static void replay(const char *name)
 	}
 	size_t n = fread(content, 1, sizeof content, f);
 	fclose(f);
-	printf("%s\n", name); /* the last one is the one that fails */
+	printf("%s\n", name); /* the last name printed is of the one that fails */
 	fflush(stdout);
 	LLVMFuzzerTestOneInput(content, n);
 }

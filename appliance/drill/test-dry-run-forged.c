@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What a receiver drops is nothing. Into conversations, a written one and recorded ones of every
- * protocol, behind each packet, on each of its connections and in both directions, comes one
- * segment of each kind that its receiver drops; the drill then plans and proves, at every cut,
- * exactly what it does without it.
+ * A segment that its receiver drops changes nothing. One of each kind is put into conversations:
+ * behind each packet, on each connection, in both directions. At every cut the drill plans and
+ * proves exactly what it does without it. One conversation is written here, the others are recorded
+ * ones of every protocol.
  */
 #include "test/dry-run-rig.h"
 
@@ -31,12 +31,12 @@ struct piece {
 	struct bytes data;
 };
 
-/* Of each connection, by end: 0 the client, 1 the server. */
+/* A connection. Arrays are by end: 0 the client, 1 the server. */
 struct ends {
-	uint32_t next[2], una[2]; /* the next number, and the first that was not acknowledged */
+	uint32_t next[2], una[2]; /* the next number, and the first one not acknowledged */
 	uint32_t clock[2];        /* the newest timestamp */
 	uint32_t finished[2];     /* 1 behind its FIN */
-	uint32_t pieces, last;    /* how many, and the index of the last */
+	uint32_t pieces, last;    /* their number, and the index of the last one */
 };
 
 static struct talk lines[CONNECTIONS_MAX];
@@ -74,7 +74,7 @@ static void say(bool from_server, uint8_t flags, const char *text)
 	say_bytes(0, from_server, flags, bytes_of(text, strlen(text)));
 }
 
-/* @by_server: as FTP's active data connections are. */
+/* @by_server: the server opens it, as FTP does for active transfers. */
 static uint8_t open_line(struct endpoint client, struct endpoint server, bool by_server)
 {
 	uint8_t c = connections++;
@@ -82,7 +82,7 @@ static uint8_t open_line(struct endpoint client, struct endpoint server, bool by
 	assert_true(connections <= CONNECTIONS_MAX);
 	lines[c] = (struct talk){.client = client, .server = server};
 	ends[c] = (struct ends){
-		.next = {0xfffffff0, 5000}, /* it wraps on its way */
+		.next = {0xfffffff0, 5000}, /* the client's numbers wrap on the way */
 		.una = {0xfffffff0, 5000},
 	};
 	say_bytes(c, by_server, TCP_SYN, BYTES_NONE);
@@ -102,7 +102,7 @@ static void begin(const char *client, const char *server)
 	(void)open_line(t.client, t.server, false);
 }
 
-/* A GET, a PUT in pieces, a long answer in pieces with one ACK in the middle, both ends. */
+/* A GET, a PUT in pieces, a long answer in pieces with one ACK in the middle, and both FINs. */
 static void converse(void)
 {
 	begin("10.1.0.7:40000", "10.9.0.1:80");
@@ -128,7 +128,7 @@ static void converse(void)
 	say(true, TCP_ACK, "");
 }
 
-/* In segments, of which each other one is acknowledged at once. */
+/* Sends bytes in segments. Every second one is acknowledged at once. */
 static void say_record(uint8_t connection, bool from_server, struct bytes b)
 {
 	while (b.n > 0) {
@@ -141,7 +141,7 @@ static void say_record(uint8_t connection, bool from_server, struct bytes b)
 	}
 }
 
-/* The data connections are where the recorded conversation says. */
+/* The recorded conversation names the ports of data connections. */
 static void open_data_line(struct bytes b)
 {
 	struct endpoint client = lines[0].client, server = lines[0].server;
@@ -153,7 +153,7 @@ static void open_data_line(struct bytes b)
 	(void)open_line(client, server, server.port == 20);
 }
 
-/* Returns false where a record is no segment. */
+/* Returns false if the record is no segment. */
 static bool say_conversation(struct bytes file, bool numbered)
 {
 	struct reader r = reader_init(file);
@@ -181,7 +181,7 @@ static bool say_conversation(struct bytes file, bool numbered)
 	return true;
 }
 
-/* ---- what its receiver drops ---- */
+/* ---- what receivers drop ---- */
 
 enum how {
 	RIGHT,
@@ -195,9 +195,9 @@ static const struct kind {
 	uint8_t flags;
 	enum how how;
 	bool data;
-	uint32_t seq, ack; /* added to what is due */
-	bool at_una;       /* seq: of what is not acknowledged, if there is any */
-	uint32_t older;    /* its timestamp */
+	uint32_t seq, ack; /* added to the numbers that are due */
+	bool at_una;       /* seq counts from what is not acknowledged, if there is any */
+	uint32_t older;    /* subtracted from the newest timestamp */
 } kinds[] = {
 	{"data, TCP checksum", TCP_ACK | TCP_PSH, BAD_TCP_SUM, .data = true},
 	{"data, IP checksum", TCP_ACK | TCP_PSH, BAD_IP_SUM, .data = true},
@@ -267,7 +267,7 @@ struct forged {
 	bool from_server;
 };
 
-/* It comes at the time of the piece before it. */
+/* A forged segment has the time of the piece before it. */
 static void write_forged(const struct forged *f)
 {
 	static const char text[] = "GET /forged HTTP/1.1\r\nHost: f\r\n\r\n";
@@ -289,8 +289,9 @@ static void write_forged(const struct forged *f)
 }
 
 /*
- * While it lives. Where nothing was sent that is not acknowledged there is no place before what is
- * expected; nor where it is a FIN alone: at its number a RST is taken.
+ * Whether the forgery is possible here: while the connection lives. One before the expected number
+ * needs bytes that are not acknowledged. A FIN alone does not count, because a RST at its number is
+ * taken.
  */
 static bool applies(const struct forged *f)
 {
@@ -304,8 +305,8 @@ static bool applies(const struct forged *f)
 
 #define EVERYWHERE UINT32_MAX
 
-/* @forged: NULL for nothing; behind EVERYWHERE: behind each packet, on each connection, of both
- * ends. */
+/* @forged: what is put in; NULL: nothing. @behind EVERYWHERE: behind each packet, on each
+ * connection, from both ends. */
 static void write_all(const struct forged *forged)
 {
 	begin_capture();
@@ -324,7 +325,7 @@ static void write_all(const struct forged *forged)
 	}
 }
 
-/* What the drill found, without what it says of the capture itself. */
+/* Returns the drill's findings, without the fields about the capture itself. */
 static json_t *found(void)
 {
 	json_t *j = json_deep_copy(ran.json);
@@ -351,7 +352,7 @@ static json_t *cut_behind(uint32_t packet)
 	return found();
 }
 
-/* @name: of the conversation. */
+/* @name: the conversation's. */
 static void assert_same(json_t *with, json_t *without, const struct forged *f, const char *name)
 {
 	char where[48] = "both ends behind each packet";
@@ -365,7 +366,7 @@ static void assert_same(json_t *with, json_t *without, const struct forged *f, c
 	json_decref(with);
 }
 
-/* Behind packet @behind and at every cut there is found the same with each forgery as without. */
+/* With each forgery behind packet @behind, every cut gives the same findings as without. */
 static uint32_t forge_behind(uint32_t behind, json_t *proved)
 {
 	struct forged f = {.behind = behind};
@@ -406,7 +407,8 @@ static void test_every_kind_everywhere(void **state)
 static const struct recordings {
 	const char *protocol, *folder;
 	int files_min;
-	long long exact_min; /* there is something to spoil */
+	long long exact_min; /* at least so many cuts are exact, so that a forgery could spoil
+				something */
 } recordings[] = {
 	{"http", "http/corpus/http-oracle", 45, 400},
 	{"smtp", "smtp/corpus/smtp-oracle", 22, 400},
@@ -415,7 +417,7 @@ static const struct recordings {
 	{"replay", "replay/corpus/replay-oracle", 13, 100},
 };
 
-/* Whether it is a whole conversation: some are for fuzzers, with gaps and questions of their own.
+/* Whether the file is a whole conversation. Some are for fuzzers, with gaps and extra records.
  */
 static bool say_recording(const struct recordings *of, const char *name)
 {
@@ -427,11 +429,11 @@ static bool say_recording(const struct recordings *of, const char *name)
 	assert_non_null(f);
 	struct bytes b = bytes_of(file, fread(file, 1, sizeof file, f));
 	fclose(f);
-	begin("10.9.0.10:40000", "10.9.0.2:21"); /* as they are named in FTP's */
+	begin("10.9.0.10:40000", "10.9.0.2:21"); /* the addresses in FTP's commands and replies */
 	return say_conversation(b, strcmp(of->protocol, "ftp") == 0);
 }
 
-/* At every cut there is found the same with a forgery behind each packet as without. */
+/* With a forgery behind each packet, every cut gives the same findings as without. */
 static long long forge_all_at_once(const char *name)
 {
 	struct forged f = {.behind = EVERYWHERE};

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The drill on what networks put around a segment, make of it, or do to it: the
- * same conversation in any frame gives the same report.
+ * Networks put frames around segments, merge them, and divide them. The same conversation gives the
+ * same report in any frame.
  */
 #include "test/dry-run-rig.h"
 
 #define HEAD "HTTP/1.1 200 OK\r\nETag: \"a\"\r\nContent-Length: 200000\r\n\r\n"
 
-/* ---- around it: frames ---- */
+/* ---- frames around a segment ---- */
 
 /* Writes the frame of the IP packet @p of @n bytes; @version 4 or 6. */
 typedef void (*wrap_fn)(struct buf *b, const uint8_t *p, size_t n, int version);
@@ -29,7 +29,7 @@ static void wrap_ethernet(struct buf *b, const uint8_t *p, size_t n, int version
 	buf_append(b, p, n);
 }
 
-/* Short frames are filled up to the least Ethernet sends, and a trailer may follow. */
+/* Short frames are padded to the shortest one of Ethernet, and a trailer may follow. */
 static void wrap_padded(struct buf *b, const uint8_t *p, size_t n, int version)
 {
 	static const uint8_t trailer[60] = "HTTP/1.1 500 not of the packet\r\n\r\n";
@@ -100,9 +100,9 @@ static void wrap_null(struct buf *b, const uint8_t *p, size_t n, int version)
 	buf_append(b, p, n);
 }
 
-/* ---- inside: headers between IP and TCP ---- */
+/* ---- headers between IP and TCP ---- */
 
-/* @first is the protocol that the IP header names, @more what stands before TCP. */
+/* @first: the protocol in the IP header. @more: the headers before TCP. */
 static void with_extensions(struct buf *b, const uint8_t *p, size_t n, uint8_t first,
 			    const uint8_t *more, size_t more_n)
 {
@@ -122,7 +122,7 @@ static void wrap_hop_by_hop(struct buf *b, const uint8_t *p, size_t n, int versi
 	with_extensions(b, p, n, 0, more, sizeof more);
 }
 
-/* Every kind there is, and a fragment header of a packet that is whole (RFC 6946). */
+/* Headers of every kind, and the fragment header of a whole packet (RFC 6946). */
 static void wrap_all_extensions(struct buf *b, const uint8_t *p, size_t n, int version)
 {
 	static const uint8_t more[] = {
@@ -148,7 +148,7 @@ static void wrap_ip_options(struct buf *b, const uint8_t *p, size_t n, int versi
 	buf_append(b, p + 20, n - 20);
 }
 
-/* As offload leaves it: the length is filled in by the network card. */
+/* Offload leaves the length 0. The network card fills it in. */
 static void wrap_length_zero(struct buf *b, const uint8_t *p, size_t n, int version)
 {
 	size_t at = version == 6 ? 4 : 2;
@@ -160,7 +160,7 @@ static void wrap_length_zero(struct buf *b, const uint8_t *p, size_t n, int vers
 
 /* ---- the same conversation ---- */
 
-/* Everything that was written, each packet in its frame, as a file of link type @link. */
+/* Writes all packets as a file of link type @link, each in its frame. */
 static void wrap_all(wrap_fn wrap, uint32_t link)
 {
 	struct buf raw = capture;
@@ -182,8 +182,8 @@ static void wrap_all(wrap_fn wrap, uint32_t link)
 	buf_deinit(&raw);
 }
 
-/* Between requests, waiting for an answer, in the middle of one, and of a request that may not be
- * repeated. */
+/* Four clients: between requests, waiting for an answer, in the middle of one, and in the middle of
+ * the one to a request that must not be repeated. */
 static void converse(const char *server, const char *const client[4])
 {
 	struct talk t[4];
@@ -271,7 +271,7 @@ static void test_ipv6_in_any_frame(void **state)
 	assert_same_in("[fd09::1]:80", clients6, inside, sizeof inside / sizeof inside[0]);
 }
 
-/* The mirror may carry the same connections on several networks: the tag does not make two of one.
+/* A mirror may carry the same connection on several networks. Its tag does not make it two.
  */
 static void test_tagged_in_one_direction_only(void **state)
 {
@@ -300,8 +300,8 @@ static void test_tagged_in_one_direction_only(void **state)
 }
 
 /*
- * An answer that was not captured, but acknowledged: at the cut before, the client would tell so
- * itself, from where it is.
+ * An answer was acknowledged but not captured. At the cut before it, the client itself would say
+ * that it has it.
  */
 static void converse_with_a_loss(void)
 {
@@ -334,9 +334,9 @@ static void test_every_cut_in_any_frame(void **state)
 	json_decref(refused);
 }
 
-/* ---- made of it: super-packets ---- */
+/* ---- segments that were merged: super-packets ---- */
 
-/* @n bytes of a body of the server, in segments of @at_once; IP lengths beyond 64 KiB are 0. */
+/* The server sends @n bytes of a body in segments of @at_once. IP lengths beyond 64 KiB are 0. */
 static void answer_body(struct talk *t, size_t n, size_t at_once)
 {
 	for (size_t done = 0; done < n;) {
@@ -363,7 +363,8 @@ static void answer_body(struct talk *t, size_t n, size_t at_once)
 	}
 }
 
-/* However the bytes were cut into packets: acknowledged in the middle of what was one of them. */
+/* The client acknowledges the middle of a segment. The report does not depend on how the bytes were
+ * divided into packets. */
 static void test_super_packets(void **state)
 {
 	static const size_t at_once[] = {1448, 536, 9000, 60000, 150000};
@@ -385,9 +386,9 @@ static void test_super_packets(void **state)
 	}
 }
 
-/* ---- done to it: fragments ---- */
+/* ---- packets that were divided: fragments ---- */
 
-/* The packet written last becomes two or more fragments, as a router of IPv4 makes them. */
+/* Divides the packet written last into two or more fragments, as a router does in IPv4. */
 static void fragment_last(void)
 {
 	static uint8_t whole[4096];
@@ -414,8 +415,8 @@ static void fragment_last(void)
 	}
 }
 
-/* The request came in pieces nobody put together: refused, whatever the server made of it. Others
- * go on. */
+/* A request came in fragments, which the box does not put together. So its connection is refused,
+ * whatever the server did. Others go on. */
 static void test_fragments_ipv4(void **state)
 {
 	struct talk a = talk_open("10.1.0.7:40000", "10.9.0.1:80");
@@ -424,7 +425,7 @@ static void test_fragments_ipv4(void **state)
 	ask(&a, GET);
 	fragment_last();
 	ask(&b, GET);
-	for (int i = 0; i < 20; i++) /* 10 ms are enough for the mark */
+	for (int i = 0; i < 20; i++) /* the mark comes within 10 ms */
 		acknowledge(&b);
 	assert_int_equal(run(), 1);
 	assert_true(number("capture.fragments") > 1);
@@ -432,7 +433,7 @@ static void test_fragments_ipv4(void **state)
 	assert_string_equal(word(connection(1), "verdict"), "continue");
 }
 
-/* The cut comes right behind the fragments. */
+/* The cut is right behind the fragments. */
 static void test_fragments_at_the_cut(void **state)
 {
 	struct talk a = talk_open("10.1.0.7:40000", "10.9.0.1:80");

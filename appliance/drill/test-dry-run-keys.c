@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Dry runs on TLS, made by OpenSSL, with keys and without. */
+/* Dry runs on conversations in TLS, made by OpenSSL, with keys and without. */
 #include "capture/pcap-file.h"
 #include "keyvault/crypto/test/tls-rig.h"
 #include "recovery-modules/harness/test/conversation.h"
@@ -12,7 +12,7 @@ static const char *const suites[] = {
 	"TLS_CHACHA20_POLY1305_SHA256", "ECDHE-ECDSA-CHACHA20-POLY1305",
 	"TLS_AES_256_GCM_SHA384",       "ECDHE-ECDSA-AES128-CCM8"};
 
-/* Writes what was said, in segments. */
+/* Writes what OpenSSL has said, in segments. */
 static void send_chunks(struct talk *t, const struct tls_rig *r, uint32_t *io_chunk)
 {
 	for (; *io_chunk < r->order_n; ++*io_chunk) {
@@ -34,7 +34,7 @@ static void send_chunks(struct talk *t, const struct tls_rig *r, uint32_t *io_ch
 	}
 }
 
-/* A GET that is answered in half, in the middle of a record. */
+/* A GET with half of its answer, which ends in the middle of a record. */
 static struct tls_rig *half_an_answer(const char *suite, const char *client)
 {
 	static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\nETag: \"x\"\r\n"
@@ -86,7 +86,7 @@ static void test_table_without_keys(void **state)
 	assert_non_null(strstr(ran.out, "continue 0\nif keys come 1: keys-missing 1\nrefuse 0\n"));
 }
 
-/* Two connections, and a key log with the lines of both. */
+/* Two connections, and a key log of both. */
 static void test_with_keys(void **state)
 {
 	char keys[80];
@@ -101,12 +101,12 @@ static void test_with_keys(void **state)
 	assert_int_equal(run(), 0);
 	assert_int_equal(number("totals.if_keys"), 0);
 	assert_int_equal(number("totals.continue_by_reason.range"), 2);
-	/* Only one's. */
+	/* The key log has the lines of one connection only. */
 	write_file(keys, b->key_log.p, b->key_log.n);
 	assert_int_equal(run(), 1);
 	assert_int_equal(number("totals.continue"), 1);
 	assert_string_equal(word(connection(0), "reason"), "keys-missing");
-	/* What is no key log has no keys; what is not there is said. */
+	/* A file that is no key log has no keys. A file that does not exist is an error. */
 	write_file(keys, "hello\n", 6);
 	assert_int_equal(run(), 1);
 	assert_int_equal(number("totals.if_keys"), 2);
@@ -117,7 +117,7 @@ static void test_with_keys(void **state)
 	tls_rig_free(b);
 }
 
-/* The capture has them itself: pcapng. */
+/* A pcapng file has the keys itself. */
 static void test_secrets_in_the_capture(void **state)
 {
 	struct tls_rig *r;
@@ -172,8 +172,8 @@ static void test_secrets_in_the_capture(void **state)
 /* ---- every cut ------------------------------------------------------------------------------ */
 
 /*
- * Two answers, the first one in two records; keys change, in TLS 1.3. Segments are short, so that
- * cuts are everywhere in records.
+ * Two answers, the first one in two records. In TLS 1.3 keys change in between. Segments are short,
+ * so that there are cuts everywhere in records.
  */
 static struct tls_rig *whole_conversation(const char *suite, const char *client)
 {
@@ -235,7 +235,7 @@ static void test_every_cut(void **state)
 	segment = 1400;
 }
 
-/* The keys of another session are none. */
+/* The keys of another session do not count. */
 static void test_every_cut_with_other_keys(void **state)
 {
 	char keys[80];

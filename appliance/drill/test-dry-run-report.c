@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What a drill prints: the JSON against docs/dry-run.md, the table, and when it cannot. */
+/* What a drill prints: its JSON, compared with docs/dry-run.md, its table, and what happens when it
+ * cannot print. */
 #include "test/dry-run-rig.h"
 
 #include <errno.h>
@@ -10,7 +11,7 @@
 
 #define NAMES_MAX 64
 
-/* Paths of fields, "connections[].client". */
+/* Paths of fields, such as "connections[].client". */
 struct names {
 	char name[NAMES_MAX][64];
 	int n;
@@ -35,7 +36,7 @@ static void add(struct names *s, const char *prefix, const char *name)
 	strcpy(s->name[s->n++], text);
 }
 
-/* The next `word` of *io; NULL when there is none. */
+/* Returns the next `word` of *io. NULL: there is none. */
 static char *next_code(char **io)
 {
 	char *from = strchr(*io, '`');
@@ -48,7 +49,7 @@ static char *next_code(char **io)
 	return from + 1;
 }
 
-/* First column: `a.b` starts a group, `.c` is of the same one, `a[]` of its elements. */
+/* The first column: `a.b` begins a group, `.c` belongs to the same one, `a[]` to its elements. */
 static void read_names(struct names *s, char *cell, char prefix[static 64])
 {
 	for (char *w; (w = next_code(&cell));) {
@@ -66,7 +67,7 @@ static void read_names(struct names *s, char *cell, char prefix[static 64])
 	}
 }
 
-/* Second column: "`a.b` has `c`, `d`". */
+/* The second column: "`a.b` has `c`, `d`". */
 static void read_members(struct names *s, char *cell)
 {
 	char prefix[66], *object = strstr(cell, "` has `");
@@ -103,7 +104,7 @@ static void read_documented(struct names *s)
 	}
 	fclose(f);
 	assert_true(s->n > 30);
-	add(s, "", "api"); /* in the heading */
+	add(s, "", "api"); /* the document has it in a heading */
 }
 
 static bool is_counts(const char *name)
@@ -169,7 +170,7 @@ static void test_fields_are_as_documented(void **state)
 			fail_msg("%s is documented and not printed", documented.name[i]);
 }
 
-/* The same fields in each object, whatever it says. */
+/* Each object has the same fields, whatever they say. */
 static void test_every_connection_has_every_field(void **state)
 {
 	static struct names one, other;
@@ -182,7 +183,7 @@ static void test_every_connection_has_every_field(void **state)
 	assert_memory_equal(&one, &other, sizeof one);
 }
 
-/* The file's words, as stable as the fields. */
+/* The words in the document are as stable as the fields. */
 static void test_types(void **state)
 {
 	a_continued_and_a_refused();
@@ -243,7 +244,7 @@ static void an_older_one(int n)
 	}
 }
 
-/* One of which only the client was seen: what is missing is told with the others. */
+/* Of one connection only the client was seen. What is missing is shown beside the others. */
 static void test_older_than_the_capture(void **state)
 {
 	options.server_auto = false;
@@ -287,7 +288,7 @@ static void test_empty_table(void **state)
 
 /* ---- a ceiling ---- */
 
-/* More different reasons than are counted apart: none is lost. */
+/* There are more reasons than are counted by name. None is lost. */
 static void test_reasons_beyond_the_bound(void **state)
 {
 	enum {
@@ -327,7 +328,7 @@ static void test_reasons_beyond_the_bound(void **state)
 	write_file(path, "", 0);
 }
 
-/* ---- when it cannot ---- */
+/* ---- when it cannot print ---- */
 
 static void test_name_that_is_not_utf8(void **state)
 {
@@ -368,7 +369,7 @@ static void *scarce_malloc(size_t n)
 	return allocations_left-- > 0 ? malloc(n) : NULL;
 }
 
-/* With any allocation missing there is an error, and no report that lacks something. */
+/* When any allocation fails there is an error, and no incomplete report. */
 static void test_no_memory_for_json(void **state)
 {
 	int n = 0;

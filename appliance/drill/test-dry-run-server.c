@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Dry runs: who is protected, by the command line or a configuration. */
+/* Dry runs: which server is protected, by the command line or by a configuration. */
 #include "test/dry-run-rig.h"
 
 static void three_servers(void)
@@ -22,8 +22,8 @@ static void test_server_auto(void **state)
 	options.server = (struct endpoint){0};
 	options.server_auto = true;
 	assert_int_equal(run(), 1);
-	assert_string_equal(the_server(), "10.9.0.1"); /* answered two SYNs */
-	assert_int_equal(number("totals.live"), 2);    /* all its ports */
+	assert_string_equal(the_server(), "10.9.0.1"); /* it has answered two SYNs */
+	assert_int_equal(number("totals.live"), 2);    /* on all its ports */
 	assert_int_equal(number("totals.refuse_by_reason.no-module"), 1);
 	assert_string_equal(word(connection(1), "server"), "10.9.0.1:25");
 	assert_string_equal(word(connection(1), "module"), "-");
@@ -52,7 +52,7 @@ static void many(const char *server, int first, int n)
 	}
 }
 
-/* Not the one that does at the beginning of the file, nor before the cut. */
+/* The whole file decides, and not its beginning, or what is before the cut. */
 static void test_server_auto_counts_all(void **state)
 {
 	static const enum dry_run_cut cuts[] = {DRY_RUN_CUT_END, DRY_RUN_CUT_BUSIEST,
@@ -73,7 +73,7 @@ static void test_server_auto_counts_all(void **state)
 	}
 }
 
-/* A refusal of a SYN is no answer to it. */
+/* A RST does not answer a SYN. */
 static void test_server_auto_counts_answers_only(void **state)
 {
 	for (int i = 0; i < 5; i++) {
@@ -103,7 +103,7 @@ static void test_server_ipv6(void **state)
 	assert_int_equal(run(), 0);
 	assert_string_equal(the_server(), "fd09::1");
 	assert_string_equal(word(connection(0), "client"), "[fd01::7]:40003");
-	assert_string_equal(word(connection(0), "module"), "http"); /* well-known port */
+	assert_string_equal(word(connection(0), "module"), "http"); /* by its well-known port */
 }
 
 static void test_protocol_is_for_all_ports(void **state)
@@ -134,7 +134,7 @@ static void test_no_such_module(void **state)
 	assert_no_module("/nonexistent/modules");
 }
 
-/* A protocol with connections on other ports has to say which its own is, or to be told. */
+/* A protocol with connections on other ports names its own port, or is given one. */
 static void test_port_of_a_module(void **state)
 {
 	three_servers();

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Drills on captures whose checksums are damaged, left to a NIC, or not there. */
+/* Drills on captures whose checksums are wrong, left to a NIC, or not in the file. */
 #include "base/clock.h"
 #include "test/dry-run-rig.h"
 
 #define RECORD 16
 
-/* Into the TCP checksum of a packet, by its number. */
+/* Changes the TCP checksum of the packet with this number. */
 static void spoil(uint32_t n, uint8_t change)
 {
 	capture.p[offset[n] + RECORD + 20 + 17] ^= change;
@@ -21,7 +21,7 @@ static struct talk conversation(void)
 	return t;
 }
 
-/* A damaged copy of what the client is about to say, and then what it says. */
+/* The client's next segment, first as a damaged copy, then as it is. */
 static void test_damaged_is_not_believed(void **state)
 {
 	struct talk t = conversation();
@@ -40,7 +40,7 @@ static void test_damaged_is_not_believed(void **state)
 	assert_null(strstr(ran.out, "not in this capture"));
 }
 
-/* Of a direction without checksums nothing can be tested; the other one's are. */
+/* A direction without checksums is not tested. The other direction is. */
 static void test_direction_without(void **state)
 {
 	struct talk t = conversation();
@@ -63,7 +63,7 @@ static void test_direction_without(void **state)
 		ran.out, "checksums of the server's direction are not in this capture (2 segm"));
 }
 
-/* Every segment of the client says that it is left open: one that does not was damaged. */
+/* The client's checksums are left to a NIC. One segment has another checksum, so it was damaged. */
 static void test_left_open_by_each(void **state)
 {
 	struct talk t = conversation();
@@ -91,7 +91,7 @@ static void test_left_open_by_each(void **state)
 	assert_int_equal(number("capture.sums_absent_to_server"), 5);
 }
 
-/* Eight damaged of nine are damaged still. */
+/* Eight segments of nine are damaged. They do not pass for a direction without checksums. */
 static void test_right_ones_count(void **state)
 {
 	struct talk t = conversation();
@@ -114,7 +114,7 @@ static void test_truncated_by_the_capture(void **state)
 	uint8_t *last = capture.p + offset[packets] + RECORD;
 	uint8_t copy[40];
 	memcpy(copy, last, sizeof copy);
-	copy[3] = 90; /* fifty bytes more, on the wire */
+	copy[3] = 90; /* on the wire there were fifty bytes more */
 	frame_seal(copy, sizeof copy);
 	record(copy, sizeof copy, 90);
 	run();
@@ -122,7 +122,7 @@ static void test_truncated_by_the_capture(void **state)
 	assert_int_equal(number("capture.damaged"), 0);
 }
 
-/* The first of the client's segments was damaged: what came next tells that it was. */
+/* The client's first segment was damaged. The segments behind it show that. */
 static void test_damaged_first(void **state)
 {
 	struct talk forged = talk("10.1.0.7:40000", "10.9.0.1:80");
@@ -144,7 +144,7 @@ static void test_damaged_first(void **state)
 	}
 }
 
-/* What is damaged is judged by the whole file, not by what is before the cut. */
+/* The whole file decides what is damaged, not only what is before the cut. */
 static void test_right_ones_behind_the_cut(void **state)
 {
 	struct talk forged = talk("10.1.0.7:40000", "10.9.0.1:80");
@@ -164,7 +164,7 @@ static void test_right_ones_behind_the_cut(void **state)
 	assert_int_equal(number("capture.damaged"), 1);
 }
 
-/* Nor is the first behind the cut left out. */
+/* The first packet behind the cut counts too. */
 static void test_next_one_behind_the_cut(void **state)
 {
 	struct talk forged = talk("10.1.0.7:40000", "10.9.0.1:80");

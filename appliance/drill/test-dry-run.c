@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Which connections a drill asks about, where it cuts, and how it ends. */
+/* Which connections a drill plans for, where it cuts, and how it ends. */
 #include "test/dry-run-rig.h"
 
 #include <errno.h>
@@ -54,7 +54,7 @@ static void test_some_would_be_refused(void **state)
 	assert_true(strlen(word(connection(0), "detail")) > 0);
 }
 
-/* The box forgets who is silent for so long (WATCH_IDLE_TIMEOUT_NS), and so does the drill. */
+/* The box forgets a connection that is silent for WATCH_IDLE_TIMEOUT_NS, and so does the drill. */
 static void test_silent_for_hours(void **state)
 {
 	struct talk silent = talk_open("10.1.0.7:40000", "10.9.0.1:80");
@@ -75,7 +75,7 @@ static void test_silent_for_hours(void **state)
 	assert_int_equal(run(), 0);
 	assert_int_equal(number("totals.live"), 1);
 	assert_string_equal(word(connection(0), "client"), "10.1.0.8:40000");
-	/* One that speaks again after all is a new one to both. */
+	/* When it speaks again, it is a new connection to both. */
 	ask(&silent, GET);
 	answer(&silent, OK);
 	ask(&silent, GET);
@@ -108,7 +108,7 @@ static void test_handshake_cut(void **state)
 	assert_string_equal(word(connection(0), "state"), "syn-received");
 }
 
-/* Ordered by client: the same file gives the same report. */
+/* Rows are ordered by client, so that the same file gives the same report. */
 static void test_order_of_rows(void **state)
 {
 	static const char *const clients[] = {"10.1.0.9:50", "10.1.0.10:9", "10.1.0.9:6",
@@ -128,7 +128,7 @@ static void test_order_of_rows(void **state)
 	free(first);
 }
 
-/* More rows than one step of the table. */
+/* The table grows: there are more rows than in its first step. */
 static void test_many_rows(void **state)
 {
 	enum {
@@ -162,7 +162,7 @@ static void test_what_was_read_is_counted(void **state)
 	b.p[9] = 17;
 	record(b.p, b.n, b.n); /* UDP */
 	buf_deinit(&b);
-	/* Fragments are attributed after 10 ms. */
+	/* Connections are marked for their fragments after 10 ms. */
 	for (int i = 0; i < 12; i++)
 		acknowledge(&a);
 	assert_int_equal(run(), 1);
@@ -174,7 +174,7 @@ static void test_what_was_read_is_counted(void **state)
 	assert_string_equal(word(connection(0), "reason"), "ip-fragments");
 }
 
-/* ---- where it is cut ---- */
+/* ---- where the cut is ---- */
 
 static void test_parse_cut(void **state)
 {
@@ -233,7 +233,7 @@ static void test_cut_by_packet(void **state)
 	assert_float_equal(json_real_value(get("cut.time_s")), 0.004, 1e-9);
 	assert_int_equal(cut_at("packet:6"), 6);
 	assert_int_equal(ran.code, 0);
-	assert_int_equal(cut_at("packet:7"), 6); /* there are no more */
+	assert_int_equal(cut_at("packet:7"), 6); /* the file has no more packets */
 }
 
 static void test_cut_by_time(void **state)
@@ -249,7 +249,7 @@ static void test_cut_by_time(void **state)
 	assert_int_equal(cut_at("100"), 5);
 }
 
-/* The time a report tells cuts at the same place again, wherever that is. */
+/* The time in a report leads to the same cut again, wherever it is. */
 static void test_told_time_cuts_there_again(void **state)
 {
 	struct talk a = talk_open("10.1.0.7:40000", "10.9.0.1:80");
@@ -283,7 +283,7 @@ static void test_cut_where_it_is_busiest(void **state)
 	struct talk b = talk_open("10.1.0.8:40000", "10.9.0.1:80");
 	for (int i = 0; i < 4; i++)
 		acknowledge(&a);
-	reset(&b); /* two were live from packet 5, its answer, to packet 10 */
+	reset(&b); /* two were live from packet 5, the answer to the SYN, to packet 10 */
 	assert_int_equal(packets, 11);
 	assert_int_equal(run(), 0);
 	assert_int_equal(number("cut.packet"), 8);
@@ -325,13 +325,13 @@ static void test_busiest_of_nobody(void **state)
 
 /* ---- standard input ---- */
 
-/* As `cat capture | jeebs-appliance --dry-run -`. */
+/* Standard input, as in `cat capture | jeebs-appliance --dry-run -`. */
 static int run_pipe(void)
 {
 	int ends[2], saved = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
 
 	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-	assert_true(capture.n <= 4096); /* what a pipe always holds */
+	assert_true(capture.n <= 4096); /* so much fits into any pipe */
 	assert_int_equal(write(ends[1], capture.p, capture.n), capture.n);
 	close(ends[1]);
 	dup2(ends[0], STDIN_FILENO);
@@ -361,7 +361,8 @@ static void all_exact(struct talk *t, long long exact)
 	assert_int_equal(number("exact"), exact);
 }
 
-/* The server had asked all of it before it heard anything, though the client has not said so. */
+/* The server had sent all its questions before it heard anything. The client has not acknowledged
+ * them. */
 static void test_acknowledged_in_part(void **state)
 {
 	struct talk t = talk_open("10.1.0.7:40000", "10.9.0.1:23");
@@ -374,7 +375,7 @@ static void test_acknowledged_in_part(void **state)
 	all_exact(&t, 7);
 }
 
-/* It had asked one byte of it. */
+/* The server had sent one byte of them. */
 static void test_half_an_option(void **state)
 {
 	struct talk t = talk_open("10.1.0.7:40000", "10.9.0.1:23");
@@ -393,14 +394,14 @@ static void test_standard_input(void **state)
 	assert_int_equal(run_pipe(), 0);
 	assert_string_equal(json_string_value(get("capture.file")), "-");
 	assert_int_equal(number("totals.live"), 1);
-	options.server_auto = true; /* each of the two needs a pass of its own */
+	options.server_auto = true; /* the server and the cut need a pass each */
 	assert_int_equal(run_pipe(), 66);
 	assert_non_null(strstr(ran.err, "cannot be read twice"));
 	options.server_auto = false;
 	options.cut = DRY_RUN_CUT_BUSIEST;
 	assert_int_equal(run_pipe(), 66);
 	assert_non_null(strstr(ran.err, "cannot be read twice"));
-	write_file(path, "", 0); /* for tear_down() */
+	write_file(path, "", 0); /* tear_down() removes it */
 }
 
 int main(void)
