@@ -1,62 +1,16 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "authority.h"
 #include "secret.h"
+#include "test/authority-rig.h"
 #include "test/seal-rig.h"
-
-static char dir[64];
-static char error[512];
-static struct authority authority = {.dir = dir, .now_ns = RIG_NOW_NS};
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	return remove(path);
-}
-
-static int set_up(void **state)
-{
-	strcpy(dir, "/dev/shm/jeebs-authority-XXXXXX");
-	error[0] = 0;
-	authority.now_ns = RIG_NOW_NS;
-	return mkdtemp(dir) && authority_init(&authority, error, sizeof error) == 0 ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-	return nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
-
-static const char *in_dir(const char *name)
-{
-	static char path[16][256];
-	static unsigned next;
-	char *p = path[next++ % 16];
-
-	snprintf(p, sizeof path[0], "%s/%s", dir, name);
-	return p;
-}
-
-static int add_origin(const char *name, const char *address)
-{
-	struct netaddr a;
-
-	assert_int_equal(netaddr_parse(address, &a), 0);
-	return authority_add_origin(&authority, name, &a, 1, error, sizeof error);
-}
 
 static struct identity *identity_in(const char *folder, const char *role_name,
 				    enum identity_role role)
@@ -64,11 +18,11 @@ static struct identity *identity_in(const char *folder, const char *role_name,
 	char certificate[256], key[256];
 	struct identity *i = NULL;
 
-	snprintf(certificate, sizeof certificate, "%s/%s/%s.crt", dir, folder, role_name);
-	snprintf(key, sizeof key, "%s/%s/%s.key", dir, folder, role_name);
-	int r = identity_open(certificate, key, role, &i, error, sizeof error);
+	snprintf(certificate, sizeof certificate, "%s/%s/%s.crt", rig_dir, folder, role_name);
+	snprintf(key, sizeof key, "%s/%s/%s.key", rig_dir, folder, role_name);
+	int r = identity_open(certificate, key, role, &i, rig_error, sizeof rig_error);
 	if (r < 0)
-		fail_msg("%s", error);
+		fail_msg("%s", rig_error);
 	return i;
 }
 
@@ -76,8 +30,8 @@ static struct trust *trust_in_dir(void)
 {
 	struct trust *t = NULL;
 
-	if (trust_open(in_dir("ca.crt"), in_dir("ca.crl"), &t, error, sizeof error) < 0)
-		fail_msg("%s", error);
+	if (trust_open(rig_path("ca.crt"), rig_path("ca.crl"), &t, rig_error, sizeof rig_error) < 0)
+		fail_msg("%s", rig_error);
 	return t;
 }
 
@@ -85,20 +39,20 @@ static int check_now(struct trust *t, const struct identity *i)
 {
 	struct subject s;
 
-	return trust_check(t, identity_certificate(i), authority.now_ns, &s);
+	return trust_check(t, identity_certificate(i), rig_ca.now_ns, &s);
 }
 
 static unsigned mode_of(const char *name)
 {
 	struct stat st;
 
-	assert_int_equal(stat(in_dir(name), &st), 0);
+	assert_int_equal(stat(rig_path(name), &st), 0);
 	return st.st_mode & 07777;
 }
 
 static void test_who_is_who(void **state)
 {
-	assert_int_equal(add_origin("web1", "10.9.0.1"), 0);
+	assert_int_equal(rig_origin("web1", "10.9.0.1"), 0);
 	struct trust *t = trust_in_dir();
 	struct identity *vault = identity_in(".", "vault", IDENTITY_VAULT);
 	struct identity *recovery = identity_in(".", "recovery", IDENTITY_RECOVERY);
@@ -135,12 +89,13 @@ static void seal_by_folder(const char *folder, struct sealed *ret_epoch, struct 
 	struct bytes keys = bytes_of(room, seal_rig_keys("10.9.0.1:443", 1, room));
 	char path[256];
 
-	snprintf(path, sizeof path, "%s/%s/recovery.crt", dir, folder);
-	assert_int_equal(identity_certificates(path, SEAL_RECIPIENTS_MAX, &to, error, sizeof error),
-			 0);
+	snprintf(path, sizeof path, "%s/%s/recovery.crt", rig_dir, folder);
+	assert_int_equal(
+		identity_certificates(path, SEAL_RECIPIENTS_MAX, &to, rig_error, sizeof rig_error),
+		0);
 	assert_int_equal(sealer_new(origin, to, &s), 0);
-	assert_int_equal(sealer_epoch(s, authority.now_ns, id, ret_epoch), 0);
-	assert_int_equal(sealer_batch(s, authority.now_ns, &keys, 1, ret_record, &index), 0);
+	assert_int_equal(sealer_epoch(s, rig_ca.now_ns, id, ret_epoch), 0);
+	assert_int_equal(sealer_batch(s, rig_ca.now_ns, &keys, 1, ret_record, &index), 0);
 	sealer_free(s);
 	sk_X509_pop_free(to, X509_free);
 	identity_close(origin);
@@ -157,9 +112,9 @@ static int opens(const struct identity *recovery, const struct sealed *epoch,
 
 	assert_int_equal(opener_new(t, &o), 0);
 	assert_int_equal(opener_add_identity(o, recovery), 0);
-	int r = opener_epoch(o, bytes_of(epoch->p, epoch->n), authority.now_ns, id);
+	int r = opener_epoch(o, bytes_of(epoch->p, epoch->n), rig_ca.now_ns, id);
 	if (r == SEAL_OK)
-		r = opener_record(o, bytes_of(record->p, record->n), NULL, authority.now_ns,
+		r = opener_record(o, bytes_of(record->p, record->n), NULL, rig_ca.now_ns,
 				  SEAL_AGE_ANY, room, &opened);
 	opener_free(o);
 	trust_close(t);
@@ -171,8 +126,8 @@ static size_t recipients_of(const char *origin)
 	STACK_OF(X509) *to = NULL;
 	char path[256];
 
-	snprintf(path, sizeof path, "%s/origins/%s/recovery.crt", dir, origin);
-	if (identity_certificates(path, SEAL_RECIPIENTS_MAX, &to, error, sizeof error) < 0)
+	snprintf(path, sizeof path, "%s/origins/%s/recovery.crt", rig_dir, origin);
+	if (identity_certificates(path, SEAL_RECIPIENTS_MAX, &to, rig_error, sizeof rig_error) < 0)
 		return 0;
 	size_t n = (size_t)sk_X509_num(to);
 	sk_X509_pop_free(to, X509_free);
@@ -184,22 +139,23 @@ static void test_rotation_loses_nothing(void **state)
 	struct sealed epoch, record, epoch2, record2;
 	char serial[SERIAL_STRLEN], folder[128];
 
-	assert_int_equal(add_origin("web1", "10.9.0.1"), 0);
+	assert_int_equal(rig_origin("web1", "10.9.0.1"), 0);
 	struct identity *before = identity_in(".", "recovery", IDENTITY_RECOVERY);
 	issue_serial(identity_certificate(before), serial);
 	seal_by_folder("origins/web1", &epoch, &record);
-	assert_int_equal(authority_rotate(&authority, "recovery", error, sizeof error), 0);
+	assert_int_equal(authority_rotate(&rig_ca, "recovery", rig_error, sizeof rig_error), 0);
 	struct identity *after = identity_in(".", "recovery", IDENTITY_RECOVERY);
 	assert_int_not_equal(X509_cmp(identity_certificate(before), identity_certificate(after)),
 			     0);
 	/* What was sealed before opens with what was kept. */
 	char certificate[256], key[256];
 	struct identity *kept = NULL;
-	snprintf(folder, sizeof folder, "%s/recovery.d/%s", dir, serial);
+	snprintf(folder, sizeof folder, "%s/recovery.d/%s", rig_dir, serial);
 	snprintf(certificate, sizeof certificate, "%s.crt", folder);
 	snprintf(key, sizeof key, "%s.key", folder);
-	assert_int_equal(
-		identity_open(certificate, key, IDENTITY_RECOVERY, &kept, error, sizeof error), 0);
+	assert_int_equal(identity_open(certificate, key, IDENTITY_RECOVERY, &kept, rig_error,
+				       sizeof rig_error),
+			 0);
 	assert_int_equal(opens(kept, &epoch, &record), SEAL_OK);
 	assert_int_equal(opens(after, &epoch, &record), SEAL_NOT_FOR_US);
 	/* From now on both open. */
@@ -208,7 +164,7 @@ static void test_rotation_loses_nothing(void **state)
 	assert_int_equal(opens(kept, &epoch2, &record2), SEAL_OK);
 	assert_int_equal(opens(after, &epoch2, &record2), SEAL_OK);
 	/* After one more the first is sealed to no longer. */
-	assert_int_equal(authority_rotate(&authority, "recovery", error, sizeof error), 0);
+	assert_int_equal(authority_rotate(&rig_ca, "recovery", rig_error, sizeof rig_error), 0);
 	assert_int_equal(recipients_of("web1"), 2);
 	sealed_free(&epoch2);
 	sealed_free(&record2);
@@ -228,11 +184,11 @@ static void test_rotated_origin_and_vault(void **state)
 {
 	struct sealed epoch, record;
 
-	assert_int_equal(add_origin("web1", "10.9.0.1"), 0);
+	assert_int_equal(rig_origin("web1", "10.9.0.1"), 0);
 	struct identity *old = identity_in("origins/web1", "origin", IDENTITY_ORIGIN);
 	seal_by_folder("origins/web1", &epoch, &record);
-	assert_int_equal(authority_rotate(&authority, "web1", error, sizeof error), 0);
-	assert_int_equal(authority_rotate(&authority, "vault", error, sizeof error), 0);
+	assert_int_equal(authority_rotate(&rig_ca, "web1", rig_error, sizeof rig_error), 0);
+	assert_int_equal(authority_rotate(&rig_ca, "vault", rig_error, sizeof rig_error), 0);
 	struct identity *web1 = identity_in("origins/web1", "origin", IDENTITY_ORIGIN);
 	struct identity *vault = identity_in(".", "vault", IDENTITY_VAULT);
 	struct identity *recovery = identity_in(".", "recovery", IDENTITY_RECOVERY);
@@ -258,33 +214,33 @@ static void test_revoked(void **state)
 {
 	struct sealed epoch, record;
 
-	assert_int_equal(add_origin("web1", "10.9.0.1"), 0);
-	assert_int_equal(add_origin("web2", "10.9.0.2"), 0);
+	assert_int_equal(rig_origin("web1", "10.9.0.1"), 0);
+	assert_int_equal(rig_origin("web2", "10.9.0.2"), 0);
 	struct trust *running = trust_in_dir();
 	struct identity *web1 = identity_in("origins/web1", "origin", IDENTITY_ORIGIN);
 	struct identity *web2 = identity_in("origins/web2", "origin", IDENTITY_ORIGIN);
 	struct identity *recovery = identity_in(".", "recovery", IDENTITY_RECOVERY);
 	seal_by_folder("origins/web1", &epoch, &record);
-	assert_int_equal(authority_revoke(&authority, "web1", error, sizeof error), 0);
+	assert_int_equal(authority_revoke(&rig_ca, "web1", rig_error, sizeof rig_error), 0);
 	/* Who runs sees it when he reads the list again. */
 	assert_int_equal(check_now(running, web1), TRUST_OK);
-	assert_int_equal(trust_reload(running, error, sizeof error), 0);
+	assert_int_equal(trust_reload(running, rig_error, sizeof rig_error), 0);
 	assert_int_equal(check_now(running, web1), TRUST_REVOKED);
 	assert_int_equal(check_now(running, web2), TRUST_OK);
 	assert_int_equal(opens(recovery, &epoch, &record), SEAL_REVOKED);
 	/* It cannot be renewed, but there may be a new one of that name. */
-	assert_int_equal(authority_rotate(&authority, "web1", error, sizeof error), -ENOENT);
-	assert_int_equal(add_origin("web1", "10.9.0.1"), 0);
+	assert_int_equal(authority_rotate(&rig_ca, "web1", rig_error, sizeof rig_error), -ENOENT);
+	assert_int_equal(rig_origin("web1", "10.9.0.1"), 0);
 	/* One alone, by its serial number */
 	char serial[SERIAL_STRLEN];
 	issue_serial(identity_certificate(web2), serial);
-	assert_int_equal(authority_rotate(&authority, "web2", error, sizeof error), 0);
-	assert_int_equal(authority_revoke(&authority, serial, error, sizeof error), 0);
+	assert_int_equal(authority_rotate(&rig_ca, "web2", rig_error, sizeof rig_error), 0);
+	assert_int_equal(authority_revoke(&rig_ca, serial, rig_error, sizeof rig_error), 0);
 	struct identity *renewed = identity_in("origins/web2", "origin", IDENTITY_ORIGIN);
-	assert_int_equal(trust_reload(running, error, sizeof error), 0);
+	assert_int_equal(trust_reload(running, rig_error, sizeof rig_error), 0);
 	assert_int_equal(check_now(running, web2), TRUST_REVOKED);
 	assert_int_equal(check_now(running, renewed), TRUST_OK);
-	assert_int_equal(authority_revoke(&authority, "web9", error, sizeof error), -ENOENT);
+	assert_int_equal(authority_revoke(&rig_ca, "web9", rig_error, sizeof rig_error), -ENOENT);
 	identity_close(web1);
 	identity_close(web2);
 	identity_close(renewed);
@@ -297,7 +253,7 @@ static void test_revoked(void **state)
 static void copy_file(const char *from, const char *to)
 {
 	static char text[65536];
-	FILE *in = fopen(in_dir(from), "r"), *out = fopen(in_dir(to), "w");
+	FILE *in = fopen(rig_path(from), "r"), *out = fopen(rig_path(to), "w");
 
 	assert_true(in && out);
 	size_t n = fread(text, 1, sizeof text, in);
@@ -309,17 +265,17 @@ static void copy_file(const char *from, const char *to)
 /* A list from before a revocation does not take it back; nor does one of another CA count. */
 static void test_lists_do_not_go_back(void **state)
 {
-	assert_int_equal(add_origin("web1", "10.9.0.1"), 0);
+	assert_int_equal(rig_origin("web1", "10.9.0.1"), 0);
 	copy_file("ca.crl", "old.crl");
-	assert_int_equal(authority_revoke(&authority, "web1", error, sizeof error), 0);
+	assert_int_equal(authority_revoke(&rig_ca, "web1", rig_error, sizeof rig_error), 0);
 	struct trust *t = trust_in_dir();
 	struct identity *web1 = identity_in("origins/web1", "origin", IDENTITY_ORIGIN);
 	copy_file("ca.crl", "new.crl");
 	copy_file("old.crl", "ca.crl");
-	assert_int_equal(trust_reload(t, error, sizeof error), -ESTALE);
+	assert_int_equal(trust_reload(t, rig_error, sizeof rig_error), -ESTALE);
 	assert_int_equal(check_now(t, web1), TRUST_REVOKED);
 	copy_file("ca.crt", "ca.crl");
-	assert_int_equal(trust_reload(t, error, sizeof error), -EINVAL);
+	assert_int_equal(trust_reload(t, rig_error, sizeof rig_error), -EINVAL);
 	assert_int_equal(check_now(t, web1), TRUST_REVOKED);
 	struct issuer other = seal_rig_ca();
 	struct trust *none = NULL;
@@ -327,11 +283,12 @@ static void test_lists_do_not_go_back(void **state)
 	assert_true(issue_crl_sign(crl, &other));
 	struct secret text;
 	assert_true(issue_write_crl(crl, &text));
-	FILE *f = fopen(in_dir("ca.crl"), "w");
+	FILE *f = fopen(rig_path("ca.crl"), "w");
 	assert_int_equal(fwrite(text.p, 1, text.n, f), text.n);
 	fclose(f);
-	assert_int_equal(trust_reload(t, error, sizeof error), -EINVAL);
-	assert_int_equal(trust_open(in_dir("ca.crt"), in_dir("ca.crl"), &none, error, sizeof error),
+	assert_int_equal(trust_reload(t, rig_error, sizeof rig_error), -EINVAL);
+	assert_int_equal(trust_open(rig_path("ca.crt"), rig_path("ca.crl"), &none, rig_error,
+				    sizeof rig_error),
 			 -EINVAL);
 	secret_free(&text);
 	X509_CRL_free(crl);
@@ -344,14 +301,16 @@ static void test_further_boxes(void **state)
 {
 	struct sealed epoch, record;
 
-	assert_int_equal(add_origin("web1", "10.9.0.1"), 0);
-	assert_int_equal(authority_add_recovery(&authority, "box2", error, sizeof error), 0);
-	assert_int_equal(authority_add_recovery(&authority, "box2", error, sizeof error), -EEXIST);
+	assert_int_equal(rig_origin("web1", "10.9.0.1"), 0);
+	assert_int_equal(authority_add_recovery(&rig_ca, "box2", rig_error, sizeof rig_error), 0);
+	assert_int_equal(authority_add_recovery(&rig_ca, "box2", rig_error, sizeof rig_error),
+			 -EEXIST);
 	struct identity *first = identity_in("recoveries/box2", "recovery", IDENTITY_RECOVERY);
 	assert_int_equal(recipients_of("web1"), 2);
 	seal_by_folder("origins/web1", &epoch, &record);
 	assert_int_equal(opens(first, &epoch, &record), SEAL_OK);
-	assert_int_equal(authority_rotate(&authority, "recovery:box2", error, sizeof error), 0);
+	assert_int_equal(authority_rotate(&rig_ca, "recovery:box2", rig_error, sizeof rig_error),
+			 0);
 	assert_int_equal(recipients_of("web1"), 3);
 	struct identity *second = identity_in("recoveries/box2", "recovery", IDENTITY_RECOVERY);
 	assert_int_equal(opens(second, &epoch, &record), SEAL_NOT_FOR_US);
@@ -359,23 +318,27 @@ static void test_further_boxes(void **state)
 	issue_serial(identity_certificate(first), serial);
 	snprintf(kept, sizeof kept, "recoveries/box2/recovery.d/%s.key", serial);
 	assert_int_equal(mode_of(kept), 0600);
-	assert_int_equal(authority_revoke(&authority, "recovery:box2", error, sizeof error), 0);
+	assert_int_equal(authority_revoke(&rig_ca, "recovery:box2", rig_error, sizeof rig_error),
+			 0);
 	assert_int_equal(recipients_of("web1"), 1);
 	copy_file("recoveries/box2/ca.crl", "theirs.crl");
 	struct trust *t = NULL;
-	assert_int_equal(
-		trust_open(in_dir("ca.crt"), in_dir("theirs.crl"), &t, error, sizeof error), 0);
+	assert_int_equal(trust_open(rig_path("ca.crt"), rig_path("theirs.crl"), &t, rig_error,
+				    sizeof rig_error),
+			 0);
 	assert_int_equal(check_now(t, second), TRUST_REVOKED);
 	/* There is a ceiling, and it is told before anybody is given too many. */
 	for (int i = 0; i < SEAL_RECIPIENTS_MAX - 1; i++) {
 		char name[8];
 		snprintf(name, sizeof name, "more%d", i);
-		assert_int_equal(authority_add_recovery(&authority, name, error, sizeof error), 0);
+		assert_int_equal(authority_add_recovery(&rig_ca, name, rig_error, sizeof rig_error),
+				 0);
 	}
 	assert_int_equal(recipients_of("web1"), SEAL_RECIPIENTS_MAX);
-	assert_int_equal(authority_add_recovery(&authority, "one-more", error, sizeof error),
+	assert_int_equal(authority_add_recovery(&rig_ca, "one-more", rig_error, sizeof rig_error),
 			 -ENOSPC);
-	assert_int_equal(authority_rotate(&authority, "recovery", error, sizeof error), -ENOSPC);
+	assert_int_equal(authority_rotate(&rig_ca, "recovery", rig_error, sizeof rig_error),
+			 -ENOSPC);
 	assert_int_equal(recipients_of("web1"), SEAL_RECIPIENTS_MAX);
 	trust_close(t);
 	identity_close(first);
@@ -386,10 +349,10 @@ static void test_further_boxes(void **state)
 
 static void test_nobody_to_seal_to(void **state)
 {
-	assert_int_equal(add_origin("web1", "10.9.0.1"), 0);
-	assert_int_equal(authority_revoke(&authority, "recovery", error, sizeof error), 0);
+	assert_int_equal(rig_origin("web1", "10.9.0.1"), 0);
+	assert_int_equal(authority_revoke(&rig_ca, "recovery", rig_error, sizeof rig_error), 0);
 	assert_int_equal(recipients_of("web1"), 0);
-	assert_int_equal(authority_rotate(&authority, "recovery", error, sizeof error), 0);
+	assert_int_equal(authority_rotate(&rig_ca, "recovery", rig_error, sizeof rig_error), 0);
 	assert_int_equal(recipients_of("web1"), 1);
 }
 
@@ -406,57 +369,57 @@ static void test_what_is_refused(void **state)
 	struct netaddr a;
 
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-		assert_int_equal(add_origin(names[i], "10.9.0.1"), -EINVAL);
-	assert_int_equal(authority_init(&authority, error, sizeof error), -EEXIST);
-	assert_int_equal(add_origin("web1", "10.9.0.1"), 0);
-	assert_int_equal(add_origin("web1", "10.9.0.1"), -EEXIST);
-	assert_int_equal(authority_add_origin(&authority, "web2", &a, 0, error, sizeof error),
+		assert_int_equal(rig_origin(names[i], "10.9.0.1"), -EINVAL);
+	assert_int_equal(authority_init(&rig_ca, rig_error, sizeof rig_error), -EEXIST);
+	assert_int_equal(rig_origin("web1", "10.9.0.1"), 0);
+	assert_int_equal(rig_origin("web1", "10.9.0.1"), -EEXIST);
+	assert_int_equal(authority_add_origin(&rig_ca, "web2", &a, 0, rig_error, sizeof rig_error),
 			 -EINVAL);
-	assert_int_equal(authority_rotate(&authority, "web9", error, sizeof error), -ENOENT);
+	assert_int_equal(authority_rotate(&rig_ca, "web9", rig_error, sizeof rig_error), -ENOENT);
 	/* The name is free again when the certificate is over. */
-	authority.now_ns += 1096 * RIG_DAY_NS;
-	assert_int_equal(add_origin("web1", "10.9.0.1"), 0);
+	rig_ca.now_ns += 1096 * RIG_DAY_NS;
+	assert_int_equal(rig_origin("web1", "10.9.0.1"), 0);
 }
 
 static void test_one_at_a_time(void **state)
 {
-	int fd = open(dir, O_RDONLY | O_DIRECTORY);
+	int fd = open(rig_dir, O_RDONLY | O_DIRECTORY);
 
 	assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0);
-	assert_int_equal(add_origin("web1", "10.9.0.1"), -EBUSY);
+	assert_int_equal(rig_origin("web1", "10.9.0.1"), -EBUSY);
 	close(fd);
-	assert_int_equal(add_origin("web1", "10.9.0.1"), 0);
+	assert_int_equal(rig_origin("web1", "10.9.0.1"), 0);
 }
 
 static void test_directories_of_others(void **state)
 {
-	assert_int_equal(chmod(dir, 0750), 0);
-	assert_int_equal(add_origin("web1", "10.9.0.1"), -EPERM);
-	assert_int_equal(chmod(dir, 0700), 0);
-	assert_int_equal(chmod(in_dir("ca.key"), 0640), 0);
-	assert_int_equal(add_origin("web1", "10.9.0.1"), -EPERM);
-	assert_non_null(strstr(error, "ca.key"));
-	assert_int_equal(chmod(in_dir("ca.key"), 0600), 0);
-	assert_int_equal(chmod(in_dir("index"), 0666), 0);
-	assert_int_equal(add_origin("web1", "10.9.0.1"), -EPERM);
+	assert_int_equal(chmod(rig_dir, 0750), 0);
+	assert_int_equal(rig_origin("web1", "10.9.0.1"), -EPERM);
+	assert_int_equal(chmod(rig_dir, 0700), 0);
+	assert_int_equal(chmod(rig_path("ca.key"), 0640), 0);
+	assert_int_equal(rig_origin("web1", "10.9.0.1"), -EPERM);
+	assert_non_null(strstr(rig_error, "ca.key"));
+	assert_int_equal(chmod(rig_path("ca.key"), 0600), 0);
+	assert_int_equal(chmod(rig_path("index"), 0666), 0);
+	assert_int_equal(rig_origin("web1", "10.9.0.1"), -EPERM);
 }
 
 /* What a process left that was killed while it wrote */
 static void test_remains_of_an_attempt(void **state)
 {
-	FILE *f = fopen(in_dir("index.new"), "w");
+	FILE *f = fopen(rig_path("index.new"), "w");
 
 	fputs("half a li", f);
 	fclose(f);
-	assert_int_equal(remove(in_dir("ca.crt")), 0); /* init writes it last */
-	assert_int_equal(authority_init(&authority, error, sizeof error), 0);
-	assert_int_equal(add_origin("web1", "10.9.0.1"), 0);
-	assert_int_equal(access(in_dir("index.new"), F_OK), -1);
-	f = fopen(in_dir("index"), "a");
+	assert_int_equal(remove(rig_path("ca.crt")), 0); /* init writes it last */
+	assert_int_equal(authority_init(&rig_ca, rig_error, sizeof rig_error), 0);
+	assert_int_equal(rig_origin("web1", "10.9.0.1"), 0);
+	assert_int_equal(access(rig_path("index.new"), F_OK), -1);
+	f = fopen(rig_path("index"), "a");
 	fputs("half a li", f);
 	fclose(f);
-	assert_int_equal(add_origin("web2", "10.9.0.1"), -EINVAL);
-	assert_non_null(strstr(error, "index"));
+	assert_int_equal(rig_origin("web2", "10.9.0.1"), -EINVAL);
+	assert_non_null(strstr(rig_error, "index"));
 }
 
 static void test_when_certificates_are_valid(void **state)
@@ -474,9 +437,9 @@ static void test_when_certificates_are_valid(void **state)
 	assert_int_equal(trust_check(t, identity_certificate(vault), RIG_NOW_NS - RIG_DAY_NS, &s),
 			 TRUST_EXPIRED);
 	/* A certificate never outlives its CA. */
-	authority.leaf_days = 100000;
-	assert_int_equal(authority_rotate(&authority, "vault", error, sizeof error), 0);
-	authority.leaf_days = 0;
+	rig_ca.leaf_days = 100000;
+	assert_int_equal(authority_rotate(&rig_ca, "vault", rig_error, sizeof rig_error), 0);
+	rig_ca.leaf_days = 0;
 	struct identity *long_one = identity_in(".", "vault", IDENTITY_VAULT);
 	assert_int_equal(trust_check(t, identity_certificate(long_one),
 				     RIG_NOW_NS + (AUTHORITY_CA_DAYS - 1) * RIG_DAY_NS, &s),
@@ -486,7 +449,8 @@ static void test_when_certificates_are_valid(void **state)
 			 TRUST_EXPIRED);
 	/* The CA is nobody itself. */
 	STACK_OF(X509) *ca = NULL;
-	assert_int_equal(identity_certificates(in_dir("ca.crt"), 1, &ca, error, sizeof error), 0);
+	assert_int_equal(
+		identity_certificates(rig_path("ca.crt"), 1, &ca, rig_error, sizeof rig_error), 0);
 	assert_int_equal(trust_check(t, sk_X509_value(ca, 0), RIG_NOW_NS, &s), TRUST_NO_ROLE);
 	sk_X509_pop_free(ca, X509_free);
 	identity_close(vault);
@@ -497,19 +461,24 @@ static void test_when_certificates_are_valid(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_who_is_who, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_rotation_loses_nothing, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_rotated_origin_and_vault, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_revoked, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_lists_do_not_go_back, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_further_boxes, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_nobody_to_seal_to, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_what_is_refused, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_one_at_a_time, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_directories_of_others, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_remains_of_an_attempt, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_when_certificates_are_valid, set_up,
-						tear_down),
+		cmocka_unit_test_setup_teardown(test_who_is_who, rig_set_up, rig_tear_down),
+		cmocka_unit_test_setup_teardown(test_rotation_loses_nothing, rig_set_up,
+						rig_tear_down),
+		cmocka_unit_test_setup_teardown(test_rotated_origin_and_vault, rig_set_up,
+						rig_tear_down),
+		cmocka_unit_test_setup_teardown(test_revoked, rig_set_up, rig_tear_down),
+		cmocka_unit_test_setup_teardown(test_lists_do_not_go_back, rig_set_up,
+						rig_tear_down),
+		cmocka_unit_test_setup_teardown(test_further_boxes, rig_set_up, rig_tear_down),
+		cmocka_unit_test_setup_teardown(test_nobody_to_seal_to, rig_set_up, rig_tear_down),
+		cmocka_unit_test_setup_teardown(test_what_is_refused, rig_set_up, rig_tear_down),
+		cmocka_unit_test_setup_teardown(test_one_at_a_time, rig_set_up, rig_tear_down),
+		cmocka_unit_test_setup_teardown(test_directories_of_others, rig_set_up,
+						rig_tear_down),
+		cmocka_unit_test_setup_teardown(test_remains_of_an_attempt, rig_set_up,
+						rig_tear_down),
+		cmocka_unit_test_setup_teardown(test_when_certificates_are_valid, rig_set_up,
+						rig_tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

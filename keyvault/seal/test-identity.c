@@ -1,11 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <errno.h>
-#include <ftw.h>
-#include <setjmp.h>
 #include <spawn.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,57 +8,23 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include <openssl/pem.h>
 
 #include "authority.h"
 #include "identity-token.h"
 #include "secret.h"
+#include "test/authority-rig.h"
 #include "test/seal-rig.h"
-
-static char dir[64];
-static char error[512];
-static struct authority authority = {.dir = dir, .now_ns = RIG_NOW_NS};
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	return remove(path);
-}
 
 static int set_up(void **state)
 {
-	static const char *const address[] = {"10.9.0.1"};
-	struct netaddr a;
-
-	strcpy(dir, "/dev/shm/jeebs-identity-XXXXXX");
-	return mkdtemp(dir) && netaddr_parse(address[0], &a) == 0 &&
-			       authority_init(&authority, error, sizeof error) == 0 &&
-			       authority_add_origin(&authority, "web1", &a, 1, error,
-						    sizeof error) == 0
-		       ? 0
-		       : -1;
-}
-
-static int tear_down(void **state)
-{
-	return nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
-
-static const char *in_dir(const char *name)
-{
-	static char path[16][256];
-	static unsigned next;
-	char *p = path[next++ % 16];
-
-	snprintf(p, sizeof path[0], "%s/%s", dir, name);
-	return p;
+	return rig_set_up(state) == 0 && rig_origin("web1", "10.9.0.1") == 0 ? 0 : -1;
 }
 
 static int open_recovery(const char *certificate, const char *key)
 {
 	struct identity *i = NULL;
-	int r = identity_open(certificate, key, IDENTITY_RECOVERY, &i, error, sizeof error);
+	int r = identity_open(certificate, key, IDENTITY_RECOVERY, &i, rig_error, sizeof rig_error);
 
 	identity_close(i);
 	return r;
@@ -71,56 +32,56 @@ static int open_recovery(const char *certificate, const char *key)
 
 static void write_file(const char *name, const char *text, mode_t mode)
 {
-	FILE *f = fopen(in_dir(name), "w");
+	FILE *f = fopen(rig_path(name), "w");
 
 	assert_non_null(f);
 	fputs(text, f);
 	fclose(f);
-	assert_int_equal(chmod(in_dir(name), mode), 0);
+	assert_int_equal(chmod(rig_path(name), mode), 0);
 }
 
 static void test_files(void **state)
 {
-	const char *certificate = in_dir("recovery.crt"), *key = in_dir("recovery.key");
+	const char *certificate = rig_path("recovery.crt"), *key = rig_path("recovery.key");
 
 	assert_int_equal(open_recovery(certificate, key), 0);
-	assert_int_equal(open_recovery(certificate, in_dir("none.key")), -ENOENT);
-	assert_int_equal(open_recovery(in_dir("vault.crt"), in_dir("vault.key")), -EINVAL);
-	assert_non_null(strstr(error, "role recovery"));
-	assert_int_equal(open_recovery(certificate, in_dir("vault.key")), -EINVAL);
-	assert_non_null(strstr(error, "not the key to the certificate"));
+	assert_int_equal(open_recovery(certificate, rig_path("none.key")), -ENOENT);
+	assert_int_equal(open_recovery(rig_path("vault.crt"), rig_path("vault.key")), -EINVAL);
+	assert_non_null(strstr(rig_error, "role recovery"));
+	assert_int_equal(open_recovery(certificate, rig_path("vault.key")), -EINVAL);
+	assert_non_null(strstr(rig_error, "not the key to the certificate"));
 	assert_int_equal(open_recovery(key, key), -EINVAL);
 	assert_int_equal(open_recovery(certificate, certificate), -EPERM); /* all may read it */
 	assert_int_equal(chmod(key, 0640), 0);
 	assert_int_equal(open_recovery(certificate, key), -EPERM);
-	assert_non_null(strstr(error, "mode 640"));
+	assert_non_null(strstr(rig_error, "mode 640"));
 	assert_int_equal(chmod(key, 0602), 0);
 	assert_int_equal(open_recovery(certificate, key), -EPERM);
 	assert_int_equal(chmod(key, 0600), 0);
 	assert_int_equal(chmod(certificate, 0666), 0);
 	assert_int_equal(open_recovery(certificate, key), -EPERM);
 	assert_int_equal(chmod(certificate, 0644), 0);
-	assert_int_equal(chmod(dir, 0777), 0);
+	assert_int_equal(chmod(rig_dir, 0777), 0);
 	assert_int_equal(open_recovery(certificate, key), -EPERM);
-	assert_int_equal(chmod(dir, 0700), 0);
+	assert_int_equal(chmod(rig_dir, 0700), 0);
 	assert_int_equal(open_recovery(certificate, key), 0);
 }
 
 static void test_what_is_no_key(void **state)
 {
-	const char *certificate = in_dir("recovery.crt");
+	const char *certificate = rig_path("recovery.crt");
 	char *large = calloc(1, (1 << 20) + 2);
 
 	write_file("k", "", 0600);
-	assert_int_equal(open_recovery(certificate, in_dir("k")), -EINVAL);
+	assert_int_equal(open_recovery(certificate, rig_path("k")), -EINVAL);
 	write_file("k", "-----BEGIN PRIVATE KEY-----\nMIGH\n-----END PRIVATE KEY-----\n", 0600);
-	assert_int_equal(open_recovery(certificate, in_dir("k")), -EINVAL);
+	assert_int_equal(open_recovery(certificate, rig_path("k")), -EINVAL);
 	memset(large, 'x', (1 << 20) + 1);
 	write_file("k", large, 0600);
-	assert_int_equal(open_recovery(certificate, in_dir("k")), -EFBIG);
-	assert_int_equal(remove(in_dir("k")), 0);
-	assert_int_equal(mkdir(in_dir("k"), 0700), 0);
-	assert_int_equal(open_recovery(certificate, in_dir("k")), -EINVAL);
+	assert_int_equal(open_recovery(certificate, rig_path("k")), -EFBIG);
+	assert_int_equal(remove(rig_path("k")), 0);
+	assert_int_equal(mkdir(rig_path("k"), 0700), 0);
+	assert_int_equal(open_recovery(certificate, rig_path("k")), -EINVAL);
 	free(large);
 }
 
@@ -128,14 +89,14 @@ static void test_what_is_no_key(void **state)
 static void test_passphrase(void **state)
 {
 	EVP_PKEY *key = issue_key();
-	FILE *f = fopen(in_dir("k"), "w");
+	FILE *f = fopen(rig_path("k"), "w");
 
 	assert_int_equal(
 		PEM_write_PKCS8PrivateKey(f, key, EVP_aes_256_cbc(), "secret", 6, NULL, NULL), 1);
 	fclose(f);
-	assert_int_equal(chmod(in_dir("k"), 0600), 0);
-	assert_int_equal(open_recovery(in_dir("recovery.crt"), in_dir("k")), -EINVAL);
-	assert_non_null(strstr(error, "without a passphrase"));
+	assert_int_equal(chmod(rig_path("k"), 0600), 0);
+	assert_int_equal(open_recovery(rig_path("recovery.crt"), rig_path("k")), -EINVAL);
+	assert_non_null(strstr(rig_error, "without a passphrase"));
 	EVP_PKEY_free(key);
 }
 
@@ -143,26 +104,30 @@ static void test_lists_of_certificates(void **state)
 {
 	STACK_OF(X509) *all = NULL;
 	static char text[65536];
-	FILE *f = fopen(in_dir("recovery.crt"), "r");
+	FILE *f = fopen(rig_path("recovery.crt"), "r");
 	size_t n = fread(text, 1, sizeof text - 1, f);
 
 	fclose(f);
 	char *end = text + n;
 	memcpy(end, text, n);
 	write_file("both.crt", text, 0644);
-	assert_int_equal(identity_certificates(in_dir("both.crt"), 2, &all, error, sizeof error),
-			 0);
+	assert_int_equal(
+		identity_certificates(rig_path("both.crt"), 2, &all, rig_error, sizeof rig_error),
+		0);
 	assert_int_equal(sk_X509_num(all), 2);
 	sk_X509_pop_free(all, X509_free);
-	assert_int_equal(identity_certificates(in_dir("both.crt"), 1, &all, error, sizeof error),
-			 -EINVAL);
+	assert_int_equal(
+		identity_certificates(rig_path("both.crt"), 1, &all, rig_error, sizeof rig_error),
+		-EINVAL);
 	strcpy(end + n / 2, "\n"); /* the second one cut off */
 	write_file("both.crt", text, 0644);
-	assert_int_equal(identity_certificates(in_dir("both.crt"), 2, &all, error, sizeof error),
-			 -EINVAL);
+	assert_int_equal(
+		identity_certificates(rig_path("both.crt"), 2, &all, rig_error, sizeof rig_error),
+		-EINVAL);
 	write_file("both.crt", "", 0644);
-	assert_int_equal(identity_certificates(in_dir("both.crt"), 2, &all, error, sizeof error),
-			 -EINVAL);
+	assert_int_equal(
+		identity_certificates(rig_path("both.crt"), 2, &all, rig_error, sizeof rig_error),
+		-EINVAL);
 }
 
 static void test_credentials(void **state)
@@ -170,16 +135,16 @@ static void test_credentials(void **state)
 	unsetenv("CREDENTIALS_DIRECTORY");
 	assert_int_equal(open_recovery("credential:recovery.crt", "credential:recovery.key"),
 			 -ENOENT);
-	setenv("CREDENTIALS_DIRECTORY", dir, 1);
+	setenv("CREDENTIALS_DIRECTORY", rig_dir, 1);
 	assert_int_equal(open_recovery("credential:recovery.crt", "credential:recovery.key"), 0);
 	assert_int_equal(open_recovery("credential:recovery.crt", "credential:../recovery.key"),
 			 -EINVAL);
 	assert_int_equal(open_recovery("credential:origins/x", "credential:recovery.key"), -EINVAL);
 	assert_int_equal(open_recovery("credential:", "credential:recovery.key"), -EINVAL);
 	/* As systemd shows an ACL */
-	assert_int_equal(chmod(in_dir("recovery.key"), 0440), 0);
+	assert_int_equal(chmod(rig_path("recovery.key"), 0440), 0);
 	assert_int_equal(open_recovery("credential:recovery.crt", "credential:recovery.key"), 0);
-	assert_int_equal(chmod(in_dir("recovery.key"), 0444), 0);
+	assert_int_equal(chmod(rig_path("recovery.key"), 0444), 0);
 	assert_int_equal(open_recovery("credential:recovery.crt", "credential:recovery.key"),
 			 -EPERM);
 	unsetenv("CREDENTIALS_DIRECTORY");
@@ -191,10 +156,10 @@ static void set_up_tokens(void)
 	char text[256];
 
 	snprintf(text, sizeof text,
-		 "directories.tokendir = %s/tokens\nobjectstore.backend = file\n", dir);
+		 "directories.tokendir = %s/tokens\nobjectstore.backend = file\n", rig_dir);
 	write_file("softhsm2.conf", text, 0600);
-	assert_int_equal(mkdir(in_dir("tokens"), 0700), 0);
-	setenv("SOFTHSM2_CONF", in_dir("softhsm2.conf"), 1);
+	assert_int_equal(mkdir(rig_path("tokens"), 0700), 0);
+	setenv("SOFTHSM2_CONF", rig_path("softhsm2.conf"), 1);
 }
 
 static void run(const char *const *argv)
@@ -229,10 +194,11 @@ static void make_token(const char *certificate, const char *key, const char *lab
 		       const char *token, const char *usage)
 {
 	STACK_OF(X509) *all = NULL;
-	const char *public = in_dir("public.der");
+	const char *public = rig_path("public.der");
 	FILE *f = fopen(public, "w");
 
-	assert_int_equal(identity_certificates(certificate, 1, &all, error, sizeof error), 0);
+	assert_int_equal(identity_certificates(certificate, 1, &all, rig_error, sizeof rig_error),
+			 0);
 	assert_int_equal(i2d_PUBKEY_fp(f, X509_get0_pubkey(sk_X509_value(all, 0))), 1);
 	fclose(f);
 	sk_X509_pop_free(all, X509_free);
@@ -255,9 +221,9 @@ static void check_token_that_does_not_derive(struct trust *t, struct sealer *s, 
 	uint8_t id[EPOCH_ID_BYTES];
 	struct sealed epoch;
 
-	assert_int_equal(open_recovery(in_dir("recovery.crt"), uri), -EINVAL);
-	assert_non_null(strstr(error, "agreed with"));
-	assert_int_equal(identity_token_key(uri, &key, error, sizeof error), 0);
+	assert_int_equal(open_recovery(rig_path("recovery.crt"), uri), -EINVAL);
+	assert_non_null(strstr(rig_error, "agreed with"));
+	assert_int_equal(identity_token_key(uri, &key, rig_error, sizeof rig_error), 0);
 	assert_int_equal(identity_new(certificate, key, &recovery), 0);
 	assert_int_equal(opener_new(t, &o), 0);
 	assert_int_equal(opener_add_identity(o, recovery), 0);
@@ -283,32 +249,33 @@ static void test_tokens(void **state)
 	uint8_t room[SESSION_KEYS_MAX_BYTES];
 
 	set_up_tokens();
-	make_token(in_dir("recovery.crt"), in_dir("recovery.key"), "box", "third-token",
+	make_token(rig_path("recovery.crt"), rig_path("recovery.key"), "box", "third-token",
 		   "--usage-sign");
-	make_token(in_dir("recovery.crt"), in_dir("recovery.key"), "box", "recovery-token",
+	make_token(rig_path("recovery.crt"), rig_path("recovery.key"), "box", "recovery-token",
 		   "--usage-derive");
-	make_token(in_dir("origins/web1/origin.crt"), in_dir("origins/web1/origin.key"), "web1",
+	make_token(rig_path("origins/web1/origin.crt"), rig_path("origins/web1/origin.key"), "web1",
 		   "origin-token", "--usage-derive");
-	assert_int_equal(remove(in_dir("recovery.key")), 0);
-	assert_int_equal(remove(in_dir("origins/web1/origin.key")), 0);
+	assert_int_equal(remove(rig_path("recovery.key")), 0);
+	assert_int_equal(remove(rig_path("origins/web1/origin.key")), 0);
 
-	assert_int_equal(open_recovery(in_dir("recovery.crt"),
+	assert_int_equal(open_recovery(rig_path("recovery.crt"),
 				       "pkcs11:token=recovery-token;object=none?pin-value=5678"),
 			 -ENOENT);
-	assert_null(strstr(error, "5678"));
+	assert_null(strstr(rig_error, "5678"));
 	assert_int_equal(
-		open_recovery(in_dir("recovery.crt"),
+		open_recovery(rig_path("recovery.crt"),
 			      "pkcs11:token=origin-token;object=web1;type=private?pin-value=5678"),
 		-EINVAL);
-	if (identity_open(in_dir("recovery.crt"),
+	if (identity_open(rig_path("recovery.crt"),
 			  "pkcs11:token=recovery-token;object=box;type=private?pin-value=5678",
-			  IDENTITY_RECOVERY, &recovery, error, sizeof error) < 0 ||
-	    identity_open(in_dir("origins/web1/origin.crt"),
+			  IDENTITY_RECOVERY, &recovery, rig_error, sizeof rig_error) < 0 ||
+	    identity_open(rig_path("origins/web1/origin.crt"),
 			  "pkcs11:token=origin-token;object=web1;type=private?pin-value=5678",
-			  IDENTITY_ORIGIN, &origin, error, sizeof error) < 0)
-		fail_msg("%s", error);
-	assert_int_equal(trust_open(in_dir("ca.crt"), in_dir("ca.crl"), &t, error, sizeof error),
-			 0);
+			  IDENTITY_ORIGIN, &origin, rig_error, sizeof rig_error) < 0)
+		fail_msg("%s", rig_error);
+	assert_int_equal(
+		trust_open(rig_path("ca.crt"), rig_path("ca.crl"), &t, rig_error, sizeof rig_error),
+		0);
 	assert_int_equal(opener_new(t, &o), 0);
 	assert_int_equal(opener_add_identity(o, recovery), 0);
 	struct sealer *s = seal_rig_sealer(origin, recovery);
@@ -329,12 +296,12 @@ static void test_tokens(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_files, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_what_is_no_key, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_passphrase, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_lists_of_certificates, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_credentials, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_tokens, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_files, set_up, rig_tear_down),
+		cmocka_unit_test_setup_teardown(test_what_is_no_key, set_up, rig_tear_down),
+		cmocka_unit_test_setup_teardown(test_passphrase, set_up, rig_tear_down),
+		cmocka_unit_test_setup_teardown(test_lists_of_certificates, set_up, rig_tear_down),
+		cmocka_unit_test_setup_teardown(test_credentials, set_up, rig_tear_down),
+		cmocka_unit_test_setup_teardown(test_tokens, set_up, rig_tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
