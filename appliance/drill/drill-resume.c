@@ -641,12 +641,9 @@ static int judge_all(const struct harness *h, struct resumed *r, struct takeover
 	return 0;
 }
 
-int drill_resume(const struct drill_bench *b, struct takeover_item *item,
-		 const struct jeebs_flow *jf, struct drill_flow *truth,
-		 struct drill_flow *const others[JEEBS_EXPECT_MAX], uint64_t packet,
-		 const struct drill_seals *seals, struct drill_finding *f)
+static struct harness_options options_of(const struct drill_bench *b, const struct jeebs_flow *jf)
 {
-	const struct harness_options o = {
+	return (struct harness_options){
 		.backend = {.max = CHUNK_MAX},
 		.queue_max = SIZE_MAX,
 		.output_max = b->horizon,
@@ -656,6 +653,14 @@ int drill_resume(const struct drill_bench *b, struct takeover_item *item,
 		/* The oracle speaks as the old server, from its address. */
 		.backend_address = address_of(&jf->flow->server),
 	};
+}
+
+int drill_resume(const struct drill_bench *b, struct takeover_item *item,
+		 const struct jeebs_flow *jf, struct drill_flow *truth,
+		 struct drill_flow *const others[JEEBS_EXPECT_MAX], uint64_t packet,
+		 const struct drill_seals *seals, struct drill_finding *f)
+{
+	const struct harness_options o = options_of(b, jf);
 	struct remains *left = &item->taken.remains;
 	struct resumed r = {.bench = b,
 			    .cut = left->cut,
