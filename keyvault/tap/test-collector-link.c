@@ -431,14 +431,14 @@ static void nobody(void)
 	{                                     \
 		in_child(name);               \
 	}
-#define ALL(F)                                                                                    \
-	F(answered)                                                                               \
-	F(forbidden)                                                                              \
-	F(hangs_closed)                                                                           \
-	F(welcomed_late)                                                                          \
-	F(welcomed_never)                                                                         \
-	F(told_by_the_parent) F(hangs_open) F(gone_and_back) F(gone_confined) F(threads) F(forks) \
-		F(stolen) F(nobody)
+#define ALL(F)                \
+	F(answered)           \
+	F(forbidden)          \
+	F(hangs_closed)       \
+	F(welcomed_late)      \
+	F(welcomed_never)     \
+	F(told_by_the_parent) \
+	F(hangs_open) F(gone_and_back) F(gone_confined) F(threads) F(forks) F(stolen) F(nobody)
 ALL(IN_CHILD)
 
 int main(void)
