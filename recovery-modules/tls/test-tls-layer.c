@@ -272,6 +272,32 @@ static void test_before_the_server_speaks(void **state)
 	}
 }
 
+static void greet(void *ctx, struct bytes b, bool eof, struct buf *answer, bool *close, bool *fail)
+{
+	if (b.n == 0 && !eof)
+		buf_bytes(answer, bytes_str("220 hello\r\n"));
+}
+
+/* Whoever waits for a greeting gets it: nothing has shown yet that it is TLS. */
+static void test_a_server_that_speaks_first(void **state)
+{
+	static const struct jeebs_service usual = {
+		.protocol = "https", .retain = 1 << 20, .inner = &http_module};
+	const struct harness_backend backend = {.receive = greet};
+	struct harness_options o = {.service = &usual};
+	struct jeebs_plan plan;
+	struct harness h;
+
+	assert_int_equal(harness_init(&h, &https, &o), 0);
+	harness_plan(&h, &plan);
+	assert_string_equal(plan.reason, "handshake-anew");
+	harness_resume(&h, &backend, BYTES_NONE, false);
+	assert_int_equal(h.outcome, HARNESS_JOINED);
+	assert_true(bytes_eq(buf_view(&h.client), bytes_str("220 hello\r\n")));
+	assert_null(h.violation);
+	harness_deinit(&h);
+}
+
 /* With ALPN "h2" it is another module inside, if there is one. */
 static void test_alpn_chooses(void **state)
 {
@@ -353,6 +379,7 @@ int main(void)
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_a_log_that_is_lost),
 		cmocka_unit_test(test_before_the_server_speaks),
+		cmocka_unit_test(test_a_server_that_speaks_first),
 		cmocka_unit_test(test_alpn_chooses),
 		cmocka_unit_test(test_cuts),
 		cmocka_unit_test(test_cuts_in_small_chunks),

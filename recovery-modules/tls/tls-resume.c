@@ -678,7 +678,10 @@ static void settle(struct joined *m)
 	m->ops->timer(m->j, REST_MS);
 }
 
-/* The client's hello goes to the backup as it is, and nothing here is asked for again. */
+/*
+ * The client's hello goes to the backup as it is, and nothing here is asked for again. The backup
+ * is connected at once: what has not begun may be no TLS, and its client may wait for a greeting.
+ */
 static void pass_on(const struct tls *s, const struct jeebs_cut *cut, struct jeebs_join *j,
 		    const struct jeebs_join_ops *ops)
 {
@@ -688,6 +691,7 @@ static void pass_on(const struct tls *s, const struct jeebs_cut *cut, struct jee
 	ops->address(j, JEEBS_END_SERVICE, &service);
 	if (service.port != 0)
 		ops->backend_port(j, service.port);
+	ops->connect_backend(j);
 	ops->log_to_backend(j, s->service.begin[JEEBS_TO_SERVER], cut->to_server_end);
 	ops->pass(j, JEEBS_TO_SERVER);
 	ops->pass(j, JEEBS_TO_CLIENT);
