@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "key-log.h"
 
+#include "base/hex.h"
 #include "base/reader.h"
 
 static const struct {
@@ -14,24 +15,13 @@ static const struct {
 	{"SERVER_TRAFFIC_SECRET_0 ", TLS_SERVER_APPLICATION},
 };
 
-static int nibble(uint8_t c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 /* Reads the pairs of digits in @text, all of it. Returns how many bytes; 0: none, or too many. */
 static size_t read_hex(struct bytes text, uint8_t *out, size_t max)
 {
 	if (text.n % 2 || text.n / 2 > max)
 		return 0;
 	for (size_t i = 0; i < text.n; i += 2) {
-		int high = nibble(text.p[i]), low = nibble(text.p[i + 1]);
+		int high = hex_digit(text.p[i]), low = hex_digit(text.p[i + 1]);
 		if (high < 0 || low < 0)
 			return 0;
 		out[i / 2] = (uint8_t)(high << 4 | low);

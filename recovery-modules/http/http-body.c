@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/hex.h"
+
 void http_body_init(struct http_body *b, enum http_body_kind kind, uint64_t length)
 {
 	*b = (struct http_body){.kind = (uint8_t)kind};
@@ -43,16 +45,6 @@ static size_t take_data(struct http_body *b, struct jeebs_bytes in, struct jeebs
 	return n;
 }
 
-static int hex_value(uint8_t c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return -1;
-}
-
 /* Adds the text of an extension or of trailer fields to its digest (FNV-1a, byte by byte). */
 static void take_text(struct http_body *b, struct jeebs_bytes in)
 {
@@ -66,7 +58,7 @@ static void take_text(struct http_body *b, struct jeebs_bytes in)
 
 static uint8_t size_step(struct http_body *b, uint8_t c)
 {
-	int v = hex_value(c);
+	int v = hex_digit(c);
 
 	if (v >= 0) {
 		/* At most sixteen digits, and no size that an offset cannot hold. */
