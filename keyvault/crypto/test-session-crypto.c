@@ -182,8 +182,10 @@ static void hear_inner(const struct tls_rig *r, struct follower *f, struct bytes
 	if (type == 23)
 		buf_bytes(&f->plain, bytes_head(text, n));
 	/* OpenSSL has Finished at the end of a record. */
-	if (type == 22 && n >= 36 && text.p[n - f->suite->sha384 * 16 - 36] == 20 &&
-	    text.p[n - f->suite->sha384 * 16 - 33] == tls_suite_hash_bytes(f->suite))
+	const uint8_t finished[] = {20, 0, 0, (uint8_t)tls_suite_hash_bytes(f->suite)};
+	size_t finished_n = sizeof finished + finished[3];
+	if (type == 22 && n >= finished_n &&
+	    memcmp(text.p + n - finished_n, finished, sizeof finished) == 0)
 		set_key(r, f, JEEBS_KEY_TLS13_APPLICATION);
 	if (type == 22 && n == 5 && text.p[0] == 24) {
 		uint32_t next, again;
