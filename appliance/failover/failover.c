@@ -16,6 +16,7 @@
 #include "base/mailbox.h"
 #include "base/thread.h"
 #include "failover-run.h"
+#include "fence.h"
 
 /*
  * Ceiling of threads that restore; there is one for each core. More would only wait for the
@@ -23,6 +24,8 @@
  */
 #define CREW_LIMIT      8
 #define CONFLICT_LOG_NS NS_PER_S
+/* The end of the process does not wait longer for fences that cannot be started or buried. */
+#define FENCES_SETTLE_NS NS_PER_S
 
 /*
  * The pauses between announcements. First a burst, for switches and hosts that missed one; then a
@@ -302,6 +305,7 @@ struct failover *failover_free(struct failover *f)
 	for (uint32_t i = 0; f->server && i < f->cfg.config->server_count; i++)
 		if (!failover_run_free_left(&f->server[i]))
 			return NULL; /* it may still ring the bell */
+	fences_settle(FENCES_SETTLE_NS);
 	mailbox_take(&f->mail, &f->requests);
 	list_for_each_safe (it, tmp, &f->requests) {
 		list_del(it);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/bell.h"
+#include "base/clock.h"
 #include "base/file-trust.h"
 #include "base/thread.h"
 #include "subprocess.h"
@@ -254,4 +255,12 @@ struct fence *fence_end(struct fence *f)
 	pthread_mutex_unlock(&f->lock);
 	let_go(f);
 	return NULL;
+}
+
+void fences_settle(int64_t limit_ns)
+{
+	int64_t until_ns = clock_mono_ns() + limit_ns;
+
+	while (atomic_load(&threads) > 0 && clock_mono_ns() < until_ns)
+		usleep(1000);
 }

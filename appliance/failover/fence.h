@@ -53,5 +53,10 @@ int fence_error(struct fence *f);
 pid_t fence_pid(struct fence *f);
 /* The owner does not want it any more: kills it if it runs. NULL is fine; returns NULL. */
 struct fence *fence_end(struct fence *f);
+/*
+ * Waits for fences that were ended, at most so long: one that was about to start is killed as soon
+ * as it has, which nobody does who has left.
+ */
+void fences_settle(int64_t limit_ns);
 
 #endif

@@ -34,6 +34,7 @@
 /* Calls that hang, as on a dead disk, until they are released. */
 static struct {
 	atomic_bool starts, burials;
+	atomic_bool notes; /* the program runs, and its thread does not know it yet */
 } hang;
 static atomic_uint started;
 
@@ -55,6 +56,7 @@ WRAP(int, subprocess_start, const struct subprocess *s, pid_t *ret)
 	hang_while(&hang.starts);
 	int r = __real_subprocess_start(s, ret);
 	atomic_fetch_add(&started, 1);
+	hang_while(&hang.notes);
 	return r;
 }
 
@@ -258,6 +260,27 @@ static void test_end(void **state)
 
 /* ---- what hangs ---- */
 
+/* Whoever leaves after fence_end() leaves no program behind, though nobody knew yet that it runs.
+ */
+static void test_settle(void **state)
+{
+	char *argv[] = {"/bin/sh", "-c", "trap '' TERM; sleep 1000 & wait", NULL};
+	unsigned before = atomic_load(&started);
+	struct fence *f;
+
+	atomic_store(&hang.notes, true);
+	assert_int_equal(fence_start(argv, "web-1", "10.9.0.1", "test", LONG_NS, &f), 0);
+	while (atomic_load(&started) == before)
+		sched_yield();
+	fence_end(f);
+	fences_settle(NS_PER_MS); /* has its limit */
+	assert_int_equal(__real_waitpid(-1, NULL, WNOHANG), 0);
+	atomic_store(&hang.notes, false);
+	fences_settle(LONG_NS);
+	assert_int_equal(__real_waitpid(-1, NULL, WNOHANG), -1);
+	assert_int_equal(errno, ECHILD);
+}
+
 static void expect_none_left(struct fence *f, int out)
 {
 	char text[16];
@@ -460,6 +483,7 @@ int main(void)
 		cmocka_unit_test(test_wait_ends_at_the_deadline),
 		cmocka_unit_test(test_end_is_told),
 		cmocka_unit_test(test_end),
+		cmocka_unit_test(test_settle),
 		cmocka_unit_test(test_nobody_waits_for_a_burial),
 		cmocka_unit_test(test_nobody_waits_for_a_start),
 		cmocka_unit_test(test_so_many_hang_at_most),
