@@ -26,8 +26,8 @@ appliance_start --debug
 client_no=0
 client() { # ID PORT STEP...
 	client_no=$((client_no + 1))
-	get_with "$1" env "FROM=$((40000 + client_no))" /usr/bin/python3 "$lab_root/bench/netns/replay-client.py" plain "$2" "$lab_dir/marks" "${@:3}"
-	printf -v "port_$1" %s $((40000 + client_no))
+	get_with "$1" env "FROM=$((20000 + client_no))" /usr/bin/python3 "$lab_root/bench/netns/replay-client.py" plain "$2" "$lab_dir/marks" "${@:3}"
+	printf -v "port_$1" %s $((20000 + client_no))
 }
 request='GET /1k.bin HTTP/1.0\r\n\r\n'
 client ftp 21 hear:20 say:'USER anonymous\r\n' hear:34 say:'PASS a@b\r\n' hear:23 mark:ftp await:after say:'TYPE I\r\n' hear:31 say:'SIZE /pub/1k.bin\r\n' hear:10

@@ -21,7 +21,7 @@ lab_addresses='[10.9.0.1]'
 lab_backups='[{address: 10.9.0.2}]'
 lab_ring=4MiB
 lab_capture="max_flows: 1000"
-lab_services=('{port: 443, protocol: https, keys: sealed}' '{port: 8443, protocol: https, keys: sealed}')
+lab_services=('{port: 443, protocol: https, keys: sealed, backup_tls: {mode: plain}}' '{port: 8443, protocol: https, keys: sealed, backup_tls: {mode: plain}}')
 box_keys "approve: operator"
 lab_extra="store: {size: 8MiB}
 $lab_extra"

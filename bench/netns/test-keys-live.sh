@@ -19,7 +19,7 @@ lab_addresses='[10.9.0.1]'
 lab_backups='[{address: 10.9.0.2}]'
 lab_ring=4MiB
 lab_capture="max_flows: 1000"
-lab_services=('{port: 443, protocol: https, keys: live}')
+lab_services=('{port: 443, protocol: https, keys: live, backup_tls: {mode: plain}}')
 box_keys
 lab_extra="store: {size: 8MiB}
 $lab_extra"
@@ -29,6 +29,7 @@ mkdir "$lab_dir/dumps"
 wrap=$JEEBS_LAB_WRAP
 
 ready() { in_ns box curl -s http://127.0.0.1:9817/readyz >"$lab_dir/readyz"; grep -q "$1" "$lab_dir/readyz"; }
+opened_are_counted() { [[ $(metric_sum jeebs_keys_opened_total) == "$1" ]]; }
 holds() { [[ $(box_held) == "$1" ]]; }
 kept_by_vault() { [[ $(box_records) == "$1" ]]; }
 find_secrets() { python3 "$lab_root/bench/netns/find-secrets.py" "${@:2}" "$lab_dir/keylog.443" "$1"; }
@@ -53,7 +54,7 @@ as_they_come() {
 	wait_for 5 "all keys to be opened" holds 12
 	box_status 'keys: web1:443: 13 of 13 sessions have keys' || fail "$(cat "$lab_dir/status")"
 	[[ $(jeebsctl -o json status | jq -r .data.keys.memory) == "$1" ]] || fail "the memory is $(jeebsctl -o json status | jq -r .data.keys.memory)"
-	[[ $(metric_sum jeebs_keys_opened_total) == 13 ]] || fail "$(metric_sum jeebs_keys_opened_total) counted"
+	wait_for 5 "13 to be counted" opened_are_counted 13
 	(($(find_secrets "$client") > 0)) || fail "the client's secrets are not even in its own memory"
 	no_secrets "$lab_dir/state"
 	no_secrets "$vault_dir"

@@ -40,7 +40,7 @@ export PKCS11_MODULE_PATH=$JEEBS_BUILD/keyvault/seal/hanging-token.so
 
 lab_addresses='[10.9.0.1]'
 lab_backups='[{address: 10.9.0.2}]'
-lab_services=('{port: 443, protocol: https, keys: sealed}' '{port: 80, protocol: http}')
+lab_services=('{port: 443, protocol: https, keys: sealed, backup_tls: {mode: plain}}' '{port: 80, protocol: http}')
 vault_key='pkcs11:token=box;object=recovery;type=private?pin-value=5678'
 box_keys "deadline: 5s"
 appliance_start --debug

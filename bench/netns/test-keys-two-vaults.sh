@@ -77,7 +77,7 @@ first=$(there "$vault_dir" "$vault_at")
 
 lab_addresses='[10.9.0.1]'
 lab_backups='[{address: 10.9.0.2}]'
-lab_services=('{port: 443, protocol: https, keys: sealed}')
+lab_services=('{port: 443, protocol: https, keys: sealed, backup_tls: {mode: plain}}')
 box_keys
 lab_extra=${lab_extra/\[\{address: \"$vault_at\"\}\]/[{address: \"$vault_at\"\}, {address: \"$second_at\"\}]}
 appliance_start

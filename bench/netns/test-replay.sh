@@ -49,8 +49,8 @@ appliance_start --debug
 client_no=0
 client() {
 	client_no=$((client_no + 1))
-	get_with "$1" env "FROM=$((40000 + client_no))" /usr/bin/python3 "$lab_root/bench/netns/replay-client.py" "$2" "$3" "$lab_dir/marks" "${@:4}"
-	printf -v "port_$1" %s $((40000 + client_no))
+	get_with "$1" env "FROM=$((20000 + client_no))" /usr/bin/python3 "$lab_root/bench/netns/replay-client.py" "$2" "$3" "$lab_dir/marks" "${@:4}"
+	printf -v "port_$1" %s $((20000 + client_no))
 }
 # What the same steps get from the backup. A client's name is not compared: it is a state of the connection.
 reference() {

@@ -30,11 +30,11 @@ wait_for 10 "the servers" listening server
 wait_for 10 "the backup's servers" listening backup
 appliance_start --debug
 
-# client ID PROGRAM...: in the background; its output is kept. Ports of the clients are 40000 + number.
+# client ID PROGRAM...: in the background; its output is kept. Ports of the clients are 20000 + number.
 client_no=0 clients=()
 next_port() {
 	client_no=$((client_no + 1))
-	printf -v "port_$1" %s $((40000 + client_no))
+	printf -v "port_$1" %s $((20000 + client_no))
 	clients+=("$1")
 }
 port_of() { local name=port_$1; echo "${!name}"; }
