@@ -96,11 +96,11 @@ wait_for 5 "the vault to be known" status "vault $vault_at: up"
 wait_for 10 "every backup to be believed" in_ns box curl -sf -o /dev/null "http://$lab_metrics/readyz"
 for port in "${!makes[@]}"; do
 	for version in 1.2 1.3; do
-		get_rate=400000 get "$port-$version" -k --local-port "4$port${version#1.}" --http1.1 "--tls-max" $version "https://10.9.0.1:$port/4m.bin" "https://10.9.0.1:$port/1k.bin"
+		get_rate=250000 get "$port-$version" -k --local-port "4$port${version#1.}" --http1.1 "--tls-max" $version "https://10.9.0.1:$port/4m.bin" "https://10.9.0.1:$port/1k.bin"
 		clients+=("$port-$version")
 	done
 done
-for id in "${clients[@]}"; do wait_for 20 "the download '$id'" get_reached "$id" 400000; done
+for id in "${clients[@]}"; do wait_for 20 "the download '$id'" get_reached "$id" 250000; done
 for port in "${!makes[@]}"; do wait_for 5 "the keys of port $port" status "web1:$port: 2 of 2 sessions have keys"; done
 pull_cable server
 wait_for 10 "the takeover" taken_over
