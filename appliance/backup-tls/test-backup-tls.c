@@ -415,12 +415,6 @@ static void test_what_cannot_be_believed(void **state)
 	SSL_CTX_free(x);
 }
 
-static int deinit(void **state)
-{
-	backup_rig_deinit();
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -435,5 +429,5 @@ int main(void)
 		cmocka_unit_test(test_what_cannot_be_believed),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, deinit);
+	return cmocka_run_group_tests(tests, NULL, backup_rig_deinit);
 }

@@ -208,12 +208,6 @@ static void test_many_hang(void **state)
 	SSL_CTX_free(x);
 }
 
-static int deinit(void **state)
-{
-	backup_rig_deinit();
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -223,5 +217,5 @@ int main(void)
 	};
 
 	signal(SIGPIPE, SIG_IGN); /* OpenSSL writes to sockets */
-	return cmocka_run_group_tests(tests, NULL, deinit);
+	return cmocka_run_group_tests(tests, NULL, backup_rig_deinit);
 }

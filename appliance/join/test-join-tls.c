@@ -240,6 +240,21 @@ static void test_a_handshake_that_hangs(void **state)
 	SSL_CTX_free(x);
 }
 
+/* A conversation up to the backup's @answer, which the client has. Returns the backup's TLS. */
+static SSL *answered(struct rig *r, struct rig_script *s, struct backup_tls *t, SSL_CTX *x,
+		     const char *answer, int *ret_client, int *ret_fd)
+{
+	*ret_client = submit(r, 1, s, t);
+	*ret_fd = rig_accept(r);
+	SSL *ssl = server_on(*ret_fd, x);
+
+	assert_int_equal(SSL_accept(ssl), 1);
+	hears(ssl, "ask");
+	says(ssl, answer, strlen(answer));
+	rig_expect_bytes(*ret_client, answer);
+	return ssl;
+}
+
 /* Stock servers do not answer close_notify. The module is not told that all was said. */
 static void close_notify_is_not_answered(bool word)
 {
@@ -248,13 +263,8 @@ static void close_notify_is_not_answered(bool word)
 	SSL_CTX *x = backup_rig_server(&(struct backup_rig_options){0});
 	struct rig_script s = {.step = step_ask};
 
-	int client = submit(r, 1, &s, t);
-	int fd = rig_accept(r);
-	SSL *ssl = server_on(fd, x);
-	assert_int_equal(SSL_accept(ssl), 1);
-	hears(ssl, "ask");
-	says(ssl, "answer", 6);
-	rig_expect_bytes(client, "answer");
+	int client, fd;
+	SSL *ssl = answered(r, &s, t, x, "answer", &client, &fd);
 	if (word)
 		rig_send(client, ".", 1);
 	else
@@ -286,13 +296,8 @@ static void test_truncated(void **state)
 	SSL_CTX *x = backup_rig_server(&(struct backup_rig_options){0});
 	struct rig_script s = {.step = step_ask};
 
-	int client = submit(r, 1, &s, t);
-	int fd = rig_accept(r);
-	SSL *ssl = server_on(fd, x);
-	assert_int_equal(SSL_accept(ssl), 1);
-	hears(ssl, "ask");
-	says(ssl, "half of", 7);
-	rig_expect_bytes(client, "half of");
+	int client, fd;
+	SSL *ssl = answered(r, &s, t, x, "half of", &client, &fd);
 	shutdown(fd, SHUT_WR);
 	rig_expect(r, 1, "backup-tls-truncated");
 	rig_expect_reset(client);
@@ -552,12 +557,6 @@ static void test_the_pool_ends(void **state)
 	backup_tls_free(t);
 }
 
-static int deinit(void **state)
-{
-	backup_rig_deinit();
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -576,5 +575,5 @@ int main(void)
 	};
 
 	signal(SIGPIPE, SIG_IGN); /* OpenSSL writes to sockets */
-	return cmocka_run_group_tests(tests, NULL, deinit);
+	return cmocka_run_group_tests(tests, NULL, backup_rig_deinit);
 }

@@ -126,7 +126,7 @@ SSL_CTX *backup_rig_server(const struct backup_rig_options *o)
 	return x;
 }
 
-void backup_rig_deinit(void)
+int backup_rig_deinit(void **state)
 {
 	for (int i = 0; i < 2; i++) {
 		struct authority *a = &authorities[i];
@@ -135,4 +135,5 @@ void backup_rig_deinit(void)
 		EVP_PKEY_free(a->key);
 		X509_free(a->cert);
 	}
+	return 0;
 }

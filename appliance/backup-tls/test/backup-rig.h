@@ -25,6 +25,6 @@ struct backup_rig_options {
 };
 
 SSL_CTX *backup_rig_server(const struct backup_rig_options *o);
-void backup_rig_deinit(void);
+int backup_rig_deinit(void **state);
 
 #endif
