@@ -12,7 +12,7 @@ lab_up
 ssh_rig_up
 head -c 200000 /dev/urandom >"$lab_dir/little"
 head -c 1000000 /dev/urandom >"$lab_dir/more"
-head -c 5000000 /dev/urandom >"$lab_dir/much"
+head -c 12000000 /dev/urandom >"$lab_dir/much"
 taken=0
 take() { # as ssh_taken, and what must be true
 	ssh_taken "${@:2}"
@@ -23,7 +23,7 @@ for cipher in chacha20-poly1305@openssh.com aes256-gcm@openssh.com aes128-ctr; d
 	take ".strict and .cipher == \"$cipher\"" little ssh data 70000 0 -o Ciphers=$cipher -o MACs=umac-64-etm@openssh.com
 	take ".strict == false and .cipher == \"$cipher\"" little "$lab_dir/ssh-not-strict" data 70000 40 -o Ciphers=$cipher -o MACs=umac-128@openssh.com
 done
-# 1 MiB brings new keys, by the client's will, several times.
+# 1 MiB brings new keys, by the client's will. It looks whether that is due when it sends, so once in a window of 2 MiB at least.
 take '.rekeys >= 3' much ssh data 1500000 -30 -o RekeyLimit=1M
 # By some of the methods of key exchange; all are in bench/ssh-takeovers.
 for kex in curve25519-sha256 ecdh-sha2-nistp521 diffie-hellman-group-exchange-sha256; do
