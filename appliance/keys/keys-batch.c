@@ -8,6 +8,9 @@
 #include "keys-room.h"
 
 #define LIVE_BATCH_MAX 1024
+/* Whoever waits for keys asks for each of those that it lacks when it is told that some are there.
+ */
+#define TELL_NS (5 * NS_PER_MS)
 
 static void batch_free(struct batch *b)
 {
@@ -105,6 +108,17 @@ static void log_account(const struct batch *b)
 		  LOG_MS("took_ms", a->took_ns));
 }
 
+/* Some are there, or it is known that they will not be. */
+static void tell_decided(struct batch *b)
+{
+	struct keys *k = b->k;
+
+	b->told_ns = k->now_ns;
+	b->untold = false;
+	if (k->decided)
+		k->decided(k->decided_ctx, b->server);
+}
+
 static void account_done(struct batch *b)
 {
 	struct keys_account *a = account_of(b);
@@ -113,22 +127,23 @@ static void account_done(struct batch *b)
 	a->done = true;
 	a->waits = false;
 	log_account(b);
-	if (b->k->decided)
-		b->k->decided(b->k->decided_ctx, b->server);
+	tell_decided(b);
 	keys_sweep(b->k, b->server);
 }
 
-static void on_done(struct keys_want *w, struct keys_found *found)
+static void on_found(struct keys_want *w, size_t session, struct keys_found *found)
 {
 	struct batch *b = w->ctx;
-	const struct keys_found none = {.reason = KEYS_NOT_OPENED};
+
+	deliver(b, session, found);
+	b->untold = b->kind == BATCH_TAKEOVER;
+}
+
+static void on_done(struct keys_want *w)
+{
+	struct batch *b = w->ctx;
 
 	b->is_done = true;
-	for (size_t i = 0; i < b->n; i++) {
-		struct keys_found f = found ? found[i] : none;
-		deliver(b, i, &f);
-	}
-	free(found); /* what it had is the sessions' now */
 	if (b->kind == BATCH_TAKEOVER)
 		account_done(b);
 	else
@@ -150,11 +165,15 @@ static void begin(struct batch *b, enum vault_reason reason)
 		.budget_ns = k->config.budget_ns,
 		.now_ns = clock_real_ns(),
 		.max_age_ns = SEAL_AGE_ANY,
+		.found = on_found,
 		.done = on_done,
 		.ctx = b,
 	};
-	if (keys_gather_new(&k->gather, &b->want, k->now_ns, &b->gather) < 0)
-		on_done(&b->want, NULL);
+	if (keys_gather_new(&k->gather, &b->want, k->now_ns, &b->gather) == 0)
+		return;
+	for (size_t i = 0; i < b->n; i++)
+		deliver(b, i, &(struct keys_found){.reason = KEYS_NOT_OPENED});
+	on_done(&b->want);
 }
 
 /* ---- takeover -------------------------------------------------------------------------------- */
@@ -311,6 +330,8 @@ void batch_step_all(struct keys *k, int64_t now_ns)
 			batch_leave_out_gone(b);
 		if (b->gather)
 			keys_gather_step(b->gather, now_ns);
+		if (b->untold && now_ns >= b->told_ns + TELL_NS)
+			tell_decided(b);
 		if (b->is_done && (!b->gather || keys_gather_over(b->gather)))
 			batch_free(b);
 	}
@@ -325,6 +346,8 @@ int64_t batch_next_ns(const struct keys *k)
 		const struct batch *b = list_entry(it, struct batch, node);
 		int64_t next = b->gather ? keys_gather_next_ns(b->gather) : INT64_MAX;
 
+		if (b->untold && b->told_ns + TELL_NS < next)
+			next = b->told_ns + TELL_NS;
 		if (next < first)
 			first = next;
 	}

@@ -24,6 +24,7 @@ struct job {
 /* One record of one session. */
 struct item {
 	struct keys_record record;
+	size_t session;
 	enum item_state state;
 	unsigned v;     /* ASKED, OPENING: of which vault */
 	uint8_t tried;  /* bit v */
@@ -44,6 +45,13 @@ struct epoch {
 	uint8_t id[EPOCH_ID_BYTES];
 	enum epoch_state state[KEYS_VAULTS_MAX];
 	int reason[KEYS_VAULTS_MAX];
+};
+
+/* One session. */
+struct sought {
+	size_t first; /* of its items; they end where the next one's begin */
+	size_t left;  /* of them, that are not settled */
+	bool is_told;
 };
 
 struct asked {
@@ -68,7 +76,9 @@ struct keys_gather {
 	struct keys_want *want;
 	int64_t made_ns, deadline_ns;
 	bool begun, done;
-	size_t *first; /* of each session's items; one more: the end */
+	struct sought *sought; /* by session; one more: the end */
+	size_t *ready;         /* sessions of which nothing is left, not told yet */
+	size_t ready_n;
 	struct item *items;
 	size_t items_n, items_room;
 	size_t pending, settled;
@@ -83,8 +93,12 @@ static void set_state(struct keys_gather *g, struct item *i, enum item_state sta
 {
 	g->pending += state == ITEM_PENDING;
 	g->pending -= i->state == ITEM_PENDING;
-	g->settled += state == ITEM_OPENED || state == ITEM_REFUSED;
 	i->state = state;
+	if (state != ITEM_OPENED && state != ITEM_REFUSED)
+		return;
+	g->settled++;
+	if (--g->sought[i->session].left == 0)
+		g->ready[g->ready_n++] = i->session;
 }
 
 /* What the opener has said of a record is told, whatever another vault did later. */
@@ -387,7 +401,8 @@ static void ask(struct keys_gather *g, int64_t now_ns)
 	}
 }
 
-static int add_items(struct keys_gather *g, const struct keys_record *records, size_t n)
+static int add_items(struct keys_gather *g, size_t session, const struct keys_record *records,
+		     size_t n)
 {
 	if (g->items_n + n > g->items_room) {
 		size_t room = 2 * (g->items_n + n);
@@ -399,7 +414,8 @@ static int add_items(struct keys_gather *g, const struct keys_record *records, s
 		g->items_room = room;
 	}
 	for (size_t k = 0; k < n; k++)
-		g->items[g->items_n++] = (struct item){.record = records[k]};
+		g->items[g->items_n++] = (struct item){.record = records[k], .session = session};
+	g->sought[session].left = n;
 	return 0;
 }
 
@@ -412,11 +428,11 @@ static int find_items(struct keys_gather *g)
 		size_t n = keys_index_find(g->config.index, &g->want->sessions[s], records,
 					   KEYS_SESSION_RECORDS_MAX);
 
-		g->first[s] = g->items_n;
-		r = add_items(g, records,
+		g->sought[s].first = g->items_n;
+		r = add_items(g, s, records,
 			      n < KEYS_SESSION_RECORDS_MAX ? n : KEYS_SESSION_RECORDS_MAX);
 	}
-	g->first[g->want->n] = g->items_n;
+	g->sought[g->want->n].first = g->items_n;
 	g->pending = g->items_n;
 	free(records);
 	return r;
@@ -471,58 +487,63 @@ static int reason_of_none(const struct keys_gather *g)
 	return KEYS_MISSING;
 }
 
-/* False: no memory. */
-static bool collect(const struct keys_gather *g, size_t s, struct keys_found *ret)
+/* What there is of a session. Without memory for it, that is nothing. */
+static void collect(struct keys_gather *g, size_t s, struct keys_found *ret)
 {
-	size_t n = g->first[s + 1] - g->first[s];
+	size_t first = g->sought[s].first, end = g->sought[s + 1].first;
 
-	ret->reason = n ? SEAL_OK : reason_of_none(g);
-	if (n == 0)
-		return true;
-	ret->got = calloc(n, sizeof *ret->got);
+	*ret = (struct keys_found){.reason = end > first ? SEAL_OK : reason_of_none(g)};
+	if (end == first)
+		return;
+	ret->got = calloc(end - first, sizeof *ret->got);
 	if (!ret->got)
-		return false;
-	for (size_t k = g->first[s]; k < g->first[s + 1]; k++) {
+		ret->reason = KEYS_NOT_OPENED;
+	for (size_t k = first; k < end; k++) {
 		const struct item *i = &g->items[k];
 
-		if (i->state == ITEM_OPENED)
+		if (i->state == ITEM_OPENED && ret->got)
 			ret->got[ret->n++] = i->got;
-		else
+		else if (i->state == ITEM_OPENED)
+			keys_arena_release(g->config.arena, i->got.handle);
+		else if (ret->got)
 			ret->reason = i->reason;
 	}
-	return true;
 }
 
-static void release_all(struct keys_gather *g)
+static void tell(struct keys_gather *g, size_t s, struct keys_found *f)
 {
-	for (size_t k = 0; k < g->items_n; k++) {
-		if (g->items[k].state == ITEM_OPENED)
-			keys_arena_release(g->config.arena, g->items[k].got.handle);
+	g->sought[s].is_told = true;
+	g->want->found(g->want, s, f);
+}
+
+static void tell_ready(struct keys_gather *g)
+{
+	for (size_t k = 0; k < g->ready_n; k++) {
+		struct keys_found f;
+
+		collect(g, g->ready[k], &f);
+		tell(g, g->ready[k], &f);
 	}
+	g->ready_n = 0;
 }
 
 static void finish(struct keys_gather *g, int reason)
 {
-	struct keys_found *found = calloc(g->want->n + 1, sizeof *found);
-	bool whole = found != NULL;
-
 	g->done = true;
 	for (size_t k = 0; k < g->items_n; k++) {
 		if (g->items[k].state < ITEM_OPENED)
 			note(&g->items[k], reason);
 	}
-	for (size_t s = 0; whole && s < g->want->n; s++) {
+	for (size_t s = 0; s < g->want->n; s++) {
+		struct keys_found f = {.reason = reason};
+
+		if (g->sought[s].is_told)
+			continue;
 		if (g->begun)
-			whole = collect(g, s, &found[s]);
-		else
-			found[s].reason = reason;
+			collect(g, s, &f);
+		tell(g, s, &f);
 	}
-	if (!whole) {
-		release_all(g);
-		keys_found_free(found, g->want->n);
-		found = NULL;
-	}
-	g->want->done(g->want, found);
+	g->want->done(g->want);
 }
 
 /* False: not yet, or it is done already. */
@@ -561,9 +582,10 @@ int keys_gather_new(const struct keys_gather_config *c, struct keys_want *w, int
 
 	if (!g)
 		return -ENOMEM;
-	g->first = calloc(w->n + 1, sizeof *g->first);
-	if (!g->first) {
-		free(g);
+	g->sought = calloc(w->n + 1, sizeof *g->sought);
+	g->ready = calloc(w->n + 1, sizeof *g->ready);
+	if (!g->sought || !g->ready) {
+		keys_gather_free(g);
 		return -ENOMEM;
 	}
 	g->config = *c;
@@ -579,6 +601,7 @@ void keys_gather_step(struct keys_gather *g, int64_t now_ns)
 		return;
 	if (now_ns < g->deadline_ns)
 		ask(g, now_ns);
+	tell_ready(g);
 	if (now_ns >= g->deadline_ns || g->settled == g->items_n)
 		finish(g, KEYS_DEADLINE);
 }
@@ -668,13 +691,7 @@ void keys_gather_free(struct keys_gather *g)
 	}
 	free(g->epochs);
 	free(g->items);
-	free(g->first);
+	free(g->sought);
+	free(g->ready);
 	free(g);
-}
-
-void keys_found_free(struct keys_found *found, size_t n)
-{
-	for (size_t s = 0; found && s < n; s++)
-		free(found[s].got);
-	free(found);
 }

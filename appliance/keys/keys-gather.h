@@ -12,8 +12,9 @@
  * next one, a vault has half of the time that is left. Nobody waits for a vault that is not
  * connected.
  *
- * A want comes back whole, when each session has its handles or a reason, at its deadline at the
- * latest. What is opened after that is released at once.
+ * A session comes back as soon as all that was found of it is open, or has a reason why it is not;
+ * so nobody waits for the keys of others. At its deadline the rest of a want comes back. What is
+ * opened after that is released at once.
  */
 #ifndef APPLIANCE_KEYS_GATHER_H
 #define APPLIANCE_KEYS_GATHER_H
@@ -46,9 +47,13 @@ struct keys_want {
 	int64_t budget_ns;
 	int64_t now_ns; /* CLOCK_REALTIME at keys_gather_new() */
 	int64_t max_age_ns;
-	/* Called once, by keys_gather_step(). @found: one for each session, the owner's from then
-	 * on, to give to keys_found_free(). NULL: there was no memory; nothing has keys. */
-	void (*done)(struct keys_want *w, struct keys_found *found);
+	/*
+	 * Called by keys_gather_step(), once for each session. What is in @found is the owner's
+	 * from then on: handles to release, and `got` to free.
+	 */
+	void (*found)(struct keys_want *w, size_t session, struct keys_found *found);
+	/* Called once, behind the last of these. */
+	void (*done)(struct keys_want *w);
 	void *ctx;
 };
 
@@ -80,8 +85,5 @@ struct keys_gather *keys_gather_back(struct keys_unseal_task *t);
 bool keys_gather_over(const struct keys_gather *g);
 /* Only when it is over, or before the first step. */
 void keys_gather_free(struct keys_gather *g);
-
-/* The memory of what done() was given for @n sessions; handles are released before, if they are. */
-void keys_found_free(struct keys_found *found, size_t n);
 
 #endif

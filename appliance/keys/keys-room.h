@@ -34,6 +34,8 @@ struct batch {
 	struct keys_want want;
 	struct keys_gather *gather;
 	int64_t began_ns;
+	int64_t told_ns; /* when others were told last that something was found, */
+	bool untold;     /* and whether something was since */
 	bool is_done;
 };
 

@@ -151,6 +151,33 @@ static void a_slow_vault_that_alone_has_something_has_all_the_time(void **state)
 	gather_rig_expect_all(b, 4);
 }
 
+/* What one vault has of them is told at once; the other one, which hangs, holds up its own alone.
+ */
+static void nobody_waits_for_the_keys_of_others(void **state)
+{
+	struct box *b = *state;
+
+	gather_rig_seal(b, 4);
+	for (unsigned v = 0; v < 2; v++)
+		gather_rig_store_epoch(b, v);
+	gather_rig_store(b, 0, 0, 2, false);
+	gather_rig_store(b, 1, 2, 2, false);
+	gather_rig_talk(b);
+	b->side[1].hangs = true;
+	gather_rig_want(b, 4);
+	gather_rig_talk(b);
+	assert_int_equal(b->done, 0);
+	assert_int_equal(b->told, 2);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(b->times[i], 1);
+		assert_int_equal(b->found[i].reason, SEAL_OK);
+		assert_int_equal(b->found[i].n, 1);
+	}
+	b->side[1].hangs = false;
+	gather_rig_talk(b);
+	gather_rig_expect_all(b, 4);
+}
+
 static void at_the_deadline_it_comes_back_with_what_there_is(void **state)
 {
 	struct box *b = *state;
@@ -491,6 +518,7 @@ int main(void)
 		TEST(what_a_lost_vault_may_have_is_not_missing),
 		TEST(a_vault_that_hangs_has_half_of_the_time),
 		TEST(a_slow_vault_that_alone_has_something_has_all_the_time),
+		TEST(nobody_waits_for_the_keys_of_others),
 		TEST(at_the_deadline_it_comes_back_with_what_there_is),
 		TEST(what_is_opened_too_late_is_released),
 		TEST(what_one_vault_forges_the_other_has),

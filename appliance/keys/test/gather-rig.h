@@ -50,7 +50,9 @@ struct box {
 	struct keys_session sessions[SESSIONS];
 	struct keys_want want;
 	struct keys_gather *gather;
-	struct keys_found *found;
+	struct keys_found found[SESSIONS]; /* those that were told, */
+	unsigned times[SESSIONS];          /* once each */
+	size_t told;
 	unsigned done;
 };
 
