@@ -235,6 +235,73 @@ static void test_every_cut(void **state)
 	segment = 1400;
 }
 
+/* ---- the capture lacks what the server said last -------------------------------------------- */
+
+static struct talk talk_with_sack(const char *client)
+{
+	static const uint8_t sack_ok[] = {1, 1, 4, 2};
+	struct talk t = talk(client, "10.9.0.1:443");
+
+	packet_with(&t.client, &t.server, TCP_SYN, t.client_seq++, 0, bytes_of(sack_ok, 4),
+		    BYTES_NONE);
+	packet_with(&t.server, &t.client, TCP_SYN | TCP_ACK, t.server_seq++, t.client_seq,
+		    bytes_of(sack_ok, 4), BYTES_NONE);
+	acknowledge(&t);
+	return t;
+}
+
+/*
+ * The client's last ACK is of @acked bytes behind what was captured. @sacked: it has so many more,
+ * behind a hole of ten bytes. @behind: the capture has ten bytes of the server behind such a hole.
+ */
+static void check_end(const char *suite, uint32_t acked, uint32_t sacked, bool behind,
+		      const char *reason)
+{
+	struct tls_rig *r = tls_rig_new(&(struct tls_rig_options){.suite = suite});
+	char keys[80];
+
+	begin_capture();
+	struct talk t = talk_with_sack("10.1.0.7:40000");
+	uint32_t chunk = 0;
+	tls_rig_handshake(r);
+	tls_rig_say(r, JEEBS_TO_SERVER, bytes_str(GET));
+	tls_rig_say(r, JEEBS_TO_CLIENT, bytes_str(OK));
+	send_chunks(&t, r, &chunk);
+	if (behind)
+		packet(&t.server, &t.client, TCP_ACK, t.server_seq + 10, t.client_seq,
+		       "0123456789");
+	t.server_seq += acked;
+	struct buf option = BUF_INIT(16);
+	buf_u32be(&option, 0x0101050a);
+	buf_u32be(&option, t.server_seq + 10);
+	buf_u32be(&option, t.server_seq + 10 + sacked);
+	packet_with(&t.client, &t.server, TCP_ACK, t.client_seq, t.server_seq,
+		    sacked ? buf_view(&option) : BYTES_NONE, BYTES_NONE);
+	snprintf(keys, sizeof keys, "%s/keys", folder);
+	write_file(keys, r->key_log.p, r->key_log.n);
+	options.keys = keys;
+	int code = run();
+	if (code != (strcmp(reason, "idle") != 0) ||
+	    strcmp(word(connection(0), "reason"), reason) != 0)
+		fail_msg("%s: %d, %s, not %s", suite, code, word(connection(0), "reason"), reason);
+	unlink(keys);
+	buf_deinit(&option);
+	tls_rig_free(r);
+}
+
+static void test_the_end_is_missing(void **state)
+{
+	use_https();
+	for (unsigned i = 0; i < sizeof suites / sizeof suites[0]; i++) {
+		bool explicit = strstr(suites[i], "GCM-") || strstr(suites[i], "CCM8");
+		check_end(suites[i], 0, 0, false, "idle");
+		check_end(suites[i], 33, 0, false, "gap");
+		check_end(suites[i], 0, 10, false, "server-bytes-lost");
+		/* The server has sent more, the client has none of it. */
+		check_end(suites[i], 0, 0, true, explicit ? "idle" : "record-uncertain");
+	}
+}
+
 /* The keys of another session do not count. */
 static void test_every_cut_with_other_keys(void **state)
 {
@@ -351,13 +418,10 @@ static void test_recorded(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(test_without_keys),
-		CASE(test_table_without_keys),
-		CASE(test_with_keys),
-		CASE(test_secrets_in_the_capture),
-		CASE(test_every_cut),
-		CASE(test_recorded),
-		CASE(test_every_cut_with_other_keys),
+		CASE(test_without_keys), CASE(test_table_without_keys),
+		CASE(test_with_keys),    CASE(test_secrets_in_the_capture),
+		CASE(test_every_cut),    CASE(test_the_end_is_missing),
+		CASE(test_recorded),     CASE(test_every_cut_with_other_keys),
 	};
 	return cmocka_run_group_tests_name("dry-run-keys", tests, NULL, NULL);
 }

@@ -189,6 +189,43 @@ static void test_cuts_after_restore(void **state)
 	check_all(&(struct harness_options){0}, true, 307);
 }
 
+/*
+ * More may have been on the wire: all that the real server went on to send. Nothing is sealed under
+ * a nonce of that, and only with explicit nonces, between two records, there is another one.
+ */
+static void test_cuts_without_proof(void **state)
+{
+	static const struct harness_options o = {.more_may_be_out = true};
+
+	for (unsigned i = 0; i < SUITES; i++) {
+		struct layer_case c = {.name = "without proof", .recording = "nginx-keep-alive"};
+		bool explicit = strncmp(suites[i], "ECDHE", 5) == 0 && strstr(suites[i], "AES");
+		struct layer_counts n = {0};
+		struct layer l;
+		c.tls.suite = suites[i];
+		layer_open(&l, &c);
+		for (uint32_t k = 0; k < l.rig->order_n; k++) {
+			/* Between two records, where another end begins to speak; and in one. */
+			const struct tls_rig_chunk *q = &l.rig->order[k];
+			uint64_t before = 0;
+			for (uint32_t j = 0; j <= k; j++)
+				before += l.rig->order[j].to - l.rig->order[j].from;
+			layer_cut(&l, before, &o, false, &n);
+			if (q->dir == JEEBS_TO_CLIENT)
+				layer_cut(&l, before - 9, &o, false, &n);
+		}
+		layer_cut(&l, l.wire_n + 1, &o, false, &n);
+		layer_print(suites[i], &n);
+		assert_int_equal(n.exact + n.uncertain + n.handshake, n.cuts);
+		assert_true(n.uncertain > 2);
+		if (explicit)
+			assert_true(n.exact > 2);
+		else
+			assert_in_range(n.exact, 1, 2); /* both have ended */
+		layer_close(&l);
+	}
+}
+
 static void test_what_can_be_composed(void **state)
 {
 	struct jeebs_module m, another = http_module;
@@ -384,6 +421,7 @@ int main(void)
 		cmocka_unit_test(test_cuts),
 		cmocka_unit_test(test_cuts_in_small_chunks),
 		cmocka_unit_test(test_cuts_after_restore),
+		cmocka_unit_test(test_cuts_without_proof),
 		cmocka_unit_test(test_cuts_followed),
 		cmocka_unit_test(test_cuts_followed_later),
 		cmocka_unit_test(test_cuts_followed_after_restore),

@@ -155,17 +155,10 @@ bool tls_plain_is_proved(const struct tls_owed *o)
 	return o->whole && !tls_plain_is_said_again(o) && o->tag >= PROOF_BYTES;
 }
 
-/*
- * Whether it may become a record. Without a proof that no more of it was out, it has to become the
- * very record that it was: its length and all of its content must be known, or be said again.
- */
-static bool can_be_made(const struct tls_plain *p, const struct tls_owed *o, enum tls_fill fill)
+/* Whether it may become a record. */
+static bool can_be_made(const struct tls_owed *o, enum tls_fill fill)
 {
-	bool sure = p->cut->nothing_more;
-
-	if (tls_plain_is_said_again(o))
-		return sure || o->wire.n >= TLS_HEADER_BYTES;
-	return tls_plain_is_proved(o) || (fill != TLS_FILL_NONE && (sure || o->whole));
+	return tls_plain_is_said_again(o) || tls_plain_is_proved(o) || fill != TLS_FILL_NONE;
 }
 
 bool tls_plain_owed(struct tls_plain *p, struct tls_protect *io, uint8_t *text, struct bytes wire,
@@ -177,8 +170,8 @@ bool tls_plain_owed(struct tls_plain *p, struct tls_protect *io, uint8_t *text, 
 	*ret_reason = r == TLS_NO_NONCE ? "nonce-unknown"
 		      : r != TLS_OK     ? "record-not-completable"
 		      /* What it was to say nobody says again. */
-		      : !can_be_made(p, ret, *ret_fill) ? "record-uncertain"
-							: NULL;
+		      : !can_be_made(ret, *ret_fill) ? "record-uncertain"
+						     : NULL;
 	return !*ret_reason;
 }
 

@@ -17,6 +17,16 @@ bool tls_is_anew(const struct tls *s, const struct jeebs_cut *cut)
 	       cut->to_client_end == s->service.begin[JEEBS_TO_CLIENT];
 }
 
+/* Whether nothing may be sealed, as far as can be told without keys: the server may have closed. */
+static bool is_uncertain(const struct tls_session *s, const struct jeebs_cut *cut)
+{
+	const struct tls_side *server = &s->side[JEEBS_TO_CLIENT];
+
+	if (cut->nothing_more || cut->server_fin || server->alert)
+		return false;
+	return tls_suite_explicit_bytes(s->suite) == 0 || !tls_records_between(&server->records);
+}
+
 /* Without keys: whether they could help. */
 static void preview(const struct tls *s, const struct jeebs_cut *cut, struct jeebs_plan *ret)
 {
@@ -32,6 +42,9 @@ static void preview(const struct tls *s, const struct jeebs_cut *cut, struct jee
 		answer(ret, JEEBS_REFUSE, session.refused, "TLS, and cannot be continued");
 	else if (session.side[0].phase != TLS_SEALED || session.side[1].phase != TLS_SEALED)
 		answer(ret, JEEBS_REFUSE, "handshake-cut", "TLS, in the middle of its handshake");
+	else if (is_uncertain(&session, cut))
+		answer(ret, JEEBS_REFUSE, "record-uncertain",
+		       "TLS, and the server may have sent records that nobody has seen");
 	else
 		answer(ret, JEEBS_IF_KEYS, "keys-missing", "TLS, of which there are no keys");
 }

@@ -68,6 +68,17 @@ enum tls_outcome tls_open_within(struct tls_protect *p, const struct tls_crypto 
 /* The next record was on the wire, and is not opened. @wire: as much of it as is there. */
 void tls_pass_over(struct tls_protect *p, struct bytes wire);
 
+/* Whether tls_skip_nonces() finds nonces that nobody has used. */
+static inline bool tls_can_skip_nonces(const struct tls_protect *p)
+{
+	return tls_suite_explicit_bytes(p->suite) > 0;
+}
+/*
+ * Further records may have been on the wire, of which nobody knows: where nonces are explicit, the
+ * next one is far ahead of theirs.
+ */
+void tls_skip_nonces(struct tls_protect *p);
+
 /* What a record of @n bytes of content and @pad zeros needs, header and tag included. */
 size_t tls_sealed_bytes(const struct tls_suite *s, size_t n, size_t pad);
 /*

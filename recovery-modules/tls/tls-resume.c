@@ -34,7 +34,6 @@ struct joined {
 	struct tls_owed owed;
 	enum tls_fill fill;       /* what it could be besides data */
 	struct tls_follow before; /* in front of it */
-	bool sure;                /* no more of it was out */
 	size_t content_n, enough;
 	size_t begun_n; /* of `prefix`: what the inner module may follow */
 	size_t whole_n; /* of the record, when it is complete */
@@ -148,15 +147,13 @@ static void fill_in(struct joined *m)
 /* Whether it may be completed as a message, whatever the inner module goes on to say. */
 static bool can_fill_in(const struct joined *m)
 {
-	return (m->sure || m->owed.whole) &&
-	       (m->fill == TLS_FILL_TICKET || m->fill == TLS_FILL_UPDATE);
+	return m->fill == TLS_FILL_TICKET || m->fill == TLS_FILL_UPDATE;
 }
 
 /* Whether it may be completed as close_notify, as the conversation is over. */
 static bool can_close(const struct joined *m)
 {
-	return m->owes && m->content_n == 0 && m->fill == TLS_FILL_CLOSE &&
-	       (m->sure || m->owed.whole);
+	return m->owes && m->content_n == 0 && m->fill == TLS_FILL_CLOSE;
 }
 
 /* Whether the record that was cut, as one of data, may end with what was said of it. */
@@ -170,7 +167,7 @@ static void complete(struct joined *m)
 {
 	if (!m->owes || m->over)
 		return;
-	if (!may_end(m) || (!m->sure && m->content_n < m->enough)) {
+	if (!may_end(m)) {
 		fail(m, "record-uncertain");
 		return;
 	}
@@ -574,10 +571,12 @@ static bool begin(struct joined *m, struct tls *s, const struct jeebs_cut *cut)
 		fail(m, "log-unreadable");
 		return false;
 	}
-	if (n == 0)
+	if (n == 0) {
+		if (!cut->nothing_more)
+			tls_skip_nonces(p);
 		return true;
+	}
 	m->before = m->follow[JEEBS_TO_CLIENT];
-	m->sure = cut->nothing_more;
 	if (!tls_plain_owed(m->p, p, m->prefix, bytes_of(m->wire, n), &m->owed, &m->fill, &why)) {
 		fail(m, why);
 		return false;
@@ -613,7 +612,7 @@ static void rest_is_late(struct joined *m)
 		finish_client(m);
 	else if (!may_end(m) && can_fill_in(m))
 		stand_aside(m);
-	else if (may_end(m) && (m->sure || m->content_n >= m->enough))
+	else if (may_end(m))
 		complete(m);
 }
 

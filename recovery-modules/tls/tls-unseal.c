@@ -13,8 +13,23 @@ static bool is_through(const struct tls *s)
 	return true;
 }
 
-/* Whether a record of the server that was cut can be gone on with. */
-static bool check_owed(struct tls *s, struct tls_plain *p)
+/*
+ * Whether another record may be sealed. The number that it gets the old server may have used, for
+ * one that nobody has seen but an observer of the wire: under one nonce, two plaintexts give each
+ * other away, and with them what makes tags. An explicit nonce can be another than any of its.
+ */
+static bool may_seal_more(struct tls *s, const struct tls_plain *p, bool between)
+{
+	const struct tls_protect *protect = &s->to[JEEBS_TO_CLIENT].follow.protect;
+
+	if (p->cut->nothing_more || s->closed[JEEBS_TO_CLIENT] ||
+	    (between && tls_can_skip_nonces(protect)))
+		return true;
+	return tls_lose(s, "record-uncertain") == JEEBS_OK;
+}
+
+/* Whether what the server has said can be gone on with, if in the middle of a record. */
+static bool check_end(struct tls *s, struct tls_plain *p)
 {
 	const struct tls_place *to = &s->to[JEEBS_TO_CLIENT];
 	uint64_t end = s->end[JEEBS_TO_CLIENT];
@@ -27,7 +42,7 @@ static bool check_owed(struct tls *s, struct tls_plain *p)
 	if (to->follow.messages.have > 0)
 		return tls_lose(s, "record-uncertain") == JEEBS_OK;
 	if (end == to->wire)
-		return true;
+		return may_seal_more(s, p, true);
 	if (s->closed[JEEBS_TO_CLIENT])
 		return tls_lose(s, "record-cut-by-fin") == JEEBS_OK;
 	if (end - to->wire > TLS_RECORD_MAX ||
@@ -37,7 +52,7 @@ static bool check_owed(struct tls *s, struct tls_plain *p)
 			    &owed, &fill, &why))
 		return tls_lose(s, why) == JEEBS_OK;
 	s->closed[JEEBS_TO_CLIENT] = owed.type == TLS_ALERT && tls_plain_is_proved(&owed);
-	return true;
+	return may_seal_more(s, p, false);
 }
 
 static void tell_ends(struct tls *s, struct tls_plain *p)
@@ -99,7 +114,7 @@ int tls_unseal(void *state, const struct jeebs_cut *cut)
 	s->closed[JEEBS_TO_CLIENT] = s->to[JEEBS_TO_CLIENT].follow.closed || cut->server_fin;
 	p->limit[0] = s->to[0].wire;
 	p->limit[1] = s->to[1].wire;
-	if (!s->lost && check_owed(s, p))
+	if (!s->lost && check_end(s, p))
 		tell_ends(s, p);
 	s->unsealed = !s->lost;
 	return s->lost ? JEEBS_GIVE_UP : JEEBS_OK;

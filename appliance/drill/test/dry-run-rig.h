@@ -89,24 +89,33 @@ static inline void ip_header(struct buf *b, const struct endpoint *src, const st
 	buf_append(b, dst->addr.b, 4);
 }
 
-static inline void packet_bytes(const struct endpoint *src, const struct endpoint *dst,
-				uint8_t flags, uint32_t seq, uint32_t ack, struct bytes text)
+/* @options: of TCP, a multiple of four bytes. */
+static inline void packet_with(const struct endpoint *src, const struct endpoint *dst,
+			       uint8_t flags, uint32_t seq, uint32_t ack, struct bytes tcp_options,
+			       struct bytes text)
 {
 	struct buf b = BUF_INIT(4096);
 
-	ip_header(&b, src, dst, 20 + text.n, 0);
+	ip_header(&b, src, dst, 20 + tcp_options.n + text.n, 0);
 	buf_u16be(&b, src->port);
 	buf_u16be(&b, dst->port);
 	buf_u32be(&b, seq);
 	buf_u32be(&b, ack);
-	buf_u16be(&b, (uint16_t)(0x5000 | flags));
+	buf_u16be(&b, (uint16_t)(0x5000 + (tcp_options.n / 4 << 12) + flags));
 	buf_u16be(&b, 60000);
 	buf_u32be(&b, 0);
+	buf_bytes(&b, tcp_options);
 	buf_bytes(&b, text);
 	assert_int_equal(buf_error(&b), 0);
 	frame_seal(b.p, b.n);
 	record(b.p, b.n, b.n);
 	buf_deinit(&b);
+}
+
+static inline void packet_bytes(const struct endpoint *src, const struct endpoint *dst,
+				uint8_t flags, uint32_t seq, uint32_t ack, struct bytes text)
+{
+	packet_with(src, dst, flags, seq, ack, BYTES_NONE, text);
 }
 
 static inline void packet(const struct endpoint *src, const struct endpoint *dst, uint8_t flags,

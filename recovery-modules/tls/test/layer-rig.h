@@ -61,7 +61,7 @@ struct layer {
 };
 
 struct layer_counts {
-	unsigned cuts, exact, other, handshake, anew, unknown, followed, gave_up;
+	unsigned cuts, exact, other, handshake, anew, unknown, followed, gave_up, uncertain;
 };
 
 /* @https is tls with http inside, made by layer_rig_begin(). */
@@ -73,7 +73,8 @@ void layer_close(struct layer *l);
 void layer_live(const struct layer *l, struct harness *h, uint64_t cut, uint64_t ret[static 2]);
 /*
  * The server dies after @cut bytes. @reopen: and the box has been restarted then. It is refused in
- * the middle of the handshake alone, and everything else is exact.
+ * the middle of the handshake, and as record-uncertain if more may be out; everything else is
+ * exact.
  */
 void layer_cut(const struct layer *l, uint64_t cut, const struct harness_options *o, bool reopen,
 	       struct layer_counts *io);
