@@ -46,6 +46,11 @@ bool failover_clients_waiting(const struct failover_run *run)
 	return run->probed.outstanding > 0 || run->unprobed > 0;
 }
 
+bool failover_clients_silent(const struct failover_run *run)
+{
+	return run->probed.outstanding + run->unprobed > run->awaiting_n + run->unsealing_n;
+}
+
 static void work_on(void *ctx, uint32_t i)
 {
 	struct failover_server *s = ctx;
@@ -120,7 +125,7 @@ static bool awaits_keys(struct failover_server *s, const struct takeover_item *i
 {
 	const struct failover_keys *k = &s->env->keys;
 
-	return takeover_wants_keys(item) && k->lend && clock_mono_ns() < s->run->keys_until_ns &&
+	return k->lend && clock_mono_ns() < s->run->keys_until_ns &&
 	       !k->decided(k->ctx, &item->server, &item->client);
 }
 
@@ -129,8 +134,33 @@ static void end_waiting(struct failover_server *s)
 {
 	struct failover_run *run = s->run;
 
-	if (atomic_exchange(&s->keys_decided, false) || clock_mono_ns() >= run->keys_until_ns)
-		list_move_all(&run->items, &run->awaiting);
+	if (!atomic_exchange(&s->keys_decided, false) && clock_mono_ns() < run->keys_until_ns)
+		return;
+	list_move_all(&run->items, &run->awaiting);
+	run->awaiting_n = 0;
+}
+
+/* Whether the item is to be settled now, or is somebody else's. */
+static bool is_unsealed(struct failover_server *s, struct takeover_item *item)
+{
+	struct failover_run *run = s->run;
+
+	if (item->result.unsealing) {
+		item->result.unsealing = false;
+		run->unsealing_n--;
+		return true;
+	}
+	if (!takeover_wants_keys(item))
+		return true;
+	if (awaits_keys(s, item)) {
+		list_add_tail(&run->awaiting, &item->node);
+		run->awaiting_n++;
+		return false;
+	}
+	item->result.unsealing = true;
+	run->unsealing_n++;
+	unseal_post(s->unseal, s, item);
+	return false;
 }
 
 bool failover_clients_settle(struct failover_server *s)
@@ -147,10 +177,8 @@ bool failover_clients_settle(struct failover_server *s)
 			break;
 		list_del(it);
 		struct takeover_item *item = list_entry(it, struct takeover_item, node);
-		if (awaits_keys(s, item)) {
-			list_add_tail(&run->awaiting, it);
+		if (!is_unsealed(s, item))
 			continue;
-		}
 		item = note_item(run, item);
 		if (item)
 			run->batch[n++] = item;

@@ -501,8 +501,6 @@ static void unseal(struct failover_server *s, struct takeover_item *item)
 	const char *reason = "keys-missing";
 	struct jeebs_keys *keys;
 
-	if (!takeover_wants_keys(item))
-		return;
 	if (k->lend)
 		item->lease =
 			k->lend(k->ctx, &item->server, &item->client, &keys, &crypto, &reason);
@@ -511,8 +509,17 @@ static void unseal(struct failover_server *s, struct takeover_item *item)
 		return;
 	}
 	struct plan *plan = &item->taken.plan;
+	plan->if_keys = false;
 	plan->reason = reason;
 	snprintf(plan->detail, sizeof plan->detail, "it is encrypted, and there are no keys");
+}
+
+void failover_connection_unseal(void *server, struct takeover_item *item)
+{
+	struct failover_server *s = server;
+
+	unseal(s, item);
+	mailbox_post(&s->run->inbox, &item->node);
 }
 
 void failover_connection_work(struct failover_server *s, struct takeover_item *item)
@@ -522,7 +529,6 @@ void failover_connection_work(struct failover_server *s, struct takeover_item *i
 		refuse_others(s, item, "main-connection-gone");
 		return;
 	}
-	unseal(s, item);
 	takeover_plan_family(item);
 	if (item->main.known) { /* its main connection is missing */
 		refuse_because(s, item, "main-connection-gone", "");

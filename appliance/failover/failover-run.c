@@ -462,7 +462,9 @@ static enum run_phase step_sockets(struct failover_server *s, int64_t now)
 {
 	bool more = failover_clients_settle(s);
 
-	if (failover_clients_waiting(s->run) && (more || now < s->run->until_ns))
+	/* Whoever waits for keys does so behind the open guard. */
+	if (failover_clients_waiting(s->run) &&
+	    (more || (failover_clients_silent(s->run) && now < s->run->until_ns)))
 		return RUN_SOCKETS;
 	return RUN_OPEN;
 }
@@ -478,13 +480,18 @@ static void note_first_byte(struct failover_server *s)
 	mark(s, FAILOVER_FIRST_BYTE);
 }
 
+static bool waits_for_keys(const struct failover_run *run)
+{
+	return run->awaiting_n + run->unsealing_n > 0;
+}
+
 /* Counts the rounds of probes without an answer. */
 static void step_unanswered(struct failover_server *s, int64_t now)
 {
 	struct failover_run *run = s->run;
 
 	if (run->collected) {
-		if (list_empty(&run->awaiting))
+		if (!waits_for_keys(run))
 			failover_clients_give_up(s);
 	} else if (now >= run->give_up_ns) {
 		run->collected = true;
@@ -540,12 +547,15 @@ static enum run_phase step_phase(struct failover_server *s, int64_t now)
 	return s->run->phase;
 }
 
-static void run_free(struct failover_run *run)
+static void run_free(struct failover_server *s, struct failover_run *run)
 {
 	list_move_all(&run->items, &run->awaiting);
+	mailbox_take(&run->inbox, &run->items);
 	list_for_each_safe (it, tmp, &run->items) {
+		struct takeover_item *item = list_entry(it, struct takeover_item, node);
 		list_del(it);
-		takeover_item_free(list_entry(it, struct takeover_item, node));
+		failover_connection_give_back(s, item);
+		takeover_item_free(item);
 	}
 	takeover_inbox_deinit(&run->inbox);
 	probed_deinit(&run->probed);
@@ -557,9 +567,11 @@ static void put_away(struct failover_server *s)
 {
 	struct failover_run *run = s->run;
 
+	/* They post to its inbox. */
+	unseal_drop(s->unseal, s, &run->items);
 	s->run = NULL;
 	if (!s->ends_owed) {
-		run_free(run);
+		run_free(s, run);
 		return;
 	}
 	run->next_left = s->left;
@@ -573,7 +585,7 @@ bool failover_run_free_left(struct failover_server *s)
 	while (s->left) {
 		struct failover_run *run = s->left;
 		s->left = run->next_left;
-		run_free(run);
+		run_free(s, run);
 	}
 	return true;
 }
@@ -602,7 +614,7 @@ int64_t failover_run_due_ns(const struct failover_server *s, int64_t now)
 
 	if (run->fence)
 		due = fence_due_ns(run->fence);
-	if (!list_empty(&run->items) || (run->collected && list_empty(&run->awaiting)))
+	if (!list_empty(&run->items) || (run->collected && !waits_for_keys(run)))
 		return now;
 	if (!list_empty(&run->awaiting))
 		due = earlier(due, run->keys_until_ns);

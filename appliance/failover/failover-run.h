@@ -11,6 +11,7 @@
 #include "failover-probed.h"
 #include "failover-family.h"
 #include "failover-refused.h"
+#include "failover-unseal.h"
 #include "failover.h"
 #include "fence.h"
 #include "tcprepair/tcprepair.h"
@@ -26,8 +27,9 @@ struct failover_server {
 	const struct config_server *cfg;
 	int bell; /* of the thread: rung when something has happened in another one */
 	struct thread_pool *pool;
-	uint32_t index;    /* in the configuration; also the group of joins */
-	_Atomic int state; /* enum failover_state */
+	struct unseal *unseal; /* works with failover_connection_unseal() */
+	uint32_t index;        /* in the configuration; also the group of joins */
+	_Atomic int state;     /* enum failover_state */
 	struct guard *guard;
 	struct link *link;
 	bool forwarding[2]; /* switched on by the box: IPv4, IPv6 */
@@ -69,8 +71,12 @@ struct failover_run {
 	struct failover_summary summary;
 	struct mailbox inbox;
 	struct list items; /* from the inbox, not settled yet */
-	/* Of these, those whose keys have not come. Their clients count as not settled. */
+	/*
+	 * Of these, those whose keys have not come, and those whose modules are shown them. Their
+	 * clients count as not settled.
+	 */
 	struct list awaiting;
+	uint32_t awaiting_n, unsealing_n;
 	int64_t keys_until_ns; /* they wait no longer */
 	struct probed_table probed;
 	uint32_t refusals_said;
@@ -148,6 +154,8 @@ void failover_clients_probe(struct failover_server *s);
 bool failover_clients_settle(struct failover_server *s);
 /* Whether a client is not settled. */
 bool failover_clients_waiting(const struct failover_run *run);
+/* Whether one is not that waits for something else than its keys. */
+bool failover_clients_silent(const struct failover_run *run);
 /* Stops waiting for clients: workers hand over all that is left. */
 void failover_clients_collect(struct failover_server *s);
 /*
@@ -170,6 +178,11 @@ bool failover_clients_end_owed(struct failover_server *s);
  * run in any thread while the server's own thread waits.
  */
 void failover_connection_work(struct failover_server *s, struct takeover_item *item);
+/*
+ * Comes before that for one whose module needs its keys: it is shown them, plans anew, and is in
+ * the inbox again. Who has none is refused. Takes the item. In any thread.
+ */
+void failover_connection_unseal(void *server, struct takeover_item *item);
 /* Asks clients of refused connections again, see failover-refused.h. */
 void failover_connection_ask_refused(struct failover_server *s, int64_t now_ns);
 /*

@@ -47,6 +47,7 @@ struct failover {
 	struct failover_config cfg;
 	struct failover_server *server;
 	struct thread_pool *pool;
+	struct unseal *unseal;
 	struct pollfd *waits; /* the bell, then one for each server */
 	pthread_t thread;
 	bool started;
@@ -263,11 +264,15 @@ int failover_start(const struct failover_config *cfg, struct failover **ret)
 	r = opened < 0 ? opened : f->server && f->waits ? 0 : -ENOMEM;
 	if (r == 0)
 		r = thread_pool_new(thread_pool_size(CREW_LIMIT), &f->pool);
+	if (r == 0)
+		r = unseal_new(thread_pool_size(CREW_LIMIT) + 1, failover_connection_unseal,
+			       &f->unseal);
 	for (uint32_t i = 0; r == 0 && i < cfg->config->server_count; i++) {
 		f->server[i].env = &f->cfg;
 		f->server[i].cfg = &cfg->config->servers[i];
 		f->server[i].bell = f->mail.bell;
 		f->server[i].pool = f->pool;
+		f->server[i].unseal = f->unseal;
 		f->server[i].index = i;
 		account_init(&f->server[i].account);
 	}
@@ -313,6 +318,7 @@ struct failover *failover_free(struct failover *f)
 	}
 	mailbox_deinit(&f->mail);
 	thread_pool_free(f->pool);
+	unseal_free(f->unseal);
 	free(f->waits);
 	free(f->server);
 	free(f);

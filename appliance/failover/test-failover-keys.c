@@ -3,6 +3,7 @@
 #include "test/failover-rig.h"
 
 #include <errno.h>
+#include <pthread.h>
 
 #include "base/clock.h"
 
@@ -55,7 +56,7 @@ static void keys_come(void)
 {
 	lender.decided = true;
 	atomic_store(&rig_server.keys_decided, true);
-	failover_run_step(&rig_server, clock_mono_ns());
+	rig_step_until_told(30);
 }
 
 /* Every join ends. */
@@ -94,11 +95,73 @@ static void test_keys_that_are_there(void **state)
 	with_keys(100 * NS_PER_S);
 	lender.decided = true;
 	rig_begin();
-	assert_int_equal(done.pending, 0);
+	rig_step_until_told(30);
 	assert_int_equal(done.restored, 30);
+	assert_int_equal(done.released, done.pending); /* those whose modules were at it */
 	rig_finish();
 	tell_all_closed();
 	assert_int_equal(lender.ended, 20);
+}
+
+/* When nobody else is waited for the guard is opened. */
+static void test_the_guard_does_not_wait_for_keys(void **state)
+{
+	with_keys(100 * NS_PER_S);
+	world.probe_timeout_ns = 100 * NS_PER_S;
+	int64_t late_ns = clock_mono_ns() + world.probe_timeout_ns;
+	rig_begin();
+	assert_true(clock_mono_ns() < late_ns);
+	assert_int_equal(done.pending, 20);
+	keys_come();
+	assert_int_equal(done.released, 20);
+	rig_finish();
+	tell_all_closed();
+}
+
+/* What one module has to read keeps no other one waiting. */
+static void test_a_huge_one_holds_up_nobody(void **state)
+{
+	with_keys(100 * NS_PER_S);
+	world.huge = 1; /* the first of them */
+	rig_begin();
+	lender.decided = true;
+	atomic_store(&rig_server.keys_decided, true);
+	rig_step_until_told(29);
+	assert_int_equal(done.seen[1], 0);
+	assert_int_equal(done.released, 19);
+	assert_int_equal(done.not_held, 19); /* they talk */
+	assert_true(failover_run_due_ns(&rig_server, clock_mono_ns()) > clock_mono_ns());
+	atomic_store(&world.huge_ends, true);
+	rig_step_until_told(30);
+	assert_int_equal(done.released, 20);
+	rig_finish();
+	rig_each_told_once(30);
+	tell_all_closed();
+	assert_int_equal(lender.ended, 20);
+}
+
+static void *end_huge(void *arg)
+{
+	atomic_store(&world.huge_ends, true);
+	return NULL;
+}
+
+/* What is over is waited for, and what it had lent is given back. */
+static void test_cancelled_while_they_are_shown(void **state)
+{
+	pthread_t other;
+
+	with_keys(100 * NS_PER_S);
+	world.huge = 1;
+	rig_begin();
+	lender.decided = true;
+	atomic_store(&rig_server.keys_decided, true);
+	failover_run_step(&rig_server, clock_mono_ns());
+	assert_int_equal(pthread_create(&other, NULL, end_huge, NULL), 0);
+	failover_run_cancel(&rig_server);
+	pthread_join(other, NULL);
+	tell_all_closed();
+	assert_int_equal(lender.lent, lender.ended);
 }
 
 static void test_who_has_none_is_refused(void **state)
@@ -139,7 +202,6 @@ static void test_nobody_waits_for_ever(void **state)
 	with_keys(0);
 	lender.none = 20;
 	rig_begin();
-	assert_int_equal(done.pending, 0);
 	rig_finish();
 	assert_int_equal(done.keys_missing, 20);
 	tell_all_closed();
@@ -181,6 +243,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		RIG_TEST(test_they_wait_behind_the_guard),
 		RIG_TEST(test_keys_that_are_there),
+		RIG_TEST(test_the_guard_does_not_wait_for_keys),
+		RIG_TEST(test_a_huge_one_holds_up_nobody),
+		RIG_TEST(test_cancelled_while_they_are_shown),
 		RIG_TEST(test_who_has_none_is_refused),
 		RIG_TEST(test_they_outlast_the_probes),
 		RIG_TEST(test_nobody_waits_for_ever),

@@ -45,9 +45,12 @@ struct takeover_item {
 			bool superseded;
 		} ended;
 	};
-	void *lease; /* of whoever takes the connection over: what lends its keys */
+	/* Of whoever takes the connection over: what lends its keys, and for whom it is unsealed.
+	 */
+	void *lease, *taker;
 	/* Used by the failover thread: the result for this connection. */
 	struct takeover_result {
+		bool unsealing;     /* its module is shown its keys, in another thread */
 		bool pending;       /* the open guard drops its packets */
 		bool gone;          /* it has ended meanwhile, or its client began anew */
 		const char *failed; /* the step at which restoring failed; NULL: it did not fail */

@@ -31,11 +31,14 @@ extern struct world {
 	bool related_refused, main_refused, main_gone;
 	bool main_missing; /* the main connections of the others are missing */
 	uint32_t ended;    /* further connections, expected by flow 1, that had ended before */
-	uint32_t sealed;   /* flows up to this id are continued only with their keys */
-	bool ended_alike;  /* the ended ones have the tag of the living one */
-	bool handed;       /* the plans hand the connections to a program */
-	bool long_logs;    /* the logs' beginnings are spilled */
-	bool talking;      /* joins report, see tell() */
+	uint32_t sealed;   /* flows up to this id are continued only with their keys; */
+	uint32_t huge;     /* unsealing this one takes until it is told to end */
+	_Atomic bool huge_ends;
+	int64_t probe_timeout_ns;
+	bool ended_alike; /* the ended ones have the tag of the living one */
+	bool handed;      /* the plans hand the connections to a program */
+	bool long_logs;   /* the logs' beginnings are spilled */
+	bool talking;     /* joins report, see tell() */
 	/* The worker stands still: result of the first worker_ask(), then -ETIMEDOUT. */
 	int worker_error;
 	bool answers; /* the server answers, although it was declared dead */
@@ -87,6 +90,8 @@ void rig_with_fence(const char *program);
 struct failover_cause rig_cause(void);
 /* Runs a takeover up to the opened guard. */
 void rig_begin(void);
+/* Steps until so many connections are told. */
+void rig_step_until_told(uint32_t connections);
 /* Steps with a time late enough for everything that is waited for. */
 void rig_step_until_over(void);
 /*
