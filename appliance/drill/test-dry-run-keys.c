@@ -364,6 +364,11 @@ static void say_recorded(struct talk *t, struct tls_rig *r, struct bytes recordi
 	}
 }
 
+static long long refused(const char *why)
+{
+	return json_integer_value(json_object_get(get("refused"), why));
+}
+
 /* Inside TLS every cut is proved as it is in the clear; the oracle of HTTP/2 compares what is
  * said. */
 static void test_recorded(void **state)
@@ -388,22 +393,25 @@ static void test_recorded(void **state)
 	options.cut = DRY_RUN_CUT_EVERY;
 	options.cut_packet = 1;
 	options.keys = keys;
-	segment = 211;
 	snprintf(keys, sizeof keys, "%s/keys", folder);
 	for (unsigned i = 0; i < sizeof recordings / sizeof recordings[0]; i++) {
 		struct buf file = read_recording(recordings[i].name);
 		struct tls_rig *r = tls_rig_new(&(struct tls_rig_options){
 			.suite = suites[i % 6], .alpn = recordings[i].alpn});
+		segment = recordings[i].alpn && strcmp(recordings[i].alpn, "h2") == 0 ? 31 : 211;
 		begin_capture();
 		struct talk t = talk_open("10.1.0.7:40000", "10.9.0.1:443");
 		say_recorded(&t, r, buf_view(&file));
 		write_file(keys, r->key_log.p, r->key_log.n);
 		run();
-		/* What was out of a head of HTTP/2 nobody says again in the same bytes. */
-		json_t *head = json_object_get(get("refused"), "resume: record-contradicts");
-		if (number("wrong") != 0 || (head && !strstr(recordings[i].name, "h2/")) ||
-		    number("exact") + number("refused.handshake-cut") + json_integer_value(head) !=
-			    number("cuts"))
+		/* Of HTTP/2 a head that was begun, and not its end, nobody says again in the same
+		 * bytes. */
+		bool h2 = strstr(recordings[i].name, "h2/");
+		long long head = refused("resume: head-contradicts"),
+			  record = refused("resume: record-contradicts"),
+			  sealed = number("cuts") - refused("handshake-cut");
+		if (number("wrong") != 0 || number("exact") + head + record != sealed ||
+		    (!h2 && head + record > 0) || record > 2 || head > sealed * 3 / 10)
 			fail_msg("%s: %s", recordings[i].name, ran.out);
 		cuts += number("cuts");
 		exact += number("exact");

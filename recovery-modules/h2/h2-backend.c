@@ -33,13 +33,17 @@ static void to_client(const struct h2_run *x, const void *p, size_t n)
 	h2_to_client(x, (struct jeebs_bytes){p, n});
 }
 
-/* The frame that was cut is complete: what had to wait for it follows, or the next such frame. */
-static void paid(const struct h2_run *x)
+/* Behind the frame that was cut there may be another such frame. */
+void h2_paid(const struct h2_run *x)
 {
 	struct h2_resume *r = &x->s->resume;
+	struct h2_stream *t = h2_stream_find(x->s, r->owed_stream);
 
 	r->owed = 0;
-	r->owed_done = r->owed_ends;
+	r->owed_head = false;
+	if (t && r->owed_ends)
+		t->told_end = true;
+	r->owed_ends = false;
 	h2_follow(x);
 	if (r->owed > 0)
 		return;
@@ -63,9 +67,14 @@ void h2_pay_zeros(const struct h2_run *x)
 
 	if (r->owed == 0 || r->over)
 		return;
+	if (r->owed_head) {
+		if (r->owed_zero)
+			h2_stop(x, "head-contradicts"); /* nobody is asked for it any more */
+		return;
+	}
 	if (r->owed_zero) {
 		pay_zeros(x, r->owed);
-		paid(x);
+		h2_paid(x);
 	} else if (r->owed_prefix) {
 		const uint8_t pad = (uint8_t)r->owed_pad;
 		to_client(x, &pad, 1);
@@ -74,7 +83,7 @@ void h2_pay_zeros(const struct h2_run *x)
 	}
 	if (r->owed > 0 && r->owed == r->owed_pad) {
 		pay_zeros(x, r->owed);
-		paid(x);
+		h2_paid(x);
 	}
 }
 
@@ -92,15 +101,9 @@ static size_t pay(const struct h2_run *x, const struct h2_stream *t, struct jeeb
 	r->owed -= (uint32_t)n;
 	if (r->owed == r->owed_pad) {
 		pay_zeros(x, r->owed);
-		paid(x);
+		h2_paid(x);
 	}
 	return n;
-}
-
-/* Whether the client has been told that the data of @t ends where the cut frame does. */
-static bool ended_by_head(const struct h2 *s, const struct h2_stream *t)
-{
-	return s->resume.owed_done && s->resume.owed_stream == t->id;
 }
 
 /* ---- data ---- */
@@ -113,7 +116,7 @@ static void say_data(const struct h2_run *x, struct h2_stream *t, struct jeebs_b
 		b.p += n;
 		b.n -= n;
 	}
-	if (b.n > 0 && ended_by_head(x->s, t)) {
+	if (b.n > 0 && t->told_end) {
 		h2_stop(x, "content-differs");
 		return;
 	}
@@ -145,7 +148,7 @@ static void end_stream(const struct h2_run *x, struct h2_stream *t, const struct
 
 	if (block) {
 		h2_put_block(x, h2_say, t->id, H2_END_STREAM, *block);
-	} else if (!ended_by_head(s, t)) {
+	} else if (!t->told_end) {
 		h2_put_head(&w, 0, H2_DATA, H2_END_STREAM, t->id);
 		h2_say(x, (struct jeebs_bytes){head, sizeof head});
 	}
@@ -236,7 +239,7 @@ static void response_ends(const struct h2_run *x, struct h2_stream *t, const str
 			return;
 		}
 		/* The client was told that the data is all. */
-		if (block && ended_by_head(x->s, t)) {
+		if (block && t->told_end) {
 			h2_stop(x, "content-differs");
 			return;
 		}
@@ -303,6 +306,7 @@ static void head(const struct h2_run *x, struct h2_stream *t, struct answering *
 {
 	struct bytes block = writer_view(&a->w);
 	bool fresh = t->todo == H2_TODO_ASK;
+	bool again = x->s->resume.owed_head && x->s->resume.owed_stream == t->id;
 
 	if (t->answered) {
 		x->s->resume.tabled = true;
@@ -316,10 +320,14 @@ static void head(const struct h2_run *x, struct h2_stream *t, struct answering *
 		/* Those that the client has already are not repeated. */
 		if (t->informational > 0)
 			t->informational--;
-		else if (fresh)
+		else if (fresh && !again)
 			new_head(x, t, block, false);
 	} else {
 		t->answered = true;
+		if (again) {
+			h2_rehead_answer(x, t, block, ends);
+			return;
+		}
 		if (fresh) {
 			new_head(x, t, block, ends);
 			return;

@@ -21,12 +21,13 @@ bool h2_memory(const struct h2_run *x)
 
 	if (r->late)
 		return true;
-	r->late = x->ops->memory(x->j, H2_LATE_MAX + H2_KEPT_MAX);
+	r->late = x->ops->memory(x->j, H2_LATE_MAX + H2_KEPT_MAX + sizeof *r->old);
 	if (!r->late) {
 		h2_stop(x, "no-memory");
 		return false;
 	}
 	r->kept = r->late + H2_LATE_MAX;
+	r->old = (struct hpack_table *)(void *)(r->kept + H2_KEPT_MAX);
 	return true;
 }
 
@@ -183,44 +184,6 @@ static void owe(struct h2 *s)
 		(void)h2_padding_for(s, t, &r->owed_pad);
 }
 
-/* Whether the next thing that @t says is data. */
-static bool says_data(struct h2 *s, struct h2_stream *t)
-{
-	const char *why;
-	uint32_t todo = h2_todo_of(s, t, &why);
-
-	return t->answered || todo == H2_TODO_RANGE || todo == H2_TODO_DIGEST;
-}
-
-void h2_follow(const struct h2_run *x)
-{
-	struct h2 *s = x->s;
-	struct h2_resume *r = &s->resume;
-	struct jeebs_bytes b = {NULL, 0};
-
-	/* Behind a frame that ends its stream it must be remembered that it has. */
-	if (r->over || r->owed > 0 || r->owed_done)
-		return;
-	if (JEEBS_HAS(x->ops, begun) && x->ops->begun)
-		b = x->ops->begun(x->j);
-	if (r->said > b.n || b.n - r->said < H2_FRAME_HEAD)
-		return;
-	const uint8_t *head = b.p + r->said;
-	uint32_t n = h2_u32(head) >> 8;
-	struct h2_stream *t = h2_stream_find(s, h2_u32(head + 5) & INT32_MAX);
-	if (head[3] != H2_DATA || (head[4] & ~H2_END_STREAM) || n == 0 || n > H2_FRAME_MAX || !t ||
-	    !says_data(s, t) || n > t->window || n > s->window)
-		return;
-	h2_to_client(x, (struct jeebs_bytes){head, H2_FRAME_HEAD});
-	t->window -= n;
-	s->window -= n;
-	r->owed = n;
-	r->owed_stream = t->id;
-	r->owed_pad = 0;
-	r->owed_ends = head[4] & H2_END_STREAM;
-	r->owed_prefix = r->owed_zero = false;
-}
-
 static void zeros(const struct h2_run *x, uint32_t n)
 {
 	static const uint8_t zero[1024];
@@ -348,6 +311,7 @@ static void start(const struct h2_run *x)
 		.leaving = s->server_leaves || x->cut->server_fin,
 	};
 	owe(s);
+	h2_follow_start(x);
 	complete_frame(x);
 	h2_follow(x);
 	answer_frames(x);

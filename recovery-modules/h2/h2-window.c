@@ -19,7 +19,7 @@ static int64_t besides(struct h2 *s, const struct h2_stream *t)
 	const struct h2_resume *r = &s->resume;
 	int64_t n = b && t->answered ? (int64_t)(b->skip + b->verify) : 0;
 
-	if (r->owed > 0 && r->owed_stream == t->id)
+	if (r->owed > 0 && r->owed_stream == t->id && !r->owed_head)
 		n += r->owed - r->owed_pad;
 	return n < H2_WINDOW_MAX ? n : H2_WINDOW_MAX;
 }
@@ -79,7 +79,7 @@ static void grant(const struct h2_run *x)
 {
 	struct h2 *s = x->s;
 	struct h2_resume *r = &s->resume;
-	int64_t want = taken_by(s->window) + r->owed, budget = INT64_MAX;
+	int64_t want = taken_by(s->window) + (r->owed_head ? 0 : r->owed), budget = INT64_MAX;
 	int64_t n = lacking(r->granted, want);
 
 	if (n > 0) {

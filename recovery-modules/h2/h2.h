@@ -93,6 +93,7 @@ struct h2_stream {
 	/* While it is continued. */
 	uint8_t todo;     /* enum h2_todo */
 	bool answered;    /* the backend's final head has come */
+	bool told_end;    /* the client has a frame that ends it: no more data may come */
 	uint32_t backend; /* its number at the backend; 0: not asked yet */
 	int64_t granted;  /* bytes that the backend may send */
 	int64_t room;     /* bytes that the backend takes */
@@ -145,14 +146,15 @@ struct h2_resume {
 	bool owed_ends;    /* the frame ends its stream */
 	bool owed_zero;    /* the client has reset the stream: any bytes will do */
 	bool owed_prefix;  /* the length of the padding is owed as well */
+	bool owed_head;    /* it is no data, but a whole head (h2-rehead.c) */
 	uint64_t said;     /* bytes that the client has got of it */
-	bool owed_done;    /* of a frame that ends its stream: no more data may come */
 	bool prefaced;     /* the backend got our preface */
 	bool tabled;       /* the client was told that no dynamic table is used */
 	bool over, client_over, leaving;
 	bool gone; /* the backend is */
 	uint32_t late_n, kept_n;
 	uint8_t *late, *kept;
+	struct hpack_table *old; /* the client's of the server's heads, where it died */
 };
 
 struct h2 {
@@ -289,18 +291,31 @@ static inline bool h2_replaying(const struct h2 *s)
 	return s->resume.replay < s->resume.log_end;
 }
 
+/* h2-follow.c */
+/*
+ * Inside a layer the old server may have begun to say what is not proved (jeebs_join_ops.begun). If
+ * it can be said by what is known, it is said in the same bytes: data of a stream that goes on, a
+ * head, frames of the connection.
+ */
+void h2_follow(const struct h2_run *x);
+/* Before anything else is said. */
+void h2_follow_start(const struct h2_run *x);
+
 /* h2-backend.c */
 void h2_backend_start(const struct h2_run *x);
 void h2_backend_data(const struct h2_run *x, struct jeebs_bytes b);
 /* To the client at once, whatever is owed. */
 void h2_to_client(const struct h2_run *x, struct jeebs_bytes b);
-/*
- * Inside a layer the old server may have begun to say what is not proved (jeebs_join_ops.begun). If
- * it was a frame of data of a stream that goes on, the next frame has its head.
- */
-void h2_follow(const struct h2_run *x);
 /* Pays what is owed with zeros, if the client has reset the stream. */
 void h2_pay_zeros(const struct h2_run *x);
+/* What was owed is paid: what had to wait for it follows. */
+void h2_paid(const struct h2_run *x);
+
+/* h2-rehead.c: a head that the old server had begun to say, see h2_follow(). */
+/* Whether @b begins with one. Then it is owed from now on, or the connection has ended. */
+bool h2_rehead_begin(const struct h2_run *x, struct jeebs_bytes b);
+/* The backend's head of the stream of which one is owed: @block, by static tables alone. */
+void h2_rehead_answer(const struct h2_run *x, struct h2_stream *t, struct bytes block, bool ends);
 
 /* h2-window.c: makes both sides' windows agree. */
 void h2_windows(const struct h2_run *x);
