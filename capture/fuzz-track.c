@@ -262,7 +262,7 @@ static void apply(struct world *w, const struct deed *k, int64_t now, const stru
 			track_drop(w->t, f);
 		break;
 	case 4:
-		track_capture_drops(w->t);
+		track_capture_drops(w->t, now);
 		break;
 	case 5:
 		track_each(w->t, catch_up, w); /* they are shown by what is asked for now */

@@ -41,7 +41,7 @@ static void test_capture_drops(void **state)
 	s(A, 0, 0, 100);
 	s(A, 10000000, 0, 100);
 	assert_int_equal(track_stats(track)->bad_seq, 1);
-	track_capture_drops(track);
+	track_capture_drops(track, now);
 	assert_true(f->marks & FLOW_MARK_CAPTURE_DROPS);
 	s(A, 10000000, 0, 100); /* after the loss the stream continues at any place */
 	assert_int_equal(track_stats(track)->bad_seq, 1);
@@ -110,7 +110,7 @@ static void test_rst(void **state)
 	restart();
 	handshake();
 	/* After a loss the expected number is unknown, so no RST counts. The probe will tell. */
-	track_capture_drops(track);
+	track_capture_drops(track, now);
 	assert_non_null(c(R, 5000, 0, 0));
 }
 

@@ -88,7 +88,7 @@ static void test_scale_inferred(void **state)
 	s(A, 28000 + 20000000, 10, 100);
 	assert_int_equal(track_stats(track)->bad_seq, 1);
 	/* Nothing follows from a loss between, and what was known stays known. */
-	track_capture_drops(track);
+	track_capture_drops(track, now);
 	s(A, 28000 + 2000100, 10, 100);
 	assert_int_equal(f->infer->scale[0].low, 5);
 	assert_true(f->marks & FLOW_MARK_INFERRED);

@@ -30,6 +30,7 @@ struct track {
 	struct pool pool;
 	struct track_stats stats;
 	int64_t now_ns, housekeeping_ns;
+	int64_t drops_ns; /* the capture has lost packets, all of them before this time */
 	int64_t idle_timeout_ns, hole_timeout_ns;
 	/* Both ordered by lru_ns; half_open has SYN_SENT, SYN_RCVD, and flows on which only one
 	 * end has spoken. */

@@ -457,14 +457,17 @@ void track_fragment(struct track *t, const struct segment *s)
 		t->fragment_count++;
 }
 
-void track_capture_drops(struct track *t)
+void track_capture_drops(struct track *t, int64_t now_ns)
 {
+	if (now_ns > t->drops_ns)
+		t->drops_ns = now_ns;
 	for (uint32_t i = 0; i < flow_table_places(&t->table); i++) {
 		struct flow *f = flow_table_at(&t->table, i);
 		if (!f || !flow_is_live(f))
 			continue;
 		track_mark(t, f, FLOW_MARK_CAPTURE_DROPS, 0);
 		f->resync[0] = f->resync[1] = true;
+		f->told_since_drops = false;
 		if (f->infer)
 			infer_lost(f->infer);
 	}

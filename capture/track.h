@@ -147,8 +147,11 @@ struct flow *track_segment(struct track *t, const struct segment *s);
  */
 void track_fragment(struct track *t, const struct segment *s);
 
-/* The capture has lost packets: marks every live flow with FLOW_MARK_CAPTURE_DROPS. */
-void track_capture_drops(struct track *t);
+/*
+ * The capture has lost packets, the last of them before @now_ns (of the clock of segments): marks
+ * every live flow with FLOW_MARK_CAPTURE_DROPS.
+ */
+void track_capture_drops(struct track *t, int64_t now_ns);
 
 /* Time passes without packets: handles idle flows and old acknowledged holes. */
 void track_tick(struct track *t, int64_t now_ns);

@@ -484,7 +484,7 @@ static int play(struct run *r)
 	case TCP_SCRIPT_SEGMENT:
 		return feed(r, &r->at->segment);
 	case TCP_SCRIPT_DROPS:
-		track_capture_drops(t);
+		track_capture_drops(t, r->now_ns);
 		return 0;
 	case TCP_SCRIPT_TICK:
 		track_tick(t, r->now_ns);

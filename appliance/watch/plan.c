@@ -167,17 +167,18 @@ static bool fin_in_order(const struct flow *f, enum flow_dir dir)
 }
 
 /*
- * Whether the old server has sent nothing behind what was captured. A client that does not use SACK
- * says how far it has everything, and not more.
+ * Whether the old server has sent nothing behind what was captured: no packet can be missing, or
+ * none of the time since it said so itself; and the client knows of nothing. (One that does not use
+ * SACK says how far it has everything, and not more.)
  */
 static bool nothing_more(const struct flow *f)
 {
 	const struct stream *out = &f->stream[FLOW_TO_CLIENT];
 	bool fin = f->fin_seen[FLOW_TO_CLIENT];
 
-	return !(f->marks & FLOW_MARK_CAPTURE_DROPS) && out->high <= out->next &&
-	       f->acked[FLOW_TO_CLIENT] <= out->next + fin && f->sacked_to <= out->next + fin &&
-	       (!f->probe_wanted || f->probe_answered);
+	return (!(f->marks & FLOW_MARK_CAPTURE_DROPS) || f->told_since_drops) &&
+	       out->high <= out->next && f->acked[FLOW_TO_CLIENT] <= out->next + fin &&
+	       f->sacked_to <= out->next + fin && (!f->probe_wanted || f->probe_answered);
 }
 
 void plan_cut(struct jeebs_flow *jf, struct jeebs_cut *ret)

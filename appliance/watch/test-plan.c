@@ -339,8 +339,35 @@ static void test_cut_at_the_end(void **state)
 	assert_false(nothing_more(f)); /* it was asked, and has not answered */
 	client(TCP_ACK, 0, 300, 0);
 	assert_true(nothing_more(f));
-	track_capture_drops(watch_track(rig.watch));
+	track_capture_drops(watch_track(rig.watch), rig.now_ns + 10);
 	assert_false(nothing_more(f));
+
+	/* What it said before the last of them tells nothing, and neither does data: it may be said
+	 * again. */
+	server(TCP_ACK, 250, 300, 0);
+	assert_false(nothing_more(f));
+	rig.now_ns += 10;
+	server(TCP_ACK, 250, 300, 50);
+	client(TCP_ACK, 300, 300, 0);
+	assert_false(nothing_more(f));
+	server(TCP_ACK, 299, 300, 0); /* a probe */
+	assert_false(nothing_more(f));
+	server(TCP_ACK, 300, 300, 0);
+	assert_true(nothing_more(f));
+	server(TCP_ACK, 300, 300, 100);
+	assert_true(nothing_more(f));
+	track_capture_drops(watch_track(rig.watch), rig.now_ns);
+	assert_false(nothing_more(f));
+	server(TCP_ACK, 300, 300, 0); /* it has sent more than that */
+	assert_false(nothing_more(f));
+	rig.window = 0; /* then Linux says where the window ends */
+	client(TCP_ACK, 300, 400, 0);
+	server(TCP_ACK, 400, 300, 0);
+	assert_false(nothing_more(f));
+	rig.window = 1000;
+	client(TCP_ACK, 300, 400, 0);
+	server(TCP_ACK, 400, 300, 0);
+	assert_true(nothing_more(f));
 }
 
 /* ---- the snapshot ---- */

@@ -479,6 +479,24 @@ static void listen_or_shut(struct worker *w, uint32_t server)
 			  LOG_INT("worker", w->cfg.index), LOG_ERR(r));
 }
 
+static void read_ring_stats(struct worker *w, int64_t now_ns)
+{
+	uint64_t drops = worker_rings_stats(&w->rings);
+
+	if (drops > w->drops_seen) {
+		track_capture_drops(watch_track(w->watch), clock_real_ns());
+		/* At most once a second: dropped packets come in floods, and would flood the log
+		 * too. */
+		if (now_ns - w->drops_logged_ns >= NS_PER_S) {
+			w->drops_logged_ns = now_ns;
+			log_event(LOG_WARNING, "capture-dropped", LOG_INT("worker", w->cfg.index),
+				  LOG_INT("packets", drops - w->drops_logged));
+			w->drops_logged = drops;
+		}
+		w->drops_seen = drops;
+	}
+}
+
 uint32_t worker_takeover_begin(struct worker *w, uint32_t server,
 			       const struct related_list *expected, struct mailbox *inbox,
 			       uint32_t from)
@@ -489,6 +507,7 @@ uint32_t worker_takeover_begin(struct worker *w, uint32_t server,
 		w->taken_count++;
 	w->taking[server] = (struct worker_taking){.taken = true, .inbox = inbox};
 	if (from == 0) {
+		read_ring_stats(w, clock_mono_ns()); /* plans count on what was lost */
 		listen_or_shut(w, server);
 		tell_ended(&b);
 	}
@@ -536,24 +555,6 @@ void worker_takeover_end(struct worker *w, uint32_t server)
 }
 
 /* ---- thread --------------------------------------------------------------------------------- */
-
-static void read_ring_stats(struct worker *w, int64_t now_ns)
-{
-	uint64_t drops = worker_rings_stats(&w->rings);
-
-	if (drops > w->drops_seen) {
-		track_capture_drops(watch_track(w->watch));
-		/* At most once a second: dropped packets come in floods, and would flood the log
-		 * too. */
-		if (now_ns - w->drops_logged_ns >= NS_PER_S) {
-			w->drops_logged_ns = now_ns;
-			log_event(LOG_WARNING, "capture-dropped", LOG_INT("worker", w->cfg.index),
-				  LOG_INT("packets", drops - w->drops_logged));
-			w->drops_logged = drops;
-		}
-		w->drops_seen = drops;
-	}
-}
 
 #define PUBLISH(field, source, ...) \
 	atomic_store_explicit(&w->counters.field, (source), memory_order_relaxed);

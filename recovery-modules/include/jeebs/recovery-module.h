@@ -196,7 +196,8 @@ struct jeebs_cut {
 	uint8_t refused;
 	/*
 	 * Proved: the old server had sent nothing behind to_client_end that anybody could have. The
-	 * capture has lost nothing, and the client, asked, knows of nothing.
+	 * capture has lost nothing since the server said so, and the client, asked, knows of
+	 * nothing.
 	 */
 	uint8_t nothing_more;
 	uint8_t reserved_[3];
