@@ -113,7 +113,7 @@ for id in "${clients[@]}"; do
 done
 get_check again 20m.bin 1k.bin
 aborted() { jq -s --arg why "$1" '[.[] | select(.event == "connection-aborted" and .reason == $why)] | length' "$lab_dir/appliance.log"; }
-contradicted=$(aborted record-contradicts)
+contradicted=$(($(aborted record-contradicts) + $(aborted head-contradicts)))
 if ((contradicted == 0)); then get_check h2 20m.bin 1k.bin; else ((contradicted == 1)) && [[ $(cat "$lab_dir/get/h2.exit") != 0 ]] || fail "$contradicted connections contradicted"; fi
 for id in other hangs; do
 	[[ $(cat "$lab_dir/get/$id.exit") != 0 ]] || fail "the download '$id' came to an end"

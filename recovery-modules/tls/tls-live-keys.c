@@ -37,6 +37,7 @@ static uint8_t *now_scratch(struct jeebs_flow *f, size_t n)
 /* The first time: all that was said so far. */
 static bool catch_up(struct tls *s, struct tls_plain *p)
 {
+	s->hole.lost = true; /* the beginning makes room for what is inside */
 	bool shown = tls_show_begin(s, p) && tls_show_all(s, p);
 
 	if (!s->lost) {
@@ -91,7 +92,7 @@ int tls_live_follow(struct tls *s, uint32_t dir, uint64_t off, struct jeebs_byte
 		.flow = (struct jeebs_flow *)(void *)&now, .log = now_log, .scratch = now_scratch};
 	uint8_t wire[TLS_RECORD_MAX];
 
-	if (!JEEBS_HAS(s->ops, scratch) || !s->inner || !is_something_new(s, dir))
+	if (!JEEBS_HAS(s->ops, scratch) || !s->inner || s->holed || !is_something_new(s, dir))
 		return JEEBS_OK;
 	int there = s->ops->keys(s->flow, &cut.keys, &cut.crypto);
 	s->awaited = there == JEEBS_KEYS_AWAITED;

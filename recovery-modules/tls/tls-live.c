@@ -79,9 +79,20 @@ static void note_turn(struct tls *s, uint32_t dir)
 static bool keeps_too_much(const struct tls *s, uint32_t dir)
 {
 	uint64_t kept = s->end[dir] - (s->live ? s->to[dir].wire : 0);
+
+	if (dir == JEEBS_TO_CLIENT && !s->live && (s->holed || tls_hole_is_enough(s)))
+		return !tls_hole_is_enough(s);
 	uint64_t enough = s->awaited ? TLS_AWAIT_MAX : s->live ? TLS_RECORD_MAX : 0;
 
 	return kept > s->service.retain && kept > enough;
+}
+
+/* Without keys everything is kept, or the beginning, which is elsewhere, and the end. */
+static void keep_sealed(struct tls *s, uint32_t dir)
+{
+	bool end = dir == JEEBS_TO_CLIENT && !s->awaited && tls_hole_keeps(s);
+
+	s->ops->keep_from(s->flow, dir, s->service.begin[dir] + (end ? s->hole.to : 0));
 }
 
 int tls_live_data(void *state, uint32_t dir, uint64_t off, struct jeebs_bytes b, int64_t now_ns)
@@ -92,14 +103,19 @@ int tls_live_data(void *state, uint32_t dir, uint64_t off, struct jeebs_bytes b,
 		return JEEBS_GIVE_UP;
 	if (s->restored && !make_session_again(s))
 		return lose(s, "log-lost");
-	if (!s->live) {
+	if (!s->live)
 		note_turn(s, dir);
-		s->ops->keep_from(s->flow, dir, s->service.begin[dir]);
-	}
-	s->end[dir] = off + b.n - s->service.begin[dir];
-	tls_session_take(&s->session, dir, bytes_of(b.p, b.n), NULL, NULL);
+	off -= s->service.begin[dir];
+	s->end[dir] = off + b.n;
+	if (dir == JEEBS_TO_CLIENT && !s->live)
+		tls_hole_take(s, off, bytes_of(b.p, b.n));
+	else
+		tls_session_take(&s->session, dir, bytes_of(b.p, b.n), NULL, NULL);
 	if (s->session.refused)
 		return lose(s, s->session.refused);
+	if (!s->live)
+		keep_sealed(s, dir);
+	off += s->service.begin[dir];
 	if (tls_live_follow(s, dir, off, b, now_ns) != JEEBS_OK)
 		return JEEBS_GIVE_UP;
 	return keeps_too_much(s, dir) ? lose(s, "retain-exceeded") : JEEBS_OK;
@@ -159,7 +175,10 @@ size_t tls_checkpoint(const void *state, uint8_t *out, size_t cap)
 	struct writer w = writer_init(out, cap);
 
 	writer_u8(&w, CHECKPOINT_VERSION);
-	writer_u8(&w, number_of(s->lost || !s->live ? s->lost : "live-state-lost"));
+	writer_u8(&w, number_of(s->lost    ? s->lost
+				: s->live  ? "live-state-lost"
+				: s->holed ? "retain-exceeded"
+					   : NULL));
 	writer_u8(&w, (uint8_t)(s->fin[0] | s->fin[1] << 1 | s->speaks << 2));
 	writer_u64be(&w, s->end[0]);
 	writer_u64be(&w, s->end[1]);
@@ -207,5 +226,6 @@ int tls_restore(void *state, struct jeebs_bytes checkpoint)
 	s->speaks = flags >> 2 & 1;
 	s->lost = lost ? reasons[lost - 1] : NULL;
 	s->restored = true;
+	s->hole.lost = true; /* the beginning is in the log alone */
 	return JEEBS_OK;
 }

@@ -31,6 +31,27 @@ struct tls_plain *tls_plain_with(const struct tls *s, const struct jeebs_cut *cu
 	return p;
 }
 
+static struct jeebs_bytes log_with_beginning(struct jeebs_flow *f, uint32_t dir, uint64_t off)
+{
+	const struct tls_plain *p = (const struct tls_plain *)(const void *)f;
+	uint64_t at = off - p->log.begin[dir], n = p->s->hole.from;
+
+	if (dir == JEEBS_TO_CLIENT && at < n)
+		return (struct jeebs_bytes){p->beginning + at, (size_t)(n - at)};
+	return p->cut->log(p->cut->flow, dir, off);
+}
+
+bool tls_plain_keep_beginning(struct tls_plain *p, const uint8_t *from, uint64_t n)
+{
+	p->beginning = p->cut->scratch(p->cut->flow, (size_t)n);
+	if (!p->beginning)
+		return false;
+	memcpy(p->beginning, from, (size_t)n);
+	p->log.read = log_with_beginning;
+	p->log.flow = (struct jeebs_flow *)(void *)p;
+	return true;
+}
+
 void tls_plain_next_call(struct tls_plain *p)
 {
 	p->at_block = 0;

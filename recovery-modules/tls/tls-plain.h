@@ -35,9 +35,10 @@ struct tls_plain {
 	bool failed; /* a log that is there could not be shown */
 	uint8_t *block[TLS_VIEW_BLOCKS];
 	uint32_t at_block;
-	size_t used;      /* of that block */
-	uint8_t *wire;    /* room for a record, where its bytes are not in one piece */
-	uint8_t *skipped; /* room for a payload that nobody looks at; NULL: not taken yet */
+	size_t used;        /* of that block */
+	uint8_t *beginning; /* of the server, before the hole; NULL: it is in the log */
+	uint8_t *wire;      /* room for a record, where its bytes are not in one piece */
+	uint8_t *skipped;   /* room for a payload that nobody looks at; NULL: not taken yet */
 	uint8_t text[TLS_PAYLOAD_MAX];
 };
 
@@ -45,6 +46,9 @@ struct tls_plain {
 struct tls_plain *tls_plain_new(const struct tls *s, const struct jeebs_cut *cut);
 /* As tls_plain_new(), with @wire, of TLS_RECORD_MAX bytes, for ciphertext. */
 struct tls_plain *tls_plain_with(const struct tls *s, const struct jeebs_cut *cut, uint8_t *wire);
+/* @n bytes at @from are what the server said first, which the log does not have. They are copied.
+ * False: there is no scratch. */
+bool tls_plain_keep_beginning(struct tls_plain *p, const uint8_t *from, uint64_t n);
 /* The views that the inner module has are void from here on. */
 void tls_plain_next_call(struct tls_plain *p);
 struct jeebs_bytes tls_plain_log(struct jeebs_flow *f, uint32_t dir, uint64_t off);

@@ -35,7 +35,7 @@ static void preview(const struct tls *s, const struct jeebs_cut *cut, struct jee
 	const struct tls_log log = {cut->log, cut->flow, s->service.begin};
 	struct tls_session session = s->session;
 
-	if (!s->live && !tls_session_from_log(&log, end, &session))
+	if (!s->live && !s->holed && !tls_session_from_log(&log, end, &session))
 		answer(ret, JEEBS_REFUSE, "log-lost",
 		       "TLS, of which not all is there that was to be kept");
 	else if (session.refused)

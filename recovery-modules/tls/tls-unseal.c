@@ -89,7 +89,7 @@ static bool know_session(struct tls *s, const struct jeebs_cut *cut)
 
 	s->end[JEEBS_TO_SERVER] = cut->to_server_end - s->service.begin[JEEBS_TO_SERVER];
 	s->end[JEEBS_TO_CLIENT] = cut->to_client_end - s->service.begin[JEEBS_TO_CLIENT];
-	if (!s->live && !tls_session_from_log(&log, s->end, &s->session))
+	if (!s->live && !s->holed && !tls_session_from_log(&log, s->end, &s->session))
 		return tls_lose(s, "log-lost") == JEEBS_OK;
 	return !s->session.refused || tls_lose(s, s->session.refused) == JEEBS_OK;
 }
@@ -103,6 +103,8 @@ int tls_unseal(void *state, const struct jeebs_cut *cut)
 		return JEEBS_GIVE_UP;
 	p = tls_plain_new(s, cut);
 	if (!p)
+		return tls_lose(s, "no-memory");
+	if (s->holed && !tls_plain_keep_beginning(p, tls_inner_state(s), s->hole.from))
 		return tls_lose(s, "no-memory");
 	bool shown = show_rest(s, p);
 	if (!s->lost && !s->inner_gave_up && !is_through(s))

@@ -10,7 +10,8 @@
  *	resume     opens, seals                          resume, with operations of this layer
  *
  * What is kept is ciphertext alone. Without keys (`keys: sealed`) it is both directions from the
- * first byte on, as long as each is not longer than the service's `retain`. With keys that are
+ * first byte on, as long as each is not longer than the service's `retain`; of a longer one of the
+ * server its beginning and its end (tls-hole.h). With keys that are
  * there while the server lives (`keys: live`) it is the record under way, and what the inner module
  * asks for; until they have come, as without. Plaintext is in scratch, in the join's memory, and in
  * what the inner module keeps of it.
@@ -22,6 +23,7 @@
 
 #include "jeebs/recovery-module.h"
 #include "tls-follow.h"
+#include "tls-hole.h"
 
 extern const struct jeebs_module tls_module;
 
@@ -57,6 +59,10 @@ struct tls {
 	struct tls_turn turn[TLS_TURNS];
 	uint32_t turns;
 	uint8_t speaks; /* direction of the last bytes */
+	/* What the server says behind the beginning that has room where the inner module's state
+	 * will be. */
+	struct tls_hole hole;
+	bool holed; /* it is not kept any more */
 
 	/* With keys: live, or from unseal on. */
 	bool live;     /* the inner module is shown what is said as it is said */
@@ -75,6 +81,13 @@ struct tls {
 
 /* The inner module's state, behind this one. */
 void *tls_inner_state(const struct tls *s);
+
+/* tls-hole-live.c: reads @b of the server, at @off. */
+void tls_hole_take(struct tls *s, uint64_t off, struct bytes b);
+/* Whether what is kept of the server is its beginning and its end from now on. */
+bool tls_hole_keeps(struct tls *s);
+/* Whether no more is kept of the server than that, or little more while it begins. */
+bool tls_hole_is_enough(const struct tls *s);
 
 /* tls-live.c */
 int tls_live_open(void *state, struct jeebs_flow *f, const struct jeebs_live_ops *ops,
