@@ -26,9 +26,10 @@
 #include "recovery-modules/http/http.h"
 #include "tls.h"
 
-const char *const fuzz_outcomes[] = {"refused",          "if keys come", "refused with keys",
-				     "goes on",          "finished",     "aborted",
-				     "record completed", "passes on",    NULL};
+const char *const fuzz_outcomes[] = {
+	"refused", "if keys come",     "refused with keys", "goes on",     "finished",
+	"aborted", "record completed", "passes on",         "over a hole", "hole-not-data",
+	NULL};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -71,6 +72,7 @@ struct talk {
 	uint32_t pieces;
 	size_t lacks[2];
 	bool client_fin, more_may_be_out;
+	bool keeps_little; /* less than a long answer is kept of the server */
 };
 
 static void put(struct talk *t, uint32_t dir, struct bytes b)
@@ -187,7 +189,8 @@ static void talk_open(struct talk *t, struct reader *r)
 	uint8_t suite = reader_u8(r);
 
 	*t = (struct talk){.suite = tls_suite_find(numbers[suite % 128 % 6]),
-			   .more_may_be_out = suite & 128};
+			   .more_may_be_out = suite & 128,
+			   .keeps_little = suite & 64};
 	t->lacks[0] = reader_u8(r);
 	t->lacks[1] = reader_u16be(r);
 	t->wire[0] = t->wire[1] = t->more = t->backend = BUF_INIT(1u << 20);
@@ -231,9 +234,15 @@ static void check_client(const struct talk *t, const struct harness *h, size_t b
 	const struct bytes wire[2] = {buf_view(&t->wire[0]),
 				      bytes_head(buf_view(&t->wire[1]), before)};
 	struct tls_judge *j = tls_judge_new(&secrets, wire);
+	const struct tls *s = h->state;
 	struct tls_ear *ear;
 
 	demand(j);
+	if (tls_judge_understood(j, JEEBS_TO_CLIENT) >= s->to[JEEBS_TO_CLIENT].wire)
+		demand(tls_judge_plain_ended(j, JEEBS_TO_CLIENT, s->to[JEEBS_TO_CLIENT].wire) ==
+		       s->plain[JEEBS_TO_CLIENT]);
+	if (s->holed)
+		reached("over a hole");
 	if (tls_ear_new(j, JEEBS_TO_CLIENT, before, &ear) == 0) {
 		demand(tls_ear_hear(ear, buf_view(&h->client)) == 0);
 		/* What the old server had begun may be no TLS; when that shows the client is reset.
@@ -294,8 +303,9 @@ static void pass_on(struct talk *t, struct harness *h)
 
 static void run(struct talk *t, const struct jeebs_module *m)
 {
-	static const struct jeebs_service service = {
-		.protocol = "https", .retain = 1 << 16, .inner = &http_module};
+	const struct jeebs_service service = {.protocol = "https",
+					      .retain = t->keeps_little ? 1000 : 1 << 16,
+					      .inner = &http_module};
 	const struct harness_options options = {.service = &service,
 						.more_may_be_out = t->more_may_be_out};
 	_Alignas(max_align_t) static uint8_t room[SESSION_CRYPTO_BYTES];
@@ -317,7 +327,8 @@ static void run(struct talk *t, const struct jeebs_module *m)
 		if (plan.verdict == JEEBS_CONTINUE)
 			go_on(t, &h);
 		else
-			reached("refused with keys");
+			reached(strcmp(plan.reason, "hole-not-data") == 0 ? plan.reason
+									  : "refused with keys");
 	}
 	demand(!h.violation);
 	harness_deinit(&h);
