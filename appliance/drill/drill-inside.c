@@ -162,6 +162,13 @@ static int count_open(struct jeebs_keys *k, uint32_t key, uint64_t nonce, struct
 	return seals_of(k)->ops->open(seals_of(k)->keys, key, nonce, aad, in, out);
 }
 
+static int count_open_pieces(struct jeebs_keys *k, uint32_t key, uint64_t nonce,
+			     struct jeebs_bytes aad, const struct jeebs_bytes *in, size_t n,
+			     uint8_t *out)
+{
+	return seals_of(k)->ops->open_pieces(seals_of(k)->keys, key, nonce, aad, in, n, out);
+}
+
 static int count_peek(struct jeebs_keys *k, uint32_t key, uint64_t nonce, uint64_t off,
 		      struct jeebs_bytes in, uint8_t *out)
 {
@@ -193,6 +200,7 @@ const struct jeebs_crypto_ops drill_seals_ops = {
 	.open = count_open,
 	.peek = count_peek,
 	.seal = count_seal,
+	.open_pieces = count_open_pieces,
 };
 
 void drill_seals_deinit(struct drill_seals *s)

@@ -34,23 +34,38 @@ static bool is_ccm(const struct tls_suite *s)
 	return s->cipher == TLS_AES_128_CCM || s->cipher == TLS_AES_256_CCM;
 }
 
-/* @tag: what opens must bear; NULL: to seal. CCM is told of all lengths before anything else. */
-static bool begin(EVP_CIPHER_CTX *c, const struct aead *a, const uint8_t *tag, struct bytes aad,
-		  size_t n)
+/* CCM is told of all lengths before anything else, and its nonces have another length by default.
+ */
+static bool begin_ccm(EVP_CIPHER_CTX *c, const struct aead *a, const uint8_t *tag, size_t n)
 {
 	int seals = tag == NULL, done;
 
-	if (EVP_CipherInit_ex2(c, ciphers[a->suite->cipher], NULL, NULL, seals, NULL) != 1 ||
-	    EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_SET_IVLEN, TLS_NONCE_BYTES, NULL) != 1)
-		return false;
-	if ((tag || is_ccm(a->suite)) &&
-	    EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_SET_TAG, a->suite->tag, (void *)tag) != 1)
-		return false;
-	if (EVP_CipherInit_ex2(c, NULL, a->key, a->nonce, seals, NULL) != 1)
-		return false;
-	if (is_ccm(a->suite) && EVP_CipherUpdate(c, NULL, &done, NULL, (int)n) != 1)
-		return false;
-	return aad.n == 0 || EVP_CipherUpdate(c, NULL, &done, aad.p, (int)aad.n) == 1;
+	return EVP_CipherInit_ex2(c, ciphers[a->suite->cipher], NULL, NULL, seals, NULL) == 1 &&
+	       EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_SET_IVLEN, TLS_NONCE_BYTES, NULL) == 1 &&
+	       EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_SET_TAG, a->suite->tag, (void *)tag) == 1 &&
+	       EVP_CipherInit_ex2(c, NULL, a->key, a->nonce, seals, NULL) == 1 &&
+	       EVP_CipherUpdate(c, NULL, &done, NULL, (int)n) == 1;
+}
+
+/* All at once: each call into OpenSSL costs as much as some hundred bytes. */
+static bool begin_other(EVP_CIPHER_CTX *c, const struct aead *a, const uint8_t *tag)
+{
+	int seals = tag == NULL;
+
+	return EVP_CipherInit_ex2(c, ciphers[a->suite->cipher], a->key, a->nonce, seals, NULL) ==
+		       1 &&
+	       (seals ||
+		EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_SET_TAG, a->suite->tag, (void *)tag) == 1);
+}
+
+/* @tag: what opens must bear; NULL: to seal. */
+static bool begin(EVP_CIPHER_CTX *c, const struct aead *a, const uint8_t *tag, struct bytes aad,
+		  size_t n)
+{
+	bool begun = is_ccm(a->suite) ? begin_ccm(c, a, tag, n) : begin_other(c, a, tag);
+	int done;
+
+	return begun && (aad.n == 0 || EVP_CipherUpdate(c, NULL, &done, aad.p, (int)aad.n) == 1);
 }
 
 /* A pointer also for no bytes: NULL would mean something else to OpenSSL. */
@@ -61,36 +76,90 @@ static const uint8_t *input(struct bytes b)
 	return b.n > 0 ? b.p : &nothing;
 }
 
-static int open_with(EVP_CIPHER_CTX *c, const struct aead *a, struct bytes aad, struct bytes in,
-		     uint8_t *out)
+/* Opens the first @text bytes of all pieces. */
+static bool open_text(EVP_CIPHER_CTX *c, const struct bytes *in, size_t text, uint8_t *out)
 {
-	struct bytes text = bytes_head(in, in.n - a->suite->tag);
-	uint8_t tag[JEEBS_CRYPTO_TAG_MAX], rest[16];
-	int done = 0, more = 0;
+	size_t at = 0;
+	int done;
 
-	memcpy(tag, in.p + text.n, a->suite->tag);
-	if (!begin(c, a, tag, aad, text.n))
+	do {
+		struct bytes part = bytes_head(*in++, text - at);
+		if (EVP_CipherUpdate(c, out + at, &done, input(part), (int)part.n) != 1)
+			return false;
+		at += part.n;
+	} while (at < text);
+	return true;
+}
+
+/* CCM takes a text in one piece, and that may be where the plaintext goes. */
+static void gather(const struct bytes *in, size_t n, uint8_t *out)
+{
+	for (size_t at = 0; at < n; in++) {
+		struct bytes part = bytes_head(*in, n - at);
+		memcpy(out + at, part.p, part.n);
+		at += part.n;
+	}
+}
+
+/* The last bytes of all, back to front. */
+static void find_tag(const struct bytes *in, size_t n, size_t tag, uint8_t *ret)
+{
+	while (tag > 0) {
+		struct bytes b = in[--n];
+		size_t part = b.n < tag ? b.n : tag;
+		tag -= part;
+		if (part > 0)
+			memcpy(ret + tag, b.p + b.n - part, part);
+	}
+}
+
+static int open_with(EVP_CIPHER_CTX *c, const struct aead *a, struct bytes aad,
+		     const struct bytes *in, size_t n, size_t text, uint8_t *out)
+{
+	uint8_t tag[JEEBS_CRYPTO_TAG_MAX], rest[16];
+	struct bytes whole = bytes_of(out, text);
+	int more = 0;
+
+	find_tag(in, n, a->suite->tag, tag);
+	if (!begin(c, a, tag, aad, text))
 		return JEEBS_CRYPTO_FAILED;
+	if (is_ccm(a->suite) && n > 1) {
+		gather(in, text, out);
+		in = &whole;
+	}
 	/* CCM proves in the update, the others at the end. */
-	if (EVP_CipherUpdate(c, out, &done, input(text), (int)text.n) == 1 &&
+	if (open_text(c, in, text, out) &&
 	    (is_ccm(a->suite) || EVP_CipherFinal_ex(c, rest, &more) == 1))
 		return JEEBS_CRYPTO_OK;
-	if (text.n > 0)
-		memset(out, 0, text.n);
+	if (text > 0)
+		memset(out, 0, text);
 	return JEEBS_CRYPTO_FORGED;
+}
+
+int aead_open_pieces(const struct aead *a, struct bytes aad, const struct bytes *in, size_t n,
+		     uint8_t *out)
+{
+	size_t all = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (in[i].n > JEEBS_CRYPTO_BYTES_MAX - all)
+			return JEEBS_CRYPTO_FAILED;
+		all += in[i].n;
+	}
+	if (all < a->suite->tag)
+		return JEEBS_CRYPTO_FORGED;
+	if (aad.n > JEEBS_CRYPTO_BYTES_MAX)
+		return JEEBS_CRYPTO_FAILED;
+	pthread_once(&once, look_up);
+	EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
+	int r = c ? open_with(c, a, aad, in, n, all - a->suite->tag, out) : JEEBS_CRYPTO_FAILED;
+	EVP_CIPHER_CTX_free(c);
+	return r;
 }
 
 int aead_open(const struct aead *a, struct bytes aad, struct bytes in, uint8_t *out)
 {
-	if (in.n < a->suite->tag)
-		return JEEBS_CRYPTO_FORGED;
-	if (in.n > JEEBS_CRYPTO_BYTES_MAX || aad.n > JEEBS_CRYPTO_BYTES_MAX)
-		return JEEBS_CRYPTO_FAILED;
-	pthread_once(&once, look_up);
-	EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
-	int r = c ? open_with(c, a, aad, in, out) : JEEBS_CRYPTO_FAILED;
-	EVP_CIPHER_CTX_free(c);
-	return r;
+	return aead_open_pieces(a, aad, &in, 1, out);
 }
 
 static int seal_with(EVP_CIPHER_CTX *c, const struct aead *a, struct bytes aad, struct bytes in,

@@ -21,6 +21,9 @@ struct aead {
 
 /* @in: ciphertext, and its tag behind it. @out gets the plaintext; zeros if it is forged. */
 int aead_open(const struct aead *a, struct bytes aad, struct bytes in, uint8_t *out);
+/* As aead_open(), of @n pieces. @out is none of them. */
+int aead_open_pieces(const struct aead *a, struct bytes aad, const struct bytes *in, size_t n,
+		     uint8_t *out);
 /* @out gets the ciphertext and its tag. */
 int aead_seal(const struct aead *a, struct bytes aad, struct bytes in, uint8_t *out);
 /* @in: ciphertext from @off on, a part of it, without the tag. Nothing is proved. */

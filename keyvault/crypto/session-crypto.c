@@ -189,6 +189,25 @@ static int open_message(struct jeebs_keys *k, uint32_t handle, uint64_t nonce,
 	return aead_open(&a, bytes_of_module(aad), bytes_of_module(in), out);
 }
 
+/* As many pieces as a record is in at most, and some more. */
+#define PIECES_MAX 16
+
+static int open_pieces(struct jeebs_keys *k, uint32_t handle, uint64_t nonce,
+		       struct jeebs_bytes aad, const struct jeebs_bytes *in, size_t n, uint8_t *out)
+{
+	const struct session_key *key = key_at(k, handle);
+	struct bytes piece[PIECES_MAX];
+
+	if (!key)
+		return JEEBS_CRYPTO_NO_KEY;
+	if (n > PIECES_MAX)
+		return JEEBS_CRYPTO_FAILED;
+	for (size_t i = 0; i < n; i++)
+		piece[i] = bytes_of_module(in[i]);
+	struct aead a = aead_of(key, nonce);
+	return aead_open_pieces(&a, bytes_of_module(aad), piece, n, out);
+}
+
 static int peek(struct jeebs_keys *k, uint32_t handle, uint64_t nonce, uint64_t off,
 		struct jeebs_bytes in, uint8_t *out)
 {
@@ -223,4 +242,5 @@ const struct jeebs_crypto_ops session_crypto_ops = {
 	.open = open_message,
 	.peek = peek,
 	.seal = seal,
+	.open_pieces = open_pieces,
 };

@@ -147,6 +147,56 @@ static void set_key(const struct tls_rig *r, struct follower *f, uint32_t kind)
 	f->started = true;
 }
 
+#define PIECES_MAX 16
+
+static int open_cut(const struct follower *f, uint64_t nonce, struct bytes aad, struct bytes sealed,
+		    size_t first, size_t size, size_t n, uint8_t *out)
+{
+	struct jeebs_bytes piece[PIECES_MAX + 1];
+
+	for (size_t i = 0; i < n; i++) {
+		struct bytes b = i + 1 < n ? bytes_head(sealed, i == 0 ? first : size) : sealed;
+		piece[i] = given(b);
+		sealed = bytes_from(sealed, b.n);
+	}
+	return session_crypto_ops.open_pieces(f->keys, f->key, nonce, given(aad), piece, n, out);
+}
+
+/* In whatever pieces it lies, it is the same record; and not with another byte in one of them. */
+static void check_pieces(const struct follower *f, uint64_t nonce, struct bytes aad,
+			 struct bytes sealed, struct bytes text)
+{
+	static const size_t sizes[] = {0, 1, 7, 16, 17, 1000};
+	static uint8_t out[20000], copy[20000];
+
+	for (size_t first = 0; first < 40; first += 3)
+		for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++) {
+			size_t n = 2 + (first + s) % (PIECES_MAX - 1);
+			memset(out, 0xaa, text.n);
+			assert_int_equal(open_cut(f, nonce, aad, sealed, first, sizes[s], n, out),
+					 JEEBS_CRYPTO_OK);
+			assert_memory_equal(out, text.p, text.n);
+			memcpy(copy, sealed.p, sealed.n);
+			copy[(first * 31 + s) % sealed.n] ^= 4;
+			assert_int_equal(open_cut(f, nonce, aad, bytes_of(copy, sealed.n), first,
+						  sizes[s], n, out),
+					 JEEBS_CRYPTO_FORGED);
+			for (size_t i = 0; i < text.n; i++)
+				assert_int_equal(out[i], 0);
+		}
+	/* The tag in two of them. */
+	assert_int_equal(open_cut(f, nonce, aad, sealed, sealed.n - 3, 0, 2, out), JEEBS_CRYPTO_OK);
+	assert_memory_equal(out, text.p, text.n);
+	assert_int_equal(open_cut(f, nonce, aad, sealed, 1, 1, PIECES_MAX + 1, out),
+			 JEEBS_CRYPTO_FAILED);
+	assert_int_equal(
+		open_cut(f, nonce, aad, bytes_head(sealed, f->suite->tag - 1u), 1, 1, 3, out),
+		JEEBS_CRYPTO_FORGED);
+	assert_int_equal(
+		session_crypto_ops.open_pieces(f->keys, 99, nonce, given(aad), NULL, 0, out),
+		JEEBS_CRYPTO_NO_KEY);
+}
+
 /* Opens one sealed record. Returns its plaintext, in @out. */
 static struct bytes follow_record(struct follower *f, struct bytes header, struct bytes payload,
 				  uint8_t *out)
@@ -164,6 +214,7 @@ static struct bytes follow_record(struct follower *f, struct bytes header, struc
 		JEEBS_CRYPTO_OK);
 	check_parts(f, nonce, sealed, bytes_of(out, n));
 	check_forged(f, nonce, aad, sealed);
+	check_pieces(f, nonce, aad, sealed, bytes_of(out, n));
 	check_sealed_again(f, nonce, aad, bytes_of(out, n), sealed);
 	f->number++;
 	f->records++;

@@ -64,12 +64,32 @@ static struct tls_crypto copy_of(const struct observer *o, uint8_t room[SESSION_
 	return (struct tls_crypto){(struct jeebs_keys *)(void *)room, &session_crypto_ops};
 }
 
+/* A copy of all that is known follows the record in pieces: it comes to the same. */
+static void in_pieces(const struct observer *o, const struct tls_follow *f, struct bytes wire,
+		      size_t size, struct tls_text *ret, uint8_t *out)
+{
+	static uint8_t room[SESSION_CRYPTO_BYTES];
+	struct tls_crypto c = copy_of(o, room);
+	struct tls_session session = o->session;
+	struct tls_follow copy = *f;
+	struct tls_wire w = {.bytes = wire.n};
+
+	for (size_t n = TLS_WIRE_FIRST; wire.n > 0; n = size) {
+		struct bytes b = w.n + 1 < TLS_WIRE_PIECES ? bytes_head(wire, n) : wire;
+		w.piece[w.n++] = (struct jeebs_bytes){b.p, b.n};
+		wire = bytes_from(wire, b.n);
+	}
+	assert_true(tls_follow_wire(&copy, &session, &c, &w, out, ret));
+}
+
 static void one_record(void *ctx, uint32_t dir, const struct tls_record *rec, bool sealed)
 {
-	static uint8_t out[TLS_PAYLOAD_MAX];
+	static uint8_t out[TLS_PAYLOAD_MAX], other[TLS_PAYLOAD_MAX];
 	struct observer *o = ctx;
 	struct tls_follow *f = &o->follow[dir];
-	struct tls_text text;
+	struct bytes wire =
+		bytes_of(o->rig->wire[dir].p + rec->off, (size_t)(tls_record_end(rec) - rec->off));
+	struct tls_text text, again[2];
 
 	o->at[dir] = tls_record_end(rec);
 	if (!sealed)
@@ -77,11 +97,15 @@ static void one_record(void *ctx, uint32_t dir, const struct tls_record *rec, bo
 	if (!o->begun[dir])
 		assert_true(tls_follow_begin(f, &o->session, &o->crypto, dir));
 	o->begun[dir] = true;
-	if (!tls_follow_record(f, &o->session, &o->crypto,
-			       bytes_of(o->rig->wire[dir].p + rec->off,
-					(size_t)(tls_record_end(rec) - rec->off)),
-			       out, &text))
+	in_pieces(o, f, wire, 1, &again[0], other);
+	in_pieces(o, f, wire, 5000, &again[1], other);
+	if (!tls_follow_record(f, &o->session, &o->crypto, wire, out, &text))
 		fail_msg("%s", f->refused);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(again[i].type, text.type);
+		assert_int_equal(again[i].n, text.n);
+	}
+	assert_memory_equal(other, out, text.n);
 	if (text.type == TLS_DATA)
 		buf_bytes(&o->plain[dir], bytes_of(out, text.n));
 }

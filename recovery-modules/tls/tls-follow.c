@@ -171,16 +171,16 @@ static void hear_messages(struct tls_follow *f, struct tls_session *s, const str
  * says which it is.
  */
 static enum tls_outcome open_first(struct tls_follow *f, const struct tls_session *s,
-				   const struct tls_crypto *c, struct bytes wire, uint8_t *out,
-				   struct tls_text *ret)
+				   const struct tls_crypto *c, const struct tls_wire *wire,
+				   uint8_t *out, struct tls_text *ret)
 {
-	enum tls_outcome r = tls_open(&f->protect, c, wire, out, ret);
+	enum tls_outcome r = tls_open_wire(&f->protect, c, wire, out, ret);
 
 	while (r == TLS_FORGED && f->protect.number == 0 && f->updates == 0) {
 		f->candidate++;
 		if (!set_key(f, s, c))
 			break;
-		r = tls_open(&f->protect, c, wire, out, ret);
+		r = tls_open_wire(&f->protect, c, wire, out, ret);
 	}
 	return r;
 }
@@ -196,9 +196,9 @@ static void hear_alert(struct tls_follow *f, struct bytes b)
 			     f->protect.suite->tls13; /* there all others are fatal */
 }
 
-bool tls_follow_record(struct tls_follow *f, struct tls_session *io_session,
-		       const struct tls_crypto *c, struct bytes wire, uint8_t *out,
-		       struct tls_text *ret)
+bool tls_follow_wire(struct tls_follow *f, struct tls_session *io_session,
+		     const struct tls_crypto *c, const struct tls_wire *wire, uint8_t *out,
+		     struct tls_text *ret)
 {
 	if (f->refused)
 		return false;
@@ -226,6 +226,15 @@ bool tls_follow_record(struct tls_follow *f, struct tls_session *io_session,
 		refuse(f, "not-tls");
 	}
 	return !f->refused;
+}
+
+bool tls_follow_record(struct tls_follow *f, struct tls_session *io_session,
+		       const struct tls_crypto *c, struct bytes wire, uint8_t *out,
+		       struct tls_text *ret)
+{
+	struct tls_wire one = tls_wire_of(wire);
+
+	return tls_follow_wire(f, io_session, c, &one, out, ret);
 }
 
 size_t tls_follow_update(struct tls_follow *f, const struct tls_crypto *c, bool wants, uint8_t *out)

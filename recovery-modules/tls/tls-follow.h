@@ -51,6 +51,11 @@ bool tls_follow_record(struct tls_follow *f, struct tls_session *io_session,
 		       const struct tls_crypto *c, struct bytes wire, uint8_t *out,
 		       struct tls_text *ret);
 
+/* As tls_follow_record(), of a record in pieces. */
+bool tls_follow_wire(struct tls_follow *f, struct tls_session *io_session,
+		     const struct tls_crypto *c, const struct tls_wire *wire, uint8_t *out,
+		     struct tls_text *ret);
+
 /* What a KeyUpdate needs at most. */
 #define TLS_UPDATE_BYTES (TLS_HEADER_BYTES + TLS_HANDSHAKE_HEADER_BYTES + 2 + 16)
 /*

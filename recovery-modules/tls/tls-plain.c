@@ -100,24 +100,52 @@ static struct bytes piece(struct tls_plain *p, uint32_t dir, uint64_t at, uint64
 							   : BYTES_NONE;
 }
 
-/* The record at @wire. Empty: it does not end before the limit. */
-static struct bytes record_at(struct tls_plain *p, uint32_t dir, uint64_t wire)
+/*
+ * [at, at + n) of the log, where it is. False: it is in too many pieces, or its beginning is, or it
+ * is not there.
+ */
+static bool find_pieces(struct tls_plain *p, uint32_t dir, uint64_t at, size_t n,
+			struct tls_wire *ret)
+{
+	*ret = (struct tls_wire){.n = 0};
+	while (ret->bytes < n && ret->n < TLS_WIRE_PIECES) {
+		struct jeebs_bytes b =
+			p->log.read(p->log.flow, dir, p->log.begin[dir] + at + ret->bytes);
+		if (b.n > n - ret->bytes)
+			b.n = n - ret->bytes;
+		if (b.n == 0)
+			return false;
+		ret->piece[ret->n++] = b;
+		ret->bytes += b.n;
+	}
+	return ret->bytes == n && (ret->n == 1 || ret->piece[0].n >= TLS_WIRE_FIRST);
+}
+
+/* The record at @wire. False: it does not end before the limit, or it is not there (`failed`). */
+static bool record_at(struct tls_plain *p, uint32_t dir, uint64_t wire, struct tls_wire *ret)
 {
 	uint64_t left = p->limit[dir] > wire ? p->limit[dir] - wire : 0;
-	struct bytes header, all = BYTES_NONE;
+	struct bytes header, all;
 	size_t n = 0;
 
 	if (left < TLS_HEADER_BYTES)
-		return BYTES_NONE;
+		return false;
 	header = piece(p, dir, wire, wire + TLS_HEADER_BYTES);
 	if (header.n > 0)
 		n = TLS_HEADER_BYTES + (size_t)(header.p[3] << 8 | header.p[4]);
 	if (n > 0 && n <= TLS_RECORD_MAX && n > left)
-		return BYTES_NONE;
-	if (n > 0 && n <= TLS_RECORD_MAX)
-		all = piece(p, dir, wire, wire + n);
+		return false;
+	if (n == 0 || n > TLS_RECORD_MAX) {
+		p->failed = true;
+		return false;
+	}
+	if (JEEBS_HAS(p->crypto.ops, open_pieces) && p->crypto.ops->open_pieces &&
+	    find_pieces(p, dir, wire, n, ret))
+		return true;
+	all = piece(p, dir, wire, wire + n);
+	*ret = tls_wire_of(all);
 	p->failed |= all.n == 0;
-	return all;
+	return all.n > 0;
 }
 
 bool tls_plain_step(struct tls_plain *p, uint32_t dir, struct tls_place *io, uint8_t *text,
@@ -126,18 +154,18 @@ bool tls_plain_step(struct tls_plain *p, uint32_t dir, struct tls_place *io, uin
 	struct tls_text t = {0};
 
 	while (t.type != TLS_DATA || t.n == 0) {
-		struct bytes wire = record_at(p, dir, io->wire);
-		if (wire.n == 0)
+		struct tls_wire wire;
+		if (!record_at(p, dir, io->wire, &wire))
 			return false;
-		if (p->session.suite->tls13 && wire.p[0] == TLS_CHANGE_CIPHER_SPEC) {
-			io->wire += wire.n;
+		if (p->session.suite->tls13 && wire.piece[0].p[0] == TLS_CHANGE_CIPHER_SPEC) {
+			io->wire += wire.bytes;
 			continue;
 		}
-		if (!tls_follow_record(&io->follow, &p->session, &p->crypto, wire, text, &t)) {
+		if (!tls_follow_wire(&io->follow, &p->session, &p->crypto, &wire, text, &t)) {
 			p->failed = true;
 			return false;
 		}
-		io->wire += wire.n;
+		io->wire += wire.bytes;
 	}
 	io->plain += t.n;
 	*ret = bytes_of(text, t.n);

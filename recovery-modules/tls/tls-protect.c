@@ -91,24 +91,41 @@ static enum tls_outcome read_inner(const uint8_t *text, size_t n, struct tls_tex
 	return TLS_OK;
 }
 
-enum tls_outcome tls_open(struct tls_protect *p, const struct tls_crypto *c, struct bytes wire,
-			  uint8_t *out, struct tls_text *ret)
+/* What is sealed of the record: all behind @skipped, which the first piece has. */
+static int open_sealed(const struct tls_protect *p, const struct tls_crypto *c, uint64_t nonce,
+		       struct jeebs_bytes aad, const struct tls_wire *wire, size_t skipped,
+		       uint8_t *out)
+{
+	struct tls_wire sealed = *wire;
+
+	sealed.piece[0].p += skipped;
+	sealed.piece[0].n -= skipped;
+	if (sealed.n == 1)
+		return c->ops->open(c->keys, p->key, nonce, aad, sealed.piece[0], out);
+	return c->ops->open_pieces(c->keys, p->key, nonce, aad, sealed.piece, sealed.n, out);
+}
+
+enum tls_outcome tls_open_wire(struct tls_protect *p, const struct tls_crypto *c,
+			       const struct tls_wire *wire, uint8_t *out, struct tls_text *ret)
 {
 	size_t explicit = explicit_bytes(p), around = explicit + p->suite->tag;
-	struct bytes payload = bytes_from(wire, TLS_HEADER_BYTES);
+	const uint8_t *header = wire->piece[0].p;
 	struct tls_text text = {0};
 	uint8_t room[AAD_MAX];
 
-	if (wire.n < TLS_HEADER_BYTES || payload.n < around || payload.n > TLS_PAYLOAD_MAX ||
-	    payload.n != (size_t)(wire.p[3] << 8 | wire.p[4]) ||
-	    (p->suite->tls13 && wire.p[0] != TLS_DATA))
+	if (wire->bytes < TLS_HEADER_BYTES)
 		return TLS_FORGED;
-	uint64_t nonce = explicit ? number_at(payload.p) : p->number;
-	text.type = wire.p[0];
-	text.n = payload.n - around;
-	struct jeebs_bytes aad = additional(p, wire.p, text.n, room);
-	struct jeebs_bytes in = {payload.p + explicit, payload.n - explicit};
-	enum tls_outcome r = outcome_of(c->ops->open(c->keys, p->key, nonce, aad, in, out));
+	size_t payload = wire->bytes - TLS_HEADER_BYTES;
+	if (payload < around || payload > TLS_PAYLOAD_MAX ||
+	    payload != (size_t)(header[3] << 8 | header[4]) ||
+	    (p->suite->tls13 && header[0] != TLS_DATA))
+		return TLS_FORGED;
+	uint64_t nonce = explicit ? number_at(header + TLS_HEADER_BYTES) : p->number;
+	text.type = header[0];
+	text.n = payload - around;
+	struct jeebs_bytes aad = additional(p, header, text.n, room);
+	enum tls_outcome r =
+		outcome_of(open_sealed(p, c, nonce, aad, wire, TLS_HEADER_BYTES + explicit, out));
 	if (r == TLS_OK && p->suite->tls13)
 		r = read_inner(out, text.n, &text);
 	if (r != TLS_OK)
@@ -120,6 +137,14 @@ enum tls_outcome tls_open(struct tls_protect *p, const struct tls_crypto *c, str
 	p->number++;
 	*ret = text;
 	return TLS_OK;
+}
+
+enum tls_outcome tls_open(struct tls_protect *p, const struct tls_crypto *c, struct bytes wire,
+			  uint8_t *out, struct tls_text *ret)
+{
+	struct tls_wire one = tls_wire_of(wire);
+
+	return tls_open_wire(p, c, &one, out, ret);
 }
 
 enum tls_outcome tls_open_within(struct tls_protect *p, const struct tls_crypto *c,

@@ -61,6 +61,23 @@ struct tls_text {
  */
 enum tls_outcome tls_open(struct tls_protect *p, const struct tls_crypto *c, struct bytes wire,
 			  uint8_t *out, struct tls_text *ret);
+/*
+ * A record as it lies in a log, in pieces. The first has at least TLS_WIRE_FIRST bytes, or all.
+ */
+#define TLS_WIRE_PIECES 8
+#define TLS_WIRE_FIRST  (TLS_HEADER_BYTES + 8u)
+struct tls_wire {
+	struct jeebs_bytes piece[TLS_WIRE_PIECES];
+	uint32_t n;   /* of these */
+	size_t bytes; /* in all of them */
+};
+static inline struct tls_wire tls_wire_of(struct bytes b)
+{
+	return (struct tls_wire){.piece = {{b.p, b.n}}, .n = 1, .bytes = b.n};
+}
+/* As tls_open(). If it is in more than one piece, the host opens pieces (open_pieces). */
+enum tls_outcome tls_open_wire(struct tls_protect *p, const struct tls_crypto *c,
+			       const struct tls_wire *wire, uint8_t *out, struct tls_text *ret);
 /* As tls_open(), for whatever number in [from, to] the record proves to have. */
 enum tls_outcome tls_open_within(struct tls_protect *p, const struct tls_crypto *c,
 				 struct bytes wire, uint64_t from, uint64_t to, uint8_t *out,

@@ -86,6 +86,13 @@ struct jeebs_crypto_ops {
 	/* Seals @in. @out has room for it and the tag, and may be @in. */
 	int (*seal)(struct jeebs_keys *k, uint32_t key, uint64_t nonce, struct jeebs_bytes aad,
 		    struct jeebs_bytes in, uint8_t *out);
+	/*
+	 * As open(), of a ciphertext that lies in @n pieces, 16 at most, as a log has it; so nobody
+	 * has to copy it together. @out is none of them.
+	 */
+	int (*open_pieces)(struct jeebs_keys *k, uint32_t key, uint64_t nonce,
+			   struct jeebs_bytes aad, const struct jeebs_bytes *in, size_t n,
+			   uint8_t *out);
 };
 
 #ifdef __cplusplus
