@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # A takeover of connections of HTTP in TLS beside as many in the clear, each in a run of its own: bench/bench-takeover-tls.
-# JEEBS_CONNECTIONS=N, JEEBS_TLS=yes. Says what was measured in one line of JSON.
+# JEEBS_CONNECTIONS=N, JEEBS_TLS=yes, JEEBS_ASKED=FILE (of those that ask at the cut). Says what was measured in one line of JSON.
 . "$(dirname "$0")/lib.sh"
-: "${JEEBS_CONNECTIONS:=200}" "${JEEBS_TLS:=yes}"
+: "${JEEBS_CONNECTIONS:=200}" "${JEEBS_TLS:=yes}" "${JEEBS_ASKED:=16k.bin}"
 lab_nginx_workers=2
 lab_record() { :; }
 lab_init
@@ -10,7 +10,7 @@ lab_init
 . "$(dirname "$0")/keyvault.sh"
 need openssl jq python3
 lab_up
-make_files 256k.bin
+make_files 256k.bin 16k.bin
 lab_addresses='[10.9.0.1]'
 lab_backups='[{address: 10.9.0.2}]'
 serve() { # NAME LISTEN LINE: nginx
@@ -49,18 +49,20 @@ in_ns client sysctl -qw net.ipv4.tcp_rmem="4096 32768 65536"
 appliance_start ${JEEBS_DEBUG:+--debug}
 # shellcheck disable=SC2086 # an option or none
 in_ns client python3 "$lab_root/bench/netns/https-client.py" $tls --host 10.9.0.1 --port "$port" --count "$JEEBS_CONNECTIONS" \
-	--ready "$lab_dir/ready" --cut "$lab_dir/cut" /256k.bin >"$lab_dir/clients" 2>"$lab_dir/clients.err" &
+	--ready "$lab_dir/ready" --cut "$lab_dir/asked" /256k.bin "/$JEEBS_ASKED" >"$lab_dir/clients" 2>"$lab_dir/clients.err" &
 clients=$!
 wait_for 60 "the clients" test -e "$lab_dir/ready"
 [[ $JEEBS_TLS != yes ]] || wait_for 30 "the keys" status "web1:443: $JEEBS_CONNECTIONS of $JEEBS_CONNECTIONS sessions have keys"
 pull_cable server
-: >"$lab_dir/cut"
+: >"$lab_dir/asked"
 wait "$clients" || fail "the clients: $(tail -n1 "$lab_dir/clients.err")"
 [[ $(jq '.broken == 0 and .contents == 1' "$lab_dir/clients") == true ]] || fail "$(cat "$lab_dir/clients")"
 at() { jq -s "[.[] | select(.event == \"$1\") | .at_ms] | max" "$lab_dir/appliance.log"; }
-jq -c --arg tls "$JEEBS_TLS" --argjson detected "$(at failover-detected)" --argjson open "$(at failover-open)" \
+# All are restored, or refused, in milliseconds since the detection.
+when() { jq -s "[.[] | select(.event == \"$1\") | .time | (.[:19] + \"Z\" | fromdate) + (.[19:23] | tonumber)] | max * 1000" "$lab_dir/appliance.log"; }
+jq -c --arg tls "$JEEBS_TLS" --argjson all "$(jq -n "$(when failover-summary) - $(when failover-detected) | round")" --argjson detected "$(at failover-detected)" --argjson open "$(at failover-open)" \
 	--argjson keys "$(jq -s '[.[] | select(.event == "keys-opened") | .took_ms] | max' "$lab_dir/appliance.log")" \
 	--argjson full "$(metric_sum 'jeebs_backup_tls_handshakes_total{handshake="full"}')" \
 	--argjson resumed "$(metric_sum 'jeebs_backup_tls_handshakes_total{handshake="resumed"}')" \
-	'. + {tls: $tls, detected_ms: $detected, open_ms: (($open - $detected) | round), keys_ms: ($keys | if . then round else . end), full: $full, resumed: $resumed}' "$lab_dir/clients" |
+	'. + {tls: $tls, asked: "'"$JEEBS_ASKED"'", all_ms: $all, detected_ms: $detected, open_ms: (($open - $detected) | round), keys_ms: ($keys | if . then round else . end), full: $full, resumed: $resumed}' "$lab_dir/clients" |
 	tee -a "${JEEBS_FIGURES:-/dev/null}"

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Many connections of HTTP/1.1, in TLS or not, over the death of their server.
 
-	https-client.py [--tls] --host H --port P --count N --cut FILE --ready FILE PATH
+	https-client.py [--tls] --host H --port P --count N --cut FILE --ready FILE PATH ASKED
 
-A quarter of them reads PATH, the others have read it, and ask again when FILE (--cut) is there, which is when the server has been
+A quarter of them reads PATH, the others have read ASKED, and ask again when FILE (--cut) is there, which is when the server has been
 cut off. READY is made when all have begun. Each must get all bytes, which are the same each time. Says one line of JSON: the waits in
 milliseconds since the cut, each of the longest one of a connection.
 """
@@ -18,7 +18,7 @@ import time
 
 class Client:
     def __init__(self, options, tls):
-        self.options, self.tls = options, tls
+        self.options, self.tls, self.path = options, tls, options.path
         self.began, self.longest, self.last = asyncio.Event(), 0.0, 0.0
 
     async def connect(self):
@@ -26,7 +26,7 @@ class Client:
             self.options.host, self.options.port, ssl=self.tls, limit=1 << 16)
 
     def ask(self):
-        self.writer.write(f"GET {self.options.path} HTTP/1.1\r\nHost: lab\r\n\r\n".encode())
+        self.writer.write(f"GET {self.path} HTTP/1.1\r\nHost: lab\r\n\r\n".encode())
 
     def came(self):
         now = time.monotonic()
@@ -55,6 +55,7 @@ class Client:
 
     async def live(self, is_reader):
         self.pace = 0.5 if is_reader else 0
+        self.path = self.options.path if is_reader else self.options.asked
         self.ask()
         sums = {await self.answer()}
         if not is_reader:
@@ -83,6 +84,7 @@ async def main():
     a.add_argument("--count", type=int, required=True)
     a.add_argument("--tls", action="store_true")
     a.add_argument("path")
+    a.add_argument("asked")
     options = a.parse_args()
     tls = ssl.create_default_context() if options.tls else None
     if tls:
@@ -97,10 +99,11 @@ async def main():
     await look(options.cut)
     ended = await asyncio.gather(*lives, return_exceptions=True)
     broken = [e for e in ended if isinstance(e, Exception)]
-    sums = set().union(*(e for e in ended if not isinstance(e, Exception)))
+    sums = [e for e in ended if not isinstance(e, Exception)]
+    contents = max(len(set().union(*(e for i, e in enumerate(sums) if (i % 4 == 0) == r))) for r in (True, False)) if not broken else 0
     waits = sorted(round(c.longest * 1000) for c in clients)
     part = lambda p: waits[int((len(waits) - 1) * p)]
-    print(json.dumps({"connections": len(clients), "broken": len(broken), "contents": len(sums),
+    print(json.dumps({"connections": len(clients), "broken": len(broken), "contents": contents,
                       "why": sorted({repr(e) for e in broken})[:3],
                       "stall_ms": {"p50": part(0.5), "p90": part(0.9), "max": waits[-1]}}))
 
