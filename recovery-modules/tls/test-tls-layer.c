@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -409,12 +410,45 @@ static void test_a_log_that_is_lost(void **state)
 	}
 }
 
+/* The plan reads more of the log than it can be shown at once. */
+static void test_a_long_upload(void **state)
+{
+	static const struct jeebs_service service = {
+		.protocol = "https", .retain = 64 << 20, .inner = &http_module};
+	static const size_t half = 2 << 20;
+	_Alignas(max_align_t) static uint8_t room[SESSION_CRYPTO_BYTES];
+	struct tls_rig *r = tls_rig_new(&(struct tls_rig_options){.suite = suites[0]});
+	struct harness_options o = {.service = &service};
+	struct layer c = {.rig = r};
+	uint8_t *body = calloc(1, half);
+	struct jeebs_plan plan;
+	struct harness h;
+	uint64_t cut[2];
+
+	assert_non_null(body);
+	tls_rig_handshake(r);
+	tls_rig_say(r, JEEBS_TO_SERVER,
+		    bytes_str("PUT /a HTTP/1.1\r\nContent-Length: 4194304\r\n\r\n"));
+	tls_rig_say(r, JEEBS_TO_SERVER, bytes_of(body, half));
+	assert_int_equal(harness_init(&h, &https, &o), 0);
+	layer_live(&c, &h, r->wire[0].n + r->wire[1].n, cut);
+	struct session_secrets secrets = tls_rig_secrets(r);
+	harness_unseal(&h, session_crypto_init(room, &secrets), &session_crypto_ops);
+	harness_plan(&h, &plan);
+	assert_int_equal(plan.verdict, JEEBS_CONTINUE);
+	assert_string_equal(plan.reason, "replay");
+	harness_deinit(&h);
+	tls_rig_free(r);
+	free(body);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_can_be_composed),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_a_log_that_is_lost),
+		cmocka_unit_test(test_a_long_upload),
 		cmocka_unit_test(test_before_the_server_speaks),
 		cmocka_unit_test(test_a_server_that_speaks_first),
 		cmocka_unit_test(test_alpn_chooses),

@@ -55,38 +55,67 @@ bool tls_plain_keep_beginning(struct tls_plain *p, const uint8_t *from, uint64_t
 void tls_plain_next_call(struct tls_plain *p)
 {
 	p->at_block = 0;
+	p->pinned = 0;
 	p->used = 0;
 	p->seen[0].b = p->seen[1].b = BYTES_NONE;
 }
 
-static uint8_t *views_take(struct tls_plain *p, size_t n)
+/* What was seen last, if it is in a block that is used again, is seen no more. */
+static void forget(struct tls_plain *p, const uint8_t *block)
 {
-	const size_t align = _Alignof(max_align_t);
-	size_t whole = (n + align - 1) / align * align;
+	for (int dir = 0; dir < 2; dir++) {
+		const uint8_t *b = p->seen[dir].b.p;
+		if (b && (uintptr_t)b - (uintptr_t)block < TLS_VIEW_BLOCK)
+			p->seen[dir].b = BYTES_NONE;
+	}
+}
 
-	if (n > TLS_VIEW_BLOCK) {
-		p->failed = true;
+/* The next block, or, when all were taken, the oldest with nothing but views. A block may end with
+ * room for a payload. */
+static bool next_block(struct tls_plain *p)
+{
+	const size_t filled = TLS_VIEW_BLOCK - TLS_PAYLOAD_MAX;
+	uint32_t next = p->at_block + 1 < TLS_VIEW_BLOCKS ? p->at_block + 1 : p->pinned;
+
+	if (p->at_block + 1 == TLS_VIEW_BLOCKS &&
+	    (TLS_VIEW_BLOCKS - p->pinned - 1) * filled < TLS_VIEWS_LIVE)
+		return false; /* the module holds too many of them itself */
+	if (p->block[next])
+		forget(p, p->block[next]);
+	p->at_block = next;
+	p->used = 0;
+	return true;
+}
+
+static uint8_t *take(struct tls_plain *p, size_t n)
+{
+	uint8_t **block = &p->block[p->at_block];
+
+	if (n > TLS_VIEW_BLOCK - p->used) {
+		if (n > TLS_VIEW_BLOCK || !next_block(p))
+			return NULL;
+		block = &p->block[p->at_block];
+	}
+	if (!*block)
+		*block = p->cut->scratch(p->cut->flow, TLS_VIEW_BLOCK);
+	if (!*block)
 		return NULL;
-	}
-	if (whole > TLS_VIEW_BLOCK - p->used) {
-		p->at_block++;
-		p->used = 0;
-	}
-	if (p->at_block < TLS_VIEW_BLOCKS && !p->block[p->at_block])
-		p->block[p->at_block] = p->cut->scratch(p->cut->flow, TLS_VIEW_BLOCK);
-	if (p->at_block >= TLS_VIEW_BLOCKS || !p->block[p->at_block]) {
-		p->at_block = TLS_VIEW_BLOCKS; /* and there is no more in this call */
-		p->failed = true;
-		return NULL;
-	}
-	uint8_t *v = p->block[p->at_block] + p->used;
-	p->used += whole;
-	return v;
+	p->used += n;
+	return *block + p->used - n;
 }
 
 uint8_t *tls_plain_scratch(struct jeebs_flow *f, size_t n)
 {
-	return views_take((struct tls_plain *)(void *)f, n);
+	struct tls_plain *p = (struct tls_plain *)(void *)f;
+	const size_t align = _Alignof(max_align_t);
+	uint8_t *v;
+
+	p->used = (p->used + align - 1) / align * align;
+	v = take(p, n);
+	p->failed |= !v;
+	if (v && p->pinned <= p->at_block)
+		p->pinned = p->at_block + 1;
+	return v;
 }
 
 /* [at, to) of the log, where it is; copied if it is in several pieces. Empty: it is not there. */
@@ -240,11 +269,13 @@ static struct bytes view(struct tls_plain *p, uint32_t dir, uint64_t off)
 		p->failed = true;
 		return BYTES_NONE;
 	}
-	uint8_t *v = views_take(p, b.n);
+	b = bytes_from(b, (size_t)(off - (behind.plain - b.n)));
+	uint8_t *v = take(p, b.n);
+	p->failed |= !v;
 	if (!v)
 		return BYTES_NONE;
 	memcpy(v, b.p, b.n);
-	return bytes_from(bytes_of(v, b.n), (size_t)(off - (behind.plain - b.n)));
+	return bytes_of(v, b.n);
 }
 
 struct jeebs_bytes tls_plain_log(struct jeebs_flow *f, uint32_t dir, uint64_t off)

@@ -13,7 +13,9 @@
 #include "tls.h"
 
 /* Plaintext that may be in the module's hands at once is in blocks, taken as they are needed: each
- * byte of scratch that was taken is zeroed. */
+ * byte of scratch that was taken is zeroed. A log may be longer than all of them: the oldest are
+ * used again. What was looked at is there until TLS_VIEWS_LIVE bytes more were. */
+#define TLS_VIEWS_LIVE  ((size_t)128 << 10)
 #define TLS_VIEW_BLOCK  ((size_t)64 << 10)
 #define TLS_VIEW_BLOCKS 8
 
@@ -34,11 +36,11 @@ struct tls_plain {
 	} seen[2];   /* the last view */
 	bool failed; /* a log that is there could not be shown */
 	uint8_t *block[TLS_VIEW_BLOCKS];
-	uint32_t at_block;
-	size_t used;        /* of that block */
-	uint8_t *beginning; /* of the server, before the hole; NULL: it is in the log */
-	uint8_t *wire;      /* room for a record, where its bytes are not in one piece */
-	uint8_t *skipped;   /* room for a payload that nobody looks at; NULL: not taken yet */
+	uint32_t at_block, pinned; /* so many are not used again: scratch of the module is there */
+	size_t used;               /* of that block */
+	uint8_t *beginning;        /* of the server, before the hole; NULL: it is in the log */
+	uint8_t *wire;             /* room for a record, where its bytes are not in one piece */
+	uint8_t *skipped; /* room for a payload that nobody looks at; NULL: not taken yet */
 	uint8_t text[TLS_PAYLOAD_MAX];
 };
 
@@ -49,7 +51,7 @@ struct tls_plain *tls_plain_with(const struct tls *s, const struct jeebs_cut *cu
 /* @n bytes at @from are what the server said first, which the log does not have. They are copied.
  * False: there is no scratch. */
 bool tls_plain_keep_beginning(struct tls_plain *p, const uint8_t *from, uint64_t n);
-/* The views that the inner module has are void from here on. */
+/* The views that the inner module has, and its scratch, are void from here on. */
 void tls_plain_next_call(struct tls_plain *p);
 struct jeebs_bytes tls_plain_log(struct jeebs_flow *f, uint32_t dir, uint64_t off);
 uint8_t *tls_plain_scratch(struct jeebs_flow *f, size_t n);
