@@ -253,17 +253,21 @@ bool tls_plain_owed(struct tls_plain *p, struct tls_protect *io, uint8_t *text, 
 	return !*ret_reason;
 }
 
+void tls_plain_go(struct tls_plain *p, uint32_t dir, uint64_t off)
+{
+	if (p->at[dir].plain > off)
+		p->at[dir] = p->s->from[dir];
+	tls_plain_seek(p, dir, &p->at[dir], off);
+}
+
 static struct bytes view(struct tls_plain *p, uint32_t dir, uint64_t off)
 {
-	struct tls_place *at = &p->at[dir];
 	struct bytes b;
 
-	if (at->plain > off)
-		*at = p->s->from[dir];
-	if (at->plain > off)
+	if (p->s->from[dir].plain > off)
 		return BYTES_NONE; /* the inner module did not keep it */
-	tls_plain_seek(p, dir, at, off);
-	struct tls_place behind = *at;
+	tls_plain_go(p, dir, off);
+	struct tls_place behind = p->at[dir];
 	if (!can_skip(p) || !tls_plain_step(p, dir, &behind, p->skipped, &b) ||
 	    behind.plain <= off) {
 		p->failed = true;
@@ -278,20 +282,28 @@ static struct bytes view(struct tls_plain *p, uint32_t dir, uint64_t off)
 	return bytes_of(v, b.n);
 }
 
+struct bytes tls_plain_seen(const struct tls_plain *p, uint32_t dir, uint64_t off)
+{
+	uint64_t first = p->seen[dir].off;
+	struct bytes b = p->seen[dir].b;
+
+	return off < first || off - first >= b.n ? BYTES_NONE
+						 : bytes_from(b, (size_t)(off - first));
+}
+
 struct jeebs_bytes tls_plain_log(struct jeebs_flow *f, uint32_t dir, uint64_t off)
 {
 	struct tls_plain *p = (struct tls_plain *)(void *)f;
-	uint64_t first = dir < 2 ? p->seen[dir].off : 0;
 
 	if (dir > 1 || off >= p->end[dir] || p->failed)
 		return (struct jeebs_bytes){NULL, 0};
-	struct bytes b = p->seen[dir].b;
-	if (off < first || off - first >= b.n) {
+	struct bytes b = tls_plain_seen(p, dir, off);
+	if (b.n == 0) {
 		b = view(p, dir, off);
-		p->seen[dir].off = first = off;
+		p->seen[dir].off = off;
 		p->seen[dir].b = b;
 	}
-	b = bytes_head(bytes_from(b, (size_t)(off - first)), (size_t)(p->end[dir] - off));
+	b = bytes_head(b, (size_t)(p->end[dir] - off));
 	return (struct jeebs_bytes){b.p, b.n};
 }
 

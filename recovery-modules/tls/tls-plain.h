@@ -54,6 +54,8 @@ bool tls_plain_keep_beginning(struct tls_plain *p, const uint8_t *from, uint64_t
 /* The views that the inner module has, and its scratch, are void from here on. */
 void tls_plain_next_call(struct tls_plain *p);
 struct jeebs_bytes tls_plain_log(struct jeebs_flow *f, uint32_t dir, uint64_t off);
+/* Of that, if it is in the last view. */
+struct bytes tls_plain_seen(const struct tls_plain *p, uint32_t dir, uint64_t off);
 uint8_t *tls_plain_scratch(struct jeebs_flow *f, size_t n);
 /*
  * Opens records at @io until one has data, and moves behind it. @text has room for a payload and
@@ -64,6 +66,8 @@ bool tls_plain_step(struct tls_plain *p, uint32_t dir, struct tls_place *io, uin
 		    struct bytes *ret);
 /* Moves @io on to the record that has the byte at @off. */
 void tls_plain_seek(struct tls_plain *p, uint32_t dir, struct tls_place *io, uint64_t off);
+/* The same of @p->at, also back. The log has it: s->from is not behind it. */
+void tls_plain_go(struct tls_plain *p, uint32_t dir, uint64_t off);
 /*
  * What is known of the record that was cut: *ret, and what it could be besides data. False: it
  * cannot be gone on with, *ret_reason says why. @text as above. What it shows is not proved; so the

@@ -22,6 +22,7 @@ struct joined {
 	struct tls_crypto crypto;
 	struct tls_session session;
 	struct tls_follow follow[2];
+	struct tls_place at[2]; /* where the logs were read last */
 	bool begun, over;
 	bool pass[2];     /* by direction: the inner module is through with it */
 	bool asked;       /* for a backend */
@@ -325,20 +326,36 @@ static void op_abort(struct jeebs_join *j, const char *reason)
 	fail(joined_of(j), reason);
 }
 
+/* What the module was shown last it often lets go to the backend: that is opened already. */
+static uint64_t seen_to_backend(struct joined *m, uint64_t from, uint64_t to)
+{
+	struct bytes b = tls_plain_seen(m->p, JEEBS_TO_SERVER, from);
+
+	b = bytes_head(b, (size_t)(to - from));
+	if (b.n > 0)
+		m->ops->to_backend(m->j, given(b.p, b.n));
+	return from + b.n;
+}
+
 static void op_log_to_backend(struct jeebs_join *j, uint64_t from, uint64_t to)
 {
 	struct joined *m = joined_of(j);
-	struct tls_place at = m->s->from[JEEBS_TO_SERVER];
+	struct tls_place at;
 	struct bytes b;
 
 	if (from == to || m->over)
 		return;
 	m->asked = true;
-	if (from < at.plain || to > m->s->plain[JEEBS_TO_SERVER] || !m->p) {
+	if (!m->p || from < m->s->from[JEEBS_TO_SERVER].plain ||
+	    to > m->s->plain[JEEBS_TO_SERVER]) {
 		fail(m, "module-misused");
 		return;
 	}
-	tls_plain_seek(m->p, JEEBS_TO_SERVER, &at, from);
+	from = seen_to_backend(m, from, to);
+	if (from == to)
+		return;
+	tls_plain_go(m->p, JEEBS_TO_SERVER, from);
+	at = m->p->at[JEEBS_TO_SERVER];
 	while (at.plain < to && tls_plain_step(m->p, JEEBS_TO_SERVER, &at, m->p->text, &b)) {
 		uint64_t begins = at.plain - b.n;
 		b = bytes_from(b, from > begins ? (size_t)(from - begins) : 0);
@@ -724,6 +741,8 @@ void tls_resume(void *state, const struct jeebs_cut *cut, struct jeebs_join *j,
 	}
 	if (!passes)
 		tls_plain_cut(m->p, &m->inner_cut);
+	if (!passes && m->begun)
+		memcpy(m->p->at, m->at, sizeof m->at);
 	if (!m->begun && !begin(m, state, cut))
 		return;
 	if (event == JEEBS_EV_TIMER && !m->rest_timer)
@@ -732,5 +751,6 @@ void tls_resume(void *state, const struct jeebs_cut *cut, struct jeebs_join *j,
 	settle(m);
 	if (m->over || !m->p)
 		return;
+	memcpy(m->at, m->p->at, sizeof m->at);
 	m->p = NULL;
 }
