@@ -1,6 +1,6 @@
 # Stock servers of Debian with the key tap, for scenarios. Sourced after lib.sh.
 #
-#	keytap_up                 the certificate, the collector's socket in $keytap_socket
+#	keytap_up                 the certificate tls, the collector's socket in $keytap_socket
 #	keytap_collect OPTION...  the collector; what it says is in $lab_dir/records
 #	tapped_MAKE PORT          a server of that make on 10.9.0.1, with the tap loaded
 #
@@ -12,10 +12,15 @@ keytap_up() {
 	[[ -e $keytap_library ]] || fail "no $keytap_library"
 	keytap_socket=$lab_dir/tap.sock
 	tapped=(env "LD_PRELOAD=$keytap_library" "JEEBS_KEYTAP=$keytap_socket")
-	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$lab_dir/tls.key" -out "$lab_dir/tls.crt" \
-		-days 2 -subj /CN=lab 2>/dev/null
-	cat "$lab_dir/tls.key" "$lab_dir/tls.crt" >"$lab_dir/tls.pem"
-	chmod 644 "$lab_dir"/tls.*
+	tls_certificate tls lab
+}
+
+# tls_certificate FILE NAME: $lab_dir/FILE.{crt,key,pem}, for 10.9.0.1, web.lab and NAME.
+tls_certificate() {
+	"$(program openssl)" req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$lab_dir/$1.key" -out "$lab_dir/$1.crt" \
+		-days 2 -subj "/CN=$2" -addext "subjectAltName=DNS:$2,DNS:web.lab,IP:10.9.0.1" 2>/dev/null
+	cat "$lab_dir/$1.key" "$lab_dir/$1.crt" >"$lab_dir/$1.pem"
+	chmod 644 "$lab_dir/$1".{key,crt,pem}
 }
 
 # keytap_provided: the tap not preloaded but a provider, told of in the openssl.cnf that servers started from now on find;
