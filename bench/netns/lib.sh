@@ -381,12 +381,14 @@ start_nginx() {
 	local name=$1 www=${2:-$lab_dir/www} site=${3:-$1} dir=$lab_dir/nginx-$1
 	mkdir -p "$dir"
 	nginx_config "$www" "$dir" "$site" >"$dir/nginx.conf"
-	in_ns_exec "$name" nginx -p "$dir" -c "$dir/nginx.conf" -e "$dir/error.log" 2>>"$dir/error.log" &
+	in_ns_exec "$name" "${lab_nginx_with[@]}" "$(program nginx)" -p "$dir" -c "$dir/nginx.conf" -e "$dir/error.log" 2>>"$dir/error.log" &
 	printf -v "nginx_$name" %s "$!"
 	wait_for 5 "nginx on $name" in_ns "$name" curl -sf -o /dev/null "http://127.0.0.1/held/0.bin"
 }
 
 lab_nginx_workers=1
+lab_nginx_tls=      # on port 443 with TLS besides: the certificate $lab_nginx_tls.crt, the key $lab_nginx_tls.key
+lab_nginx_with=(env) # what starts it
 nginx_config() {
 	local www=$1 dir=$2 held=
 	local pad
@@ -416,6 +418,7 @@ http {
 	server {
 		listen 80 backlog=4096;
 		listen [::]:80 backlog=4096;
+		${lab_nginx_tls:+listen 443 ssl; listen [::]:443 ssl; ssl_certificate $lab_nginx_tls.crt; ssl_certificate_key $lab_nginx_tls.key;}
 		root $www;
 		location /padded/ { alias $www/; add_header X-Pad-1 $pad; add_header X-Pad-2 $pad; add_header X-Pad-3 $pad; }
 		location /chunked/ { alias $www/; ssi on; ssi_types *; limit_rate 20m; }
