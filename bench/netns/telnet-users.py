@@ -20,7 +20,7 @@ import termios
 import time
 
 NOTICE = b"[taken over: a new shell on the backup]"
-HOST = "10.9.0.1"
+HOST = os.environ.get("LAB_HOST", "10.9.0.1")
 
 
 class Gone(Exception):
