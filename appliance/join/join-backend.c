@@ -99,8 +99,7 @@ void join_backend_completed(struct join *j, int res)
 		return;
 	}
 	join_side_tune(j->side[JOIN_BACKEND].fd);
-	if (j->tls != NULL) {
-		j->backend = JOIN_BACKEND_SECURING;
+	if (join_tls_seals(j)) {
 		join_tls_begin(j);
 		return;
 	}

@@ -188,7 +188,26 @@ static void op_backend_tls(struct jeebs_join *opaque, const char *name, const ch
 	struct join *j = join_of(opaque);
 
 	if (!j->dying)
-		join_tls_open(j, name, alpn);
+		join_tls_open(j, name, alpn, false);
+}
+
+static void op_backend_tls_later(struct jeebs_join *opaque, const char *name, const char *alpn)
+{
+	struct join *j = join_of(opaque);
+
+	if (!j->dying)
+		join_tls_open(j, name, alpn, true);
+}
+
+static int op_secure_backend(struct jeebs_join *opaque, uint32_t step)
+{
+	struct join *j = join_of(opaque);
+
+	if (j->dying || !join_tls_is_later(j))
+		return 0;
+	if (step == JEEBS_SECURE_BEGIN)
+		join_tls_secure(j);
+	return 1;
 }
 
 static const struct jeebs_join_ops join_ops = {
@@ -211,6 +230,8 @@ static const struct jeebs_join_ops join_ops = {
 	.room = op_room,
 	.memory = op_memory,
 	.backend_tls = op_backend_tls,
+	.backend_tls_later = op_backend_tls_later,
+	.secure_backend = op_secure_backend,
 };
 
 /* Calls the module, unless the conversation was aborted. */

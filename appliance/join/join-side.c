@@ -34,7 +34,7 @@ static bool is_connected(const struct join *j, int s)
 /* What is sent to side @s, and read from it, is TLS. */
 static bool is_sealed(const struct join *j, int s)
 {
-	return s == JOIN_BACKEND && j->tls != NULL;
+	return s == JOIN_BACKEND && join_tls_seals(j);
 }
 
 bool join_side_has_sent(const struct join *j, int s)
@@ -333,6 +333,8 @@ void join_side_send_completed(struct join *j, int s, int res)
 		size_t offered = join_queue_head(q).n;
 		join_side_count_sent(j, s, (size_t)res);
 		join_queue_consume(q, pool, (size_t)res);
+		if (s == JOIN_BACKEND)
+			join_tls_plain_sent(j);
 		if ((size_t)res == offered)
 			return; /* the head is another chunk now, or the queue is empty */
 	} else if (res != -EAGAIN && res != -EINTR) {

@@ -25,6 +25,8 @@ struct join_tls {
 	struct list node; /* in thread->tls_waiting, then thread->securing */
 	int64_t impatient_ns, until_ns;
 	uint64_t shaken; /* backup_tls_shaken() when until_ns was set */
+	bool later;      /* the backup is spoken to in plain still, */
+	bool due;        /* until this has been sent */
 	bool finished;   /* close_notify was said ... */
 	bool answered;   /* ... and something came after it */
 };
@@ -44,7 +46,7 @@ static const char *name_of(const struct join *j, const char *name, char text[sta
 	return e->addr.family == NETADDR_NONE ? NULL : netaddr_format(&e->addr, text);
 }
 
-void join_tls_open(struct join *j, const char *name, const char *alpn)
+void join_tls_open(struct join *j, const char *name, const char *alpn, bool later)
 {
 	struct join *main = join_main(j);
 	char text[NETADDR_STRLEN];
@@ -64,8 +66,19 @@ void join_tls_open(struct join *j, const char *name, const char *alpn)
 		return;
 	}
 	s->join = j;
+	s->later = later;
 	list_init(&s->node);
 	j->tls = s;
+}
+
+bool join_tls_seals(const struct join *j)
+{
+	return j->tls && !j->tls->later;
+}
+
+bool join_tls_is_later(const struct join *j)
+{
+	return j->tls && j->tls->later;
 }
 
 void join_tls_free(struct join *j)
@@ -149,10 +162,28 @@ void join_tls_begin(struct join *j)
 {
 	int64_t now = clock_mono_ns();
 
+	j->backend = JOIN_BACKEND_SECURING;
 	j->tls->impatient_ns = now + j->thread->config->ticket_wait_ns;
 	set_limit(j->tls, now);
 	list_add_tail(&j->thread->tls_waiting, &j->tls->node);
 	begin(j, now);
+}
+
+void join_tls_secure(struct join *j)
+{
+	j->tls->due = true;
+	join_tls_plain_sent(j);
+}
+
+void join_tls_plain_sent(struct join *j)
+{
+	struct join_tls *s = j->tls;
+
+	if (!s || !s->due || j->dying || j->backend != JOIN_BACKEND_UP ||
+	    j->side[JOIN_BACKEND].out.bytes > 0)
+		return;
+	s->later = s->due = false;
+	join_tls_begin(j);
 }
 
 /* Those that wait for the same ticket wait together, so the first one that has to goes for all. */

@@ -19,8 +19,17 @@
 
 /* The conversation was in TLS: see recovery-module.h. Nothing happens to a join whose backup speaks
  * plain. */
-void join_tls_open(struct join *j, const char *name, const char *alpn);
+void join_tls_open(struct join *j, const char *name, const char *alpn, bool later);
 void join_tls_free(struct join *j);
+
+/* What is sent to the backup, and comes from it, is TLS. */
+bool join_tls_seals(const struct join *j);
+/* It is not yet: it will be when the module says so. */
+bool join_tls_is_later(const struct join *j);
+/* The module says so: what it has said to the backup goes out before. */
+void join_tls_secure(struct join *j);
+/* Some of that has gone out. */
+void join_tls_plain_sent(struct join *j);
 
 /* The backup is connected. */
 void join_tls_begin(struct join *j);

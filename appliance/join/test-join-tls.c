@@ -288,6 +288,115 @@ static void test_close_notify_is_not_answered(void **state)
 	close_notify_is_not_answered(true);
 }
 
+/* The backup is asked for TLS in its own words. */
+static void step_later(struct rig_script *s, const struct jeebs_cut *cut, struct jeebs_join *j,
+		       const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b)
+{
+	if (event == JEEBS_EV_START) {
+		ops->backend_tls_later(j, "web.example", "");
+		assert_int_equal(ops->secure_backend(j, JEEBS_SECURE_ASK), s->number);
+		ops->to_backend(j, rig_text("may I\n"));
+	} else if (event == JEEBS_EV_BACKEND_UP && !ops->secure_backend(j, JEEBS_SECURE_ASK) &&
+		   s->number) {
+		ops->to_backend(j, rig_text("ask")); /* the handshake is done */
+	} else if (event == JEEBS_EV_BACKEND_DATA && b.n == 4 && memcmp(b.p, "yes\n", 4) == 0) {
+		if (ops->secure_backend(j, JEEBS_SECURE_ASK))
+			ops->secure_backend(j, JEEBS_SECURE_BEGIN);
+		else
+			ops->to_backend(j, rig_text("ask"));
+	} else if (event != JEEBS_EV_BACKEND_UP) {
+		step_ask(s, cut, j, ops, event, b);
+	}
+}
+
+static void expect_text(int fd, const char *text)
+{
+	char got[16];
+
+	for (size_t i = 0; i < strlen(text); i++)
+		rig_recv(fd, &got[i], 1);
+	assert_memory_equal(got, text, strlen(text));
+}
+
+static void test_tls_later(void **state)
+{
+	static const char *const reasons[] = {NULL, "backup-tls-verify"};
+
+	for (int other_ca = 0; other_ca < 2; other_ca++) {
+		struct rig *r = rig_new(JOIN_CONFIG_DEFAULT);
+		struct backup_tls *t =
+			shared_of(other_ca ? backup_rig_other_ca() : backup_rig_ca());
+		SSL_CTX *x = backup_rig_server(&(struct backup_rig_options){0});
+		struct rig_script s = {.step = step_later, .number = 1};
+		char c;
+
+		int client = submit(r, 1, &s, t);
+		int fd = rig_accept(r);
+		expect_text(fd, "may I\n");
+		rig_send(fd, "yes\n", 4);
+		SSL *ssl = server_on(fd, x);
+		if (other_ca) {
+			if (SSL_accept(ssl) == 1)
+				assert_true(SSL_read(ssl, &c, 1) <= 0);
+			rig_expect(r, 1, reasons[other_ca]);
+			rig_expect_reset(client);
+		} else {
+			assert_int_equal(SSL_accept(ssl), 1);
+			hears(ssl, "ask");
+			says(ssl, "answer", 6);
+			rig_expect_bytes(client, "answer");
+		}
+		close(client);
+		SSL_free(ssl);
+		close(fd);
+		ERR_clear_error();
+		rig_free(r);
+		backup_tls_free(t);
+		SSL_CTX_free(x);
+	}
+}
+
+/* The operator wants the backup plain: nothing is asked for. */
+static void test_tls_never(void **state)
+{
+	struct rig *r = rig_new(JOIN_CONFIG_DEFAULT);
+	struct rig_script s = {.step = step_later};
+
+	int client = submit(r, 1, &s, NULL);
+	int fd = rig_accept(r);
+	expect_text(fd, "may I\n");
+	rig_send(fd, "yes\n", 4);
+	expect_text(fd, "ask");
+	rig_send(fd, "answer", 6);
+	rig_expect_bytes(client, "answer");
+	close(client);
+	close(fd);
+	rig_free(r);
+}
+
+/* It agrees, and goes on in plain: nothing of that reaches the client. */
+static void test_tls_later_and_plain_text(void **state)
+{
+	struct rig *r = rig_new(JOIN_CONFIG_DEFAULT);
+	struct backup_tls *t = shared_of(backup_rig_ca());
+	struct rig_script s = {.step = step_later, .number = 1};
+	char hello;
+
+	int client = submit(r, 1, &s, t);
+	int fd = rig_accept(r);
+	expect_text(fd, "may I\n");
+	rig_send(fd, "yes\n", 4);
+	rig_recv(fd, &hello, 1);
+	assert_int_equal(hello, 22);
+	rig_send(fd, "answer", 6);
+	rig_expect(r, 1, "backup-tls-failed");
+	rig_expect_reset(client);
+	close(client);
+	close(fd);
+	rig_free(r);
+	backup_tls_free(t);
+}
+
 /* Who ends without close_notify may have been cut. */
 static void test_truncated(void **state)
 {
@@ -565,6 +674,9 @@ int main(void)
 		cmocka_unit_test(test_no_tls),
 		cmocka_unit_test(test_a_handshake_that_hangs),
 		cmocka_unit_test(test_close_notify_is_not_answered),
+		cmocka_unit_test(test_tls_later),
+		cmocka_unit_test(test_tls_later_and_plain_text),
+		cmocka_unit_test(test_tls_never),
 		cmocka_unit_test(test_truncated),
 		cmocka_unit_test(test_many_at_once),
 		cmocka_unit_test(test_bulk),

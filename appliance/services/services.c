@@ -44,9 +44,10 @@ static void add_service(struct services *s, const struct config_server *server,
 		v->keys = service->keys != CONFIG_KEYS_OFF && !w->companion;
 		v->live_keys = service->keys == CONFIG_KEYS_LIVE && !w->companion;
 		v->options = services_options(service);
-		v->options.upgrade = w->upgrade ? service->upgrade : NULL;
+		v->options.upgrade = w->upgrade ? w->upgrade->name : NULL;
 		v->options.inner = w->options.inner;
 		v->options.inner_h2 = w->options.inner_h2;
+		v->options.inner_any = w->options.inner_any;
 	}
 }
 
@@ -69,7 +70,10 @@ int services_load_protocol(struct watch_service *w, const char *protocol, struct
 		return r;
 	}
 	w->module = &detect_module;
-	return module_host_detecting(host, &w->candidates, &w->candidate_count, error, error_size);
+	int r = module_host_detecting(host, &w->candidates, &w->candidate_count, error, error_size);
+	for (uint32_t i = 0; r == 0 && i < w->candidate_count && !w->options.inner_any; i++)
+		module_host_inner(host, w->candidates[i], &w->options);
+	return r;
 }
 
 const char *services_companion(const struct watch_service *w)
@@ -98,6 +102,28 @@ static int load_companion(struct services *s, const struct config_server *server
 	return 0;
 }
 
+const char *services_upgrade(const struct config_service *s, const struct jeebs_module *m)
+{
+	if (s->upgrade || s->keys == CONFIG_KEYS_OFF || !JEEBS_HAS(m, upgrade))
+		return s->upgrade;
+	return m->upgrade;
+}
+
+static int load_upgrade(struct watch_service *w, const char *name, struct module_host *host,
+			struct services_error *ret_error)
+{
+	struct jeebs_service inside = {0};
+	int r = module_host_get(host, name, &w->upgrade, ret_error->detail,
+				sizeof ret_error->detail);
+
+	if (r < 0)
+		return r;
+	module_host_inner(host, w->upgrade, &inside);
+	w->upgrade_inner = inside.inner;
+	w->upgrade_inner_h2 = inside.inner_h2;
+	return 0;
+}
+
 static int load_server(struct services *s, const struct config_server *server,
 		       struct module_host *host, struct services_error *ret_error)
 {
@@ -111,10 +137,11 @@ static int load_server(struct services *s, const struct config_server *server,
 		int r = services_load_protocol(&w, service->protocol, host, error, size);
 		if (r < 0)
 			return refused(ret_error, server, service->protocol, r);
-		if (service->upgrade)
-			r = module_host_get(host, service->upgrade, &w.upgrade, error, size);
+		const char *upgrade = services_upgrade(service, w.module);
+		if (upgrade)
+			r = load_upgrade(&w, upgrade, host, ret_error);
 		if (r < 0)
-			return refused(ret_error, server, service->upgrade, r);
+			return refused(ret_error, server, upgrade, r);
 		add_service(s, server, service, &w);
 		const char *name = services_companion(&w);
 		if (name && !companion)

@@ -44,6 +44,11 @@ int services_load_protocol(struct watch_service *w, const char *protocol, struct
  * that module exists.
  */
 struct jeebs_service services_options(const struct config_service *s);
+/*
+ * The protocol that @m of service @s hands over to: the operator's, or, where keys are kept, what
+ * @m itself names. NULL: none.
+ */
+const char *services_upgrade(const struct config_service *s, const struct jeebs_module *m);
 /* The companion that the service's module names; NULL: none. */
 const char *services_companion(const struct watch_service *w);
 void services_deinit(struct services *s);

@@ -34,11 +34,12 @@ static const struct opening {
 	{"smtp", {"<220 mail.example ESMTP Exim 4.96\r\n", ">helo client.example\r\n"}},
 	{"telnet", {"<\xff\xfd\x18\xff\xfd\x20", ">\xff\xfb\x18"}},
 	{"telnet", {">\xff\xfb\x1f", "<\xff\xfd\x1f"}},
-	/* redis, memcached, TLS, SSH, a greeting of POP3, a line of text. */
+	{"tls:auto", {">\x16\x03\x01\x02\x30\x01", "<\x16\x03\x03\x01"}},
+	{NULL, {">\x16\x03\x01\x02\x30\x02", "<\x16\x03\x03\x01"}},
+	/* redis, memcached, SSH, a greeting of POP3, a line of text. */
 	{NULL, {">*1\r\n$4\r\nPING\r\n", "<+PONG\r\n"}},
 	{NULL, {">GET k\r\n", "<$5\r\nhello\r\n"}},
 	{NULL, {">get k\r\n", "<END\r\n"}},
-	{NULL, {">\x16\x03\x01\x02", "<\x16\x03\x03\x01"}},
 	{NULL, {"<SSH-2.0-OpenSSH_9.2p1\r\n", ">SSH-2.0-OpenSSH_9.2p1\r\n"}},
 	{NULL, {"<+OK POP3\r\n", ">USER a\r\n"}},
 	{NULL, {">hello there\r\n", "<hello there\r\n"}},

@@ -251,8 +251,12 @@ static void take_module(struct jeebs_flow *jf, const struct jeebs_module *m,
 	l->module = m;
 	l->service.protocol = m->name;
 	memcpy(l->service.begin, begin, sizeof l->service.begin);
-	if (m == jf->service->upgrade)
+	if (m == jf->service->upgrade) {
 		l->service.upgrade = NULL; /* there is only one hand-over of this kind */
+		l->service.inner = jf->service->upgrade_inner;
+		l->service.inner_h2 = jf->service->upgrade_inner_h2;
+		l->service.inner_any = NULL;
+	}
 	related_expect_nothing(jf);
 	l->next_module = NULL;
 	l->kept[0] = l->kept[1] = false;

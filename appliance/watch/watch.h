@@ -22,6 +22,8 @@ struct watch_service {
 	struct endpoint endpoint;           /* port 0: every port of the address */
 	const struct jeebs_module *module;  /* NULL: tracked, listed and refused */
 	const struct jeebs_module *upgrade; /* for hand_over(); NULL: none */
+	/* What is inside that, as in jeebs_service. */
+	const struct jeebs_module *upgrade_inner, *upgrade_inner_h2;
 	/* For `protocol: auto`: the modules to be asked, in this order, see detect.h. */
 	const struct jeebs_module *const *candidates;
 	uint32_t candidate_count;

@@ -6,6 +6,7 @@ static void h2_close(void *state)
 	(void)state; /* the state owns nothing */
 }
 
+static const char *const alpn[] = {"h2", NULL};
 static const uint16_t ports[] = {80, 8080, 0};
 
 const struct jeebs_module h2_module = {
@@ -25,6 +26,7 @@ const struct jeebs_module h2_module = {
 	.close = h2_close,
 	.detect = h2_detect,
 	.ports = ports,
+	.alpn = alpn,
 };
 
 JEEBS_MODULE_EXPORT(h2_module);

@@ -176,6 +176,16 @@ static bool connect_step(struct harness_channel *c)
 	return true;
 }
 
+/* The handshake with the backend is done. */
+static bool secure_step(struct harness_channel *c)
+{
+	if (!c->securing || c->backend_over)
+		return false;
+	c->securing = false;
+	event(c, JEEBS_EV_BACKEND_UP, BYTES_NONE);
+	return true;
+}
+
 /* Delivers a chunk of the backend's answer. */
 static void deliver(struct harness_channel *c, struct bytes b)
 {
@@ -328,7 +338,7 @@ typedef bool step_fn(struct harness_channel *c);
 
 static bool step(struct harness_channel *c)
 {
-	static step_fn *const steps[] = {open_step,   connect_step, room_step,
+	static step_fn *const steps[] = {open_step,   connect_step, secure_step, room_step,
 					 client_step, ask_step,     answer_step};
 	struct harness_run *run = c->h->run;
 	bool moved = false;
@@ -417,6 +427,7 @@ static void show_main(struct harness *h, const struct harness_channel *c)
 	h->outcome = h->run->bounded ? HARNESS_OUTPUT_MAX : c->outcome;
 	h->abort_reason = c->abort_reason;
 	h->asked = c->asked;
+	h->secured_at = c->secured_at;
 	h->no_backend = c->no_backend;
 }
 

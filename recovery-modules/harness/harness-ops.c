@@ -118,7 +118,8 @@ static void join_to_backend(struct jeebs_join *j, struct jeebs_bytes b)
 {
 	struct harness_channel *c = channel_of(j);
 
-	if (!may_ask(c, "to_backend after pass, finish or abort"))
+	if (!may_ask(c, "to_backend after pass, finish or abort") ||
+	    !may(c, !c->securing, "to_backend while the handshake is under way"))
 		return;
 	c->asked = true;
 	if (!c->no_backend)
@@ -312,6 +313,25 @@ static void join_backend_tls(struct jeebs_join *j, const char *name, const char 
 	may(c, !c->asked, "backend_tls after something was sent to the backend");
 }
 
+static void join_backend_tls_later(struct jeebs_join *j, const char *name, const char *alpn)
+{
+	join_backend_tls(j, name, alpn);
+	channel_of(j)->later = channel_of(j)->h->options.secures;
+}
+
+static int join_secure_backend(struct jeebs_join *j, uint32_t step)
+{
+	struct harness_channel *c = channel_of(j);
+
+	if (step == JEEBS_SECURE_BEGIN && c->later) {
+		may(c, c->connected && c->secured_at == 0,
+		    "secure_backend without a backend, or twice");
+		c->securing = true;
+		c->secured_at = c->backend.n;
+	}
+	return c->later;
+}
+
 const struct jeebs_join_ops harness_ops = {
 	.size = sizeof(struct jeebs_join_ops),
 	.to_client = join_to_client,
@@ -332,4 +352,6 @@ const struct jeebs_join_ops harness_ops = {
 	.room = join_room,
 	.memory = join_memory,
 	.backend_tls = join_backend_tls,
+	.backend_tls_later = join_backend_tls_later,
+	.secure_backend = join_secure_backend,
 };

@@ -61,14 +61,17 @@ struct harness_chunks {
 };
 
 struct harness_options {
-	struct harness_chunks live;          /* both directions in the live half */
-	struct harness_chunks backend;       /* the backend's answers */
-	size_t view_max;                     /* longest view of a log; 0: no limit */
-	size_t log_max;                      /* ceiling of each log; 0: 64 MiB */
-	size_t queue_max;                    /* bytes per queue and event; 0: 1 MiB */
-	size_t output_max;                   /* bytes for the client in total; 0: 64 MiB */
-	size_t room_max;                     /* what room() gives at most; 0: JEEBS_ROOM */
-	bool more_may_be_out;                /* cut.nothing_more is not set */
+	struct harness_chunks live;    /* both directions in the live half */
+	struct harness_chunks backend; /* the backend's answers */
+	size_t view_max;               /* longest view of a log; 0: no limit */
+	size_t log_max;                /* ceiling of each log; 0: 64 MiB */
+	size_t queue_max;              /* bytes per queue and event; 0: 1 MiB */
+	size_t output_max;             /* bytes for the client in total; 0: 64 MiB */
+	size_t room_max;               /* what room() gives at most; 0: JEEBS_ROOM */
+	bool more_may_be_out;          /* cut.nothing_more is not set */
+	/* A backend to which the module has to say that it wants TLS; what is said in it is shown
+	 * to it as it is. */
+	bool secures;
 	const struct jeebs_service *service; /* as configured; NULL: every option at its default */
 	struct jeebs_address service_address, client_address; /* of the main connection */
 	struct jeebs_address backend_address;                 /* family 0: it is not known */
@@ -156,6 +159,9 @@ struct harness_channel {
 	uint16_t backend_port; /* named by the module; 0: not named, or the service's */
 	bool no_backend;       /* the module called backend_port(0) */
 	bool asked;            /* a connection to the backend was asked for */
+	bool later;            /* backend_tls_later() was called, */
+	bool securing;         /* and secure_backend(), which is not done, */
+	uint64_t secured_at;   /* or was when so much had been said to the backend; 0: not */
 	enum harness_outcome outcome;
 	const char *abort_reason; /* static text */
 	bool gone;                /* the last event was delivered */
@@ -216,6 +222,7 @@ struct harness {
 	struct buf backend;       /* what the backend got */
 	bool asked;               /* a connection to the backend was asked for */
 	bool no_backend;          /* the module called backend_port(0) */
+	uint64_t secured_at;      /* of the main connection, see there */
 	struct harness_channel *channel[HARNESS_CHANNELS_MAX]; /* all but the main one */
 	uint32_t channels;
 	/* Announced by the live half, the newest last. */

@@ -18,4 +18,13 @@
 bool layer_compose(const struct jeebs_module *layer, const struct jeebs_module *inner,
 		   const struct jeebs_module *h2, const char *name, struct jeebs_module *ret);
 
+/* Whether @m may be inside a layer. */
+bool layer_can_be_inside(const struct jeebs_module *m);
+/*
+ * The same of a layer whose inside is found out (jeebs_service.inner_any): @inner, NULL behind the
+ * last. It can be detected.
+ */
+bool layer_compose_any(const struct jeebs_module *layer, const struct jeebs_module *const *inner,
+		       const char *name, struct jeebs_module *ret);
+
 #endif

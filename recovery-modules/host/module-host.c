@@ -29,6 +29,7 @@ struct composed {
 	struct jeebs_module module;
 	char name[PROTOCOL_MAX + 1];
 	const struct jeebs_module *inner, *h2;
+	const struct jeebs_module **any; /* NULL behind the last */
 };
 
 struct module_host {
@@ -58,6 +59,7 @@ struct module_host *module_host_free(struct module_host *h)
 		while (h->composed) {
 			struct composed *c = h->composed;
 			h->composed = c->next;
+			free(c->any);
 			free(c);
 		}
 		free(h->dir);
@@ -266,11 +268,13 @@ void module_host_inner(const struct module_host *h, const struct jeebs_module *m
 		       struct jeebs_service *io)
 {
 	io->inner = io->inner_h2 = NULL;
+	io->inner_any = NULL;
 	for (const struct composed *c = h->composed; c; c = c->next) {
 		if (&c->module != m)
 			continue;
 		io->inner = c->inner;
 		io->inner_h2 = c->h2;
+		io->inner_any = c->any;
 	}
 }
 
@@ -350,6 +354,48 @@ static int load_all(struct module_host *h, struct dirent **list, uint32_t n, cha
 	return 0;
 }
 
+/* What may be inside a layer that was found, of all that are loaded. */
+static const struct jeebs_module **list_inner(const struct module_host *h)
+{
+	const struct jeebs_module **v = calloc(h->count + 1, sizeof v[0]);
+	size_t n = 0;
+
+	for (size_t i = 0; v && i < h->count; i++) {
+		const struct jeebs_module *m = h->modules[i];
+		bool named = (JEEBS_HAS(m, tls_ports) && m->tls_ports) ||
+			     (JEEBS_HAS(m, alpn) && m->alpn);
+		if (named && layer_can_be_inside(m))
+			v[n++] = m;
+	}
+	return v;
+}
+
+/* A layer that can be detected is followed by whatever turns out to be inside. */
+static int compose_detecting(struct module_host *h, char *error, size_t error_size)
+{
+	for (uint32_t i = 0; i < h->detecting_count; i++) {
+		const struct jeebs_module *layer = h->detecting[i];
+		if (!(layer->flags & JEEBS_MODULE_LAYER))
+			continue;
+		struct composed *c = calloc(1, sizeof *c);
+		if (c && (c->any = list_inner(h))) {
+			snprintf(c->name, sizeof c->name, "%.20s:auto", layer->name);
+			c->next = h->composed;
+			h->composed = c;
+		} else {
+			free(c);
+			return no_memory(layer->name, error, error_size);
+		}
+		if (!layer_compose_any(layer, c->any, c->name, &c->module) ||
+		    c->module.state_size > STATE_MAX) {
+			snprintf(error, error_size, "%s cannot be composed", c->name);
+			return -ENOEXEC;
+		}
+		h->detecting[i] = &c->module;
+	}
+	return 0;
+}
+
 /* Not alphasort(), whose order depends on the locale. */
 static int by_name(const struct dirent **a, const struct dirent **b)
 {
@@ -372,6 +418,8 @@ static int find_detecting(struct module_host *h, char *error, size_t error_size)
 		r = load_all(h, list, (uint32_t)n, error, error_size);
 	else
 		snprintf(error, error_size, "%s: no memory", h->dir);
+	if (r == 0)
+		r = compose_detecting(h, error, error_size);
 	if (r < 0) {
 		free(h->detecting);
 		h->detecting = NULL;

@@ -6,6 +6,8 @@ static void http_close(void *state)
 	(void)state; /* the state owns nothing */
 }
 
+static const uint16_t tls_ports[] = {443, 8443, 0};
+static const char *const alpn[] = {"http/1.1", "http/1.0", NULL};
 static const uint16_t ports[] = {80, 8080, 8000, 8008, 8081, 8888, 3128, 0};
 
 const struct jeebs_module http_module = {
@@ -25,6 +27,8 @@ const struct jeebs_module http_module = {
 	.close = http_close,
 	.detect = http_detect,
 	.ports = ports,
+	.tls_ports = tls_ports,
+	.alpn = alpn,
 };
 
 JEEBS_MODULE_EXPORT(http_module);

@@ -6,6 +6,10 @@ static void replay_close(void *state)
 	(void)state; /* the state owns nothing */
 }
 
+/* In TLS, of which the names of IMAP and POP3 are known, a server is taken at its word. */
+static const uint16_t tls_ports[] = {993, 995, 0};
+static const char *const alpn[] = {"imap", "pop3", NULL};
+
 /* There is no `detect`: no bytes show that a server is deterministic. */
 const struct jeebs_module replay_module = {
 	.abi = JEEBS_MODULE_ABI,
@@ -22,6 +26,8 @@ const struct jeebs_module replay_module = {
 	.plan = replay_plan,
 	.resume = replay_resume,
 	.close = replay_close,
+	.tls_ports = tls_ports,
+	.alpn = alpn,
 };
 
 JEEBS_MODULE_EXPORT(replay_module);

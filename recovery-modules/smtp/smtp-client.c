@@ -43,6 +43,7 @@ static bool counts(unsigned kind, unsigned code)
 	case SMTP_UNIT_MAIL:
 	case SMTP_UNIT_RCPT:
 	case SMTP_UNIT_BDAT:
+	case SMTP_UNIT_STARTTLS:
 		return code / 100 == 2;
 	case SMTP_UNIT_DATA:
 	case SMTP_UNIT_AUTH:
@@ -308,7 +309,7 @@ void smtp_client_read(struct smtp_run *x)
 {
 	struct smtp_resume *r = x->r;
 
-	while (r->phase == SMTP_PHASE_RUN && !smtp_client_waits(x)) {
+	while (r->phase == SMTP_PHASE_RUN && !r->turned && !smtp_client_waits(x)) {
 		struct jeebs_bytes b = input(x);
 		bool empty_chunk = r->parse.in == SMTP_IN_CHUNK && r->parse.left == 0;
 		if (b.n == 0 && !empty_chunk) {

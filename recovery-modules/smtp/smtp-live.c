@@ -246,7 +246,12 @@ static enum smtp_reason unit_reply(struct smtp *s, const struct smtp_waiting *u,
 	case SMTP_UNIT_AUTH_LINE:
 		return login_reply(s, code, u->start);
 	case SMTP_UNIT_STARTTLS:
-		return good ? SMTP_STARTTLS : SMTP_FINE;
+		if (good) { /* what the server knew, it has forgotten (RFC 3207 section 4.2) */
+			close_open(s);
+			open_from(s, SMTP_OPEN_TLS, u->start);
+			s->parse.in = SMTP_IN_TLS;
+		}
+		break;
 	case SMTP_UNIT_QUIT:
 		s->closed |= good;
 		break;
@@ -342,6 +347,7 @@ static enum smtp_reason read_client(struct smtp *s, bool *io_moved)
 	struct jeebs_bytes b;
 
 	while (r == SMTP_FINE && !s->blocked && s->queue_n < SMTP_QUEUE_MAX &&
+	       s->parse.in != SMTP_IN_TLS &&
 	       (s->parse.in == SMTP_IN_CHUNK && s->parse.left == 0
 			? (b = (struct jeebs_bytes){NULL, 0}, true)
 			: unread(s, JEEBS_TO_SERVER, &b))) {
@@ -394,12 +400,14 @@ int smtp_open(void *state, struct jeebs_flow *f, const struct jeebs_live_ops *op
 	s->retain = svc->retain;
 	s->login_allowed = svc->login == JEEBS_LOGIN_REPLAY;
 	s->can_upgrade = svc->upgrade != NULL;
+	s->upgraded = svc->flags & JEEBS_SERVICE_UPGRADED;
 	for (int dir = 0; dir < 2; dir++)
 		s->side[dir].next = s->side[dir].read = svc->begin[dir];
 	s->line_start = s->side[JEEBS_TO_SERVER].read;
 	s->reply_start = s->side[JEEBS_TO_CLIENT].read;
+	/* Behind STARTTLS there is no second greeting. */
 	s->queue[0] = (struct smtp_waiting){.start = s->line_start, .kind = SMTP_UNIT_CONNECT};
-	s->queue_n = 1;
+	s->queue_n = !s->upgraded;
 	return JEEBS_OK;
 }
 
@@ -421,9 +429,13 @@ int smtp_data(void *state, uint32_t dir, uint64_t off, struct jeebs_bytes b, int
 			r = read_server(s, &moved);
 	}
 	s->chunk = (struct jeebs_bytes){NULL, 0};
-	if (r == SMTP_STARTTLS && s->can_upgrade &&
-	    s->ops->hand_over(s->flow, s->line_start, s->reply_start))
-		return JEEBS_HAND_OVER;
+	/* As long as the server has not spoken the handshake may be another server's. */
+	if (r == SMTP_FINE && s->parse.in == SMTP_IN_TLS &&
+	    s->side[JEEBS_TO_CLIENT].next > s->reply_start) {
+		if (s->can_upgrade && s->ops->hand_over(s->flow, s->line_start, s->reply_start))
+			return JEEBS_HAND_OVER;
+		r = SMTP_STARTTLS;
+	}
 	if (r != SMTP_FINE)
 		return give_up(s, r);
 	if (s->closed) {

@@ -34,6 +34,7 @@ static void go_on(struct smtp_decision *d, enum smtp_mode mode)
 		[SMTP_MODE_GREETING] = "greeting",
 		[SMTP_MODE_REPLY] = "reply",
 		[SMTP_MODE_LOGIN] = "login",
+		[SMTP_MODE_ANEW] = "handshake-anew",
 		[SMTP_MODE_ENVELOPE] = "envelope",
 		[SMTP_MODE_MESSAGE] = "message",
 		[SMTP_MODE_UNCERTAIN] = "message-uncertain",
@@ -83,6 +84,8 @@ static const char *cannot_go_on(const struct smtp *s, const struct jeebs_cut *cu
 		return "pipeline-too-deep";
 	if (replies > SMTP_REPLY_MAX)
 		return "reply-too-long";
+	if (s->parse.in == SMTP_IN_TLS && s->line_start < in->next && !cut->nothing_more)
+		return "handshake-cut"; /* the server may have answered */
 	if (logging_in(s) && !s->login_allowed)
 		return "auth";
 	if ((s->open == SMTP_OPEN_LOGIN && s->odd_login) || (s->logged_in && s->login_n == 0))
@@ -90,7 +93,7 @@ static const char *cannot_go_on(const struct smtp *s, const struct jeebs_cut *cu
 	if (!jeebs_log_holds(cut, JEEBS_TO_SERVER, smtp_replay_from(s), cut->to_server_end) ||
 	    !jeebs_log_holds(cut, JEEBS_TO_CLIENT, s->reply_start, cut->to_client_end))
 		return "log-incomplete";
-	if (s->lost && s->open == SMTP_OPEN_NOTHING)
+	if (s->lost && (s->open == SMTP_OPEN_NOTHING || s->open == SMTP_OPEN_TLS))
 		return "log-incomplete";
 	/* The cut reply may be one that asks for the message. */
 	if (s->lost && replies > 0 && smtp_queued(s, 0)->kind == SMTP_UNIT_DATA)
@@ -123,6 +126,8 @@ static enum smtp_mode how(const struct smtp *s, const struct jeebs_cut *cut)
 		return SMTP_MODE_REPLY;
 	if (s->open == SMTP_OPEN_LOGIN)
 		return SMTP_MODE_LOGIN;
+	if (s->parse.in == SMTP_IN_TLS)
+		return SMTP_MODE_ANEW;
 	if (s->parse.in == SMTP_IN_CONTENT || s->parse.in == SMTP_IN_CHUNK)
 		return SMTP_MODE_MESSAGE;
 	if (s->open == SMTP_OPEN_MAIL)

@@ -2,26 +2,45 @@
 /* The recovery half: builds the session again with the backup, and carries the decision out. */
 #include "smtp.h"
 
+#include <arpa/inet.h>
+#include <stdio.h>
 #include <string.h>
 
-static void send(struct smtp_run *x, const char *p, size_t n)
+static void say(struct smtp_run *x, const char *p, size_t n)
 {
 	x->ops->to_backend(x->j, (struct jeebs_bytes){(const uint8_t *)p, n});
 }
 
-static void send_text(struct smtp_run *x, const char *text)
+static void say_text(struct smtp_run *x, const char *text)
 {
-	send(x, text, strlen(text));
+	say(x, text, strlen(text));
 }
 
 /* ---- the beginning of the session -------------------------------------------------- */
 
 static void hello(struct smtp_run *x)
 {
-	send_text(x, x->s->ext_hello ? "EHLO " : "HELO ");
-	send(x, x->s->name, x->s->name_n);
-	send_text(x, "\r\n");
+	say_text(x, x->s->ext_hello ? "EHLO " : "HELO ");
+	say(x, x->s->name, x->s->name_n);
+	say_text(x, "\r\n");
 	x->r->phase = SMTP_PHASE_HELLO;
+}
+
+/*
+ * The hello before STARTTLS, which the backup forgets (RFC 3207 section 4.2). What the client has
+ * said in its place is not known here, but its address is a name too (RFC 5321 section 4.1.3).
+ */
+static void plain_hello(struct smtp_run *x)
+{
+	char text[INET6_ADDRSTRLEN] = "127.0.0.1", line[sizeof text + 24];
+	struct jeebs_address a;
+
+	x->ops->address(x->j, JEEBS_END_CLIENT, &a);
+	if (a.family != 0)
+		inet_ntop(a.family == 6 ? AF_INET6 : AF_INET, a.addr, text, sizeof text);
+	snprintf(line, sizeof line, "EHLO [%s%s]\r\n", a.family == 6 ? "IPv6:" : "", text);
+	say_text(x, line);
+	x->r->phase = SMTP_PHASE_OFFER;
 }
 
 /* Sends the next line of the client's login. */
@@ -36,7 +55,7 @@ static void log_in(struct smtp_run *x)
 		return;
 	}
 	size_t n = (size_t)(lf - from) + 1;
-	send(x, from, n);
+	say(x, from, n);
 	x->r->login_at = (uint16_t)(x->r->login_at + n);
 	x->r->phase = SMTP_PHASE_LOGIN;
 }
@@ -45,6 +64,14 @@ static void run(struct smtp_run *x)
 {
 	x->r->phase = SMTP_PHASE_RUN;
 	smtp_client_read(x);
+}
+
+static void begin_session(struct smtp_run *x)
+{
+	if (x->s->introduced && x->s->name_n > 0)
+		hello(x);
+	else
+		run(x);
 }
 
 static void greeting(struct smtp_run *x, unsigned code, struct jeebs_bytes text)
@@ -62,10 +89,31 @@ static void greeting(struct smtp_run *x, unsigned code, struct jeebs_bytes text)
 	}
 	if (x->r->phase == SMTP_PHASE_OVER)
 		return;
-	if (x->s->introduced && x->s->name_n > 0)
-		hello(x);
+	if (x->s->upgraded && JEEBS_HAS(x->ops, secure_backend) &&
+	    x->ops->secure_backend(x->j, JEEBS_SECURE_ASK))
+		plain_hello(x);
 	else
-		run(x);
+		begin_session(x);
+}
+
+static void offered(struct smtp_run *x, unsigned code)
+{
+	if (code / 100 != 2) {
+		smtp_abort(x, "backend-refused");
+		return;
+	}
+	say_text(x, "STARTTLS\r\n");
+	x->r->phase = SMTP_PHASE_AGREE;
+}
+
+static void agreed(struct smtp_run *x, unsigned code)
+{
+	if (code / 100 != 2) {
+		smtp_abort(x, "starttls-refused");
+		return;
+	}
+	x->r->phase = SMTP_PHASE_SECURING;
+	x->ops->secure_backend(x->j, JEEBS_SECURE_BEGIN);
 }
 
 static void introduced(struct smtp_run *x, unsigned code, struct jeebs_bytes text)
@@ -172,6 +220,9 @@ static void applied(struct smtp_run *x, const struct smtp_slot *k, unsigned code
 		if (code / 100 == 2)
 			r->missed = 0;
 		break;
+	case SMTP_UNIT_STARTTLS:
+		r->turned = code / 100 == 2;
+		break;
 	default:
 		break;
 	}
@@ -201,6 +252,12 @@ static void replied(struct smtp_run *x, unsigned code, struct jeebs_bytes text)
 	case SMTP_PHASE_GREETING:
 		greeting(x, code, text);
 		break;
+	case SMTP_PHASE_OFFER:
+		offered(x, code);
+		break;
+	case SMTP_PHASE_AGREE:
+		agreed(x, code);
+		break;
 	case SMTP_PHASE_HELLO:
 		introduced(x, code, text);
 		break;
@@ -228,6 +285,10 @@ static void backend_data(struct smtp_run *x, struct jeebs_bytes b)
 	struct smtp_resume *r = x->r;
 
 	while (b.n > 0 && r->phase != SMTP_PHASE_OVER) {
+		if (r->turned || r->phase == SMTP_PHASE_SECURING) {
+			smtp_abort(x, "backend-not-smtp"); /* said before the handshake */
+			return;
+		}
 		enum smtp_reply_is is = SMTP_REPLY_MORE;
 		size_t n = 0;
 		while (n < b.n && (is == SMTP_REPLY_MORE || is == SMTP_REPLY_LINE))
@@ -317,12 +378,28 @@ static void start_untouched(struct smtp_run *x)
 	x->ops->pass(x->j, JEEBS_TO_CLIENT);
 }
 
+/*
+ * Where STARTTLS may follow it is the port that new clients go to: on one for continued connections
+ * there may be no TLS.
+ */
+static void choose_port(struct smtp_run *x)
+{
+	struct jeebs_address service;
+
+	if (!x->s->can_upgrade)
+		return;
+	x->ops->address(x->j, JEEBS_END_SERVICE, &service);
+	if (service.port != 0)
+		x->ops->backend_port(x->j, service.port);
+}
+
 static void start(struct smtp_run *x)
 {
 	struct smtp_decision d;
 
 	smtp_decide(x->s, x->cut, &d);
 	memset(x->r, 0, sizeof *x->r);
+	choose_port(x);
 	if (d.refused) {
 		smtp_abort(x, d.reason);
 	} else if (d.mode == SMTP_MODE_FINISHED) {
@@ -351,6 +428,23 @@ static bool done(const struct smtp_run *x)
 	return true;
 }
 
+/* The backup has agreed to STARTTLS: the handshake is between the client and it. */
+static void pass_handshake(struct smtp_run *x)
+{
+	struct smtp_resume *r = x->r;
+
+	r->phase = SMTP_PHASE_OVER;
+	if (r->at < x->cut->to_server_end)
+		x->ops->log_to_backend(x->j, r->at, x->cut->to_server_end);
+	if (r->pending_n > 0)
+		say(x, r->pending, r->pending_n);
+	if (r->client_eof)
+		x->ops->finish_backend(x->j);
+	else
+		x->ops->pass(x->j, JEEBS_TO_SERVER);
+	x->ops->pass(x->j, JEEBS_TO_CLIENT);
+}
+
 /* Called at the end of each event. */
 static void settle(struct smtp_run *x)
 {
@@ -359,10 +453,14 @@ static void settle(struct smtp_run *x)
 
 	if (r->phase == SMTP_PHASE_OVER)
 		return;
+	if (r->turned) {
+		pass_handshake(x);
+		return;
+	}
 	if (done(x)) {
 		r->phase = SMTP_PHASE_OVER;
 		if (r->parse.line_n > 0 && !r->finished)
-			send(x, r->line, r->parse.line_n);
+			say(x, r->line, r->parse.line_n);
 		if (!r->client_eof)
 			x->ops->pass(x->j, JEEBS_TO_SERVER);
 		else if (!r->finished)
@@ -398,6 +496,10 @@ void smtp_resume(void *state, const struct jeebs_cut *cut, struct jeebs_join *j,
 		break;
 	case JEEBS_EV_CLIENT_EOF:
 		s->resume.client_eof = true;
+		break;
+	case JEEBS_EV_BACKEND_UP:
+		if (x.r->phase == SMTP_PHASE_SECURING)
+			begin_session(&x);
 		break;
 	case JEEBS_EV_BACKEND_DATA:
 		backend_data(&x, b);

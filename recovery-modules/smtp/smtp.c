@@ -38,6 +38,7 @@ uint32_t smtp_detect(struct jeebs_bytes to_server, struct jeebs_bytes to_client)
 	return to_client.n > 3 ? JEEBS_DETECT_YES : JEEBS_DETECT_MAYBE;
 }
 
+static const uint16_t tls_ports[] = {465, 0};
 static const uint16_t ports[] = {25, 587, 0};
 
 const struct jeebs_module smtp_module = {
@@ -57,6 +58,8 @@ const struct jeebs_module smtp_module = {
 	.close = smtp_close,
 	.detect = smtp_detect,
 	.ports = ports,
+	.upgrade = "tls:smtp",
+	.tls_ports = tls_ports,
 };
 
 JEEBS_MODULE_EXPORT(smtp_module);

@@ -60,6 +60,7 @@ enum smtp_in {
 	SMTP_IN_CONTENT, /* after DATA */
 	SMTP_IN_CHUNK,   /* after BDAT */
 	SMTP_IN_LOGIN,   /* a line of an AUTH exchange */
+	SMTP_IN_TLS,     /* TLS, after STARTTLS; the server has not spoken since */
 	SMTP_IN_COUNT_,
 };
 
@@ -92,6 +93,7 @@ enum smtp_open {
 	SMTP_OPEN_NOTHING,
 	SMTP_OPEN_MAIL,  /* a transaction */
 	SMTP_OPEN_LOGIN, /* an AUTH exchange */
+	SMTP_OPEN_TLS,   /* STARTTLS, and the client's first words in TLS */
 	SMTP_OPEN_COUNT_,
 };
 
@@ -112,6 +114,9 @@ struct smtp_slot {
 
 enum smtp_phase {
 	SMTP_PHASE_GREETING,
+	SMTP_PHASE_OFFER,    /* EHLO was said in plain, for STARTTLS */
+	SMTP_PHASE_AGREE,    /* STARTTLS was */
+	SMTP_PHASE_SECURING, /* the backup has agreed, and shakes hands */
 	SMTP_PHASE_HELLO,
 	SMTP_PHASE_LOGIN,
 	SMTP_PHASE_RUN,
@@ -126,6 +131,7 @@ struct smtp_resume {
 	bool skip;         /* the content or chunk being read is dropped, */
 	bool skip_quietly; /* and the client already has its reply */
 	bool mailing;      /* MAIL was sent to the backup */
+	bool turned;       /* the backup has agreed to STARTTLS: the client shakes hands with it */
 	bool client_eof, finished;
 	uint32_t caps;   /* SMTP_CAP_* of the backup */
 	uint32_t missed; /* extensions that the client may use and the backup lacks */
@@ -146,6 +152,7 @@ struct smtp {
 	const struct jeebs_live_ops *ops;
 	uint64_t retain;
 	bool login_allowed, can_upgrade;
+	bool upgraded; /* it began in plain, and this is what was said behind STARTTLS */
 
 	struct smtp_side side[2];
 	uint8_t reason;  /* enum smtp_reason */
@@ -191,6 +198,7 @@ enum smtp_mode {
 	SMTP_MODE_GREETING,
 	SMTP_MODE_REPLY,
 	SMTP_MODE_LOGIN,
+	SMTP_MODE_ANEW, /* STARTTLS was agreed on, and the server has not spoken since */
 	SMTP_MODE_ENVELOPE,
 	SMTP_MODE_MESSAGE,
 	SMTP_MODE_UNCERTAIN, /* a message was sent completely, and its reply is not known */

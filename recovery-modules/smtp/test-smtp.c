@@ -79,6 +79,7 @@ static void assert_goes_on(struct harness *h, const char *const *answers, const 
 
 #define GREETED   "S:220 mx\r\n", "C:EHLO me\r\n", "S:" EXPECT_HELLO
 #define MAILING   GREETED, "C:MAIL FROM:<a>\r\n", "S:250 ok\r\n", "C:RCPT TO:<b>\r\n", "S:250 ok\r\n"
+#define TURNED    "C:STARTTLS\r\n", "S:220 go\r\n"
 #define AGAIN_451 "451 4.3.0 The server was replaced in between, try again\r\n"
 
 static void test_refuses_by_name(void **state)
@@ -87,7 +88,8 @@ static void test_refuses_by_name(void **state)
 		const char *reason;
 		const char *lines[10];
 	} cases[] = {
-		{"starttls", {GREETED, "C:STARTTLS\r\n", "S:220 go\r\n"}},
+		{"starttls", {GREETED, TURNED, "C:\x16\x03\x01", "S:\x16"}},
+		{"starttls", {GREETED, TURNED, "S:\x15"}},
 		{"auth", {GREETED, "C:AUTH PLAIN AGEAYg==\r\n", "S:235 ok\r\n"}},
 		{"auth", {GREETED, "C:AUTH PLAIN AGEAYg==\r\n"}},
 		{"auth", {GREETED, "C:AUTH LOGIN\r\n", "S:334 x\r\n"}},
@@ -157,25 +159,222 @@ static void test_mechanisms(void **state)
 	harness_deinit(&h);
 }
 
+static const struct jeebs_service upgrades = {
+	.protocol = "smtp", .retain = 4096, .upgrade = "tls:smtp"};
+
+/* When the server speaks in it: before, the handshake may be another server's. */
 static void test_tls_is_handed_over(void **state)
 {
-	static const struct jeebs_service svc = {
-		.protocol = "smtp", .retain = 4096, .upgrade = "replay"};
-	static const char *const tls[] = {GREETED, "C:STARTTLS\r\n", "S:220 go\r\n", NULL};
+	static const char *const tls[] = {GREETED, TURNED, NULL};
 	static const char *const refused[] = {GREETED, "C:STARTTLS\r\n", "S:454 no\r\n", NULL};
 	struct harness h;
 
-	begin(&h, &svc, tls);
+	begin(&h, &upgrades, tls);
+	assert_false(h.handed_over);
+	harness_data(&h, JEEBS_TO_SERVER, bytes_str("\x16\x03\x01hello"));
+	assert_false(h.handed_over);
+	assert_int_equal(harness_reopen(&h), 0);
+	harness_data(&h, JEEBS_TO_CLIENT, bytes_str("\x16"));
 	assert_true(h.handed_over);
 	assert_int_equal(h.handed_over_at[JEEBS_TO_SERVER], strlen("EHLO me\r\nSTARTTLS\r\n"));
 	assert_int_equal(h.handed_over_at[JEEBS_TO_CLIENT],
 			 strlen("220 mx\r\n" EXPECT_HELLO "220 go\r\n"));
 	assert_null(h.violation);
 	harness_deinit(&h);
-	begin(&h, &svc, refused);
+	begin(&h, &upgrades, refused);
 	assert_false(h.handed_over);
 	assert_plan(&h, JEEBS_CONTINUE, "idle");
 	harness_deinit(&h);
+}
+
+#define GREET_AND_GO "220 other\r\n", EXPECT_HELLO, "220 ready\r\n"
+#define TLS_HELLO    "\x16\x03\x01 hello"
+
+/*
+ * The server has not spoken since it agreed to STARTTLS: the box says it to the backup, and the
+ * client shakes hands with that. With the cut at each byte of what is said from STARTTLS on.
+ */
+static void test_the_handshake_is_anew(void **state)
+{
+	static const char said[] = "STARTTLS\r\n", reply[] = "220 go\r\n";
+	static const char *const answers[] = {GREET_AND_GO, "\x16 the backup", NULL};
+	static const char *const greeted[] = {GREETED, NULL};
+	const size_t asked = sizeof said - 1, agreed = asked + sizeof reply - 1,
+		     all = agreed + sizeof TLS_HELLO - 1;
+
+	for (size_t cut = 0; cut <= all; cut++) {
+		size_t replied = cut < asked    ? 0
+				 : cut < agreed ? cut - asked
+						: agreed - asked,
+		       hello = cut < agreed ? 0 : cut - agreed;
+		char more[64], client[64];
+		struct harness h;
+		begin(&h, cut % 2 ? &plain : &upgrades, greeted);
+		harness_data(&h, JEEBS_TO_SERVER, bytes_of(said, cut < asked ? cut : asked));
+		harness_data(&h, JEEBS_TO_CLIENT, bytes_of(reply, replied));
+		harness_data(&h, JEEBS_TO_SERVER, bytes_of(TLS_HELLO, hello));
+		if (cut % 3 == 0)
+			assert_int_equal(harness_reopen(&h), 0);
+		assert_plan(&h, JEEBS_CONTINUE,
+			    cut == 0                   ? "idle"
+			    : cut <= asked             ? "replay"
+			    : replied < agreed - asked ? "reply"
+						       : "handshake-anew");
+		/* Nobody shakes hands before the reply has come. */
+		bool waits = cut <= asked;
+		snprintf(more, sizeof more, "%s%s", cut < asked ? &said[cut] : "",
+			 waits ? "" : &TLS_HELLO[hello]);
+		/* The reply is the backup's if nothing of it was out, and else what is left of it.
+		 */
+		snprintf(client, sizeof client, "%s%s",
+			 replied == 0               ? "220 ready\r\n"
+			 : replied <= 4             ? &"220 ready\r\n"[replied]
+			 : replied < agreed - asked ? &"\r\n"[replied == agreed - asked - 1]
+						    : "",
+			 waits ? "" : "\x16 the backup");
+		assert_goes_on(&h, answers, more, client,
+			       waits ? "EHLO me\r\nSTARTTLS\r\n"
+				     : "EHLO me\r\nSTARTTLS\r\n" TLS_HELLO);
+	}
+}
+
+static void test_the_handshake_is_not_anew(void **state)
+{
+	static const char *const tls[] = {GREETED, TURNED, "C:" TLS_HELLO, NULL};
+	static const char *const no[] = {"220 other\r\n", EXPECT_HELLO, "454 not now\r\n", NULL};
+	static const char *const more[] = {"220 other\r\n", EXPECT_HELLO,
+					   "220 ready\r\n250 and in plain\r\n", NULL};
+	static const char *const *const answers[] = {no, more};
+	static const char *const reasons[] = {"reply-contradicts", "backend-not-smtp"};
+	const struct harness_options doubtful = {.service = &upgrades, .more_may_be_out = true};
+	struct jeebs_service small = upgrades;
+	struct harness h;
+
+	/* The server may have answered the hello; before it there was nothing to answer. */
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(harness_init(&h, &smtp_module, &doubtful), 0);
+		talk(&h, i ? (const char *const[]){GREETED, TURNED, NULL} : tls);
+		assert_plan(&h, i ? JEEBS_CONTINUE : JEEBS_REFUSE,
+			    i ? "handshake-anew" : "handshake-cut");
+		harness_deinit(&h);
+	}
+	small.retain = 12;
+	begin(&h, &small, tls);
+	assert_plan(&h, JEEBS_REFUSE, "log-incomplete");
+	harness_deinit(&h);
+	/* The backup does not agree, or says more than that it does. */
+	for (unsigned i = 0; i < 2; i++) {
+		struct script s = {answers[i]};
+		const struct harness_backend k = {.receive = receive, .ctx = &s};
+		begin(&h, &upgrades, tls);
+		harness_resume(&h, &k, BYTES_NONE, false);
+		assert_int_equal(h.outcome, HARNESS_ABORTED);
+		assert_string_equal(h.abort_reason, reasons[i]);
+		assert_int_equal(h.client.n, 0);
+		assert_null(h.violation);
+		harness_deinit(&h);
+	}
+}
+
+/* Where the box stays between client and backup, the client turns to TLS all the same. */
+static void test_tls_after_the_takeover(void **state)
+{
+	static const char *const answers[] = {"220 other\r\n", "250-other\r\n250 STARTTLS\r\n",
+					      "220 ready\r\n", "\x16 the backup", NULL};
+	static const char *const greeted[] = {GREETED, NULL};
+	struct harness h;
+
+	begin(&h, &plain, greeted);
+	assert_plan(&h, JEEBS_CONTINUE, "idle");
+	assert_goes_on(&h, answers, "STARTTLS\r\n" TLS_HELLO, "220 ready\r\n\x16 the backup",
+		       "EHLO me\r\nSTARTTLS\r\n" TLS_HELLO);
+}
+
+/* Inside TLS that was asked for: no greeting; the backup is asked for it too. */
+static const struct jeebs_service inside = {
+	.protocol = "smtp", .retain = 4096, .flags = JEEBS_SERVICE_UPGRADED};
+
+static void begin_inside(struct harness *h, bool secures, bool introduced)
+{
+	static const char *const said[] = {"C:EHLO me\r\n", "S:" EXPECT_HELLO, NULL};
+	const struct harness_options o = {
+		.service = &inside,
+		.secures = secures,
+		.client_address = {.family = 4, .addr = {192, 0, 2, 7}},
+	};
+
+	assert_int_equal(harness_init(h, &smtp_module, &o), 0);
+	assert_plan(h, JEEBS_CONTINUE, "idle");
+	talk(h, introduced ? said : said + 2);
+}
+
+/* In place of the layer around it. */
+static void resume_later(void *state, const struct jeebs_cut *cut, struct jeebs_join *j,
+			 const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b)
+{
+	if (event == JEEBS_EV_START)
+		ops->backend_tls_later(j, "mx.example.net", "");
+	smtp_module.resume(state, cut, j, ops, event, b);
+}
+
+static void test_the_backup_is_asked_for_tls(void **state)
+{
+	static const char *const secured[] = {"220 other\r\n", "250 hello\r\n", "220 ready\r\n",
+					      EXPECT_HELLO,    "250 noop\r\n",  NULL};
+	static const char *const open[] = {"220 other\r\n", EXPECT_HELLO, "250 noop\r\n", NULL};
+	static const char asks[] = "EHLO [192.0.2.7]\r\nSTARTTLS\r\n";
+	struct jeebs_module module = smtp_module;
+
+	module.resume = resume_later;
+	for (unsigned i = 0; i < 4; i++) {
+		bool secures = i & 1, introduced = i & 2;
+		struct harness h;
+		char backend[128];
+		begin_inside(&h, secures, introduced);
+		h.module = &module;
+		snprintf(backend, sizeof backend, "%s%sNOOP\r\n", secures ? asks : "",
+			 introduced ? "EHLO me\r\n" : "");
+		const char *const *answers = secures ? secured : open;
+		const char *const anew[] = {answers[0], secures ? answers[1] : "250 noop\r\n",
+					    secures ? answers[2] : NULL, "250 noop\r\n", NULL};
+		assert_plan(&h, JEEBS_CONTINUE, "idle");
+		struct script s = {introduced ? answers : anew};
+		const struct harness_backend k = {.receive = receive, .ctx = &s};
+		harness_resume(&h, &k, bytes_str("NOOP\r\n"), false);
+		assert_null(h.violation);
+		assert_true(bytes_eq(buf_view(&h.client), bytes_str("250 noop\r\n")));
+		assert_true(bytes_eq(buf_view(&h.backend), bytes_str(backend)));
+		assert_int_equal(h.secured_at, secures ? sizeof asks - 1 : 0);
+		harness_deinit(&h);
+	}
+}
+
+static void test_a_backup_without_tls(void **state)
+{
+	static const char *const cases[][4] = {
+		{"220 other\r\n", "502 what\r\n"},
+		{"220 other\r\n", "250 hello\r\n", "454 not now\r\n"},
+		{"220 other\r\n", "250 hello\r\n", "220 ready\r\n250 and in plain\r\n"},
+		{"554 no\r\n"},
+	};
+	static const char *const reasons[] = {"backend-refused", "starttls-refused",
+					      "backend-not-smtp", "backend-refused"};
+	struct jeebs_module module = smtp_module;
+
+	module.resume = resume_later;
+	for (unsigned i = 0; i < 4; i++) {
+		struct script s = {cases[i]};
+		const struct harness_backend k = {.receive = receive, .ctx = &s};
+		struct harness h;
+		begin_inside(&h, true, true);
+		h.module = &module;
+		harness_resume(&h, &k, bytes_str("AUTH PLAIN AGEAYg==\r\n"), false);
+		assert_int_equal(h.outcome, HARNESS_ABORTED);
+		assert_string_equal(h.abort_reason, reasons[i]);
+		assert_int_equal(h.client.n, 0);
+		assert_null(h.violation);
+		harness_deinit(&h);
+	}
 }
 
 static void test_gaps(void **state)
@@ -526,6 +725,11 @@ int main(void)
 		cmocka_unit_test(test_odd_is_believed),
 		cmocka_unit_test(test_mechanisms),
 		cmocka_unit_test(test_tls_is_handed_over),
+		cmocka_unit_test(test_the_handshake_is_anew),
+		cmocka_unit_test(test_the_handshake_is_not_anew),
+		cmocka_unit_test(test_tls_after_the_takeover),
+		cmocka_unit_test(test_the_backup_is_asked_for_tls),
+		cmocka_unit_test(test_a_backup_without_tls),
 		cmocka_unit_test(test_gaps),
 		cmocka_unit_test(test_a_message_longer_than_kept),
 		cmocka_unit_test(test_a_message_that_begins_at_the_cut),

@@ -6,6 +6,7 @@ static void telnet_close(void *state)
 	explicit_bzero(state, sizeof(struct telnet)); /* may contain a password */
 }
 
+static const uint16_t tls_ports[] = {992, 0};
 static const uint16_t ports[] = {23, 0};
 
 const struct jeebs_module telnet_module = {
@@ -25,6 +26,7 @@ const struct jeebs_module telnet_module = {
 	.close = telnet_close,
 	.detect = telnet_detect,
 	.ports = ports,
+	.tls_ports = tls_ports,
 };
 
 JEEBS_MODULE_EXPORT(telnet_module);

@@ -144,6 +144,30 @@ static void test_smtp_inside(void **state)
 	assert_true(n.exact > n.cuts / 3 && n.exact > n.other);
 }
 
+/* Behind STARTTLS, towards backups that are asked for TLS in the same way, and plain ones. */
+static void test_smtp_behind_starttls(void **state)
+{
+	struct layer_kind kind = {.folder = "smtp/corpus/smtp-oracle",
+				  .module = &smtps,
+				  .service = {.protocol = "tls:smtp",
+					      .retain = 1 << 20,
+					      .login = JEEBS_LOGIN_REPLAY,
+					      .begin = {31, 47},
+					      .inner = &smtp_module},
+				  .oracle = &smtp_oracle,
+				  .upgraded = true,
+				  .asks = "EHLO [127.0.0.1]\r\nSTARTTLS\r\n"};
+	static const char *const names[] = {"exim-one",    "exim-auth-plain", "exim-bdat",
+					    "postfix-two", "postfix-errors",  NULL};
+
+	for (int i = 0; i < 2; i++) {
+		kind.secures = i;
+		struct layer_counts n = check_inside(&kind, names, i ? 29 : 31);
+		assert_true(n.exact > n.cuts / 3 && n.exact > n.other);
+		assert_int_equal(n.anew, 0);
+	}
+}
+
 static void test_telnet_inside(void **state)
 {
 	static const struct layer_kind kind = {.folder = "telnet/corpus/telnet-oracle",
@@ -375,6 +399,65 @@ static void test_alpn_chooses(void **state)
 	}
 }
 
+/* Where nobody says what is inside: by ALPN, and without it by the port. */
+static void test_the_inside_is_found(void **state)
+{
+	static const struct jeebs_module *const any[] = {&h2_module, &http_module, &smtp_module,
+							 &replay_module, NULL};
+	static const struct {
+		const char *alpn;
+		uint16_t port;
+		const char *server, *client;
+		const struct jeebs_module *inner; /* NULL: no-inner-module */
+	} cases[] = {
+		{"h2", 9999, "\0\0\0\4\0\0\0\0\0", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &h2_module},
+		{"http/1.1", 9999, "", "GET / HTTP/1.1\r\nHost: a\r\n\r\n", &http_module},
+		{NULL, 443, "", "GET / HTTP/1.1\r\nHost: a\r\n\r\n", &http_module},
+		{NULL, 465, "220 mx\r\n", "EHLO me\r\n", &smtp_module},
+		{NULL, 993, "* OK\r\n", "a NOOP\r\n", &replay_module},
+		{"imap", 9999, "* OK\r\n", "a NOOP\r\n", &replay_module},
+		{NULL, 9999, "", "hello", NULL},
+		{"xmpp-client", 443, "", "hello", NULL},
+	};
+	_Alignas(max_align_t) static uint8_t room[SESSION_CRYPTO_BYTES];
+	struct jeebs_module found;
+
+	assert_true(layer_compose_any(&tls_module, any, "tls:auto", &found));
+	assert_true(found.detect == tls_module.detect);
+	for (unsigned i = 0; i < 2 * sizeof cases / sizeof cases[0]; i++) {
+		const struct jeebs_service service = {.protocol = "tls:auto",
+						      .retain = 1 << 20,
+						      .port = cases[i / 2].port,
+						      .inner_any = any};
+		struct harness_options o = {.service = &service};
+		struct tls_rig *r = tls_rig_new(&(struct tls_rig_options){
+			.suite = suites[i % 2], .alpn = cases[i / 2].alpn});
+		struct layer c = {.rig = r};
+		struct harness h;
+		uint64_t cut[2];
+		struct session_secrets secrets = tls_rig_secrets(r);
+		struct jeebs_plan plan;
+		tls_rig_handshake(r);
+		if (cases[i / 2].server[0])
+			tls_rig_say(r, JEEBS_TO_CLIENT, bytes_str(cases[i / 2].server));
+		tls_rig_say(r, JEEBS_TO_SERVER, bytes_str(cases[i / 2].client));
+		assert_int_equal(harness_init(&h, &found, &o), 0);
+		layer_live(&c, &h, r->wire[0].n + r->wire[1].n, cut);
+		harness_plan(&h, &plan);
+		assert_int_equal(plan.verdict, JEEBS_IF_KEYS);
+		harness_unseal(&h, session_crypto_init(room, &secrets), &session_crypto_ops);
+		harness_plan(&h, &plan);
+		assert_ptr_equal(((const struct tls *)h.state)->inner, cases[i / 2].inner);
+		if (cases[i / 2].inner)
+			assert_int_equal(plan.verdict, JEEBS_CONTINUE);
+		else
+			assert_string_equal(plan.reason, "no-inner-module");
+		assert_null(h.violation);
+		harness_deinit(&h);
+		tls_rig_free(r);
+	}
+}
+
 /* The host may have less than it was asked to keep. */
 static void test_a_log_that_is_lost(void **state)
 {
@@ -452,6 +535,7 @@ int main(void)
 		cmocka_unit_test(test_before_the_server_speaks),
 		cmocka_unit_test(test_a_server_that_speaks_first),
 		cmocka_unit_test(test_alpn_chooses),
+		cmocka_unit_test(test_the_inside_is_found),
 		cmocka_unit_test(test_cuts),
 		cmocka_unit_test(test_cuts_in_small_chunks),
 		cmocka_unit_test(test_cuts_after_restore),
@@ -460,6 +544,7 @@ int main(void)
 		cmocka_unit_test(test_cuts_followed_later),
 		cmocka_unit_test(test_cuts_followed_after_restore),
 		cmocka_unit_test(test_smtp_inside),
+		cmocka_unit_test(test_smtp_behind_starttls),
 		cmocka_unit_test(test_telnet_inside),
 		cmocka_unit_test(test_replay_inside),
 	};

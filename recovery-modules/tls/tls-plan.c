@@ -13,6 +13,9 @@ static void answer(struct jeebs_plan *p, uint32_t verdict, const char *reason, c
 
 bool tls_is_anew(const struct tls *s, const struct jeebs_cut *cut)
 {
+	/* The module that asked for TLS does this itself: it knows how to ask. */
+	if (tls_is_upgraded(s))
+		return false;
 	return !s->lost && cut->nothing_more && !cut->server_fin &&
 	       cut->to_client_end == s->service.begin[JEEBS_TO_CLIENT];
 }
@@ -55,7 +58,7 @@ void tls_plan(const void *state, const struct jeebs_cut *cut, struct jeebs_plan 
 	struct tls_plain *p;
 	struct jeebs_cut inner;
 
-	if (!s->inner) {
+	if (!tls_has_inside(s)) {
 		answer(ret, JEEBS_REFUSE, "no-inner-module",
 		       "TLS, and nothing is known of what is inside");
 		return;

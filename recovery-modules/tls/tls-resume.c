@@ -443,6 +443,13 @@ static struct jeebs_bytes op_begun(struct jeebs_join *j)
 /* There is one layer. */
 static void op_backend_tls(struct jeebs_join *j, const char *name, const char *alpn) {}
 
+static int op_secure_backend(struct jeebs_join *j, uint32_t step)
+{
+	const struct joined *m = joined_of(j);
+
+	return !m->over && JEEBS_HAS(m->ops, secure_backend) && m->ops->secure_backend(m->j, step);
+}
+
 static const struct jeebs_join_ops inner_ops = {
 	.size = sizeof(struct jeebs_join_ops),
 	.to_client = op_to_client,
@@ -464,6 +471,8 @@ static const struct jeebs_join_ops inner_ops = {
 	.memory = op_memory,
 	.begun = op_begun,
 	.backend_tls = op_backend_tls,
+	.backend_tls_later = op_backend_tls,
+	.secure_backend = op_secure_backend,
 };
 
 static void tell(struct joined *m, uint32_t event, struct bytes b)
@@ -567,6 +576,16 @@ static bool take_partial(struct joined *m, const struct jeebs_cut *cut, uint32_t
 	return to - from < TLS_RECORD_MAX && tls_log_copy(&log, dir, from, to, out);
 }
 
+static void name_backend(struct joined *m)
+{
+	const struct tls_session *s = &m->session;
+
+	if (tls_is_upgraded(m->s) && JEEBS_HAS(m->ops, backend_tls_later))
+		m->ops->backend_tls_later(m->j, s->name, s->alpn);
+	else if (JEEBS_HAS(m->ops, backend_tls))
+		m->ops->backend_tls(m->j, s->name, s->alpn);
+}
+
 static bool begin(struct joined *m, struct tls *s, const struct jeebs_cut *cut)
 {
 	struct tls_protect *p = &m->follow[JEEBS_TO_CLIENT].protect;
@@ -581,8 +600,7 @@ static bool begin(struct joined *m, struct tls *s, const struct jeebs_cut *cut)
 	m->follow[1] = s->to[1].follow;
 	/* An update more than was asked for does no harm; whether it was answered is not known. */
 	m->update_due = m->follow[JEEBS_TO_SERVER].wants_update;
-	if (JEEBS_HAS(m->ops, backend_tls))
-		m->ops->backend_tls(m->j, m->session.name, m->session.alpn);
+	name_backend(m);
 	if (!take_partial(m, cut, JEEBS_TO_SERVER, m->in, &m->in_n) ||
 	    !take_partial(m, cut, JEEBS_TO_CLIENT, m->wire, &n)) {
 		fail(m, "log-unreadable");

@@ -74,18 +74,55 @@ static bool after_call(struct tls *s, struct tls_plain *p, int r)
 	return !s->inner_gave_up;
 }
 
-/* By now EncryptedExtensions have said which protocol it is. */
+static bool is_called(const struct jeebs_module *m, const char *alpn)
+{
+	if (!JEEBS_HAS(m, alpn))
+		return false;
+	for (const char *const *name = m->alpn; name && *name; name++)
+		if (strcmp(*name, alpn) == 0)
+			return true;
+	return false;
+}
+
+static bool is_usual_on(const struct jeebs_module *m, uint16_t port)
+{
+	if (!JEEBS_HAS(m, tls_ports))
+		return false;
+	for (const uint16_t *p = m->tls_ports; p && *p; p++)
+		if (*p == port)
+			return true;
+	return false;
+}
+
+/*
+ * By now EncryptedExtensions have said which protocol it is, if anything has. A name that nobody
+ * knows is not looked up by its port.
+ */
+static const struct jeebs_module *choose_inner(const struct tls *s, const char *alpn)
+{
+	const struct jeebs_module *const *any = s->service.inner_any;
+
+	if (s->service.inner || !any)
+		return strcmp(alpn, "h2") == 0 ? s->service.inner_h2 : s->service.inner;
+	for (; *any; any++)
+		if (alpn[0] ? is_called(*any, alpn) : is_usual_on(*any, s->service.port))
+			return *any;
+	return NULL;
+}
+
 static bool open_inner(struct tls *s, struct tls_plain *p)
 {
 	struct jeebs_service svc = s->service;
 
-	if (strcmp(p->session.alpn, "h2") == 0)
-		s->inner = s->service.inner_h2;
+	s->inner = choose_inner(s, p->session.alpn);
 	if (!s->inner)
 		return tls_lose(s, "no-inner-module") == JEEBS_OK;
 
+	if (tls_is_upgraded(s))
+		svc.flags |= JEEBS_SERVICE_UPGRADED;
 	svc.begin[0] = svc.begin[1] = 0;
 	svc.inner = svc.inner_h2 = NULL;
+	svc.inner_any = NULL;
 	svc.upgrade = NULL;
 	svc.protocol = s->inner->name;
 	memset(tls_inner_state(s), 0, s->inner->state_size);

@@ -99,7 +99,7 @@ int tls_unseal(void *state, const struct jeebs_cut *cut)
 	struct tls *s = state;
 	struct tls_plain *p;
 
-	if (s->lost || !s->inner || !know_session(s, cut))
+	if (s->lost || !tls_has_inside(s) || !know_session(s, cut))
 		return JEEBS_GIVE_UP;
 	p = tls_plain_new(s, cut);
 	if (!p)

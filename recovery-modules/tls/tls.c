@@ -9,6 +9,22 @@ void *tls_inner_state(const struct tls *s)
 	return (uint8_t *)(uintptr_t)s + ALIGNED(sizeof *s);
 }
 
+/* For `protocol: auto`: the client's first record begins with its hello (RFC 8446 section 5.1). */
+static uint32_t tls_detect(struct jeebs_bytes to_server, struct jeebs_bytes to_client)
+{
+	static const struct {
+		uint8_t least, most;
+	} begin[] = {{22, 22}, {3, 3}, {0, 4}, {0, 0x48}, {0, 255}, {1, 1}};
+	const size_t whole = sizeof begin / sizeof begin[0];
+
+	for (size_t i = 0; i < to_server.n && i < whole; i++)
+		if (to_server.p[i] < begin[i].least || to_server.p[i] > begin[i].most)
+			return JEEBS_DETECT_NO;
+	if (to_server.n == 0 && to_client.n > 0)
+		return JEEBS_DETECT_NO;
+	return to_server.n >= whole ? JEEBS_DETECT_YES : JEEBS_DETECT_MAYBE;
+}
+
 /* Of TLS alone nothing can be said but that it is TLS. */
 const struct jeebs_module tls_module = {
 	.abi = JEEBS_MODULE_ABI,
@@ -27,6 +43,7 @@ const struct jeebs_module tls_module = {
 	.resume = tls_resume,
 	.close = tls_close,
 	.unseal = tls_unseal,
+	.detect = tls_detect,
 };
 
 JEEBS_MODULE_EXPORT(tls_module);

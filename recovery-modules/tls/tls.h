@@ -79,6 +79,18 @@ struct tls {
 	bool closed[2];           /* close_notify, or the end of TCP */
 };
 
+/* Whether anything may be inside. */
+static inline bool tls_has_inside(const struct tls *s)
+{
+	return s->inner || s->service.inner_any;
+}
+
+/* Whether there was a conversation in plain before (STARTTLS). */
+static inline bool tls_is_upgraded(const struct tls *s)
+{
+	return s->service.begin[0] > 0 || s->service.begin[1] > 0;
+}
+
 /* The inner module's state, behind this one. */
 void *tls_inner_state(const struct tls *s);
 
@@ -126,8 +138,8 @@ int tls_live_follow(struct tls *s, uint32_t dir, uint64_t off, struct jeebs_byte
 int tls_unseal(void *state, const struct jeebs_cut *cut);
 
 /*
- * Whether the server has not spoken: then another one may take the client's hello, and all is its
- * own. The box only passes on.
+ * Whether nobody has spoken in plain before, and the server has not spoken: then another one may
+ * take the client's hello, and all is its own. The box only passes on.
  */
 bool tls_is_anew(const struct tls *s, const struct jeebs_cut *cut);
 

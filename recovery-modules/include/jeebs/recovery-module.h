@@ -84,14 +84,20 @@ struct jeebs_join; /* a connection being continued */
 #define JEEBS_LOGIN_REFUSE 0u
 #define JEEBS_LOGIN_REPLAY 1u
 
+/*
+ * Inside a layer: the conversation began in plain and turned to it in its middle, by its own word
+ * (STARTTLS). What is shown begins behind that.
+ */
+#define JEEBS_SERVICE_UPGRADED (1u << 0)
+
 struct jeebs_module;
 
 /* The service's configuration. Valid during open(); a module copies what it needs. */
 struct jeebs_service {
 	uint16_t port;
-	uint8_t replay; /* JEEBS_REPLAY_* */
-	uint8_t login;  /* JEEBS_LOGIN_* */
-	uint32_t reserved_;
+	uint8_t replay;       /* JEEBS_REPLAY_* */
+	uint8_t login;        /* JEEBS_LOGIN_* */
+	uint32_t flags;       /* JEEBS_SERVICE_* */
 	const char *protocol; /* the name in the configuration, e.g. "http" */
 	const char
 		*notice; /* a line for people at the client's end, without line end; NULL: none */
@@ -105,6 +111,12 @@ struct jeebs_service {
 	const struct jeebs_module *inner;
 	/* The same, if both sides have agreed on HTTP/2 (ALPN); NULL: there is none. */
 	const struct jeebs_module *inner_h2;
+	/*
+	 * For a layer whose inside the configuration does not say (`protocol: auto`): the modules
+	 * that may be inside, NULL behind the last. ALPN chooses, and without it the port: see alpn
+	 * and tls_ports. Otherwise NULL.
+	 */
+	const struct jeebs_module *const *inner_any;
 };
 
 /* Results of the live callbacks. */
@@ -403,12 +415,27 @@ struct jeebs_join_ops {
 	 * plaintext in both cases. Callable before anything was sent to the backend.
 	 */
 	void (*backend_tls)(struct jeebs_join *j, const char *name, const char *alpn);
+	/*
+	 * As backend_tls(), of a conversation that turned to TLS in its middle
+	 * (JEEBS_SERVICE_UPGRADED): the backend, too, is spoken to in plain first, until
+	 * secure_backend().
+	 */
+	void (*backend_tls_later)(struct jeebs_join *j, const char *name, const char *alpn);
+	/*
+	 * Inside the layer of such a conversation. JEEBS_SECURE_ASK: returns whether the backend
+	 * has to be asked for TLS, in the words of the protocol; if not, it stays plain.
+	 * JEEBS_SECURE_BEGIN: it has agreed. What was said to it is out, and nothing is said until
+	 * JEEBS_EV_BACKEND_UP comes for the second time; from then on it is spoken to in TLS.
+	 */
+	int (*secure_backend)(struct jeebs_join *j, uint32_t step);
 };
-#define JEEBS_ROOM        (256u << 10)
-#define JEEBS_MEMORY_MAX  (512u << 10) /* inside a layer: half of it */
-#define JEEBS_END_SERVICE 0u
-#define JEEBS_END_CLIENT  1u
-#define JEEBS_END_BACKEND 2u
+#define JEEBS_SECURE_ASK   0u
+#define JEEBS_SECURE_BEGIN 1u
+#define JEEBS_ROOM         (256u << 10)
+#define JEEBS_MEMORY_MAX   (512u << 10) /* inside a layer: half of it */
+#define JEEBS_END_SERVICE  0u
+#define JEEBS_END_CLIENT   1u
+#define JEEBS_END_BACKEND  2u
 
 /*
  * It is a layer: another module continues the conversation that is inside. The host makes one
@@ -488,6 +515,16 @@ struct jeebs_module {
 	 * make no difference to this module.
 	 */
 	int (*unseal)(void *state, const struct jeebs_cut *cut);
+	/*
+	 * The protocol, as in the configuration, that this module hands over to (hand_over()) where
+	 * the operator names none and the keys of the service are kept: "tls:smtp" for one that has
+	 * STARTTLS. NULL: none.
+	 */
+	const char *upgrade;
+	/* As ports, of servers that speak it in TLS from the first byte on. */
+	const uint16_t *tls_ports;
+	/* What it is called in ALPN (RFC 7301), NULL behind the last. NULL: nothing. */
+	const char *const *alpn;
 };
 
 #define JEEBS_DETECT_NO    0u

@@ -61,7 +61,10 @@ static void record_said(struct layer *l, const struct conversation_record *rec,
 						 (struct jeebs_bytes){rec->b.p, rec->b.n}),
 			 0);
 	off[dir] += rec->b.n;
-	tls_rig_say(l->rig, dir, rec->b);
+	if (l->c.kind->upgraded && dir == JEEBS_TO_CLIENT && l->greeting == 0)
+		l->greeting = rec->b.n;
+	else
+		tls_rig_say(l->rig, dir, rec->b);
 }
 
 static void judge_it(struct layer *l)
@@ -194,6 +197,8 @@ struct run {
 	void *connection;
 	bool unknown;
 	bool more_may_be_out;
+	size_t heard;      /* by a backup that has to be asked for TLS, in plain */
+	bool greeted;      /* the oracle has, in TLS, to nobody */
 	uint64_t received; /* of ciphertext, behind the cut */
 	uint32_t piece;    /* of what the client says */
 };
@@ -253,16 +258,54 @@ static int take(void *ctx, struct jeebs_bytes b)
 	return buf_append(ctx, b.p, b.n);
 }
 
+/* Drops the oracle's greeting from what it has said from @from on. */
+static void drop_greeting(struct run *u, struct buf *answer, size_t from)
+{
+	size_t n = (size_t)u->l->greeting;
+
+	if (u->greeted || answer->n < from + n)
+		return;
+	u->greeted = true;
+	memmove(answer->p + from, answer->p + from + n, answer->n - from - n);
+	answer->n -= n;
+}
+
+/* Hears in plain what it has to be asked, and says yes to each line. Returns what comes behind. */
+static struct bytes ask_in_plain(struct run *u, struct bytes b, struct buf *answer)
+{
+	const char *asks = u->l->c.kind->asks;
+	struct bytes left = bytes_from(bytes_str(asks), u->heard);
+	struct bytes part = bytes_head(b, left.n);
+
+	if (u->heard == 0 && b.n == 0)
+		buf_printf(answer, "220 in plain\r\n");
+	assert_true(bytes_eq(part, bytes_head(left, part.n)));
+	for (size_t i = 0; i < part.n; i++)
+		if (part.p[i] == '\n')
+			buf_printf(answer, "220 yes\r\n");
+	u->heard += part.n;
+	return bytes_from(b, part.n);
+}
+
 static void receive(void *ctx, struct bytes b, bool eof, struct buf *answer, bool *close,
 		    bool *fail)
 {
 	struct run *u = ctx;
+	const struct layer_kind *kind = u->l->c.kind;
+	size_t before = answer->n;
 	uint32_t state;
 
+	if (kind->secures && u->heard < strlen(kind->asks)) {
+		b = ask_in_plain(u, b, answer);
+		assert_int_equal(b.n, 0);
+		return;
+	}
 	assert_int_equal(u->l->c.kind->oracle->receive(u->connection,
 						       (struct jeebs_bytes){b.p, b.n}, eof, take,
 						       answer, &state),
 			 0);
+	if (kind->secures)
+		drop_greeting(u, answer, before);
 	*close = state == JEEBS_ORACLE_CLOSE;
 	*fail = state == JEEBS_ORACLE_RESET;
 	u->unknown |= state == JEEBS_ORACLE_UNKNOWN;
@@ -294,7 +337,7 @@ static void go_on(struct run *u)
 {
 	const struct tls *s = u->h.state;
 	struct jeebs_cut cut = {.to_server_end = s->plain[JEEBS_TO_SERVER],
-				.to_client_end = s->plain[JEEBS_TO_CLIENT],
+				.to_client_end = u->l->greeting + s->plain[JEEBS_TO_CLIENT],
 				.client_fin = s->closed[JEEBS_TO_SERVER],
 				.server_fin = s->closed[JEEBS_TO_CLIENT]};
 	struct harness_backend backend = {.receive = receive, .ctx = u};
@@ -304,6 +347,8 @@ static void go_on(struct run *u)
 	assert_non_null(u->connection);
 	harness_resume_with(&u->h, &backend, &client);
 	u->l->c.kind->oracle->disconnect(u->connection);
+	if (u->l->c.kind->secures && u->h.asked && u->h.outcome != HARNESS_ABORTED)
+		assert_int_equal(u->h.secured_at, strlen(u->l->c.kind->asks));
 }
 
 /* The most that a record behind the cut may have, header, explicit nonce and tag included. */
@@ -440,6 +485,7 @@ void layer_cut(const struct layer *l, uint64_t cut, const struct harness_options
 	io->cuts++;
 	sealed_n = 0;
 	o.service = &service;
+	o.secures = l->c.kind->secures;
 	if (l->c.retain)
 		service.retain = l->c.retain;
 	struct jeebs_keys *followed = l->c.follow ? session_crypto_init(live_room, &secrets) : NULL;

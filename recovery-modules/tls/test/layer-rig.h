@@ -34,6 +34,10 @@ struct layer_kind {
 	struct jeebs_service service;      /* with the inner module */
 	const struct jeebs_oracle *oracle;
 	bool choosy; /* it refuses, or gives up, of its own */
+	/* It began in plain, with a greeting that is not said again in TLS; the backup, if it
+	 * is to be asked for TLS too, hears this before. */
+	bool upgraded, secures;
+	const char *asks;
 };
 
 struct layer_case {
@@ -57,7 +61,8 @@ struct layer {
 	struct tls_judge *judge;
 	void *oracle;
 	bool fin[2];
-	uint64_t wire_n; /* both directions */
+	uint64_t wire_n;   /* both directions */
+	uint64_t greeting; /* bytes that the server said in plain, and the oracle knows */
 };
 
 struct layer_counts {
