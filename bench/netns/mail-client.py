@@ -12,6 +12,7 @@ Steps, in order. The code of each reply that is heard goes to standard output.
 	smtplib:	mail:ID:SIZE	a whole mail; told 4xx, once more
 	socket:		say:TEXT	send it (escapes of Python)
 		hear:N		that many replies
+		tls		shakes hands, behind STARTTLS
 		text:ID:SIZE:FROM:TO	that part of a mail; TO 0: to the end, and the final dot; -1: without a dot
 		bdat:ID:SIZE:FROM:TO	that part as a chunk, the last one says LAST
 		chunk:ID:SIZE:FROM:TO:HALF	the chunk up to HALF only; text: sends the rest
@@ -22,6 +23,7 @@ import os
 import random
 import smtplib
 import socket
+import ssl
 import sys
 import time
 
@@ -85,6 +87,13 @@ class Socket(Client):
 
     def say(self, *words):
         self.s.sendall(":".join(words).encode().decode("unicode_escape").encode("latin1"))
+
+    def tls(self):
+        x = ssl.create_default_context()
+        x.check_hostname, x.verify_mode = False, ssl.CERT_NONE
+        self.s = x.wrap_socket(self.s)
+        self.f = self.s.makefile("rb")
+        print("tls", flush=True)
 
     def hear(self, n):
         for _ in range(int(n)):
