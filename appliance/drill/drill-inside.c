@@ -75,8 +75,11 @@ static void choose_module(struct drill_inside *i, const struct jeebs_service *sv
 
 	i->module = h2 ? svc->inner_h2 : svc->inner;
 	i->service = *svc;
+	if (svc->begin[0] > 0 || svc->begin[1] > 0)
+		i->service.flags |= JEEBS_SERVICE_UPGRADED;
 	i->service.begin[0] = i->service.begin[1] = 0;
 	i->service.inner = i->service.inner_h2 = NULL;
+	i->service.inner_any = NULL;
 	i->service.upgrade = NULL;
 	if (i->module)
 		i->service.protocol = i->module->name;

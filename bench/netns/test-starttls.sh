@@ -10,7 +10,9 @@ lab_init
 mail_root=$lab_dir
 . "$(dirname "$0")/keytap.sh"
 . "$(dirname "$0")/keyvault.sh"
+lab_prove=keys # a drill of its own, with the clients' keys
 lab_up
+lab_prove=
 keytap_up
 keyvault_up web1 10.9.0.1
 vault_start --listen "$vault_at"
@@ -51,6 +53,7 @@ mkdir "$lab_dir/marks"
 appliance_start --debug
 wait_for 5 "the vault to be known" box_status "vault $vault_at: up.*"
 
+export SSLKEYLOGFILE=$lab_dir/keylog # of Python and curl
 client_no=0 clients=()
 next_port() {
 	client_no=$((client_no + 1))
@@ -197,4 +200,11 @@ mapfile -t postfix_has < <(of_phases 25; of_phases 587; of_stock 25)
 mapfile -t exim_has < <(of_phases 2525; of_stock 2525)
 all_there() { on_disk postfix-backup "${postfix_has[@]}" && on_disk exim-backup "${exim_has[@]}"; }
 wait_until 10 all_there || fail "the mails: $(cat "$lab_dir/disk.err")"
+# The same capture, killed at every fiftieth packet: with these keys what is inside is proved.
+lab_capture_end
+every=$lab_dir/every
+"$JEEBS_BUILD/appliance/jeebs-appliance" --dry-run "$lab_dir/box.pcap" -c "$lab_dir/appliance.yaml" --keys "$lab_dir/keylog" --fail-at every:50 -o json \
+	>"$every.json" 2>"$every.txt" || (($? == 1 || $? == 65)) || fail "the drill: $(jq -c .first_wrong "$every.json") $(tail -n1 "$every.txt")"
+[[ $(jq '.wrong == 0 and .exact > 0' "$every.json") == true ]] || fail "the drill: $(jq -c 'del(.capture)' "$every.json")"
+lab_proved=$(jq -r '"; \(.cuts) cuts: \(.exact) exact, 0 wrong"' "$every.json")
 pass "${#clients[@]} clients behind STARTTLS: every mail once on the backup's disk, or the client knows that it is not"

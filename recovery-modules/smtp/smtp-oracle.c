@@ -47,6 +47,7 @@ struct oracle {
 	size_t turn_n, turn_cap;
 	bool unasked;   /* the server said more than is in `list`, without being asked */
 	bool foreign;   /* the conversation is not SMTP */
+	bool upgraded;  /* it is what was said behind STARTTLS: the greeting is made up */
 	void *verbatim; /* the oracle of any protocol, which repeats it byte by byte */
 };
 
@@ -85,6 +86,7 @@ static void *oracle_open(const struct jeebs_service *svc)
 		return NULL;
 	for (int i = 0; i < 2; i++)
 		o->stream[i] = BUF_INIT(STREAM_MAX);
+	o->upgraded = svc && svc->flags & JEEBS_SERVICE_UPGRADED;
 	o->verbatim = replay_oracle.open(svc);
 	if (!o->verbatim) {
 		oracle_close(o);
@@ -323,6 +325,18 @@ static size_t heard_at(const struct oracle *o, size_t server, size_t *io_turn)
 	return *io_turn < o->turn_n ? o->turns[*io_turn].client : 0;
 }
 
+/* Of which the recording has nothing. */
+static int add_greeting(struct oracle *o)
+{
+	struct exchange *e = add(o);
+
+	if (!e)
+		return -ENOMEM;
+	e->code = 220;
+	e->whole = true;
+	return 0;
+}
+
 static int oracle_learned(void *oracle, uint64_t *ret_unasked)
 {
 	struct oracle *o = oracle;
@@ -333,6 +347,8 @@ static int oracle_learned(void *oracle, uint64_t *ret_unasked)
 	o->n = 0;
 	o->foreign = o->unasked = false;
 	*ret_unasked = UINT64_MAX;
+	if (o->upgraded && add_greeting(o) < 0)
+		return -ENOMEM;
 	for (;;) {
 		struct bytes client = bytes_from(buf_view(&o->stream[JEEBS_TO_SERVER]), in);
 		struct bytes server = bytes_from(buf_view(&o->stream[JEEBS_TO_CLIENT]), out);
@@ -465,8 +481,12 @@ static const struct exchange *find(struct connection *c, struct bytes unit)
 static int reply(struct connection *c, const struct exchange *e,
 		 int (*answer)(void *ctx, struct jeebs_bytes b), void *ctx)
 {
+	static const char greeting[] = "220 made up\r\n";
 	int r = 0;
 
+	if (c->oracle->upgraded && e == &c->oracle->list[0])
+		return answer(ctx,
+			      (struct jeebs_bytes){(const uint8_t *)greeting, sizeof greeting - 1});
 	if (e->reply_end > e->reply)
 		r = answer(ctx,
 			   (struct jeebs_bytes){c->oracle->stream[JEEBS_TO_CLIENT].p + e->reply,

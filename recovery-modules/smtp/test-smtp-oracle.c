@@ -12,7 +12,9 @@
 #include "base/buf.h"
 #include "smtp-oracle.h"
 
-static const struct jeebs_service plain = {.protocol = "smtp"};
+static const struct jeebs_service plain = {.protocol = "smtp"},
+				  upgraded = {.protocol = "smtp", .flags = JEEBS_SERVICE_UPGRADED};
+static const struct jeebs_service *service = &plain;
 
 static struct jeebs_bytes text(const char *s)
 {
@@ -25,7 +27,7 @@ static struct jeebs_bytes text(const char *s)
  */
 static void *learn(const char *const *lines, uint64_t *ret_unasked)
 {
-	void *o = smtp_oracle.open(&plain);
+	void *o = smtp_oracle.open(service);
 	uint64_t end[2] = {0, 0};
 
 	assert_non_null(o);
@@ -134,6 +136,18 @@ static void test_starttls(void **state)
 		       JEEBS_ORACLE_OPEN, UINT64_MAX);
 }
 
+/* What was recorded begins behind STARTTLS: the backup of the drill greets all the same. */
+static void test_behind_starttls(void **state)
+{
+	service = &upgraded;
+	assert_answers(SAID("C:EHLO me\r\n", "S:250 mx\r\n", "C:NOOP\r\n", "S:250 ok\r\n"),
+		       SAID("EHLO me\r\n", "NOOP\r\n"), "220 made up\r\n250 mx\r\n250 ok\r\n",
+		       JEEBS_ORACLE_OPEN, UINT64_MAX);
+	assert_answers(SAID("C:EHLO me\r\n"), SAID("EHLO me\r\n"), "220 made up\r\n",
+		       JEEBS_ORACLE_UNKNOWN, UINT64_MAX);
+	service = &plain;
+}
+
 /* A byte behind the greeting was lost: it may have belonged to the greeting. */
 static void test_lost(void **state)
 {
@@ -147,6 +161,7 @@ int main(void)
 		cmocka_unit_test(test_another_protocol), cmocka_unit_test(test_reply_too_early),
 		cmocka_unit_test(test_malformed_chunk),  cmocka_unit_test(test_line_ends),
 		cmocka_unit_test(test_starttls),         cmocka_unit_test(test_lost),
+		cmocka_unit_test(test_behind_starttls),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
