@@ -206,5 +206,6 @@ every=$lab_dir/every
 "$JEEBS_BUILD/appliance/jeebs-appliance" --dry-run "$lab_dir/box.pcap" -c "$lab_dir/appliance.yaml" --keys "$lab_dir/keylog" --fail-at every:50 -o json \
 	>"$every.json" 2>"$every.txt" || (($? == 1 || $? == 65)) || fail "the drill: $(jq -c .first_wrong "$every.json") $(tail -n1 "$every.txt")"
 [[ $(jq '.wrong == 0 and .exact > 0' "$every.json") == true ]] || fail "the drill: $(jq -c 'del(.capture)' "$every.json")"
+printf '%s\t%s\n' 'smtp, STARTTLS, with keys' "$(jq -r '[.cuts, .exact, .cuts - .exact - .wrong, .wrong] | @tsv' "$every.json")" >>"${JEEBS_LAB_DRILLS:-/dev/null}"
 lab_proved=$(jq -r '"; \(.cuts) cuts: \(.exact) exact, 0 wrong"' "$every.json")
 pass "${#clients[@]} clients behind STARTTLS: every mail once on the backup's disk, or the client knows that it is not"
