@@ -141,12 +141,3 @@ void chain_write(struct chain *c, uint64_t off, struct bytes data)
 		b = b->next;
 	}
 }
-
-void chain_copy(struct chain *to, const struct chain *from, uint64_t off, uint64_t end)
-{
-	while (off < end) {
-		struct bytes b = chain_view(from, off, end);
-		chain_write(to, off, b);
-		off += b.n;
-	}
-}

@@ -50,7 +50,5 @@ void chain_slide(struct chain *c, uint64_t end);
 struct bytes chain_view(const struct chain *c, uint64_t off, uint64_t end);
 /* Copies @data to @off; the chain covers it. */
 void chain_write(struct chain *c, uint64_t off, struct bytes data);
-/* Copies [off, end) of @from, which both cover. */
-void chain_copy(struct chain *to, const struct chain *from, uint64_t off, uint64_t end);
 
 #endif

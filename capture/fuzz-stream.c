@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Input: a list of commands of 6 bytes (what, offset delta, length, value). A
- * plain array of "first copy of each byte" is the model the stream must agree with.
+ * plain array of "first copy of each byte" is the model the stream must agree with. Bytes are
+ * borrowed for some commands, and then overwritten.
  */
 #include <stdlib.h>
 
@@ -10,13 +11,17 @@
 #include "stream.h"
 #include "base/demand.h"
 
-const char *const fuzz_outcomes[] = {"advanced", "held", "held shown", "gap", NULL};
+const char *const fuzz_outcomes[] = {"advanced", "held", "held shown", "gap", "lent", NULL};
 
-#define SPACE 65536
+#define SPACE  65536
+#define FRAMES 8
 
 struct model {
 	struct stream s;
 	struct pool pool;
+	struct loans loans;
+	uint8_t frame[FRAMES][4096];
+	uint32_t frames;     /* that are in use */
 	uint8_t byte[SPACE]; /* as first pushed and not refused */
 	bool have[SPACE];
 	uint64_t shown, keep;
@@ -128,7 +133,7 @@ static void push(struct model *m, uint64_t off, struct bytes b)
 		uint64_t before = m->s.keep;
 		reached("advanced");
 		show(m, at, new);
-		if (stream_commit(&m->s, &m->pool, at, new, &lost) != 0)
+		if (stream_commit(&m->s, &m->pool, &m->loans, at, new, &lost) != 0)
 			CHECK(lost >= before && lost < m->s.keep);
 		show_held(m, UINT64_MAX);
 	}
@@ -138,12 +143,27 @@ static void push(struct model *m, uint64_t off, struct bytes b)
 	}
 }
 
+static void repay(struct model *m)
+{
+	loans_repay(&m->loans);
+	memset(m->frame, 0xee, sizeof m->frame);
+	m->frames = 0;
+}
+
+static struct bytes new_frame(struct model *m, uint8_t value, size_t n)
+{
+	if (m->frames == FRAMES)
+		repay(m);
+	uint8_t *fill = m->frame[m->frames++];
+	memset(fill, value, n);
+	return bytes_of(fill, n);
+}
+
 static void step(struct model *m, struct reader *r)
 {
-	static uint8_t fill[4096];
 	uint8_t what = reader_u8(r);
 	uint64_t delta = reader_u16be(r) % 8192;
-	size_t n = reader_u16be(r) % sizeof fill;
+	size_t n = reader_u16be(r) % sizeof m->frame[0];
 	uint8_t value = reader_u8(r);
 	uint64_t off = m->s.next + delta;
 
@@ -153,8 +173,9 @@ static void step(struct model *m, struct reader *r)
 	switch (what % 6) {
 	case 0:
 	case 1:
-		memset(fill, value, n);
-		push(m, off, bytes_of(fill, n));
+		push(m, off, new_frame(m, value, n));
+		if (m->s.loan)
+			reached("lent");
 		break;
 	case 2:
 		m->keep = off;
@@ -171,11 +192,12 @@ static void step(struct model *m, struct reader *r)
 		show_held(m, UINT64_MAX);
 		break;
 	case 4:
-		memset(fill, value, n);
-		hold_back(m, off, bytes_of(fill, n));
+		hold_back(m, off, new_frame(m, value, n));
 		break;
 	case 5:
 		show_held(m, off);
+		if (value & 1)
+			repay(m);
 		break;
 	}
 }
@@ -185,7 +207,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct model *m = calloc(1, sizeof *m);
 	struct reader r = reader_init(bytes_of(data, size));
 
-	CHECK(m);
+	CHECK(m && loans_init(&m->loans) == 0);
 	pool_init(&m->pool, (size_t)1 << (11 + reader_u8(&r) % 6), 4096);
 	m->pool.block_max = 1000 + (size_t)reader_u8(&r) * 64;
 	while (reader_left(&r) >= 6) {
@@ -195,6 +217,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	stream_deinit(&m->s, &m->pool);
 	CHECK(m->pool.used == 0);
 	pool_deinit(&m->pool);
+	loans_deinit(&m->loans);
 	free(m);
 	return 0;
 }

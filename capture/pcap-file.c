@@ -28,6 +28,8 @@ struct pcap_file {
 	struct pcap_parser parser;
 	void (*secrets)(void *ctx, uint32_t type, struct bytes data);
 	void *secrets_ctx;
+	void (*refill)(void *ctx);
+	void *refill_ctx;
 };
 
 static void pcap_file_reset(struct pcap_file *pf)
@@ -69,6 +71,12 @@ void pcap_file_on_secrets(struct pcap_file *pf,
 	pf->parser.secrets_ctx = pf->secrets_ctx = ctx;
 }
 
+void pcap_file_on_refill(struct pcap_file *pf, void (*fn)(void *ctx), void *ctx)
+{
+	pf->refill = fn;
+	pf->refill_ctx = ctx;
+}
+
 struct pcap_file *pcap_file_close(struct pcap_file *pf)
 {
 	if (!pf)
@@ -89,6 +97,8 @@ static int pcap_file_fill(struct pcap_file *pf)
 {
 	size_t left = pf->end - pf->start;
 
+	if (pf->refill)
+		pf->refill(pf->refill_ctx);
 	if (pf->start > BLOCK_AT) {
 		memmove(pf->buffer + BLOCK_AT - left, pf->buffer + pf->start, left);
 		pf->start = BLOCK_AT - left;

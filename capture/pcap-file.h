@@ -45,6 +45,12 @@ void pcap_file_on_secrets(struct pcap_file *pf,
 			  void (*fn)(void *ctx, uint32_t type, struct bytes data), void *ctx);
 
 /*
+ * From now on @fn is told before the bytes of the frames that were delivered go. Until then, and
+ * until pcap_file_close(), they stay where they are.
+ */
+void pcap_file_on_refill(struct pcap_file *pf, void (*fn)(void *ctx), void *ctx);
+
+/*
  * Delivers frames up to the end, a stop, or damage. Returns PCAP_FILE_*, or a negative errno when
  * reading fails.
  */

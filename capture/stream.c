@@ -51,6 +51,8 @@ static bool cover(struct stream *s, struct pool *pool, uint64_t end)
 
 static void release_if_unused(struct stream *s, struct pool *pool)
 {
+	if (s->loan)
+		loan_end_before(s, s->keep);
 	if (s->keep >= s->next && s->range_count == 0)
 		chain_free(&s->chain, pool);
 }
@@ -68,6 +70,7 @@ static void drop_ranges(struct stream *s, uint16_t first, uint16_t count)
 
 void stream_deinit(struct stream *s, struct pool *pool)
 {
+	loan_end_before(s, UINT64_MAX);
 	chain_free(&s->chain, pool);
 	free(s->range);
 	*s = (struct stream){0};
@@ -198,8 +201,8 @@ bool stream_make_room(struct stream *s, struct pool *pool)
 	return cover(s, pool, max_u64(s->shown, held_end(s)));
 }
 
-int stream_commit(struct stream *s, struct pool *pool, uint64_t off, struct bytes data,
-		  uint64_t *ret_lost_from)
+int stream_commit(struct stream *s, struct pool *pool, struct loans *loans, uint64_t off,
+		  struct bytes data, uint64_t *ret_lost_from)
 {
 	uint64_t end = off + data.n, wanted = s->keep;
 	int r = 0;
@@ -212,7 +215,9 @@ int stream_commit(struct stream *s, struct pool *pool, uint64_t off, struct byte
 	}
 	if (s->keep < end) {
 		uint64_t from = max_u64(s->keep, off);
-		chain_write(&s->chain, from, bytes_from(data, (size_t)(from - off)));
+		struct bytes kept = bytes_from(data, (size_t)(from - off));
+		if (!loan_begin(loans, s, from, kept))
+			chain_write(&s->chain, from, kept);
 	}
 	s->next = end;
 	release_if_unused(s, pool);
@@ -250,7 +255,7 @@ static void compare(const struct stream *s, uint64_t from, uint64_t to, uint64_t
 	from = max_u64(from, off);
 	to = min_u64(to, off + data.n);
 	while (from < to) {
-		struct bytes held = chain_view(&s->chain, from, to);
+		struct bytes held = stream_kept(s, from, to);
 		const uint8_t *p = data.p + (from - off);
 
 		if (memcmp(held.p, p, held.n) != 0) {
@@ -293,11 +298,20 @@ void stream_keep_from(struct stream *s, struct pool *pool, uint64_t off)
 	release_if_unused(s, pool);
 }
 
+struct bytes stream_kept(const struct stream *s, uint64_t off, uint64_t end)
+{
+	const struct loan *n = loan_from(s, off);
+
+	if (n && n->off <= off)
+		return bytes_head(bytes_from(n->b, (size_t)(off - n->off)), (size_t)(end - off));
+	return chain_view(&s->chain, off, n ? min_u64(n->off, end) : end);
+}
+
 struct bytes stream_view(const struct stream *s, uint64_t off)
 {
 	if (!s->chain.first || off < s->keep || off >= s->next)
 		return BYTES_NONE;
-	return chain_view(&s->chain, off, s->next);
+	return stream_kept(s, off, s->next);
 }
 
 static struct bytes lent_at(const void *view, uint64_t off)
@@ -315,18 +329,28 @@ struct span stream_span(const struct stream *s)
 	};
 }
 
+static void copy_kept(struct stream *to, const struct stream *from, uint64_t off, uint64_t end)
+{
+	while (off < end) {
+		struct bytes b = stream_kept(from, off, end);
+		chain_write(&to->chain, off, b);
+		off += b.n;
+	}
+}
+
 int stream_clone(struct stream *to, struct pool *pool, const struct stream *from)
 {
 	struct stream s = *from;
 
 	s.chain = (struct chain){0};
 	s.range = NULL;
+	s.loan = NULL;
 	if (from->chain.first) {
 		if (!chain_cover(&s.chain, pool, from->keep, held_end(from)))
 			return -ENOMEM;
-		chain_copy(&s.chain, &from->chain, from->keep, from->next);
+		copy_kept(&s, from, from->keep, from->next);
 		for (uint16_t i = 0; i < from->range_count; i++)
-			chain_copy(&s.chain, &from->chain, from->range[i].from, from->range[i].to);
+			copy_kept(&s, from, from->range[i].from, from->range[i].to);
 	}
 	if (from->range) {
 		s.range = malloc(STREAM_RANGES_MAX * sizeof s.range[0]);

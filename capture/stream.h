@@ -14,7 +14,8 @@
  *
  * Memory is a chain of blocks (chain.h) from a pool shared by all streams of one worker. It goes
  * back to the pool as soon as nothing is kept; blocks before keep go back when further bytes are
- * kept. From keep to the end of the last range it spans at most pool.block_max bytes.
+ * kept. From keep to the end of the last range it spans at most pool.block_max bytes. The bytes of
+ * a part of the log may still be in their frames (loan.h).
  *
  * Pure: no clock, no I/O. Not thread-safe: a stream belongs to one worker.
  */
@@ -26,6 +27,7 @@
 
 #include "base/span.h"
 #include "chain.h"
+#include "loan.h"
 
 /* Out-of-order ranges per direction. Beyond that a segment is dropped and counted. */
 #define STREAM_RANGES_MAX 32
@@ -49,6 +51,7 @@ struct stream {
 	/* Sorted and disjoint; beyond next, or, after stream_hold(), at next. NULL: none. */
 	struct stream_range *range;
 	uint16_t range_count;
+	struct loan *loan, *loan_last; /* sorted; NULL: none, and loan_last means nothing */
 };
 
 enum stream_outcome {
@@ -91,12 +94,12 @@ bool stream_make_room(struct stream *s, struct pool *pool);
 
 /*
  * Ends a stream_push() that returned STREAM_ADVANCED: next moves past @data, and the part from keep
- * on is copied. Returns 0, or STREAM_E_CEILING when not all could be kept: next has moved, and keep
- * has moved to the first byte that was kept. *ret_lost_from is the lowest offset missing from the
- * log.
+ * on is copied, or borrowed, so that @data must stay until loans_repay(). Returns 0, or
+ * STREAM_E_CEILING when not all could be kept: next has moved, and keep has moved to the first byte
+ * that was kept. *ret_lost_from is the lowest offset missing from the log.
  */
-int stream_commit(struct stream *s, struct pool *pool, uint64_t off, struct bytes data,
-		  uint64_t *ret_lost_from);
+int stream_commit(struct stream *s, struct pool *pool, struct loans *loans, uint64_t off,
+		  struct bytes data, uint64_t *ret_lost_from);
 
 /*
  * Returns bytes that stream_hold() held, or that a filled hole or a gap has put in order, as far as
@@ -140,6 +143,9 @@ void stream_keep_from(struct stream *s, struct pool *pool, uint64_t off);
  * changed.
  */
 struct bytes stream_view(const struct stream *s, uint64_t off);
+
+/* The same for kept bytes up to @end, which may be beyond next while they are shown. */
+struct bytes stream_kept(const struct stream *s, uint64_t off, uint64_t end);
 
 /* The log as a span, lent for as long as a view. */
 struct span stream_span(const struct stream *s);

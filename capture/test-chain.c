@@ -170,28 +170,12 @@ static void test_slide(void **state)
 	assert_int_equal(pool.used, 4096);
 }
 
-/* Of chains whose blocks lie otherwise. */
-static void test_copy(void **state)
-{
-	struct chain other = {0};
-
-	for (uint64_t at = 0; at < 100000; at += 700)
-		assert_true(chain_cover(&chain, &pool, 0, at + 700));
-	fill(0, 100000);
-	chain_drop_before(&chain, &pool, 3000);
-	assert_true(chain_cover(&other, &pool, 3000, 100000));
-	chain_copy(&other, &chain, 3000, 100000);
-	assert_reads(&other, 3000, 100000);
-	chain_free(&other, &pool);
-}
-
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_empty),         TEST(test_grows_without_moving), TEST(test_large_at_once),
 		TEST(test_window_slides), TEST(test_ceiling_leaves_it),    TEST(test_slide),
-		TEST(test_copy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

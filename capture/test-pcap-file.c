@@ -120,6 +120,58 @@ static void test_records_over_block_edges(void **state)
 	buf_deinit(&b);
 }
 
+struct stays {
+	const uint8_t *first; /* the first of the frames that should still be there; NULL: none */
+	size_t n;
+	uint64_t number, frames, refills;
+};
+
+static void check_stays(const struct stays *s)
+{
+	for (size_t i = 8; s->first && i < s->n; i++) {
+		if (s->first[i] != (uint8_t)(s->number + i))
+			fail_msg("packet %lu is gone", (unsigned long)s->number);
+	}
+}
+
+static int note_frame(void *ctx, const struct frame *f)
+{
+	struct stays *s = ctx;
+
+	if (!s->first) {
+		s->first = f->data.p;
+		s->n = f->data.n;
+		s->number = s->frames;
+	}
+	s->frames++;
+	return 0;
+}
+
+static void frames_go(void *ctx)
+{
+	struct stays *s = ctx;
+
+	check_stays(s);
+	s->first = NULL;
+	s->refills++;
+}
+
+static void test_frames_stay_until_it_is_told(void **state)
+{
+	struct buf b = BUF_INIT(FILE_MAX);
+	struct stays s = {0};
+	uint64_t want;
+
+	make_long_file(&b, &want);
+	struct pcap_file *pf = open_content(&b);
+	pcap_file_on_refill(pf, frames_go, &s);
+	assert_int_equal(pcap_file_run(pf, note_frame, &s), PCAP_FILE_END);
+	assert_int_equal(s.frames, want);
+	assert_true(s.refills >= 12 && s.refills < 100);
+	pcap_file_close(pf);
+	buf_deinit(&b);
+}
+
 static void test_long_unknown_block_is_skipped(void **state)
 {
 	struct buf b = BUF_INIT(FILE_MAX);
@@ -313,6 +365,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_run_and_rewind),
 		cmocka_unit_test(test_records_over_block_edges),
+		cmocka_unit_test(test_frames_stay_until_it_is_told),
 		cmocka_unit_test(test_long_unknown_block_is_skipped),
 		cmocka_unit_test(test_secrets),
 		cmocka_unit_test(test_pipe),

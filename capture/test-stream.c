@@ -14,6 +14,7 @@
 
 static struct pool pool;
 static struct stream stream;
+static struct loans loans;    /* all zero: nothing is borrowed */
 static uint8_t seen[1 << 20]; /* the bytes that were shown, by offset */
 static uint64_t shown_to;
 static uint64_t keep;
@@ -73,7 +74,7 @@ static enum stream_outcome push_bytes(uint64_t off, struct bytes b)
 		any = true;
 		first = o;
 		show(at, new);
-		if (stream_commit(&stream, &pool, at, new, &lost) == STREAM_E_CEILING) {
+		if (stream_commit(&stream, &pool, &loans, at, new, &lost) == STREAM_E_CEILING) {
 			ceilings++;
 			lost_from = lost;
 		}
@@ -321,7 +322,7 @@ static void test_pool_ceiling_cuts_the_log(void **state)
 	struct bytes new, b = bytes_str("nothing left for me");
 	assert_int_equal(stream_push(&other, &pool, 0, b, &at, &new), STREAM_ADVANCED);
 	stream_keep_from(&other, &pool, 0);
-	assert_int_equal(stream_commit(&other, &pool, at, new, &lost), STREAM_E_CEILING);
+	assert_int_equal(stream_commit(&other, &pool, &loans, at, new, &lost), STREAM_E_CEILING);
 	assert_int_equal(lost, 0);
 	assert_int_equal(other.keep, b.n);
 	assert_int_equal(other.next, b.n);

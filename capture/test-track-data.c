@@ -675,9 +675,25 @@ static void test_two_copies(void **state)
 	}
 }
 
+static void test_bytes_set_aside_are_copied_when_they_are_taken(void **state)
+{
+	keep[FLOW_TO_SERVER] = 0;
+	struct flow *f = handshake();
+	c(A, 0, 0, 100);
+	dst_mac[FLOW_TO_SERVER] = 9;
+	c(A, 100, 0, 1000);
+	assert_int_equal(shown[FLOW_TO_SERVER], 100);
+	s(A, 0, 1100, 0); /* so the server has another MAC now */
+	assert_int_equal(shown[FLOW_TO_SERVER], 1100);
+	assert_log(f, FLOW_TO_SERVER, 0, 1100);
+	repay();
+	assert_log(f, FLOW_TO_SERVER, 0, 1100);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		CASE(test_bytes_set_aside_are_copied_when_they_are_taken),
 		CASE(test_data),
 		CASE(test_sequence_wraps),
 		CASE(test_stream_longer_than_the_number_space),

@@ -97,7 +97,8 @@ static void show_new(struct track *t, struct flow *f, enum flow_dir d, uint64_t 
 	uint64_t lost_from;
 
 	show(t, f, d, off, b);
-	if (stream_commit(&f->stream[d], &t->pool, off, b, &lost_from) == STREAM_E_CEILING) {
+	if (stream_commit(&f->stream[d], &t->pool, &t->loans, off, b, &lost_from) ==
+	    STREAM_E_CEILING) {
 		t->stats.buffer_refused += f->stream[d].keep - lost_from;
 		track_mark(t, f, FLOW_MARK_LOG_CEILING, 0);
 	}

@@ -28,6 +28,7 @@ struct track {
 	uint32_t ignore_count;
 	uint8_t *service_flags;
 	struct pool pool;
+	struct loans loans;
 	struct track_stats stats;
 	int64_t now_ns, housekeeping_ns;
 	int64_t drops_ns; /* the capture has lost packets, all of them before this time */

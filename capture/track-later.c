@@ -146,7 +146,7 @@ static void show_bytes(struct track *t, struct flow *f, enum flow_dir d, uint64_
 	struct stream *s = &f->stream[d];
 
 	while (from < to) {
-		struct bytes b = chain_view(&s->chain, from, to);
+		struct bytes b = stream_kept(s, from, to);
 		f->log_end[d] = from;
 		s->shown = from + b.n;
 		t->sink.data(t->ctx, f, d, from, b);

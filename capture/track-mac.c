@@ -146,5 +146,6 @@ void track_take_aside(struct track *t, struct flow *f, enum flow_dir d,
 	if (a.fin)
 		track_take_fin(t, f, d, a.to, 0);
 	track_show_fin(t, f, d);
+	loans_repay(&t->loans);
 	free(a.bytes);
 }

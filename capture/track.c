@@ -56,6 +56,7 @@ void track_free(struct track *t)
 	}
 	flow_table_deinit(&t->table);
 	service_map_deinit(&t->services);
+	loans_deinit(&t->loans);
 	pool_deinit(&t->pool);
 	track_later_deinit(t);
 	free(t->closed);
@@ -436,6 +437,16 @@ struct flow *track_segment(struct track *t, const struct segment *s)
 	if (f)
 		note_recent(t, f);
 	return f;
+}
+
+int track_borrow(struct track *t)
+{
+	return loans_init(&t->loans);
+}
+
+void track_repay(struct track *t)
+{
+	loans_repay(&t->loans);
 }
 
 void track_fragment(struct track *t, const struct segment *s)

@@ -142,6 +142,14 @@ void track_free(struct track *t); /* closes all flows first; NULL is fine */
 struct flow *track_segment(struct track *t, const struct segment *s);
 
 /*
+ * From here on payloads of segments stay where they are until track_repay(), so logs may leave
+ * bytes in them (loan.h). Called once. Returns 0 or -ENOMEM.
+ */
+int track_borrow(struct track *t);
+/* All payloads so far may go when this returns. */
+void track_repay(struct track *t);
+
+/*
  * Takes an IP fragment. Its flows are marked within 10 ms of track time, at the next tick, or when
  * one of them is settled; then all flows are visited once for many fragments.
  */

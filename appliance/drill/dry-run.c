@@ -368,6 +368,14 @@ static int new_watch(struct drill *d, bool modules)
 	return d->watch ? 0 : -ENOMEM;
 }
 
+static void repay(void *ctx)
+{
+	const struct drill *d = ctx;
+
+	if (d->watch)
+		track_repay(watch_track(d->watch));
+}
+
 /* ---- services --------------------------------------------------------------------------- */
 
 static void no_module(struct drill *d, const char *protocol, const char *detail)
@@ -604,7 +612,8 @@ static int track_file(struct drill *d, bool modules, frame_fn fn)
 {
 	for (;;) {
 		int r = new_watch(d, modules);
-		if (r < 0 || (r = dry_run_read_all(d, fn, d)) != 0 || (r = d->r) < 0)
+		if (r < 0 || (r = track_borrow(watch_track(d->watch))) < 0 ||
+		    (r = dry_run_read_all(d, fn, d)) != 0 || (r = d->r) < 0)
 			return r;
 		if (survey_ends(d))
 			return 0;
@@ -769,6 +778,7 @@ int dry_run(const struct dry_run_options *o, FILE *out, FILE *err)
 		fprintf(err, "jeebs-appliance: %s: %s\n", o->path, log_strerror(r));
 		return EX_NOINPUT;
 	}
+	pcap_file_on_refill(d.file, repay, &d);
 	d.modules = module_host_new(o->modules_dir);
 	r = d.modules ? open_keys(&d) : -ENOMEM;
 	if (r == 0)

@@ -54,6 +54,23 @@ static void test_some_would_be_refused(void **state)
 	assert_true(strlen(word(connection(0), "detail")) > 0);
 }
 
+#define LONG "0123456789012345678901234567890123456789012345678901234567890123456789"
+
+/* A request that waits for its answer is needed longer than the file's part it came with. */
+static void test_request_outlives_its_frame(void **state)
+{
+	static uint8_t other[60000];
+	struct talk a = talk_open("10.1.0.7:40000", "10.9.0.1:80");
+
+	memset(other, 0xee, sizeof other);
+	ask(&a, "POST /a HTTP/1.1\r\nHost: h\r\nX-Long: " LONG "\r\nContent-Length: 3\r\n\r\nabc");
+	answer(&a, "HTTP/1.1 2");
+	for (int i = 0; i < 60; i++)
+		record(other, sizeof other, sizeof other);
+	assert_int_equal(run(), 1);
+	assert_int_equal(number("totals.refuse_by_reason.request-not-idempotent"), 1);
+}
+
 /* The box forgets a connection that is silent for WATCH_IDLE_TIMEOUT_NS, and so does the drill. */
 static void test_silent_for_hours(void **state)
 {
@@ -407,15 +424,25 @@ static void test_standard_input(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(test_all_would_continue), CASE(test_some_would_be_refused),
-		CASE(test_silent_for_hours),   CASE(test_nobody_is_live),
-		CASE(test_handshake_cut),      CASE(test_order_of_rows),
-		CASE(test_many_rows),          CASE(test_what_was_read_is_counted),
-		CASE(test_parse_cut),          CASE(test_cut_by_packet),
-		CASE(test_cut_by_time),        CASE(test_told_time_cuts_there_again),
-		CASE(test_cut_at_the_end),     CASE(test_cut_where_it_is_busiest),
-		CASE(test_busiest_of_nobody),  CASE(test_acknowledged_in_part),
-		CASE(test_half_an_option),     CASE(test_standard_input),
+		CASE(test_all_would_continue),
+		CASE(test_some_would_be_refused),
+		CASE(test_request_outlives_its_frame),
+		CASE(test_silent_for_hours),
+		CASE(test_nobody_is_live),
+		CASE(test_handshake_cut),
+		CASE(test_order_of_rows),
+		CASE(test_many_rows),
+		CASE(test_what_was_read_is_counted),
+		CASE(test_parse_cut),
+		CASE(test_cut_by_packet),
+		CASE(test_cut_by_time),
+		CASE(test_told_time_cuts_there_again),
+		CASE(test_cut_at_the_end),
+		CASE(test_cut_where_it_is_busiest),
+		CASE(test_busiest_of_nobody),
+		CASE(test_acknowledged_in_part),
+		CASE(test_half_an_option),
+		CASE(test_standard_input),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

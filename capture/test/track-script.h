@@ -17,6 +17,7 @@
 
 #include <cmocka.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "capture/track.h"
 
@@ -35,9 +36,16 @@ static uint32_t isn[2];
 static uint16_t window[2];
 static struct tcp_options option[2];
 static uint16_t vlan[2];       /* 0: no tag */
+static uint8_t dst_mac[2];     /* its last byte */
 static uint32_t captured;      /* ceiling of the payload bytes in the capture */
 static const uint8_t *payload; /* used instead of the pattern */
 static int64_t now;
+
+/* What the track borrows: payloads of this many segments. */
+#define LENT_MAX 5
+static bool borrows;
+static struct buf lent[LENT_MAX];
+static uint32_t lent_count;
 
 static bool put_off;                                                  /* flows are put off */
 static void (*before_shown)(enum flow_dir d, uint64_t off, size_t n); /* may be NULL */
@@ -115,18 +123,33 @@ static inline void on_close(void *ctx, struct flow *f, enum track_close w)
 
 static const struct track_sink sink = {on_open, on_data, on_gap, on_fin, on_changed, on_close};
 
+/* Lets the payloads of all segments so far go. */
+static inline void repay(void)
+{
+	if (track)
+		track_repay(track);
+	while (lent_count > 0) {
+		const struct buf *b = &lent[--lent_count];
+		memset(b->p, 0xee, b->n);
+		free(b->p);
+	}
+}
+
 static inline void restart(void)
 {
 	track_free(track);
+	track = NULL;
+	repay();
 	track = track_new(&config, &sink, NULL);
 	assert_non_null(track);
+	assert_int_equal(borrows ? track_borrow(track) : 0, 0);
 	opens = closes = changes = 0;
 	memset(shown, 0, sizeof shown);
 	memset(fins, 0, sizeof fins);
 	memset(gaps, 0, sizeof gaps);
 }
 
-static inline int set_up(void **state)
+static inline int set_up_rig(void)
 {
 	assert_int_equal(endpoint_parse("10.9.0.1:80", false, &server), 0);
 	assert_int_equal(endpoint_parse("10.1.0.7:40000", false, &client), 0);
@@ -156,6 +179,7 @@ static inline int set_up(void **state)
 	captured = UINT32_MAX;
 	payload = NULL;
 	vlan[0] = vlan[1] = 0;
+	dst_mac[0] = dst_mac[1] = 0;
 	before_shown = NULL;
 	put_off = false;
 	now = 1000 * NS_PER_S;
@@ -164,10 +188,36 @@ static inline int set_up(void **state)
 	return 0;
 }
 
+static inline int set_up(void **state)
+{
+	borrows = false;
+	return set_up_rig();
+}
+
+static inline int set_up_borrowing(void **state)
+{
+	borrows = true;
+	return set_up_rig();
+}
+
 static inline int tear_down(void **state)
 {
 	track_free(track);
+	track = NULL;
+	repay();
 	return 0;
+}
+
+/* The payload of a segment has been taken. */
+static inline void take_back(uint8_t *p, uint32_t n)
+{
+	if (!borrows) {
+		free(p);
+		return;
+	}
+	if (lent_count == LENT_MAX)
+		repay();
+	lent[lent_count++] = (struct buf){.p = p, .n = n};
 }
 
 static inline struct flow *emit(enum flow_dir d, int flags, int64_t off, int64_t ack, uint32_t n)
@@ -187,6 +237,7 @@ static inline struct flow *emit(enum flow_dir d, int flags, int64_t off, int64_t
 		.time_ns = now,
 		.mac_valid = true,
 		.src_mac = {2, 0, 0, 0, 0, (uint8_t)d},
+		.dst_mac = {2, 0, 0, 0, 0, dst_mac[d]},
 	};
 	uint32_t have = n < captured ? n : captured;
 	uint8_t *p = malloc(have + 1);
@@ -198,7 +249,7 @@ static inline struct flow *emit(enum flow_dir d, int flags, int64_t off, int64_t
 		g.opt.seen &= (uint16_t) ~(TCP_OPT_MSS | TCP_OPT_SACK_PERM | TCP_OPT_WSCALE |
 					   TCP_OPT_MPTCP | TCP_OPT_BAD);
 	struct flow *f = track_segment(track, &g);
-	free(p);
+	take_back(p, have);
 	now += 1000;
 	return f;
 }
@@ -241,6 +292,11 @@ static inline void assert_log(const struct flow *f, enum flow_dir d, uint64_t fr
 	}
 }
 
-#define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+/* Each case is run twice: bytes are copied at once, or borrowed for some segments. */
+#define RUN(f, name, up)                     \
+	{                                    \
+		name, f, up, tear_down, NULL \
+	}
+#define CASE(f) RUN(f, #f, set_up), RUN(f, #f " (borrowing)", set_up_borrowing)
 
 #endif

@@ -291,7 +291,7 @@ static inline int set_up(void **state)
 	strcpy(folder, "/tmp/jeebs-drill-XXXXXX");
 	assert_non_null(mkdtemp(folder));
 	snprintf(path, sizeof path, "%s/capture.pcap", folder);
-	capture = BUF_INIT(1 << 20);
+	capture = BUF_INIT(4 << 20);
 	begin_capture();
 	options = (struct dry_run_options){
 		.path = path,
