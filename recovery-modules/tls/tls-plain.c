@@ -78,7 +78,7 @@ static bool next_block(struct tls_plain *p)
 	uint32_t next = p->at_block + 1 < TLS_VIEW_BLOCKS ? p->at_block + 1 : p->pinned;
 
 	if (p->at_block + 1 == TLS_VIEW_BLOCKS &&
-	    (TLS_VIEW_BLOCKS - p->pinned - 1) * filled < TLS_VIEWS_LIVE)
+	    (p->pinned + 1) * filled + TLS_VIEWS_LIVE > TLS_VIEW_BLOCKS * filled)
 		return false; /* the module holds too many of them itself */
 	if (p->block[next])
 		forget(p, p->block[next]);
