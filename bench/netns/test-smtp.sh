@@ -99,8 +99,8 @@ stock_swaks() { # ID PORT NAME TO MAIL OPTION...
 stock_curl curl25 25 me.example.org held c25
 stock_curl curl2525 2525 me.example.org held c2525
 stock_curl hello25 25 held user ch25
-stock_curl body25 25 me.example.org user cb25 --limit-rate 200k
-stock_curl body2525 2525 me.example.org user cb2525 --limit-rate 200k
+stock_curl body25 25 me.example.org user cb25 --limit-rate 50k
+stock_curl body2525 2525 me.example.org user cb2525 --limit-rate 50k
 stock_swaks swaks25 25 me.example.org held s25
 stock_swaks swaks2525 2525 me.example.org held s2525 --pipeline
 stock_swaks swaksafter 25 me.example.org after sw25
