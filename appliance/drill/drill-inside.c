@@ -178,11 +178,9 @@ static int count_peek(struct jeebs_keys *k, uint32_t key, uint64_t nonce, uint64
 	return seals_of(k)->ops->peek(seals_of(k)->keys, key, nonce, off, in, out);
 }
 
-static int count_seal(struct jeebs_keys *k, uint32_t key, uint64_t nonce, struct jeebs_bytes aad,
-		      struct jeebs_bytes in, uint8_t *out)
+/* Remembers that something is sealed. False: no memory. */
+static bool note_seal(struct drill_seals *s, uint32_t key, uint64_t nonce)
 {
-	struct drill_seals *s = seals_of(k);
-
 	/* The array doubles at powers of two. */
 	if ((s->n & (s->n - 1)) == 0) {
 		void *p = reallocarray(s->v, s->n ? 2 * s->n : 1, sizeof *s->v);
@@ -190,10 +188,42 @@ static int count_seal(struct jeebs_keys *k, uint32_t key, uint64_t nonce, struct
 		if (p)
 			s->v = p;
 	}
-	if (s->lost)
+	if (!s->lost)
+		s->v[s->n++] = (struct drill_seal){key, nonce};
+	return !s->lost;
+}
+
+static int count_seal(struct jeebs_keys *k, uint32_t key, uint64_t nonce, struct jeebs_bytes aad,
+		      struct jeebs_bytes in, uint8_t *out)
+{
+	struct drill_seals *s = seals_of(k);
+
+	if (!note_seal(s, key, nonce))
 		return JEEBS_CRYPTO_FAILED;
-	s->v[s->n++] = (struct drill_seal){key, nonce};
 	return s->ops->seal(s->keys, key, nonce, aad, in, out);
+}
+
+static int count_open_cbc(struct jeebs_keys *k, uint32_t key, uint64_t number,
+			  struct jeebs_bytes head, struct jeebs_bytes in, uint8_t *out,
+			  size_t *ret_n)
+{
+	return seals_of(k)->ops->open_cbc(seals_of(k)->keys, key, number, head, in, out, ret_n);
+}
+
+/* What counts as the nonce is the beginning of a fresh IV. One that was out is to be the same. */
+static int count_seal_cbc(struct jeebs_keys *k, uint32_t key, uint64_t number,
+			  struct jeebs_bytes head, struct jeebs_bytes iv, struct jeebs_bytes in,
+			  size_t pad, uint8_t *out)
+{
+	struct drill_seals *s = seals_of(k);
+	int r = s->ops->seal_cbc(s->keys, key, number, head, iv, in, pad, out);
+	uint64_t nonce = 0;
+
+	for (int i = 0; r == JEEBS_CRYPTO_OK && i < 8; i++)
+		nonce = nonce << 8 | out[i];
+	if (r == JEEBS_CRYPTO_OK && iv.n == 0 && !note_seal(s, key, nonce))
+		return JEEBS_CRYPTO_FAILED;
+	return r;
 }
 
 const struct jeebs_crypto_ops drill_seals_ops = {
@@ -204,6 +234,8 @@ const struct jeebs_crypto_ops drill_seals_ops = {
 	.peek = count_peek,
 	.seal = count_seal,
 	.open_pieces = count_open_pieces,
+	.open_cbc = count_open_cbc,
+	.seal_cbc = count_seal_cbc,
 };
 
 void drill_seals_deinit(struct drill_seals *s)

@@ -9,7 +9,7 @@
 static const struct {
 	const char *name;   /* authenticated */
 	const char *stream; /* the same key stream alone */
-} names[TLS_CIPHERS] = {
+} names[TLS_AEADS] = {
 	[TLS_AES_128_GCM] = {"AES-128-GCM", "AES-128-CTR"},
 	[TLS_AES_256_GCM] = {"AES-256-GCM", "AES-256-CTR"},
 	[TLS_AES_128_CCM] = {"AES-128-CCM", "AES-128-CTR"},
@@ -18,12 +18,12 @@ static const struct {
 };
 
 /* Looked up once: OpenSSL's own search at each use costs more than a short record. */
-static EVP_CIPHER *ciphers[TLS_CIPHERS], *streams[TLS_CIPHERS];
+static EVP_CIPHER *ciphers[TLS_AEADS], *streams[TLS_AEADS];
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void look_up(void)
 {
-	for (int i = 0; i < TLS_CIPHERS; i++) {
+	for (int i = 0; i < TLS_AEADS; i++) {
 		ciphers[i] = EVP_CIPHER_fetch(NULL, names[i].name, NULL);
 		streams[i] = EVP_CIPHER_fetch(NULL, names[i].stream, NULL);
 	}

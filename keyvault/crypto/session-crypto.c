@@ -2,12 +2,13 @@
 #include "session-crypto.h"
 
 #include "aead.h"
+#include "cbc.h"
 #include "jeebs/recovery-module.h"
 #include "tls-schedule.h"
 
 struct session_key {
 	const struct tls_suite *suite;
-	uint8_t secret[TLS_SECRET_MAX_BYTES]; /* of TLS 1.3, for the next key */
+	uint8_t secret[TLS_SECRET_MAX_BYTES]; /* of TLS 1.3, for the next key; of CBC, of the MAC */
 	struct tls_traffic_key traffic;
 	uint64_t sealed; /* the last nonce, if any */
 	bool has_sealed;
@@ -117,6 +118,8 @@ static int derive(struct jeebs_keys *k, const struct jeebs_key_spec *spec, uint3
 		return JEEBS_CRYPTO_NO_KEY;
 	if (!suite || suite->tls13 == (label == TLS_MASTER))
 		return JEEBS_CRYPTO_NO_SUITE;
+	if (spec->flags & JEEBS_KEY_ENCRYPT_THEN_MAC)
+		suite = tls_suite_encrypt_then_mac(suite);
 	size_t n = label == TLS_MASTER ? TLS_MASTER_BYTES : tls_suite_hash_bytes(suite);
 	if (!find_secret(k, spec, label, n, &secret))
 		return JEEBS_CRYPTO_NO_KEY;
@@ -126,7 +129,7 @@ static int derive(struct jeebs_keys *k, const struct jeebs_key_spec *spec, uint3
 	bool ok;
 	if (label == TLS_MASTER) {
 		ok = tls12_traffic_key(suite, secret, spec->client_random, spec->server_random,
-				       spec->dir, &new.traffic);
+				       spec->dir, &new.traffic, new.secret);
 	} else {
 		memcpy(new.secret, secret.p, secret.n);
 		ok = from_secret(&new);
@@ -185,6 +188,8 @@ static int open_message(struct jeebs_keys *k, uint32_t handle, uint64_t nonce,
 
 	if (!key)
 		return JEEBS_CRYPTO_NO_KEY;
+	if (tls_suite_is_cbc(key->suite))
+		return JEEBS_CRYPTO_FAILED;
 	struct aead a = aead_of(key, nonce);
 	return aead_open(&a, bytes_of_module(aad), bytes_of_module(in), out);
 }
@@ -200,7 +205,7 @@ static int open_pieces(struct jeebs_keys *k, uint32_t handle, uint64_t nonce,
 
 	if (!key)
 		return JEEBS_CRYPTO_NO_KEY;
-	if (n > PIECES_MAX)
+	if (tls_suite_is_cbc(key->suite) || n > PIECES_MAX)
 		return JEEBS_CRYPTO_FAILED;
 	for (size_t i = 0; i < n; i++)
 		piece[i] = bytes_of_module(in[i]);
@@ -215,6 +220,10 @@ static int peek(struct jeebs_keys *k, uint32_t handle, uint64_t nonce, uint64_t 
 
 	if (!key)
 		return JEEBS_CRYPTO_NO_KEY;
+	if (tls_suite_is_cbc(key->suite)) {
+		struct cbc c = {.suite = key->suite, .key = key->traffic.key};
+		return off == 0 ? cbc_peek(&c, bytes_of_module(in), out) : JEEBS_CRYPTO_FAILED;
+	}
 	struct aead a = aead_of(key, nonce);
 	return aead_peek(&a, off, bytes_of_module(in), out);
 }
@@ -226,6 +235,8 @@ static int seal(struct jeebs_keys *k, uint32_t handle, uint64_t nonce, struct je
 
 	if (!key)
 		return JEEBS_CRYPTO_NO_KEY;
+	if (tls_suite_is_cbc(key->suite))
+		return JEEBS_CRYPTO_FAILED;
 	if (key->has_sealed && nonce != key->sealed + 1)
 		return JEEBS_CRYPTO_USED;
 	struct aead a = aead_of(key, nonce);
@@ -233,6 +244,42 @@ static int seal(struct jeebs_keys *k, uint32_t handle, uint64_t nonce, struct je
 	key->has_sealed = true;
 	key->sealed = nonce;
 	return aead_seal(&a, bytes_of_module(aad), bytes_of_module(in), out);
+}
+
+static int cbc_of(struct jeebs_keys *k, uint32_t handle, uint64_t number, struct jeebs_bytes head,
+		  struct cbc *ret)
+{
+	const struct session_key *key = key_at(k, handle);
+
+	if (!key)
+		return JEEBS_CRYPTO_NO_KEY;
+	if (!tls_suite_is_cbc(key->suite) || head.n != 3)
+		return JEEBS_CRYPTO_FAILED;
+	*ret = (struct cbc){key->suite, key->traffic.key, key->secret, number,
+			    bytes_of_module(head)};
+	return JEEBS_CRYPTO_OK;
+}
+
+static int open_cbc(struct jeebs_keys *k, uint32_t handle, uint64_t number, struct jeebs_bytes head,
+		    struct jeebs_bytes in, uint8_t *out, size_t *ret_n)
+{
+	struct cbc c;
+	int r = cbc_of(k, handle, number, head, &c);
+
+	return r == JEEBS_CRYPTO_OK ? cbc_open(&c, bytes_of_module(in), out, ret_n) : r;
+}
+
+static int seal_cbc(struct jeebs_keys *k, uint32_t handle, uint64_t number, struct jeebs_bytes head,
+		    struct jeebs_bytes iv, struct jeebs_bytes in, size_t pad, uint8_t *out)
+{
+	struct cbc c;
+	int r = cbc_of(k, handle, number, head, &c);
+
+	if (r == JEEBS_CRYPTO_OK && iv.n != 0 && iv.n != CBC_BLOCK)
+		r = JEEBS_CRYPTO_FAILED;
+	return r == JEEBS_CRYPTO_OK
+		       ? cbc_seal(&c, iv.n > 0 ? iv.p : NULL, bytes_of_module(in), pad, out)
+		       : r;
 }
 
 const struct jeebs_crypto_ops session_crypto_ops = {
@@ -243,4 +290,6 @@ const struct jeebs_crypto_ops session_crypto_ops = {
 	.peek = peek,
 	.seal = seal,
 	.open_pieces = open_pieces,
+	.open_cbc = open_cbc,
+	.seal_cbc = seal_cbc,
 };

@@ -39,6 +39,7 @@ struct follower {
 	uint32_t dir, key;
 	uint64_t number;
 	bool started; /* something was sealed */
+	bool etm;
 	uint32_t records, updates;
 };
 
@@ -387,7 +388,7 @@ static void test_several_secrets(void **state)
 	spec.suite = 0xc02b; /* of TLS 1.2 */
 	assert_int_equal(c->derive(k, &spec, &other), JEEBS_CRYPTO_NO_SUITE);
 	spec.kind = JEEBS_KEY_TLS12;
-	spec.suite = 0xc013; /* AES-128-CBC */
+	spec.suite = 0xc072; /* CAMELLIA-128-CBC */
 	assert_int_equal(c->derive(k, &spec, &other), JEEBS_CRYPTO_NO_SUITE);
 	session_crypto_deinit(k);
 	free(room);
@@ -429,10 +430,178 @@ static void test_handles_have_a_ceiling(void **state)
 	free(room);
 }
 
+/* ---- CBC ------------------------------------------------------------------------------------ */
+
+/* What @f has a key for is not opened, and nothing of it is given away. */
+static void check_cbc_forged(const struct follower *f, struct bytes head, struct bytes in)
+{
+	const struct jeebs_crypto_ops *c = &session_crypto_ops;
+	uint8_t out[20000];
+	size_t n;
+
+	memset(out, 7, sizeof out);
+	assert_int_equal(c->open_cbc(f->keys, f->key, f->number, given(head), given(in), out, &n),
+			 JEEBS_CRYPTO_FORGED);
+	for (size_t i = 0; i < in.n; i++)
+		assert_true(out[i] == 0 || out[i] == 7);
+}
+
+/* Each byte of padding counts, though the MAC is not over it: blocks of nothing else. */
+static void check_cbc_padding(const struct follower *f, struct bytes head, struct bytes text,
+			      size_t pad)
+{
+	size_t n = 16 + text.n + pad + f->suite->tag, behind = f->etm ? f->suite->tag : 0, m;
+	const struct jeebs_crypto_ops *c = &session_crypto_ops;
+	uint8_t sealed[20000], out[20000];
+
+	assert_int_equal(c->seal_cbc(f->keys, f->key, f->number, given(head), given(BYTES_NONE),
+				     given(text), pad, sealed),
+			 JEEBS_CRYPTO_OK);
+	assert_int_equal(c->open_cbc(f->keys, f->key, f->number, given(head),
+				     given(bytes_of(sealed, n)), out, &m),
+			 JEEBS_CRYPTO_OK);
+	assert_true(bytes_eq(bytes_of(out, m), text));
+	sealed[n - behind - 40] ^= 1;
+	check_cbc_forged(f, head, bytes_of(sealed, n));
+}
+
+static void check_cbc_record(struct follower *f, struct bytes head, struct bytes sealed)
+{
+	const struct jeebs_crypto_ops *c = &session_crypto_ops;
+	uint8_t text[20000], copy[20000], again[20000];
+	size_t n, around = f->suite->tag + 16u;
+
+	assert_int_equal(
+		c->open_cbc(f->keys, f->key, f->number, given(head), given(sealed), text, &n),
+		JEEBS_CRYPTO_OK);
+	for (size_t i = 0; i<sealed.n; i += sealed.n> 500 ? 97 : 1) {
+		memcpy(copy, sealed.p, sealed.n);
+		copy[i] ^= 1;
+		check_cbc_forged(f, head, bytes_of(copy, sealed.n));
+		check_cbc_forged(f, head, bytes_head(sealed, i));
+	}
+	f->number++;
+	check_cbc_forged(f, head, sealed);
+	f->number--;
+	memcpy(copy, "\x16\3\3", 3);
+	copy[0] ^= head.p[0] == 0x16;
+	check_cbc_forged(f, bytes_of(copy, 3), sealed);
+	check_cbc_padding(f, head, bytes_of(text, n), sealed.n - around - n + 64);
+	/* With its IV and padding it is the same again. */
+	assert_int_equal(c->seal_cbc(f->keys, f->key, f->number, given(head),
+				     given(bytes_head(sealed, 16)), given(bytes_of(text, n)),
+				     sealed.n - around - n, again),
+			 JEEBS_CRYPTO_OK);
+	assert_memory_equal(again, sealed.p, sealed.n);
+	/* Whatever makes no whole blocks, and what is no CBC, is refused. */
+	assert_int_equal(c->seal_cbc(f->keys, f->key, f->number, given(head), given(BYTES_NONE),
+				     given(bytes_of(text, n)), sealed.n - around - n + 1, again),
+			 JEEBS_CRYPTO_FAILED);
+	assert_int_equal(c->open(f->keys, f->key, 0, given(head), given(sealed), again),
+			 JEEBS_CRYPTO_FAILED);
+	const struct jeebs_bytes piece = given(sealed);
+	assert_int_equal(c->open_pieces(f->keys, f->key, 0, given(head), &piece, 1, again),
+			 JEEBS_CRYPTO_FAILED);
+	assert_int_equal(c->seal(f->keys, f->key, 0, given(head), given(sealed), again),
+			 JEEBS_CRYPTO_FAILED);
+	if (head.p[0] == 23)
+		buf_bytes(&f->plain, bytes_of(text, n));
+	f->number++;
+}
+
+static void follow_cbc(struct tls_rig *r, uint32_t dir, uint16_t suite, bool etm)
+{
+	struct session_secrets secrets = tls_rig_secrets(r);
+	void *room = calloc(1, SESSION_CRYPTO_BYTES);
+	struct follower f = {.keys = session_crypto_init(room, &secrets),
+			     .suite = tls_suite_find(suite),
+			     .etm = etm,
+			     .wire = reader_init(buf_view(&r->wire[dir])),
+			     .plain = BUF_INIT(1 << 20)};
+	struct jeebs_key_spec spec = {.kind = JEEBS_KEY_TLS12,
+				      .dir = dir,
+				      .suite = suite,
+				      .flags = etm ? JEEBS_KEY_ENCRYPT_THEN_MAC : 0};
+	bool sealed = false;
+
+	memcpy(spec.client_random, r->wire[0].p + 11, 32);
+	memcpy(spec.server_random, r->wire[1].p + 11, 32);
+	assert_int_equal(session_crypto_ops.derive(f.keys, &spec, &f.key), JEEBS_CRYPTO_OK);
+	while (reader_left(&f.wire) > 0) {
+		struct bytes head = reader_bytes(&f.wire, 3);
+		struct bytes body = reader_bytes(&f.wire, reader_u16be(&f.wire));
+		assert_true(reader_ok(&f.wire));
+		if (sealed)
+			check_cbc_record(&f, head, body);
+		sealed |= head.p[0] == 20;
+	}
+	assert_true(bytes_eq(buf_view(&f.plain), buf_view(&r->plain[dir])));
+	session_crypto_deinit(f.keys);
+	buf_deinit(&f.plain);
+	free(room);
+}
+
+static void test_cbc(void **state)
+{
+	static const struct {
+		const char *name;
+		uint16_t number;
+	} cbc[] = {{"ECDHE-ECDSA-AES128-SHA", 0xc009},
+		   {"ECDHE-ECDSA-AES256-SHA", 0xc00a},
+		   {"ECDHE-ECDSA-AES128-SHA256", 0xc023},
+		   {"ECDHE-ECDSA-AES256-SHA384", 0xc024}};
+
+	for (unsigned i = 0; i < 8; i++) {
+		struct tls_rig *r = tls_rig_new(&(struct tls_rig_options){
+			.suite = cbc[i / 2].name, .no_encrypt_then_mac = i & 1});
+		static const uint8_t much[20000] = {1, 2, 3};
+		tls_rig_handshake(r);
+		for (size_t n = 1; n < 40; n += 3)
+			tls_rig_say(r, JEEBS_TO_SERVER, bytes_of(much, n));
+		tls_rig_say(r, JEEBS_TO_CLIENT, bytes_of(much, sizeof much));
+		tls_rig_close(r, JEEBS_TO_CLIENT);
+		for (uint32_t dir = 0; dir < 2; dir++)
+			follow_cbc(r, dir, cbc[i / 2].number, !(i & 1));
+		tls_rig_free(r);
+	}
+}
+
+/* Of each number, cipher and MAC are those that OpenSSL has for it. */
+static void test_numbers_of_cbc(void **state)
+{
+	SSL_CTX *ctx = SSL_CTX_new(TLS_method());
+	SSL *ssl = SSL_new(ctx);
+	unsigned known = 0;
+
+	for (uint32_t number = 0; number < 65536; number++) {
+		const unsigned char name[2] = {(unsigned char)(number >> 8), (unsigned char)number};
+		const struct tls_suite *s = tls_suite_find((uint16_t)number);
+		const SSL_CIPHER *c = SSL_CIPHER_find(ssl, name);
+		if (!s || !tls_suite_is_cbc(s))
+			continue;
+		assert_non_null(c);
+		known++;
+		assert_int_equal(SSL_CIPHER_get_cipher_nid(c),
+				 s->cipher == TLS_AES_128_CBC ? NID_aes_128_cbc : NID_aes_256_cbc);
+		const EVP_MD *mac = EVP_get_digestbynid(SSL_CIPHER_get_digest_nid(c));
+		assert_int_equal(EVP_MD_get_size(mac), s->tag);
+		assert_int_equal(EVP_MD_is_a(SSL_CIPHER_get_handshake_digest(c), "SHA384"),
+				 s->sha384);
+		const struct tls_suite *etm = tls_suite_encrypt_then_mac(s);
+		assert_true(!s->etm && etm->etm && etm->number == s->number);
+		assert_int_equal(etm->cipher, s->cipher);
+	}
+	assert_int_equal(known, 16);
+	SSL_free(ssl);
+	SSL_CTX_free(ctx);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_suite),
+		cmocka_unit_test(test_cbc),
+		cmocka_unit_test(test_numbers_of_cbc),
 		cmocka_unit_test(test_several_secrets),
 		cmocka_unit_test(test_handles_have_a_ceiling),
 	};

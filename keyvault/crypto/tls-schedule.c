@@ -23,15 +23,20 @@ static bool derive(const char *kdf, const OSSL_PARAM *params, uint8_t *ret, size
 	return ok;
 }
 
-/* Where the bytes of one direction's key and IV are in the key block: there are no MAC keys. */
+/* Where the bytes of one direction are in the key block: keys of MACs only CBC has, and no IV. */
 static void split(const struct tls_suite *s, const uint8_t *block, uint32_t dir,
-		  struct tls_traffic_key *ret)
+		  struct tls_traffic_key *ret, uint8_t *ret_mac)
 {
 	size_t key = tls_suite_key_bytes(s);
 	size_t iv = TLS_NONCE_BYTES - tls_suite_explicit_bytes(s);
 	size_t who = dir == JEEBS_TO_CLIENT;
 
 	*ret = (struct tls_traffic_key){0};
+	if (tls_suite_is_cbc(s)) {
+		memcpy(ret_mac, block + who * s->tag, s->tag);
+		memcpy(ret->key, block + 2 * (size_t)s->tag + who * key, key);
+		return;
+	}
 	memcpy(ret->key, block + who * key, key);
 	memcpy(ret->iv, block + 2 * key + who * iv, iv);
 }
@@ -39,10 +44,12 @@ static void split(const struct tls_suite *s, const uint8_t *block, uint32_t dir,
 bool tls12_traffic_key(const struct tls_suite *s, struct bytes master,
 		       const uint8_t client_random[static TLS_RANDOM_BYTES],
 		       const uint8_t server_random[static TLS_RANDOM_BYTES], uint32_t dir,
-		       struct tls_traffic_key *ret)
+		       struct tls_traffic_key *ret, uint8_t ret_mac[static TLS_SECRET_MAX_BYTES])
 {
-	uint8_t block[2 * (TLS_KEY_MAX_BYTES + TLS_NONCE_BYTES)], seed[13 + 2 * TLS_RANDOM_BYTES];
-	size_t n = 2 * (tls_suite_key_bytes(s) + TLS_NONCE_BYTES - tls_suite_explicit_bytes(s));
+	uint8_t block[2 * (TLS_KEY_MAX_BYTES + TLS_SECRET_MAX_BYTES)],
+		seed[13 + 2 * TLS_RANDOM_BYTES];
+	size_t more = tls_suite_is_cbc(s) ? s->tag : TLS_NONCE_BYTES - tls_suite_explicit_bytes(s);
+	size_t n = 2 * (tls_suite_key_bytes(s) + more);
 
 	memcpy(seed, "key expansion", 13);
 	memcpy(seed + 13, server_random, TLS_RANDOM_BYTES);
@@ -55,7 +62,7 @@ bool tls12_traffic_key(const struct tls_suite *s, struct bytes master,
 	};
 	bool ok = derive("TLS1-PRF", params, block, n);
 	if (ok)
-		split(s, block, dir, ret);
+		split(s, block, dir, ret, ret_mac);
 	explicit_bzero(block, sizeof block);
 	return ok;
 }

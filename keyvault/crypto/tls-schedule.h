@@ -17,11 +17,11 @@ struct tls_traffic_key {
 
 /* Each returns false when OpenSSL cannot: no memory, or no such algorithm. */
 
-/* @dir: JEEBS_TO_SERVER, the client's key, or JEEBS_TO_CLIENT. */
+/* @dir: JEEBS_TO_SERVER, the client's key, or JEEBS_TO_CLIENT. @ret_mac gets that of CBC's MAC. */
 bool tls12_traffic_key(const struct tls_suite *s, struct bytes master,
 		       const uint8_t client_random[static TLS_RANDOM_BYTES],
 		       const uint8_t server_random[static TLS_RANDOM_BYTES], uint32_t dir,
-		       struct tls_traffic_key *ret);
+		       struct tls_traffic_key *ret, uint8_t ret_mac[static TLS_SECRET_MAX_BYTES]);
 /* @secret: a traffic secret, of the length of the suite's hash. */
 bool tls13_traffic_key(const struct tls_suite *s, struct bytes secret, struct tls_traffic_key *ret);
 /* The secret after a KeyUpdate. */

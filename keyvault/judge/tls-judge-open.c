@@ -5,6 +5,21 @@
 #include <openssl/ssl.h>
 
 #define HEADER 5
+#define BLOCK  16
+
+/* Of CBC. Suites of before TLS 1.2 have SHA-256 in its key schedule too (RFC 5246 section 1.2). */
+static bool find_mac(const SSL_CIPHER *c, struct judge_suite *io)
+{
+	int nid = SSL_CIPHER_get_cipher_nid(c);
+
+	if (nid != NID_aes_128_cbc && nid != NID_aes_256_cbc)
+		return false;
+	if (io->hash && EVP_MD_is_a(io->hash, "MD5-SHA1"))
+		io->hash = EVP_sha256();
+	io->mac = EVP_get_digestbynid(SSL_CIPHER_get_digest_nid(c));
+	io->tag = io->mac ? (size_t)EVP_MD_get_size(io->mac) : 0;
+	return io->mac;
+}
 
 bool judge_suite_find(uint16_t number, struct judge_suite *ret)
 {
@@ -12,7 +27,7 @@ bool judge_suite_find(uint16_t number, struct judge_suite *ret)
 	SSL_CTX *ctx = SSL_CTX_new(TLS_method());
 	SSL *ssl = ctx ? SSL_new(ctx) : NULL;
 	const SSL_CIPHER *c = ssl ? SSL_CIPHER_find(ssl, bytes) : NULL;
-	bool ok = c && SSL_CIPHER_is_aead(c);
+	bool ok = c;
 
 	if (ok) {
 		const char *name = SSL_CIPHER_get_name(c);
@@ -25,7 +40,7 @@ bool judge_suite_find(uint16_t number, struct judge_suite *ret)
 			.chacha = nid == NID_chacha20_poly1305,
 			.ccm = strstr(name, "CCM") != NULL,
 		};
-		ok = ret->cipher && ret->hash;
+		ok = (SSL_CIPHER_is_aead(c) || find_mac(c, ret)) && ret->cipher && ret->hash;
 	}
 	if (ok)
 		ret->key_n = (size_t)EVP_CIPHER_get_key_length(ret->cipher);
@@ -106,8 +121,10 @@ bool judge_key_12(const struct judge_suite *s, struct bytes master,
 		  const uint8_t random[static 2][TLS_RANDOM_BYTES], uint32_t dir,
 		  struct judge_key *ret)
 {
-	uint8_t block[2 * (32 + 12)], seed[13 + 2 * TLS_RANDOM_BYTES] = "key expansion";
-	size_t iv = s->chacha ? 12 : 4, n = 2 * (s->key_n + iv);
+	uint8_t block[2 * (32 + EVP_MAX_MD_SIZE)],
+		seed[13 + 2 * TLS_RANDOM_BYTES] = "key expansion";
+	size_t iv = s->mac ? 0 : s->chacha ? 12 : 4, mac = s->mac ? s->tag : 0;
+	size_t n = 2 * (mac + s->key_n + iv);
 
 	if (master.n != TLS_MASTER_BYTES)
 		return false;
@@ -115,8 +132,9 @@ bool judge_key_12(const struct judge_suite *s, struct bytes master,
 	memcpy(seed + 13 + TLS_RANDOM_BYTES, random[0], TLS_RANDOM_BYTES);
 	bool ok = prf(s, master, bytes_of(seed, sizeof seed), block, n);
 	*ret = (struct judge_key){{0}};
-	memcpy(ret->key, block + dir * s->key_n, s->key_n);
-	memcpy(ret->iv, block + 2 * s->key_n + dir * iv, iv);
+	memcpy(ret->mac, block + dir * mac, mac);
+	memcpy(ret->key, block + 2 * mac + dir * s->key_n, s->key_n);
+	memcpy(ret->iv, block + 2 * (mac + s->key_n) + dir * iv, iv);
 	explicit_bzero(block, sizeof block);
 	return ok;
 }
@@ -139,6 +157,7 @@ static uint64_t be64(const uint8_t *p)
 
 uint64_t judge_nonce(const struct judge_suite *s, uint64_t number, struct bytes record)
 {
+	/* Of CBC an IV is there. */
 	return has_explicit(s) && record.n >= HEADER + 8 ? be64(record.p + HEADER) : number;
 }
 
@@ -186,12 +205,68 @@ static bool decrypt(EVP_CIPHER_CTX *c, const struct judge_suite *s, const struct
 	return s->ccm || EVP_DecryptFinal_ex(c, out + text.n, &n) == 1;
 }
 
+/* Whether @tag is the MAC of @text (RFC 5246 section 6.2.3.1, RFC 7366 section 3). */
+static bool mac_right(const struct judge_suite *s, const struct judge_key *k, uint64_t number,
+		      const uint8_t *header, struct bytes text, const uint8_t *tag)
+{
+	uint8_t all[13 + (1 << 15)], is[EVP_MAX_MD_SIZE];
+	size_t n = make_aad(s, number, header, text.n, all);
+
+	if (text.n > sizeof all - n)
+		return false;
+	if (text.n > 0)
+		memcpy(all + n, text.p, text.n);
+	return HMAC(s->mac, k->mac, (int)s->tag, all, n + text.n, is, NULL) &&
+	       memcmp(is, tag, s->tag) == 0;
+}
+
+/* How many bytes are in front of the padding, which says how long it is. False: it is wrong. */
+static bool take_padding(const uint8_t *text, size_t n, size_t *ret)
+{
+	size_t pad = n > 0 ? (size_t)text[n - 1] + 1 : 1;
+
+	for (size_t i = 1; i <= pad; i++)
+		if (i > n || text[n - i] != pad - 1)
+			return false;
+	*ret = n - pad;
+	return true;
+}
+
+static bool open_cbc(const struct judge_suite *s, const struct judge_key *k, uint64_t number,
+		     struct bytes record, uint8_t *out, size_t *ret_n)
+{
+	struct bytes b = bytes_from(record, HEADER);
+	int n = 0;
+
+	if (s->etm) {
+		b = bytes_head(b, b.n > s->tag ? b.n - s->tag : 0);
+		if (b.n == 0 || !mac_right(s, k, number, record.p, b, b.p + b.n))
+			return false;
+	}
+	if (b.n < 2 * BLOCK || b.n % BLOCK != 0)
+		return false;
+	EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
+	bool ok = c && EVP_DecryptInit_ex(c, s->cipher, NULL, k->key, b.p) == 1 &&
+		  EVP_CIPHER_CTX_set_padding(c, 0) == 1 &&
+		  EVP_DecryptUpdate(c, out, &n, b.p + BLOCK, (int)(b.n - BLOCK)) == 1 &&
+		  take_padding(out, (size_t)n, ret_n);
+	EVP_CIPHER_CTX_free(c);
+	if (!ok || s->etm)
+		return ok;
+	if (*ret_n < s->tag)
+		return false;
+	*ret_n -= s->tag;
+	return mac_right(s, k, number, record.p, bytes_of(out, *ret_n), out + *ret_n);
+}
+
 bool judge_open(const struct judge_suite *s, const struct judge_key *k, uint64_t number,
 		struct bytes record, uint8_t *out, size_t *ret_n)
 {
 	size_t front = HEADER + (has_explicit(s) ? 8 : 0);
 	uint8_t nonce[12], aad[13];
 
+	if (s->mac)
+		return open_cbc(s, k, number, record, out, ret_n);
 	if (record.n < front + s->tag)
 		return false;
 	struct bytes text = bytes_of(record.p + front, record.n - front - s->tag);

@@ -11,16 +11,18 @@
 struct judge_suite {
 	const EVP_CIPHER *cipher;
 	const EVP_MD *hash; /* of the key schedule */
+	const EVP_MD *mac;  /* of CBC; of AEAD NULL */
 	size_t tag, key_n;
 	bool tls13, chacha, ccm;
+	bool etm; /* of CBC: the MAC is behind (RFC 7366). The hellos say so */
 };
 
-/* False: OpenSSL does not know it, or it is no AEAD. */
+/* False: OpenSSL does not know it, or it is neither AEAD nor AES-CBC. */
 bool judge_suite_find(uint16_t number, struct judge_suite *ret);
 
 struct judge_key {
 	uint8_t secret[TLS_SECRET_MAX_BYTES]; /* of TLS 1.3 */
-	uint8_t key[32], iv[12];
+	uint8_t key[32], iv[12], mac[EVP_MAX_MD_SIZE];
 };
 
 /* Each returns false when OpenSSL cannot. */
@@ -37,7 +39,7 @@ bool judge_key_12(const struct judge_suite *s, struct bytes master,
  */
 bool judge_open(const struct judge_suite *s, const struct judge_key *k, uint64_t number,
 		struct bytes record, uint8_t *out, size_t *ret_n);
-/* What a record's nonce is counted by. */
+/* What a record's nonce is counted by; of CBC, the beginning of its IV. */
 uint64_t judge_nonce(const struct judge_suite *s, uint64_t number, struct bytes record);
 
 #endif

@@ -57,7 +57,7 @@ struct tls_judge {
 	struct tls_judge_secrets secrets;
 	struct bytes wire[2];
 	uint8_t random[2][TLS_RANDOM_BYTES];
-	bool has_suite;
+	bool has_suite, etm;
 	struct judge_suite suite;
 	char alpn[ALPN_MAX + 1];
 	/* The last place is the end of what is understood. */
@@ -98,6 +98,8 @@ static void read_extensions(struct tls_judge *j, struct reader *r, bool *ret_13)
 		struct reader x = reader_init(reader_bytes(&all, reader_u16be(&all)));
 		if (type == 43 && ret_13) {
 			*ret_13 = reader_u16be(&x) == 0x0304;
+		} else if (type == 22) {
+			j->etm = true;
 		} else if (type == 16) {
 			reader_u16be(&x);
 			struct bytes name = reader_bytes(&x, reader_u8(&x));
@@ -126,6 +128,7 @@ static void hear_server_hello(struct tls_judge *j, struct bytes body)
 		return;
 	memcpy(j->random[1], random.p, TLS_RANDOM_BYTES);
 	j->has_suite = judge_suite_find(suite, &j->suite) && j->suite.tls13 == tls13;
+	j->suite.etm = j->etm;
 }
 
 /* ---- messages ------------------------------------------------------------------------------- */
@@ -546,7 +549,7 @@ bool tls_judge_open_is_data(const struct tls_judge *j, uint32_t dir, uint64_t wi
 	const struct place *p = place_at(j, dir, wire);
 	uint64_t front = HEADER + (j->suite.tls13 || j->suite.chacha ? 0 : 8);
 
-	return p->type == DATA && p->sealed && wire > p->wire + front;
+	return !j->suite.mac && p->type == DATA && p->sealed && wire > p->wire + front;
 }
 
 const char *tls_judge_alpn(const struct tls_judge *j)

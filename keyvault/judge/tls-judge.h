@@ -50,7 +50,8 @@ bool tls_judge_closed(const struct tls_judge *j, uint32_t dir, uint64_t wire);
 /* Where the record ends that is open after @wire bytes; @wire itself if none is, or nobody knows.
  */
 uint64_t tls_judge_record_end(const struct tls_judge *j, uint32_t dir, uint64_t wire);
-/* Whether that record says data, and some of it is in the first @wire bytes. */
+/* Whether that record says data, and some of it is in the first @wire bytes, so that it can end in
+ * one way alone. Of CBC it never can: its length leaves open how much of it is padding. */
 bool tls_judge_open_is_data(const struct tls_judge *j, uint32_t dir, uint64_t wire);
 /* The protocol that was agreed on by ALPN; "": none. */
 const char *tls_judge_alpn(const struct tls_judge *j);

@@ -30,7 +30,16 @@
 		number, TLS_CHACHA20_POLY1305, 16, false, false \
 	}
 
-/* Of each pair the key exchanges: RFC 5288, 5289, 5487, 6655, 7251, 7905, 8442, 8446. */
+/* With the MAC inside, and behind. */
+#define CBC(number, cipher, mac, sha384)                 \
+	{number, cipher, mac, sha384, false, false},     \
+	{                                                \
+		number, cipher, mac, sha384, false, true \
+	}
+#define CBC_128(number) CBC(number, TLS_AES_128_CBC, 20, false)
+#define CBC_256(number) CBC(number, TLS_AES_256_CBC, 20, false)
+
+/* Of each pair the key exchanges: RFC 5246, 5288, 5289, 5487, 6655, 7251, 7905, 8442, 8446. */
 static const struct tls_suite suites[] = {
 	{0x1301, TLS_AES_128_GCM, 16, false, true},
 	{0x1302, TLS_AES_256_GCM, 16, true, true},
@@ -94,6 +103,22 @@ static const struct tls_suite suites[] = {
 	CHACHA(0xccac),  /* ECDHE_PSK */
 	CHACHA(0xccad),  /* DHE_PSK */
 	CHACHA(0xccae),  /* RSA_PSK */
+	CBC_128(0x002f),
+	CBC_256(0x0035), /* RSA */
+	CBC_128(0x0033),
+	CBC_256(0x0039), /* DHE_RSA */
+	CBC_128(0xc009),
+	CBC_256(0xc00a), /* ECDHE_ECDSA */
+	CBC_128(0xc013),
+	CBC_256(0xc014), /* ECDHE_RSA */
+	CBC(0x003c, TLS_AES_128_CBC, 32, false),
+	CBC(0x003d, TLS_AES_256_CBC, 32, false), /* RSA */
+	CBC(0x0067, TLS_AES_128_CBC, 32, false),
+	CBC(0x006b, TLS_AES_256_CBC, 32, false), /* DHE_RSA */
+	CBC(0xc023, TLS_AES_128_CBC, 32, false),
+	CBC(0xc024, TLS_AES_256_CBC, 48, true), /* ECDHE_ECDSA */
+	CBC(0xc027, TLS_AES_128_CBC, 32, false),
+	CBC(0xc028, TLS_AES_256_CBC, 48, true), /* ECDHE_RSA */
 };
 
 const struct tls_suite *tls_suite_find(uint16_t number)
@@ -102,4 +127,9 @@ const struct tls_suite *tls_suite_find(uint16_t number)
 		if (suites[i].number == number)
 			return &suites[i];
 	return NULL;
+}
+
+const struct tls_suite *tls_suite_encrypt_then_mac(const struct tls_suite *s)
+{
+	return tls_suite_is_cbc(s) && !s->etm ? s + 1 : s;
 }

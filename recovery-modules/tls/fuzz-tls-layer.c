@@ -39,6 +39,7 @@ static const char answer_13[] =
 	"\x16\3\3\0\x32\2\0\0\x2e\3\3" RANDOM "\0\x13\1\0\0\6\0\x2b\0\2\3\4\x14\3\3\0\1\1";
 static const char answer_12[] = "\x16\3\3\0\x2a\2\0\0\x26\3\3" RANDOM "\0\xc0\x2b\0";
 static const uint16_t numbers[] = {0x1301, 0x1302, 0x1303, 0xc02b, 0xcca9, 0xc0ae};
+static const uint16_t numbers_cbc[] = {0xc009, 0xc024}; /* with the MAC inside */
 
 static bool find(void *ctx, const uint8_t client_random[static TLS_RANDOM_BYTES],
 		 enum tls_secret label, uint32_t candidate, struct bytes *ret)
@@ -188,7 +189,8 @@ static void talk_open(struct talk *t, struct reader *r)
 {
 	uint8_t suite = reader_u8(r);
 
-	*t = (struct talk){.suite = tls_suite_find(numbers[suite % 128 % 6]),
+	*t = (struct talk){.suite = tls_suite_find(suite & 32 ? numbers_cbc[suite % 2]
+							      : numbers[suite % 128 % 6]),
 			   .more_may_be_out = suite & 128,
 			   .keeps_little = suite & 64};
 	t->lacks[0] = reader_u8(r);

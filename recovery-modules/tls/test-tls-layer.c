@@ -30,7 +30,8 @@
 static const char *const suites[] = {
 	"TLS_AES_128_GCM_SHA256",       "ECDHE-ECDSA-AES256-GCM-SHA384",
 	"TLS_CHACHA20_POLY1305_SHA256", "ECDHE-ECDSA-CHACHA20-POLY1305",
-	"TLS_AES_256_GCM_SHA384",       "ECDHE-ECDSA-AES128-GCM-SHA256"};
+	"TLS_AES_256_GCM_SHA384",       "ECDHE-ECDSA-AES128-GCM-SHA256",
+	"ECDHE-ECDSA-AES128-SHA",       "ECDHE-ECDSA-AES256-SHA384"};
 #define SUITES (sizeof suites / sizeof suites[0])
 
 static struct jeebs_module https;
@@ -44,7 +45,8 @@ static struct layer_counts check_kind(const struct layer_case *base, const char 
 		struct layer_case c = *base;
 		struct layer l;
 		c.recording = names[i];
-		c.tls = (struct tls_rig_options){.suite = suites[i % SUITES], .name = "a.example"};
+		c.tls.suite = base->tls.suite ? base->tls.suite : suites[i % SUITES];
+		c.tls.name = "a.example";
 		c.updates = 3;
 		layer_open(&l, &c);
 		layer_cut_all(&l, i % step, step, o, reopen, &n);
@@ -99,6 +101,22 @@ static void test_cuts_followed_later(void **state)
 	c.retain = 1600;
 	struct layer_counts n = check_http(&c, NULL, false, 577);
 	assert_true(n.followed > n.cuts / 4 && n.exact > n.cuts / 2);
+}
+
+/* With the MAC inside, and behind; sealed and live. */
+static void test_cuts_of_cbc(void **state)
+{
+	static const char *const cbc[] = {"ECDHE-ECDSA-AES128-SHA", "ECDHE-ECDSA-AES256-SHA384"};
+
+	for (unsigned i = 0; i < 8; i++) {
+		const struct layer_case c = {
+			.name = i & 1 ? "cbc" : "cbc, encrypt-then-MAC",
+			.tls = {.suite = cbc[i / 4], .no_encrypt_then_mac = i & 1},
+			.follow = i & 2};
+		struct layer_counts n = check_http(&c, i & 2 ? &small_chunks : NULL, false, 83);
+		assert_true(n.exact > n.cuts / 2);
+		assert_int_equal(n.followed > 0, c.follow);
+	}
 }
 
 /* What the inner module knew is not in a checkpoint. */
@@ -542,6 +560,7 @@ int main(void)
 		cmocka_unit_test(test_cuts_without_proof),
 		cmocka_unit_test(test_cuts_followed),
 		cmocka_unit_test(test_cuts_followed_later),
+		cmocka_unit_test(test_cuts_of_cbc),
 		cmocka_unit_test(test_cuts_followed_after_restore),
 		cmocka_unit_test(test_smtp_inside),
 		cmocka_unit_test(test_smtp_behind_starttls),

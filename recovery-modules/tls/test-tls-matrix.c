@@ -15,14 +15,34 @@
 #include "test/layer-rig.h"
 
 static const char *const suites[] = {
-	"TLS_AES_128_GCM_SHA256",        "TLS_AES_256_GCM_SHA384",
-	"TLS_CHACHA20_POLY1305_SHA256",  "TLS_AES_128_CCM_SHA256",
-	"TLS_AES_128_CCM_8_SHA256",      "ECDHE-ECDSA-AES128-GCM-SHA256",
-	"ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-ECDSA-CHACHA20-POLY1305",
-	"ECDHE-ECDSA-AES128-CCM",        "ECDHE-ECDSA-AES256-CCM",
-	"ECDHE-ECDSA-AES128-CCM8",       "ECDHE-ECDSA-AES256-CCM8",
+	"TLS_AES_128_GCM_SHA256",
+	"TLS_AES_256_GCM_SHA384",
+	"TLS_CHACHA20_POLY1305_SHA256",
+	"TLS_AES_128_CCM_SHA256",
+	"TLS_AES_128_CCM_8_SHA256",
+	"ECDHE-ECDSA-AES128-GCM-SHA256",
+	"ECDHE-ECDSA-AES256-GCM-SHA384",
+	"ECDHE-ECDSA-CHACHA20-POLY1305",
+	"ECDHE-ECDSA-AES128-CCM",
+	"ECDHE-ECDSA-AES256-CCM",
+	"ECDHE-ECDSA-AES128-CCM8",
+	"ECDHE-ECDSA-AES256-CCM8",
+	"ECDHE-ECDSA-AES128-SHA",
+	"ECDHE-ECDSA-AES256-SHA",
+	"ECDHE-ECDSA-AES128-SHA256",
+	"ECDHE-ECDSA-AES256-SHA384",
+	/* Again, without encrypt-then-MAC. */
+	"ECDHE-ECDSA-AES128-SHA",
+	"ECDHE-ECDSA-AES256-SHA",
+	"ECDHE-ECDSA-AES128-SHA256",
+	"ECDHE-ECDSA-AES256-SHA384",
 };
 #define SUITES (sizeof suites / sizeof suites[0])
+
+static bool is_without_etm(unsigned i)
+{
+	return i >= SUITES - 4;
+}
 
 static const char *const recordings[] = {"nginx-keep-alive", "apache-range", "lighttpd-keep-alive",
 					 "nginx-pipelined"};
@@ -51,6 +71,7 @@ static void check_suites(struct layer_case c, bool tls13, bool tls12, uint64_t s
 {
 	for (unsigned i = 0; i < SUITES; i++) {
 		c.tls.suite = suites[i];
+		c.tls.no_encrypt_then_mac = is_without_etm(i);
 		if (is_13(suites[i]) ? tls13 : tls12)
 			check(c, step);
 	}
@@ -94,7 +115,9 @@ static void test_resumption(void **state)
 {
 	for (unsigned i = 0; i < SUITES; i++) {
 		for (int tickets = is_13(suites[i]); tickets < 2; tickets++) {
-			struct tls_rig_options o = {.suite = suites[i], .no_tickets = !tickets};
+			struct tls_rig_options o = {.suite = suites[i],
+						    .no_tickets = !tickets,
+						    .no_encrypt_then_mac = is_without_etm(i)};
 			struct tls_rig *first = tls_rig_new(&o);
 			tls_rig_handshake(first);
 			tls_rig_say(first, JEEBS_TO_CLIENT, bytes_str("hello"));

@@ -24,7 +24,7 @@
 static const char *const suites[] = {"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384",
 				     "TLS_CHACHA20_POLY1305_SHA256", "TLS_AES_128_CCM_8_SHA256"};
 static const char *const suites_12[] = {"ECDHE-ECDSA-AES128-GCM-SHA256",
-					"ECDHE-ECDSA-CHACHA20-POLY1305"};
+					"ECDHE-ECDSA-CHACHA20-POLY1305", "ECDHE-ECDSA-AES128-SHA"};
 
 static struct jeebs_module https;
 
@@ -178,6 +178,8 @@ static void test_closes(void **state)
 		check_close(suites_12[0], n);
 	for (size_t n = 1; n < 23; n++)
 		check_close(suites_12[1], n);
+	for (size_t n = 1; n < 57; n++)
+		check_close(suites_12[2], n);
 }
 
 /*

@@ -165,7 +165,8 @@ static void test_remembers_updates(void **state)
 	tls_rig_free(r);
 }
 
-static void test_cbc_is_refused(void **state)
+/* The server's hello says whether the MAC is behind. */
+static void test_encrypt_then_mac(void **state)
 {
 	for (int no_etm = 0; no_etm < 2; no_etm++) {
 		struct tls_rig_options o = {.suite = "ECDHE-ECDSA-AES128-SHA256",
@@ -174,10 +175,24 @@ static void test_cbc_is_refused(void **state)
 		struct tls_session s;
 		struct seen n;
 		show(r, SIZE_MAX, &s, &n);
-		assert_string_equal(s.refused, "cipher-not-continuable");
+		assert_null(s.refused);
+		assert_true(tls_suite_is_cbc(s.suite));
+		assert_int_equal(s.suite->etm, !no_etm);
 		assert_int_equal(!!(s.agreed & TLS_EXT_ENCRYPT_THEN_MAC), !no_etm);
 		tls_rig_free(r);
 	}
+}
+
+static void test_other_ciphers_are_refused(void **state)
+{
+	struct tls_rig *r =
+		converse(&(struct tls_rig_options){.suite = "ECDHE-ECDSA-CAMELLIA128-SHA256"});
+	struct tls_session s;
+	struct seen n;
+
+	show(r, SIZE_MAX, &s, &n);
+	assert_string_equal(s.refused, "cipher-not-continuable");
+	tls_rig_free(r);
 }
 
 static void test_renegotiation_is_refused(void **state)
@@ -364,7 +379,8 @@ int main(void)
 		cmocka_unit_test(test_what_a_handshake_shows),
 		cmocka_unit_test(test_limits_and_resumption),
 		cmocka_unit_test(test_remembers_updates),
-		cmocka_unit_test(test_cbc_is_refused),
+		cmocka_unit_test(test_encrypt_then_mac),
+		cmocka_unit_test(test_other_ciphers_are_refused),
 		cmocka_unit_test(test_renegotiation_is_refused),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_malformed_hellos),

@@ -19,6 +19,7 @@ static struct jeebs_key_spec spec_of(const struct tls_follow *f, const struct tl
 		.dir = f->dir,
 		.candidate = f->candidate,
 		.suite = s->suite->number,
+		.flags = s->suite->etm ? JEEBS_KEY_ENCRYPT_THEN_MAC : 0,
 	};
 
 	memcpy(spec.client_random, s->client_random, sizeof spec.client_random);

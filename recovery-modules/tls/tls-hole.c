@@ -18,7 +18,8 @@ static void enlarge(struct tls_hole *h, const struct tls_suite *s)
 	const struct tls_record *r = &h->end.record;
 	size_t around = tls_suite_explicit_bytes(s) + s->tag + s->tls13;
 
-	if (r->type != TLS_DATA || r->n < around || h->records == TLS_HOLE_RECORDS_MAX)
+	if (r->type != TLS_DATA || tls_suite_is_cbc(s) || r->n < around ||
+	    h->records == TLS_HOLE_RECORDS_MAX)
 		h->lost = true;
 	if (h->lost)
 		return;

@@ -27,7 +27,7 @@ static bool is_uncertain(const struct tls_session *s, const struct jeebs_cut *cu
 
 	if (cut->nothing_more || cut->server_fin || server->alert)
 		return false;
-	return tls_suite_explicit_bytes(s->suite) == 0 || !tls_records_between(&server->records);
+	return !tls_can_seal_again(s->suite, tls_records_between(&server->records));
 }
 
 /* Without keys: whether they could help. */

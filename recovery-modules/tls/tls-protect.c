@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "tls-protect.h"
 
+#include "tls-cbc.h"
+
 #define VERSION_12 0x0303u /* of a record of 1.3 too */
 #define AAD_MAX    13
 
@@ -50,7 +52,7 @@ static bool next_nonce(const struct tls_protect *p, uint64_t *ret)
 
 void tls_skip_nonces(struct tls_protect *p)
 {
-	if (tls_can_skip_nonces(p))
+	if (explicit_bytes(p) > 0)
 		p->nonce_ahead += NONCES_SKIPPED;
 }
 
@@ -113,6 +115,8 @@ enum tls_outcome tls_open_wire(struct tls_protect *p, const struct tls_crypto *c
 	struct tls_text text = {0};
 	uint8_t room[AAD_MAX];
 
+	if (tls_suite_is_cbc(p->suite))
+		return tls_cbc_open(p, c, bytes_of(header, wire->piece[0].n), out, ret);
 	if (wire->bytes < TLS_HEADER_BYTES)
 		return TLS_FORGED;
 	size_t payload = wire->bytes - TLS_HEADER_BYTES;
@@ -180,6 +184,8 @@ size_t tls_sealed_bytes(const struct tls_suite *s, size_t n, size_t pad)
 {
 	size_t inner = s->tls13 ? n + 1 + pad : n;
 
+	if (tls_suite_is_cbc(s))
+		return tls_cbc_sealed_bytes(s, n);
 	return TLS_HEADER_BYTES + tls_suite_explicit_bytes(s) + inner + s->tag;
 }
 
@@ -238,6 +244,8 @@ enum tls_outcome tls_seal(struct tls_protect *p, const struct tls_crypto *c, uin
 		return TLS_OWED;
 	if (b.n > TLS_PLAIN_MAX || pad > TLS_PLAIN_MAX - b.n || (pad > 0 && !p->suite->tls13))
 		return TLS_TOO_LONG;
+	if (tls_suite_is_cbc(p->suite))
+		return tls_cbc_seal(p, c, type, b, out);
 	if (!next_nonce(p, &m.nonce))
 		return TLS_NO_NONCE;
 	return seal(p, c, &m, out);
@@ -300,6 +308,8 @@ enum tls_outcome tls_owe(struct tls_protect *p, const struct tls_crypto *c, stru
 	size_t around = tls_sealed_bytes(s, 0, 0) - TLS_HEADER_BYTES, from, to;
 	uint64_t nonce;
 
+	if (tls_suite_is_cbc(s))
+		return tls_cbc_owe(p, c, wire, text, ret);
 	p->owed = true;
 	if (wire.n == 0 || version_of(wire) >> 8 != 3 || !payload_range(s, wire, &from, &to) ||
 	    (wire.n >= TLS_HEADER_BYTES && wire.n - TLS_HEADER_BYTES >= from) ||
@@ -338,6 +348,8 @@ enum tls_outcome tls_seal_owed(struct tls_protect *p, const struct tls_crypto *c
 	struct made m = {.version = version_of(o->wire), .type = o->type, .content = content};
 	size_t from, to, whole = tls_sealed_bytes(p->suite, content.n, 0);
 
+	if (tls_suite_is_cbc(p->suite))
+		return tls_cbc_seal_owed(p, c, o, content, out, ret_n);
 	if (!p->owed || content.n < o->least || content.n > o->most)
 		return TLS_TOO_LONG;
 	if (!payload_range(p->suite, o->wire, &from, &to) || !owed_nonce(p, o->wire, &m.nonce))
@@ -354,6 +366,7 @@ enum tls_outcome tls_seal_owed(struct tls_protect *p, const struct tls_crypto *c
 	if (r != TLS_OK)
 		return r; /* and it stays owed */
 	p->owed = false;
+	p->owed_said = content.n;
 	*ret_n = whole;
 	return TLS_OK;
 }

@@ -23,9 +23,10 @@ struct tls_crypto {
 
 struct tls_protect {
 	const struct tls_suite *suite;
-	uint32_t key;    /* handle */
-	uint64_t number; /* of the next record */
-	bool owed;       /* a part of it was on the wire */
+	uint32_t key;     /* handle */
+	uint64_t number;  /* of the next record */
+	bool owed;        /* a part of it was on the wire */
+	size_t owed_said; /* how much of what was given for it it says: of CBC less, perhaps */
 	/*
 	 * Of suites with an explicit nonce: by how much it is ahead of the number, for servers
 	 * count it up from anywhere (OpenSSL from a random number). One that does not count leaves
@@ -75,7 +76,8 @@ static inline struct tls_wire tls_wire_of(struct bytes b)
 {
 	return (struct tls_wire){.piece = {{b.p, b.n}}, .n = 1, .bytes = b.n};
 }
-/* As tls_open(). If it is in more than one piece, the host opens pieces (open_pieces). */
+/* As tls_open(). If it is in more than one piece, the host opens pieces (open_pieces); of CBC it is
+ * in one. */
 enum tls_outcome tls_open_wire(struct tls_protect *p, const struct tls_crypto *c,
 			       const struct tls_wire *wire, uint8_t *out, struct tls_text *ret);
 /* As tls_open(), for whatever number in [from, to] the record proves to have. */
@@ -85,10 +87,13 @@ enum tls_outcome tls_open_within(struct tls_protect *p, const struct tls_crypto 
 /* The next record was on the wire, and is not opened. @wire: as much of it as is there. */
 void tls_pass_over(struct tls_protect *p, struct bytes wire);
 
-/* Whether tls_skip_nonces() finds nonces that nobody has used. */
-static inline bool tls_can_skip_nonces(const struct tls_protect *p)
+/*
+ * Whether a record may be sealed under a number that the server may have used, @between two records
+ * or in one: tls_skip_nonces() finds nonces that nobody has used, or each record has a random IV.
+ */
+static inline bool tls_can_seal_again(const struct tls_suite *s, bool between)
 {
-	return tls_suite_explicit_bytes(p->suite) > 0;
+	return between && (tls_suite_is_cbc(s) || tls_suite_explicit_bytes(s) > 0);
 }
 /*
  * Further records may have been on the wire, of which nobody knows: where nonces are explicit, the

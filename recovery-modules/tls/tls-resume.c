@@ -4,6 +4,7 @@
  * what they say is sealed for the client. The layer never lets a direction of the host pass; what
  * the inner module lets pass, passes here.
  */
+#include "tls-cbc.h"
 #include "tls-plain.h"
 
 /*
@@ -163,6 +164,8 @@ static bool may_end(const struct joined *m)
 	return tls_fill_ends(&m->owed, m->prefix, m->content_n, TLS_DATA);
 }
 
+static void say(struct joined *m, struct bytes b);
+
 /* Seals the record that was cut with the content that there is. */
 static void complete(struct joined *m)
 {
@@ -173,6 +176,9 @@ static void complete(struct joined *m)
 		return;
 	}
 	seal_rest(m, bytes_of(m->content, m->content_n));
+	size_t said = m->follow[JEEBS_TO_CLIENT].protect.owed_said;
+	if (!m->over && said < m->content_n)
+		say(m, bytes_from(bytes_of(m->content, m->content_n), said));
 	if (!m->over)
 		update_key(m);
 }
@@ -200,8 +206,6 @@ static size_t agreed(const struct joined *m)
 		i++;
 	return i;
 }
-
-static void say(struct joined *m, struct bytes b);
 
 /* What has been said for the record that was cut is said behind it. */
 static void stand_aside(struct joined *m)
@@ -586,6 +590,20 @@ static void name_backend(struct joined *m)
 		m->ops->backend_tls(m->j, s->name, s->alpn);
 }
 
+/* Of a record whose length, or whose padding's, is not out: it is no longer than the client wants.
+ */
+static void limit_owed(struct joined *m)
+{
+	bool open = m->owed.wire.n < TLS_HEADER_BYTES;
+	size_t most = m->owed.most, limit = record_limit(m);
+	size_t padding = open                                 ? SIZE_MAX
+			 : tls_suite_is_cbc(m->session.suite) ? TLS_CBC_PAD_LEAST
+							      : 0;
+
+	if (limit >= m->owed.least && limit < most && most - limit < padding)
+		m->owed.most = limit;
+}
+
 static bool begin(struct joined *m, struct tls *s, const struct jeebs_cut *cut)
 {
 	struct tls_protect *p = &m->follow[JEEBS_TO_CLIENT].protect;
@@ -622,6 +640,7 @@ static bool begin(struct joined *m, struct tls *s, const struct jeebs_cut *cut)
 		seal_message(m, bytes_of(m->prefix, m->owed.known));
 		return !m->over;
 	}
+	limit_owed(m);
 	m->begun_n = m->owed.known;
 	/* Where the length is not out, anything makes a record. */
 	m->enough = n >= TLS_HEADER_BYTES ? m->owed.most : m->owed.least > 0 ? m->owed.least : 1;
@@ -647,7 +666,7 @@ static void rest_is_late(struct joined *m)
 		finish_client(m);
 	else if (!may_end(m) && can_fill_in(m))
 		stand_aside(m);
-	else if (may_end(m))
+	else if (may_end(m) && m->content_n >= m->owed.least)
 		complete(m);
 }
 
@@ -696,13 +715,17 @@ static void happened(struct joined *m, uint32_t event, struct bytes b)
 	}
 }
 
-/* A record that is owed does not wait for ever for its rest. In TLS 1.2 it must. */
+/* A record that is owed does not wait for ever for its rest. Where its length says that of its
+ * content it must. */
 static void settle(struct joined *m)
 {
+	const struct tls_suite *s = m->session.suite;
+
 	if (m->over || m->finished)
 		return;
 	update_key(m);
-	if (!m->owes || m->rest_timer || (!m->session.suite->tls13 && m->fill == TLS_FILL_NONE))
+	if (!m->owes || m->rest_timer ||
+	    (!s->tls13 && !tls_suite_is_cbc(s) && m->fill == TLS_FILL_NONE))
 		return;
 	if (m->inner_timer) {
 		rest_is_late(m);

@@ -49,6 +49,9 @@ static void server_hello(struct tls_session *s)
 		s->max_fragment = 0;
 	s->resumed = h->extensions & TLS_EXT_PRE_SHARED_KEY;
 	s->suite = tls_suite_find(h->suite);
+	/* Said to a client that has not offered it, it ends the handshake (RFC 5246 7.4.1.4). */
+	if (s->suite && h->extensions & TLS_EXT_ENCRYPT_THEN_MAC)
+		s->suite = tls_suite_encrypt_then_mac(s->suite);
 	if (h->version != VERSION_12 && h->version != VERSION_13)
 		refuse(s, "tls-version");
 	else if (h->compresses) /* RFC 3749: nobody should speak it any more */

@@ -20,10 +20,10 @@ static bool is_through(const struct tls *s)
  */
 static bool may_seal_more(struct tls *s, const struct tls_plain *p, bool between)
 {
-	const struct tls_protect *protect = &s->to[JEEBS_TO_CLIENT].follow.protect;
+	const struct tls_suite *suite = s->to[JEEBS_TO_CLIENT].follow.protect.suite;
 
 	if (p->cut->nothing_more || s->closed[JEEBS_TO_CLIENT] ||
-	    (between && tls_can_skip_nonces(protect)))
+	    tls_can_seal_again(suite, between))
 		return true;
 	return tls_lose(s, "record-uncertain") == JEEBS_OK;
 }

@@ -15,6 +15,9 @@
  *   TLS 1.3, and CHACHA20-POLY1305 in TLS 1.2: the number of the record (RFC 8446 section 5.3, RFC
  *   7905 section 2). GCM and CCM in TLS 1.2: the explicit nonce of the record (RFC 5288 section 3,
  *   RFC 6655 section 3).
+ *
+ * Records of CBC suites of TLS 1.2 have an IV of their own, random, instead of a nonce, and nothing
+ * is given away by two of them under one number. Only open_cbc() and seal_cbc() read and make them.
  */
 #ifndef JEEBS_RECOVERY_CRYPTO_H
 #define JEEBS_RECOVERY_CRYPTO_H
@@ -37,6 +40,9 @@ struct jeebs_keys; /* all secrets that the host has of one connection */
 #define JEEBS_KEY_TLS13_HANDSHAKE   2u
 #define JEEBS_KEY_TLS13_APPLICATION 3u /* the first one; next() leads to those behind it */
 
+/* Of a CBC suite: the two ends have agreed on it (RFC 7366). */
+#define JEEBS_KEY_ENCRYPT_THEN_MAC (1u << 0)
+
 #define JEEBS_TLS_RANDOM_BYTES 32
 
 /* Which key. What its kind does not need is 0. */
@@ -48,7 +54,7 @@ struct jeebs_key_spec {
 	 * more. */
 	uint32_t candidate;
 	uint16_t suite; /* of TLS, IANA's number */
-	uint16_t reserved_;
+	uint16_t flags; /* JEEBS_KEY_ENCRYPT_THEN_MAC */
 	uint8_t client_random[JEEBS_TLS_RANDOM_BYTES], server_random[JEEBS_TLS_RANDOM_BYTES];
 };
 
@@ -79,7 +85,8 @@ struct jeebs_crypto_ops {
 		    struct jeebs_bytes in, uint8_t *out);
 	/*
 	 * Reads @in, a part of a ciphertext that begins @off bytes behind its beginning. The result
-	 * is not proved: it is what was sealed if nobody has changed it.
+	 * is not proved: it is what was sealed if nobody has changed it. Of CBC, @off is 0, and
+	 * @in an IV and whole blocks behind it; the result is as long as those.
 	 */
 	int (*peek)(struct jeebs_keys *k, uint32_t key, uint64_t nonce, uint64_t off,
 		    struct jeebs_bytes in, uint8_t *out);
@@ -93,6 +100,22 @@ struct jeebs_crypto_ops {
 	int (*open_pieces)(struct jeebs_keys *k, uint32_t key, uint64_t nonce,
 			   struct jeebs_bytes aad, const struct jeebs_bytes *in, size_t n,
 			   uint8_t *out);
+	/*
+	 * Opens a record of CBC with this number: @head is its type and version, @in its payload,
+	 * IV first. @out has room for @in and gets the content, of *ret_n bytes; zeros if it is
+	 * forged. MAC and padding fail alike.
+	 */
+	int (*open_cbc)(struct jeebs_keys *k, uint32_t key, uint64_t number,
+			struct jeebs_bytes head, struct jeebs_bytes in, uint8_t *out,
+			size_t *ret_n);
+	/*
+	 * Makes the payload of a record of CBC. @iv: that of a record of which a part was out;
+	 * empty: a random one. @pad, from 1 to 256, is how much padding there is, its length
+	 * included. @out does not overlap @in.
+	 */
+	int (*seal_cbc)(struct jeebs_keys *k, uint32_t key, uint64_t number,
+			struct jeebs_bytes head, struct jeebs_bytes iv, struct jeebs_bytes in,
+			size_t pad, uint8_t *out);
 };
 
 #ifdef __cplusplus

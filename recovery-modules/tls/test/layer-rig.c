@@ -120,16 +120,38 @@ static struct {
 	uint64_t nonce;
 } sealed_log[4096];
 static uint32_t sealed_n;
+static size_t content_max; /* as the client and the server have agreed */
 
-static int counting_seal(struct jeebs_keys *k, uint32_t key, uint64_t nonce, struct jeebs_bytes aad,
-			 struct jeebs_bytes in, uint8_t *out)
+static void note_sealed(uint32_t key, uint64_t nonce)
 {
 	for (uint32_t i = 0; i < sealed_n; i++)
 		assert_false(sealed_log[i].key == key && sealed_log[i].nonce == nonce);
 	assert_true(sealed_n < 4096);
 	sealed_log[sealed_n].key = key;
 	sealed_log[sealed_n++].nonce = nonce;
+}
+
+static int counting_seal(struct jeebs_keys *k, uint32_t key, uint64_t nonce, struct jeebs_bytes aad,
+			 struct jeebs_bytes in, uint8_t *out)
+{
+	note_sealed(key, nonce);
 	return session_crypto_ops.seal(k, key, nonce, aad, in, out);
+}
+
+/* No IV of our own is there twice. One that was out is to be the same. */
+static int counting_seal_cbc(struct jeebs_keys *k, uint32_t key, uint64_t number,
+			     struct jeebs_bytes head, struct jeebs_bytes iv, struct jeebs_bytes in,
+			     size_t pad, uint8_t *out)
+{
+	assert_in_range(in.n, 0, content_max);
+	int r = session_crypto_ops.seal_cbc(k, key, number, head, iv, in, pad, out);
+	uint64_t nonce = 0;
+
+	for (int i = 0; i < 8; i++)
+		nonce = nonce << 8 | out[i];
+	if (iv.n == 0)
+		note_sealed(key, nonce);
+	return r;
 }
 
 /* Only what the client gets was sealed, and nothing under a number that was in the first @sent
@@ -361,10 +383,13 @@ static size_t record_max(const struct layer *l)
 		content = (size_t)256 << l->c.tls.max_fragment;
 	if (limit > 0)
 		content = limit - tls13;
+	if (!SSL_CIPHER_is_aead(SSL_get_current_cipher(l->rig->end[0])))
+		return 5 + 16 + content + 48 + 16;
 	return 5 + content + (tls13 ? 1 : 8) + 16;
 }
 
-/* Records are no longer than the client wants them; the one that was cut is as long as it was. */
+/* Records are no longer than the client wants them; one whose length was out is as long as it was.
+ */
 static void check_sizes(struct run *u)
 {
 	struct buf all = BUF_INIT(1u << 24);
@@ -376,7 +401,7 @@ static void check_sizes(struct run *u)
 	assert_int_equal(buf_error(&all), 0);
 	for (struct bytes b = buf_view(&all); b.n >= 5; b = bytes_from(b, n)) {
 		n = 5 + (size_t)(b.p[3] << 8 | b.p[4]);
-		if ((size_t)(b.p - all.p) >= cut && n > record_max(u->l))
+		if ((size_t)(b.p - all.p) + 3 >= cut && n > record_max(u->l))
 			FAIL(u, "a record of %zu bytes", n);
 	}
 	buf_deinit(&all);
@@ -484,6 +509,7 @@ void layer_cut(const struct layer *l, uint64_t cut, const struct harness_options
 
 	io->cuts++;
 	sealed_n = 0;
+	content_max = l->c.tls.max_fragment ? (size_t)256 << l->c.tls.max_fragment : 16384;
 	o.service = &service;
 	o.secures = l->c.kind->secures;
 	if (l->c.retain)
@@ -541,4 +567,5 @@ void layer_rig_begin(void)
 	assert_true(layer_compose(&tls_module, &http_module, NULL, "https", &https));
 	counting = session_crypto_ops;
 	counting.seal = counting_seal;
+	counting.seal_cbc = counting_seal_cbc;
 }
