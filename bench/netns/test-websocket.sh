@@ -37,7 +37,7 @@ client idle2 websockets 80 "${idle[@]/idle1/idle2}"
 head=(say:2:20 hear:2 mark:head1 await:stopped say:5:400 mark:asked1 hear:5 say:2:10 hear:2)
 client head1 websocket 80 "${head[@]}"
 client head2 websockets 80 "${head[@]/%1/2}"
-body=(talk:300:1000:150 say:1:20 hear:1)
+body=(talk:600:1000:150 say:1:20 hear:1)
 client unsaid websocket 81 say:1:20 hear:1 mark:unsaid await:after say:1:20 hear:1
 # The other server's 101 has a date, and the backup's another.
 dated=(say:3:20 hear:3 mark:dated1 await:after say:3:30 hear:3)
