@@ -115,9 +115,9 @@ struct flow {
 	bool ts_ok; /* timestamps agreed in the handshake */
 	/* Set by track_probe_begin(); answered once the client sent any segment after it. */
 	bool probe_wanted, probe_answered;
-	/* Under FLOW_MARK_CAPTURE_DROPS: the server has said, after the last of them, that it had
-	 * sent nothing behind what was captured. */
-	bool told_since_drops;
+	/* Under FLOW_MARK_CAPTURE_DROPS, by direction: its sender has said, after the last of them,
+	 * that it had sent nothing behind what was captured. */
+	bool told_since_drops[2];
 	bool may_fragment; /* of the server's last packet with data: IPv4 without DF */
 	uint8_t ttl, tos;  /* of the server's last packet */
 

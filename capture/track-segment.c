@@ -362,19 +362,19 @@ static void note_answer(struct flow *f, enum flow_dir d, const struct segment *s
 }
 
 /*
- * Notes that the server has sent nothing but what was captured. A segment without data has the
- * number of the next byte to be sent, SND.NXT, unless the client has taken its window back: then
- * Linux gives it the window's right edge (tcp_acceptable_seq()). A probe is one byte before.
+ * Notes that an end has sent nothing but what was captured. A segment without data has the number
+ * of the next byte to be sent, SND.NXT, unless the other end has taken its window back: then Linux
+ * gives it the window's right edge (tcp_acceptable_seq()). A probe is one byte before.
  */
-static void note_end(const struct track *t, struct flow *f, const struct segment *s, int64_t off)
+static void note_end(const struct track *t, struct flow *f, enum flow_dir d,
+		     const struct segment *s, int64_t off)
 {
-	const struct stream *out = &f->stream[FLOW_TO_CLIENT];
+	const struct stream *out = &f->stream[d];
 
 	if (s->time_ns > t->drops_ns && s->payload_len == 0 && !(s->flags & (TCP_SYN | TCP_FIN)) &&
 	    !s->outgoing && off == (int64_t)out->next && out->high <= out->next &&
-	    f->acked[FLOW_TO_CLIENT] <= out->next &&
-	    (uint64_t)off < f->acked[FLOW_TO_CLIENT] + f->window[FLOW_TO_CLIENT])
-		f->told_since_drops = true;
+	    f->acked[d] <= out->next && (uint64_t)off < f->acked[d] + f->window[d])
+		f->told_since_drops[d] = true;
 }
 
 static struct flow *close_if_finished(struct track *t, struct flow *f)
@@ -506,11 +506,10 @@ BY_DIRECTION struct flow *take_as(struct track *t, struct flow *f, enum flow_dir
 	if (f->waiting) /* a SYN may be what it waits for */
 		track_release(t, f);
 	uint64_t need = cause_of(f, d, s, ack);
-	if (d == FLOW_TO_CLIENT) {
+	if (d == FLOW_TO_CLIENT)
 		observe_size(f, s, off);
-		if (f->marks & FLOW_MARK_CAPTURE_DROPS)
-			note_end(t, f, s, off);
-	}
+	if (f->marks & FLOW_MARK_CAPTURE_DROPS)
+		note_end(t, f, d, s, off);
 	if (s->payload_len > 0)
 		track_data(t, f, d, off, s->payload_len, s->payload, need);
 	if (s->flags & TCP_FIN && off + (int64_t)s->payload_len >= 0)

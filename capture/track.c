@@ -478,7 +478,7 @@ void track_capture_drops(struct track *t, int64_t now_ns)
 			continue;
 		track_mark(t, f, FLOW_MARK_CAPTURE_DROPS, 0);
 		f->resync[0] = f->resync[1] = true;
-		f->told_since_drops = false;
+		f->told_since_drops[0] = f->told_since_drops[1] = false;
 		if (f->infer)
 			infer_lost(f->infer);
 	}

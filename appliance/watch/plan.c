@@ -108,6 +108,23 @@ static bool refused_by_doubt(const struct jeebs_flow *jf, struct plan *p)
 	return false;
 }
 
+/* Whether the capture cannot have lost the last bytes of a direction. */
+static bool nothing_unseen(const struct flow *f, enum flow_dir dir)
+{
+	return !(f->marks & FLOW_MARK_CAPTURE_DROPS) || f->told_since_drops[dir];
+}
+
+/*
+ * Whether the client may have sent what the old server has acknowledged and nobody has captured: it
+ * would wait for an answer to it for ever. A client that answers says so; one that is silent, or
+ * whose answer the capture has lost as well, does not.
+ */
+static bool is_unheard(const struct flow *f)
+{
+	return f->probe_wanted && !f->probe_answered && !nothing_unseen(f, FLOW_TO_SERVER) &&
+	       !f->fin_seen[FLOW_TO_SERVER];
+}
+
 /* Refuses when a byte was lost that must be sent again, or that the client cannot send again. */
 static bool refused_by_loss(const struct flow *f, struct plan *p)
 {
@@ -123,6 +140,12 @@ static bool refused_by_loss(const struct flow *f, struct plan *p)
 		refuse(p, "client-bytes-lost",
 		       "the client has sent bytes that were not captured, and does not send them "
 		       "again");
+		return true;
+	}
+	if (is_unheard(f)) {
+		refuse(p, "client-unheard",
+		       "the capture has lost packets, and the client, asked, has not said how much "
+		       "it has sent");
 		return true;
 	}
 	if (f->sacked_to > out->next) {
@@ -176,9 +199,9 @@ static bool nothing_more(const struct flow *f)
 	const struct stream *out = &f->stream[FLOW_TO_CLIENT];
 	bool fin = f->fin_seen[FLOW_TO_CLIENT];
 
-	return (!(f->marks & FLOW_MARK_CAPTURE_DROPS) || f->told_since_drops) &&
-	       out->high <= out->next && f->acked[FLOW_TO_CLIENT] <= out->next + fin &&
-	       f->sacked_to <= out->next + fin && (!f->probe_wanted || f->probe_answered);
+	return nothing_unseen(f, FLOW_TO_CLIENT) && out->high <= out->next &&
+	       f->acked[FLOW_TO_CLIENT] <= out->next + fin && f->sacked_to <= out->next + fin &&
+	       (!f->probe_wanted || f->probe_answered);
 }
 
 void plan_cut(struct jeebs_flow *jf, struct jeebs_cut *ret)

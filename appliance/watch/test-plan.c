@@ -90,6 +90,30 @@ static void test_no_module(void **state)
 	assert_refused(rig_handshake()->flow, "no-module");
 }
 
+/* What the capture may have lost of the client the client is asked for. */
+static void test_client_unheard(void **state)
+{
+	struct flow *f = rig_handshake()->flow;
+
+	client(TCP_ACK, 0, 0, 100);
+	server(TCP_ACK, 0, 100, 0);
+	track_capture_drops(watch_track(rig.watch), rig.now_ns);
+	assert_true(plan_of(f).cont);
+	track_probe_begin(f);
+	assert_refused(f, "client-unheard");
+	client(TCP_ACK, 100, 0, 0);
+	assert_true(plan_of(f).cont);
+
+	/* It need not be asked for what it has said since. */
+	rig.now_ns++;
+	track_probe_begin(f);
+	assert_true(plan_of(f).cont);
+	track_capture_drops(watch_track(rig.watch), rig.now_ns);
+	assert_refused(f, "client-unheard");
+	client(TCP_ACK | TCP_FIN, 100, 0, 0);
+	assert_true(plan_of(f).cont);
+}
+
 static void test_client_bytes_lost(void **state)
 {
 	struct flow *f = rig_handshake()->flow;
@@ -539,6 +563,7 @@ int main(void)
 		TEST(test_fragments),
 		TEST(test_bad_options),
 		TEST(test_no_module),
+		TEST(test_client_unheard),
 		TEST(test_client_bytes_lost),
 		TEST(test_hole_beyond_what_is_in_flight),
 		TEST(test_fin_beyond_a_hole),

@@ -711,11 +711,11 @@ metrics_add_up() {
 		awk '/^jeebs_connections_(migrated_total|continuing)[{]/ { n += $NF } END { print n + 0 }') == "$live" ]]
 }
 
-# Refused only when the box had asked again and again: for bytes the client says it has sent and never sends again.
+# Refused only when the box had asked again and again: for bytes the client says it has sent and never sends again, or for an answer.
 refused_after_waiting() {
 	jq -s '(map(select(.event == "failover-open")) | first | .time) as $open |
 		def at: (.[:19] + "Z" | fromdate) + (.[19:23] | tonumber);
-		[.[] | select(.event == "connection-refused" and .reason == "client-bytes-lost") |
+		[.[] | select(.event == "connection-refused" and (.reason | IN("client-bytes-lost", "client-unheard"))) |
 			select((.time | at) > ($open | at) + 1)] | length' "$lab_dir/appliance.log"
 }
 
