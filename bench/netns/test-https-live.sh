@@ -4,38 +4,8 @@
 # keys show that it was all data.
 . "$(dirname "$0")/lib.sh"
 lab_init
-. "$(dirname "$0")/keytap.sh"
-. "$(dirname "$0")/keyvault.sh"
-need openssl jq python3
-lab_up
-keytap_up
-make_files 1k.bin 400m.bin
-keyvault_up web1 10.9.0.1
-vault_start --listen "$vault_at"
-collector_start --vault "$vault_at" --wait-ms 2000
-
-# https_nginx NAME PORTS LINE...: the same files on these ports.
-https_nginx() {
-	local name=$1 listen=$2 dir=$lab_dir/https-$1
-	shift 2
-	mkdir -p "$dir"
-	nginx_config "$lab_dir/www" "$dir" "$name" | sed "s/listen 80 .*/$listen/; /listen \[::\]/d; s|^http {|http { $*|" >"$dir/nginx.conf"
-	in_ns_exec "$name" "${https_env[@]}" "$(program nginx)" -p "$dir" -c "$dir/nginx.conf" -e "$dir/error.log" 2>>"$dir/error.log" &
-}
-https_env=("${tapped[@]}")
-https_nginx server 'listen 443 ssl; listen 8443 ssl;' "ssl_certificate $lab_dir/tls.crt; ssl_certificate_key $lab_dir/tls.key; ssl_protocols TLSv1.2 TLSv1.3;"
-https_env=(env)
-https_nginx backup 'listen 443; listen 8443;'
-wait_for 5 "nginx with TLS" in_ns client curl -skf -o /dev/null https://10.9.0.1/1k.bin
-wait_for 5 "nginx without" in_ns box curl -sf -o /dev/null http://10.9.0.2:443/1k.bin
-
-lab_addresses='[10.9.0.1]'
-lab_backups='[{address: 10.9.0.2}]'
-lab_services=('{port: 443, protocol: https, keys: live, backup_tls: {mode: plain}}' '{port: 8443, protocol: https, keys: sealed, backup_tls: {mode: plain}}')
-lab_extra="keyvault: {vaults: [{address: \"$vault_at\"}], certificate: $vault_dir/recovery.crt, key: $vault_dir/recovery.key, ca: $vault_dir/ca.crt}"
-appliance_start --debug
-status() { jeebsctl status >"$lab_dir/status"; grep -q "$1" "$lab_dir/status"; }
-wait_for 5 "the vault to be known" status "vault $vault_at: up"
+. "$(dirname "$0")/https-live.sh"
+https_live_up 1k.bin 400m.bin
 
 marker=jeebs-marker-0123456789-abcdefghijklmnopqrstuvwx
 printf 'CLIENT_RANDOM %064d %s\n' 0 "$(printf %s "$marker" | od -An -v -tx1 | tr -d ' \n')" >"$lab_dir/marker"
