@@ -162,3 +162,22 @@ mail_argv() {
 	postfix) mail_argv=(env "LD_LIBRARY_PATH=$(unpacked postfix /usr/lib/postfix)" "$(program master)" -c "$dir/etc" -d) ;;
 	esac
 }
+
+# client ID PROGRAM...: in the background; its output is kept. Ports of the clients are 20000 + number.
+client_no=0 clients=()
+next_port() {
+	client_no=$((client_no + 1))
+	printf -v "port_$1" %s $((20000 + client_no))
+	clients+=("$1")
+}
+port_of() { local name=port_$1; echo "${!name}"; }
+client() {
+	local id=$1 base=$lab_dir/get/$1
+	shift
+	(
+		set +e
+		in_ns client "$@" >"$base.out" 2>"$base.err" </dev/null
+		echo $? >"$base.exit.new"
+		mv "$base.exit.new" "$base.exit"
+	) &
+}

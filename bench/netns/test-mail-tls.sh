@@ -105,15 +105,6 @@ https_start
 
 # ---- clients ---------------------------------------------------------------------------------
 
-client() { # ID PROGRAM...
-	local base=$lab_dir/get/$1
-	(
-		set +e
-		in_ns client "${@:2}" >"$base.out" 2>"$base.err" </dev/null
-		echo $? >"$base.exit.new"
-		mv "$base.exit.new" "$base.exit"
-	) &
-}
 ca=$lab_dir/both.crt
 gate='{ head -c 400000; : >"$0/$1"; until [ -e "$0/after" ]; do sleep 0.01; done; cat; }'
 for port in 465 466; do

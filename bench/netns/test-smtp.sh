@@ -30,24 +30,6 @@ wait_for 10 "the servers" listening server
 wait_for 10 "the backup's servers" listening backup
 appliance_start --debug
 
-# client ID PROGRAM...: in the background; its output is kept. Ports of the clients are 20000 + number.
-client_no=0 clients=()
-next_port() {
-	client_no=$((client_no + 1))
-	printf -v "port_$1" %s $((20000 + client_no))
-	clients+=("$1")
-}
-port_of() { local name=port_$1; echo "${!name}"; }
-client() {
-	local id=$1 base=$lab_dir/get/$1
-	shift
-	(
-		set +e
-		in_ns client "$@" >"$base.out" 2>"$base.err" </dev/null
-		echo $? >"$base.exit.new"
-		mv "$base.exit.new" "$base.exit"
-	) &
-}
 py() { # ID CLIENT PORT STEP...
 	next_port "$1"
 	client "$1" /usr/bin/python3 "$lab_root/bench/netns/mail-client.py" "$2" "$(port_of "$1")" "$3" "$lab_dir/marks" "${@:4}"

@@ -54,23 +54,6 @@ appliance_start --debug
 wait_for 5 "the vault to be known" box_status "vault $vault_at: up.*"
 
 export SSLKEYLOGFILE=$lab_dir/keylog # of Python and curl
-client_no=0 clients=()
-next_port() {
-	client_no=$((client_no + 1))
-	printf -v "port_$1" %s $((20000 + client_no))
-	clients+=("$1")
-}
-port_of() { local name=port_$1; echo "${!name}"; }
-client() {
-	local id=$1 base=$lab_dir/get/$1
-	shift
-	(
-		set +e
-		in_ns client "$@" >"$base.out" 2>"$base.err" </dev/null
-		echo $? >"$base.exit.new"
-		mv "$base.exit.new" "$base.exit"
-	) &
-}
 py() { # ID PORT STEP...
 	next_port "$1"
 	client "$1" /usr/bin/python3 "$lab_root/bench/netns/mail-client.py" socket "$(port_of "$1")" "$2" "$lab_dir/marks" "${@:3}"
