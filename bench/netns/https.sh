@@ -49,3 +49,8 @@ https_fates() {
 	jq -r --arg s "10.9.0.1:$1" 'select((.event | IN("connection-continued", "connection-refused")) and .service == $s) |
 		(.event | sub("connection-"; "")) + " " + .reason' "$lab_dir/appliance.log" | sort -u | paste -sd,
 }
+# https_endings PORT: every connection of that port that was not gone on with to its end, and why, as the box's log says it.
+https_endings() {
+	jq -r --arg s "10.9.0.1:$1" 'select((.event | IN("connection-refused", "connection-aborted")) and .service == $s) |
+		"\(.event | sub("connection-"; "")) \(.client) \(.reason) \(.proven // "")"' "$lab_dir/appliance.log" | paste -sd,
+}

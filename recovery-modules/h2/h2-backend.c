@@ -164,48 +164,49 @@ static bool counted(const struct h2 *s, const struct h2_stream *t)
 }
 
 /* Sends data of a response that goes on, as far as the client knows its length. */
-static void continue_data(const struct h2_run *x, struct h2_stream *t, struct h2_body *b,
-			  struct jeebs_bytes data)
+static void continue_data(const struct h2_run *x, struct h2_stream *t, struct jeebs_bytes data)
 {
-	uint64_t left = counted(x->s, t) ? b->answer.length - b->sent : UINT64_MAX;
+	const uint64_t length = h2_body_of(x->s, t)->answer.length;
+	struct h2_again *a = h2_again_of(x->s, t);
+	uint64_t left = counted(x->s, t) ? length - a->sent : UINT64_MAX;
 
-	if (data.n > left && b->part)
+	if (data.n > left && a->part)
 		data.n = (size_t)left; /* the rest is not part of the client's range */
 	if (data.n > left) {
 		h2_stop(x, "length-differs");
 		return;
 	}
-	b->sent += data.n;
+	a->sent += data.n;
 	say_data(x, t, data);
-	if (b->part && b->total && b->sent == b->answer.length && !x->s->resume.over) {
+	if (a->part && a->total && a->sent == length && !x->s->resume.over) {
 		h2_ask_word(x, H2_RST_STREAM, t->backend, H2_CANCEL);
 		end_stream(x, t, NULL);
 	}
 }
 
 /* Takes data of a response that goes on: what is skipped, what is compared, what is sent. */
-static void compare_data(const struct h2_run *x, struct h2_stream *t, struct h2_body *b,
-			 struct jeebs_bytes data)
+static void compare_data(const struct h2_run *x, struct h2_stream *t, struct jeebs_bytes data)
 {
-	size_t n = data.n < b->skip ? data.n : (size_t)b->skip;
+	struct h2_again *a = h2_again_of(x->s, t);
+	size_t n = data.n < a->skip ? data.n : (size_t)a->skip;
 
-	b->seen += data.n;
-	b->skip -= n;
+	a->seen += data.n;
+	a->skip -= n;
 	data.p += n;
 	data.n -= n;
-	n = data.n < b->verify ? data.n : (size_t)b->verify;
+	n = data.n < a->verify ? data.n : (size_t)a->verify;
 	if (n > 0) {
-		http_digest_update(&b->got, (struct jeebs_bytes){data.p, n});
-		b->verify -= n;
+		http_digest_update(&a->got, (struct jeebs_bytes){data.p, n});
+		a->verify -= n;
 		data.p += n;
 		data.n -= n;
-		if (b->verify == 0 && !http_digest_same(&b->delivered, &b->got)) {
+		if (a->verify == 0 && !http_digest_same(&h2_body_of(x->s, t)->delivered, &a->got)) {
 			h2_stop(x, "content-differs");
 			return;
 		}
 	}
 	if (data.n > 0)
-		continue_data(x, t, b, data);
+		continue_data(x, t, data);
 }
 
 static void data(const struct h2_run *x, struct jeebs_bytes b)
@@ -219,22 +220,23 @@ static void data(const struct h2_run *x, struct jeebs_bytes b)
 	else if (t->todo == H2_TODO_ASK)
 		say_data(x, t, b);
 	else
-		compare_data(x, t, h2_body_of(x->s, t), b);
+		compare_data(x, t, b);
 }
 
 /* The backend's response has ended. */
 static void response_ends(const struct h2_run *x, struct h2_stream *t, const struct bytes *block)
 {
 	const struct h2_body *b = h2_body_of(x->s, t);
+	const struct h2_again *a = h2_again_of(x->s, t);
 	const struct h2_resume *r = &x->s->resume;
 
 	if (t->todo != H2_TODO_ASK) {
-		if (b->skip > 0 || b->verify > 0 || (r->owed > 0 && r->owed_stream == t->id)) {
+		if (a->skip > 0 || a->verify > 0 || (r->owed > 0 && r->owed_stream == t->id)) {
 			h2_stop(x, "content-differs");
 			return;
 		}
-		if ((counted(x->s, t) && b->sent < b->answer.length) ||
-		    (b->part && !b->total && !http_total_fits(&b->answer, b->seen))) {
+		if ((counted(x->s, t) && a->sent < b->answer.length) ||
+		    (a->part && !a->total && !http_total_fits(&b->answer, a->seen))) {
 			h2_stop(x, "length-differs");
 			return;
 		}
@@ -243,7 +245,7 @@ static void response_ends(const struct h2_run *x, struct h2_stream *t, const str
 			h2_stop(x, "content-differs");
 			return;
 		}
-		if (b->part)
+		if (a->part)
 			block = NULL; /* they belong to the whole */
 	}
 	end_stream(x, t, block);
@@ -268,7 +270,6 @@ static bool field(void *ctx, const struct hpack_field *f)
 /* Checks that the response goes on with the one that was cut. */
 static void final_head(const struct h2_run *x, struct h2_stream *t, struct h2_response *rsp)
 {
-	struct h2_body *b = h2_body_of(x->s, t);
 	const struct http_cut_answer c = h2_cut_answer(x->s, t);
 	struct http_same same;
 
@@ -283,12 +284,15 @@ static void final_head(const struct h2_run *x, struct h2_stream *t, struct h2_re
 		h2_stop(x, why);
 		return;
 	}
-	b->skip = same.skip;
-	b->verify = b->delivered.to - same.from;
-	b->part = same.part;
-	b->total = rsp->answer.kind == HTTP_BODY_LENGTH;
-	b->sent = b->delivered.to;
-	http_digest_init(&b->got, same.from);
+	if (!h2_memory(x))
+		return;
+	struct h2_again *a = &x->s->resume.again[t->body - 1];
+	*a = (struct h2_again){.skip = same.skip,
+			       .verify = c.delivered->to - same.from,
+			       .sent = c.delivered->to,
+			       .part = same.part,
+			       .total = rsp->answer.kind == HTTP_BODY_LENGTH};
+	http_digest_init(&a->got, same.from);
 }
 
 /* A head whose response the client has nothing of. */

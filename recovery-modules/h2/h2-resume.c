@@ -21,13 +21,15 @@ bool h2_memory(const struct h2_run *x)
 
 	if (r->late)
 		return true;
-	r->late = x->ops->memory(x->j, H2_LATE_MAX + H2_KEPT_MAX + sizeof *r->old);
+	r->late = x->ops->memory(x->j, H2_LATE_MAX + H2_KEPT_MAX + sizeof *r->old +
+					       H2_BODIES_MAX * sizeof *r->again);
 	if (!r->late) {
 		h2_stop(x, "no-memory");
 		return false;
 	}
 	r->kept = r->late + H2_LATE_MAX;
 	r->old = (struct hpack_table *)(void *)(r->kept + H2_KEPT_MAX);
+	r->again = (struct h2_again *)(void *)(r->old + 1);
 	return true;
 }
 

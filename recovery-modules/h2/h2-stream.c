@@ -41,6 +41,11 @@ struct h2_body *h2_body_of(struct h2 *s, const struct h2_stream *t)
 	return t->body ? &s->body[t->body - 1] : NULL;
 }
 
+struct h2_again *h2_again_of(struct h2 *s, const struct h2_stream *t)
+{
+	return t->body && t->answered && s->resume.again ? &s->resume.again[t->body - 1] : NULL;
+}
+
 struct h2_body *h2_body_new(struct h2 *s, struct h2_stream *t)
 {
 	for (uint8_t i = 0; i < H2_BODIES_MAX; i++) {

@@ -15,9 +15,9 @@
 /* Bytes of the backend that the client does not get, or that it was promised in a frame's head. */
 static int64_t besides(struct h2 *s, const struct h2_stream *t)
 {
-	const struct h2_body *b = h2_body_of(s, t);
+	const struct h2_again *a = h2_again_of(s, t);
 	const struct h2_resume *r = &s->resume;
-	int64_t n = b && t->answered ? (int64_t)(b->skip + b->verify) : 0;
+	int64_t n = a ? (int64_t)(a->skip + a->verify) : 0;
 
 	if (r->owed > 0 && r->owed_stream == t->id && !r->owed_head)
 		n += r->owed - r->owed_pad;

@@ -28,7 +28,7 @@
 #include "recovery-modules/http/http-same.h"
 
 #define H2_STREAMS_MAX    128u
-#define H2_BODIES_MAX     24u
+#define H2_BODIES_MAX     H2_STREAMS_MAX /* a browser on a slow path has all of them under way */
 #define H2_PINGS_MAX      4u
 #define H2_WINDOW         65535 /* RFC 9113 section 6.9.2 */
 #define H2_WINDOW_MAX     0x7fffffff
@@ -105,7 +105,10 @@ struct h2_body {
 	struct http_answer answer;
 	struct http_etag etag;
 	struct http_digest delivered;
-	/* While it is continued: */
+};
+
+/* How such a response is continued. */
+struct h2_again {
 	struct http_digest got; /* of the backend's bytes that are compared */
 	uint64_t skip, verify;  /* as in struct http_same: bytes still to be skipped, compared */
 	uint64_t seen;          /* data bytes of the backend */
@@ -155,6 +158,7 @@ struct h2_resume {
 	uint32_t late_n, kept_n;
 	uint8_t *late, *kept;
 	struct hpack_table *old; /* the client's of the server's heads, where it died */
+	struct h2_again *again;  /* by the index of the body */
 };
 
 struct h2 {
@@ -183,10 +187,11 @@ struct h2 {
 	struct hpack_table base;
 	uint16_t stream_n; /* the open ones come first, in the order of their beginning */
 	struct h2_stream stream[H2_STREAMS_MAX];
-	struct h2_body body[H2_BODIES_MAX];
 	uint8_t up_block[H2_UP_BLOCK_MAX];
 	uint8_t down_block[H2_DOWN_BLOCK_MAX];
 	struct h2_resume resume;
+	/* The end of the state: of most connections only the first ones are ever touched. */
+	struct h2_body body[H2_BODIES_MAX];
 };
 
 struct h2_decision {
@@ -206,6 +211,8 @@ void h2_stream_close(struct h2 *s, struct h2_stream *t);
 /* NULL: the response cannot be continued. */
 struct h2_body *h2_body_of(struct h2 *s, const struct h2_stream *t);
 struct h2_body *h2_body_new(struct h2 *s, struct h2_stream *t);
+/* NULL: there is no body, or the backend has not answered yet. */
+struct h2_again *h2_again_of(struct h2 *s, const struct h2_stream *t);
 struct http_cut_answer h2_cut_answer(const struct h2 *s, const struct h2_stream *t);
 
 /* h2-live.c */

@@ -453,6 +453,30 @@ static void test_many_streams(void **state)
 	assert_int_equal(n.aborted, 0);
 }
 
+/* As a browser does on a slow path: a hundred bodies are under way at once. */
+static void test_many_bodies(void **state)
+{
+	static struct asked asks[100];
+	static char paths[100][32];
+
+	for (unsigned i = 0; i < 100; i++) {
+		snprintf(paths[i], sizeof paths[i], "/%c?size=%u", 'a' + i % 26, 20000 + i * 7);
+		asks[i] = (struct asked){"GET", paths[i], 0, 0};
+	}
+	const struct scene s = {.name = "many bodies",
+				ASKS(asks),
+				.client = PLAIN,
+				.old = {.streams_max = 100, .table = UINT32_MAX},
+				.backup = {.streams_max = 100, .table = UINT32_MAX},
+				.from = 700000,
+				.step = 149993,
+				.coarse = true};
+	struct totals n = every_cut(&s);
+
+	assert_int_equal(n.aborted, 0);
+	assert_int_equal(n.exact, n.cuts);
+}
+
 static void test_other_content(void **state)
 {
 	static const struct asked asks[] = {{"GET", "/a?size=3000&etag=one", 0, 0}};
@@ -478,7 +502,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_another_make),       cmocka_unit_test(test_posts),
 		cmocka_unit_test(test_chunks_and_restore), cmocka_unit_test(test_shrinking_window),
 		cmocka_unit_test(test_posts_again),        cmocka_unit_test(test_many_streams),
-		cmocka_unit_test(test_other_content),
+		cmocka_unit_test(test_many_bodies),        cmocka_unit_test(test_other_content),
 	};
 	return cmocka_run_group_tests_name("h2", tests, NULL, NULL);
 }

@@ -16,7 +16,7 @@
 #include "layer.h"
 #include "module-file.h"
 
-#define STATE_MAX     (64u * 1024u) /* per flow; a larger state is a mistake */
+#define STATE_MAX     (128u * 1024u) /* per flow; a larger state is a mistake */
 #define PROTOCOL_MAX  32
 #define MODULE_SYMBOL "jeebs_module"
 #define ORACLE_SYMBOL "jeebs_oracle"
