@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "keys-room.h"
@@ -13,6 +14,8 @@ struct keys_lease {
 	struct keys_loan loan;
 	struct keys_handle slot; /* of what is derived; in use */
 	struct jeebs_keys *keys; /* in it */
+	const struct ssh_identity *ssh;
+	char purpose[KEYS_FAILOVER_ID_SIZE + 16]; /* of certificates for a login on the backup */
 };
 
 /* A session may have several records of one client random: a candidate is as good as the other. */
@@ -33,9 +36,52 @@ static bool find(void *ctx, const uint8_t client_random[static TLS_RANDOM_BYTES]
 	return false;
 }
 
+static const struct ssh_keys *ssh_of(const struct keys_lease *lease, size_t i)
+{
+	const struct session_keys *s = &lease->loan.got[i].opened.keys;
+
+	return s->protocol == KEYS_SSH ? &s->ssh : NULL;
+}
+
+/* Whether an earlier record is of the same session. */
+static bool is_known(const struct keys_lease *lease, size_t i, struct bytes session_id)
+{
+	while (i-- > 0)
+		if (ssh_of(lease, i) && bytes_eq(ssh_of(lease, i)->session_id, session_id))
+			return true;
+	return false;
+}
+
+/* Sessions and their exchanges are in the order of their time, as the records are. */
+static bool find_ssh(void *ctx, uint32_t candidate, uint32_t exchange, struct ssh_keys *ret)
+{
+	const struct keys_lease *lease = ctx;
+	const struct ssh_keys *first = NULL;
+
+	for (size_t i = 0; i < lease->loan.n; i++) {
+		const struct ssh_keys *s = ssh_of(lease, i);
+
+		if (!s)
+			continue;
+		if (!first && (is_known(lease, i, s->session_id) || candidate-- > 0))
+			continue;
+		if (!first)
+			first = s;
+		if (!bytes_eq(s->session_id, first->session_id) || exchange-- > 0)
+			continue;
+		*ret = *s;
+		return true;
+	}
+	return false;
+}
+
 static int make_keys(struct keys_lease *lease)
 {
-	const struct session_secrets secrets = {find, lease};
+	const struct session_secrets secrets = {.find = find,
+						.ctx = lease,
+						.find_ssh = find_ssh,
+						.ssh = lease->ssh,
+						.purpose = lease->purpose};
 	uint8_t *room;
 
 	if (keys_arena_take(lease->k->arena, &lease->slot, &room))
@@ -55,6 +101,9 @@ static int lend(struct keys *k, const struct endpoint *server, const struct endp
 		return r;
 	l->leases++;
 	lease->id = l->id;
+	lease->ssh = &k->ssh[l->service];
+	snprintf(lease->purpose, sizeof lease->purpose, "jeebs-failover-%s",
+		 k->account[k->config.services[l->service].server].failover);
 	return 0;
 }
 

@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 
 #include "keys.h"
+#include "keyvault/crypto/ssh-host-key.h"
 #include "keyvault/vault/vault-link.h"
 
 enum batch_kind {
@@ -65,6 +66,7 @@ struct keys {
 	int64_t now_ns, look_ns, recheck_ns, crl_ns;
 	struct keys_record *records;                 /* room for those of one session */
 	struct keys_account *account;                /* by server */
+	struct ssh_identity *ssh;                    /* by service */
 	void (*decided)(void *ctx, uint32_t server); /* NULL: nobody is told */
 	void *decided_ctx;
 	bool *lacks; /* by service: that it was told */

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "keys-room.h"
+#include "keys-ssh.h"
 
 #define SECURE_HEAP_BYTES   ((size_t)1 << 20)
 #define RECORDS_PER_SESSION 4
@@ -650,6 +651,15 @@ int keys_check(const struct keys_places *p, char *error, size_t error_size)
 	return r;
 }
 
+static int open_ssh(struct keys *k, char *error, size_t error_size)
+{
+	int r = 0;
+
+	for (uint32_t i = 0; r == 0 && i < k->config.service_count; i++)
+		r = keys_ssh_open(&k->config.services[i], &k->ssh[i], error, error_size);
+	return r;
+}
+
 static int open_all(struct keys *k, char *error, size_t error_size)
 {
 	const struct keys_config *c = &k->config;
@@ -662,8 +672,11 @@ static int open_all(struct keys *k, char *error, size_t error_size)
 	k->account = calloc(c->server_count + 1, sizeof *k->account);
 	k->lacks = calloc(c->service_count + 1, sizeof *k->lacks);
 	k->records = calloc(KEYS_SESSION_RECORDS_MAX, sizeof *k->records);
-	if (r == 0 && (!k->account || !k->lacks || !k->records))
+	k->ssh = calloc(c->service_count + 1, sizeof *k->ssh);
+	if (r == 0 && (!k->account || !k->lacks || !k->records || !k->ssh))
 		r = -ENOMEM;
+	if (r == 0)
+		r = open_ssh(k, error, error_size);
 	if (r == 0)
 		r = open_parts(k);
 	if (r < 0)
@@ -761,6 +774,9 @@ struct keys *keys_stop(struct keys *k)
 	pthread_mutex_destroy(&k->lock);
 	free(k->account);
 	free(k->lacks);
+	for (uint32_t i = 0; k->ssh && i < k->config.service_count; i++)
+		keys_ssh_close(&k->ssh[i]);
+	free(k->ssh);
 	free(k->records);
 	free(k);
 	return NULL;

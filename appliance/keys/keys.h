@@ -23,7 +23,12 @@ struct keys_service {
 	const char *name; /* "web1:443" */
 	uint32_t server;
 	bool live; /* opened as they come; else at a takeover */
+	/* Of a service that speaks SSH; each is a file as ssh-keygen writes it. */
+	const char *user_ca; /* NULL: none. Signs certificates for logins on the backup */
+	char *const *host_keys;
+	uint32_t host_keys_n; /* at most KEYS_HOST_KEYS_MAX */
 };
+#define KEYS_HOST_KEYS_MAX 8u
 
 struct keys_config {
 	struct keys_places places;    /* crl, and what @services names, must stay */

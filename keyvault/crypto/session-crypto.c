@@ -3,7 +3,11 @@
 
 #include "aead.h"
 #include "cbc.h"
+#include <openssl/rand.h>
+
 #include "jeebs/recovery-module.h"
+#include "session-ssh.h"
+#include "ssh-exchange.h"
 #include "tls-schedule.h"
 
 struct session_key {
@@ -18,6 +22,7 @@ struct session_key {
 
 struct jeebs_keys {
 	struct session_secrets secrets;
+	struct session_ssh *ssh; /* NULL: nobody has asked */
 	uint32_t n;
 	struct session_key key[SESSION_CRYPTO_KEYS]; /* handle - 1 */
 };
@@ -34,8 +39,10 @@ struct jeebs_keys *session_crypto_init(void *room, const struct session_secrets 
 
 void session_crypto_deinit(struct jeebs_keys *k)
 {
-	if (k)
-		explicit_bzero(k, sizeof *k);
+	if (!k)
+		return;
+	session_ssh_free(k->ssh);
+	explicit_bzero(k, sizeof *k);
 }
 
 static struct session_key *key_at(struct jeebs_keys *k, uint32_t handle)
@@ -47,6 +54,35 @@ static bool same(const struct session_key *a, const struct session_key *b)
 {
 	return a->suite == b->suite && a->kind == b->kind && a->dir == b->dir &&
 	       memcmp(&a->traffic, &b->traffic, sizeof a->traffic) == 0;
+}
+
+/* Handles of SSH begin behind those of TLS. */
+static struct ssh_cipher *ssh_at(struct jeebs_keys *k, uint32_t handle)
+{
+	return handle > SESSION_CRYPTO_KEYS
+		       ? session_ssh_cipher(k->ssh, handle - SESSION_CRYPTO_KEYS)
+		       : NULL;
+}
+
+static struct session_ssh *ssh_of(struct jeebs_keys *k)
+{
+	if (!k->ssh)
+		k->ssh = session_ssh_new(&k->secrets);
+	return k->ssh;
+}
+
+static int ssh_outcome(int r)
+{
+	switch (r) {
+	case SSH_CIPHER_OK:
+		return JEEBS_CRYPTO_OK;
+	case SSH_CIPHER_FORGED:
+		return JEEBS_CRYPTO_FORGED;
+	case SSH_CIPHER_USED:
+		return JEEBS_CRYPTO_USED;
+	default:
+		return JEEBS_CRYPTO_FAILED;
+	}
 }
 
 /* Keeps @new, unless it is there already. */
@@ -185,7 +221,11 @@ static int open_message(struct jeebs_keys *k, uint32_t handle, uint64_t nonce,
 			struct jeebs_bytes aad, struct jeebs_bytes in, uint8_t *out)
 {
 	const struct session_key *key = key_at(k, handle);
+	struct ssh_cipher *ssh = ssh_at(k, handle);
 
+	if (ssh)
+		return ssh_outcome(ssh_cipher_open(ssh, nonce, bytes_of_module(aad),
+						   bytes_of_module(in), out));
 	if (!key)
 		return JEEBS_CRYPTO_NO_KEY;
 	if (tls_suite_is_cbc(key->suite))
@@ -217,7 +257,10 @@ static int peek(struct jeebs_keys *k, uint32_t handle, uint64_t nonce, uint64_t 
 		struct jeebs_bytes in, uint8_t *out)
 {
 	const struct session_key *key = key_at(k, handle);
+	struct ssh_cipher *ssh = ssh_at(k, handle);
 
+	if (ssh)
+		return ssh_outcome(ssh_cipher_peek(ssh, nonce, off, bytes_of_module(in), out));
 	if (!key)
 		return JEEBS_CRYPTO_NO_KEY;
 	if (tls_suite_is_cbc(key->suite)) {
@@ -232,7 +275,11 @@ static int seal(struct jeebs_keys *k, uint32_t handle, uint64_t nonce, struct je
 		struct jeebs_bytes in, uint8_t *out)
 {
 	struct session_key *key = key_at(k, handle);
+	struct ssh_cipher *ssh = ssh_at(k, handle);
 
+	if (ssh)
+		return ssh_outcome(ssh_cipher_seal(ssh, nonce, bytes_of_module(aad),
+						   bytes_of_module(in), out));
 	if (!key)
 		return JEEBS_CRYPTO_NO_KEY;
 	if (tls_suite_is_cbc(key->suite))
@@ -282,6 +329,80 @@ static int seal_cbc(struct jeebs_keys *k, uint32_t handle, uint64_t number, stru
 		       : r;
 }
 
+/* ---- SSH ------------------------------------------------------------------------------------ */
+
+static int ssh_derive(struct jeebs_keys *k, const struct jeebs_ssh_spec *spec, uint32_t *ret_key)
+{
+	int r = ssh_of(k) ? session_ssh_derive(k->ssh, spec, ret_key) : JEEBS_CRYPTO_FAILED;
+
+	if (r == JEEBS_CRYPTO_OK)
+		*ret_key += SESSION_CRYPTO_KEYS;
+	return r;
+}
+
+static int ssh_group(struct jeebs_keys *k, uint32_t min, uint32_t n, uint32_t max, uint8_t *out,
+		     size_t cap, size_t *ret_n)
+{
+	(void)k;
+	return ssh_exchange_group(min, n, max, out, cap, ret_n) ? JEEBS_CRYPTO_OK
+								: JEEBS_CRYPTO_NO_SUITE;
+}
+
+static int ssh_exchange(struct jeebs_keys *k, const struct jeebs_ssh_exchange *x, uint8_t *out,
+			size_t cap, size_t *ret_n)
+{
+	return ssh_of(k) ? session_ssh_exchange(k->ssh, x, out, cap, ret_n) : JEEBS_CRYPTO_FAILED;
+}
+
+static int ssh_hash(struct jeebs_keys *k, uint32_t side, uint32_t exchange, struct jeebs_bytes head,
+		    uint8_t *out, size_t cap, size_t *ret_n)
+{
+	return ssh_of(k) ? session_ssh_exchange_hash(k->ssh, side, exchange, head, out, cap, ret_n)
+			 : JEEBS_CRYPTO_FAILED;
+}
+
+static int ssh_host_key_of(struct jeebs_keys *k, const char *algorithm, uint8_t *out, size_t cap,
+			   size_t *ret_n)
+{
+	return ssh_of(k) ? session_ssh_host_key(k->ssh, algorithm, out, cap, ret_n)
+			 : JEEBS_CRYPTO_FAILED;
+}
+
+static int ssh_sign(struct jeebs_keys *k, const char *algorithm, struct jeebs_bytes data,
+		    uint8_t *out, size_t cap, size_t *ret_n)
+{
+	return ssh_of(k) ? session_ssh_sign(k->ssh, algorithm, data, out, cap, ret_n)
+			 : JEEBS_CRYPTO_FAILED;
+}
+
+static int ssh_prove(struct jeebs_keys *k, struct jeebs_bytes host_key, struct jeebs_bytes data,
+		     struct jeebs_bytes signature)
+{
+	return ssh_of(k) ? session_ssh_prove(k->ssh, host_key, data, signature)
+			 : JEEBS_CRYPTO_FAILED;
+}
+
+static int ssh_certificate(struct jeebs_keys *k, struct jeebs_bytes user, uint8_t *out, size_t cap,
+			   size_t *ret_n)
+{
+	return ssh_of(k) ? session_ssh_certificate(k->ssh, user, out, cap, ret_n)
+			 : JEEBS_CRYPTO_FAILED;
+}
+
+static int ssh_certificate_sign(struct jeebs_keys *k, struct jeebs_bytes data, uint8_t *out,
+				size_t cap, size_t *ret_n)
+{
+	return ssh_of(k) ? session_ssh_certificate_sign(k->ssh, data, out, cap, ret_n)
+			 : JEEBS_CRYPTO_FAILED;
+}
+
+static int ssh_random(struct jeebs_keys *k, uint8_t *out, size_t n)
+{
+	(void)k;
+	return n <= JEEBS_CRYPTO_BYTES_MAX && RAND_bytes(out, (int)n) == 1 ? JEEBS_CRYPTO_OK
+									   : JEEBS_CRYPTO_FAILED;
+}
+
 const struct jeebs_crypto_ops session_crypto_ops = {
 	.size = sizeof(struct jeebs_crypto_ops),
 	.derive = derive,
@@ -292,4 +413,14 @@ const struct jeebs_crypto_ops session_crypto_ops = {
 	.open_pieces = open_pieces,
 	.open_cbc = open_cbc,
 	.seal_cbc = seal_cbc,
+	.ssh_derive = ssh_derive,
+	.ssh_group = ssh_group,
+	.ssh_exchange = ssh_exchange,
+	.ssh_exchange_hash = ssh_hash,
+	.ssh_host_key = ssh_host_key_of,
+	.ssh_sign = ssh_sign,
+	.ssh_prove = ssh_prove,
+	.ssh_certificate = ssh_certificate,
+	.ssh_certificate_sign = ssh_certificate_sign,
+	.ssh_random = ssh_random,
 };

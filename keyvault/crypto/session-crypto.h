@@ -12,6 +12,7 @@
 
 #include "jeebs/recovery-crypto.h"
 #include "keyvault/record/session-keys.h"
+#include "ssh-host-key.h"
 
 struct session_secrets {
 	/*
@@ -21,6 +22,13 @@ struct session_secrets {
 	bool (*find)(void *ctx, const uint8_t client_random[static TLS_RANDOM_BYTES],
 		     enum tls_secret label, uint32_t candidate, struct bytes *ret);
 	void *ctx;
+	/*
+	 * Of SSH: what the tap told of key exchange @exchange, from 0 on, of the session number
+	 * @candidate. The views are valid until the next call. NULL: there is nothing of SSH.
+	 */
+	bool (*find_ssh)(void *ctx, uint32_t candidate, uint32_t exchange, struct ssh_keys *ret);
+	const struct ssh_identity *ssh; /* NULL: none; stays */
+	const char *purpose; /* what certificates say they are for; NULL: nothing; stays */
 };
 
 /* Keys of one connection: four of its handshake and application data, and further KeyUpdates. */

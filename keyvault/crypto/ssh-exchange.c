@@ -2,6 +2,7 @@
 #include "ssh-exchange.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
@@ -58,6 +59,19 @@ static const EVP_MD *digest_of(enum ssh_hash hash)
 	return of[hash]();
 }
 
+static const struct method *find_method(const char *name)
+{
+	for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
+		if (strcmp(methods[i].name, name) == 0)
+			return &methods[i];
+	return NULL;
+}
+
+static bool has_points(const struct method *m)
+{
+	return m->family == FAMILY_CURVE25519 || m->family == FAMILY_ECDH;
+}
+
 /* @b as an mpint. False: no room. */
 static bool keep_secret(struct ssh_exchange_secret *s, struct bytes b)
 {
@@ -109,12 +123,17 @@ static bool agree(EVP_PKEY *own, EVP_PKEY *peer, struct ssh_exchange_secret *s)
 	return ok;
 }
 
+static EVP_PKEY *new_point(const struct method *m)
+{
+	return m->family == FAMILY_CURVE25519 ? EVP_PKEY_Q_keygen(NULL, NULL, "X25519")
+					      : EVP_EC_gen(m->curve);
+}
+
 static int make_point(const struct method *m, struct bytes peer, struct ssh_exchange_secret *s,
 		      uint8_t *out, size_t cap, size_t *ret_n)
 {
 	EVP_PKEY *other = peer_key(m, peer);
-	EVP_PKEY *own = m->family == FAMILY_CURVE25519 ? EVP_PKEY_Q_keygen(NULL, NULL, "X25519")
-						       : EVP_EC_gen(m->curve);
+	EVP_PKEY *own = new_point(m);
 	int r = SSH_EXCHANGE_OK;
 
 	if (!own)
@@ -127,6 +146,52 @@ static int make_point(const struct method *m, struct bytes peer, struct ssh_exch
 	EVP_PKEY_free(own);
 	EVP_PKEY_free(other);
 	return r;
+}
+
+struct ssh_exchange_half {
+	const struct method *method;
+	EVP_PKEY *own;
+};
+
+int ssh_exchange_begin(const char *method, struct ssh_exchange_half **ret, uint8_t *out, size_t cap,
+		       size_t *ret_n)
+{
+	const struct method *m = find_method(method);
+	struct ssh_exchange_half *h;
+
+	if (!m || !has_points(m))
+		return SSH_EXCHANGE_UNKNOWN;
+	h = calloc(1, sizeof *h);
+	if (!h)
+		return -ENOMEM;
+	h->method = m;
+	h->own = new_point(m);
+	if (!h->own || EVP_PKEY_get_octet_string_param(h->own, OSSL_PKEY_PARAM_ENCODED_PUBLIC_KEY,
+						       out, cap, ret_n) != 1) {
+		ssh_exchange_half_free(h);
+		return -ENOMEM;
+	}
+	*ret = h;
+	return SSH_EXCHANGE_OK;
+}
+
+int ssh_exchange_end(const struct ssh_exchange_half *h, struct bytes peer,
+		     struct ssh_exchange_secret *ret)
+{
+	EVP_PKEY *other = peer_key(h->method, peer);
+	int r = other && agree(h->own, other, ret) ? SSH_EXCHANGE_OK : SSH_EXCHANGE_UNLAWFUL;
+
+	ret->hash = h->method->hash;
+	EVP_PKEY_free(other);
+	return r;
+}
+
+void ssh_exchange_half_free(struct ssh_exchange_half *h)
+{
+	if (!h)
+		return;
+	EVP_PKEY_free(h->own);
+	free(h);
 }
 
 /* ---- groups --------------------------------------------------------------------------------- */
@@ -205,18 +270,16 @@ static int make_number(const struct method *m, struct bytes p, struct bytes g, s
 int ssh_exchange_make(const char *method, struct bytes p, struct bytes g, struct bytes peer,
 		      struct ssh_exchange_secret *ret, uint8_t *out, size_t cap, size_t *ret_n)
 {
-	const struct method *m = methods;
+	const struct method *m = find_method(method);
 
-	while (strcmp(m->name, method) != 0)
-		if (++m == methods + sizeof methods / sizeof *methods)
-			return SSH_EXCHANGE_UNKNOWN;
+	if (!m)
+		return SSH_EXCHANGE_UNKNOWN;
 	if (p.n > GROUP_MAX_BITS / 8 + 1 || g.n > GROUP_MAX_BITS / 8 + 1 ||
 	    peer.n > GROUP_MAX_BITS / 8 + 1 || peer.n == 0)
 		return SSH_EXCHANGE_UNLAWFUL;
 	ret->hash = m->hash;
-	return m->family == FAMILY_CURVE25519 || m->family == FAMILY_ECDH
-		       ? make_point(m, peer, ret, out, cap, ret_n)
-		       : make_number(m, p, g, peer, ret, out, cap, ret_n);
+	return has_points(m) ? make_point(m, peer, ret, out, cap, ret_n)
+			     : make_number(m, p, g, peer, ret, out, cap, ret_n);
 }
 
 int ssh_exchange_hash(const struct ssh_exchange_secret *s, struct bytes head, uint8_t *out,

@@ -29,6 +29,16 @@ struct ssh_exchange_secret {
  */
 int ssh_exchange_make(const char *method, struct bytes p, struct bytes g, struct bytes peer,
 		      struct ssh_exchange_secret *ret, uint8_t *out, size_t cap, size_t *ret_n);
+/*
+ * The client's part, of a method with points (curve25519, ECDH): first its own value, then K from
+ * the server's. The half is a secret; it may be NULL when it is freed.
+ */
+struct ssh_exchange_half;
+int ssh_exchange_begin(const char *method, struct ssh_exchange_half **ret, uint8_t *out, size_t cap,
+		       size_t *ret_n);
+int ssh_exchange_end(const struct ssh_exchange_half *h, struct bytes peer,
+		     struct ssh_exchange_secret *ret);
+void ssh_exchange_half_free(struct ssh_exchange_half *h);
 /* H: the hash of @head and K. @out: SSH_HASH_MAX_BYTES. 0 or -ENOMEM. */
 int ssh_exchange_hash(const struct ssh_exchange_secret *s, struct bytes head, uint8_t *out,
 		      size_t *ret_n);

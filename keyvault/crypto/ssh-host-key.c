@@ -212,6 +212,29 @@ int ssh_host_key_read(struct bytes file, struct ssh_host_key **ret)
 	return r;
 }
 
+int ssh_host_key_new(struct ssh_host_key **ret)
+{
+	struct ssh_host_key *k = calloc(1, sizeof *k);
+	uint8_t own[32];
+	size_t n = sizeof own;
+
+	if (!k)
+		return -ENOMEM;
+	struct writer w = WRITER_IN(k->public);
+
+	k->kind = KIND_ED25519;
+	k->key = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+	if (!k->key || EVP_PKEY_get_raw_public_key(k->key, own, &n) != 1) {
+		ssh_host_key_free(k);
+		return -ENOMEM;
+	}
+	put_string(&w, bytes_str(k->kind->name));
+	put_string(&w, bytes_of(own, n));
+	k->public_n = writer_pos(&w);
+	*ret = k;
+	return SSH_HOST_KEY_OK;
+}
+
 void ssh_host_key_free(struct ssh_host_key *k)
 {
 	if (!k)
@@ -294,4 +317,54 @@ int ssh_host_key_sign(const struct ssh_host_key *k, const char *algorithm, struc
 		put_string(&w, bytes_of(signature, n));
 	*ret_n = writer_pos(&w);
 	return !ok ? -ENOMEM : writer_ok(&w) ? SSH_HOST_KEY_OK : -ENOBUFS;
+}
+
+/* The other way round: DER of two mpints. 0: they are none. */
+static size_t der_of_ecdsa(struct bytes both, uint8_t *out, size_t cap)
+{
+	struct reader r = reader_init(both);
+	struct bytes x = string(&r), y = string(&r);
+	ECDSA_SIG *s = ECDSA_SIG_new();
+	BIGNUM *a = NULL, *b = NULL;
+	size_t n = 0;
+
+	if (s && reader_ok(&r) && x.n <= 80 && y.n <= 80) {
+		a = BN_bin2bn(x.p, (int)x.n, NULL);
+		b = BN_bin2bn(y.p, (int)y.n, NULL);
+	}
+	if (a && b && ECDSA_SIG_set0(s, a, b) == 1) {
+		a = b = NULL; /* they are its own now */
+		int len = i2d_ECDSA_SIG(s, NULL);
+
+		if (len > 0 && (size_t)len <= cap)
+			n = (size_t)i2d_ECDSA_SIG(s, &out);
+	}
+	BN_free(a);
+	BN_free(b);
+	ECDSA_SIG_free(s);
+	return n;
+}
+
+bool ssh_host_key_proves(const struct ssh_host_key *k, struct bytes data, struct bytes signature)
+{
+	struct reader r = reader_init(signature);
+	struct bytes name = string(&r), value = string(&r);
+	char algorithm[32] = {0};
+	uint8_t der[256];
+
+	if (!reader_ok(&r) || name.n >= sizeof algorithm)
+		return false;
+	memcpy(algorithm, name.p, name.n);
+	if (!ssh_host_key_can(k, algorithm))
+		return false;
+	if (k->kind->curve)
+		value = bytes_of(der, der_of_ecdsa(value, der, sizeof der));
+	EVP_MD_CTX *c = EVP_MD_CTX_new();
+	bool ok = c && value.n > 0 &&
+		  EVP_DigestVerifyInit_ex(c, NULL, digest_for(k, algorithm), NULL, NULL, k->key,
+					  NULL) == 1 &&
+		  EVP_DigestVerify(c, value.p, value.n, data.p, data.n) == 1;
+
+	EVP_MD_CTX_free(c);
+	return ok;
 }

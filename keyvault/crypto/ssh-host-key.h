@@ -20,6 +20,8 @@ enum {
 
 /* @file: the text of the file. An outcome or -ENOMEM. */
 int ssh_host_key_read(struct bytes file, struct ssh_host_key **ret);
+/* A new one, ed25519. */
+int ssh_host_key_new(struct ssh_host_key **ret);
 void ssh_host_key_free(struct ssh_host_key *k);
 /* K_S of RFC 4253, section 8; valid as long as the key. */
 struct bytes ssh_host_key_public(const struct ssh_host_key *k);
@@ -29,5 +31,15 @@ bool ssh_host_key_can(const struct ssh_host_key *k, const char *algorithm);
 /* The signature blob: algorithm and signature, each a string. An outcome, -ENOBUFS or -ENOMEM. */
 int ssh_host_key_sign(const struct ssh_host_key *k, const char *algorithm, struct bytes data,
 		      uint8_t *out, size_t cap, size_t *ret_n);
+/* Whether @signature, such a blob, is one over @data with this key, by an algorithm it can. */
+bool ssh_host_key_proves(const struct ssh_host_key *k, struct bytes data, struct bytes signature);
+
+/* What a service has for its sessions. The owner frees the keys. */
+#define SSH_HOST_KEYS_MAX 8u
+struct ssh_identity {
+	uint32_t host_keys;
+	struct ssh_host_key *host_key[SSH_HOST_KEYS_MAX];
+	struct ssh_host_key *user_ca; /* NULL: none */
+};
 
 #endif

@@ -58,6 +58,31 @@ struct jeebs_key_spec {
 	uint8_t client_random[JEEBS_TLS_RANDOM_BYTES], server_random[JEEBS_TLS_RANDOM_BYTES];
 };
 
+/*
+ * SSH. There are two conversations: with the client, whose keys the tap told of, and which is gone
+ * on with in the server's place; and with the backup, as its client.
+ */
+#define JEEBS_SSH_FRONT 0u
+#define JEEBS_SSH_BACK  1u
+
+struct jeebs_ssh_spec {
+	uint32_t side;     /* JEEBS_SSH_* */
+	uint32_t exchange; /* 0: the first key exchange of that conversation */
+	uint32_t dir;      /* whose packets: JEEBS_TO_SERVER are those of whoever is client in it */
+	/* Sessions between the same ends may have been several: 0 is the first, and so on until
+	 * there are no more. */
+	uint32_t candidate;
+	const char *cipher, *mac; /* names of RFC 4253 */
+};
+
+struct jeebs_ssh_exchange {
+	uint32_t side, exchange;
+	const char *method;
+	struct jeebs_bytes p, g; /* of a group exchange that the client asked for */
+	/* The other side's public value, as it is, without a length. BACK, empty: it is begun. */
+	struct jeebs_bytes peer;
+};
+
 /* Outcomes. Only after JEEBS_CRYPTO_OK anything was written. */
 #define JEEBS_CRYPTO_OK       0
 #define JEEBS_CRYPTO_NO_KEY   1 /* there is no such secret, or no such handle */
@@ -116,6 +141,51 @@ struct jeebs_crypto_ops {
 	int (*seal_cbc)(struct jeebs_keys *k, uint32_t key, uint64_t number,
 			struct jeebs_bytes head, struct jeebs_bytes iv, struct jeebs_bytes in,
 			size_t pad, uint8_t *out);
+
+	/* ---- SSH ---------------------------------------------------------------------------- */
+	/*
+	 * Finds a key; open(), peek() and seal() take its handle. A packet is whole: length,
+	 * padding length, payload, padding, and on the wire the tag behind it; @out does not
+	 * overlap @in. Which packet it is:
+	 *	chacha20-poly1305@openssh.com	nonce: the sequence number	aad: none
+	 *	aes*-gcm@openssh.com		nonce: packets since NEWKEYS	aad: none
+	 *	aes*-ctr, any MAC		nonce: blocks of 16 bytes since	aad: the sequence
+	 *					NEWKEYS				number, 4 bytes
+	 * The same spec gives the same handle as long as the keys of that exchange, or of the next
+	 * one, are in use.
+	 */
+	int (*ssh_derive)(struct jeebs_keys *k, const struct jeebs_ssh_spec *spec,
+			  uint32_t *ret_key);
+	/* A group of @min to @max bits, best @n (RFC 4419); @out gets p, g is 2. */
+	int (*ssh_group)(struct jeebs_keys *k, uint32_t min, uint32_t n, uint32_t max, uint8_t *out,
+			 size_t cap, size_t *ret_n);
+	/*
+	 * FRONT: as the server; @out gets its public value. BACK: with an empty peer as the client,
+	 * whose value @out gets; then with the server's value, and @out gets nothing.
+	 */
+	int (*ssh_exchange)(struct jeebs_keys *k, const struct jeebs_ssh_exchange *x, uint8_t *out,
+			    size_t cap, size_t *ret_n);
+	/* H, the hash of @head and K: from then on ssh_derive() knows the keys of @exchange. */
+	int (*ssh_exchange_hash)(struct jeebs_keys *k, uint32_t side, uint32_t exchange,
+				 struct jeebs_bytes head, uint8_t *out, size_t cap, size_t *ret_n);
+	/* K_S of RFC 4253, section 8, of a host key of the service, for this algorithm. */
+	int (*ssh_host_key)(struct jeebs_keys *k, const char *algorithm, uint8_t *out, size_t cap,
+			    size_t *ret_n);
+	/* The signature over @data with it, its algorithm in front. */
+	int (*ssh_sign)(struct jeebs_keys *k, const char *algorithm, struct jeebs_bytes data,
+			uint8_t *out, size_t cap, size_t *ret_n);
+	/* Whether @host_key, K_S, is the service's too (else JEEBS_CRYPTO_NO_KEY), and @signature
+	 * one over @data with it (else JEEBS_CRYPTO_FORGED). */
+	int (*ssh_prove)(struct jeebs_keys *k, struct jeebs_bytes host_key, struct jeebs_bytes data,
+			 struct jeebs_bytes signature);
+	/* A new key and a certificate for it with which the backup lets @user in, for a minute. */
+	int (*ssh_certificate)(struct jeebs_keys *k, struct jeebs_bytes user, uint8_t *out,
+			       size_t cap, size_t *ret_n);
+	/* The signature over @data with that key. */
+	int (*ssh_certificate_sign)(struct jeebs_keys *k, struct jeebs_bytes data, uint8_t *out,
+				    size_t cap, size_t *ret_n);
+	/* Bytes that nobody can guess. */
+	int (*ssh_random)(struct jeebs_keys *k, uint8_t *out, size_t n);
 };
 
 #ifdef __cplusplus
