@@ -142,12 +142,13 @@ static void ask_head(const struct h2_run *x, const struct h2_stream *t, size_t n
 	h2_ask(x, (struct jeebs_bytes){head, sizeof head});
 }
 
-/* How many of @n bytes the backend takes now. */
-static size_t takes(const struct h2 *s, const struct h2_stream *t, size_t n)
+/* How many of @n bytes the backend takes now: a backend may grant more than any queue holds. */
+static size_t takes(const struct h2_run *x, const struct h2_stream *t, size_t n)
 {
+	const struct h2 *s = x->s;
 	int64_t room = s->resume.room < t->room ? s->resume.room : t->room;
 
-	if (room <= 0)
+	if (room <= 0 || x->ops->room(x->j, JEEBS_TO_SERVER) == 0)
 		return 0;
 	if (n > H2_FRAME_MAX)
 		n = H2_FRAME_MAX;
@@ -156,8 +157,9 @@ static size_t takes(const struct h2 *s, const struct h2_stream *t, size_t n)
 
 /* How many of the next @n bytes may be read; 0: they are data that the backend does not take now.
  */
-static size_t may_read(struct h2 *s, size_t n)
+static size_t may_read(const struct h2_run *x, size_t n)
 {
+	struct h2 *s = x->s;
 	const struct h2_frames *f = &s->side[JEEBS_TO_SERVER].frames;
 	struct h2_stream *t = f->type == H2_DATA ? uploading(s, f->stream) : NULL;
 
@@ -165,7 +167,7 @@ static size_t may_read(struct h2 *s, size_t n)
 		return n;
 	if (n > h2_frames_data_left(f))
 		n = h2_frames_data_left(f);
-	return takes(s, t, n);
+	return takes(x, t, n);
 }
 
 /* Sends data on; from the log it is not copied. */
@@ -319,7 +321,7 @@ static size_t step(const struct h2_run *x, struct jeebs_bytes v)
 
 	if (x->s->preface_n < H2_PREFACE_N)
 		return preface(x, v);
-	v.n = may_read(x->s, v.n);
+	v.n = may_read(x, v.n);
 	if (v.n == 0)
 		return 0;
 	size_t n = h2_frames_take(&up->frames, v, &p);

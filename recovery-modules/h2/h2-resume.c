@@ -379,6 +379,9 @@ void h2_resume(void *state, const struct jeebs_cut *cut, struct jeebs_join *j,
 		h2_backend_data(&x, b);
 		h2_client_more(&x);
 		break;
+	case JEEBS_EV_BACKEND_ROOM:
+		h2_client_more(&x);
+		break;
 	case JEEBS_EV_BACKEND_EOF:
 		backend_gone(&x, "backend-closed");
 		break;

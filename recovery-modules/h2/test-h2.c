@@ -48,10 +48,12 @@ struct talk {
 	size_t taken;  /* bytes of h.client that the client has */
 	bool client_left;
 	const char *reason;
+	size_t heard_most; /* by the backup at once */
 };
 
 struct totals {
 	unsigned cuts, refused, exact, told, aborted;
+	size_t heard_most;
 };
 
 static void ask_more(struct talk *t)
@@ -119,6 +121,8 @@ static void backup_receives(void *ctx, struct bytes b, bool eof, struct buf *ans
 {
 	struct talk *t = ctx;
 
+	if (b.n > t->heard_most)
+		t->heard_most = b.n;
 	peer_receive(&t->backup, b);
 	assert_false(t->backup.failed);
 	peer_speak(&t->backup);
@@ -163,6 +167,8 @@ static void resume(struct talk *t, struct totals *n)
 			0);
 	}
 	harness_resume_with(&t->h, &backend, &client);
+	if (t->heard_most > n->heard_most)
+		n->heard_most = t->heard_most;
 	if (t->h.violation)
 		fail_msg("%s: cut at %llu: %s", t->scene->name,
 			 (unsigned long long)(t->came - t->taken), t->h.violation);
@@ -321,6 +327,30 @@ static void test_uploads(void **state)
 
 	assert_int_equal(n.aborted, 0);
 	assert_true(n.exact > n.cuts * 9 / 10);
+}
+
+/* The backup's windows are longer than any queue: it is told as it takes. */
+static void test_a_long_upload(void **state)
+{
+	static const struct asked asks[] = {
+		{"PUT", "/a?echo&echo", 400000, 0},
+	};
+	const struct scene s = {
+		.name = "a long upload",
+		.step = 9001,
+		.coarse = true,
+		ASKS(asks),
+		.client = PLAIN,
+		.old = {.window = 300000, .whole_window = 300000, .table = UINT32_MAX},
+		.backup = {.window = 1 << 24, .whole_window = 1 << 24, .table = UINT32_MAX},
+		.harness = {.room_max = 20000, .live = {.max = 16384}},
+	};
+	struct totals n = every_cut(&s);
+
+	assert_int_equal(n.aborted, 0);
+	assert_true(n.exact > n.cuts / 2);
+	/* It is heard after several events. */
+	assert_true(n.heard_most < 3 * s.harness.room_max + H2_FRAME_MAX);
 }
 
 static void test_another_make(void **state)
@@ -497,12 +527,19 @@ int main(int argc, char **argv)
 {
 	every = argc > 1 && strcmp(argv[1], "every") == 0;
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_downloads),          cmocka_unit_test(test_small_windows),
-		cmocka_unit_test(test_one_window_for_all), cmocka_unit_test(test_uploads),
-		cmocka_unit_test(test_another_make),       cmocka_unit_test(test_posts),
-		cmocka_unit_test(test_chunks_and_restore), cmocka_unit_test(test_shrinking_window),
-		cmocka_unit_test(test_posts_again),        cmocka_unit_test(test_many_streams),
-		cmocka_unit_test(test_many_bodies),        cmocka_unit_test(test_other_content),
+		cmocka_unit_test(test_downloads),
+		cmocka_unit_test(test_small_windows),
+		cmocka_unit_test(test_one_window_for_all),
+		cmocka_unit_test(test_uploads),
+		cmocka_unit_test(test_a_long_upload),
+		cmocka_unit_test(test_another_make),
+		cmocka_unit_test(test_posts),
+		cmocka_unit_test(test_chunks_and_restore),
+		cmocka_unit_test(test_shrinking_window),
+		cmocka_unit_test(test_posts_again),
+		cmocka_unit_test(test_many_streams),
+		cmocka_unit_test(test_many_bodies),
+		cmocka_unit_test(test_other_content),
 	};
 	return cmocka_run_group_tests_name("h2", tests, NULL, NULL);
 }

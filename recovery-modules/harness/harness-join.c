@@ -13,14 +13,19 @@ static bool passes_all(const struct harness_channel *c)
 
 /* Events ------------------------------------------------------------------------------ */
 
+static void nothing_queued(struct harness_channel *c)
+{
+	c->queued_client = c->queued_backend = c->queued_log = 0;
+}
+
 static void tell(struct harness_channel *c, uint32_t what, struct bytes b)
 {
 	struct harness *h = c->h;
 	struct harness_run *run = h->run;
 
-	run->main.queued_client = run->main.queued_backend = 0;
+	nothing_queued(&run->main);
 	for (uint32_t i = 0; i < h->channels; i++)
-		h->channel[i]->queued_client = h->channel[i]->queued_backend = 0;
+		nothing_queued(h->channel[i]);
 	h->resuming = true;
 	h->logs_shown = !run->main.pass[JEEBS_TO_SERVER];
 	h->module->resume(h->state, &h->cut, harness_opaque(c), &harness_ops, what,

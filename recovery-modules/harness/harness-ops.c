@@ -145,6 +145,7 @@ static void join_log_to_backend(struct jeebs_join *j, uint64_t from, uint64_t to
 	while (!c->no_backend && from < to) {
 		struct bytes b = bytes_head(span_at(&l->span, from), (size_t)(to - from));
 		harness_append(c, &c->backend, b);
+		c->queued_log += b.n;
 		from += b.n;
 	}
 }
@@ -285,7 +286,7 @@ static size_t join_room(struct jeebs_join *j, uint32_t dir)
 		harness_violation(c->h, "room: no such direction");
 		return 0;
 	}
-	queued = dir == JEEBS_TO_CLIENT ? c->queued_client : c->queued_backend;
+	queued = dir == JEEBS_TO_CLIENT ? c->queued_client : c->queued_backend + c->queued_log;
 	c->wants_room[dir] |= queued >= most;
 	return queued < most ? most - queued : 0;
 }

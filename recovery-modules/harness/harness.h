@@ -188,7 +188,8 @@ struct harness_channel {
 	size_t answered; /* bytes of `answer` that were delivered */
 	bool close, fail;
 	bool backend_over;                    /* the backend's end or failure was delivered */
-	size_t queued_client, queued_backend; /* bytes queued in this event */
+	size_t queued_client, queued_backend; /* bytes queued in this event, */
+	size_t queued_log;                    /* and of a log for the backend */
 	bool wants_room[2];                   /* by direction: room() has found the queue long */
 	void *memory;                         /* of memory(); zeroed at the end */
 	size_t memory_n;

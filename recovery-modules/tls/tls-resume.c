@@ -4,6 +4,7 @@
  * what they say is sealed for the client. The layer never lets a direction of the host pass; what
  * the inner module lets pass, passes here.
  */
+#include "tls-ask.h"
 #include "tls-cbc.h"
 #include "tls-plain.h"
 
@@ -31,6 +32,9 @@ struct joined {
 	bool finished;    /* close_notify was said to the client */
 	bool update_due;  /* a KeyUpdate has to go to the client before anything else */
 	bool inner_timer, rest_timer;
+	struct tls_ask ask;
+	bool inner_holds, holding; /* the client: the inner module, and in all */
+	bool inner_wants_room;     /* to the backend */
 	/* The record to the client that was cut. */
 	bool owes;
 	struct tls_owed owed;
@@ -299,7 +303,18 @@ static void op_to_backend(struct jeebs_join *j, struct jeebs_bytes b)
 
 	m->asked = true;
 	if (!m->over)
-		m->ops->to_backend(m->j, b);
+		tls_ask_say(&m->ask, bytes_of(b.p, b.n));
+}
+
+/* Behind what waits for room, nothing is heard that would have to wait as well. */
+static void hold(struct joined *m)
+{
+	bool on = m->inner_holds || tls_ask_waits(&m->ask);
+
+	if (m->over || on == m->holding)
+		return;
+	m->holding = on;
+	m->ops->hold_client(m->j, on);
 }
 
 static void op_finish_client(struct jeebs_join *j)
@@ -312,7 +327,7 @@ static void op_finish_backend(struct jeebs_join *j)
 	struct joined *m = joined_of(j);
 
 	if (!m->over)
-		m->ops->finish_backend(m->j);
+		tls_ask_finish(&m->ask);
 }
 
 static void op_pass(struct jeebs_join *j, uint32_t dir)
@@ -321,8 +336,9 @@ static void op_pass(struct jeebs_join *j, uint32_t dir)
 
 	m->pass[dir & 1] = true;
 	/* It ends the hold, and the host is not told of it otherwise. */
-	if (dir == JEEBS_TO_SERVER && !m->over)
-		m->ops->hold_client(m->j, 0);
+	if (dir == JEEBS_TO_SERVER)
+		m->inner_holds = false;
+	hold(m);
 }
 
 static void op_abort(struct jeebs_join *j, const char *reason)
@@ -330,22 +346,9 @@ static void op_abort(struct jeebs_join *j, const char *reason)
 	fail(joined_of(j), reason);
 }
 
-/* What the module was shown last it often lets go to the backend: that is opened already. */
-static uint64_t seen_to_backend(struct joined *m, uint64_t from, uint64_t to)
-{
-	struct bytes b = tls_plain_seen(m->p, JEEBS_TO_SERVER, from);
-
-	b = bytes_head(b, (size_t)(to - from));
-	if (b.n > 0)
-		m->ops->to_backend(m->j, given(b.p, b.n));
-	return from + b.n;
-}
-
 static void op_log_to_backend(struct jeebs_join *j, uint64_t from, uint64_t to)
 {
 	struct joined *m = joined_of(j);
-	struct tls_place at;
-	struct bytes b;
 
 	if (from == to || m->over)
 		return;
@@ -355,28 +358,16 @@ static void op_log_to_backend(struct jeebs_join *j, uint64_t from, uint64_t to)
 		fail(m, "module-misused");
 		return;
 	}
-	from = seen_to_backend(m, from, to);
-	if (from == to)
-		return;
-	tls_plain_go(m->p, JEEBS_TO_SERVER, from);
-	at = m->p->at[JEEBS_TO_SERVER];
-	while (at.plain < to && tls_plain_step(m->p, JEEBS_TO_SERVER, &at, m->p->text, &b)) {
-		uint64_t begins = at.plain - b.n;
-		b = bytes_from(b, from > begins ? (size_t)(from - begins) : 0);
-		if (at.plain > to)
-			b = bytes_head(b, b.n - (size_t)(at.plain - to));
-		m->ops->to_backend(m->j, given(b.p, b.n));
-	}
-	if (at.plain < to)
-		fail(m, "log-unreadable");
+	tls_ask_log(&m->ask, from, to);
+	hold(m);
 }
 
 static void op_hold_client(struct jeebs_join *j, int on)
 {
 	struct joined *m = joined_of(j);
 
-	if (!m->over)
-		m->ops->hold_client(m->j, on);
+	m->inner_holds = on;
+	hold(m);
 }
 
 static void op_timer(struct jeebs_join *j, uint32_t ms)
@@ -427,8 +418,10 @@ static void op_address(struct jeebs_join *j, uint32_t end, struct jeebs_address 
 static size_t op_room(struct jeebs_join *j, uint32_t dir)
 {
 	struct joined *m = joined_of(j);
-	size_t n = m->ops->room(m->j, dir);
+	bool waits = dir == JEEBS_TO_SERVER && tls_ask_waits(&m->ask);
+	size_t n = waits ? 0 : m->ops->room(m->j, dir);
 
+	m->inner_wants_room |= dir == JEEBS_TO_SERVER && n == 0;
 	return dir == JEEBS_TO_CLIENT ? n - n / 8 : n; /* headers and tags */
 }
 
@@ -449,9 +442,13 @@ static void op_backend_tls(struct jeebs_join *j, const char *name, const char *a
 
 static int op_secure_backend(struct jeebs_join *j, uint32_t step)
 {
-	const struct joined *m = joined_of(j);
+	struct joined *m = joined_of(j);
 
-	return !m->over && JEEBS_HAS(m->ops, secure_backend) && m->ops->secure_backend(m->j, step);
+	if (m->over || !JEEBS_HAS(m->ops, secure_backend))
+		return 0;
+	if (step == JEEBS_SECURE_BEGIN)
+		tls_ask_flush(&m->ask); /* all of it in plain */
+	return m->ops->secure_backend(m->j, step);
 }
 
 static const struct jeebs_join_ops inner_ops = {
@@ -505,7 +502,7 @@ static void client_ends(struct joined *m)
 		finish_client(m); /* the backend has never heard of it */
 	} else {
 		m->ops->connect_backend(m->j);
-		m->ops->finish_backend(m->j);
+		tls_ask_finish(&m->ask);
 	}
 }
 
@@ -518,7 +515,7 @@ static void client_says(struct joined *m, struct bytes b)
 		return;
 	}
 	m->asked = true;
-	m->ops->to_backend(m->j, given(b.p, b.n));
+	tls_ask_say(&m->ask, b);
 }
 
 static void client_record(struct joined *m)
@@ -670,6 +667,16 @@ static void rest_is_late(struct joined *m)
 		complete(m);
 }
 
+/* Goes on with what waits; then it is the inner module's turn. */
+static void backend_has_room(struct joined *m)
+{
+	tls_ask_go_on(&m->ask);
+	if (!m->inner_wants_room || op_room((struct jeebs_join *)(void *)m, JEEBS_TO_SERVER) == 0)
+		return;
+	m->inner_wants_room = false;
+	tell(m, JEEBS_EV_BACKEND_ROOM, BYTES_NONE);
+}
+
 /* Whoever passes is not told of what passes. */
 static void happened(struct joined *m, uint32_t event, struct bytes b)
 {
@@ -697,7 +704,11 @@ static void happened(struct joined *m, uint32_t event, struct bytes b)
 		else
 			tell(m, event, b);
 		break;
+	case JEEBS_EV_BACKEND_ROOM:
+		backend_has_room(m);
+		break;
 	case JEEBS_EV_BACKEND_FAILED:
+		tls_ask_forget(&m->ask);
 		if (passes)
 			fail(m, "backend-failed");
 		else
@@ -721,6 +732,9 @@ static void settle(struct joined *m)
 {
 	const struct tls_suite *s = m->session.suite;
 
+	if (m->ask.failed)
+		fail(m, "log-unreadable");
+	hold(m);
 	if (m->over || m->finished)
 		return;
 	update_key(m);
@@ -774,7 +788,7 @@ void tls_resume(void *state, const struct jeebs_cut *cut, struct jeebs_join *j,
 	m->j = j;
 	m->ops = ops;
 	/* Once everything passes, nobody reads the logs. */
-	passes = m->pass[0] && m->pass[1];
+	passes = m->pass[0] && m->pass[1] && !tls_ask_waits(&m->ask);
 	m->p = passes ? NULL : tls_plain_new(state, cut);
 	if (!passes && !m->p) {
 		fail(m, "no-memory");
@@ -784,6 +798,9 @@ void tls_resume(void *state, const struct jeebs_cut *cut, struct jeebs_join *j,
 		tls_plain_cut(m->p, &m->inner_cut);
 	if (!passes && m->begun)
 		memcpy(m->p->at, m->at, sizeof m->at);
+	m->ask.j = j;
+	m->ask.ops = ops;
+	m->ask.p = m->p;
 	if (!m->begun && !begin(m, state, cut))
 		return;
 	if (event == JEEBS_EV_TIMER && !m->rest_timer)
@@ -793,5 +810,5 @@ void tls_resume(void *state, const struct jeebs_cut *cut, struct jeebs_join *j,
 	if (m->over || !m->p)
 		return;
 	memcpy(m->at, m->p->at, sizeof m->at);
-	m->p = NULL;
+	m->p = m->ask.p = NULL;
 }
