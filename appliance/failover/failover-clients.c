@@ -159,7 +159,7 @@ static bool is_unsealed(struct failover_server *s, struct takeover_item *item)
 	}
 	item->result.unsealing = true;
 	run->unsealing_n++;
-	unseal_post(s->unseal, s, item);
+	unseal_post(s->unseal, run, item);
 	return false;
 }
 

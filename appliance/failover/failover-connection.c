@@ -514,12 +514,12 @@ static void unseal(struct failover_server *s, struct takeover_item *item)
 	snprintf(plan->detail, sizeof plan->detail, "it is encrypted, and there are no keys");
 }
 
-void failover_connection_unseal(void *server, struct takeover_item *item)
+void failover_connection_unseal(void *of, struct takeover_item *item)
 {
-	struct failover_server *s = server;
+	struct failover_run *run = of;
 
-	unseal(s, item);
-	mailbox_post(&s->run->inbox, &item->node);
+	unseal(run->server, item);
+	mailbox_post(&run->inbox, &item->node);
 }
 
 void failover_connection_work(struct failover_server *s, struct takeover_item *item)

@@ -567,10 +567,9 @@ static void put_away(struct failover_server *s)
 {
 	struct failover_run *run = s->run;
 
-	/* They post to its inbox. */
-	unseal_drop(s->unseal, s, &run->items);
+	unseal_drop(s->unseal, run, &run->items);
 	s->run = NULL;
-	if (!s->ends_owed) {
+	if (!s->ends_owed && !unseal_is_at_work(s->unseal, run)) {
 		run_free(s, run);
 		return;
 	}
@@ -580,14 +579,20 @@ static void put_away(struct failover_server *s)
 
 bool failover_run_free_left(struct failover_server *s)
 {
+	struct failover_run **next = &s->left;
+
 	if (s->ends_owed && failover_clients_end_owed(s))
 		return false;
-	while (s->left) {
-		struct failover_run *run = s->left;
-		s->left = run->next_left;
+	while (*next) {
+		struct failover_run *run = *next;
+		if (unseal_is_at_work(s->unseal, run)) {
+			next = &run->next_left;
+			continue;
+		}
+		*next = run->next_left;
 		run_free(s, run);
 	}
-	return true;
+	return !s->left;
 }
 
 bool failover_run_step(struct failover_server *s, int64_t now)
@@ -648,6 +653,7 @@ void failover_run_begin(struct failover_server *s, const struct failover_cause *
 		return;
 	}
 	s->run = run;
+	run->server = s;
 	run->cause = *cause;
 	list_init(&run->items);
 	list_init(&run->awaiting);

@@ -45,7 +45,7 @@ struct failover_server {
 	bool unsettled;
 	struct failover_run *run; /* NULL: there is no takeover */
 	/* Workers that stood still at the end of a takeover, one bit each. They may still write
-	 * to the inboxes of the takeovers in the list. */
+	 * to the inboxes of the takeovers in the list, and so may who shows a module its keys. */
 	uint64_t ends_owed;
 	struct failover_run *left;
 };
@@ -66,6 +66,7 @@ enum run_phase {
 
 struct failover_run {
 	enum run_phase phase;
+	struct failover_server *server;
 	struct failover_run *next_left; /* in failover_server.left */
 	struct failover_cause cause;
 	struct failover_summary summary;
@@ -118,7 +119,8 @@ int64_t failover_run_due_ns(const struct failover_server *s, int64_t now_ns);
 /* A descriptor that becomes readable when the takeover can go on; -1: there is none. */
 int failover_run_fd(const struct failover_server *s);
 
-/* Frees takeovers whose workers no longer stand still. Returns false when one still does. */
+/* Frees takeovers whose workers no longer stand still, and of which no module is shown its keys any
+ * more. Returns false when one is left. */
 bool failover_run_free_left(struct failover_server *s);
 /* The thread ends. Calls off a takeover that has taken nothing yet, and forgets any other. */
 void failover_run_cancel(struct failover_server *s);
@@ -182,7 +184,7 @@ void failover_connection_work(struct failover_server *s, struct takeover_item *i
  * Comes before that for one whose module needs its keys: it is shown them, plans anew, and is in
  * the inbox again. Who has none is refused. Takes the item. In any thread.
  */
-void failover_connection_unseal(void *server, struct takeover_item *item);
+void failover_connection_unseal(void *run, struct takeover_item *item);
 /* Asks clients of refused connections again, see failover-refused.h. */
 void failover_connection_ask_refused(struct failover_server *s, int64_t now_ns);
 /*

@@ -13,7 +13,7 @@
 struct unseal {
 	void (*work)(void *ctx, struct takeover_item *item);
 	pthread_mutex_t lock;
-	pthread_cond_t posted, ended;
+	pthread_cond_t posted;
 	/* Under the lock: */
 	struct list queue[QUEUES];
 	void *at_work[UNSEAL_THREADS_MAX]; /* for whom; by thread */
@@ -31,12 +31,8 @@ static struct takeover_item *item_of(struct list *node)
 
 static uint32_t queue_of(const struct takeover_item *item)
 {
-	uint64_t bytes = 0;
+	uint64_t bytes = takeover_to_unseal(item);
 
-	for (int dir = 0; dir < 2; dir++) {
-		const struct span *log = &item->taken.remains.log[dir];
-		bytes += span_end(log) - span_from(log);
-	}
 	return bytes == 0 ? 0 : 64 - (uint32_t)__builtin_clzll(bytes);
 }
 
@@ -69,7 +65,6 @@ static void *unseal_main(void *arg)
 		u->work(ctx, item);
 		pthread_mutex_lock(&u->lock);
 		u->at_work[me] = NULL;
-		pthread_cond_broadcast(&u->ended);
 	}
 	pthread_mutex_unlock(&u->lock);
 	return NULL;
@@ -87,13 +82,12 @@ int unseal_new(uint32_t threads, void (*work)(void *ctx, struct takeover_item *i
 	u->work = work;
 	pthread_mutex_init(&u->lock, NULL);
 	pthread_cond_init(&u->posted, NULL);
-	pthread_cond_init(&u->ended, NULL);
 	for (uint32_t q = 0; q < QUEUES; q++)
 		list_init(&u->queue[q]);
 	while (u->started < threads) {
 		int r = thread_start(&u->thread[u->started], unseal_main, u);
 		if (r < 0) {
-			unseal_free(u);
+			(void)unseal_free(u); /* they have nothing to do */
 			return r;
 		}
 		pthread_setname_np(u->thread[u->started++], "unseal");
@@ -102,21 +96,25 @@ int unseal_new(uint32_t threads, void (*work)(void *ctx, struct takeover_item *i
 	return 0;
 }
 
-struct unseal *unseal_free(struct unseal *u)
+bool unseal_free(struct unseal *u)
 {
+	bool all = true;
+
 	if (!u)
-		return NULL;
+		return true;
 	pthread_mutex_lock(&u->lock);
 	u->stop = true;
 	pthread_cond_broadcast(&u->posted);
 	pthread_mutex_unlock(&u->lock);
+	int64_t deadline_ns = thread_deadline(false);
 	for (uint32_t i = 0; i < u->started; i++)
-		pthread_join(u->thread[i], NULL);
+		all &= thread_end(u->thread[i], "unseal", deadline_ns);
+	if (!all)
+		return false;
 	pthread_cond_destroy(&u->posted);
-	pthread_cond_destroy(&u->ended);
 	pthread_mutex_destroy(&u->lock);
 	free(u);
-	return NULL;
+	return true;
 }
 
 void unseal_post(struct unseal *u, void *ctx, struct takeover_item *item)
@@ -130,12 +128,17 @@ void unseal_post(struct unseal *u, void *ctx, struct takeover_item *item)
 	pthread_mutex_unlock(&u->lock);
 }
 
-static bool is_at_work(const struct unseal *u, const void *ctx)
+bool unseal_is_at_work(struct unseal *u, const void *ctx)
 {
+	bool is = false;
+
+	if (!u)
+		return false;
+	pthread_mutex_lock(&u->lock);
 	for (uint32_t i = 0; i < u->started; i++)
-		if (u->at_work[i] == ctx)
-			return true;
-	return false;
+		is |= u->at_work[i] == ctx;
+	pthread_mutex_unlock(&u->lock);
+	return is;
 }
 
 void unseal_drop(struct unseal *u, const void *ctx, struct list *out)
@@ -150,7 +153,5 @@ void unseal_drop(struct unseal *u, const void *ctx, struct list *out)
 			list_del(it);
 			list_add_tail(out, it);
 		}
-	while (is_at_work(u, ctx))
-		pthread_cond_wait(&u->ended, &u->lock);
 	pthread_mutex_unlock(&u->lock);
 }

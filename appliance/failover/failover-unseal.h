@@ -22,13 +22,16 @@ struct unseal;
  */
 int unseal_new(uint32_t threads, void (*work)(void *ctx, struct takeover_item *item),
 	       struct unseal **ret);
-/* Nothing may be left in it. NULL is fine; returns NULL. */
-struct unseal *unseal_free(struct unseal *u);
-void unseal_post(struct unseal *u, void *ctx, struct takeover_item *item);
 /*
- * Nothing more is worked on for @ctx: what was not begun is moved to @out, and what was is waited
- * for. NULL is fine.
+ * Ends the threads; nothing may be left in it that was not begun. False: one does not end, and what
+ * it uses has to stay. NULL is fine.
  */
+bool unseal_free(struct unseal *u);
+void unseal_post(struct unseal *u, void *ctx, struct takeover_item *item);
+/* Nothing more is begun for @ctx: that is moved to @out. Nobody waits for what was begun. NULL is
+ * fine. */
 void unseal_drop(struct unseal *u, const void *ctx, struct list *out);
+/* Whether something that was begun for @ctx has not ended. NULL: no. */
+bool unseal_is_at_work(struct unseal *u, const void *ctx);
 
 #endif

@@ -307,6 +307,11 @@ struct failover *failover_free(struct failover *f)
 	for (uint32_t i = 0; f->server && i < f->cfg.config->server_count; i++)
 		if (failover_state(f, i) != FAILOVER_NONE)
 			failover_server_release(&f->server[i]);
+	if (!unseal_free(f->unseal))
+		return NULL; /* a module reads what would be freed */
+	f->unseal = NULL;
+	for (uint32_t i = 0; f->server && i < f->cfg.config->server_count; i++)
+		f->server[i].unseal = NULL;
 	for (uint32_t i = 0; f->server && i < f->cfg.config->server_count; i++)
 		if (!failover_run_free_left(&f->server[i]))
 			return NULL; /* it may still ring the bell */
@@ -318,7 +323,6 @@ struct failover *failover_free(struct failover *f)
 	}
 	mailbox_deinit(&f->mail);
 	thread_pool_free(f->pool);
-	unseal_free(f->unseal);
 	free(f->waits);
 	free(f->server);
 	free(f);

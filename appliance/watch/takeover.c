@@ -239,6 +239,18 @@ uint32_t takeover_cut(struct takeover_item *item, struct jeebs_cut *ret,
 	return n;
 }
 
+uint64_t takeover_to_unseal(const struct takeover_item *item)
+{
+	const struct remains *r = &item->taken.remains;
+	uint64_t n = 0;
+
+	for (int dir = 0; dir < 2; dir++)
+		n += span_end(&r->log[dir]) - span_from(&r->log[dir]);
+	if (r->module && JEEBS_HAS(r->module, unseal_more) && r->module->unseal_more)
+		n += r->module->unseal_more(r->state);
+	return n;
+}
+
 void takeover_unseal(struct takeover_item *item, struct jeebs_keys *keys,
 		     const struct jeebs_crypto_ops *crypto)
 {

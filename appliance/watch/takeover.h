@@ -87,6 +87,8 @@ static inline bool takeover_wants_keys(const struct takeover_item *item)
 {
 	return item->kind == TAKEOVER_READY && item->taken.plan.if_keys;
 }
+/* How much the module has to read when its keys come: bytes of the logs, and what takes as long. */
+uint64_t takeover_to_unseal(const struct takeover_item *item);
 /* The keys have come: the module is shown them, and plans anew. From then on they are in the cut,
  * and must stay as long as the module's state. */
 void takeover_unseal(struct takeover_item *item, struct jeebs_keys *keys,

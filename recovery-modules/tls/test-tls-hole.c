@@ -120,6 +120,10 @@ static const char *dies(const struct download *d)
 	live(&h, r);
 	/* The end, and what the client has not acknowledged. */
 	assert_true(h.log[JEEBS_TO_CLIENT].span.bytes.n < service.retain + 2 * TLS_RECORD_MAX);
+	/* Its records are read as well, and there are many. */
+	const struct tls *tls = h.state;
+	assert_int_equal(https.unseal_more(h.state) > 0, tls->holed);
+	assert_true(https.unseal_more(h.state) >= tls->hole.records * tls->holed);
 	if (d->reopen)
 		assert_int_equal(harness_reopen(&h), 0);
 	struct session_secrets secrets = tls_rig_secrets(r);

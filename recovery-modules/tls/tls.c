@@ -43,6 +43,7 @@ const struct jeebs_module tls_module = {
 	.resume = tls_resume,
 	.close = tls_close,
 	.unseal = tls_unseal,
+	.unseal_more = tls_unseal_more,
 	.detect = tls_detect,
 };
 

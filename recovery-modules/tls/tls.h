@@ -136,6 +136,8 @@ int tls_live_follow(struct tls *s, uint32_t dir, uint64_t off, struct jeebs_byte
 
 /* tls-unseal.c */
 int tls_unseal(void *state, const struct jeebs_cut *cut);
+/* Of the records of a hole. */
+uint64_t tls_unseal_more(const void *state);
 
 /*
  * Whether nobody has spoken in plain before, and the server has not spoken: then another one may

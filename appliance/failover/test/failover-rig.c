@@ -461,11 +461,12 @@ int rig_tear_down(void **state)
 {
 	world.worker_error = 0;
 	failover_run_cancel(&rig_server);
+	assert_true(unseal_free(rig_server.unseal));
+	rig_server.unseal = NULL;
 	assert_true(failover_run_free_left(&rig_server));
 	refused_deinit(&rig_server.refused);
 	account_deinit(&rig_server.account);
 	thread_pool_free(rig_server.pool);
-	unseal_free(rig_server.unseal);
 	return 0;
 }
 
