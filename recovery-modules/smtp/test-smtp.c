@@ -222,16 +222,16 @@ static void test_the_handshake_is_anew(void **state)
 						       : "handshake-anew");
 		/* Nobody shakes hands before the reply has come. */
 		bool waits = cut <= asked;
-		snprintf(more, sizeof more, "%s%s", cut < asked ? &said[cut] : "",
-			 waits ? "" : &TLS_HELLO[hello]);
+		const char *rest = said + (cut < asked ? cut : asked);
+		const char *shakes = TLS_HELLO;
+		snprintf(more, sizeof more, "%s%s", rest, waits ? "" : shakes + hello);
 		/* The reply is the backup's if nothing of it was out, and else what is left of it.
 		 */
-		snprintf(client, sizeof client, "%s%s",
-			 replied == 0               ? "220 ready\r\n"
-			 : replied <= 4             ? &"220 ready\r\n"[replied]
-			 : replied < agreed - asked ? &"\r\n"[replied == agreed - asked - 1]
-						    : "",
-			 waits ? "" : "\x16 the backup");
+		const size_t end = agreed - asked - 2; /* where its line ends */
+		const char *left = "220 ready\r\n";
+		left += replied <= 4 ? replied
+				     : strlen(left) - 2 + (replied > end ? replied - end : 0);
+		snprintf(client, sizeof client, "%s%s", left, waits ? "" : "\x16 the backup");
 		assert_goes_on(&h, answers, more, client,
 			       waits ? "EHLO me\r\nSTARTTLS\r\n"
 				     : "EHLO me\r\nSTARTTLS\r\n" TLS_HELLO);
