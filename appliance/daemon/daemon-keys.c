@@ -79,11 +79,19 @@ static uint32_t count_services(const struct config *c)
 	return n;
 }
 
-static void map_watch(struct daemon *d, uint32_t server, uint16_t port, uint32_t service)
+/* A companion's connections count as those of the service that has named it. */
+static bool is_of(const struct watch_service *w, uint32_t server, const struct config_service *s)
+{
+	return w->keys && w->server == server &&
+	       (w->companion ? w->protocol == s->protocol : w->endpoint.port == s->port);
+}
+
+static void map_watch(struct daemon *d, uint32_t server, const struct config_service *s,
+		      uint32_t service)
 {
 	for (uint32_t i = 0; i < d->services.n; i++) {
 		const struct watch_service *w = &d->services.v[i];
-		if (w->keys && w->server == server && w->endpoint.port == port)
+		if (is_of(w, server, s))
 			d->key_services->of_watch[i] = service;
 	}
 }
@@ -96,7 +104,7 @@ static void add_service(struct daemon *d, uint32_t server, const struct config_s
 	snprintf(k->names[k->n], sizeof k->names[k->n], "%s:%u", name, s->port);
 	k->v[k->n] = (struct keys_service){
 		.name = k->names[k->n], .server = server, .live = s->keys == CONFIG_KEYS_LIVE};
-	map_watch(d, server, s->port, k->n);
+	map_watch(d, server, s, k->n);
 	k->n++;
 }
 

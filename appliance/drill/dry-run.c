@@ -450,6 +450,7 @@ static int services_from_server(struct drill *d)
 		rest->candidates = NULL;
 		rest->candidate_count = 0;
 		rest->companion = true;
+		rest->upgrade = NULL;
 	}
 	d->services.server_names[0] = d->server_name;
 	d->services.server_count = 1;

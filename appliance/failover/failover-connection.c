@@ -51,7 +51,9 @@ struct joined {
 	const char *others_protocol;
 	uint32_t others;
 	bool settled;
-	void *lease; /* of its keys; NULL: none */
+	/* Of its keys, and of those of the others; NULL: none. */
+	void *lease, *others_lease[JEEBS_EXPECT_MAX];
+	uint32_t leases;
 };
 
 static void end_lease(struct failover_server *s, void *lease)
@@ -64,6 +66,8 @@ void failover_connection_give_back(struct failover_server *s, struct takeover_it
 {
 	end_lease(s, item->lease);
 	item->lease = NULL;
+	list_for_each (it, &item->others)
+		failover_connection_give_back(s, list_entry(it, struct takeover_item, node));
 }
 
 static void settle(struct joined *j, enum fate fate, const char *reason)
@@ -119,6 +123,8 @@ static void on_join_report(void *ctx, const struct join_report *r)
 		break;
 	}
 	end_lease(s, j->lease);
+	for (uint32_t i = 0; i < j->leases; i++)
+		end_lease(s, j->others_lease[i]);
 	free(j);
 }
 
@@ -159,6 +165,29 @@ static void count_others(const struct takeover_item *item, struct joined *joined
 	}
 }
 
+/* The join reads the others' logs with their keys. */
+static void take_leases(struct takeover_item *item, struct joined *joined, uint32_t related_n)
+{
+	list_for_each (it, &item->others) {
+		struct takeover_item *o = list_entry(it, struct takeover_item, node);
+		if (joined->leases == related_n)
+			return;
+		joined->others_lease[joined->leases++] = o->lease;
+	}
+}
+
+static void leases_are_taken(struct takeover_item *item, uint32_t related_n)
+{
+	uint32_t n = 0;
+
+	item->lease = NULL;
+	list_for_each (it, &item->others) {
+		if (n++ == related_n)
+			return;
+		list_entry(it, struct takeover_item, node)->lease = NULL;
+	}
+}
+
 /* On failure the caller still owns everything. */
 static int submit(struct failover_server *s, struct takeover_item *item, int fd, size_t unsent,
 		  const struct join_related *related, uint32_t related_n)
@@ -196,6 +225,7 @@ static int submit(struct failover_server *s, struct takeover_item *item, int fd,
 				  .protocol = item->service->protocol,
 				  .lease = item->lease};
 	count_others(item, joined);
+	take_leases(item, joined, related_n);
 	if (copy_unsent(item, unsent, &rq.first_out) < 0) {
 		free(joined);
 		return -ENOMEM;
@@ -209,7 +239,7 @@ static int submit(struct failover_server *s, struct takeover_item *item, int fd,
 		free(joined);
 		return r;
 	}
-	item->lease = NULL;
+	leases_are_taken(item, related_n);
 	remains_give_all(&t->remains); /* they belong to the join */
 	return 0;
 }

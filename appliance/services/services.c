@@ -41,8 +41,11 @@ static void add_service(struct services *s, const struct config_server *server,
 						.port = w->companion ? 0 : service->port};
 		v->server = (uint16_t)s->server_count;
 		v->adopt = service->adopt;
-		v->keys = service->keys != CONFIG_KEYS_OFF && !w->companion;
-		v->live_keys = service->keys == CONFIG_KEYS_LIVE && !w->companion;
+		/* A companion's connections have keys of their own where its module leads to TLS.
+		 */
+		bool keys = !w->companion || w->upgrade;
+		v->keys = keys && service->keys != CONFIG_KEYS_OFF;
+		v->live_keys = keys && service->keys == CONFIG_KEYS_LIVE;
 		v->options = services_options(service);
 		v->options.upgrade = w->upgrade ? w->upgrade->name : NULL;
 		v->options.inner = w->options.inner;
@@ -85,23 +88,6 @@ const char *services_companion(const struct watch_service *w)
 	return name;
 }
 
-/*
- * Loads the companion that the first of the server's services names. There is one for each address:
- * a companion watches all its other ports.
- */
-static int load_companion(struct services *s, const struct config_server *server,
-			  struct module_host *host, const struct config_service *service,
-			  const char *name, struct services_error *ret_error)
-{
-	struct watch_service w = {.protocol = service->protocol, .companion = true};
-	int r = module_host_get(host, name, &w.module, ret_error->detail, sizeof ret_error->detail);
-
-	if (r < 0)
-		return refused(ret_error, server, name, r);
-	add_service(s, server, service, &w);
-	return 0;
-}
-
 const char *services_upgrade(const struct config_service *s, const struct jeebs_module *m)
 {
 	if (s->upgrade || s->keys == CONFIG_KEYS_OFF || !JEEBS_HAS(m, upgrade))
@@ -121,6 +107,27 @@ static int load_upgrade(struct watch_service *w, const char *name, struct module
 	module_host_inner(host, w->upgrade, &inside);
 	w->upgrade_inner = inside.inner;
 	w->upgrade_inner_h2 = inside.inner_h2;
+	return 0;
+}
+
+/*
+ * Loads the companion that the first of the server's services names. There is one for each address:
+ * a companion watches all its other ports.
+ */
+static int load_companion(struct services *s, const struct config_server *server,
+			  struct module_host *host, const struct config_service *service,
+			  const char *name, struct services_error *ret_error)
+{
+	struct watch_service w = {.protocol = service->protocol, .companion = true};
+	int r = module_host_get(host, name, &w.module, ret_error->detail, sizeof ret_error->detail);
+
+	/* What the operator names is for the main connection. */
+	if (r == 0 && service->keys != CONFIG_KEYS_OFF && JEEBS_HAS(w.module, upgrade) &&
+	    w.module->upgrade)
+		r = load_upgrade(&w, w.module->upgrade, host, ret_error);
+	if (r < 0)
+		return refused(ret_error, server, name, r);
+	add_service(s, server, service, &w);
 	return 0;
 }
 

@@ -217,21 +217,11 @@ void plan_cut(struct jeebs_flow *jf, struct jeebs_cut *ret)
 		.client_fin = fin_in_order(f, FLOW_TO_SERVER),
 		.server_fin = fin_in_order(f, FLOW_TO_CLIENT),
 		.nothing_more = nothing_more(f),
+		.layered = watch_is_open(jf) && watch_module(jf)->flags & JEEBS_MODULE_LAYERED,
 		.flow = jf,
 		.log = cut_log,
 		.scratch = plan_scratch,
 	};
-}
-
-/*
- * Plans a companion's connection, which could be restored. The module of its main connection
- * decides what becomes of it.
- */
-static void plan_companion(struct plan *p)
-{
-	p->cont = true;
-	p->reason = "related";
-	snprintf(p->detail, sizeof p->detail, "%s", "continued with the connection it belongs to");
 }
 
 void plan_unseal(const struct jeebs_module *m, void *state, const struct jeebs_cut *cut)
@@ -259,6 +249,20 @@ void plan_ask(const struct jeebs_module *m, const void *state, const struct jeeb
 	ret->detail[sizeof ret->detail - 1] = 0;
 }
 
+void plan_companion(const struct jeebs_module *m, const void *state, const struct jeebs_cut *cut,
+		    struct plan *ret)
+{
+	if (m->flags & JEEBS_MODULE_LAYERED && !cut->keys)
+		plan_ask(m, state, cut, ret);
+	if (ret->if_keys)
+		return;
+	ret->cont = true;
+	ret->by_module = false;
+	ret->reason = "related";
+	snprintf(ret->detail, sizeof ret->detail, "%s",
+		 "continued with the connection it belongs to");
+}
+
 void plan_make(struct jeebs_flow *jf, struct plan *ret)
 {
 	plan_make_unsealed(jf, NULL, NULL, ret);
@@ -281,11 +285,12 @@ void plan_make_unsealed(struct jeebs_flow *jf, struct jeebs_keys *keys,
 	ret->module = watch_module(jf)->name;
 	if (refused_by_loss(jf->flow, ret) || refused_by_doubt(jf, ret))
 		return;
+	plan_cut(jf, &cut);
 	if (jf->service->companion) {
-		plan_companion(ret);
+		plan_companion(watch_module(jf), watch_state(jf), &cut, ret);
+		watch_close_spilled(jf);
 		return;
 	}
-	plan_cut(jf, &cut);
 	cut.related_n = related_preview(jf, related);
 	cut.related = related;
 	if (keys) {

@@ -48,6 +48,13 @@ void plan_unseal(const struct jeebs_module *m, void *state, const struct jeebs_c
 void plan_ask(const struct jeebs_module *m, const void *state, const struct jeebs_cut *cut,
 	      struct plan *ret);
 
+/*
+ * Plans a companion's connection, which could be restored. The module of its main connection
+ * decides what becomes of it; if it is encrypted, as soon as its keys have come.
+ */
+void plan_companion(const struct jeebs_module *m, const void *state, const struct jeebs_cut *cut,
+		    struct plan *ret);
+
 /* A cut's scratch(). */
 uint8_t *plan_scratch(struct jeebs_flow *jf, size_t n);
 /* The cut of a flow for its module. Its log() reads the flow's logs. After log() was called, and

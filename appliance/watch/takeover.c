@@ -260,7 +260,11 @@ void takeover_unseal(struct takeover_item *item, struct jeebs_keys *keys,
 	t->remains.cut.crypto = crypto;
 	struct jeebs_cut cut = remains_cut(&t->remains);
 	plan_unseal(t->remains.module, t->remains.state, &cut);
-	plan_ask(t->remains.module, t->remains.state, &cut, &t->plan);
+	t->plan.if_keys = false;
+	if (item->service->companion)
+		plan_companion(t->remains.module, t->remains.state, &cut, &t->plan);
+	else
+		plan_ask(t->remains.module, t->remains.state, &cut, &t->plan);
 }
 
 void takeover_plan_family(struct takeover_item *item)

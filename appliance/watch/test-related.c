@@ -158,6 +158,57 @@ static void test_expected_is_found(void **state)
 	assert_string_equal(p.reason, "related");
 }
 
+static void plan_if_keys(const void *state, const struct jeebs_cut *cut, struct jeebs_plan *ret)
+{
+	*ret = (struct jeebs_plan){.verdict = cut->keys ? JEEBS_REFUSE : JEEBS_IF_KEYS,
+				   .reason = "keys-missing"};
+}
+
+/* A connection that is in a layer can be continued with its main one if its own keys come. */
+static void test_related_in_a_layer(void **state)
+{
+	struct jeebs_flow *jf = the_main();
+	struct jeebs_related r[JEEBS_EXPECT_MAX];
+	struct jeebs_cut cut;
+	struct plan p = {.cont = false};
+
+	companion_module.flags = JEEBS_MODULE_LAYERED;
+	companion_module.plan = plan_if_keys;
+	main_expects(7, 50001, 0, 0);
+	struct jeebs_flow *data = data_connection(50001, 41001);
+	plan_make(data, &p);
+	assert_true(p.if_keys && !p.cont);
+	assert_string_equal(p.reason, "keys-missing");
+	assert_int_equal(related_preview(jf, r), 1);
+	assert_true(r[0].cut.layered && r[0].cut.refused);
+	plan_cut(data, &cut);
+	cut.keys = (struct jeebs_keys *)(void *)&cut;
+	p = (struct plan){.cont = false};
+	plan_companion(&companion_module, watch_state(data), &cut, &p);
+	assert_true(p.cont && !p.if_keys);
+	assert_string_equal(p.reason, "related");
+	/* What is over is told of in the same way. */
+	end_in_order();
+	assert_int_equal(related_preview(jf, r), 1);
+	assert_true(r[0].cut.layered && r[0].cut.ended);
+}
+
+/* Keys that come when the main connection has fallen silent are found when it matters. */
+static void test_looked_at_again(void **state)
+{
+	struct jeebs_flow *jf = the_main();
+
+	wanted = (struct jeebs_expect){.tag = 7, .server_port = 50001};
+	watch_look_again(jf);
+	services[0].live_keys = true;
+	watch_look_again(jf);
+	assert_int_equal(jf->related.expect_n, 0);
+	main_module.flags = JEEBS_MODULE_LAYERED;
+	watch_look_again(jf);
+	assert_int_equal(jf->related.expect_n, 1);
+	assert_int_equal(jf->related.expect[0].server_port, 50001);
+}
+
 static void plan_that_reads(const void *state, const struct jeebs_cut *cut, struct jeebs_plan *ret)
 {
 	const struct jeebs_cut *other = &cut->related[0].cut;
@@ -366,7 +417,8 @@ int main(void)
 		CASE(test_ended_is_remembered),     CASE(test_reset_is_not_remembered),
 		CASE(test_memory_is_bounded),       CASE(test_left_by_its_main),
 		CASE(test_left_is_bounded),         CASE(test_who_said_so_last),
-		CASE(test_view_ends_with_the_plan),
+		CASE(test_view_ends_with_the_plan), CASE(test_related_in_a_layer),
+		CASE(test_looked_at_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

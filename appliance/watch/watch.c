@@ -439,6 +439,18 @@ void watch_read(struct jeebs_flow *jf)
 	open_put_off(jf);
 }
 
+void watch_look_again(struct jeebs_flow *jf)
+{
+	const struct jeebs_module *m = jf->listener.module;
+	const uint64_t end = jf->flow->stream[FLOW_TO_CLIENT].next;
+
+	if (!watch_listens(jf) || !(m->flags & JEEBS_MODULE_LAYERED) || !m->companion ||
+	    !jf->service->live_keys || jf->follow.lease)
+		return;
+	jf->follow.ask_ns = 0;
+	goes_on(jf, show(jf, JEEBS_TO_CLIENT, end, BYTES_NONE, jf->flow->last_ns[FLOW_TO_CLIENT]));
+}
+
 /* ---- what the tracker tells -------------------------------------------------------------- */
 
 static void on_open(void *ctx, struct flow *f)

@@ -139,6 +139,12 @@ static inline bool watch_listens(const struct jeebs_flow *jf)
  * or what it keeps, calls this before. Not in a callback.
  */
 void watch_read(struct jeebs_flow *jf);
+/*
+ * Of a conversation of several connections that is followed with keys: it may be silent while one
+ * of the others speaks, and its keys have come since its last byte. Then its module is shown no
+ * byte, and says what it expects. Whoever wants to know that calls this before. Not in a callback.
+ */
+void watch_look_again(struct jeebs_flow *jf);
 
 /* The state of a module that is open; otherwise NULL. */
 static inline void *watch_state(const struct jeebs_flow *jf)

@@ -331,6 +331,7 @@ static void collect_expected(void *ctx, struct flow *f)
 
 	if (!jf || jf->service->server != e->server || !flow_is_live(f))
 		return;
+	watch_look_again(jf);
 	int r = related_collect(e->list, jf, e->w->cfg.index);
 	if (r < 0)
 		e->error = r;

@@ -39,6 +39,7 @@ static bool open_proof(struct ftp_run *run)
 
 	if (!j)
 		return false;
+	ftp_channel_protect(run, j);
 	r->upload = r->data;
 	r->data = (struct ftp_channel){.j = j,
 				       .work = FTP_WORK_PROOF,

@@ -18,6 +18,13 @@ static void settle(struct ftp_run *run, struct jeebs_join *j, bool ended)
 	run->ops->pass(j, JEEBS_TO_SERVER);
 }
 
+/* The box speaks to the backup itself, alone: in TLS, if the client would (PROT P). */
+void ftp_channel_protect(struct ftp_run *run, struct jeebs_join *j)
+{
+	if (j && run->s->session.protect && JEEBS_HAS(run->ops, backend_tls))
+		run->ops->backend_tls(j, NULL, NULL);
+}
+
 /* Keeps a client that sends waiting until the receiver is known. */
 static void hold(struct ftp_run *run)
 {
@@ -58,8 +65,8 @@ void ftp_channel_start(struct ftp_run *run)
 	bool seen = false;
 
 	/* The companion's state is freed with the channel. */
-	if (run->r->cut.related >= 0 && cut_related(run)->state) {
-		const struct ftp_data *data = cut_related(run)->state;
+	if (run->r->cut.related >= 0 && ftp_data_of(cut_related(run))) {
+		const struct ftp_data *data = ftp_data_of(cut_related(run));
 		run->r->digest = XXH64_digest(&data->digest);
 	}
 	for (uint32_t i = 0; i < run->cut->related_n; i++) {
@@ -110,6 +117,7 @@ bool ftp_channel_ready(struct ftp_run *run)
 		r->data = (struct ftp_channel){.j = run->ops->listen_client(r->main, &none),
 					       .nobody = true,
 					       .ended = true};
+		ftp_channel_protect(run, r->data.j);
 		return r->data.j != NULL;
 	}
 	if (e->verb != FTP_PORT && e->verb != FTP_EPRT)

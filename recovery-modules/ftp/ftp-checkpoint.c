@@ -31,7 +31,8 @@
 #define SESSION_OTHER_MODE      0x10u
 #define SESSION_OTHER_STRUCTURE 0x20u
 #define SESSION_REST            0x40u
-#define SESSION_ALL             0x7fu
+#define SESSION_PROTECT         0x80u
+#define SESSION_ALL             0xffu
 
 #define TRANSFER_ASCII   0x01u
 #define TRANSFER_PLAIN   0x02u
@@ -71,7 +72,7 @@ static void put_session(struct writer *w, const struct ftp_session *s)
 			     (s->lost ? SESSION_LOST : 0) | (s->ascii ? SESSION_ASCII : 0) |
 			     (s->other_mode ? SESSION_OTHER_MODE : 0) |
 			     (s->other_structure ? SESSION_OTHER_STRUCTURE : 0) |
-			     (s->rest_set ? SESSION_REST : 0));
+			     (s->rest_set ? SESSION_REST : 0) | (s->protect ? SESSION_PROTECT : 0));
 	writer_u64be(w, s->rest);
 }
 
@@ -189,6 +190,7 @@ static void get_session(struct reader *r, struct ftp_session *s)
 	s->other_mode = flags & SESSION_OTHER_MODE;
 	s->other_structure = flags & SESSION_OTHER_STRUCTURE;
 	s->rest_set = flags & SESSION_REST;
+	s->protect = flags & SESSION_PROTECT;
 	s->rest = reader_u64be(r);
 }
 

@@ -63,6 +63,9 @@ static const struct verb verbs[] = {
 	{"LPSV", FTP_LPSV, FTP_IS_EXACT},
 	{"SYST", FTP_SYST, 0},
 	{"NOOP", FTP_NOOP, 0},
+	{"PBSZ", FTP_PBSZ, 0},
+	{"PROT", FTP_PROT, 0},
+	{"CCC", FTP_CCC, 0},
 };
 
 unsigned ftp_verb_flags(uint8_t verb)

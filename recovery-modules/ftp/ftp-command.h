@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * ftp-command: one line of the client. RFC 959 sections 4.1 and 5.3, RFC 2228 (AUTH), 2389
- * (FEAT, OPTS), 2428 (EPRT, EPSV), 2640 (LANG), 3659 (MDTM, SIZE, MLST, MLSD), 7151 (HOST). Pure.
+ * ftp-command: one line of the client. RFC 959 sections 4.1 and 5.3, RFC 2228 (AUTH, CCC, PBSZ,
+ * PROT), 2389 (FEAT, OPTS), 2428 (EPRT, EPSV), 2640 (LANG), 3659 (MDTM, SIZE, MLST, MLSD), 7151
+ * (HOST). Pure.
  */
 #ifndef FTP_FTP_COMMAND_H
 #define FTP_FTP_COMMAND_H
@@ -58,6 +59,9 @@ enum ftp_verb {
 	FTP_LPSV = 44,
 	FTP_SYST = 45,
 	FTP_NOOP = 46,
+	FTP_PBSZ = 47,
+	FTP_PROT = 48,
+	FTP_CCC = 49,
 	FTP_VERB_COUNT_,
 };
 

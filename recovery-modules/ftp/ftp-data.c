@@ -20,6 +20,7 @@ static int data_open(void *state, struct jeebs_flow *f, const struct jeebs_live_
 	s->flow = f;
 	s->ops = ops;
 	s->retain = svc->retain;
+	s->can_upgrade = svc->upgrade != NULL;
 	XXH64_reset(&s->digest, 0);
 	return JEEBS_OK;
 }
@@ -54,12 +55,34 @@ static void to_server(struct ftp_data *s, uint64_t off)
 	}
 }
 
+/*
+ * Whether the client's first bytes, shown up to here, are those of its first record of TLS (RFC
+ * 8446 section 5.1), and the server has said nothing: the client of FTP is that of TLS (RFC 4217
+ * section 7).
+ */
+static bool begins_tls(struct ftp_data *s, uint64_t off, struct jeebs_bytes b)
+{
+	static const struct {
+		uint8_t least, most;
+	} hello[] = {{22, 22}, {3, 3}, {0, 4}, {0, 0x48}, {0, 255}, {1, 1}};
+	const size_t whole = sizeof hello / sizeof hello[0];
+
+	if (!s->can_upgrade || s->older || s->end[JEEBS_TO_CLIENT] > 0 || off != s->hello_n)
+		return false;
+	for (size_t i = 0; i < b.n && s->hello_n < whole; i++, s->hello_n++)
+		if (b.p[i] < hello[s->hello_n].least || b.p[i] > hello[s->hello_n].most)
+			return false;
+	return s->hello_n == whole;
+}
+
 static int data_data(void *state, uint32_t dir, uint64_t off, struct jeebs_bytes b, int64_t now_ns)
 {
 	struct ftp_data *s = state;
 
 	(void)now_ns;
 	s->end[dir] = off + b.n;
+	if (dir == JEEBS_TO_SERVER && begins_tls(s, off, b) && s->ops->hand_over(s->flow, 0, 0))
+		return JEEBS_HAND_OVER;
 	if (dir == JEEBS_TO_CLIENT)
 		to_client(s, b);
 	else
@@ -191,6 +214,7 @@ const struct jeebs_module ftp_data_module = {
 	.plan = data_plan,
 	.resume = data_resume,
 	.close = data_close,
+	.upgrade = "tls:ftp-data",
 };
 
 JEEBS_MODULE_EXPORT(ftp_data_module);

@@ -109,6 +109,8 @@ static enum ftp_reason final_reply(struct ftp *s, struct bytes line)
 		return FTP_NOT_FTP;
 	if (c.verb == FTP_AUTH && (s->reply.code / 100 == 2 || s->reply.code / 100 == 3))
 		return FTP_STARTTLS;
+	if (c.verb == FTP_CCC && s->reply.code / 100 == 2)
+		return FTP_CLEAR;
 	ftp_learn(s, &c, s->reply.code, line);
 	if (c.verb == FTP_QUIT || s->reply.code == 421)
 		s->closing = true;
@@ -121,7 +123,7 @@ static enum ftp_reason reply_line(struct ftp *s, uint8_t *text, size_t n)
 	struct bytes line = bytes_of(text, n);
 	struct ftp_command c;
 
-	bool first = s->reply.code == 0;
+	bool first = s->reply.code == 0 && !s->upgraded;
 
 	if (!ftp_reply_line(&s->reply, line) || (first && !ftp_reply_greets(s->reply.code)))
 		return FTP_NOT_FTP;
@@ -237,6 +239,9 @@ int ftp_open(void *state, struct jeebs_flow *f, const struct jeebs_live_ops *ops
 		s->side[dir].next = s->side[dir].line = svc->begin[dir];
 	s->reply_at = svc->begin[JEEBS_TO_CLIENT];
 	ftp_session_init(&s->session);
+	s->upgraded = svc->flags & JEEBS_SERVICE_UPGRADED;
+	if (s->upgraded)
+		return JEEBS_OK;
 	ftp_lines_add(&s->queue, BYTES_NONE);
 	s->kept[0] = true;
 	s->queue_n = 1;
@@ -255,13 +260,14 @@ static void keep_needed(struct ftp *s)
 	s->ops->keep_from(s->flow, JEEBS_TO_CLIENT, from);
 }
 
-/* From here on the conversation is encrypted. */
+/* From here on the conversation is encrypted. What was set before, the next module would not know.
+ */
 static int leave(struct ftp *s)
 {
 	uint64_t to_server = s->side[JEEBS_TO_SERVER].line,
 		 to_client = s->side[JEEBS_TO_CLIENT].line;
 
-	if (s->queue_n == 1 && s->ops->hand_over &&
+	if (s->queue_n == 1 && ftp_session_is_new(&s->session) && s->ops->hand_over &&
 	    s->ops->hand_over(s->flow, to_server, to_client))
 		return JEEBS_HAND_OVER;
 	return give_up(s, FTP_STARTTLS);

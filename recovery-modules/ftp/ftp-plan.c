@@ -16,6 +16,7 @@ static const char *const reason_names[FTP_REASON_COUNT_] = {
 	[FTP_LOG_LOST] = "log-lost",
 	[FTP_REPLY_UNASKED] = "reply-unasked",
 	[FTP_STARTTLS] = "starttls",
+	[FTP_CLEAR] = "clear-command-channel",
 };
 
 static void refuse(struct ftp_decision *d, const char *reason)
@@ -165,7 +166,7 @@ static void decide_transfer(const struct ftp *s, const struct jeebs_cut *cut,
 		d->related = -1;
 		return;
 	}
-	const struct ftp_data *data = rel ? rel->state : NULL;
+	const struct ftp_data *data = rel ? ftp_data_of(rel) : NULL;
 
 	if (!rel && t->progress == FTP_ASKED && s->replay == JEEBS_REPLAY_NONE &&
 	    ftp_verb_flags(t->verb) & FTP_IS_UPLOAD)
@@ -284,6 +285,8 @@ static const char *given_up(enum ftp_reason reason)
 		return "the server sent bytes that answer no command";
 	case FTP_STARTTLS:
 		return "the connection turned to TLS";
+	case FTP_CLEAR:
+		return "the control connection left TLS in its middle (CCC)";
 	default:
 		return "what was captured cannot be read";
 	}

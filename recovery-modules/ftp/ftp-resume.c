@@ -163,6 +163,15 @@ static void backend_eof(struct ftp_run *run)
 		ftp_run_abort(run, "backend-closed");
 }
 
+/* Who has said goodbye may be left in any way: vsftpd without close_notify. */
+static void backend_failed(struct ftp_run *run)
+{
+	if (run->r->left || run->r->finished)
+		end_client(run);
+	else
+		ftp_run_abort(run, "backend-failed");
+}
+
 void ftp_resume(void *state, const struct jeebs_cut *cut, struct jeebs_join *j,
 		const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b)
 {
@@ -187,6 +196,9 @@ void ftp_resume(void *state, const struct jeebs_cut *cut, struct jeebs_join *j,
 	case JEEBS_EV_CLIENT_EOF:
 		client_eof(&run);
 		break;
+	case JEEBS_EV_BACKEND_UP:
+		ftp_script_secured(&run);
+		break;
 	case JEEBS_EV_BACKEND_DATA:
 		backend_data(&run, bytes_of(b.p, b.n));
 		break;
@@ -194,7 +206,7 @@ void ftp_resume(void *state, const struct jeebs_cut *cut, struct jeebs_join *j,
 		backend_eof(&run);
 		break;
 	case JEEBS_EV_BACKEND_FAILED:
-		ftp_run_abort(&run, "backend-failed");
+		backend_failed(&run);
 		break;
 	case JEEBS_EV_TIMER:
 		ftp_run_abort(&run, "backend-silent");

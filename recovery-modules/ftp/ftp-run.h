@@ -50,6 +50,8 @@ void ftp_answer(struct ftp_run *run, uint16_t code, const char *text);
 
 /* ftp-script.c: from the greeting to the cut transfer. */
 void ftp_script_begin(struct ftp_run *run);
+/* The backup's TLS is there. */
+void ftp_script_secured(struct ftp_run *run);
 void ftp_script_line(struct ftp_run *run, struct bytes line);
 
 /*
@@ -97,6 +99,8 @@ void ftp_serve_done(struct ftp_run *run);
 /* ftp-channel.c: data connections. */
 /* Takes the data connection that existed at the cut. */
 void ftp_channel_start(struct ftp_run *run);
+/* @j is a channel without a client: its backend is spoken to as the client would be. */
+void ftp_channel_protect(struct ftp_run *run, struct jeebs_join *j);
 /* Closes the channel. @reason is static text. */
 void ftp_channel_drop(struct ftp_run *run, const char *reason);
 /* Prepares the channel for a transfer with the client. Returns false when there is no client. */

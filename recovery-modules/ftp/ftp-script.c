@@ -45,7 +45,28 @@ static void greeting(struct ftp_run *run, struct bytes line)
 	}
 	if (waits)
 		ftp_serve_done(run);
+	if (run->s->upgraded && JEEBS_HAS(run->ops, secure_backend) &&
+	    run->ops->secure_backend(r->main, JEEBS_SECURE_ASK)) {
+		r->stage = FTP_STAGE_AUTH;
+		ftp_tell(run, bytes_str("AUTH TLS"));
+		return;
+	}
 	next_step(run);
+}
+
+/* The backup is asked for TLS as the old server was, behind its greeting (RFC 4217 section 4). */
+static void agreed(struct ftp_run *run)
+{
+	if (run->r->reply.code == 234)
+		run->ops->secure_backend(run->r->main, JEEBS_SECURE_BEGIN);
+	else
+		ftp_run_abort(run, "starttls-refused");
+}
+
+void ftp_script_secured(struct ftp_run *run)
+{
+	if (run->r->stage == FTP_STAGE_AUTH)
+		next_step(run);
 }
 
 /* Asks the question whose answer shows that the backup has the same file. */
@@ -301,6 +322,9 @@ void ftp_script_line(struct ftp_run *run, struct bytes line)
 	if (!r->reply.final || r->reply.code < 200)
 		return;
 	switch (r->stage) {
+	case FTP_STAGE_AUTH:
+		agreed(run);
+		break;
 	case FTP_STAGE_SCRIPT:
 		script(run);
 		break;

@@ -171,6 +171,7 @@ static void finish_command(struct ftp_run *run, uint16_t code)
 	struct ftp_resume *r = run->r;
 
 	learn_login(r, code);
+	r->left |= r->verb == FTP_QUIT && code / 100 == 2;
 	if (ftp_verb_flags(r->verb) & FTP_IS_TRANSFER) {
 		ftp_channel_leave(run, code >= 400);
 		if (run->s->endpoint.verb == FTP_PASV || run->s->endpoint.verb == FTP_EPSV)
@@ -433,6 +434,8 @@ static const char *only_refused(uint8_t verb)
 	switch (verb) {
 	case FTP_AUTH:
 		return "starttls";
+	case FTP_CCC:
+		return "clear-command-channel";
 	case FTP_PORT:
 	case FTP_EPRT:
 	case FTP_LPRT:

@@ -9,6 +9,12 @@ void ftp_session_init(struct ftp_session *s)
 	s->ascii = true; /* RFC 959 section 5.1 */
 }
 
+bool ftp_session_is_new(const struct ftp_session *s)
+{
+	return !s->in && !s->lost && !s->rest_set && s->login.n == 0 && s->settings.n == 0 &&
+	       s->dir.n == 0 && s->rename.n == 0;
+}
+
 bool ftp_session_anonymous(const struct ftp_session *s)
 {
 	uint16_t at = 0;
@@ -82,6 +88,16 @@ static void setting(struct ftp_session *s, const struct ftp_command *c)
 		s->other_mode = first != 'S';
 	if (c->verb == FTP_STRU)
 		s->other_structure = first != 'F';
+	if (c->verb == FTP_PROT)
+		s->protect = first == 'P';
+}
+
+/* The size of what is protected is told first (RFC 4217 section 8); in TLS it is 0. */
+static void protection(struct ftp_session *s, const struct ftp_command *c)
+{
+	ftp_lines_drop(&s->settings, bytes_str("PBSZ"));
+	add(s, &s->settings, bytes_str("PBSZ 0"));
+	setting(s, c);
 }
 
 static void directory(struct ftp_session *s, const struct ftp_command *c)
@@ -133,6 +149,9 @@ static void succeeded(struct ftp_session *s, const struct ftp_command *c, struct
 		if (!is_umask(c))
 			break;
 		setting(s, c);
+		break;
+	case FTP_PROT:
+		protection(s, c);
 		break;
 	case FTP_TYPE:
 	case FTP_MODE:

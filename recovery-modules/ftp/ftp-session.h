@@ -12,22 +12,25 @@
 	8u /* steps of CWD that are walked again before an absolute path replaces them */
 
 struct ftp_session {
-	struct ftp_lines login; /* HOST, USER, PASS, ACCT */
-	struct ftp_lines
-		settings;     /* TYPE, MODE, STRU, OPTS, LANG, CLNT, SITE UMASK: the last of each */
-	struct ftp_lines dir; /* CWD, CDUP */
-	struct ftp_lines rename; /* RNFR, until the next command */
-	bool in;                 /* logged in */
-	bool secret;             /* the password may not be repeated */
-	bool lost;               /* the session has more than can be kept */
-	bool ascii;              /* TYPE */
-	bool other_mode;         /* not MODE S */
-	bool other_structure;    /* not STRU F */
-	bool rest_set;           /* REST was given, and no transfer has followed */
+	struct ftp_lines login;    /* HOST, USER, PASS, ACCT */
+	struct ftp_lines settings; /* TYPE, MODE, STRU, OPTS, LANG, CLNT, PROT, SITE UMASK: the last
+				      of each */
+	struct ftp_lines dir;      /* CWD, CDUP */
+	struct ftp_lines rename;   /* RNFR, until the next command */
+	bool in;                   /* logged in */
+	bool secret;               /* the password may not be repeated */
+	bool lost;                 /* the session has more than can be kept */
+	bool ascii;                /* TYPE */
+	bool other_mode;           /* not MODE S */
+	bool other_structure;      /* not STRU F */
+	bool protect;              /* PROT P: data connections are in TLS (RFC 4217) */
+	bool rest_set;             /* REST was given, and no transfer has followed */
 	uint64_t rest;
 };
 
 void ftp_session_init(struct ftp_session *s);
+/* Whether nothing was told that a server would have to be told again. */
+bool ftp_session_is_new(const struct ftp_session *s);
 /* Whether the user's password is no secret (RFC 1635). */
 bool ftp_session_anonymous(const struct ftp_session *s);
 /* @c was answered with @code, in @reply. @kept: @c contains the password. */

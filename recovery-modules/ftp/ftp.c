@@ -52,7 +52,8 @@ static uint32_t ftp_detect(struct jeebs_bytes to_server, struct jeebs_bytes to_c
 	return n == 3 ? YES : JEEBS_DETECT_MAYBE;
 }
 
-static const uint16_t ports[] = {21, 0};
+static const uint16_t ports[] = {21, 0}, tls_ports[] = {990, 0};
+static const char *const alpn[] = {"ftp", NULL};
 
 const struct jeebs_module ftp_module = {
 	.abi = JEEBS_MODULE_ABI,
@@ -72,6 +73,9 @@ const struct jeebs_module ftp_module = {
 	.detect = ftp_detect,
 	.companion = "ftp-data",
 	.ports = ports,
+	.upgrade = "tls:ftp",
+	.tls_ports = tls_ports,
+	.alpn = alpn,
 };
 
 JEEBS_MODULE_EXPORT(ftp_module);

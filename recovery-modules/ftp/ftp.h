@@ -41,6 +41,7 @@ enum ftp_reason {
 	FTP_LOG_LOST = 7,
 	FTP_REPLY_UNASKED = 8,
 	FTP_STARTTLS = 9,
+	FTP_CLEAR = 10,
 	FTP_REASON_COUNT_,
 };
 
@@ -127,6 +128,7 @@ struct ftp_decision {
 enum ftp_stage {
 	FTP_STAGE_LAZY,     /* for the client, before the backup is told anything */
 	FTP_STAGE_GREETING, /* for the backup's greeting; then for its reply */
+	FTP_STAGE_AUTH,     /* to AUTH, and for the backup's TLS */
 	FTP_STAGE_SCRIPT,   /* to a line of the script */
 	FTP_STAGE_SIZE,     /* to a question about the file of the cut transfer */
 	/* To EPSV, REST and RETR, by which the beginning of an upload is compared. */
@@ -179,6 +181,7 @@ struct ftp_resume {
 	bool spoiled;    /* its data cannot be had: the final reply will say so */
 	bool mute;       /* the rest of this reply is not for the client */
 	bool finished;   /* the backup has been sent the FIN */
+	bool left;       /* QUIT was answered */
 	/* The backup may only refuse this command: why the conversation ends otherwise. */
 	const char *unless;
 	uint32_t step; /* of the script */
@@ -211,8 +214,9 @@ struct ftp {
 	uint8_t reason;         /* enum ftp_reason */
 	uint8_t replay;         /* JEEBS_REPLAY_* */
 	bool may_login;
-	bool waiting; /* the server's bytes, from its line on, have no command yet */
-	bool closing; /* the server has said that it closes the connection */
+	bool upgraded; /* it began in plain, and this is what was said behind AUTH */
+	bool waiting;  /* the server's bytes, from its line on, have no command yet */
+	bool closing;  /* the server has said that it closes the connection */
 	uint8_t queue_n;
 	uint8_t kept[FTP_QUEUE_MAX]; /* by place in the queue: the password is in the line */
 	struct ftp_lines queue;      /* commands without a reply; the greeting is an empty line */

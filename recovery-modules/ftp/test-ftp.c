@@ -190,6 +190,12 @@ static void test_login_policy(void **state)
 	end(&t);
 }
 
+static void greeted(struct talk *t)
+{
+	begin(t);
+	server(t, "220 hi\r\n");
+}
+
 static void test_tls(void **state)
 {
 	struct talk t;
@@ -201,18 +207,170 @@ static void test_tls(void **state)
 	planned(&t, JEEBS_REFUSE, "starttls");
 	end(&t);
 	service.upgrade = "tls";
-	login(&t);
+	greeted(&t);
+	client(&t, "FEAT\r\n");
+	server(&t, "211-I can\r\n AUTH TLS\r\n211 end\r\n");
 	client(&t, "AUTH TLS\r\n");
 	server(&t, "234 go\r\n");
 	assert_true(t.h.handed_over);
-	assert_int_equal(t.h.handed_over_at[0], 9 + 9 + 10);
+	assert_int_equal(t.h.handed_over_at[0], 6 + 10);
+	assert_int_equal(t.h.handed_over_at[1], 8 + 11 + 11 + 9 + 8);
 	end(&t);
-	service.upgrade = "tls";
+	/* What was told before, whoever goes on would not know. */
+	login(&t);
+	client(&t, "AUTH TLS\r\n");
+	server(&t, "234 go\r\n");
+	assert_false(t.h.handed_over);
+	planned(&t, JEEBS_REFUSE, "starttls");
+	end(&t);
 	login(&t);
 	client(&t, "AUTH TLS\r\n");
 	server(&t, "502 no\r\n");
 	planned(&t, JEEBS_CONTINUE, "idle");
 	end(&t);
+}
+
+/* In place of the layer around it. */
+static void resume_upgraded(void *state, const struct jeebs_cut *cut, struct jeebs_join *j,
+			    const struct jeebs_join_ops *ops, uint32_t event, struct jeebs_bytes b)
+{
+	if (event == JEEBS_EV_START)
+		ops->backend_tls_later(j, "", "");
+	ftp_module.resume(state, cut, j, ops, event, b);
+}
+
+static void begin_upgraded(struct talk *t)
+{
+	static struct jeebs_module upgraded;
+
+	upgraded = ftp_module;
+	upgraded.resume = resume_upgraded;
+	service.flags = JEEBS_SERVICE_UPGRADED;
+	memset(t, 0, sizeof *t);
+	assert_int_equal(harness_init(&t->h, &upgraded, &options), 0);
+}
+
+/* What is said behind AUTH: no greeting, and the backup is asked in the same words. */
+static void test_behind_auth(void **state)
+{
+	struct talk t;
+
+	(void)state;
+	for (int secures = 0; secures < 2; secures++) {
+		struct backup b = {.answers = (const struct answer[]){{"AUTH TLS", "234 go\r\n"},
+								      {NULL, NULL}}};
+		options.secures = secures;
+		begin_upgraded(&t);
+		planned(&t, JEEBS_CONTINUE, "login");
+		client(&t, "USER me\r\n");
+		server(&t, "331 and?\r\n");
+		client(&t, "PASS it\r\n");
+		server(&t, "230 in\r\n");
+		client(&t, "PROT P\r\n");
+		server(&t, "200 private\r\n");
+		client(&t, "PBSZ 0\r\n");
+		server(&t, "200 so\r\n");
+		planned(&t, JEEBS_CONTINUE, "idle");
+		resume(&t, &b, "NOOP\r\n");
+		got(&t, "200 fine\r\n");
+		assert_string_equal(b.asked,
+				    secures ? "AUTH TLS|USER me|PASS it|PBSZ 0|PROT P|NOOP|"
+					    : "USER me|PASS it|PBSZ 0|PROT P|NOOP|");
+		assert_int_equal(t.h.secured_at, secures ? strlen("AUTH TLS\r\n") : 0);
+		buf_deinit(&b.got);
+		end(&t);
+	}
+}
+
+/* The backup does not want to. */
+static void test_behind_auth_refused(void **state)
+{
+	struct backup b = {
+		.answers = (const struct answer[]){{"AUTH TLS", "502 no\r\n"}, {NULL, NULL}}};
+	struct talk t;
+
+	(void)state;
+	options.secures = true;
+	begin_upgraded(&t);
+	client(&t, "NOOP\r\n");
+	planned(&t, JEEBS_CONTINUE, "login");
+	resume(&t, &b, NULL);
+	assert_int_equal(t.h.outcome, HARNESS_ABORTED);
+	assert_string_equal(t.h.abort_reason, "starttls-refused");
+	buf_deinit(&b.got);
+	end(&t);
+}
+
+/* CCC leads out of TLS, where nobody follows. */
+static void test_clear_command_channel(void **state)
+{
+	struct backup b = {.answers =
+				   (const struct answer[]){{"CCC", "200 yes\r\n"}, {NULL, NULL}}};
+	struct talk t;
+
+	(void)state;
+	begin_upgraded(&t);
+	client(&t, "CCC\r\n");
+	server(&t, "533 no\r\n");
+	planned(&t, JEEBS_CONTINUE, "login");
+	client(&t, "CCC\r\n");
+	server(&t, "200 yes\r\n");
+	planned(&t, JEEBS_REFUSE, "clear-command-channel");
+	end(&t);
+	begin_upgraded(&t);
+	planned(&t, JEEBS_CONTINUE, "login");
+	resume(&t, &b, "CCC\r\n");
+	assert_string_equal(t.h.abort_reason, "clear-command-channel");
+	assert_int_equal(t.h.client.n, 0);
+	buf_deinit(&b.got);
+	end(&t);
+}
+
+/* Who has said goodbye has its end, however the backup ends; others are reset. */
+static void test_a_reset_behind_the_end(void **state)
+{
+	static const char *const last[] = {"QUIT", "NOOP"};
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct backup b = {
+			.fails_after = last[i],
+			.answers = (const struct answer[]){{"QUIT", "221 bye\r\n"}, {NULL, NULL}}};
+		struct talk t;
+		login(&t);
+		planned(&t, JEEBS_CONTINUE, "idle");
+		resume(&t, &b, i == 0 ? "QUIT\r\n" : "NOOP\r\n");
+		assert_int_equal(t.h.outcome, i == 0 ? HARNESS_FINISHED : HARNESS_ABORTED);
+		got(&t, i == 0 ? "221 bye\r\n" : "200 fine\r\n");
+		buf_deinit(&b.got);
+		end(&t);
+	}
+}
+
+/* A data connection that begins as TLS is handed over, in any pieces; another one is not. */
+static void test_protected_data(void **state)
+{
+	static const uint8_t hello[] = {22, 3, 1, 0, 200, 1, 0, 0};
+
+	(void)state;
+	for (int i = 0; i < 5; i++) {
+		const char *upgrade = i == 3 ? NULL : "tls:ftp-data";
+		struct harness h;
+		uint8_t first[sizeof hello];
+
+		memcpy(first, hello, sizeof first);
+		first[5] = i == 2 ? 2 : 1;
+		service.upgrade = upgrade;
+		options.live.max = i == 1;
+		assert_int_equal(harness_init(&h, &ftp_data_module, &options), 0);
+		if (i == 4)
+			harness_data(&h, JEEBS_TO_CLIENT, bytes_str("x"));
+		harness_data(&h, JEEBS_TO_SERVER, bytes_of(first, sizeof first));
+		assert_int_equal(h.handed_over, i < 2);
+		assert_int_equal(h.handed_over_at[0] + h.handed_over_at[1], 0);
+		assert_null(h.violation);
+		harness_deinit(&h);
+	}
 }
 
 static void test_detect(void **state)
@@ -659,6 +817,11 @@ int main(void)
 		cmocka_unit_test_setup(test_ceilings, setup),
 		cmocka_unit_test_setup(test_login_policy, setup),
 		cmocka_unit_test_setup(test_tls, setup),
+		cmocka_unit_test_setup(test_behind_auth, setup),
+		cmocka_unit_test_setup(test_behind_auth_refused, setup),
+		cmocka_unit_test_setup(test_clear_command_channel, setup),
+		cmocka_unit_test_setup(test_a_reset_behind_the_end, setup),
+		cmocka_unit_test_setup(test_protected_data, setup),
 		cmocka_unit_test_setup(test_detect, setup),
 		cmocka_unit_test_setup(test_a_rebuilt_place, setup),
 		cmocka_unit_test_setup(test_lazy, setup),

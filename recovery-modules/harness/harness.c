@@ -362,7 +362,12 @@ int harness_relate_live(struct harness *h, const struct jeebs_related *r,
 	seen.cut.to_client_end = seen.cut.to_client_acked = span_end(&c->span);
 	seen.cut.client_fin = s->fin;
 	seen.cut.server_fin = c->fin;
-	seen.state = companion->gave_up ? NULL : companion->state;
+	seen.cut.nothing_more = !companion->options.more_may_be_out;
+	seen.cut.layered = companion->module->flags & JEEBS_MODULE_LAYERED ? 1 : 0;
+	seen.cut.keys = companion->keys;
+	seen.cut.crypto = companion->crypto;
+	/* A layer says itself what it has lost. */
+	seen.state = companion->gave_up && !seen.cut.layered ? NULL : companion->state;
 	return harness_relate(h, &seen, log);
 }
 

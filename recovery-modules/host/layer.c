@@ -5,7 +5,7 @@
 
 bool layer_can_be_inside(const struct jeebs_module *m)
 {
-	return !(m->flags & JEEBS_MODULE_LAYER) && !m->companion;
+	return !(m->flags & (JEEBS_MODULE_LAYER | JEEBS_MODULE_LAYERED));
 }
 
 bool layer_compose(const struct jeebs_module *layer, const struct jeebs_module *inner,
@@ -21,7 +21,9 @@ bool layer_compose(const struct jeebs_module *layer, const struct jeebs_module *
 	*ret = *layer;
 	ret->name = name;
 	ret->state_size = layer->state_size + inside;
-	ret->flags = 0;
+	ret->flags = JEEBS_MODULE_LAYERED;
+	/* The conversation's other connections are the inner one's, in the layer or not. */
+	ret->companion = inner->companion;
 	/* First bytes are the layer's, and ports those of whoever configures it. */
 	ret->detect = NULL;
 	ret->ports = NULL;
@@ -41,6 +43,8 @@ bool layer_compose_any(const struct jeebs_module *layer, const struct jeebs_modu
 			return false;
 		if ((*inner)->state_size > largest.state_size)
 			largest.state_size = (*inner)->state_size;
+		if (!largest.companion)
+			largest.companion = (*inner)->companion;
 	}
 	if (!layer_compose(layer, &largest, NULL, name, ret))
 		return false;

@@ -12,8 +12,9 @@
 
 /*
  * Writes the module to @ret; @name, which becomes its name, must outlive it. It must be opened with
- * jeebs_service.inner = @inner and inner_h2 = @h2, which may be NULL. False: @layer is none, or one
- * of the others is one, or has a companion, whose connections the layer would not see through.
+ * jeebs_service.inner = @inner and inner_h2 = @h2, which may be NULL. It has @inner's companion;
+ * of the companion's connections the layer sees through those whose module is composed with it,
+ * too. False: @layer is none, or one of the others is one.
  */
 bool layer_compose(const struct jeebs_module *layer, const struct jeebs_module *inner,
 		   const struct jeebs_module *h2, const char *name, struct jeebs_module *ret);

@@ -179,7 +179,7 @@ static const struct {
 	const char *name, *layer, *inner;
 } layered[] = {
 	{"https", "tls", "http"},   {"smtps", "tls", "smtp"},   {"telnets", "tls", "telnet"},
-	{"imaps", "tls", "replay"}, {"pop3s", "tls", "replay"},
+	{"imaps", "tls", "replay"}, {"pop3s", "tls", "replay"}, {"ftps", "tls", "ftp"},
 };
 #define LAYERED (sizeof layered / sizeof layered[0])
 

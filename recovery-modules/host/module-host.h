@@ -23,9 +23,9 @@ struct module_host *module_host_free(struct module_host *h); /* returns NULL; mo
 
 /*
  * Returns the module for @protocol, loading it on first use; of LAYER:INNER, and of names that
- * stand for such a pair (https, smtps, telnets, imaps, pop3s), the composed one. Not thread-safe:
- * all modules are loaded while the configuration is read. Returns 0, -ENOENT, -EPERM, -ENOEXEC or
- * -ENOMEM. On failure @error, terminated, says what is wrong and where.
+ * stand for such a pair (https, smtps, telnets, imaps, pop3s, ftps), the composed one. Not
+ * thread-safe: all modules are loaded while the configuration is read. Returns 0, -ENOENT, -EPERM,
+ * -ENOEXEC or -ENOMEM. On failure @error, terminated, says what is wrong and where.
  */
 int module_host_get(struct module_host *h, const char *protocol, const struct jeebs_module **ret,
 		    char *error, size_t error_size);

@@ -276,12 +276,14 @@ static void test_what_can_be_composed(void **state)
 	assert_true(layer_compose(&tls_module, &http_module, NULL, "https", &m));
 	assert_string_equal(m.name, "https");
 	assert_int_equal(m.state_size, tls_module.state_size + http_module.state_size);
-	assert_int_equal(m.flags, 0);
+	assert_int_equal(m.flags, JEEBS_MODULE_LAYERED);
+	assert_null(m.companion);
+	assert_false(layer_compose(&tls_module, &m, NULL, "x", &m));
 	assert_false(layer_compose(&http_module, &http_module, NULL, "x", &m));
 	assert_false(layer_compose(&tls_module, &tls_module, NULL, "x", &m));
 	another.companion = "http-data";
-	assert_false(layer_compose(&tls_module, &another, NULL, "x", &m));
-	assert_false(layer_compose(&tls_module, &http_module, &another, "x", &m));
+	assert_true(layer_compose(&tls_module, &another, NULL, "x", &m));
+	assert_string_equal(m.companion, "http-data");
 	another.companion = NULL;
 	another.state_size += 100;
 	assert_true(layer_compose(&tls_module, &http_module, &another, "x", &m));

@@ -102,7 +102,9 @@ int tls_live_follow(struct tls *s, uint32_t dir, uint64_t off, struct jeebs_byte
 	if (!p)
 		return JEEBS_OK; /* later */
 	p->now_ns = now_ns;
+	s->called = true;
 	show_new(s, p, dir);
+	s->called = false;
 	if (s->live)
 		keep_needed(s);
 	return s->lost || s->inner_gave_up ? JEEBS_GIVE_UP : JEEBS_OK;

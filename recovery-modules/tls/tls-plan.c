@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <stdio.h>
 
-#include "tls-plain.h"
+#include "tls-inside.h"
 
 static void answer(struct jeebs_plan *p, uint32_t verdict, const char *reason, const char *detail)
 {
@@ -55,8 +55,7 @@ static void preview(const struct tls *s, const struct jeebs_cut *cut, struct jee
 void tls_plan(const void *state, const struct jeebs_cut *cut, struct jeebs_plan *ret)
 {
 	const struct tls *s = state;
-	struct tls_plain *p;
-	struct jeebs_cut inner;
+	struct tls_inside inside;
 
 	if (!tls_has_inside(s)) {
 		answer(ret, JEEBS_REFUSE, "no-inner-module",
@@ -76,13 +75,11 @@ void tls_plan(const void *state, const struct jeebs_cut *cut, struct jeebs_plan 
 		preview(s, cut, ret);
 		return;
 	}
-	p = tls_plain_new(s, cut);
-	if (!p) {
+	if (!tls_inside_make(&inside, s, cut)) {
 		answer(ret, JEEBS_REFUSE, "no-memory", "");
 		return;
 	}
-	tls_plain_cut(p, &inner);
-	s->inner->plan(tls_inner_state(s), &inner, ret);
-	if (p->failed)
+	s->inner->plan(tls_inner_state(s), &inside.cut, ret);
+	if (tls_inside_failed(&inside))
 		answer(ret, JEEBS_REFUSE, "log-unreadable", "what the plan needs cannot be read");
 }

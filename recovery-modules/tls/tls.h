@@ -77,6 +77,14 @@ struct tls {
 	struct tls_place to[2];   /* behind the last complete record */
 	uint64_t plain[2];        /* what the inner module was shown */
 	bool closed[2];           /* close_notify, or the end of TCP */
+
+	/* Of the live half: the host is calling, so that its operations can be used. */
+	bool called;
+
+	/* While the conversation is continued: the main connection, which lives as long as others
+	 * of it; and during an event, what the inner module is shown. */
+	struct tls_joined *joined;
+	struct tls_inside *inside;
 };
 
 /* Whether anything may be inside. */

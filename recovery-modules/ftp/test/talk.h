@@ -52,7 +52,8 @@ struct backup {
 	struct buf in;
 	const char *greeting; /* NULL: the usual one */
 	bool greeted;
-	struct bytes content; /* what it sends on its data connection */
+	const char *fails_after; /* this command, the connection is reset */
+	struct bytes content;    /* what it sends on its data connection */
 	bool content_sent, content_ends, connected;
 	struct buf got; /* what it gets there */
 	bool got_end;

@@ -212,7 +212,13 @@ struct jeebs_cut {
 	 * nothing.
 	 */
 	uint8_t nothing_more;
-	uint8_t reserved_[3];
+	/*
+	 * Of a related connection: its companion is a layer with another module inside
+	 * (JEEBS_MODULE_LAYERED), so that its bytes and its state are for the same layer alone. To
+	 * the module inside they are shown as that one's.
+	 */
+	uint8_t layered;
+	uint8_t reserved_[2];
 	struct jeebs_flow *flow;
 	struct jeebs_bytes (*log)(struct jeebs_flow *f, uint32_t dir, uint64_t off);
 	uint32_t related_n; /* at most JEEBS_EXPECT_MAX */
@@ -358,7 +364,8 @@ struct jeebs_join_ops {
 	 * main connection. The module sees the bytes of a channel until pass(). Aborting the main
 	 * channel aborts all; when it ends in order, the others go on. In its last event,
 	 * JEEBS_EV_CHANNEL_CLOSED or JEEBS_EV_CLIENT_FAILED, a channel can still be compared with
-	 * others but not used.
+	 * others, and its memory() be read, but it cannot be used. The memory of the main channel
+	 * lives as long as any of them.
 	 */
 	/* The channel of cut->related[i]; NULL if it was ended or refused. Callable from
 	 * JEEBS_EV_START on. */
@@ -443,6 +450,8 @@ struct jeebs_join_ops {
  * jeebs_service.inner. state_size is a multiple of what any type is aligned to.
  */
 #define JEEBS_MODULE_LAYER (1u << 0)
+/* It is a layer with another module inside, as the host has made it of both. */
+#define JEEBS_MODULE_LAYERED (1u << 1)
 
 /* Ceiling of new channels of one conversation at the same time; beyond it no channel can be had. */
 #define JEEBS_CHANNELS_MAX 16u
