@@ -4,6 +4,10 @@
 #	ftp_files NAME...               files of make_files, for both servers (one directory each)
 #	start_ftp vsftpd|proftpd NAME   in the namespace of that name, on port 21, both families; a
 #	                                vsftpd with $ftp_public: IPv4 only, and 227 names that address
+#	                                with $ftp_cert, a file: in TLS, too, where the client asks for it;
+#	                                with $ftp_implicit: from the first byte on, on port 990; then, and
+#	                                if several are in one namespace, $ftp_at tells them apart. ${ftp_env[@]} is
+#	                                put before its command
 #
 # Users: anonymous, who may also upload below /incoming; jeeb with the password "Secret 1".
 # /etc is not touched: what vsftpd wants there is mounted for it alone.
@@ -35,11 +39,13 @@ ftp_tree() {
 }
 
 # start_ftp KIND NAME: its process id in $ftp_NAME.
+ftp_env=()
 start_ftp() {
+	local dir=$lab_dir/server-$2${ftp_at:-}
 	ftp_tree "$2"
-	mkdir -p "$lab_dir/server-$2"
-	"start_$1" "$2" "$lab_dir/server-$2" "$lab_dir/ftp-$2"
-	wait_for 5 "$1 on $2" in_ns "$2" curl -sf --max-time 1 -o /dev/null "ftp://127.0.0.1/pub/"
+	mkdir -p "$dir"
+	"start_$1" "$2" "$dir" "$lab_dir/ftp-$2"
+	wait_for 5 "$1 on $2" in_ns "$2" curl -sfk --max-time 1 -o /dev/null "ftp${ftp_implicit:+s}://127.0.0.1/pub/"
 }
 
 start_vsftpd() {
@@ -84,15 +90,26 @@ isolate_network=NO
 ${ftp_rate:+anon_max_rate=$ftp_rate
 local_max_rate=$ftp_rate}
 ${ftp_public:+pasv_address=$ftp_public}
+${ftp_cert:+ssl_enable=YES
+allow_anon_ssl=YES
+force_local_logins_ssl=NO
+force_local_data_ssl=NO
+require_ssl_reuse=${ftp_reuse:-NO}
+ssl_ciphers=HIGH
+rsa_cert_file=$ftp_cert}
+${ftp_implicit:+implicit_ssl=YES
+listen_port=990}
 END
 	mkdir -p "$dir/empty"
 	in_ns_exec "$name" unshare -m sh -c "mount --bind $dir/pam /etc/pam.d/vsftpd && mount --bind $dir/passwd /etc/passwd &&
-		mount --bind $dir/shadow /etc/shadow && exec $(program vsftpd) $dir/conf" >"$dir/log" 2>&1 &
+		mount --bind $dir/shadow /etc/shadow && exec ${ftp_env[*]} $(program vsftpd) $dir/conf" >"$dir/log" 2>&1 &
 	printf -v "ftp_$name" %s "$!"
 }
 
 start_proftpd() {
-	local name=$1 dir=$2 tree=$3 hash
+	local name=$1 dir=$2 tree=$3 hash ftp_options
+	ftp_options="$([[ ${ftp_reuse:-} ]] || echo NoSessionReuseRequired) ${ftp_implicit:+UseImplicitSSL}"
+	[[ $ftp_options == " " ]] && ftp_options=
 	hash=$(openssl passwd -1 "$ftp_password")
 	cat >"$dir/users" <<END
 jeeb:$hash:$ftp_uid:$ftp_gid::$tree:/bin/sh
@@ -101,11 +118,13 @@ END
 	echo "nogroup:x:$ftp_gid:" >"$dir/groups"
 	chmod 600 "$dir/users" "$dir/groups"
 	cat >"$dir/conf" <<END
+${ftp_cert:+ModulePath $(unpacked proftpd-mod-crypto /usr/lib/proftpd)
+LoadModule mod_tls.c}
 ServerName lab
 ServerType standalone
 DefaultServer on
 UseIPv6 on
-Port 21
+Port $([[ ${ftp_implicit:-} ]] && echo 990 || echo 21)
 User nobody
 Group nogroup
 PidFile $dir/pid
@@ -130,6 +149,12 @@ UseSendfile off
 DefaultRoot ~
 Umask 022
 ${ftp_rate:+TransferRate RETR $((ftp_rate / 1024))}
+${ftp_cert:+TLSEngine on
+TLSLog $dir/tls.log
+TLSProtocol TLSv1.2 TLSv1.3
+${ftp_options:+TLSOptions $ftp_options}
+TLSECCertificateFile $ftp_cert
+TLSECCertificateKeyFile $ftp_cert}
 <Anonymous $tree>
 	User anon
 	Group nogroup
@@ -139,7 +164,7 @@ ${ftp_rate:+TransferRate RETR $((ftp_rate / 1024))}
 	RequireValidShell off
 </Anonymous>
 END
-	in_ns_exec "$name" proftpd -n -q -c "$dir/conf" >"$dir/out" 2>&1 &
+	in_ns_exec "$name" "${ftp_env[@]}" "$(program proftpd)" -n -q -c "$dir/conf" >"$dir/out" 2>&1 &
 	printf -v "ftp_$name" %s "$!"
 }
 
