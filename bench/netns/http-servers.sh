@@ -96,7 +96,7 @@ User www-data
 Group www-data
 ErrorLog $dir/error.log
 $(printf 'Listen %s\n' "$@")
-$(for m in mpm_event authz_core alias dav dav_fs headers deflate filter cgid ${http_tls:+socache_shmcb ssl http2} ${http_pace:+ratelimit} ${http_git:+env}; do echo "LoadModule ${m}_module /usr/lib/apache2/modules/mod_$m.so"; done)
+$(for m in mpm_event authz_core alias dav dav_fs headers deflate filter cgid ${http_tls:+socache_shmcb ssl http2} ${http_pace:+ratelimit} $([[ -z $http_git$http_pace ]] || echo env); do echo "LoadModule ${m}_module /usr/lib/apache2/modules/mod_$m.so"; done)
 ScriptSock $dir/cgi
 $([[ ! $http_tls ]] || printf '%s\n' "Protocols h2 http/1.1" "SSLSessionCache shmcb:$dir/cache" "SSLEngine on" "SSLCertificateFile $http_tls.crt" "SSLCertificateKeyFile $http_tls.key")
 DavLockDB $dir/lock

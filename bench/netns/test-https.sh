@@ -5,54 +5,34 @@
 # cannot always be said again, and is then refused by name), a backup that is asked in plain on a port of its own, one whose
 # certificate is for somebody else, and one that never answers the handshake.
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/https.sh"
 lab_init
-. "$(dirname "$0")/keytap.sh"
-. "$(dirname "$0")/keyvault.sh"
-need openssl jq python3
+need python3 apache2
 lab_up
-keytap_up
 make_files 1k.bin 20m.bin
-keyvault_up web1 10.9.0.1
-vault_start --listen "$vault_at"
-collector_start --vault "$vault_at" --wait-ms 2000
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$lab_dir/backup.key" -out "$lab_dir/backup.crt" \
-	-days 2 -subj /CN=backup -addext subjectAltName=DNS:web.lab,IP:10.9.0.1 2>/dev/null
-chmod 644 "$lab_dir"/backup.*
-
-# https_nginx NAME CERTIFICATE LISTEN...: the same files on these ports.
-https_nginx() {
-	local name=$1 certificate=$2 dir=$lab_dir/https-$1 listen= port
-	shift 2
-	mkdir -p "$dir"
-	for port; do listen+="listen $port; "; done
-	nginx_config "$lab_dir/www" "$dir" "$name" | sed "s/listen 80 .*/$listen/; /listen \[::\]/d;
-		s|^http {|http { ssl_certificate $certificate.crt; ssl_certificate_key $certificate.key; ssl_protocols TLSv1.2 TLSv1.3;|" >"$dir/nginx.conf"
-	in_ns_exec "$name" "${https_env[@]}" "$(program nginx)" -p "$dir" -c "$dir/nginx.conf" -e "$dir/error.log" 2>>"$dir/error.log" &
-}
-https_env=("${tapped[@]}")
-https_nginx server "$lab_dir/tls" '443 ssl' '8443 ssl http2' '9443 ssl' '10443 ssl' '11443 ssl'
-https_env=(env)
-https_nginx backup "$lab_dir/backup" '443 ssl' '8443 ssl http2' '9443 ssl' 9080 '10443 ssl'
+ln -s . "$lab_dir/www/tag"
+https_up
+http_only_1='443 9443 10443 11443'
+http_tls=$lab_dir/tls http_env=("${tapped[@]}")
+http_server server nginx 443 8443 9443 10443 11443
+http_tls=$lab_dir/backup http_env=()
+http_server backup nginx 443 8443 9443 10443
+http_tls=''
+http_server backup apache2 9080
 # It accepts, and says nothing.
 in_ns_exec backup python3 -c 'import socket, time
 s = socket.create_server(("10.9.0.2", 11443))
 time.sleep(3600)' &
-wait_for 5 "nginx with HTTP/2 in TLS" in_ns client curl -skf --http2 -o /dev/null https://10.9.0.1:8443/1k.bin
-wait_for 5 "nginx with TLS" in_ns client curl -skf -o /dev/null https://10.9.0.1/1k.bin
-wait_for 5 "the backup" in_ns box curl -skf -o /dev/null https://10.9.0.2/1k.bin
-wait_for 5 "the backup without TLS" in_ns box curl -sf -o /dev/null http://10.9.0.2:9080/1k.bin
 wait_for 5 "the backup that hangs" in_ns backup ss -Htln 'sport = :11443'
 
-lab_addresses='[10.9.0.1]'
-lab_backups='[{address: 10.9.0.2}]'
-https_service() { echo "{port: $1, protocol: https, keys: sealed, retain: 64MiB, backup_tls: {$2}}"; }
-lab_services=("$(https_service 443 "ca: $lab_dir/backup.crt")" "$(https_service 8443 "ca: $lab_dir/backup.crt")"
-	"$(https_service 9443 "mode: plain, port: 9080")" "$(https_service 10443 "ca: $lab_dir/backup.crt, name: other.lab")"
-	"$(https_service 11443 "ca: $lab_dir/backup.crt")")
-lab_extra="keyvault: {vaults: [{address: \"$vault_at\"}], certificate: $vault_dir/recovery.crt, key: $vault_dir/recovery.key, ca: $vault_dir/ca.crt}"
+https_service 443
+https_service 8443
+for it in '9443 mode: plain, port: 9080' "10443 ca: $lab_dir/backup.crt, name: other.lab"; do
+	lab_services+=("{port: ${it%% *}, protocol: https, keys: sealed, retain: 64MiB, backup_tls: {${it#* }}}")
+done
+https_service 11443
 appliance_start --debug
-status() { jeebsctl status >"$lab_dir/status"; grep -q "$1" "$lab_dir/status"; }
-wait_for 5 "the vault to be known" status "vault $vault_at: up"
+wait_for 5 "the vault to be known" box_status "vault $vault_at: up"
 
 # What is said passes the box as ciphertext alone: it is in nobody's memory but the clients' and the servers'.
 marker=jeebs-marker-0123456789-abcdefghijklmnopqrstuvwx
@@ -62,33 +42,30 @@ marked() { python3 "$lab_root/bench/netns/find-secrets.py" "$lab_dir/marker" "$@
 suites=(TLS_AES_128_GCM_SHA256 TLS_AES_256_GCM_SHA384 TLS_CHACHA20_POLY1305_SHA256)
 clients=()
 for suite in "${suites[@]}"; do
-	get_rate=1000000 get "$suite" -k --tls13-ciphers "$suite" -H "X-Marker: $marker" --http1.1 https://10.9.0.1/20m.bin
+	get_rate=400000 get "$suite" -k --tls13-ciphers "$suite" -H "X-Marker: $marker" --http1.1 https://10.9.0.1/20m.bin
 	clients+=("$suite")
 done
 for suite in ECDHE-ECDSA-AES128-GCM-SHA256 ECDHE-ECDSA-CHACHA20-POLY1305; do
-	get_rate=1000000 get "$suite" -k --tls-max 1.2 --ciphers "$suite" -H "X-Marker: $marker" --http1.1 https://10.9.0.1/20m.bin
+	get_rate=400000 get "$suite" -k --tls-max 1.2 --ciphers "$suite" -H "X-Marker: $marker" --http1.1 https://10.9.0.1/20m.bin
 	clients+=("$suite")
 done
-get_rate=1000000 get again -k --http1.1 -H "X-Marker: $marker" https://10.9.0.1/paced/20m.bin https://10.9.0.1/1k.bin
-get_rate=1000000 get named -k --http1.1 --resolve web.lab:443:10.9.0.1 -H "X-Marker: $marker" https://web.lab/20m.bin
+get_rate=400000 get again -k --http1.1 -H "X-Marker: $marker" https://10.9.0.1/20m.bin https://10.9.0.1/1k.bin
+get_rate=400000 get named -k --http1.1 --resolve web.lab:443:10.9.0.1 -H "X-Marker: $marker" https://web.lab/20m.bin
 clients+=(again named)
 for i in {1..20}; do
-	get_rate=500000 get "many$i" -k --http1.1 -H "X-Marker: $marker" https://10.9.0.1/20m.bin
+	get_rate=250000 get "many$i" -k --http1.1 -H "X-Marker: $marker" https://10.9.0.1/20m.bin
 	clients+=("many$i")
 done
 on_443=${#clients[@]}
-get_rate=1000000 get h2 -k --fail-early --http2 -H "X-Marker: $marker" https://10.9.0.1:8443/20m.bin https://10.9.0.1:8443/1k.bin
-get_rate=1000000 get plain -k --http1.1 -H "X-Marker: $marker" https://10.9.0.1:9443/20m.bin
-get_rate=1000000 get other -k --http1.1 -H "X-Marker: $marker" https://10.9.0.1:10443/20m.bin
-get_rate=1000000 get hangs -k --http1.1 -H "X-Marker: $marker" https://10.9.0.1:11443/20m.bin
+get_rate=400000 get h2 -k --fail-early --http2 -H "X-Marker: $marker" https://10.9.0.1:8443/20m.bin https://10.9.0.1:8443/1k.bin
+get_rate=400000 get plain -k --http1.1 -H "X-Marker: $marker" https://10.9.0.1:9443/20m.bin
+get_rate=400000 get other -k --http1.1 -H "X-Marker: $marker" https://10.9.0.1:10443/20m.bin
+get_rate=400000 get hangs -k --http1.1 -H "X-Marker: $marker" https://10.9.0.1:11443/20m.bin
 clients+=(h2 plain other hangs)
 for id in "${clients[@]}"; do
 	wait_for 20 "the download '$id'" get_reached "$id" 500000
 done
-wait_for 5 "the sessions' keys" status "web1:443: $on_443 of $on_443 sessions have keys"
-for port in 8443 9443 10443 11443; do
-	wait_for 5 "the keys of port $port" status "web1:$port: 1 of 1 sessions have keys"
-done
+https_have_keys 443 8443 9443 10443 11443
 # What a takeover would find is known before.
 not_ready() { in_ns box curl -s "http://$lab_metrics/readyz" | grep -qF "$1"; }
 wait_for 10 "the backup that shows another's certificate to be told of" not_ready "web1:10443: backup 10.9.0.2: hostname mismatch"
