@@ -79,6 +79,7 @@ struct flow_ack {
 struct segment;
 struct flow_aside;
 struct track_later;
+struct track_pass;
 
 #define FLOW_MACS 2 /* routers may take turns */
 
@@ -157,6 +158,7 @@ struct flow {
 	bool window_seen[2];
 	bool waiting;                 /* something does: see needs, wait_since_ns */
 	bool put_off;                 /* what is said may be shown later (track-later.c) */
+	bool pass_over;               /* no bytes pass unread any more (track-pass.c) */
 	bool half_alone;              /* the other SYN is not waited for any more */
 	bool counted_live, half_open; /* the latter: which list lru is of */
 	bool twin; /* another one has or had the same addresses and ports, in another VLAN */
@@ -166,6 +168,7 @@ struct flow {
 	uint8_t mac_count[2], mac[2][FLOW_MACS][6];
 	struct flow_aside *aside[2];
 	struct track_later *later; /* what was put off; NULL: nothing */
+	struct track_pass *pass;   /* what passes unread; NULL: nothing */
 	uint32_t window_ack[2];    /* SND.WL2 beside window_seq */
 	uint32_t ts_recent[2];     /* TS.Recent of each sender's peer (RFC 7323 section 4.3) ... */
 	int64_t ts_recent_ns[2];   /* ... since when; 0: none */

@@ -7,7 +7,8 @@
  *
  * A second tracker gets the same and puts off what it may. Whenever it has caught up with a flow,
  * that flow must be as in the first, and have been shown the same. It also borrows the bytes of a
- * few segments, which are overwritten when they are due.
+ * few segments, which are overwritten when they are due. And it lets bytes pass that it can read
+ * again: of those it need not have been shown any, but the log has what is in that of the first.
  */
 #include <stdlib.h>
 
@@ -16,16 +17,23 @@
 #include "track.h"
 #include "base/demand.h"
 
-const char *const fuzz_outcomes[] = {"data to server", "data to client", "gap",  "fin", "reset",
-				     "closed",         "put off",        "lent", NULL};
+const char *const fuzz_outcomes[] = {"data to server", "data to client", "gap",     "fin",
+				     "reset",          "closed",         "put off", "lent",
+				     "passes",         "passed",         NULL};
 
 #define HISTORY  65536
 #define PAYLOADS 6
+#define TAPE     ((size_t)4 << 20)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static uint8_t payload[PAYLOADS][4096];
 static uint32_t payloads; /* that are in use */
+
+/* Everything that came, to be read again. */
+static uint8_t tape[TAPE];
+static size_t tape_n;
+static struct bytes newest; /* what is at the end of the tape */
 
 #define CHECK(x)                 \
 	do {                     \
@@ -37,6 +45,7 @@ struct watched {
 	uint64_t at[2];
 	bool fin[2];
 	bool waited;    /* it was put off when its first bytes were shown, and not before */
+	bool passed;    /* some bytes have passed, so it was not shown all */
 	uint64_t story; /* a digest of all that was shown, whatever its pieces */
 	uint8_t byte[2][HISTORY];
 	uint8_t have[2][HISTORY];
@@ -91,7 +100,15 @@ static void on_data(void *ctx, struct flow *f, enum flow_dir d, uint64_t off, st
 	const struct world *w = ctx;
 	struct watched *u = f->user;
 
-	CHECK(off == u->at[d] && b.n > 0 && !u->fin[d]);
+	if (b.n == 0) {
+		reached("passed");
+		CHECK(w->puts_off && off > u->at[d] && !u->fin[d]);
+		u->passed = true;
+		u->at[d] = off;
+		ask(ctx, f, d, off, 0);
+		return;
+	}
+	CHECK(off == u->at[d] && !u->fin[d]);
 	if (w->puts_off && f->client.port % 2 && !u->waited && u->at[!d] == 0 &&
 	    f->keep_asked[0] == TRACK_KEEP_NOTHING && f->keep_asked[1] == TRACK_KEEP_NOTHING) {
 		u->waited = true;
@@ -111,6 +128,8 @@ static void on_data(void *ctx, struct flow *f, enum flow_dir d, uint64_t off, st
 	ask(ctx, f, d, off, b.n);
 	/* The view outlives the release. */
 	CHECK(n == 0 || memcmp(&u->byte[d][off], b.p, n) == 0);
+	if (w->puts_off && w->keep[d] & 64)
+		track_pass(w->t, f, d, off + b.n, off + b.n + (size_t)(w->keep[d] >> 4) * 500);
 }
 
 static void on_gap(void *ctx, struct flow *f, enum flow_dir d, uint64_t from, uint64_t to)
@@ -142,10 +161,10 @@ static void on_close(void *ctx, struct flow *f, enum track_close why)
 	w->open--;
 }
 
-/* Whether something was said that was not shown. */
+/* Whether something was said that was not shown, or is not in the log. */
 static bool is_behind(const struct flow *f)
 {
-	return f->later != NULL;
+	return f->later || f->pass;
 }
 
 static void check_flow(void *ctx, struct flow *f)
@@ -176,8 +195,9 @@ static void check_flow(void *ctx, struct flow *f)
 			struct bytes b = track_log(f, (enum flow_dir)d, off);
 			CHECK(b.n > 0);
 			size_t n = in_history(off, b.n);
-			CHECK(!memchr(&u->have[d][off], 0, n));
-			CHECK(memcmp(&u->byte[d][off], b.p, n) == 0);
+			for (size_t i = 0; i < n; i++)
+				CHECK(u->have[d][off + i] ? u->byte[d][off + i] == b.p[i]
+							  : u->passed);
 			off += b.n;
 		}
 	}
@@ -194,28 +214,47 @@ static struct flow *same_flow(const struct track *t, const struct flow *f)
 	return o;
 }
 
+static void compare_logs(const struct flow *f, const struct flow *o, enum flow_dir d)
+{
+	uint64_t off = f->stream[d].keep;
+
+	while (off < f->stream[d].next) {
+		struct bytes a = track_log(f, d, off), b = track_log(o, d, off);
+		size_t n = a.n < b.n ? a.n : b.n;
+		CHECK(n > 0 && memcmp(a.p, b.p, n) == 0);
+		off += n;
+	}
+}
+
 static void compare(void *ctx, struct flow *f)
 {
 	const struct world *other = ctx;
 	const struct flow *o = same_flow(other->t, f);
 	const struct watched *u = f->user, *v = o->user;
 
-	if (is_behind(o))
+	if (o->later)
 		reached("put off");
+	if (o->pass)
+		reached("passes");
 	CHECK(f->state == o->state && f->marks == o->marks);
 	CHECK(memcmp(f->acked, o->acked, sizeof f->acked) == 0);
 	CHECK(memcmp(f->last_ns, o->last_ns, sizeof f->last_ns) == 0);
 	CHECK(memcmp(f->retransmits, o->retransmits, sizeof f->retransmits) == 0);
-	CHECK(f->acked_byte == o->acked_byte && f->acked_byte_end == o->acked_byte_end);
+	CHECK(o->pass ||
+	      (f->acked_byte == o->acked_byte && f->acked_byte_end == o->acked_byte_end));
 	for (int d = 0; d < 2; d++) {
 		const struct stream *s = &f->stream[d], *r = &o->stream[d];
 		CHECK(s->next == r->next && s->shown == r->shown && s->high == r->high);
 		CHECK(s->lost == r->lost && s->gap_end == r->gap_end);
 		CHECK(s->doubt_from == r->doubt_from && s->doubt_to == r->doubt_to);
-		CHECK(is_behind(o) || (s->keep == r->keep && f->keep_asked[d] == o->keep_asked[d]));
+		if (is_behind(o))
+			continue;
+		CHECK(s->keep == r->keep && f->keep_asked[d] == o->keep_asked[d]);
+		compare_logs(f, o, (enum flow_dir)d);
 	}
-	CHECK(is_behind(o) || (u->story == v->story && memcmp(u->at, v->at, sizeof u->at) == 0 &&
-			       memcmp(u->fin, v->fin, sizeof u->fin) == 0));
+	CHECK(is_behind(o) ||
+	      ((v->passed || u->story == v->story) && memcmp(u->at, v->at, sizeof u->at) == 0 &&
+	       memcmp(u->fin, v->fin, sizeof u->fin) == 0));
 }
 
 static void catch_up(void *ctx, struct flow *f)
@@ -223,6 +262,28 @@ static void catch_up(void *ctx, struct flow *f)
 	struct world *w = ctx;
 
 	track_catch_up(w->t, f);
+}
+
+static bool where(void *ctx, const uint8_t *p, uint64_t *ret)
+{
+	if (p < newest.p || p >= newest.p + newest.n)
+		return false;
+	*ret = tape_n - newest.n + (size_t)(p - newest.p);
+	return true;
+}
+
+static int read_again(void *ctx, uint64_t at, uint8_t *to, size_t n)
+{
+	CHECK(at <= tape_n && n <= tape_n - at);
+	memcpy(to, tape + at, n);
+	return 0;
+}
+
+static void record(struct bytes b)
+{
+	newest = b.n <= TAPE - tape_n ? b : BYTES_NONE;
+	memcpy(tape + tape_n, b.p, newest.n);
+	tape_n += newest.n;
 }
 
 /* Near where the direction stands, or anywhere. */
@@ -321,6 +382,7 @@ static void step(struct world w[static 2], struct reader *r, int64_t *io_now,
 	s->payload_len = how & 16 ? 0 : reader_u16be(r) % sizeof payload[0];
 	memset(fill, reader_u8(r), s->payload_len);
 	s->payload = bytes_of(fill, how & 32 ? s->payload_len / 2 : s->payload_len);
+	record(s->payload);
 	*io_now += (int64_t)(how >> 6) * 20 * NS_PER_MS;
 	for (int i = 0; i < 2; i++)
 		apply(&w[i], &k, *io_now, server, &client);
@@ -346,10 +408,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	int64_t now = NS_PER_S;
 
 	payloads = 0;
+	tape_n = 0;
 	for (int i = 0; i < 2; i++) {
 		w[i].t = track_new(&cfg, &sink, &w[i]);
 		CHECK(w[i].t && (i == 0 || track_borrow(w[i].t) == 0));
 	}
+	track_read_again(w[1].t, &(struct track_source){.where = where, .read = read_again});
 	while (reader_left(&r) >= 16) {
 		step(w, &r, &now, &server, client);
 		for (int i = 0; i < 2; i++) {

@@ -24,6 +24,7 @@ struct pcap_file {
 	int fd;
 	bool at_end;
 	size_t start, end; /* the unused bytes of buffer */
+	uint64_t start_at; /* where the byte at start is in the file */
 	uint8_t *buffer;
 	struct pcap_parser parser;
 	void (*secrets)(void *ctx, uint32_t type, struct bytes data);
@@ -120,6 +121,7 @@ int pcap_file_run(struct pcap_file *pf, frame_fn fn, void *ctx)
 {
 	for (;;) {
 		size_t used;
+		pf->start_at = pf->parser.at.offset;
 		int r = pcap_parser_feed(&pf->parser,
 					 bytes_of(pf->buffer + pf->start, pf->end - pf->start), fn,
 					 ctx, &used);
@@ -137,6 +139,31 @@ int pcap_file_run(struct pcap_file *pf, frame_fn fn, void *ctx)
 const struct pcap_file_position *pcap_file_position(const struct pcap_file *pf)
 {
 	return &pf->parser.at;
+}
+
+bool pcap_file_where(const struct pcap_file *pf, const uint8_t *p, uint64_t *ret)
+{
+	uintptr_t from = (uintptr_t)pf->buffer + pf->start, at = (uintptr_t)p;
+
+	if (at < from || at - from >= pf->end - pf->start)
+		return false;
+	*ret = pf->start_at + (at - from);
+	return true;
+}
+
+int pcap_file_read(const struct pcap_file *pf, uint64_t at, uint8_t *to, size_t n)
+{
+	while (n > 0) {
+		ssize_t r = pread(pf->fd, to, n, (off_t)at);
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r <= 0)
+			return r < 0 ? -errno : -EIO;
+		at += (uint64_t)r;
+		to += r;
+		n -= (size_t)r;
+	}
+	return 0;
 }
 
 int pcap_file_rewind(struct pcap_file *pf)

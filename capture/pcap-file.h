@@ -57,6 +57,11 @@ void pcap_file_on_refill(struct pcap_file *pf, void (*fn)(void *ctx), void *ctx)
 int pcap_file_run(struct pcap_file *pf, frame_fn fn, void *ctx);
 /* Where reading has stopped, and what was wrong. Valid until the next call. */
 const struct pcap_file_position *pcap_file_position(const struct pcap_file *pf);
+/* The place in the file of a byte of the frame that is being delivered. False: it is not of it. */
+bool pcap_file_where(const struct pcap_file *pf, const uint8_t *p, uint64_t *ret);
+/* Reads @n bytes at @at again. Returns 0 or a negative errno; -EIO: the file has become shorter. */
+int pcap_file_read(const struct pcap_file *pf, uint64_t at, uint8_t *to, size_t n);
+
 /* Goes back to the first packet. Returns 0, or -ESPIPE when the source is a pipe. */
 int pcap_file_rewind(struct pcap_file *pf);
 

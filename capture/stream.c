@@ -21,6 +21,12 @@ static uint64_t held_end(const struct stream *s)
 	return s->range_count ? s->range[s->range_count - 1].to : s->next;
 }
 
+/* End of the bytes in order that can be viewed. */
+static uint64_t in_memory_to(const struct stream *s)
+{
+	return s->apart ? min_u64(s->next, s->apart) : s->next;
+}
+
 /*
  * Makes room up to @end. At the pool's ceiling a chain of a single block slides along, if that
  * loses nothing from keep on.
@@ -277,7 +283,7 @@ bool stream_agrees(const struct stream *s, uint64_t off, struct bytes data, uint
 
 	if (!s->chain.first)
 		return true;
-	compare(s, s->keep, s->next, off, data, &from, &to);
+	compare(s, s->keep, in_memory_to(s), off, data, &from, &to);
 	for (uint16_t i = 0; i < s->range_count; i++)
 		compare(s, s->range[i].from, s->range[i].to, off, data, &from, &to);
 	if (to == 0)
@@ -309,9 +315,11 @@ struct bytes stream_kept(const struct stream *s, uint64_t off, uint64_t end)
 
 struct bytes stream_view(const struct stream *s, uint64_t off)
 {
-	if (!s->chain.first || off < s->keep || off >= s->next)
+	uint64_t end = in_memory_to(s);
+
+	if (!s->chain.first || off < s->keep || off >= end)
 		return BYTES_NONE;
-	return stream_kept(s, off, s->next);
+	return stream_kept(s, off, end);
 }
 
 static struct bytes lent_at(const void *view, uint64_t off)

@@ -52,6 +52,8 @@ struct stream {
 	struct stream_range *range;
 	uint16_t range_count;
 	struct loan *loan, *loan_last; /* sorted; NULL: none, and loan_last means nothing */
+	/* From here on the owner has the log elsewhere, and it cannot be viewed; 0: nothing. */
+	uint64_t apart;
 };
 
 enum stream_outcome {

@@ -23,6 +23,7 @@ static void copy_facts(struct flow *to, const struct flow *f)
 	to->aside[0] = to->aside[1] = NULL;
 	to->put_off = false;
 	to->later = NULL;
+	to->pass = NULL;
 	to->counted_live = false;
 	for (int d = 0; d < 2; d++)
 		to->stream[d] = own.stream[d];

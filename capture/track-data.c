@@ -21,6 +21,8 @@ static void remember_acked_byte(struct flow *f)
 	if (b.n > 0) {
 		f->acked_byte = b.p[0];
 		f->acked_byte_end = acked;
+	} else if (f->pass && track_pass_acked_byte(f, &f->acked_byte)) {
+		f->acked_byte_end = acked;
 	}
 }
 
@@ -33,6 +35,8 @@ void track_apply_keep(struct track *t, struct flow *f, enum flow_dir d)
 		remember_acked_byte(f);
 	}
 	stream_keep_from(&f->stream[d], &t->pool, from);
+	if (f->pass)
+		track_pass_keep(t, f);
 }
 
 void track_keep_from(struct track *t, struct flow *f, enum flow_dir dir, uint64_t off)
@@ -92,17 +96,22 @@ void track_show_held(struct track *t, struct flow *f, enum flow_dir d)
 		show(t, f, d, off, b);
 }
 
-static void show_new(struct track *t, struct flow *f, enum flow_dir d, uint64_t off, struct bytes b)
+void track_commit(struct track *t, struct flow *f, enum flow_dir d, uint64_t off, struct bytes b,
+		  struct loans *loans)
 {
 	uint64_t lost_from;
 
-	show(t, f, d, off, b);
-	if (stream_commit(&f->stream[d], &t->pool, &t->loans, off, b, &lost_from) ==
-	    STREAM_E_CEILING) {
+	if (stream_commit(&f->stream[d], &t->pool, loans, off, b, &lost_from) == STREAM_E_CEILING) {
 		t->stats.buffer_refused += f->stream[d].keep - lost_from;
 		track_mark(t, f, FLOW_MARK_LOG_CEILING, 0);
 	}
-	track_show_held(t, f, d);
+}
+
+void track_show(struct track *t, struct flow *f, enum flow_dir d, uint64_t off, struct bytes b,
+		struct loans *loans)
+{
+	show(t, f, d, off, b);
+	track_commit(t, f, d, off, b, loans);
 }
 
 void track_show_fin(struct track *t, struct flow *f, enum flow_dir d)
@@ -113,6 +122,7 @@ void track_show_fin(struct track *t, struct flow *f, enum flow_dir d)
 		f->waiting = true;
 		return;
 	}
+	track_pass_end_before_fin(t, f);
 	f->fin_shown[d] = true;
 	if (f->put_off && track_put_off_fin(t, f, d))
 		return;
@@ -184,7 +194,8 @@ static bool push(struct track *t, struct flow *f, enum flow_dir d, struct push *
 	bool advanced = false;
 
 	while ((o = push_or_hold(t, f, d, p)) == STREAM_ADVANCED) {
-		show_new(t, f, d, p->new_off, p->new);
+		track_show(t, f, d, p->new_off, p->new, &t->loans);
+		track_show_held(t, f, d);
 		advanced = true;
 	}
 	switch (o) {
@@ -248,6 +259,19 @@ static bool comes_next(const struct flow *f, enum flow_dir d, const struct push 
 	       track_nothing_waits(f, d, p->need);
 }
 
+/* Whether the bytes pass unread. */
+static bool passes(struct track *t, struct flow *f, enum flow_dir d, const struct push *p,
+		   uint64_t end)
+{
+	if (p->b.n > 0 && comes_next(f, d, p, end) && track_pass_data(t, f, d, p->off, p->b))
+		return true;
+	/* The last segment often comes twice, before its ACK (RFC 8985 section 7). */
+	bool old = end <= f->stream[d].next && end - p->off == p->b.n;
+	if (!old || !track_pass_agrees(t, f, d, p->off, p->b))
+		track_pass_end_before_data(t, f, d);
+	return false;
+}
+
 bool track_data(struct track *t, struct flow *f, enum flow_dir d, int64_t off, uint32_t wire_len,
 		struct bytes b, uint64_t need)
 {
@@ -267,6 +291,11 @@ bool track_data(struct track *t, struct flow *f, enum flow_dir d, int64_t off, u
 	if (flow_is_opaque(f))
 		return skip(f, d, end);
 	struct push p = {.off = from, .need = need, .b = b};
+	if (f->pass && passes(t, f, d, &p, end)) {
+		f->hole_since_ns[d] = 0;
+		track_note_hole(t, f, d);
+		return true;
+	}
 	if (f->put_off && !comes_next(f, d, &p, end))
 		track_catch_up(t, f);
 	if (track_memory_is_short(t))
@@ -308,6 +337,15 @@ void track_list_hole(struct track *t, struct flow *f)
 		list_add_tail(&t->holes, &f->hole);
 }
 
+void track_gap(struct track *t, struct flow *f, enum flow_dir d, uint64_t to)
+{
+	t->stats.gaps[d]++;
+	t->stats.gap_bytes[d] += to - f->stream[d].next;
+	stream_gap(&f->stream[d], &t->pool, to);
+	track_mark(t, f, d == FLOW_TO_SERVER ? FLOW_MARK_GAP_TO_SERVER : FLOW_MARK_GAP_TO_CLIENT,
+		   0);
+}
+
 bool track_declare_gap(struct track *t, struct flow *f, enum flow_dir d)
 {
 	struct stream *s = &f->stream[d];
@@ -318,11 +356,7 @@ bool track_declare_gap(struct track *t, struct flow *f, enum flow_dir d)
 	uint64_t from = s->next, held = stream_first_held(s);
 	uint64_t to = held > from ? min_u64(held, f->acked[d]) : f->acked[d];
 
-	stream_gap(s, &t->pool, to);
-	t->stats.gaps[d]++;
-	t->stats.gap_bytes[d] += to - from;
-	track_mark(t, f, d == FLOW_TO_SERVER ? FLOW_MARK_GAP_TO_SERVER : FLOW_MARK_GAP_TO_CLIENT,
-		   0);
+	track_gap(t, f, d, to);
 	if (t->sink.gap)
 		t->sink.gap(t->ctx, f, d, from, to);
 	track_show_held(t, f, d);

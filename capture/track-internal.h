@@ -41,6 +41,10 @@ struct track {
 	struct list later;
 	struct track_later *later_slots, *later_free;
 	uint32_t later_used;
+	/* track-pass.c: memory for notes, and for what is read again. */
+	struct track_source source;
+	size_t pass_bytes, again_room;
+	uint8_t *again;
 	uint32_t live_count;
 	struct closed_slot {
 		uint64_t hash;
@@ -214,6 +218,13 @@ bool track_declare_gap(struct track *t, struct flow *f, enum flow_dir d);
 /* Calls fin, once, when everything before the FIN was shown. */
 void track_show_fin(struct track *t, struct flow *f, enum flow_dir d);
 void track_show_held(struct track *t, struct flow *f, enum flow_dir d);
+/* Shows bytes that are next, and puts them to the log: borrowed, if @loans allow that. */
+void track_show(struct track *t, struct flow *f, enum flow_dir d, uint64_t off, struct bytes b,
+		struct loans *loans);
+void track_commit(struct track *t, struct flow *f, enum flow_dir d, uint64_t off, struct bytes b,
+		  struct loans *loans);
+/* The bytes from next to @to are lost. */
+void track_gap(struct track *t, struct flow *f, enum flow_dir d, uint64_t to);
 /* Lists the flow for housekeeping if time matters to it. */
 void track_list_hole(struct track *t, struct flow *f);
 /* No more will come: holes become gaps, and nothing waits any longer. Returns true when anything
@@ -261,5 +272,28 @@ static inline bool track_memory_is_short(const struct track *t)
 /* Drops what was put off. */
 void track_later_free(struct track *t, struct flow *f);
 void track_later_deinit(struct track *t);
+
+/* track-pass.c */
+/*
+ * Takes bytes that come next, on a flow of which bytes pass. Returns false when they do not pass
+ * unread.
+ */
+bool track_pass_data(struct track *t, struct flow *f, enum flow_dir d, uint64_t off,
+		     struct bytes b);
+/* Whether these, which all came before, are what came then, as far as it has passed. */
+bool track_pass_agrees(struct track *t, struct flow *f, enum flow_dir d, uint64_t off,
+		       struct bytes b);
+/* The byte before what the client has acknowledged, which is all, if that has passed. */
+bool track_pass_acked_byte(const struct flow *f, uint8_t *ret);
+/* Something has been released of a flow of which bytes pass. */
+void track_pass_keep(struct track *t, struct flow *f);
+/*
+ * Nothing passes any more: what has passed in part is shown, and the log is whole. _before_data()
+ * does so if bytes of @d could not be shown or kept otherwise, _before_fin() if a FIN could not.
+ */
+void track_pass_end(struct track *t, struct flow *f);
+void track_pass_end_before_data(struct track *t, struct flow *f, enum flow_dir d);
+void track_pass_end_before_fin(struct track *t, struct flow *f);
+void track_pass_free(struct track *t, struct flow *f);
 
 #endif

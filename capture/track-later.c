@@ -176,6 +176,7 @@ void track_catch_up(struct track *t, struct flow *f)
 	uint64_t shown[2];
 	int64_t last_ns[2];
 
+	track_pass_end(t, f);
 	f->put_off = false;
 	if (!l)
 		return;

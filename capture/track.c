@@ -59,6 +59,7 @@ void track_free(struct track *t)
 	loans_deinit(&t->loans);
 	pool_deinit(&t->pool);
 	track_later_deinit(t);
+	free(t->again);
 	free(t->closed);
 	free(t->ignore);
 	free(t->service_flags);
@@ -210,6 +211,7 @@ void track_close(struct track *t, struct flow *f, enum track_close why)
 	stream_deinit(&f->stream[0], &t->pool);
 	stream_deinit(&f->stream[1], &t->pool);
 	track_later_free(t, f);
+	track_pass_free(t, f);
 	track_aside_free(f, FLOW_TO_SERVER);
 	track_aside_free(f, FLOW_TO_CLIENT);
 	free(f->reuse_syn);

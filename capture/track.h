@@ -96,7 +96,8 @@ struct track_sink {
 	void (*open)(void *ctx, struct flow *f);
 	/*
 	 * In-order bytes of one direction, each byte exactly once. The view is valid during the
-	 * call. The callee calls track_keep_from() for bytes that must stay readable.
+	 * call. The callee calls track_keep_from() for bytes that must stay readable. None: those
+	 * before @off have passed, see track_pass().
 	 */
 	void (*data)(void *ctx, struct flow *f, enum flow_dir dir, uint64_t off, struct bytes b);
 	/* The capture has lost [from, to). Data goes on at `to`. */
@@ -149,6 +150,17 @@ int track_borrow(struct track *t);
 /* All payloads so far may go when this returns. */
 void track_repay(struct track *t);
 
+/* Where the payloads of segments come from, if that can be read again. */
+struct track_source {
+	/* Where @p is, a payload of the segment that is being taken. False: it is not of there. */
+	bool (*where)(void *ctx, const uint8_t *p, uint64_t *ret);
+	/* Reads @n bytes from there. Returns 0, or not; then the owner knows why. */
+	int (*read)(void *ctx, uint64_t at, uint8_t *to, size_t n);
+	void *ctx;
+};
+/* From here on bytes may pass unread. Called once. */
+void track_read_again(struct track *t, const struct track_source *s);
+
 /*
  * Takes an IP fragment. Its flows are marked within 10 ms of track time, at the next tick, or when
  * one of them is settled; then all flows are visited once for many fragments.
@@ -196,6 +208,19 @@ void track_put_off(struct flow *f);
 #define TRACK_LATER_NS    (200 * NS_PER_MS)
 /* Shows now what was put off. From here on @f is shown everything at once. Not in a callback. */
 void track_catch_up(struct track *t, struct flow *f);
+
+/*
+ * The caller, in a data callback, has no use for the bytes of @dir from @from, the end of what is
+ * being shown, to @to, if all of them come: then it need not be shown them, but may be called once,
+ * with none at @to. If anything else is to be shown before, or with track_catch_up(), it is shown
+ * them first. What it asked to be kept stays, and so does what passes, to be read in the log.
+ */
+void track_pass(struct track *t, struct flow *f, enum flow_dir dir, uint64_t from, uint64_t to);
+/* Whether anything can pass: there is a source. */
+bool track_can_pass(const struct track *t);
+/* Makes the log whole if bytes of it have passed. To be called before the log is read in a
+ * callback; otherwise track_catch_up() does it. */
+void track_recall(struct track *t, struct flow *f);
 
 /*
  * Declares every acknowledged hole of @f a gap now. Called before a snapshot is made, when no more
