@@ -84,6 +84,9 @@ struct track_config dry_run_track_config(void);
 /* Makes a watch of the drill's services, with modules if @modules. NULL: no memory. */
 struct watch *dry_run_new_watch(struct drill *d, bool modules);
 
+/* dry-run-again.c: lets bytes pass unread, if the file can be read again. */
+void dry_run_read_again(struct drill *d, struct track *t);
+
 /* Notes in the report which damage was met, and which senders' checksums were not used. */
 void dry_run_note_capture(struct drill *d);
 

@@ -608,13 +608,23 @@ static bool survey_ends(struct drill *d)
 	return ok;
 }
 
+/* The watch of a pass, whose bytes stay in memory for a while and in the file for good. */
+static int new_watch_of_file(struct drill *d, bool modules)
+{
+	int r = new_watch(d, modules);
+
+	if (r < 0)
+		return r;
+	dry_run_read_again(d, watch_track(d->watch));
+	return track_borrow(watch_track(d->watch));
+}
+
 /* Makes a pass that tracks, and another one if a guess was wrong. */
 static int track_file(struct drill *d, bool modules, frame_fn fn)
 {
 	for (;;) {
-		int r = new_watch(d, modules);
-		if (r < 0 || (r = track_borrow(watch_track(d->watch))) < 0 ||
-		    (r = dry_run_read_all(d, fn, d)) != 0 || (r = d->r) < 0)
+		int r = new_watch_of_file(d, modules);
+		if (r < 0 || (r = dry_run_read_all(d, fn, d)) != 0 || (r = d->r) < 0)
 			return r;
 		if (survey_ends(d))
 			return 0;

@@ -42,6 +42,7 @@ struct bytes watch_log(struct jeebs_flow *jf, uint32_t dir, uint64_t off)
 {
 	if (dir > JEEBS_TO_CLIENT)
 		return BYTES_NONE;
+	track_recall(jf->watch->track, jf->flow);
 	if (dir == JEEBS_TO_CLIENT || !spill_has(jf, off))
 		return track_log(jf->flow, (enum flow_dir)dir, off);
 	open_spilled(jf);
@@ -113,6 +114,7 @@ static bool reaches_back(const struct flow *f, uint32_t dir, uint64_t off)
 bool watch_hand_over(struct jeebs_flow *jf, const struct jeebs_module *m,
 		     const uint64_t begin[static 2])
 {
+	track_recall(jf->watch->track, jf->flow);
 	for (uint32_t dir = 0; dir < 2; dir++)
 		if (!reaches_back(jf->flow, dir, begin[dir]))
 			return false;
@@ -133,6 +135,13 @@ static uint8_t *live_scratch(struct jeebs_flow *jf, size_t n)
 	return scratch_take(n);
 }
 
+/* Not where the bytes are looked at beside the module. */
+static void live_pass(struct jeebs_flow *jf, uint32_t dir, uint64_t from, uint64_t to)
+{
+	if (dir <= JEEBS_TO_CLIENT && !jf->handshake.seen && jf->watch->cfg.spill_above == 0)
+		track_pass(jf->watch->track, jf->flow, (enum flow_dir)dir, from, to);
+}
+
 static const struct jeebs_live_ops live_ops = {
 	.size = sizeof(struct jeebs_live_ops),
 	.keep_from = live_keep_from,
@@ -141,6 +150,18 @@ static const struct jeebs_live_ops live_ops = {
 	.hand_over = live_hand_over,
 	.keys = follow_keys,
 	.scratch = live_scratch,
+};
+
+/* Where bytes can be read again. */
+static const struct jeebs_live_ops passing_ops = {
+	.size = sizeof(struct jeebs_live_ops),
+	.keep_from = live_keep_from,
+	.log = live_log,
+	.expect = live_expect,
+	.hand_over = live_hand_over,
+	.keys = follow_keys,
+	.scratch = live_scratch,
+	.pass = live_pass,
 };
 
 static struct jeebs_flow *flow_block_new(const struct watch *w)
@@ -206,7 +227,9 @@ static void open_listener(struct jeebs_flow *jf)
 
 	if (m)
 		memset(l->state, 0, m->state_size); /* it may have been another connection's */
-	bool ok = m && m->open(l->state, jf, &live_ops, &l->service) == JEEBS_OK;
+	const struct jeebs_live_ops *ops =
+		track_can_pass(jf->watch->track) ? &passing_ops : &live_ops;
+	bool ok = m && m->open(l->state, jf, ops, &l->service) == JEEBS_OK;
 
 	set_stage(jf, ok ? WATCH_LISTENS : WATCH_ALONE);
 }

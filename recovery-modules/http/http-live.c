@@ -291,6 +291,32 @@ static enum http_reason read_waiting(struct http *s)
 	return HTTP_FINE;
 }
 
+/* Takes the rest of a body that has passed unread. */
+static enum http_reason take_passed(struct http *s, uint32_t dir, uint64_t n)
+{
+	struct http_body *body = &s->side[dir].body;
+
+	if (s->side[dir].phase != HTTP_IN_BODY || !http_body_skip(body, n) || !http_body_done(body))
+		return HTTP_NOT_HTTP;
+	if (dir == JEEBS_TO_SERVER)
+		request_body_done(s);
+	else
+		response_done(s);
+	return may_read_backlog(s) ? http_backlog_read(s) : HTTP_FINE;
+}
+
+/* Of a body that is complete nothing will be compared, so its bytes may pass. */
+static void let_pass(const struct http *s, uint32_t dir)
+{
+	const struct http_side *side = &s->side[dir];
+
+	if (side->phase != HTTP_IN_BODY || side->body.kind != HTTP_BODY_LENGTH ||
+	    side->body.left < HTTP_PASS_MIN || s->sync != HTTP_IN_SYNC || s->waiting ||
+	    s->backlog || s->closed)
+		return;
+	s->ops->pass(s->flow, dir, side->next, side->next + side->body.left);
+}
+
 int http_open(void *state, struct jeebs_flow *f, const struct jeebs_live_ops *ops,
 	      const struct jeebs_service *svc)
 {
@@ -300,6 +326,7 @@ int http_open(void *state, struct jeebs_flow *f, const struct jeebs_live_ops *op
 	s->ops = ops;
 	s->replay = svc->replay;
 	s->upgrade = svc->upgrade != NULL;
+	s->passes = JEEBS_HAS(ops, pass) && ops->pass;
 	return JEEBS_OK;
 }
 
@@ -309,7 +336,9 @@ int http_data(void *state, uint32_t dir, uint64_t off, struct jeebs_bytes b, int
 	uint64_t end = off + b.n;
 	enum http_reason r = HTTP_FINE;
 
-	if (s->sync != HTTP_IN_SYNC)
+	if (b.n == 0)
+		r = take_passed(s, dir, off - s->side[dir].next);
+	else if (s->sync != HTTP_IN_SYNC)
 		r = http_sync_data(s, dir, off, b, now_ns);
 	else if (dir == JEEBS_TO_SERVER ? !s->backlog : !s->waiting)
 		r = http_read(s, dir, off, b);
@@ -323,6 +352,8 @@ int http_data(void *state, uint32_t dir, uint64_t off, struct jeebs_bytes b, int
 		return give_up(s, HTTP_PIPELINE_TOO_DEEP);
 	s->side[dir].next = end;
 	keep_needed(s);
+	if (s->passes)
+		let_pass(s, dir);
 	return JEEBS_OK;
 }
 

@@ -27,6 +27,7 @@
 #include "jeebs/recovery-module.h"
 
 #define HTTP_QUEUE_MAX     16u
+#define HTTP_PASS_MIN      16384u /* of a body: less is read faster than noted */
 #define HTTP_SYNC_PROOFS   2u
 #define HTTP_SYNC_QUIET_NS INT64_C(1000000000)
 #define HTTP_BACKLOG_MAX   (UINT64_C(256) << 10) /* bytes of requests beyond the queue */
@@ -172,6 +173,7 @@ struct http {
 	uint8_t queue_first, queue_n;
 	uint8_t replay; /* JEEBS_REPLAY_*, from the configuration */
 	bool upgrade;   /* the configuration names a module for upgrades */
+	bool passes;    /* bytes may pass unread */
 	/* The current response, from the end of its head to the end of its body. */
 	struct http_digest delivered; /* data bytes of its body that were on the wire */
 	struct http_answer answer;

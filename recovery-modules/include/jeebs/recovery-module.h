@@ -185,6 +185,13 @@ struct jeebs_live_ops {
 		    const struct jeebs_crypto_ops **ret_crypto);
 	/* As in struct jeebs_cut. Only in data(). */
 	uint8_t *(*scratch)(struct jeebs_flow *f, size_t n);
+	/*
+	 * Says that the bytes of @dir from @from, the end of the chunk being shown, to @to matter
+	 * only if the conversation does not get beyond them: the rest of a body. A drill need not
+	 * show them then: if all of them come before anything else does, data() is called with no
+	 * bytes at @to; otherwise they are shown as ever. NULL: all are shown. Only in data().
+	 */
+	void (*pass)(struct jeebs_flow *f, uint32_t dir, uint64_t from, uint64_t to);
 };
 
 struct jeebs_related;
@@ -468,7 +475,7 @@ struct jeebs_module {
 	/* The live half. */
 	int (*open)(void *state, struct jeebs_flow *f, const struct jeebs_live_ops *ops,
 		    const struct jeebs_service *svc);
-	/* @now_ns is the time at which the bytes passed. */
+	/* @now_ns is the time at which the bytes passed. No bytes: see pass(). */
 	int (*data)(void *state, uint32_t dir, uint64_t off, struct jeebs_bytes b, int64_t now_ns);
 	/*
 	 * The bytes [from, to) were lost, and data goes on at @to. A connection whose handshake was
