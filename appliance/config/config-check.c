@@ -169,6 +169,37 @@ static void check_plain(const struct check *k, uint32_t index)
 	}
 }
 
+/* Without these no session goes on: the operator is told now, and not when the server is dead. */
+static void check_ssh(const struct check *k, uint32_t index)
+{
+	const struct config_server *s = &k->c->servers[index];
+	const struct config_node *node = config_node_entry(k->servers, index);
+	static const char *const needs[] = {"user_ca", "host_keys"};
+
+	for (uint32_t i = 0; i < s->service_count; i++) {
+		const struct config_service *v = &s->services[i];
+		const struct config_node *n = entry_node(node, "services", i);
+		const struct config_node *ssh = config_node_get(n, "ssh");
+		const struct config_node *protocol = config_node_get(n, "protocol");
+
+		if (!v->protocol || strcmp(v->protocol, "ssh") != 0) {
+			if (v->ssh.user_ca || v->ssh.host_keys || v->ssh.exec_restart ||
+			    v->ssh.shell)
+				config_report_error(k->report, place_of(ssh),
+						    "'ssh' is for protocol ssh");
+			continue;
+		}
+		if (v->keys == CONFIG_KEYS_OFF)
+			config_report_error(k->report, place_of(protocol),
+					    "protocol ssh needs the keys of its sessions: "
+					    "keys: live, or keys: sealed");
+		for (size_t j = 0; j < sizeof needs / sizeof *needs; j++)
+			if (!config_node_get(ssh, needs[j]))
+				config_report_error(k->report, place_of(ssh ? ssh : protocol),
+						    "protocol ssh needs 'ssh: %s'", needs[j]);
+	}
+}
+
 static void check_adopt(const struct check *k, uint32_t index)
 {
 	const struct config_server *s = &k->c->servers[index];
@@ -332,6 +363,7 @@ void config_check(const struct config *c, const struct config_node *root,
 		check_services(&k, i);
 		check_plain(&k, i);
 		check_adopt(&k, i);
+		check_ssh(&k, i);
 		check_health(&k, i);
 	}
 }
@@ -370,6 +402,16 @@ static void check_backup_tls(const struct check *k, const struct config_service 
 		config_report_error(k->report, place_of(ca), "%s", why);
 }
 
+static void check_ssh_keys(const struct check *k, const struct config_service *s,
+			   const struct config_node *node, config_ssh_fn check)
+{
+	const struct config_node *ssh = config_node_get(node, "ssh");
+	char why[CONFIG_MODULE_WHY_STRLEN] = "";
+
+	if (ssh && check(&s->ssh, why) < 0)
+		config_report_error(k->report, place_of(ssh), "%s", why);
+}
+
 static void check_server(const struct check *k, uint32_t index, const struct config_checks *checks)
 {
 	const struct config_server *s = &k->c->servers[index];
@@ -381,6 +423,8 @@ static void check_server(const struct check *k, uint32_t index, const struct con
 	for (uint32_t j = 0; checks->backup_tls && j < s->service_count; j++)
 		check_backup_tls(k, &s->services[j], entry_node(node, "services", j),
 				 checks->backup_tls);
+	for (uint32_t j = 0; checks->ssh && j < s->service_count; j++)
+		check_ssh_keys(k, &s->services[j], entry_node(node, "services", j), checks->ssh);
 	for (uint32_t j = 0; checks->module && j < s->service_count; j++) {
 		const struct config_node *n = entry_node(node, "services", j);
 		if (config_report_full(k->report))

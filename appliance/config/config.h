@@ -82,6 +82,15 @@ struct config_health {
 	uint32_t fall, rise;
 };
 
+/* Of a service that speaks SSH. Lists end with NULL; NULL: there is none. */
+struct config_ssh {
+	char *user_ca;       /* private key that signs certificates for logins on the backup */
+	char **host_keys;    /* private keys of the server, and of its backup */
+	char **exec_restart; /* commands that may be run again, as patterns */
+	char *shell;         /* a command in place of the user's shell; NULL: that */
+};
+#define CONFIG_HOST_KEYS_MAX 8
+
 struct config_service {
 	uint16_t port;
 	char *protocol; /* module name */
@@ -93,6 +102,7 @@ struct config_service {
 	enum config_keys keys;
 	uint64_t retain; /* bytes of each direction that a module may keep to the end */
 	struct config_backup_tls backup_tls;
+	struct config_ssh ssh;
 };
 
 struct config_vault {
@@ -198,12 +208,16 @@ typedef int (*config_keyvault_fn)(const struct config_keyvault *k,
 typedef int (*config_backup_tls_fn)(const struct config_backup_tls *b,
 				    char why[static CONFIG_MODULE_WHY_STRLEN]);
 
+/* Tells whether the keys of such a service can be read, and by nobody else. */
+typedef int (*config_ssh_fn)(const struct config_ssh *s, char why[static CONFIG_MODULE_WHY_STRLEN]);
+
 /* What is asked of this host; each may be NULL. */
 struct config_checks {
 	config_module_fn module;
 	void *ctx; /* of module */
 	config_keyvault_fn keyvault;
 	config_backup_tls_fn backup_tls; /* of services that name a `ca` */
+	config_ssh_fn ssh;               /* of services that speak it */
 };
 
 /*

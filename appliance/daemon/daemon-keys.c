@@ -96,14 +96,32 @@ static void map_watch(struct daemon *d, uint32_t server, const struct config_ser
 	}
 }
 
+static struct keys_service keys_service_of(const struct config_ssh *s)
+{
+	struct keys_service k = {.user_ca = s->user_ca, .host_keys = s->host_keys};
+
+	while (k.host_keys && k.host_keys[k.host_keys_n])
+		k.host_keys_n++;
+	return k;
+}
+
+int daemon_ssh_check(const struct config_ssh *s, char why[static CONFIG_MODULE_WHY_STRLEN])
+{
+	const struct keys_service k = keys_service_of(s);
+
+	return keys_check_service(&k, why, CONFIG_MODULE_WHY_STRLEN);
+}
+
 static void add_service(struct daemon *d, uint32_t server, const struct config_service *s)
 {
 	struct daemon_key_services *k = d->key_services;
 	const char *name = d->config->servers[server].name;
 
 	snprintf(k->names[k->n], sizeof k->names[k->n], "%s:%u", name, s->port);
-	k->v[k->n] = (struct keys_service){
-		.name = k->names[k->n], .server = server, .live = s->keys == CONFIG_KEYS_LIVE};
+	k->v[k->n] = keys_service_of(&s->ssh);
+	k->v[k->n].name = k->names[k->n];
+	k->v[k->n].server = server;
+	k->v[k->n].live = s->keys == CONFIG_KEYS_LIVE;
 	map_watch(d, server, s, k->n);
 	k->n++;
 }

@@ -124,6 +124,7 @@ int daemon_find_server(const struct daemon *d, const char *name);
  */
 
 /* Implements config_backup_tls_fn. */
+int daemon_ssh_check(const struct config_ssh *s, char why[static CONFIG_MODULE_WHY_STRLEN]);
 int daemon_backup_check(const struct config_backup_tls *b,
 			char why[static CONFIG_MODULE_WHY_STRLEN]);
 /* Tells the services of what their connections to the backup share. Before anybody uses them. */

@@ -188,7 +188,7 @@ static int load(const char *path, bool check, struct config **ret)
 {
 	struct module_host *host = NULL;
 	const struct config_checks checks = {services_check, &host, daemon_keys_check,
-					     daemon_backup_check};
+					     daemon_backup_check, daemon_ssh_check};
 	int r = config_load_checked(path, check ? &checks : NULL, stderr, ret);
 
 	module_host_free(host);

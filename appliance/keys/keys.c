@@ -651,6 +651,19 @@ int keys_check(const struct keys_places *p, char *error, size_t error_size)
 	return r;
 }
 
+int keys_check_service(const struct keys_service *s, char *error, size_t error_size)
+{
+	struct ssh_identity id;
+
+	error[0] = 0;
+	int r = guard_process(error, error_size);
+	if (r == 0)
+		r = keys_ssh_open(s, &id, error, error_size);
+	if (r == 0)
+		keys_ssh_close(&id);
+	return r;
+}
+
 static int open_ssh(struct keys *k, char *error, size_t error_size)
 {
 	int r = 0;

@@ -58,6 +58,8 @@ struct keys *keys_stop(struct keys *k);
 /* Whether these are there and belong together: 0, or a negative errno and what is wrong. As
  * keys_start(), it changes what the process may do. */
 int keys_check(const struct keys_places *p, char *error, size_t error_size);
+/* The same of what a service that speaks SSH has. */
+int keys_check_service(const struct keys_service *s, char *error, size_t error_size);
 
 /* ---- sessions; from any thread ------------------------------------------------------------- */
 

@@ -27,6 +27,8 @@ struct jeebs_service services_options(const struct config_service *s)
 		.login = s->login == CONFIG_LOGIN_REPLAY ? JEEBS_LOGIN_REPLAY : JEEBS_LOGIN_REFUSE,
 		.notice = s->notice,
 		.retain = s->retain,
+		.exec_restart = s->ssh.exec_restart,
+		.shell = s->ssh.shell,
 	};
 }
 

@@ -345,6 +345,8 @@ int session_ssh_certificate(struct session_ssh *s, struct jeebs_bytes user, uint
 
 	if (!id || !id->user_ca)
 		return JEEBS_CRYPTO_NO_KEY;
+	if (user.n == 0)
+		return JEEBS_CRYPTO_FAILED;
 	ssh_host_key_free(s->user_key);
 	s->user_key = NULL;
 	if (ssh_host_key_new(&s->user_key) != SSH_HOST_KEY_OK)

@@ -58,6 +58,17 @@ struct ssh_crypto_ops {
 	/* The signature over @data, with its algorithm in front. */
 	int (*sign)(void *k, const char *algorithm, struct bytes data, uint8_t *out, size_t cap,
 		    size_t *ret_n);
+
+	/*
+	 * Towards the backup. exchange() without @peer gives the client's value, and with the
+	 * server's nothing. prove(): that K_S is a host key of the service, and the signature by
+	 * it. certificate(): for a login as @user with a new key, which certificate_sign() uses; of
+	 * an empty user only SSH_CRYPTO_NO_KEY tells something, that there is no CA.
+	 */
+	int (*prove)(void *k, struct bytes k_s, struct bytes data, struct bytes signature);
+	int (*certificate)(void *k, struct bytes user, uint8_t *out, size_t cap, size_t *ret_n);
+	int (*certificate_sign)(void *k, struct bytes data, uint8_t *out, size_t cap,
+				size_t *ret_n);
 };
 
 struct ssh_crypto {

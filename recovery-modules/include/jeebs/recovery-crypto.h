@@ -178,7 +178,10 @@ struct jeebs_crypto_ops {
 	 * one over @data with it (else JEEBS_CRYPTO_FORGED). */
 	int (*ssh_prove)(struct jeebs_keys *k, struct jeebs_bytes host_key, struct jeebs_bytes data,
 			 struct jeebs_bytes signature);
-	/* A new key and a certificate for it with which the backup lets @user in, for a minute. */
+	/*
+	 * A new key and a certificate for it with which the backup lets @user in, for a minute.
+	 * JEEBS_CRYPTO_NO_KEY: there is no CA; so asks whoever names no user, and gets nothing.
+	 */
 	int (*ssh_certificate)(struct jeebs_keys *k, struct jeebs_bytes user, uint8_t *out,
 			       size_t cap, size_t *ret_n);
 	/* The signature over @data with that key. */

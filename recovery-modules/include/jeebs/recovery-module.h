@@ -117,6 +117,10 @@ struct jeebs_service {
 	 * and tls_ports. Otherwise NULL.
 	 */
 	const struct jeebs_module *const *inner_any;
+	/* For SSH: commands that may be run again, as patterns (fnmatch(3)), NULL behind the last;
+	 * NULL: none. */
+	char *const *exec_restart;
+	const char *shell; /* a command in place of the user's shell; NULL: that */
 };
 
 /* Results of the live callbacks. */

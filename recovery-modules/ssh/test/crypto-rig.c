@@ -166,13 +166,13 @@ static int exchange_hash(void *k, uint32_t number, struct bytes head, uint8_t ou
 {
 	struct crypto_rig *g = k;
 
-	if (number > g->exchange_n || g->exchange_n == 0 ||
-	    ssh_exchange_hash(&g->own, head, out, ret_n) != 0)
+	if (number > g->exchange_n || ssh_exchange_hash(&g->own, head, out, ret_n) != 0)
 		return SSH_CRYPTO_FAILED;
 	/* The old server's, of an exchange whose end nobody has seen. */
 	g->exchange_n = number;
-	const struct ssh_keys keys = {g->own.hash, bytes_of(g->own.k, g->own.k_n),
-				      bytes_of(out, *ret_n), g->exchange[0].keys.session_id};
+	const struct ssh_keys keys = {
+		g->own.hash, bytes_of(g->own.k, g->own.k_n), bytes_of(out, *ret_n),
+		number > 0 ? g->exchange[0].keys.session_id : bytes_of(out, *ret_n)};
 
 	return crypto_rig_add(g, &keys) ? SSH_CRYPTO_OK : SSH_CRYPTO_FAILED;
 }
