@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Hostile ends that have shaken hands, with another module inside. Input: the suite (its highest
- * bit: more may have been out); how many bytes the capture lacks at the end of each direction; and
- * records of one byte kind, one byte length, payload:
+ * bit: more may have been out; 16: all of it stands behind STARTTLS, and mail is inside); how many
+ *bytes the capture lacks at the end of each direction; and records of one byte kind, one byte
+ *length, payload:
  *
  *	'S' 'C'  data of the client, of the server
  *	's' 'c'  its KeyUpdate; the payload's first byte says whether it wants one
@@ -24,11 +25,13 @@
 #include "recovery-modules/harness/harness.h"
 #include "recovery-modules/host/layer.h"
 #include "recovery-modules/http/http.h"
+#include "recovery-modules/smtp/smtp.h"
 #include "tls.h"
 
 const char *const fuzz_outcomes[] = {
-	"refused", "if keys come",     "refused with keys", "goes on",     "finished",
-	"aborted", "record completed", "passes on",         "over a hole", "hole-not-data",
+	"refused",     "if keys come",  "refused with keys", "goes on",
+	"finished",    "aborted",       "record completed",  "passes on",
+	"over a hole", "hole-not-data", "behind STARTTLS",   "asked for TLS",
 	NULL};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -72,7 +75,7 @@ struct talk {
 	struct piece piece[512];
 	uint32_t pieces;
 	size_t lacks[2];
-	bool client_fin, more_may_be_out;
+	bool client_fin, more_may_be_out, upgraded;
 	bool keeps_little; /* less than a long answer is kept of the server */
 };
 
@@ -192,6 +195,7 @@ static void talk_open(struct talk *t, struct reader *r)
 	*t = (struct talk){.suite = tls_suite_find(suite & 32 ? numbers_cbc[suite % 2]
 							      : numbers[suite % 128 % 6]),
 			   .more_may_be_out = suite & 128,
+			   .upgraded = suite & 16,
 			   .keeps_little = suite & 64};
 	t->lacks[0] = reader_u8(r);
 	t->lacks[1] = reader_u16be(r);
@@ -233,6 +237,10 @@ static void show(struct harness *h, const struct talk *t)
 static void check_client(const struct talk *t, const struct harness *h, size_t before)
 {
 	const struct tls_judge_secrets secrets = {find, (void *)(uintptr_t)t->suite};
+	if (t->upgraded)
+		reached("behind STARTTLS");
+	if (t->upgraded && h->secured_at > 0)
+		reached("asked for TLS");
 	const struct bytes wire[2] = {buf_view(&t->wire[0]),
 				      bytes_head(buf_view(&t->wire[1]), before)};
 	struct tls_judge *j = tls_judge_new(&secrets, wire);
@@ -256,10 +264,14 @@ static void check_client(const struct talk *t, const struct harness *h, size_t b
 	tls_judge_free(j);
 }
 
+/* Of a backend that is to be asked for TLS each line is answered at once. */
 static void answer(void *ctx, struct bytes b, bool eof, struct buf *out, bool *close, bool *fail)
 {
 	struct talk *t = ctx;
 
+	for (size_t i = 0; t->upgraded && i < b.n; i++)
+		if (b.p[i] == '\n')
+			buf_bytes(out, bytes_str("250 STARTTLS\r\n"));
 	buf_bytes(out, buf_view(&t->backend));
 	buf_reset(&t->backend);
 	*close = eof;
@@ -305,11 +317,17 @@ static void pass_on(struct talk *t, struct harness *h)
 
 static void run(struct talk *t, const struct jeebs_module *m)
 {
-	const struct jeebs_service service = {.protocol = "https",
-					      .retain = t->keeps_little ? 1000 : 1 << 16,
-					      .inner = &http_module};
-	const struct harness_options options = {.service = &service,
-						.more_may_be_out = t->more_may_be_out};
+	const struct jeebs_service web = {.protocol = "https",
+					  .retain = t->keeps_little ? 1000 : 1 << 16,
+					  .inner = &http_module};
+	const struct jeebs_service mail = {.protocol = "tls:smtp",
+					   .retain = web.retain,
+					   .login = JEEBS_LOGIN_REPLAY,
+					   .begin = {31, 47},
+					   .inner = &smtp_module};
+	const struct harness_options options = {.service = t->upgraded ? &mail : &web,
+						.more_may_be_out = t->more_may_be_out,
+						.secures = t->upgraded};
 	_Alignas(max_align_t) static uint8_t room[SESSION_CRYPTO_BYTES];
 	struct session_secrets secrets = {find, (void *)(uintptr_t)t->suite};
 	struct jeebs_plan plan;
@@ -339,13 +357,14 @@ static void run(struct talk *t, const struct jeebs_module *m)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static struct jeebs_module https;
+	static struct jeebs_module https, mail;
 	static struct talk t;
 	struct reader r = reader_init(bytes_of(data, size));
 
 	demand(layer_compose(&tls_module, &http_module, NULL, "https", &https));
+	demand(layer_compose(&tls_module, &smtp_module, NULL, "tls:smtp", &mail));
 	talk_open(&t, &r);
-	run(&t, &https);
+	run(&t, t.upgraded ? &mail : &https);
 	for (int i = 0; i < 2; i++)
 		buf_deinit(&t.wire[i]);
 	buf_deinit(&t.more);
