@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -14,10 +15,14 @@
 #include "base/bell.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/reader.h"
 #include "base/thread.h"
 
 /* Questions at the same time. The others wait; none waits for one that hangs. */
 #define AT_ONCE 16
+/* Of what a backup says before TLS: all replies together, and a line. */
+#define TALK_MAX       8192
+#define LINE_MAX_BYTES 1024
 
 enum watched {
 	NOT_ASKED,
@@ -33,6 +38,10 @@ struct question {
 	/* Of the thread. */
 	int fd; /* -1: it is not being asked */
 	bool connected, answered, finished;
+	bool secured; /* the handshake has begun */
+	const struct backup_watch_words *words;
+	size_t heard, line_n; /* in plain; of the line under way */
+	char code[4];         /* its beginning */
 	struct backup_tls_conn *conn;
 	int64_t next_ns, until_ns;
 };
@@ -126,13 +135,21 @@ static void start(struct backup_watch *w, struct question *q)
 	struct sockaddr_storage ss;
 	socklen_t n = endpoint_to_sockaddr(&q->target.backup, &ss);
 
-	q->connected = q->answered = q->finished = false;
+	q->connected = q->answered = q->finished = q->secured = false;
+	q->words = q->target.words;
+	q->heard = q->line_n = 0;
 	q->until_ns = clock_mono_ns() + w->config.timeout_ns;
 	q->fd = socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (q->fd < 0 || backup_tls_open(q->target.tls, &(struct backup_tls_ask){0}, &q->conn) < 0)
 		fail(w, q, log_strerror(q->fd < 0 ? -errno : -ENOMEM));
 	else if (connect(q->fd, (struct sockaddr *)&ss, n) < 0 && errno != EINPROGRESS)
 		fail(w, q, log_strerror(-errno));
+}
+
+static void secure(struct question *q)
+{
+	q->secured = true;
+	backup_tls_begin(q->conn, true);
 }
 
 /* Returns whether the question goes on. */
@@ -148,9 +165,75 @@ static bool connected(struct backup_watch *w, struct question *q)
 		return false;
 	}
 	q->connected = true;
-	backup_tls_begin(q->conn, true);
+	if (!q->words)
+		secure(q);
 	return true;
 }
+
+/* ---- before the handshake ----------------------------------------------------------------------
+ */
+
+/* The last line of a reply is whole. Why it does not go on so; NULL: it does. */
+static const char *reply_came(struct question *q)
+{
+	const struct backup_watch_words *words = q->words++;
+
+	if (memcmp(q->code, words->code, 3) != 0)
+		return "it does not offer TLS";
+	if (!words->say) {
+		secure(q);
+		return NULL;
+	}
+	size_t n = strlen(words->say);
+	return send(q->fd, words->say, n, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)n
+		       ? NULL
+		       : "it does not read what asks for TLS";
+}
+
+static const char *hear(struct question *q, struct reader *r)
+{
+	const char *why = NULL;
+
+	while (!why && !q->secured && reader_left(r) > 0) {
+		char c = (char)reader_u8(r);
+		if (c == '\n') {
+			/* "250-" goes on, "250 " or "250" does not. */
+			bool last = q->line_n >= 3 && q->code[3] != '-';
+			q->line_n = 0;
+			why = last ? reply_came(q) : NULL;
+			continue;
+		}
+		if (q->line_n < sizeof q->code)
+			q->code[q->line_n] = c;
+		if (++q->line_n == 3)
+			q->code[3] = 0;
+		if (++q->heard > TALK_MAX || q->line_n > LINE_MAX_BYTES)
+			why = "it says too much before TLS";
+	}
+	/* Nothing that was said in plain may count as said in TLS (RFC 3207 section 4.2). */
+	return !why && reader_left(r) > 0 ? "it goes on in plain after it has agreed to TLS" : why;
+}
+
+/* Returns whether the question goes on. */
+static bool talk(struct backup_watch *w, struct question *q)
+{
+	uint8_t room[1024];
+	ssize_t n = 0;
+	const char *why = NULL;
+
+	while (!why && !q->secured && (n = recv(q->fd, room, sizeof room, MSG_DONTWAIT)) > 0) {
+		struct reader r = reader_init(bytes_of(room, (size_t)n));
+		why = hear(q, &r);
+	}
+	if (!why && !q->secured && (n == 0 || (errno != EAGAIN && errno != EINTR)))
+		why = "it ended before TLS";
+	if (why)
+		fail(w, q, why);
+	return !why;
+}
+
+/* ---- the handshake -----------------------------------------------------------------------------
+ */
 
 static void flush(struct question *q)
 {
@@ -182,6 +265,10 @@ static bool take(struct question *q)
 static void step(struct backup_watch *w, struct question *q)
 {
 	if (!q->connected && !connected(w, q))
+		return;
+	if (!q->secured && !talk(w, q))
+		return;
+	if (!q->secured)
 		return;
 	bool open = take(q);
 	if (backup_tls_failure(q->conn) && !q->answered) {
@@ -258,8 +345,9 @@ static void end_late(struct backup_watch *w)
 			end(w, q);
 		else
 			fail(w, q,
-			     q->connected ? "it does not answer the handshake"
-					  : "it does not answer");
+			     q->secured     ? "it does not answer the handshake"
+			     : q->connected ? "it does not answer in plain"
+					    : "it does not answer");
 	}
 }
 

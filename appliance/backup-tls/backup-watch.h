@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * backup-watch: asks backups from time to time for a handshake, on a thread of its own, so that it
- * is known before a takeover whether they would be believed. Nothing is said inside. The tickets
- * that they give are kept for the takeover.
+ * is known before a takeover whether they would be believed. Nothing is said inside, and before it
+ * what asks for TLS at most. The tickets that they give are kept for the takeover.
  *
  * A backup of which no name is configured is asked for none: whether its certificate is for what
  * clients will ask for, a takeover shows.
@@ -18,12 +18,21 @@
 struct backup_tls;
 struct backup_watch;
 
+/* A reply in lines (RFC 5321 section 4.2, RFC 959 section 4.2), and what is said then. */
+struct backup_watch_words {
+	const char *code; /* three digits that the reply has to have */
+	const char *say;  /* NULL: it was the last one, TLS begins */
+};
+
 struct backup_watch_target {
 	uint32_t server;
 	const char *server_name; /* borrowed, as is `tls` */
 	uint16_t port;           /* of the service */
 	struct endpoint backup;
 	struct backup_tls *tls;
+	/* Borrowed; how it is asked for TLS (STARTTLS). NULL: it speaks it from the first byte on.
+	 */
+	const struct backup_watch_words *words;
 };
 
 struct backup_watch_config {

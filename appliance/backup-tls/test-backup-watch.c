@@ -25,10 +25,24 @@
 struct backup {
 	int listener;
 	struct endpoint at;
-	SSL_CTX *_Atomic x; /* NULL: it hangs */
+	SSL_CTX *_Atomic x;         /* NULL: it hangs */
+	const char *_Atomic agrees; /* to STARTTLS, by this; NULL: it speaks TLS at once */
 	pthread_t thread;
 	atomic_int shaken;
 };
+
+static void say(int fd, const char *text)
+{
+	(void)!send(fd, text, strlen(text), MSG_NOSIGNAL);
+}
+
+static void hears(int fd, const char *text)
+{
+	char c;
+
+	for (; *text && recv(fd, &c, 1, 0) == 1; text++)
+		assert_int_equal(c, *text);
+}
 
 static void *backup_main(void *arg)
 {
@@ -39,6 +53,13 @@ static void *backup_main(void *arg)
 		SSL_CTX *x = b->x;
 		SSL *ssl = x ? SSL_new(x) : NULL;
 		char c;
+		if (b->agrees) {
+			say(fd, "220 a, \r\n");
+			hears(fd, "EHLO localhost\r\n");
+			say(fd, "250-a\r\n250-b\r\n250 STARTTLS\r\n");
+			hears(fd, "STARTTLS\r\n");
+			say(fd, b->agrees);
+		}
 		if (!ssl) {
 			while (recv(fd, &c, 1, 0) > 0)
 				;
@@ -161,6 +182,40 @@ static void test_who_would_be_believed(void **state)
 	SSL_CTX_free(expired);
 }
 
+static const struct backup_watch_words words[] = {
+	{"220", "EHLO localhost\r\n"}, {"250", "STARTTLS\r\n"}, {"220", NULL}};
+
+/* One that has to be asked for TLS first. */
+static void test_starttls(void **state)
+{
+	SSL_CTX *good = backup_rig_server(&(struct backup_rig_options){0});
+	SSL_CTX *expired = backup_rig_server(&(struct backup_rig_options){.expired = true});
+	struct backup_tls *t = shared_of(backup_rig_ca());
+	struct backup b;
+	backup_start(&b, good);
+	b.agrees = "220 go\r\n";
+	struct backup_watch_target v = {0, "mx", 25, b.at, t, words};
+	struct backup_watch *w = watch(&v, 1, 300 * NS_PER_MS);
+
+	expect(w, 0, NULL);
+	b.x = expired;
+	expect(w, 0, "mx:25: backup 127.0.0.1: certificate has expired");
+	b.agrees = "454 not now\r\n";
+	expect(w, 0, "it does not offer TLS");
+	b.agrees = "220 go\r\n250 said by somebody else\r\n";
+	expect(w, 0, "it goes on in plain");
+	b.agrees = "220 go";
+	expect(w, 0, "it does not answer in plain");
+	b.x = good;
+	b.agrees = "220 go\r\n";
+	expect(w, 0, NULL);
+	backup_watch_stop(w);
+	backup_stop(&b);
+	backup_tls_free(t);
+	SSL_CTX_free(good);
+	SSL_CTX_free(expired);
+}
+
 /* The tickets of a question serve the next one, and a takeover. */
 static void test_tickets_are_kept(void **state)
 {
@@ -212,6 +267,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_who_would_be_believed),
+		cmocka_unit_test(test_starttls),
 		cmocka_unit_test(test_tickets_are_kept),
 		cmocka_unit_test(test_many_hang),
 	};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "backup-tls/backup-tls.h"
 #include "backup-tls/backup-watch.h"
@@ -81,7 +82,16 @@ int daemon_backup_open(struct daemon *d)
 	return 0;
 }
 
-/* One for each service of a server, where the module says that it is TLS. */
+/* How a backup is asked for TLS whose conversations turn to it (RFC 3207). */
+static const struct backup_watch_words *words_of(const struct watch_service *w)
+{
+	static const struct backup_watch_words smtp[] = {
+		{"220", "EHLO localhost\r\n"}, {"250", "STARTTLS\r\n"}, {"220", NULL}};
+
+	return w->upgrade_inner && strcmp(w->module->name, "smtp") == 0 ? smtp : NULL;
+}
+
+/* One for each service of a server, where the module says that it is TLS, or turns to it. */
 static uint32_t targets_of(const struct daemon *d, struct backup_watch_target *v)
 {
 	uint32_t n = 0;
@@ -90,7 +100,8 @@ static uint32_t targets_of(const struct daemon *d, struct backup_watch_target *v
 		const struct watch_service *w = &d->services.v[i];
 		const struct config_server *s = &d->config->servers[w->server];
 		const struct config_backup *b = config_backup_for(s, w->endpoint.addr.family);
-		if (!w->backup_tls || !w->options.inner)
+		const struct backup_watch_words *words = words_of(w);
+		if (!w->backup_tls || (!w->options.inner && !words))
 			continue;
 		struct backup_watch_target t = {
 			.server = w->server,
@@ -98,6 +109,7 @@ static uint32_t targets_of(const struct daemon *d, struct backup_watch_target *v
 			.port = w->endpoint.port,
 			.backup = {.addr = b->address, .port = w->backup_port},
 			.tls = w->backup_tls,
+			.words = words,
 		};
 		bool twice = false;
 		for (uint32_t j = 0; j < n; j++)

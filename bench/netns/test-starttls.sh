@@ -52,6 +52,10 @@ box_keys
 mkdir "$lab_dir/marks"
 appliance_start --debug
 wait_for 5 "the vault to be known" box_status "vault $vault_at: up.*"
+# What a takeover would find is known before: of all that are asked for TLS only the one with another's certificate would not be believed.
+not_ready() { in_ns box curl -s "http://$lab_metrics/readyz" | grep -qF "$1"; }
+wait_for 10 "the backup that shows another's certificate to be told of" not_ready "web1:2587: backup 10.9.0.2: hostname mismatch"
+for p in 25 2525; do grep -q "\"backup-tls-ready\".*\"port\":$p," "$lab_dir/appliance.log" || fail "the backup of port $p was not asked for TLS"; done
 
 export SSLKEYLOGFILE=$lab_dir/keylog # of Python and curl
 py() { # ID PORT STEP...
