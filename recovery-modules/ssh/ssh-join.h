@@ -89,6 +89,8 @@ bool ssh_lanes_are_up(const struct ssh_join *x);
 /* A message of the client, or of the backup, about a channel. False: it is stuck. */
 bool ssh_lanes_front(struct ssh_join *x, uint8_t *payload, size_t n);
 bool ssh_lanes_back(struct ssh_join *x, uint8_t *payload, size_t n);
+/* What of the data is in the packet half said. */
+struct bytes ssh_begun_data(const struct ssh_join *x);
 /* The packet half said, if it is data of a lane and there is enough of that. */
 void ssh_lanes_finish(struct ssh_join *x);
 

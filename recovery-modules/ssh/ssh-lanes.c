@@ -255,22 +255,21 @@ static bool skip(struct ssh_join *x, struct ssh_lane *l, uint32_t code, struct b
 	       XXH64_digest(&s->digest) == XXH64_digest(&x->s->said[l->channel][code != 0].digest);
 }
 
-/* What of the data is in the packet half said, and has been had. */
-static struct bytes begun_data(const struct ssh_join *x)
+struct bytes ssh_begun_data(const struct ssh_join *x)
 {
 	return bytes_from(x->server.begun.payload, x->want.code ? 13 : 9);
 }
 
 void ssh_lanes_finish(struct ssh_join *x)
 {
-	struct bytes has = begun_data(x);
+	struct bytes has = ssh_begun_data(x);
 	uint8_t room[SSH_ROOM];
 	struct writer w = WRITER_IN(room);
 	size_t needs = x->want.has + x->want.needs;
 
 	if (x->fill_n < needs)
 		return;
-	if (memcmp(x->fill, has.p, x->want.has) != 0 ||
+	if (!bytes_eq(bytes_of(x->fill, x->want.has), bytes_head(has, x->want.has)) ||
 	    ssh_complete(&x->s->session, &x->server.sealer.half, &x->server.begun,
 			 bytes_of(x->fill + x->want.has, x->want.needs), &w,
 			 &x->want) != SSH_COMPLETE_OK ||

@@ -384,8 +384,8 @@ static bool want_data(struct ssh_join *x)
 		if (l->way == SSH_WAY_RESTART)
 			return true;
 		memset(x->fill, 0, x->want.has + x->want.needs);
-		memcpy(x->fill, bytes_from(x->server.begun.payload, x->want.code ? 13 : 9).p,
-		       x->want.has);
+		if (x->want.has > 0)
+			memcpy(x->fill, ssh_begun_data(x).p, x->want.has);
 		x->fill_n = x->want.has + x->want.needs;
 		ssh_lanes_finish(x);
 		return !x->over;
