@@ -226,15 +226,16 @@ static int take_next(struct ssh *s, struct ssh_source *src, struct ssh_keys_of *
 	return r;
 }
 
-/* The handles are those of the keys that there are now. */
+/*
+ * The handles are those of the keys that there are now. They are asked for each time: keys that
+ * were lent again may have the address of those before.
+ */
 static bool take_keys(struct ssh *s, struct ssh_keys_of *keys, const struct ssh_crypto *c)
 {
 	if (s->seen != keys->keys && !s->opened)
 		s->candidate = 0; /* there may be others now */
-	keys->candidate = s->candidate;
-	if (s->seen == keys->keys)
-		return true;
 	s->seen = keys->keys;
+	keys->candidate = s->candidate;
 	for (int dir = 0; dir < 2; dir++)
 		s->session.transport.half[dir].key = 0;
 	return !keys->keys || ssh_session_keys(&s->session, c) != SSH_TAKEN_REFUSED;
@@ -275,6 +276,7 @@ int ssh_unseal(void *state, const struct jeebs_cut *cut)
 
 	if (s->lost)
 		return JEEBS_GIVE_UP;
+	s->seen = NULL; /* perhaps the session's own are among those of the cut */
 	if (!ssh_keys_known(&keys))
 		lose(s, "ssh-not-known-to-host");
 	else if (ssh_follow(s, &src, &keys) && s->turns > 0)

@@ -56,7 +56,7 @@ struct ssh {
 	uint32_t turns;
 	uint64_t turn[SSH_TURNS_MAX];
 	const char *lost;              /* why nothing can be continued; NULL: it can. Static text */
-	const struct jeebs_keys *seen; /* to these the handles of the session belong */
+	const struct jeebs_keys *seen; /* that were there the last time */
 	uint32_t candidate;
 	bool opened;   /* a packet was opened with a key */
 	bool unsealed; /* all was, with the keys of the cut */

@@ -116,6 +116,11 @@ static void done(struct followed *f)
 
 static void plan(struct followed *f, struct jeebs_plan *ret)
 {
+	/* As the box's keys do: those of the cut lie where the live ones have lain. */
+	session_crypto_deinit(f->cut);
+	session_crypto_deinit(f->live);
+	f->live = NULL;
+	f->cut = session_crypto_init(f->live_room, &secrets);
 	harness_unseal(&f->h, f->cut, &session_crypto_ops);
 	harness_plan(&f->h, ret);
 }
