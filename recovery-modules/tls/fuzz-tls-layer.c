@@ -2,8 +2,8 @@
 /*
  * Hostile ends that have shaken hands, with another module inside. Input: the suite (its highest
  * bit: more may have been out; 16: all of it stands behind STARTTLS, and mail is inside); how many
- *bytes the capture lacks at the end of each direction; and records of one byte kind, one byte
- *length, payload:
+ * bytes the capture lacks at the end of each direction; and records of one byte kind, one byte
+ * length, payload:
  *
  *	'S' 'C'  data of the client, of the server
  *	's' 'c'  its KeyUpdate; the payload's first byte says whether it wants one
