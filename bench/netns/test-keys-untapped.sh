@@ -23,7 +23,7 @@ tapped_run dropbear 22 "${tapped[@]}" "$(program dropbear)" -F -E -p 10.9.0.1:22
 tapped_listen
 lab_addresses='[10.9.0.1]'
 lab_backups='[{address: 10.9.0.2}]'
-lab_services=('{port: 443, protocol: https, keys: sealed, backup_tls: {mode: plain}}' '{port: 25, protocol: smtp, keys: sealed}'
+lab_services=('{port: 443, protocol: https, keys: sealed, backup_tls: {mode: plain}}' '{port: 25, protocol: smtp, keys: sealed, backup_tls: {mode: plain}}'
 	'{port: 8443, protocol: https, keys: sealed, backup_tls: {mode: plain}}' '{port: 22, protocol: replay, keys: sealed}')
 box_keys
 appliance_start
