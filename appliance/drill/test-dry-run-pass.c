@@ -5,30 +5,9 @@
  */
 #include "test/dry-run-rig.h"
 
-#include <fcntl.h>
 
 #define PART 1400
 #define BODY 40000
-#define PIPE (1 << 20)
-
-static int run_pipe(void)
-{
-	int ends[2], saved = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
-
-	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-	assert_true(fcntl(ends[1], F_SETPIPE_SZ, PIPE) >= PIPE && capture.n <= PIPE);
-	assert_int_equal(write(ends[1], capture.p, capture.n), capture.n);
-	close(ends[1]);
-	dup2(ends[0], STDIN_FILENO);
-	close(ends[0]);
-	options.path = "-";
-	run_file();
-	options.path = path;
-	if (saved >= 0)
-		dup2(saved, STDIN_FILENO);
-	close(saved);
-	return ran.code;
-}
 
 /* The report, whatever the file is called. */
 static char *report(void)

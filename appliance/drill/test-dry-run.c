@@ -3,7 +3,6 @@
 #include "test/dry-run-rig.h"
 
 #include <errno.h>
-#include <fcntl.h>
 
 /* ---- the answers ---- */
 
@@ -341,25 +340,6 @@ static void test_busiest_of_nobody(void **state)
 }
 
 /* ---- standard input ---- */
-
-/* Standard input, as in `cat capture | jeebs-appliance --dry-run -`. */
-static int run_pipe(void)
-{
-	int ends[2], saved = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
-
-	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-	assert_true(capture.n <= 4096); /* so much fits into any pipe */
-	assert_int_equal(write(ends[1], capture.p, capture.n), capture.n);
-	close(ends[1]);
-	dup2(ends[0], STDIN_FILENO);
-	close(ends[0]);
-	options.path = "-";
-	run_file();
-	if (saved >= 0)
-		dup2(saved, STDIN_FILENO);
-	close(saved);
-	return ran.code;
-}
 
 /* DO TERMINAL-TYPE, WILL ECHO, WILL SUPPRESS-GO-AHEAD, and the client's answer. */
 #define ASKED  "\xff\xfd\x18\xff\xfb\x01\xff\xfb\x03"

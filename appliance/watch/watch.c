@@ -142,27 +142,14 @@ static void live_pass(struct jeebs_flow *jf, uint32_t dir, uint64_t from, uint64
 		track_pass(jf->watch->track, jf->flow, (enum flow_dir)dir, from, to);
 }
 
-static const struct jeebs_live_ops live_ops = {
-	.size = sizeof(struct jeebs_live_ops),
-	.keep_from = live_keep_from,
-	.log = live_log,
-	.expect = live_expect,
-	.hand_over = live_hand_over,
-	.keys = follow_keys,
-	.scratch = live_scratch,
-};
+#define LIVE_OPS                                                                             \
+	.size = sizeof(struct jeebs_live_ops), .keep_from = live_keep_from, .log = live_log, \
+	.expect = live_expect, .hand_over = live_hand_over, .keys = follow_keys,             \
+	.scratch = live_scratch
 
+static const struct jeebs_live_ops live_ops = {LIVE_OPS};
 /* Where bytes can be read again. */
-static const struct jeebs_live_ops passing_ops = {
-	.size = sizeof(struct jeebs_live_ops),
-	.keep_from = live_keep_from,
-	.log = live_log,
-	.expect = live_expect,
-	.hand_over = live_hand_over,
-	.keys = follow_keys,
-	.scratch = live_scratch,
-	.pass = live_pass,
-};
+static const struct jeebs_live_ops passing_ops = {LIVE_OPS, .pass = live_pass};
 
 static struct jeebs_flow *flow_block_new(const struct watch *w)
 {

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -225,6 +226,26 @@ static inline int run_file(void)
 		if (!ran.json)
 			fail_msg("%s, line %d: %s", e.text, e.line, ran.out);
 	}
+	return ran.code;
+}
+
+/* Standard input, as in `cat capture | jeebs-appliance --dry-run -`. All fits into the pipe. */
+static inline int run_pipe(void)
+{
+	int ends[2], saved = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	assert_true(fcntl(ends[1], F_SETPIPE_SZ, 1 << 20) >= (int)capture.n);
+	assert_int_equal(write(ends[1], capture.p, capture.n), capture.n);
+	close(ends[1]);
+	dup2(ends[0], STDIN_FILENO);
+	close(ends[0]);
+	options.path = "-";
+	run_file();
+	options.path = path;
+	if (saved >= 0)
+		dup2(saved, STDIN_FILENO);
+	close(saved);
 	return ran.code;
 }
 
