@@ -29,6 +29,27 @@ ftp_files() {
 	make_files "$@"
 }
 
+# What is in the middle is not all on its way already.
+ftp_small_buffers() {
+	in_ns client sysctl -qw net.ipv4.tcp_rmem='4096 65536 131072'
+	in_ns server sysctl -qw net.ipv4.tcp_wmem='4096 65536 131072'
+}
+
+# ftp_check_gets CLIENT...: each has got 100k.bin. ftp_check_puts CLIENT...: each has ended well, and its 600k.bin is on the backup.
+ftp_check_gets() {
+	local c
+	for c; do
+		cmp -s "$lab_dir/get/$c.bin" "$lab_dir/www/100k.bin" || fail "$c: wrong bytes: $(get_error "$c")"
+	done
+}
+ftp_check_puts() {
+	local c
+	for c; do
+		[[ $(get_exit "$c") == 0 ]] || fail "$c: exit $(get_exit "$c"): $(get_error "$c")"
+		cmp -s "$lab_dir/ftp-backup/incoming/$c.bin" "$lab_dir/www/600k.bin" || fail "$c: another file on the backup"
+	done
+}
+
 # ftp_tree NAME: that server's own copy, in $lab_dir/ftp-NAME.
 ftp_tree() {
 	local tree=$lab_dir/ftp-$1

@@ -27,8 +27,7 @@ table ip public {
 	}
 }
 END
-in_ns client sysctl -qw net.ipv4.tcp_rmem='4096 65536 131072'
-in_ns server sysctl -qw net.ipv4.tcp_wmem='4096 65536 131072'
+ftp_small_buffers
 ftp_files 100k.bin 3m.bin
 start_ftp vsftpd server
 start_ftp vsftpd backup

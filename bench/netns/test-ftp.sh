@@ -12,9 +12,7 @@ need python3
 lab_services=('{port: 21, protocol: ftp, login: replay}')
 lab_prove=${ftp_prove:-every:40}
 lab_up
-# Small buffers: what is in the middle is not all on its way already.
-in_ns client sysctl -qw net.ipv4.tcp_rmem='4096 65536 131072'
-in_ns server sysctl -qw net.ipv4.tcp_wmem='4096 65536 131072'
+ftp_small_buffers
 ftp_files 1k.bin 100k.bin 600k.bin 3m.bin
 mkdir "$lab_dir/names"
 (cd "$lab_dir/names" && seq -f 'a-file-with-a-rather-long-name-%05.0f' 10000 | xargs touch -d '2026-01-01 00:00:00 UTC')
@@ -66,13 +64,8 @@ get_wait 20 "${downloads[@]}" names put put-active lftp tnftp login
 for c in "${downloads[@]}"; do
 	get_check "$c" 3m.bin
 done
-for c in lftp tnftp login; do
-	cmp -s "$lab_dir/get/$c.bin" "$lab_dir/www/100k.bin" || fail "$c: wrong bytes: $(get_error "$c")"
-done
-for c in put put-active; do
-	[[ $(get_exit "$c") == 0 ]] || fail "$c: exit $(get_exit "$c"): $(get_error "$c")"
-	cmp -s "$lab_dir/ftp-backup/incoming/$c.bin" "$lab_dir/www/600k.bin" || fail "$c: another file on the backup"
-done
+ftp_check_gets lftp tnftp login
+ftp_check_puts put put-active
 if [[ $ftp_old == "$ftp_new" ]]; then
 	[[ $(get_exit names) == 0 && $(get_field names sha256) == $(ls "$lab_dir/names" | sha256sum | cut_field) ]] ||
 		fail "the listing: exit $(get_exit names): $(get_field names bytes) bytes"

@@ -11,8 +11,7 @@ ftp_need
 lab_up
 https_up
 ca=$lab_dir/both.crt
-in_ns client sysctl -qw net.ipv4.tcp_rmem='4096 65536 131072'
-in_ns server sysctl -qw net.ipv4.tcp_wmem='4096 65536 131072'
+ftp_small_buffers
 ftp_files 1k.bin 100k.bin 600k.bin 3m.bin
 ftp_reuse=YES
 ftp_cert=$lab_dir/tls.pem ftp_env=("${tapped[@]}")

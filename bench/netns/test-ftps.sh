@@ -13,9 +13,7 @@ need python3
 lab_up
 https_up
 ca=$lab_dir/both.crt
-# Small buffers: what is in the middle is not all on its way already.
-in_ns client sysctl -qw net.ipv4.tcp_rmem='4096 65536 131072'
-in_ns server sysctl -qw net.ipv4.tcp_wmem='4096 65536 131072'
+ftp_small_buffers
 ftp_files 1k.bin 100k.bin 600k.bin 3m.bin
 ftp_cert=$lab_dir/tls.pem ftp_env=("${tapped[@]}")
 start_ftp "$ftp_old" server
@@ -66,13 +64,8 @@ get_wait 20 "${downloads[@]}" put put-clear lftp ftplibP ftplibC
 for c in "${downloads[@]}"; do
 	get_check "$c" 3m.bin
 done
-for c in lftp ftplibP ftplibC; do
-	cmp -s "$lab_dir/get/$c.bin" "$lab_dir/www/100k.bin" || fail "$c: wrong bytes: $(get_error "$c")"
-done
-for c in put put-clear; do
-	[[ $(get_exit "$c") == 0 ]] || fail "$c: exit $(get_exit "$c"): $(get_error "$c")"
-	cmp -s "$lab_dir/ftp-backup/incoming/$c.bin" "$lab_dir/www/600k.bin" || fail "$c: another file on the backup"
-done
+ftp_check_gets lftp ftplibP ftplibC
+ftp_check_puts put put-clear
 # (Of what had gone on, either end may reset at the very end.)
 refusals=$(jq -r 'select(.event == "connection-aborted" and .reason != "client-reset") | .reason' "$lab_dir/appliance.log" | paste -sd' ')
 [[ ! $refusals && $(event_field failover-summary refused) == 0 ]] || fail "refused $(event_field failover-summary refused), aborted: $refusals"
