@@ -190,7 +190,7 @@ struct h2 {
 	uint8_t up_block[H2_UP_BLOCK_MAX];
 	uint8_t down_block[H2_DOWN_BLOCK_MAX];
 	struct h2_resume resume;
-	/* The end of the state: of most connections only the first ones are ever touched. */
+	/* At the end of the state, the first free one first: what is behind is seldom touched. */
 	struct h2_body body[H2_BODIES_MAX];
 };
 
