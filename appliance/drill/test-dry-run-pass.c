@@ -5,7 +5,6 @@
  */
 #include "test/dry-run-rig.h"
 
-
 #define PART 1400
 #define BODY 40000
 
